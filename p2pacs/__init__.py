@@ -1,0 +1,1 @@
+"""What broker and peer share; imports neither."""

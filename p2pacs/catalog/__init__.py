@@ -1,0 +1,1 @@
+"""The search index: schema, DICOM matching, change feed."""

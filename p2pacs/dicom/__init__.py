@@ -1,0 +1,1 @@
+"""DIMSE and DICOMweb, as client and as server; the only importer of pynetdicom."""

@@ -1,0 +1,356 @@
+"""The whole error tree, and what each error is to each outside world.
+
+    P2PacsError
+    ├── UsageError                    the operator asked for something that cannot be
+    │   ├── SettingsError             a wrong key or value in the TOML file (names the line)
+    │   ├── StateError                the folder is not initialised, or already is, or is locked
+    │   └── NotFoundError             no such member, transfer, …
+    │       └── StudyNotFoundError    a study nobody has
+    ├── AccessError                   who you are does not allow it
+    │   ├── AuthenticationError       certificate, cipher, password or token refused
+    │   ├── RevokedError              the member was revoked
+    │   ├── ForbiddenError            the access rule does not allow the study
+    │   └── TooManyAttemptsError      locked out after repeated failures
+    ├── RemoteError                   the other member misbehaved: strike it
+    │   ├── ProtocolError             bytes or messages that the protocol does not allow
+    │   │   ├── MessageTooLongError
+    │   │   ├── UnknownMessageError
+    │   │   └── MalformedMessageError a missing field, a wrong type, a value out of bounds
+    │   ├── ChunkMismatchError        a chunk that does not match its id
+    │   ├── ManifestError             a manifest that does not verify
+    │   │   ├── BadSignatureError
+    │   │   └── StaleVersionError     older than one already seen, or contradicting it
+    │   └── DirectoryError            a member directory that does not verify
+    ├── UnavailableError              nobody's fault; trying again later may help
+    │   ├── LinkClosedError           the other member went away
+    │   ├── DeadlineError             no answer in time
+    │   ├── NoSourceError             no reachable member has what is missing
+    │   └── BusyError                 a named limit is reached
+    ├── PacsError                     the PACS (not the swarm) is at fault
+    │   ├── PacsUnreachableError      refused, hung or gone
+    │   ├── PacsRefusedError          it answered with a failure status
+    │   └── PacsDataError             what it sent is not usable
+    │       ├── BrokenInstanceError   truncated, broken or not DICOM
+    │       ├── WrongStudyError       an instance of another study
+    │       └── DuplicateInstanceError  one SOP Instance UID, different bytes
+    └── LocalError                    this machine is at fault
+        ├── DiskFullError
+        ├── CorruptStoreError         stored bytes do not verify
+        ├── KeyUnavailableError       no grant for this study here
+        └── CodingError               a coded blob that does not decode within its bounds
+
+Every class carries its translation to the four outside worlds, so that no
+layer invents one: ``wire_code`` (docs/wire.md), ``exit_code`` (the command
+line), ``http_status`` and ``dicom_status`` (PS3.4 C.4, PS3.7 C). Messages say
+what to do and never contain patient data: name studies by `StudyId`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class P2PacsError(Exception):
+    """Base of all errors that p2pacs raises on purpose."""
+
+    wire_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    dicom_status: ClassVar[int] = 0xC001
+    transient: ClassVar[bool] = False
+
+
+# ---------------------------------------------------------------- the operator
+
+
+class UsageError(P2PacsError):
+    """The operator asked for something that cannot be."""
+
+    wire_code = 2
+    exit_code = 2
+    http_status = 400
+    dicom_status = 0xA900
+
+
+class SettingsError(UsageError):
+    """A wrong key or value in a settings file; the message names file and line."""
+
+    exit_code = 3
+
+
+class StateError(UsageError):
+    """The folder is not initialised, is already, or another process holds it."""
+
+    exit_code = 4
+    http_status = 409
+
+
+class NotFoundError(UsageError):
+    """No such member, transfer or instance."""
+
+    wire_code = 3
+    exit_code = 5
+    http_status = 404
+
+
+class StudyNotFoundError(NotFoundError):
+    """A study that neither the catalogue nor the PACS nor any member knows."""
+
+    wire_code = 4
+    exit_code = 6
+
+
+# ---------------------------------------------------------------- access
+
+
+class AccessError(P2PacsError):
+    """Who you are does not allow it."""
+
+    wire_code = 16
+    exit_code = 16
+    http_status = 403
+    dicom_status = 0x0124
+
+
+class AuthenticationError(AccessError):
+    """A certificate, cipher, password or token was refused."""
+
+    wire_code = 17
+    exit_code = 17
+    http_status = 401
+
+
+class RevokedError(AccessError):
+    """The member was revoked by the administrator."""
+
+    wire_code = 18
+    exit_code = 18
+
+
+class ForbiddenError(AccessError):
+    """The member's access rule does not allow this study."""
+
+    wire_code = 19
+    exit_code = 19
+
+
+class TooManyAttemptsError(AccessError):
+    """Locked out for a while after repeated failures."""
+
+    wire_code = 20
+    exit_code = 20
+    http_status = 429
+    transient = True
+
+
+# ---------------------------------------------------------------- another member
+
+
+class RemoteError(P2PacsError):
+    """Another member misbehaved: its fault, so it is struck."""
+
+    wire_code = 32
+    exit_code = 32
+    http_status = 502
+    dicom_status = 0xC002
+
+
+class ProtocolError(RemoteError):
+    """Bytes or messages that the protocol does not allow."""
+
+    wire_code = 33
+
+
+class MessageTooLongError(ProtocolError):
+    """A frame that claims more bytes than its kind may have."""
+
+    wire_code = 34
+
+
+class UnknownMessageError(ProtocolError):
+    """A message type that this version does not know."""
+
+    wire_code = 35
+
+
+class MalformedMessageError(ProtocolError):
+    """A missing field, a wrong type, or a value out of bounds."""
+
+    wire_code = 36
+
+
+class ChunkMismatchError(RemoteError):
+    """A chunk whose SHA-256 is not its id."""
+
+    wire_code = 37
+
+
+class ManifestError(RemoteError):
+    """A manifest that does not verify."""
+
+    wire_code = 38
+
+
+class BadSignatureError(ManifestError):
+    """Not signed by the broker of this network."""
+
+    wire_code = 39
+
+
+class StaleVersionError(ManifestError):
+    """Older than a version already verified, or contradicting it."""
+
+    wire_code = 40
+
+
+class DirectoryError(RemoteError):
+    """A member directory that does not verify or goes back in time."""
+
+    wire_code = 41
+
+
+# ---------------------------------------------------------------- nobody's fault
+
+
+class UnavailableError(P2PacsError):
+    """Nobody's fault; trying again later may help."""
+
+    wire_code = 48
+    exit_code = 48
+    http_status = 503
+    dicom_status = 0xA702
+    transient = True
+
+
+class LinkClosedError(UnavailableError):
+    """The other member went away."""
+
+    wire_code = 49
+
+
+class DeadlineError(UnavailableError):
+    """No answer in time."""
+
+    wire_code = 50
+    exit_code = 50
+    http_status = 504
+
+
+class NoSourceError(UnavailableError):
+    """No reachable member has what is missing."""
+
+    wire_code = 51
+    exit_code = 51
+
+
+class BusyError(UnavailableError):
+    """A named limit is reached."""
+
+    wire_code = 52
+    exit_code = 52
+
+
+# ---------------------------------------------------------------- the PACS
+
+
+class PacsError(P2PacsError):
+    """The PACS (not the swarm) is at fault."""
+
+    wire_code = 64
+    exit_code = 64
+    http_status = 502
+    dicom_status = 0xA702
+
+
+class PacsUnreachableError(PacsError):
+    """The PACS refused the connection, hung or went away."""
+
+    wire_code = 65
+    exit_code = 65
+    transient = True
+
+
+class PacsRefusedError(PacsError):
+    """The PACS answered with a failure status."""
+
+    wire_code = 66
+    exit_code = 66
+
+
+class PacsDataError(PacsError):
+    """What the PACS sent is not usable; what was there before stays."""
+
+    wire_code = 67
+    exit_code = 67
+
+
+class BrokenInstanceError(PacsDataError):
+    """Truncated, broken or not DICOM at all."""
+
+    wire_code = 68
+
+
+class WrongStudyError(PacsDataError):
+    """An instance of another study than the one asked for."""
+
+    wire_code = 69
+
+
+class DuplicateInstanceError(PacsDataError):
+    """One SOP Instance UID with different bytes in one retrieval."""
+
+    wire_code = 70
+
+
+# ---------------------------------------------------------------- this machine
+
+
+class LocalError(P2PacsError):
+    """This machine is at fault."""
+
+    wire_code = 80
+    exit_code = 80
+    http_status = 500
+    dicom_status = 0xA700
+
+
+class DiskFullError(LocalError):
+    """No room left; nothing that was stored is harmed."""
+
+    wire_code = 81
+    exit_code = 81
+    http_status = 507
+
+
+class CorruptStoreError(LocalError):
+    """Stored bytes do not verify any more."""
+
+    wire_code = 82
+    exit_code = 82
+
+
+class KeyUnavailableError(LocalError):
+    """No grant for this study is held here."""
+
+    wire_code = 83
+    exit_code = 83
+    http_status = 403
+
+
+class CodingError(LocalError):
+    """A coded blob that does not decode, or not within its bounds."""
+
+    wire_code = 84
+    exit_code = 84
+
+
+def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
+
+
+def from_wire(code: int, text: str) -> P2PacsError:
+    """The error that a `Failure` message carries; unknown codes give `RemoteError`."""
+    for kind in _tree(P2PacsError):
+        if kind.wire_code == code:
+            return kind(text)
+    return RemoteError(f"unknown failure {code}: {text}")

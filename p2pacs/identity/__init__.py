@@ -1,0 +1,1 @@
+"""Keys, certificates, TLS contexts and the signed member directory."""

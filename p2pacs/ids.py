@@ -1,0 +1,119 @@
+"""The identifiers of the network as types, so that no two can be mixed up.
+
+All are immutable, hashable and ordered by their bytes. ``bytes(x)`` is the
+form on the wire and on disk, ``str(x)`` the form in logs and file names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from typing import ClassVar, Self
+
+from p2pacs.errors import UsageError
+
+
+class _Bytes:
+    """A fixed number of bytes with an identity of its own."""
+
+    __slots__ = ("raw",)
+    size: ClassVar[int]
+    raw: bytes
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != self.size:
+            raise UsageError(f"a {type(self).__name__} has {self.size} bytes, not {len(raw)}")
+        object.__setattr__(self, "raw", bytes(raw))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __bytes__(self) -> bytes:
+        return self.raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.raw == self.raw
+
+    def __lt__(self, other: Self) -> bool:
+        return self.raw < other.raw
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+    def __str__(self) -> str:
+        return self.raw.hex()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The id that `str` gave.
+
+        Raises:
+            UsageError: not hexadecimal, or not of this length.
+        """
+        try:
+            return cls(bytes.fromhex(text))
+        except ValueError as error:
+            raise UsageError(f"not a {cls.__name__}: {text!r}") from error
+
+
+class ChunkId(_Bytes):
+    """SHA-256 of a chunk's ciphertext (FIPS 180-4)."""
+
+    __slots__ = ()
+    size = 32
+
+    @classmethod
+    def of(cls, ciphertext: bytes | bytearray | memoryview) -> ChunkId:
+        """The id of these bytes."""
+        return cls(hashlib.sha256(ciphertext).digest())
+
+
+class StudyId(_Bytes):
+    """HMAC-SHA-256 of the Study Instance UID under a broker secret, first 16 bytes.
+
+    The UID itself is patient data; the id may stand in logs and file names.
+    """
+
+    __slots__ = ()
+    size = 16
+
+    @classmethod
+    def derive(cls, secret: bytes, study_instance_uid: str) -> StudyId:
+        """The id of a study in the network that owns ``secret``."""
+        return cls(hmac.digest(secret, study_instance_uid.encode("ascii"), "sha256")[:16])
+
+    @property
+    def short(self) -> str:
+        """Eight hexadecimal digits, for logs and progress bars."""
+        return self.raw.hex()[:8]
+
+
+class VirtualAddress(_Bytes):
+    """A member's fixed and unique address: IPv6 out of the network's fd00::/8 prefix (RFC 4193)."""
+
+    __slots__ = ()
+    size = 16
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        if self.raw[0] != 0xFD:
+            raise UsageError("a virtual address lies in fd00::/8")
+
+    def __str__(self) -> str:
+        return str(ipaddress.IPv6Address(self.raw))
+
+    @classmethod
+    def parse(cls, text: str) -> VirtualAddress:
+        """The address that `str` gave.
+
+        Raises:
+            UsageError: not an IPv6 address in fd00::/8.
+        """
+        try:
+            return cls(ipaddress.IPv6Address(text).packed)
+        except ValueError as error:
+            raise UsageError(f"not a virtual address: {text!r}") from error

@@ -1,0 +1,102 @@
+"""Every cap on what a stranger may send, each with its reason.
+
+A member is authenticated before anything here applies, and still trusted with
+nothing: lengths are believed only up to these caps, and before memory is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# ---------------------------------------------------------------- formats (docs/formats.md)
+
+CHUNK_BYTES: Final = 64 * KIB
+"""A chunk's ciphertext: the unit of request, verification and forwarding."""
+
+SEAL_BYTES: Final = 16
+"""What AES-256-GCM-SIV adds to a chunk (RFC 8452: a 128-bit tag)."""
+
+PLAIN_BYTES: Final = CHUNK_BYTES - SEAL_BYTES
+"""A chunk's plaintext at most."""
+
+SEGMENT_CHUNKS: Final = 1024
+"""Chunks that one segment lists: 36 bytes each, so a segment fits in one chunk."""
+
+STUDY_CHUNKS: Final = 1024 * 1024
+"""Chunks of one study: 64 GiB, above the largest study known in practice (whole-slide, 30 GB)."""
+
+ROOT_BYTES: Final = 256 * KIB
+"""A manifest root: 1,024 segments and 4,096 index parts need 200 KiB."""
+
+INDEX_PART_BYTES: Final = 64 * MIB
+"""One index part, decompressed: 100,000 instances of one frame each need 30 MiB."""
+
+INSTANCE_BYTES: Final = 4 * 1024 * MIB
+"""One data set: PS3.5 lengths are 32 bits."""
+
+BLOB_BYTES: Final = 1024 * MIB
+"""One coded blob (a header or a frame), decoded: bounded before memory is taken."""
+
+# ---------------------------------------------------------------- wire (docs/wire.md)
+
+FRAME_BYTES: Final = 320 * KIB
+"""One message: a manifest root (256 KiB) is the largest that is not split."""
+
+HANDSHAKE_FRAME_BYTES: Final = 16 * KIB
+"""A message before `Hello`, or of an enrolment: a certificate request needs 2 KiB."""
+
+BLOCK_BYTES: Final = CHUNK_BYTES
+"""The data of one `Block`: at most the whole chunk."""
+
+REQUESTED_CHUNKS: Final = 4096
+"""Chunks that one member may have requested from us and not yet got: 256 MiB, more than a
+gigabit line moves in two seconds; beyond it the request is refused, never queued."""
+
+REQUEST_NUMBERS: Final = 256
+"""Chunk numbers in one `Request`, `Cancel` or `Refuse`."""
+
+HAVE_RANGES: Final = 4096
+"""Ranges in one `Have`; more are split over several messages."""
+
+OPEN_QUERIES: Final = 64
+"""Queries of one member that wait for our answer: people and programs ask one at a time."""
+
+JOINED_STUDIES: Final = 1024
+"""Studies that one member may have joined on one link."""
+
+CATALOGUE_PAGE: Final = 200
+"""Entries in one page of the catalogue feed (about 1 KiB each)."""
+
+HOLDERS: Final = 1024
+"""Members named as holders of a study."""
+
+TEXT: Final = 1024
+"""Characters of a text in a message (error texts, names)."""
+
+STRIKES: Final = 3
+"""Wrong chunks or protocol errors after which a member is quarantined."""
+
+# ---------------------------------------------------------------- connections
+
+LINKS: Final = 512
+"""Open connections of one host."""
+
+LINKS_PER_ADDRESS: Final = 64
+"""Connections from one network address that have not finished their handshake."""
+
+PENDING_HANDSHAKES: Final = 64
+"""Handshakes under way in all: each costs a signature."""
+
+# ---------------------------------------------------------------- DICOM
+
+DICOM_ASSOCIATIONS: Final = 32
+"""Associations that the gateway serves at once: pynetdicom uses two threads each."""
+
+DICOM_PDU_BYTES: Final = 1 * MIB
+"""Maximum length of a P-DATA PDU that we offer: large PDUs avoid a stall of delayed ACKs."""
+
+FIND_RESULTS: Final = 10_000
+"""Answers to one C-FIND: a wider query gets the first ones and a warning."""

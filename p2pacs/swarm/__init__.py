@@ -1,0 +1,1 @@
+"""Picker and ledger (pure); download, upload, pacing, dialling."""

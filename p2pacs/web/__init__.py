@@ -1,0 +1,1 @@
+"""What the web sides of broker and peer share."""

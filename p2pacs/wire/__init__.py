@@ -1,0 +1,1 @@
+"""The wire: messages, framing, session (pure) and link (the only trio pump)."""

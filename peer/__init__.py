@@ -1,0 +1,1 @@
+"""The peer: a replica or a hospital's gateway into the swarm."""
