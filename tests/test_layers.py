@@ -1,4 +1,4 @@
-"""Imports point one way: errors, limits, ids → … → broker | peer → __main__ (docs/architecture.md)."""
+"""Imports point one way: base → rooms → broker | peer → __main__ (docs/architecture.md)."""
 
 import ast
 from collections.abc import Iterator
@@ -18,17 +18,27 @@ BASE = [
 ]
 
 ALLOWED: dict[str, list[str]] = {
+    "p2pacs.bitfield": [],
     "p2pacs.errors": [],
     "p2pacs.limits": [],
+    "p2pacs.instance": ["p2pacs.errors"],
     "p2pacs.ids": ["p2pacs.errors"],
     "p2pacs.units": ["p2pacs.errors"],
     "p2pacs.settings": ["p2pacs.errors", "p2pacs.units"],
     "p2pacs.logs": ["p2pacs.errors"],
-    "p2pacs.identity": BASE,
-    "p2pacs.study": BASE,
+    "p2pacs.identity.keys": BASE,
+    "p2pacs.identity": [*BASE, "p2pacs.identity.keys"],
+    "p2pacs.study": [*BASE, "p2pacs.identity.keys"],
     "p2pacs.store": BASE,
-    "p2pacs.wire": [*BASE, "p2pacs.identity"],
-    "p2pacs.swarm": [*BASE, "p2pacs.identity", "p2pacs.study", "p2pacs.store", "p2pacs.wire"],
+    "p2pacs.wire": [*BASE, "p2pacs.identity", "p2pacs.identity.keys"],
+    "p2pacs.swarm": [
+        *BASE,
+        "p2pacs.identity",
+        "p2pacs.identity.keys",
+        "p2pacs.study",
+        "p2pacs.store",
+        "p2pacs.wire",
+    ],
     "p2pacs.catalog": BASE,
     "p2pacs.dicom": [*BASE, "p2pacs.catalog"],
     "p2pacs.web": BASE,
@@ -69,7 +79,7 @@ def imports(path: Path, module: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=str)
 def test_imports_point_one_way(module: str, path: Path) -> None:
     here = room_of(module)
     for name in imports(path, module):

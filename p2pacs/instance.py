@@ -1,0 +1,72 @@
+"""One DICOM instance as it travels: its encoded data set, untouched."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from attrs import field, frozen
+from pydicom import uid
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
+
+from p2pacs.errors import BrokenInstanceError
+
+_PREAMBLE = bytes(128) + b"DICM"
+
+
+@frozen
+class EncodedInstance:
+    """The data set bytes as received, with what group 0002 would say of them (PS3.10 7.1).
+
+    Group 0002 itself is apart: DIMSE has none, and every receiver writes its own.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    data: bytes = field(repr=False)
+
+    def part10(self) -> bytes:
+        """The instance as a DICOM file: preamble, file meta information, data set."""
+        meta = FileMetaDataset()
+        meta.FileMetaInformationVersion = b"\x00\x01"
+        meta.MediaStorageSOPClassUID = uid.UID(self.sop_class_uid)
+        meta.MediaStorageSOPInstanceUID = uid.UID(self.sop_instance_uid)
+        meta.TransferSyntaxUID = uid.UID(self.transfer_syntax_uid)
+        meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
+        out = io.BytesIO()
+        out.write(_PREAMBLE)
+        write_file_meta_info(out, meta, enforce_standard=False)
+        out.write(self.data)
+        return out.getvalue()
+
+    @classmethod
+    def from_part10(cls, file: bytes) -> EncodedInstance:
+        """The instance in a DICOM file, its data set bytes untouched.
+
+        Raises:
+            BrokenInstanceError: not a DICOM file, or without the three UIDs of group 0002.
+        """
+        if file[128:132] != b"DICM":
+            raise BrokenInstanceError("not a DICOM file: no prefix DICM at byte 128 (PS3.10 7.1)")
+        stream = io.BytesIO(file)
+        stream.seek(132)
+        try:
+            meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_not_group_2))
+            return cls(
+                sop_class_uid=str(meta.MediaStorageSOPClassUID),
+                sop_instance_uid=str(meta.MediaStorageSOPInstanceUID),
+                transfer_syntax_uid=str(meta.TransferSyntaxUID),
+                data=file[stream.tell() :],
+            )
+        except (AttributeError, EOFError, NotImplementedError, struct.error, ValueError) as error:
+            raise BrokenInstanceError(
+                "a DICOM file without SOP Class, SOP Instance or Transfer Syntax UID in group 0002"
+            ) from error
+
+
+def _not_group_2(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag.group != 2

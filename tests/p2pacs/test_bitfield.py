@@ -1,0 +1,46 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pacs.bitfield import Bitfield
+
+numbers = st.sets(st.integers(0, 2000))
+
+
+@given(numbers)
+def test_is_a_set(values: set[int]) -> None:
+    field = Bitfield(values)
+    assert list(field) == sorted(values)
+    assert len(field) == len(values)
+
+
+@given(numbers)
+def test_bytes_round_trip(values: set[int]) -> None:
+    field = Bitfield(values)
+    again = Bitfield.from_bytes(bytes(field))
+    assert again == field
+    assert len(again) == len(values)
+
+
+@given(numbers, st.integers(0, 2100))
+def test_add_and_discard(values: set[int], number: int) -> None:
+    field = Bitfield(values)
+    assert field.add(number) == (number not in values)
+    assert number in field
+    assert field.discard(number)
+    assert not field.discard(number)
+    assert list(field) == sorted(values - {number})
+
+
+@given(numbers, st.integers(0, 2100))
+def test_missing_is_the_complement(values: set[int], total: int) -> None:
+    assert set(Bitfield(values).missing(total)) == set(range(total)) - values
+
+
+def test_most_significant_bit_first() -> None:
+    assert bytes(Bitfield([0, 9])) == b"\x80\x40"
+
+
+def test_a_copy_changes_apart() -> None:
+    field = Bitfield([1])
+    field.copy().add(2)
+    assert list(field) == [1]
