@@ -8,6 +8,7 @@ import struct
 from attrs import field, frozen
 from pydicom import uid
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
@@ -37,11 +38,11 @@ class EncodedInstance:
         meta.MediaStorageSOPInstanceUID = uid.UID(self.sop_instance_uid)
         meta.TransferSyntaxUID = uid.UID(self.transfer_syntax_uid)
         meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
-        out = io.BytesIO()
+        out = DicomBytesIO()
         out.write(_PREAMBLE)
         write_file_meta_info(out, meta, enforce_standard=False)
         out.write(self.data)
-        return out.getvalue()
+        return bytes(out.getvalue())
 
     @classmethod
     def from_part10(cls, file: bytes) -> EncodedInstance:
