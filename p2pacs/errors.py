@@ -75,12 +75,14 @@ class UsageError(P2PacsError):
 class SettingsError(UsageError):
     """A wrong key or value in a settings file; the message names file and line."""
 
+    wire_code = 5
     exit_code = 3
 
 
 class StateError(UsageError):
     """The folder is not initialised, is already, or another process holds it."""
 
+    wire_code = 6
     exit_code = 4
     http_status = 409
 
