@@ -1,0 +1,69 @@
+"""What every test shares: which components are here, reproducible hypothesis, real data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
+DATA = os.environ.get("P2PACS_DICOM_DATA")
+DCMTK_TOOLS = ("echoscu", "findscu", "movescu", "getscu", "storescu", "storescp")
+
+settings.register_profile("p2pacs", derandomize=True, deadline=None, database=None)
+settings.load_profile("p2pacs")
+
+
+def _orthanc_missing() -> str | None:
+    if shutil.which("Orthanc", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"):
+        return None
+    return "Orthanc is not installed (Debian: orthanc, orthanc-dicomweb)"
+
+
+def _dcmtk_missing() -> str | None:
+    missing = [tool for tool in DCMTK_TOOLS if shutil.which(tool) is None]
+    return f"DCMTK's {', '.join(missing)} not found (Debian: dcmtk)" if missing else None
+
+
+def _data_missing() -> str | None:
+    if DATA is None:
+        return "P2PACS_DICOM_DATA names no folder of real DICOM series"
+    return None if Path(DATA).is_dir() else f"P2PACS_DICOM_DATA={DATA} is no folder"
+
+
+MISSING: dict[str, Callable[[], str | None]] = {
+    "orthanc": _orthanc_missing,
+    "dcmtk": _dcmtk_missing,
+    "data": _data_missing,
+}
+"""Marker → why its tests cannot run here; None if they can."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a missing component, unless P2PACS_REQUIRE=all."""
+    if REQUIRE_ALL:
+        return
+    reasons = {marker: reason for marker, find in MISSING.items() if (reason := find())}
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fails what needs a missing component under P2PACS_REQUIRE=all, saying what to install."""
+    if REQUIRE_ALL:
+        for marker, find in MISSING.items():
+            if item.get_closest_marker(marker) and (reason := find()):
+                pytest.fail(f"P2PACS_REQUIRE=all, but {reason}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real DICOM series (mark the test with ``data``)."""
+    assert DATA is not None
+    return Path(DATA)
