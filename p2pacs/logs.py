@@ -1,0 +1,83 @@
+"""Logging: structlog to standard error, for people or as JSON lines.
+
+Rules for every caller: no patient data (UIDs of studies included). So DICOM libraries,
+which log identifiers and data elements, are silenced here, and tracebacks never show
+local variables.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import structlog
+from structlog.typing import Processor
+
+from p2pacs.errors import SettingsError
+
+Level = Literal["debug", "info", "warning", "error"]
+
+_SILENT = ("pynetdicom", "pydicom")
+_QUIET = ("alembic", "httpx", "httpcore", "hypercorn.access")
+
+
+def configure(level: str, json: bool) -> None:
+    """Send all logs of this process to standard error.
+
+    Args:
+        level: debug, info, warning or error.
+        json: one JSON object a line instead of text.
+
+    Raises:
+        SettingsError: an unknown level.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise SettingsError(f"unknown log level {level!r}: debug, info, warning or error")
+    shared: Sequence[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render = _json() if json else _text()
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    _hush()
+
+
+def _json() -> list[Processor]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _text() -> list[Processor]:
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _hush() -> None:
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # pydicom's warnings quote values of elements.
+    warnings.filterwarnings("ignore", module=r"py(net)?dicom(\.|$)")

@@ -1,0 +1,96 @@
+"""Rates, sizes and network endpoints, as people write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from attrs import frozen
+
+from p2pacs.errors import UsageError
+
+_RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmg]?)bit(?:/s|ps)?", re.IGNORECASE)
+_FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+def parse_rate(text: str) -> int:
+    """A rate such as ``800kbit``, ``3mbit`` or ``1gbit``, in bits a second (decimal).
+
+    Raises:
+        UsageError: not a positive rate with its unit.
+    """
+    match = _RATE.fullmatch(text.strip())
+    rate = round(float(match["number"]) * _FACTORS[match["unit"].lower()]) if match else 0
+    if rate < 1:
+        raise UsageError(f"not a rate: {text!r} (write it as 800kbit, 3mbit or 1gbit)")
+    return rate
+
+
+def format_rate(rate: float) -> str:
+    """Bits a second as ``parse_rate`` reads them, with at most three decimals."""
+    for unit in ("g", "m", "k"):
+        if rate >= _FACTORS[unit]:
+            number = f"{rate / _FACTORS[unit]:.3f}".rstrip("0").rstrip(".")
+            return f"{number}{unit}bit"
+    return f"{round(rate)}bit"
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes for people, in decimal units: ``10.5 MB``."""
+    if count < 1000:
+        return f"{round(count)} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} TB"
+
+
+@frozen(order=True)
+class Endpoint:
+    """Where something listens: a host name or address and a TCP port (0: any free one)."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """The endpoint in ``HOST:PORT`` or ``[IPV6]:PORT``.
+
+        Raises:
+            UsageError: neither form, or a port out of 0 to 65535.
+        """
+        host, colon, port = text.strip().rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
+            raise UsageError(f"not an endpoint: {text!r} (write it as HOST:PORT)")
+        if bracketed:
+            host = host[1:-1]
+        if not (_is_ipv6(host) if bracketed else _is_host(host)):
+            raise UsageError(f"not an endpoint: {text!r} (write it as HOST:PORT or [IPV6]:PORT)")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host(host: str) -> bool:
+    return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.split("."))

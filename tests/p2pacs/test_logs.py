@@ -1,0 +1,68 @@
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from p2pacs import logs
+from p2pacs.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with warnings.catch_warnings():
+        yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", json=True)
+    structlog.get_logger("here").info("linked", member="North")
+    logging.getLogger("library").warning("odd %s", "thing")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert lines[0]["event"] == "linked"
+    assert lines[0]["member"] == "North"
+    assert lines[0]["level"] == "info"
+    assert lines[1]["event"] == "odd thing"
+
+
+def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning", json=False)
+    structlog.get_logger("here").info("hidden")
+    structlog.get_logger("here").warning("shown")
+    err = capsys.readouterr().err
+    assert "shown" in err
+    assert "hidden" not in err
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_tracebacks_show_no_local_variables(
+    capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    logs.configure("info", json=as_json)
+    patient = "DOE^" + "JANE"
+    try:
+        dict[int, str]()[len(patient)]
+    except KeyError:
+        structlog.get_logger("here").exception("failed")
+    err = capsys.readouterr().err
+    assert "KeyError" in err
+    assert "DOE^JANE" not in err
+
+
+def test_dicom_libraries_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug", json=False)
+    logging.getLogger("pynetdicom.acse").error("identifier 1.2.3")
+    logging.getLogger("pydicom").critical("value DOE")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unknown_level() -> None:
+    with pytest.raises(SettingsError, match="unknown log level 'loud'"):
+        logs.configure("loud", json=False)

@@ -1,0 +1,107 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from p2pacs.errors import SettingsError
+from p2pacs.settings import (
+    EndpointField,
+    RateField,
+    Settings,
+    load_settings,
+    render_settings,
+    toml_value,
+)
+from p2pacs.units import Endpoint
+
+
+class Line(Settings):
+    uplink: RateField | None = Field(default=None, description="Uplink.", examples=["800kbit"])
+    lan: tuple[str, ...] = Field(default=(), description="Networks.")
+
+
+class Example(Settings):
+    name: str = Field(description="The name.")
+    listen: EndpointField = Field(description="Where to listen.", examples=["0.0.0.0:4433"])
+    tries: int = Field(default=5, ge=1, description="How often.")
+    line: Line = Line()
+    destinations: dict[str, EndpointField] = Field(default_factory=dict, description="Who.")
+
+
+def _load(tmp_path: Path, text: str) -> Example:
+    path = tmp_path / "example.toml"
+    path.write_text(text)
+    return load_settings(path, Example)
+
+
+def test_loads(tmp_path: Path) -> None:
+    example = _load(
+        tmp_path,
+        'name = "a"\nlisten = "127.0.0.1:1"\n[line]\nuplink = "800kbit"\n'
+        '[destinations]\nWS1 = "10.0.0.1:104"\n',
+    )
+    assert example.listen == Endpoint("127.0.0.1", 1)
+    assert example.line.uplink == 800_000
+    assert example.destinations == {"WS1": Endpoint("10.0.0.1", 104)}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('name = "a"\n\nlisten = "nowhere"\n', r"toml:3: listen: not an endpoint.*HOST:PORT"),
+        ('listen = "h:1"\n', "toml: name: this setting is missing"),
+        ('name = "a"\nlisten = "h:1"\ntires = 3\n', "toml:3: tires: there is no such setting"),
+        (
+            'name = "a"\nlisten = "h:1"\n# x\n[line]\n\nuplink = "fast"\n',
+            "toml:6: line.uplink: not",
+        ),
+        ('name = "a"\nlisten = "h:1"\ntries = 0\n', "toml:3: tries: .*greater than or equal to 1"),
+        ('name = "a"\nlisten = "h:1"\nline = {uplink = true}\n', "toml:3: line.uplink"),
+        ('name = """\ntries = 1\n"""\nlisten = "h:1"\ntries = "x"\n', "toml:5: tries: .*integer"),
+        ('name = "a"\nlisten = "h:1"\n[line]\nlan = [\n"a",\n3]\n', "toml:4: line.lan: "),
+        ("name = \n", r"not valid TOML: .*line 1"),
+    ],
+)
+def test_complaints_name_line_and_key(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        _load(tmp_path, text)
+
+
+def test_all_complaints_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)listen: this setting.*tries: "):
+        _load(tmp_path, 'name = "a"\ntries = -1\n')
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path / "none.toml", Example)
+
+
+def test_written_settings_load_again(tmp_path: Path) -> None:
+    example = Example(
+        name='quo"ted',
+        listen=Endpoint("::1", 4433),
+        line=Line(uplink=800_000),
+        destinations={"WS 1": Endpoint("10.0.0.1", 104)},
+    )
+    text = render_settings(example, "An example.")
+    assert _load(tmp_path, text) == example
+    assert "# An example.\n" in text
+    assert "# tries = 5\n" in text
+    assert 'uplink = "800kbit"' in text
+    assert '# Where to listen. Example: "0.0.0.0:4433".\n' in text
+    assert text.index("[line]") > text.index("destinations")
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers(-(2**63), 2**63 - 1) | st.booleans(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_values_are_toml(value: object) -> None:
+    assert tomllib.loads(f"key = {toml_value(value)}") == {"key": value}
