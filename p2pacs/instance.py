@@ -33,6 +33,7 @@ class EncodedInstance:
     def part10(self) -> bytes:
         """The instance as a DICOM file: preamble, file meta information, data set."""
         meta = FileMetaDataset()
+        meta.FileMetaInformationGroupLength = 0  # present, so that the writer fills it in
         meta.FileMetaInformationVersion = b"\x00\x01"
         meta.MediaStorageSOPClassUID = uid.UID(self.sop_class_uid)
         meta.MediaStorageSOPInstanceUID = uid.UID(self.sop_instance_uid)
