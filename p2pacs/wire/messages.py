@@ -23,6 +23,9 @@ ALPN: Final = "p2pacs/1"
 ALPN_ENROL: Final = "p2pacs-enrol/1"
 """Application protocol of an enrolment: the only one allowed without a client certificate."""
 
+GRANT_INFO: Final = b"p2pacs study key "
+"""HPKE's ``info`` when a study key is wrapped to a member: this and the study id's 16 bytes."""
+
 
 class Message:
     """Base of all messages."""
@@ -370,7 +373,8 @@ class Instances(Reply):
 @_message(58)
 @frozen
 class AuditReport(Query):
-    """What was read at a member's gateway: msgpack records (broker/audit.py)."""
+    """What was read at a member's gateway: msgpack maps ``{"study": bytes, "caller": str (AE
+    title), "purpose": str, "time": int (ms since 1970)}``."""
 
     id: int
     records: list[bytes]
