@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pacs.errors import SettingsError, StateError
+from p2pacs.units import Endpoint
+from peer.config import (
+    GatewaySettings,
+    LineSettings,
+    PeerSettings,
+    StoreSettings,
+    load_peer_settings,
+    parse_size,
+    save_peer_settings,
+)
+
+
+def _settings(**changes: object) -> PeerSettings:
+    return PeerSettings.model_validate({"name": "a", "listen": ["127.0.0.1:1"], **changes})
+
+
+def test_written_settings_load_again(tmp_path: Path) -> None:
+    settings = _settings(
+        advertise=["10.0.0.1:2", "[2001:db8::1]:3"],
+        dicom="127.0.0.1:11112",
+        line=LineSettings(uplink=800_000, lan=("10.1.2.3/8",)),
+        store=StoreSettings(capacity=50_000_000_000),
+        gateway=GatewaySettings(
+            allowed_callers=("A B",), destinations={"VIEWER": Endpoint("10.0.0.9", 104)}
+        ),
+    )
+    save_peer_settings(tmp_path, settings)
+    assert load_peer_settings(tmp_path) == settings
+    assert settings.line.lan == ("10.0.0.0/8",)
+
+
+def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
+    save_peer_settings(tmp_path, _settings())
+    text = (tmp_path / "peer.toml").read_text()
+    for key in ("advertise", "aet", "dicom", "api", "uplink", "downlink", "lan", "capacity"):
+        assert f"# {key} =" in text
+    for key in ("allowed_callers", "destinations", "level", "json_lines"):
+        assert f"# {key} =" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('dicom = "here"', r"toml:3: dicom: not an endpoint"),
+        ('api = "0.0.0.0:80"', "loopback"),
+        ('aet = "MUCH TOO LONG A TITLE"', r"toml:3: aet: an AE title"),
+        ('[store]\ncapacity = "much"', r"toml:4: store.capacity: not a size"),
+        ('[line]\nlan = ["home"]', r"toml:4: line.lan: .*home"),
+        ('[gateway.destinations]\nVIEWER = "x"', r"toml:4: gateway.destinations.VIEWER"),
+        ("[gatway]", "no such setting"),
+    ],
+)
+def test_complaints_say_where(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "peer.toml").write_text(f'name = "a"\nlisten = ["127.0.0.1:1"]\n{text}\n')
+    with pytest.raises(SettingsError, match=complaint):
+        load_peer_settings(tmp_path)
+
+
+def test_a_folder_without_a_peer(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="p2pacs peer join"):
+        load_peer_settings(tmp_path)
+
+
+@given(st.integers(1, 10**15))
+def test_sizes_survive_the_file(size: int) -> None:
+    settings = StoreSettings(capacity=size)
+    assert parse_size(settings.model_dump(mode="json")["capacity"]) == size
