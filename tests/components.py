@@ -1,0 +1,254 @@
+"""Real components that tests start: Orthanc and DCMTK's receivers, each on free ports of loopback.
+
+Everything is synchronous and a context manager: what was started is stopped,
+whatever happens. Nothing is written outside the folder that the test gives.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+HOST: Final = "127.0.0.1"
+_START_SECONDS: Final = 30.0
+_PLUGINS = (Path("/usr/share/orthanc/plugins"), Path("/usr/local/share/orthanc/plugins"))
+
+
+def has_orthanc() -> bool:
+    """Whether Orthanc and its DICOMweb plugin are installed."""
+    return _orthanc_binary() is not None and _dicomweb_plugin() is not None
+
+
+def has_dcmtk() -> bool:
+    """Whether DCMTK's command line tools are installed."""
+    tools = ("echoscu", "findscu", "movescu", "getscu", "storescp", "storescu")
+    return all(shutil.which(tool) for tool in tools)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when something accepts connections on ``port`` of loopback."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.02)  # real processes need real time
+    raise RuntimeError(f"nothing listens on port {port} after {_START_SECONDS:.0f} s")
+
+
+@frozen
+class Orthanc:
+    """A running Orthanc with the DICOMweb plugin, and its REST interface."""
+
+    aet: str
+    dicom_port: int
+    http_port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def dimse(self) -> str:
+        """Its address as ``p2pacs broker init --pacs`` takes it, for DIMSE."""
+        return f"dimse://{self.aet}@{HOST}:{self.dicom_port}"
+
+    @property
+    def dicomweb(self) -> str:
+        """Its address as ``p2pacs broker init --pacs`` takes it, for DICOMweb."""
+        return f"dicomweb+{self.dicomweb_url}"
+
+    @property
+    def dicomweb_url(self) -> str:
+        """The root of its DICOMweb services."""
+        return f"http://{HOST}:{self.http_port}/dicom-web"
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """One call of its REST interface; the body of the answer."""
+        url = f"http://{HOST}:{self.http_port}{path}"
+        request = urllib.request.Request(url, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            data: bytes = answer.read()
+            return data
+
+    def get(self, path: str) -> Any:
+        """The JSON that a GET of its REST interface gives."""
+        return json.loads(self.request("GET", path))
+
+    def load(self, files: Iterable[Path | bytes]) -> list[str]:
+        """Store DICOM files as they are; their Orthanc ids.
+
+        Raises:
+            ValueError: Orthanc refuses one.
+        """
+        ids = []
+        for file in files:
+            data = file if isinstance(file, bytes) else file.read_bytes()
+            try:
+                answer = self.request("POST", "/instances", data)
+            except urllib.error.HTTPError as error:
+                raise ValueError(f"Orthanc refuses the file: {error.code}") from error
+            ids.append(str(json.loads(answer)["ID"]))
+        return ids
+
+    def instances(self) -> list[str]:
+        """Orthanc ids of all instances held."""
+        return [str(name) for name in self.get("/instances")]
+
+    def file(self, instance: str) -> bytes:
+        """The Part 10 file that Orthanc stores for one of its ids."""
+        return self.request("GET", f"/instances/{instance}/file")
+
+    def clear(self) -> None:
+        """Remove all patients."""
+        for patient in self.get("/patients"):
+            self.request("DELETE", f"/patients/{patient}")
+
+
+@contextmanager
+def orthanc(
+    folder: Path,
+    *,
+    aet: str = "ORTHANC",
+    modalities: Mapping[str, int] | None = None,
+    **options: object,
+) -> Iterator[Orthanc]:
+    """A real Orthanc in ``folder``.
+
+    Args:
+        folder: an empty or new folder for configuration and storage.
+        aet: its AE title.
+        modalities: destinations that it knows for C-MOVE: AE title → port of loopback.
+        options: further keys of its configuration, for instance ``MaximumPduLength=131072``.
+    """
+    binary, plugin = _orthanc_binary(), _dicomweb_plugin()
+    if binary is None or plugin is None:
+        raise RuntimeError("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
+    folder.mkdir(parents=True, exist_ok=True)
+    dicom_port, http_port = free_port(), free_port()
+    settings: dict[str, object] = {
+        "Name": aet,
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [str(plugin)],
+        "DicomAet": aet,
+        "DicomPort": dicom_port,
+        "DicomServerEnabled": True,
+        "DicomAlwaysAllowEcho": True,
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomCheckCalledAet": False,
+        "DicomCheckModalityHost": False,
+        "UnknownSopClassAccepted": True,
+        "DicomModalities": {
+            title: {"AET": title, "Host": HOST, "Port": port}
+            for title, port in (modalities or {}).items()
+        },
+        "HttpPort": http_port,
+        "HttpServerEnabled": True,
+        "RemoteAccessAllowed": True,
+        "AuthenticationEnabled": False,
+        "SaveJobs": False,
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        **options,
+    }
+    config = folder / "orthanc.json"
+    config.write_text(json.dumps(settings, indent=1))
+    with (folder / "orthanc.log").open("wb") as log:
+        process = subprocess.Popen([str(binary), str(config)], stdout=log, stderr=log)
+        try:
+            wait_for_port(http_port, process)
+            wait_for_port(dicom_port, process)
+            yield Orthanc(aet, dicom_port, http_port, process)
+        finally:
+            process.kill()  # its storage is thrown away, and its orderly end takes three seconds
+            process.wait()
+
+
+@frozen
+class StoreScp:
+    """A running DCMTK storescp: a workstation that only receives."""
+
+    aet: str
+    port: int
+    folder: Path
+
+    def files(self) -> list[Path]:
+        """What it received, as bit-preserving Part 10 files."""
+        return sorted(path for path in self.folder.iterdir() if path.suffix == ".dcm")
+
+
+@contextmanager
+def storescp(folder: Path, *options: str, aet: str = "STORESCP") -> Iterator[StoreScp]:
+    """DCMTK's storescp, which keeps data sets as they come (``+B``).
+
+    Args:
+        folder: where received files go; made if missing.
+        options: further options, for instance ``+xa`` to accept all transfer syntaxes.
+        aet: its AE title.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = ["storescp", "+B", "--filename-extension", ".dcm", "-od", str(folder)]
+    process = subprocess.Popen(
+        [*command, "-aet", aet, *options, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, process)
+        yield StoreScp(aet, port, folder)
+    finally:
+        _stop(process)
+
+
+def dcmtk(tool: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run one of DCMTK's tools to its end; output and error text together in ``stdout``."""
+    return subprocess.run(
+        [tool, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _orthanc_binary() -> Path | None:
+    found = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
+    return Path(found) if found else None
+
+
+def _dicomweb_plugin() -> Path | None:
+    candidates = (folder / "libOrthancDicomWeb.so" for folder in _PLUGINS)
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
