@@ -356,3 +356,21 @@ def from_wire(code: int, text: str) -> P2PacsError:
         if kind.wire_code == code:
             return kind(text)
     return RemoteError(f"unknown failure {code}: {text}")
+
+
+def report(error: P2PacsError) -> dict[str, object]:
+    """What ``--json`` and the HTTP interfaces say of an error."""
+    return {
+        "error": type(error).__name__,
+        "message": str(error),
+        "transient": error.transient,
+    }
+
+
+def first_of(error: BaseException) -> P2PacsError | None:
+    """The first error of the tree in an exception or (nested) exception group."""
+    if isinstance(error, P2PacsError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for one in error.exceptions if (found := first_of(one))), None)
+    return None

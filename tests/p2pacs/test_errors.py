@@ -45,3 +45,19 @@ def test_the_drawing_names_every_error_in_its_place() -> None:
         assert getattr(errors, name).__bases__[0].__name__ == path[-1]
         path.append(name)
     assert {name for _, name in drawn} == {kind.__name__ for kind in ALL[1:]}
+
+
+def test_a_report_names_kind_and_message() -> None:
+    assert errors.report(errors.BusyError("later")) == {
+        "error": "BusyError",
+        "message": "later",
+        "transient": True,
+    }
+
+
+def test_the_first_error_of_a_group() -> None:
+    busy = errors.BusyError("later")
+    assert errors.first_of(busy) is busy
+    group = ExceptionGroup("a", [ValueError(), ExceptionGroup("b", [busy])])
+    assert errors.first_of(group) is busy
+    assert errors.first_of(ExceptionGroup("a", [ValueError()])) is None
