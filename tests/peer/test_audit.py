@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages import AuditReport
-from peer.audit import BATCH, RETRY, AuditQueue
+from peer.audit import BATCH, AuditQueue
 from peer.db import Database, open_database
 
 STUDY = StudyId(bytes(range(16)))
@@ -77,7 +77,7 @@ async def test_reads_wait_for_the_broker_even_over_a_restart(
     broker.away = False
     async with trio.open_nursery() as nursery:
         nursery.start_soon(AuditQueue(database).run, broker)
-        await trio.sleep(RETRY + 1)
+        await _drained(queue)
         nursery.cancel_scope.cancel()
     assert len(broker.records) == 1
     assert await queue.waiting() == 0
