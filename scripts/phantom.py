@@ -47,7 +47,7 @@ def slices(count: int, seed: int = 1) -> Iterator[EncodedInstance]:
         measured = _body((number - 1) * SLICE_MM, field) + noise
         measured[outside] = -1024  # nothing is reconstructed outside the scanner's circle
         stored = np.clip(np.rint(measured + 1024), 0, 4095).astype("<u2")
-        yield _instance(stored, number, count, seed)
+        yield _instance(stored, number, seed)
 
 
 class _Texture:
@@ -119,14 +119,12 @@ def _blur(image: Image) -> Image:
 
 
 def _noise(rng: np.random.Generator) -> Image:
-    """Noise that neighbouring pixels share, as reconstruction leaves it: NOISE_HU of standard deviation."""
+    """Noise that neighbouring pixels share, as reconstruction leaves it."""
     noise = _blur(rng.standard_normal((SIZE, SIZE), dtype=np.float32))
     return noise * np.float32(NOISE_HU / noise.std())
 
 
-def _instance(
-    stored: npt.NDArray[np.uint16], number: int, count: int, seed: int
-) -> EncodedInstance:
+def _instance(stored: npt.NDArray[np.uint16], number: int, seed: int) -> EncodedInstance:
     ds = Dataset()
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.SOPClassUID = CTImageStorage
@@ -148,7 +146,7 @@ def _instance(
     ds.KVP = "120"
     ds.PatientPosition = "HFS"
     ds.StudyInstanceUID = study_uid(seed)
-    ds.SeriesInstanceUID = _uid(seed, "series", count)
+    ds.SeriesInstanceUID = _uid(seed, "series", 0)
     ds.StudyID = "1"
     ds.SeriesNumber = 1
     ds.InstanceNumber = number

@@ -30,9 +30,9 @@ def _dcmtk_missing() -> str | None:
 
 
 def _data_missing() -> str | None:
-    if DATA is None:
-        return "P2PACS_DICOM_DATA names no folder of real DICOM series"
-    return None if Path(DATA).is_dir() else f"P2PACS_DICOM_DATA={DATA} is no folder"
+    if DATA is None or Path(DATA).is_dir():
+        return None
+    return f"P2PACS_DICOM_DATA={DATA} is no folder"
 
 
 MISSING: dict[str, Callable[[], str | None]] = {
@@ -44,10 +44,15 @@ MISSING: dict[str, Callable[[], str | None]] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a missing component, unless P2PACS_REQUIRE=all."""
-    if REQUIRE_ALL:
-        return
-    reasons = {marker: reason for marker, find in MISSING.items() if (reason := find())}
+    """Skips what needs a missing component, unless P2PACS_REQUIRE=all.
+
+    Real series are no component that could be installed: without P2PACS_DICOM_DATA they skip.
+    """
+    reasons: dict[str, str] = {}
+    if DATA is None:
+        reasons["data"] = "P2PACS_DICOM_DATA names no folder of real DICOM series"
+    if not REQUIRE_ALL:
+        reasons |= {marker: reason for marker, find in MISSING.items() if (reason := find())}
     for item in items:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):
