@@ -76,6 +76,21 @@ HOLDERS: Final = 1024
 TEXT: Final = 1024
 """Characters of a text in a message (error texts, names)."""
 
+MEMBERS: Final = 1024
+"""Members of one network: a directory of them is pushed to all, 140 KiB at most usually."""
+
+ENDPOINTS: Final = 16
+"""Endpoints of one member: its LAN's and its lines'."""
+
+DIRECTORY_BYTES: Final = 256 * KIB
+"""The signed member directory: fits in one message."""
+
+NAME: Final = 64
+"""Characters of a member's name: what a certificate's common name may have (RFC 5280)."""
+
+CONTROL_QUEUE_BYTES: Final = 8 * MIB
+"""Messages that wait for one link besides blocks: whoever does not read them is cut off."""
+
 STRIKES: Final = 3
 """Wrong chunks or protocol errors after which a member is quarantined."""
 
