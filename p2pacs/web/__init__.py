@@ -1,1 +1,1 @@
-"""What the web sides of broker and peer share."""
+"""What the two web sides share: serving, security headers, limits, pages and error answers."""

@@ -1,0 +1,81 @@
+"""Errors as HTTP answers: one translation for pages and interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from attrs import frozen
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from p2pacs.errors import P2PacsError, first_of, report
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class Answer:
+    """What the asker is told of an error."""
+
+    status: int
+    title: str
+    text: str
+    body: Mapping[str, object]
+    """The same as a JSON object."""
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def answer_to(error: Exception) -> Answer:
+    """The answer to an exception; one that nobody foresaw tells nothing of itself."""
+    known = first_of(error)
+    if known is not None:
+        return Answer(known.http_status, _title(known.http_status), str(known), report(known))
+    if isinstance(error, HTTPException):
+        text = error.detail
+        return Answer(error.status_code, _title(error.status_code), text, _body("HTTPError", text))
+    text = "Something went wrong here. The log of this server says more."
+    return Answer(500, _title(500), text, _body("InternalError", text))
+
+
+def _body(kind: str, text: str) -> dict[str, object]:
+    return {"error": kind, "message": text, "transient": False}
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, Handler]:
+    """Starlette's ``exception_handlers``, answering with ``render``."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        if isinstance(error, ExceptionGroup) and first_of(error) is None:
+            raise error
+        response = render(request, answer_to(error))
+        if isinstance(error, HTTPException):
+            response.headers.update(error.headers or {})
+        return response
+
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        answer = answer_to(error)
+        if answer.status == 500:
+            log.error("request failed", path=request.url.path, error=type(error).__name__)
+        return render(request, answer)
+
+    return {
+        P2PacsError: known,
+        HTTPException: known,
+        ExceptionGroup: known,
+        Exception: unforeseen,
+    }
+
+
+def json_answer(_request: Request, answer: Answer) -> Response:
+    """The answer of an interface: a JSON object."""
+    return JSONResponse(dict(answer.body), status_code=answer.status)

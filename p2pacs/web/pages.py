@@ -1,0 +1,61 @@
+"""Server-rendered pages: Jinja2 templates of a package over the shared layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from p2pacs.web.answers import Answer
+
+_HERE = Path(__file__).parent
+
+
+class Pages:
+    """The templates of one web side; ``layout.html`` and ``error.html`` come from here."""
+
+    def __init__(self, templates: Path, **everywhere: object) -> None:
+        self._environment = Environment(
+            loader=ChoiceLoader(
+                [FileSystemLoader(templates), FileSystemLoader(_HERE / "templates")]
+            ),
+            autoescape=select_autoescape(default=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(everywhere)
+
+    def filter(self, **filters: object) -> None:
+        """Add template filters."""
+        self._environment.filters.update(filters)
+
+    def page(
+        self, request: Request, template: str, *, status: int = 200, **context: object
+    ) -> Response:
+        """A page; templates also see ``request``."""
+        html = self._environment.get_template(template).render(request=request, **context)
+        return HTMLResponse(html, status_code=status)
+
+    def error(self, request: Request, answer: Answer) -> Response:
+        """The page for an error (for `error_handlers`)."""
+        return self.page(request, "error.html", status=answer.status, answer=answer)
+
+
+class _Styles(StaticFiles):
+    """Static files that browsers may keep for an hour."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        return response
+
+
+def static_files() -> BaseRoute:
+    """The route ``/static``: the shared style sheet and icon."""
+    return Mount("/static", _Styles(directory=_HERE / "static"), name="static")

@@ -1,0 +1,65 @@
+import httpx
+import pytest
+import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from p2pacs.errors import StateError
+from p2pacs.units import Endpoint
+from p2pacs.web.serving import serve_web
+
+ANY = Endpoint("127.0.0.1", 0)
+
+
+async def _hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+async def test_serves_on_a_known_port_and_stops_gracefully() -> None:
+    release = trio.Event()
+    asked = trio.Event()
+
+    async def slow(_request: Request) -> Response:
+        asked.set()
+        await release.wait()
+        return PlainTextResponse("late")
+
+    app = Starlette(routes=[Route("/", _hello), Route("/slow", slow)])
+    stop = trio.Event()
+    answers: list[str] = []
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+
+            async def start(
+                *, task_status: trio.TaskStatus[Endpoint] = trio.TASK_STATUS_IGNORED
+            ) -> None:
+                await serve_web(app, ANY, stop=stop, task_status=task_status)
+
+            endpoint: Endpoint = await nursery.start(start)
+            assert endpoint.port > 0
+            async with httpx.AsyncClient(base_url=f"http://{endpoint}") as client:
+                answer = await client.get("/")
+                assert answer.text == "hello"
+                assert "server" not in answer.headers
+
+                async def ask() -> None:
+                    answers.append((await client.get("/slow")).text)
+
+                async with trio.open_nursery() as asking:
+                    asking.start_soon(ask)
+                    await asked.wait()
+                    stop.set()
+                    release.set()
+    assert answers == ["late"]
+
+
+async def test_a_taken_port_is_named() -> None:
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        app = Starlette(routes=[Route("/", _hello)])
+        with pytest.raises(StateError, match=rf"cannot listen on 127.0.0.1:{port}: .*in use"):
+            await serve_web(app, Endpoint("127.0.0.1", port), stop=trio.Event())
