@@ -17,15 +17,6 @@ from attrs import frozen
 PROTOCOL: Final = 1
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
-ALPN: Final = "p2pacs/1"
-"""Application protocol of member-to-member channels (RFC 7301)."""
-
-ALPN_ENROL: Final = "p2pacs-enrol/1"
-"""Application protocol of an enrolment: the only one allowed without a client certificate."""
-
-GRANT_INFO: Final = b"p2pacs study key "
-"""HPKE's ``info`` when a study key is wrapped to a member: this and the study id's 16 bytes."""
-
 
 class Message:
     """Base of all messages."""
@@ -412,7 +403,7 @@ class Renewal(Reply):
 @_message(64)
 @frozen
 class EnrolQuery(Query):
-    """First and only message of an enrolment."""
+    """First and only message of the new member."""
 
     id: int
     secret: bytes
@@ -440,3 +431,15 @@ class Enrolled(Reply):
     """The signed member directory, the new member included."""
     settings: bytes
     """msgpack map of what the administrator set: name, role, uplink, downlink (bit/s)."""
+
+
+@_message(66)
+@frozen
+class Authority(Message):
+    """First message on an enrolment's channel, from the broker, before anything is asked.
+
+    The new member compares it with the token, then dials again and trusts this alone.
+    """
+
+    certificate: bytes
+    """The authority's certificate (DER)."""
