@@ -1,0 +1,71 @@
+"""The directory that this member goes by: verified, on disk, and never going back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from p2pacs.errors import DirectoryError, StateError
+from p2pacs.identity import files
+from p2pacs.identity.directory import Directory, load_directory
+from p2pacs.identity.keys import VerifyKey
+
+FILE: Final = "directory"
+"""Name of the file in a member's identity folder."""
+
+Listener = Callable[[Directory], None]
+
+
+class DirectoryBook:
+    """The newest member directory seen.
+
+    Attributes:
+        directory: the verified directory; version 0 without members before the first.
+        raw: its signed bytes, to be passed on; empty before the first.
+    """
+
+    def __init__(self, path: Path, verify_key: VerifyKey) -> None:
+        self._path = path
+        self._key = verify_key
+        self._listeners: list[Listener] = []
+        self.raw = b""
+        self.directory = Directory(version=0, epoch=0, members=())
+        if path.exists():
+            self.raw = files.read_file(path, "the member directory")
+            try:
+                self.directory = load_directory(self.raw, verify_key)
+            except DirectoryError as error:
+                raise StateError(f"{path} is damaged ({error}); join again") from error
+
+    def update(self, raw: bytes) -> bool:
+        """Go by these signed bytes if they are newer than what is held; whether they were.
+
+        Once kept on disk (so that a revocation outlives a power cut), listeners are told.
+
+        Raises:
+            DirectoryError: not by the broker, or contradicting what is held.
+        """
+        if raw == self.raw:
+            return False
+        new, old = load_directory(raw, self._key), self.directory
+        if new.version < old.version:
+            return False
+        if new.version == old.version and old.version > 0:
+            raise DirectoryError(f"two member directories of version {new.version}")
+        if new.epoch < old.epoch:
+            raise DirectoryError("a newer member directory takes back a revocation's epoch")
+        files.write_private(self._path, raw)
+        self.raw, self.directory = raw, new
+        for listener in tuple(self._listeners):
+            listener(new)
+        return True
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with every newer directory, at once and in the caller's task.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
