@@ -1,0 +1,48 @@
+"""Tables of the catalogue index (SQLite)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+VERSION: Final = 1
+"""Of these tables. An index of another version is emptied: it can be filled again."""
+
+metadata: Final = MetaData()
+
+studies: Final = Table(
+    "studies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study", LargeBinary, nullable=False, unique=True),
+    Column("uid", String, nullable=True, unique=True),  # null: a tombstone
+    Column("seq", Integer, nullable=False, unique=True),
+    Column("record", LargeBinary, nullable=False),
+)
+
+terms: Final = Table(
+    "terms",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("study", ForeignKey("studies.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+Index("terms_of_study", terms.c.study)
+
+state: Final = Table(
+    "state",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Integer, nullable=False),
+)

@@ -1,0 +1,102 @@
+"""Dates and times as intervals, so that a missing component means "any" (PS3.4 C.2.2.2.5).
+
+``1030`` is the interval from 10:30:00 to 10:30:59.999999. A key matches when its
+interval and that of the value have an instant in common; an open range has no end.
+All is text that sorts: digits of YYYYMMDDHHMMSSFFFFFF, or the part that the VR has.
+Date times without an offset are taken as UTC, like those of every other value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+Interval = tuple[str, str]
+
+KINDS: Final = frozenset({"DA", "TM", "DT"})
+
+_FIRST: Final = {"DA": "00000101", "TM": "000000000000", "DT": "00000101000000000000"}
+_LAST: Final = {"DA": "99991231", "TM": "235959999999", "DT": "99991231235959999999"}
+_VALUE: Final = {
+    "DA": re.compile(r"\d{4}(?:\d{2}){0,2}"),
+    "TM": re.compile(r"\d{2}(?:\d{2}){0,2}(?:(?<=\d{6})\.\d{1,6})?"),
+    "DT": re.compile(r"(\d{4}(?:\d{2}){0,5}(?:(?<=\d{14})\.\d{1,6})?)([+-]\d{4})?"),
+}
+_DT_RANGE: Final = re.compile(
+    r"(?P<low>\d{4,14}(?:\.\d{1,6})?(?:\+\d{4}|-(?:0\d|1[0-2])\d{2}(?=-))?)?-"
+    r"(?P<high>\d{4,14}(?:\.\d{1,6})?(?:[+-]\d{4})?)?"
+)
+_OFFSET_ONLY: Final = re.compile(r"\d{4,14}(?:\.\d{1,6})?-(?:0\d|1[0-2])\d{2}")
+"""A date time with a negative offset; years before 1300 are no ends of a range."""
+
+
+def overlap_test(vr: str, key: str) -> Callable[[str], bool]:
+    """Whether a value's interval meets that of the key; a key that is no time meets nothing
+    but the same text."""
+    wanted = bounds(vr, key)
+    if wanted is None:
+        return lambda value: value == key
+    first, last = wanted
+
+    def test(value: str) -> bool:
+        span = interval(vr, value)
+        return span is not None and span[0] <= last and first <= span[1]
+
+    return test
+
+
+def bounds(vr: str, key: str) -> Interval | None:
+    """First and last instant of a key: a single value or a range; None if it is neither."""
+    key = _plain(vr, key)
+    split = _split(vr, key)
+    if split is None:
+        return interval(vr, key)
+    low, high = split
+    first = interval(vr, low) if low else (_FIRST[vr], "")
+    last = interval(vr, high) if high else ("", _LAST[vr])
+    if first is None or last is None or not (low or high):
+        return None
+    return first[0], last[1]
+
+
+def _split(vr: str, key: str) -> tuple[str, str] | None:
+    if vr != "DT":
+        low, dash, high = key.partition("-")
+        return (low.strip(), high.strip()) if dash else None
+    if _OFFSET_ONLY.fullmatch(key):
+        return None
+    found = _DT_RANGE.fullmatch(key)
+    return (found["low"] or "", found["high"] or "") if found else None
+
+
+def interval(vr: str, value: str) -> Interval | None:
+    """First and last instant that a value may mean; None if it is no date or time."""
+    found = _VALUE[vr].fullmatch(_plain(vr, value))
+    if found is None:
+        return None
+    offset = found[2] if vr == "DT" else None
+    digits = (found[1] if vr == "DT" else found[0]).replace(".", "")
+    first = digits + _FIRST[vr][len(digits) :]
+    last = digits + _LAST[vr][len(digits) :]
+    return (_utc(first, offset), _utc(last, offset)) if offset else (first, last)
+
+
+def _plain(vr: str, value: str) -> str:
+    """Without the separators of ACR-NEMA: 1999.12.31, 23:59:59 (PS3.5 6.2)."""
+    value = value.strip(" \0")
+    return value.replace(".", "") if vr == "DA" else value.replace(":", "")
+
+
+def _utc(digits: str, offset: str) -> str:
+    minutes = int(offset[1:3]) * 60 + int(offset[3:])
+    zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
+    year, *rest = int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2))
+    month, day, hour, minute, second = rest
+    try:
+        local = datetime(year, month, 1, hour, minute, second, int(digits[14:]), zone)
+        moment = (local + timedelta(days=day - 1)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return digits
+    return f"{moment.year:04}{moment:%m%d%H%M%S%f}"
