@@ -17,6 +17,9 @@ from attrs import frozen
 PROTOCOL: Final = 1
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
+GRANT_INFO: Final = b"p2pacs study key "
+"""HPKE's ``info`` when a study key is wrapped to a member: this and the study id's 16 bytes."""
+
 
 class Message:
     """Base of all messages."""
