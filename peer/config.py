@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 
 from p2pacs.errors import StateError
+from p2pacs.identity.files import write_private
 from p2pacs.settings import EndpointField, RateField, Settings, load_settings, render_settings
 from p2pacs.units import Endpoint
 
@@ -173,9 +173,4 @@ def load_peer_settings(folder: Path) -> PeerSettings:
 def save_peer_settings(folder: Path, settings: PeerSettings) -> None:
     """Write ``peer.toml`` with comments on every key: whole or not at all."""
     text = render_settings(settings, "Settings of this p2pacs peer: restart it after a change.")
-    temporary = folder / f"{PEER_TOML}.new"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / PEER_TOML)
+    write_private(folder / PEER_TOML, text.encode())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from p2pacs.identity.keys import BoxKey, StudyKey
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from p2pacs.errors import KeyUnavailableError
+from p2pacs.identity.keys import BoxKey, StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages import GRANT_INFO
 from peer.db import Database, grants

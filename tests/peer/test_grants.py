@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from p2pacs.identity.keys import BoxKey, StudyKey, wrap
 
 from p2pacs.errors import AccessError, KeyUnavailableError
+from p2pacs.identity.keys import BoxKey, StudyKey, wrap
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages import GRANT_INFO
 from peer.db import Database, open_database
