@@ -10,8 +10,9 @@ gets. The same seed gives the same bytes.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from p2pacs.instance import EncodedInstance
 
@@ -48,6 +49,13 @@ def slices(count: int, seed: int = 1) -> Iterator[EncodedInstance]:
         measured[outside] = -1024  # nothing is reconstructed outside the scanner's circle
         stored = np.clip(np.rint(measured + 1024), 0, 4095).astype("<u2")
         yield _instance(stored, number, seed)
+
+
+def incompressible(count: int, seed: int = 1) -> Iterator[EncodedInstance]:
+    """Images of nothing but noise: as many bytes coded as not, for measuring lines and disks."""
+    rng = np.random.default_rng(seed)
+    for number in range(1, count + 1):
+        yield _instance(rng.integers(0, 65536, (SIZE, SIZE), "<u2"), number, seed, bits=16)
 
 
 class _Texture:
@@ -124,7 +132,9 @@ def _noise(rng: np.random.Generator) -> Image:
     return noise * np.float32(NOISE_HU / noise.std())
 
 
-def _instance(stored: npt.NDArray[np.uint16], number: int, seed: int) -> EncodedInstance:
+def _instance(
+    stored: npt.NDArray[np.uint16], number: int, seed: int, bits: int = 12
+) -> EncodedInstance:
     ds = Dataset()
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.SOPClassUID = CTImageStorage
@@ -160,8 +170,8 @@ def _instance(stored: npt.NDArray[np.uint16], number: int, seed: int) -> Encoded
     ds.Rows = ds.Columns = SIZE
     ds.PixelSpacing = [PIXEL_MM, PIXEL_MM]
     ds.BitsAllocated = 16
-    ds.BitsStored = 12
-    ds.HighBit = 11
+    ds.BitsStored = bits
+    ds.HighBit = bits - 1
     ds.PixelRepresentation = 0
     ds.WindowCenter, ds.WindowWidth = 40, 400
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = -1024, 1, "HU"
@@ -191,15 +201,14 @@ def study_uid(seed: int = 1) -> str:
 
 
 def _uid(seed: int, what: str, number: int) -> str:
-    return str(
-        generate_uid(prefix=None, entropy_srcs=["p2pacs phantom", f"{seed} {what} {number}"])
-    )
+    """A UID out of a UUID (PS3.5 B.2), the same every time."""
+    return f"2.25.{uuid5(NAMESPACE_OID, f'p2pacs phantom {seed} {what} {number}').int}"
 
 
-def write(folder: Path, count: int, seed: int = 1) -> None:
-    """Writes the study as DICOM files named 0001.dcm, 0002.dcm, …"""
+def write(folder: Path, instances: Iterable[EncodedInstance]) -> None:
+    """Writes DICOM files named 0001.dcm, 0002.dcm, …"""
     folder.mkdir(parents=True, exist_ok=True)
-    for number, instance in enumerate(slices(count, seed), 1):
+    for number, instance in enumerate(instances, 1):
         (folder / f"{number:04}.dcm").write_bytes(instance.part10())
 
 
@@ -210,7 +219,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    write(options.folder, options.slices, options.seed)
+    write(options.folder, slices(options.slices, options.seed))
 
 
 if __name__ == "__main__":

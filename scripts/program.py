@@ -1,0 +1,157 @@
+"""Programs that a script starts: each with a log, in a process group that always ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import trio
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.1
+TAIL_LINES = 20
+
+Command = list[str | Path]
+
+
+class ScriptError(Exception):
+    """What a script set out to do did not work; the message says why and shows the log."""
+
+
+class Program:
+    """A running program. Start it with `running`, so that nothing of it is left behind."""
+
+    def __init__(self, name: str, process: trio.Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its process group's, too."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        return self._process.returncode
+
+    def peak_memory(self) -> int:
+        """Bytes of memory that the process had resident at most (Linux: VmHWM)."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise ScriptError(f"{self.name}: this system does not tell the peak memory of a process")
+
+    def failure(self, what: str) -> ScriptError:
+        """An error that shows the end of this program's log."""
+        return ScriptError(f"{self.name} {what}. The end of its log:\n{tail(self.log)}")
+
+    async def ready(
+        self, probe: Callable[[], Awaitable[bool]], seconds: float | None = None
+    ) -> None:
+        """Waits until ``probe`` says yes.
+
+        Raises:
+            ScriptError: the program ended first, or it took too long.
+        """
+        limit = START_SECONDS if seconds is None else seconds
+        with trio.move_on_after(limit):
+            while not await probe():
+                if self._process.poll() is not None:
+                    raise self.failure(f"ended with exit code {self.returncode}")
+                await trio.sleep(POLL_SECONDS)
+            return
+        raise self.failure(f"was not ready within {limit:.0f} s")
+
+    async def stop(self) -> None:
+        """Ends the program and everything it started: asked first, then killed."""
+        with trio.CancelScope(shield=True):
+            if self._process.returncode is None:
+                self._signal(signal.SIGTERM)
+                with trio.move_on_after(STOP_SECONDS):
+                    await self._process.wait()
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # the whole group has ended
+            os.killpg(self.pid, number)
+
+
+@asynccontextmanager
+async def running(
+    name: str,
+    command: Command,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Program]:
+    """Runs a program for as long as the block takes; its output goes to ``log``."""
+    with log.open("ab") as output:
+        process = await trio.lowlevel.open_process(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | dict(environment or {}),
+            start_new_session=True,
+        )
+    program = Program(name, process, log)
+    try:
+        yield program
+    finally:
+        await program.stop()
+
+
+async def output_of(
+    name: str, command: Command, log: Path, seconds: float = START_SECONDS
+) -> str:
+    """Runs a program to its end and returns what it printed.
+
+    Raises:
+        ScriptError: its exit code is not 0, or it took too long.
+    """
+    text = [str(part) for part in command]
+    with trio.move_on_after(seconds), log.open("ab") as errors:
+        done = await trio.run_process(text, capture_stdout=True, stderr=errors, check=False)
+        if done.returncode == 0:
+            return bytes(done.stdout).decode()
+        raise ScriptError(f"{name} ended with exit code {done.returncode}:\n{tail(log)}")
+    raise ScriptError(f"{name} took longer than {seconds:.0f} s:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, indented."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+    except FileNotFoundError:
+        lines = []
+    return "\n".join(f"    {line}" for line in lines or ["(nothing)"])
+
+
+def free_port(host: str) -> int:
+    """A TCP port that nobody listens on at this address."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise ScriptError(
+                f"cannot listen on {host}: {error.strerror}. All of 127.0.0.0/8 must be this "
+                "machine's, as it is on Linux."
+            ) from error
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(POLL_SECONDS)
+        return probe.connect_ex((host, port)) == 0
