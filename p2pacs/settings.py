@@ -6,14 +6,24 @@ default and example (``examples``), from which `render_settings` writes the file
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 
 from p2pacs.errors import SettingsError, UsageError
@@ -47,11 +57,98 @@ def _rate(value: object) -> int:
         raise ValueError(str(error)) from error
 
 
+_AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]?B)")
+_SIZES: Final = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
+
+
+def _ae_title(text: str) -> str:
+    if not _AE_TITLE.fullmatch(text) or not text.strip():
+        raise ValueError("an AE title has 1 to 16 characters and no backslash (PS3.5 6.2)")
+    return text.strip()
+
+
+def parse_size(value: object) -> int:
+    """Bytes in ``50GB`` (decimal units), or the number itself.
+
+    Raises:
+        ValueError: neither.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    size = round(float(match["number"]) * _SIZES[match["unit"]]) if match else 0
+    if size < 1:
+        raise ValueError("not a size (write it as 500MB, 50GB or 2TB)")
+    return size
+
+
+def _format_size(size: int) -> str:
+    unit, factor = next(item for item in _SIZES.items() if size % item[1] == 0)
+    return f"{size // factor}{unit}"
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text, strict=False))
+
+
 EndpointField = Annotated[Endpoint, PlainValidator(_endpoint), PlainSerializer(str)]
 """An `Endpoint` field, written ``"HOST:PORT"``."""
 
 RateField = Annotated[int, PlainValidator(_rate), PlainSerializer(format_rate)]
 """Bits a second, written ``"800kbit"``."""
+
+SizeField = Annotated[int, PlainValidator(parse_size), PlainSerializer(_format_size)]
+"""Bytes, written ``"50GB"``."""
+
+AeTitleField = Annotated[str, AfterValidator(_ae_title)]
+"""An AE title."""
+
+NetworkField = Annotated[str, AfterValidator(_network)]
+"""An IP network, written ``"192.168.1.0/24"``."""
+
+
+# ---------------------------------------------------------------- tables that both sides have
+
+
+class LineSettings(Settings):
+    """The line to the other members."""
+
+    uplink: RateField | None = Field(
+        default=None,
+        description="How much of the uplink p2pacs may use; not set: all that there is.",
+        examples=["800kbit"],
+    )
+    downlink: RateField | None = Field(
+        default=None,
+        description="How much of the downlink p2pacs may use; not set: all that there is.",
+        examples=["3mbit"],
+    )
+    lan: tuple[NetworkField, ...] = Field(
+        default=(),
+        description="Networks beside this machine: what goes there is not counted as the line's.",
+        examples=[["192.168.1.0/24"]],
+    )
+
+
+class StoreSettings(Settings):
+    """The chunks on disk."""
+
+    capacity: SizeField | None = Field(
+        default=None,
+        description="Bytes that the store may use. Studies not used for longest are dropped when "
+        "it is reached, but never the last copy of one. Not set: until the disk is full.",
+        examples=["50GB"],
+    )
+
+
+class LogSettings(Settings):
+    """The log on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error."
+    )
+    json_lines: bool = Field(default=False, description="One JSON object a line instead of text.")
 
 
 # ---------------------------------------------------------------- reading

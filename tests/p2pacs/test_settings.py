@@ -8,9 +8,13 @@ from pydantic import Field
 
 from p2pacs.errors import SettingsError
 from p2pacs.settings import (
+    AeTitleField,
     EndpointField,
+    LineSettings,
+    LogSettings,
     RateField,
     Settings,
+    StoreSettings,
     load_settings,
     render_settings,
     toml_value,
@@ -105,3 +109,42 @@ def test_written_settings_load_again(tmp_path: Path) -> None:
 )
 def test_values_are_toml(value: object) -> None:
     assert tomllib.loads(f"key = {toml_value(value)}") == {"key": value}
+
+
+class Shared(Settings):
+    aet: AeTitleField = "P2PACS"
+    line: LineSettings = LineSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+
+
+def test_the_tables_that_both_sides_have(tmp_path: Path) -> None:
+    path = tmp_path / "shared.toml"
+    path.write_text(
+        'aet = " WS1 "\n[line]\nlan = ["10.1.2.3/8"]\n[store]\ncapacity = "1.5GB"\n'
+        '[log]\nlevel = "debug"\n'
+    )
+    shared = load_settings(path, Shared)
+    assert shared.aet == "WS1"
+    assert shared.line.lan == ("10.0.0.0/8",)
+    assert shared.store.capacity == 1_500_000_000
+    path.write_text(render_settings(shared, "Shared."))
+    assert load_settings(path, Shared) == shared
+    assert 'capacity = "1500MB"' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('aet = "SEVENTEEN LETTERS"', "toml:1: aet: an AE title has 1 to 16"),
+        ('[store]\ncapacity = "much"', "toml:2: store.capacity: not a size"),
+        ("[store]\ncapacity = true", "toml:2: store.capacity: not a size"),
+        ('[line]\nlan = ["10.0.0.300"]', "toml:2: line.lan: .*10.0.0.300"),
+        ('[log]\nlevel = "loud"', "toml:2: log.level: .*'debug'"),
+    ],
+)
+def test_complaints_about_shared_tables(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "shared.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=complaint):
+        load_settings(path, Shared)
