@@ -21,23 +21,22 @@ GRANT_INFO: Final = b"p2pacs study key "
 """HPKE's ``info`` when a study key is wrapped to a member: this and the study id's 16 bytes."""
 
 
+@frozen
 class Message:
     """Base of all messages."""
 
-    __slots__ = ()
 
-
+@frozen
 class Query(Message):
     """A message that expects the reply (or `Failure`) with the same id."""
 
-    __slots__ = ()
     id: int
 
 
+@frozen
 class Reply(Message):
     """The answer to the `Query` with the same id."""
 
-    __slots__ = ()
     id: int
 
 
