@@ -1,20 +1,11 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from p2pacs.errors import SettingsError, StateError
+from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint
-from peer.config import (
-    GatewaySettings,
-    LineSettings,
-    PeerSettings,
-    StoreSettings,
-    load_peer_settings,
-    parse_size,
-    save_peer_settings,
-)
+from peer.config import GatewaySettings, PeerSettings, load_peer_settings, save_peer_settings
 
 
 def _settings(**changes: object) -> PeerSettings:
@@ -66,9 +57,3 @@ def test_complaints_say_where(tmp_path: Path, text: str, complaint: str) -> None
 def test_a_folder_without_a_peer(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="p2pacs peer join"):
         load_peer_settings(tmp_path)
-
-
-@given(st.integers(1, 10**15))
-def test_sizes_survive_the_file(size: int) -> None:
-    settings = StoreSettings(capacity=size)
-    assert parse_size(settings.model_dump(mode="json")["capacity"]) == size
