@@ -184,6 +184,9 @@ def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
             yield f"{path}: {key}: this setting is missing"
         elif detail["type"] == "extra_forbidden":
             yield f"{path}:{line}: {key}: there is no such setting (is it misspelt?)"
+        elif detail["type"] == "value_error" and not keys:  # of the whole: it begins with a key
+            said = detail["msg"].removeprefix("Value error, ")
+            yield f"{path}:{_line_of(text, said.partition(':')[0].split('.'))}: {said}"
         else:
             yield f"{path}:{line}: {key}: {detail['msg'].removeprefix('Value error, ')}"
 

@@ -1,0 +1,173 @@
+"""The broker's settings: ``broker.toml`` in its folder, and the names of the files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from p2pacs.errors import StateError
+from p2pacs.identity.files import write_private
+from p2pacs.settings import (
+    AeTitleField,
+    EndpointField,
+    LineSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+    load_settings,
+    render_settings,
+)
+from p2pacs.units import Endpoint
+
+BROKER_TOML: Final = "broker.toml"
+DATABASE: Final = "broker.db"
+AUTHORITY: Final = "authority"
+IDENTITY: Final = "identity"
+SIGNING_KEY: Final = "signing.key"
+STUDY_SECRET: Final = "study.secret"  # noqa: S105 - the name of a file
+CATALOGUE: Final = "catalogue.db"
+STORE: Final = "store"
+WEB: Final = "web"
+LOCK: Final = "lock"
+
+MINUTE: Final = 60
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class WebSettings(Settings):
+    """The administrator's pages."""
+
+    listen: EndpointField = Field(
+        description="Where the administrator's pages are served.", examples=["127.0.0.1:8443"]
+    )
+    tls: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="auto: plain HTTP on a loopback address, else HTTPS with a certificate of the "
+        "network's own authority. on: always HTTPS. off: always HTTP, for use behind a reverse "
+        "proxy on another machine that does TLS itself.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names and addresses that the certificate names besides the one in "
+        "listen: what the administrator types into the browser.",
+        examples=[["broker.hospital.example", "192.168.1.4"]],
+    )
+    idle_minutes: int = Field(
+        default=15, ge=1, description="An administrator is signed out after this time unused."
+    )
+    session_hours: int = Field(
+        default=8, ge=1, description="An administrator is signed out after this time in any case."
+    )
+
+    @property
+    def secure(self) -> bool:
+        """Whether the pages are served by HTTPS here."""
+        return self.tls == "on" or (self.tls == "auto" and not self.listen.is_loopback)
+
+
+class EnrolmentSettings(Settings):
+    """How members join."""
+
+    token_days: int = Field(
+        default=7, ge=1, le=90, description="Days until an unused token is good no longer."
+    )
+    certificate_days: int = Field(
+        default=30,
+        ge=1,
+        le=365,
+        description="Days that a member's certificate lasts; members renew it by themselves after "
+        "two thirds of it.",
+    )
+
+
+class SweepSettings(Settings):
+    """How the catalogue follows the PACS."""
+
+    every_seconds: int = Field(
+        default=60,
+        ge=5,
+        description="Seconds between two looks for new and changed studies in the PACS.",
+    )
+
+
+class BrokerSettings(Settings):
+    """All settings of a broker."""
+
+    name: str = Field(
+        default="broker",
+        description="What the other members call the broker.",
+        min_length=1,
+        max_length=64,
+    )
+    pacs: str = Field(
+        description="The central PACS: dimse://AET@HOST:PORT or dicomweb+http://HOST:PORT/ROOT "
+        "(dicomweb+https too).",
+        examples=[
+            "dimse://ORTHANC@192.168.1.10:4242",
+            "dicomweb+http://192.168.1.10:8042/dicom-web",
+        ],
+    )
+    aet: AeTitleField = Field(
+        default="P2PACS",
+        description="The broker's own AE title: the PACS must know it for dimse://.",
+    )
+    dicom: EndpointField | None = Field(
+        default=None,
+        description="Where the PACS sends to when it is asked by C-MOVE; register it in the PACS "
+        "under the AE title above. Not set: C-GET is used.",
+        examples=["192.168.1.4:11112"],
+    )
+    listen: tuple[EndpointField, ...] = Field(
+        description="Where members connect to.", min_length=1, examples=[["0.0.0.0:4710"]]
+    )
+    advertise: tuple[EndpointField, ...] = Field(
+        default=(),
+        description="Endpoints told to the members (in tokens and in the directory); all are "
+        "tried, the fastest answer wins. None: those in listen.",
+        examples=[["192.168.1.4:4710", "broker.example:4710"]],
+    )
+    web: WebSettings
+    enrolment: EnrolmentSettings = EnrolmentSettings()
+    sweep: SweepSettings = SweepSettings()
+    line: LineSettings = LineSettings()
+    store: StoreSettings = StoreSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if any(endpoint.port == 0 for endpoint in self.endpoints):
+            raise ValueError("listen: members must know the port, so it cannot be 0")
+        unusable = [one.host for one in self.endpoints if one.host in ("0.0.0.0", "::")]  # noqa: S104
+        if unusable:
+            raise ValueError(
+                f"advertise: name the endpoints at which members reach {unusable[0]} (each of "
+                "this machine's addresses that they may use)"
+            )
+        return self
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where members may reach the broker."""
+        return self.advertise or self.listen
+
+
+def load_broker_settings(folder: Path) -> BrokerSettings:
+    """The settings of the broker in ``folder``.
+
+    Raises:
+        StateError: there is no broker.
+        SettingsError: a wrong key or value, named with its line.
+    """
+    path = folder / BROKER_TOML
+    if not path.is_file():
+        raise StateError(f"no broker in {folder}: make one with p2pacs broker init {folder} …")
+    return load_settings(path, BrokerSettings)
+
+
+def save_broker_settings(folder: Path, settings: BrokerSettings) -> None:
+    """Write ``broker.toml`` with comments on every key: whole or not at all."""
+    text = render_settings(settings, "Settings of this p2pacs broker: restart it after a change.")
+    write_private(folder / BROKER_TOML, text.encode())

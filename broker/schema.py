@@ -1,0 +1,128 @@
+"""Tables of the broker's database; ``migrations`` builds them (a test compares the two)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# Times are milliseconds since 1970 (UTC), virtual addresses and study ids raw bytes.
+
+counters: Final = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+"""``directory`` grows with every change of the members, ``epoch`` with every revocation."""
+
+members: Final = Table(
+    "members",
+    metadata,
+    Column("address", LargeBinary, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("uplink", Integer),
+    Column("downlink", Integer),
+    Column("read", String, nullable=False),
+    Column("read_version", Integer, nullable=False),
+    Column("registered", Integer, nullable=False),
+    Column("token_hash", LargeBinary, unique=True),
+    Column("token_expires", Integer),
+    Column("joined", Integer),
+    Column("key_hash", LargeBinary),
+    Column("box_key", LargeBinary),
+    Column("endpoints", String, nullable=False),
+    Column("certificate_expires", Integer),
+    Column("linked", Boolean, nullable=False),
+    Column("last_seen", Integer),
+    Column("revoked", Integer),
+    CheckConstraint("role IN ('broker', 'replica', 'hospital')", name="role"),
+)
+"""``token_hash`` is null once the token was used; ``endpoints`` are separated by spaces."""
+
+studies: Final = Table(
+    "studies",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("uid", String, nullable=False, unique=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("published", Integer),
+)
+"""Studies with a key (wrapped to the broker's own box key) and what is published of them."""
+
+grants: Final = Table(
+    "grants",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("address", LargeBinary, primary_key=True),
+    Column("granted", Integer, nullable=False),
+)
+"""Which member was given which study's key, and when first."""
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Integer, nullable=False),
+    Column("address", LargeBinary),
+    Column("actor", String, nullable=False),
+    Column("what", String, nullable=False),
+    Column("study", LargeBinary),
+    Column("uid", String),
+    Column("detail", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Append-only: triggers refuse every change of a row. ``actor`` is a member's name, an
+administrator's, or ``-``; ``address`` is null for administrators."""
+Index("ix_audit_study", audit.c.study)
+Index("ix_audit_actor", audit.c.actor)
+
+admins: Final = Table(
+    "admins",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("password_hash", String, nullable=False),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("admin", String, nullable=False),
+    Column("csrf", String, nullable=False),
+    Column("started", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+)
+
+failures: Final = Table(
+    "failures",
+    metadata,
+    Column("subject", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("locked_until", Integer, nullable=False),
+)
+"""Failed attempts: ``subject`` says of what (sign-in or enrolment) and by whom."""
