@@ -64,7 +64,7 @@ def _step(kind: str, vr: str, value: str) -> tuple[str, str] | None:
     if kind == "date":
         span = times.bounds("DA", value)
         # A stored date of reduced precision begins up to a year before what it may mean.
-        return ("BETWEEN", f"{span[0][:4]}0101\0{span[1]}") if span else None
+        return ("BETWEEN", f"{span[0][:4]}0000\0{span[1]}") if span else None
     if kind == "name":
         # What is cut off may match the empty components that a name does not write.
         pattern = next((group for group in name_groups(value) if group), "").rstrip("^*?")

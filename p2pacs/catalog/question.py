@@ -110,7 +110,7 @@ def _keys(identifier: Dataset) -> Json:
         key = f"{int(number):08X}"
         try:
             found = read_element(identifier, key)
-        except (ValueError, TypeError, LookupError, NotImplementedError) as error:
+        except ValueError as error:
             raise UsageError(f"the key ({key[:4]},{key[4:]}) has no valid value") from error
         if found is not None:
             keys[key] = found

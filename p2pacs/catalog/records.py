@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from attrs import field, frozen
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
@@ -64,10 +66,20 @@ INSTANCE_TAGS: Final = _tags(
     "ImagePositionPatient ImageOrientationPatient PixelSpacing ImageComments "
     "ConceptNameCodeSequence AvailableTransferSyntaxUID"
 )
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What pydicom raises on values that it cannot convert."""
+
 STUDY_LEVEL_TAGS: Final = PATIENT_TAGS | STUDY_TAGS
 """What `StudyRecord.attributes` holds."""
-
-_BINARY: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 
 @frozen
@@ -144,7 +156,7 @@ def from_dataset(dataset: Dataset, tags: Iterable[str]) -> Json:
     for key in tags:
         try:
             found = read_element(dataset, key)
-        except (ValueError, TypeError, LookupError, NotImplementedError):
+        except ValueError:
             continue
         if found is not None:
             attributes[key] = found
@@ -155,15 +167,22 @@ def read_element(dataset: Dataset, key: str) -> dict[str, Any] | None:
     """One attribute of a data set, or None if it is absent or binary.
 
     Raises:
-        ValueError, TypeError, LookupError, NotImplementedError: pydicom cannot read it.
+        ValueError: its bytes are no value of its VR.
     """
-    element = dataset.get(int(key, 16))
-    if element is None or element.VR in _BINARY:
+    try:
+        return _entry_of(dataset.get(int(key, 16)))
+    except _UNREADABLE as error:
+        raise ValueError(f"({key[:4]},{key[4:]}) is no value of its VR") from error
+
+
+def _entry_of(element: DataElement | None) -> dict[str, Any] | None:
+    if element is None or element.VR[0] == "O" or element.VR == "UN":
         return None
+    vr = element.VR[:2]  # "US or SS": pydicom could not tell which
     values = element.value
-    many = isinstance(values, MultiValue | list) or element.VR == "SQ"
+    many = isinstance(values, MultiValue | list) or vr == "SQ"
     items: Sequence[Any] = values if many else [] if values is None else [values]
-    return entry(element.VR, *(_json_value(item, element.VR) for item in items))
+    return entry(vr, *(_json_value(item, vr) for item in items))
 
 
 def _json_value(value: Any, vr: str) -> Any:
