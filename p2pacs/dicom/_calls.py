@@ -1,0 +1,100 @@
+"""Blocking DIMSE calls as trio calls: cancelling one aborts its association at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
+
+import trio
+
+from p2pacs.dicom._association import Association, hang_up
+from p2pacs.dicom.inbox import Inbox
+from p2pacs.errors import DeadlineError, PacsError, PacsUnreachableError
+
+T = TypeVar("T")
+
+
+class Line:
+    """The association of a call, so that another thread can hang up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._assoc: Association | None = None
+        self._cut = False
+
+    def opening(self, assoc: Association) -> None:
+        """Remember the association that is about to be opened.
+
+        Raises:
+            PacsUnreachableError: the call was cancelled already.
+        """
+        with self._lock:
+            if self._cut:
+                raise PacsUnreachableError("cancelled")
+            self._assoc = assoc
+
+    def cut(self) -> None:
+        """Hang up now, and never open one again."""
+        with self._lock:
+            self._cut = True
+            assoc = self._assoc
+        if assoc is not None:
+            hang_up(assoc)
+
+
+async def call(work: Callable[[Line], T]) -> T:
+    """Run ``work`` in a thread; when cancelled, hang up and wait for its end."""
+    line, done = Line(), trio.Event()
+
+    async def watch() -> None:
+        try:
+            await done.wait()
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(line.cut)
+            raise
+
+    with _single_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            try:
+                return await trio.to_thread.run_sync(work, line)
+            finally:
+                done.set()
+    raise AssertionError("unreachable")
+
+
+@asynccontextmanager
+async def filling(inbox: Inbox, work: Callable[[Line], None]) -> AsyncIterator[None]:
+    """Run ``work`` beside the body; its error goes to whoever reads the inbox."""
+
+    async def fill() -> None:
+        try:
+            await call(work)
+        except (PacsError, DeadlineError) as error:
+            inbox.close(error)
+        else:
+            inbox.close()
+
+    with _single_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fill)
+            try:
+                yield
+            finally:
+                inbox.abandon()
+                nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def _single_error() -> Iterator[None]:
+    """A nursery with one error raises that error: our nurseries are nobody else's business."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) != 1:
+            raise
+        error = group.exceptions[0]
+        raise error from error.__cause__

@@ -1,0 +1,136 @@
+"""Which presentation contexts to propose and to accept, so that nobody transcodes (pure).
+
+A context may propose several transfer syntaxes, and the acceptor then picks one
+for all instances of that SOP Class: those stored in another one would be
+transcoded or fail. So each (SOP Class, transfer syntax) pair gets a context of
+its own, as far as the 128 of an association reach (PS3.8 9.3.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from attrs import frozen
+from pydicom import uid
+
+Pair = tuple[str, str]
+"""A SOP Class UID and a transfer syntax UID."""
+
+CONTEXTS: Final = 128
+"""Presentation contexts of one association: the odd numbers of a byte."""
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+FIND: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.1", "STUDY": "1.2.840.10008.5.1.4.1.2.2.1"}
+MOVE: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.2", "STUDY": "1.2.840.10008.5.1.4.1.2.2.2"}
+GET: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.3", "STUDY": "1.2.840.10008.5.1.4.1.2.2.3"}
+SERVICES: Final = frozenset({VERIFICATION, *FIND.values(), *MOVE.values(), *GET.values()})
+
+NATIVE: Final = tuple(
+    str(syntax)
+    for syntax in (
+        uid.ExplicitVRLittleEndian,
+        uid.ImplicitVRLittleEndian,
+        uid.DeflatedExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+    )
+)
+"""Transfer syntaxes of data sets without compressed pixel data, the usual one first."""
+
+_COMPRESSED: Final = tuple(
+    f"1.2.840.10008.1.2.{suffix}"
+    for suffix in (
+        *("4.70", "4.90", "4.80", "4.50", "4.91", "5", "4.51", "4.57", "4.81"),
+        *("4.201", "4.202", "4.203", "4.110", "4.111", "4.112"),
+        *("4.102", "4.103", "4.104", "4.105", "4.106", "4.107", "4.108", "4.100", "4.101"),
+        *("4.92", "4.93", "8.1", "1.98"),
+    )
+)
+"""The others of PS3.6 A that carry data sets, by how often PACS store them."""
+
+_WITHOUT_PIXELS: Final = (
+    *("1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.88.", "1.2.840.10008.5.1.4.1.1.104."),
+    *("1.2.840.10008.5.1.4.1.1.9.", "1.2.840.10008.5.1.4.1.1.66.1", "1.2.840.10008.5.1.4.1.1.66.2"),
+    *("1.2.840.10008.5.1.4.1.1.66.5", "1.2.840.10008.5.1.4.1.1.481.3"),
+    *("1.2.840.10008.5.1.4.1.1.481.5", "1.2.840.10008.5.1.4.1.1.481.8"),
+)
+"""Prefixes of SOP Classes without pixel data: presentation states, reports, documents,
+waveforms, registrations, RT structure sets and plans (PS3.4 B.5)."""
+
+
+def plausible_syntaxes(sop_class: str) -> tuple[str, ...]:
+    """Transfer syntaxes that a PACS may store this SOP Class in, the likely ones first."""
+    if sop_class.startswith(_WITHOUT_PIXELS):
+        return NATIVE
+    return (*NATIVE[:2], *_COMPRESSED[:4], *NATIVE[2:], *_COMPRESSED[4:])
+
+
+def propose_storage(
+    wanted: Mapping[str, Sequence[str]], room: int = CONTEXTS - 1
+) -> list[tuple[str, list[str]]]:
+    """Contexts for receiving instances of these SOP Classes as they are stored.
+
+    Args:
+        wanted: SOP Class → the transfer syntaxes it is stored in; empty if not known.
+        room: how many contexts there may be.
+
+    Returns:
+        One context a pair; the first choices of every class before the second of any.
+    """
+    columns = [
+        [(sop_class, syntax) for syntax in syntaxes or plausible_syntaxes(sop_class)]
+        for sop_class, syntaxes in wanted.items()
+    ]
+    pairs = [pair for row in zip_longest(*columns) for pair in row if pair is not None]
+    return [(sop_class, [syntax]) for sop_class, syntax in pairs[:room]]
+
+
+def propose_sending(next_pair: Pair, known: Iterable[Pair]) -> list[tuple[str, list[str]]]:
+    """Contexts for sending: the pair needed now, then others that are known to come."""
+    pairs = dict.fromkeys([next_pair, *known])
+    return [(sop_class, [syntax]) for sop_class, syntax in list(pairs)[:CONTEXTS]]
+
+
+@frozen
+class Acceptance:
+    """What we accept of one SOP Class."""
+
+    sop_class: str
+    syntaxes: tuple[str, ...]
+    """In the order of our preference."""
+    roles: tuple[bool, bool] | None
+    """Whether the requestor may be SCU, and SCP; None: the default roles."""
+
+
+def accept(
+    proposed: Sequence[tuple[str, Sequence[str]]],
+    scp_proposed: Collection[str],
+    *,
+    stores: bool,
+    stored_syntaxes: Callable[[str], Sequence[str]],
+) -> list[Acceptance]:
+    """What an acceptor accepts of a proposal.
+
+    Args:
+        proposed: SOP Class and transfer syntaxes of each context.
+        scp_proposed: SOP Classes for which the requestor offers to be SCP: for C-GET.
+        stores: whether C-STORE from the requestor is accepted.
+        stored_syntaxes: for a SOP Class, the transfer syntaxes that we hold it in, most
+            frequent first. Where a context leaves the choice, they are preferred.
+    """
+    accepted: dict[str, Acceptance] = {}
+    for sop_class in dict.fromkeys(sop_class for sop_class, _ in proposed):
+        offered = [
+            syntax for name, syntaxes in proposed if name == sop_class for syntax in syntaxes
+        ]
+        if sop_class in SERVICES:
+            accepted[sop_class] = Acceptance(sop_class, NATIVE[:2], None)
+        elif stores or sop_class in scp_proposed:
+            mine = [syntax for syntax in stored_syntaxes(sop_class) if syntax in offered]
+            accepted[sop_class] = Acceptance(
+                sop_class,
+                tuple(dict.fromkeys([*mine, *offered])),
+                (stores, True) if sop_class in scp_proposed else None,
+            )
+    return list(accepted.values())
