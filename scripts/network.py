@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,6 +20,7 @@ import httpx
 import trio
 from attrs import define, field, frozen
 
+from p2pacs.dicom.remote import DimseRemote
 from p2pacs.settings import toml_value
 from scripts.program import Command, Program, ScriptError, free_port, output_of, running
 
@@ -43,6 +44,8 @@ class TransferState:
     """How far a peer is with fetching a study."""
 
     study: str
+    state: str
+    """``fetching``, ``complete`` or ``failed``."""
     bytes_received: int
     bytes_total: int
     sources: dict[str, int]
@@ -60,27 +63,56 @@ class Peer:
     dicom_port: int
     api_port: int
     program: Program | None = None
+    """None until `start`."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
 
-    async def transfers(self) -> list[dict[str, Any]]:
-        """What its local API says of its transfers."""
-        answer: list[dict[str, Any]] = (await self._get("/transfers"))["transfers"]
-        return answer
+    async def transfer(self) -> TransferState | None:
+        """The newest transfer, as its local API tells it; None before the first."""
+        transfers = (await self._ask("GET", "/transfers"))["transfers"]
+        if not transfers:
+            return None
+        newest = transfers[0]
+        return TransferState(
+            study=newest["study"],
+            state=newest["state"],
+            bytes_received=newest["bytes_received"],
+            bytes_total=newest["bytes_total"],
+            sources={name: source["bytes"] for name, source in newest["sources"].items()},
+        )
 
-    async def _get(self, path: str) -> dict[str, Any]:
+    async def knows(self, study_uid: str) -> bool:
+        """Whether its catalogue lists the study."""
+        found = await self._ask("POST", "/find", {"study_instance_uid": study_uid})
+        return bool(found["studies"])
+
+    async def fetch(self, study_uid: str) -> None:
+        """Has it fetch a study, as `p2pacs get` does; returns at once."""
+        await self._ask("POST", "/studies/fetch", {"study_instance_uid": study_uid})
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
         token = (self.folder / "api.token").read_text(encoding="ascii").strip()
         headers = {"Authorization": f"Bearer {token}"}
         url = f"http://{self.host}:{self.api_port}{path}"
         async with httpx.AsyncClient(timeout=HTTP_SECONDS, headers=headers) as http:
-            response = await http.get(url)
+            response = await http.request(method, url, json=body)
             response.raise_for_status()
-            answer: dict[str, Any] = response.json()
-            return answer
+            return response.json()
+
+    @property
+    def gateway(self) -> DimseRemote:
+        """The PACS that workstations see."""
+        return DimseRemote(self.aet, self.host, self.dicom_port)
+
+    async def ready(self, probe: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Waits until ``probe`` says yes (see `Program.ready`)."""
+        if self.program is None:
+            raise ScriptError(f"{self.name} was not started")
+        await self.program.ready(probe, seconds)
 
     async def answers(self) -> bool:
         """Whether its API is up."""
         try:
-            await self._get("/status")
+            await self._ask("GET", "/status")
         except (httpx.HTTPError, FileNotFoundError):
             return False
         return True

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,15 @@ Command = list[str | Path]
 
 class ScriptError(Exception):
     """What a script set out to do did not work; the message says why and shows the log."""
+
+
+def leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    """The errors in a group, without the groups inside it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 class Program:
@@ -109,9 +118,7 @@ async def running(
         await program.stop()
 
 
-async def output_of(
-    name: str, command: Command, log: Path, seconds: float = START_SECONDS
-) -> str:
+async def output_of(name: str, command: Command, log: Path, seconds: float = START_SECONDS) -> str:
     """Runs a program to its end and returns what it printed.
 
     Raises:
