@@ -23,7 +23,6 @@ from p2pacs.units import Endpoint
 
 PEER_TOML: Final = "peer.toml"
 IDENTITY: Final = "identity"
-DIRECTORY: Final = "directory"
 STORE: Final = "store"
 CATALOGUE_DB: Final = "catalogue.db"
 PEER_DB: Final = "peer.db"

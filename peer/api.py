@@ -1,0 +1,213 @@
+"""The local interface: HTTP on loopback for the commands (and later the pages) of this machine.
+
+Whoever can read ``api.token`` may use it. Study Instance UIDs and patient data
+travel in bodies only, never in URLs: transfers are named by their `StudyId`.
+
+    GET  /status                                what the peer is, links, store, catalogue
+    POST /find                                  {"patient_id", "patient_name", "study_date", …}
+    POST /studies/fetch                         {"study_instance_uid"} → {"study"}
+    GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole
+    GET  /studies/{study}/instances/{number}    the instance as a DICOM file (PS3.10)
+    GET  /transfers                             all transfers
+    GET  /transfers/events                      the same, NDJSON, whenever something changed
+    POST /transfers/{study}/cancel              stop fetching; what is here stays
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import trio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from p2pacs.errors import AuthenticationError, P2PacsError, UsageError, report
+from p2pacs.identity.files import write_private
+from p2pacs.ids import StudyId
+from p2pacs.web.answers import answer_to, error_handlers, json_answer
+from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
+from peer.config import API_ACCESS
+from peer.fetch import Fetcher, StudyFetch
+from peer.status import Json
+
+EVENTS: Final = 0.5
+"""Seconds between two looks at the transfers."""
+
+NDJSON: Final = "application/x-ndjson"
+DICOM: Final = "application/dicom"
+
+FIND_KEYS: Final = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "study_date": "StudyDate",
+    "modality": "ModalitiesInStudy",
+    "study_instance_uid": "StudyInstanceUID",
+}
+"""What ``POST /find`` takes, and the DICOM keyword it is matched with (PS3.4 C.2.2.2)."""
+
+
+class Desk(Protocol):
+    """What the interface asks of the peer (`peer.app`)."""
+
+    fetcher: Fetcher
+
+    async def status(self) -> Json:
+        """See ``GET /status``."""
+
+    async def find(self, keys: dict[str, str]) -> list[Json]:
+        """Studies that match these keys (DICOM keyword → value)."""
+
+    def transfers(self) -> list[Json]:
+        """See ``GET /transfers``."""
+
+
+def make_token(folder: Path) -> str:
+    """A new random access token in ``api.token`` (mode 0600)."""
+    token = secrets.token_urlsafe(32)
+    write_private(folder / API_ACCESS, token.encode() + b"\n")
+    return token
+
+
+class _Guard:
+    """Refuses every request without the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        error = AuthenticationError(f"give the token in the file {API_ACCESS} as bearer token")
+        await json_answer(Request(scope), answer_to(error))(scope, receive, send)
+
+
+def make_api(desk: Desk, token: str) -> Starlette:
+    """The ASGI application."""
+    handlers = _Handlers(desk)
+    study = "/studies/{study}/instances"
+    return Starlette(
+        routes=[
+            Route("/status", handlers.status),
+            Route("/find", handlers.find, methods=["POST"]),
+            Route("/studies/fetch", handlers.fetch, methods=["POST"]),
+            Route(study, handlers.instances),
+            Route(study + "/{number:int}", handlers.instance),
+            Route("/transfers", handlers.transfers),
+            Route("/transfers/events", handlers.events),
+            Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders, policy=API_POLICY),
+            Middleware(_Guard, token=token),
+            Middleware(BodyLimit),
+        ],
+        exception_handlers=error_handlers(json_answer),
+    )
+
+
+class _Handlers:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def status(self, _request: Request) -> Response:
+        return JSONResponse(await self._desk.status())
+
+    async def find(self, request: Request) -> Response:
+        body = await _body(request)
+        if unknown := set(body) - set(FIND_KEYS):
+            raise UsageError(f"cannot search by {', '.join(sorted(unknown))}")
+        keys = {FIND_KEYS[name]: _text(body, name) for name in body}
+        return JSONResponse({"studies": await self._desk.find(keys)})
+
+    async def fetch(self, request: Request) -> Response:
+        uid = _text(await _body(request), "study_instance_uid")
+        fetch = await self._desk.fetcher.open(uid, caller="command", purpose="command")
+        return JSONResponse({"study": str(fetch.study)})
+
+    async def instances(self, request: Request) -> Response:
+        return StreamingResponse(_instances(self._fetch(request)), media_type=NDJSON)
+
+    async def instance(self, request: Request) -> Response:
+        fetch = self._fetch(request)
+        with fetch.in_use():
+            instance = await fetch.read(fetch.entry(request.path_params["number"]))
+            file = await trio.to_thread.run_sync(instance.part10)
+        return Response(file, media_type=DICOM)
+
+    async def transfers(self, _request: Request) -> Response:
+        return JSONResponse({"transfers": self._desk.transfers()})
+
+    async def events(self, _request: Request) -> Response:
+        return StreamingResponse(self._events(), media_type=NDJSON)
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        last: list[Json] | None = None
+        while True:
+            now = self._desk.transfers()
+            if now != last:
+                yield _line({"transfers": now})
+                last = now
+            await trio.sleep(EVENTS)
+
+    async def cancel(self, request: Request) -> Response:
+        self._fetch(request).give_up()
+        return JSONResponse({})
+
+    def _fetch(self, request: Request) -> StudyFetch:
+        return self._desk.fetcher.get(StudyId.parse(request.path_params["study"]))
+
+
+async def _instances(fetch: StudyFetch) -> AsyncIterator[bytes]:
+    """An object for each instance as it becomes whole; at last the end, or an error."""
+    with fetch.in_use():
+        cursor = fetch.cursor()
+        try:
+            while (item := await cursor.next()) is not None:
+                yield _line(
+                    {
+                        "number": item.number,
+                        "sha256": item.entry.sha256.hex(),
+                        "size": item.entry.size,
+                        "known": len(fetch.entries),
+                    }
+                )
+        except P2PacsError as error:
+            yield _line(report(error))
+        else:
+            yield _line({"complete": True, "instances": len(fetch.entries)})
+
+
+def _line(value: Json) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise UsageError("the body must be a JSON object") from error
+    if not isinstance(body, dict):
+        raise UsageError("the body must be a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be a text")
+    return value
