@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+import trio
+
+from broker.db import open_database
+from broker.studies import Studies
+from p2pacs.errors import AccessError, StudyNotFoundError
+from p2pacs.identity.keys import BoxKey, Secret, StudyKey
+from p2pacs.ids import StudyId
+
+SECRET = Secret(b"s" * 32)
+
+
+async def test_a_key_is_made_once_and_wrapped_on_disk(tmp_path: Path) -> None:
+    box = BoxKey.generate()
+    keys: list[StudyKey] = []
+    async with open_database(tmp_path / "broker.db") as database:
+        studies = Studies(database, SECRET, box)
+
+        async def ensure() -> None:
+            keys.append(await studies.ensure("1.2.3"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ensure)
+            nursery.start_soon(ensure)
+        assert keys[0] == keys[1]
+        assert await studies.key(studies.id_of("1.2.3")) == keys[0]
+        assert await studies.ensure("1.2.4") != keys[0]
+    assert keys[0].reveal() not in (tmp_path / "broker.db").read_bytes()
+    async with open_database(tmp_path / "broker.db") as database:
+        assert await Studies(database, SECRET, box).ensure("1.2.3") == keys[0]
+        with pytest.raises(AccessError):
+            await Studies(database, SECRET, BoxKey.generate()).ensure("1.2.3")
+
+
+async def test_what_is_published(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "broker.db") as database:
+        studies = Studies(database, SECRET, BoxKey.generate())
+        study = studies.id_of("1.2.3")
+        assert study == StudyId.derive(b"s" * 32, "1.2.3")
+        assert await studies.find(study) is None
+        with pytest.raises(StudyNotFoundError, match=study.short):
+            await studies.key(study)
+        await studies.ensure("1.2.3")
+        found = await studies.find(study)
+        assert found is not None
+        assert (found.uid, found.version, found.complete) == ("1.2.3", 0, False)
+        assert "1.2.3" not in repr(found)
+        await studies.published(study, 4, complete=True)
+        found = await studies.find(study)
+        assert found is not None
+        assert (found.version, found.complete) == (4, True)
