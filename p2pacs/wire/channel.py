@@ -1,0 +1,208 @@
+"""Channels between members: mutual TLS 1.3 over TCP, checked before a byte is believed."""
+
+from __future__ import annotations
+
+import ssl
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs import limits
+from p2pacs.errors import AuthenticationError, DeadlineError, LinkClosedError, P2PacsError
+from p2pacs.identity import tls
+from p2pacs.identity.directory import Remote
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import VirtualAddress
+from p2pacs.units import Endpoint
+from p2pacs.wire import deadlines
+from p2pacs.wire.broken import explain
+
+log = structlog.get_logger(__name__)
+
+RECEIVE_BYTES = 256 * limits.KIB
+"""Asked of the socket at once: fewer wake-ups when the line is fast."""
+
+
+class WideStream(trio.abc.Stream):
+    """A TCP stream that asks the socket for more at once than trio's 64 KiB."""
+
+    def __init__(self, tcp: trio.SocketStream) -> None:
+        self.tcp = tcp
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As the TCP stream's."""
+        await self.tcp.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As the TCP stream's."""
+        await self.tcp.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """As the TCP stream's, but more at once unless told."""
+        return bytes(await self.tcp.receive_some(max_bytes or RECEIVE_BYTES))
+
+    async def aclose(self) -> None:
+        """As the TCP stream's."""
+        await self.tcp.aclose()
+
+
+@frozen
+class Accepted:
+    """A channel that somebody opened to us."""
+
+    stream: tls.Stream
+    remote: Remote | None
+    """Who it is; None for somebody without a certificate, who may only enrol."""
+    network_address: str
+    """Where it came from: an IP address."""
+
+
+async def open_tcp(endpoint: Endpoint, *, source: str | None = None) -> trio.SocketStream:
+    """Open a TCP connection (with TCP_NODELAY, as trio does) within `deadlines.CONNECT`.
+
+    Args:
+        endpoint: where to.
+        source: the local address to come from; None for any.
+
+    Raises:
+        LinkClosedError: refused or unreachable.
+        DeadlineError: no answer in time.
+    """
+    try:
+        with trio.fail_after(deadlines.CONNECT):
+            return await trio.open_tcp_stream(endpoint.host, endpoint.port, local_address=source)
+    except trio.TooSlowError as error:
+        raise DeadlineError(f"{endpoint} did not answer") from error
+    except OSError as error:
+        raise LinkClosedError(f"cannot connect to {endpoint}: {error.strerror or error}") from error
+
+
+async def handshake(
+    tcp: trio.SocketStream,
+    context: ssl.SSLContext,
+    *,
+    who: str,
+    server_hostname: str | None = None,
+) -> tls.Stream:
+    """Finish a TLS handshake within `deadlines.HANDSHAKE`; on failure the connection is closed.
+
+    Args:
+        tcp: the connection.
+        context: of the side that we are.
+        who: the other end, for error messages.
+        server_hostname: the dialler's: the name that the server's certificate must carry.
+
+    Raises:
+        AuthenticationError: no TLS, or a certificate that is refused.
+        LinkClosedError: the connection broke.
+        DeadlineError: not finished in time.
+    """
+    server_side = context.protocol is ssl.PROTOCOL_TLS_SERVER
+    stream = trio.SSLStream(
+        WideStream(tcp), context, server_hostname=server_hostname, server_side=server_side
+    )
+    try:
+        with trio.fail_after(deadlines.HANDSHAKE):
+            await stream.do_handshake()
+    except trio.TooSlowError as error:
+        raise DeadlineError(f"{who} did not finish the TLS handshake") from error
+    except trio.BrokenResourceError as error:
+        raise explain(error, who) from error
+    finally:
+        if not _finished(stream):
+            await trio.aclose_forcefully(stream)
+    return stream
+
+
+def _finished(stream: tls.Stream) -> bool:
+    try:
+        return stream.cipher() is not None
+    except trio.NeedHandshakeError:
+        return False
+
+
+async def connect(
+    endpoint: Endpoint,
+    identity: NodeIdentity,
+    expected: VirtualAddress,
+    *,
+    source: str | None = None,
+) -> tuple[tls.Stream, Remote]:
+    """Open a channel to a member.
+
+    Args:
+        endpoint: where it may be reached.
+        identity: ours.
+        expected: whom we want: its certificate must carry this virtual address.
+        source: the local address to come from; None for any.
+
+    Returns:
+        The channel, and who is at its other end; `Directory.check` has the last word.
+
+    Raises:
+        AuthenticationError: somebody else answers, or not with our kind of TLS.
+        LinkClosedError: refused, unreachable or broken.
+        DeadlineError: no answer in time.
+    """
+    tcp = await open_tcp(endpoint, source=source)
+    context = tls.client_context(identity)
+    stream = await handshake(tcp, context, who=str(endpoint), server_hostname=str(expected))
+    try:
+        return stream, _expected(tls.verify_channel(stream), expected)
+    except AuthenticationError:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+def _expected(remote: Remote, expected: VirtualAddress) -> Remote:
+    # TLS has looked for this name already; a certificate with a second one is not ours
+    if remote.address != expected:
+        raise AuthenticationError(f"{remote.address} answers, not {expected}")
+    return remote
+
+
+async def accept(tcp: trio.SocketStream, context: ssl.SSLContext) -> Accepted:
+    """Finish the handshake of a connection that came in; a refusal is logged and closes it.
+
+    Args:
+        tcp: what a listener gave.
+        context: from `tls.server_context`; whether one may come to enrol is written there.
+
+    Raises:
+        AuthenticationError: no TLS 1.3, another cipher, no or a wrong certificate.
+        LinkClosedError: the connection broke.
+        DeadlineError: not finished in time.
+    """
+    network_address = _network_address(tcp)
+    try:
+        stream = await handshake(tcp, context, who=network_address)
+        try:
+            return Accepted(stream, _who(stream), network_address)
+        except AuthenticationError:
+            await trio.aclose_forcefully(stream)
+            raise
+    except P2PacsError as error:
+        log.warning("channel refused", network_address=network_address, why=str(error))
+        raise
+
+
+def _who(stream: tls.Stream) -> Remote | None:
+    if tls.protocol_of(stream) == tls.ALPN_ENROL:
+        return None
+    return tls.verify_channel(stream)
+
+
+def socket_of(stream: tls.Stream) -> trio.socket.SocketType:
+    """The socket under a channel, to set its buffers and to ask it what was sent."""
+    transport = stream.transport_stream
+    assert isinstance(transport, WideStream)  # noqa: S101  # all channels are made here
+    return transport.tcp.socket
+
+
+def _network_address(tcp: trio.SocketStream) -> str:
+    try:
+        name: tuple[str, int] = tcp.socket.getpeername()
+    except OSError:  # it has gone already
+        return "unknown"
+    return name[0]

@@ -1,0 +1,369 @@
+"""A link between two members: the only place where messages meet a stream.
+
+One task sends, one receives, one watches for silence; every query of the other
+side is answered in a task of its own. A cancelled send leaves a stream torn in
+the middle of a record, so after one the stream is only ever dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import structlog
+import trio
+from attrs import define, evolve
+
+from p2pacs import limits
+from p2pacs.errors import (
+    AccessError,
+    BusyError,
+    DeadlineError,
+    LinkClosedError,
+    P2PacsError,
+    RemoteError,
+    from_wire,
+)
+from p2pacs.ids import VirtualAddress
+from p2pacs.wire import deadlines
+from p2pacs.wire.broken import explain
+from p2pacs.wire.messages import Block, Failure, Hello, Message, Ping, Query, Reply
+from p2pacs.wire.outbox import Outbox
+from p2pacs.wire.session import Session
+
+log = structlog.get_logger(__name__)
+
+
+class LinkHandler(Protocol):
+    """Who hears what a link says. `closed` follows every `opened`, exactly once."""
+
+    def opened(self, link: Link, hello: Hello) -> None:
+        """The other side has said `Hello`."""
+
+    def closed(self, link: Link, error: P2PacsError | None) -> None:
+        """The link is no more; None if this side closed it without an error."""
+
+    def news(self, link: Link, message: Message) -> None:
+        """A message without answer; in order, quick. A `P2PacsError` closes the link."""
+
+    async def query(self, link: Link, query: Query) -> Reply:
+        """The answer, under the id of the query. A `P2PacsError` becomes a `Failure`."""
+
+
+@define(eq=False)
+class _Waiter:
+    """Somebody who waits in `Link.call`."""
+
+    event: trio.Event
+    reply: Reply | None = None
+
+
+class Link:
+    """One end of a link. Made by `run_link` only."""
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        handler: LinkHandler,
+        *,
+        remote: VirtualAddress,
+        name: str,
+        dialled: bool,
+        lan: bool,
+    ) -> None:
+        self.remote = remote
+        self.name = name
+        self.lan = lan
+        self.dialled = dialled
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._stream = stream
+        self._handler = handler
+        self._session = Session()
+        self._outbox = Outbox()
+        self._waiters: dict[int, _Waiter] = {}
+        self._greeted = trio.Event()
+        self._last_received = trio.current_time()
+        self._sending = trio.CancelScope()
+        self._all = trio.CancelScope()
+        self._opened = self._closing = self._torn = False
+        self._error: P2PacsError | None = None
+
+    def __repr__(self) -> str:
+        return f"<Link to {self.name}>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._closing
+
+    # ------------------------------------------------------------ for everybody
+
+    def send(self, message: Message) -> None:
+        """Send news, ahead of all blocks. Never waits; on a closed link nothing happens.
+
+        Raises:
+            ProtocolError: the message may not travel (too long, a field out of bounds).
+        """
+        if not self._closing:
+            self._enqueue(self._session.send(message))
+
+    async def send_block(self, block: Block) -> None:
+        """Send a block; returns when the transport takes it. Cancelled before, it is not sent.
+
+        Raises:
+            LinkClosedError: the link closed.
+            ProtocolError: the block may not travel.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._closing:
+            raise LinkClosedError(f"the link to {self.name} is closed")
+        if not await self._outbox.put_block(self._session.send(block)):
+            raise LinkClosedError(f"the link to {self.name} was closed")
+
+    async def call(self, query: Query, *, timeout: float) -> Reply:  # noqa: ASYNC109
+        """Ask the other side; its id is filled in.
+
+        Args:
+            query: the question.
+            timeout: seconds to wait for the answer.
+
+        Raises:
+            P2PacsError: what the other side failed with.
+            LinkClosedError: the link closed.
+            DeadlineError: no answer in time.
+            BusyError: too many questions are open.
+        """
+        if self._closing:
+            raise LinkClosedError(f"the link to {self.name} is closed")
+        number, frame = self._session.ask(query)
+        waiter = self._waiters[number] = _Waiter(trio.Event())
+        self._enqueue(frame)
+        try:
+            with trio.move_on_after(timeout):
+                await waiter.event.wait()
+        finally:
+            del self._waiters[number]
+        if waiter.reply is None and waiter.event.is_set():
+            raise LinkClosedError(f"the link to {self.name} closed before it answered")
+        if waiter.reply is None:
+            raise DeadlineError(f"{self.name} did not answer within {timeout:g} s")
+        if isinstance(waiter.reply, Failure):
+            raise from_wire(waiter.reply.code, waiter.reply.text)
+        return waiter.reply
+
+    def close(self, error: P2PacsError | None) -> None:
+        """Say why (if there is an error) and close, within `deadlines.FAREWELL`."""
+        if self._closing:
+            return
+        self._closing = True
+        self._error = error
+        if error is not None:
+            text = str(error)[: limits.TEXT]
+            self._outbox.put(self._session.send(Failure(0, error.wire_code, text)))
+        self._outbox.drop_blocks()
+        limit = trio.current_time() + deadlines.FAREWELL
+        self._sending.deadline = min(self._sending.deadline, limit)
+        self._outbox.wake()
+
+    def _end(self, error: P2PacsError) -> None:
+        """Close without a word: nothing can be said, or the other side has said it."""
+        if not self._closing:
+            self._closing = True
+            self._error = error
+        self._outbox.drop_blocks()
+        self._all.cancel()
+
+    # ------------------------------------------------------------ the sending task
+
+    def _enqueue(self, frame: bytes) -> None:
+        if self._closing:
+            return
+        self._outbox.put(frame)
+        if self._outbox.control_bytes > limits.CONTROL_QUEUE_BYTES:
+            self._end(BusyError(f"{self.name} does not read what is sent to it"))
+
+    async def _send_all(self) -> None:
+        while not (self._closing and self._outbox.empty):
+            if batch := self._outbox.take():
+                await self._send(batch)
+            else:
+                await self._outbox.wait()
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Give the other side time to read the last word.
+
+        Closing a socket while bytes wait there unread would reset the connection, and
+        the last word might be lost with it; the receiving task goes on until then.
+        """
+        if self._error is not None:
+            await trio.sleep(deadlines.FAREWELL)
+        self._all.cancel()
+
+    async def _send(self, batch: bytes) -> None:
+        limit = deadlines.FAREWELL if self._closing else deadlines.SEND
+        self._torn = True
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + limit) as self._sending:
+                await self._stream.send_all(batch)
+                self._torn = False
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(explain(error, self.name))
+        else:
+            if self._torn:
+                self._end(DeadlineError(f"{self.name} took nothing for {limit:g} s"))
+            self.bytes_sent += len(batch)
+
+    # ------------------------------------------------------------ the receiving task
+
+    async def _receive_all(self, nursery: trio.Nursery) -> None:
+        try:
+            try:
+                await self._receive(nursery)
+            except P2PacsError as error:
+                self.close(error)
+                while await self._stream.receive_some():
+                    pass  # until it has read our last word: see _linger
+            self._end(LinkClosedError(f"{self.name} closed the link{self._hint}"))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(explain(error, self.name))
+
+    @property
+    def _hint(self) -> str:
+        # a server that refuses our certificate does so after our handshake is over
+        return (
+            "" if self._opened else " before it said Hello; it may not take this side for a member"
+        )
+
+    async def _receive(self, nursery: trio.Nursery) -> None:
+        while data := await self._stream.receive_some():
+            self.bytes_received += len(data)
+            self._last_received = trio.current_time()
+            for message in self._session.receive(bytes(data)):
+                self._dispatch(message, nursery)
+            for frame in self._session.automatic():
+                self._enqueue(frame)
+
+    def _dispatch(self, message: Message, nursery: trio.Nursery) -> None:
+        match message:
+            case Failure(id=0):
+                self._end(from_wire(message.code, message.text))
+            case _ if self._closing:
+                pass  # said before it heard our last word
+            case Hello():
+                self._opened = True
+                self._greeted.set()
+                self._handler.opened(self, message)
+            case Reply():
+                if waiter := self._waiters.get(message.id):  # else it came too late
+                    waiter.reply = message
+                    waiter.event.set()
+            case Query():
+                nursery.start_soon(self._answer, message)
+            case _:
+                self._handler.news(self, message)
+
+    async def _answer(self, query: Query) -> None:
+        error: P2PacsError
+        try:
+            with trio.fail_after(deadlines.QUERY):
+                reply = await self._handler.query(self, query)
+            self._reply(evolve(reply, id=query.id))
+        except trio.TooSlowError:
+            error = DeadlineError("no answer in time; ask again later")
+        except P2PacsError as raised:
+            error = raised
+        else:
+            return
+        kind = type(query).__name__
+        log.info("query failed", member=self.name, kind=kind, error=type(error).__name__)
+        self._reply(Failure(query.id, error.wire_code, str(error)[: limits.TEXT]))
+
+    def _reply(self, reply: Reply) -> None:
+        if not self._closing:
+            self._enqueue(self._session.send(reply))
+
+    # ------------------------------------------------------------ the watching task
+
+    async def _watch(self) -> None:
+        with trio.move_on_after(deadlines.HELLO):
+            await self._greeted.wait()
+        if not self._greeted.is_set():
+            self._end(DeadlineError(f"{self.name} did not say Hello"))
+        while not self._closing:
+            silent_since = self._last_received
+            await trio.sleep_until(silent_since + deadlines.IDLE)
+            if self._last_received == silent_since and not await self._alive():
+                self._end(DeadlineError(f"{self.name} gave no sign of life"))
+
+    async def _alive(self) -> bool:
+        before = self._last_received
+        try:
+            await self.call(Ping(0), timeout=deadlines.ANSWER)
+        except DeadlineError:
+            return self._last_received != before
+        except LinkClosedError:
+            return True  # closed already, with an error of its own
+        return True
+
+    # ------------------------------------------------------------ the whole
+
+    async def run(self, hello: Hello) -> P2PacsError | None:
+        """Say `Hello`, then do all that a link does until it is closed; why it was."""
+        self._enqueue(self._session.send(hello))
+        try:
+            with self._all:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._send_all)
+                    nursery.start_soon(self._receive_all, nursery)
+                    nursery.start_soon(self._watch)
+        finally:
+            self._finish()
+            await self._drop()
+        return self._error
+
+    def _finish(self) -> None:
+        self._closing = True
+        self._outbox.drop_blocks()
+        for waiter in self._waiters.values():
+            waiter.event.set()
+        if isinstance(self._error, RemoteError | AccessError):
+            log.warning("link refused", member=self.name, why=str(self._error))
+        if self._opened:
+            self._handler.closed(self, self._error)
+
+    async def _drop(self) -> None:
+        if self._torn:
+            await trio.aclose_forcefully(self._stream)
+            return
+        with trio.move_on_after(deadlines.FAREWELL, shield=True):
+            await self._stream.aclose()
+
+
+async def run_link(
+    stream: trio.abc.Stream,
+    *,
+    remote: VirtualAddress,
+    hello: Hello,
+    handler: LinkHandler,
+    dialled: bool,
+    lan: bool,
+    name: str = "",
+) -> P2PacsError | None:
+    """Run one end of a link until it is closed; the stream is closed with it.
+
+    Args:
+        stream: an authenticated channel; tests pass memory streams.
+        remote: who is at the other end.
+        hello: our first message.
+        handler: hears what the link says.
+        dialled: whether this side dialled.
+        lan: whether the other side is on this side's local network.
+        name: the member's name, for logs and messages; its address if empty.
+
+    Returns:
+        Why the link closed; None if this side closed it without an error. If `Hello` never
+        came, the handler heard nothing and this is all there is to know.
+    """
+    link = Link(stream, handler, remote=remote, name=name or str(remote), dialled=dialled, lan=lan)
+    return await link.run(hello)
