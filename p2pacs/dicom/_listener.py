@@ -40,7 +40,10 @@ _POLL_SECONDS: Final = 0.05
 
 
 class Listener:
-    """An application entity that accepts associations on one endpoint."""
+    """An application entity that accepts associations on one endpoint.
+
+    ``services`` may be set before it listens: request type → who serves it.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,6 @@ class Listener:
         *,
         stores: bool,
         handlers: Handlers,
-        services: Mapping[type, Service] | None = None,
         allowed_callers: Collection[str] = (),
         stored_syntaxes: Callable[[str], Sequence[str]] = lambda _sop_class: (),
     ) -> None:
@@ -64,7 +66,7 @@ class Listener:
         self._endpoint = endpoint
         self._stores = stores
         self._stored_syntaxes = stored_syntaxes
-        self._services = services or {}
+        self.services: Mapping[type, Service] = {}
         self._handlers = [
             *handlers,
             (evt.EVT_REQUESTED, self._requested),
@@ -96,7 +98,7 @@ class Listener:
                 self.entity,
                 (self._endpoint.host, self._endpoint.port),
                 handlers=self._handlers,
-                services=self._services,
+                services=self.services,
                 largest_data_set=limits.INSTANCE_BYTES if self._stores else _IDENTIFIER_BYTES,
             )
         except OSError as error:
