@@ -23,7 +23,8 @@ from scripts import phantom
 from scripts.folder import until_signalled, work_folder
 from scripts.live import Live
 from scripts.loaded import LoadedStudy, load_folder
-from scripts.network import Lines, Network, Peer, network
+from scripts.member import Peer
+from scripts.network import Lines, Network, network
 from scripts.pacs import PACS, open_pacs
 from scripts.program import ScriptError, leaves
 from scripts.report import Report, TransferReport

@@ -16,7 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from scripts.network import Peer, TransferState
+from scripts.member import Peer, TransferState
 
 REFRESH_SECONDS = 0.25
 

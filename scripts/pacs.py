@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,9 +11,8 @@ import trio
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.dicom.scu import DimseClient
 from scripts.loaded import LoadedStudy
-from scripts.network import P2PACS
-from scripts.program import Command, ScriptError, free_port, listens, running
-from tests.components import has_orthanc, orthanc
+from scripts.program import P2PACS, Command, ScriptError, free_port, listens, running
+from tests.components import Orthanc, has_orthanc, orthanc
 
 PACS = ("embedded", "orthanc")
 HOST = "127.1.0.9"
@@ -24,8 +23,8 @@ AET = "ARCHIVE"
 async def open_pacs(kind: str, folder: Path, study: LoadedStudy) -> AsyncIterator[str]:
     """Runs a PACS with this study in it; gives its address as `p2pacs broker init` takes it."""
     if kind == "orthanc":
-        async with _orthanc(folder / "orthanc", study) as address:
-            yield address
+        async with open_orthanc(folder, study) as server:
+            yield server.dicomweb
     else:
         async with _embedded(folder / "archive", study) as address:
             yield address
@@ -47,10 +46,20 @@ async def _embedded(folder: Path, study: LoadedStudy) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _orthanc(folder: Path, study: LoadedStudy) -> AsyncIterator[str]:
+async def open_orthanc(
+    folder: Path, study: LoadedStudy, modalities: Mapping[str, int] | None = None
+) -> AsyncIterator[Orthanc]:
+    """Runs a real Orthanc with this study in it.
+
+    Args:
+        folder: where its own folder is made.
+        study: loaded by its REST interface, which keeps files as they are; by DIMSE, Orthanc
+            would encode them anew.
+        modalities: where it may send: AE title → port of 127.0.0.1.
+    """
     if not has_orthanc():
         raise ScriptError("Orthanc is not installed. Debian: apt-get install orthanc-dicomweb")
-    # Its REST interface keeps files as they are; DIMSE would let Orthanc encode them anew.
-    with orthanc(folder, RemoteAccessAllowed=False) as server:
+    # Without remote access, its HTTP side answers this machine alone.
+    with orthanc(folder / "orthanc", modalities=modalities, RemoteAccessAllowed=False) as server:
         await trio.to_thread.run_sync(server.load, study.paths)
-        yield server.dicomweb
+        yield server

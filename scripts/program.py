@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ POLL_SECONDS = 0.1
 TAIL_LINES = 20
 
 Command = list[str | Path]
+P2PACS: Command = [sys.executable, "-m", "p2pacs"]
 
 
 class ScriptError(Exception):
@@ -63,21 +65,23 @@ class Program:
         return ScriptError(f"{self.name} {what}. The end of its log:\n{tail(self.log)}")
 
     async def ready(
-        self, probe: Callable[[], Awaitable[bool]], seconds: float | None = None
+        self,
+        probe: Callable[[], Awaitable[bool]],
+        seconds: float = START_SECONDS,
+        poll: float = POLL_SECONDS,
     ) -> None:
         """Waits until ``probe`` says yes.
 
         Raises:
             ScriptError: the program ended first, or it took too long.
         """
-        limit = START_SECONDS if seconds is None else seconds
-        with trio.move_on_after(limit):
+        with trio.move_on_after(seconds):
             while not await probe():
                 if self._process.poll() is not None:
                     raise self.failure(f"ended with exit code {self.returncode}")
-                await trio.sleep(POLL_SECONDS)
+                await trio.sleep(poll)
             return
-        raise self.failure(f"was not ready within {limit:.0f} s")
+        raise self.failure(f"was not ready within {seconds:.0f} s")
 
     async def stop(self) -> None:
         """Ends the program and everything it started: asked first, then killed."""

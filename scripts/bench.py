@@ -1,0 +1,254 @@
+"""Speed and memory, each as a ratio against an opponent in the same run, as one JSON object.
+
+The exit code is 0 only if the goals were reached. None of this is a test: seconds depend on the
+machine, ratios much less so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import frozen
+from rich.console import Console
+from rich.markup import escape
+
+from p2pacs.dicom.remote import DimseRemote
+from p2pacs.errors import P2PacsError
+from p2pacs.instance import EncodedInstance
+from scripts import phantom
+from scripts.folder import until_signalled, work_folder
+from scripts.loaded import LoadedStudy, load_folder
+from scripts.member import Peer
+from scripts.network import Lines, Network, network
+from scripts.pacs import open_orthanc, open_pacs
+from scripts.program import Command, ScriptError, leaves, output_of
+from scripts.rsync import ssh_server
+from tests.components import StoreScp, storescp
+
+ADSL = Lines("800kbit", "3mbit")
+UNPACED = Lines(None, None)
+POLL_SECONDS = 0.02
+CATALOGUE_SECONDS = 90.0
+LONGEST_SECONDS = 900.0
+REPEATS = 3
+MEGABYTE = 1_000_000
+
+Figures = dict[str, Any]
+
+
+@frozen
+class Bench:
+    """One benchmark: what runs, and how large a study it takes by default."""
+
+    run: Callable[[Path, int], Awaitable[Figures]]
+    """Gives the figures; ``passed`` among them."""
+    slices: int
+    help: str
+
+
+# ---------------------------------------------------------------- the benchmarks
+
+
+async def swarm3(folder: Path, slices: int) -> Figures:
+    """A hospital from three replicas that have the study, and another from one of them."""
+    study = await _make(folder, phantom.slices(slices))
+    replicas = {f"replica-{number}": f"127.1.0.{number + 1}" for number in (1, 2, 3)}
+    async with open_pacs("embedded", folder, study) as pacs, network(folder, ADSL, pacs) as net:
+        for name, host in replicas.items():
+            await (await net.add(name, "replica", host)).start()
+        await _fill_replicas(net, study, list(replicas))
+        three = await _timed_fetch(await _hospital(net, "from-three", "127.2.0.1"), study)
+        for name in ("replica-2", "replica-3", "from-three"):
+            await net.peers[name].stop()
+        one = await _timed_fetch(await _hospital(net, "from-one", "127.2.0.2"), study)
+    return _figures(goal=2.7, ratio=one / three, three_seconds=three, one_seconds=one)
+
+
+async def _fill_replicas(net: Network, study: LoadedStudy, names: list[str]) -> None:
+    """Has the study staged by a hospital on the replicas' LAN, and waits until all have it."""
+    beside = await _hospital(net, "beside", "127.1.0.8")
+    await _timed_fetch(beside, study)
+    for name in names:
+        await net.peers[name].ready(net.peers[name].is_complete, LONGEST_SECONDS)
+    await beside.stop()
+
+
+async def link(folder: Path, slices: int) -> Figures:
+    """Peer to peer on loopback, TLS, verification and disk included, and rsync over ssh.
+
+    The images are noise, so that both move the same number of bytes.
+    """
+    study = await _make(folder, phantom.incompressible(slices))
+    async with open_pacs("embedded", folder, study) as pacs, network(folder, UNPACED, pacs) as net:
+        await _timed_fetch(await _hospital(net, "first", "127.2.0.1"), study)
+        second = await _hospital(net, "second", "127.2.0.2")
+        seconds = await _timed_fetch(second, study)
+        memory = {program.name: program.peak_memory() for program in net.programs}
+    async with ssh_server(folder / "ssh") as ssh:
+        opponent = await ssh.copy(folder / "study", folder / "copied")
+    figures = _figures(
+        goal=0.5,
+        ratio=opponent / seconds,
+        bytes=study.size,
+        p2pacs_seconds=seconds,
+        rsync_seconds=opponent,
+    )
+    limit = 200 * MEGABYTE
+    figures["peak_memory"] = memory
+    figures["passed"] = figures["passed"] and max(memory.values()) < limit
+    return figures
+
+
+async def publish(folder: Path, slices: int) -> Figures:
+    """From a real Orthanc to a hospital beside the broker, by DICOMweb and by C-GET."""
+    study = await _make(folder, phantom.slices(slices))
+    rates: dict[str, float] = {}
+    async with open_orthanc(folder, study) as orthanc:
+        for name, pacs in (("dicomweb", orthanc.dicomweb), ("c-get", orthanc.dimse)):
+            inner = folder / name
+            inner.mkdir()
+            async with network(inner, UNPACED, pacs) as net:
+                hospital = await _hospital(net, "hospital", "127.1.0.8")
+                rates[name] = study.size / MEGABYTE / await _timed_fetch(hospital, study)
+    worst = min(rates.values())
+    return {"goal": 40, "passed": worst >= 40, "bytes": study.size, "megabytes_per_second": rates}
+
+
+async def move(folder: Path, slices: int) -> Figures:
+    """C-MOVE to DCMTK's storescp: from a peer that has the study, and from Orthanc."""
+    study = await _make(folder, phantom.slices(slices))
+    with storescp(folder / "received", "+xa") as receiver:
+        async with (
+            open_orthanc(folder, study, {receiver.aet: receiver.port}) as orthanc,
+            network(folder, UNPACED, orthanc.dicomweb) as net,
+        ):
+            peer = await _hospital(net, "hospital", "127.1.0.8", receiver)
+            await _timed_fetch(peer, study)
+            remote = DimseRemote(orthanc.aet, "127.0.0.1", orthanc.dicom_port)
+            ours, theirs = [], []
+            for _ in range(REPEATS):
+                ours.append(await _timed_move(peer.gateway, receiver, study, folder))
+                theirs.append(await _timed_move(remote, receiver, study, folder))
+    return _figures(
+        goal=1 / 3,
+        ratio=statistics.median(theirs) / statistics.median(ours),
+        bytes=study.size,
+        p2pacs_seconds=statistics.median(ours),
+        orthanc_seconds=statistics.median(theirs),
+    )
+
+
+BENCHES = {
+    "swarm3": Bench(swarm3, 14, "a hospital from three replicas against one: at least 2.7"),
+    "link": Bench(link, 2000, "1 GB peer to peer against rsync over ssh: at least 0.5, < 200 MB"),
+    "publish": Bench(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
+    "move": Bench(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
+}
+
+# ---------------------------------------------------------------- their parts
+
+
+async def _make(folder: Path, instances: Iterable[EncodedInstance]) -> LoadedStudy:
+    def make() -> LoadedStudy:
+        phantom.write(folder / "study", instances)
+        return load_folder(folder / "study")
+
+    return await trio.to_thread.run_sync(make)
+
+
+async def _hospital(net: Network, name: str, host: str, receiver: StoreScp | None = None) -> Peer:
+    destinations = {} if receiver is None else {receiver.aet: f"127.0.0.1:{receiver.port}"}
+    peer = await net.add(name, "hospital", host, destinations)
+    await peer.start()
+    return peer
+
+
+async def _timed_fetch(peer: Peer, study: LoadedStudy) -> float:
+    """Has a peer fetch the study; seconds from asking until it is complete."""
+    await peer.ready(partial(peer.knows, study.uid), CATALOGUE_SECONDS)
+    begin = trio.current_time()
+    await peer.fetch(study.uid)
+    await peer.ready(peer.is_complete, LONGEST_SECONDS, POLL_SECONDS)
+    return trio.current_time() - begin
+
+
+async def _timed_move(
+    remote: DimseRemote, receiver: StoreScp, study: LoadedStudy, folder: Path
+) -> float:
+    for path in receiver.files():
+        path.unlink()
+    command: Command = ["movescu", "-S", "-aec", remote.aet, "-aem", receiver.aet]
+    command += ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study.uid}"]
+    command += [remote.host, str(remote.port)]
+    begin = trio.current_time()
+    await output_of("movescu", command, folder / "movescu.log", seconds=LONGEST_SECONDS)
+    seconds = trio.current_time() - begin
+    if (count := len(receiver.files())) != len(study.paths):
+        raise ScriptError(f"{remote.aet} moved {count} of {len(study.paths)} instances")
+    return seconds
+
+
+def _figures(*, goal: float, ratio: float, **others: float) -> Figures:
+    return {
+        "goal": round(goal, 3),
+        "ratio": round(ratio, 3),
+        "passed": ratio >= goal,
+        **{name: round(value, 3) for name, value in others.items()},
+    }
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@frozen
+class Options:
+    """The command line."""
+
+    bench: str
+    slices: int
+    keep: bool
+
+
+def parse(arguments: list[str] | None = None) -> Options:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures one thing.")
+    commands = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
+    for name, bench in BENCHES.items():
+        command = commands.add_parser(name, help=bench.help, description=bench.help)
+        command.add_argument("--slices", type=int, default=bench.slices, help="of 0.5 MB each")
+        command.add_argument("--keep", action="store_true", help="keep bench-run/… with all logs")
+    given = parser.parse_args(arguments)
+    return Options(given.bench, given.slices, given.keep)
+
+
+async def _run(options: Options) -> Figures | None:
+    with work_folder("bench-run", keep=options.keep) as folder:
+        work = partial(BENCHES[options.bench].run, folder, options.slices)
+        return await until_signalled(work)
+
+
+def main() -> int:
+    """The command line; 0 only if the goals were reached."""
+    options = parse()
+    figures = None
+    try:
+        figures = trio.run(_run, options)
+    except* (ScriptError, P2PacsError) as errors:
+        for error in leaves(errors):
+            Console(stderr=True).print(f"[bold red]The benchmark failed:[/] {escape(str(error))}")
+    if figures is None:
+        return 1
+    print(json.dumps({"bench": options.bench, **figures}))
+    return 0 if figures["passed"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
