@@ -36,15 +36,16 @@ async def until_signalled(work: Callable[[], Awaitable[T]]) -> T | None:
 
     A signal cancels the work, so that everything that it started is stopped in order.
     """
-    result = None
 
-    async def watch(scope: trio.CancelScope) -> None:
+    async def watch(*, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            task_status.started()
             async for _ in signals:
-                scope.cancel()
+                nursery.cancel_scope.cancel()
 
+    result = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, nursery.cancel_scope)
+        await nursery.start(watch)
         result = await work()
         nursery.cancel_scope.cancel()
     return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from scripts.form import register
 from scripts.member import Peer
 from scripts.program import P2PACS, Command, Program, free_port, output_of, running
 
-LAN = "127.1.0.0/16"
+LAN = ip_network("127.1.0.0/16")
 BROKER_HOST = "127.1.0.1"
 HTTP_SECONDS = 30.0
 ADMIN = "admin"
@@ -66,7 +67,11 @@ class Network:
         command += ["--advertise", listen, "--web", self._web.removeprefix("http://")]
         command += ["--admin", ADMIN, "--password-file", password]
         await output_of("p2pacs broker init", command, log)
-        set_toml(folder / "broker.toml", self._line_settings(beside_pacs=True))
+        line: dict[str, Any] = {"line.lan": [str(LAN)]}
+        for key, rate in (("uplink", self.lines.uplink), ("downlink", self.lines.downlink)):
+            if rate is not None:
+                line[f"line.{key}"] = rate
+        set_toml(folder / "broker.toml", line)
         command = [*P2PACS, "broker", "run", folder]
         broker = await stack.enter_async_context(running("broker", command, log))
         self.broker = broker
@@ -80,7 +85,7 @@ class Network:
             return False
 
     async def add(
-        self, name: str, role: str, host: str, destinations: Mapping[str, str] | None = None
+        self, name: str, role: str, host: str, workstations: Mapping[str, str] | None = None
     ) -> Peer:
         """Registers a member through the web form, joins it and configures its lines.
 
@@ -88,7 +93,7 @@ class Network:
             name: its name, and its folder's.
             role: ``replica`` or ``hospital``.
             host: its address out of 127.0.0.0/8.
-            destinations: workstations that its gateway may send to: AE title to HOST:PORT.
+            workstations: where its gateway may send to: AE title to HOST:PORT.
         """
         peer = Peer(
             name=name,
@@ -102,20 +107,13 @@ class Network:
         command: Command = [*P2PACS, "peer", "join", peer.folder, await self._token(name, role)]
         command += ["--listen", listen, "--advertise", listen, "--aet", peer.aet]
         command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{peer.api_port}"]
+        for aet, endpoint in (workstations or {}).items():
+            command += ["--workstation", f"{aet}={endpoint}"]
         await output_of("p2pacs peer join", command, self.folder / f"{name}.log")
-        settings = self._line_settings(beside_pacs=role == "replica")
-        settings["gateway.destinations"] = dict(destinations or {})
-        set_toml(peer.folder / "peer.toml", settings)
+        if ip_address(host) in LAN:
+            set_toml(peer.folder / "peer.toml", {"line.lan": [str(LAN)]})
         self.peers[name] = peer
         return peer
-
-    def _line_settings(self, *, beside_pacs: bool) -> dict[str, Any]:
-        settings: dict[str, Any] = {"line.lan": [LAN] if beside_pacs else []}
-        if self.lines.uplink is not None:
-            settings["line.uplink"] = self.lines.uplink
-        if self.lines.downlink is not None:
-            settings["line.downlink"] = self.lines.downlink
-        return settings
 
     async def _token(self, name: str, role: str) -> str:
         """Registers a member as an administrator does, and reads the token off the page."""

@@ -1,0 +1,57 @@
+"""A script works in a folder of its own and leaves in order when it is told to."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+
+from scripts import folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "ROOT", tmp_path)
+
+
+def test_the_folder_is_gone_afterwards(tmp_path: Path) -> None:
+    with folder.work_folder("run") as made, folder.work_folder("run") as other:
+        assert made != other
+        assert made.parent == tmp_path / "run"
+        (made / "file").touch()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_is_gone_after_an_error_too(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), folder.work_folder("run"):
+        raise RuntimeError
+    assert not (tmp_path / "run").exists()
+
+
+def test_it_can_be_kept(tmp_path: Path) -> None:
+    with folder.work_folder("run", keep=True) as made:
+        pass
+    assert made.is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_cancels_the_work_in_order(number: signal.Signals) -> None:
+    ended: list[str] = []
+
+    async def work() -> str:
+        try:
+            os.kill(os.getpid(), number)
+            await trio.sleep_forever()
+        finally:
+            ended.append("cleaned up")
+
+    assert trio.run(folder.until_signalled, work) is None
+    assert ended == ["cleaned up"]
+
+
+def test_work_gives_its_result() -> None:
+    async def work() -> int:
+        return 7
+
+    assert trio.run(folder.until_signalled, work) == 7
