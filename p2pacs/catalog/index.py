@@ -70,8 +70,7 @@ class CatalogIndex:
             schema.metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
             # A new index begins above every number of an older one: followers notice.
-            start = time.time_ns() // 1_000_000
-            rows = [{"name": name, "value": start} for name in ("floor", "seq")]
+            rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
             rows.append({"name": "position", "value": 0})
             connection.execute(insert(schema.state).on_conflict_do_nothing(), rows)
 
@@ -100,7 +99,8 @@ class CatalogIndex:
             if reset:
                 connection.execute(delete(schema.terms))
                 connection.execute(delete(schema.studies))
-            seq = _state(connection, "seq")
+            # A restored backup goes on above what it told before it was lost.
+            seq = max(_state(connection, "seq"), _now())
             for entry in entries:
                 seq += 1
                 _put(connection, entry, seq)
@@ -182,6 +182,10 @@ class CatalogIndex:
         with self._engine.connect() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(query)
             yield from result
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _pragmas(connection: Any, _record: Any) -> None:

@@ -167,7 +167,7 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     index.apply([study(2)], 77)
     index.close()
     again = CatalogIndex(tmp_path / "c.db")
-    assert again.seq == last + 1
+    assert again.seq > last
     assert again.position == 77
     assert len(again) == 2
     again.close()

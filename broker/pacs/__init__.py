@@ -1,0 +1,1 @@
+"""The central PACS behind one interface: enumerate, describe, retrieve."""

@@ -1,0 +1,187 @@
+"""A PACS over DIMSE: C-FIND, C-GET, C-MOVE to a receiver of our own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+
+from broker.pacs.adapter import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Description, Span, is_uid
+from broker.pacs.address import DimseAddress
+from broker.pacs.plan import Part, plan
+from broker.pacs.stream import Put, streamed
+from broker.pacs.windows import by_windows
+from p2pacs.catalog.records import Json, SeriesRecord, from_dataset, text
+from p2pacs.dicom.receiver import StorageReceiver
+from p2pacs.dicom.scu import SILENCE_SECONDS, DimseClient
+from p2pacs.errors import PacsRefusedError, StateError, StudyNotFoundError
+from p2pacs.instance import EncodedInstance
+
+log = structlog.get_logger(__name__)
+
+_COMMON_CLASSES: Final = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{suffix}"
+    for suffix in (
+        *("2", "2.1", "4", "4.1", "1", "1.1", "1.2", "6.1", "3.1", "7", "7.2", "7.4", "20"),
+        *("128", "88.11", "88.22", "88.67", "11.1", "66.4", "12.1", "12.2", "104.1"),
+    )
+)
+"""Proposed when a PACS does not tell SOP Classes at image level."""
+
+
+class DimseAdapter:
+    """See `PacsAdapter`.
+
+    Args:
+        address: the PACS.
+        aet: our own AE title.
+        receiver: where C-MOVE sends to; None: only C-GET is used.
+        silence: seconds without a sign of life after which the PACS counts as hung.
+    """
+
+    def __init__(
+        self,
+        address: DimseAddress,
+        aet: str,
+        receiver: StorageReceiver | None,
+        *,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        self._client = DimseClient(address.remote, aet, silence=silence)
+        self._receiver = None if address.retrieve == "get" else receiver
+        self._get = address.retrieve != "move"
+
+    @property
+    def name(self) -> str:
+        """AE title, host and port."""
+        return str(self._client.remote)
+
+    async def check(self) -> None:
+        """C-ECHO."""
+        await self._client.echo()
+
+    async def studies(self, span: Span) -> AsyncIterator[Json]:
+        """By C-FIND at STUDY level, window by window."""
+        async for study in by_windows(self._ask, span, datetime.now(UTC).date()):
+            yield study
+
+    async def _ask(self, dates: str, times: str) -> list[Json]:
+        identifier = _identifier("STUDY", STUDY_KEYS)
+        identifier.StudyDate, identifier.StudyTime = dates, times
+        return await self._find(identifier, STUDY_KEYS, "StudyInstanceUID")
+
+    async def describe(self, uid: str, *, instances: bool = True) -> Description:
+        """By C-FIND at STUDY and SERIES level, and at IMAGE level for each series."""
+        found = await self._find(
+            _identifier("STUDY", STUDY_KEYS, StudyInstanceUID=uid), STUDY_KEYS, "StudyInstanceUID"
+        )
+        attributes = next((one for one in found if text(one, "StudyInstanceUID") == uid), None)
+        if attributes is None:
+            raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
+        series = await self._find(
+            _identifier("SERIES", SERIES_KEYS, StudyInstanceUID=uid),
+            SERIES_KEYS,
+            "SeriesInstanceUID",
+        )
+        described = [
+            SeriesRecord(
+                series_uid := text(one, "SeriesInstanceUID"),
+                one,
+                tuple(await self._instances(uid, series_uid)) if instances else (),
+            )
+            for one in series
+        ]
+        return Description(uid, attributes, tuple(described))
+
+    async def _instances(self, study: str, series: str) -> list[Json]:
+        identifier = _identifier(
+            "IMAGE", INSTANCE_KEYS, StudyInstanceUID=study, SeriesInstanceUID=series
+        )
+        return await self._find(identifier, INSTANCE_KEYS, "SOPInstanceUID")
+
+    async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> list[Json]:
+        answers = await self._client.find(identifier, "STUDY")
+        found = [from_dataset(answer, keys) for answer in answers]
+        usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
+        if len(usable) < len(found):
+            log.warning(
+                "answers without a valid UID left out",
+                pacs=self.name,
+                count=len(found) - len(usable),
+            )
+        return usable
+
+    def retrieve(
+        self, study: Description, wanted: Collection[str] | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
+        """By C-GET, and by C-MOVE for what C-GET does not give."""
+        missing = set(study.instances if wanted is None else wanted)
+        return streamed(lambda put: self._retrieve(study, missing, put))
+
+    async def _retrieve(self, study: Description, missing: set[str], put: Put) -> None:
+        async def take(instance: EncodedInstance) -> None:
+            missing.discard(instance.sop_instance_uid)
+            await put(instance)
+
+        if self._get:
+            try:
+                await self._parts(study, missing, take, receiver=None)
+            except PacsRefusedError as error:
+                if self._receiver is None:
+                    raise
+                log.info("trying C-MOVE for what C-GET did not give", why=str(error))
+            else:
+                return
+        if self._receiver is None:
+            raise StateError(f"{self.name} is to send by C-MOVE: set dicom in broker.toml")
+        await self._parts(study, missing, take, receiver=self._receiver)
+
+    async def _parts(
+        self, study: Description, missing: set[str], put: Put, receiver: StorageReceiver | None
+    ) -> None:
+        for part in list(plan(study, missing)):
+            identifier = _identify(study.uid, part)
+            if receiver is None:
+                request = self._client.get(identifier, classes=_classes(study, missing))
+            else:
+                request = self._client.move(identifier, receiver)
+            async with request as inbox:
+                async for instance in inbox:
+                    await put(instance)
+
+
+def _identifier(level: str, keys: Iterable[str] = (), **values: str) -> Dataset:
+    identifier = Dataset()
+    for key in keys:
+        number = int(key, 16)
+        identifier.add_new(number, dictionary_VR(number), None)
+    identifier.QueryRetrieveLevel = level
+    for keyword, value in values.items():
+        setattr(identifier, keyword, value)
+    return identifier
+
+
+def _identify(study: str, part: Part) -> Dataset:
+    if part.series is None:
+        return _identifier("STUDY", StudyInstanceUID=study)
+    if not part.instances:
+        return _identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID=part.series)
+    identifier = _identifier("IMAGE", StudyInstanceUID=study, SeriesInstanceUID=part.series)
+    identifier.SOPInstanceUID = list(part.instances)
+    return identifier
+
+
+def _classes(study: Description, missing: Collection[str]) -> dict[str, Sequence[str]]:
+    """SOP Classes to propose, the most frequent first; which transfer syntaxes is not known."""
+    found = Counter(
+        text(instance, "SOPClassUID") for uid, instance in study.instances.items() if uid in missing
+    )
+    found.pop("", None)
+    names = [name for name, _ in found.most_common()] or _COMMON_CLASSES
+    return dict.fromkeys(names, ())

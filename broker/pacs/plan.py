@@ -1,0 +1,37 @@
+"""Which requests bring a set of instances: the fewest and highest ones (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from attrs import field, frozen
+
+from broker.pacs.adapter import Description
+from p2pacs.catalog.records import text
+
+BATCH: Final = 100
+"""SOP Instance UIDs in one request: 6 KiB of identifier, which every PACS takes."""
+
+
+@frozen
+class Part:
+    """One request: a study, a series of it, or some instances of a series."""
+
+    series: str | None = field(default=None, repr=False)
+    instances: tuple[str, ...] = field(default=(), repr=False)
+
+
+def plan(study: Description, wanted: Collection[str]) -> Iterator[Part]:
+    """The requests that bring these SOP Instance UIDs, and no other instance."""
+    if set(study.instances) <= set(wanted):
+        yield Part()
+        return
+    for series in study.series:
+        held = [text(instance, "SOPInstanceUID") for instance in series.instances]
+        some = [uid for uid in held if uid in wanted]
+        if some and len(some) == len(held):
+            yield Part(series.uid)
+            continue
+        for at in range(0, len(some), BATCH):
+            yield Part(series.uid, tuple(some[at : at + BATCH]))

@@ -1,0 +1,72 @@
+"""A producing task beside a consuming block, joined by an iterator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import trio
+
+from p2pacs.errors import P2PacsError
+from p2pacs.instance import EncodedInstance
+
+Put = Callable[[EncodedInstance], Awaitable[None]]
+
+
+class _Stream:
+    """Iterates over what was put; raises the producer's error after the last one."""
+
+    def __init__(self, channel: trio.MemoryReceiveChannel[EncodedInstance]) -> None:
+        self._channel = channel
+        self.error: P2PacsError | None = None
+
+    def __aiter__(self) -> _Stream:
+        return self
+
+    async def __anext__(self) -> EncodedInstance:
+        try:
+            return await self._channel.receive()
+        except trio.EndOfChannel:
+            if self.error is not None:
+                raise self.error from None
+            raise StopAsyncIteration from None
+
+
+@asynccontextmanager
+async def streamed(
+    produce: Callable[[Put], Awaitable[None]],
+) -> AsyncIterator[AsyncIterator[EncodedInstance]]:
+    """Run ``produce`` beside the block; what it puts is taken one by one, without a buffer.
+
+    Its `P2PacsError` is raised to the iterating block after the last instance. Leaving the
+    block cancels it.
+    """
+    send, receive = trio.open_memory_channel[EncodedInstance](0)
+    stream = _Stream(receive)
+
+    async def run() -> None:
+        async with send:
+            try:
+                await produce(send.send)
+            except P2PacsError as error:
+                stream.error = error
+
+    with _single_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            try:
+                yield stream
+            finally:
+                nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def _single_error() -> Iterator[None]:
+    """The block's error as it was: the nursery is nobody else's business."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) != 1:
+            raise
+        error = group.exceptions[0]
+        raise error from error.__cause__
