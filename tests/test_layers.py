@@ -15,6 +15,8 @@ BASE = [
     "p2pacs.units",
     "p2pacs.settings",
     "p2pacs.logs",
+    "p2pacs.instance",
+    "p2pacs.bitfield",
 ]
 
 ALLOWED: dict[str, list[str]] = {
