@@ -1,0 +1,210 @@
+"""The embedded PACS's storage: Part 10 files by hashed names, indexed in memory."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import struct
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import structlog
+from attrs import field, frozen
+from pydicom import dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from p2pacs.catalog.question import Selection
+from p2pacs.catalog.records import (
+    INSTANCE_TAGS,
+    SERIES_TAGS,
+    STUDY_LEVEL_TAGS,
+    Json,
+    StudyRecord,
+    assemble,
+    entry,
+    from_dataset,
+    number,
+    tag,
+    text,
+)
+from p2pacs.dicom.contexts import Pair
+from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
+from p2pacs.ids import StudyId
+from p2pacs.instance import EncodedInstance
+
+log = structlog.get_logger(__name__)
+
+_TAGS: Final = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
+_SECRET: Final = b"p2pacs archive"  # ids of the archive's studies never leave it
+_UNREADABLE: Final = (
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+@frozen
+class Held:
+    """One stored instance."""
+
+    path: Path
+    pair: Pair
+    attributes: Json = field(repr=False)
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """By study and series, then as numbered."""
+        attributes = self.attributes
+        return (
+            text(attributes, "StudyInstanceUID"),
+            text(attributes, "SeriesInstanceUID"),
+            number(attributes, "InstanceNumber") or 0,
+        )
+
+
+class ArchiveFolder:
+    """Instances in a folder; one process owns it. Threads may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self._studies: dict[str, set[str]] = {}
+        for path in sorted(folder.glob("*.dcm")):
+            self._index_file(path)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, instance: EncodedInstance) -> None:
+        """Store an instance, in place of one with the same SOP Instance UID.
+
+        Raises:
+            BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
+            DiskFullError: no room left.
+        """
+        attributes = attributes_of(instance)
+        name = hashlib.sha256(instance.sop_instance_uid.encode()).hexdigest()[:32]
+        path = self._folder / f"{name}.dcm"
+        partial = self._folder / f"{name}.{threading.get_ident()}.part"
+        try:
+            with partial.open("wb") as file:
+                file.write(instance.part10())
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError("the archive's disk is full: make room") from error
+            raise LocalError(f"cannot store an instance: {error.strerror}") from error
+        self._add(path, instance, attributes)
+
+    def records(self) -> Iterator[StudyRecord]:
+        """Every study as C-FIND sees it."""
+        with self._lock:
+            studies = {
+                uid: [self._held[name] for name in names] for uid, names in self._studies.items()
+            }
+        for uid, members in studies.items():
+            members.sort(key=lambda held: held.order)
+            study = StudyId.derive(_SECRET, uid)
+            yield assemble(study, (held.attributes for held in members))
+
+    def select(self, selection: Selection) -> list[Held]:
+        """The instances that a retrieval names, in order."""
+        with self._lock:
+            held = list(self._held.values())
+        wanted = {
+            "PatientID": selection.patients,
+            "StudyInstanceUID": selection.studies,
+            "SeriesInstanceUID": selection.series,
+            "SOPInstanceUID": selection.instances,
+        }
+        chosen = [
+            one
+            for one in held
+            if all(
+                not uids or text(one.attributes, keyword) in uids
+                for keyword, uids in wanted.items()
+            )
+        ]
+        return sorted(chosen, key=lambda one: one.order)
+
+    def syntaxes(self, sop_class: str) -> list[str]:
+        """Transfer syntaxes that a SOP Class is held in, most frequent first."""
+        with self._lock:
+            counts = Counter(one.pair[1] for one in self._held.values() if one.pair[0] == sop_class)
+        return [syntax for syntax, _ in counts.most_common()]
+
+    def _index_file(self, path: Path) -> None:
+        try:
+            instance = EncodedInstance.from_part10(path.read_bytes())
+            self._add(path, instance, attributes_of(instance))
+        except BrokenInstanceError as error:
+            log.warning("file left out of the archive", file=path.name, error=str(error))
+
+    def _add(self, path: Path, instance: EncodedInstance, attributes: Json) -> None:
+        uid = instance.sop_instance_uid
+        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        with self._lock:
+            before = self._held.get(uid)
+            if before is not None:
+                self._forget(uid, before)
+            self._held[uid] = Held(path, pair, attributes)
+            self._studies.setdefault(text(attributes, "StudyInstanceUID"), set()).add(uid)
+
+    def _forget(self, uid: str, held: Held) -> None:
+        study = text(held.attributes, "StudyInstanceUID")
+        self._studies[study].discard(uid)
+        if not self._studies[study]:
+            del self._studies[study]
+
+
+def read(held: Iterable[Held]) -> Iterator[EncodedInstance]:
+    """The instances themselves, one file at a time.
+
+    Raises:
+        LocalError: a file is gone or cannot be read.
+    """
+    for one in held:
+        try:
+            file = one.path.read_bytes()
+        except OSError as error:
+            raise LocalError(f"cannot read {one.path.name}: {error.strerror}") from error
+        yield EncodedInstance.from_part10(file)
+
+
+def attributes_of(instance: EncodedInstance) -> Json:
+    """What C-FIND tells of an instance.
+
+    Raises:
+        BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
+    """
+    try:
+        dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
+        found = from_dataset(dataset, _TAGS)
+    except _UNREADABLE as error:
+        raise BrokenInstanceError("an instance that cannot be read as DICOM") from error
+    if not (text(found, "StudyInstanceUID") and text(found, "SeriesInstanceUID")):
+        raise BrokenInstanceError("an instance without Study or Series Instance UID")
+    return found | {
+        tag("SOPInstanceUID"): entry("UI", instance.sop_instance_uid),
+        tag("SOPClassUID"): entry("UI", instance.sop_class_uid),
+        tag("AvailableTransferSyntaxUID"): entry("UI", instance.transfer_syntax_uid),
+    }
