@@ -52,7 +52,11 @@ class CatalogIndex:
 
     def __init__(self, path: Path) -> None:
         self._writing = Lock()
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        self._engine = create_engine(
+            f"sqlite:///{path}",
+            connect_args={"timeout": _BUSY_SECONDS},
+            hide_parameters=True,  # errors are logged, and parameters are patient data
+        )
         event.listen(self._engine, "connect", _pragmas)
         try:
             self._prepare()
