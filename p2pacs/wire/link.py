@@ -188,6 +188,8 @@ class Link:
                 await self._send(batch)
             else:
                 await self._outbox.wait()
+            if self._torn:
+                return
         await self._linger()
 
     async def _linger(self) -> None:
