@@ -34,6 +34,9 @@ ROOT_BYTES: Final = 256 * KIB
 INDEX_PART_BYTES: Final = 64 * MIB
 """One index part, decompressed: 100,000 instances of one frame each need 30 MiB."""
 
+INDEX_PARTS: Final = 4096
+"""Index parts of one study: one a version that added instances."""
+
 INSTANCE_BYTES: Final = 4 * 1024 * MIB
 """One data set: PS3.5 lengths are 32 bits."""
 

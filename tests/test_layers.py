@@ -12,6 +12,8 @@ BASE = [
     "p2pacs.errors",
     "p2pacs.limits",
     "p2pacs.ids",
+    "p2pacs.instance",
+    "p2pacs.bitfield",
     "p2pacs.units",
     "p2pacs.settings",
     "p2pacs.logs",
