@@ -83,7 +83,7 @@ class Studies:
         """What is known of a study; None if it never had a key."""
         query = select(studies).where(studies.c.study == study.raw)
         row = await self._database.run(lambda connection: connection.execute(query).one_or_none())
-        return row and Study(study, row.uid, row.version, row.complete)
+        return None if row is None else Study(study, row.uid, row.version, row.complete)
 
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         """Remember that a version was published."""

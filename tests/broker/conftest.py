@@ -1,0 +1,82 @@
+"""A broker's database, authority and identity in a temporary folder."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from sqlalchemy import Connection
+
+from broker import registry
+from broker.db import Database, connect, migrate, open_database
+from broker.directory import DirectoryKeeper, broker_record
+from p2pacs.identity.authority import Authority
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import Secret, SigningKey
+from p2pacs.identity.node import NodeIdentity, make_request
+from p2pacs.units import Endpoint
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority.create(tmp_path / "authority", "a network")
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(tmp_path / "broker.db") as database:
+        yield database
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    """An open transaction."""
+    migrate(tmp_path / "plain.db")
+    with connect(tmp_path / "plain.db")._engine.begin() as connection:
+        yield connection
+
+
+@frozen
+class Ground:
+    """What the broker's parts stand on."""
+
+    database: Database
+    authority: Authority
+    identity: NodeIdentity
+    key: SigningKey
+    book: DirectoryBook
+    keeper: DirectoryKeeper
+
+    async def register(
+        self, name: str, *, role: Role = Role.HOSPITAL, read: str = "all"
+    ) -> tuple[registry.Member, Secret]:
+        """Register a member."""
+        registration = registry.Registration(name, role, 800_000, 3_000_000, read)
+        address = self.authority.new_address()
+        secret = await self.database.run(
+            lambda c: registry.register(c, address, registration, token_days=7)
+        )
+        member = await self.database.run(lambda c: registry.get_member(c, address))
+        return member, secret
+
+
+@pytest.fixture
+async def ground(tmp_path: Path, database: Database, authority: Authority) -> Ground:
+    key = SigningKey.generate()
+    folder = tmp_path / "identity"
+    request = make_request(folder)
+    address = authority.new_address()
+    identity = NodeIdentity.create(
+        folder,
+        name="broker",
+        certificate=authority.issue(request, address, "broker", lifetime=timedelta(days=1)),
+        authority=authority.certificate,
+        broker=address,
+        broker_key=key.public,
+    )
+    book = DirectoryBook(folder / "directory", key.public)
+    me = broker_record(identity, "broker", [Endpoint("127.0.0.1", 4710)])
+    keeper = DirectoryKeeper(database, book, key, me)
+    return Ground(database, authority, identity, key, book, keeper)
