@@ -1,0 +1,63 @@
+"""What the engine needs of a store: satisfied by p2pacs/store and by `p2pacs.swarm.memory`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.ids import ChunkId, StudyId
+
+
+class StudyChunks(Protocol):
+    """The chunks, segments and newest root of one study."""
+
+    @property
+    def have(self) -> Bitfield:
+        """Numbers that can be read at once."""
+
+    @property
+    def root(self) -> bytes | None:
+        """The newest root that was put."""
+
+    async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
+        """Keep a verified chunk; waits while too much is unwritten.
+
+        Raises:
+            DiskFullError: no room; what was stored is unharmed.
+        """
+
+    async def read(self, number: int) -> bytes:
+        """One chunk.
+
+        Raises:
+            CorruptStoreError: the stored bytes do not verify any more.
+        """
+
+    async def read_many(self, numbers: Sequence[int]) -> list[bytes]:
+        """Several chunks at once, in the order asked."""
+
+    async def flush(self) -> None:
+        """Until all that was put survives a power cut."""
+
+    async def put_root(self, raw: bytes) -> None:
+        """Keep a verified root as the newest."""
+
+    async def segment(self, chunk_id: ChunkId) -> bytes | None:
+        """A segment of the chunk list, if held."""
+
+    async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
+        """Keep a verified segment."""
+
+    def touch(self) -> None:
+        """The study is in use now."""
+
+
+class ChunkStorage(Protocol):
+    """All studies of one host."""
+
+    def holds(self, study: StudyId) -> bool:
+        """Whether anything of this study is here."""
+
+    async def study(self, study: StudyId) -> StudyChunks:
+        """Open a study, or begin one."""

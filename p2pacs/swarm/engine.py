@@ -1,0 +1,346 @@
+"""What one host does for all studies: joins, announces, serves and fetches.
+
+The engine knows members by address and studies by id; it knows nothing of TLS, sockets or
+directories, so whole swarms of engines run in one process in virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.errors import (
+    LocalError,
+    MalformedMessageError,
+    ManifestError,
+    NoSourceError,
+    StateError,
+)
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import ChunkId, StudyId, VirtualAddress
+from p2pacs.study.manifest import load_root
+from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
+from p2pacs.swarm.circle import Circle, Partner
+from p2pacs.swarm.download import Download
+from p2pacs.swarm.ledger import Ledger, Tier
+from p2pacs.swarm.mesh import Mesh
+from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.signals import Bell
+from p2pacs.swarm.transfer import State, Transfer
+from p2pacs.swarm.upload import Uploads
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Message, Reply
+
+log = structlog.get_logger(__name__)
+
+HAVE_SECONDS: Final = 0.2
+"""What arrived is announced at most this much later."""
+
+IDLE_HAVE_SECONDS: Final = 1.0
+"""The same, to partners that fetch nothing."""
+
+ENDED_TRANSFERS: Final = 256
+"""Ended transfers that are remembered."""
+
+
+class Engine:
+    """The swarm of one host."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        storage: ChunkStorage,
+        key: VerifyKey,
+        tier: Callable[[VirtualAddress], Tier],
+        uplink: Pacer | None,
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            mesh: The links.
+            storage: Where chunks are kept.
+            key: The broker's, which signs roots.
+            tier: Who is asked first.
+            uplink: The budget of the host's line; None for no limit.
+        """
+        self.transfers: dict[StudyId, Transfer] = {}
+        self.uploads = Uploads(mesh.links, self._open_chunks, self._completeness, uplink)
+        self._mesh = mesh
+        self._storage = storage
+        self._key = key
+        self._tier = tier
+        self._circles: dict[StudyId, Circle] = {}
+        self._announce = Bell()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve and fetch until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await nursery.start(self.uploads.run)
+            nursery.start_soon(self._announcer)
+            task_status.started()
+
+    # ------------------------------------------------------------ for the node
+
+    def fetch(
+        self, study: StudyId, holders: Iterable[VirtualAddress], root: bytes | None
+    ) -> Transfer:
+        """Fetch a study, or go on with it; the one transfer of it that is under way.
+
+        Args:
+            study: Which.
+            holders: Members that hold or fetch it.
+            root: A signed root, if the caller has one.
+
+        Raises:
+            ManifestError: the root is not the broker's.
+            StateError: the host's network is not running.
+        """
+        if self._nursery is None:
+            raise StateError("the host's network is not running")
+        version = load_root(root, self._key, study).version if root else 0
+        transfer = self.transfers.get(study)
+        if transfer is not None and self._serves(transfer, version):
+            transfer.add_holders(holders)
+            download = self._circle(study).download
+            if root and download:
+                download.offer(self._mesh.me, root)
+            return transfer
+        return self._start(study, holders, root)
+
+    def _serves(self, transfer: Transfer, version: int) -> bool:
+        """Whether an earlier transfer still answers a request for at least this version."""
+        if transfer.state is State.COMPLETE:
+            held = self._storage.holds(transfer.study)
+            return held and transfer.root is not None and transfer.root.version >= version
+        return transfer.state is State.FETCHING
+
+    def _start(
+        self, study: StudyId, holders: Iterable[VirtualAddress], root: bytes | None
+    ) -> Transfer:
+        if self._nursery is None:
+            raise StateError("the host's network is not running")
+        seed = bytes(self._mesh.me) + bytes(study)
+        ledger = Ledger((), seed)
+        transfer = Transfer(study, ledger)
+        transfer.add_holders(holders)
+        if self._mesh.broker != self._mesh.me:
+            transfer.add_holders([self._mesh.broker])
+        circle = self._circle(study)
+        circle.download = Download(
+            circle,
+            self._mesh,
+            transfer,
+            ledger=ledger,
+            tier=self._tier,
+            announce=self._announce,
+        )
+        self.transfers.pop(study, None)
+        self.transfers[study] = transfer
+        self._nursery.start_soon(circle.download.run, self._storage, self._key, root)
+        self._forget_ended()
+        return transfer
+
+    def _forget_ended(self) -> None:
+        ended = [t.study for t in self.transfers.values() if t.state is not State.FETCHING]
+        for study in ended[:-ENDED_TRANSFERS]:
+            del self.transfers[study]
+
+    async def updated(self, study: StudyId) -> None:
+        """The publisher put chunks and a newer root into the store: tell who joined.
+
+        Raises:
+            ManifestError: the stored root is not the broker's.
+        """
+        circle = self._circle(study)
+        before = circle.listed
+        chunks = await self._open(circle)
+        raw = chunks.root
+        if raw is None:
+            return
+        root = load_root(raw, self._key, study)
+        circle.version, circle.listed = root.version, root.chunks
+        circle.push_root(raw)
+        circle.gained(n for n in range(before, root.chunks) if n in chunks.have)
+        self._announce.ring()
+
+    def dropped(self, study: StudyId) -> None:
+        """The store no longer has this study: tell who joined."""
+        if transfer := self.transfers.pop(study, None):
+            transfer.cancel()
+        if circle := self._circles.pop(study, None):
+            for member in circle.told:
+                circle.send(member, messages.Leave(bytes(study)))
+
+    # ------------------------------------------------------------ studies
+
+    def _circle(self, study: StudyId) -> Circle:
+        circle = self._circles.get(study)
+        if circle is None:
+            circle = self._circles[study] = Circle(study, self._mesh.links)
+        return circle
+
+    async def _open(self, circle: Circle) -> StudyChunks:
+        """The chunks of a study that the store holds."""
+        if circle.chunks is None:
+            chunks = await self._storage.study(circle.study)
+            if circle.chunks is None:
+                circle.chunks = chunks
+                if chunks.root is not None:
+                    root = load_root(chunks.root, self._key, circle.study)
+                    circle.version, circle.listed = root.version, root.chunks
+        return circle.chunks
+
+    def _open_chunks(self, study: StudyId) -> StudyChunks | None:
+        circle = self._circles.get(study)
+        return circle.chunks if circle else None
+
+    def _completeness(self, member: VirtualAddress, study: StudyId) -> float:
+        circle = self._circles.get(study)
+        return circle.completeness(member) if circle else 0.0
+
+    async def _announcer(self) -> None:
+        last_idle = trio.current_time()
+        while True:
+            await self._announce.wait()
+            await trio.sleep(HAVE_SECONDS)
+            also_idle = trio.current_time() - last_idle >= IDLE_HAVE_SECONDS
+            if also_idle:
+                last_idle = trio.current_time()
+            for circle in self._circles.values():
+                if circle.announce(also_idle=also_idle):
+                    self._announce.ring()
+
+    # ------------------------------------------------------------ links
+
+    def linked(self, member: VirtualAddress) -> None:
+        """A member is reachable: tell it what is fetched that it may have."""
+        for circle in self._circles.values():
+            if circle.download and member in circle.download.transfer.holders:
+                circle.join(member)
+
+    def unlinked(self, member: VirtualAddress) -> None:
+        """A member is gone: what it was sent, asked or owed is void."""
+        self.uploads.drop(member)
+        for circle in list(self._circles.values()):
+            circle.told.discard(member)
+            self._part(circle, member)
+
+    def _part(self, circle: Circle, member: VirtualAddress) -> None:
+        if circle.partners.pop(member, None) is not None and circle.download:
+            circle.download.left(member)
+        if circle.idle:
+            self._circles.pop(circle.study, None)
+
+    # ------------------------------------------------------------ messages
+
+    def news(self, member: VirtualAddress, message: Message) -> bool:
+        """Handle a message of the swarm; whether it was one.
+
+        Raises:
+            RemoteError: the member may not say this.
+        """
+        match message:
+            case messages.Block():
+                if download := self._download(message.study):
+                    download.block(member, message)
+            case messages.Have():
+                self._have(member, message)
+            case messages.Request():
+                self.uploads.request(member, message)
+            case messages.Cancel():
+                self.uploads.cancel(member, message)
+            case messages.Refuse():
+                if download := self._download(message.study):
+                    download.refused(member, message)
+            case messages.Join():
+                self._join(member, message)
+            case messages.Leave():
+                self._leave(member, message)
+            case messages.ManifestNews():
+                if download := self._download(message.study):
+                    download.offer(member, message.root)
+            case _:
+                return False
+        return True
+
+    def _download(self, study: bytes) -> Download | None:
+        circle = self._circles.get(StudyId(study))
+        return circle.download if circle else None
+
+    def _join(self, member: VirtualAddress, message: messages.Join) -> None:
+        study = StudyId(message.study)
+        circle = self._circle(study)
+        has = Bitfield.from_bytes(message.have)
+        partner = Partner(message.version, has, message.fetching)
+        circle.partners[member] = partner
+        if circle.download:
+            circle.download.joined(member, partner)
+        if member in circle.told:
+            return
+        if circle.chunks is not None or circle.download:
+            circle.join(member)
+        elif self._nursery is not None and self._storage.holds(study):
+            self._nursery.start_soon(self._answer_join, circle, member)
+
+    async def _answer_join(self, circle: Circle, member: VirtualAddress) -> None:
+        try:
+            await self._open(circle)
+        except (LocalError, ManifestError) as error:
+            log.warning("a stored study is not usable", study=circle.study.short, error=str(error))
+            return
+        if member in circle.partners and member not in circle.told:
+            circle.join(member)
+
+    def _have(self, member: VirtualAddress, message: messages.Have) -> None:
+        circle = self._circles.get(StudyId(message.study))
+        partner = circle.partners.get(member) if circle else None
+        if circle is None or partner is None:
+            raise MalformedMessageError("Have without Join")
+        numbers = [
+            number
+            for first, count in message.ranges
+            for number in range(first, first + count)
+            if number not in partner.has
+        ]
+        if circle.download:
+            circle.download.gained(member, numbers)
+        for number in numbers:
+            partner.has.add(number)
+
+    def _leave(self, member: VirtualAddress, message: messages.Leave) -> None:
+        if circle := self._circles.get(StudyId(message.study)):
+            circle.told.discard(member)
+            self._part(circle, member)
+
+    # ------------------------------------------------------------ queries
+
+    async def manifest(self, query: messages.ManifestQuery) -> Reply:
+        """The newest root here, if it is newer."""
+        study = StudyId(query.study)
+        if not self._storage.holds(study):
+            return messages.Manifest(query.id, b"")
+        circle = self._circle(study)
+        chunks = await self._open(circle)
+        newer = chunks.root is not None and circle.version > query.newer_than
+        return messages.Manifest(query.id, (chunks.root or b"") if newer else b"")
+
+    async def segment(self, query: messages.SegmentQuery) -> Reply:
+        """A segment, if it is here.
+
+        Raises:
+            NoSourceError: it is not.
+        """
+        study = StudyId(query.study)
+        data = None
+        if self._storage.holds(study):
+            chunks = await self._open(self._circle(study))
+            data = await chunks.segment(ChunkId(query.chunk))
+        if data is None:
+            raise NoSourceError("this segment is not held here")
+        return messages.Segment(query.id, data)

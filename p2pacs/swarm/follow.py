@@ -1,0 +1,205 @@
+"""Following a study's manifest from version to version, and its list of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.errors import (
+    ManifestError,
+    NoSourceError,
+    P2PacsError,
+    ProtocolError,
+    RemoteError,
+)
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.study.manifest import (
+    ChunkList,
+    Root,
+    Segment,
+    check_successor,
+    load_root,
+    load_segment,
+)
+from p2pacs.swarm.chunks import StudyChunks
+from p2pacs.swarm.circle import Circle
+from p2pacs.swarm.mesh import Mesh
+from p2pacs.swarm.signals import Bell
+from p2pacs.wire import messages
+
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 15.0
+"""For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before it."""
+
+RETRY_SECONDS: Final = 1.0
+"""Pause when nobody gave a segment."""
+
+
+class Follower:
+    """Keeps the root and the list of chunks of one study up to date."""
+
+    def __init__(
+        self,
+        circle: Circle,
+        chunks: StudyChunks,
+        mesh: Mesh,
+        key: VerifyKey,
+        changed: Callable[[], None],
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            circle: Who takes part.
+            chunks: The study's place in the store.
+            mesh: The links.
+            key: The broker's, which signs roots.
+            changed: Called when the root or the list of chunks has grown.
+        """
+        self.root: Root | None = None
+        self.list = ChunkList()
+        self._circle = circle
+        self._chunks = chunks
+        self._mesh = mesh
+        self._key = key
+        self._changed = changed
+        self._bell = Bell()
+        self._ahead: dict[VirtualAddress, None] = {}
+        self._offered: dict[VirtualAddress, bytes] = {}
+
+    @property
+    def version(self) -> int:
+        """Of the newest root; 0 for none."""
+        return self.root.version if self.root else 0
+
+    @property
+    def listed(self) -> bool:
+        """Whether the list of chunks is as long as the root says."""
+        return self.root is not None and len(self.list) == self.root.chunks
+
+    def notice(self, member: VirtualAddress, version: int) -> None:
+        """A member holds this version."""
+        if version > self.version:
+            self._ahead[member] = None
+            self._bell.ring()
+
+    def offer(self, member: VirtualAddress, raw: bytes) -> None:
+        """A member pushed a root."""
+        self._offered[member] = raw
+        self._bell.ring()
+
+    async def accept(self, raw: bytes) -> bool:
+        """Go by this root if it is newer; whether it is.
+
+        Raises:
+            ManifestError: not the broker's, or contradicting what is held.
+        """
+        root = load_root(raw, self._key, self._circle.study)
+        if root.version <= self.version:
+            return False
+        if self.root is not None:
+            check_successor(self.root, root)
+        self.root = root
+        self._circle.version = root.version
+        self._circle.listed = root.chunks
+        await self._chunks.put_root(raw)
+        self._circle.push_root(raw)
+        self._bell.ring()
+        self._changed()
+        return True
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            while self._offered:
+                member, raw = self._offered.popitem()
+                await self._judge(member, raw)
+            while self._ahead:
+                member, _ = self._ahead.popitem()
+                await self._ask(member)
+            root = self.root
+            done = root is None or self.listed or await self._extend(root)
+            if done and root is self.root and not self._offered:
+                await self._bell.wait()
+            elif not done:
+                with trio.move_on_after(RETRY_SECONDS):
+                    await self._bell.wait()
+
+    async def _judge(self, member: VirtualAddress, raw: bytes) -> None:
+        """Take a root from a member; a bad one is its fault."""
+        try:
+            await self.accept(raw)
+        except ManifestError as error:
+            self._mesh.strike(member, error)
+
+    async def _ask(self, member: VirtualAddress) -> None:
+        """Ask a member for a newer root."""
+        link = self._mesh.links.get(member)
+        if link is None:
+            return
+        query = messages.ManifestQuery(0, bytes(self._circle.study), self.version)
+        try:
+            reply = await link.call(query, timeout=ANSWER_SECONDS)
+            if isinstance(reply, messages.Manifest) and reply.root:
+                await self._judge(member, reply.root)
+        except P2PacsError as error:
+            log.info("no manifest", member=self._mesh.name(member), error=str(error))
+
+    async def _extend(self, root: Root) -> bool:
+        """Get the segments that the root lists and the list of chunks lacks; whether all came."""
+        for number in self.list.missing(root):
+            segment = await self._segment(root, number)
+            if segment is None:
+                return False
+            self.list.extend(segment)
+            self._changed()
+            if root is not self.root:
+                break  # a newer one has come: go by that
+        return True
+
+    async def _segment(self, root: Root, number: int) -> Segment | None:
+        """A segment, from the store or from any partner."""
+        held = await self._chunks.segment(root.segments[number])
+        if held is not None:
+            return load_segment(held, root, number)
+        for member in self._partners():
+            try:
+                raw = await self._fetch(member, root.segments[number])
+                segment = load_segment(raw, root, number)
+            except RemoteError as error:
+                self._mesh.strike(member, error)
+            except P2PacsError as error:
+                log.debug("no segment", member=self._mesh.name(member), error=str(error))
+            else:
+                await self._chunks.put_segment(root.segments[number], raw)
+                return segment
+        return None
+
+    async def _fetch(self, member: VirtualAddress, segment_id: ChunkId) -> bytes:
+        link = self._mesh.links.get(member)
+        if link is None:
+            raise NoSourceError("not linked")
+        query = messages.SegmentQuery(0, bytes(self._circle.study), bytes(segment_id))
+        reply = await link.call(query, timeout=ANSWER_SECONDS)
+        if not isinstance(reply, messages.Segment):
+            raise ProtocolError("not the answer to the question")
+        return reply.data
+
+    def _partners(self) -> list[VirtualAddress]:
+        """Who may have the newest segments: complete ones spread, the broker last."""
+        me = bytes(self._mesh.me)
+
+        def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
+            behind = self._circle.partners[member].version < self.version
+            return member == self._mesh.broker, behind, _distance(me, bytes(member))
+
+        return sorted(self._circle.partners, key=turn)
+
+
+def _distance(one: bytes, other: bytes) -> bytes:
+    """A different order of the others for each member."""
+    return bytes(a ^ b for a, b in zip(reversed(one), reversed(other), strict=True))

@@ -1,0 +1,83 @@
+"""A store in memory: for simulations in virtual time, where threads have no place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.errors import CorruptStoreError, DiskFullError
+from p2pacs.ids import ChunkId, StudyId
+
+
+class MemoryStudy:
+    """One study's chunks in a dictionary; satisfies `p2pacs.swarm.chunks.StudyChunks`."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.have = Bitfield()
+        self.root: bytes | None = None
+        self.capacity = capacity
+        """Bytes that fit; None for no limit."""
+        self.used = 0
+        self._data: dict[int, bytes] = {}
+        self._segments: dict[ChunkId, bytes] = {}
+
+    async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
+        """Keep a verified chunk."""
+        await trio.lowlevel.checkpoint()
+        if self.capacity is not None and self.used + len(data) > self.capacity:
+            raise DiskFullError("no room for more chunks: free space or raise the capacity")
+        self.used += len(data)
+        self._data[number] = data
+        self.have.add(number)
+
+    async def read(self, number: int) -> bytes:
+        """One chunk."""
+        return (await self.read_many([number]))[0]
+
+    async def read_many(self, numbers: Sequence[int]) -> list[bytes]:
+        """Several chunks."""
+        await trio.lowlevel.checkpoint()
+        if any(number not in self._data for number in numbers):
+            raise CorruptStoreError("a chunk is not here any more")
+        return [self._data[number] for number in numbers]
+
+    async def flush(self) -> None:
+        """Memory has nothing to flush."""
+        await trio.lowlevel.checkpoint()
+
+    async def put_root(self, raw: bytes) -> None:
+        """Keep the newest root."""
+        await trio.lowlevel.checkpoint()
+        self.root = raw
+
+    async def segment(self, chunk_id: ChunkId) -> bytes | None:
+        """A segment, if held."""
+        await trio.lowlevel.checkpoint()
+        return self._segments.get(chunk_id)
+
+    async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
+        """Keep a segment."""
+        await trio.lowlevel.checkpoint()
+        self._segments[chunk_id] = data
+
+    def touch(self) -> None:
+        """Nothing is recycled here."""
+
+
+class MemoryStore:
+    """Studies in memory; satisfies `p2pacs.swarm.chunks.ChunkStorage`."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self._studies: dict[StudyId, MemoryStudy] = {}
+        self._capacity = capacity
+
+    def holds(self, study: StudyId) -> bool:
+        """Whether the study was opened."""
+        return study in self._studies
+
+    async def study(self, study: StudyId) -> MemoryStudy:
+        """Open a study, or begin one."""
+        await trio.lowlevel.checkpoint()
+        return self._studies.setdefault(study, MemoryStudy(self._capacity))

@@ -1,0 +1,122 @@
+"""Rates as arithmetic: what bytes cost on the line, a token bucket, a meter. No clock, no I/O.
+
+Times are seconds of the caller's clock, rates are bytes a second.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SEGMENT_BYTES: Final = 1448
+"""Payload of a TCP segment on Ethernet with time stamps (RFC 7323)."""
+
+SEGMENT_OVERHEAD: Final = 52
+"""IPv4 header (20), TCP header (20) and time stamps (12) of a segment."""
+
+RECORD_BYTES: Final = 16 * 1024
+"""Plaintext of a TLS record at most (RFC 8446 5.1)."""
+
+RECORD_OVERHEAD: Final = 22
+"""Header (5), content type (1) and tag (16) of a TLS 1.3 record."""
+
+SEGMENTS_PER_ACK: Final = 2
+"""A receiver acknowledges every second segment (RFC 9293 3.8.6.3)."""
+
+
+def wire_bytes(payload: int) -> int:
+    """Bytes on the line for this many bytes written at once to a TLS channel."""
+    if payload <= 0:
+        return 0
+    sealed = payload + RECORD_OVERHEAD * -(-payload // RECORD_BYTES)
+    return sealed + SEGMENT_OVERHEAD * -(-sealed // SEGMENT_BYTES)
+
+
+def ack_bytes(payload: int) -> int:
+    """Bytes that go the other way for the acknowledgements of a stream's ``payload`` bytes."""
+    return SEGMENT_OVERHEAD * payload // (SEGMENT_BYTES * SEGMENTS_PER_ACK)
+
+
+class TokenBucket:
+    """A budget that fills at a rate and may go into debt by what was sent last.
+
+    Whoever wants to send waits while `delay` is positive, sends, and charges once what went
+    out. Bytes that cannot wait (control messages, acknowledgements) are charged without
+    waiting: the next that can wait pays for them.
+    """
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
+
+    def __init__(self, rate: float, *, burst: float, now: float) -> None:
+        """A bucket that is full.
+
+        Args:
+            rate: Bytes a second, positive.
+            burst: Bytes that may go out at once after a pause.
+            now: The present.
+        """
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def _fill(self, now: float) -> None:
+        if now > self._at:
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+            self._at = now
+
+    def delay(self, now: float) -> float:
+        """Seconds until the next may go; 0 for at once."""
+        self._fill(now)
+        return max(0.0, -self._tokens / self.rate)
+
+    def charge(self, size: float, now: float) -> None:
+        """Take ``size`` bytes, whether they are there or not."""
+        self._fill(now)
+        self._tokens -= size
+
+
+class RateMeter:
+    """Bytes a second while there was something to wait for, smoothed over about two seconds."""
+
+    __slots__ = ("_bytes", "_since", "_waited", "value")
+
+    WINDOW: Final = 0.25
+    """Seconds of waiting that a sample covers at least: a block of a slow line takes 0.1."""
+
+    MEMORY: Final = 2.0
+    """Seconds after which a sample has lost most of its weight."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        """Bytes a second; 0 while unknown."""
+        self._bytes = 0
+        self._waited = 0.0
+        self._since: float | None = None
+
+    def start(self, now: float) -> None:
+        """From now on something is awaited."""
+        if self._since is None:
+            self._since = now
+
+    def stop(self, now: float) -> None:
+        """Nothing is awaited any more: idle time does not count."""
+        if self._since is not None:
+            self._waited += now - self._since
+            self._since = None
+
+    def add(self, size: int, now: float) -> None:
+        """``size`` bytes arrived."""
+        self._bytes += size
+        self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Take a sample if the window is over, also when nothing arrived."""
+        if self._since is not None:
+            self._waited += now - self._since
+            self._since = now
+        if self._waited < self.WINDOW:
+            return
+        sample = self._bytes / self._waited
+        weight = min(1.0, self._waited / self.MEMORY) if self.value else 1.0
+        self.value += weight * (sample - self.value)
+        self._bytes, self._waited = 0, 0.0

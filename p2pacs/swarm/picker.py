@@ -1,0 +1,187 @@
+"""Which chunks to ask of whom. Pure decisions on a `Ledger`: same state, same answer.
+
+Rules (docs/swarm.md): chunks that somebody waits for first, then the rarest; hospitals before
+replicas, the broker only for what nobody else has; as much in flight as a source moves in two
+seconds by measurement; near the end nobody gets more than its share, and what would come last
+is taken over by whoever is free.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from p2pacs.ids import VirtualAddress
+from p2pacs.limits import CHUNK_BYTES, KIB, MIB
+from p2pacs.swarm.ledger import Ledger, Source, Tier
+
+DEPTH_SECONDS: Final = 2.0
+"""What is in flight from a source, in seconds of its measured rate."""
+
+DEPTH_START: Final = 192 * KIB
+"""In flight from a source whose rate is not known yet."""
+
+DEPTH_CHUNKS: Final = 2
+"""Chunks in flight at least: one that comes and one that waits."""
+
+DEPTH_BYTES: Final = 8 * MIB
+"""In flight from one source at most."""
+
+WINDOW_BYTES: Final = 32 * MIB
+"""In flight and not yet on disk of one transfer at most (memory)."""
+
+STALL_SECONDS: Final = 2.0
+"""A source may be silent this long ..."""
+
+STALL_CHUNKS: Final = 3.0
+"""... and for the time that this many chunks take at its measured rate ..."""
+
+STALL_RATE: Final = 32 * KIB
+"""... or at this rate, in bytes a second, while none is measured."""
+
+PAUSE_SECONDS: Final = 4.0
+"""A stalled source is not asked again for this long, doubled with every further stall."""
+
+PAUSE_LIMIT: Final = 64.0
+"""The longest pause, in seconds."""
+
+GAIN_SECONDS: Final = 0.3
+"""A chunk is taken over only if that saves at least this much ..."""
+
+GAIN_FACTOR: Final = 1.5
+"""... and this factor."""
+
+
+@frozen
+class Takeover:
+    """Ask ``number`` of ``source`` too; ``cancel`` is where it has not begun, if so."""
+
+    source: Source
+    number: int
+    cancel: Source | None
+
+
+def depth(source: Source) -> int:
+    """Bytes to keep in flight from a source."""
+    if source.stalls:
+        return CHUNK_BYTES
+    rate = source.meter.value
+    wish = int(rate * DEPTH_SECONDS) if rate else DEPTH_START
+    return max(DEPTH_CHUNKS * CHUNK_BYTES, min(DEPTH_BYTES, wish))
+
+
+def hungry(source: Source) -> bool:
+    """Whether half of the depth is drained: requests go out in batches."""
+    return source.asked_bytes * 2 <= depth(source)
+
+
+def plan(ledger: Ledger, unwritten: int = 0) -> list[tuple[Source, list[int]]]:
+    """Whom to ask for what now; nothing is changed but the queues of candidates.
+
+    Args:
+        ledger: The transfer's state.
+        unwritten: Bytes that arrived and are not yet stored.
+    """
+    free = WINDOW_BYTES - unwritten - ledger.asked_bytes
+    wanted = ledger.wanted_bytes
+    sources = list(ledger.sources.values())
+    rates = sum(_pull(source) for source in sources)
+    taken: set[int] = set()
+    result = []
+    for source in sorted(filter(hungry, sources), key=_turn):
+        share = int(wanted * _pull(source) / rates) + CHUNK_BYTES
+        room = min(depth(source) - source.asked_bytes, max(free, 0), share)
+        if not source.in_flight:
+            room = max(room, 1)  # a source with nothing to do always gets one chunk
+        numbers, size = _pick(ledger, source, room, taken)
+        if numbers:
+            free -= size
+            result.append((source, numbers))
+    return result
+
+
+def _pull(source: Source) -> float:
+    return source.meter.value or STALL_RATE
+
+
+def _turn(source: Source) -> tuple[Tier, float, VirtualAddress]:
+    return source.tier, source.asked_bytes / depth(source), source.address
+
+
+def _pick(ledger: Ledger, source: Source, room: int, taken: set[int]) -> tuple[list[int], int]:
+    """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes."""
+    numbers: list[int] = []
+    size = 0
+    while size < room and (entry := source.candidates.pop()):
+        rank, number = entry
+        if number in taken or number not in source.has or not ledger.wanted(number):
+            continue
+        if (now := ledger.rank(number)) > rank:
+            source.candidates.push(now, number)
+        elif source.tier is Tier.BROKER and ledger.copies(number) > 1:
+            continue  # offered again when the others are gone
+        else:
+            taken.add(number)
+            numbers.append(number)
+            size += ledger.sizes[number]
+    return numbers, size
+
+
+def takeovers(ledger: Ledger) -> list[Takeover]:
+    """What sources with nothing left to send take over from slower ones: the end game.
+
+    At most one chunk for each source that has nothing in flight. A chunk that waits behind
+    others is moved; one that is on its way is asked a second time, and the copy that comes
+    later is cancelled.
+    """
+    result: list[Takeover] = []
+    owed = [source for source in ledger.sources.values() if source.in_flight]
+    taken: set[int] = set()
+    for source in sorted(ledger.sources.values(), key=_turn):
+        if source.in_flight or source.stalls or source.tier is Tier.BROKER:
+            continue
+        best = max(
+            (entry for victim in owed if (entry := _last(ledger, source, victim, taken))),
+            key=lambda entry: entry[0],
+            default=None,
+        )
+        if best is not None:
+            _, number, victim = best
+            taken.add(number)
+            begun = len(victim.in_flight) == 1
+            result.append(Takeover(source, number, None if begun else victim))
+    return result
+
+
+def _last(
+    ledger: Ledger, source: Source, victim: Source, taken: set[int]
+) -> tuple[float, int, Source] | None:
+    """What ``victim`` would send last, when, if ``source`` would be clearly sooner."""
+    number = next(reversed(victim.in_flight))
+    if number in taken or number not in source.has or len(ledger.flights[number]) > 1:
+        return None
+    there = victim.asked_bytes / _pull(victim)
+    here = ledger.sizes[number] / _pull(source)
+    if there < here * GAIN_FACTOR + GAIN_SECONDS:
+        return None
+    return there, number, victim
+
+
+def patience(source: Source) -> float:
+    """Seconds that a source which owes something may be silent."""
+    return STALL_SECONDS + STALL_CHUNKS * CHUNK_BYTES / max(_pull(source), 1.0)
+
+
+def stalled(ledger: Ledger, now: float) -> list[Source]:
+    """Sources that owe something and have been silent for too long."""
+    return [
+        source
+        for source in ledger.sources.values()
+        if source.in_flight and now - source.moved_at > patience(source)
+    ]
+
+
+def pause(source: Source) -> float:
+    """Seconds for which a source that stalled is left alone."""
+    return float(min(PAUSE_LIMIT, PAUSE_SECONDS * 2.0 ** min(source.stalls, 8)))

@@ -1,0 +1,61 @@
+"""What the mesh needs of the world: channels, the directory, and somebody to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+from attrs import frozen
+
+from p2pacs.identity.directory import Directory, MemberRecord
+from p2pacs.ids import VirtualAddress
+from p2pacs.wire.messages import Hello, Message, Query, Reply
+
+
+@frozen
+class Channel:
+    """An authenticated stream to a member."""
+
+    stream: trio.abc.Stream
+    lan: bool
+
+
+class Transport(Protocol):
+    """How members are reached: TLS over TCP, or memory streams in a simulation."""
+
+    async def connect(self, member: MemberRecord) -> Channel:
+        """Open a channel to a member.
+
+        Raises:
+            UnavailableError: it cannot be reached.
+            AccessError: it is not who it should be.
+        """
+
+
+class Members(Protocol):
+    """The verified directory, and news of it (`p2pacs.identity.book.DirectoryBook`)."""
+
+    directory: Directory
+
+    def subscribe(self, listener: Callable[[Directory], None]) -> Callable[[], None]:
+        """Call ``listener`` with every newer directory."""
+
+
+class Events(Protocol):
+    """What the mesh tells the host."""
+
+    def hello(self) -> Hello:
+        """The first message of a link."""
+
+    def linked(self, member: VirtualAddress, hello: Hello) -> None:
+        """A member is reachable now."""
+
+    def unlinked(self, member: VirtualAddress) -> None:
+        """It no longer is; what it was sent or asked is void."""
+
+    def news(self, member: VirtualAddress, message: Message) -> None:
+        """A message without answer."""
+
+    async def query(self, member: VirtualAddress, query: Query) -> Reply:
+        """A question."""
