@@ -23,7 +23,9 @@ async def register(web: str, login: Mapping[str, str], member: Mapping[str, str]
     Raises:
         ScriptError: the form refused something.
     """
-    async with httpx.AsyncClient(base_url=web, timeout=HTTP_SECONDS, follow_redirects=True) as http:
+    async with httpx.AsyncClient(
+        base_url=web, timeout=HTTP_SECONDS, follow_redirects=True, trust_env=False
+    ) as http:
         await submit(http, "/login", "/login", login)
         page = await submit(http, "/members/new", "/members", member)
     if page.token is None:

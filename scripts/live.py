@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import trio
 from rich.console import Console
@@ -17,8 +17,6 @@ from rich.progress import (
 )
 
 from scripts.member import Peer, TransferState
-
-REFRESH_SECONDS = 0.25
 
 
 class Live:
@@ -44,13 +42,14 @@ class Live:
                 nursery.start_soon(_follow, peer, bars)
                 yield
                 nursery.cancel_scope.cancel()
-            bars.show(await peer.transfer())
+            if (transfer := await peer.transfer()) is not None:
+                bars.show(transfer)
 
 
 async def _follow(peer: Peer, bars: _Bars) -> None:
-    while True:
-        bars.show(await peer.transfer())
-        await trio.sleep(REFRESH_SECONDS)
+    async with aclosing(peer.transfers()) as transfers:
+        async for transfer in transfers:
+            bars.show(transfer)
 
 
 class _Bars:
@@ -59,10 +58,8 @@ class _Bars:
         self._whole = progress.add_task(title, total=None)
         self._sources: dict[str, TaskID] = {}
 
-    def show(self, transfer: TransferState | None) -> None:
-        """Brings the bars up to date; None: nothing has begun yet."""
-        if transfer is None:
-            return
+    def show(self, transfer: TransferState) -> None:
+        """Brings the bars up to date."""
         total = transfer.bytes_total
         self._progress.update(self._whole, completed=transfer.bytes_received, total=total)
         for name, received in sorted(transfer.sources.items()):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 from attrs import define, field, frozen
 
 from p2pacs.dicom.remote import DimseRemote
+from p2pacs.errors import StateError
+from peer.client import PeerClient
 from scripts.program import (
     P2PACS,
     POLL_SECONDS,
@@ -20,8 +21,6 @@ from scripts.program import (
     ScriptError,
     running,
 )
-
-HTTP_SECONDS = 30.0
 
 
 @frozen
@@ -36,6 +35,17 @@ class TransferState:
     sources: dict[str, int]
     """Bytes from each uploader by name."""
 
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> TransferState:
+        """What the local API says of one transfer."""
+        return cls(
+            study=said["study"],
+            state=said["state"],
+            bytes_received=said["bytes_received"],
+            bytes_total=said["bytes_total"],
+            sources={name: source["bytes"] for name, source in said["sources"].items()},
+        )
+
 
 @define
 class Peer:
@@ -46,42 +56,32 @@ class Peer:
     folder: Path
     aet: str
     dicom_port: int
-    api_port: int
     program: Program | None = None
     """None until `start`."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
 
+    async def transfers(self) -> AsyncGenerator[TransferState, None]:
+        """The newest transfer, now and whenever it changed; nothing before the first one."""
+        async with PeerClient.connect(self.folder) as client, client.events() as events:
+            async for said in events:
+                if said["transfers"]:
+                    yield TransferState.of(said["transfers"][0])
+
     async def transfer(self) -> TransferState | None:
-        """The newest transfer, as its local API tells it; None before the first."""
-        transfers = (await self._ask("GET", "/transfers"))["transfers"]
-        if not transfers:
-            return None
-        newest = transfers[0]
-        return TransferState(
-            study=newest["study"],
-            state=newest["state"],
-            bytes_received=newest["bytes_received"],
-            bytes_total=newest["bytes_total"],
-            sources={name: source["bytes"] for name, source in newest["sources"].items()},
-        )
+        """The newest transfer; None before the first one."""
+        async with PeerClient.connect(self.folder) as client:
+            said = (await client.status())["transfers"]
+            return TransferState.of(said[0]) if said else None
 
     async def knows(self, study_uid: str) -> bool:
         """Whether its catalogue lists the study."""
-        found = await self._ask("POST", "/find", {"study_instance_uid": study_uid})
-        return bool(found["studies"])
+        async with PeerClient.connect(self.folder) as client:
+            return bool(await client.find({"study_instance_uid": study_uid}))
 
     async def fetch(self, study_uid: str) -> None:
         """Has it fetch a study, as `p2pacs get` does; returns at once."""
-        await self._ask("POST", "/studies/fetch", {"study_instance_uid": study_uid})
-
-    async def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-        token = (self.folder / "api.token").read_text(encoding="ascii").strip()
-        headers = {"Authorization": f"Bearer {token}"}
-        url = f"http://{self.host}:{self.api_port}{path}"
-        async with httpx.AsyncClient(timeout=HTTP_SECONDS, headers=headers) as http:
-            response = await http.request(method, url, json=body)
-            response.raise_for_status()
-            return response.json()
+        async with PeerClient.connect(self.folder) as client:
+            await client.fetch(study_uid)
 
     @property
     def gateway(self) -> DimseRemote:
@@ -113,8 +113,9 @@ class Peer:
     async def answers(self) -> bool:
         """Whether its API is up."""
         try:
-            await self._ask("GET", "/status")
-        except (httpx.HTTPError, FileNotFoundError):
+            async with PeerClient.connect(self.folder) as client:
+                await client.status()
+        except StateError:
             return False
         return True
 

@@ -79,7 +79,7 @@ class Network:
 
     async def _form_answers(self) -> bool:
         try:
-            async with httpx.AsyncClient(timeout=HTTP_SECONDS) as http:
+            async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as http:
                 return (await http.get(f"{self._web}/login")).is_success
         except httpx.HTTPError:
             return False
@@ -101,12 +101,11 @@ class Network:
             folder=self.folder / name,
             aet=name.upper().replace("-", "_")[:16],
             dicom_port=free_port(host),
-            api_port=free_port(host),
         )
         listen = f"{host}:{free_port(host)}"
         command: Command = [*P2PACS, "peer", "join", peer.folder, await self._token(name, role)]
         command += ["--listen", listen, "--advertise", listen, "--aet", peer.aet]
-        command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{peer.api_port}"]
+        command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{free_port(host)}"]
         for aet, endpoint in (workstations or {}).items():
             command += ["--workstation", f"{aet}={endpoint}"]
         await output_of("p2pacs peer join", command, self.folder / f"{name}.log")
