@@ -37,6 +37,12 @@ INDEX_PART_BYTES: Final = 64 * MIB
 INDEX_PARTS: Final = 4096
 """Index parts of one study: one a version that added instances."""
 
+INSTANCE_BLOBS: Final = 128 * 1024
+"""Blobs of one instance: 65,536 frames and what is around them."""
+
+UID_BYTES: Final = 128
+"""A UID in an index: PS3.5 9.1 allows 64, and some devices exceed it."""
+
 INSTANCE_BYTES: Final = 4 * 1024 * MIB
 """One data set: PS3.5 lengths are 32 bits."""
 

@@ -1,0 +1,116 @@
+"""Reading the elements of a data set up to its pixel data, without believing it.
+
+pydicom's reader does the work; here it is told where to stop, and every way in which
+it fails on broken input becomes "not readable" (`None`), never an exception.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+from attrs import frozen
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+
+PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float, Double Float and Pixel Data: a data set has one of them (PS3.3 C.7.6.3, C.7.6.24)."""
+
+UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+
+DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+_IMPLICIT: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
+_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+
+_INFLATED_BYTES: Final = 16 * 1024 * 1024
+"""Of a deflated data set only so much is inflated, to find its attributes."""
+
+_SERIES_INSTANCE_UID: Final = 0x0020000E
+
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,  # sequences nested a thousand deep
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom 3 raises on bytes that are not a data set."""
+
+
+@frozen
+class Header:
+    """The elements before the pixel data, values still encoded."""
+
+    elements: Dataset
+    little_endian: bool
+    pixels_at: int | None
+    """Offset of the pixel data's value; None where it cannot be told."""
+    pixels_length: int
+    """Its declared length; `UNDEFINED_LENGTH` when encapsulated."""
+
+
+def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
+    """The header of an encoded data set, as far as it can be read; None if not at all.
+
+    When the data set breaks off or turns into nonsense before the pixel data, the
+    elements up to the Series Instance UID are tried, so that the instance still has
+    its identity; ``pixels_at`` is then None.
+    """
+    if transfer_syntax_uid == DEFLATED:
+        return _read_deflated(data)
+    implicit = transfer_syntax_uid in _IMPLICIT
+    little = transfer_syntax_uid != _BIG_ENDIAN
+    found: list[tuple[int, int]] = []
+    stream = io.BytesIO(data)
+
+    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if int(tag) not in PIXEL_TAGS:
+            return False
+        found.append((stream.tell(), length))
+        return True
+
+    elements = _read(stream, implicit, little, at_pixels)
+    if elements is None:
+        elements = _read(io.BytesIO(data), implicit, little, _after_identity)
+        return None if elements is None else Header(elements, little, None, 0)
+    if not found:
+        return Header(elements, little, None, 0)
+    return Header(elements, little, *found[-1])
+
+
+def _read_deflated(data: bytes) -> Header | None:
+    try:
+        plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _INFLATED_BYTES)
+    except zlib.error:
+        return None
+    elements = _read(io.BytesIO(plain), False, True, _is_pixels)
+    return None if elements is None else Header(elements, True, None, 0)
+
+
+def _read(
+    stream: io.BytesIO,
+    implicit: bool,
+    little: bool,
+    stop_when: Callable[[BaseTag, str | None, int], bool],
+) -> Dataset | None:
+    try:
+        return read_dataset(stream, implicit, little, stop_when=stop_when)
+    except _BROKEN:
+        return None
+
+
+def _is_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) in PIXEL_TAGS
+
+
+def _after_identity(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) > _SERIES_INSTANCE_UID

@@ -1,0 +1,301 @@
+"""The manifest of a study in the clear: the signed root, and the segments of chunk ids.
+
+Loading is verifying: `load_root` and `load_segment` are the only ways in which bytes of
+a stranger become a `Root` or a `Segment`. docs/formats.md has them byte by byte.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import msgpack
+from attrs import frozen
+
+from p2pacs.errors import ChunkMismatchError, ManifestError, StaleVersionError
+from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey, VerifyKey
+from p2pacs.ids import ChunkId, StudyId
+from p2pacs.limits import (
+    CHUNK_BYTES,
+    INDEX_PARTS,
+    ROOT_BYTES,
+    SEAL_BYTES,
+    SEGMENT_CHUNKS,
+    STUDY_CHUNKS,
+)
+
+PURPOSE: Final = b"p2pacs manifest root"
+FORMAT: Final = 1
+
+ENTRY: Final = struct.Struct(">32sI")
+"""One chunk in a segment: its id, and the bytes of its ciphertext."""
+
+_PART: Final = struct.Struct(">II")
+_VERSIONS: Final = 2**32
+
+
+@frozen
+class Part:
+    """Where an index part lies: consecutive chunks that hold nothing else."""
+
+    chunk: int
+    """Number of the first chunk."""
+    count: int
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its chunks."""
+        return range(self.chunk, self.chunk + self.count)
+
+
+@frozen
+class Root:
+    """One version of a study's manifest, verified by `load_root` or made by the builder."""
+
+    study: StudyId
+    version: int
+    """From 1 on; 0 in a builder that has cut nothing yet."""
+    complete: bool
+    """Whether the PACS had no more when this version was made."""
+    chunk_bytes: int
+    """No chunk of the study has more."""
+    chunks: int
+    """How many chunks the study has."""
+    total_bytes: int
+    """Bytes of all chunks."""
+    segments: tuple[ChunkId, ...]
+    """Each lists `SEGMENT_CHUNKS` chunks, the last one the rest."""
+    parts: tuple[Part, ...]
+    """The index parts, in the order in which they are read."""
+
+    def segment_of(self, number: int) -> int:
+        """Which segment lists the chunk of this number."""
+        return number // SEGMENT_CHUNKS
+
+    def segment_chunks(self, segment: int) -> int:
+        """How many chunks a segment lists."""
+        return min(SEGMENT_CHUNKS, self.chunks - segment * SEGMENT_CHUNKS)
+
+
+def sign_root(root: Root, key: SigningKey) -> bytes:
+    """The root as it travels: signature, then msgpack."""
+    payload: bytes = msgpack.packb(
+        [
+            FORMAT,
+            bytes(root.study),
+            root.version,
+            root.complete,
+            root.chunk_bytes,
+            root.chunks,
+            root.total_bytes,
+            b"".join(map(bytes, root.segments)),
+            b"".join(_PART.pack(part.chunk, part.count) for part in root.parts),
+        ]
+    )
+    return key.sign(payload, PURPOSE) + payload
+
+
+def load_root(raw: bytes, key: VerifyKey, study: StudyId) -> Root:
+    """The root in these bytes, verified.
+
+    Args:
+        raw: as `sign_root` gave it.
+        key: of the broker of this network.
+        study: the study that it must be of.
+
+    Raises:
+        BadSignatureError: not signed by the broker.
+        ManifestError: too long, of another study or format, or contradicting itself.
+    """
+    if not SIGNATURE_BYTES < len(raw) <= ROOT_BYTES:
+        raise ManifestError(f"a manifest root has at most {ROOT_BYTES} bytes, not {len(raw)}")
+    payload = raw[SIGNATURE_BYTES:]
+    key.verify(raw[:SIGNATURE_BYTES], payload, PURPOSE)
+    root = _decode(payload)
+    if root.study != study:
+        raise ManifestError(f"the manifest of study {root.study.short} came for {study.short}")
+    return root
+
+
+def _decode(payload: bytes) -> Root:
+    try:
+        fields = msgpack.unpackb(payload, max_array_len=16, max_map_len=0, max_ext_len=0)
+    except (ValueError, TypeError) as error:
+        raise ManifestError("a manifest root is not msgpack") from error
+    if not isinstance(fields, list) or not fields or fields[0] != FORMAT:
+        raise ManifestError("a manifest root of a format that this version does not know")
+    kinds = (int, bytes, int, bool, int, int, int, bytes, bytes)
+    if [type(value) for value in fields] != list(kinds):
+        raise ManifestError("a manifest root has a missing field or one of a wrong type")
+    _, study, version, complete, chunk_bytes, chunks, total, segments, parts = fields
+    if len(study) != StudyId.size or len(segments) % ChunkId.size or len(parts) % _PART.size:
+        raise ManifestError("a manifest root has a field of a wrong length")
+    root = Root(
+        StudyId(study),
+        version,
+        complete,
+        chunk_bytes,
+        chunks,
+        total,
+        tuple(ChunkId(segments[at : at + 32]) for at in range(0, len(segments), 32)),
+        tuple(Part(*pair) for pair in _PART.iter_unpack(parts)),
+    )
+    _check(root)
+    return root
+
+
+def _check(root: Root) -> None:
+    """Every number within its limits, and all agreeing with each other."""
+    in_bounds = (
+        0 < root.version < _VERSIONS
+        and SEAL_BYTES < root.chunk_bytes <= CHUNK_BYTES
+        and 0 <= root.chunks <= STUDY_CHUNKS
+        and root.chunks * SEAL_BYTES <= root.total_bytes <= root.chunks * root.chunk_bytes
+        and len(root.parts) <= INDEX_PARTS
+    )
+    if not in_bounds:
+        raise ManifestError("a manifest root has a number out of bounds")
+    if len(root.segments) != -(-root.chunks // SEGMENT_CHUNKS):
+        raise ManifestError("a manifest root lists too many or too few segments")
+    end = 0
+    for part in root.parts:
+        if part.chunk < end or part.count < 1:
+            raise ManifestError("the index parts of a manifest root overlap")
+        end = part.chunk + part.count
+    if end > root.chunks:
+        raise ManifestError("an index part lies beyond the last chunk")
+
+
+def check_successor(old: Root, new: Root) -> None:
+    """Return if ``new`` only extends ``old`` (or is the same).
+
+    Raises:
+        StaleVersionError: an older version, or one that contradicts what was there.
+    """
+    if new == old:
+        return
+    if new.version <= old.version:
+        raise StaleVersionError(
+            f"version {new.version} of study {new.study.short} came after {old.version}"
+        )
+    full = old.chunks // SEGMENT_CHUNKS
+    kept = (
+        new.study == old.study
+        and new.chunks >= old.chunks
+        and new.total_bytes >= old.total_bytes
+        and new.chunk_bytes == old.chunk_bytes
+        and new.segments[:full] == old.segments[:full]
+        and new.parts[: len(old.parts)] == old.parts
+        and (new.chunks > old.chunks or new.segments == old.segments)
+        and all(part.chunk >= old.chunks for part in new.parts[len(old.parts) :])
+    )
+    if not kept:
+        raise StaleVersionError(
+            f"version {new.version} of study {new.study.short} contradicts {old.version}"
+        )
+
+
+@frozen
+class Segment:
+    """Ids and sizes of up to `SEGMENT_CHUNKS` consecutive chunks, verified."""
+
+    number: int
+    raw: bytes
+
+
+def load_segment(raw: bytes, root: Root, number: int) -> Segment:
+    """The segment of this number in these bytes, verified against the root.
+
+    Raises:
+        ChunkMismatchError: the bytes are not that segment's.
+        ManifestError: it does not list what the root says.
+    """
+    if not 0 <= number < len(root.segments):
+        raise ManifestError(f"study {root.study.short} has no segment {number}")
+    if len(raw) > CHUNK_BYTES or ChunkId.of(raw) != root.segments[number]:
+        raise ChunkMismatchError(f"segment {number} of study {root.study.short} has another id")
+    if len(raw) != root.segment_chunks(number) * ENTRY.size:
+        raise ManifestError(f"segment {number} of study {root.study.short} has a wrong length")
+    for _, size in ENTRY.iter_unpack(raw):
+        if not SEAL_BYTES < size <= root.chunk_bytes:
+            raise ManifestError(f"segment {number} of study {root.study.short} has a wrong size")
+    return Segment(number, raw)
+
+
+class ChunkList:
+    """Ids and sizes of a study's chunks, packed: 36 bytes each. It only ever grows."""
+
+    def __init__(self) -> None:
+        self._raw = bytearray()
+        self.total_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._raw) // ENTRY.size
+
+    def __getitem__(self, number: int) -> tuple[ChunkId, int]:
+        """Id and bytes of the chunk of this number; `IndexError` beyond the end."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        digest, size = ENTRY.unpack_from(self._raw, number * ENTRY.size)
+        return ChunkId(digest), size
+
+    def id(self, number: int) -> ChunkId:
+        """The chunk's id."""
+        return self[number][0]
+
+    def size(self, number: int) -> int:
+        """The chunk's bytes."""
+        return self[number][1]
+
+    def append(self, chunk: ChunkId, size: int) -> int:
+        """Add a chunk; its number."""
+        self._raw += ENTRY.pack(bytes(chunk), size)
+        self.total_bytes += size
+        return len(self) - 1
+
+    @property
+    def segment_count(self) -> int:
+        """How many segments list these chunks."""
+        return -(-len(self) // SEGMENT_CHUNKS)
+
+    def segment(self, number: int) -> bytes:
+        """The segment of this number as it travels."""
+        width = SEGMENT_CHUNKS * ENTRY.size
+        return bytes(self._raw[number * width : (number + 1) * width])
+
+    def segments(self) -> Iterator[bytes]:
+        """All segments, in order."""
+        for number in range(self.segment_count):
+            yield self.segment(number)
+
+    def missing(self, root: Root) -> list[int]:
+        """Numbers of the segments that this list lacks to agree with a root."""
+        whole = len(self) // SEGMENT_CHUNKS
+        if len(self) >= root.chunks:
+            return []
+        return list(range(whole, len(root.segments)))
+
+    def extend(self, segment: Segment) -> None:
+        """Take in the next segment, or one that replaces the last by a longer one.
+
+        Raises:
+            ManifestError: it is not the next one.
+            StaleVersionError: it contradicts what was there.
+        """
+        at = segment.number * SEGMENT_CHUNKS * ENTRY.size
+        held = bytes(self._raw[at:])
+        if at > len(self._raw) or len(held) > len(segment.raw):
+            raise ManifestError(f"segment {segment.number} is not the next one")
+        if not segment.raw.startswith(held):
+            raise StaleVersionError(f"segment {segment.number} contradicts an earlier version")
+        added = segment.raw[len(held) :]
+        self._raw += added
+        self.total_bytes += sum(size for _, size in ENTRY.iter_unpack(added))
+
+    def copy(self) -> ChunkList:
+        """A copy that grows apart."""
+        other = ChunkList()
+        other._raw = self._raw[:]
+        other.total_bytes = self.total_bytes
+        return other

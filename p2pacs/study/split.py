@@ -1,0 +1,107 @@
+"""Where a data set is cut: header, frames, rest. Joining is concatenation, so always exact.
+
+The cut is at the value of the pixel data. Native pixel data are cut into frames when
+the header's geometry agrees with their length; when it does not, and for everything
+that cannot be read, the bytes are cut by length alone. Nothing is ever re-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final
+
+from attrs import frozen
+
+from p2pacs.study.attributes import Json, attributes_of, first_number, first_text
+from p2pacs.study.header import UNDEFINED_LENGTH, Header, read_header
+
+PIECE_BYTES: Final = 16 * 1024 * 1024
+"""Bytes that are not a frame are cut at this length, so that no blob is large."""
+
+FRAME_BYTES: Final = 256 * 1024 * 1024
+"""A larger frame is cut by length: coding and decoding hold a whole frame in memory."""
+
+FRAMES: Final = 65_536
+"""Native pixel data with more frames are cut by length: each frame costs an index entry."""
+
+
+class Kind(IntEnum):
+    """What a blob holds (docs/formats.md)."""
+
+    HEADER = 0
+    """The data set up to the pixel data's value, or all of it where there is none."""
+    FRAME = 1
+    """One native frame."""
+    ENCAPSULATED = 2
+    """Pixel data that are already compressed, and what follows them."""
+    OTHER = 3
+    """What follows native pixel data, and native pixel data of no known geometry."""
+
+
+@frozen
+class Piece:
+    """A stretch of the data set: ``data[start:end]``."""
+
+    kind: Kind
+    start: int
+    end: int
+
+
+@frozen
+class Split:
+    """A data set's pieces in order, without gaps, and what its header says."""
+
+    pieces: tuple[Piece, ...]
+    attributes: Json
+
+
+def split(data: bytes, transfer_syntax_uid: str) -> Split:
+    """Cut the bytes of a data set; never fails, whatever they are."""
+    header = read_header(data, transfer_syntax_uid)
+    attributes = {} if header is None else attributes_of(header)
+    return Split(tuple(_pieces(len(data), header, attributes)), attributes)
+
+
+def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[Piece]:
+    start = None if header is None else header.pixels_at
+    if header is None or start is None:
+        yield from _cut(Kind.HEADER, 0, total)
+        return
+    yield from _cut(Kind.HEADER, 0, start)
+    if header.pixels_length == UNDEFINED_LENGTH:
+        yield from _cut(Kind.ENCAPSULATED, start, total)
+        return
+    end = min(start + header.pixels_length, total)
+    size, count = _frames(end - start, attributes)
+    for number in range(count):
+        yield Piece(Kind.FRAME, start + number * size, start + (number + 1) * size)
+    yield from _cut(Kind.OTHER, start + count * size, total)
+
+
+def _cut(kind: Kind, start: int, end: int) -> Iterator[Piece]:
+    for at in range(start, end, PIECE_BYTES):
+        yield Piece(kind, at, min(at + PIECE_BYTES, end))
+
+
+def _frames(length: int, attributes: Json) -> tuple[int, int]:
+    """Bytes of a native frame and number of frames; (0, 0) if the header does not agree.
+
+    The pixel data may be longer by padding (PS3.5 7.1.1), but by less than a frame.
+    """
+    rows = first_number(attributes, "00280010") or 0
+    columns = first_number(attributes, "00280011") or 0
+    samples = first_number(attributes, "00280002") or 1
+    allocated = first_number(attributes, "00280100") or 0
+    count = first_number(attributes, "00280008") or 1
+    if first_text(attributes, "00280004") in _SUBSAMPLED:
+        samples = 2
+    bits = rows * columns * samples * allocated
+    if bits <= 0 or bits % 8 or not 0 < count <= FRAMES or bits // 8 > FRAME_BYTES:
+        return 0, 0
+    size = bits // 8
+    return (size, count) if size * count <= length < size * (count + 1) else (0, 0)
+
+
+_SUBSAMPLED: Final = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+"""Two chrominance samples for two pixels: two samples a pixel (PS3.3 C.7.6.3.1.2)."""
