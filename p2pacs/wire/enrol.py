@@ -41,6 +41,7 @@ from p2pacs.wire.channel import handshake, open_tcp
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
 from p2pacs.wire.messages import Authority, Enrolled, EnrolQuery, Failure, Message
+from p2pacs.wire.session import failure
 
 log = structlog.get_logger(__name__)
 
@@ -213,5 +214,4 @@ async def _serve(exchange: _Exchange, handler: EnrolHandler) -> None:
         await exchange.send(await handler(query))
     except P2PacsError as error:
         log.warning("enrolment refused", why=str(error))
-        text = str(error)[: limits.TEXT]
-        await exchange.send(Failure(number, error.wire_code, text))
+        await exchange.send(failure(number, error))

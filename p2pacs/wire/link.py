@@ -28,7 +28,7 @@ from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
 from p2pacs.wire.messages import Block, Failure, Hello, Message, Ping, Query, Reply
 from p2pacs.wire.outbox import Outbox
-from p2pacs.wire.session import Session
+from p2pacs.wire.session import Session, failure
 
 log = structlog.get_logger(__name__)
 
@@ -158,8 +158,7 @@ class Link:
         self._closing = True
         self._error = error
         if error is not None:
-            text = str(error)[: limits.TEXT]
-            self._outbox.put(self._session.send(Failure(0, error.wire_code, text)))
+            self._outbox.put(self._session.send(failure(0, error)))
         self._outbox.drop_blocks()
         limit = trio.current_time() + deadlines.FAREWELL
         self._sending.deadline = min(self._sending.deadline, limit)
@@ -279,7 +278,7 @@ class Link:
             return
         kind = type(query).__name__
         log.info("query failed", member=self.name, kind=kind, error=type(error).__name__)
-        self._reply(Failure(query.id, error.wire_code, str(error)[: limits.TEXT]))
+        self._reply(failure(query.id, error))
 
     def _reply(self, reply: Reply) -> None:
         if not self._closing:

@@ -14,7 +14,7 @@ from typing import Final
 from attrs import evolve
 
 from p2pacs import limits
-from p2pacs.errors import BusyError, ProtocolError
+from p2pacs.errors import BusyError, P2PacsError, ProtocolError
 from p2pacs.wire import messages
 from p2pacs.wire.bounds import ID
 from p2pacs.wire.codec import decode, encode
@@ -67,6 +67,13 @@ def sort_of(message: Message) -> Sort:
     if isinstance(message, Query):
         return Sort.QUERY
     return Sort.HELLO if isinstance(message, Hello) else Sort.NEWS
+
+
+def failure(number: int, error: P2PacsError) -> Failure:
+    """What tells the other side of an error, in reply to a query or (0) as the last word."""
+    # an error that quotes a file name may hold what is no Unicode
+    text = str(error).encode(errors="replace").decode()
+    return Failure(number, error.wire_code, text[: limits.TEXT])
 
 
 def reply_to(kind: type[Query]) -> type[Message]:
@@ -155,8 +162,8 @@ class Session:
         if query.id in self._open:
             raise ProtocolError(f"query {query.id} is asked twice at once")
         if len(self._open) >= limits.OPEN_QUERIES:
-            text = f"{limits.OPEN_QUERIES} queries are open already; ask again later"
-            self._automatic.append(encode(Failure(query.id, BusyError.wire_code, text)))
+            busy = BusyError(f"{limits.OPEN_QUERIES} queries are open already; ask again later")
+            self._automatic.append(encode(failure(query.id, busy)))
             return False
         self._open.add(query.id)
         return True
