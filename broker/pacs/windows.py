@@ -53,7 +53,7 @@ async def by_windows(ask: Ask, span: Span, today: date) -> AsyncIterator[Json]:
             days = max(1, days // 2)
             continue
         if len(answers) >= ENOUGH:
-            answers = await _one_day(ask, last)
+            answers = await _one_day(ask, last, answers)
         found += len(answers)
         for study in answers:
             yield study
@@ -70,12 +70,12 @@ def _range(low: date, high: date) -> str:
     return f"{low:%Y%m%d}" if low == high else f"{low:%Y%m%d}-{high:%Y%m%d}"
 
 
-async def _one_day(ask: Ask, day: date) -> list[Json]:
+async def _one_day(ask: Ask, day: date, whole: list[Json]) -> list[Json]:
     """A day with many studies: by hours, and a busy hour by minutes.
 
-    Studies without a time are in the answer for the whole day, as far as it reached.
+    Studies without a time are in ``whole``, the answer for the day, as far as it reached.
     """
-    found: dict[str, Json] = {}
+    found = {text(study, "StudyInstanceUID"): study for study in whole}
 
     async def collect(first: int, minutes: int) -> None:
         answers = await ask(f"{day:%Y%m%d}", _times(first, minutes))
@@ -86,8 +86,6 @@ async def _one_day(ask: Ask, day: date) -> list[Json]:
             return
         found.update((text(study, "StudyInstanceUID"), study) for study in answers)
 
-    for study in await ask(f"{day:%Y%m%d}", ""):
-        found[text(study, "StudyInstanceUID")] = study
     for hour in range(0, _MINUTES, 60):
         await collect(hour, 60)
     return list(found.values())

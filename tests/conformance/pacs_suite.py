@@ -1,0 +1,183 @@
+"""What every PACS adapter must do, on every PACS: subclasses give the fixture ``pacs``."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from datetime import date
+
+import pytest
+import trio
+from attrs import frozen
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+
+from broker.pacs.adapter import Description, PacsAdapter, Span
+from p2pacs.catalog.records import number, text
+from p2pacs.errors import PacsError, StudyNotFoundError
+from p2pacs.instance import EncodedInstance
+
+from .instances import make, real, recode, study_of
+
+
+@frozen
+class Pacs:
+    """A PACS under test: its adapter, and how it is filled."""
+
+    adapter: PacsAdapter
+    store: Callable[[Iterable[EncodedInstance]], Awaitable[None]]
+    remove: Callable[[str], Awaitable[None]] | None = None
+    """Take a study out of the PACS."""
+
+
+CT = "1.2.826.0.1.1"
+MR = "1.2.826.0.1.2"
+NOWHERE = "1.2.826.0.1.99"
+
+
+def ct(count: int = 5, series: int = 1) -> list[EncodedInstance]:
+    return [make(CT, series, n) for n in range(1, count + 1)]
+
+
+async def fetch(
+    pacs: Pacs, uid: str, wanted: list[str] | None = None
+) -> dict[str, EncodedInstance]:
+    study = await pacs.adapter.describe(uid)
+    async with pacs.adapter.retrieve(study, wanted) as stream:
+        taken = [instance async for instance in stream]
+    found = {instance.sop_instance_uid: instance for instance in taken}
+    assert len(found) == len(taken), "an instance came twice"
+    return found
+
+
+def by_uid(instances: Iterable[EncodedInstance]) -> dict[str, EncodedInstance]:
+    return {instance.sop_instance_uid: instance for instance in instances}
+
+
+class PacsSuite:
+    """Every test gets a PACS that is empty."""
+
+    async def test_it_answers(self, pacs: Pacs) -> None:
+        await pacs.adapter.check()
+        assert pacs.adapter.name
+
+    async def test_studies_are_enumerated_with_what_a_catalogue_needs(self, pacs: Pacs) -> None:
+        await pacs.store([*ct(3), make(MR, modality="MR", date="20231224", name="Doe^Jane")])
+        found = {text(s, "StudyInstanceUID"): s async for s in pacs.adapter.studies(Span())}
+        assert set(found) == {CT, MR}
+        assert text(found[CT], "PatientName") == "Müller^Jörg"
+        assert text(found[CT], "StudyDescription") == "Schädel"
+        assert text(found[CT], "PatientID") == f"P{CT}"
+        assert text(found[MR], "StudyDate") == "20231224"
+        assert number(found[CT], "NumberOfStudyRelatedInstances") == 3
+
+    async def test_a_span_of_dates_is_kept(self, pacs: Pacs) -> None:
+        await pacs.store([make(CT), make(MR, modality="MR", date="20231224")])
+        spans = {Span(first=date(2024, 1, 1)): [CT], Span(last=date(2023, 12, 31)): [MR]}
+        for span, expected in spans.items():
+            found = [text(s, "StudyInstanceUID") async for s in pacs.adapter.studies(span)]
+            assert found == expected
+
+    async def test_a_study_is_described_down_to_its_instances(self, pacs: Pacs) -> None:
+        await pacs.store([*ct(3), *ct(2, series=2)])
+        study = await pacs.adapter.describe(CT)
+        assert study.uid == CT
+        assert text(study.attributes, "PatientName") == "Müller^Jörg"
+        assert {series.uid: len(series.instances) for series in study.series} == {
+            f"{CT}.1": 3,
+            f"{CT}.2": 2,
+        }
+        assert {text(series.attributes, "Modality") for series in study.series} == {"CT"}
+        instance = study.instances[f"{CT}.2.2"]
+        assert number(instance, "InstanceNumber") == 2
+        assert text(instance, "SOPClassUID") == ct()[0].sop_class_uid
+
+    async def test_a_study_is_described_without_its_instances(self, pacs: Pacs) -> None:
+        await pacs.store(ct(3))
+        study = await pacs.adapter.describe(CT, instances=False)
+        assert not study.instances
+        (series,) = study.series
+        assert number(series.attributes, "NumberOfSeriesRelatedInstances") == 3
+
+    async def test_a_study_that_is_not_there(self, pacs: Pacs) -> None:
+        await pacs.store(ct(1))
+        with pytest.raises(StudyNotFoundError) as caught:
+            await pacs.adapter.describe(NOWHERE)
+        assert NOWHERE not in str(caught.value)
+
+    async def test_a_study_is_retrieved_byte_for_byte(self, pacs: Pacs) -> None:
+        stored = [*ct(5), *ct(2, series=2)]
+        await pacs.store([*stored, make(MR)])
+        assert await fetch(pacs, CT) == by_uid(stored)
+
+    async def test_every_transfer_syntax_comes_as_it_is_stored(self, pacs: Pacs) -> None:
+        stored = real()
+        await pacs.store(stored)
+        for uid in {study_of(instance) for instance in stored}:
+            expected = by_uid(one for one in stored if study_of(one) == uid)
+            assert await fetch(pacs, uid) == expected
+
+    async def test_several_transfer_syntaxes_in_one_study(self, pacs: Pacs) -> None:
+        stored = [make(CT, 1, 1), *mixed()]
+        await pacs.store(stored)
+        assert await fetch(pacs, CT) == by_uid(stored)
+
+    async def test_some_instances_are_retrieved_alone(self, pacs: Pacs) -> None:
+        stored = by_uid([*ct(4), *ct(2, series=2)])
+        await pacs.store(stored.values())
+        wanted = [f"{CT}.1.2", f"{CT}.1.4", f"{CT}.2.1", f"{CT}.2.2"]
+        assert await fetch(pacs, CT, wanted) == {uid: stored[uid] for uid in wanted}
+
+    async def test_nothing_wanted_is_nothing_asked_for(self, pacs: Pacs) -> None:
+        await pacs.store(ct(2))
+        assert await fetch(pacs, CT, []) == {}
+
+    async def test_instances_that_arrive_later_are_described(self, pacs: Pacs) -> None:
+        await pacs.store(ct(2))
+        assert len((await pacs.adapter.describe(CT)).instances) == 2
+        await pacs.store(ct(4))
+        assert len((await pacs.adapter.describe(CT)).instances) == 4
+
+    async def test_leaving_early_ends_the_retrieval(self, pacs: Pacs) -> None:
+        await pacs.store(ct(20))
+        study = await pacs.adapter.describe(CT)
+        with trio.fail_after(20):
+            async with pacs.adapter.retrieve(study) as stream:
+                async for _ in stream:
+                    break
+            assert len(await fetch(pacs, CT)) == 20
+
+    async def test_two_retrievals_at_once(self, pacs: Pacs) -> None:
+        await pacs.store([*ct(6), *(make(MR, number=n, modality="MR") for n in range(1, 7))])
+        got: dict[str, dict[str, EncodedInstance]] = {}
+
+        async def one(uid: str) -> None:
+            got[uid] = await fetch(pacs, uid)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one, CT)
+            nursery.start_soon(one, MR)
+        assert {uid: len(found) for uid, found in got.items()} == {CT: 6, MR: 6}
+
+    async def test_a_study_that_is_gone_is_retrieved_with_an_error(self, pacs: Pacs) -> None:
+        if pacs.remove is None:
+            pytest.skip("this PACS removes nothing")
+        await pacs.store([*ct(2), make(MR)])
+        study = await pacs.adapter.describe(CT)
+        await pacs.remove(CT)
+        assert await _taken(pacs, study) == []
+        with pytest.raises(StudyNotFoundError):
+            await pacs.adapter.describe(CT)
+
+
+def mixed() -> list[EncodedInstance]:
+    """Instances of `CT` in three other transfer syntaxes."""
+    syntaxes = (ImplicitVRLittleEndian, RLELossless, DeflatedExplicitVRLittleEndian)
+    return [recode(make(CT, 1, n), syntax) for n, syntax in enumerate(syntaxes, start=2)]
+
+
+async def _taken(pacs: Pacs, study: Description) -> list[EncodedInstance]:
+    """What comes; whether it ends with an error is the PACS's choice."""
+    taken: list[EncodedInstance] = []
+    with suppress(PacsError, StudyNotFoundError):
+        async with pacs.adapter.retrieve(study) as stream:
+            async for instance in stream:
+                taken.append(instance)  # noqa: PERF401 - what came before an error counts
+    return taken
