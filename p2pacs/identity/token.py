@@ -77,7 +77,7 @@ class Token:
         Raises:
             UsageError: not a token, or not copied whole.
         """
-        joined = "".join(text[:_CHARACTERS].split())
+        joined = "".join(text[:_CHARACTERS].split()).lower()
         if not joined.startswith(PREFIX):
             raise UsageError(f"not a token: it begins with {PREFIX}; copy it whole from the form")
         digits = joined.removeprefix(PREFIX).upper()

@@ -9,6 +9,8 @@ from p2pacs.errors import AccessError, AuthenticationError, LinkClosedError
 
 _ALERTS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "PROTOCOL_VERSION", "HANDSHAKE")
 
+_ENDS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
     while error is not None and not isinstance(error, ssl.SSLError):
@@ -26,9 +28,9 @@ def explain(error: BaseException, name: str) -> AccessError | LinkClosedError:
     tls = _tls_error(error)
     if isinstance(tls, ssl.SSLCertVerificationError):
         return AuthenticationError(f"the certificate of {name} is refused: {tls.verify_message}")
-    reason = (tls.reason or "") if tls else ""
+    reason = "" if tls is None or isinstance(tls, _ENDS) else tls.reason or ""
     if "ALERT" in reason and any(alert in reason for alert in _ALERTS):
         return AuthenticationError(f"{name} refuses this side's certificate or TLS: {reason}")
-    if tls and reason:
+    if reason:
         return AuthenticationError(f"{name} does not speak the TLS that it must: {reason}")
     return LinkClosedError(f"the connection to {name} broke")
