@@ -40,6 +40,9 @@ class Patience:
 SIGN_IN: Final = Patience(free=5, first=30, longest=HOUR)
 """Of one account from one network address: people mistype."""
 
+ADDRESS: Final = Patience(free=50, first=10, longest=5 * MINUTE)
+"""Sign-ins from one network address whatever the account: each costs time and memory."""
+
 ENROL: Final = Patience(free=20, first=1, longest=MINUTE)
 """Of all together: a token cannot be guessed, this only keeps log and trail short. The
 delay is short, as it holds for those with a good token, too."""
