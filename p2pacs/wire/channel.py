@@ -75,7 +75,7 @@ async def open_tcp(endpoint: Endpoint, *, source: str | None = None) -> trio.Soc
     except trio.TooSlowError as error:
         raise DeadlineError(f"{endpoint} did not answer") from error
     except OSError as error:
-        raise LinkClosedError(f"cannot connect to {endpoint}: {error.strerror or error}") from error
+        raise LinkClosedError(f"cannot connect to {endpoint}: refused or unreachable") from error
 
 
 async def handshake(
