@@ -48,8 +48,3 @@ class FrameReader:
                 payload = bytes(view[_HEAD:end])
             del buffer[:end]
             yield payload
-
-    @property
-    def pending(self) -> bool:
-        """Whether the bytes so far end in the middle of a frame."""
-        return bool(self._buffer)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 import trio
-from attrs import define, evolve
+from attrs import evolve
 
 from p2pacs import limits
 from p2pacs.errors import (
@@ -26,6 +26,7 @@ from p2pacs.errors import (
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
+from p2pacs.wire.calls import Calls
 from p2pacs.wire.messages import Block, Failure, Hello, Message, Ping, Query, Reply
 from p2pacs.wire.outbox import Outbox
 from p2pacs.wire.session import Session, failure
@@ -47,14 +48,6 @@ class LinkHandler(Protocol):
 
     async def query(self, link: Link, query: Query) -> Reply:
         """The answer, under the id of the query. A `P2PacsError` becomes a `Failure`."""
-
-
-@define(eq=False)
-class _Waiter:
-    """Somebody who waits in `Link.call`."""
-
-    event: trio.Event
-    reply: Reply | None = None
 
 
 class Link:
@@ -80,12 +73,12 @@ class Link:
         self._handler = handler
         self._session = Session()
         self._outbox = Outbox()
-        self._waiters: dict[int, _Waiter] = {}
+        self._calls = Calls(name)
         self._greeted = trio.Event()
         self._last_received = trio.current_time()
         self._sending = trio.CancelScope()
         self._all = trio.CancelScope()
-        self._opened = self._closing = self._torn = False
+        self._closing = self._torn = False
         self._error: P2PacsError | None = None
 
     def __repr__(self) -> str:
@@ -136,20 +129,8 @@ class Link:
         if self._closing:
             raise LinkClosedError(f"the link to {self.name} is closed")
         number, frame = self._session.ask(query)
-        waiter = self._waiters[number] = _Waiter(trio.Event())
         self._enqueue(frame)
-        try:
-            with trio.move_on_after(timeout):
-                await waiter.event.wait()
-        finally:
-            del self._waiters[number]
-        if waiter.reply is None and waiter.event.is_set():
-            raise LinkClosedError(f"the link to {self.name} closed before it answered")
-        if waiter.reply is None:
-            raise DeadlineError(f"{self.name} did not answer within {timeout:g} s")
-        if isinstance(waiter.reply, Failure):
-            raise from_wire(waiter.reply.code, waiter.reply.text)
-        return waiter.reply
+        return await self._calls.wait(number, timeout)
 
     def close(self, error: P2PacsError | None) -> None:
         """Say why (if there is an error) and close, within `deadlines.FAREWELL`."""
@@ -233,7 +214,9 @@ class Link:
     def _hint(self) -> str:
         # a server that refuses our certificate does so after our handshake is over
         return (
-            "" if self._opened else " before it said Hello; it may not take this side for a member"
+            ""
+            if self._greeted.is_set()
+            else " before it said Hello; it may not take this side for a member"
         )
 
     async def _receive(self, nursery: trio.Nursery) -> None:
@@ -252,13 +235,10 @@ class Link:
             case _ if self._closing:
                 pass  # said before it heard our last word
             case Hello():
-                self._opened = True
                 self._greeted.set()
                 self._handler.opened(self, message)
             case Reply():
-                if waiter := self._waiters.get(message.id):  # else it came too late
-                    waiter.reply = message
-                    waiter.event.set()
+                self._calls.answered(message)
             case Query():
                 nursery.start_soon(self._answer, message)
             case _:
@@ -326,11 +306,10 @@ class Link:
     def _finish(self) -> None:
         self._closing = True
         self._outbox.drop_blocks()
-        for waiter in self._waiters.values():
-            waiter.event.set()
+        self._calls.drop()
         if isinstance(self._error, RemoteError | AccessError):
             log.warning("link refused", member=self.name, why=str(self._error))
-        if self._opened:
+        if self._greeted.is_set():
             self._handler.closed(self, self._error)
 
     async def _drop(self) -> None:

@@ -101,11 +101,6 @@ class Session:
         self._last_id = 0
         self._automatic: list[bytes] = []
 
-    @property
-    def greeted(self) -> bool:
-        """Whether the other side's `Hello` has come."""
-        return self._theirs is State.OPEN
-
     # ------------------------------------------------------------ bytes to messages
 
     def receive(self, data: bytes) -> Iterator[Message]:

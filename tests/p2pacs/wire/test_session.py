@@ -59,12 +59,11 @@ def automatic(session: Session) -> list[Message]:
 
 def test_hello_comes_first_in_both_directions() -> None:
     session = Session()
-    assert not session.greeted
     with pytest.raises(ProtocolError, match="CatalogueNews"):
         session.send(CatalogueNews(1))
     with pytest.raises(ProtocolError):
         take(session, CatalogueNews(1))
-    assert opened().greeted
+    assert take(opened(), CatalogueNews(1)) == [CatalogueNews(1)]
 
 
 def test_hello_comes_once() -> None:
