@@ -97,8 +97,7 @@ REAL = (
     "SC_rgb_jpeg_gdcm.dcm",
     "image_dfl.dcm",
     "reportsi.dcm",
-    "rtdose_rle.dcm",
-    "rtplan.dcm",
+    "MR_small_implicit.dcm",
 )
 """Files of pydicom's, each in another transfer syntax or of another kind."""
 
@@ -107,6 +106,13 @@ def real() -> list[EncodedInstance]:
     """The instances of `REAL`, as their files hold them."""
     folder = Path(pydicom.__file__).parent / "data" / "test_files"
     return [EncodedInstance.from_part10((folder / name).read_bytes()) for name in REAL]
+
+
+def content(instance: EncodedInstance) -> tuple[str, Dataset]:
+    """What an instance says, however its sequences and padding are written."""
+    dataset = Dataset(dcmread(BytesIO(instance.part10())))
+    dataset.pop("DataSetTrailingPadding", None)
+    return instance.transfer_syntax_uid, dataset
 
 
 def study_of(instance: EncodedInstance) -> str:
