@@ -1,0 +1,159 @@
+"""The files of a store: one append-only file a study, and the lock of the folder.
+
+Names are the `StudyId` in hexadecimal and nothing else. Descriptors are opened for one
+operation each: that costs microseconds, and no number of studies runs out of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, NotFoundError, StateError
+from p2pacs.ids import StudyId
+
+_VECTORS: Final = 512
+"""Buffers in one system call; Linux takes 1,024."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def failure(error: OSError) -> LocalError:
+    """What an error of the operating system while writing means."""
+    if error.errno in _FULL:
+        return DiskFullError(
+            "the disk of the store is full; what was stored is kept: free some space"
+        )
+    return LocalError(f"the store cannot write: {error.strerror}; check the disk")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process alone.
+
+    Raises:
+        StateError: another process holds it.
+    """
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StateError(
+                "another process uses this store; stop it, or use another folder"
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+class StudyFiles:
+    """The files with the chunks, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+    def path(self, study: StudyId) -> Path:
+        """The file of a study."""
+        return self._folder / f"{study}.chunks"
+
+    def write(self, study: StudyId, offset: int, buffers: Sequence[bytes]) -> None:
+        """Write the buffers end to end from ``offset`` on. Not durable before `sync`.
+
+        Raises:
+            DiskFullError: no room; what lies before ``offset`` is untouched.
+            LocalError: the disk fails otherwise.
+        """
+        try:
+            handle = os.open(self.path(study), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                for at in range(0, len(buffers), _VECTORS):
+                    part = buffers[at : at + _VECTORS]
+                    _write_all(handle, offset, part)
+                    offset += sum(map(len, part))
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise failure(error) from error
+
+    def sync(self, studies: Iterable[StudyId]) -> None:
+        """Make what was written durable, names of new files included.
+
+        Raises:
+            DiskFullError: no room.
+            LocalError: the disk fails otherwise.
+        """
+        try:
+            for path in (*map(self.path, studies), self._folder):
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+        except OSError as error:
+            raise failure(error) from error
+
+    def read(self, study: StudyId, places: Sequence[tuple[int, int]]) -> list[bytes]:
+        """What lies at these places (offset, length).
+
+        Raises:
+            NotFoundError: the study was dropped.
+            CorruptStoreError: the disk cannot read it.
+        """
+        try:
+            handle = os.open(self.path(study), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"study {study.short} is not stored here any more") from error
+        try:
+            found = [os.pread(handle, length, offset) for offset, length in places]
+        except OSError as error:
+            raise CorruptStoreError(
+                f"the disk cannot read study {study.short}: {error.strerror}; "
+                "what is lost will be fetched again"
+            ) from error
+        finally:
+            os.close(handle)
+        if any(len(data) != length for data, (_, length) in zip(found, places, strict=True)):
+            raise CorruptStoreError(
+                f"the file of study {study.short} is shorter than its index says; "
+                "what is lost will be fetched again"
+            )
+        return found
+
+    def trim(self, study: StudyId, length: int) -> int:
+        """Cut off what was written but never confirmed; the bytes that the file has then."""
+        try:
+            have = self.path(study).stat().st_size
+        except FileNotFoundError:
+            return 0
+        if have > length:
+            os.truncate(self.path(study), length)
+        return min(have, length)
+
+    def remove(self, study: StudyId) -> None:
+        """Remove the file of a study if there is one."""
+        self.path(study).unlink(missing_ok=True)
+
+    def sweep(self, known: Iterable[StudyId]) -> None:
+        """Remove files of studies that the index does not know (a crash while dropping)."""
+        keep = {self.path(study).name for study in known}
+        for path in self._folder.glob("*.chunks"):
+            if path.name not in keep:
+                path.unlink()
+
+
+def _write_all(handle: int, offset: int, buffers: Sequence[bytes]) -> None:
+    left = [memoryview(buffer) for buffer in buffers]
+    while left:
+        written = os.pwritev(handle, left, offset)
+        offset += written
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if left:
+            left[0] = left[0][written:]

@@ -1,0 +1,186 @@
+"""The chunks of all studies on this machine: one folder, one owner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.ids import StudyId
+from p2pacs.store.files import StudyFiles, locked
+from p2pacs.store.index import Contents, Record, StoreIndex
+from p2pacs.store.study import StudyStore
+from p2pacs.store.writer import Writer
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class StudyInfo:
+    """What the store has of a study."""
+
+    study: StudyId
+    version: int
+    """Of the manifest root; 0 for none."""
+    chunks_held: int
+    bytes: int
+    last_used: float
+    """Seconds since the epoch; 0 for never."""
+    pinned: bool
+
+
+class ChunkStore:
+    """All studies that are stored. Opened by `open_store`."""
+
+    def __init__(
+        self,
+        files: StudyFiles,
+        index: StoreIndex,
+        records: list[Record],
+        *,
+        capacity: int | None,
+        now: Callable[[], float],
+    ) -> None:
+        self.capacity = capacity
+        """Bytes of chunks at most; None for as many as the disk has room for."""
+        self._files = files
+        self._index = index
+        self._records = {record.study: record for record in records}
+        self._next_key = max((record.key for record in records), default=0) + 1
+        self._open: WeakValueDictionary[StudyId, StudyStore] = WeakValueDictionary()
+        self._opening = trio.Lock()
+        used = sum(record.bytes for record in records)
+        self.writer = Writer(files, index, capacity=capacity, used=used, now=now)
+        """What writes behind; `open_store` runs it."""
+
+    @property
+    def used(self) -> int:
+        """Bytes of all chunks held."""
+        return self.writer.used
+
+    def __contains__(self, study: StudyId) -> bool:
+        record = self._records.get(study)
+        return record is not None and record.held
+
+    def studies(self) -> list[StudyInfo]:
+        """What is held of every study."""
+        return [
+            StudyInfo(
+                study=record.study,
+                version=record.version,
+                chunks_held=record.chunks,
+                bytes=record.bytes,
+                last_used=record.last_used,
+                pinned=record.pinned,
+            )
+            for record in self._records.values()
+            if record.held
+        ]
+
+    async def study(self, study: StudyId) -> StudyStore:
+        """The study of this id: as stored, or empty. The same object while anyone holds it.
+
+        Raises:
+            LocalError: the index cannot be read.
+        """
+        async with self._opening:
+            found = self._open.get(study)
+            if found is not None:
+                return found
+            record = self._records.get(study)
+            if record is None:
+                record = Record(self._next_key, study)
+                self._next_key += 1
+                contents, length = Contents([], {}), 0
+            else:
+                contents, length = await trio.to_thread.run_sync(self._load, record)
+            self._records[study] = record
+            opened = StudyStore(record, contents, self._files, self.writer)
+            opened.forget_beyond(length)
+            self._open[study] = opened
+            return opened
+
+    async def drop(self, study: StudyId) -> None:
+        """Remove all that is held of a study; nothing happens if nothing is.
+
+        Raises:
+            LocalError: the index cannot be written.
+        """
+        async with self._opening, self.writer.paused():
+            record = self._records.get(study)
+            if record is None:
+                return
+            await trio.to_thread.run_sync(self._remove, record)
+            record.dropped = True
+            del self._records[study]
+            opened = self._open.pop(study, None)
+            if opened is not None:
+                self.writer.forget(opened)
+            self.writer.used -= record.bytes
+        log.info("study dropped", study=study.short, bytes=record.bytes)
+
+    def _load(self, record: Record) -> tuple[Contents, int]:
+        """The rows of a study, and the bytes that its file really has."""
+        contents = self._index.contents(record.key)
+        end = max((place.offset + place.size for _, place in contents.chunks), default=0)
+        return contents, self._files.trim(record.study, end)
+
+    def _remove(self, record: Record) -> None:
+        # The rows first: a crash in between leaves a file that nobody knows, and `open_store`
+        # sweeps it; the other way round it would leave rows without bytes.
+        self._index.remove(record.key)
+        self._files.remove(record.study)
+
+
+@asynccontextmanager
+async def open_store(
+    folder: Path, *, capacity: int | None = None, now: Callable[[], float] = time.time
+) -> AsyncIterator[ChunkStore]:
+    """Open the store in a folder (made if it is not there), and close it at the end.
+
+    Args:
+        folder: where everything lies.
+        capacity: bytes of chunks at most; None for no limit but the disk's.
+        now: seconds since the epoch, for `StudyStore.touch`.
+
+    Raises:
+        StateError: another process holds the folder.
+        CorruptStoreError: the index is damaged.
+        DiskFullError: at the end: what was put last did not fit and is lost.
+    """
+    await trio.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folder):
+        files = StudyFiles(folder / "chunks")
+        index = await trio.to_thread.run_sync(StoreIndex, folder / "index.sqlite")
+        try:
+            records = await trio.to_thread.run_sync(index.records)
+            await trio.to_thread.run_sync(files.sweep, [record.study for record in records])
+            store = ChunkStore(files, index, records, capacity=capacity, now=now)
+            with _alone():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(store.writer.run)
+                    try:
+                        yield store
+                    finally:
+                        with trio.CancelScope(shield=True):
+                            await store.writer.flush()
+                        nursery.cancel_scope.cancel()
+        finally:
+            index.close()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """An exception that a nursery wrapped comes out as it was raised."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from group.exceptions[0].__cause__

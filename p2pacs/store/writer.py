@@ -1,0 +1,227 @@
+"""Write-behind: chunks gather in memory, go to the files in batches, and are confirmed together.
+
+Two steps. *Write* takes what is unwritten to the end of each study's file, into the
+operating system's cache. *Commit* makes the files durable (fsync) and then the index.
+Only what the index has counts after a restart, so a crash at any point loses at most
+what was not confirmed, and never makes anything wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.limits import MIB
+from p2pacs.store.files import StudyFiles
+from p2pacs.store.index import Changes, StoreIndex
+
+if TYPE_CHECKING:
+    from p2pacs.store.study import StudyStore
+
+UNWRITTEN_BYTES: Final = 8 * MIB
+"""`StudyStore.put` waits while more than this is only in memory."""
+
+WRITE_BYTES: Final = 2 * MIB
+"""So much is written at once, when chunks come fast."""
+
+COMMIT_BYTES: Final = 16 * MIB
+"""So much written is confirmed at once: a fsync costs as much as writing megabytes."""
+
+COMMIT_SECONDS: Final = 1.0
+"""A chunk is confirmed this long after it came, at the latest."""
+
+log = structlog.get_logger(__name__)
+
+
+class Writer:
+    """The one that writes to a store. `run` must be running."""
+
+    def __init__(
+        self,
+        files: StudyFiles,
+        index: StoreIndex,
+        *,
+        capacity: int | None,
+        used: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._files = files
+        self._index = index
+        self._capacity = capacity
+        self.used = used
+        """Bytes of all chunks held."""
+        self.now = now
+        """Seconds since the epoch."""
+        self._unwritten = 0
+        self._uncommitted = 0
+        self._with_chunks: dict[StudyStore, None] = {}
+        self._with_changes: dict[StudyStore, None] = {}
+        self._failure: LocalError | None = None
+        self._writing = trio.Lock()
+        self._committing = trio.Lock()
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._work = trio.lowlevel.ParkingLot()
+        self._much = trio.lowlevel.ParkingLot()
+
+    # ------------------------------------------------------------ called by StudyStore
+
+    async def room(self, size: int) -> None:
+        """Return when ``size`` more bytes may be kept in memory.
+
+        Raises:
+            DiskFullError: the disk or the capacity is full.
+        """
+        if self._capacity is not None and self.used + size > self._capacity:
+            raise DiskFullError(
+                "the store has reached its capacity; recycle studies or raise store.capacity"
+            )
+        await trio.lowlevel.checkpoint()
+        while self._failure is not None or self._unwritten >= UNWRITTEN_BYTES:
+            if self._failure is not None:
+                await self.flush()
+            else:
+                await self._waiting.park()
+
+    def added(self, study: StudyStore, size: int) -> None:
+        """A chunk waits to be written."""
+        self.used += size
+        self._unwritten += size
+        self._with_chunks[study] = None
+        self.changed(study)
+        if self._unwritten >= WRITE_BYTES:
+            self._much.unpark_all()
+
+    def freed(self, study: StudyStore, size: int) -> None:
+        """A chunk is no longer held."""
+        self.used -= size
+        self.changed(study)
+
+    def changed(self, study: StudyStore) -> None:
+        """Something of this study waits to be committed."""
+        if study.dropped:
+            return
+        self._with_changes[study] = None
+        self._work.unpark_all()
+
+    def forget(self, study: StudyStore) -> None:
+        """Nothing more of this study is to be written."""
+        self._unwritten -= sum(len(data) for _, _, data in study.unwritten())
+        self._with_chunks.pop(study, None)
+        self._with_changes.pop(study, None)
+        self._waiting.unpark_all()
+
+    # ------------------------------------------------------------ the two steps
+
+    async def write(self) -> None:
+        """Write what is unwritten to the files.
+
+        Raises:
+            DiskFullError: no room; what is unwritten stays in memory.
+            LocalError: the disk fails otherwise; likewise.
+        """
+        async with self._writing:
+            try:
+                for study in list(self._with_chunks):
+                    await self._write_one(study)
+            except LocalError as error:
+                self._fail(error)
+                raise
+
+    async def _write_one(self, study: StudyStore) -> None:
+        batch = study.unwritten()
+        await trio.to_thread.run_sync(study.write, batch)
+        study.written(batch)
+        size = sum(len(data) for _, _, data in batch)
+        self._unwritten -= size
+        self._uncommitted += size
+        if not study.unwritten():
+            self._with_chunks.pop(study, None)
+        self._with_changes[study] = None
+        self._waiting.unpark_all()
+        self._work.unpark_all()
+
+    async def commit(self) -> None:
+        """Confirm what was written and whatever else has changed.
+
+        Raises:
+            DiskFullError: no room; it is tried again later.
+            LocalError: the disk fails otherwise; likewise.
+        """
+        async with self._committing:
+            studies, self._with_changes = list(self._with_changes), {}
+            if not studies:
+                return
+            size, self._uncommitted = self._uncommitted, 0
+            changes = [study.take_changes() for study in studies]
+            try:
+                await trio.to_thread.run_sync(self._confirm, changes)
+            except LocalError as error:
+                for study, change in zip(studies, changes, strict=True):
+                    study.give_back(change)
+                    self._with_changes[study] = None
+                self._uncommitted += size
+                self._fail(error)
+                raise
+
+    def _confirm(self, changes: list[Changes]) -> None:
+        written = [change.record.study for change in changes if change.chunks]
+        if written:
+            self._files.sync(written)
+        self._index.apply(changes)
+
+    async def flush(self) -> None:
+        """Write, then commit.
+
+        Raises:
+            DiskFullError: no room; what does not fit stays in memory and is tried again.
+        """
+        await self.write()
+        await self.commit()
+        self._failure = None
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Neither writing nor committing happens inside."""
+        async with self._writing, self._committing:
+            yield
+
+    def _fail(self, error: LocalError) -> None:
+        if self._failure is None:
+            log.error("store cannot write", error=str(error))
+        self._failure = error
+        self._waiting.unpark_all()
+
+    # ------------------------------------------------------------ the tasks
+
+    async def run(self) -> None:
+        """Write and commit in the background, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write_behind)
+            nursery.start_soon(self._commit_behind)
+
+    async def _write_behind(self) -> None:
+        while True:
+            while self._unwritten < WRITE_BYTES or self._failure is not None:
+                await self._much.park()
+            await _quietly(self.write)
+
+    async def _commit_behind(self) -> None:
+        while True:
+            while not self._with_changes:
+                await self._work.park()
+            with trio.move_on_after(COMMIT_SECONDS):
+                while self._uncommitted < COMMIT_BYTES or self._failure is not None:
+                    await self._work.park()
+            await _quietly(self.flush)
+
+
+async def _quietly(step: Callable[[], Awaitable[None]]) -> None:
+    """Do a step. A failure was noted: whoever puts or flushes next is told."""
+    with suppress(LocalError):
+        await step()
