@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS: Final = 0.1
 """How often deadlines and pauses are looked at."""
 
+OTHERS_SECONDS: Final = 1.0
+"""How long the broker is not asked while other holders are being dialled."""
+
 HOPE_SECONDS: Final = 30.0
 """A transfer fails after this long without anybody who has what is missing ..."""
 
@@ -232,8 +235,17 @@ class Download:
         if self.transfer.state is not State.FETCHING:
             return
         now = trio.current_time()
-        for source, numbers in picker.plan(self.ledger, self._unwritten):
+        plan = picker.plan(self.ledger, self._unwritten, broker=self._ask_broker(now))
+        for source, numbers in plan:
             self._request(source, numbers, now)
+
+    def _ask_broker(self, now: float) -> bool:
+        """Not while those who may have it are still being dialled."""
+        return now - self.transfer.started > OTHERS_SECONDS or all(
+            member in self.ledger.sources
+            for member in self.transfer.holders
+            if member not in (self._mesh.me, self._mesh.broker)
+        )
 
     def _take_over(self, now: float) -> None:
         """Give sources that have nothing left to do what slower ones would send last."""

@@ -65,9 +65,9 @@ class TokenBucket:
             self._at = now
 
     def delay(self, now: float) -> float:
-        """Seconds until the next may go; 0 for at once."""
+        """Seconds until the next may go; 0 for at once (a debt below one byte is none)."""
         self._fill(now)
-        return max(0.0, -self._tokens / self.rate)
+        return -self._tokens / self.rate if self._tokens <= -1.0 else 0.0
 
     def charge(self, size: float, now: float) -> None:
         """Take ``size`` bytes, whether they are there or not."""

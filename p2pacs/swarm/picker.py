@@ -76,16 +76,19 @@ def hungry(source: Source) -> bool:
     return source.asked_bytes * 2 <= depth(source)
 
 
-def plan(ledger: Ledger, unwritten: int = 0) -> list[tuple[Source, list[int]]]:
+def plan(
+    ledger: Ledger, unwritten: int = 0, *, broker: bool = True
+) -> list[tuple[Source, list[int]]]:
     """Whom to ask for what now; nothing is changed but the queues of candidates.
 
     Args:
         ledger: The transfer's state.
         unwritten: Bytes that arrived and are not yet stored.
+        broker: Whether the broker may be asked yet.
     """
     free = WINDOW_BYTES - unwritten - ledger.asked_bytes
     wanted = ledger.wanted_bytes
-    sources = list(ledger.sources.values())
+    sources = [s for s in ledger.sources.values() if broker or s.tier is not Tier.BROKER]
     rates = sum(_pull(source) for source in sources)
     taken: set[int] = set()
     result = []

@@ -1,0 +1,207 @@
+"""A member without its sockets: mesh, engine and services put together.
+
+`p2pacs.swarm.node.Node` adds TLS and listeners; simulations use it on memory streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from importlib import metadata
+from typing import Final
+
+import structlog
+import trio
+from attrs import define, field
+
+from p2pacs.errors import LinkClosedError, UnknownMessageError
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.chunks import ChunkStorage
+from p2pacs.swarm.engine import Engine
+from p2pacs.swarm.ledger import Tier
+from p2pacs.swarm.mesh import Mesh
+from p2pacs.swarm.paced import Line, Pacer
+from p2pacs.swarm.ports import Transport
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Hello, Message, Query, Reply
+
+log = structlog.get_logger(__name__)
+
+AGENT: Final = f"p2pacs/{metadata.version('p2pacs')}"
+"""What `Hello` says of this program."""
+
+TIERS: Final = {Role.HOSPITAL: Tier.HOSPITAL, Role.REPLICA: Tier.REPLICA, Role.BROKER: Tier.BROKER}
+
+QueryHandler = Callable[[VirtualAddress, Query], Awaitable[Reply]]
+NewsHandler = Callable[[VirtualAddress, Message], None]
+LinkListener = Callable[[VirtualAddress], None]
+
+
+@define
+class Services:
+    """What a program answers beside the swarm: handlers by type of message."""
+
+    queries: dict[type[Query], QueryHandler] = field(factory=dict)
+    """A `P2PacsError` that a handler raises becomes a `Failure`."""
+    news: dict[type[Message], NewsHandler] = field(factory=dict)
+    """Quick and synchronous. The swarm's own messages come here too, after the swarm had them."""
+    linked: LinkListener | None = None
+    """A member can be reached now."""
+    unlinked: LinkListener | None = None
+    """It no longer can."""
+
+
+class Host:
+    """One member on any transport."""
+
+    def __init__(
+        self,
+        *,
+        address: VirtualAddress,
+        broker: VirtualAddress,
+        broker_key: VerifyKey,
+        book: DirectoryBook,
+        store: ChunkStorage,
+        line: Line,
+        services: Services,
+        transport: Transport,
+    ) -> None:
+        """Nothing happens before `run`; to be built inside a trio run.
+
+        Args:
+            address: This member's.
+            broker: The broker's address.
+            broker_key: Verifies manifests.
+            book: The member directory.
+            store: Where chunks are kept.
+            line: What is paced, and how.
+            services: What the program answers beside the swarm.
+            transport: How members are reached.
+        """
+        self.address = address
+        self.broker = broker
+        self.uplink = Pacer(line.uplink) if line.uplink else None
+        self.downlink = Pacer(line.downlink) if line.downlink else None
+        self.mesh = Mesh(address, broker, book, transport, self)
+        self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
+        self._book = book
+        self._services = services
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Take part until cancelled; keeps a link to the broker."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            await nursery.start(self.mesh.run)
+            await nursery.start(self.engine.run)
+            if self.address != self.broker:
+                self.mesh.keep(self.broker)
+            task_status.started()
+
+    def _tier(self, member: VirtualAddress) -> Tier:
+        record = self._book.directory.get(member)
+        return TIERS[record.role] if record else Tier.REPLICA
+
+    # ------------------------------------------------------------ talking
+
+    async def call(
+        self,
+        member: VirtualAddress,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        """Ask a member, dialling it if needed. A question lost with its link is asked once more.
+
+        Raises:
+            P2PacsError: what the member failed with, or why it cannot be reached.
+        """
+        with trio.move_on_after(timeout) as scope:
+            link = await self.mesh.connect(member)
+            try:
+                return await link.call(query, timeout=scope.deadline - trio.current_time())
+            except LinkClosedError:
+                link = await self.mesh.connect(member)
+                return await link.call(query, timeout=scope.deadline - trio.current_time())
+        raise LinkClosedError(f"{self.mesh.name(member)} cannot be reached")
+
+    def tell(self, member: VirtualAddress, message: Message) -> bool:
+        """Send news to a member; whether it is linked."""
+        link = self.mesh.links.get(member)
+        if link is None:
+            return False
+        link.send(message)
+        return True
+
+    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
+        """Send news to all linked members with one of these roles."""
+        for member, link in list(self.mesh.links.items()):
+            record = self._book.directory.get(member)
+            if record is not None and record.role in roles:
+                link.send(message)
+
+    # ------------------------------------------------------------ what the mesh tells
+
+    def hello(self) -> Hello:
+        """The first message of a link."""
+        version = self._book.directory.version
+        return Hello(messages.PROTOCOL, AGENT, version)
+
+    def linked(self, member: VirtualAddress, hello: Hello) -> None:
+        """A member is reachable now."""
+        if hello.directory_version < self._book.directory.version:
+            self.tell(member, messages.DirectoryNews(self._book.raw))
+        self.engine.linked(member)
+        if self._services.linked is not None:
+            self._services.linked(member)
+
+    def unlinked(self, member: VirtualAddress) -> None:
+        """It no longer is."""
+        self.engine.unlinked(member)
+        if self._services.unlinked is not None:
+            self._services.unlinked(member)
+
+    def news(self, member: VirtualAddress, message: Message) -> None:
+        """A message without answer.
+
+        Raises:
+            RemoteError: the member may not say this.
+        """
+        handler = self._services.news.get(type(message))
+        handled = self.engine.news(member, message)
+        if isinstance(message, messages.DirectoryNews):
+            self._directory_news(message.signed)
+        elif handler is not None:
+            handler(member, message)
+        elif not handled:
+            log.info("news ignored", member=self.mesh.name(member), kind=type(message).__name__)
+
+    def _directory_news(self, signed: bytes) -> None:
+        """Go by a newer directory; others get it from the broker, or with the next `Hello`.
+
+        Raises:
+            DirectoryError: not the broker's, or going back.
+        """
+        if self._book.update(signed):
+            log.info("member directory", version=self._book.directory.version)
+
+    async def query(self, member: VirtualAddress, query: Query) -> Reply:
+        """A question.
+
+        Raises:
+            P2PacsError: why there is no answer.
+        """
+        match query:
+            case messages.ManifestQuery():
+                return await self.engine.manifest(query)
+            case messages.SegmentQuery():
+                return await self.engine.segment(query)
+            case messages.DirectoryQuery():
+                newer = self._book.directory.version > query.newer_than
+                return messages.Directory(query.id, self._book.raw if newer else b"")
+        handler = self._services.queries.get(type(query))
+        if handler is None:
+            raise UnknownMessageError(f"{type(query).__name__} is not answered here")
+        return await handler(member, query)

@@ -1,0 +1,242 @@
+"""A member of the network as one object: what broker and peer build on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+import trio
+
+from p2pacs.errors import (
+    BusyError,
+    LinkClosedError,
+    P2PacsError,
+    StateError,
+)
+from p2pacs.identity import tls
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import LINKS_PER_ADDRESS, PENDING_HANDSHAKES
+from p2pacs.swarm.chunks import ChunkStorage
+from p2pacs.swarm.dialling import TlsTransport
+from p2pacs.swarm.host import Host, Services
+from p2pacs.swarm.paced import Line
+from p2pacs.swarm.transfer import Transfer
+from p2pacs.units import Endpoint
+from p2pacs.wire import channel
+from p2pacs.wire.enrol import EnrolHandler, serve_enrolment
+from p2pacs.wire.messages import Message, Query, Reply
+
+__all__ = ["Line", "Node", "Services"]
+
+log = structlog.get_logger(__name__)
+
+
+class Node:
+    """This member: its listeners, links, uploads and transfers."""
+
+    def __init__(  # noqa: PLR0917 (the seven parts of a node)
+        self,
+        identity: NodeIdentity,
+        book: DirectoryBook,
+        store: ChunkStorage,
+        line: Line,
+        services: Services,
+        listen: Sequence[Endpoint],
+        enrol: EnrolHandler | None = None,
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            identity: Who this member is. A renewed certificate in its folder is used for every
+                channel from then on.
+            book: The member directory.
+            store: Where chunks are kept.
+            line: What is paced, and how.
+            services: What the program answers beside the swarm.
+            listen: Where others may connect; may be empty.
+            enrol: Admits newcomers; the broker's alone.
+        """
+        self.identity = identity
+        self._book = book
+        self._store = store
+        self._line = line
+        self._services = services
+        self._listen = listen
+        self._enrol = enrol
+        self._host: Host | None = None
+        self._transport: TlsTransport | None = None
+        self._pending: Counter[str] = Counter()
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[list[Endpoint]] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Take part in the network until cancelled; reports where it listens once it does.
+
+        Raises:
+            StateError: an address to listen on is not free or not this machine's.
+        """
+        transport = TlsTransport(self.identity, self._book, self._line, self._listen)
+        host = Host(
+            address=self.identity.address,
+            broker=self.identity.broker,
+            broker_key=self.identity.broker_key,
+            book=self._book,
+            store=self._store,
+            line=self._line,
+            services=self._services,
+            transport=transport,
+        )
+        transport.pace(host.uplink, host.downlink)
+        self._transport = transport
+        listeners = [one for endpoint in self._listen for one in await _open(endpoint)]
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(host.run)
+                self._host = host
+                if listeners:
+                    nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+                task_status.started([_bound(listener) for listener in listeners])
+        finally:
+            self._host = None
+
+    # ------------------------------------------------------------ talking
+
+    async def call(
+        self,
+        member: VirtualAddress,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        """Ask a member, over the link or dialling it; the query's id is filled in.
+
+        Raises:
+            P2PacsError: what the member failed with, or why it cannot be reached.
+        """
+        return await self._running.call(member, query, timeout=timeout)
+
+    def tell(self, member: VirtualAddress, message: Message) -> bool:
+        """Send news to a member; whether it is linked."""
+        return self._host is not None and self._host.tell(member, message)
+
+    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
+        """Send news to all linked members with one of these roles."""
+        if self._host is not None:
+            self._host.tell_linked(message, roles)
+
+    @property
+    def linked(self) -> Collection[VirtualAddress]:
+        """Members with whom there is a link now."""
+        return self._host.mesh.links.keys() if self._host else ()
+
+    # ------------------------------------------------------------ studies
+
+    def fetch(
+        self, study: StudyId, *, holders: Sequence[VirtualAddress], root: bytes | None = None
+    ) -> Transfer:
+        """Fetch a study, or go on with the transfer of it that there is.
+
+        Args:
+            study: Which.
+            holders: Members that hold or fetch it; the broker is always asked too.
+            root: A signed manifest root, if there is one.
+
+        Raises:
+            ManifestError: the root is not the broker's.
+            StateError: the node is not running.
+        """
+        return self._running.engine.fetch(study, holders, root)
+
+    async def updated(self, study: StudyId) -> None:
+        """The publisher put chunks and a newer root into the store: tell who joined."""
+        await self._running.engine.updated(study)
+
+    def dropped(self, study: StudyId) -> None:
+        """The study was (or is about to be) dropped from the store: tell who joined."""
+        if self._host is not None:
+            self._host.engine.dropped(study)
+
+    @property
+    def transfers(self) -> Mapping[StudyId, Transfer]:
+        """Transfers under way, and the last ones that ended."""
+        return self._host.engine.transfers if self._host else {}
+
+    @property
+    def bytes_sent(self) -> Mapping[VirtualAddress, int]:
+        """Bytes of chunks sent to each member since the start."""
+        return self._host.engine.uploads.bytes_sent if self._host else {}
+
+    @property
+    def _running(self) -> Host:
+        if self._host is None:
+            raise StateError("the node is not running")
+        return self._host
+
+    # ------------------------------------------------------------ those who come
+
+    async def _accept(self, tcp: trio.SocketStream) -> None:
+        """One connection that came in, until it closes. Refusals are logged."""
+        try:
+            with self._place(tcp):
+                context = tls.server_context(self.identity, enrolment=self._enrol is not None)
+                accepted = await channel.accept(tcp, context)
+            if accepted.remote is not None:
+                await self._link(accepted)
+            elif self._enrol is not None:
+                await serve_enrolment(accepted.stream, self.identity.authority, self._enrol)
+        except P2PacsError as error:
+            log.info("connection ended", why=str(error))
+        finally:
+            await trio.aclose_forcefully(tcp)
+
+    @contextmanager
+    def _place(self, tcp: trio.SocketStream) -> Iterator[None]:
+        """A place among the handshakes under way.
+
+        Raises:
+            BusyError: all are taken.
+        """
+        try:
+            address: str = tcp.socket.getpeername()[0]
+        except OSError as error:
+            raise LinkClosedError("it has gone already") from error
+        full = self._pending.total() >= PENDING_HANDSHAKES
+        if full or self._pending[address] >= LINKS_PER_ADDRESS:
+            raise BusyError(f"too many handshakes under way; {address} is not let in")
+        self._pending[address] += 1
+        try:
+            yield
+        finally:
+            self._pending[address] -= 1
+            if not self._pending[address]:
+                del self._pending[address]
+
+    async def _link(self, accepted: channel.Accepted) -> None:
+        """A channel whose other end showed a certificate."""
+        if accepted.remote is None or self._transport is None:
+            return
+        try:
+            record = self._book.directory.check(accepted.remote)
+            self._running.mesh.allowed(record.address)
+        except P2PacsError as error:
+            log.warning("member refused", network_address=accepted.network_address, why=str(error))
+            raise
+        opened = self._transport.opened(accepted.stream, accepted.network_address)
+        await self._running.mesh.serve(record, opened)
+
+
+async def _open(endpoint: Endpoint) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
+    except OSError as error:
+        raise StateError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+
+
+def _bound(listener: trio.SocketListener) -> Endpoint:
+    host, port = listener.socket.getsockname()[:2]
+    return Endpoint(host, port)

@@ -1,0 +1,221 @@
+"""A whole network in one process: real hosts on simulated lines, in virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from p2pacs.errors import LinkClosedError, P2PacsError
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
+from p2pacs.identity.keys import SigningKey
+from p2pacs.ids import ChunkId, StudyId, VirtualAddress
+from p2pacs.limits import KIB
+from p2pacs.study.manifest import ChunkList, Root, sign_root
+from p2pacs.swarm.host import Host, Services
+from p2pacs.swarm.memory import MemoryStore
+from p2pacs.swarm.paced import Line, PacedStream
+from p2pacs.swarm.ports import Channel
+from p2pacs.swarm.transfer import Transfer
+from tests.simulation.lines import LineStream, Nic, connect
+
+CHUNK = 32 * KIB
+
+
+class Study:
+    """A study that the broker publishes in one or more versions."""
+
+    def __init__(self, key: SigningKey, seed: int = 1, *, chunk: int = CHUNK) -> None:
+        self.id = StudyId(seed.to_bytes(16, "big"))
+        self.list = ChunkList()
+        self.data: list[bytes] = []
+        self.chunk = chunk
+        self.roots: list[bytes] = []
+        self._key = key
+        self._random = random.Random(seed)  # noqa: S311
+
+    def grow(self, chunks: int, *, complete: bool = True) -> bytes:
+        """A version with so many chunks more; its root."""
+        for _ in range(chunks):
+            data = self._random.randbytes(self.chunk)
+            self.data.append(data)
+            self.list.append(ChunkId.of(data), len(data))
+        root = Root(
+            study=self.id,
+            version=len(self.roots) + 1,
+            complete=complete,
+            chunk_bytes=self.chunk,
+            chunks=len(self.list),
+            total_bytes=self.list.total_bytes,
+            segments=tuple(ChunkId.of(segment) for segment in self.list.segments()),
+            parts=(),
+        )
+        self.roots.append(sign_root(root, self._key))
+        return self.roots[-1]
+
+    async def put(self, store: MemoryStore, numbers: Sequence[int] | None = None) -> None:
+        """Put the newest version into a store: these chunks, or all."""
+        chunks = await store.study(self.id)
+        for number in range(len(self.data)) if numbers is None else numbers:
+            if number not in chunks.have:
+                await chunks.put(number, self.list.id(number), self.data[number])
+        for segment in self.list.segments():
+            await chunks.put_segment(ChunkId.of(segment), segment)
+        await chunks.put_root(self.roots[-1])
+
+
+class SimMember:
+    """One host of the world."""
+
+    def __init__(self, world: World, record: MemberRecord, nic: Nic, line: Line) -> None:
+        self.world = world
+        self.record = record
+        self.nic = nic
+        self.line = line
+        self.store = MemoryStore()
+        self.services = Services()
+        self.streams: list[LineStream] = []
+        self.dials = 0
+        self.book = DirectoryBook(world.folder / record.name, world.key.public)
+        self.book.update(world.raw)
+        self._host: Host | None = None
+        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def address(self) -> VirtualAddress:
+        return self.record.address
+
+    @property
+    def host(self) -> Host:
+        assert self._host is not None
+        return self._host
+
+    @property
+    def up(self) -> bool:
+        return self._host is not None
+
+    async def start(self) -> None:
+        self._scope = trio.CancelScope()
+        await self.world.nursery.start(self._run)
+
+    async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        broker = next(m.address for m in self.book.directory.members if m.role is Role.BROKER)
+        self._host = Host(
+            address=self.address,
+            broker=broker,
+            broker_key=self.world.key.public,
+            book=self.book,
+            store=self.store,
+            line=self.line,
+            services=self.services,
+            transport=self,
+        )
+        try:
+            with self._scope:
+                async with trio.open_nursery() as self._nursery:
+                    await self._nursery.start(self._host.run)
+                    task_status.started()
+        finally:
+            self._host = self._nursery = None
+
+    def kill(self) -> None:
+        """As when the power fails (others see their connections break)."""
+        self._scope.cancel()
+        for stream in self.streams:
+            stream.cut()
+
+    def freeze(self) -> None:
+        """The line swallows everything without a sign."""
+        for stream in self.streams:
+            stream.outgoing.silent = True
+
+    def fetch(self, study: Study, holders: Sequence[SimMember]) -> Transfer:
+        return self.host.engine.fetch(study.id, [member.address for member in holders], None)
+
+    # ------------------------------------------------------------ the transport
+
+    async def connect(self, member: MemberRecord) -> Channel:
+        self.dials += 1
+        other = self.world.members[member.address]
+        await trio.sleep(2 * (self.nic.delay + other.nic.delay))
+        if other._nursery is None:
+            raise LinkClosedError(f"{member.name} refused")
+        here, there = connect(self.nic, other.nic)
+        self.streams.append(here)
+        other.streams.append(there)
+        other._nursery.start_soon(other._serve, self.record, there)
+        return self._channel(here)
+
+    async def _serve(self, record: MemberRecord, stream: LineStream) -> None:
+        try:
+            self.host.mesh.allowed(record.address)
+            await self.host.mesh.serve(record, self._channel(stream))
+        except P2PacsError:
+            stream.cut()
+
+    def _channel(self, stream: LineStream) -> Channel:
+        up, down = self.host.uplink, self.host.downlink
+        return Channel(PacedStream(stream, up, down) if up or down else stream, lan=False)
+
+
+class World:
+    """Members, their directory and the broker's key."""
+
+    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+        self.folder = folder
+        self.nursery = nursery
+        self.key = SigningKey.generate()
+        self.members: dict[VirtualAddress, SimMember] = {}
+        self.raw = b""
+        self._records: list[MemberRecord] = []
+        self._version = 0
+
+    async def add(
+        self,
+        name: str,
+        role: Role = Role.HOSPITAL,
+        *,
+        nic: Nic | None = None,
+        line: Line | None = None,
+        start: bool = True,
+    ) -> SimMember:
+        """A further member; all that are there learn of it."""
+        number = len(self._records) + 1
+        address = VirtualAddress(b"\xfd" + bytes(13) + number.to_bytes(2, "big"))
+        record = MemberRecord(address, name, role, ("x:1",), bytes(32), bytes(32))
+        self._records.append(record)
+        self.publish()
+        member = SimMember(self, record, nic or Nic(), line or Line())
+        self.members[address] = member
+        if start:
+            await member.start()
+        return member
+
+    def revoke(self, member: SimMember) -> None:
+        """Sign a directory without this member, and give it to all."""
+        self._records = [
+            evolve(record, revoked=True) if record.address == member.address else record
+            for record in self._records
+        ]
+        self.publish()
+
+    def publish(self) -> None:
+        self._version += 1
+        directory = Directory(self._version, self._version, tuple(self._records))
+        self.raw = sign_directory(directory, self.key)
+        for member in self.members.values():
+            member.book.update(self.raw)
+
+
+@asynccontextmanager
+async def open_world(folder: Path) -> AsyncIterator[World]:
+    """A world that ends with the block."""
+    async with trio.open_nursery() as nursery:
+        yield World(folder, nursery)
+        nursery.cancel_scope.cancel()
