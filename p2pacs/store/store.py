@@ -64,7 +64,8 @@ class ChunkStore:
         """Bytes of all chunks held."""
         return self.writer.used
 
-    def __contains__(self, study: StudyId) -> bool:
+    def holds(self, study: StudyId) -> bool:
+        """Whether anything of this study is stored."""
         record = self._records.get(study)
         return record is not None and record.held
 

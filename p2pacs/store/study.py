@@ -220,6 +220,21 @@ class StudyStore:
             found.append(None if extent and ChunkId.of(data) != extent.id else data)
         return found
 
+    async def cut_back(self, count: int) -> None:
+        """Forget the chunks from number ``count`` on: no root that is out names them.
+
+        A publication that broke off leaves such chunks, and the next one numbers its own anew.
+        """
+        async with self._writer.paused():
+            for number in [number for number in self.have if number >= count]:
+                if pending := self._pending.pop(number, None):
+                    self.have.discard(number)
+                    self._record.chunks -= 1
+                    self._record.bytes -= len(pending[1])
+                    self._writer.withdrawn(self, len(pending[1]))
+                else:
+                    self._lose(number)
+
     def forget_beyond(self, length: int) -> None:
         """For the store: the file has only ``length`` bytes; chunks beyond are not held."""
         extents = ((number, self._extents.get(number)) for number in self.have)
@@ -232,14 +247,18 @@ class StudyStore:
             return
         log.error("chunks are rotten or lost", study=self.study.short, chunks=len(numbers))
         for number in numbers:
-            extent = self._extents.get(number)
-            if extent is not None and self.have.discard(number):
-                self._extents.discard(number)
-                self._changes.chunks.pop(number, None)
-                self._changes.lost.add(number)
-                self._record.chunks -= 1
-                self._record.bytes -= extent.size
-                self._writer.freed(self, extent.size)
+            self._lose(number)
+
+    def _lose(self, number: int) -> None:
+        """A chunk in the file is no longer held."""
+        extent = self._extents.get(number)
+        if extent is not None and self.have.discard(number):
+            self._extents.discard(number)
+            self._changes.chunks.pop(number, None)
+            self._changes.lost.add(number)
+            self._record.chunks -= 1
+            self._record.bytes -= extent.size
+            self._writer.freed(self, extent.size)
 
     # ------------------------------------------------------------ manifest and use
 
@@ -263,7 +282,7 @@ class StudyStore:
                 self._changes.unlisted.add(chunk)
         self._writer.changed(self)
 
-    def segment(self, chunk_id: ChunkId) -> bytes | None:
+    async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """The segment of this id, if it is here."""
         return self._segments.get(chunk_id)
 

@@ -102,6 +102,14 @@ class Writer:
         self.used -= size
         self.changed(study)
 
+    def withdrawn(self, study: StudyStore, size: int) -> None:
+        """A chunk need not be written any more."""
+        self._unwritten -= size
+        if not study.unwritten():
+            self._with_chunks.pop(study, None)
+        self._waiting.unpark_all()
+        self.freed(study, size)
+
     def changed(self, study: StudyStore) -> None:
         """Something of this study waits to be committed."""
         if study.dropped:
