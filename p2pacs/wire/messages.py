@@ -229,6 +229,26 @@ class ManifestNews(Message):
     root: bytes
 
 
+@_message(37)
+@frozen
+class WholeQuery(Query):
+    """Do you hold every chunk of this version, or of a newer one? Asked before a copy is
+    dropped: the last one never is."""
+
+    id: int
+    study: bytes
+    version: int
+
+
+@_message(38)
+@frozen
+class Whole(Reply):
+    """Whether every chunk is held, on disk."""
+
+    id: int
+    whole: bool
+
+
 # ---------------------------------------------------------------- the directory of members
 
 
