@@ -8,7 +8,7 @@ application byte is believed, and accept AES-256-GCM alone.
 from __future__ import annotations
 
 import ssl
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -25,7 +25,7 @@ ALPN_ENROL: Final = "p2pacs-enrol/1"
 
 CIPHER: Final = "TLS_AES_256_GCM_SHA384"
 
-Stream = trio.SSLStream[Any]
+Stream = trio.SSLStream[trio.SocketStream]
 
 
 def _context(side: int, authority: bytes | None, *protocols: str) -> ssl.SSLContext:

@@ -8,7 +8,6 @@ import structlog
 import trio
 from attrs import frozen
 
-from p2pacs import limits
 from p2pacs.errors import AuthenticationError, DeadlineError, LinkClosedError, P2PacsError
 from p2pacs.identity import tls
 from p2pacs.identity.directory import Remote
@@ -19,32 +18,6 @@ from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
 
 log = structlog.get_logger(__name__)
-
-RECEIVE_BYTES = 256 * limits.KIB
-"""Asked of the socket at once: fewer wake-ups when the line is fast."""
-
-
-class WideStream(trio.abc.Stream):
-    """A TCP stream that asks the socket for more at once than trio's 64 KiB."""
-
-    def __init__(self, tcp: trio.SocketStream) -> None:
-        self.tcp = tcp
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """As the TCP stream's."""
-        await self.tcp.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """As the TCP stream's."""
-        await self.tcp.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """As the TCP stream's, but more at once unless told."""
-        return bytes(await self.tcp.receive_some(max_bytes or RECEIVE_BYTES))
-
-    async def aclose(self) -> None:
-        """As the TCP stream's."""
-        await self.tcp.aclose()
 
 
 @frozen
@@ -99,9 +72,7 @@ async def handshake(
         DeadlineError: not finished in time.
     """
     server_side = context.protocol is ssl.PROTOCOL_TLS_SERVER
-    stream = trio.SSLStream(
-        WideStream(tcp), context, server_hostname=server_hostname, server_side=server_side
-    )
+    stream = trio.SSLStream(tcp, context, server_hostname=server_hostname, server_side=server_side)
     try:
         with trio.fail_after(deadlines.HANDSHAKE):
             await stream.do_handshake()
@@ -195,9 +166,8 @@ def _who(stream: tls.Stream) -> Remote | None:
 
 def socket_of(stream: tls.Stream) -> trio.socket.SocketType:
     """The socket under a channel, to set its buffers and to ask it what was sent."""
-    transport = stream.transport_stream
-    assert isinstance(transport, WideStream)  # noqa: S101  # all channels are made here
-    return transport.tcp.socket
+    tcp: trio.SocketStream = stream.transport_stream
+    return tcp.socket
 
 
 def _network_address(tcp: trio.SocketStream) -> str:
