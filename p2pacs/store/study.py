@@ -107,6 +107,7 @@ class StudyStore:
             self._end += len(data)
             self._extents.set(number, extent)
             self._changes.chunks[number] = extent
+            self._changes.lost.discard(number)
             del self._pending[number]
 
     def take_changes(self) -> Changes:
