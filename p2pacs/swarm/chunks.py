@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from p2pacs.bitfield import Bitfield
@@ -20,30 +20,35 @@ class StudyChunks(Protocol):
     def root(self) -> bytes | None:
         """The newest root that was put."""
 
+    @property
+    def dropped(self) -> bool:
+        """Whether the study was removed from the store: this object is of no more use."""
+
     async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
         """Keep a verified chunk; waits while too much is unwritten.
 
         Raises:
             DiskFullError: no room; what was stored is unharmed.
+            StateError: the study was dropped.
         """
 
-    async def read(self, number: int) -> bytes:
-        """One chunk.
+    async def read_many(self, numbers: Sequence[int], *, verify: bool = False) -> list[bytes]:
+        """Several chunks at once, in the order asked.
 
         Raises:
-            CorruptStoreError: the stored bytes do not verify any more.
+            NotFoundError: one of them is not here.
+            CorruptStoreError: one of them does not verify any more; it is no longer held.
         """
-
-    async def read_many(self, numbers: Sequence[int]) -> list[bytes]:
-        """Several chunks at once, in the order asked."""
 
     async def flush(self) -> None:
         """Until all that was put survives a power cut."""
 
-    async def put_root(self, raw: bytes) -> None:
-        """Keep a verified root as the newest."""
+    async def put_root(
+        self, raw: bytes, *, version: int = 0, segments: Collection[ChunkId] | None = None
+    ) -> None:
+        """Keep a verified root as the newest; forget segments that it does not name."""
 
-    async def segment(self, chunk_id: ChunkId) -> bytes | None:
+    def segment(self, chunk_id: ChunkId) -> bytes | None:
         """A segment of the chunk list, if held."""
 
     async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
@@ -56,7 +61,7 @@ class StudyChunks(Protocol):
 class ChunkStorage(Protocol):
     """All studies of one host."""
 
-    def holds(self, study: StudyId) -> bool:
+    def __contains__(self, study: StudyId) -> bool:
         """Whether anything of this study is here."""
 
     async def study(self, study: StudyId) -> StudyChunks:

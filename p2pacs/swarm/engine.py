@@ -116,8 +116,9 @@ class Engine:
     def _serves(self, transfer: Transfer, version: int) -> bool:
         """Whether an earlier transfer still answers a request for at least this version."""
         if transfer.state is State.COMPLETE:
-            held = self._storage.holds(transfer.study)
-            return held and transfer.root is not None and transfer.root.version >= version
+            root, chunks = transfer.root, self._open_chunks(transfer.study)
+            whole = chunks is not None and root is not None and len(chunks.have) >= root.chunks
+            return whole and root is not None and root.version >= version
         return transfer.state is State.FETCHING
 
     def _start(
@@ -187,9 +188,9 @@ class Engine:
 
     async def _open(self, circle: Circle) -> StudyChunks:
         """The chunks of a study that the store holds."""
-        if circle.chunks is None:
+        if circle.chunks is None or circle.chunks.dropped:
             chunks = await self._storage.study(circle.study)
-            if circle.chunks is None:
+            if circle.chunks is not chunks:
                 circle.chunks = chunks
                 if chunks.root is not None:
                     root = load_root(chunks.root, self._key, circle.study)
@@ -198,7 +199,12 @@ class Engine:
 
     def _open_chunks(self, study: StudyId) -> StudyChunks | None:
         circle = self._circles.get(study)
-        return circle.chunks if circle else None
+        if circle is None or circle.chunks is None:
+            return None
+        if circle.chunks.dropped:
+            self.dropped(study)
+            return None
+        return circle.chunks
 
     def _completeness(self, member: VirtualAddress, study: StudyId) -> float:
         circle = self._circles.get(study)
@@ -285,7 +291,7 @@ class Engine:
             return
         if circle.chunks is not None or circle.download:
             circle.join(member)
-        elif self._nursery is not None and self._storage.holds(study):
+        elif self._nursery is not None and study in self._storage:
             self._nursery.start_soon(self._answer_join, circle, member)
 
     async def _answer_join(self, circle: Circle, member: VirtualAddress) -> None:
@@ -323,7 +329,7 @@ class Engine:
     async def manifest(self, query: messages.ManifestQuery) -> Reply:
         """The newest root here, if it is newer."""
         study = StudyId(query.study)
-        if not self._storage.holds(study):
+        if study not in self._storage:
             return messages.Manifest(query.id, b"")
         circle = self._circle(study)
         chunks = await self._open(circle)
@@ -338,9 +344,9 @@ class Engine:
         """
         study = StudyId(query.study)
         data = None
-        if self._storage.holds(study):
+        if study in self._storage:
             chunks = await self._open(self._circle(study))
-            data = await chunks.segment(ChunkId(query.chunk))
+            data = chunks.segment(ChunkId(query.chunk))
         if data is None:
             raise NoSourceError("this segment is not held here")
         return messages.Segment(query.id, data)

@@ -106,7 +106,7 @@ class Follower:
         self.root = root
         self._circle.version = root.version
         self._circle.listed = root.chunks
-        await self._chunks.put_root(raw)
+        await self._chunks.put_root(raw, version=root.version, segments=root.segments)
         self._circle.push_root(raw)
         self._bell.ring()
         self._changed()
@@ -163,7 +163,7 @@ class Follower:
 
     async def _segment(self, root: Root, number: int) -> Segment | None:
         """A segment, from the store or from any partner."""
-        held = await self._chunks.segment(root.segments[number])
+        held = self._chunks.segment(root.segments[number])
         if held is not None:
             return load_segment(held, root, number)
         for member in self._partners():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import trio
 
 from p2pacs.bitfield import Bitfield
-from p2pacs.errors import CorruptStoreError, DiskFullError
+from p2pacs.errors import DiskFullError, NotFoundError
 from p2pacs.ids import ChunkId, StudyId
 
 
@@ -20,6 +20,7 @@ class MemoryStudy:
         self.capacity = capacity
         """Bytes that fit; None for no limit."""
         self.used = 0
+        self.dropped = False
         self._data: dict[int, bytes] = {}
         self._segments: dict[ChunkId, bytes] = {}
 
@@ -32,29 +33,26 @@ class MemoryStudy:
         self._data[number] = data
         self.have.add(number)
 
-    async def read(self, number: int) -> bytes:
-        """One chunk."""
-        return (await self.read_many([number]))[0]
-
-    async def read_many(self, numbers: Sequence[int]) -> list[bytes]:
+    async def read_many(self, numbers: Sequence[int], *, verify: bool = False) -> list[bytes]:
         """Several chunks."""
         await trio.lowlevel.checkpoint()
         if any(number not in self._data for number in numbers):
-            raise CorruptStoreError("a chunk is not here any more")
+            raise NotFoundError("a chunk is not held here")
         return [self._data[number] for number in numbers]
 
     async def flush(self) -> None:
         """Memory has nothing to flush."""
         await trio.lowlevel.checkpoint()
 
-    async def put_root(self, raw: bytes) -> None:
+    async def put_root(
+        self, raw: bytes, *, version: int = 0, segments: Collection[ChunkId] | None = None
+    ) -> None:
         """Keep the newest root."""
         await trio.lowlevel.checkpoint()
         self.root = raw
 
-    async def segment(self, chunk_id: ChunkId) -> bytes | None:
+    def segment(self, chunk_id: ChunkId) -> bytes | None:
         """A segment, if held."""
-        await trio.lowlevel.checkpoint()
         return self._segments.get(chunk_id)
 
     async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
@@ -73,7 +71,7 @@ class MemoryStore:
         self._studies: dict[StudyId, MemoryStudy] = {}
         self._capacity = capacity
 
-    def holds(self, study: StudyId) -> bool:
+    def __contains__(self, study: StudyId) -> bool:
         """Whether the study was opened."""
         return study in self._studies
 
@@ -81,3 +79,9 @@ class MemoryStore:
         """Open a study, or begin one."""
         await trio.lowlevel.checkpoint()
         return self._studies.setdefault(study, MemoryStudy(self._capacity))
+
+    async def drop(self, study: StudyId) -> None:
+        """Forget a study."""
+        await trio.lowlevel.checkpoint()
+        if found := self._studies.pop(study, None):
+            found.dropped = True

@@ -15,7 +15,13 @@ import structlog
 import trio
 from attrs import define
 
-from p2pacs.errors import BusyError, CorruptStoreError, LinkClosedError, NoSourceError
+from p2pacs.errors import (
+    BusyError,
+    CorruptStoreError,
+    LinkClosedError,
+    NoSourceError,
+    NotFoundError,
+)
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.swarm.chunks import StudyChunks
@@ -218,8 +224,8 @@ class Uploads:
         chunks = self._chunks(study)
         try:
             if chunks is not None:
-                return await chunks.read_many(numbers)
-        except CorruptStoreError as error:
-            log.warning("stored chunks do not verify", study=study.short, error=str(error))
+                return await chunks.read_many(numbers, verify=True)
+        except (CorruptStoreError, NotFoundError) as error:
+            log.warning("chunks cannot be served", study=study.short, error=str(error))
         self._refuse(member, study, numbers, NoSourceError.wire_code)
         return []

@@ -57,13 +57,11 @@ class Pipe:
 
     def _put(self, piece: bytes) -> None:
         size = len(piece)
-        source, target = self._source, self._target
+        source = self._source
         source.up_free = max(trio.current_time(), source.up_free) + size / source.up
-        there = source.up_free + source.delay + target.delay
-        target.down_free = max(there, target.down_free) + size / target.down
         source.sent += size
         self._under_way += size
-        self._pieces.append((target.down_free, piece))
+        self._pieces.append((source.up_free + source.delay + self._target.delay, piece))
         self._lot.unpark_all()
 
     async def receive(self) -> bytes:
@@ -72,21 +70,24 @@ class Pipe:
             await trio.lowlevel.checkpoint()
             if self.broken:
                 raise trio.BrokenResourceError("the line is gone")
-            now = trio.current_time()
-            if self._pieces and self._pieces[0][0] <= now:
-                return self._take(now)
+            if self._pieces and self._pieces[0][0] <= trio.current_time():
+                return await self._take()
             if self.closed and not self._pieces:
                 return b""
             with trio.move_on_at(self._pieces[0][0] if self._pieces else math.inf):
                 await self._lot.park()
 
-    def _take(self, now: float) -> bytes:
-        taken = []
-        while self._pieces and self._pieces[0][0] <= now:
-            taken.append(self._pieces.popleft()[1])
+    async def _take(self) -> bytes:
+        """What has arrived, once the downlink, which all streams share, has carried it."""
+        now, target = trio.current_time(), self._target
+        taken = [piece for arrival, piece in self._pieces if arrival <= now]
         data = b"".join(taken)
+        target.down_free = max(now, target.down_free) + len(data) / target.down
+        await trio.sleep_until(target.down_free)
+        for _ in taken:
+            self._pieces.popleft()
         self._under_way -= len(data)
-        self._target.received += len(data)
+        target.received += len(data)
         self._lot.unpark_all()
         return data
 
