@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import attrs
 import pytest
 
+from p2pacs.errors import P2PacsError
 from p2pacs.wire.messages import KINDS, NUMBERS, Message, Query, Reply
 
 
@@ -21,3 +25,26 @@ def test_every_query_has_a_reply_with_the_next_number() -> None:
     for number, kind in KINDS.items():
         if issubclass(kind, Query):
             assert issubclass(KINDS[number + 1], Reply)
+
+
+def test_the_documentation_names_every_field_in_order() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "wire.md").read_text()
+    listed = text.partition("\n## Messages")[2].partition("\n## Errors")[0]
+    sections = re.split(r"^\*\*(\d+) ", listed, flags=re.MULTILINE)[1:]
+    documented = {
+        int(number): re.findall(r"^\| (\w+) \| (?!type)", section, flags=re.MULTILINE)
+        for number, section in zip(sections[::2], sections[1::2], strict=True)
+    }
+    assert documented == {
+        number: [field.name for field in attrs.fields(kind)] for number, kind in KINDS.items()
+    }
+
+
+def test_the_documentation_names_every_error() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "wire.md").read_text()
+    documented = re.findall(r"^\| (\d+) \| (\w+) \|", text, flags=re.MULTILINE)
+    kinds = [P2PacsError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    codes = {(str(kind.wire_code), kind.__name__) for kind in kinds if "wire_code" in vars(kind)}
+    assert codes - set(documented) == set()
