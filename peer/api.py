@@ -36,7 +36,8 @@ from p2pacs.ids import StudyId
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
 from peer.config import API_ACCESS
-from peer.fetch import Fetcher, StudyFetch
+from peer.fetch import StudyFetch
+from peer.fetcher import Fetcher
 from peer.status import Json
 
 EVENTS: Final = 0.5
@@ -145,7 +146,7 @@ class _Handlers:
     async def instance(self, request: Request) -> Response:
         fetch = self._fetch(request)
         with fetch.in_use():
-            instance = await fetch.read(fetch.entry(request.path_params["number"]))
+            instance = await fetch.read(fetch.instance(request.path_params["number"]))
             file = await trio.to_thread.run_sync(instance.part10)
         return Response(file, media_type=DICOM)
 
@@ -177,19 +178,19 @@ async def _instances(fetch: StudyFetch) -> AsyncIterator[bytes]:
     with fetch.in_use():
         cursor = fetch.cursor()
         try:
-            while (item := await cursor.next()) is not None:
+            while (known := await cursor.next()) is not None:
                 yield _line(
                     {
-                        "number": item.number,
-                        "sha256": item.entry.sha256.hex(),
-                        "size": item.entry.size,
-                        "known": len(fetch.entries),
+                        "number": known.number,
+                        "sha256": known.entry.sha256.hex(),
+                        "size": known.entry.size,
+                        "known": len(fetch.known),
                     }
                 )
         except P2PacsError as error:
             yield _line(report(error))
         else:
-            yield _line({"complete": True, "instances": len(fetch.entries)})
+            yield _line({"complete": True, "instances": len(fetch.known)})
 
 
 def _line(value: Json) -> bytes:

@@ -8,16 +8,13 @@ from typing import Any
 import msgpack
 import structlog
 from attrs import frozen
-from p2pacs.wire.enrol import enrol
 from pydantic import ValidationError
 
 from p2pacs.errors import MalformedMessageError, StateError, UsageError
-from p2pacs.identity.book import FILE, DirectoryBook
-from p2pacs.identity.keys import VerifyKey
 from p2pacs.identity.token import Token
 from p2pacs.settings import LineSettings
 from p2pacs.units import Endpoint
-from p2pacs.wire.messages import Enrolled
+from p2pacs.wire.enrol import enrol
 from peer.config import IDENTITY, PEER_TOML, GatewaySettings, PeerSettings, save_peer_settings
 
 log = structlog.get_logger(__name__)
@@ -79,15 +76,9 @@ async def join(folder: Path, token_text: str, wishes: Wishes) -> PeerSettings:
     endpoints = [str(endpoint) for endpoint in wishes.advertise]
     enrolled = await enrol(token, folder / IDENTITY, endpoints)
     settings = settings_for(wishes, Registration.decode(enrolled.settings))
-    _keep_directory(folder, enrolled)
     save_peer_settings(folder, settings)
     log.info("joined", name=settings.name)
     return settings
-
-
-def _keep_directory(folder: Path, enrolled: Enrolled) -> None:
-    book = DirectoryBook(folder / IDENTITY / FILE, VerifyKey(enrolled.broker_key))
-    book.update(enrolled.directory)
 
 
 def settings_for(wishes: Wishes, registration: Registration) -> PeerSettings:

@@ -7,8 +7,6 @@ from typing import Final
 import structlog
 import trio
 from attrs import field, frozen
-from p2pacs.study.manifest import load_root
-from p2pacs.swarm.node import Node
 
 from p2pacs.catalog.index import CatalogIndex
 from p2pacs.catalog.records import StudyRecord
@@ -16,6 +14,7 @@ from p2pacs.errors import (
     ForbiddenError,
     KeyUnavailableError,
     P2PacsError,
+    ProtocolError,
     StudyNotFoundError,
     UnavailableError,
 )
@@ -23,6 +22,8 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.keys import StudyKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.study.manifest import load_root
+from p2pacs.swarm.node import Node
 from p2pacs.wire.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
 from peer.grants import Grants
 
@@ -97,7 +98,8 @@ class Resolver:
         except ForbiddenError:
             await self._grants.forget(study)
             raise
-        assert isinstance(grant, StudyGrant)
+        if not isinstance(grant, StudyGrant):
+            raise ProtocolError("the broker answered a StudyQuery with something else")
         return Found(
             study=study,
             key=await self._grants.keep(study, grant.wrapped_key) if grant.wrapped_key else None,
@@ -107,12 +109,17 @@ class Resolver:
         )
 
     async def _find_without_broker(self, study: StudyId, *, blind: bool) -> Found:
-        key = None if blind else await self._held_key(study)
+        key = None if blind else await self.held_key(study)
         roots = await self._ask_members(study)
         newest = max(roots.values(), key=lambda raw: self._version(raw, study), default=None)
         return Found(study=study, key=key, root=newest, holders=tuple(roots), broker=False)
 
-    async def _held_key(self, study: StudyId) -> StudyKey:
+    async def held_key(self, study: StudyId) -> StudyKey:
+        """The key of a study, as far as it is held here: granted, or with the catalogue.
+
+        Raises:
+            KeyUnavailableError: none is held.
+        """
         try:
             return await self._grants.key(study)
         except KeyUnavailableError:
@@ -137,8 +144,7 @@ class Resolver:
         query = ManifestQuery(id=0, study=study.raw, newer_than=0)
         try:
             reply = await self._node.call(member, query, timeout=MEMBER_TIMEOUT)
-            assert isinstance(reply, Manifest)
-            if reply.root:
+            if isinstance(reply, Manifest) and reply.root:
                 load_root(reply.root, self._identity.broker_key, study)
                 roots[member] = reply.root
         except P2PacsError as error:

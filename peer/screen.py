@@ -126,12 +126,10 @@ def _facts(said: Json) -> list[tuple[str, str]]:
 
 def _links(links: list[Json]) -> Table:
     table = Table(title="Links" if links else "No links")
-    for title in ("Member", "Line", "Sent", "Received"):
+    for title in ("Member", "Address", "Sent"):
         table.add_column(title)
     for link in links:
-        line = "LAN" if link["lan"] else "line"
-        sent, received = format_bytes(link["bytes_sent"]), format_bytes(link["bytes_received"])
-        table.add_row(link["name"], line, sent, received)
+        table.add_row(link["name"], link["address"], format_bytes(link["bytes_sent"]))
     return table
 
 

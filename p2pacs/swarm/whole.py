@@ -29,7 +29,8 @@ class HeldStudy(Protocol):
 class HeldStudies(Protocol):
     """What is asked of the store."""
 
-    def __contains__(self, study: StudyId) -> bool: ...
+    def holds(self, study: StudyId) -> bool:
+        """Whether anything of this study is here."""
 
     async def study(self, study: StudyId) -> HeldStudy:
         """Open a study."""
@@ -43,7 +44,7 @@ async def answer_whole(store: HeldStudies, broker_key: VerifyKey, query: WholeQu
         ManifestError: the stored root is not the broker's.
     """
     study = StudyId(query.study)
-    if study not in store:
+    if not store.holds(study):
         return Whole(query.id, whole=False)
     held = await store.study(study)
     if held.root is None:

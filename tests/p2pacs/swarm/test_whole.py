@@ -29,7 +29,7 @@ class Held:
 class Store:
     held: dict[StudyId, Held] = field(factory=dict)
 
-    def __contains__(self, study: StudyId) -> bool:
+    def holds(self, study: StudyId) -> bool:
         return study in self.held
 
     async def study(self, study: StudyId) -> Held:

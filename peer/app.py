@@ -1,0 +1,329 @@
+"""The one composition root of a peer: every part is built here, and every task started."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+import trio
+
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.dicom.remote import DimseRemote
+from p2pacs.dicom.scp import DicomServer
+from p2pacs.errors import ProtocolError, StateError
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.store import ChunkStore, open_store
+from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.swarm.transfer import State
+from p2pacs.units import Endpoint
+from p2pacs.web.serving import serve_web
+from p2pacs.wire import messages
+from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Message, Query, Reply
+from peer.api import make_api, make_token
+from peer.audit import AuditQueue
+from peer.bridge import Bridge
+from peer.cache import Cache
+from peer.catalogue import CatalogueFollower
+from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
+from peer.db import Database, open_database
+from peer.describe import Describer
+from peer.fetcher import Fetcher
+from peer.gateway import Gateway
+from peer.grants import Grants
+from peer.holdings import Holdings
+from peer.renewal import keep_renewed
+from peer.replica import Replica
+from peer.resolve import Found, Resolver
+from peer.search import find_studies
+from peer.status import Json, member_name, transfers_json
+
+ASK: Final = 20.0
+"""Seconds for the broker to answer what the background asks it."""
+
+K = TypeVar("K", bound=Reply)
+
+log = structlog.get_logger(__name__)
+
+
+class Peer:
+    """The parts of one peer, and how news reaches them."""
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        identity: NodeIdentity,
+        *,
+        store: ChunkStore,
+        database: Database,
+        catalogue: CatalogIndex,
+    ) -> None:
+        """Build the parts; nothing runs before `run`."""
+        self.settings = settings
+        self.identity = identity
+        self.store = store
+        self.index = catalogue
+        self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+        self.node = Node(
+            identity, self.book, store, _line(settings), self._services(), settings.listen
+        )
+        self.audit = AuditQueue(database)
+        self.catalogue = CatalogueFollower(catalogue, self._page)
+        self.holdings = Holdings(identity, self.node, store)
+        self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
+        grants = Grants(database, identity.box_key)
+        self.resolver = Resolver(identity, self.book, self.node, catalogue, grants)
+        self.fetcher = Fetcher(
+            self.node,
+            store,
+            self.resolver,
+            audit=self.audit,
+            began=self.holdings.began,
+            make_room=self.cache.make_room,
+        )
+        self.replica = Replica(
+            database, self._find_blindly, self.fetcher.start, self.cache.make_room
+        )
+
+    @property
+    def role(self) -> Role:
+        """What the administrator registered this member as."""
+        member = self.book.directory.get(self.identity.address)
+        return member.role if member else Role.HOSPITAL
+
+    @property
+    def blind(self) -> bool:
+        """Whether it holds neither keys nor catalogue."""
+        return self.role is Role.REPLICA
+
+    # ------------------------------------------------------------ tasks
+
+    async def run(self, *, task_status: trio.TaskStatus[list[Endpoint]]) -> None:
+        """Take part in the network until cancelled; reports where it listens."""
+        async with trio.open_nursery() as nursery:
+            listens = await nursery.start(self.node.run)
+            nursery.start_soon(self.holdings.run)
+            nursery.start_soon(self.cache.run)
+            nursery.start_soon(keep_renewed, self.identity, self.node)
+            nursery.start_soon(self.audit.run, self._report)
+            if self.blind:
+                nursery.start_soon(self.replica.run)
+            else:
+                nursery.start_soon(self.catalogue.run)
+            task_status.started(listens)
+
+    @asynccontextmanager
+    async def gateway(self) -> AsyncIterator[Endpoint | None]:
+        """The DICOM server, where one is set; None for a blind replica, which reads nothing."""
+        where = self.settings.dicom
+        if where is None or self.blind:
+            if where is not None:
+                log.info("no gateway: a replica holds no keys to read with")
+            yield None
+            return
+        destinations = {
+            aet: DimseRemote(aet, endpoint.host, endpoint.port)
+            for aet, endpoint in self.settings.gateway.destinations.items()
+        }
+        describe = Describer(self.identity, self.node, self.fetcher)
+        async with trio.open_nursery() as nursery:
+            gateway = Gateway(Bridge(nursery), self.index, self.fetcher, describe)
+            server = DicomServer(
+                self.settings.aet,
+                where,
+                gateway,
+                destinations,
+                allowed_callers=self.settings.gateway.allowed_callers,
+                stored_syntaxes=gateway.stored_syntaxes,
+            )
+            async with server:
+                yield Endpoint(where.host, server.port)
+                nursery.cancel_scope.cancel()
+
+    # ------------------------------------------------------------ what members ask and tell
+
+    def _services(self) -> Services:
+        return Services(
+            queries={messages.WholeQuery: self._whole},
+            news={
+                messages.CatalogueNews: self._catalogue_news,
+                messages.HoldersNews: self._holders_news,
+                messages.Replicate: self._replicate,
+            },
+            linked=self._linked,
+        )
+
+    async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
+        if not isinstance(query, messages.WholeQuery):
+            raise ProtocolError("not a WholeQuery")
+        return await self.cache.answer(member, query)
+
+    def _linked(self, member: VirtualAddress) -> None:
+        if member == self.identity.broker:
+            self.catalogue.wake()
+            self.audit.wake()
+            self.holdings.linked()
+
+    def _catalogue_news(self, member: VirtualAddress, _news: Message) -> None:
+        if self._by_broker(member):
+            self.catalogue.wake()
+
+    def _holders_news(self, member: VirtualAddress, news: Message) -> None:
+        if not self._by_broker(member) or not isinstance(news, messages.HoldersNews):
+            return
+        if transfer := self.node.transfers.get(StudyId(news.study)):
+            transfer.add_holders(map(VirtualAddress, news.holders))
+
+    def _replicate(self, member: VirtualAddress, news: Message) -> None:
+        if self._by_broker(member) and self.blind and isinstance(news, messages.Replicate):
+            self.replica.order(StudyId(news.study))
+
+    def _by_broker(self, member: VirtualAddress) -> bool:
+        """Whether it was the broker that said it; nobody else may."""
+        if member != self.identity.broker:
+            raise ProtocolError("only the broker may say this")
+        return True
+
+    # ------------------------------------------------------------ what the parts need
+
+    async def _page(self, query: CatalogueQuery) -> CataloguePage:
+        return await self._ask(query, CataloguePage)
+
+    async def _report(self, report: AuditReport) -> None:
+        await self._ask(report, messages.AuditKept)
+
+    async def _ask(self, query: Query, kind: type[K]) -> K:
+        reply = await self.node.call(self.identity.broker, query, timeout=ASK)
+        if not isinstance(reply, kind):
+            raise ProtocolError(f"the broker answered a {type(query).__name__} with something else")
+        return reply
+
+    async def _find_blindly(self, study: StudyId) -> Found:
+        return await self.resolver.find(study, "replicate")
+
+    def _busy(self, study: StudyId) -> bool:
+        transfer = self.node.transfers.get(study)
+        fetching = transfer is not None and transfer.state is State.FETCHING
+        return fetching or self.fetcher.in_use(study)
+
+    async def _drop(self, study: StudyId) -> None:
+        self.fetcher.forget(study)
+        self.node.dropped(study)
+        await self.store.drop(study)
+        self.holdings.dropped(study)
+
+    # ------------------------------------------------------------ for the local interface
+
+    async def status(self) -> Json:
+        """What the peer is and does."""
+        return {
+            "name": self.settings.name,
+            "address": str(self.identity.address),
+            "role": str(self.role),
+            "certificate_expires": self.identity.expires.isoformat(),
+            "broker": {"linked": self.identity.broker in self.node.linked},
+            "links": [
+                {
+                    "name": member_name(self.book, member),
+                    "address": str(member),
+                    "bytes_sent": self.node.bytes_sent.get(member, 0),
+                }
+                for member in sorted(self.node.linked)
+            ],
+            "store": {
+                "used": self.store.used,
+                "capacity": self.store.capacity,
+                "studies": len(self.store.studies()),
+            },
+            "catalogue": {
+                "studies": await trio.to_thread.run_sync(len, self.index),
+                "age": self.catalogue.age,
+            },
+            "audit_waiting": await self.audit.waiting(),
+            "transfers": self.transfers(),
+        }
+
+    async def find(self, keys: dict[str, str]) -> list[Json]:
+        """Studies that match these keys (DICOM keyword → value)."""
+        return await trio.to_thread.run_sync(find_studies, self.index, keys)
+
+    def transfers(self) -> list[Json]:
+        """The transfers, newest first."""
+        return transfers_json(self.node, self.book)
+
+
+def _line(settings: PeerSettings) -> Line:
+    lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
+    return Line(settings.line.uplink, settings.line.downlink, lan)
+
+
+@asynccontextmanager
+async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]:
+    """A peer with its files open, not yet running.
+
+    Raises:
+        StateError: another process runs it, or it has not joined.
+    """
+    identity = NodeIdentity.load(folder / IDENTITY)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_locked(folder))
+        store = open_store(folder / STORE, capacity=settings.store.capacity)
+        opened = await stack.enter_async_context(store)
+        database = await stack.enter_async_context(open_database(folder / PEER_DB))
+        catalogue = await trio.to_thread.run_sync(CatalogIndex, folder / CATALOGUE_DB)
+        stack.callback(catalogue.close)
+        yield Peer(settings, identity, store=opened, database=database, catalogue=catalogue)
+
+
+async def run_peer(folder: Path, settings: PeerSettings, ready: Callable[[Json], None]) -> None:
+    """Run a peer until cancelled.
+
+    Args:
+        folder: of the peer.
+        settings: out of its ``peer.toml``.
+        ready: told where it listens, once everything does.
+    """
+    async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
+        listens: list[Endpoint] = await nursery.start(peer.run)
+        async with peer.gateway() as dicom:
+            api = await nursery.start(_serve_api, peer, folder)
+            ready(
+                {
+                    "event": "ready",
+                    "name": settings.name,
+                    "address": str(peer.identity.address),
+                    "listen": [str(endpoint) for endpoint in listens],
+                    "aet": settings.aet,
+                    "dicom": None if dicom is None else str(dicom),
+                    "api": str(api),
+                }
+            )
+            await trio.sleep_forever()
+
+
+async def _serve_api(peer: Peer, folder: Path, *, task_status: trio.TaskStatus[Endpoint]) -> None:
+    token = await trio.to_thread.run_sync(make_token, folder)
+    app = make_api(peer, token)
+    await serve_web(app, peer.settings.api, stop=trio.Event(), task_status=task_status)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder is this process's alone.
+
+    Raises:
+        StateError: another one has it.
+    """
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StateError(f"the peer in {folder} is already running") from error
+        yield

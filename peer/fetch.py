@@ -1,0 +1,253 @@
+"""One study on its way here, and its instances as they become whole.
+
+However many workstations and commands read a study, there is one `StudyFetch` of
+it (`peer.fetcher`). Each reader has a `Cursor`. Nothing decrypted is kept: an
+instance is joined for whoever takes it, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.errors import (
+    CorruptStoreError,
+    DiskFullError,
+    NotFoundError,
+    P2PacsError,
+    UnavailableError,
+)
+from p2pacs.ids import StudyId
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.index import InstanceEntry
+from p2pacs.swarm.transfer import State, Transfer
+from peer.index import Known, LiveIndex
+from peer.resolve import Found
+
+PATIENCE: Final = 20.0
+"""Seconds without a chunk or a newer manifest after which the broker (or, when it is away, all
+members) is asked again who has the study. The transfer itself decides when to give up."""
+
+COALESCE: Final = 0.02
+"""Seconds between two looks at what has become whole."""
+
+Wanted = Callable[[InstanceEntry], bool]
+"""Which instances a reader takes."""
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class Supply:
+    """How a `StudyFetch` gets what it lacks (`peer.fetcher` provides it)."""
+
+    start: Callable[[Found], Transfer]
+    """Fetch, or go on fetching."""
+    again: Callable[[], Awaitable[Found]]
+    """Ask anew who has the study."""
+    make_room: Callable[[int], Awaitable[bool]]
+    """Recycle so many bytes; whether they came free."""
+
+
+class StudyFetch:
+    """One study that this peer reads. `begin` comes first."""
+
+    def __init__(self, study: StudyId, index: LiveIndex, supply: Supply) -> None:
+        self.study = study
+        self.users = 0
+        """Readers at this moment."""
+        self.transfer: Transfer
+        """What brings the chunks."""
+        self._index = index
+        self._supply = supply
+        self._one = trio.Lock()
+
+    @property
+    def known(self) -> Sequence[Known]:
+        """The instances known so far; number n is at n - 1."""
+        return self._index.known
+
+    @property
+    def settled(self) -> bool:
+        """Whether this version is the study's whole, and its index is read."""
+        root = self.transfer.root
+        return root is not None and root.complete and self._index.version == root.version
+
+    # ------------------------------------------------------------ use
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While it is read: it is neither recycled nor given up."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    def cursor(self, wanted: Wanted | None = None) -> Cursor:
+        """A reader of the instances that pass ``wanted`` (None: of all)."""
+        return Cursor(self, wanted)
+
+    def instance(self, number: int) -> Known:
+        """The instance of this number.
+
+        Raises:
+            NotFoundError: no such instance is known.
+        """
+        if not 0 < number <= len(self.known):
+            raise NotFoundError(f"study {self.study.short} has no instance {number} (yet)")
+        return self.known[number - 1]
+
+    def is_here(self, known: Known) -> bool:
+        """Whether every chunk of an instance can be read."""
+        have = self.transfer.have
+        return all(number in have for number in known.chunks)
+
+    async def read(self, known: Known) -> EncodedInstance:
+        """Join one instance, byte for byte as the PACS sent it; what is missing is fetched.
+
+        Raises:
+            CodingError: it does not decode to what its hash says.
+            UnavailableError: what is missing did not come.
+        """
+        await self._arrived(known.chunks)
+        try:
+            return await self._index.join(known)
+        except CorruptStoreError as error:
+            await self._restart(error)
+        await self._arrived(known.chunks)
+        return await self._index.join(known)
+
+    # ------------------------------------------------------------ the transfer
+
+    def begin(self, found: Found) -> None:
+        """Fetch, or go on fetching, what is not here."""
+        self.transfer = self._supply.start(found)
+
+    def give_up(self) -> None:
+        """Stop fetching, unless somebody else reads it."""
+        if self.users <= 1 and self.transfer.state is State.FETCHING:
+            self.transfer.cancel()
+
+    async def refresh(self) -> None:
+        """Read the index as far as it is here; the rest of it is asked for first.
+
+        Raises:
+            ManifestError: the index cannot be.
+            CodingError: the key does not open it.
+        """
+        async with self._one:
+            root, chunks = self.transfer.root, self.transfer.chunks
+            if root is None or chunks is None or len(chunks) < root.chunks:
+                return
+            await self._index.follow(root, chunks)
+            while numbers := self._index.next_part:
+                if not all(number in self.transfer.have for number in numbers):
+                    self.transfer.want(numbers)
+                    return
+                try:
+                    await self._index.load()
+                except CorruptStoreError as error:
+                    await self._restart(error)
+                    return
+
+    async def _restart(self, error: CorruptStoreError) -> None:
+        log.warning("rotten chunk, fetched again", study=self.study.short, error=str(error))
+        self.begin(await self._supply.again())
+
+    async def _arrived(self, numbers: Sequence[int]) -> None:
+        """Until these chunks can be read."""
+        self.transfer.want(numbers)
+        while not all(number in self.transfer.have for number in numbers):
+            await self.moved(self.mark())
+
+    def mark(self) -> tuple[object, ...]:
+        """How far the transfer is: changes with whatever a reader may wait for."""
+        transfer = self.transfer
+        version = transfer.root.version if transfer.root else 0
+        listed = len(transfer.chunks or ())
+        return transfer, len(transfer.have), version, listed, transfer.state
+
+    async def changed(self, since: tuple[object, ...]) -> None:
+        """Until anything is other than at the time of the mark, for better or worse."""
+        await self.transfer.watch.until(lambda: self.mark() != since)
+
+    async def moved(self, since: tuple[object, ...]) -> None:
+        """Until more is here than at the time of the mark.
+
+        Raises:
+            P2PacsError: why nothing more will come.
+        """
+        while self.mark() == since:
+            if self.transfer.state is State.COMPLETE:  # and yet something is missing: it rotted
+                raise UnavailableError(f"study {self.study.short} is not whole here: try again")
+            with trio.move_on_after(PATIENCE) as waiting:
+                await self.changed(since)
+            if waiting.cancelled_caught:
+                log.info("nothing came, asking again", study=self.study.short)
+                self.transfer.add_holders((await self._supply.again()).holders)
+        if self.transfer.state is State.FAILED:
+            await self._mend(self.transfer.error)
+        await trio.sleep(COALESCE)
+
+    async def _mend(self, error: P2PacsError | None) -> None:
+        """Go on after a failure that can be mended here, else raise it."""
+        need = self.transfer.bytes_total - self.transfer.bytes_held
+        if isinstance(error, DiskFullError) and await self._supply.make_room(need):
+            log.info("made room, going on", study=self.study.short)
+            self.begin(await self._supply.again())
+            return
+        raise error or UnavailableError(f"fetching study {self.study.short} was stopped")
+
+
+class Cursor:
+    """One reader's way through a study: each instance once.
+
+    Of those that are whole the one with the lowest number comes first, so none waits for
+    another that is not.
+    """
+
+    def __init__(self, fetch: StudyFetch, wanted: Wanted | None) -> None:
+        self._fetch = fetch
+        self._wanted = wanted
+        self._seen = 0
+        self._pending: list[int] = []
+
+    @property
+    def expected(self) -> int:
+        """Instances known and still to come."""
+        return len(self._pending)
+
+    async def next(self) -> Known | None:
+        """The next instance that can be read; None after the last.
+
+        Raises:
+            P2PacsError: why the others will not come.
+        """
+        fetch = self._fetch
+        while True:
+            mark = fetch.mark()
+            await fetch.refresh()
+            self._take_in()
+            for place, number in enumerate(self._pending):
+                known = fetch.known[number - 1]
+                if fetch.is_here(known):
+                    del self._pending[place]
+                    return known
+            if fetch.settled and not self._pending:
+                return None
+            await fetch.moved(mark)
+
+    def _take_in(self) -> None:
+        """The instances that became known since."""
+        for known in self._fetch.known[self._seen :]:
+            if self._wanted is None or self._wanted(known.entry):
+                self._pending.append(known.number)
+                if self._wanted is not None:
+                    self._fetch.transfer.want(known.chunks)
+        self._seen = len(self._fetch.known)

@@ -1,0 +1,156 @@
+"""All studies that are read at this peer: one `StudyFetch` each, shared by its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import trio
+
+from p2pacs.catalog.records import StudyRecord
+from p2pacs.errors import KeyUnavailableError, NotFoundError
+from p2pacs.ids import StudyId
+from p2pacs.store import ChunkStore
+from p2pacs.swarm.node import Node
+from p2pacs.swarm.transfer import State, Transfer
+from p2pacs.swarm.whole import answer_whole
+from p2pacs.wire.messages import WholeQuery
+from peer.audit import AuditQueue
+from peer.fetch import StudyFetch, Supply
+from peer.index import LiveIndex
+from peer.resolve import Found, Resolver
+
+LOADING: Final = 10.0
+"""Seconds for the index of a study that is all here."""
+
+KEPT: Final = 8
+"""Idle studies whose index stays in memory, so that the next reader need not load it again."""
+
+
+class Fetcher:
+    """Opens studies for reading: asks for the right to, writes the audit, starts the transfer."""
+
+    def __init__(
+        self,
+        node: Node,
+        store: ChunkStore,
+        resolver: Resolver,
+        *,
+        audit: AuditQueue,
+        began: Callable[[Transfer], None],
+        make_room: Callable[[int], Awaitable[bool]],
+    ) -> None:
+        """Nothing is read before `open`.
+
+        Args:
+            node: fetches.
+            store: where chunks are.
+            resolver: says who has a study and gives its key.
+            audit: who reads what.
+            began: told of every transfer.
+            make_room: recycles so many bytes; whether they came free.
+        """
+        self._node = node
+        self._store = store
+        self._resolver = resolver
+        self._audit = audit
+        self._began = began
+        self._make_room = make_room
+        self._fetches: dict[StudyId, StudyFetch] = {}
+        self._one = trio.Lock()
+
+    @property
+    def fetches(self) -> list[StudyFetch]:
+        """Studies that are, or lately were, read here."""
+        return list(self._fetches.values())
+
+    async def open(
+        self, study_instance_uid: str, *, caller: str, purpose: str, detail: str | None = None
+    ) -> StudyFetch:
+        """Begin to read a study, or go on.
+
+        Args:
+            study_instance_uid: as the catalogue has it.
+            caller: who reads, for the audit: an AE title, or ``command``.
+            purpose: for the broker's audit: ``move``, ``get`` or ``command``.
+            detail: for this peer's audit; None if there is no more to say.
+
+        Raises:
+            StudyNotFoundError: nobody knows it, as far as this peer may know.
+            ForbiddenError: the access rule does not allow it.
+            KeyUnavailableError: no key is held and the broker is away.
+        """
+        record = await self._resolver.record(study_instance_uid)
+        found = await self._resolver.find(record.study, purpose)
+        if found.key is None:
+            raise KeyUnavailableError("a blind replica holds no keys to read with")
+        await self._audit.record(record.study, caller=caller, purpose=detail or purpose)
+        return await self._begin(found, purpose)
+
+    async def _begin(self, found: Found, purpose: str) -> StudyFetch:
+        study = found.study
+        async with self._one:
+            fetch = self._fetches.pop(study, None)
+            if fetch is None:
+                if found.key is None:
+                    raise KeyUnavailableError("a blind replica holds no keys to read with")
+                index = LiveIndex(found.key, await self._store.study(study))
+                again = partial(self._resolver.find, study, purpose)
+                fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
+            fetch.begin(found)
+            self._fetches[study] = fetch
+            self._forget_idle()
+        return fetch
+
+    async def held(self, record: StudyRecord) -> StudyFetch | None:
+        """The study with its whole index, if all of it is here and may be read; for queries.
+
+        Nobody is asked and nothing is fetched.
+        """
+        if record.study not in self._fetches:
+            whole = WholeQuery(0, record.study.raw, max(1, record.version))
+            if not (await answer_whole(self._store, self._node.identity.broker_key, whole)).whole:
+                return None
+            try:
+                key = await self._resolver.held_key(record.study)
+            except KeyUnavailableError:
+                return None
+            await self._begin(Found(record.study, key, None, (), broker=False), "get")
+        fetch = self._fetches[record.study]
+        with trio.move_on_after(LOADING):
+            while not fetch.settled and fetch.transfer.state is not State.FAILED:
+                before = fetch.mark()
+                await fetch.refresh()
+                if not fetch.settled:
+                    await fetch.changed(before)
+        return fetch if fetch.settled else None
+
+    def get(self, study: StudyId) -> StudyFetch:
+        """A study that was opened.
+
+        Raises:
+            NotFoundError: it was not, or not for long.
+        """
+        if study not in self._fetches:
+            raise NotFoundError(f"study {study.short} is not being read: fetch it first")
+        return self._fetches[study]
+
+    def in_use(self, study: StudyId) -> bool:
+        """Whether somebody reads it now."""
+        return study in self._fetches and self._fetches[study].users > 0
+
+    def forget(self, study: StudyId) -> None:
+        """The study was recycled: what was known of it is gone, too."""
+        self._fetches.pop(study, None)
+
+    def _forget_idle(self) -> None:
+        idle = [study for study, fetch in self._fetches.items() if not fetch.users]
+        for study in idle[:-KEPT]:
+            del self._fetches[study]
+
+    def start(self, found: Found) -> Transfer:
+        """Fetch a study, or go on fetching it."""
+        transfer = self._node.fetch(found.study, holders=found.holders, root=found.root)
+        self._began(transfer)
+        return transfer

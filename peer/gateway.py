@@ -1,0 +1,218 @@
+"""The PACS that a hospital's workstations see: answers from the catalogue, instances from the
+swarm (a `p2pacs.dicom.backend.Backend`, called in DICOM threads)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Final
+
+import structlog
+import trio
+from attrs import define
+from pydicom.dataset import Dataset
+
+from p2pacs.catalog.find import find
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.catalog.question import Question, Selection
+from p2pacs.catalog.records import Json, StudyRecord, number, text
+from p2pacs.catalog.views import study_view
+from p2pacs.dicom.backend import Retrieval
+from p2pacs.dicom.contexts import Pair
+from p2pacs.dicom.remote import Root
+from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, UnavailableError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.index import InstanceEntry
+from peer.bridge import Bridge
+from peer.fetch import Cursor, StudyFetch
+from peer.fetcher import Fetcher
+from peer.search import with_instances
+
+MANY: Final = 50
+"""Studies whose instances one query may ask for: more would have the broker ask the PACS of all."""
+
+Describe = Callable[[StudyRecord], Awaitable[list[Json]]]
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """Behind the hospital's DICOM server."""
+
+    def __init__(
+        self, bridge: Bridge, catalogue: CatalogIndex, fetcher: Fetcher, describe: Describe
+    ) -> None:
+        """A gateway.
+
+        Args:
+            bridge: to the trio side.
+            catalogue: what may be found.
+            fetcher: brings what is asked for.
+            describe: attributes of a study's instances, with those of their series.
+        """
+        self._bridge = bridge
+        self._catalogue = catalogue
+        self._fetcher = fetcher
+        self._describe = describe
+
+    # ------------------------------------------------------------ C-FIND
+
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+        """Answers out of the catalogue that this peer holds; the broker may be away."""
+        question = Question.parse(identifier, root)
+        records: Iterable[StudyRecord] = self._catalogue.candidates(identifier)
+        if question.level == "IMAGE":
+            records = self._filled(records)
+        log.debug("C-FIND", caller=caller, level=question.level)
+        return find(records, identifier, root)
+
+    def _filled(self, records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
+        for count, record in enumerate(records):
+            if count == MANY:
+                raise UnavailableError("too many studies at image level: narrow the query")
+            yield with_instances(record, self._bridge.call(self._describe, record))
+
+    # ------------------------------------------------------------ C-MOVE, C-GET
+
+    def retrieve(self, identifier: Dataset, root: Root, caller: str, purpose: str) -> Retrieval:
+        """The instances that an identifier names, as they become whole here."""
+        selection = Selection.parse(identifier, root)
+        records = [
+            record
+            for record in self._catalogue.candidates(identifier)
+            if not selection.studies or record.uid in selection.studies
+            if not selection.patients or text(record.attributes, "PatientID") in selection.patients
+        ]
+        if not records:
+            raise StudyNotFoundError("no such study in the catalogue that this peer may read")
+        order = _Order(self._bridge, self._fetcher, selection, caller, purpose)
+        order.open(records)
+        return Retrieval(
+            total=order.total,
+            instances=order.instances(),
+            contexts=order.contexts,
+            close=order.close,
+        )
+
+    def store(self, instance: EncodedInstance, caller: str) -> None:
+        """Refused: studies come from the PACS alone."""
+        del instance
+        raise ForbiddenError(f"this gateway stores nothing ({caller}): send it to the PACS")
+
+    def stored_syntaxes(self, sop_class: str) -> Sequence[str]:
+        """Transfer syntaxes in which studies read here hold this SOP Class, frequent ones first."""
+        counts = Counter(
+            known.entry.transfer_syntax_uid
+            for fetch in self._fetcher.fetches
+            for known in list(fetch.known)
+            if known.entry.sop_class_uid == sop_class
+        )
+        return [syntax for syntax, _ in counts.most_common()]
+
+
+@define(eq=False)
+class _Reading:
+    """One study of an order."""
+
+    fetch: StudyFetch
+    cursor: Cursor
+    promised: int
+    """Instances that the catalogue tells of; 0 where only a part is asked for."""
+    given: int = 0
+
+    @property
+    def total(self) -> int:
+        """Instances that this study gives, as far as known."""
+        known = self.given + self.cursor.expected
+        return known if self.fetch.settled else max(known, self.promised)
+
+
+class _Order:
+    """One C-MOVE or C-GET: one study after the other, each instance once."""
+
+    def __init__(
+        self, bridge: Bridge, fetcher: Fetcher, selection: Selection, caller: str, purpose: str
+    ) -> None:
+        self._bridge = bridge
+        self._fetcher = fetcher
+        self._selection = selection
+        self._caller = caller
+        self._purpose = purpose
+        self._readings: list[_Reading] = []
+        self._in_use = ExitStack()
+        self._scope = trio.CancelScope()
+        self._closed = False
+
+    # ------------------------------------------------------------ in DICOM threads
+
+    def open(self, records: Sequence[StudyRecord]) -> None:
+        """Begin to fetch all the studies, so that an error is known before the first instance."""
+        try:
+            for record in records:
+                self._bridge.call(self._open, record)
+        except P2PacsError:
+            self.close()
+            raise
+
+    def total(self) -> int:
+        """Instances that will come, as far as known."""
+        return sum(reading.total for reading in self._readings)
+
+    def contexts(self) -> set[Pair]:
+        """SOP Classes and transfer syntaxes of the instances known."""
+        return {
+            (known.entry.sop_class_uid, known.entry.transfer_syntax_uid)
+            for reading in self._readings
+            for known in list(reading.fetch.known)
+            if self._wanted(known.entry)
+        }
+
+    def instances(self) -> Iterator[EncodedInstance]:
+        """The instances, each when all of it is here."""
+        while (instance := self._bridge.call(self._next)) is not None:
+            yield instance
+
+    def close(self) -> None:
+        """End it, whatever it waits for."""
+        self._bridge.soon(self._end)
+
+    # ------------------------------------------------------------ on the trio side
+
+    async def _open(self, record: StudyRecord) -> None:
+        kind = "move" if self._purpose.startswith("C-MOVE") else "get"
+        fetch = await self._fetcher.open(
+            record.uid, caller=self._caller, purpose=kind, detail=self._purpose
+        )
+        self._in_use.enter_context(fetch.in_use())
+        if self._selection.series or self._selection.instances:
+            reading = _Reading(fetch, fetch.cursor(self._wanted), 0)
+        else:
+            count = number(study_view(record), "NumberOfStudyRelatedInstances")
+            reading = _Reading(fetch, fetch.cursor(), count or 0)
+        self._readings.append(reading)
+
+    def _wanted(self, entry: InstanceEntry) -> bool:
+        series, instances = self._selection.series, self._selection.instances
+        return (not series or entry.series_instance_uid in series) and (
+            not instances or entry.sop_instance_uid in instances
+        )
+
+    async def _next(self) -> EncodedInstance | None:
+        if self._closed:
+            return None
+        with trio.CancelScope() as self._scope:
+            for reading in self._readings:
+                if (known := await reading.cursor.next()) is not None:
+                    instance = await reading.fetch.read(known)
+                    reading.given += 1
+                    return instance
+        return None
+
+    def _end(self) -> None:
+        """What nobody wants any more is not fetched; what is here stays for the next time."""
+        self._closed = True
+        self._scope.cancel()
+        for reading in self._readings:
+            reading.fetch.give_up()
+        self._in_use.close()

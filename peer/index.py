@@ -1,0 +1,126 @@
+"""The index of a study as it grows: its instances numbered in the order of their first mention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import trio
+from attrs import field, frozen
+
+from p2pacs.errors import CorruptStoreError
+from p2pacs.identity.keys import StudyKey
+from p2pacs.instance import EncodedInstance
+from p2pacs.store import StudyStore
+from p2pacs.study.index import InstanceEntry
+from p2pacs.study.manifest import ChunkList, Root
+from p2pacs.study.reader import StudyReader
+
+
+@frozen
+class Known:
+    """One instance of the index."""
+
+    number: int
+    """Its place in the study, from 1; the same in every version."""
+    entry: InstanceEntry = field(repr=False)
+    chunks: tuple[int, ...] = field(repr=False)
+    """Numbers of the chunks that it needs."""
+
+
+class LiveIndex:
+    """Follows a study from version to version; decoding runs in worker threads."""
+
+    def __init__(self, key: StudyKey, chunks: StudyStore) -> None:
+        """An index that knows nothing yet.
+
+        Args:
+            key: of the study.
+            chunks: the study's place in the store.
+        """
+        self.known: list[Known] = []
+        """Number n is at n - 1."""
+        self._key = key
+        self._chunks = chunks
+        self._places: dict[str, int] = {}
+        self._reader: StudyReader | None = None
+
+    @property
+    def version(self) -> int:
+        """The version whose index is read in whole; 0 for none."""
+        whole = self._reader is not None and self._reader.whole
+        return self._reader.root.version if self._reader and whole else 0
+
+    async def follow(self, root: Root, chunks: ChunkList) -> None:
+        """Go by this version from now on.
+
+        Raises:
+            ManifestError: it does not extend the one before, or the list is not the root's.
+        """
+        if self._reader is None:
+            make = partial(StudyReader, self._key, root, chunks)
+            self._reader = await trio.to_thread.run_sync(make)
+        elif root.version > self._reader.root.version:
+            await trio.to_thread.run_sync(self._reader.follow, root, chunks)
+
+    @property
+    def next_part(self) -> range:
+        """Chunks of the next index part to load; empty if all are loaded."""
+        if self._reader is None or self._reader.whole:
+            return range(0)
+        numbers = self._reader.index_numbers
+        return next(part.numbers for part in self._reader.root.parts if part.chunk == numbers[0])
+
+    async def load(self) -> None:
+        """Load the next part, whose chunks are here.
+
+        Raises:
+            CorruptStoreError: a chunk has rotted.
+            CodingError: the key does not open it.
+            ManifestError: the part cannot be.
+        """
+        numbers = self.next_part
+        try:
+            added = await trio.to_thread.run_sync(self._load, numbers)
+        except CorruptStoreError:
+            await self._chunks.verify(numbers)  # what is rotten is no longer held
+            raise
+        for known in added:
+            if known.number <= len(self.known):
+                self.known[known.number - 1] = known
+            else:
+                self.known.append(known)
+
+    def _load(self, numbers: Sequence[int]) -> list[Known]:
+        reader = self._loaded()
+        entries = reader.load_part(self._read(numbers))
+        return [self._number(entry, reader) for entry in entries]
+
+    def _number(self, entry: InstanceEntry, reader: StudyReader) -> Known:
+        place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
+        return Known(place, entry, tuple(reader.chunks_of(entry)))
+
+    async def join(self, known: Known) -> EncodedInstance:
+        """One instance, bit for bit; its chunks are here.
+
+        Raises:
+            CorruptStoreError: a chunk has rotted.
+            CodingError: it does not come out exact.
+        """
+        try:
+            return await trio.to_thread.run_sync(self._join, known)
+        except CorruptStoreError:
+            await self._chunks.verify(known.chunks)
+            raise
+
+    def _join(self, known: Known) -> EncodedInstance:
+        return self._loaded().join(known.entry, self._read(known.chunks))
+
+    def _read(self, numbers: Sequence[int]) -> Callable[[int], bytes]:
+        """These chunks, read together; in a worker thread."""
+        return dict(zip(numbers, self._chunks.load_many(numbers), strict=True)).__getitem__
+
+    def _loaded(self) -> StudyReader:
+        if self._reader is None:
+            raise RuntimeError("follow() comes before reading")
+        return self._reader
