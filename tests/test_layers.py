@@ -30,6 +30,7 @@ ALLOWED: dict[str, list[str]] = {
     "p2pacs.units": ["p2pacs.errors"],
     "p2pacs.settings": ["p2pacs.errors", "p2pacs.units"],
     "p2pacs.logs": ["p2pacs.errors"],
+    "p2pacs.stopping": ["p2pacs.errors"],
     "p2pacs.identity.keys": BASE,
     "p2pacs.identity": [*BASE, "p2pacs.identity.keys"],
     "p2pacs.study": [*BASE, "p2pacs.identity.keys"],

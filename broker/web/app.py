@@ -47,7 +47,7 @@ def make_app(database: Database, office: Office, settings: WebSettings) -> Starl
         settings: of the pages; ``secure`` ones mark their cookies.
     """
     pages = Pages(_TEMPLATES, network=office.authority.name)
-    pages.filter(utc=_utc, rate=_rate)
+    pages.filter(minute=_minute, utc=_utc, rate=_rate)
     door = _Door(database, Accounts(database), pages, settings)
     views = Views(database, office, pages)
     return Starlette(
@@ -191,9 +191,14 @@ class _Door:
         )
 
 
+def _minute(time: int | None) -> str:
+    """A time for people: to the minute."""
+    return "never" if time is None else utc(time)[:16].replace("T", " ")
+
+
 def _utc(time: int | None) -> str:
-    """A time for people: to the minute, in UTC."""
-    return "never" if time is None else utc(time)[:16].replace("T", " ") + " UTC"
+    """The same, naming the zone."""
+    return "never" if time is None else f"{_minute(time)} UTC"
 
 
 def _rate(rate: int | None) -> str:

@@ -1,0 +1,255 @@
+"""The broker's commands. All but ``run`` work whether or not the broker runs: same database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from broker import audit, registry, screen
+from broker.admins import set_password
+from broker.config import DATABASE, BrokerSettings, load_broker_settings
+from broker.db import Database, connect, migrate, now
+from broker.founding import Keys, describe, found, load_keys
+from broker.lock import is_running
+from broker.office import Office
+from broker.pacs.address import parse_pacs
+from broker.registry import Registration
+from broker.web.sessions import end_all
+from p2pacs import logs
+from p2pacs.errors import UsageError
+from p2pacs.identity.directory import Role
+from p2pacs.stopping import run_until_stopped
+from p2pacs.units import parse_rate
+
+app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")
+
+WHO: Final = "command line"
+"""The actor in the audit trail."""
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The broker's folder.")]
+Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(metavar="F", help="File with the password; else it is asked for.")
+]
+
+
+@app.command()
+def init(
+    folder: Folder,
+    *,
+    pacs: Annotated[
+        str, typer.Option(help="dimse://AET@HOST:PORT or dicomweb+http://HOST:PORT/ROOT")
+    ],
+    listen: Annotated[
+        list[str], typer.Option(metavar="HOST:PORT", help="Where members connect to.")
+    ],
+    web: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where your pages are served.")],
+    admin: Annotated[str, typer.Option(metavar="NAME", help="The first administrator.")],
+    advertise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="An address to tell the members, if another."),
+    ] = None,
+    aet: Annotated[str | None, typer.Option(help="The broker's own AE title.")] = None,
+    dicom: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where the PACS sends to on a C-MOVE.")
+    ] = None,
+    network: Annotated[str, typer.Option(help="The network's name.")] = "p2pacs",
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a broker: a new network with its authority, database and settings."""
+    logs.configure("warning", json=False)
+    parse_pacs(pacs)
+    given = {"pacs": pacs, "listen": listen, "web": {"listen": web}}
+    given |= {"advertise": advertise} if advertise else {}
+    given |= {"aet": aet} if aet else {}
+    given |= {"dicom": dicom} if dicom else {}
+    settings = _settings(given)
+    password = _password(password_file)
+    keys = found(folder, settings, network=network, admin=admin, password=password)
+    if as_json:
+        _print_json(describe(keys, settings))
+    else:
+        typer.echo(screen.founded(folder, keys, settings))
+
+
+@app.command()
+def run(folder: Folder, *, as_json: AsJson = False) -> None:
+    """Run the broker until it is told to stop (Ctrl-C or SIGTERM)."""
+    settings = load_broker_settings(folder)
+    logs.configure(settings.log.level, json=settings.log.json_lines)
+    from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
+
+    def ready(said: dict[str, Any]) -> None:
+        if as_json:
+            _print_json(said)
+        else:
+            typer.echo(screen.ready(said))
+
+    run_until_stopped(lambda stop: run_broker(folder, settings, ready, stop))
+
+
+@app.command()
+def token(
+    folder: Folder,
+    *,
+    name: Annotated[str, typer.Option(help="What people call the member.")],
+    role: Annotated[
+        str | None, typer.Option(metavar="hospital|replica", help="What it is for.")
+    ] = None,
+    uplink: Annotated[str | None, typer.Option(help="Its uplink: 800kbit.")] = None,
+    downlink: Annotated[str | None, typer.Option(help="Its downlink: 3mbit.")] = None,
+    read: Annotated[
+        str | None, typer.Option(help="all, none or rules such as Modality=CT,MR.")
+    ] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="A new token for a member that there is.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register a member and print its one-time token (the same as the form)."""
+    office, database = _office(folder)
+    if renew:
+        if any((role, uplink, downlink, read)):
+            raise UsageError("--renew takes --name alone")
+        member = database.transact(lambda c: registry.find_member(c, name))
+        text = database.transact(lambda c: office.new_token(c, member.address, WHO))
+    else:
+        if role not in (Role.HOSPITAL, Role.REPLICA):
+            raise UsageError("--role is hospital or replica")
+        registration = Registration(
+            name,
+            Role(role),
+            parse_rate(uplink) if uplink else None,
+            parse_rate(downlink) if downlink else None,
+            read or ("all" if role == Role.HOSPITAL else "none"),
+        )
+        member, text = database.transact(lambda c: office.register(c, registration, WHO))
+    if as_json:
+        _print_json({"name": member.name, "address": str(member.address), "token": text})
+    else:
+        typer.echo(text)
+        typer.echo(screen.token_hint(member.name, text), err=True)
+
+
+@app.command()
+def members(folder: Folder, *, as_json: AsJson = False) -> None:
+    """List the members and how they are."""
+    _, database = _office(folder)
+    listed, at = database.transact(registry.list_members), now()
+    running = is_running(folder)
+    if as_json:
+        _print_json({"members": [screen.member_json(one, at, running=running) for one in listed]})
+    else:
+        Console().print(screen.members_table(listed, at, running=running))
+
+
+@app.command()
+def revoke(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
+    """End a membership for good: its links are closed, everybody refuses it."""
+    office, database = _office(folder)
+    found_one = database.transact(lambda c: registry.find_member(c, member))
+    changed = database.transact(lambda c: office.revoke(c, found_one.address, WHO))
+    if as_json:
+        said = {"name": found_one.name, "address": str(found_one.address), "changed": changed}
+        _print_json(said)
+    else:
+        done = "is revoked" if changed else "was revoked before"
+        typer.echo(f"{found_one.name} ({found_one.address}) {done}.")
+
+
+@app.command()
+def rule(
+    folder: Folder,
+    member: Member,
+    read: Annotated[str, typer.Argument(metavar="RULES", help="all, none or rules.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a member may read."""
+    office, database = _office(folder)
+    found_one = database.transact(lambda c: registry.find_member(c, member))
+    database.transact(lambda c: office.change_rule(c, found_one.address, read, WHO))
+    if as_json:
+        said = {"name": found_one.name, "address": str(found_one.address), "read": read}
+        _print_json(said)
+    else:
+        typer.echo(f"{found_one.name} may now read: {read}")
+
+
+@app.command(name="audit")
+def show_audit(
+    folder: Folder,
+    *,
+    study: Annotated[str, typer.Option(metavar="UID", help="Of this study only.")] = "",
+    member: Annotated[str, typer.Option(metavar="NAME", help="Of this member only.")] = "",
+    most: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = audit.MOST,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what, newest first."""
+    _, database = _office(folder)
+    entries = database.transact(lambda c: audit.read(c, uid=study, member=member, most=most))
+    if as_json:
+        _print_json({"entries": [audit.as_json(entry) for entry in entries]})
+    else:
+        Console().print(screen.audit_table(entries))
+
+
+@app.command()
+def password(
+    folder: Folder,
+    *,
+    admin: Annotated[str, typer.Option(metavar="NAME", help="The administrator.")],
+    password_file: PasswordFile = None,
+) -> None:
+    """Change an administrator's password, or add an administrator."""
+    _, database = _office(folder)
+    text = _password(password_file)
+    changed = audit.Entry("password set", WHO, detail=admin)
+    database.transact(lambda c: set_password(c, admin, text))
+    database.transact(lambda c: end_all(c, admin))
+    database.transact(lambda c: audit.record(c, changed))
+    typer.echo(f"The password of {admin} is set; {admin} is signed out everywhere.")
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def _office(folder: Path) -> tuple[Office, Database]:
+    logs.configure("warning", json=False)
+    settings = load_broker_settings(folder)
+    keys: Keys = load_keys(folder)
+    migrate(folder / DATABASE)
+    return Office(keys.authority, keys.identity.address, settings), connect(folder / DATABASE)
+
+
+def _settings(given: dict[str, Any]) -> BrokerSettings:
+    try:
+        return BrokerSettings.model_validate(given)
+    except ValidationError as error:
+        told = [
+            f"{'.'.join(str(part) for part in detail['loc'] if isinstance(part, str))}: "
+            f"{detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+            for detail in error.errors(include_url=False, include_input=False)
+        ]
+        raise UsageError("; ".join(told)) from error
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return asked
+    try:
+        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the password file {file} cannot be read") from error
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))

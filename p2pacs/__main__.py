@@ -1,0 +1,132 @@
+"""The front door: ``p2pacs``. Assembles the commands and says errors in one clear line.
+
+Only the side that a command belongs to is imported, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from p2pacs.errors import P2PacsError, first_of, report
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+SIDES: Final = {
+    "broker": ("broker.cli", "Be the broker: the PACS's side, and the authority."),
+    "peer": ("peer.cli", "Be a peer: a hospital's gateway, or a replica."),
+}
+"""Sub-commands: the module whose ``app`` they are, and their help."""
+
+SHORTCUTS: Final = {
+    "find": "Find studies in the catalogue that this peer may read.",
+    "get": "Fetch a study and write it as DICOM files; run it again to resume.",
+    "status": "Show the peer's links, transfers, store and catalogue.",
+}
+"""Commands of peer/cli.py at the top level."""
+
+
+def build(wanted: str) -> typer.Typer:
+    """The commands; all but the wanted one only by their name and help."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        help="A peer-to-peer distribution network for DICOM studies.",
+    )
+    app.callback()(_options)
+    for name, (module, text) in SIDES.items():
+        if name == wanted:
+            app.add_typer(importlib.import_module(module).app, name=name)
+        else:
+            app.add_typer(typer.Typer(help=text), name=name)
+    if wanted in SHORTCUTS:
+        importlib.import_module("peer.cli").add_commands(app)
+    else:
+        for name, text in SHORTCUTS.items():
+            app.command(name, help=text)(_elsewhere)
+    app.command("archive", hidden=True)(_archive)
+    return app
+
+
+def _elsewhere() -> None:
+    """A command that is only listed here."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"p2pacs {version('p2pacs')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Typer's place for the options of all commands."""
+
+
+def _archive(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="DICOM files; made if missing.")],
+    *,
+    dicom: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it listens.")],
+    aet: Annotated[str, typer.Option(help="Its AE title.")] = "ARCHIVE",
+    destination: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AET=HOST:PORT", help="Where a C-MOVE may send to."),
+    ] = None,
+) -> None:
+    """Run the small PACS that demos and tests use."""
+    import trio  # noqa: PLC0415
+
+    from p2pacs.dicom.archive import archive  # noqa: PLC0415
+    from p2pacs.dicom.remote import DimseRemote  # noqa: PLC0415
+    from p2pacs.stopping import run_until_stopped  # noqa: PLC0415
+    from p2pacs.units import Endpoint  # noqa: PLC0415
+
+    destinations: dict[str, DimseRemote] = {}
+    for one in destination or []:
+        title, _, where = one.partition("=")
+        there = Endpoint.parse(where)
+        destinations[title] = DimseRemote(title, there.host, there.port)
+
+    async def work(stop: trio.Event) -> None:
+        async with archive(folder, aet, Endpoint.parse(dicom), destinations) as running:
+            typer.echo(f"{running.aet} listens at port {running.port}")
+            await stop.wait()
+
+    run_until_stopped(work)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wanted = next((one for one in given if not one.startswith("-")), "")
+    try:
+        build(wanted)(args=given, prog_name="p2pacs")
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except (P2PacsError, ExceptionGroup) as error:
+        known = first_of(error)
+        if known is None:
+            raise
+        _say(known, as_json="--json" in given)
+        raise SystemExit(known.exit_code) from None
+
+
+def _say(error: P2PacsError, *, as_json: bool) -> None:
+    text = json.dumps(report(error), ensure_ascii=False) if as_json else f"p2pacs: {error}"
+    typer.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker import cli
+from broker.config import BROKER_TOML
+from broker.lock import running_lock
+from p2pacs import __main__ as front
+from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
+from p2pacs.identity.token import Token
+
+PASSWORD = "a password of some length"
+
+
+class Command:
+    """Runs ``p2pacs broker …`` in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str | Path, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            front.main(["broker", *map(str, arguments)])
+        out, err = self._capsys.readouterr()
+        assert (ended.value.code or 0) == code, err
+        return err if code else out
+
+    def json(self, *arguments: str | Path) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def init(tmp_path: Path, **options: str) -> list[str | Path]:
+    password = tmp_path / "password"
+    password.write_text(PASSWORD + "\n")
+    given = {
+        "pacs": "dimse://PACS@127.0.0.1:104",
+        "listen": "127.0.0.1:4710",
+        "web": "127.0.0.1:8443",
+        "admin": "admin",
+        "password-file": str(password),
+        **options,
+    }
+    flat = [text for name, value in given.items() for text in (f"--{name}", value)]
+    return ["init", tmp_path / "broker", *flat]
+
+
+@pytest.fixture
+def folder(command: Command, tmp_path: Path) -> Path:
+    command(*init(tmp_path))
+    return tmp_path / "broker"
+
+
+def test_init_makes_everything_private(command: Command, tmp_path: Path) -> None:
+    said = command.json(*init(tmp_path, network="North network", advertise="pacs.example:4710"))
+    folder = tmp_path / "broker"
+    assert said["network"] == "North network"
+    assert said["endpoints"] == ["pacs.example:4710"]
+    assert said["web"] == "http://127.0.0.1:8443"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for path in folder.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0 or path.parent != folder, path
+    text = (folder / BROKER_TOML).read_text()
+    assert 'pacs = "dimse://PACS@127.0.0.1:104"' in text
+    assert "# token_days = 7" in text
+    assert PASSWORD not in text
+
+
+def test_init_says_what_comes_next(command: Command, tmp_path: Path) -> None:
+    out = command(*init(tmp_path, web="192.168.1.4:8443"))
+    assert f"p2pacs broker run {tmp_path / 'broker'}" in out
+    assert "https://192.168.1.4:8443" in out
+    assert "authority.pem" in out
+
+
+def test_init_refuses_what_is_there(command: Command, folder: Path, tmp_path: Path) -> None:
+    before = (folder / BROKER_TOML).read_bytes()
+    assert "already" in command(*init(tmp_path), code=StateError.exit_code)
+    assert (folder / BROKER_TOML).read_bytes() == before
+    (folder / BROKER_TOML).unlink()
+    assert "not empty" in command(*init(tmp_path), code=StateError.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("pacs", "http://x", "PACS address"),
+        ("listen", "127.0.0.1", "listen: not an endpoint"),
+        ("listen", "0.0.0.0:4710", "advertise: name the endpoints"),
+        ("web", "web", "web.listen: not an endpoint"),
+        ("aet", "SEVENTEEN LETTERS", "aet: an AE title"),
+        ("password-file", "/nonexistent/file", "cannot be read"),
+        ("admin", " admin", "administrator's name"),
+    ],
+)
+def test_init_names_what_is_wrong_and_makes_nothing(
+    command: Command, tmp_path: Path, option: str, value: str, said: str
+) -> None:
+    assert said in command(*init(tmp_path, **{option: value}), code=UsageError.exit_code)
+    assert not (tmp_path / "broker").exists()
+
+
+def test_a_short_password_is_refused(command: Command, tmp_path: Path) -> None:
+    arguments = init(tmp_path)
+    (tmp_path / "password").write_text("short")
+    assert "12 to 1024" in command(*arguments, code=UsageError.exit_code)
+
+
+def test_from_token_to_revocation(command: Command, folder: Path) -> None:
+    out = command(
+        "token", folder, "--name", "North", "--role", "hospital", "--uplink", "800kbit",
+        "--downlink", "3mbit", "--read", "Modality=CT",
+    )  # fmt: skip
+    assert Token.decode(out).endpoints == ("127.0.0.1:4710",)
+    said = command.json("token", folder, "--name", "R1", "--role", "replica")
+    assert Token.decode(said["token"])
+    north, replica = command.json("members", folder)["members"]
+    assert (north["name"], north["state"], north["read"]) == ("North", "registered", "Modality=CT")
+    assert (north["uplink"], north["downlink"]) == (800_000, 3_000_000)
+    assert (replica["read"], replica["uplink"]) == ("none", None)
+    assert "North" in command("members", folder)
+    renewed = command.json("token", folder, "--name", "North", "--renew")
+    assert renewed["address"] == north["address"]
+    assert command.json("rule", folder, "North", "none")["read"] == "none"
+    assert command.json("revoke", folder, replica["address"])["changed"]
+    assert not command.json("revoke", folder, "R1")["changed"]
+    assert "was revoked before" in command("revoke", folder, "R1")
+    entries = command.json("audit", folder)["entries"]
+    assert [entry["what"] for entry in entries][:2] == ["member revoked", "read rule changed"]
+    assert entries[-1]["what"] == "network founded"
+    assert "North: none" in command("audit", folder, "--member", cli.WHO)
+    assert command.json("audit", folder, "--study", "1.2.3") == {"entries": []}
+
+
+def test_wrong_members_roles_and_rules(command: Command, folder: Path) -> None:
+    assert "no member" in command("revoke", folder, "South", code=NotFoundError.exit_code)
+    name = ("--name", "North")
+    assert "--role" in command("token", folder, *name, code=UsageError.exit_code)
+    hospital = ("--role", "hospital")
+    for option, value in (("--uplink", "fast"), ("--read", "some"), ("--role", "broker")):
+        command("token", folder, *name, *hospital, option, value, code=UsageError.exit_code)
+    command("token", folder, *name, "--renew", *hospital, code=UsageError.exit_code)
+    assert command.json("members", folder)["members"] == []
+
+
+def test_no_broker_there(command: Command, tmp_path: Path) -> None:
+    commands: list[list[str | Path]] = [["members", tmp_path], ["run", tmp_path]]
+    for arguments in commands:
+        assert "p2pacs broker init" in command(*arguments, code=StateError.exit_code)
+
+
+async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from broker.admins import Accounts  # noqa: PLC0415
+    from broker.db import open_database  # noqa: PLC0415
+
+    command = Command(capsys)
+    command(*init(tmp_path))
+    (tmp_path / "password").write_text("another password\n")
+    out = command(
+        "password", tmp_path / "broker", "--admin", "admin",
+        "--password-file", tmp_path / "password",
+    )  # fmt: skip
+    assert "admin is signed out" in out
+    async with open_database(tmp_path / "broker" / "broker.db") as database:
+        accounts = Accounts(database)
+        await accounts.sign_in("admin", "another password", "10.0.0.1")
+        with pytest.raises(AuthenticationError):
+            await accounts.sign_in("admin", PASSWORD, "10.0.0.1")
+
+
+def test_linked_members_are_shown_as_such_only_while_the_broker_runs(
+    command: Command, folder: Path
+) -> None:
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from broker.db import connect  # noqa: PLC0415
+
+    command("token", folder, "--name", "North", "--role", "hospital")
+    update = text("UPDATE members SET joined = 1, linked = 1")
+    connect(folder / "broker.db").transact(lambda c: c.execute(update))
+    assert command.json("members", folder)["members"][0]["state"] == "joined"
+    with running_lock(folder):
+        assert command.json("members", folder)["members"][0]["state"] == "linked"
+        assert "runs in" in command("run", folder, code=StateError.exit_code)
