@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import trio
 
+from broker.groups import single_error
 from p2pacs.errors import P2PacsError
 from p2pacs.instance import EncodedInstance
 
@@ -51,22 +52,10 @@ async def streamed(
             except P2PacsError as error:
                 stream.error = error
 
-    with _single_error():
+    with single_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             try:
                 yield stream
             finally:
                 nursery.cancel_scope.cancel()
-
-
-@contextmanager
-def _single_error() -> Iterator[None]:
-    """The block's error as it was: the nursery is nobody else's business."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
-            raise
-        error = group.exceptions[0]
-        raise error from error.__cause__

@@ -1,0 +1,146 @@
+"""The assembly line: instances come from the PACS, are coded on all cores, leave in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from broker.groups import single_error
+from broker.pacs.adapter import Description, PacsAdapter
+from broker.publish.budget import Budget
+from broker.publish.press import Press
+from broker.publish.staging import Staging
+from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.coding import CodedInstance
+
+Coder = Callable[[EncodedInstance], CodedInstance]
+
+_AHEAD: Final = 256
+"""Instances between PACS and builder, however small."""
+
+
+@define(eq=False)
+class _Job:
+    """An instance on the line."""
+
+    uid: str
+    size: int
+    done: trio.Event = field(factory=trio.Event)
+    result: CodedInstance | PacsDataError | None = None
+
+
+class Line:
+    """Brings instances of one study from the PACS to the press.
+
+    Args:
+        pacs: where they come from.
+        press: where they go.
+        staging: is kept up to date.
+        budget: bytes on the line, shared with other studies.
+        workers: threads that code, shared with other studies.
+        coder: codes one instance, in a thread.
+    """
+
+    def __init__(
+        self,
+        pacs: PacsAdapter,
+        press: Press,
+        staging: Staging,
+        *,
+        budget: Budget,
+        workers: trio.CapacityLimiter,
+        coder: Coder,
+    ) -> None:
+        self._pacs = pacs
+        self._press = press
+        self._staging = staging
+        self._budget = budget
+        self._workers = workers
+        self._coder = coder
+        self._held = 0
+
+    async def run(self, study: Description, wanted: set[str], handled: set[str]) -> None:
+        """Retrieve these SOP Instance UIDs.
+
+        Args:
+            study: from the PACS.
+            wanted: which of its instances.
+            handled: gets the UIDs that came, usable or not.
+
+        Raises:
+            PacsError, DeadlineError, NotFoundError: the retrieval broke off; what came before
+                is in the press.
+            DiskFullError: see `Press.cut`.
+        """
+        broken: P2PacsError | None = None
+        send, receive = trio.open_memory_channel[_Job](_AHEAD)
+        try:
+            with single_error():
+                async with trio.open_nursery() as nursery, send:
+                    nursery.start_soon(self._bind, receive, handled)
+                    try:
+                        async with self._pacs.retrieve(study, wanted) as stream:
+                            async for instance in stream:
+                                await self._put(instance, nursery, send)
+                    except (PacsError, DeadlineError, NotFoundError) as error:
+                        broken = error
+        finally:
+            self._budget.release(self._held)
+            self._held = 0
+        if broken is not None:
+            raise broken
+
+    async def _put(
+        self,
+        instance: EncodedInstance,
+        nursery: trio.Nursery,
+        send: trio.MemorySendChannel[_Job],
+    ) -> None:
+        job = _Job(instance.sop_instance_uid, len(instance.data))
+        await self._budget.acquire(job.size)
+        self._held += job.size
+        self._staging.bytes_read += job.size
+        nursery.start_soon(self._code, job, instance)
+        await send.send(job)
+
+    async def _code(self, job: _Job, instance: EncodedInstance) -> None:
+        try:
+            job.result = await trio.to_thread.run_sync(self._coder, instance, limiter=self._workers)
+        except PacsDataError as error:
+            job.result = error
+        job.done.set()
+
+    async def _bind(self, receive: trio.MemoryReceiveChannel[_Job], handled: set[str]) -> None:
+        """Take jobs in the order in which they came, and cut versions in time."""
+        job: _Job | None = None
+        while True:
+            ready = False
+            with trio.move_on_at(self._press.due):
+                try:
+                    job = job or await receive.receive()
+                except trio.EndOfChannel:
+                    return
+                await job.done.wait()
+                ready = True
+            if job is not None and ready:
+                handled.add(job.uid)
+                await self._take(job)
+                job = None
+            await self._press.cut_if_due()
+
+    async def _take(self, job: _Job) -> None:
+        try:
+            if isinstance(job.result, CodedInstance):
+                await self._press.append(job.result)
+                self._staging.instances_done += 1
+            elif job.result is not None:
+                self._staging.left(job.result)
+        except PacsDataError as error:
+            self._staging.left(error)
+        finally:
+            self._held -= job.size
+            self._budget.release(job.size)

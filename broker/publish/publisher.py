@@ -1,0 +1,188 @@
+"""Which studies are being published, and how many at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+import trio
+
+from broker.pacs.adapter import PacsAdapter
+from broker.publish.budget import Budget
+from broker.publish.edition import Desk, Edition, StudyKeys
+from broker.publish.line import Coder
+from broker.publish.press import Outlets
+from broker.publish.staging import Staging
+from p2pacs.catalog.records import StudyRecord
+from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StateError
+from p2pacs.identity.keys import SigningKey
+from p2pacs.ids import StudyId
+from p2pacs.limits import MIB
+from p2pacs.store import ChunkStore
+from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
+from p2pacs.study.coding import code
+
+log = structlog.get_logger(__name__)
+
+PARALLEL: Final = 2
+"""Studies that are retrieved at once: one uses all cores, two hide the waits of each other."""
+
+BUDGET_BYTES: Final = 24 * MIB
+"""Data sets between PACS and builder, over all studies; what DICOM receives ahead is apart."""
+
+RETRY_SECONDS: Final = (2.0, 10.0, 30.0)
+"""Pauses before a publication that broke off goes on: whoever follows it waits."""
+
+REMEMBERED: Final = 256
+"""Publications that ended and are still shown."""
+
+
+async def _not_here(_study: StudyId) -> bool:
+    return False
+
+
+async def _no_room() -> bool:
+    return False
+
+
+async def _nobody(_record: StudyRecord) -> None:
+    return
+
+
+class Publisher:
+    """Stages studies on demand. `run` must be running.
+
+    Args:
+        pacs: where studies come from.
+        store: where chunks and roots go.
+        studies: ids, keys and announced versions.
+        signing_key: signs manifest roots.
+        updated: tells the swarm that a study has a newer root (`Node.updated`).
+        completed: gets the record of a study when all of it is out.
+        recover: fetches what was published of a study back from other members, when the
+            store lost it; whether that worked.
+        make_room: recycles studies when the store is full; whether anything came free.
+        coder: codes one instance, in a thread.
+    """
+
+    def __init__(
+        self,
+        pacs: PacsAdapter,
+        store: ChunkStore,
+        studies: StudyKeys,
+        signing_key: SigningKey,
+        *,
+        updated: Callable[[StudyId], Awaitable[None]],
+        completed: Callable[[StudyRecord], Awaitable[None]] = _nobody,
+        recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
+        make_room: Callable[[], Awaitable[bool]] = _no_room,
+        coder: Coder = code,
+        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+        parallel: int = PARALLEL,
+    ) -> None:
+        async def announce(study: StudyId, version: int, complete: bool) -> None:
+            await studies.published(study, version, complete=complete)
+            await updated(study)
+
+        self._studies = studies
+        self._completed = completed
+        self._desk = Desk(
+            pacs=pacs,
+            store=store,
+            studies=studies,
+            signing_key=signing_key,
+            outlets=Outlets(announce, make_room),
+            recover=recover,
+            budget=Budget(BUDGET_BYTES),
+            workers=trio.CapacityLimiter(os.cpu_count() or 1),
+            coder=coder,
+            chunk_bytes=chunk_bytes,
+        )
+        self._slots = trio.CapacityLimiter(parallel)
+        self._stagings: dict[StudyId, Staging] = {}
+        self._again: set[StudyId] = set()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Publish what is staged until cancelled; what is out then stays."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    @property
+    def stagings(self) -> Mapping[StudyId, Staging]:
+        """Publications under way, and the last ones that ended."""
+        return self._stagings
+
+    def stage(self, uid: str, *, everything: bool = False) -> Staging:
+        """Publish a study, or what the PACS has that is not published yet.
+
+        Args:
+            uid: Study Instance UID.
+            everything: ask for all instances again, and publish those that changed.
+
+        Returns:
+            The publication of this study that is under way, or a new one.
+
+        Raises:
+            StateError: the publisher is not running.
+        """
+        study = self._studies.id_of(uid)
+        current = self._stagings.get(study)
+        if current is not None and not current.over:
+            if everything and not current.everything:
+                self._again.add(study)
+            return current
+        return self._start(Staging(study, uid, everything))
+
+    def _start(self, staging: Staging) -> Staging:
+        if self._nursery is None:
+            raise StateError("the publisher is not running")
+        self._stagings.pop(staging.study, None)
+        self._stagings[staging.study] = staging
+        ended = [study for study, one in self._stagings.items() if one.over]
+        for study in ended[:-REMEMBERED]:
+            del self._stagings[study]
+        self._nursery.start_soon(self._work, staging)
+        return staging
+
+    async def _work(self, staging: Staging) -> None:
+        error = await self._attempts(staging)
+        if error is not None:
+            log.error("publication failed", study=staging.study.short, why=str(error))
+        staging.end(error)
+        if staging.study in self._again:
+            self._again.discard(staging.study)
+            self._start(Staging(staging.study, staging.uid, everything=True))
+
+    async def _attempts(self, staging: Staging) -> P2PacsError | None:
+        """Publish, and go on after errors of the PACS if somebody may be following."""
+        edition = Edition(self._desk, staging)
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                async with self._slots:
+                    described = await edition.run()
+                log.info(
+                    "study published",
+                    study=staging.study.short,
+                    version=staging.version,
+                    instances=staging.instances_done,
+                    left_out=staging.left_out,
+                )
+                await self._completed(described.record(staging.study, staging.version))
+            except (PacsError, DeadlineError) as error:
+                if pause is None or not staging.version:
+                    return error
+                log.warning("publication broke off", study=staging.study.short, why=str(error))
+                await trio.sleep(pause)
+            except P2PacsError as error:
+                return error
+            else:
+                return None
+        raise AssertionError("unreachable")
