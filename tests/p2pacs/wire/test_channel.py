@@ -16,6 +16,7 @@ from attrs import define, evolve, field
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from p2pacs import limits
 from p2pacs.errors import (
     AccessError,
     AuthenticationError,
@@ -32,6 +33,17 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.channel import Accepted, accept, connect, open_tcp, socket_of
+from p2pacs.wire.link import Link, run_link
+from p2pacs.wire.messages import (
+    PROTOCOL,
+    Block,
+    Hello,
+    Manifest,
+    ManifestQuery,
+    Message,
+    Query,
+    Reply,
+)
 from tests.p2pacs.identity.network import Network, record_of
 
 
@@ -78,7 +90,10 @@ async def listening(
 
 async def read_from(endpoint: Endpoint, dialler: NodeIdentity, server: VirtualAddress) -> bytes:
     stream, _ = await connect(endpoint, dialler, server)
-    return bytes(await stream.receive_some())
+    try:
+        return bytes(await stream.receive_some())
+    finally:
+        await trio.aclose_forcefully(stream)
 
 
 async def settle(listener: Listener) -> None:
@@ -95,6 +110,8 @@ async def test_two_members_know_each_other(network: Network) -> None:
             listener.endpoint, hospital, network.broker.address, source="127.0.0.1"
         )
         assert await stream.receive_some() == b"hello"
+        assert socket_of(stream).getsockopt(trio.socket.IPPROTO_TCP, trio.socket.TCP_NODELAY)
+        await stream.aclose()
     assert directory.check(remote).name == "broker"
     [accepted] = listener.accepted
     assert accepted.remote is not None
@@ -102,7 +119,6 @@ async def test_two_members_know_each_other(network: Network) -> None:
     assert accepted.network_address == "127.0.0.1"
     assert stream.version() == "TLSv1.3"
     assert stream.cipher()[0] == "TLS_AES_256_GCM_SHA384"
-    assert socket_of(stream).getsockopt(6, trio.socket.TCP_NODELAY)
 
 
 def from_another_authority(network: Network) -> tuple[NodeIdentity, Directory]:
@@ -181,7 +197,8 @@ async def test_a_dialler_refuses_another_member_than_the_one_it_dialled(network:
 async def test_a_dialler_sees_a_borrowed_address_in_the_directory(network: Network) -> None:
     server, directory = borrowed(network)
     async with listening(server) as listener:
-        _, remote = await connect(listener.endpoint, network.broker, server.address)
+        stream, remote = await connect(listener.endpoint, network.broker, server.address)
+        await stream.aclose()
         with pytest.raises(AuthenticationError, match="key that is not in the directory"):
             directory.check(remote)
 
@@ -272,6 +289,7 @@ async def test_other_kinds_of_tls_are_refused(
             await stream.do_handshake()
             await stream.receive_some()
         await settle(listener)
+        await trio.aclose_forcefully(stream)
     assert [type(error) for error in listener.refused] == [AuthenticationError]
     assert listener.accepted == []
 
@@ -418,3 +436,72 @@ async def test_connecting_has_a_deadline(
     with pytest.raises(DeadlineError, match="did not answer"):
         await open_tcp(Endpoint("127.0.0.1", 1))
     assert trio.current_time() == pytest.approx(deadlines.CONNECT)
+
+
+# ---------------------------------------------------------------- a link over it all
+
+
+@define
+class Exchange:
+    """Sends blocks as soon as the link is open, and counts those that come."""
+
+    ready: trio.Event = field(factory=trio.Event)
+    links: list[Link] = field(factory=list)
+    received: int = 0
+    ends: list[P2PacsError | None] = field(factory=list)
+
+    def opened(self, link: Link, hello: Hello) -> None:
+        self.links.append(link)
+        self.ready.set()
+
+    def closed(self, link: Link, error: P2PacsError | None) -> None:
+        self.ends.append(error)
+
+    def news(self, link: Link, message: Message) -> None:
+        assert isinstance(message, Block)
+        assert message.number == self.received
+        self.received += 1
+
+    async def query(self, link: Link, query: Query) -> Reply:
+        return Manifest(query.id, self.received.to_bytes(4, "big"))
+
+    async def run(self, stream: trio.abc.Stream, address: VirtualAddress) -> None:
+        hello = Hello(PROTOCOL, "test", 0)
+        await run_link(stream, remote=address, hello=hello, handler=self, dialled=True, lan=False)
+
+    async def upload(self, blocks: int) -> None:
+        await self.ready.wait()
+        for number in range(blocks):
+            data = bytes(limits.BLOCK_BYTES)
+            await self.links[0].send_block(Block(bytes(16), number, 0, len(data), data))
+        reply = await self.links[0].call(ManifestQuery(0, bytes(16), 0), timeout=10)
+        assert isinstance(reply, Manifest)
+
+
+async def test_a_link_moves_blocks_both_ways_at_once_and_says_why_it_ends(
+    network: Network,
+) -> None:
+    hospital = network.member("hospital")
+    ours, theirs = Exchange(), Exchange()
+    [tcp] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    endpoint = Endpoint("127.0.0.1", tcp.socket.getsockname()[1])
+
+    async def serve() -> None:
+        accepted = await accept(await tcp.accept(), tls.server_context(network.broker))
+        await theirs.run(accepted.stream, hospital.address)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        stream, remote = await connect(endpoint, hospital, network.broker.address)
+        nursery.start_soon(ours.run, stream, remote.address)
+        async with trio.open_nursery() as uploads:
+            uploads.start_soon(ours.upload, 50)
+            uploads.start_soon(theirs.upload, 50)
+        with trio.fail_after(10):
+            while ours.received + theirs.received < 100:
+                await trio.sleep(0.005)
+        theirs.links[0].close(RevokedError("hospital was revoked"))
+    await tcp.aclose()
+    assert [str(error) for error in ours.ends] == ["hospital was revoked"]
+    assert [type(error) for error in theirs.ends] == [RevokedError]
+    assert ours.links[0].bytes_received > 50 * limits.BLOCK_BYTES
