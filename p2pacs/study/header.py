@@ -37,6 +37,7 @@ _BROKEN = (
     EOFError,
     LookupError,
     NotImplementedError,
+    OSError,
     RecursionError,  # sequences nested a thousand deep
     TypeError,
     ValueError,

@@ -1,0 +1,195 @@
+import pytest
+from attrs import evolve
+
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    ManifestError,
+    StaleVersionError,
+    UsageError,
+)
+from p2pacs.identity.keys import StudyKey
+from p2pacs.ids import ChunkId
+from p2pacs.study.builder import StudyBuilder
+from p2pacs.study.coding import code
+from p2pacs.study.manifest import ChunkList
+from p2pacs.study.reader import StudyReader
+from p2pacs.study.seal import seal
+from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance
+
+INSTANCES = [instance(number) for number in range(1, 13)]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    made = Shelf()
+    made.publish(INSTANCES, chunk_bytes=4096)
+    return made
+
+
+def loaded(shelf: Shelf) -> StudyReader:
+    reader = shelf.reader()
+    reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+    return reader
+
+
+def test_everything_comes_back(shelf: Shelf) -> None:
+    assert list(shelf.all()) == INSTANCES
+
+
+def test_the_index_first_then_any_instance_from_its_chunks_alone(shelf: Shelf) -> None:
+    reader = shelf.reader()
+    numbers = reader.index_numbers
+    assert numbers == list(shelf.root.parts[0].numbers) if shelf.root else None
+    held = {number: shelf.chunks[number] for number in numbers}
+    entries = reader.advance(held, held.__getitem__)
+    assert reader.whole
+    assert reader.index_numbers == []
+    assert [entry.sop_instance_uid for entry in entries] == [
+        each.sop_instance_uid for each in INSTANCES
+    ]
+    needed = reader.chunks_of(entries[5])
+    assert len(needed) < len(shelf.chunks) / 4
+    some = {number: shelf.chunks[number] for number in needed}
+    assert reader.join(entries[5], some.__getitem__) == INSTANCES[5]
+    assert entries[5].attributes["00200013"]["Value"] == [6]
+
+
+def test_advance_waits_for_the_whole_part(shelf: Shelf) -> None:
+    reader = shelf.reader()
+    assert reader.advance({}, shelf.chunks.__getitem__) == []
+    assert not reader.whole
+
+
+def test_follows_a_growing_study() -> None:
+    shelf = Shelf()
+    shelf.publish(INSTANCES[:4], complete=False)
+    reader = loaded(shelf)
+    shelf.publish(INSTANCES[4:])
+    assert shelf.root is not None
+    reader.follow(shelf.root, shelf.list)
+    assert not reader.whole
+    added = reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+    assert len(added) == len(INSTANCES) - 4
+    joined = [
+        reader.join(each, shelf.chunks.__getitem__) for each in reader.index.instances.values()
+    ]
+    assert joined == INSTANCES
+
+
+def test_never_goes_back() -> None:
+    shelf = Shelf()
+    shelf.publish(INSTANCES[:4], complete=False)
+    old, old_list = shelf.root, shelf.list.copy()
+    shelf.publish(INSTANCES[4:])
+    reader = loaded(shelf)
+    assert old is not None
+    with pytest.raises(StaleVersionError):
+        reader.follow(old, old_list)
+
+
+def test_a_list_that_is_not_the_roots(shelf: Shelf) -> None:
+    assert shelf.root is not None
+    with pytest.raises(ManifestError, match="shorter"):
+        StudyReader(KEY, shelf.root, ChunkList())
+    other = ChunkList()
+    for number in range(len(shelf.list)):
+        other.append(ChunkId.of(b"?"), shelf.list.size(number))
+    with pytest.raises(ManifestError, match="not the one"):
+        StudyReader(KEY, shelf.root, other)
+
+
+def test_a_longer_list_will_do(shelf: Shelf) -> None:
+    shelf.list.append(ChunkId.of(b"later"), 100)
+    assert list(shelf.all()) == INSTANCES
+
+
+def test_all_parts_are_loaded_once(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    with pytest.raises(UsageError):
+        reader.load_part(shelf.chunks.__getitem__)
+
+
+def test_a_rotten_chunk_is_named(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    entry = next(iter(reader.index.instances.values()))
+    rotten = dict(shelf.chunks)
+    rotten[1] = rotten[1][:-1] + bytes([rotten[1][-1] ^ 1])
+    with pytest.raises(CorruptStoreError, match="chunk 1 "):
+        reader.join(entry, rotten.__getitem__)
+    assert reader.join(entry, shelf.chunks.__getitem__) == INSTANCES[0]
+
+
+def test_another_key(shelf: Shelf) -> None:
+    assert shelf.root is not None
+    reader = StudyReader(StudyKey.generate(), shelf.root, shelf.list)
+    with pytest.raises(CodingError, match="does not open"):
+        reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+
+
+def test_what_is_not_exact_is_never_given_out(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    entry = next(iter(reader.index.instances.values()))
+    with pytest.raises(CodingError, match="exact"):
+        reader.join(evolve(entry, sha256=bytes(32)), shelf.chunks.__getitem__)
+    with pytest.raises(CodingError, match="add up"):
+        reader.join(evolve(entry, size=entry.size + 1), shelf.chunks.__getitem__)
+
+
+def test_an_index_that_points_beyond_the_study(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    entry = list(reader.index.instances.values())[-1]
+    blob = code(instance(99)).blobs[0]
+    for chunk, offset in ((len(shelf.list), 0), (0, 4095)):
+        number = reader.index.blobs.append(blob, chunk, offset)
+        bad = evolve(entry, ranges=((number, 1),), size=blob.size)
+        with pytest.raises(ManifestError):
+            reader.chunks_of(bad)
+        with pytest.raises(ManifestError):
+            reader.join(bad, shelf.chunks.__getitem__)
+
+
+def test_an_index_part_of_junk() -> None:
+    builder = StudyBuilder(STUDY, KEY, STUDY_UID)
+    builder.append(code(instance(1)))
+    builder.cut()
+    root = builder.root(complete=True)
+    junk = seal(KEY, b"junk")
+    chunks = ChunkList()
+    for number in range(root.chunks):
+        data = junk if number in root.parts[0].numbers else b"?" * 20
+        chunks.append(ChunkId.of(data), len(data))
+    forged = evolve(root, segments=(ChunkId.of(chunks.segment(0)),))
+    with pytest.raises(ManifestError, match="damaged"):
+        StudyReader(KEY, forged, chunks).load_part(lambda _: junk)
+
+
+def test_an_index_part_of_too_many_chunks() -> None:
+    chunks = ChunkList()
+    for _ in range(2048):
+        chunks.append(ChunkId.of(b""), 65536)
+    builder = StudyBuilder(STUDY, KEY, STUDY_UID)
+    builder.append(code(instance(1)))
+    builder.cut()
+    root = builder.root(complete=True)
+    forged = evolve(
+        root,
+        chunks=2048,
+        segments=tuple(map(ChunkId.of, chunks.segments())),
+        parts=(evolve(root.parts[0], chunk=0, count=2048),),
+    )
+    with pytest.raises(ManifestError, match="too many"):
+        StudyReader(KEY, forged, chunks).load_part(lambda _: b"")
+
+
+def test_a_builder_goes_on_from_what_a_reader_read(shelf: Shelf) -> None:
+    """The broker restarts: store → reader → builder."""
+    reader = shelf.reader()
+    with pytest.raises(UsageError):
+        reader.published()
+    reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+    shelf.previous = reader.published()
+    assert shelf.publish(INSTANCES).chunks == ()
+    batch = shelf.publish([instance(50)])
+    assert batch.chunks[0].number == len(shelf.chunks) - len(batch.chunks)
+    assert list(shelf.all()) == [*INSTANCES, instance(50)]
