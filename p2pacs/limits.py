@@ -97,8 +97,9 @@ DIRECTORY_BYTES: Final = 256 * KIB
 NAME: Final = 64
 """Characters of a member's name: what a certificate's common name may have (RFC 5280)."""
 
-CONTROL_QUEUE_BYTES: Final = 8 * MIB
-"""Messages that wait for one link besides blocks: whoever does not read them is cut off."""
+CONTROL_QUEUE_BYTES: Final = 24 * MIB
+"""Messages that wait for one link besides blocks: the answers to all open queries at their
+largest (20 MiB), and news. Whoever does not read them is cut off."""
 
 STRIKES: Final = 3
 """Wrong chunks or protocol errors after which a member is quarantined."""
