@@ -56,14 +56,19 @@ async def call(work: Callable[[Line], T]) -> T:
                 await trio.to_thread.run_sync(line.cut)
             raise
 
+    failure: PacsError | DeadlineError | None = None
     with _single_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             try:
-                return await trio.to_thread.run_sync(work, line)
+                result = await trio.to_thread.run_sync(work, line)
+            except (PacsError, DeadlineError) as error:
+                failure = error  # outside the nursery: a hung up call is cancelled, not failed
             finally:
                 done.set()
-    raise AssertionError("unreachable")
+    if failure is not None:
+        raise failure
+    return result
 
 
 @asynccontextmanager
