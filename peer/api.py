@@ -6,7 +6,9 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     GET  /status                                what the peer is, links, store, catalogue
     POST /find                                  {"patient_id", "patient_name", "study_date", …}
     POST /studies/fetch                         {"study_instance_uid"} → {"study"}
-    GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole
+    GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole,
+                                                {"waiting"} now and then, at last {"complete"}
+                                                or {"error"}
     GET  /studies/{study}/instances/{number}    the instance as a DICOM file (PS3.10)
     GET  /transfers                             all transfers
     GET  /transfers/events                      the same, NDJSON, whenever something changed
@@ -18,7 +20,8 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -38,10 +41,14 @@ from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
 from peer.config import API_ACCESS
 from peer.fetch import StudyFetch
 from peer.fetcher import Fetcher
+from peer.index import Known
 from peer.status import Json
 
 EVENTS: Final = 0.5
 """Seconds between two looks at the transfers."""
+
+HEARTBEAT: Final = 20.0
+"""Seconds after which a stream that has nothing to say says that it is there."""
 
 NDJSON: Final = "application/x-ndjson"
 DICOM: Final = "application/dicom"
@@ -121,6 +128,18 @@ def make_api(desk: Desk, token: str) -> Starlette:
     )
 
 
+class _Lines(StreamingResponse):
+    """NDJSON out of an async generator, which ends with the request whatever happens."""
+
+    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(lines, media_type=NDJSON)
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._lines):
+            await super().__call__(scope, receive, send)
+
+
 class _Handlers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -141,7 +160,7 @@ class _Handlers:
         return JSONResponse({"study": str(fetch.study)})
 
     async def instances(self, request: Request) -> Response:
-        return StreamingResponse(_instances(self._fetch(request)), media_type=NDJSON)
+        return _Lines(_instances(self._fetch(request)))
 
     async def instance(self, request: Request) -> Response:
         fetch = self._fetch(request)
@@ -154,15 +173,16 @@ class _Handlers:
         return JSONResponse({"transfers": self._desk.transfers()})
 
     async def events(self, _request: Request) -> Response:
-        return StreamingResponse(self._events(), media_type=NDJSON)
+        return _Lines(self._events())
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def _events(self) -> AsyncGenerator[bytes, None]:
         last: list[Json] | None = None
+        said = 0.0
         while True:
             now = self._desk.transfers()
-            if now != last:
+            if now != last or trio.current_time() - said >= HEARTBEAT:
                 yield _line({"transfers": now})
-                last = now
+                last, said = now, trio.current_time()
             await trio.sleep(EVENTS)
 
     async def cancel(self, request: Request) -> Response:
@@ -173,24 +193,33 @@ class _Handlers:
         return self._desk.fetcher.get(StudyId.parse(request.path_params["study"]))
 
 
-async def _instances(fetch: StudyFetch) -> AsyncIterator[bytes]:
+async def _instances(fetch: StudyFetch) -> AsyncGenerator[bytes, None]:
     """An object for each instance as it becomes whole; at last the end, or an error."""
     with fetch.in_use():
         cursor = fetch.cursor()
         try:
-            while (known := await cursor.next()) is not None:
-                yield _line(
-                    {
-                        "number": known.number,
-                        "sha256": known.entry.sha256.hex(),
-                        "size": known.entry.size,
-                        "known": len(fetch.known),
-                    }
-                )
+            while True:
+                with trio.move_on_after(HEARTBEAT) as waiting:
+                    known = await cursor.next()
+                if waiting.cancelled_caught:
+                    yield _line({"waiting": True})
+                elif known is not None:
+                    yield _line(_instance(known, fetch))
+                else:
+                    break
         except P2PacsError as error:
             yield _line(report(error))
         else:
             yield _line({"complete": True, "instances": len(fetch.known)})
+
+
+def _instance(known: Known, fetch: StudyFetch) -> Json:
+    return {
+        "number": known.number,
+        "sha256": known.entry.sha256.hex(),
+        "size": known.entry.size,
+        "known": len(fetch.known),
+    }
 
 
 def _line(value: Json) -> bytes:

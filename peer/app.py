@@ -282,13 +282,19 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         yield Peer(settings, identity, store=opened, database=database, catalogue=catalogue)
 
 
-async def run_peer(folder: Path, settings: PeerSettings, ready: Callable[[Json], None]) -> None:
-    """Run a peer until cancelled.
+async def run_peer(
+    folder: Path, settings: PeerSettings, ready: Callable[[Json], None], stop: trio.Event
+) -> None:
+    """Run a peer until it is told to stop.
 
     Args:
         folder: of the peer.
         settings: out of its ``peer.toml``.
         ready: told where it listens, once everything does.
+        stop: set it to end in order: what was received is on disk then.
+
+    Raises:
+        StateError: another process runs it, it has not joined, or an endpoint is taken.
     """
     async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
         listens: list[Endpoint] = await nursery.start(peer.run)
@@ -305,7 +311,9 @@ async def run_peer(folder: Path, settings: PeerSettings, ready: Callable[[Json],
                     "api": str(api),
                 }
             )
-            await trio.sleep_forever()
+            await stop.wait()
+            log.info("stopping")
+        nursery.cancel_scope.cancel()
 
 
 async def _serve_api(peer: Peer, folder: Path, *, task_status: trio.TaskStatus[Endpoint]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -15,9 +14,9 @@ from rich.console import Console
 
 from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
+from p2pacs.stopping import run_until_stopped
 from p2pacs.units import Endpoint
 from peer import screen
-from peer.app import run_peer
 from peer.client import PeerClient
 from peer.config import load_peer_settings
 from peer.get import Outcome
@@ -97,6 +96,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     """Run the peer until it is told to stop (Ctrl-C or SIGTERM)."""
     settings = load_peer_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
+    from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
         if as_json:
@@ -104,9 +104,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
         else:
             typer.echo(screen.ready_line(said))
 
-    # A stop that was asked for is no failure.
-    with suppress(KeyboardInterrupt):
-        _run(lambda: run_peer(folder, settings, ready))
+    run_until_stopped(lambda stop: run_peer(folder, settings, ready, stop))
 
 
 def find(

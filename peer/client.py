@@ -17,7 +17,8 @@ from peer.config import API_ACCESS, load_peer_settings
 Json = dict[str, Any]
 
 TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)
-"""Seconds. Reading waits longer than the peer itself waits for the broker and the members."""
+"""Seconds. Reading waits longer than the peer itself waits for the broker and the members, and
+than its streams are silent (`peer.api.HEARTBEAT`)."""
 
 
 class PeerClient:
@@ -92,9 +93,8 @@ class PeerClient:
 
     @asynccontextmanager
     async def _lines(self, path: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
-        no_end = httpx.Timeout(TIMEOUT, read=None)  # a study may take its time
         with self._translated():
-            async with self._http.stream("GET", path, timeout=no_end) as answer:
+            async with self._http.stream("GET", path) as answer:
                 if answer.is_error:
                     await answer.aread()
                 _check(answer)

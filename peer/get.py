@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import trio
 from attrs import define, field
 
-from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError, NoSourceError
+from p2pacs.errors import (
+    BrokenInstanceError,
+    DiskFullError,
+    LocalError,
+    NoSourceError,
+    P2PacsError,
+    first_of,
+)
 from p2pacs.instance import EncodedInstance
 from peer.client import PeerClient
 
@@ -70,23 +77,37 @@ async def get(client: PeerClient, uid: str, out: Path, watcher: Watcher) -> Outc
     """
     await trio.to_thread.run_sync(_make_folder, out)
     outcome = Outcome(await client.fetch(uid))
+    done = False
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, client, outcome, watcher)
             await _write_all(client, outcome, out, watcher)
+            done = True
             nursery.cancel_scope.cancel()
-    except trio.Cancelled:
-        with trio.move_on_after(GOODBYE, shield=True):
-            await client.cancel(outcome.study)
-        raise
+    except ExceptionGroup as group:
+        known = first_of(group)
+        if known is None:
+            raise
+        raise known from group
+    finally:
+        if not done:
+            await _give_up(client, outcome)
     await _look(client, outcome, watcher)
     return outcome
+
+
+async def _give_up(client: PeerClient, outcome: Outcome) -> None:
+    """Nobody waits for the rest any more; this runs after a cancellation, too."""
+    with trio.move_on_after(GOODBYE, shield=True), suppress(P2PacsError):
+        await client.cancel(outcome.study)
 
 
 async def _write_all(client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher) -> None:
     async with client.instances(outcome.study) as lines, aclosing(lines):
         async for line in lines:
-            if line.get("complete"):
+            if "waiting" in line:
+                continue
+            if "complete" in line:
                 return
             number: int = line["number"]
             path = out / f"{number:05d}.dcm"

@@ -1,0 +1,137 @@
+"""A peer behind the local interface that has one study in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
+from p2pacs.ids import StudyId
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.index import InstanceEntry
+from peer.index import Known
+
+Json = dict[str, Any]
+STUDY = StudyId(bytes(range(16)))
+
+
+def _known(number: int, instance: EncodedInstance) -> Known:
+    entry = InstanceEntry(
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+        "1.2.3",
+        instance.transfer_syntax_uid,
+        hashlib.sha256(instance.data).digest(),
+        len(instance.data),
+        (),
+        b"{}",
+    )
+    return Known(number, entry, ())
+
+
+@define
+class FakeCursor:
+    fetch: FakeFetch
+    given: int = 0
+
+    async def next(self) -> Known | None:
+        fetch = self.fetch
+        await trio.lowlevel.checkpoint()
+        if self.given == fetch.stops_after:
+            if fetch.error is not None:
+                raise fetch.error
+            await trio.sleep_forever()
+        if self.given == len(fetch.known):
+            return None
+        self.given += 1
+        return fetch.known[self.given - 1]
+
+
+@define
+class FakeFetch:
+    instances: Sequence[EncodedInstance]
+    study: StudyId = STUDY
+    stops_after: int | None = None
+    error: P2PacsError | None = None
+    given_up: bool = False
+    users: int = 0
+    reads: list[int] = field(factory=list)
+
+    @property
+    def known(self) -> list[Known]:
+        return [_known(n, one) for n, one in enumerate(self.instances, 1)]
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    def cursor(self) -> FakeCursor:
+        return FakeCursor(self)
+
+    def instance(self, number: int) -> Known:
+        if not 0 < number <= len(self.instances):
+            raise NotFoundError("no such instance")
+        return self.known[number - 1]
+
+    async def read(self, known: Known) -> EncodedInstance:
+        self.reads.append(known.number)
+        return self.instances[known.number - 1]
+
+    def give_up(self) -> None:
+        self.given_up = True
+
+
+@define
+class FakeDesk:
+    """Satisfies `peer.api.Desk`, its fetcher included."""
+
+    fetch: FakeFetch = field(factory=lambda: FakeFetch(()))
+    error: P2PacsError | None = None
+    asked: list[dict[str, str]] = field(factory=list)
+    opened: list[str] = field(factory=list)
+
+    @property
+    def fetcher(self) -> Any:
+        return self
+
+    async def open(self, uid: str, *, caller: str, purpose: str) -> FakeFetch:
+        assert (caller, purpose) == ("command", "command")
+        if self.error is not None:
+            raise self.error
+        self.opened.append(uid)
+        return self.fetch
+
+    def get(self, study: StudyId) -> FakeFetch:
+        if study != self.fetch.study or not self.opened:
+            raise StudyNotFoundError("fetch it first")
+        return self.fetch
+
+    async def status(self) -> Json:
+        return {"name": "a", "transfers": self.transfers()}
+
+    async def find(self, keys: dict[str, str]) -> list[Json]:
+        self.asked.append(keys)
+        return [{"patient_id": "P1"}]
+
+    def transfers(self) -> list[Json]:
+        received = sum(len(one.data) for one in self.fetch.instances)
+        source = {"bytes": received, "rate": 1000, "in_flight": 0}
+        return [
+            {
+                "study": str(STUDY),
+                "state": "complete",
+                "error": None,
+                "bytes_received": received,
+                "bytes_total": received,
+                "sources": {"replica": source},
+            }
+        ]

@@ -1,0 +1,134 @@
+import json
+import stat
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock
+
+from p2pacs.errors import NoSourceError
+from p2pacs.instance import EncodedInstance
+from peer.api import HEARTBEAT, _instances, make_api, make_token
+from tests.p2pacs.study.samples import instance
+from tests.peer.desk import STUDY, FakeDesk, FakeFetch
+
+UID = "1.2.840.99"
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    return FakeDesk(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2, 3)]))
+
+
+@pytest.fixture
+async def http(desk: FakeDesk) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(make_api(desk, "secret"))
+    headers = {"Authorization": "Bearer secret"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://peer", headers=headers
+    ) as client:
+        yield client
+
+
+async def _fetched(http: httpx.AsyncClient) -> str:
+    answer = await http.post("/studies/fetch", json={"study_instance_uid": UID})
+    study: str = answer.json()["study"]
+    return study
+
+
+def _objects(answer: httpx.Response) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_the_token_is_new_each_time_and_for_its_owner_only(tmp_path: Path) -> None:
+    first, second = make_token(tmp_path), make_token(tmp_path)
+    assert first != second
+    assert (tmp_path / "api.token").read_text() == second + "\n"
+    assert stat.S_IMODE((tmp_path / "api.token").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("given", [None, "Bearer wrong", "Basic secret", "Bearer secret "])
+@pytest.mark.parametrize("path", ["/status", "/transfers", "/nothing"])
+async def test_nothing_without_the_token(desk: FakeDesk, given: str | None, path: str) -> None:
+    headers = {"Authorization": given} if given else {}
+    transport = httpx.ASGITransport(make_api(desk, "secret"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+        answer = await client.get(path, headers=headers)
+    assert answer.status_code == 401
+    assert "api.token" in answer.json()["message"]
+
+
+async def test_status_and_transfers(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/status")).json()["name"] == "a"
+    (transfer,) = (await http.get("/transfers")).json()["transfers"]
+    assert transfer["study"] == str(STUDY)
+
+
+async def test_find_knows_its_keys(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    answer = await http.post("/find", json={"patient_name": "Doe*", "modality": "CT"})
+    assert answer.json() == {"studies": [{"patient_id": "P1"}]}
+    assert desk.asked == [{"PatientName": "Doe*", "ModalitiesInStudy": "CT"}]
+    assert (await http.post("/find", json={"shoe_size": "44"})).status_code == 400
+
+
+@pytest.mark.parametrize("body", ["", "[1]", "{", '{"study_instance_uid": 5}', "{}"])
+async def test_bodies_that_are_none(http: httpx.AsyncClient, body: str) -> None:
+    answer = await http.post("/studies/fetch", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "UsageError"
+
+
+async def test_instances_come_one_a_line_and_then_the_end(
+    http: httpx.AsyncClient, desk: FakeDesk
+) -> None:
+    study = await _fetched(http)
+    assert UID not in study
+    lines = _objects(await http.get(f"/studies/{study}/instances"))
+    assert [line["number"] for line in lines[:-1]] == [1, 2, 3]
+    assert lines[-1] == {"complete": True, "instances": 3}
+    assert desk.fetch.users == 0
+
+
+async def test_an_error_ends_the_lines(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    desk.fetch.stops_after, desk.fetch.error = 1, NoSourceError("nobody has it")
+    lines = _objects(await http.get(f"/studies/{await _fetched(http)}/instances"))
+    assert len(lines) == 2
+    assert lines[1]["error"] == "NoSourceError"
+
+
+async def test_an_instance_is_a_dicom_file(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    answer = await http.get(f"/studies/{await _fetched(http)}/instances/2")
+    assert answer.headers["content-type"] == "application/dicom"
+    assert EncodedInstance.from_part10(answer.content) == desk.fetch.instances[1]
+
+
+@pytest.mark.parametrize("path", [f"{STUDY}/instances", f"{'0' * 32}/instances/1"])
+async def test_a_study_that_was_not_fetched(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(f"/studies/{path}")).status_code == 404
+
+
+async def test_instances_that_are_not_there(http: httpx.AsyncClient) -> None:
+    study = await _fetched(http)
+    assert (await http.get(f"/studies/{study}/instances/4")).status_code == 404
+    assert (await http.get("/studies/xyz/instances/1")).status_code == 400
+
+
+async def test_cancel(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    study = await _fetched(http)
+    assert (await http.post(f"/transfers/{study}/cancel")).is_success
+    assert desk.fetch.given_up
+
+
+async def test_a_stream_that_waits_says_so(desk: FakeDesk, autojump_clock: MockClock) -> None:
+    desk.fetch.stops_after = 1
+    lines = _instances(desk.fetch)  # type: ignore[arg-type]
+    async with aclosing(lines):
+        said = [json.loads(await anext(lines)) for _ in range(3)]
+        assert said[1:] == [{"waiting": True}] * 2
+        assert trio.current_time() >= 2 * HEARTBEAT
+        assert desk.fetch.users == 1
+    assert desk.fetch.users == 0

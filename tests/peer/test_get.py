@@ -1,0 +1,135 @@
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from attrs import define, field
+
+from p2pacs.errors import DiskFullError, LocalError, NoSourceError
+from p2pacs.instance import EncodedInstance
+from p2pacs.web.serving import serve_web
+from peer.api import make_api, make_token
+from peer.client import PeerClient
+from peer.config import PeerSettings, save_peer_settings
+from peer.get import get
+from tests.components import free_port
+from tests.p2pacs.study.samples import instance
+from tests.peer.desk import STUDY, FakeDesk, FakeFetch
+
+UID = "1.2.840.99"
+SENT = [instance(n, rows=8, columns=8) for n in (1, 2, 3)]
+
+
+@define
+class Seen:
+    instances: list[tuple[int, int]] = field(factory=list)
+    transfers: list[Any] = field(factory=list)
+    second: Callable[[], None] = lambda: None
+
+    def instance(self, done: int, known: int) -> None:
+        self.instances.append((done, known))
+        if done == 2:
+            self.second()
+
+    def transfer(self, transfer: dict[str, Any]) -> None:
+        self.transfers.append(transfer)
+
+
+@pytest.fixture
+def desk() -> FakeDesk:
+    return FakeDesk(FakeFetch(SENT))
+
+
+@pytest.fixture
+async def peer(desk: FakeDesk, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[PeerClient]:
+    said = {"name": "a", "listen": ["127.0.0.1:1"], "api": f"127.0.0.1:{free_port()}"}
+    settings = PeerSettings.model_validate(said)
+    save_peer_settings(tmp_path, settings)
+    app = make_api(desk, make_token(tmp_path))
+
+    async def serve(*, task_status: trio.TaskStatus[object]) -> None:
+        await serve_web(app, settings.api, stop=trio.Event(), task_status=task_status)
+
+    await nursery.start(serve)
+    async with PeerClient.connect(tmp_path) as client:
+        yield client
+    nursery.cancel_scope.cancel()
+
+
+def _read(out: Path) -> list[EncodedInstance]:
+    return [EncodedInstance.from_part10(path.read_bytes()) for path in sorted(out.iterdir())]
+
+
+async def test_a_study_becomes_files(peer: PeerClient, tmp_path: Path) -> None:
+    seen = Seen()
+    outcome = await get(peer, UID, tmp_path / "out", seen)
+    assert _read(tmp_path / "out") == SENT
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
+        "00001.dcm",
+        "00002.dcm",
+        "00003.dcm",
+    ]
+    size = sum(len(one.data) for one in SENT)
+    assert outcome.json() == {
+        "study": str(STUDY),
+        "instances": 3,
+        "written": 3,
+        "kept": 0,
+        "bytes_received": size,
+        "sources": {"replica": size},
+    }
+    assert seen.instances == [(1, 3), (2, 3), (3, 3)]
+    assert seen.transfers
+
+
+async def test_what_is_whole_is_kept(peer: PeerClient, desk: FakeDesk, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    await get(peer, UID, out, Seen())
+    (out / "00001.dcm").write_bytes((out / "00001.dcm").read_bytes()[:-1])
+    (out / "00002.dcm").write_bytes(b"rubbish")
+    desk.fetch.reads.clear()
+    outcome = await get(peer, UID, out, Seen())
+    assert (outcome.written, outcome.kept) == (2, 1)
+    assert desk.fetch.reads == [1, 2]
+    assert _read(out) == SENT
+
+
+async def test_breaking_off_tells_the_peer_and_keeps_the_files(
+    peer: PeerClient, desk: FakeDesk, tmp_path: Path
+) -> None:
+    desk.fetch.stops_after = 2
+    out = tmp_path / "out"
+    with trio.CancelScope() as scope:
+        await get(peer, UID, out, Seen(second=scope.cancel))
+    assert scope.cancelled_caught
+    assert desk.fetch.given_up
+    assert _read(out) == SENT[:2]
+    desk.fetch.stops_after = None
+    outcome = await get(peer, UID, out, Seen())
+    assert (outcome.written, outcome.kept) == (1, 2)
+
+
+async def test_an_error_of_the_peer(peer: PeerClient, desk: FakeDesk, tmp_path: Path) -> None:
+    desk.fetch.stops_after, desk.fetch.error = 1, NoSourceError("no member has the rest")
+    with pytest.raises(NoSourceError, match="the rest") as caught:
+        await get(peer, UID, tmp_path / "out", Seen())
+    assert not isinstance(caught.value, ExceptionGroup)
+    assert len(_read(tmp_path / "out")) == 1
+
+
+async def test_a_folder_that_cannot_be(peer: PeerClient, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalError, match="cannot make the folder"):
+        await get(peer, UID, tmp_path / "file" / "out", Seen())
+
+
+async def test_a_full_disk(
+    peer: PeerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskFullError, match="run the command again"):
+        await get(peer, UID, tmp_path / "out", Seen())

@@ -1,0 +1,309 @@
+"""Peers of a real network on loopback, and a broker that answers as the real one does.
+
+The broker here is a real `Node` with real keys and a real store; only what stands behind it
+(PACS, access rules) is made up.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import evolve
+
+from p2pacs.catalog.feed import encode_entry
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.catalog.records import SeriesRecord, StudyRecord, entry, tag
+from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
+from p2pacs.identity.keys import StudyKey, wrap
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.instance import EncodedInstance
+from p2pacs.store import ChunkStore, open_store
+from p2pacs.study.builder import Published, StudyBuilder
+from p2pacs.study.coding import code
+from p2pacs.study.manifest import sign_root
+from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.swarm.whole import answer_whole
+from p2pacs.units import Endpoint
+from p2pacs.wire import messages
+from p2pacs.wire.messages import GRANT_INFO, Query, Reply
+from peer.app import Peer, open_peer
+from peer.config import PeerSettings
+from tests.components import free_port
+from tests.p2pacs.identity.network import Network, record_of
+from tests.p2pacs.study import samples
+
+
+def instances(count: int, *, first: int = 1, rows: int = 64) -> list[EncodedInstance]:
+    """CT slices of the one study, of ``2 * rows * rows`` bytes each."""
+    return [samples.instance(first + n, rows=rows, columns=rows) for n in range(count)]
+
+
+class Broker:
+    """Publishes studies, grants keys, keeps the feed, collects the audit."""
+
+    def __init__(self, network: Network, folder: Path, store: ChunkStore) -> None:
+        self.identity = network.broker
+        self.store = store
+        self.catalogue = CatalogIndex(folder / "broker.db")
+        self.uid = samples.STUDY_UID
+        self.study = samples.STUDY
+        self.key = StudyKey.generate()
+        self.forbidden = False
+        self.staged: P2PacsError | None = None
+        self.asked: list[tuple[str, VirtualAddress]] = []
+        self.audit: list[bytes] = []
+        self.announced: list[tuple[VirtualAddress, messages.Announce]] = []
+        self.holders: list[VirtualAddress] = []
+        self.described: list[bytes] = []
+        self.node: Node
+        self.members: dict[VirtualAddress, NodeIdentity] = {}
+        self._network = network
+        self._published: Published | None = None
+
+    def services(self) -> Services:
+        return Services(
+            queries={
+                messages.StudyQuery: self._grant,
+                messages.CatalogueQuery: self._page,
+                messages.InstancesQuery: self._instances,
+                messages.AuditReport: self._report,
+                messages.RenewQuery: self._renew,
+                messages.WholeQuery: self._whole,
+            },
+            news={messages.Announce: self._announce},
+        )
+
+    # ------------------------------------------------------------ publishing
+
+    async def publish(self, added: Sequence[EncodedInstance], *, complete: bool = True) -> bytes:
+        """A further version of the study; its root."""
+        builder = StudyBuilder(
+            self.study, self.key, self.uid, self._published, chunk_bytes=8 * 1024
+        )
+        for one in added:
+            builder.append(code(one))
+        batch = builder.cut()
+        held = await self.store.study(self.study)
+        for chunk in batch.chunks:
+            await held.put(chunk.number, chunk.id, chunk.data)
+        for segment, data in batch.segments:
+            await held.put_segment(segment, data)
+        raw = sign_root(builder.root(complete=complete), self._network.signing)
+        self._published = builder.published()
+        await held.put_root(raw, version=self._published.root.version)
+        self.catalogue.upsert([self.record()])
+        await self.node.updated(self.study)
+        self.node.tell_linked(messages.CatalogueNews(self.catalogue.seq), [Role.HOSPITAL])
+        return raw
+
+    @property
+    def root(self) -> bytes:
+        assert self._published is not None
+        return sign_root(self._published.root, self._network.signing)
+
+    def record(self) -> StudyRecord:
+        count = len(self._published.index.instances) if self._published else 0
+        return StudyRecord(
+            self.study,
+            self.uid,
+            {
+                tag("PatientName"): entry("PN", {"Alphabetic": "Grün^Zoë"}),
+                tag("PatientID"): entry("LO", "P1"),
+                tag("StudyDate"): entry("DA", "20240102"),
+                tag("NumberOfStudyRelatedInstances"): entry("IS", str(count)),
+            },
+            (SeriesRecord(f"{self.uid}.1", {tag("Modality"): entry("CS", "CT")}),),
+            version=self._published.root.version if self._published else 0,
+        )
+
+    # ------------------------------------------------------------ answering
+
+    def _wrapped(self, member: VirtualAddress, study: StudyId) -> bytes:
+        return wrap(self.members[member].box_key.public, self.key, GRANT_INFO + study.raw)
+
+    async def _grant(self, member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.StudyQuery)
+        self.asked.append((query.purpose, member))
+        if self.forbidden:
+            raise ForbiddenError("the access rule does not allow this study")
+        if self.staged is not None:
+            raise self.staged
+        if query.study != self.study.raw:
+            raise StudyNotFoundError("no such study")
+        blind = query.purpose == "replicate"
+        return messages.StudyGrant(
+            query.id,
+            b"" if blind else self._wrapped(member, self.study),
+            self.root if self._published else b"",
+            [holder.raw for holder in self.holders],
+        )
+
+    async def _page(self, member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.CatalogueQuery)
+        page = self.catalogue.since(query.since)
+        entries = [
+            evolve(one, wrapped_key=self._wrapped(member, one.study))
+            if isinstance(one, StudyRecord) and one.version
+            else one
+            for one in page.entries
+        ]
+        return messages.CataloguePage(
+            query.id, [encode_entry(one) for one in entries], page.until, page.more, page.reset
+        )
+
+    async def _instances(self, _member: VirtualAddress, query: Query) -> Reply:
+        return messages.Instances(query.id, self.described, more=False)
+
+    async def _report(self, _member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.AuditReport)
+        self.audit += query.records
+        return messages.AuditKept(query.id)
+
+    async def _renew(self, member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.RenewQuery)
+        issued = self._network.authority.issue(query.csr, member, self.members[member].name)
+        return messages.Renewal(query.id, issued)
+
+    async def _whole(self, _member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.WholeQuery)
+        return await answer_whole(self.store, self.identity.broker_key, query)
+
+    def _announce(self, member: VirtualAddress, news: messages.Message) -> None:
+        assert isinstance(news, messages.Announce)
+        self.announced.append((member, news))
+
+
+class World:
+    """A network with its broker running; peers are added as a test needs them."""
+
+    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+        self.folder = folder
+        self.network = Network.create(folder)
+        self.broker: Broker
+        self.peers: dict[str, Peer] = {}
+        self._nursery = nursery
+        self._records: list[MemberRecord] = []
+        self._books: list[DirectoryBook] = []
+        self._version = 0
+        self._scopes: dict[str, trio.CancelScope] = {}
+        self._ended: dict[str, trio.Event] = {}
+
+    # ------------------------------------------------------------ the broker
+
+    async def start_broker(self) -> None:
+        """Run the broker (again)."""
+        await self._nursery.start(self._run_broker)
+
+    async def _run_broker(self, *, task_status: trio.TaskStatus[None]) -> None:
+        identity = self.network.broker
+        async with AsyncExitStack() as stack:
+            stack.callback(self._end("broker").set)
+            scope = stack.enter_context(self._scopes.setdefault("broker", trio.CancelScope()))
+            store = await stack.enter_async_context(open_store(identity.folder / "store"))
+            if not hasattr(self, "broker"):
+                self.broker = Broker(self.network, self.folder, store)
+                self._listen = Endpoint("127.0.0.1", free_port())
+                self._add_record(identity, Role.BROKER, self._listen)
+            self.broker.store = store
+            book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+            self._books.append(book)
+            self._publish_directory()
+            node = Node(identity, book, store, Line(), self.broker.services(), [self._listen])
+            self.broker.node = node
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            await nursery.start(node.run)
+            task_status.started()
+            await trio.sleep_forever()
+        assert scope.cancelled_caught
+
+    # ------------------------------------------------------------ peers
+
+    def register(self, name: str, role: Role = Role.HOSPITAL) -> Path:
+        """Make a member's folder, as `peer join` does; its folder."""
+        folder = self.folder / name
+        folder.mkdir()
+        made = self.network.member(f"{name}/identity")
+        self.broker.members[made.address] = made
+        self._listens = Endpoint("127.0.0.1", free_port())
+        self._add_record(made, role, self._listens, name=name)
+        raw = self._publish_directory()
+        DirectoryBook(made.folder / FILE, made.broker_key).update(raw)
+        return folder
+
+    async def add(self, name: str, role: Role = Role.HOSPITAL, **settings: Any) -> Peer:
+        """Register a peer and run it."""
+        folder = self.register(name, role)
+        said = {"name": name, "listen": [str(self._listens)], **settings}
+        return await self.start(name, folder, PeerSettings.model_validate(said))
+
+    async def start(self, name: str, folder: Path, settings: PeerSettings) -> Peer:
+        """Run a peer (again)."""
+        peer: Peer = await self._nursery.start(self._run_peer, name, folder, settings)
+        return peer
+
+    async def _run_peer(
+        self, name: str, folder: Path, settings: PeerSettings, *, task_status: Any
+    ) -> None:
+        ended = self._end(name)
+        try:
+            with trio.CancelScope() as self._scopes[name]:
+                async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
+                    self._books.append(peer.book)
+                    self._publish_directory()
+                    await nursery.start(peer.run)
+                    self.peers[name] = peer
+                    task_status.started(peer)
+                    await trio.sleep_forever()
+        finally:
+            ended.set()
+
+    async def stop(self, name: str) -> None:
+        """End the broker or a peer."""
+        self._scopes.pop(name).cancel()
+        await self._ended[name].wait()
+
+    def _end(self, name: str) -> trio.Event:
+        ended = self._ended[name] = trio.Event()
+        return ended
+
+    # ------------------------------------------------------------ the directory
+
+    def _add_record(
+        self, identity: NodeIdentity, role: Role, listen: Endpoint, *, name: str | None = None
+    ) -> None:
+        record = evolve(record_of(identity, role), endpoints=(str(listen),))
+        self._records.append(evolve(record, name=name or identity.name))
+
+    def _publish_directory(self) -> bytes:
+        self._version += 1
+        directory = Directory(self._version, 0, tuple(self._records))
+        raw = sign_directory(directory, self.network.signing)
+        for book in self._books:
+            book.update(raw)
+        return raw
+
+
+@asynccontextmanager
+async def open_world(folder: Path) -> AsyncIterator[World]:
+    """A world that ends with the block."""
+    random.seed(0)
+    async with trio.open_nursery() as nursery:
+        world = World(folder, nursery)
+        await world.start_broker()
+        yield world
+        nursery.cancel_scope.cancel()
+
+
+async def eventually(condition: Any, seconds: float = 5.0) -> None:
+    """Until a condition holds that real sockets and threads bring about."""
+    with trio.fail_after(seconds):
+        while not condition():
+            await trio.sleep(0.01)
