@@ -1,0 +1,96 @@
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, NotFoundError, StateError
+from p2pacs.store.files import StudyFiles, failure, locked
+from tests.p2pacs.store.samples import OTHER, STUDY
+
+
+def test_write_and_read(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    files.write(STUDY, 0, [b"abc", b"de"])
+    files.write(STUDY, 5, [b"f"])
+    files.sync([STUDY])
+    assert files.read(STUDY, [(3, 2), (0, 3), (5, 1)]) == [b"de", b"abc", b"f"]
+    assert [path.name for path in (tmp_path / "chunks").iterdir()] == [f"{STUDY}.chunks"]
+    assert files.path(STUDY).stat().st_mode & 0o777 == 0o600
+    assert files.path(STUDY).parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_more_buffers_than_one_system_call_takes(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    buffers = [str(number).encode() for number in range(3000)]
+    files.write(STUDY, 7, buffers)
+    assert files.path(STUDY).read_bytes() == bytes(7) + b"".join(buffers)
+
+
+def test_writes_that_end_early_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.pwritev
+
+    def some(handle: int, buffers: Sequence[memoryview], offset: int) -> int:
+        return whole(handle, [buffers[0][:3]], offset)
+
+    monkeypatch.setattr(os, "pwritev", some)
+    files = StudyFiles(tmp_path / "chunks")
+    files.write(STUDY, 0, [b"abcdefg", b"", b"hi", b"jklm"])
+    assert files.path(STUDY).read_bytes() == b"abcdefghijklm"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk(code: int) -> None:
+    assert type(failure(OSError(code, "full"))) is DiskFullError
+
+
+def test_another_failure_of_the_disk() -> None:
+    assert type(failure(OSError(errno.EIO, "broken"))) is LocalError
+
+
+def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    with pytest.raises(NotFoundError):
+        files.read(STUDY, [(0, 1)])
+    files.write(STUDY, 0, [b"abc"])
+    with pytest.raises(CorruptStoreError, match="shorter"):
+        files.read(STUDY, [(1, 3)])
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(CorruptStoreError, match="Input/output"):
+        files.read(STUDY, [(0, 1)])
+
+
+def test_cannot_write(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    files.path(STUDY).mkdir()
+    with pytest.raises(LocalError, match="check the disk"):
+        files.write(STUDY, 0, [b"abc"])
+    with pytest.raises(LocalError):
+        files.sync([OTHER])
+
+
+def test_trim_remove_and_sweep(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    assert files.trim(STUDY, 5) == 0
+    for study in (STUDY, OTHER):
+        files.write(study, 0, [b"abcdef"])
+    assert files.trim(STUDY, 4) == 4
+    assert files.trim(STUDY, 9) == 4
+    files.sweep([STUDY])
+    assert files.path(STUDY).exists()
+    assert not files.path(OTHER).exists()
+    files.remove(STUDY)
+    files.remove(STUDY)
+    assert not files.path(STUDY).exists()
+
+
+def test_one_owner(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StateError, match="another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass

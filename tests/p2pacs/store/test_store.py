@@ -1,0 +1,280 @@
+import gc
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trio
+
+from p2pacs.errors import CorruptStoreError, DiskFullError, StateError
+from p2pacs.store import StudyInfo, open_store
+from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
+
+
+async def test_survives_closing(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "store") as store:
+        for study in (STUDY, OTHER):
+            await fill(await store.study(study), range(100))
+        assert store.used == 200_000
+    async with open_store(tmp_path / "store") as store:
+        assert store.used == 200_000
+        for study in (STUDY, OTHER):
+            opened = await store.study(study)
+            assert list(opened.have) == list(range(100))
+            assert await opened.verify() == []
+
+
+async def test_nothing_in_the_folder_names_a_patient(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(3))
+        await store.writer.flush()
+        names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert names <= {
+        "lock",
+        "index.sqlite",
+        "index.sqlite-wal",
+        "chunks",
+        f"chunks/{STUDY}.chunks",
+    }
+
+
+async def test_what_it_tells_of_studies(tmp_path: Path) -> None:
+    now = 1000.0
+    async with open_store(tmp_path, now=lambda: now) as store:
+        assert store.studies() == []
+        study = await store.study(STUDY)
+        await store.study(OTHER)
+        assert not store.holds(STUDY)
+        assert store.studies() == []
+        await fill(study, range(3))
+        await study.put_root(b"root", version=7)
+        study.touch()
+        study.pin()
+        expected = StudyInfo(STUDY, 7, 3, 3000, 1000.0, True)
+        assert store.studies() == [expected]
+    async with open_store(tmp_path) as store:
+        assert store.studies() == [expected]
+        assert store.holds(STUDY)
+        (await store.study(STUDY)).pin(pinned=False)
+    async with open_store(tmp_path) as store:
+        assert not store.studies()[0].pinned
+
+
+async def test_one_object_a_study_while_it_is_used(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert await store.study(STUDY) is study
+        await study.put(*chunk(1))
+        del study
+        gc.collect()
+        study = await store.study(STUDY)  # what is unwritten keeps it
+        assert await study.read(1) == chunk(1)[2]
+        await study.flush()
+        del study
+        gc.collect()
+        assert await (await store.study(STUDY)).read(1) == chunk(1)[2]
+
+
+async def test_drop(tmp_path: Path) -> None:
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        study, other = await store.study(STUDY), await store.study(OTHER)
+        for each in (study, other):
+            await fill(each, range(10))
+            await each.flush()
+        await fill(study, range(10, 20))
+        await store.drop(STUDY)
+        assert not path.exists()
+        assert store.used == 10_000
+        assert [info.study for info in store.studies()] == [OTHER]
+        with pytest.raises(StateError, match="dropped"):
+            await study.put(*chunk(30))
+        with pytest.raises(StateError):
+            study.pin()
+        study.touch()
+        await study.flush()
+        await store.drop(STUDY)
+        again = await store.study(STUDY)
+        assert list(again.have) == []
+        await again.put(*chunk(1))
+        await again.flush()
+        assert await again.verify() == []
+        assert await other.verify() == []
+    async with open_store(tmp_path) as store:
+        assert list((await store.study(STUDY)).have) == [1]
+
+
+async def test_capacity(tmp_path: Path) -> None:
+    async with open_store(tmp_path, capacity=5500) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(5))
+        with pytest.raises(DiskFullError, match="capacity"):
+            await study.put(*chunk(5))
+        await study.put(*chunk(4))
+        assert list(study.have) == list(range(5))
+        await store.drop(STUDY)
+        await fill(await store.study(OTHER), range(5))
+
+
+async def test_one_owner(tmp_path: Path) -> None:
+    async with open_store(tmp_path):
+        with pytest.raises(StateError, match="another process"):
+            async with open_store(tmp_path):
+                pass
+    async with open_store(tmp_path):
+        pass
+
+
+async def test_an_error_inside_comes_out_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        async with open_store(tmp_path):
+            raise KeyError
+    with trio.CancelScope() as scope:
+        async with open_store(tmp_path) as store:
+            await fill(await store.study(STUDY), range(3))
+            scope.cancel()
+            await trio.sleep_forever()
+    async with open_store(tmp_path) as store:
+        assert len((await store.study(STUDY)).have) == 3
+
+
+async def test_files_that_the_index_does_not_know_go(tmp_path: Path) -> None:
+    async with open_store(tmp_path):
+        pass
+    orphan = tmp_path / "chunks" / f"{OTHER}.chunks"
+    orphan.write_bytes(b"after a crash in drop")
+    async with open_store(tmp_path):
+        assert not orphan.exists()
+
+
+async def test_bytes_that_were_never_confirmed_go(tmp_path: Path) -> None:
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(3))
+    with path.open("ab") as file:
+        file.write(b"half a chunk")
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert path.stat().st_size == 3000
+        assert await study.verify() == []
+
+
+async def test_bytes_that_the_file_system_lost(tmp_path: Path) -> None:
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(5))
+    os.truncate(path, 2500)
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == [0, 1]
+        assert store.used == 2000
+        await fill(study, range(5))
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(5))
+        assert await study.verify() == []
+        assert store.used == 5000
+
+
+async def test_a_damaged_index(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite").write_bytes(b"junk" * 1000)
+    with pytest.raises(CorruptStoreError):
+        async with open_store(tmp_path):
+            pass
+    (tmp_path / "index.sqlite").unlink()
+    async with open_store(tmp_path):
+        pass
+
+
+WRITER: Final = """
+import sys, trio
+from pathlib import Path
+from p2pacs.store import open_store
+from tests.p2pacs.store.samples import STUDY, chunk
+
+async def main(folder, first):
+    async with open_store(Path(folder)) as store:
+        study = await store.study(STUDY)
+        for number in range(first, first + 100_000):
+            await study.put(*chunk(number, 20_000))
+            if number % 100 == 99:
+                await study.flush()
+                print(number, flush=True)
+
+trio.run(main, sys.argv[1], int(sys.argv[2]))
+"""
+
+
+def write_in_a_process(folder: Path, first: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), str(first)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+
+
+async def test_killed_while_writing(tmp_path: Path) -> None:
+    """Everything confirmed is there, and everything that is there verifies; time after time."""
+    first = 0
+    for lines in (1, 3, 2):
+        process = write_in_a_process(tmp_path, first)
+        assert process.stdout is not None
+        confirmed = [process.stdout.readline() for _ in range(lines)][-1]
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        async with open_store(tmp_path) as store:
+            study = await store.study(STUDY)
+            assert len(study.have) > int(confirmed)
+            assert await study.verify() == []
+            first = max(study.have) + 1
+            assert list(study.have) == list(range(first))
+
+
+LIMITED: Final = """
+import resource, sys, trio
+from pathlib import Path
+from p2pacs.errors import DiskFullError
+from p2pacs.store import open_store
+from tests.p2pacs.store.samples import STUDY, chunk
+
+async def main(folder):
+    async with open_store(Path(folder)) as store:
+        study = await store.study(STUDY)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        try:
+            for number in range(1000):
+                await study.put(*chunk(number, 20_000))
+                await study.flush()
+        except DiskFullError:
+            held = list(study.have)
+            assert 30 < len(held) < 60, len(held)
+            assert await study.verify() == []
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        for number in range(100):
+            await study.put(*chunk(number, 20_000))
+        await study.flush()
+        print(len(study.have))
+
+trio.run(main, sys.argv[1])
+"""
+
+
+async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    done = await trio.run_process(
+        [sys.executable, "-c", LIMITED, str(tmp_path)],
+        capture_stdout=True,
+        capture_stderr=True,
+        cwd=Path(__file__).parents[3],
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1:] == [b"100"], done.stderr.decode()
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(100))
+        assert await study.verify() == []

@@ -1,0 +1,195 @@
+import errno
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.store import files as files_module
+from p2pacs.store import open_store
+from p2pacs.store.index import StoreIndex
+from p2pacs.store.writer import COMMIT_SECONDS, UNWRITTEN_BYTES
+from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
+
+Write = Callable[[int, int, Sequence[bytes]], None]
+
+
+class Disk:
+    """Stands before the one function that writes chunks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error: OSError | None = None
+        self.go = threading.Event()
+        self.go.set()
+        self.writes = 0
+        self._write: Write = files_module._write_all
+        monkeypatch.setattr(files_module, "_write_all", self.write)
+
+    def write(self, handle: int, offset: int, buffers: Sequence[bytes]) -> None:
+        self.go.wait(10)
+        self.writes += 1
+        if self.error:
+            self._write(handle, offset, [buffers[0][:100]])  # as a real disk: a part fits
+            raise self.error
+        self._write(handle, offset, buffers)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_full_disk_harms_nothing_and_passes(tmp_path: Path, disk: Disk) -> None:
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(10))
+        await study.flush()
+        disk.error = FULL
+        await fill(study, range(10, 15))
+        with pytest.raises(DiskFullError, match="free some space"):
+            await study.flush()
+        with pytest.raises(DiskFullError):
+            await study.put(*chunk(15))
+        assert list(study.have) == list(range(15))
+        assert await study.read_many(range(15)) == [chunk(n)[2] for n in range(15)]
+        assert await study.verify() == []
+        disk.error = None
+        await fill(study, range(15, 20))
+        await study.flush()
+        assert await study.verify() == []
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(20))
+        assert await study.verify() == []
+
+
+async def test_a_disk_that_stays_full_keeps_what_was_confirmed(tmp_path: Path, disk: Disk) -> None:
+    async def use() -> None:
+        async with open_store(tmp_path) as store:
+            study = await store.study(STUDY)
+            await fill(study, range(10))
+            await study.flush()
+            disk.error = FULL
+            await fill(study, range(10, 15))
+
+    with pytest.raises(DiskFullError):
+        await use()
+    disk.error = None
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(10))
+        assert await study.verify() == []
+        assert (tmp_path / "chunks" / f"{STUDY}.chunks").stat().st_size == 10_000
+
+
+async def test_other_failures_of_the_disk(tmp_path: Path, disk: Disk) -> None:
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        disk.error = OSError(errno.EIO, "Input/output error")
+        await study.put(*chunk(1))
+        with pytest.raises(LocalError, match="check the disk"):
+            await study.flush()
+        disk.error = None
+        await study.flush()
+
+
+async def test_an_index_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = StoreIndex.apply
+
+    def full(*_: object) -> None:
+        raise DiskFullError("full")
+
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(5))
+        await study.put_segment(chunk(1)[1], b"segment")
+        monkeypatch.setattr(StoreIndex, "apply", full)
+        with pytest.raises(DiskFullError):
+            await study.flush()
+        assert await study.verify() == []
+        await study.put_segment(chunk(2)[1], b"later")
+        with pytest.raises(DiskFullError):
+            await study.put(*chunk(5))
+        monkeypatch.setattr(StoreIndex, "apply", apply)
+        await study.put(*chunk(6))
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == [0, 1, 2, 3, 4, 6]
+        assert await study.verify() == []
+        assert await study.segment(chunk(1)[1]) == b"segment"
+        assert await study.segment(chunk(2)[1]) == b"later"
+
+
+async def test_put_waits_while_too_much_is_unwritten(tmp_path: Path, disk: Disk) -> None:
+    disk.go.clear()
+    size = 64 * 1024
+    fits = UNWRITTEN_BYTES // size
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(fits), size)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(study.put, *chunk(fits, size))
+            await trio.testing.wait_all_tasks_blocked()
+            assert fits not in study.have
+            disk.go.set()
+        assert fits in study.have
+
+
+async def test_who_waits_for_room_hears_of_a_full_disk(tmp_path: Path, disk: Disk) -> None:
+    disk.go.clear()
+    size = 64 * 1024
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(UNWRITTEN_BYTES // size), size)
+
+        async def one_more() -> None:
+            with pytest.raises(DiskFullError):
+                await study.put(*chunk(9999, size))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one_more)
+            await trio.testing.wait_all_tasks_blocked()
+            disk.error = FULL
+            disk.go.set()
+        disk.error = None
+
+
+async def test_confirms_by_itself_in_batches(
+    tmp_path: Path,
+    disk: Disk,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commits = 0
+    apply = StoreIndex.apply
+
+    def count(self: StoreIndex, changes: list[object]) -> None:
+        nonlocal commits
+        commits += 1
+        apply(self, changes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StoreIndex, "apply", count)
+    async with open_store(tmp_path) as store:
+        one, other = await store.study(STUDY), await store.study(OTHER)
+        await fill(one, range(50))
+        await fill(other, range(50))
+        assert disk.writes == 0
+        while commits == 0:
+            await trio.sleep(COMMIT_SECONDS)
+        assert (disk.writes, commits) == (2, 1)
+
+
+async def test_much_is_written_without_waiting(tmp_path: Path, disk: Disk) -> None:
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(200), 64 * 1024)
+        assert disk.writes > 0
+        assert study.unwritten() != []
+        await study.flush()
+        assert study.unwritten() == []
