@@ -6,11 +6,12 @@ import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import date
+from enum import IntEnum
 from typing import Final, Protocol
 
 from attrs import field, frozen
 
-from p2pacs.catalog.records import Json, SeriesRecord, StudyRecord, tag, text
+from p2pacs.catalog.records import Json, SeriesRecord, StudyRecord, number, tag, text
 from p2pacs.ids import StudyId
 from p2pacs.instance import EncodedInstance
 
@@ -30,9 +31,22 @@ SERIES_KEYS: Final = _tags(
     "SeriesInstanceUID Modality SeriesNumber SeriesDescription SeriesDate SeriesTime "
     "BodyPartExamined ProtocolName Manufacturer StationName NumberOfSeriesRelatedInstances"
 )
+CLASSES_KEY: Final = tag("SOPClassesInStudy")
+UID_KEYS: Final = _tags("SOPInstanceUID InstanceNumber")
 INSTANCE_KEYS: Final = _tags("SOPInstanceUID SOPClassUID InstanceNumber NumberOfFrames")
 """What is asked of the PACS: only what it usually keeps in its database, so that it answers
-without opening files."""
+without opening files. (Orthanc opens every file for a SOP Class UID.)"""
+
+
+class Detail(IntEnum):
+    """How much of a study to describe: each step costs the PACS more."""
+
+    SERIES = 0
+    """The study and its series, with counts."""
+    UIDS = 1
+    """Also which instances there are."""
+    INSTANCES = 2
+    """Also what an image level C-FIND tells of them."""
 
 
 @frozen
@@ -51,6 +65,19 @@ class Description:
             for series in self.series
             for instance in series.instances
         }
+
+    @property
+    def count(self) -> int | None:
+        """How many instances the PACS has, if it says so."""
+        if self.series:
+            counts = [
+                number(series.attributes, "NumberOfSeriesRelatedInstances")
+                for series in self.series
+            ]
+            known = [count for count in counts if count is not None]
+            if len(known) == len(counts):
+                return sum(known)
+        return number(self.attributes, "NumberOfStudyRelatedInstances")
 
     def record(self, study: StudyId, version: int = 0) -> StudyRecord:
         """As a catalogue record."""
@@ -82,7 +109,7 @@ class PacsAdapter(Protocol):
         """The studies of these days, at study level; those without a date if the span is open
         at both ends. Asks piece by piece, so that a PACS which limits its answers gives all."""
 
-    async def describe(self, uid: str, *, instances: bool = True) -> Description:
+    async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """One study with its series, and with their instances if asked for.
 
         Raises:
@@ -98,7 +125,7 @@ class PacsAdapter(Protocol):
         retrieval. What is taken slowly is sent slowly: little is held in memory.
 
         Args:
-            study: from `describe`, with its instances.
+            study: from `describe`; with its instances if some of them are wanted.
             wanted: SOP Instance UIDs of this study; None: all.
         """
 

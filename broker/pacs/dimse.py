@@ -12,12 +12,22 @@ import structlog
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
-from broker.pacs.adapter import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Description, Span, is_uid
+from broker.pacs.adapter import (
+    CLASSES_KEY,
+    INSTANCE_KEYS,
+    SERIES_KEYS,
+    STUDY_KEYS,
+    UID_KEYS,
+    Description,
+    Detail,
+    Span,
+    is_uid,
+)
 from broker.pacs.address import DimseAddress
 from broker.pacs.plan import Part, plan
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
-from p2pacs.catalog.records import Json, SeriesRecord, from_dataset, text
+from p2pacs.catalog.records import Json, SeriesRecord, from_dataset, text, texts
 from p2pacs.dicom.receiver import StorageReceiver
 from p2pacs.dicom.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import PacsRefusedError, StateError, StudyNotFoundError
@@ -76,10 +86,11 @@ class DimseAdapter:
         identifier.StudyDate, identifier.StudyTime = dates, times
         return await self._find(identifier, STUDY_KEYS, "StudyInstanceUID")
 
-    async def describe(self, uid: str, *, instances: bool = True) -> Description:
+    async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By C-FIND at STUDY and SERIES level, and at IMAGE level for each series."""
+        keys = (*STUDY_KEYS, CLASSES_KEY)
         found = await self._find(
-            _identifier("STUDY", STUDY_KEYS, StudyInstanceUID=uid), STUDY_KEYS, "StudyInstanceUID"
+            _identifier("STUDY", keys, StudyInstanceUID=uid), keys, "StudyInstanceUID"
         )
         attributes = next((one for one in found if text(one, "StudyInstanceUID") == uid), None)
         if attributes is None:
@@ -89,21 +100,21 @@ class DimseAdapter:
             SERIES_KEYS,
             "SeriesInstanceUID",
         )
+        needs_classes = detail is Detail.INSTANCES or not texts(attributes, CLASSES_KEY)
+        keys = INSTANCE_KEYS if needs_classes else UID_KEYS
         described = [
             SeriesRecord(
                 series_uid := text(one, "SeriesInstanceUID"),
                 one,
-                tuple(await self._instances(uid, series_uid)) if instances else (),
+                () if detail is Detail.SERIES else await self._instances(uid, series_uid, keys),
             )
             for one in series
         ]
         return Description(uid, attributes, tuple(described))
 
-    async def _instances(self, study: str, series: str) -> list[Json]:
-        identifier = _identifier(
-            "IMAGE", INSTANCE_KEYS, StudyInstanceUID=study, SeriesInstanceUID=series
-        )
-        return await self._find(identifier, INSTANCE_KEYS, "SOPInstanceUID")
+    async def _instances(self, study: str, series: str, keys: tuple[str, ...]) -> tuple[Json, ...]:
+        identifier = _identifier("IMAGE", keys, StudyInstanceUID=study, SeriesInstanceUID=series)
+        return tuple(await self._find(identifier, keys, "SOPInstanceUID"))
 
     async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> list[Json]:
         answers = await self._client.find(identifier, "STUDY")
@@ -121,34 +132,43 @@ class DimseAdapter:
         self, study: Description, wanted: Collection[str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
         """By C-GET, and by C-MOVE for what C-GET does not give."""
-        missing = set(study.instances if wanted is None else wanted)
-        return streamed(lambda put: self._retrieve(study, missing, put))
+        return streamed(lambda put: self._retrieve(study, wanted, put))
 
-    async def _retrieve(self, study: Description, missing: set[str], put: Put) -> None:
+    async def _retrieve(self, study: Description, wanted: Collection[str] | None, put: Put) -> None:
+        got: set[str] = set()
+
         async def take(instance: EncodedInstance) -> None:
-            missing.discard(instance.sop_instance_uid)
+            got.add(instance.sop_instance_uid)
             await put(instance)
 
         if self._get:
             try:
-                await self._parts(study, missing, take, receiver=None)
+                await self._parts(study, wanted, take, receiver=None)
             except PacsRefusedError as error:
                 if self._receiver is None:
                     raise
                 log.info("trying C-MOVE for what C-GET did not give", why=str(error))
             else:
                 return
+            if got and wanted is None:
+                study = await self.describe(study.uid, Detail.UIDS)
+                wanted = study.instances
         if self._receiver is None:
             raise StateError(f"{self.name} is to send by C-MOVE: set dicom in broker.toml")
+        missing = wanted if wanted is None else set(wanted) - got
         await self._parts(study, missing, take, receiver=self._receiver)
 
     async def _parts(
-        self, study: Description, missing: set[str], put: Put, receiver: StorageReceiver | None
+        self,
+        study: Description,
+        wanted: Collection[str] | None,
+        put: Put,
+        receiver: StorageReceiver | None,
     ) -> None:
-        for part in list(plan(study, missing)):
+        for part in plan(study, wanted):
             identifier = _identify(study.uid, part)
             if receiver is None:
-                request = self._client.get(identifier, classes=_classes(study, missing))
+                request = self._client.get(identifier, classes=_classes(study))
             else:
                 request = self._client.move(identifier, receiver)
             async with request as inbox:
@@ -177,11 +197,9 @@ def _identify(study: str, part: Part) -> Dataset:
     return identifier
 
 
-def _classes(study: Description, missing: Collection[str]) -> dict[str, Sequence[str]]:
+def _classes(study: Description) -> dict[str, Sequence[str]]:
     """SOP Classes to propose, the most frequent first; which transfer syntaxes is not known."""
-    found = Counter(
-        text(instance, "SOPClassUID") for uid, instance in study.instances.items() if uid in missing
-    )
+    found = Counter(text(instance, "SOPClassUID") for instance in study.instances.values())
+    found.update(texts(study.attributes, CLASSES_KEY))
     found.pop("", None)
-    names = [name for name, _ in found.most_common()] or _COMMON_CLASSES
-    return dict.fromkeys(names, ())
+    return dict.fromkeys([name for name, _ in found.most_common()] or _COMMON_CLASSES, ())

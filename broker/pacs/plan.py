@@ -22,9 +22,9 @@ class Part:
     instances: tuple[str, ...] = field(default=(), repr=False)
 
 
-def plan(study: Description, wanted: Collection[str]) -> Iterator[Part]:
-    """The requests that bring these SOP Instance UIDs, and no other instance."""
-    if set(study.instances) <= set(wanted):
+def plan(study: Description, wanted: Collection[str] | None) -> Iterator[Part]:
+    """The requests that bring these SOP Instance UIDs (None: all), and no other instance."""
+    if wanted is None or (wanted and set(study.instances) <= set(wanted)):
         yield Part()
         return
     for series in study.series:

@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 import structlog
 
-from broker.pacs.adapter import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Description, Span, is_uid
+from broker.pacs.adapter import (
+    INSTANCE_KEYS,
+    SERIES_KEYS,
+    STUDY_KEYS,
+    Description,
+    Detail,
+    Span,
+    is_uid,
+)
 from broker.pacs.address import WebAddress
 from broker.pacs.plan import Part, plan
 from broker.pacs.stream import Put, streamed
@@ -61,7 +69,7 @@ class WebAdapter:
         answers = self._client.studies({k: v for k, v in query.items() if v}, STUDY_KEYS)
         return await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
 
-    async def describe(self, uid: str, *, instances: bool = True) -> Description:
+    async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By QIDO-RS for the study, its series, and the instances of each series."""
         answers = self._client.studies({"StudyInstanceUID": uid}, STUDY_KEYS)
         found = await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
@@ -75,15 +83,15 @@ class WebAdapter:
             SeriesRecord(
                 series_uid := text(one, "SeriesInstanceUID"),
                 one,
-                tuple(await self._instances(uid, series_uid)) if instances else (),
+                () if detail is Detail.SERIES else await self._instances(uid, series_uid),
             )
             for one in series
         ]
         return Description(uid, attributes, tuple(described))
 
-    async def _instances(self, study: str, series: str) -> list[Json]:
+    async def _instances(self, study: str, series: str) -> tuple[Json, ...]:
         answers = self._client.instances(study, series, INSTANCE_KEYS)
-        return await self._all(answers, INSTANCE_KEYS, "SOPInstanceUID")
+        return tuple(await self._all(answers, INSTANCE_KEYS, "SOPInstanceUID"))
 
     async def _all(
         self, answers: AsyncIterator[Any], keys: Collection[str], unique: str
@@ -102,10 +110,9 @@ class WebAdapter:
         self, study: Description, wanted: Collection[str] | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
         """By WADO-RS."""
-        missing = set(study.instances if wanted is None else wanted)
 
         async def produce(put: Put) -> None:
-            for part in plan(study, missing):
+            for part in plan(study, wanted):
                 await self._part(study.uid, part, put)
 
         return streamed(produce)

@@ -9,7 +9,7 @@ import structlog
 import trio
 from attrs import frozen
 
-from broker.pacs.adapter import Description, PacsAdapter
+from broker.pacs.adapter import Description, Detail, PacsAdapter
 from broker.publish.budget import Budget
 from broker.publish.line import Coder, Line
 from broker.publish.press import Outlets, Press
@@ -147,23 +147,35 @@ class Edition:
         return described
 
     async def _retrieve(self, line: Line, known: set[str]) -> Description:
-        """Ask and retrieve until nothing is missing: instances may arrive meanwhile."""
+        """Ask and retrieve until nothing is missing: instances may arrive meanwhile.
+
+        Counting is cheap, listing instances is not: some PACS open every file for it. So a
+        study is retrieved whole when nothing of it is known, and listed only when the count
+        is not what was got.
+        """
         staging = self._staging
         while True:
             staging.stage = Stage.ASKING
-            described = await self._desk.pacs.describe(staging.uid)
-            missing = set(described.instances) - known - self._handled
-            staging.instances_wanted = len(described.instances)
-            staging.instances_done = staging.instances_wanted - len(missing)
-            if not missing:
+            described = await self._desk.pacs.describe(staging.uid, Detail.SERIES)
+            seen = known | self._handled
+            staging.instances_wanted, staging.instances_done = described.count or 0, len(seen)
+            missing: set[str] | None = None
+            if described.count == len(seen) and seen:
                 return described
+            if seen:
+                listed = await self._desk.pacs.describe(staging.uid, Detail.UIDS)
+                missing = set(listed.instances) - seen
+                if not missing:
+                    return described
+                described = listed
             staging.stage = Stage.RETRIEVING
+            before = len(self._handled)
             await line.run(described, missing, self._handled)
-            if missing.isdisjoint(self._handled):
+            if len(self._handled) == before:
+                count = "the" if missing is None else f"{len(missing)} of the"
                 staging.problem = PacsDataError(
-                    f"{self._desk.pacs.name} did not send {len(missing)} of "
-                    f"{len(described.instances)} instances of study {staging.study.short}: "
-                    "check them in the PACS"
+                    f"{self._desk.pacs.name} did not send {count} instances of study "
+                    f"{staging.study.short}: check them in the PACS"
                 )
                 log.error("instances are missing", why=str(staging.problem))
                 return described

@@ -63,8 +63,8 @@ class Line:
         self._coder = coder
         self._held = 0
 
-    async def run(self, study: Description, wanted: set[str], handled: set[str]) -> None:
-        """Retrieve these SOP Instance UIDs.
+    async def run(self, study: Description, wanted: set[str] | None, handled: set[str]) -> None:
+        """Retrieve these SOP Instance UIDs, or all (None).
 
         Args:
             study: from the PACS.

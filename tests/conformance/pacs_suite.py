@@ -9,7 +9,7 @@ import trio
 from attrs import frozen
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from broker.pacs.adapter import Description, PacsAdapter, Span
+from broker.pacs.adapter import Description, Detail, PacsAdapter, Span
 from p2pacs.catalog.records import number, text
 from p2pacs.errors import PacsError, StudyNotFoundError
 from p2pacs.instance import EncodedInstance
@@ -93,10 +93,24 @@ class PacsSuite:
 
     async def test_a_study_is_described_without_its_instances(self, pacs: Pacs) -> None:
         await pacs.store(ct(3))
-        study = await pacs.adapter.describe(CT, instances=False)
+        study = await pacs.adapter.describe(CT, Detail.SERIES)
         assert not study.instances
         (series,) = study.series
         assert number(series.attributes, "NumberOfSeriesRelatedInstances") == 3
+        assert study.count == 3
+
+    async def test_a_study_is_retrieved_without_listing_it_first(self, pacs: Pacs) -> None:
+        stored = [*ct(3), make(CT, 2, modality="MR")]
+        await pacs.store(stored)
+        study = await pacs.adapter.describe(CT, Detail.SERIES)
+        async with pacs.adapter.retrieve(study) as stream:
+            assert by_uid([one async for one in stream]) == by_uid(stored)
+
+    async def test_uids_alone_are_enough_to_retrieve_some(self, pacs: Pacs) -> None:
+        await pacs.store(ct(3))
+        study = await pacs.adapter.describe(CT, Detail.UIDS)
+        async with pacs.adapter.retrieve(study, [f"{CT}.1.2"]) as stream:
+            assert by_uid([one async for one in stream]) == by_uid([make(CT, 1, 2)])
 
     async def test_a_study_that_is_not_there(self, pacs: Pacs) -> None:
         await pacs.store(ct(1))

@@ -1,0 +1,115 @@
+"""How fast a PACS is published: for scripts/bench, which gives it a running PACS.
+
+python -m broker.publish.measure ADDRESS [AET]
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from broker.pacs.adapter import Span
+from broker.pacs.address import parse_pacs
+from broker.pacs.opening import open_pacs
+from broker.publish.publisher import Publisher
+from broker.studies import Study
+from p2pacs.catalog.records import text
+from p2pacs.identity.keys import SigningKey, StudyKey
+from p2pacs.ids import StudyId
+from p2pacs.store import open_store
+
+
+@frozen
+class Measured:
+    """One run."""
+
+    studies: int
+    instances: int
+    bytes: int
+    """Of data sets, as the PACS sent them."""
+    stored: int
+    """Bytes of chunks."""
+    seconds: float
+    """From the first request to the last confirmed byte."""
+    peak_bytes: int
+    """Memory of this process, at most, since it started."""
+
+    @property
+    def mb_per_second(self) -> float:
+        """Data sets, in millions of bytes a second."""
+        return self.bytes / self.seconds / 1e6
+
+
+class _Keys:
+    """Keys that are forgotten afterwards (`broker.publish.StudyKeys`)."""
+
+    def __init__(self) -> None:
+        self._keys: dict[StudyId, StudyKey] = {}
+
+    def id_of(self, study_instance_uid: str) -> StudyId:
+        return StudyId.derive(b"measure", study_instance_uid)
+
+    async def ensure(self, study_instance_uid: str) -> StudyKey:
+        return self._keys.setdefault(self.id_of(study_instance_uid), StudyKey.generate())
+
+    async def find(self, study: StudyId) -> Study | None:
+        return None
+
+    async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
+        return
+
+
+async def _unheard(_study: StudyId) -> None:
+    return
+
+
+async def measure(address: str, folder: Path, *, aet: str = "P2PACS") -> Measured:
+    """Publish all studies of a running PACS into a new store, as a broker would.
+
+    Args:
+        address: as ``p2pacs broker init --pacs`` takes it.
+        folder: an empty one, for the store.
+        aet: our AE title.
+    """
+    async with (
+        open_store(folder) as store,
+        open_pacs(parse_pacs(address), aet=aet, dicom=None) as pacs,
+        trio.open_nursery() as nursery,
+    ):
+        publisher = Publisher(pacs, store, _Keys(), SigningKey.generate(), updated=_unheard)
+        await nursery.start(publisher.run)
+        uids = [text(study, "StudyInstanceUID") async for study in pacs.studies(Span())]
+        start = trio.current_time()
+        stagings = [publisher.stage(uid) for uid in uids]
+        for staging in stagings:
+            await staging.wait()
+        seconds = trio.current_time() - start
+        nursery.cancel_scope.cancel()
+    return Measured(
+        studies=len(uids),
+        instances=sum(staging.instances_done for staging in stagings),
+        bytes=sum(staging.bytes_read for staging in stagings),
+        stored=store.used,
+        seconds=seconds,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def main(address: str, aet: str = "P2PACS") -> None:
+    """Print what was measured as one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = trio.run(lambda: measure(address, Path(folder), aet=aet))
+    sys.stdout.write(
+        f"{done.studies} studies, {done.instances} instances, {done.bytes / 1e6:.1f} MB in "
+        f"{done.seconds:.2f} s: {done.mb_per_second:.1f} MB/s; stored {done.stored / 1e6:.1f} MB; "
+        f"peak {done.peak_bytes / 1e6:.0f} MB\n"
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
