@@ -29,6 +29,7 @@ from p2pacs.ids import VirtualAddress
 
 DIRECTORY: Final = "directory"
 EPOCH: Final = "epoch"
+RULES: Final = "rules"
 
 REFUSED: Final = (
     "the broker does not know this token: it was used already, has expired, or was replaced by a"
@@ -236,6 +237,7 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
     member = get_member(connection, address)
     if read != member.read:
         _set(connection, address, read=read, read_version=member.read_version + 1)
+        bump(connection, RULES)
 
 
 def revoke(connection: Connection, address: VirtualAddress) -> bool:

@@ -33,7 +33,8 @@ counters: Final = Table(
     Column("name", String, primary_key=True),
     Column("value", Integer, nullable=False),
 )
-"""``directory`` grows with every change of the members, ``epoch`` with every revocation."""
+"""``directory`` grows with every change of the members, ``epoch`` with every revocation,
+``rules`` with every change of a read rule."""
 
 members: Final = Table(
     "members",

@@ -8,7 +8,6 @@ from sqlalchemy.dialects.sqlite import insert
 
 from broker.db import Database, now
 from broker.schema import studies
-from p2pacs.errors import StudyNotFoundError
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages import GRANT_INFO
@@ -55,29 +54,13 @@ class Studies:
 
         return self._unwrap(study, await self._database.run(work))
 
-    async def key(self, study: StudyId) -> StudyKey:
-        """The key of a study.
-
-        Raises:
-            StudyNotFoundError: it never had one.
-        """
-        return (await self.keys([study]))[study]
-
-    async def keys(self, wanted: list[StudyId]) -> dict[StudyId, StudyKey]:
-        """The keys of several studies.
-
-        Raises:
-            StudyNotFoundError: one of them never had a key.
-        """
-        query = select(studies.c.study, studies.c.wrapped_key).where(
-            studies.c.study.in_([study.raw for study in wanted])
-        )
-        rows = await self._database.run(lambda connection: connection.execute(query).all())
-        found = {StudyId(row.study): bytes(row.wrapped_key) for row in rows}
-        for study in wanted:
-            if study not in found:
-                raise StudyNotFoundError(f"study {study.short} was never published here")
-        return {study: self._unwrap(study, found[study]) for study in wanted}
+    def wrapped(self, connection: Connection, study: StudyId, box_key: bytes) -> bytes:
+        """The key of a study, wrapped to a member's box key; empty if it never had a key."""
+        query = select(studies.c.wrapped_key).where(studies.c.study == study.raw)
+        own = connection.execute(query).scalar_one_or_none()
+        if own is None:
+            return b""
+        return wrap(box_key, self._unwrap(study, bytes(own)), GRANT_INFO + study.raw)
 
     async def find(self, study: StudyId) -> Study | None:
         """What is known of a study; None if it never had a key."""

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -5,9 +6,10 @@ import trio
 
 from broker.db import open_database
 from broker.studies import Studies
-from p2pacs.errors import AccessError, StudyNotFoundError
+from p2pacs.errors import AccessError
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.wire.messages import GRANT_INFO
 
 SECRET = Secret(b"s" * 32)
 
@@ -25,7 +27,6 @@ async def test_a_key_is_made_once_and_wrapped_on_disk(tmp_path: Path) -> None:
             nursery.start_soon(ensure)
             nursery.start_soon(ensure)
         assert keys[0] == keys[1]
-        assert await studies.key(studies.id_of("1.2.3")) == keys[0]
         assert await studies.ensure("1.2.4") != keys[0]
     assert keys[0].reveal() not in (tmp_path / "broker.db").read_bytes()
     async with open_database(tmp_path / "broker.db") as database:
@@ -40,9 +41,12 @@ async def test_what_is_published(tmp_path: Path) -> None:
         study = studies.id_of("1.2.3")
         assert study == StudyId.derive(b"s" * 32, "1.2.3")
         assert await studies.find(study) is None
-        with pytest.raises(StudyNotFoundError, match=study.short):
-            await studies.key(study)
-        await studies.ensure("1.2.3")
+        member = BoxKey.generate()
+        wrap = partial(studies.wrapped, study=study, box_key=member.public)
+        assert await database.run(wrap) == b""
+        key = await studies.ensure("1.2.3")
+        wrapped = await database.run(wrap)
+        assert member.open(wrapped, GRANT_INFO + study.raw) == key
         found = await studies.find(study)
         assert found is not None
         assert (found.uid, found.version, found.complete) == ("1.2.3", 0, False)

@@ -1,0 +1,251 @@
+"""The one composition root of the broker: every part is built here, and every task started."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+
+from broker.config import CATALOGUE, DATABASE, STORE, WEB, BrokerSettings
+from broker.db import Database, open_database
+from broker.directory import DirectoryKeeper, broker_record
+from broker.enrolment import Enrolment
+from broker.founding import Keys, load_keys, renew_own
+from broker.lock import running_lock
+from broker.office import Office
+from broker.pacs.adapter import PacsAdapter
+from broker.pacs.address import parse_pacs
+from broker.pacs.opening import open_pacs
+from broker.publish import Publisher
+from broker.services import BrokerServices, Parts
+from broker.studies import Studies
+from broker.sweep import Sweep
+from broker.web.app import make_app
+from broker.web.certificate import WebCertificate, host_names
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.catalog.records import StudyRecord
+from p2pacs.errors import P2PacsError
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.ids import StudyId
+from p2pacs.store import ChunkStore, open_store
+from p2pacs.swarm.node import Line, Node
+from p2pacs.units import Endpoint
+from p2pacs.web.serving import serve_web
+
+log = structlog.get_logger(__name__)
+
+RENEW_LEFT: Final = timedelta(days=60)
+"""What is left of the broker's own certificate when it is renewed."""
+
+RENEW_EVERY: Final = 12 * 3600.0
+"""Seconds between two looks at the certificates."""
+
+RECOVERY: Final = 600.0
+"""Seconds to fetch a published study that the store lost back from other members."""
+
+
+class Broker:
+    """The parts of the broker."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        keys: Keys,
+        *,
+        database: Database,
+        store: ChunkStore,
+        catalogue: CatalogIndex,
+        pacs: PacsAdapter,
+        certificate: WebCertificate | None,
+    ) -> None:
+        """Build the parts; nothing runs before `run`."""
+        identity = keys.identity
+        self.settings = settings
+        self.keys = keys
+        self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+        me = broker_record(identity, settings.name, settings.endpoints)
+        self.keeper = DirectoryKeeper(database, self.book, keys.signing, me)
+        enrolment = Enrolment(
+            database,
+            authority=keys.authority,
+            key=keys.signing,
+            book=self.book,
+            keeper=self.keeper,
+            settings=settings.enrolment,
+        )
+        studies = Studies(database, keys.study_secret, identity.box_key)
+        self.parts = Parts(
+            database=database,
+            book=self.book,
+            catalogue=catalogue,
+            store=store,
+            studies=studies,
+            enrolment=enrolment,
+            pacs=pacs,
+            broker_key=keys.signing.public,
+        )
+        self.services = BrokerServices(self.parts)
+        self.node = Node(
+            identity,
+            self.book,
+            store,
+            _line(settings),
+            self.services.table(),
+            settings.listen,
+            enrolment.enrol,
+        )
+        self.publisher = Publisher(
+            pacs,
+            store,
+            studies,
+            keys.signing,
+            updated=self.node.updated,
+            completed=self._completed,
+            recover=self._recover,
+        )
+        self.sweep = Sweep(
+            pacs,
+            catalogue,
+            studies.id_of,
+            changed=self.services.grown,
+            restage=self._restage,
+            today=lambda: datetime.now().astimezone().date(),
+            every=settings.sweep.every_seconds,
+        )
+        self.services.attach(self.node, self.publisher)
+        self._certificate = certificate
+        self._database = database
+
+    async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[dict[str, Any]]) -> None:
+        """Serve until told to stop; reports where. Pages that are under way are served first."""
+        self.book.subscribe(self.services.directory_changed)
+        await self.keeper.refresh()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.services.run)
+            listens: list[Endpoint] = await nursery.start(self.node.run)
+            await nursery.start(self.publisher.run)
+            await nursery.start(self.sweep.run)
+            nursery.start_soon(self.keeper.watch)
+            nursery.start_soon(self._keep_renewed)
+            async with trio.open_nursery() as pages:
+                web: Endpoint = await pages.start(self._serve_pages, stop)
+                task_status.started(self._ready(listens, web))
+            log.info("stopping")
+            nursery.cancel_scope.cancel()
+
+    def _ready(self, listens: list[Endpoint], web: Endpoint) -> dict[str, Any]:
+        scheme = "https" if self._certificate else "http"
+        return {
+            "event": "ready",
+            "name": self.settings.name,
+            "address": str(self.keys.identity.address),
+            "listen": [str(endpoint) for endpoint in listens],
+            "web": f"{scheme}://{web}",
+        }
+
+    async def _serve_pages(
+        self, stop: trio.Event, *, task_status: trio.TaskStatus[Endpoint]
+    ) -> None:
+        office = Office(self.keys.authority, self.keys.identity.address, self.settings)
+        app = make_app(self._database, office, self.settings.web)
+        tls = self._certificate.context if self._certificate else None
+        endpoint = self.settings.web.listen
+        await serve_web(app, endpoint, stop=stop, tls=tls, task_status=task_status)
+
+    async def _keep_renewed(self) -> None:
+        """The broker's own certificates never end while it runs."""
+        identity = self.keys.identity
+        while True:
+            if identity.expires - datetime.now(UTC) < RENEW_LEFT:
+                identity = await trio.to_thread.run_sync(renew_own, self.keys)
+                log.info("own certificate renewed", until=identity.expires.isoformat())
+            await trio.sleep(RENEW_EVERY)
+            if self._certificate is not None:
+                await trio.to_thread.run_sync(self._certificate.renew)
+
+    async def _completed(self, record: StudyRecord) -> None:
+        await self.sweep.update(record)
+
+    def _restage(self, uid: str) -> None:
+        self.publisher.stage(uid, everything=True)
+
+    async def _recover(self, study: StudyId) -> bool:
+        """Fetch back from other members what the store lost of a published study."""
+        holders = self.parts.holders.of(study)
+        if not holders:
+            return False
+        log.warning("a published study is fetched back", study=study.short, holders=len(holders))
+        transfer = self.node.fetch(study, holders=holders)
+        try:
+            with trio.fail_after(RECOVERY):
+                await transfer.wait_complete()
+        except (P2PacsError, trio.TooSlowError):
+            transfer.cancel()
+            return False
+        return True
+
+
+def _line(settings: BrokerSettings) -> Line:
+    lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
+    return Line(settings.line.uplink, settings.line.downlink, lan)
+
+
+@asynccontextmanager
+async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[Broker]:
+    """A broker with its files open, not yet running.
+
+    Raises:
+        StateError: another process runs it, or files are missing.
+    """
+    keys = load_keys(folder)
+    address = parse_pacs(settings.pacs)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(running_lock(folder))
+        certificate = None
+        if settings.web.secure:
+            hosts = host_names(settings.web)
+            certificate = WebCertificate.make(folder / WEB, keys.authority, hosts)
+        database = await stack.enter_async_context(open_database(folder / DATABASE))
+        opened = open_store(folder / STORE, capacity=settings.store.capacity)
+        store = await stack.enter_async_context(opened)
+        catalogue = await trio.to_thread.run_sync(CatalogIndex, folder / CATALOGUE)
+        stack.callback(catalogue.close)
+        pacs = await stack.enter_async_context(
+            open_pacs(address, aet=settings.aet, dicom=settings.dicom)
+        )
+        yield Broker(
+            settings,
+            keys,
+            database=database,
+            store=store,
+            catalogue=catalogue,
+            pacs=pacs,
+            certificate=certificate,
+        )
+
+
+async def run_broker(
+    folder: Path,
+    settings: BrokerSettings,
+    ready: Callable[[dict[str, Any]], None],
+    stop: trio.Event,
+) -> None:
+    """Run a broker until it is told to stop.
+
+    Args:
+        folder: of the broker.
+        settings: out of its ``broker.toml``.
+        ready: told where it listens, once everything does.
+        stop: set it to end in order.
+
+    Raises:
+        StateError: another process runs it, or an endpoint is taken.
+    """
+    async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+        ready(await nursery.start(broker.run, stop))

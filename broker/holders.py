@@ -1,0 +1,65 @@
+"""Who holds or fetches which study, as members announce it; in memory, without I/O.
+
+Members announce everything anew when their link opens, so nothing is kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import HOLDERS, JOINED_STUDIES
+from p2pacs.wire.messages import Announce
+
+_KNOWN = 64 * JOINED_STUDIES
+"""Studies that one member may announce: a replica's disk holds fewer."""
+
+
+class Holders:
+    """The broker's view of the swarm."""
+
+    def __init__(self) -> None:
+        self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
+        self._studies: dict[VirtualAddress, set[StudyId]] = {}
+
+    def announce(self, member: VirtualAddress, news: Announce) -> Collection[VirtualAddress]:
+        """Take note of an announcement.
+
+        Returns:
+            Members that fetch the study and do not know yet that this one has it, or has it
+            in whole by now.
+        """
+        study = StudyId(news.study)
+        if not news.held:
+            self._forget(member, study)
+            return ()
+        theirs = self._studies.setdefault(member, set())
+        if study not in theirs and len(theirs) >= _KNOWN:
+            return ()
+        theirs.add(study)
+        holding = self._complete.setdefault(study, {})
+        fresh = holding.get(member) is None or (news.complete and not holding[member])
+        holding[member] = news.complete
+        if not fresh:
+            return ()
+        return [other for other, whole in holding.items() if not whole and other != member]
+
+    def gone(self, member: VirtualAddress) -> None:
+        """A member's link closed: it will announce all again."""
+        for study in self._studies.get(member, set()).copy():
+            self._forget(member, study)
+
+    def of(self, study: StudyId, asker: VirtualAddress | None = None) -> list[VirtualAddress]:
+        """Members that hold or fetch the study, those with all of it first."""
+        holding = self._complete.get(study, {})
+        ordered = sorted(holding, key=lambda member: (not holding[member], member))
+        return [member for member in ordered if member != asker][:HOLDERS]
+
+    def _forget(self, member: VirtualAddress, study: StudyId) -> None:
+        holding = self._complete.get(study, {})
+        holding.pop(member, None)
+        if not holding:
+            self._complete.pop(study, None)
+        self._studies.get(member, set()).discard(study)
+        if not self._studies.get(member):
+            self._studies.pop(member, None)

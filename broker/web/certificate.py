@@ -1,0 +1,66 @@
+"""HTTPS for the administrator's pages: a certificate of the network's own authority."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from broker.config import WebSettings
+from p2pacs.identity import certificates, files
+from p2pacs.identity.authority import Authority
+from p2pacs.web.serving import web_context
+
+LIFETIME: Final = timedelta(days=90)
+
+_KEY: Final = "web-key.pem"
+_CERTIFICATE: Final = "web-cert.pem"
+
+
+def host_names(settings: WebSettings) -> Sequence[str]:
+    """What the certificate names: where the pages listen, and what else the administrator says."""
+    host = settings.listen.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address of this machine
+        host = socket.gethostname()
+    return tuple(dict.fromkeys([*settings.hosts, host]))
+
+
+@frozen
+class WebCertificate:
+    """Key and certificate in a folder, and the context that uses them."""
+
+    folder: Path
+    authority: Authority
+    hosts: Sequence[str]
+    context: ssl.SSLContext
+
+    @classmethod
+    def make(cls, folder: Path, authority: Authority, hosts: Sequence[str]) -> WebCertificate:
+        """A fresh key and certificate.
+
+        Raises:
+            UsageError: a host that cannot be named.
+        """
+        files.make_private_folder(folder)
+        _issue(folder, authority, hosts)
+        context = web_context(str(folder / _CERTIFICATE), str(folder / _KEY))
+        return cls(folder, authority, hosts, context)
+
+    def renew(self) -> None:
+        """A fresh certificate; connections made from now on see it."""
+        _issue(self.folder, self.authority, self.hosts)
+        self.context.load_cert_chain(self.folder / _CERTIFICATE, self.folder / _KEY)
+
+
+def _issue(folder: Path, authority: Authority, hosts: Sequence[str]) -> None:
+    key = certificates.generate_key()
+    csr = certificates.request(certificates.load_key(key, "the key of the pages"))
+    issued = authority.issue_web(csr, hosts, lifetime=LIFETIME)
+    files.write_private(folder / _KEY, key.reveal())
+    # With the authority's, so that a browser that trusts it need not fetch it.
+    files.write_private(folder / _CERTIFICATE, certificates.to_pem(issued, authority.certificate))

@@ -1,0 +1,69 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.holders import Holders
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.wire.messages import Announce
+
+A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([number])) for number in range(3))
+STUDY = StudyId(bytes(16))
+
+
+def news(*, held: bool = True, complete: bool = False, study: StudyId = STUDY) -> Announce:
+    return Announce(study.raw, 1, held=held, complete=complete)
+
+
+def test_who_fetches_hears_of_new_holders_once() -> None:
+    holders = Holders()
+    assert list(holders.announce(A, news())) == []
+    assert list(holders.announce(B, news())) == [A]
+    assert list(holders.announce(B, news())) == []
+    assert list(holders.announce(B, news(complete=True))) == [A]
+    assert list(holders.announce(C, news(complete=True))) == [A]
+    assert holders.of(STUDY) == [B, C, A]
+    assert holders.of(STUDY, B) == [C, A]
+
+
+def test_who_drops_or_goes_holds_nothing() -> None:
+    holders = Holders()
+    holders.announce(A, news(complete=True))
+    holders.announce(B, news(complete=True))
+    assert list(holders.announce(A, news(held=False))) == []
+    assert holders.of(STUDY) == [B]
+    holders.gone(B)
+    holders.gone(B)
+    assert holders.of(STUDY) == []
+    assert not holders._complete
+    assert not holders._studies
+
+
+Event = tuple[VirtualAddress, tuple[bytes, bool, bool] | None]
+_EVENTS = st.tuples(
+    st.sampled_from([A, B, C]),
+    st.one_of(
+        st.none(),
+        st.tuples(st.sampled_from([b"1", b"2"]), st.booleans(), st.booleans()),
+    ),
+)
+
+
+@given(st.lists(_EVENTS, max_size=30))
+def test_the_two_views_agree(events: list[Event]) -> None:
+    holders = Holders()
+    expected: dict[tuple[StudyId, VirtualAddress], bool] = {}
+    for member, event in events:
+        if event is None:
+            holders.gone(member)
+            expected = {key: whole for key, whole in expected.items() if key[1] != member}
+            continue
+        name, held, complete = event
+        study = StudyId(name * 16)
+        told = holders.announce(member, news(held=held, complete=complete, study=study))
+        assert member not in told
+        if held:
+            expected[study, member] = complete
+        else:
+            expected.pop((study, member), None)
+    for name in (b"1", b"2"):
+        study = StudyId(name * 16)
+        assert set(holders.of(study)) == {member for key, member in expected if key == study}
