@@ -186,3 +186,28 @@ async def test_is_used_by_one_study(tmp_path: Path) -> None:
         assert isinstance(study, StudyStore)
         assert study.study == STUDY
         assert not study.dropped
+
+
+async def test_chunks_of_a_publication_that_broke_off_are_forgotten(tmp_path: Path) -> None:
+    def other(number: int) -> tuple[int, ChunkId, bytes]:
+        return number, *chunk(number + 1000)[1:]
+
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(6))
+        await study.flush()
+        await fill(study, range(6, 9))
+        await study.cut_back(4)
+        assert list(study.have) == [0, 1, 2, 3]
+        assert store.used == 4000
+        for number in range(4, 8):
+            await study.put(*other(number))
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(8))
+        assert study.load_many(range(2, 6)) == [
+            *(chunk(n)[2] for n in (2, 3)),
+            *(other(n)[2] for n in (4, 5)),
+        ]
+        assert await study.verify() == []
+        assert store.used == 8000
