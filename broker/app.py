@@ -172,8 +172,8 @@ class Broker:
     async def _completed(self, record: StudyRecord) -> None:
         await self.sweep.update(record)
 
-    def _restage(self, uid: str) -> None:
-        self.publisher.stage(uid, everything=True)
+    def _restage(self, uid: str, everything: bool) -> None:
+        self.publisher.stage(uid, everything=everything)
 
     async def _recover(self, study: StudyId) -> bool:
         """Fetch back from other members what the store lost of a published study."""

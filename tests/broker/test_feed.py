@@ -78,7 +78,7 @@ def test_a_changed_rule_starts_anew(index: CatalogIndex) -> None:
 
 
 def test_long_pages_are_cut_and_lose_nothing(index: CatalogIndex) -> None:
-    letters = random.Random(0)
+    letters = random.Random(0)  # noqa: S311
     texts = ["".join(letters.choices(string.ascii_letters, k=9000)) for _ in range(60)]
     index.upsert(record(number, text=text) for number, text in enumerate(texts))
     since, seen = 0, 0
