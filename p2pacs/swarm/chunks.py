@@ -48,7 +48,7 @@ class StudyChunks(Protocol):
     ) -> None:
         """Keep a verified root as the newest; forget segments that it does not name."""
 
-    def segment(self, chunk_id: ChunkId) -> bytes | None:
+    async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """A segment of the chunk list, if held."""
 
     async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
@@ -61,7 +61,7 @@ class StudyChunks(Protocol):
 class ChunkStorage(Protocol):
     """All studies of one host."""
 
-    def __contains__(self, study: StudyId) -> bool:
+    def holds(self, study: StudyId) -> bool:
         """Whether anything of this study is here."""
 
     async def study(self, study: StudyId) -> StudyChunks:

@@ -291,7 +291,7 @@ class Engine:
             return
         if circle.chunks is not None or circle.download:
             circle.join(member)
-        elif self._nursery is not None and study in self._storage:
+        elif self._nursery is not None and self._storage.holds(study):
             self._nursery.start_soon(self._answer_join, circle, member)
 
     async def _answer_join(self, circle: Circle, member: VirtualAddress) -> None:
@@ -329,7 +329,7 @@ class Engine:
     async def manifest(self, query: messages.ManifestQuery) -> Reply:
         """The newest root here, if it is newer."""
         study = StudyId(query.study)
-        if study not in self._storage:
+        if not self._storage.holds(study):
             return messages.Manifest(query.id, b"")
         circle = self._circle(study)
         chunks = await self._open(circle)
@@ -344,9 +344,9 @@ class Engine:
         """
         study = StudyId(query.study)
         data = None
-        if study in self._storage:
+        if self._storage.holds(study):
             chunks = await self._open(self._circle(study))
-            data = chunks.segment(ChunkId(query.chunk))
+            data = await chunks.segment(ChunkId(query.chunk))
         if data is None:
             raise NoSourceError("this segment is not held here")
         return messages.Segment(query.id, data)

@@ -163,7 +163,7 @@ class Follower:
 
     async def _segment(self, root: Root, number: int) -> Segment | None:
         """A segment, from the store or from any partner."""
-        held = self._chunks.segment(root.segments[number])
+        held = await self._chunks.segment(root.segments[number])
         if held is not None:
             return load_segment(held, root, number)
         for member in self._partners():

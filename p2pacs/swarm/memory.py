@@ -51,7 +51,7 @@ class MemoryStudy:
         await trio.lowlevel.checkpoint()
         self.root = raw
 
-    def segment(self, chunk_id: ChunkId) -> bytes | None:
+    async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """A segment, if held."""
         return self._segments.get(chunk_id)
 
@@ -71,7 +71,7 @@ class MemoryStore:
         self._studies: dict[StudyId, MemoryStudy] = {}
         self._capacity = capacity
 
-    def __contains__(self, study: StudyId) -> bool:
+    def holds(self, study: StudyId) -> bool:
         """Whether the study was opened."""
         return study in self._studies
 
