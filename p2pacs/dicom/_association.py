@@ -206,6 +206,8 @@ def send_instance(
     if originator is not None:
         request.MoveOriginatorApplicationEntityTitle = originator[0]
         request.MoveOriginatorMessageID = originator[1]
+    if not assoc.is_established:
+        raise PacsUnreachableError(f"{remote_of(assoc)} has ended the association")
     _pause_reactor(assoc)
     try:
         assoc.dimse.send_msg(request, context_id)
@@ -222,6 +224,13 @@ def _pause_reactor(assoc: _Association) -> None:
     assoc._reactor_checkpoint.clear()
     while not assoc._is_paused and assoc.is_alive():
         time.sleep(0.0001)
+
+
+def release(assoc: _Association) -> None:
+    """End an association in order, unless it has ended."""
+    ended = assoc.dul.peek_next_pdu() is not None or not assoc.dul.is_alive()
+    if assoc.is_established and not ended:
+        assoc.release()
 
 
 def hang_up(assoc: _Association) -> None:

@@ -14,7 +14,7 @@ from p2pacs.dicom._association import (
     Association,
     accepted_pairs,
     associate,
-    hang_up,
+    release,
     send_instance,
 )
 from p2pacs.dicom.contexts import Pair, propose_sending
@@ -92,11 +92,5 @@ class Sender:
     def close(self) -> None:
         """End the association in order."""
         assoc, self._assoc = self._assoc, None
-        if assoc is not None and assoc.is_established:
-            assoc.release()
-
-    def abort(self) -> None:
-        """End the association at once."""
-        assoc, self._assoc = self._assoc, None
         if assoc is not None:
-            hang_up(assoc)
+            release(assoc)

@@ -15,7 +15,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 
 from p2pacs.dicom import contexts
-from p2pacs.dicom._association import CONNECT_SECONDS, Association, associate
+from p2pacs.dicom._association import CONNECT_SECONDS, Association, associate, release
 from p2pacs.dicom._calls import Line, call, filling
 from p2pacs.dicom._sender import SUCCESS, Sender
 from p2pacs.dicom.inbox import Inbox
@@ -202,8 +202,7 @@ class DimseClient:
                 raise PacsRefusedError(f"{self.remote} does not offer {name} to {self.aet}")
             yield assoc
         finally:
-            if assoc.is_established:
-                assoc.release()
+            release(assoc)
 
     def _answer(self, answer: Dataset | None, count: int) -> Dataset:
         if answer is None:
