@@ -85,11 +85,11 @@ def attributes_of(header: Header) -> Json:
     encodings = [charsets] if isinstance(charsets, str) else list(charsets)
     found: Json = {}
     for tag, vr in KEYS.items():
-        element = header.elements.get_item(BaseTag(tag))
-        if element is None:
+        # keep_deferred: else pydicom converts empty values, and raises if their VR is unknown
+        element = header.elements.get_item(BaseTag(tag), keep_deferred=True)
+        if not isinstance(element, RawDataElement):
             continue
-        raw = element.value if isinstance(element, RawDataElement) else None
-        raw = raw or b""  # pydicom converts empty values only: they are no raw elements any more
+        raw = element.value or b""
         if len(raw) > VALUE_BYTES:
             continue
         values = _values(vr, raw, encodings, header.little_endian)

@@ -57,6 +57,11 @@ def test_japanese_with_escapes() -> None:
     ]
 
 
+def test_an_empty_value_of_unknown_vr() -> None:
+    data = encode(dataset(AccessionNumber="")).replace(b"\x08\0\x50\0SH", b"\x08\0\x50\0U\0")
+    assert of(data)["00080050"] == {"vr": "SH"}
+
+
 def test_values_that_are_no_numbers_stay_texts() -> None:
     data = encode(dataset()).replace(b"IS\x02\x001 ", b"IS\x02\x00a ")
     assert of(data)["00200013"] == {"vr": "IS", "Value": ["a"]}
