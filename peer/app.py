@@ -78,8 +78,8 @@ class Peer:
         self.catalogue = CatalogueFollower(catalogue, self._page)
         self.holdings = Holdings(identity, self.node, store)
         self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
-        grants = Grants(database, identity.box_key)
-        self.resolver = Resolver(identity, self.book, self.node, catalogue, grants)
+        self.grants = Grants(database, identity.box_key)
+        self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
         self.fetcher = Fetcher(
             self.node,
             store,

@@ -38,7 +38,7 @@ ANSWER: Final = 5.0
 """Seconds for a member to say whether it holds a study in whole."""
 
 LEAST: Final = 16 * MIB
-"""Bytes that are made free at least when a transfer found the store full."""
+"""Bytes that are made free where that is possible, so that it is not asked for again at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,6 @@ class Cache:
 
         Nothing is dropped if that is not enough.
         """
-        need = max(need, LEAST)
         async with self._one:
             try:
                 chosen = await self._choose(need)
@@ -124,9 +123,9 @@ class Cache:
             copies = await self._copies(info)
             if copies and not self._stays(info):
                 proven.append(Candidate(info.study, info.bytes, info.last_used, False, copies))
-            if chosen := choose(proven, need):
+            if chosen := choose(proven, max(need, LEAST)):
                 return chosen
-        return []
+        return choose(proven, need)
 
     def _stays(self, info: StudyInfo) -> bool:
         promised = self._promised.get(info.study)

@@ -65,12 +65,19 @@ class StudyFetch:
         """What brings the chunks."""
         self._index = index
         self._supply = supply
+        self._least = 0
         self._one = trio.Lock()
 
     @property
     def known(self) -> Sequence[Known]:
         """The instances known so far; number n is at n - 1."""
         return self._index.known
+
+    @property
+    def current(self) -> bool:
+        """Whether the index was read as far as the version that `begin` was told of: before,
+        an instance may be known that has changed since."""
+        return self._index.version >= max(1, self._least)
 
     @property
     def settled(self) -> bool:
@@ -126,7 +133,8 @@ class StudyFetch:
     # ------------------------------------------------------------ the transfer
 
     def begin(self, found: Found) -> None:
-        """Fetch, or go on fetching, what is not here."""
+        """Fetch, or go on fetching, what is not here of this version or a newer one."""
+        self._least = max(self._least, found.version)
         self.transfer = self._supply.start(found)
 
     def give_up(self) -> None:
@@ -183,7 +191,7 @@ class StudyFetch:
         Raises:
             P2PacsError: why nothing more will come.
         """
-        while self.mark() == since:
+        while self.mark() == since and self.transfer.state is not State.FAILED:
             if self.transfer.state is State.COMPLETE:  # and yet something is missing: it rotted
                 raise UnavailableError(f"study {self.study.short} is not whole here: try again")
             with trio.move_on_after(PATIENCE) as waiting:
@@ -216,6 +224,7 @@ class Cursor:
         self._fetch = fetch
         self._wanted = wanted
         self._seen = 0
+        self._begun = False
         self._pending: list[int] = []
 
     @property
@@ -233,15 +242,22 @@ class Cursor:
         while True:
             mark = fetch.mark()
             await fetch.refresh()
-            self._take_in()
-            for place, number in enumerate(self._pending):
-                known = fetch.known[number - 1]
-                if fetch.is_here(known):
-                    del self._pending[place]
+            self._begun = self._begun or fetch.current
+            if self._begun:
+                self._take_in()
+                if (known := self._ready()) is not None:
                     return known
-            if fetch.settled and not self._pending:
-                return None
+                if fetch.settled and not self._pending:
+                    return None
             await fetch.moved(mark)
+
+    def _ready(self) -> Known | None:
+        for place, number in enumerate(self._pending):
+            known = self._fetch.known[number - 1]
+            if self._fetch.is_here(known):
+                del self._pending[place]
+                return known
+        return None
 
     def _take_in(self) -> None:
         """The instances that became known since."""

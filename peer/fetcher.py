@@ -116,7 +116,7 @@ class Fetcher:
                 key = await self._resolver.held_key(record.study)
             except KeyUnavailableError:
                 return None
-            await self._begin(Found(record.study, key, None, (), broker=False), "get")
+            await self._begin(Found(record.study, key, None, 0, (), broker=False), "get")
         fetch = self._fetches[record.study]
         with trio.move_on_after(LOADING):
             while not fetch.settled and fetch.transfer.state is not State.FAILED:

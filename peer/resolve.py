@@ -45,6 +45,8 @@ class Found:
     """None on a blind replica."""
     root: bytes | None = field(repr=False)
     """The newest signed root known; None while nothing is published."""
+    version: int
+    """Of that root; 0 for none."""
     holders: tuple[VirtualAddress, ...]
     broker: bool
     """Whether the broker answered."""
@@ -85,6 +87,7 @@ class Resolver:
         """Ask the broker; when it is away, use what is held and ask the members.
 
         Raises:
+            ManifestError: the broker's manifest does not verify.
             ForbiddenError: the access rule does not allow the study; a key held is forgotten.
             StudyNotFoundError: neither the broker nor the PACS knows it.
             KeyUnavailableError: the broker is away and no key is held.
@@ -104,6 +107,7 @@ class Resolver:
             study=study,
             key=await self._grants.keep(study, grant.wrapped_key) if grant.wrapped_key else None,
             root=grant.root or None,
+            version=self._version(grant.root, study) if grant.root else 0,
             holders=tuple(VirtualAddress(raw) for raw in grant.holders),
             broker=True,
         )
@@ -112,7 +116,8 @@ class Resolver:
         key = None if blind else await self.held_key(study)
         roots = await self._ask_members(study)
         newest = max(roots.values(), key=lambda raw: self._version(raw, study), default=None)
-        return Found(study=study, key=key, root=newest, holders=tuple(roots), broker=False)
+        version = self._version(newest, study) if newest else 0
+        return Found(study, key, newest, version, holders=tuple(roots), broker=False)
 
     async def held_key(self, study: StudyId) -> StudyKey:
         """The key of a study, as far as it is held here: granted, or with the catalogue.
