@@ -1,0 +1,160 @@
+"""A PACS in memory, which can be made to misbehave; and keys of studies in memory."""
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import AbstractAsyncContextManager
+from io import BytesIO
+
+import trio
+from pydicom import dcmread
+
+from broker.pacs.adapter import Description, Detail, Span
+from broker.pacs.stream import Put, streamed
+from broker.studies import Study
+from p2pacs.catalog.matching import matches
+from p2pacs.catalog.records import (
+    INSTANCE_TAGS,
+    SERIES_TAGS,
+    STUDY_LEVEL_TAGS,
+    Json,
+    StudyRecord,
+    assemble,
+    entry,
+    from_dataset,
+    tag,
+    text,
+)
+from p2pacs.catalog.views import series_view, study_view
+from p2pacs.errors import P2PacsError, StudyNotFoundError
+from p2pacs.identity.keys import StudyKey
+from p2pacs.ids import StudyId
+from p2pacs.instance import EncodedInstance
+
+_ALL = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
+
+
+class FakePacs:
+    """A `PacsAdapter`."""
+
+    name = "PACS@fake:104"
+
+    def __init__(self, instances: Iterable[EncodedInstance] = ()) -> None:
+        self.held: dict[str, EncodedInstance] = {}
+        self.extra: list[EncodedInstance] = []
+        """Sent with every retrieval, whatever was asked for."""
+        self.lost: set[str] = set()
+        """Described, but never sent."""
+        self.error: P2PacsError | None = None
+        """Raised by every search, and by a retrieval after ``break_after`` instances."""
+        self.break_after: int | None = None
+        self.pause = 0.0
+        """Seconds before every instance."""
+        self.sent: list[str] = []
+        """SOP Instance UIDs, in the order sent."""
+        self.described: list[Detail] = []
+        self.add(*instances)
+
+    def add(self, *instances: EncodedInstance) -> None:
+        self.held.update((instance.sop_instance_uid, instance) for instance in instances)
+
+    def remove(self, study: str) -> None:
+        gone = [uid for uid, one in self.held.items() if _attributes(one)[1] == study]
+        for uid in gone:
+            del self.held[uid]
+
+    async def check(self) -> None:
+        await self._answer()
+
+    async def studies(self, span: Span) -> AsyncIterator[Json]:
+        await self._answer()
+        first = f"{span.first:%Y%m%d}" if span.first else ""
+        last = f"{span.last:%Y%m%d}" if span.last else ""
+        for record in self._records():
+            if matches("DA", f"{first}-{last}".strip("-") and f"{first}-{last}", _dates(record)):
+                yield _told(study_view(record))
+
+    async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
+        await self._answer()
+        self.described.append(detail)
+        record = next((record for record in self._records() if record.uid == uid), None)
+        if record is None:
+            raise StudyNotFoundError("not in the PACS")
+        series = tuple(
+            type(one)(
+                one.uid, series_view(one), one.instances if detail is not Detail.SERIES else ()
+            )
+            for one in record.series
+        )
+        return Description(uid, _told(study_view(record)), series)
+
+    def retrieve(
+        self, study: Description, wanted: Collection[str] | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
+        async def produce(put: Put) -> None:
+            mine = [one for one in self.held.values() if _attributes(one)[1] == study.uid]
+            chosen = [one for one in mine if wanted is None or one.sop_instance_uid in wanted]
+            for count, one in enumerate([*self.extra, *chosen]):
+                if self.break_after is not None and count >= self.break_after:
+                    assert self.error is not None
+                    raise self.error
+                if one.sop_instance_uid not in self.lost:
+                    await trio.sleep(self.pause)
+                    self.sent.append(one.sop_instance_uid)
+                    await put(one)
+
+        return streamed(produce)
+
+    async def _answer(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.error is not None and self.break_after is None:
+            raise self.error
+
+    def _records(self) -> list[StudyRecord]:
+        studies: dict[str, list[Json]] = {}
+        for one in self.held.values():
+            attributes, uid = _attributes(one)
+            studies.setdefault(uid, []).append(attributes)
+        return [assemble(StudyId(bytes(16)), found) for found in studies.values()]
+
+
+def _attributes(instance: EncodedInstance) -> tuple[Json, str]:
+    dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
+    attributes = from_dataset(dataset, _ALL)
+    return attributes, text(attributes, "StudyInstanceUID")
+
+
+def _told(view: Json) -> Json:
+    return view | {tag("StudyInstanceUID"): entry("UI", text(view, "StudyInstanceUID"))}
+
+
+def _dates(record: StudyRecord) -> list[str]:
+    return [text(record.attributes, "StudyDate")]
+
+
+class FakeKeys:
+    """`broker.publish.StudyKeys` in memory."""
+
+    def __init__(self) -> None:
+        self.keys: dict[StudyId, StudyKey] = {}
+        self.uids: dict[StudyId, str] = {}
+        self.versions: dict[StudyId, tuple[int, bool]] = {}
+        self.announced: list[tuple[int, bool]] = []
+
+    def id_of(self, study_instance_uid: str) -> StudyId:
+        return StudyId.derive(b"secret", study_instance_uid)
+
+    async def ensure(self, study_instance_uid: str) -> StudyKey:
+        await trio.lowlevel.checkpoint()
+        study = self.id_of(study_instance_uid)
+        self.uids[study] = study_instance_uid
+        return self.keys.setdefault(study, StudyKey.generate())
+
+    async def find(self, study: StudyId) -> Study | None:
+        await trio.lowlevel.checkpoint()
+        if study not in self.keys:
+            return None
+        return Study(study, self.uids[study], *self.versions.get(study, (0, False)))
+
+    async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        self.versions[study] = version, complete
+        self.announced.append((version, complete))
