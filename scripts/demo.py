@@ -123,7 +123,11 @@ async def demo(options: Options, folder: Path, console: Console) -> Result:
     ):
         console.print("Starting a broker, three replicas and two hospitals …")
         async with network(folder, options.lines, pacs) as net:
-            return await _measure(net, station, study, Live(console))
+            try:
+                return await _measure(net, station, study, Live(console))
+            except* P2PacsError as errors:
+                said = "; ".join(str(error) for error in leaves(errors))
+                raise ScriptError("\n".join([said, *net.logs()])) from errors
 
 
 async def _measure(net: Network, station: Workstation, study: LoadedStudy, live: Live) -> Result:
@@ -167,8 +171,8 @@ async def _leave_one_uplink(net: Network) -> None:
 async def _fetch(peer: Peer, station: Workstation, study: LoadedStudy, live: Live) -> Fetched:
     """Moves the study from this peer's gateway to the workstation."""
     await peer.ready(lambda: peer.knows(study.uid), CATALOGUE_SECONDS)
+    begin = trio.current_time()
     async with live.following(peer, peer.name):
-        begin = trio.current_time()
         received = await station.move(peer.gateway, study.uid)
         seconds = trio.current_time() - begin
     state = await peer.transfer()

@@ -22,7 +22,7 @@ from attrs import frozen
 from p2pacs.settings import toml_value
 from scripts.form import register
 from scripts.member import Peer
-from scripts.program import P2PACS, Command, Program, free_port, output_of, running
+from scripts.program import P2PACS, Command, Program, free_port, output_of, running, tail
 
 LAN = ip_network("127.1.0.0/16")
 BROKER_HOST = "127.1.0.1"
@@ -52,9 +52,18 @@ class Network:
     @property
     def programs(self) -> Iterator[Program]:
         """All that run now."""
-        for program in (self.broker, *(peer.program for peer in self.peers.values())):
-            if program is not None and program.returncode is None:
-                yield program
+        yield from (program for program in self._all() if program.returncode is None)
+
+    def _all(self) -> list[Program]:
+        programs = (self.broker, *(peer.program for peer in self.peers.values()))
+        return [program for program in programs if program is not None]
+
+    def logs(self) -> Iterator[str]:
+        """The ends of the logs that may tell what went wrong."""
+        ended = [program for program in self._all() if program.returncode]
+        for program in ended or self._all():
+            state = "runs" if program.returncode is None else f"exit code {program.returncode}"
+            yield f"{program.name} ({state}), the end of its log:\n{tail(program.log)}"
 
     async def start_broker(self, pacs: str, stack: AsyncExitStack) -> None:
         """Makes the broker of the PACS at this address and runs it."""

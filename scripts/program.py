@@ -51,7 +51,7 @@ class Program:
     @property
     def returncode(self) -> int | None:
         """None while it runs."""
-        return self._process.returncode
+        return self._process.poll()
 
     def peak_memory(self) -> int:
         """Bytes of memory that the process had resident at most (Linux: VmHWM)."""
