@@ -22,8 +22,9 @@ from broker.office import Office
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
+from broker.ports import Parts
 from broker.publish import Publisher
-from broker.services import BrokerServices, Parts
+from broker.services import BrokerServices
 from broker.studies import Studies
 from broker.sweep import Sweep
 from broker.web.app import make_app

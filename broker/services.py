@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from typing import Final, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import structlog
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve
 from sqlalchemy import Connection, exists, select
 
 from broker import audit, feed, grants, registry
-from broker.db import Database, read_counter
-from broker.enrolment import Enrolment
-from broker.grants import Asker
-from broker.holders import Holders
-from broker.instances import encode_instances
-from broker.pacs.adapter import PacsAdapter
-from broker.publish import Staging
+from broker.db import read_counter
+from broker.lending import Lending
+from broker.ports import Parts, Stages, Voice
 from broker.schema import audit as trail
 from broker.schema import studies as published
-from broker.studies import Studies
-from p2pacs.catalog.index import CatalogIndex
-from p2pacs.catalog.records import StudyRecord
-from p2pacs.errors import ProtocolError, StudyNotFoundError
+from p2pacs.errors import ProtocolError
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.identity.keys import VerifyKey
-from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.store import ChunkStore
+from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.host import Services
-from p2pacs.swarm.whole import answer_whole
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Query, Reply
 
 log = structlog.get_logger(__name__)
-
-FIRST_VERSION: Final = 20.0
-"""Seconds that a member waits for a study's first version; after that it comes as news."""
-
-FRESH: Final = 20.0
-"""Seconds for which a study that was compared with the PACS is not compared again."""
 
 RULES_EVERY: Final = 0.5
 """Seconds between two looks at whether a read rule was changed, by form or command."""
@@ -50,57 +34,13 @@ _LINKS: Final = 4096
 Q = TypeVar("Q", bound=Query)
 
 
-class Voice(Protocol):
-    """How members are told something (`p2pacs.swarm.node.Node`)."""
-
-    @property
-    def linked(self) -> Collection[VirtualAddress]:
-        """Members with whom there is a link."""
-
-    def tell(self, member: VirtualAddress, message: Message) -> bool:
-        """Send news to a member; whether it is linked."""
-
-    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
-        """Send news to all linked members with one of these roles."""
-
-
-class Stages(Protocol):
-    """Who publishes studies (`broker.publish.Publisher`)."""
-
-    def stage(self, uid: str) -> Staging:
-        """Publish what is not published yet of a study."""
-
-
-class Directories(Protocol):
-    """Who is who (`p2pacs.identity.book.DirectoryBook`)."""
-
-    directory: Directory
-    raw: bytes
-
-
-@frozen
-class Parts:
-    """What the answers are made of."""
-
-    database: Database
-    book: Directories
-    catalogue: CatalogIndex
-    store: ChunkStore
-    studies: Studies
-    enrolment: Enrolment
-    pacs: PacsAdapter
-    broker_key: VerifyKey
-    holders: Holders = field(factory=Holders)
-
-
 class BrokerServices:
     """Answers queries, takes announcements, and tells who must know. `attach` comes first."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._lending = Lending(parts)
         self._voice: Voice
-        self._stages: Stages
-        self._compared: dict[StudyId, float] = {}
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
             _LINKS
         )
@@ -108,16 +48,16 @@ class BrokerServices:
     def attach(self, voice: Voice, stages: Stages) -> None:
         """Node and publisher, which are made after their services."""
         self._voice = voice
-        self._stages = stages
+        self._lending.attach(voice, stages)
 
     def table(self) -> Services:
         """The handlers by message."""
         return Services(
             queries={
-                messages.WholeQuery: _only(messages.WholeQuery, self.whole),
-                messages.StudyQuery: _only(messages.StudyQuery, self.study),
+                messages.WholeQuery: _only(messages.WholeQuery, self._lending.whole),
+                messages.StudyQuery: _only(messages.StudyQuery, self._lending.study),
                 messages.CatalogueQuery: _only(messages.CatalogueQuery, self.page),
-                messages.InstancesQuery: _only(messages.InstancesQuery, self.instances),
+                messages.InstancesQuery: _only(messages.InstancesQuery, self._lending.instances),
                 messages.AuditReport: _only(messages.AuditReport, self.report),
                 messages.RenewQuery: _only(messages.RenewQuery, self._parts.enrolment.renew),
             },
@@ -138,105 +78,6 @@ class BrokerServices:
         finally:
             with trio.CancelScope(shield=True):
                 await self._parts.database.run(registry.all_unlinked)
-
-    # ------------------------------------------------------------ studies
-
-    async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
-        """Key, newest root and holders of a study that the member may have; stages it.
-
-        Raises:
-            StudyNotFoundError: the catalogue does not have it.
-            ForbiddenError: the member's rule does not allow it.
-            PacsError: it is not published yet, and the PACS does not give it.
-        """
-        record = await self._record(StudyId(query.study))
-        who = await self._admit(member, record, query.purpose)
-        staging = await self._stage(record, who)
-        if staging is not None:
-            with trio.move_on_after(FIRST_VERSION):
-                await staging.wait_version()
-        wrapped = await self._parts.database.run(
-            lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
-        )
-        if not who.blind:
-            self._replicate(record.study)
-        return messages.StudyGrant(
-            id=query.id,
-            wrapped_key=wrapped,
-            root=await self._root(record.study),
-            holders=[bytes(one) for one in self._parts.holders.of(record.study, member)],
-        )
-
-    async def _record(self, study: StudyId) -> StudyRecord:
-        record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
-        if record is None:
-            raise StudyNotFoundError(
-                f"study {study.short} is not in the catalogue: it is gone from the PACS, or too new"
-            )
-        return record
-
-    async def _admit(self, member: VirtualAddress, record: StudyRecord, purpose: str) -> Asker:
-        """The asker, if it may have this study; a refusal is written down before it is told."""
-
-        def work(connection: Connection) -> tuple[Asker, Exception | None]:
-            who = grants.asker(connection, member)
-            if who.blind or who.may_read(record):
-                return who, None
-            return who, grants.refuse(connection, who, record, purpose)
-
-        who, refusal = await self._parts.database.run(work)
-        if refusal is not None:
-            log.warning("study refused", member=who.member.name, study=record.study.short)
-            raise refusal
-        return who
-
-    async def _stage(self, record: StudyRecord, who: Asker) -> Staging | None:
-        """Have it published; also what the PACS got since, unless that was just looked at."""
-        known = await self._parts.studies.find(record.study)
-        out = known is not None and known.version > 0 and self._parts.store.holds(record.study)
-        now = trio.current_time()
-        fresh = now - self._compared.get(record.study, -FRESH) < FRESH
-        if out and (who.blind or fresh):
-            return None
-        self._compared[record.study] = now
-        for study in [one for one, at in self._compared.items() if now - at >= FRESH]:
-            del self._compared[study]
-        return self._stages.stage(record.uid)
-
-    async def _root(self, study: StudyId) -> bytes:
-        if not self._parts.store.holds(study):
-            return b""
-        return (await self._parts.store.study(study)).root or b""
-
-    def _replicate(self, study: StudyId) -> None:
-        """Replicas that do not have it shall fetch it, while it travels to who asked."""
-        have = set(self._parts.holders.of(study))
-        for member in self._voice.linked:
-            record = self._parts.book.directory.get(member)
-            if record is not None and record.role is Role.REPLICA and member not in have:
-                self._voice.tell(member, messages.Replicate(study.raw))
-
-    async def whole(self, _member: VirtualAddress, query: messages.WholeQuery) -> Reply:
-        """Whether the broker's own store has a study in whole."""
-        return await answer_whole(self._parts.store, self._parts.broker_key, query)
-
-    async def instances(self, member: VirtualAddress, query: messages.InstancesQuery) -> Reply:
-        """Series and instances of a study, as the PACS lists them now.
-
-        Raises:
-            ForbiddenError: the member's rule does not allow the study.
-            PacsError: the PACS does not answer.
-        """
-        record = await self._record(StudyId(query.study))
-        await self._admit_reader(member, record)
-        described = await self._parts.pacs.describe(record.uid)
-        datasets, more = await trio.to_thread.run_sync(encode_instances, described)
-        return messages.Instances(id=query.id, datasets=datasets, more=more)
-
-    async def _admit_reader(self, member: VirtualAddress, record: StudyRecord) -> None:
-        who = await self._admit(member, record, "list")
-        if who.blind:
-            raise ProtocolError("a blind replica has no need of instances")
 
     # ------------------------------------------------------------ catalogue, audit
 

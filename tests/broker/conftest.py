@@ -48,6 +48,8 @@ class Ground:
     key: SigningKey
     book: DirectoryBook
     keeper: DirectoryKeeper
+    path: Path
+    """Of the database."""
 
     async def register(
         self, name: str, *, role: Role = Role.HOSPITAL, read: str = "all"
@@ -79,4 +81,4 @@ async def ground(tmp_path: Path, database: Database, authority: Authority) -> Gr
     book = DirectoryBook(folder / "directory", key.public)
     me = broker_record(identity, "broker", [Endpoint("127.0.0.1", 4710)])
     keeper = DirectoryKeeper(database, book, key, me)
-    return Ground(database, authority, identity, key, book, keeper)
+    return Ground(database, authority, identity, key, book, keeper, tmp_path / "broker.db")

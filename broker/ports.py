@@ -1,0 +1,64 @@
+"""What the broker's answers are made of: its parts, and whom it talks through."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from attrs import field, frozen
+
+from broker.db import Database
+from broker.enrolment import Enrolment
+from broker.holders import Holders
+from broker.pacs.adapter import PacsAdapter
+from broker.publish import Staging
+from broker.studies import Studies
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.identity.directory import Directory, Role
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import VirtualAddress
+from p2pacs.store import ChunkStore
+from p2pacs.wire.messages import Message
+
+
+class Voice(Protocol):
+    """How members are told something (`p2pacs.swarm.node.Node`)."""
+
+    @property
+    def linked(self) -> Collection[VirtualAddress]:
+        """Members with whom there is a link."""
+
+    def tell(self, member: VirtualAddress, message: Message) -> bool:
+        """Send news to a member; whether it is linked."""
+
+    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
+        """Send news to all linked members with one of these roles."""
+
+
+class Stages(Protocol):
+    """Who publishes studies (`broker.publish.Publisher`)."""
+
+    def stage(self, uid: str) -> Staging:
+        """Publish what is not published yet of a study."""
+
+
+class Directories(Protocol):
+    """Who is who (`p2pacs.identity.book.DirectoryBook`)."""
+
+    directory: Directory
+    raw: bytes
+
+
+@frozen
+class Parts:
+    """What the answers are made of."""
+
+    database: Database
+    book: Directories
+    catalogue: CatalogIndex
+    store: ChunkStore
+    studies: Studies
+    enrolment: Enrolment
+    pacs: PacsAdapter
+    broker_key: VerifyKey
+    holders: Holders = field(factory=Holders)

@@ -1,0 +1,117 @@
+"""The broker's parts around fakes: a PACS in memory, a publisher and a node that only remember."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from broker import registry
+from broker.config import EnrolmentSettings
+from broker.db import now
+from broker.enrolment import Enrolment
+from broker.ports import Parts
+from broker.publish import Staging
+from broker.studies import Studies
+from p2pacs.catalog.index import CatalogIndex
+from p2pacs.catalog.records import StudyRecord, entry, tag
+from p2pacs.errors import P2PacsError
+from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import BoxKey, Secret
+from p2pacs.ids import VirtualAddress
+from p2pacs.store import ChunkStore, open_store
+from p2pacs.wire.messages import Message
+from tests.broker.conftest import Ground
+from tests.broker.fakes import FakePacs
+
+
+class FakeVoice:
+    """A node that remembers what it was to tell."""
+
+    def __init__(self) -> None:
+        self.linked: list[VirtualAddress] = []
+        self.told: list[tuple[VirtualAddress, Message]] = []
+        self.told_roles: list[tuple[Message, list[Role]]] = []
+
+    def tell(self, member: VirtualAddress, message: Message) -> bool:
+        self.told.append((member, message))
+        return member in self.linked
+
+    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
+        self.told_roles.append((message, list(roles)))
+
+
+class FakeStages:
+    """A publisher that has published at once, or has failed."""
+
+    def __init__(self, studies: Studies, store: ChunkStore) -> None:
+        self.staged: list[str] = []
+        self.error: P2PacsError | None = None
+        self.never = False
+        self._studies = studies
+        self._store = store
+
+    def stage(self, uid: str) -> Staging:
+        self.staged.append(uid)
+        staging = Staging(self._studies.id_of(uid), uid)
+        if self.error is not None:
+            staging.end(self.error)
+        elif not self.never:
+            staging.published(1)
+        return staging
+
+    async def publish(self, uid: str, root: bytes) -> None:
+        """What a real publisher leaves behind."""
+        study = self._studies.id_of(uid)
+        await self._studies.ensure(uid)
+        await self._studies.published(study, 1, complete=True)
+        files = await self._store.study(study)
+        await files.put_root(root, version=1)
+
+
+@asynccontextmanager
+async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncIterator[Parts]:
+    enrolment = Enrolment(
+        ground.database,
+        authority=ground.authority,
+        key=ground.key,
+        book=ground.book,
+        keeper=ground.keeper,
+        settings=EnrolmentSettings(),
+    )
+    catalogue = CatalogIndex(folder / "catalogue.db")
+    async with open_store(folder / "store") as store:
+        yield Parts(
+            database=ground.database,
+            book=ground.book,
+            catalogue=catalogue,
+            store=store,
+            studies=Studies(ground.database, Secret(b"s" * 32), ground.identity.box_key),
+            enrolment=enrolment,
+            pacs=pacs,
+            broker_key=ground.key.public,
+        )
+    catalogue.close()
+
+
+async def joined(
+    ground: Ground, name: str, *, role: Role = Role.HOSPITAL, read: str = "all"
+) -> tuple[registry.Member, BoxKey]:
+    """A member that has joined, and its box key."""
+    member, _ = await ground.register(name, role=role, read=read)
+    box = BoxKey.generate()
+    await ground.database.run(
+        lambda c: registry.join(
+            c,
+            member.address,
+            key_hash=member.address.raw * 2,
+            box_key=box.public,
+            endpoints=[],
+            certificate_expires=now() + 10**9,
+        )
+    )
+    await ground.keeper.refresh()
+    return await ground.database.run(lambda c: registry.get_member(c, member.address)), box
+
+
+def record(parts: Parts, uid: str = "1.2.3", modality: str = "CT", version: int = 0) -> StudyRecord:
+    attributes = {tag("ModalitiesInStudy"): entry("CS", modality)}
+    return StudyRecord(parts.studies.id_of(uid), uid, attributes, (), version)
