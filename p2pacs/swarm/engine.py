@@ -108,8 +108,10 @@ class Engine:
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
             download = self._circle(study).download
-            if root and download:
-                download.offer(self._mesh.me, root)
+            if download:
+                download.recheck()
+                if root:
+                    download.offer(self._mesh.me, root)
             return transfer
         return self._start(study, holders, root)
 
@@ -239,7 +241,7 @@ class Engine:
 
     def _part(self, circle: Circle, member: VirtualAddress) -> None:
         if circle.partners.pop(member, None) is not None and circle.download:
-            circle.download.left(member)
+            circle.download.sources.left(member)
         if circle.idle:
             self._circles.pop(circle.study, None)
 
@@ -263,7 +265,7 @@ class Engine:
                 self.uploads.cancel(member, message)
             case messages.Refuse():
                 if download := self._download(message.study):
-                    download.refused(member, message)
+                    download.sources.refused(member, message)
             case messages.Join():
                 self._join(member, message)
             case messages.Leave():
@@ -315,7 +317,7 @@ class Engine:
             if number not in partner.has
         ]
         if circle.download:
-            circle.download.gained(member, numbers)
+            circle.download.sources.gained(member, numbers)
         for number in numbers:
             partner.has.add(number)
 

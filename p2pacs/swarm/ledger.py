@@ -163,7 +163,7 @@ class Ledger:
     @property
     def complete(self) -> bool:
         """Whether all chunks listed so far are here."""
-        return len(self.have) >= self.total
+        return not self.wanted_bytes and not self.flights
 
     # ------------------------------------------------------------ the list of chunks
 
@@ -283,6 +283,12 @@ class Ledger:
         self.have.add(number)
         self._first.discard(number)
         return flights
+
+    def rotten(self, number: int) -> None:
+        """A chunk that was here is no longer readable: it is wanted again."""
+        if self.have.discard(number) and self.wanted(number):
+            self.wanted_bytes += self.sizes[number]
+            self._offer(number)
 
     def again(self, source: Source, number: int, now: float) -> None:
         """A chunk asked of this source is no longer awaited from it: anybody may be asked."""

@@ -83,7 +83,11 @@ class Transfer:
             )
             for source in self._ledger.sources.values()
         }
-        return gone | linked
+        return {
+            member: stats
+            for member, stats in (gone | linked).items()
+            if stats.bytes or stats.in_flight
+        }
 
     # ------------------------------------------------------------ steering
 

@@ -420,7 +420,8 @@ async def test_data_that_nobody_asked_for_is_a_strike(
         with contextlib.suppress(LinkClosedError):
             for _ in range(64):
                 await link.send_block(block)
-        assert hospital.address not in pusher.host.mesh.links
+        await trio.sleep(0.2)
+        assert hospital.host.mesh._standing._strikes[pusher.address]
 
 
 async def test_a_requester_that_asks_for_what_is_not_here_is_refused(
@@ -456,3 +457,43 @@ async def test_the_line_that_was_down_is_dialled_again(
         await broker.start()
         with trio.fail_after(60):
             await hospital.host.mesh.until_linked(broker.address)
+
+
+async def test_a_rotten_chunk_is_fetched_again(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(32)
+        sources = await replicas(world, study, 1)
+        hospital = await world.add("hospital", nic=adsl(), line=paced())
+        transfer = hospital.fetch(study, sources)
+        await trio.sleep(5)
+        chunks = await hospital.store.study(study.id)
+        rotten = next(iter(chunks.have))
+        chunks.have.discard(rotten)
+        assert hospital.fetch(study, sources) is transfer
+        await transfer.wait_complete()
+        await fetched(hospital, study)
+        chunks.have.discard(rotten)  # once more, when the transfer is over
+        again = hospital.fetch(study, sources)
+        assert again is not transfer
+        await again.wait_complete()
+        assert again.bytes_received == study.chunk
+
+
+async def test_a_dropped_study_is_no_longer_served(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(8)
+        await study.put(broker.store)
+        one, two = await world.add("one"), await world.add("two")
+        await one.fetch(study, []).wait_complete()
+        await one.store.drop(study.id)
+        one.host.engine.dropped(study.id)
+        transfer = two.fetch(study, [one])
+        await transfer.wait_complete()
+        assert {a for a, s in transfer.sources.items() if s.bytes} == {broker.address}
+        again = one.fetch(study, [two])
+        await again.wait_complete()
+        await fetched(one, study)

@@ -86,9 +86,7 @@ class Nodes:
             self.network.broker if role is Role.BROKER else self.network.member(name)
         )
         listen = [Endpoint(one, free_port(one)) for one in (host, lan) if one]
-        record = evolve(
-            record_of(identity, role), name=name, endpoints=(*extra, *map(str, listen))
-        )
+        record = evolve(record_of(identity, role), name=name, endpoints=(*extra, *map(str, listen)))
         self.records.append(record)
         book = DirectoryBook(identity.folder / "directory", identity.broker_key)
         self.books.append(book)

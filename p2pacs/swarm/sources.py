@@ -1,0 +1,180 @@
+"""The sources of one download: who joined, what is asked of whom, who is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.errors import BusyError
+from p2pacs.ids import VirtualAddress
+from p2pacs.swarm import picker
+from p2pacs.swarm.circle import Circle, Partner
+from p2pacs.swarm.ledger import Ledger, Source, Tier
+from p2pacs.swarm.mesh import Mesh
+from p2pacs.swarm.requests import Requests
+from p2pacs.swarm.transfer import State, Transfer
+from p2pacs.wire.messages import Refuse
+
+log = structlog.get_logger(__name__)
+
+OTHERS_SECONDS: Final = 1.0
+"""How long the broker is not asked while other holders are being dialled."""
+
+
+class Sources:
+    """Carries out what the picker decides."""
+
+    def __init__(
+        self,
+        circle: Circle,
+        mesh: Mesh,
+        transfer: Transfer,
+        ledger: Ledger,
+        tier: Callable[[VirtualAddress], Tier],
+    ) -> None:
+        self.requests = Requests(circle)
+        self.unwritten = 0
+        """Bytes that arrived and are not yet stored."""
+        self._mesh = mesh
+        self._transfer = transfer
+        self._ledger = ledger
+        self._tier = tier
+        self._suspended: dict[VirtualAddress, Source] = {}
+
+    # ------------------------------------------------------------ partners
+
+    def joined(self, member: VirtualAddress, partner: Partner) -> None:
+        """A member takes part, or says anew what it has."""
+        if source := self._ledger.sources.get(member):
+            self._update(source, partner.has)
+        elif suspended := self._suspended.get(member):
+            suspended.has = partner.has
+        else:
+            self._ledger.join(member, self._tier(member), partner.has)
+        self.ask()
+
+    def _update(self, source: Source, has: Bitfield) -> None:
+        """A partner said anew what it has; what was asked of it stays asked."""
+        now = trio.current_time()
+        for number in [number for number in source.has if number not in has]:
+            self._ledger.lost(source, number, now)
+        for number in has:
+            self._ledger.gained(source, number)
+        source.has = has
+
+    def gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner has more chunks."""
+        source = self._ledger.sources.get(member)
+        if source is None:
+            if suspended := self._suspended.get(member):
+                for number in numbers:
+                    suspended.has.add(number)
+            return
+        for number in numbers:
+            self._ledger.gained(source, number)
+        if picker.hungry(source):
+            self.ask()
+
+    def left(self, member: VirtualAddress) -> None:
+        """A partner is gone: what it owed is asked of others."""
+        self._suspended.pop(member, None)
+        self.requests.drop(member)
+        if source := self._ledger.sources.get(member):
+            self._ledger.leave(source, trio.current_time())
+            self._part(source)
+            self.ask()
+
+    def refused(self, member: VirtualAddress, message: Refuse) -> None:
+        """A partner will not send these."""
+        source = self._ledger.sources.get(member)
+        if source is None:
+            return
+        now = trio.current_time()
+        if message.code == BusyError.wire_code:
+            self._suspend(source, now)
+            return
+        for number in message.numbers:
+            if number in source.has:
+                self._ledger.lost(source, number, now)
+        self.ask()
+
+    def _part(self, source: Source) -> None:
+        """Keep what a source gave, for the progress display."""
+        if source.bytes_received:
+            past = self._transfer.past_sources
+            past[source.address] = past.get(source.address, 0) + source.bytes_received
+            source.bytes_received = 0
+
+    # ------------------------------------------------------------ asking
+
+    def ask(self) -> None:
+        """Ask whoever has room for more."""
+        if self._transfer.state is not State.FETCHING:
+            return
+        now = trio.current_time()
+        plan = picker.plan(self._ledger, self.unwritten, broker=self._ask_broker(now))
+        for source, numbers in plan:
+            self._request(source, numbers, now)
+
+    def _ask_broker(self, now: float) -> bool:
+        """Not while those who may have it are still being dialled."""
+        return now - self._transfer.started > OTHERS_SECONDS or all(
+            member in self._ledger.sources
+            for member in self._transfer.holders
+            if member not in (self._mesh.me, self._mesh.broker)
+        )
+
+    def take_over(self, now: float) -> None:
+        """Give sources that have nothing left to do what slower ones would send last."""
+        for takeover in picker.takeovers(self._ledger):
+            if takeover.cancel is not None:
+                self.cancel(takeover.cancel, [takeover.number])
+                self._ledger.again(takeover.cancel, takeover.number, now)
+            self._request(takeover.source, [takeover.number], now)
+
+    def _request(self, source: Source, numbers: list[int], now: float) -> None:
+        self._ledger.ask(source, numbers, now)
+        self.requests.ask(source.address, numbers)
+
+    def cancel(self, source: Source, numbers: list[int]) -> None:
+        """Tell a source that it need not send these; the ledger is the caller's."""
+        sizes = self._ledger.sizes
+        self.requests.cancel(source.address, numbers, sum(sizes[n] for n in numbers))
+
+    # ------------------------------------------------------------ time
+
+    def tick(self, now: float) -> None:
+        """Leave stalled sources alone, come back to those whose pause is over, ask."""
+        for source in picker.stalled(self._ledger, now):
+            self._suspend(source, now)
+        for member, source in list(self._suspended.items()):
+            if now >= source.suspended_until:
+                del self._suspended[member]
+                self._ledger.back(source)
+        self.ask()
+        self.take_over(now)
+
+    def _suspend(self, source: Source, now: float) -> None:
+        """Count on a source no longer for a while: what it owes is asked of others."""
+        log.info(
+            "source stalled",
+            study=self._transfer.study.short,
+            member=self._mesh.name(source.address),
+            chunks=len(source.in_flight),
+        )
+        self.cancel(source, list(source.in_flight))
+        self._ledger.leave(source, now)
+        self._part(source)
+        source.suspended_until = now + picker.pause(source)
+        source.stalls += 1
+        self._suspended[source.address] = source
+
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        for source in self._ledger.sources.values():
+            self.cancel(source, list(source.in_flight))
+            self._part(source)

@@ -1,0 +1,217 @@
+"""Nodes on real sockets with real certificates and stores on disk."""
+
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+from p2pacs.errors import (
+    DeadlineError,
+    ForbiddenError,
+    LinkClosedError,
+    P2PacsError,
+    RevokedError,
+    StateError,
+    UnknownMessageError,
+)
+from p2pacs.identity.directory import Role
+from p2pacs.ids import ChunkId, StudyId, VirtualAddress
+from p2pacs.limits import KIB
+from p2pacs.store.store import ChunkStore
+from p2pacs.study.manifest import ChunkList, Root, sign_root
+from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.units import Endpoint
+from p2pacs.wire.messages import (
+    CatalogueNews,
+    CataloguePage,
+    CatalogueQuery,
+    Message,
+    Query,
+    Reply,
+)
+from tests.p2pacs.swarm.nodes import LAN, Nodes, free_port
+
+CT = StudyId(bytes(16))
+CHUNK = 64 * KIB
+
+
+async def publish(nodes: Nodes, store: ChunkStore, chunks: int) -> list[bytes]:
+    study = await store.study(CT)
+    data = [os.urandom(CHUNK) for _ in range(chunks)]
+    listed = ChunkList()
+    for number, each in enumerate(data):
+        await study.put(number, ChunkId.of(each), each)
+        listed.append(ChunkId.of(each), len(each))
+    segments = {ChunkId.of(segment): segment for segment in listed.segments()}
+    for chunk, segment in segments.items():
+        await study.put_segment(chunk, segment)
+    root = Root(CT, 1, True, CHUNK, chunks, listed.total_bytes, tuple(segments), ())
+    await study.put_root(sign_root(root, nodes.network.signing), version=1)
+    return data
+
+
+async def until_linked(node: Node, member: VirtualAddress) -> None:
+    assert node._host is not None
+    with trio.fail_after(10):
+        await node._host.mesh.until_linked(member)
+
+
+async def test_a_study_travels_and_is_served_on(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER)
+        data = await publish(nodes, nodes.stores["broker"], 100)
+        await broker.updated(CT)
+        replica = await nodes.add("replica", Role.REPLICA)
+        with trio.fail_after(20):
+            await replica.fetch(CT, holders=[]).wait_complete()
+        hospital = await nodes.add("hospital")
+        transfer = hospital.fetch(CT, holders=[replica.identity.address])
+        with trio.fail_after(20):
+            await transfer.wait_complete()
+        study = await nodes.stores["hospital"].study(CT)
+        assert await study.read_many(range(100)) == data
+        assert transfer.sources[replica.identity.address].bytes == 100 * CHUNK
+        assert replica.bytes_sent[hospital.identity.address] == 100 * CHUNK
+        assert hospital.transfers[CT] is transfer
+
+
+async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
+    line = Line(uplink=4_000_000, lan=LAN)
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add(
+            "broker", Role.BROKER, line=line, host="127.0.0.1", lan="127.0.1.1"
+        )
+        await publish(nodes, nodes.stores["broker"], 16)
+        await broker.updated(CT)
+        near = await nodes.add("near", Role.REPLICA, host="127.0.1.2", line=Line(lan=LAN))
+        far = await nodes.add("far", host="127.0.0.3", line=Line())
+        assert near._transport is not None
+        start = trio.current_time()
+        await near.fetch(CT, holders=[]).wait_complete()
+        assert trio.current_time() - start < 1.5
+        await far.fetch(CT, holders=[]).wait_complete()
+        # 1 MiB at 4 Mbit/s: 2.1 s, and what TLS and TCP/IP add
+        assert trio.current_time() - start > 2.0
+
+
+async def test_downlink_pacing_holds_over_several_sources(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER)
+        await publish(nodes, nodes.stores["broker"], 24)
+        sources = [await nodes.add(f"replica{n}", Role.REPLICA) for n in range(4)]
+        await broker.updated(CT)
+        for source in sources:
+            await source.fetch(CT, holders=[]).wait_complete()
+        hospital = await nodes.add("hospital", line=Line(downlink=6_000_000))
+        start = trio.current_time()
+        transfer = hospital.fetch(CT, holders=[s.identity.address for s in sources])
+        with trio.fail_after(20):
+            await transfer.wait_complete()
+        least = 24 * CHUNK * 1.045 * 8 / 6_000_000
+        assert 0.85 * least < trio.current_time() - start < 1.3 * least
+        assert len(transfer.sources) >= 3
+
+
+async def test_one_endpoint_that_answers_is_enough(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        dead = str(Endpoint("127.0.0.1", free_port()))
+        broker = await nodes.add("broker", Role.BROKER, extra=(dead, "no such endpoint"))
+        peer = await nodes.add("peer")
+        await until_linked(peer, broker.identity.address)
+
+
+async def test_questions_and_news_reach_the_services(tmp_path: Path) -> None:
+    heard: list[tuple[VirtualAddress, Message]] = []
+
+    async def page(member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, CatalogueQuery)
+        if query.since == 9:
+            raise ForbiddenError("not for you")
+        return CataloguePage(0, [], query.since, False, False)
+
+    asked = Services(queries={CatalogueQuery: page})
+    hears = Services(news={CatalogueNews: lambda member, news: heard.append((member, news))})
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER, services=asked)
+        peer = await nodes.add("peer", services=hears)
+        member = broker.identity.address
+        reply = await peer.call(member, CatalogueQuery(0, 5), timeout=5)
+        assert isinstance(reply, CataloguePage)
+        assert reply.until == 5
+        with pytest.raises(ForbiddenError, match="not for you"):
+            await peer.call(member, CatalogueQuery(0, 9), timeout=5)
+        with pytest.raises(UnknownMessageError):
+            await broker.call(peer.identity.address, CatalogueQuery(0, 1), timeout=5)
+        broker.tell_linked(CatalogueNews(7), [Role.REPLICA])
+        broker.tell_linked(CatalogueNews(8), [Role.HOSPITAL])
+        assert broker.tell(peer.identity.address, CatalogueNews(9))
+        with trio.fail_after(5):
+            while len(heard) < 2:
+                await trio.lowlevel.checkpoint()
+        assert heard == [(member, CatalogueNews(8)), (member, CatalogueNews(9))]
+        assert set(peer.linked) == {member}
+
+
+async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER)
+        peer = await nodes.add("peer")
+        address = peer.identity.address
+        await until_linked(broker, address)
+        nodes.revoke(peer)
+        with trio.fail_after(5):
+            while address in broker.linked:
+                await trio.lowlevel.checkpoint()
+        with pytest.raises(RevokedError):
+            await broker.call(address, CatalogueQuery(0, 1), timeout=5)
+        with pytest.raises(P2PacsError):
+            await peer.call(broker.identity.address, CatalogueQuery(0, 1), timeout=2)
+        assert address not in broker.linked
+
+
+async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER)
+        peer = await nodes.add("peer")
+        await until_linked(broker, peer.identity.address)
+        book = nodes.books.pop()  # from now on the peer gets it over the wire
+        await nodes.add("another")
+        broker_version = nodes.books[0].directory.version
+        assert book.directory.version < broker_version
+        assert broker._host is not None
+        broker._host.mesh.links[peer.identity.address].close(None)
+        with trio.fail_after(10):
+            while book.directory.version < broker_version:
+                await trio.sleep(0.01)
+
+
+async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER)
+        idle = Node(broker.identity, nodes.books[0], nodes.stores["broker"], Line(), Services(), [])
+        with pytest.raises(StateError):
+            idle.fetch(CT, holders=[])
+        assert not idle.tell(broker.identity.address, CatalogueNews(1))
+        assert dict(idle.transfers) == {}
+        assert dict(idle.bytes_sent) == {}
+        busy = Node(
+            broker.identity,
+            nodes.books[0],
+            nodes.stores["broker"],
+            Line(),
+            Services(),
+            list(broker._listen),
+        )
+        with pytest.raises(StateError, match="cannot listen"):
+            await busy.run()
+
+
+async def test_nobody_answers(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        peer = await nodes.add("peer")
+        other = nodes.network.member("other")
+        with pytest.raises(P2PacsError, match="directory"):
+            await peer.call(other.address, CatalogueQuery(0, 1), timeout=1)
+        with pytest.raises((LinkClosedError, DeadlineError, P2PacsError)):
+            await peer.call(peer.identity.broker, CatalogueQuery(0, 1), timeout=1)
