@@ -33,7 +33,8 @@ BUDGET_BYTES: Final = 24 * MIB
 """Data sets between PACS and builder, over all studies; what DICOM receives ahead is apart."""
 
 RETRY_SECONDS: Final = (2.0, 10.0, 30.0)
-"""Pauses before a publication that broke off goes on: whoever follows it waits."""
+"""Pauses before a publication that broke off goes on, as whoever follows it waits; after the
+last one without anything new it has failed."""
 
 REMEMBERED: Final = 256
 """Publications that ended and are still shown."""
@@ -156,6 +157,14 @@ class Publisher:
         error = await self._attempts(staging)
         if error is not None:
             log.error("publication failed", study=staging.study.short, why=str(error))
+        else:
+            log.info(
+                "study published",
+                study=staging.study.short,
+                version=staging.version,
+                instances=staging.instances_done,
+                left_out=staging.left_out,
+            )
         staging.end(error)
         if staging.study in self._again:
             self._again.discard(staging.study)
@@ -164,25 +173,20 @@ class Publisher:
     async def _attempts(self, staging: Staging) -> P2PacsError | None:
         """Publish, and go on after errors of the PACS if somebody may be following."""
         edition = Edition(self._desk, staging)
-        for pause in (*RETRY_SECONDS, None):
+        failures, read = 0, 0
+        while True:
             try:
                 async with self._slots:
                     described = await edition.run()
-                log.info(
-                    "study published",
-                    study=staging.study.short,
-                    version=staging.version,
-                    instances=staging.instances_done,
-                    left_out=staging.left_out,
-                )
-                await self._completed(described.record(staging.study, staging.version))
             except (PacsError, DeadlineError) as error:
-                if pause is None or not staging.version:
+                failures = failures + 1 if staging.bytes_read == read else 1
+                read = staging.bytes_read
+                if failures > len(RETRY_SECONDS) or not staging.version:
                     return error
                 log.warning("publication broke off", study=staging.study.short, why=str(error))
-                await trio.sleep(pause)
             except P2PacsError as error:
                 return error
             else:
+                await self._completed(described.record(staging.study, staging.version))
                 return None
-        raise AssertionError("unreachable")
+            await trio.sleep(RETRY_SECONDS[failures - 1])

@@ -1,0 +1,362 @@
+from pathlib import Path
+from random import Random
+
+import pytest
+import trio
+from attrs import evolve
+
+from broker.publish import Publisher, Stage
+from p2pacs.errors import (
+    DeadlineError,
+    DiskFullError,
+    DuplicateInstanceError,
+    PacsDataError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StateError,
+    StudyNotFoundError,
+    WrongStudyError,
+)
+from p2pacs.instance import EncodedInstance
+from p2pacs.store import open_store
+from tests.broker.fakes import FakeKeys, FakePacs
+from tests.conformance.instances import make, real, study_of
+
+from .bench import SIGNING, Bench, bench
+
+CT, MR = "1.2.1", "1.2.2"
+
+
+def ct(count: int, first: int = 1) -> list[EncodedInstance]:
+    return [make(CT, 1, n) for n in range(first, first + count)]
+
+
+def by_uid(instances: list[EncodedInstance]) -> dict[str, EncodedInstance]:
+    return {instance.sop_instance_uid: instance for instance in instances}
+
+
+def noise(study: str, count: int, name: str = "Doe^John") -> list[EncodedInstance]:
+    """Images that no codec makes smaller."""
+    pixels = 2 * 64 * 64
+    return [
+        evolve(one, data=one.data[:-pixels] + Random(n).randbytes(pixels))  # noqa: S311
+        for n, one in enumerate(make(study, 1, n, name=name) for n in range(1, count + 1))
+    ]
+
+
+async def test_a_study_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(5), make(CT, 2, 1), make(MR)) as b:
+        staging = await b.publish(CT)
+        assert staging.stage is Stage.PUBLISHED
+        assert staging.problem is None
+        assert await b.held(CT) == by_uid([*ct(5), make(CT, 2, 1)])
+        assert b.roots[-1].complete
+        assert b.keys.announced[-1] == (staging.version, True)
+        (record,) = b.records
+        assert (record.uid, record.version) == (CT, staging.version)
+
+
+async def test_every_kind_of_instance_comes_out_exact(tmp_path: Path) -> None:
+    instances = real()
+    async with bench(tmp_path, *instances) as b:
+        for uid in {study_of(one) for one in instances}:
+            await b.publish(uid)
+            assert await b.held(uid) == by_uid([one for one in instances if study_of(one) == uid])
+
+
+async def test_the_first_version_is_out_while_the_pacs_still_sends(
+    tmp_path: Path, virtual: object
+) -> None:
+    pacs = FakePacs(ct(6))
+    pacs.pause = 0.8
+    async with bench(tmp_path, pacs=pacs) as b:
+        staging = b.publisher.stage(CT)
+        await staging.wait_version()
+        assert len(pacs.sent) < 6
+        assert not b.roots[0].complete
+        assert len(await b.held(CT)) < 6
+        await staging.wait()
+        assert b.versions(CT) == list(range(1, len(b.roots) + 1))
+        assert len(b.roots) >= 4
+        assert [root.complete for root in b.roots] == [False] * (len(b.roots) - 1) + [True]
+
+
+async def test_a_version_does_not_wait_for_the_next_instance(
+    tmp_path: Path, virtual: object
+) -> None:
+    pacs = FakePacs(ct(3))
+    pacs.pause = 600
+    async with bench(tmp_path, pacs=pacs) as b:
+        b.publisher.stage(CT)
+        await trio.sleep(1205)
+        assert len(await b.held(CT)) == 2
+
+
+async def test_instances_that_arrive_later_are_a_new_version(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        first = await b.publish(CT)
+        b.pacs.add(*ct(2, first=4))
+        b.pacs.sent.clear()
+        second = await b.publish(CT)
+        assert second.version > first.version
+        assert sorted(b.pacs.sent) == [f"{CT}.1.4", f"{CT}.1.5"]
+        assert len(await b.held(CT)) == 5
+
+
+async def test_an_unchanged_study_is_no_new_version(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        first = await b.publish(CT)
+        b.pacs.sent.clear()
+        assert (await b.publish(CT)).version == first.version
+        assert b.pacs.sent == []
+        again = await b.publish(CT, everything=True)
+        assert again.version == first.version
+        assert len(b.pacs.sent) == 3
+
+
+async def test_a_corrected_name_moves_only_headers(tmp_path: Path) -> None:
+    async with bench(tmp_path, *noise(CT, 5)) as b:
+        await b.publish(CT)
+        used = b.store.used
+        corrected = noise(CT, 5, name="Right^Name")
+        b.pacs.add(*corrected)
+        await b.publish(CT, everything=True)
+        assert await b.held(CT) == by_uid(corrected)
+        assert b.store.used - used < used / 4
+
+
+async def test_instances_that_arrive_while_it_is_staged_are_in_it(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(2)) as b:
+        staging = b.publisher.stage(CT)
+        await staging.wait_version()
+        b.pacs.add(*ct(1, first=3))
+        await staging.wait()
+        assert len(await b.held(CT)) == 3
+
+
+async def test_one_study_is_staged_once_at_a_time(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        first = b.publisher.stage(CT)
+        assert b.publisher.stage(CT) is first
+        assert b.publisher.stage(CT, everything=True) is first
+        await first.wait()
+        again = b.publisher.stagings[first.study]
+        assert again is not first
+        await again.wait()
+        assert len(b.pacs.sent) == 6
+
+
+async def test_several_studies_at_once(tmp_path: Path) -> None:
+    studies = [f"1.2.{n}" for n in range(10, 16)]
+    instances = [make(study, 1, n) for study in studies for n in range(1, 4)]
+    async with bench(tmp_path, *instances) as b:
+        stagings = [b.publisher.stage(study) for study in studies]
+        for staging in stagings:
+            await staging.wait()
+        for study in studies:
+            assert len(await b.held(study)) == 3
+
+
+async def test_a_restart_goes_on_from_the_store(tmp_path: Path) -> None:
+    keys = FakeKeys()
+    async with bench(tmp_path, *ct(3), keys=keys) as b:
+        first = await b.publish(CT)
+    async with bench(tmp_path, *ct(5), keys=keys) as b:
+        second = await b.publish(CT)
+        assert second.version > first.version
+        assert sorted(b.pacs.sent) == [f"{CT}.1.4", f"{CT}.1.5"]
+        assert await b.held(CT) == by_uid(ct(5))
+
+
+async def test_a_publisher_that_does_not_run_stages_nothing(tmp_path: Path) -> None:
+    async def nobody(_study: object) -> None:
+        return
+
+    async with open_store(tmp_path) as store:
+        publisher = Publisher(FakePacs(), store, FakeKeys(), SIGNING, updated=nobody)
+        with pytest.raises(StateError):
+            publisher.stage(CT)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+async def test_a_study_nobody_has(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(1)) as b:
+        with pytest.raises(StudyNotFoundError):
+            await b.publish("1.2.99")
+
+
+@pytest.mark.parametrize("error", [PacsUnreachableError("away"), DeadlineError("hung")])
+async def test_a_pacs_that_is_away_fails_at_once_if_nothing_is_out(
+    tmp_path: Path, error: PacsUnreachableError
+) -> None:
+    async with bench(tmp_path, *ct(1)) as b:
+        b.pacs.error = error
+        staging = b.publisher.stage(CT)
+        with pytest.raises(type(error)):
+            await staging.wait_version()
+        b.pacs.error = None
+        await b.publish(CT)
+        assert len(await b.held(CT)) == 1
+
+
+async def test_a_pacs_that_breaks_off_is_asked_again_for_what_is_missing(
+    tmp_path: Path, virtual: object
+) -> None:
+    pacs = FakePacs(ct(6))
+    pacs.pause = 1.5
+    pacs.error, pacs.break_after = PacsUnreachableError("gone"), 2
+    async with bench(tmp_path, pacs=pacs) as b:
+        staging = b.publisher.stage(CT)
+        await trio.sleep(4)
+        assert len(await b.held(CT)) == 2
+        assert not b.roots[-1].complete
+        pacs.error = pacs.break_after = None
+        await staging.wait()
+        assert len(pacs.sent) == len(set(pacs.sent)) == 6
+        assert await b.held(CT) == by_uid(ct(6))
+        assert b.roots[-1].complete
+
+
+async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtual: object) -> None:
+    pacs = FakePacs(ct(6))
+    pacs.error, pacs.break_after = PacsRefusedError("out of resources"), 2
+    async with bench(tmp_path, pacs=pacs) as b:
+        staging = b.publisher.stage(CT)
+        await staging.wait_version()
+        pacs.break_after = 0
+        with pytest.raises(PacsRefusedError):
+            await staging.wait()
+        assert staging.stage is Stage.FAILED
+        assert len(await b.held(CT)) == 2
+        assert not b.roots[-1].complete
+        pacs.error = pacs.break_after = None
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(ct(6))
+
+
+async def test_a_pacs_that_breaks_off_again_and_again_gets_there(
+    tmp_path: Path, virtual: object
+) -> None:
+    pacs = FakePacs(ct(12))
+    pacs.error, pacs.break_after = PacsRefusedError("out of resources"), 2
+    async with bench(tmp_path, pacs=pacs) as b:
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(ct(12))
+        assert len(pacs.sent) == 12
+
+
+async def test_an_instance_of_another_study_is_left_out(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.extra = [make(MR)]
+        staging = await b.publish(CT)
+        assert isinstance(staging.problem, WrongStudyError)
+        assert staging.left_out == 1
+        assert CT not in str(staging.problem)
+        assert await b.held(CT) == by_uid(ct(3))
+        assert b.roots[-1].complete
+
+
+async def test_one_uid_with_other_bytes_is_left_out(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.extra = [make(CT, 1, 2, name="Somebody^Else")]
+        staging = await b.publish(CT)
+        assert isinstance(staging.problem, DuplicateInstanceError)
+        assert len(await b.held(CT)) == 3
+
+
+async def test_what_is_no_dicom_is_left_out(tmp_path: Path) -> None:
+    broken = EncodedInstance("1.2", f"{CT}.1.9", "1.2.840.10008.1.2.1", b"this is no data set")
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.extra = [broken]
+        staging = await b.publish(CT)
+        assert staging.left_out == 1
+        assert isinstance(staging.problem, PacsDataError)
+        assert await b.held(CT) == by_uid(ct(3))
+
+
+async def test_a_study_of_nothing_usable_fails(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(1)) as b:
+        b.pacs.lost = {f"{CT}.1.1"}
+        b.pacs.extra = [make(MR)]
+        with pytest.raises(PacsDataError):
+            await b.publish(CT)
+        assert b.roots == []
+
+
+async def test_instances_that_never_come_are_told(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.lost = {f"{CT}.1.2"}
+        staging = await b.publish(CT)
+        assert isinstance(staging.problem, PacsDataError)
+        assert "1 of the" in str(staging.problem)
+        assert len(await b.held(CT)) == 2
+        assert b.roots[-1].complete
+        b.pacs.lost = set()
+        await b.publish(CT)
+        assert len(await b.held(CT)) == 3
+
+
+# ---------------------------------------------------------------- a full store, a lost one
+
+
+async def test_a_full_store_is_told_and_keeps_what_was_there(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(2), *noise(MR, 40), capacity=60_000) as b:
+        await b.publish(CT)
+        with pytest.raises(DiskFullError, match="capacity"):
+            await b.publish(MR)
+        assert await b.held(CT) == by_uid(ct(2))
+        b.store.capacity = None
+        b.store.writer._capacity = None
+        await b.publish(MR)
+        assert await b.held(MR) == by_uid(noise(MR, 40))
+        assert await b.held(CT) == by_uid(ct(2))
+
+
+async def test_recycling_comes_before_a_full_store(tmp_path: Path) -> None:
+    def make_room(b: Bench) -> object:
+        async def make() -> bool:
+            study = b.keys.id_of(CT)
+            held = b.store.holds(study)
+            b.roots = [root for root in b.roots if root.study != study]
+            await b.store.drop(study)
+            b.store.writer._capacity = 10_000_000
+            return held
+
+        return make
+
+    instances = [*ct(2), *noise(MR, 40)]
+    async with bench(tmp_path, *instances, capacity=60_000, make_room=make_room) as b:
+        await b.publish(CT)
+        await b.publish(MR)
+        assert await b.held(MR) == by_uid(noise(MR, 40))
+        assert not b.store.holds(b.keys.id_of(CT))
+
+
+async def test_a_lost_study_is_published_anew_above_its_old_versions(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        first = await b.publish(CT)
+        await b.store.drop(first.study)
+        b.roots.clear()
+        second = await b.publish(CT)
+        assert b.roots[0].version == first.version + 1
+        assert second.version > first.version
+        assert await b.held(CT) == by_uid(ct(3))
+
+
+async def test_a_lost_study_is_fetched_back_if_others_have_it(tmp_path: Path) -> None:
+    keys, asked = FakeKeys(), []
+
+    async def recover(study: object) -> bool:
+        await trio.lowlevel.checkpoint()
+        asked.append(study)
+        return False
+
+    async with bench(tmp_path, *ct(3), keys=keys, recover=recover) as b:
+        first = await b.publish(CT)
+        assert asked == []
+        await b.store.drop(first.study)
+        b.roots.clear()
+        await b.publish(CT)
+        assert asked == [first.study]
