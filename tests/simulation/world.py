@@ -219,3 +219,29 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         yield World(folder, nursery)
         nursery.cancel_scope.cancel()
+
+
+def adsl() -> Nic:
+    """A line as hospitals have it: 800 kbit/s up, 3 Mbit/s down."""
+    return Nic(up=100_000, down=375_000, delay=0.0105)
+
+
+def paced() -> Line:
+    """That line, paced."""
+    return Line(uplink=800_000, downlink=3_000_000)
+
+
+async def replicas(world: World, study: Study, count: int) -> list[SimMember]:
+    """Replicas that hold the study, each with such a line."""
+    result = []
+    for number in range(count):
+        member = await world.add(f"replica {number}", Role.REPLICA, nic=adsl(), line=paced())
+        await study.put(member.store)
+        result.append(member)
+    return result
+
+
+async def fetched(member: SimMember, study: Study) -> None:
+    """All is there and right."""
+    chunks = await member.store.study(study.id)
+    assert await chunks.read_many(range(len(study.data))) == study.data

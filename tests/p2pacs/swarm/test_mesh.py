@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import trio
+import trio.testing
+
+from p2pacs.identity.directory import Role
+from tests.simulation.world import SimMember, Study, adsl, open_world, paced, replicas
+
+Clock = trio.testing.MockClock
+
+
+async def test_both_dial_at_once_and_one_link_stays(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        one = await world.add("one", Role.BROKER)
+        two = await world.add("two")
+        await two.host.mesh.until_linked(one.address)
+        three = await world.add("three")
+
+        async def dial(here: SimMember, there: SimMember) -> None:
+            await here.host.mesh.connect(there.address)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dial, two, three)
+            nursery.start_soon(dial, three, two)
+        await trio.sleep(20)
+        assert two.host.mesh.links[three.address].dialled
+        assert not three.host.mesh.links[two.address].dialled
+        assert len([c for c in two.host.mesh._all if c.member == three.address]) == 1
+
+
+async def test_requests_survive_that_both_dialled_at_once(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study, other = Study(world.key, 1), Study(world.key, 2)
+        for each in (study, other):
+            each.grow(32)
+        two = await world.add("two", nic=adsl(), line=paced())
+        three = await world.add("three", nic=adsl(), line=paced())
+        await study.put(two.store)
+        await other.put(three.store)
+        start = trio.current_time()
+        transfers = [three.fetch(study, [two]), two.fetch(other, [three])]
+        for transfer in transfers:
+            await transfer.wait_complete()
+        assert trio.current_time() - start < 1.25 * 32 * study.chunk / 100_000
+
+
+async def test_a_revoked_member_is_out_at_once(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(64)
+        sources = await replicas(world, study, 1)
+        hospital = await world.add("hospital", nic=adsl(), line=paced())
+        transfer = hospital.fetch(study, sources)
+        await trio.sleep(3)
+        world.revoke(hospital)
+        await trio.sleep(1)
+        assert hospital.address not in sources[0].host.mesh.links
+        held = len(transfer.have)
+        await trio.sleep(20)
+        assert hospital.address not in sources[0].host.mesh.links
+        assert len(transfer.have) <= held + 1
+
+
+async def test_the_line_that_was_down_is_dialled_again(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        hospital = await world.add("hospital")
+        await hospital.host.mesh.until_linked(broker.address)
+        broker.kill()
+        await trio.sleep(120)
+        assert broker.address not in hospital.host.mesh.links
+        assert hospital.dials < 20
+        await broker.start()
+        with trio.fail_after(60):
+            await hospital.host.mesh.until_linked(broker.address)

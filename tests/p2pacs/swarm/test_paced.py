@@ -1,0 +1,88 @@
+import ipaddress
+import socket
+
+import trio
+import trio.testing
+
+from p2pacs.swarm.paced import Line, PacedStream, Pacer, shorten_queues
+from p2pacs.swarm.pacing import wire_bytes
+
+Clock = trio.testing.MockClock
+
+
+def test_what_is_on_the_lan() -> None:
+    line = Line(lan=(ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fe80::/10")))
+    assert line.is_lan("10.1.2.3")
+    assert line.is_lan("::ffff:10.1.2.3")
+    assert line.is_lan("fe80::1%eth0")
+    assert not line.is_lan("10.2.2.3")
+    assert not line.is_lan("2001:db8::1")
+
+
+async def test_a_pacer_holds_its_rate(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    start = trio.current_time()
+
+    async def send() -> None:
+        for _ in range(10):
+            await pacer.ready()
+            pacer.charge(10_000)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(send)
+    await pacer.ready()
+    assert 4.9 < trio.current_time() - start < 5.1
+
+
+async def read_all(stream: trio.abc.Stream, size: int) -> None:
+    while size > 0:
+        data = await stream.receive_some()
+        size -= len(data)
+
+
+async def test_several_readers_share_the_downlink(autojump_clock: Clock) -> None:
+    down = Pacer(3_000_000)
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            here, there = trio.testing.memory_stream_pair()
+            nursery.start_soon(there.send_all, bytes(300_000))
+            nursery.start_soon(read_all, PacedStream(here, None, down), 300_000)
+    await down.ready()
+    least = 4 * wire_bytes(300_000) / 375_000
+    assert 0.98 * least < trio.current_time() - start < 1.05 * least
+
+
+async def test_blocks_are_prepaid_and_control_is_charged(autojump_clock: Clock) -> None:
+    up = Pacer(800_000)
+    here, there = trio.testing.memory_stream_pair()
+    stream = PacedStream(here, up, None)
+    assert stream.uplink
+    stream.prepay(8000)
+    before = up._bucket._tokens
+    await stream.send_all(bytes(8000))
+    assert up._bucket._tokens == before
+    await stream.send_all(bytes(100))
+    assert up._bucket._tokens == before - wire_bytes(100)
+    assert len(await there.receive_some()) == 8100
+    await stream.wait_send_all_might_not_block()
+    await stream.aclose()
+
+
+async def test_acknowledgements_are_charged_too(autojump_clock: Clock) -> None:
+    up = Pacer(800_000)
+    here, there = trio.testing.memory_stream_pair()
+    await there.send_all(bytes(100_000))
+    before = up._bucket._tokens
+    await PacedStream(here, up, None).receive_some()
+    assert before - up._bucket._tokens > 1500
+
+
+async def test_paced_sockets_have_short_queues() -> None:
+    sock = trio.socket.socket()
+    with sock:
+        default = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        shorten_queues(sock, Pacer(800_000), Pacer(3_000_000))
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 2 * default
