@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -13,17 +12,18 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
-from pynetdicom.dsutils import decode, encode
+from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs.dicom import contexts
 from p2pacs.dicom import suboperations as sub
 from p2pacs.dicom._association import Association, Service, remote_of, send_instance
 from p2pacs.dicom._feeder import Feeder, Nothing
+from p2pacs.dicom._identifiers import decode_identifier
 from p2pacs.dicom._sender import Sender
 from p2pacs.dicom.backend import Backend, Retrieval
 from p2pacs.dicom.remote import DimseRemote, Root
-from p2pacs.errors import P2PacsError, PacsUnreachableError, UsageError
+from p2pacs.errors import P2PacsError, PacsUnreachableError
 from p2pacs.instance import EncodedInstance
 
 log = structlog.get_logger(__name__)
@@ -128,12 +128,7 @@ class _Reply:
         Raises:
             UsageError: it is no data set.
         """
-        syntax = self._syntax
-        try:
-            stream = self._request.Identifier
-            return decode(stream, syntax.is_implicit_VR, syntax.is_little_endian)
-        except (AttributeError, EOFError, NotImplementedError, struct.error, ValueError) as error:
-            raise UsageError("the identifier is not a DICOM data set") from error
+        return decode_identifier(self._request.Identifier, self._syntax)
 
     @property
     def cancelled(self) -> bool:

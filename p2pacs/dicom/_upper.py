@@ -8,6 +8,7 @@ Why this is needed (each has a test that fails when pynetdicom changes it):
 * Its reactor polls every millisecond with ``select``, which fails above file descriptor 1023.
 * A peer that stops reading or sending blocks a thread for ever.
 * Messages received are queued without a bound.
+* Nothing is read while there is something to send: a C-CANCEL comes too late.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ class Socket(AssociationSocket):
         # The reactor then waits in `ready`, not in time.sleep().
         assoc.dul._run_loop_delay = 0
         assoc.dul.to_provider_queue = _WakingQueue(self)
+        self._send_next = assoc.dul._process_recv_primitive
+        self._sent_last = False
+        assoc.dul._process_recv_primitive = self._send_fairly  # type: ignore[method-assign]
         if self.socket is not None and client_socket is not None:
             _tune(self.socket)
 
@@ -80,12 +84,20 @@ class Socket(AssociationSocket):
         except OSError:
             return  # full, so it wakes anyway; or closed
 
+    def _send_fairly(self) -> bool:
+        """Send the next PDU, but not twice while there is something to read."""
+        self._sent_last = not (self._sent_last and self._readable(0)) and self._send_next()
+        return self._sent_last
+
     @property
     def ready(self) -> bool:
         """Whether there is something to read; waits for it, or for `wake`, a moment."""
+        return self._readable(_POLL_SECONDS)
+
+    def _readable(self, seconds: float) -> bool:
         sock = self.socket
         if sock is None or not self._is_connected:
-            time.sleep(0.001)
+            time.sleep(min(seconds, 0.001))
             return False
         full = self.assoc.dimse.msg_queue.qsize() >= _QUEUED_MESSAGES
         poll = select.poll()
@@ -93,7 +105,7 @@ class Socket(AssociationSocket):
             poll.register(self._woken, select.POLLIN)
             if not full:
                 poll.register(sock, select.POLLIN)
-            events = dict(poll.poll(_POLL_SECONDS * 1000))
+            events = dict(poll.poll(seconds * 1000))
             if self._woken.fileno() in events:
                 self._woken.recv(4096)
             return not full and sock.fileno() in events

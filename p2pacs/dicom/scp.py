@@ -9,11 +9,14 @@ from typing import Any, Self
 
 import structlog
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import evt
+from pynetdicom.dimse_primitives import C_FIND
 
 from p2pacs import limits
 from p2pacs.dicom import contexts
 from p2pacs.dicom import suboperations as sub
+from p2pacs.dicom._identifiers import decode_identifier
 from p2pacs.dicom._listener import Listener
 from p2pacs.dicom._retrieve import RetrieveService
 from p2pacs.dicom.backend import Backend
@@ -93,10 +96,9 @@ class DicomServer:
             "PATIENT" if event.context.abstract_syntax == contexts.FIND["PATIENT"] else "STUDY"
         )
         try:
-            identifier = _identifier(event)
-            if identifier is None:
-                yield _status(sub.INVALID, "the identifier is not a DICOM data set"), None
-                return
+            request: C_FIND = event.request  # type: ignore[assignment]
+            syntax = UID(event.context.transfer_syntax)
+            identifier = decode_identifier(request.Identifier, syntax)
             for number, answer in enumerate(self._backend.find(identifier, root, caller)):
                 if event.is_cancelled:
                     yield sub.CANCELLED, None
@@ -126,13 +128,6 @@ class DicomServer:
 def _caller(event: evt.Event) -> str:
     assoc: Any = event.assoc
     return str(assoc.requestor.ae_title).strip()
-
-
-def _identifier(event: evt.Event) -> Dataset | None:
-    try:
-        return event.identifier
-    except (AttributeError, EOFError, NotImplementedError, ValueError):
-        return None
 
 
 def _status(code: int, comment: str) -> Dataset:

@@ -23,6 +23,9 @@ IMPLICIT = "1.2.840.10008.1.2"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
+NO_DATA_SET = bytes.fromhex("0800 0511 ffffffff feff00e0 10000000 6162")
+"""Implicit VR bytes that begin like a sequence and are not one."""
+
 
 def instance(
     number: int = 1,
