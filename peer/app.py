@@ -88,6 +88,10 @@ class Peer:
             began=self.holdings.began,
             make_room=self.cache.make_room,
         )
+        self.destinations = {
+            aet: DimseRemote(aet, endpoint.host, endpoint.port)
+            for aet, endpoint in settings.gateway.destinations.items()
+        }
         self.replica = Replica(
             database, self._find_blindly, self.fetcher.start, self.cache.make_room
         )
@@ -128,10 +132,6 @@ class Peer:
                 log.info("no gateway: a replica holds no keys to read with")
             yield None
             return
-        destinations = {
-            aet: DimseRemote(aet, endpoint.host, endpoint.port)
-            for aet, endpoint in self.settings.gateway.destinations.items()
-        }
         describe = Describer(self.identity, self.node, self.fetcher)
         async with trio.open_nursery() as nursery:
             gateway = Gateway(Bridge(nursery), self.index, self.fetcher, describe)
@@ -139,7 +139,7 @@ class Peer:
                 self.settings.aet,
                 where,
                 gateway,
-                destinations,
+                self.destinations,
                 allowed_callers=self.settings.gateway.allowed_callers,
                 stored_syntaxes=gateway.stored_syntaxes,
             )
