@@ -8,6 +8,7 @@ import struct
 from attrs import field, frozen
 from pydicom import uid
 from pydicom.dataset import FileMetaDataset
+from pydicom.errors import BytesLengthException
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
@@ -16,6 +17,15 @@ from pydicom.tag import BaseTag
 from p2pacs.errors import BrokenInstanceError
 
 _PREAMBLE = bytes(128) + b"DICM"
+_UNREADABLE = (
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    NotImplementedError,
+    OSError,  # pydicom's word for a sequence that is cut off
+    ValueError,
+    struct.error,
+)
 
 
 @frozen
@@ -64,7 +74,7 @@ class EncodedInstance:
                 transfer_syntax_uid=str(meta.TransferSyntaxUID),
                 data=file[stream.tell() :],
             )
-        except (AttributeError, EOFError, NotImplementedError, struct.error, ValueError) as error:
+        except _UNREADABLE as error:
             raise BrokenInstanceError(
                 "a DICOM file without SOP Class, SOP Instance or Transfer Syntax UID in group 0002"
             ) from error

@@ -31,7 +31,21 @@ def test_reads_a_real_file_untouched() -> None:
     assert instance.transfer_syntax_uid == again.file_meta.TransferSyntaxUID
 
 
-@pytest.mark.parametrize("junk", [b"", b"junk", bytes(128) + b"DICM", bytes(128) + b"DICM\x02\0"])
+_CUT_SEQUENCE = b"\x02\0\x02\0SQ\0\0\xff\xff\xff\xff\xfe\xff"
+_ODD_NUMBER = b"\x02\0\x02\0US\x03\0abc"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"",
+        b"junk",
+        bytes(128) + b"DICM",
+        bytes(128) + b"DICM\x02\0",
+        bytes(128) + b"DICM" + _CUT_SEQUENCE,
+        bytes(128) + b"DICM" + _ODD_NUMBER,
+    ],
+)
 def test_refuses_what_is_not_dicom(junk: bytes) -> None:
     with pytest.raises(BrokenInstanceError):
         EncodedInstance.from_part10(junk)
