@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import struct
 import threading
 import zlib
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Final
 import structlog
 from attrs import field, frozen
 from pydicom import dcmread
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 
 from p2pacs.catalog.question import Selection
 from p2pacs.catalog.records import (
@@ -33,6 +32,7 @@ from p2pacs.catalog.records import (
     tag,
     text,
 )
+from p2pacs.dicom._identifiers import UNREADABLE
 from p2pacs.dicom.contexts import Pair
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
 from p2pacs.ids import StudyId
@@ -42,19 +42,7 @@ log = structlog.get_logger(__name__)
 
 _TAGS: Final = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 _SECRET: Final = b"p2pacs archive"  # ids of the archive's studies never leave it
-_UNREADABLE: Final = (
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    NotImplementedError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+_UNREADABLE: Final = (*UNREADABLE, InvalidDicomError, zlib.error)
 
 
 @frozen

@@ -13,7 +13,7 @@ from pynetdicom.dsutils import decode
 
 from p2pacs.errors import UsageError
 
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -41,6 +41,6 @@ def decode_identifier(stream: BytesIO | None, syntax: UID) -> Dataset:
         dataset = decode(stream, syntax.is_implicit_VR, syntax.is_little_endian)
         for _ in dataset.iterall():
             pass
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UsageError("the identifier is not a DICOM data set") from error
     return dataset

@@ -4,8 +4,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 import trio
+from pynetdicom import AE
 
-from p2pacs.dicom import _association
+from p2pacs.dicom._association import Association
 from p2pacs.dicom._calls import Line
 from p2pacs.errors import DeadlineError, PacsUnreachableError
 from tests.components import HOST
@@ -93,4 +94,4 @@ def test_a_line_that_is_cut_opens_no_association() -> None:
     line = Line()
     line.cut()
     with pytest.raises(PacsUnreachableError, match="cancelled"):
-        line.opening(_association.Association(_association.AE("SCU"), "requestor"))
+        line.opening(Association(AE("SCU"), "requestor"))

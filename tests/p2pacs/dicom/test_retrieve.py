@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -79,7 +80,7 @@ async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
     take = StorageReceiver.take
 
     def note(self: StorageReceiver, event: evt.Event) -> int:
-        request = event.request
+        request: Any = event.request
         seen.append((request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID))
         return take(self, event)
 

@@ -111,7 +111,7 @@ async def test_too_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 class Empty(Scripted):
     """Sends a data set without a byte in it as its second instance."""
 
-    def retrieve(self, *_args: object) -> Retrieval:  # type: ignore[override]
+    def retrieve(self, *_args: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:
             yield instance()
             yield EncodedInstance(CT, "1.2.3.4", EXPLICIT, b"")

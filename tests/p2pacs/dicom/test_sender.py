@@ -2,8 +2,7 @@ import pytest
 import trio
 from pynetdicom import AE
 
-from p2pacs.dicom import _sender
-from p2pacs.dicom._association import Association
+from p2pacs.dicom._association import Association, release
 from p2pacs.dicom._sender import Sender
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.errors import PacsUnreachableError
@@ -38,7 +37,7 @@ async def test_an_association_that_ended_is_opened_again() -> None:
         remote = DimseRemote("GATEWAY", HOST, server.port)
         sender = Sender(AE("SCU"), remote, known=tuple, opening=opened.append)
         await trio.to_thread.run_sync(sender.send, instance(1))
-        await trio.to_thread.run_sync(_sender.release, opened[0])
+        await trio.to_thread.run_sync(release, opened[0])
         assert await trio.to_thread.run_sync(sender.send, instance(2)) == 0x0000
         await trio.to_thread.run_sync(sender.close)
     assert len(opened) == 2

@@ -1,10 +1,12 @@
 """Our socket and message queue under pynetdicom; on real sockets."""
 
 import os
+import queue
 import resource
 import socket
 import struct
 import threading
+import time
 
 import pytest
 import trio
@@ -44,7 +46,8 @@ def test_it_reads_what_is_asked_for_and_acknowledges_at_once() -> None:
         assert len(near.recv(300_000)) == 300_000
         assert near.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
         assert near.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-        far.shutdown(socket.SHUT_WR) if not sender.join() else None
+        sender.join()
+        far.shutdown(socket.SHUT_WR)
         assert len(near.recv(300_000)) == 200_000  # the end of the stream
 
 
@@ -91,7 +94,7 @@ def test_silence_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.Monke
         assoc.dimse_timeout = 10
         dimse = Dimse(assoc)
         clock = iter([0.0, 5.0, 12.0, 30.0])
-        monkeypatch.setattr(_upper.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(time, "monotonic", lambda: next(clock))
         monkeypatch.setattr(dimse.msg_queue, "get", _nothing_comes)
         near.last_activity = 8.0  # something came while the message was incomplete
         assert dimse.get_msg(block=True) == (None, None)
@@ -100,7 +103,7 @@ def test_silence_is_counted_from_the_last_sign_of_life(monkeypatch: pytest.Monke
 
 def _nothing_comes(timeout: float) -> None:
     assert 0 < timeout <= 1
-    raise _upper.queue.Empty
+    raise queue.Empty
 
 
 async def test_descriptors_above_what_select_can_do() -> None:
