@@ -11,8 +11,6 @@ import trio
 
 from p2pacs.errors import (
     ChunkMismatchError,
-    LocalError,
-    ManifestError,
     NoSourceError,
     P2PacsError,
     ProtocolError,
@@ -109,7 +107,7 @@ class Download:
                         nursery.start_soon(self.follower.run)
                     nursery.start_soon(self._write, chunks)
                     nursery.start_soon(self._tick)
-        except* (LocalError, ManifestError) as group:
+        except* P2PacsError as group:
             self.transfer.end(_first(group))
         finally:
             self.transfer.on_holders(None)

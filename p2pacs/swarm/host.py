@@ -13,7 +13,7 @@ import structlog
 import trio
 from attrs import define, field
 
-from p2pacs.errors import LinkClosedError, UnknownMessageError
+from p2pacs.errors import DeadlineError, LinkClosedError, UnknownMessageError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import VerifyKey
@@ -125,7 +125,7 @@ class Host:
             except LinkClosedError:
                 link = await self.mesh.connect(member)
                 return await link.call(query, timeout=scope.deadline - trio.current_time())
-        raise LinkClosedError(f"{self.mesh.name(member)} cannot be reached")
+        raise DeadlineError(f"{self.mesh.name(member)} did not answer within {timeout:g} s")
 
     def tell(self, member: VirtualAddress, message: Message) -> bool:
         """Send news to a member; whether it is linked."""

@@ -198,6 +198,7 @@ class Mesh:
             if dial is not None:
                 dial.error = error or LinkClosedError(f"{record.name} closed the link")
         except P2PacsError as error:
+            await trio.aclose_forcefully(channel.stream)
             if dial is None:
                 raise
             dial.error = error

@@ -17,13 +17,12 @@ from attrs import define
 
 from p2pacs.errors import (
     BusyError,
-    CorruptStoreError,
     LinkClosedError,
     NoSourceError,
-    NotFoundError,
+    P2PacsError,
 )
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.limits import KIB
+from p2pacs.limits import CHUNK_BYTES, KIB
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.outbox import Outbox
@@ -34,7 +33,10 @@ from p2pacs.wire.messages import Block, Cancel, Refuse, Request
 log = structlog.get_logger(__name__)
 
 BLOCK_BYTES: Final = 8 * KIB
-"""Data of a block on a paced link: 80 ms of a slow uplink, so that priorities hold."""
+"""Least data of a block on a paced link: 80 ms of a slow uplink, so that priorities hold ..."""
+
+BLOCK_SECONDS: Final = 0.02
+"""... and this much of a faster one, up to a whole chunk, so that it costs little work."""
 
 READ_AHEAD: Final = 8
 """Chunks that a free link reads from the disk in one thread hop."""
@@ -72,6 +74,8 @@ class Uploads:
         self._chunks = chunks
         self._completeness = completeness
         self._uplink = uplink
+        rate = uplink.rate if uplink else 0.0
+        self._block = max(BLOCK_BYTES, min(CHUNK_BYTES, int(rate * BLOCK_SECONDS)))
         self._outbox = Outbox()
         self._pieces: dict[VirtualAddress, _Piece] = {}
         self._busy: set[VirtualAddress] = set()
@@ -159,8 +163,8 @@ class Uploads:
         """Charge one block to the line, then send it beside the others."""
         link = self._links[member]
         piece = self._pieces.get(member)
-        rest = len(piece.data) - piece.offset if piece else BLOCK_BYTES
-        link.reserve(min(BLOCK_BYTES, rest))
+        rest = len(piece.data) - piece.offset if piece else self._block
+        link.reserve(min(self._block, rest))
         self._busy.add(member)
         if self._nursery is not None:
             self._nursery.start_soon(self._guarded, self._send_block, member, link)
@@ -186,11 +190,11 @@ class Uploads:
             taken = self._outbox.take(member, 1)
             if taken is None:
                 return
-            data = await self._read(member, *taken)
-            if not data:
+            found = await self._read(member, *taken)
+            if not found:
                 return
-            piece = self._pieces[member] = _Piece(taken[0], taken[1][0], data[0])
-        end = min(piece.offset + BLOCK_BYTES, len(piece.data))
+            piece = self._pieces[member] = _Piece(taken[0], *found[0])
+        end = min(piece.offset + self._block, len(piece.data))
         block = Block(
             bytes(piece.study),
             piece.number,
@@ -208,9 +212,7 @@ class Uploads:
         """All that a member on a free link asked for."""
         while taken := self._outbox.take(member, READ_AHEAD):
             study, numbers = taken
-            for number, data in zip(
-                numbers, await self._read(member, study, numbers), strict=False
-            ):
+            for number, data in await self._read(member, study, numbers):
                 await link.send_block(Block(bytes(study), number, 0, len(data), data))
                 self._count(member, len(data))
 
@@ -219,13 +221,18 @@ class Uploads:
 
     async def _read(
         self, member: VirtualAddress, study: StudyId, numbers: list[int]
-    ) -> list[bytes]:
-        """The chunks; what cannot be read is refused (then nothing is returned)."""
+    ) -> list[tuple[int, bytes]]:
+        """The chunks, verified; those that cannot be read are refused and left out."""
         chunks = self._chunks(study)
+        if chunks is None:
+            self._refuse(member, study, numbers, NoSourceError.wire_code)
+            return []
         try:
-            if chunks is not None:
-                return await chunks.read_many(numbers, verify=True)
-        except (CorruptStoreError, NotFoundError) as error:
-            log.warning("chunks cannot be served", study=study.short, error=str(error))
-        self._refuse(member, study, numbers, NoSourceError.wire_code)
-        return []
+            return list(zip(numbers, await chunks.read_many(numbers, verify=True), strict=True))
+        except P2PacsError as error:
+            if len(numbers) == 1:
+                log.warning("a chunk cannot be served", study=study.short, error=str(error))
+                self._refuse(member, study, numbers, NoSourceError.wire_code)
+                return []
+        singly = [await self._read(member, study, [number]) for number in numbers]
+        return [found for each in singly for found in each]

@@ -6,9 +6,7 @@ import trio.testing
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import Message, Request
-from tests.simulation.world import (
-    open_world,
-)
+from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
 
@@ -30,3 +28,37 @@ async def test_a_requester_that_asks_for_what_is_not_here_is_refused(
         hospital.host.mesh.links[broker.address].send(Request(bytes(16), [3, 1]))
         await trio.sleep(1)
         assert [getattr(message, "numbers", None) for message in heard] == [[1, 3]]
+
+
+async def test_only_what_cannot_be_read_is_refused(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(16)
+        await study.put(broker.store)
+        damaged = await world.add("damaged")
+        await study.put(damaged.store)
+        del (await damaged.store.study(study.id))._data[5]  # claimed, and not there
+        hospital = await world.add("hospital")
+        transfer = hospital.fetch(study, [damaged])
+        await transfer.wait_complete()
+        await fetched(hospital, study)
+        given = {member: stats.bytes // study.chunk for member, stats in transfer.sources.items()}
+        assert given == {damaged.address: 15, broker.address: 1}
+
+
+async def test_the_least_complete_gets_the_line(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER, nic=adsl(), line=paced())
+        study = Study(world.key)
+        study.grow(32)
+        await study.put(broker.store)
+        ahead = await world.add("ahead", nic=adsl(), line=paced())
+        await study.put(ahead.store, range(16))
+        behind = await world.add("behind", nic=adsl(), line=paced())
+        transfers = [member.fetch(study, []) for member in (ahead, behind)]
+        await trio.sleep(5)
+        gained = [transfer.bytes_received for transfer in transfers]
+        assert gained[1] > 4 * gained[0]
+        for transfer in transfers:
+            await transfer.wait_complete()

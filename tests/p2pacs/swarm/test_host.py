@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2pacs.errors import DeadlineError, P2PacsError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import VirtualAddress
+from p2pacs.wire.messages import Directory, DirectoryQuery, Query, Renewal, RenewQuery, Reply
+from tests.simulation.world import open_world
+
+Clock = trio.testing.MockClock
+
+
+async def test_the_directory_can_be_asked_for(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        peer = await world.add("peer")
+        reply = await peer.host.call(broker.address, DirectoryQuery(0, 0), timeout=5)
+        assert isinstance(reply, Directory)
+        assert reply.signed == world.raw
+        newest = broker.book.directory.version
+        reply = await peer.host.call(broker.address, DirectoryQuery(0, newest), timeout=5)
+        assert isinstance(reply, Directory)
+        assert reply.signed == b""
+
+
+async def test_links_are_told_to_the_services(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        peer = await world.add("peer", start=False)
+        seen: list[tuple[str, VirtualAddress]] = []
+        peer.services.linked = lambda member: seen.append(("linked", member))
+        peer.services.unlinked = lambda member: seen.append(("unlinked", member))
+        await peer.start()
+        await trio.sleep(1)
+        broker.kill()
+        await trio.sleep(1)
+        assert seen == [("linked", broker.address), ("unlinked", broker.address)]
+
+
+async def test_a_question_has_a_deadline(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        peer = await world.add("peer")
+
+        async def never(_member: VirtualAddress, _query: Query) -> Reply:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        broker.services.queries[RenewQuery] = never
+        start = trio.current_time()
+        with pytest.raises(DeadlineError):
+            await peer.host.call(broker.address, RenewQuery(0, b"x"), timeout=7)
+        assert trio.current_time() - start < 8
+
+
+async def test_a_question_that_lost_its_link_is_asked_again(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        peer = await world.add("peer")
+        asked = 0
+
+        async def answer(member: VirtualAddress, query: Query) -> Reply:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                broker.host.mesh.links[member].close(None)
+                await trio.sleep(10)
+            return Renewal(query.id, b"certificate")
+
+        broker.services.queries[RenewQuery] = answer
+        reply = await peer.host.call(broker.address, RenewQuery(0, b"x"), timeout=60)
+        assert isinstance(reply, Renewal)
+        assert asked == 2
+
+
+async def test_a_member_that_is_away_cannot_be_asked(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER, start=False)
+        peer = await world.add("peer")
+        with pytest.raises(P2PacsError, match="refused"):
+            await peer.host.call(broker.address, DirectoryQuery(0, 0), timeout=5)
