@@ -30,7 +30,7 @@ from broker.pacs.windows import by_windows
 from p2pacs.catalog.records import Json, SeriesRecord, from_dataset, text, texts
 from p2pacs.dicom.receiver import StorageReceiver
 from p2pacs.dicom.scu import SILENCE_SECONDS, DimseClient
-from p2pacs.errors import PacsRefusedError, StateError, StudyNotFoundError
+from p2pacs.errors import PacsRefusedError, PacsUnreachableError, StateError, StudyNotFoundError
 from p2pacs.instance import EncodedInstance
 
 log = structlog.get_logger(__name__)
@@ -144,7 +144,7 @@ class DimseAdapter:
         if self._get:
             try:
                 await self._parts(study, wanted, take, receiver=None)
-            except PacsRefusedError as error:
+            except (PacsRefusedError, PacsUnreachableError) as error:  # some hang up on a C-GET
                 if self._receiver is None:
                     raise
                 log.info("trying C-MOVE for what C-GET did not give", why=str(error))

@@ -1,0 +1,130 @@
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from broker.publish import Staging
+from broker.publish.budget import Budget
+from broker.publish.line import Coder, Line
+from broker.publish.press import Press
+from p2pacs.errors import PacsUnreachableError
+from p2pacs.instance import EncodedInstance
+from p2pacs.store import open_store
+from p2pacs.study.coding import CodedInstance, code
+from tests.broker.fakes import FakePacs
+from tests.conformance.instances import make
+
+from .test_press import STUDY, UID, Paper
+
+COUNT = 12
+
+
+@pytest.fixture
+async def press(tmp_path: Path) -> AsyncIterator[Press]:
+    async with open_store(tmp_path) as store:
+        yield await Paper().press(store)
+
+
+@pytest.fixture
+def pacs() -> FakePacs:
+    return FakePacs(make(UID, 1, n) for n in range(1, COUNT + 1))
+
+
+def line_of(pacs: FakePacs, press: Press, coder: Coder = code, budget: int = 10**6) -> Line:
+    return Line(
+        pacs,
+        press,
+        Staging(STUDY, UID),
+        budget=Budget(budget),
+        workers=trio.CapacityLimiter(2),
+        coder=coder,
+    )
+
+
+async def test_instances_leave_in_the_order_in_which_they_came(
+    pacs: FakePacs, press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    append = press.append
+    second = threading.Event()
+
+    def coder(instance: EncodedInstance) -> CodedInstance:
+        if instance.sop_instance_uid == f"{UID}.1.1":
+            assert second.wait(10)  # the first is ready after the second
+        elif instance.sop_instance_uid == f"{UID}.1.2":
+            second.set()
+        return code(instance)
+
+    async def noted(coded: CodedInstance) -> object:
+        order.append(coded.sop_instance_uid)
+        return await append(coded)
+
+    monkeypatch.setattr(press, "append", noted)
+    handled: set[str] = set()
+    study = await pacs.describe(UID)
+    await line_of(pacs, press, coder).run(study, None, handled)
+    assert order == pacs.sent
+    assert handled == set(order)
+    assert len(order) == COUNT
+
+
+async def test_little_is_in_memory_at_once(pacs: FakePacs, press: Press) -> None:
+    lock = threading.Lock()
+    inside, most = 0, 0
+
+    def coder(instance: EncodedInstance) -> CodedInstance:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        try:
+            return code(instance)
+        finally:
+            with lock:
+                inside -= 1
+
+    size = len(make(UID).data)
+    line = line_of(pacs, press, coder, budget=2 * size + size // 2)
+    await line.run(await pacs.describe(UID), None, set())
+    assert 1 <= most <= 2
+    assert press.instances == COUNT
+
+
+async def test_an_error_of_the_pacs_keeps_what_came_before(pacs: FakePacs, press: Press) -> None:
+    study = await pacs.describe(UID)
+    pacs.error, pacs.break_after = PacsUnreachableError("gone"), 4
+    handled: set[str] = set()
+    with pytest.raises(PacsUnreachableError):
+        await line_of(pacs, press).run(study, None, handled)
+    assert len(handled) == press.instances == 4
+
+
+async def test_a_line_that_breaks_gives_its_budget_back(pacs: FakePacs, press: Press) -> None:
+    budget = Budget(10**6)
+
+    def coder(_instance: EncodedInstance) -> CodedInstance:
+        raise RuntimeError("a defect")
+
+    line = Line(
+        pacs,
+        press,
+        Staging(STUDY, UID),
+        budget=budget,
+        workers=trio.CapacityLimiter(2),
+        coder=coder,
+    )
+    study = await pacs.describe(UID)
+    with pytest.raises((RuntimeError, ExceptionGroup)):
+        await line.run(study, None, set())
+    assert budget._used == 0
+
+
+async def test_cancelling_gives_the_budget_back(pacs: FakePacs, press: Press) -> None:
+    pacs.pause = 3600
+    line = line_of(pacs, press)
+    study = await pacs.describe(UID)
+    with trio.move_on_after(0.05):
+        await line.run(study, None, set())
+    assert line._budget._used == 0

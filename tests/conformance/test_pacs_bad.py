@@ -1,0 +1,204 @@
+"""Bad PACS, over both protocols: each has an error of its own, in bounded time."""
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trio
+
+from broker.pacs.adapter import Description, PacsAdapter, Span
+from broker.pacs.address import parse_pacs
+from broker.pacs.opening import open_pacs
+from p2pacs.dicom import scu
+from p2pacs.dicom.archive import archive
+from p2pacs.errors import (
+    BrokenInstanceError,
+    DeadlineError,
+    P2PacsError,
+    PacsDataError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StudyNotFoundError,
+)
+from p2pacs.instance import EncodedInstance
+from p2pacs.units import Endpoint
+from tests.components import HOST, free_port
+
+from .instances import make
+
+STUDY = "1.2.826.0.1.7"
+PLAIN = Description(STUDY, {}, ())
+
+Step = Callable[[PacsAdapter], Awaitable[object]]
+
+
+async def check(pacs: PacsAdapter) -> object:
+    return await pacs.check()
+
+
+async def enumerate_(pacs: PacsAdapter) -> object:
+    return [study async for study in pacs.studies(Span())]
+
+
+async def describe(pacs: PacsAdapter) -> object:
+    return await pacs.describe(STUDY)
+
+
+async def retrieve(pacs: PacsAdapter) -> list[EncodedInstance]:
+    taken = []
+    async with pacs.retrieve(PLAIN) as stream:
+        async for instance in stream:
+            taken.append(instance)  # noqa: PERF401
+    return taken
+
+
+STEPS = [check, enumerate_, describe, retrieve]
+FORMS = ["dimse://PACS@{host}:{port}", "dicomweb+http://{host}:{port}/rs"]
+
+
+async def attempt(address: str, step: Step, silence: float = 0.5) -> P2PacsError:
+    """The error that a step ends with."""
+    with trio.fail_after(15):
+        async with open_pacs(parse_pacs(address), aet="ME", dicom=None, silence=silence) as pacs:
+            with pytest.raises(P2PacsError) as caught:
+                await step(pacs)
+    assert STUDY not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("step", STEPS)
+async def test_nobody_there(form: str, step: Step) -> None:
+    error = await attempt(form.format(host=HOST, port=free_port()), step)
+    assert isinstance(error, PacsUnreachableError)
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that accepts connections and never says a word."""
+    with socket.create_server((HOST, 0), backlog=16) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_pacs_that_hangs(
+    form: str, step: Step, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scu, "CONNECT_SECONDS", 0.3)
+    error = await attempt(form.format(host=HOST, port=silent), step)
+    assert isinstance(error, DeadlineError | PacsUnreachableError)
+    assert error.transient
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_pacs_that_does_not_know_us(step: Step, tmp_path: Path) -> None:
+    async with archive(tmp_path, "PACS", Endpoint(HOST, 0), allowed_callers=["OTHER"]) as pacs:
+        error = await attempt(f"dimse://PACS@{HOST}:{pacs.port}", step)
+    assert isinstance(error, PacsUnreachableError)
+    assert "AE title" in str(error)
+
+
+# ---------------------------------------------------------------- DICOMweb alone
+
+
+@contextmanager
+def http(
+    status: int = 200,
+    kind: str = "application/dicom+json",
+    body: bytes = b"[]",
+    seen: list[str | None] | None = None,
+) -> Iterator[int]:
+    """A server that answers everything alike; ``seen`` gets what authorization it was shown."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if seen is not None:
+                seen.append(self.headers["Authorization"])
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+RELATED = 'multipart/related; type="application/dicom"; boundary=B'
+PART = b"\r\n--B\r\nContent-Type: application/dicom\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body", "step", "expected"),
+    [
+        (401, "text/html", b"who are you?", check, PacsRefusedError),
+        (500, "text/html", b"sorry", enumerate_, PacsRefusedError),
+        (200, "text/html", b"<html>", describe, PacsDataError),
+        (200, "application/dicom+json", b'{"a": 1}', describe, PacsDataError),
+        (200, "application/dicom+json", b"[]", describe, StudyNotFoundError),
+        (204, "application/dicom+json", b"", describe, StudyNotFoundError),
+        (404, "text/html", b"", retrieve, StudyNotFoundError),
+        (200, "text/html", b"<html>", retrieve, BrokenInstanceError),
+        (200, RELATED, PART + b"no DICOM file\r\n--B--", retrieve, BrokenInstanceError),
+        (200, RELATED, PART + make(STUDY).part10()[:-99], retrieve, BrokenInstanceError),
+    ],
+)
+async def test_answers_that_are_wrong(
+    status: int, kind: str, body: bytes, step: Step, expected: type[P2PacsError]
+) -> None:
+    with http(status, kind, body) as port:
+        error = await attempt(f"dicomweb+http://{HOST}:{port}/rs", step, silence=10)
+    assert isinstance(error, expected)
+
+
+async def test_attributes_of_the_wrong_shape_are_left_out() -> None:
+    study = (
+        f'{{"0020000D": {{"vr": "UI", "Value": ["{STUDY}"]}}, "00100010": {{"vr": "PN", '
+        '"Value": ["text"]}, "00100020": {"vr": 1}, "00081030": {"vr": "LO", "Value": "x"}, '
+        '"00080050": {"vr": "SH", "Value": [null, "A1"]}}'
+    )
+    hostile = '{"0020000D": {"vr": "UI", "Value": ["../../etc"]}}'
+    with http(body=f"[{study}, {hostile}]".encode()) as port:
+        address = parse_pacs(f"dicomweb+http://{HOST}:{port}/rs")
+        async with open_pacs(address, aet="ME", dicom=None) as pacs:
+            found: AsyncIterator[object] = pacs.studies(Span())
+            first = await anext(found)
+    assert first == {
+        "0020000D": {"vr": "UI", "Value": [STUDY]},
+        "00100010": {"vr": "PN"},
+        "00080050": {"vr": "SH", "Value": ["A1"]},
+    }
+
+
+async def test_what_came_before_the_data_broke_is_kept() -> None:
+    whole = make(STUDY)
+    body = PART + whole.part10() + PART + b"rubbish" + b"\r\n--B--"
+    taken: list[EncodedInstance] = []
+    with http(kind=RELATED, body=body) as port:
+        address = parse_pacs(f"dicomweb+http://{HOST}:{port}/rs")
+
+        async def take() -> None:
+            async with (
+                open_pacs(address, aet="ME", dicom=None) as pacs,
+                pacs.retrieve(PLAIN) as stream,
+            ):
+                async for instance in stream:
+                    taken.append(instance)  # noqa: PERF401
+
+        with pytest.raises(BrokenInstanceError):
+            await take()
+    assert taken == [whole]
