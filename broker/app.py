@@ -24,6 +24,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from broker.ports import Parts
 from broker.publish import Publisher
+from broker.publish.room import Room
 from broker.services import BrokerServices
 from broker.studies import Studies
 from broker.sweep import Sweep
@@ -109,6 +110,7 @@ class Broker:
             updated=self.node.updated,
             completed=self._completed,
             recover=self._recover,
+            make_room=Room(store, self.parts.holders.copies, self.node.dropped).make,
         )
         self.sweep = Sweep(
             pacs,

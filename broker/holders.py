@@ -55,6 +55,10 @@ class Holders:
         ordered = sorted(holding, key=lambda member: (not holding[member], member))
         return [member for member in ordered if member != asker][:HOLDERS]
 
+    def copies(self, study: StudyId) -> int:
+        """How many members hold all of the study."""
+        return sum(self._complete.get(study, {}).values())
+
     def _forget(self, member: VirtualAddress, study: StudyId) -> None:
         holding = self._complete.get(study, {})
         holding.pop(member, None)

@@ -22,6 +22,7 @@ def test_who_fetches_hears_of_new_holders_once() -> None:
     assert list(holders.announce(C, news(complete=True))) == [A]
     assert holders.of(STUDY) == [B, C, A]
     assert holders.of(STUDY, B) == [C, A]
+    assert holders.copies(STUDY) == 2
 
 
 def test_who_drops_or_goes_holds_nothing() -> None:
