@@ -69,10 +69,11 @@ class Peer:
         self.settings = settings
         self.identity = identity
         self.store = store
+        self.database = database
         self.index = catalogue
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         self.node = Node(
-            identity, self.book, store, _line(settings), self._services(), settings.listen
+            identity, self.book, store, _line(settings), self.services(), settings.listen
         )
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
@@ -149,7 +150,8 @@ class Peer:
 
     # ------------------------------------------------------------ what members ask and tell
 
-    def _services(self) -> Services:
+    def services(self) -> Services:
+        """What members may ask and tell, beside the swarm."""
         return Services(
             queries={messages.WholeQuery: self._whole},
             news={

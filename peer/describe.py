@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.catalog.records import Json, StudyRecord, entry, tag
-from p2pacs.errors import ProtocolError, UnavailableError
+from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.node import Node
@@ -31,6 +31,7 @@ class Describer:
 
         Raises:
             UnavailableError: it is not held here, and the broker is away.
+            BusyError: it is not held here, and too large to be listed by the broker.
         """
         held = await self._fetcher.held(record)
         if held is not None:
@@ -44,6 +45,8 @@ class Describer:
             ) from error
         if not isinstance(reply, Instances):
             raise ProtocolError("the broker answered an InstancesQuery with something else")
+        if reply.more:
+            raise BusyError("more images than can be listed before the study is here: retrieve it")
         return read_instances(reply.datasets)
 
 

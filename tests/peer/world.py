@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from p2pacs.catalog.feed import encode_entry
 from p2pacs.catalog.index import CatalogIndex
 from p2pacs.catalog.records import SeriesRecord, StudyRecord, entry, tag
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
+from p2pacs.identity.authority import MEMBER_LIFETIME
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
 from p2pacs.identity.keys import StudyKey, wrap
@@ -63,6 +65,7 @@ class Broker:
         self.announced: list[tuple[VirtualAddress, messages.Announce]] = []
         self.holders: list[VirtualAddress] = []
         self.described: list[bytes] = []
+        self.more = False
         self.node: Node
         self.members: dict[VirtualAddress, NodeIdentity] = {}
         self._network = network
@@ -160,7 +163,7 @@ class Broker:
         )
 
     async def _instances(self, _member: VirtualAddress, query: Query) -> Reply:
-        return messages.Instances(query.id, self.described, more=False)
+        return messages.Instances(query.id, self.described, more=self.more)
 
     async def _report(self, _member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.AuditReport)
@@ -226,11 +229,13 @@ class World:
 
     # ------------------------------------------------------------ peers
 
-    def register(self, name: str, role: Role = Role.HOSPITAL) -> Path:
+    def register(
+        self, name: str, role: Role = Role.HOSPITAL, lifetime: timedelta = MEMBER_LIFETIME
+    ) -> Path:
         """Make a member's folder, as `peer join` does; its folder."""
         folder = self.folder / name
         folder.mkdir()
-        made = self.network.member(f"{name}/identity")
+        made = self.network.member(f"{name}/identity", lifetime=lifetime)
         self.broker.members[made.address] = made
         self._listens = Endpoint("127.0.0.1", free_port())
         self._add_record(made, role, self._listens, name=name)
@@ -238,9 +243,16 @@ class World:
         DirectoryBook(made.folder / FILE, made.broker_key).update(raw)
         return folder
 
-    async def add(self, name: str, role: Role = Role.HOSPITAL, **settings: Any) -> Peer:
+    async def add(
+        self,
+        name: str,
+        role: Role = Role.HOSPITAL,
+        *,
+        lifetime: timedelta = MEMBER_LIFETIME,
+        **settings: Any,
+    ) -> Peer:
         """Register a peer and run it."""
-        folder = self.register(name, role)
+        folder = self.register(name, role, lifetime)
         said = {"name": name, "listen": [str(self._listens)], **settings}
         return await self.start(name, folder, PeerSettings.model_validate(said))
 
