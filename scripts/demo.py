@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError
 from p2pacs.units import format_bytes, parse_rate
 from scripts import phantom
@@ -235,6 +236,7 @@ async def _run(options: Options, console: Console) -> Result | None:
 def main() -> int:
     """The command line; 0 only if every data set came out identical."""
     options = parse()
+    logs.configure("warning", json=False)
     console = Console(stderr=True)
     result = None
     try:

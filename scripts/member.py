@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import trio
 from attrs import define, field, frozen
 
 from p2pacs.dicom.remote import DimseRemote
-from p2pacs.errors import StateError
 from peer.client import PeerClient
 from scripts.program import (
     P2PACS,
@@ -19,6 +19,7 @@ from scripts.program import (
     Command,
     Program,
     ScriptError,
+    listens,
     running,
 )
 
@@ -56,6 +57,7 @@ class Peer:
     folder: Path
     aet: str
     dicom_port: int
+    api_port: int
     program: Program | None = None
     """None until `start`."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
@@ -88,17 +90,6 @@ class Peer:
         """The PACS that workstations see."""
         return DimseRemote(self.aet, self.host, self.dicom_port)
 
-    async def is_complete(self) -> bool:
-        """Whether its newest transfer is complete.
-
-        Raises:
-            ScriptError: the transfer failed.
-        """
-        state = await self.transfer()
-        if state is not None and state.state == "failed":
-            raise ScriptError(f"{self.name} could not fetch the study")
-        return state is not None and state.state == "complete"
-
     async def ready(
         self,
         probe: Callable[[], Awaitable[bool]],
@@ -111,13 +102,24 @@ class Peer:
         await self.program.ready(probe, seconds, poll)
 
     async def answers(self) -> bool:
-        """Whether its API is up."""
-        try:
-            async with PeerClient.connect(self.folder) as client:
-                await client.status()
-        except StateError:
-            return False
-        return True
+        """Whether its API listens, which is the last thing that it starts."""
+        return await trio.to_thread.run_sync(listens, self.host, self.api_port)
+
+    async def complete(self, poll: float, seconds: float) -> None:
+        """Waits until its newest transfer is complete.
+
+        Raises:
+            ScriptError: the transfer failed, or took too long.
+        """
+        async with PeerClient.connect(self.folder) as client:
+
+            async def is_complete() -> bool:
+                newest = (await client.status())["transfers"][:1]
+                if any(one["state"] == "failed" for one in newest):
+                    raise ScriptError(f"{self.name} could not fetch: {newest[0]['error']}")
+                return any(one["state"] == "complete" for one in newest)
+
+            await self.ready(is_complete, seconds, poll)
 
     async def start(self) -> None:
         """Runs it until `stop`, or until the network ends."""

@@ -110,11 +110,12 @@ class Network:
             folder=self.folder / name,
             aet=name.upper().replace("-", "_")[:16],
             dicom_port=free_port(host),
+            api_port=free_port(host),
         )
         listen = f"{host}:{free_port(host)}"
         command: Command = [*P2PACS, "peer", "join", peer.folder, await self._token(name, role)]
         command += ["--listen", listen, "--advertise", listen, "--aet", peer.aet]
-        command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{free_port(host)}"]
+        command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{peer.api_port}"]
         for aet, endpoint in (workstations or {}).items():
             command += ["--workstation", f"{aet}={endpoint}"]
         await output_of("p2pacs peer join", command, self.folder / f"{name}.log")
