@@ -235,6 +235,13 @@ def release(assoc: _Association) -> None:
 
 def hang_up(assoc: _Association) -> None:
     """End an association at once, whatever its threads wait for; from any other thread."""
+    sock = assoc.dul.socket
+    if isinstance(sock, Socket) and not sock._ready.is_set():
+        # Not connected yet: an abort has no place in the reactor's state machine and would
+        # kill it before it lets go of whoever waits for the connection.
+        assoc._sent_abort = True
+        assoc.dul._kill_thread = True
+        sock._ready.set()
     assoc.abort(block=False)
     if assoc.dul.ident is not None:
         assoc.dul.join(_FAREWELL_SECONDS)

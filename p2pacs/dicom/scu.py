@@ -201,6 +201,11 @@ class DimseClient:
                 name = UID(proposal[0][0]).name
                 raise PacsRefusedError(f"{self.remote} does not offer {name} to {self.aet}")
             yield assoc
+        except RuntimeError as error:
+            # What pynetdicom raises when the association ended before a message was sent.
+            if assoc.is_established:
+                raise
+            raise PacsUnreachableError(f"{self.remote} ended the association") from error
         finally:
             release(assoc)
 

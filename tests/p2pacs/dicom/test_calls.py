@@ -33,6 +33,17 @@ async def test_cancelled_while_it_waits_for_the_association() -> None:
     await stream.aclose()
 
 
+async def test_cancelled_at_any_moment_while_it_opens() -> None:
+    async with serving(Scripted(series(1))) as server:
+        with trio.fail_after(60):
+            for checkpoints in range(40):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(client(server.port).find, study())
+                    for _ in range(checkpoints):
+                        await trio.sleep(0.0005)
+                    nursery.cancel_scope.cancel()
+
+
 async def test_a_silent_pacs_meets_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pacs.dicom.scu.CONNECT_SECONDS", 0.2)
     async with await listener() as silent:
