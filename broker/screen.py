@@ -93,7 +93,7 @@ def audit_table(entries: Sequence[audit.Entry]) -> Table:
     for heading in ("When (UTC)", "Who", "What", "Detail", "Study", "Outcome"):
         table.add_column(heading, overflow="fold")
     for entry in entries:
-        study = entry.uid or (entry.study.short if entry.study else "")
+        study = entry.study.short if entry.study else ""  # --json has the UID
         table.add_row(entry.when, entry.actor, entry.what, entry.detail, study, entry.outcome)
     return table
 

@@ -1,0 +1,200 @@
+import re
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from attrs import evolve
+from pydicom.data import get_testdata_file
+
+from broker.app import run_broker
+from broker.config import BrokerSettings
+from broker.db import connect
+from broker.founding import found, load_keys, renew_own
+from broker.office import Office
+from broker.registry import list_members
+from p2pacs.dicom.archive import archive
+from p2pacs.errors import AccessError, AuthenticationError, LinkClosedError, StateError
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.identity.token import Token
+from p2pacs.ids import StudyId
+from p2pacs.instance import EncodedInstance
+from p2pacs.store import open_store
+from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.units import Endpoint
+from p2pacs.wire.enrol import enrol
+from p2pacs.wire.messages import CataloguePage, CatalogueQuery, StudyGrant, StudyQuery
+from tests.components import free_port
+
+PASSWORD = "a password of some length"
+LOCAL = "127.0.0.1"
+
+
+def _sample() -> EncodedInstance:
+    path = get_testdata_file("CT_small.dcm")
+    assert isinstance(path, str)
+    return EncodedInstance.from_part10(Path(path).read_bytes())
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> AsyncIterator[BrokerSettings]:
+    """Of a broker whose PACS is the embedded archive, with one instance in it."""
+    async with archive(tmp_path / "archive", "PACS", Endpoint(LOCAL, 0)) as pacs:
+        pacs.folder.put(_sample())
+        yield BrokerSettings.model_validate(
+            {
+                "pacs": f"dimse://PACS@{LOCAL}:{pacs.port}",
+                "listen": [f"{LOCAL}:{free_port()}"],
+                "web": {"listen": f"{LOCAL}:0"},
+            }
+        )
+
+
+@pytest.fixture
+async def folder(tmp_path: Path, settings: BrokerSettings) -> Path:
+    made = tmp_path / "broker"
+    found(made, settings, network="a network", admin="admin", password=PASSWORD)
+    return made
+
+
+class Running:
+    """A broker in a nursery."""
+
+    def __init__(self, folder: Path, settings: BrokerSettings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.stop = trio.Event()
+        self.said: dict[str, Any] = {}
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        def ready(said: dict[str, Any]) -> None:
+            self.said = said
+            task_status.started()
+
+        await run_broker(self.folder, self.settings, ready, self.stop)
+
+    @property
+    def office(self) -> Office:
+        keys = load_keys(self.folder)
+        return Office(keys.authority, keys.identity.address, self.settings)
+
+
+async def _register_by_form(web: str, verify: ssl.SSLContext | bool = True) -> str:
+    async with httpx.AsyncClient(
+        base_url=web, verify=verify, trust_env=False, follow_redirects=True
+    ) as http:
+
+        async def send(form: str, action: str, **fields: str) -> str:
+            csrf = re.search(r'name="csrf" value="([^"]+)"', (await http.get(form)).text)
+            assert csrf is not None
+            return (await http.post(action, data={"csrf": csrf[1], **fields})).text
+
+        await send("/login", "/login", name="admin", password=PASSWORD)
+        page = await send(
+            "/members/new", "/members", name="North", role="hospital", uplink="", downlink="",
+            read="all",
+        )  # fmt: skip
+    token = re.search(r'id="token"[^>]*>([^<]+)<', page)
+    assert token is not None, page
+    return token[1]
+
+
+async def test_from_the_form_to_a_granted_study_and_a_revocation(
+    folder: Path, settings: BrokerSettings, tmp_path: Path
+) -> None:
+    broker = Running(folder, settings)
+    home = tmp_path / "north"
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(broker.run)
+            token = Token.decode(await _register_by_form(broker.said["web"]))
+            await enrol(token, home, [])
+            with pytest.raises(AuthenticationError, match="used already"):
+                await enrol(token, tmp_path / "thief", [])
+            identity = NodeIdentity.load(home)
+            book = DirectoryBook(home / FILE, identity.broker_key)
+            unlinked = trio.Event()
+            services = Services(unlinked=lambda _: unlinked.set())
+            async with open_store(tmp_path / "store") as store, trio.open_nursery() as peers:
+                node = Node(identity, book, store, Line(), services, [])
+                await peers.start(node.run)
+                study = await _first_study(node, identity)
+                grant = await node.call(
+                    identity.broker, StudyQuery(0, study.raw, "get"), timeout=30
+                )
+                assert isinstance(grant, StudyGrant)
+                assert grant.root
+                transfer = node.fetch(study, holders=[], root=grant.root)
+                await transfer.wait_complete()
+                database = connect(folder / "broker.db")
+                member = database.transact(list_members)[0]
+                assert member.linked
+                # As the command line does, in a process of its own.
+                database.transact(lambda c: broker.office.revoke(c, member.address, "test"))
+                await unlinked.wait()
+                with pytest.raises((AccessError, LinkClosedError)):
+                    await node.call(identity.broker, StudyQuery(0, study.raw, "get"), timeout=5)
+                peers.cancel_scope.cancel()
+            broker.stop.set()
+    assert not connect(folder / "broker.db").transact(list_members)[0].linked
+
+
+async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:
+    """The first that the sweep finds."""
+    from p2pacs.catalog.feed import decode_entry  # noqa: PLC0415
+
+    while True:
+        page = await node.call(identity.broker, CatalogueQuery(0, 0), timeout=10)
+        assert isinstance(page, CataloguePage)
+        if page.entries:
+            return decode_entry(page.entries[0]).study
+        await trio.sleep(0.05)
+
+
+async def test_one_broker_a_folder_and_a_taken_port(folder: Path, settings: BrokerSettings) -> None:
+    broker = Running(folder, settings)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(broker.run)
+            with pytest.raises(StateError, match="already"):
+                await run_broker(folder, settings, print, trio.Event())
+            broker.stop.set()
+
+
+async def test_restarting_keeps_the_directory(folder: Path, settings: BrokerSettings) -> None:
+    versions = []
+    for _ in range(2):
+        broker = Running(folder, settings)
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(broker.run)
+                broker.stop.set()
+        identity = load_keys(folder).identity
+        book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+        versions.append(book.directory.version)
+    assert versions[0] == versions[1] > 0
+
+
+async def test_pages_by_https_where_the_settings_say_so(
+    folder: Path, settings: BrokerSettings
+) -> None:
+    secure = settings.model_copy(update={"web": settings.web.model_copy(update={"tls": "on"})})
+    broker = Running(folder, secure)
+    authority = ssl.create_default_context(cadata=load_keys(folder).authority.certificate)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(broker.run)
+            assert broker.said["web"].startswith("https://")
+            assert (await _register_by_form(broker.said["web"], authority)).startswith("p2pacs1-")
+            broker.stop.set()
+
+
+async def test_the_brokers_own_certificate_is_renewed(folder: Path) -> None:
+    keys = load_keys(folder)
+    renewed = renew_own(keys)
+    assert renewed.expires >= keys.identity.expires
+    assert evolve(renewed, expires=keys.identity.expires) == keys.identity
