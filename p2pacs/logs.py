@@ -46,10 +46,10 @@ def configure(level: str, json: bool) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared],
@@ -60,6 +60,17 @@ def configure(level: str, json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     _hush()
+
+
+class _Stderr(logging.Handler):
+    """Writes to what standard error is at the time, as the other logger does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except (OSError, ValueError):
+            self.handleError(record)
 
 
 def _json() -> list[Processor]:
