@@ -25,6 +25,8 @@ class Partner:
     version: int
     has: Bitfield
     fetching: bool
+    announced: int = 0
+    """Numbers that it named in `Have`: each once, so never more than a study has."""
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:

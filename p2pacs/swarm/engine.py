@@ -17,11 +17,11 @@ from p2pacs.errors import (
     LocalError,
     MalformedMessageError,
     ManifestError,
-    NoSourceError,
     StateError,
 )
 from p2pacs.identity.keys import VerifyKey
-from p2pacs.ids import ChunkId, StudyId, VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import STUDY_CHUNKS
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.circle import Circle, Partner
@@ -30,10 +30,11 @@ from p2pacs.swarm.ledger import Ledger, Tier
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.paced import Pacer
 from p2pacs.swarm.signals import Bell
+from p2pacs.swarm.studies import Studies
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.swarm.upload import Uploads
 from p2pacs.wire import messages
-from p2pacs.wire.messages import Message, Reply
+from p2pacs.wire.messages import Message
 
 log = structlog.get_logger(__name__)
 
@@ -68,12 +69,12 @@ class Engine:
             uplink: The budget of the host's line; None for no limit.
         """
         self.transfers: dict[StudyId, Transfer] = {}
-        self.uploads = Uploads(mesh.links, self._open_chunks, self._completeness, uplink)
+        self.studies = Studies(mesh.links, storage, key)
+        self.uploads = Uploads(mesh.links, self._chunks, self.studies.completeness, uplink)
         self._mesh = mesh
         self._storage = storage
         self._key = key
         self._tier = tier
-        self._circles: dict[StudyId, Circle] = {}
         self._announce = Bell()
         self._nursery: trio.Nursery | None = None
 
@@ -107,7 +108,7 @@ class Engine:
         transfer = self.transfers.get(study)
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
-            download = self._circle(study).download
+            download = self.studies.circle(study).download
             if download:
                 download.recheck()
                 if root:
@@ -118,7 +119,7 @@ class Engine:
     def _serves(self, transfer: Transfer, version: int) -> bool:
         """Whether an earlier transfer still answers a request for at least this version."""
         if transfer.state is State.COMPLETE:
-            root, chunks = transfer.root, self._open_chunks(transfer.study)
+            root, chunks = transfer.root, self._chunks(transfer.study)
             whole = chunks is not None and root is not None and len(chunks.have) >= root.chunks
             return whole and root is not None and root.version >= version
         return transfer.state is State.FETCHING
@@ -134,7 +135,7 @@ class Engine:
         transfer.add_holders(holders)
         if self._mesh.broker != self._mesh.me:
             transfer.add_holders([self._mesh.broker])
-        circle = self._circle(study)
+        circle = self.studies.circle(study)
         circle.download = Download(
             circle,
             self._mesh,
@@ -160,9 +161,9 @@ class Engine:
         Raises:
             ManifestError: the stored root is not the broker's.
         """
-        circle = self._circle(study)
+        circle = self.studies.circle(study)
         before = circle.listed
-        chunks = await self._open(circle)
+        chunks = await self.studies.open(circle)
         raw = chunks.root
         if raw is None:
             return
@@ -172,35 +173,9 @@ class Engine:
         circle.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._announce.ring()
 
-    def dropped(self, study: StudyId) -> None:
-        """The store no longer has this study: tell who joined."""
-        if transfer := self.transfers.pop(study, None):
-            transfer.cancel()
-        if circle := self._circles.pop(study, None):
-            for member in circle.told:
-                circle.send(member, messages.Leave(bytes(study)))
-
-    # ------------------------------------------------------------ studies
-
-    def _circle(self, study: StudyId) -> Circle:
-        circle = self._circles.get(study)
-        if circle is None:
-            circle = self._circles[study] = Circle(study, self._mesh.links)
-        return circle
-
-    async def _open(self, circle: Circle) -> StudyChunks:
-        """The chunks of a study that the store holds."""
-        if circle.chunks is None or circle.chunks.dropped:
-            chunks = await self._storage.study(circle.study)
-            if circle.chunks is not chunks:
-                circle.chunks = chunks
-                if chunks.root is not None:
-                    root = load_root(chunks.root, self._key, circle.study)
-                    circle.version, circle.listed = root.version, root.chunks
-        return circle.chunks
-
-    def _open_chunks(self, study: StudyId) -> StudyChunks | None:
-        circle = self._circles.get(study)
+    def _chunks(self, study: StudyId) -> StudyChunks | None:
+        """The chunks of an open study, unless the store dropped them meanwhile."""
+        circle = self.studies.get(study)
         if circle is None or circle.chunks is None:
             return None
         if circle.chunks.dropped:
@@ -208,9 +183,15 @@ class Engine:
             return None
         return circle.chunks
 
-    def _completeness(self, member: VirtualAddress, study: StudyId) -> float:
-        circle = self._circles.get(study)
-        return circle.completeness(member) if circle else 0.0
+    def dropped(self, study: StudyId) -> None:
+        """The store no longer has this study: tell who joined."""
+        if transfer := self.transfers.pop(study, None):
+            transfer.cancel()
+        if circle := self.studies.remove(study):
+            for member in circle.told:
+                circle.send(member, messages.Leave(bytes(study)))
+
+    # ------------------------------------------------------------ links
 
     async def _announcer(self) -> None:
         last_idle = trio.current_time()
@@ -220,22 +201,20 @@ class Engine:
             also_idle = trio.current_time() - last_idle >= IDLE_HAVE_SECONDS
             if also_idle:
                 last_idle = trio.current_time()
-            for circle in self._circles.values():
+            for circle in self.studies:
                 if circle.announce(also_idle=also_idle):
                     self._announce.ring()
 
-    # ------------------------------------------------------------ links
-
     def linked(self, member: VirtualAddress) -> None:
         """A member is reachable: tell it what is fetched that it may have."""
-        for circle in self._circles.values():
+        for circle in self.studies:
             if circle.download and member in circle.download.transfer.holders:
                 circle.join(member)
 
     def unlinked(self, member: VirtualAddress) -> None:
         """A member is gone: what it was sent, asked or owed is void."""
         self.uploads.drop(member)
-        for circle in list(self._circles.values()):
+        for circle in list(self.studies):
             circle.told.discard(member)
             self._part(circle, member)
 
@@ -243,7 +222,7 @@ class Engine:
         if circle.partners.pop(member, None) is not None and circle.download:
             circle.download.sources.left(member)
         if circle.idle:
-            self._circles.pop(circle.study, None)
+            self.studies.remove(circle.study)
 
     # ------------------------------------------------------------ messages
 
@@ -278,14 +257,16 @@ class Engine:
         return True
 
     def _download(self, study: bytes) -> Download | None:
-        circle = self._circles.get(StudyId(study))
+        circle = self.studies.get(StudyId(study))
         return circle.download if circle else None
 
     def _join(self, member: VirtualAddress, message: messages.Join) -> None:
         study = StudyId(message.study)
-        circle = self._circle(study)
+        circle = self.studies.circle(study)
         has = Bitfield.from_bytes(message.have)
-        partner = Partner(message.version, has, message.fetching)
+        before = circle.partners.get(member)
+        announced = before.announced if before else 0
+        partner = Partner(message.version, has, message.fetching, announced)
         circle.partners[member] = partner
         if circle.download:
             circle.download.joined(member, partner)
@@ -298,7 +279,7 @@ class Engine:
 
     async def _answer_join(self, circle: Circle, member: VirtualAddress) -> None:
         try:
-            await self._open(circle)
+            await self.studies.open(circle)
         except (LocalError, ManifestError) as error:
             log.warning("a stored study is not usable", study=circle.study.short, error=str(error))
             return
@@ -306,10 +287,13 @@ class Engine:
             circle.join(member)
 
     def _have(self, member: VirtualAddress, message: messages.Have) -> None:
-        circle = self._circles.get(StudyId(message.study))
+        circle = self.studies.get(StudyId(message.study))
         partner = circle.partners.get(member) if circle else None
         if circle is None or partner is None:
             raise MalformedMessageError("Have without Join")
+        partner.announced += sum(count for _, count in message.ranges)
+        if partner.announced > 2 * STUDY_CHUNKS:
+            raise MalformedMessageError("the same chunks are announced over and over")
         numbers = [
             number
             for first, count in message.ranges
@@ -322,33 +306,6 @@ class Engine:
             partner.has.add(number)
 
     def _leave(self, member: VirtualAddress, message: messages.Leave) -> None:
-        if circle := self._circles.get(StudyId(message.study)):
+        if circle := self.studies.get(StudyId(message.study)):
             circle.told.discard(member)
             self._part(circle, member)
-
-    # ------------------------------------------------------------ queries
-
-    async def manifest(self, query: messages.ManifestQuery) -> Reply:
-        """The newest root here, if it is newer."""
-        study = StudyId(query.study)
-        if not self._storage.holds(study):
-            return messages.Manifest(query.id, b"")
-        circle = self._circle(study)
-        chunks = await self._open(circle)
-        newer = chunks.root is not None and circle.version > query.newer_than
-        return messages.Manifest(query.id, (chunks.root or b"") if newer else b"")
-
-    async def segment(self, query: messages.SegmentQuery) -> Reply:
-        """A segment, if it is here.
-
-        Raises:
-            NoSourceError: it is not.
-        """
-        study = StudyId(query.study)
-        data = None
-        if self._storage.holds(study):
-            chunks = await self._open(self._circle(study))
-            data = await chunks.segment(ChunkId(query.chunk))
-        if data is None:
-            raise NoSourceError("this segment is not held here")
-        return messages.Segment(query.id, data)

@@ -195,9 +195,9 @@ class Host:
         """
         match query:
             case messages.ManifestQuery():
-                return await self.engine.manifest(query)
+                return await self.engine.studies.manifest(query)
             case messages.SegmentQuery():
-                return await self.engine.segment(query)
+                return await self.engine.studies.segment(query)
             case messages.DirectoryQuery():
                 newer = self._book.directory.version > query.newer_than
                 return messages.Directory(query.id, self._book.raw if newer else b"")

@@ -4,6 +4,8 @@ import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
+from p2pacs.limits import STUDY_CHUNKS
+from p2pacs.wire.messages import Have, Join
 from tests.simulation.world import Study, fetched, open_world
 
 Clock = trio.testing.MockClock
@@ -25,3 +27,24 @@ async def test_a_dropped_study_is_no_longer_served(autojump_clock: Clock, tmp_pa
         again = one.fetch(study, [two])
         await again.wait_complete()
         await fetched(one, study)
+
+
+async def test_announcing_the_same_over_and_over_is_a_strike(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(4)
+        await study.put(broker.store)
+        noisy = await world.add("noisy")
+        await noisy.host.mesh.until_linked(broker.address)
+        link = noisy.host.mesh.links[broker.address]
+        link.send(Have(bytes(study.id), [(0, 1)]))  # without Join
+        await trio.sleep(2)
+        link = noisy.host.mesh.links[broker.address]
+        link.send(Join(bytes(study.id), 1, b"", True))
+        for _ in range(3):
+            link.send(Have(bytes(study.id), [(0, STUDY_CHUNKS)]))
+        await trio.sleep(0.2)
+        assert len(broker.host.mesh._standing._strikes[noisy.address]) == 2
