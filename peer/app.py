@@ -21,6 +21,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore, open_store
+from p2pacs.swarm.cache import Cache
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.transfer import State
 from p2pacs.units import Endpoint
@@ -30,7 +31,6 @@ from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Mes
 from peer.api import make_api, make_token
 from peer.audit import AuditQueue
 from peer.bridge import Bridge
-from peer.cache import Cache
 from peer.catalogue import CatalogueFollower
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import Database, open_database

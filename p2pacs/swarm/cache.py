@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class Cache:
-    """Recycles the store of one peer."""
+    """Recycles the store of one member."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Cache:
         """A cache that does nothing until it is asked.
 
         Args:
-            identity: this peer's.
+            identity: this member's.
             book: who else might hold a study.
             node: to ask them.
             store: what is recycled.

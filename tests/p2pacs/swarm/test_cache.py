@@ -4,9 +4,9 @@ import pytest
 import trio
 
 from p2pacs.ids import StudyId
+from p2pacs.swarm import cache as cache_module
 from p2pacs.swarm.transfer import State
 from p2pacs.wire.messages import WholeQuery
-from peer import cache as cache_module
 from peer.app import Peer
 from tests.peer.test_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, eventually, instances, open_world
