@@ -20,6 +20,7 @@ class Budget:
 
     async def acquire(self, size: int) -> None:
         """Wait until ``size`` bytes are free, and take them."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         if self._waiting or not self._fits(size):
             turn = trio.Event()
             self._waiting.append((size, turn))
@@ -34,7 +35,6 @@ class Budget:
                 raise
         else:
             self._used += size
-            await trio.lowlevel.checkpoint_if_cancelled()
 
     def release(self, size: int) -> None:
         """Give back what `acquire` took."""

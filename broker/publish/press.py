@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 from attrs import frozen
 
 from broker.publish.schedule import CutSchedule
 from broker.publish.staging import Staging
-from p2pacs.errors import DiskFullError
+from p2pacs.errors import DiskFullError, PacsDataError
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.store import StudyStore
@@ -59,15 +59,24 @@ class Press:
         """When `cut` should be called at the latest, on trio's clock."""
         return self._schedule.due if self._uncut else float("inf")
 
-    async def append(self, coded: CodedInstance) -> Appended:
-        """Add an instance to what the next version brings.
+    async def append(self, instances: Sequence[CodedInstance]) -> list[PacsDataError]:
+        """Add instances to what the next version brings, all in one go of a worker thread.
 
-        Raises:
-            WrongStudyError, DuplicateInstanceError: it is left out.
+        Returns:
+            What is wrong with those that are left out: of another study, or one UID with
+            other bytes.
         """
-        appended = await trio.to_thread.run_sync(self._builder.append, coded)
-        self._uncut = self._uncut or appended is not Appended.UNCHANGED
-        return appended
+        return await trio.to_thread.run_sync(self._append, instances)
+
+    def _append(self, instances: Sequence[CodedInstance]) -> list[PacsDataError]:
+        problems: list[PacsDataError] = []
+        for coded in instances:
+            try:
+                if self._builder.append(coded) is not Appended.UNCHANGED:
+                    self._uncut = True
+            except PacsDataError as error:
+                problems.append(error)
+        return problems
 
     async def cut_if_due(self) -> None:
         """Publish a growing version if it is time, or if much is waiting."""

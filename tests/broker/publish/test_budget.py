@@ -50,3 +50,12 @@ async def test_whoever_gives_up_lets_the_next_one_through() -> None:
         nursery.start_soon(budget.acquire, 1)
     budget.release(10)
     await budget.acquire(10)
+
+
+async def test_whoever_is_cancelled_takes_nothing() -> None:
+    budget = Budget(10)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await budget.acquire(10)
+    assert scope.cancelled_caught
+    await budget.acquire(10)

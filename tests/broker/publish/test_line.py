@@ -57,8 +57,8 @@ async def test_instances_leave_in_the_order_in_which_they_came(
             second.set()
         return code(instance)
 
-    async def noted(coded: CodedInstance) -> object:
-        order.append(coded.sop_instance_uid)
+    async def noted(coded: list[CodedInstance]) -> object:
+        order.extend(one.sop_instance_uid for one in coded)
         return await append(coded)
 
     monkeypatch.setattr(press, "append", noted)

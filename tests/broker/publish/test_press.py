@@ -9,7 +9,7 @@ from p2pacs.errors import DiskFullError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.study.builder import Appended, StudyBuilder
+from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.manifest import load_root
 from tests.conformance.instances import make
@@ -55,15 +55,15 @@ async def test_versions_come_when_due(tmp_path: Path, virtual: object) -> None:
     async with open_store(tmp_path) as store:
         press = await paper.press(store)
         assert press.due == float("inf")
-        assert await press.append(coded(1)) is Appended.NEW
+        assert await press.append([coded(1)]) == []
         await press.cut_if_due()
         assert paper.announced == [(1, False)]
-        await press.append(coded(2))
+        await press.append([coded(2)])
         await press.cut_if_due()
         assert len(paper.announced) == 1
         await trio.sleep_until(press.due)
         await press.cut_if_due()
-        assert await press.append(coded(2)) is Appended.UNCHANGED
+        assert await press.append([coded(2)]) == []
         assert press.due == float("inf")
         await press.cut(complete=True)
         await press.cut(complete=True)
@@ -75,7 +75,7 @@ async def test_what_was_announced_is_on_disk(tmp_path: Path) -> None:
     paper = Paper()
     async with open_store(tmp_path) as store:
         press = await paper.press(store)
-        await press.append(coded(1))
+        await press.append([coded(1)])
         await press.cut(complete=True)
     async with open_store(tmp_path) as store:
         files = await store.study(STUDY)
@@ -89,7 +89,7 @@ async def test_a_full_store_is_recycled_once_and_announces_nothing(tmp_path: Pat
     paper = Paper()
     async with open_store(tmp_path, capacity=100) as store:
         press = await paper.press(store)
-        await press.append(coded(1))
+        await press.append([coded(1)])
         with pytest.raises(DiskFullError):
             await press.cut(complete=True)
         assert paper.announced == []
