@@ -36,7 +36,9 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore, open_store
+from p2pacs.swarm.cache import Cache
 from p2pacs.swarm.node import Line, Node
+from p2pacs.swarm.transfer import State
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 
@@ -90,7 +92,6 @@ class Broker:
             studies=studies,
             enrolment=enrolment,
             pacs=pacs,
-            broker_key=keys.signing.public,
         )
         self.services = BrokerServices(self.parts)
         self.node = Node(
@@ -102,6 +103,7 @@ class Broker:
             settings.listen,
             enrolment.enrol,
         )
+        self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
         self.publisher = Publisher(
             pacs,
             store,
@@ -121,7 +123,7 @@ class Broker:
             today=lambda: datetime.now().astimezone().date(),
             every=settings.sweep.every_seconds,
         )
-        self.services.attach(self.node, self.publisher)
+        self.services.attach(self.node, self.publisher, self.cache)
         self._certificate = certificate
         self._database = database
 
@@ -135,6 +137,7 @@ class Broker:
             await nursery.start(self.publisher.run)
             await nursery.start(self.sweep.run)
             nursery.start_soon(self.keeper.watch)
+            nursery.start_soon(self.cache.run)
             nursery.start_soon(self._keep_renewed)
             async with trio.open_nursery() as pages:
                 web: Endpoint = await pages.start(self._serve_pages, stop)
@@ -171,6 +174,17 @@ class Broker:
             await trio.sleep(RENEW_EVERY)
             if self._certificate is not None:
                 await trio.to_thread.run_sync(self._certificate.renew)
+
+    def _busy(self, study: StudyId) -> bool:
+        """Whether a study is being published, or fetched back: it stays in the store."""
+        staging = self.publisher.stagings.get(study)
+        transfer = self.node.transfers.get(study)
+        fetching = transfer is not None and transfer.state is State.FETCHING
+        return fetching or (staging is not None and not staging.over)
+
+    async def _drop(self, study: StudyId) -> None:
+        self.node.dropped(study)
+        await self.parts.store.drop(study)
 
     async def _completed(self, record: StudyRecord) -> None:
         await self.sweep.update(record)

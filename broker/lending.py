@@ -17,7 +17,6 @@ from p2pacs.catalog.records import StudyRecord
 from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.swarm.whole import answer_whole
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Reply
 
@@ -118,10 +117,6 @@ class Lending:
             record = self._parts.book.directory.get(member)
             if record is not None and record.role is Role.REPLICA and member not in have:
                 self._voice.tell(member, messages.Replicate(study.raw))
-
-    async def whole(self, _member: VirtualAddress, query: messages.WholeQuery) -> Reply:
-        """Whether the broker's own store has a study in whole."""
-        return await answer_whole(self._parts.store, self._parts.broker_key, query)
 
     async def instances(self, member: VirtualAddress, query: messages.InstancesQuery) -> Reply:
         """Series and instances of a study, as the PACS lists them now.

@@ -15,10 +15,9 @@ from broker.publish import Staging
 from broker.studies import Studies
 from p2pacs.catalog.index import CatalogIndex
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
 from p2pacs.store import ChunkStore
-from p2pacs.wire.messages import Message
+from p2pacs.wire.messages import Message, Whole, WholeQuery
 
 
 class Voice(Protocol):
@@ -49,6 +48,13 @@ class Directories(Protocol):
     raw: bytes
 
 
+class Proofs(Protocol):
+    """Who says that a study is whole here (`p2pacs.swarm.cache.Cache`)."""
+
+    async def answer(self, member: VirtualAddress, query: WholeQuery) -> Whole:
+        """Whether it is, and stays: the asker would drop its own copy."""
+
+
 @frozen
 class Parts:
     """What the answers are made of."""
@@ -60,5 +66,4 @@ class Parts:
     studies: Studies
     enrolment: Enrolment
     pacs: PacsAdapter
-    broker_key: VerifyKey
     holders: Holders = field(factory=Holders)

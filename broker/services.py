@@ -13,7 +13,7 @@ from sqlalchemy import Connection, exists, select
 from broker import audit, feed, grants, registry
 from broker.db import read_counter
 from broker.lending import Lending
-from broker.ports import Parts, Stages, Voice
+from broker.ports import Parts, Proofs, Stages, Voice
 from broker.schema import audit as trail
 from broker.schema import studies as published
 from p2pacs.errors import ProtocolError
@@ -41,20 +41,22 @@ class BrokerServices:
         self._parts = parts
         self._lending = Lending(parts)
         self._voice: Voice
+        self._proofs: Proofs
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
             _LINKS
         )
 
-    def attach(self, voice: Voice, stages: Stages) -> None:
-        """Node and publisher, which are made after their services."""
+    def attach(self, voice: Voice, stages: Stages, proofs: Proofs) -> None:
+        """Node, publisher and cache, which are made after their services."""
         self._voice = voice
+        self._proofs = proofs
         self._lending.attach(voice, stages)
 
     def table(self) -> Services:
         """The handlers by message."""
         return Services(
             queries={
-                messages.WholeQuery: _only(messages.WholeQuery, self._lending.whole),
+                messages.WholeQuery: _only(messages.WholeQuery, self.whole),
                 messages.StudyQuery: _only(messages.StudyQuery, self._lending.study),
                 messages.CatalogueQuery: _only(messages.CatalogueQuery, self.page),
                 messages.InstancesQuery: _only(messages.InstancesQuery, self._lending.instances),
@@ -102,6 +104,10 @@ class BrokerServices:
             )
 
         return await self._parts.database.run(work)
+
+    async def whole(self, member: VirtualAddress, query: messages.WholeQuery) -> Reply:
+        """Whether the broker's own store has a study in whole."""
+        return await self._proofs.answer(member, query)
 
     async def report(self, member: VirtualAddress, query: messages.AuditReport) -> Reply:
         """Keep what was read at a member; a report that comes twice is kept once.

@@ -18,7 +18,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret
 from p2pacs.ids import VirtualAddress
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.wire.messages import Message
+from p2pacs.wire.messages import Message, Whole, WholeQuery
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 
@@ -37,6 +37,16 @@ class FakeVoice:
 
     def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
         self.told_roles.append((message, list(roles)))
+
+
+class FakeProofs:
+    """A cache that holds one study in whole."""
+
+    def __init__(self, study: bytes) -> None:
+        self._study = study
+
+    async def answer(self, _member: VirtualAddress, query: WholeQuery) -> Whole:
+        return Whole(query.id, whole=query.study == self._study)
 
 
 class FakeStages:
@@ -87,7 +97,6 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
             studies=Studies(ground.database, Secret(b"s" * 32), ground.identity.box_key),
             enrolment=enrolment,
             pacs=pacs,
-            broker_key=ground.key.public,
         )
     catalogue.close()
 

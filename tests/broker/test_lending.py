@@ -26,8 +26,6 @@ from p2pacs.wire.messages import (
     Replicate,
     StudyGrant,
     StudyQuery,
-    Whole,
-    WholeQuery,
 )
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
@@ -174,9 +172,3 @@ async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
 
     async for attributes in pacs.studies(Span()):
         yield text(attributes, "StudyInstanceUID")
-
-
-async def test_what_the_broker_does_not_hold_is_not_whole(desk: Desk) -> None:
-    north, _ = await joined(desk.ground, "North")
-    reply = await desk.lending.whole(north.address, WholeQuery(3, b"1" * 16, 1))
-    assert reply == Whole(3, whole=False)

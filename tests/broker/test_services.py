@@ -20,7 +20,7 @@ from p2pacs.wire import messages
 from p2pacs.wire.messages import Query, Reply
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
-from tests.broker.parts import FakeStages, FakeVoice, joined, open_parts, record
+from tests.broker.parts import FakeProofs, FakeStages, FakeVoice, joined, open_parts, record
 
 
 @frozen
@@ -39,7 +39,7 @@ class Desk:
 async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
         services, voice = BrokerServices(parts), FakeVoice()
-        services.attach(voice, FakeStages(parts.studies, parts.store))
+        services.attach(voice, FakeStages(parts.studies, parts.store), FakeProofs(b"1" * 16))
         yield Desk(parts, services, services.table(), voice, ground)
 
 
@@ -170,3 +170,10 @@ async def test_certificates_are_renewed_over_a_link(desk: Desk) -> None:
     north, _ = await joined(desk.ground, "North")
     with pytest.raises(MalformedMessageError):
         await desk.ask(north.address, messages.RenewQuery(1, b"no request"))
+
+
+@pytest.mark.parametrize(("study", "whole"), [(b"1" * 16, True), (b"2" * 16, False)])
+async def test_proof_of_a_copy(desk: Desk, study: bytes, whole: bool) -> None:
+    north, _ = await joined(desk.ground, "North")
+    reply = await desk.ask(north.address, messages.WholeQuery(3, study, 1))
+    assert reply == messages.Whole(3, whole=whole)
