@@ -8,7 +8,6 @@ to our own services (`Association.services`) instead of pynetdicom's.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final
@@ -140,7 +139,9 @@ def associate(
     if not assoc.is_established:
         verdict = "rejects our association" if assoc.is_rejected else "cannot be reached"
         raise PacsUnreachableError(f"{remote} {verdict}: check its address and AE titles")
-    assoc.start()
+    # Its own thread is not started: all that it does for a requestor is to wait for an abort,
+    # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
+    assoc._is_paused = True
     return assoc
 
 
@@ -170,7 +171,7 @@ def send_instance(
     """Store one instance on the peer: its bytes, untouched, in their own transfer syntax.
 
     Args:
-        assoc: established; nothing else may be using it.
+        assoc: one that `associate` opened, or in the thread of one that we accepted.
         instance: what to send.
         message_id: 1 to 65,535.
         originator: AE title and message id of the C-MOVE that this is part of.
@@ -206,30 +207,24 @@ def send_instance(
     if originator is not None:
         request.MoveOriginatorApplicationEntityTitle = originator[0]
         request.MoveOriginatorMessageID = originator[1]
-    if not assoc.is_established:
+    if has_ended(assoc):
         raise PacsUnreachableError(f"{remote_of(assoc)} has ended the association")
-    _pause_reactor(assoc)
-    try:
-        assoc.dimse.send_msg(request, context_id)
-        _, answer = assoc.dimse.get_msg(block=True)
-    finally:
-        assoc._reactor_checkpoint.set()
+    assoc.dimse.send_msg(request, context_id)
+    _, answer = assoc.dimse.get_msg(block=True)
     if not isinstance(answer, C_STORE) or answer.Status is None:
         raise PacsUnreachableError(f"{remote_of(assoc)} ended the association while receiving")
     return answer.Status
 
 
-def _pause_reactor(assoc: _Association) -> None:
-    """Keep the association's own thread from taking the answer off the queue."""
-    assoc._reactor_checkpoint.clear()
-    while not assoc._is_paused and assoc.is_alive():
-        time.sleep(0.0001)
+def has_ended(assoc: _Association) -> bool:
+    """Whether an association is over, or about to be."""
+    ending = assoc.dul.peek_next_pdu() is not None
+    return ending or not assoc.is_established or not assoc.dul.is_alive()
 
 
 def release(assoc: _Association) -> None:
     """End an association in order, unless it has ended."""
-    ended = assoc.dul.peek_next_pdu() is not None or not assoc.dul.is_alive()
-    if assoc.is_established and not ended:
+    if not has_ended(assoc):
         assoc.release()
 
 

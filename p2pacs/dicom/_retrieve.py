@@ -17,7 +17,7 @@ from pynetdicom.presentation import PresentationContext
 
 from p2pacs.dicom import contexts
 from p2pacs.dicom import suboperations as sub
-from p2pacs.dicom._association import Association, Service, remote_of, send_instance
+from p2pacs.dicom._association import Association, Service, has_ended, remote_of, send_instance
 from p2pacs.dicom._feeder import Feeder, Nothing
 from p2pacs.dicom._identifiers import decode_identifier
 from p2pacs.dicom._sender import Sender
@@ -138,9 +138,7 @@ class _Reply:
     @property
     def gone(self) -> bool:
         """Whether the association has ended, or is about to."""
-        assoc = self.assoc
-        ending = assoc.dul.peek_next_pdu() is not None
-        return ending or not assoc.is_established or not assoc.dul.is_alive()
+        return has_ended(self.assoc)
 
     def pending(self, remaining: int) -> None:
         """Report progress."""

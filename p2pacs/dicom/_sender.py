@@ -14,6 +14,7 @@ from p2pacs.dicom._association import (
     Association,
     accepted_pairs,
     associate,
+    has_ended,
     release,
     send_instance,
 )
@@ -71,8 +72,9 @@ class Sender:
         return send_instance(assoc, instance, number, self._originator)
 
     def _association(self, pair: Pair) -> Association:
-        if self._assoc is not None and self._assoc.is_established and pair in self._proposed:
-            return self._assoc
+        assoc = self._assoc
+        if assoc is not None and pair in self._proposed and not has_ended(assoc):
+            return assoc
         self.close()
         contexts = propose_sending(pair, [*self._proposed, *self._known()])
         self._assoc = associate(self._ae, self._remote, contexts, opening=self._opening)

@@ -7,7 +7,7 @@ Why this is needed (each has a test that fails when pynetdicom changes it):
   delayed ACK, 45 ms an image. TCP_QUICKACK ends that: small images come 13 times faster.
 * Its reactor polls every millisecond with ``select``, which fails above file descriptor 1023.
 * A peer that stops reading or sending blocks a thread for ever.
-* Messages received are queued without a bound.
+* Messages received, and PDUs to be sent, are queued without a bound.
 * Nothing is read while there is something to send: a C-CANCEL comes too late.
 """
 
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pynetdicom import _config
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from p2pacs import limits
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-    from pynetdicom.pdu_primitives import P_DATA
 
 # Its standard handlers format every PDU and message, and log identifiers: patient data.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -43,6 +43,9 @@ _POLL_SECONDS: Final = 0.01
 
 _QUEUED_MESSAGES: Final = 4
 """Messages received ahead of the service: without asynchronous operations there is one."""
+
+_QUEUED_PDUS: Final = 32
+"""PDUs that wait to be sent: 512 KiB of the usual 16 KiB ones, 32 MiB of the largest."""
 
 _MESSAGE_BYTES: Final = 1 * limits.MIB
 """A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
@@ -163,13 +166,21 @@ class Socket(AssociationSocket):
 
 
 class _WakingQueue(queue.Queue[Any]):
-    """What is to be sent: putting something in wakes the reactor."""
+    """What is to be sent: putting something in wakes the reactor; data wait for their turn.
+
+    pynetdicom cuts a whole message into PDUs at once, which would double a large instance
+    in memory, and would keep thousands of answers in front of what comes later.
+    """
 
     def __init__(self, sock: Socket) -> None:
         super().__init__()
         self._sock = sock
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if isinstance(item, P_DATA):
+            with self.not_full:
+                while self._qsize() >= _QUEUED_PDUS and self._sock.assoc.dul.is_alive():
+                    self.not_full.wait(1.0)
         super().put(item, block, timeout)
         self._sock.wake()
 
