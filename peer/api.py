@@ -66,7 +66,9 @@ FIND_KEYS: Final = {
 class Desk(Protocol):
     """What the interface asks of the peer (`peer.app`)."""
 
-    fetcher: Fetcher
+    @property
+    def fetcher(self) -> Fetcher:
+        """Opens studies."""
 
     async def status(self) -> Json:
         """See ``GET /status``."""

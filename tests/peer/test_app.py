@@ -21,7 +21,7 @@ from tests.peer.test_get import Seen
 from tests.peer.world import World, eventually, instances, open_world
 
 
-def _settings(world: World, folder: Path, **more: Any) -> PeerSettings:
+def settings_of(world: World, folder: Path, **more: Any) -> PeerSettings:
     said = {"name": "a", "listen": [f"127.0.0.1:{free_port()}"], **more}
     settings = PeerSettings.model_validate({**said, "api": f"127.0.0.1:{free_port()}"})
     save_peer_settings(folder, settings)
@@ -33,7 +33,7 @@ async def test_the_whole_road(tmp_path: Path) -> None:
         sent = instances(3)
         await world.broker.publish(sent)
         folder = world.register("a")
-        settings = _settings(world, folder, dicom="127.0.0.1:0")
+        settings = settings_of(world, folder, dicom="127.0.0.1:0")
         said: list[dict[str, Any]] = []
         stop, ended = trio.Event(), trio.Event()
 
