@@ -5,7 +5,6 @@ python -m broker.publish.measure ADDRESS [AET]
 
 from __future__ import annotations
 
-import gc
 import resource
 import sys
 import tempfile
@@ -103,7 +102,6 @@ async def measure(address: str, folder: Path, *, aet: str = "P2PACS") -> Measure
 
 def main(address: str, aet: str = "P2PACS") -> None:
     """Print what was measured as one line."""
-    gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
         done = trio.run(lambda: measure(address, Path(folder), aet=aet))
     sys.stdout.write(

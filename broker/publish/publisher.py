@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 PARALLEL: Final = 2
 """Studies that are retrieved at once: one uses all cores, two hide the waits of each other."""
 
-BUDGET_BYTES: Final = 24 * MIB
+BUDGET_BYTES: Final = 8 * MIB
 """Data sets between PACS and builder, over all studies; what DICOM receives ahead is apart."""
 
 RETRY_SECONDS: Final = (2.0, 10.0, 30.0)
