@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 from attrs import field, frozen
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from p2pacs.catalog.question import Selection
@@ -101,7 +102,8 @@ class ArchiveFolder:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFullError("the archive's disk is full: make room") from error
             raise LocalError(f"cannot store an instance: {error.strerror}") from error
-        self._add(path, instance, attributes)
+        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        self._add(path, instance.sop_instance_uid, pair, attributes)
 
     def records(self) -> Iterator[StudyRecord]:
         """Every study as C-FIND sees it."""
@@ -142,14 +144,15 @@ class ArchiveFolder:
 
     def _index_file(self, path: Path) -> None:
         try:
-            instance = EncodedInstance.from_part10(path.read_bytes())
-            self._add(path, instance, attributes_of(instance))
-        except BrokenInstanceError as error:
-            log.warning("file left out of the archive", file=path.name, error=str(error))
+            dataset = dcmread(path, stop_before_pixels=True)
+            meta = dataset.file_meta
+            pair = (str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID))
+            uid = str(meta.MediaStorageSOPInstanceUID)
+            self._add(path, uid, pair, _attributes(dataset, uid, pair))
+        except (*_UNREADABLE, BrokenInstanceError) as error:
+            log.warning("file left out of the archive", file=path.name, error=type(error).__name__)
 
-    def _add(self, path: Path, instance: EncodedInstance, attributes: Json) -> None:
-        uid = instance.sop_instance_uid
-        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+    def _add(self, path: Path, uid: str, pair: Pair, attributes: Json) -> None:
         with self._lock:
             before = self._held.get(uid)
             if before is not None:
@@ -184,15 +187,20 @@ def attributes_of(instance: EncodedInstance) -> Json:
     Raises:
         BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
     """
+    pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
     try:
         dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
-        found = from_dataset(dataset, _TAGS)
+        return _attributes(dataset, instance.sop_instance_uid, pair)
     except _UNREADABLE as error:
         raise BrokenInstanceError("an instance that cannot be read as DICOM") from error
+
+
+def _attributes(dataset: Dataset, uid: str, pair: Pair) -> Json:
+    found = from_dataset(dataset, _TAGS)
     if not (text(found, "StudyInstanceUID") and text(found, "SeriesInstanceUID")):
         raise BrokenInstanceError("an instance without Study or Series Instance UID")
     return found | {
-        tag("SOPInstanceUID"): entry("UI", instance.sop_instance_uid),
-        tag("SOPClassUID"): entry("UI", instance.sop_class_uid),
-        tag("AvailableTransferSyntaxUID"): entry("UI", instance.transfer_syntax_uid),
+        tag("SOPInstanceUID"): entry("UI", uid),
+        tag("SOPClassUID"): entry("UI", pair[0]),
+        tag("AvailableTransferSyntaxUID"): entry("UI", pair[1]),
     }
