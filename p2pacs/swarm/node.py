@@ -225,7 +225,8 @@ class Node:
             self._running.mesh.allowed(record.address)
         except P2PacsError as error:
             log.warning("member refused", network_address=accepted.network_address, why=str(error))
-            raise
+            await channel.refuse(accepted.stream, error)
+            return
         opened = self._transport.opened(accepted.stream, accepted.network_address)
         await self._running.mesh.serve(record, opened)
 

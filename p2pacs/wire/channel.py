@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 
 import structlog
 import trio
 from attrs import frozen
 
+from p2pacs import limits
 from p2pacs.errors import AuthenticationError, DeadlineError, LinkClosedError, P2PacsError
 from p2pacs.identity import tls
 from p2pacs.identity.directory import Remote
@@ -16,6 +18,8 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
+from p2pacs.wire.codec import encode
+from p2pacs.wire.messages import Failure
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +160,25 @@ async def accept(tcp: trio.SocketStream, context: ssl.SSLContext) -> Accepted:
     except P2PacsError as error:
         log.warning("channel refused", network_address=network_address, why=str(error))
         raise
+
+
+async def refuse(stream: trio.abc.Stream, error: P2PacsError) -> None:
+    """Say why to somebody who authenticated but is not let in, and close.
+
+    Our last word is followed by the end of the stream; what the other side has said
+    meanwhile is read and thrown away, since closing a socket with unread bytes would
+    reset the connection and the last word might be lost with it.
+
+    Args:
+        stream: after its handshake; nothing was sent on it yet.
+        error: why; its text must not help a stranger more than a member.
+    """
+    farewell = encode(Failure(0, error.wire_code, str(error)[: limits.TEXT]))
+    with trio.move_on_after(deadlines.FAREWELL), suppress(trio.BrokenResourceError):
+        await stream.send_all(farewell)
+        while await stream.receive_some():
+            pass
+    await trio.aclose_forcefully(stream)
 
 
 def _who(stream: tls.Stream) -> Remote | None:
