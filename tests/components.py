@@ -30,12 +30,6 @@ def has_orthanc() -> bool:
     return _orthanc_binary() is not None and _dicomweb_plugin() is not None
 
 
-def has_dcmtk() -> bool:
-    """Whether DCMTK's command line tools are installed."""
-    tools = ("echoscu", "findscu", "movescu", "getscu", "storescp", "storescu")
-    return all(shutil.which(tool) for tool in tools)
-
-
 def free_port() -> int:
     """A TCP port of loopback that nobody listens on now."""
     with socket.socket() as probe:
