@@ -53,8 +53,9 @@ def set_password(connection: Connection, name: str, password: str) -> None:
 
 
 def _matches(stored: str | None, password: str) -> bool:
+    nobody = _nobody()
     try:
-        _HASHER.verify(stored or _nobody(), password)
+        _HASHER.verify(stored or nobody, password)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None

@@ -67,6 +67,11 @@ class WebSettings(Settings):
         """Whether the pages are served by HTTPS here."""
         return self.tls == "on" or (self.tls == "auto" and not self.listen.is_loopback)
 
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers come by HTTPS: to here, or to the reverse proxy before."""
+        return self.secure or self.tls == "off"
+
 
 class EnrolmentSettings(Settings):
     """How members join."""

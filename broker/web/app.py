@@ -44,7 +44,7 @@ def make_app(database: Database, office: Office, settings: WebSettings) -> Starl
     Args:
         database: the broker's.
         office: what an administrator does.
-        settings: of the pages; ``secure`` ones mark their cookies.
+        settings: of the pages; where browsers come by HTTPS, cookies are marked so.
     """
     pages = Pages(_TEMPLATES, network=office.authority.name)
     pages.filter(minute=_minute, utc=_utc, rate=_rate)
@@ -89,11 +89,11 @@ class _Door:
 
     @property
     def session_cookie(self) -> str:
-        return "__Host-session" if self.settings.secure else "session"
+        return "__Host-session" if self.settings.secure_cookies else "session"
 
     @property
     def form_cookie(self) -> str:
-        return "__Host-form" if self.settings.secure else "form"
+        return "__Host-form" if self.settings.secure_cookies else "form"
 
     # ------------------------------------------------------------ pages behind the door
 
@@ -182,12 +182,17 @@ class _Door:
 
     def _set(self, response: Response, cookie: str, value: str) -> None:
         response.set_cookie(
-            cookie, value, httponly=True, samesite="strict", secure=self.settings.secure, path="/"
+            cookie,
+            value,
+            httponly=True,
+            samesite="strict",
+            secure=self.settings.secure_cookies,
+            path="/",
         )
 
     def _clear(self, response: Response, cookie: str) -> None:
         response.delete_cookie(
-            cookie, httponly=True, samesite="strict", secure=self.settings.secure, path="/"
+            cookie, httponly=True, samesite="strict", secure=self.settings.secure_cookies, path="/"
         )
 
 

@@ -28,12 +28,6 @@ async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
     assert (tmp_path / "broker.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
-    db.migrate(tmp_path / "broker.db")
-    database = db.connect(tmp_path / "broker.db")
-    database.transact(lambda c: command.check(db.migrations(c)))
-
-
 def test_migrating_again_changes_nothing_and_back_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "broker.db"
     db.migrate(path)

@@ -57,8 +57,9 @@ async def test_signing_in_and_out(browser: Browser) -> None:
     assert (await browser.get("/members")).status_code == 303
 
 
-async def test_cookies_are_secure_under_tls(ground: Ground) -> None:
-    web = WebSettings.model_validate({"listen": "192.168.1.4:8443"})
+@pytest.mark.parametrize("tls", ["auto", "off"])
+async def test_cookies_are_secure_under_tls_here_or_at_a_proxy(ground: Ground, tls: str) -> None:
+    web = WebSettings.model_validate({"listen": "192.168.1.4:8443", "tls": tls})
     async with client(ground, web) as http:
         cookie = (await http.get("/login")).headers["set-cookie"]
     assert cookie.startswith("__Host-form=")
