@@ -116,7 +116,7 @@ class Peer:
             listens = await nursery.start(self.node.run)
             nursery.start_soon(self.holdings.run)
             nursery.start_soon(self.cache.run)
-            nursery.start_soon(keep_renewed, self.identity, self.node)
+            nursery.start_soon(keep_renewed, self.identity, self.node, self._renewed)
             nursery.start_soon(self.audit.run, self._report)
             if self.blind:
                 nursery.start_soon(self.replica.run)
@@ -209,6 +209,9 @@ class Peer:
 
     async def _find_blindly(self, study: StudyId) -> Found:
         return await self.resolver.find(study, "replicate")
+
+    def _renewed(self, identity: NodeIdentity) -> None:
+        self.identity = identity
 
     def _busy(self, study: StudyId) -> bool:
         transfer = self.node.transfers.get(study)

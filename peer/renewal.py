@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -33,13 +34,16 @@ def pause(left: timedelta) -> float:
     return min(LOOK, max(LEAST, left.total_seconds() / 4))
 
 
-async def keep_renewed(identity: NodeIdentity, node: Node) -> None:
-    """Renew for ever."""
+async def keep_renewed(
+    identity: NodeIdentity, node: Node, renewed: Callable[[NodeIdentity], None]
+) -> None:
+    """Renew for ever; ``renewed`` is told of every new certificate."""
     while True:
         left = identity.expires - datetime.now(UTC)
         if left < BEFORE:
             try:
                 identity = await renew(identity, node)
+                renewed(identity)
             except P2PacsError as error:
                 tell = log.error if left < BEFORE / 10 else log.info
                 tell(

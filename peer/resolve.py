@@ -30,6 +30,9 @@ from peer.grants import Grants
 BROKER_TIMEOUT: Final = 30.0
 """Seconds for the broker to answer a StudyQuery: it may ask the PACS first."""
 
+DIAL_TIMEOUT: Final = 8.0
+"""The same while there is no link to it: then it is most likely away, and somebody waits."""
+
 MEMBER_TIMEOUT: Final = 5.0
 """Seconds for a member to say whether it holds a study."""
 
@@ -93,8 +96,10 @@ class Resolver:
             KeyUnavailableError: the broker is away and no key is held.
         """
         query = StudyQuery(id=0, study=study.raw, purpose=purpose)
+        broker = self._identity.broker
+        timeout = BROKER_TIMEOUT if broker in self._node.linked else DIAL_TIMEOUT
         try:
-            grant = await self._node.call(self._identity.broker, query, timeout=BROKER_TIMEOUT)
+            grant = await self._node.call(broker, query, timeout=timeout)
         except UnavailableError as error:
             log.info("broker away, asking the members", study=study.short, error=str(error))
             return await self._find_without_broker(study, blind=purpose == "replicate")

@@ -38,6 +38,7 @@ async def test_a_short_one_is_renewed_at_once(tmp_path: Path) -> None:
         peer = await world.add("a", lifetime=timedelta(hours=1))
         soon = datetime.now(UTC) + timedelta(days=1)
         await eventually(lambda: NodeIdentity.load(peer.identity.folder).expires > soon)
+        assert (await peer.status())["certificate_expires"] > soon.isoformat()
 
 
 async def test_the_broker_being_away_is_no_end(tmp_path: Path) -> None:
@@ -47,5 +48,5 @@ async def test_the_broker_being_away_is_no_end(tmp_path: Path) -> None:
         with pytest.raises(P2PacsError):
             await renew(peer.identity, peer.node)
         with trio.move_on_after(0.2) as scope:
-            await keep_renewed(peer.identity, peer.node)
+            await keep_renewed(peer.identity, peer.node, lambda _: None)
         assert scope.cancelled_caught
