@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2pacs.swarm.node import Node
-from p2pacs.swarm.transfer import Transfer
-
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.node import Node
+from p2pacs.swarm.transfer import Transfer
 
 Json = dict[str, Any]
 
