@@ -92,9 +92,13 @@ class SweepSettings(Settings):
     """How the catalogue follows the PACS."""
 
     every_seconds: int = Field(
-        default=60,
+        default=30,
         ge=5,
-        description="Seconds between two looks for new and changed studies in the PACS.",
+        description=(
+            "Seconds between two looks for new and changed studies in the PACS. A look covers the "
+            "last days, or all studies as long as that keeps the PACS busy for a twentieth of the "
+            "time at most."
+        ),
     )
 
 

@@ -27,8 +27,12 @@ log = structlog.get_logger(__name__)
 RECENT_DAYS: Final = 3
 """Days that every look covers: studies are changed soon after they were made, if ever."""
 
+ROUND_SHARE: Final = 0.05
+"""Of the time that rounds may take: a small PACS is gone through at every look, so that an old
+study that was imported just now is found at once; a large one is not kept busy."""
+
 ROUND_SECONDS: Final = 6 * 3600.0
-"""Between two rounds over all studies."""
+"""Between two rounds over all studies at most."""
 
 _BATCH: Final = 100
 """Records written to the catalogue at once."""
@@ -92,12 +96,13 @@ class Sweep:
         task_status.started()
         next_round = -float("inf")
         while True:
-            whole = trio.current_time() >= next_round
+            begin = trio.current_time()
+            whole = begin >= next_round
             try:
                 await self._answer_hints()
                 await self.look(whole=whole)
                 if whole:
-                    next_round = trio.current_time() + ROUND_SECONDS
+                    next_round = begin + round_pause(trio.current_time() - begin)
             except (PacsError, DeadlineError) as error:
                 log.warning("the PACS was not swept", pacs=self._pacs.name, why=str(error))
             with trio.move_on_after(self._every):
@@ -211,6 +216,11 @@ class Sweep:
             log.info("study is gone from the PACS", study=study.short)
             async with self._writing:
                 self._changed(await trio.to_thread.run_sync(self._index.remove, [study]))
+
+
+def round_pause(seconds: float) -> float:
+    """Seconds from the start of a round that took this long to the start of the next."""
+    return min(ROUND_SECONDS, seconds / ROUND_SHARE)
 
 
 def _catalogued(record: StudyRecord) -> StudyRecord:

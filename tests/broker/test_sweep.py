@@ -6,6 +6,8 @@ from typing import TypeVar
 import pytest
 import trio
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker import sweep as module
 from broker.pacs.adapter import Detail
@@ -207,3 +209,19 @@ async def test_an_update_never_lowers_the_version(bench: Bench) -> None:
     assert record is not None
     assert record.version == 5
     assert len(bench.news) == 1
+
+
+async def test_an_old_study_in_a_small_pacs_is_found_at_the_next_look(
+    running: Bench, autojump_clock: object
+) -> None:
+    await settled(running)
+    running.pacs.add(make("1.2.4", date="19991231"))
+    await settled(running, 61)
+    assert "1.2.4" in running.uids()
+
+
+@given(st.floats(0, 1e6))
+def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
+    pause = module.round_pause(seconds)
+    assert pause <= module.ROUND_SECONDS
+    assert pause == module.ROUND_SECONDS or seconds <= pause * module.ROUND_SHARE * 1.001
