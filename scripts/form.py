@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 
 import httpx
+from attrs import frozen
 
 from scripts.program import ScriptError
 
 HTTP_SECONDS = 30.0
 
 
-async def register(web: str, login: Mapping[str, str], member: Mapping[str, str]) -> str:
-    """Signs in, registers a member and reads its one-time token off the page.
+@asynccontextmanager
+async def administrator(web: str, login: Mapping[str, str]) -> AsyncIterator[Administrator]:
+    """Signed in while the block runs.
 
     Args:
         web: where the form is, without a path.
-        login: name and password of the administrator.
-        member: the fields of the form.
+        login: name and password.
 
     Raises:
-        ScriptError: the form refused something.
+        ScriptError: they are refused.
     """
     async with httpx.AsyncClient(
         base_url=web, timeout=HTTP_SECONDS, follow_redirects=True, trust_env=False
     ) as http:
         await submit(http, "/login", "/login", login)
-        page = await submit(http, "/members/new", "/members", member)
-    if page.token is None:
-        raise ScriptError(f"the registration form showed no token: {page.alert}")
-    return page.token
+        yield Administrator(http)
+
+
+@frozen
+class Administrator:
+    """Somebody who is signed in. Get one from `administrator`."""
+
+    _http: httpx.AsyncClient
+
+    async def register(self, member: Mapping[str, str]) -> str:
+        """Registers a member and reads its one-time token off the page.
+
+        Args:
+            member: the fields of the form.
+
+        Raises:
+            ScriptError: the form refused something.
+        """
+        page = await submit(self._http, "/members/new", "/members", member)
+        if page.token is None:
+            raise ScriptError(f"the registration form showed no token: {page.alert}")
+        return page.token
 
 
 class Page(HTMLParser):

@@ -20,9 +20,18 @@ import trio
 from attrs import frozen
 
 from p2pacs.settings import toml_value
-from scripts.form import register
+from scripts.form import Administrator, administrator
 from scripts.member import Peer
-from scripts.program import P2PACS, Command, Program, free_port, output_of, running, tail
+from scripts.program import (
+    P2PACS,
+    Command,
+    Program,
+    ScriptError,
+    free_port,
+    output_of,
+    running,
+    tail,
+)
 
 LAN = ip_network("127.1.0.0/16")
 BROKER_HOST = "127.1.0.1"
@@ -47,7 +56,7 @@ class Network:
         self.peers: dict[str, Peer] = {}
         self.broker: Program | None = None
         self._web = f"http://{BROKER_HOST}:{free_port(BROKER_HOST)}"
-        self._password = secrets.token_urlsafe(16)
+        self._administrator: Administrator | None = None
 
     @property
     def programs(self) -> Iterator[Program]:
@@ -68,9 +77,9 @@ class Network:
     async def start_broker(self, pacs: str, stack: AsyncExitStack) -> None:
         """Makes the broker of the PACS at this address and runs it."""
         folder, log = self.folder / "broker", self.folder / "broker.log"
-        password = self.folder / "password"
+        password, secret = self.folder / "password", secrets.token_urlsafe(16)
         password.touch(mode=0o600)
-        password.write_text(self._password + "\n", encoding="ascii")
+        password.write_text(secret + "\n", encoding="ascii")
         listen = f"{BROKER_HOST}:{free_port(BROKER_HOST)}"
         command: Command = [*P2PACS, "broker", "init", folder, "--pacs", pacs, "--listen", listen]
         command += ["--advertise", listen, "--web", self._web.removeprefix("http://")]
@@ -85,6 +94,8 @@ class Network:
         broker = await stack.enter_async_context(running("broker", command, log))
         self.broker = broker
         await broker.ready(self._form_answers)
+        login = {"name": ADMIN, "password": secret}
+        self._administrator = await stack.enter_async_context(administrator(self._web, login))
 
     async def _form_answers(self) -> bool:
         try:
@@ -125,16 +136,18 @@ class Network:
         return peer
 
     async def _token(self, name: str, role: str) -> str:
-        """Registers a member as an administrator does, and reads the token off the page."""
-        login = {"name": ADMIN, "password": self._password}
-        member = {
-            "name": name,
-            "role": role,
-            "uplink": self.lines.uplink or "",
-            "downlink": self.lines.downlink or "",
-            "read": "all" if role == "hospital" else "none",
-        }
-        return await register(self._web, login, member)
+        """Registers a member as an administrator does; its token."""
+        if self._administrator is None:
+            raise ScriptError("the broker was not started")
+        return await self._administrator.register(
+            {
+                "name": name,
+                "role": role,
+                "uplink": self.lines.uplink or "",
+                "downlink": self.lines.downlink or "",
+                "read": "all" if role == "hospital" else "none",
+            }
+        )
 
 
 @asynccontextmanager

@@ -53,6 +53,10 @@ class Program:
         """None while it runs."""
         return self._process.poll()
 
+    def forget_peak(self) -> None:
+        """What counts for `peak_memory` begins now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+
     def peak_memory(self) -> int:
         """Bytes of memory that the process had resident at most (Linux: VmHWM)."""
         for line in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():

@@ -38,3 +38,12 @@ async def test_a_refused_form_is_an_error_with_its_alert() -> None:
     ) as http:
         with pytest.raises(ScriptError, match=r"400: This name is taken"):
             await form.submit(http, "/members/new", "/members", {"name": "a"})
+
+
+async def test_a_page_without_a_token_is_an_error() -> None:
+    async with httpx.AsyncClient(
+        base_url="http://broker",
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text=FORM)),
+    ) as http:
+        with pytest.raises(ScriptError, match="no token"):
+            await form.Administrator(http).register({"name": "a"})
