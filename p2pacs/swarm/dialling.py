@@ -17,6 +17,7 @@ from p2pacs.swarm.paced import Line, PacedStream, Pacer, shorten_queues
 from p2pacs.swarm.ports import Channel
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
+from p2pacs.wire.bulk import BulkStream
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class TlsTransport:
         address = _peer(sock, host)
         lan = self._line.is_lan(address)
         if lan or (self._up is None and self._down is None):
-            return Channel(stream, lan)
+            return Channel(BulkStream(stream), lan)
         shorten_queues(sock, self._up, self._down)
         return Channel(PacedStream(stream, self._up, self._down), lan)
 
