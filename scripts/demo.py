@@ -36,6 +36,8 @@ REPLICAS = {f"replica-{number}": f"127.1.0.{number + 1}" for number in (1, 2, 3)
 HOSPITALS = {"hospital-a": "127.2.0.1", "hospital-b": "127.2.0.2"}
 LAST = ("hospital-c", "127.2.0.3")
 CATALOGUE_SECONDS = 30.0
+INTERRUPTED = 130
+"""Exit code after a signal, as shells have it."""
 
 
 @frozen
@@ -238,14 +240,18 @@ def main() -> int:
     options = parse()
     logs.configure("warning", json=False)
     console = Console(stderr=True)
+    failed = False
     result = None
     try:
         result = trio.run(_run, options, console)
     except* (ScriptError, P2PacsError) as errors:
+        failed = True
         for error in leaves(errors):
             console.print(f"[bold red]The demo failed:[/] {escape(str(error))}")
     if result is None:
-        return 1
+        if not failed:
+            console.print("Interrupted; everything that was started has ended.")
+        return 1 if failed else INTERRUPTED
     if options.json:
         print(result.report.model_dump_json())
     else:
