@@ -48,15 +48,15 @@ class Connection:
         if self._paced is not None:
             self._paced.prepay(size + BLOCK_ENVELOPE)
 
-    async def send_block(self, block: Block) -> None:
-        """Hand a block to the transport.
+    async def send_blocks(self, *blocks: Block) -> None:
+        """Hand blocks to the transport.
 
         Raises:
             LinkClosedError: the link closed.
         """
         if self._link is None:
             raise LinkClosedError("the link is not open")
-        await self._link.send_block(block)
+        await self._link.send_blocks(*blocks)
 
     async def call(self, query: Query, *, timeout: float) -> Reply:  # noqa: ASYNC109
         """Ask the other side."""

@@ -38,8 +38,11 @@ BLOCK_BYTES: Final = 8 * KIB
 BLOCK_SECONDS: Final = 0.02
 """... and this much of a faster one, up to a whole chunk, so that it costs little work."""
 
-READ_AHEAD: Final = 8
-"""Chunks that a free link reads from the disk in one thread hop."""
+BATCH_CHUNKS: Final = 8
+"""Chunks that a free link reads from the disk in one thread hop, and sends at once."""
+
+READ_AHEAD_BATCHES: Final = 1
+"""Batches that wait while another is sent: the disk and the line work at the same time."""
 
 
 @define
@@ -177,11 +180,13 @@ class Uploads:
     ) -> None:
         try:
             await send(member, link)
-        except LinkClosedError:
+        except* LinkClosedError:
             pass  # the mesh tells when the member is gone
         finally:
             self._busy.discard(member)
             self._bell.ring()
+            if self._outbox.next(member) is not None:  # asked for while the last was sent
+                self._wake(member)
 
     async def _send_block(self, member: VirtualAddress, link: Connection) -> None:
         """One block to one member on the paced line."""
@@ -205,16 +210,29 @@ class Uploads:
         piece.offset = end
         if end == len(piece.data):
             del self._pieces[member]
-        await link.send_block(block)
+        await link.send_blocks(block)
         self._count(member, len(block.data))
 
     async def _pump(self, member: VirtualAddress, link: Connection) -> None:
-        """All that a member on a free link asked for."""
-        while taken := self._outbox.take(member, READ_AHEAD):
-            study, numbers = taken
-            for number, data in await self._read(member, study, numbers):
-                await link.send_block(Block(bytes(study), number, 0, len(data), data))
-                self._count(member, len(data))
+        """All that a member on a free link asked for; what follows is read meanwhile."""
+        ahead, batches = trio.open_memory_channel[list[Block]](READ_AHEAD_BATCHES)
+        async with trio.open_nursery() as nursery, batches:
+            nursery.start_soon(self._read_ahead, member, ahead)
+            async for batch in batches:
+                await link.send_blocks(*batch)
+                self._count(member, sum(block.size for block in batch))
+
+    async def _read_ahead(
+        self, member: VirtualAddress, ahead: trio.MemorySendChannel[list[Block]]
+    ) -> None:
+        """Read what a member asked for, batch after batch, until it is all on its way."""
+        async with ahead:
+            while taken := self._outbox.take(member, BATCH_CHUNKS):
+                study, numbers = taken
+                found = await self._read(member, study, numbers)
+                batch = [Block(bytes(study), number, 0, len(data), data) for number, data in found]
+                if batch:
+                    await ahead.send(batch)
 
     def _count(self, member: VirtualAddress, size: int) -> None:
         self.bytes_sent[member] = self.bytes_sent.get(member, 0) + size

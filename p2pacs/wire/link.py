@@ -100,17 +100,20 @@ class Link:
         if not self._closing:
             self._enqueue(self._session.send(message))
 
-    async def send_block(self, block: Block) -> None:
-        """Send a block; returns when the transport takes it. Cancelled before, it is not sent.
+    async def send_blocks(self, *blocks: Block) -> None:
+        """Send blocks together; returns when the transport takes them.
+
+        Cancelled before, none is sent.
 
         Raises:
             LinkClosedError: the link closed.
-            ProtocolError: the block may not travel.
+            ProtocolError: a block may not travel.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closing:
             raise LinkClosedError(f"the link to {self.name} is closed")
-        if not await self._outbox.put_block(self._session.send(block)):
+        frames = b"".join([self._session.send(block) for block in blocks])
+        if not await self._outbox.put_blocks(frames):
             raise LinkClosedError(f"the link to {self.name} was closed")
 
     async def call(self, query: Query, *, timeout: float) -> Reply:  # noqa: ASYNC109

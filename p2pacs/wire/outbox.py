@@ -15,10 +15,10 @@ BATCH_BYTES: Final = 256 * limits.KIB
 
 
 @define(eq=False)
-class _Block:
-    """A block whose sender waits until it is settled: taken by the transport, or dropped."""
+class _Blocks:
+    """Blocks whose sender waits until they are settled: taken by the transport, or dropped."""
 
-    frame: bytes
+    frames: bytes
     settled: trio.Event
     taken: bool = False
 
@@ -33,7 +33,7 @@ class Outbox:
     def __init__(self) -> None:
         self.control_bytes = 0
         self._control: deque[bytes] = deque()
-        self._blocks: deque[_Block] = deque()
+        self._blocks: deque[_Blocks] = deque()
         self._wake = trio.Event()  # awaited, and replaced, by the sending task alone
 
     @property
@@ -47,24 +47,24 @@ class Outbox:
         self.control_bytes += len(frame)
         self._wake.set()
 
-    async def put_block(self, frame: bytes) -> bool:
-        """Queue a block and wait until it is taken; False if it was dropped.
+    async def put_blocks(self, frames: bytes) -> bool:
+        """Queue blocks and wait until they are taken; False if they were dropped.
 
-        Cancelled before it is taken, it is not sent.
+        Cancelled before they are taken, they are not sent.
         """
-        block = _Block(frame, trio.Event())
-        self._blocks.append(block)
+        blocks = _Blocks(frames, trio.Event())
+        self._blocks.append(blocks)
         self._wake.set()
         try:
-            await block.settled.wait()
+            await blocks.settled.wait()
         except trio.Cancelled:
-            if not block.settled.is_set():
-                self._blocks.remove(block)
+            if not blocks.settled.is_set():
+                self._blocks.remove(blocks)
             raise
-        return block.taken
+        return blocks.taken
 
     def drop_blocks(self) -> None:
-        """Drop all blocks; those who wait in `put_block` learn it."""
+        """Drop all blocks; those who wait in `put_blocks` learn it."""
         while self._blocks:
             self._blocks.popleft().settled.set()
 
@@ -84,9 +84,9 @@ class Outbox:
         self.control_bytes = 0
         size = 0
         while self._blocks and size < BATCH_BYTES:
-            block = self._blocks.popleft()
-            block.taken = True
-            block.settled.set()
-            frames.append(block.frame)
-            size += len(block.frame)
+            blocks = self._blocks.popleft()
+            blocks.taken = True
+            blocks.settled.set()
+            frames.append(blocks.frames)
+            size += len(blocks.frames)
         return frames[0] if len(frames) == 1 else b"".join(frames)

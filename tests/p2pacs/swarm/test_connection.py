@@ -34,7 +34,7 @@ async def test_before_it_is_open_nothing_can_be_sent(autojump_clock: Clock, tmp_
         assert before - up._bucket._tokens == wire_bytes(8192 + BLOCK_ENVELOPE)
         connection.send(Ping(0))
         with pytest.raises(LinkClosedError):
-            await connection.send_block(Block(bytes(16), 0, 0, 1, b"x"))
+            await connection.send_blocks(Block(bytes(16), 0, 0, 1, b"x"))
         with pytest.raises(LinkClosedError):
             await connection.call(Ping(0), timeout=1)
 

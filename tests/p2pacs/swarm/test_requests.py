@@ -31,6 +31,6 @@ async def test_data_that_nobody_asked_for_is_a_strike(
         block = Block(bytes(study.id), 7, 0, study.chunk, bytes(study.chunk))
         with contextlib.suppress(LinkClosedError):
             for _ in range(64):
-                await link.send_block(block)
+                await link.send_blocks(block)
         await trio.sleep(0.2)
         assert hospital.host.mesh._standing._strikes[pusher.address]

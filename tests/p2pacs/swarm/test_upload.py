@@ -1,11 +1,16 @@
 from pathlib import Path
+from typing import cast
 
 import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Message, Request
+from p2pacs.swarm.connection import Connection
+from p2pacs.swarm.memory import MemoryStore
+from p2pacs.swarm.upload import Uploads
+from p2pacs.wire.messages import Block, Message, Request
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
@@ -62,3 +67,46 @@ async def test_the_least_complete_gets_the_line(autojump_clock: Clock, tmp_path:
         assert gained[1] > 4 * gained[0]
         for transfer in transfers:
             await transfer.wait_complete()
+
+
+class SlowLink:
+    """A free link whose transport takes a batch only when it is told to."""
+
+    paced = False
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.waiting = trio.Event()
+        self.free = trio.Event()
+
+    def send(self, message: Message) -> None:
+        raise AssertionError(message)
+
+    async def send_blocks(self, *blocks: Block) -> None:
+        self.waiting.set()
+        await self.free.wait()
+        self.sent += [block.number for block in blocks]
+
+
+async def test_what_is_asked_for_while_the_last_batch_leaves_is_sent_too(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    study = Study(SigningKey.generate())
+    study.grow(4)
+    store = MemoryStore()
+    await study.put(store)
+    chunks = await store.study(study.id)
+    member, link = VirtualAddress(b"\xfd" + bytes(15)), SlowLink()
+    links = cast(dict[VirtualAddress, Connection], {member: link})
+    uploads = Uploads(links, lambda _study: chunks, lambda _member, _study: 0.0, None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(uploads.run)
+        uploads.request(member, Request(bytes(study.id), [0, 1]))
+        await link.waiting.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        uploads.request(member, Request(bytes(study.id), [3, 2]))
+        link.free.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert link.sent == [0, 1, 3, 2]
+        assert uploads.bytes_sent == {member: 4 * study.chunk}
+        nursery.cancel_scope.cancel()

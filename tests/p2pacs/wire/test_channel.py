@@ -473,7 +473,7 @@ class Exchange:
         await self.ready.wait()
         for number in range(blocks):
             data = bytes(limits.BLOCK_BYTES)
-            await self.links[0].send_block(Block(bytes(16), number, 0, len(data), data))
+            await self.links[0].send_blocks(Block(bytes(16), number, 0, len(data), data))
         reply = await self.links[0].call(ManifestQuery(0, bytes(16), 0), timeout=10)
         assert isinstance(reply, Manifest)
 

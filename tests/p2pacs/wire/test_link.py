@@ -137,7 +137,7 @@ async def test_control_overtakes_blocks() -> None:
     block = Block(STUDY, 0, 0, limits.BLOCK_BYTES, bytes(limits.BLOCK_BYTES))
     async with linked() as (ours, theirs), trio.open_nursery() as nursery:
         for _ in range(20):
-            nursery.start_soon(ours.link.send_block, block)
+            nursery.start_soon(ours.link.send_blocks, block)
         await trio.lowlevel.checkpoint()
         news = ManifestNews(STUDY, b"root")
         ours.link.send(news)
@@ -209,7 +209,7 @@ async def test_whoever_waits_learns_that_the_link_closed() -> None:
     with pytest.raises(LinkClosedError):
         await ours.link.call(ManifestQuery(0, STUDY, 0), timeout=1)
     with pytest.raises(LinkClosedError):
-        await ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
+        await ours.link.send_blocks(Block(STUDY, 0, 0, 1, b"x"))
     ours.link.send(ManifestNews(STUDY, b""))
 
 
@@ -236,7 +236,7 @@ async def _greet(other: trio.abc.Stream, hello: Hello = HELLO) -> None:
 async def _upload(link: Link, sent: list[int]) -> None:
     data = bytes(limits.BLOCK_BYTES)
     for number in range(1000):
-        await link.send_block(Block(STUDY, number, 0, len(data), data))
+        await link.send_blocks(Block(STUDY, number, 0, len(data), data))
         sent.append(number)
 
 

@@ -9,7 +9,7 @@ async def test_control_goes_first_in_one_piece() -> None:
     results: list[bool] = []
 
     async def put(frame: bytes) -> None:
-        results.append(await outbox.put_block(frame))
+        results.append(await outbox.put_blocks(frame))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(put, b"block")
@@ -28,7 +28,7 @@ async def test_a_batch_is_bounded() -> None:
     outbox = Outbox()
     async with trio.open_nursery() as nursery:
         for _ in range(5):
-            nursery.start_soon(outbox.put_block, bytes(BATCH_BYTES // 2))
+            nursery.start_soon(outbox.put_blocks, bytes(BATCH_BYTES // 2))
         await wait_all_tasks_blocked()
         assert [len(outbox.take()) for _ in range(3)] == [
             BATCH_BYTES,
@@ -40,7 +40,7 @@ async def test_a_batch_is_bounded() -> None:
 async def test_a_cancelled_block_is_not_sent() -> None:
     outbox = Outbox()
     with trio.move_on_after(0):
-        await outbox.put_block(b"block")
+        await outbox.put_blocks(b"block")
     assert outbox.empty
 
 
@@ -49,7 +49,7 @@ async def test_dropped_blocks_are_not_taken() -> None:
     results: list[bool] = []
 
     async def put() -> None:
-        results.append(await outbox.put_block(b"block"))
+        results.append(await outbox.put_blocks(b"block"))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(put)
