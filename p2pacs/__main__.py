@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from p2pacs import heap
 from p2pacs.errors import P2PacsError, first_of, report
 
 INTERRUPTED: Final = 130
@@ -109,6 +110,7 @@ def _archive(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    heap.bound()
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = next((one for one in given if not one.startswith("-")), "")
     try:

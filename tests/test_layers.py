@@ -24,6 +24,7 @@ BASE = [
 ALLOWED: dict[str, list[str]] = {
     "p2pacs.bitfield": [],
     "p2pacs.errors": [],
+    "p2pacs.heap": [],
     "p2pacs.limits": [],
     "p2pacs.instance": ["p2pacs.errors"],
     "p2pacs.ids": ["p2pacs.errors"],
