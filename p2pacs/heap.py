@@ -12,6 +12,12 @@ from typing import Final
 _M_ARENA_MAX: Final = -8
 """mallopt(3)"""
 
+_M_MMAP_THRESHOLD: Final = -3
+"""mallopt(3)"""
+
+MAPPED_BYTES: Final = 1024 * 1024
+"""Larger buffers are mapped, and given back at once; glibc would raise this to 32 MiB by itself."""
+
 HEAPS: Final = 2
 """One a processor of a small machine: more gained no speed."""
 
@@ -26,4 +32,4 @@ def bound() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    return bool(mallopt(_M_ARENA_MAX, HEAPS))
+    return bool(mallopt(_M_ARENA_MAX, HEAPS) and mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES))

@@ -11,7 +11,7 @@ import trio
 from p2pacs import limits
 from p2pacs.instance import EncodedInstance
 
-INBOX_BYTES: Final = 12 * limits.MIB
+INBOX_BYTES: Final = 8 * limits.MIB
 """Data sets that wait to be taken: the line runs on while one instance is worked on."""
 
 
