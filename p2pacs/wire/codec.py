@@ -25,6 +25,9 @@ Check = Callable[[Any], bool]
 _HEAD: Final = 4
 """Bytes of a frame before its payload: the payload's length, big-endian."""
 
+_FIXARRAY: Final = 0x90
+"""First byte of a msgpack array of up to 15 items, plus their number."""
+
 
 @frozen
 class FieldCodec:
@@ -47,6 +50,8 @@ class MessageCodec:
     fields: tuple[FieldCodec, ...]
     whole: Check
     """What no field can say alone."""
+    flat: bool
+    """Whether no field is a list."""
 
 
 def _integer(bound: Bound) -> Check:
@@ -112,8 +117,9 @@ _WHOLE: Final[dict[type[Message], Check]] = {Block: _block_fits}
 
 def _message_codec(number: int, kind: type[Message]) -> MessageCodec:
     attrs.resolve_types(kind)
-    fields = (_field_codec(kind, field.name, field.type) for field in attrs.fields(kind))
-    return MessageCodec(number, kind, tuple(fields), _WHOLE.get(kind, _anything))
+    fields = tuple(_field_codec(kind, field.name, field.type) for field in attrs.fields(kind))
+    flat = not any(field.bound and field.bound.items for field in fields)
+    return MessageCodec(number, kind, fields, _WHOLE.get(kind, _anything), flat)
 
 
 CODECS: Final = {number: _message_codec(number, kind) for number, kind in messages.KINDS.items()}
@@ -152,13 +158,37 @@ def encode(message: Message) -> bytes:
     return len(payload).to_bytes(_HEAD, "big") + payload
 
 
-def decode(payload: bytes) -> Message:
+def decode(payload: bytes | memoryview) -> Message:
     """The message in one frame's payload.
 
     Raises:
-        UnknownMessageError: of a kind that this version does not know.
+        UnknownMessageError: a number that no message of this version has.
         MalformedMessageError: anything else that is not exactly one well-formed message.
     """
+    codec = CODECS.get(payload[1]) if len(payload) > 1 else None
+    try:
+        if codec is not None and codec.flat and payload[0] == _FIXARRAY + len(codec.fields) + 1:
+            message = _read_flat(codec, payload)
+        else:
+            message = _read_stream(payload)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise MalformedMessageError("a message that is not the msgpack array it must be") from error
+    if not _BY_KIND[type(message)].whole(message):
+        raise MalformedMessageError(f"{type(message).__name__} contradicts itself")
+    return message
+
+
+def _read_flat(codec: MessageCodec, payload: bytes | memoryview) -> Message:
+    """A message without lists, all at once: a `Block` is copied once, not three times."""
+    arity = len(codec.fields) + 1
+    _, *values = msgpack.unpackb(payload, max_array_len=arity, max_map_len=0, max_ext_len=0)
+    for field, value in zip(codec.fields, values, strict=True):
+        if not field.check(value):
+            raise _malformed(codec, field)
+    return codec.kind(*values)
+
+
+def _read_stream(payload: bytes | memoryview) -> Message:
     # Two items at most in an array that `unpack` reads: the ranges of a `Have`. All other
     # lists are opened below, with their own bound.
     unpacker = msgpack.Unpacker(
@@ -168,10 +198,7 @@ def decode(payload: bytes) -> Message:
         max_ext_len=0,
     )
     unpacker.feed(payload)
-    try:
-        message = _read(unpacker)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise MalformedMessageError("a message that is not the msgpack array it must be") from error
+    message = _read(unpacker)
     if unpacker.tell() != len(payload):
         raise MalformedMessageError("bytes after the end of a message")
     return message
@@ -189,10 +216,7 @@ def _read(unpacker: Any) -> Message:
         raise MalformedMessageError(
             f"{codec.kind.__name__} has {len(codec.fields)} fields, not {arity - 1}"
         )
-    message = codec.kind(*[_read_field(unpacker, codec, field) for field in codec.fields])
-    if not codec.whole(message):
-        raise MalformedMessageError(f"{codec.kind.__name__} contradicts itself")
-    return message
+    return codec.kind(*[_read_field(unpacker, codec, field) for field in codec.fields])
 
 
 def _read_field(unpacker: Any, codec: MessageCodec, field: FieldCodec) -> Any:

@@ -57,7 +57,7 @@ class _Exchange:
     def __init__(self, stream: trio.abc.Stream, limit: int) -> None:
         self._stream = stream
         self._frames = FrameReader(limit)
-        self._received: list[bytes] = []
+        self._received: list[memoryview] = []
 
     async def send(self, message: Message) -> None:
         await self._stream.send_all(encode(message))

@@ -38,3 +38,11 @@ def test_the_limit_may_change_between_two_payloads() -> None:
     assert next(payloads) == b"a"
     reader.limit = 3
     assert list(payloads) == [b"bcd"]
+
+
+def test_what_was_taken_is_not_given_again() -> None:
+    reader = FrameReader(9)
+    payloads = reader.feed(frame(b"a") + frame(b"b"))
+    assert next(payloads) == b"a"
+    payloads.close()  # type: ignore[attr-defined]
+    assert list(reader.feed(frame(b"c"))) == [b"c"]
