@@ -85,6 +85,10 @@ class Engine:
             await nursery.start(self.uploads.run)
             nursery.start_soon(self._announcer)
             task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:  # nothing new is begun while the rest ends
+                self._nursery = None
 
     # ------------------------------------------------------------ for the node
 

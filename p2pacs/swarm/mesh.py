@@ -86,9 +86,11 @@ class Mesh:
                 for member in self._kept:
                     nursery.start_soon(self._keeper, member)
                 task_status.started()
-                await trio.sleep_forever()
+                try:
+                    await trio.sleep_forever()
+                finally:  # from now on, not when the last link is down: nothing new is dialled
+                    self._nursery = None
         finally:
-            self._nursery = None
             unsubscribe()
 
     # ------------------------------------------------------------ who may

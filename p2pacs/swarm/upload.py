@@ -130,16 +130,23 @@ class Uploads:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while True:
-                member = self._outbox.choose(self._ready())
-                if member is None:
-                    await self._bell.wait()
-                    continue
-                if self._uplink is not None:
-                    await self._uplink.ready()
-                    member = self._outbox.choose(self._ready())  # it may have changed meanwhile
-                if member is not None:
-                    self._begin(member)
+            try:
+                await self._share_line()
+            finally:  # nothing new is begun while the rest ends
+                self._nursery = None
+
+    async def _share_line(self) -> None:
+        """Give the paced line to one requester after the other."""
+        while True:
+            member = self._outbox.choose(self._ready())
+            if member is None:
+                await self._bell.wait()
+                continue
+            if self._uplink is not None:
+                await self._uplink.ready()
+                member = self._outbox.choose(self._ready())  # it may have changed meanwhile
+            if member is not None:
+                self._begin(member)
 
     def _ready(self) -> Iterator[tuple[VirtualAddress, float]]:
         """Paced requesters that can take a block, and how complete they are."""

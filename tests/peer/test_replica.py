@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from p2pacs.errors import NoSourceError, PacsUnreachableError, StudyNotFoundError
+from p2pacs.errors import PacsUnreachableError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.wire.messages import Replicate
 from peer import replica as replica_module
@@ -74,7 +74,7 @@ async def test_an_order_outlives_errors_and_restarts(
         await eventually(lambda: _whole(replica, world))
 
 
-@pytest.mark.parametrize("error", [StudyNotFoundError("gone"), NoSourceError("nobody")])
+@pytest.mark.parametrize("error", [StudyNotFoundError("gone"), PacsUnreachableError("off")])
 async def test_only_what_can_never_be_is_given_up(tmp_path: Path, error: Exception) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))

@@ -3,6 +3,7 @@ from pathlib import Path
 import trio
 import trio.testing
 
+from p2pacs.errors import LinkClosedError, P2PacsError
 from p2pacs.identity.directory import Role
 from tests.simulation.world import SimMember, Study, adsl, open_world, paced, replicas
 
@@ -79,3 +80,32 @@ async def test_the_line_that_was_down_is_dialled_again(
         await broker.start()
         with trio.fail_after(60):
             await hospital.host.mesh.until_linked(broker.address)
+
+
+async def test_nothing_is_dialled_while_the_mesh_stops(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        hospital = await world.add("hospital")
+        other = await world.add("other")
+        mesh = hospital.host.mesh
+        told: list[P2PacsError] = []
+
+        async def late() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:  # the mesh is being stopped, and has not ended yet
+                with trio.CancelScope(shield=True):
+                    try:
+                        await mesh.connect(other.address)
+                    except P2PacsError as error:
+                        told.append(error)
+
+        await mesh.until_linked(broker.address)
+        assert mesh._nursery is not None
+        mesh._nursery.start_soon(late)
+        await trio.sleep(1)
+        hospital.kill()
+        await trio.sleep(1)
+        assert [type(error) for error in told] == [LinkClosedError]
