@@ -29,6 +29,7 @@ from p2pacs.swarm.download import Download
 from p2pacs.swarm.ledger import Ledger, Tier
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.signals import Bell
 from p2pacs.swarm.studies import Studies
 from p2pacs.swarm.transfer import State, Transfer
@@ -93,7 +94,11 @@ class Engine:
     # ------------------------------------------------------------ for the node
 
     def fetch(
-        self, study: StudyId, holders: Iterable[VirtualAddress], root: bytes | None
+        self,
+        study: StudyId,
+        holders: Iterable[VirtualAddress],
+        root: bytes | None,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> Transfer:
         """Fetch a study, or go on with it; the one transfer of it that is under way.
 
@@ -101,6 +106,7 @@ class Engine:
             study: Which.
             holders: Members that hold or fetch it.
             root: A signed root, if the caller has one.
+            priority: How urgent; a transfer under way takes the higher one.
 
         Raises:
             ManifestError: the root is not the broker's.
@@ -112,13 +118,14 @@ class Engine:
         transfer = self.transfers.get(study)
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
+            transfer.priority = max(transfer.priority, priority)
             download = self.studies.circle(study).download
             if download:
                 download.recheck()
                 if root:
                     download.offer(self._mesh.me, root)
             return transfer
-        return self._start(study, holders, root)
+        return self._start(study, holders, root, priority)
 
     def _serves(self, transfer: Transfer, version: int) -> bool:
         """Whether an earlier transfer still answers a request for at least this version."""
@@ -129,13 +136,17 @@ class Engine:
         return transfer.state is State.FETCHING
 
     def _start(
-        self, study: StudyId, holders: Iterable[VirtualAddress], root: bytes | None
+        self,
+        study: StudyId,
+        holders: Iterable[VirtualAddress],
+        root: bytes | None,
+        priority: Priority,
     ) -> Transfer:
         if self._nursery is None:
             raise StateError("the host's network is not running")
         seed = bytes(self._mesh.me) + bytes(study)
         ledger = Ledger((), seed)
-        transfer = Transfer(study, ledger)
+        transfer = Transfer(study, ledger, priority)
         transfer.add_holders(holders)
         if self._mesh.broker != self._mesh.me:
             transfer.add_holders([self._mesh.broker])

@@ -25,6 +25,7 @@ from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.dialling import TlsTransport
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.paced import Line
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import Transfer
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
@@ -137,7 +138,12 @@ class Node:
     # ------------------------------------------------------------ studies
 
     def fetch(
-        self, study: StudyId, *, holders: Sequence[VirtualAddress], root: bytes | None = None
+        self,
+        study: StudyId,
+        *,
+        holders: Sequence[VirtualAddress],
+        root: bytes | None = None,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> Transfer:
         """Fetch a study, or go on with the transfer of it that there is.
 
@@ -145,12 +151,13 @@ class Node:
             study: Which.
             holders: Members that hold or fetch it; the broker is always asked too.
             root: A signed manifest root, if there is one.
+            priority: How urgent; a transfer under way takes the higher one.
 
         Raises:
             ManifestError: the root is not the broker's.
             StateError: the node is not running.
         """
-        return self._running.engine.fetch(study, holders, root)
+        return self._running.engine.fetch(study, holders, root, priority)
 
     async def updated(self, study: StudyId) -> None:
         """The publisher put chunks and a newer root into the store: tell who joined."""

@@ -13,6 +13,7 @@ from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.swarm.ledger import Ledger
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.signals import Watch
 
 
@@ -39,8 +40,11 @@ class SourceStats:
 class Transfer:
     """A study that is, or was, fetched. Made by `Node.fetch`; changed by the engine alone."""
 
-    def __init__(self, study: StudyId, ledger: Ledger) -> None:
+    def __init__(
+        self, study: StudyId, ledger: Ledger, priority: Priority = Priority.INTERACTIVE
+    ) -> None:
         self.study = study
+        self.priority = priority
         self.state = State.FETCHING
         self.error: P2PacsError | None = None
         """Why it failed."""
