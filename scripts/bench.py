@@ -48,12 +48,15 @@ Figures = dict[str, Any]
 
 @frozen
 class Bench:
-    """One benchmark: what runs, and how large a study it takes by default."""
+    """One benchmark: what runs, and what it is told on the command line."""
 
-    run: Callable[[Path, int], Awaitable[Figures]]
+    run: Callable[[Path, argparse.Namespace], Awaitable[Figures]]
     """Gives the figures; ``passed`` among them."""
-    slices: int
     help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    """Adds its own arguments."""
+    clock: Callable[[], trio.abc.Clock | None] = lambda: None
+    """The clock that it runs on; None for the machine's."""
 
 
 # ---------------------------------------------------------------- the benchmarks
@@ -150,11 +153,23 @@ async def move(folder: Path, slices: int) -> Figures:
     )
 
 
+def _of_slices(run: Callable[[Path, int], Awaitable[Figures]], slices: int, text: str) -> Bench:
+    """A benchmark whose one argument is how large a study it takes."""
+
+    def arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--slices", type=int, default=slices, help="of 0.5 MB each")
+
+    async def start(folder: Path, given: argparse.Namespace) -> Figures:
+        return await run(folder, given.slices)
+
+    return Bench(start, text, arguments)
+
+
 BENCHES = {
-    "swarm3": Bench(swarm3, 14, "a hospital from three replicas against one: at least 2.7"),
-    "link": Bench(link, 2000, "1 GB peer to peer against rsync over ssh: at least 0.5, < 200 MB"),
-    "publish": Bench(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
-    "move": Bench(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
+    "swarm3": _of_slices(swarm3, 14, "a hospital from three replicas against one: at least 2.7"),
+    "link": _of_slices(link, 2000, "1 GB peer to peer against rsync: at least 0.5, < 200 MB"),
+    "publish": _of_slices(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
+    "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
 
 # ---------------------------------------------------------------- their parts
@@ -212,46 +227,36 @@ def _figures(*, goal: float, ratio: float, **others: float) -> Figures:
 # ---------------------------------------------------------------- the command line
 
 
-@frozen
-class Options:
-    """The command line."""
-
-    bench: str
-    slices: int
-    keep: bool
-
-
-def parse(arguments: list[str] | None = None) -> Options:
-    """Reads the command line."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line: ``bench``, ``keep``, and the benchmark's own arguments."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures one thing.")
     commands = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
     for name, bench in BENCHES.items():
         command = commands.add_parser(name, help=bench.help, description=bench.help)
-        command.add_argument("--slices", type=int, default=bench.slices, help="of 0.5 MB each")
+        bench.arguments(command)
         command.add_argument("--keep", action="store_true", help="keep bench-run/… with all logs")
-    given = parser.parse_args(arguments)
-    return Options(given.bench, given.slices, given.keep)
+        command.add_argument("--json", action="store_true", help="as always: one JSON object")
+    return parser.parse_args(arguments)
 
 
-async def _run(options: Options) -> Figures | None:
-    with work_folder("bench-run", keep=options.keep) as folder:
-        work = partial(BENCHES[options.bench].run, folder, options.slices)
-        return await until_signalled(work)
+async def _run(given: argparse.Namespace) -> Figures | None:
+    with work_folder("bench-run", keep=given.keep) as folder:
+        return await until_signalled(partial(BENCHES[given.bench].run, folder, given))
 
 
 def main() -> int:
     """The command line; 0 only if the goals were reached."""
-    options = parse()
+    given = parse()
     logs.configure("warning", json=False)
     figures = None
     try:
-        figures = trio.run(_run, options)
+        figures = trio.run(_run, given, clock=BENCHES[given.bench].clock())
     except* (ScriptError, P2PacsError) as errors:
         for error in leaves(errors):
             Console(stderr=True).print(f"[bold red]The benchmark failed:[/] {escape(str(error))}")
     if figures is None:
         return 1
-    print(json.dumps({"bench": options.bench, **figures}))
+    print(json.dumps({"bench": given.bench, **figures}))
     return 0 if figures["passed"] else 1
 
 
