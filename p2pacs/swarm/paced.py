@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import TokenBucket, ack_bytes, wire_bytes
+from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead, TokenBucket
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -46,6 +46,8 @@ class Line:
     downlink: int | None = None
     """Bits a second of wire bytes that come in at most; None: not paced."""
     lan: tuple[IPNetwork, ...] = ()
+    overhead: Overhead = TLS_OVER_TCP
+    """What the transport adds to what is written; simulations on bare lines have none."""
 
     def is_lan(self, host: str) -> bool:
         """Whether a network address is on this side of the line."""
@@ -57,12 +59,14 @@ class Line:
 class Pacer:
     """A token bucket on trio's clock."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, overhead: Overhead = TLS_OVER_TCP) -> None:
         """A full bucket.
 
         Args:
             bits: Bits a second.
+            overhead: What the transport adds to what is written.
         """
+        self.overhead = overhead
         rate = bits / 8
         burst = max(BURST_BYTES, rate * BURST_SECONDS)
         self._bucket = TokenBucket(rate, burst=burst, now=trio.current_time())
@@ -106,20 +110,21 @@ class PacedStream(trio.abc.Stream):
     def prepay(self, size: int) -> None:
         """``size`` payload bytes are about to be written for which the uplink waited."""
         if self._up is not None:
-            self._up.charge(wire_bytes(size))
-            self._prepaid += wire_bytes(size)
+            wire = self._up.overhead.wire_bytes(size)
+            self._up.charge(wire)
+            self._prepaid += wire
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write; what was not prepaid is charged."""
         size = len(data)
         if self._up is not None:
-            wire = wire_bytes(size)
+            wire = self._up.overhead.wire_bytes(size)
             used = min(wire, self._prepaid)
             self._prepaid -= used
             if wire > used:
                 self._up.charge(wire - used)
         if self._down is not None:
-            self._down.charge(ack_bytes(size))
+            self._down.charge(self._down.overhead.ack_bytes(size))
         await self.inner.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -133,9 +138,9 @@ class PacedStream(trio.abc.Stream):
         else:
             await self._down.ready()
             data = await self.inner.receive_some(min(max_bytes or READ_BYTES, READ_BYTES))
-            self._down.charge(wire_bytes(len(data)))
+            self._down.charge(self._down.overhead.wire_bytes(len(data)))
         if self._up is not None:
-            self._up.charge(ack_bytes(len(data)))
+            self._up.charge(self._up.overhead.ack_bytes(len(data)))
         return data
 
     async def aclose(self) -> None:

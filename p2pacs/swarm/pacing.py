@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from attrs import frozen
+
 SEGMENT_BYTES: Final = 1448
 """Payload of a TCP segment on Ethernet with time stamps (RFC 7323)."""
 
@@ -23,17 +25,39 @@ SEGMENTS_PER_ACK: Final = 2
 """A receiver acknowledges every second segment (RFC 9293 3.8.6.3)."""
 
 
-def wire_bytes(payload: int) -> int:
-    """Bytes on the line for this many bytes written at once to a TLS channel."""
-    if payload <= 0:
-        return 0
-    sealed = payload + RECORD_OVERHEAD * -(-payload // RECORD_BYTES)
-    return sealed + SEGMENT_OVERHEAD * -(-sealed // SEGMENT_BYTES)
+@frozen
+class Overhead:
+    """What a transport adds to the bytes that are written to it."""
+
+    record: int = RECORD_OVERHEAD
+    """Bytes a TLS record."""
+    segment: int = SEGMENT_OVERHEAD
+    """Bytes a segment, with data or without."""
+
+    def sealed(self, payload: int) -> int:
+        """Bytes that TLS makes of this many bytes written at once."""
+        return payload + self.record * -(-payload // RECORD_BYTES)
+
+    def wire_bytes(self, payload: int) -> int:
+        """Bytes on the line for this many bytes written at once to a TLS channel."""
+        if payload <= 0:
+            return 0
+        sealed = self.sealed(payload)
+        return sealed + self.segment * -(-sealed // SEGMENT_BYTES)
+
+    def ack_bytes(self, payload: int) -> int:
+        """Bytes that go the other way to acknowledge a stream's ``payload`` bytes."""
+        return self.segment * payload // (SEGMENT_BYTES * SEGMENTS_PER_ACK)
 
 
-def ack_bytes(payload: int) -> int:
-    """Bytes that go the other way for the acknowledgements of a stream's ``payload`` bytes."""
-    return SEGMENT_OVERHEAD * payload // (SEGMENT_BYTES * SEGMENTS_PER_ACK)
+TLS_OVER_TCP: Final = Overhead()
+"""TLS 1.3 over TCP with time stamps over IPv4."""
+
+wire_bytes: Final = TLS_OVER_TCP.wire_bytes
+ack_bytes: Final = TLS_OVER_TCP.ack_bytes
+
+NO_OVERHEAD: Final = Overhead(0, 0)
+"""A simulated line that carries payload alone."""
 
 
 class TokenBucket:

@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from p2pacs.swarm.paced import Line, PacedStream, Pacer, shorten_queues
-from p2pacs.swarm.pacing import wire_bytes
+from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 
 Clock = trio.testing.MockClock
 
@@ -50,7 +50,7 @@ async def test_several_readers_share_the_downlink(autojump_clock: Clock) -> None
             nursery.start_soon(there.send_all, bytes(300_000))
             nursery.start_soon(read_all, PacedStream(here, None, down), 300_000)
     await down.ready()
-    least = 4 * wire_bytes(300_000) / 375_000
+    least = 4 * TLS_OVER_TCP.wire_bytes(300_000) / 375_000
     assert 0.98 * least < trio.current_time() - start < 1.05 * least
 
 
@@ -64,7 +64,7 @@ async def test_blocks_are_prepaid_and_control_is_charged(autojump_clock: Clock) 
     await stream.send_all(bytes(8000))
     assert up._bucket._tokens == before
     await stream.send_all(bytes(100))
-    assert up._bucket._tokens == before - wire_bytes(100)
+    assert up._bucket._tokens == before - TLS_OVER_TCP.wire_bytes(100)
     assert len(await there.receive_some()) == 8100
     await stream.wait_send_all_might_not_block()
     await stream.aclose()
@@ -86,3 +86,13 @@ async def test_paced_sockets_have_short_queues() -> None:
         shorten_queues(sock, Pacer(800_000), Pacer(3_000_000))
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 2 * default
+
+
+async def test_a_bare_line_carries_payload_alone(autojump_clock: Clock) -> None:
+    up = Pacer(800_000, NO_OVERHEAD)
+    here, there = trio.testing.memory_stream_pair()
+    before = up._bucket._tokens
+    await PacedStream(here, up, None).send_all(bytes(1000))
+    await there.send_all(bytes(100_000))
+    await PacedStream(here, up, None).receive_some()
+    assert up._bucket._tokens == before - 1000

@@ -2,18 +2,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pacs.swarm.pacing import RateMeter, TokenBucket, ack_bytes, wire_bytes
+from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP, RateMeter, TokenBucket
 
 
 def test_wire_bytes_counts_records_and_segments() -> None:
-    assert wire_bytes(0) == 0
-    assert wire_bytes(1) == 1 + 22 + 52
-    assert wire_bytes(8192) == 8192 + 22 + 52 * 6
-    assert wire_bytes(65536) == 65536 + 4 * 22 + 52 * 46
+    assert TLS_OVER_TCP.wire_bytes(0) == 0
+    assert TLS_OVER_TCP.wire_bytes(1) == 1 + 22 + 52
+    assert TLS_OVER_TCP.wire_bytes(8192) == 8192 + 22 + 52 * 6
+    assert TLS_OVER_TCP.wire_bytes(65536) == 65536 + 4 * 22 + 52 * 46
 
 
 def test_acknowledgements_are_two_percent() -> None:
-    assert ack_bytes(1_000_000) == pytest.approx(18_000, rel=0.01)
+    assert TLS_OVER_TCP.ack_bytes(1_000_000) == pytest.approx(18_000, rel=0.01)
+
+
+def test_a_bare_line_adds_nothing() -> None:
+    assert NO_OVERHEAD.wire_bytes(100_000) == 100_000
+    assert NO_OVERHEAD.ack_bytes(100_000) == 0
 
 
 @settings(max_examples=50)
