@@ -82,8 +82,8 @@ class Host:
         """
         self.address = address
         self.broker = broker
-        self.uplink = Pacer(line.uplink) if line.uplink else None
-        self.downlink = Pacer(line.downlink) if line.downlink else None
+        self.uplink = Pacer(line.uplink, line.overhead) if line.uplink else None
+        self.downlink = Pacer(line.downlink, line.overhead) if line.downlink else None
         self.mesh = Mesh(address, broker, book, transport, self)
         self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
         self._book = book
