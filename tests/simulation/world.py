@@ -11,18 +11,17 @@ import trio
 from attrs import evolve
 
 from p2pacs.errors import LinkClosedError, P2PacsError
-from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.swarm.host import Host, Services
-from p2pacs.swarm.memory import MemoryStore
 from p2pacs.swarm.paced import Line, PacedStream
 from p2pacs.swarm.ports import Channel
 from p2pacs.swarm.transfer import Transfer
 from tests.simulation.lines import LineStream, Nic, connect
+from tests.simulation.stores import SharedBook, SharedStore
 
 CHUNK = 32 * KIB
 
@@ -58,7 +57,7 @@ class Study:
         self.roots.append(sign_root(root, self._key))
         return self.roots[-1]
 
-    async def put(self, store: MemoryStore, numbers: Sequence[int] | None = None) -> None:
+    async def put(self, store: SharedStore, numbers: Sequence[int] | None = None) -> None:
         """Put the newest version into a store: these chunks, or all."""
         chunks = await store.study(self.id)
         for number in range(len(self.data)) if numbers is None else numbers:
@@ -77,11 +76,11 @@ class SimMember:
         self.record = record
         self.nic = nic
         self.line = line
-        self.store = MemoryStore()
+        self.store = SharedStore(world.chunks)
         self.services = Services()
         self.streams: list[LineStream] = []
         self.dials = 0
-        self.book = DirectoryBook(world.folder / record.name, world.key.public)
+        self.book = SharedBook(world.folder / record.name, world.key.public, world.directories)
         self.book.update(world.raw)
         self._host: Host | None = None
         self._scope = trio.CancelScope()
@@ -172,6 +171,9 @@ class World:
         self.nursery = nursery
         self.key = SigningKey.generate()
         self.members: dict[VirtualAddress, SimMember] = {}
+        self.chunks: dict[ChunkId, bytes] = {}
+        """Each chunk is in memory once, however many have it."""
+        self.directories: dict[bytes, Directory] = {}
         self.raw = b""
         self._records: list[MemberRecord] = []
         self._version = 0
