@@ -14,18 +14,16 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import trio
 
 from p2pacs.identity.directory import Role
 from p2pacs.limits import KIB
-from p2pacs.swarm import paced
 from p2pacs.swarm.paced import Line
+from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.units import parse_rate
 from p2pacs.wire.messages import KINDS
@@ -73,25 +71,11 @@ def _seconds(text: str) -> float:
 async def run(folder: Path, given: argparse.Namespace) -> Figures:
     """One run, on an `EventClock`."""
     started, cpu = time.perf_counter(), time.process_time()
-    with _overhead(charged=given.headers):
-        async with open_world(folder) as world:
-            figures = await _Run(world, given).figures()
+    async with open_world(folder) as world:
+        figures = await _Run(world, given).figures()
     figures["wall_seconds"] = round(time.perf_counter() - started, 1)
     figures["cpu_seconds"] = round(time.process_time() - cpu, 1)
     return figures
-
-
-@contextmanager
-def _overhead(*, charged: bool) -> Iterator[None]:
-    """Whether the pacers count headers and acknowledgements."""
-    if charged:
-        yield
-        return
-    with (
-        mock.patch.object(paced, "wire_bytes", lambda payload: payload),
-        mock.patch.object(paced, "ack_bytes", return_value=0),
-    ):
-        yield
 
 
 def limit(total: int, up: float, down: float, replicas: int, members: int) -> float:
@@ -128,16 +112,18 @@ class _Run:
 
     async def _member(self, name: str, role: Role) -> SimMember:
         given = self._given
+        overhead = TLS_OVER_TCP if given.headers else NO_OVERHEAD
+        line = Line(given.up, given.down, overhead=overhead)
         nic = Nic(
             up=given.up / 8,
             down=given.down / 8,
             delay=given.delay / 2,
             queue=given.queue,
             loss=given.loss,
-            headers=given.headers,
+            overhead=overhead,
             random=random.Random(self._random.random()),  # noqa: S311 (no secret)
         )
-        return await self._world.add(name, role, nic=nic, line=Line(given.up, given.down))
+        return await self._world.add(name, role, nic=nic, line=line)
 
     async def _fetch(
         self, broker: SimMember, replicas: list[SimMember], members: list[SimMember]

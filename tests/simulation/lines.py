@@ -20,7 +20,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import SEGMENT_BYTES, ack_bytes, wire_bytes
+from p2pacs.swarm.pacing import NO_OVERHEAD, SEGMENT_BYTES, Overhead
 from tests.simulation.clock import timer
 
 PIECE: Final = 16 * KIB
@@ -48,8 +48,8 @@ class Nic:
     queue: int = QUEUE
     loss: float = 0.0
     """How likely a segment that goes out is lost."""
-    headers: bool = False
-    """Whether headers of TLS, TCP and IP, and acknowledgements, take room on the line."""
+    overhead: Overhead = NO_OVERHEAD
+    """What TLS, TCP and IP add: headers, and acknowledgements of what came in."""
     random: random.Random = field(factory=lambda: random.Random(1))  # noqa: S311 (no secret)
     sent: int = 0
     """Bytes that went out."""
@@ -144,7 +144,7 @@ class Pipe:
 
     def _put(self, data: bytes) -> None:
         source = self._source
-        piece = _Piece(data, wire_bytes(len(data)) if source.headers else len(data))
+        piece = _Piece(data, source.overhead.wire_bytes(len(data)))
         start = source.push(piece.wire, trio.current_time())
         piece.last_in = source.up_free + self._delay
         self._sent += len(data)
@@ -199,8 +199,7 @@ class Pipe:
             return False
         now, size = trio.current_time(), self._unacknowledged
         self._unacknowledged = 0
-        if self._target.headers:
-            acks = ack_bytes(size)
+        if acks := self._target.overhead.ack_bytes(size):
             self._target.push(acks, now)
             self._source.pull(acks, now)
         self._acks.append((now + self._delay, size))

@@ -18,6 +18,7 @@ from p2pacs.limits import KIB
 from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.paced import Line, PacedStream
+from p2pacs.swarm.pacing import NO_OVERHEAD
 from p2pacs.swarm.ports import Channel
 from p2pacs.swarm.transfer import Transfer
 from tests.simulation.lines import LineStream, Nic, connect
@@ -230,7 +231,7 @@ def adsl() -> Nic:
 
 def paced() -> Line:
     """That line, paced."""
-    return Line(uplink=800_000, downlink=3_000_000)
+    return Line(uplink=800_000, downlink=3_000_000, overhead=NO_OVERHEAD)
 
 
 async def replicas(world: World, study: Study, count: int) -> list[SimMember]:
