@@ -10,8 +10,8 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
                                                 {"waiting"} now and then, at last {"complete"}
                                                 or {"error"}
     GET  /studies/{study}/instances/{number}    the instance as a DICOM file (PS3.10)
-    GET  /transfers                             all transfers
-    GET  /transfers/events                      the same, NDJSON, whenever something changed
+    GET  /transfers                             {"transfers", "uploads"}: all since the start
+    GET  /transfers/events                      NDJSON: the newest of them, whenever one changed
     POST /transfers/{study}/cancel              stop fetching; what is here stays
 """
 
@@ -38,17 +38,12 @@ from p2pacs.identity.files import write_private
 from p2pacs.ids import StudyId
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
+from peer.activity import HEARTBEAT
 from peer.config import API_ACCESS
 from peer.fetch import StudyFetch
 from peer.fetcher import Fetcher
 from peer.index import Known
 from peer.status import Json
-
-EVENTS: Final = 0.5
-"""Seconds between two looks at the transfers."""
-
-HEARTBEAT: Final = 20.0
-"""Seconds after which a stream that has nothing to say says that it is there."""
 
 NDJSON: Final = "application/x-ndjson"
 DICOM: Final = "application/dicom"
@@ -76,8 +71,11 @@ class Desk(Protocol):
     async def find(self, keys: dict[str, str]) -> list[Json]:
         """Studies that match these keys (DICOM keyword → value)."""
 
-    def transfers(self) -> list[Json]:
+    async def transfers(self) -> Json:
         """See ``GET /transfers``."""
+
+    def events(self) -> AsyncGenerator[Json, None]:
+        """See ``GET /transfers/events``."""
 
 
 def make_token(folder: Path) -> str:
@@ -172,20 +170,10 @@ class _Handlers:
         return Response(file, media_type=DICOM)
 
     async def transfers(self, _request: Request) -> Response:
-        return JSONResponse({"transfers": self._desk.transfers()})
+        return JSONResponse(await self._desk.transfers())
 
     async def events(self, _request: Request) -> Response:
-        return _Lines(self._events())
-
-    async def _events(self) -> AsyncGenerator[bytes, None]:
-        last: list[Json] | None = None
-        said = 0.0
-        while True:
-            now = self._desk.transfers()
-            if now != last or trio.current_time() - said >= HEARTBEAT:
-                yield _line({"transfers": now})
-                last, said = now, trio.current_time()
-            await trio.sleep(EVENTS)
+        return _Lines(_lines(self._desk.events()))
 
     async def cancel(self, request: Request) -> Response:
         self._fetch(request).give_up()
@@ -213,6 +201,12 @@ async def _instances(fetch: StudyFetch) -> AsyncGenerator[bytes, None]:
             yield _line(report(error))
         else:
             yield _line({"complete": True, "instances": len(fetch.known)})
+
+
+async def _lines(objects: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(objects):
+        async for one in objects:
+            yield _line(one)
 
 
 def _instance(known: Known, fetch: StudyFetch) -> Json:

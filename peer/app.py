@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,11 +23,12 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.cache import Cache
 from p2pacs.swarm.node import Line, Node, Services
-from p2pacs.swarm.transfer import State
+from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Message, Query, Reply
+from peer.activity import Activity
 from peer.api import make_api, make_token
 from peer.audit import AuditQueue
 from peer.bridge import Bridge
@@ -43,7 +44,7 @@ from peer.renewal import keep_renewed
 from peer.replica import Replica
 from peer.resolve import Found, Resolver
 from peer.search import find_studies
-from peer.status import Json, member_name, transfers_json
+from peer.status import Json, member_name, member_role
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -75,6 +76,7 @@ class Peer:
         self.node = Node(
             identity, self.book, store, _line(settings), self.services(), settings.listen
         )
+        self.activity = Activity(self.node, self.book)
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
         self.holdings = Holdings(identity, self.node, store)
@@ -86,7 +88,7 @@ class Peer:
             store,
             self.resolver,
             audit=self.audit,
-            began=self.holdings.began,
+            began=self._began,
             make_room=self.cache.make_room,
         )
         self.destinations = {
@@ -213,6 +215,10 @@ class Peer:
     def _renewed(self, identity: NodeIdentity) -> None:
         self.identity = identity
 
+    def _began(self, transfer: Transfer) -> None:
+        self.holdings.began(transfer)
+        self.activity.began()
+
     def _busy(self, study: StudyId) -> bool:
         transfer = self.node.transfers.get(study)
         fetching = transfer is not None and transfer.state is State.FETCHING
@@ -228,6 +234,7 @@ class Peer:
 
     async def status(self) -> Json:
         """What the peer is and does."""
+        moving = await self.transfers()
         return {
             "name": self.settings.name,
             "address": str(self.identity.address),
@@ -238,6 +245,7 @@ class Peer:
                 {
                     "name": member_name(self.book, member),
                     "address": str(member),
+                    "role": member_role(self.book, member),
                     "bytes_sent": self.node.bytes_sent.get(member, 0),
                 }
                 for member in sorted(self.node.linked)
@@ -252,16 +260,21 @@ class Peer:
                 "age": self.catalogue.age,
             },
             "audit_waiting": await self.audit.waiting(),
-            "transfers": self.transfers(),
+            **moving,
         }
 
     async def find(self, keys: dict[str, str]) -> list[Json]:
         """Studies that match these keys (DICOM keyword → value)."""
         return await trio.to_thread.run_sync(find_studies, self.index, keys)
 
-    def transfers(self) -> list[Json]:
-        """The transfers, newest first."""
-        return transfers_json(self.node, self.book)
+    async def transfers(self) -> Json:
+        """All transfers, newest first, and uploads."""
+        await self.activity.settle()
+        return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
+
+    def events(self) -> AsyncGenerator[Json, None]:
+        """Transfers and uploads, again whenever something changed."""
+        return self.activity.events()
 
 
 def _line(settings: PeerSettings) -> Line:

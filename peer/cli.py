@@ -17,6 +17,7 @@ from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.stopping import run_until_stopped
 from p2pacs.units import Endpoint
 from peer import screen
+from peer.bars import Bars
 from peer.client import PeerClient
 from peer.config import load_peer_settings
 from peer.get import Outcome
@@ -139,7 +140,7 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a study and write it as DICOM files; run it again to resume."""
-    with screen.Bars(Console(stderr=True)) as bars:
+    with Bars(Console(stderr=True)) as bars:
 
         async def work(peer: PeerClient) -> Outcome:
             return await get_study(peer, study_uid, out, bars)

@@ -1,68 +1,22 @@
-"""What the commands show: tables, progress bars and closing lines (Rich)."""
+"""What the commands show: tables and closing lines (Rich); `peer.bars` has what moves."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from p2pacs.units import format_bytes, format_rate
+from p2pacs.units import format_bytes
+from peer.bars import format_rate, format_seconds, when
 from peer.get import Outcome
 
 Json = dict[str, Any]
 
-
-class Bars:
-    """Progress of one ``get``: a bar for the study, a line for each uploader."""
-
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[said]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._instances = self._progress.add_task("instances", total=None, said="")
-        self._bytes = self._progress.add_task("received", total=None, said="")
-        self._sources: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def instance(self, done: int, known: int) -> None:
-        """So many instances are here of so many known."""
-        said = f"{done} of {known}"
-        self._progress.update(self._instances, completed=done, total=known, said=said)
-
-    def transfer(self, transfer: Json) -> None:
-        """How far the transfer is, and what each uploader gives."""
-        total = transfer["bytes_total"] or None
-        received = transfer["bytes_received"]
-        rate = sum(source["rate"] for source in transfer["sources"].values())
-        self._line(self._bytes, received, total, rate)
-        for name, source in transfer["sources"].items():
-            if name not in self._sources:
-                self._sources[name] = self._progress.add_task(f"  from {name}", said="")
-            self._line(self._sources[name], source["bytes"], total, source["rate"])
-
-    def _line(self, task: TaskID, received: int, total: int | None, rate: float) -> None:
-        said = f"{format_bytes(received)}  {format_rate(rate * 8)}/s"
-        self._progress.update(task, completed=received, total=total, said=said)
+RECENT: Final = 12
+"""Transfers that ended and are shown."""
 
 
 def studies_table(studies: list[Json]) -> RenderableType:
@@ -91,7 +45,9 @@ def outcome_line(outcome: Outcome, out: Path) -> str:
     """The last line of ``get``."""
     kept = f" ({outcome.kept} were there already)" if outcome.kept else ""
     received = format_bytes(outcome.json()["bytes_received"])
-    return f"{outcome.instances} instances in {out}{kept}; {received} received."
+    seconds = outcome.transfer.get("seconds")
+    took = "" if seconds is None else f" in {format_seconds(seconds)}"
+    return f"{outcome.instances} instances in {out}{kept}; {received} received{took}."
 
 
 def ready_line(said: Json) -> str:
@@ -106,7 +62,12 @@ def status_view(said: Json) -> RenderableType:
     parts = Table.grid(padding=(0, 2))
     for name, text in _facts(said):
         parts.add_row(name, text)
-    return Group(parts, _links(said["links"]), _transfers(said["transfers"]))
+    return Group(
+        parts,
+        _links(said["links"], said["uploads"]),
+        *_running(said["transfers"]),
+        _ended(said["transfers"]),
+    )
 
 
 def _facts(said: Json) -> list[tuple[str, str]]:
@@ -124,24 +85,67 @@ def _facts(said: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _links(links: list[Json]) -> Table:
+def _links(links: list[Json], uploads: list[Json]) -> Table:
     table = Table(title="Links" if links else "No links")
-    for title in ("Member", "Address", "Sent"):
+    for title in ("Member", "Role", "Address"):
         table.add_column(title)
+    for title in ("Sent", "Sending"):
+        table.add_column(title, justify="right")
+    rates = {one["name"]: one["rate"] for one in uploads}
     for link in links:
-        table.add_row(link["name"], link["address"], format_bytes(link["bytes_sent"]))
+        table.add_row(
+            link["name"],
+            link["role"],
+            link["address"],
+            format_bytes(link["bytes_sent"]),
+            format_rate(rates.get(link["name"], 0)),
+        )
     return table
 
 
-def _transfers(transfers: list[Json]) -> Table:
-    table = Table(title="Transfers" if transfers else "No transfers")
+def _running(transfers: list[Json]) -> list[Table]:
+    """A table for each transfer under way: the whole, and a row a source."""
+    return [_transfer(one) for one in transfers if one["state"] == "fetching"]
+
+
+def _transfer(one: Json) -> Table:
+    table = Table(title=f"Study {one['study'][:8]}, {one['priority']}")
+    table.add_column("From")
+    table.add_column("Role")
+    for title in ("Received", "Rate", "In flight", "End"):
+        table.add_column(title, justify="right")
+    table.add_row(
+        "all",
+        "",
+        f"{format_bytes(one['bytes_held'])} of {format_bytes(one['bytes_total'])}",
+        format_rate(one["rate"]),
+        format_bytes(one["in_flight"]),
+        when(one),
+    )
+    sources = one["sources"]
+    for name in sorted(sources, key=lambda name: -sources[name]["bytes"]):
+        source = sources[name]
+        table.add_row(
+            name,
+            source["role"],
+            format_bytes(source["bytes"]),
+            format_rate(source["rate"]),
+            format_bytes(source["in_flight"]),
+            "" if source["linked"] else "away",
+        )
+    return table
+
+
+def _ended(transfers: list[Json]) -> Table:
+    ended = [one for one in transfers if one["state"] != "fetching"][:RECENT]
+    table = Table(title="Ended transfers" if ended else "No transfer has ended")
     for title in ("Study", "State", "Received", "From"):
         table.add_column(title)
-    for one in transfers:
+    for one in ended:
         received = f"{format_bytes(one['bytes_received'])} of {format_bytes(one['bytes_total'])}"
         sources = ", ".join(
             f"{name} {format_bytes(source['bytes'])}" for name, source in one["sources"].items()
         )
-        state = one["state"] if one["error"] is None else f"{one['state']}: {one['error']}"
+        state = f"complete {when(one)}" if one["error"] is None else f"failed: {one['error']}"
         table.add_row(one["study"][:8], state, received, sources)
     return table

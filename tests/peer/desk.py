@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,22 +116,39 @@ class FakeDesk:
         return self.fetch
 
     async def status(self) -> Json:
-        return {"name": "a", "transfers": self.transfers()}
+        return {"name": "a", **await self.transfers()}
 
     async def find(self, keys: dict[str, str]) -> list[Json]:
         self.asked.append(keys)
         return [{"patient_id": "P1"}]
 
-    def transfers(self) -> list[Json]:
+    async def transfers(self) -> Json:
         received = sum(len(one.data) for one in self.fetch.instances)
-        source = {"bytes": received, "rate": 1000, "in_flight": 0}
-        return [
-            {
-                "study": str(STUDY),
-                "state": "complete",
-                "error": None,
-                "bytes_received": received,
-                "bytes_total": received,
-                "sources": {"replica": source},
-            }
-        ]
+        return {"transfers": [transfer_of(received)], "uploads": []}
+
+    async def events(self) -> AsyncGenerator[Json, None]:
+        yield await self.transfers()
+        await trio.sleep_forever()
+
+
+def transfer_of(size: int, total: int | None = None, **more: object) -> Json:
+    """What the local interface says of a transfer from one replica."""
+    total = size if total is None else total
+    source = {"bytes": size, "rate": 1000, "in_flight": 0, "role": "replica", "linked": True}
+    return {
+        "study": str(STUDY),
+        "state": "complete" if size == total else "fetching",
+        "error": None,
+        "priority": "interactive",
+        "growing": False,
+        "bytes_received": size,
+        "bytes_held": size,
+        "bytes_total": total,
+        "in_flight": 0,
+        "rate": 1000,
+        "expected_seconds": (total - size) / 1000,
+        "seconds": 2.5,
+        "sources": {"replica": source},
+        "further_sources": 0,
+        **more,
+    }

@@ -12,7 +12,8 @@ from trio.testing import MockClock
 
 from p2pacs.errors import NoSourceError
 from p2pacs.instance import EncodedInstance
-from peer.api import HEARTBEAT, _instances, make_api, make_token
+from peer.activity import HEARTBEAT
+from peer.api import _instances, make_api, make_token
 from tests.p2pacs.study.samples import instance
 from tests.peer.desk import STUDY, FakeDesk, FakeFetch
 

@@ -4,19 +4,25 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from peer.get import Outcome
-from peer.screen import Bars, outcome_line, ready_line, status_view, studies_table
+from peer.screen import outcome_line, ready_line, status_view, studies_table
+from tests.peer.desk import transfer_of
 
-TRANSFER = {
-    "study": "ab" * 16,
-    "state": "fetching",
-    "error": None,
-    "bytes_received": 5_000_000,
-    "bytes_total": 10_000_000,
-    "sources": {
-        "replica-1": {"bytes": 3_000_000, "rate": 100_000, "in_flight": 0},
-        "hospital-b": {"bytes": 2_000_000, "rate": 50_000, "in_flight": 0},
+TRANSFER = transfer_of(
+    5_000_000,
+    10_000_000,
+    rate=150_000,
+    in_flight=262_144,
+    expected_seconds=33.3,
+    sources={
+        "replica-1": {
+            "bytes": 3_000_000, "rate": 150_000, "in_flight": 262_144, "linked": True,
+            "role": "replica",
+        },
+        "hospital-b": {
+            "bytes": 2_000_000, "rate": 0, "in_flight": 0, "linked": False, "role": None,
+        },
     },
-}
+)  # fmt: skip
 STUDY = {
     "study_instance_uid": "1.2.3",
     "patient_id": "P1",
@@ -41,27 +47,10 @@ def test_studies() -> None:
     assert "No study matches" in _shown(studies_table([]))
 
 
-def test_a_line_for_each_uploader() -> None:
-    out = StringIO()
-    with Bars(Console(file=out, force_terminal=True, width=120)) as bars:
-        bars.instance(3, 12)
-        bars.transfer(TRANSFER)
-    shown = out.getvalue()
-    for text in ("3 of 12", "5.0 MB", "from replica-1", "3.0 MB", "800kbit/s", "from hospital-b"):
-        assert text in shown
-
-
-def test_nothing_moves_where_nobody_looks() -> None:
-    out = StringIO()
-    with Bars(Console(file=out)) as bars:
-        bars.transfer(TRANSFER)
-    assert out.getvalue().strip() == ""
-
-
 def test_lines() -> None:
     outcome = Outcome("ab", written=2, kept=3, transfer=TRANSFER)
     line = outcome_line(outcome, Path("out"))
-    assert line == "5 instances in out (3 were there already); 5.0 MB received."
+    assert line == "5 instances in out (3 were there already); 5.0 MB received in 2.5 s."
     said = {
         "name": "a", "listen": ["127.0.0.1:1"], "dicom": "127.0.0.1:2", "aet": "P2PACS",
         "api": "127.0.0.1:3",
@@ -79,7 +68,15 @@ def test_status() -> None:
                 "address": "fd00::1",
                 "certificate_expires": "2026-12-01",
                 "broker": {"linked": False},
-                "links": [{"name": "replica-1", "address": "fd00::2", "bytes_sent": 1000}],
+                "links": [
+                    {
+                        "name": "replica-1",
+                        "address": "fd00::2",
+                        "role": "replica",
+                        "bytes_sent": 1000,
+                    }
+                ],
+                "uploads": [{"name": "replica-1", "bytes": 1000, "rate": 25_000}],
                 "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
                 "catalogue": {"studies": 7, "age": 12.0},
                 "audit_waiting": 3,
@@ -88,6 +85,8 @@ def test_status() -> None:
         )
     )
     for text in ("hospital-a", "away", "5.0 MB of 10.0 MB", "7 studies", "3 records"):
+        assert text in shown
+    for text in ("200kbit/s", "5.0 MB of 10.0 MB", "1.2mbit/s", "262.1 kB", "33 s left", "away"):
         assert text in shown
     assert "replica-1 3.0 MB" in shown
     assert "failed: no room" in shown
