@@ -92,7 +92,7 @@ class TlsTransport:
         if lan or (self._up is None and self._down is None):
             return Channel(BulkStream(stream), lan)
         shorten_queues(sock, self._up, self._down)
-        return Channel(PacedStream(stream, self._up, self._down), lan)
+        return Channel(PacedStream(BulkStream(stream), self._up, self._down, sock), lan)
 
     def _source(self, host: str) -> str | None:
         """The local address to dial from, so that both ends see the right network."""

@@ -11,24 +11,23 @@ import trio
 from attrs import frozen
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead, TokenBucket
+from p2pacs.swarm import tcpinfo
+from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Outgoing
+from p2pacs.swarm.pacer import Pacer
+from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead
+
+__all__ = ["Line", "PacedStream", "Pacer", "shorten_queues"]
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-BURST_SECONDS: Final = 0.02
-"""A budget saves up at most this much: more would stand in the modem's queue ..."""
-
-BURST_BYTES: Final = 4 * KIB
-"""... but a timer that is late must not cost throughput."""
-
-READ_BYTES: Final = 16 * KIB
-"""A paced reader takes at most one TLS record at a time."""
 
 SEND_BUFFER: Final = 16 * KIB
 """Least kernel send buffer of a paced link: the queue is ours, not the kernel's."""
 
 RECEIVE_BUFFER: Final = 32 * KIB
 """Least kernel receive buffer of a paced link, so that the sender feels the pace promptly."""
+
+SO_MAX_PACING_RATE: Final = 47
+"""Linux's asm-generic/socket.h; Python has no name for it."""
 
 ROUND_TRIP: Final = 0.25
 """Seconds of the line's rate that the kernel may buffer (several round trips)."""
@@ -56,36 +55,61 @@ class Line:
         return any((mapped or address) in network for network in self.lan)
 
 
-class Pacer:
-    """A token bucket on trio's clock."""
+class _Uplink:
+    """The outgoing half of a paced stream."""
 
-    def __init__(self, bits: int, overhead: Overhead = TLS_OVER_TCP) -> None:
-        """A full bucket.
-
-        Args:
-            bits: Bits a second.
-            overhead: What the transport adds to what is written.
-        """
-        self.overhead = overhead
-        rate = bits / 8
-        burst = max(BURST_BYTES, rate * BURST_SECONDS)
-        self._bucket = TokenBucket(rate, burst=burst, now=trio.current_time())
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second."""
-        return self._bucket.rate
+    def __init__(self, pacer: Pacer, sock: trio.socket.SocketType | None) -> None:
+        self.meter = Outgoing(pacer.overhead, _ip_header(sock) if sock else IPV4_HEADER)
+        self._pacer = pacer
+        self._sock = sock
+        if sock is not None:
+            pacer.add(self)
 
     def charge(self, size: float) -> None:
-        """These bytes go over the line now."""
-        self._bucket.charge(size, trio.current_time())
+        if size:
+            self._pacer.charge(size)
+        self._pacer.touched(self)
+
+    def correct(self) -> float:
+        info = tcpinfo.read(self._sock) if self._sock else None
+        return self.meter.correct(info) if info else 0.0
+
+    def paced(self, rate: float) -> None:
+        if self._sock is not None:
+            space_segments(self._sock, rate)
+
+    def close(self) -> None:
+        info = tcpinfo.read(self._sock) if self._sock else None
+        self._pacer.charge(self.meter.close(info))
+        self._pacer.remove(self)
+
+
+class _Downlink:
+    """The incoming half of a paced stream."""
+
+    def __init__(self, pacer: Pacer, sock: trio.socket.SocketType | None) -> None:
+        self.meter = Incoming(pacer.overhead, _ip_header(sock) if sock else IPV4_HEADER)
+        self._pacer = pacer
+        self._sock = sock
+        if sock is not None:
+            pacer.add(self)
 
     async def ready(self) -> None:
-        """Until the line is free."""
-        delay = self._bucket.delay(trio.current_time())
-        while delay:  # others may have used the line meanwhile
-            await trio.sleep(delay)
-            delay = self._bucket.delay(trio.current_time())
+        await self._pacer.ready()
+
+    def charge(self, size: float) -> None:
+        self._pacer.charge(size)
+        self._pacer.touched(self)
+
+    def correct(self) -> float:
+        info = tcpinfo.read(self._sock) if self._sock else None
+        return self.meter.correct(info) if info else 0.0
+
+    def paced(self, rate: float) -> None:
+        """TCP holds the other end back, when reading does."""
+
+    def close(self) -> None:
+        self._pacer.remove(self)
 
 
 class PacedStream(trio.abc.Stream):
@@ -96,11 +120,24 @@ class PacedStream(trio.abc.Stream):
     for the uplink's budget before it is written and is *prepaid*; the rest is charged at once.
     """
 
-    def __init__(self, inner: trio.abc.Stream, up: Pacer | None, down: Pacer | None) -> None:
+    def __init__(
+        self,
+        inner: trio.abc.Stream,
+        up: Pacer | None,
+        down: Pacer | None,
+        sock: trio.socket.SocketType | None = None,
+    ) -> None:
+        """A stream that shares the budgets.
+
+        Args:
+            inner: The channel.
+            up: The uplink's budget; None: not paced.
+            down: The downlink's.
+            sock: Under the channel, to ask what was really sent; without it, estimates count.
+        """
         self.inner = inner
-        self._up = up
-        self._down = down
-        self._prepaid = 0
+        self._up = _Uplink(up, sock) if up is not None else None
+        self._down = _Downlink(down, sock) if down is not None else None
 
     @property
     def uplink(self) -> bool:
@@ -110,22 +147,18 @@ class PacedStream(trio.abc.Stream):
     def prepay(self, size: int) -> None:
         """``size`` payload bytes are about to be written for which the uplink waited."""
         if self._up is not None:
-            wire = self._up.overhead.wire_bytes(size)
-            self._up.charge(wire)
-            self._prepaid += wire
+            self._up.charge(self._up.meter.prepay(size))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write; what was not prepaid is charged."""
-        size = len(data)
-        if self._up is not None:
-            wire = self._up.overhead.wire_bytes(size)
-            used = min(wire, self._prepaid)
-            self._prepaid -= used
-            if wire > used:
-                self._up.charge(wire - used)
         if self._down is not None:
-            self._down.charge(self._down.overhead.ack_bytes(size))
+            self._down.charge(self._down.meter.write(len(data)))
+        if self._up is None:
+            await self.inner.send_all(data)
+            return
+        self._up.charge(self._up.meter.write(len(data)))
         await self.inner.send_all(data)
+        self._up.meter.written()
 
     async def wait_send_all_might_not_block(self) -> None:
         """As the channel says."""
@@ -133,19 +166,41 @@ class PacedStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Read when the downlink has budget."""
-        if self._down is None:
-            data = await self.inner.receive_some(max_bytes)
-        else:
+        if self._down is not None:
             await self._down.ready()
-            data = await self.inner.receive_some(min(max_bytes or READ_BYTES, READ_BYTES))
-            self._down.charge(self._down.overhead.wire_bytes(len(data)))
+        data = await self.inner.receive_some(max_bytes)
+        if self._down is not None:
+            self._down.charge(self._down.meter.received(len(data)))
         if self._up is not None:
-            self._up.charge(self._up.overhead.ack_bytes(len(data)))
+            self._up.charge(self._up.meter.received(len(data)))
         return data
 
     async def aclose(self) -> None:
         """Close the channel."""
+        for half in (self._up, self._down):
+            if half is not None:
+                half.close()
         await self.inner.aclose()
+
+
+def _ip_header(sock: trio.socket.SocketType) -> int:
+    """Bytes of the IP header of a connection's packets."""
+    try:
+        host: str = sock.getpeername()[0]
+    except OSError:
+        return IPV4_HEADER
+    return IPV6_HEADER if ":" in host and not host.startswith("::ffff:") else IPV4_HEADER
+
+
+def space_segments(sock: trio.socket.SocketType, rate: float) -> None:
+    """Have the kernel send a connection's segments one by one at the line's rate.
+
+    Else those of a block would stand in the modem's queue together, and whatever else the
+    hospital sends behind them.
+    """
+    if sys.platform == "linux":
+        least = int(max(rate, 1.0))
+        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, least)
 
 
 def shorten_queues(

@@ -5,6 +5,7 @@ Times are seconds of the caller's clock, rates are bytes a second.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from attrs import frozen
@@ -74,7 +75,7 @@ class TokenBucket:
         """A bucket that is full.
 
         Args:
-            rate: Bytes a second, positive.
+            rate: Bytes a second; 0 for a line that is closed.
             burst: Bytes that may go out at once after a pause.
             now: The present.
         """
@@ -91,12 +92,21 @@ class TokenBucket:
     def delay(self, now: float) -> float:
         """Seconds until the next may go; 0 for at once (a debt below one byte is none)."""
         self._fill(now)
+        if self.rate <= 0.0:
+            return math.inf
         return -self._tokens / self.rate if self._tokens <= -1.0 else 0.0
 
     def charge(self, size: float, now: float) -> None:
-        """Take ``size`` bytes, whether they are there or not."""
+        """Take ``size`` bytes, whether they are there or not; give them back if negative."""
         self._fill(now)
-        self._tokens -= size
+        self._tokens = min(self.burst, self._tokens - size)
+
+    def change(self, rate: float, *, burst: float, now: float) -> None:
+        """From now on the budget fills at another rate; a debt stays."""
+        self._fill(now)
+        self.rate = rate
+        self.burst = burst
+        self._tokens = min(burst, self._tokens)
 
 
 class RateMeter:

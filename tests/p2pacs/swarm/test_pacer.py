@@ -1,0 +1,106 @@
+import trio
+import trio.testing
+from attrs import define, field
+
+from p2pacs.swarm.pacer import SETTLE_SECONDS, Pacer
+
+Clock = trio.testing.MockClock
+
+
+@define(eq=False)
+class Stream:
+    """A stream whose estimates are off by so much at each look."""
+
+    error: float = 0.0
+    looks: int = 0
+    rates: list[float] = field(factory=list)
+
+    def correct(self) -> float:
+        self.looks += 1
+        return self.error
+
+    def paced(self, rate: float) -> None:
+        self.rates.append(rate)
+
+
+async def test_a_pacer_holds_its_rate(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    start = trio.current_time()
+
+    async def send() -> None:
+        for _ in range(10):
+            await pacer.ready()
+            pacer.charge(10_000)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(send)
+    await pacer.ready()
+    assert 4.9 < trio.current_time() - start < 5.1
+
+
+async def test_corrections_are_part_of_the_rate(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    stream = Stream(error=1000.0)
+    pacer.add(stream)
+    start = trio.current_time()
+    for _ in range(20):
+        await pacer.ready()
+        pacer.charge(19_000)
+        pacer.touched(stream)
+    await pacer.ready()
+    assert stream.looks == 21
+    assert 3.9 < trio.current_time() - start < 4.1
+
+
+async def test_given_back_is_not_saved_up(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    pacer.charge(-1_000_000)
+    pacer.charge(10_000)
+    start = trio.current_time()
+    await pacer.ready()
+    assert trio.current_time() - start > 0.05
+
+
+async def test_idle_streams_are_not_looked_at(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    stream = Stream()
+    pacer.add(stream)
+    await trio.sleep(1)
+    await pacer.ready()
+    assert stream.looks == 1
+    for _ in range(100):
+        pacer.touched(stream)
+    assert stream.looks == 2
+    await trio.sleep(SETTLE_SECONDS)
+    pacer.touched(stream)
+    assert stream.looks == 3
+    pacer.remove(stream)
+    await trio.sleep(SETTLE_SECONDS)
+    pacer.touched(stream)
+    assert stream.looks == 3
+
+
+async def test_a_new_rate_counts_for_those_who_wait(autojump_clock: Clock) -> None:
+    pacer = Pacer(8_000)
+    stream = Stream()
+    pacer.add(stream)
+    pacer.charge(100_000)
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pacer.ready)
+        await trio.sleep(1)
+        pacer.change(8_000_000)
+    assert 1.05 < trio.current_time() - start < 1.15
+    assert pacer.rate == 1_000_000
+    assert stream.rates == [1000, 1_000_000]
+
+
+async def test_a_closed_line_is_waited_for(autojump_clock: Clock) -> None:
+    pacer = Pacer(0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pacer.ready)
+        await trio.sleep(1000)
+        assert nursery.child_tasks
+        pacer.change(800_000)
+    assert trio.current_time() < 1001
