@@ -67,6 +67,9 @@ gigabit line moves in two seconds; beyond it the request is refused, never queue
 REQUEST_NUMBERS: Final = 256
 """Chunk numbers in one `Request`, `Cancel` or `Refuse`."""
 
+OFFERED_CHUNKS: Final = 256
+"""Chunks in one `Offer`: what a line of 100 Mbit/s sends in half a second."""
+
 HAVE_RANGES: Final = 4096
 """Ranges in one `Have`; more are split over several messages."""
 

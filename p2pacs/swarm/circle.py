@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
-from attrs import define
+import trio
+from attrs import define, field
 
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.connection import Connection
+from p2pacs.swarm.ledger import arrange
 from p2pacs.wire.messages import Have, Join, ManifestNews, Message
 
 if TYPE_CHECKING:
     from p2pacs.swarm.download import Download
+
+
+HAVE_SECONDS: Final = 0.2
+"""A partner that asks unasked (its link is not paced) hears of new chunks after this time ..."""
+
+LATE_HAVE_SECONDS: Final = 1.5
+"""... one that gets offers after this, if nothing goes to it before: news ride on other messages
+(a message of its own costs 120 bytes on the line) ..."""
+
+IDLE_HAVE_SECONDS: Final = 5.0
+"""... and one that fetches nothing after this."""
+
+STARVED_SECONDS: Final = 3.0
+"""A partner that got nothing for this long gets chunks from the broker that others have, too."""
+
+HINTS: Final = 8
+"""Chunks that an origin advises with an offer."""
+
+HINTS_SCANNED: Final = 512
+"""How far it looks for them."""
 
 
 @define
@@ -25,8 +48,16 @@ class Partner:
     version: int
     has: Bitfield
     fetching: bool
+    priority: int = 0
+    offers: bool = False
+    """It sends what it offers; nothing is asked of it unasked."""
+    moved_at: float = 0.0
+    """When it was last known to have gained something."""
     announced: int = 0
     """Numbers that it named in `Have`: each once, so never more than a study has."""
+    untold: list[int] = field(factory=list)
+    """What is new here and it was not told of."""
+    untold_since: float = 0.0
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -43,7 +74,16 @@ def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
 class Circle:
     """One study: its partners, its chunks here, its download if there is one."""
 
-    def __init__(self, study: StudyId, links: dict[VirtualAddress, Connection]) -> None:
+    def __init__(
+        self, study: StudyId, links: dict[VirtualAddress, Connection], seed: bytes = b""
+    ) -> None:
+        """A circle of nobody.
+
+        Args:
+            study: Which.
+            links: The open links.
+            seed: What makes the order in which this host gives chunks its own.
+        """
         self.study = study
         self.chunks: StudyChunks | None = None
         """None while nothing of the study is here."""
@@ -55,39 +95,103 @@ class Circle:
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
         self.download: Download | None = None
-        self._fresh: list[int] = []
-        self._fresh_for_idle: list[int] = []
         self._links = links
+        self._seed = seed
+        self._giving: dict[int, None] = {}
+        """All chunks of a study that is here whole, those given to fewest members first."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing of it is here and nobody takes part."""
         return self.chunks is None and self.download is None and not self.partners
 
-    def completeness(self, member: VirtualAddress) -> float:
+    @property
+    def whole(self) -> bool:
+        """Whether all chunks are here."""
+        return self.chunks is not None and len(self.chunks.have) >= self.listed > 0
+
+    # ------------------------------------------------------------ what partners lack
+
+    def priority(self, member: VirtualAddress) -> int:
+        """How urgent the study is to a member; 0 if it takes no part."""
+        partner = self.partners.get(member)
+        return partner.priority if partner else 0
+
+    def completeness(self, member: VirtualAddress, on_its_way: int = 0) -> float:
         """Which fraction of the study a member has, from 0 to 1."""
         partner = self.partners.get(member)
-        return min(1.0, len(partner.has) / self.listed) if partner and self.listed else 0.0
+        if partner is None or not self.listed:
+            return 0.0
+        return min(1.0, (len(partner.has) + on_its_way) / self.listed)
+
+    def useful(self, partner: Partner) -> int:
+        """How many chunks are here that a partner lacks."""
+        return self.chunks.have.count_beyond(partner.has) if self.chunks else 0
+
+    def hints(self, member: VirtualAddress) -> list[int]:
+        """What a partner that lacks it gets best from an origin: what was given to fewest.
+
+        Nothing if the study is not here whole: then the partner knows better what is rare.
+        """
+        partner = self.partners.get(member)
+        if partner is None or not self.whole:
+            return []
+        if len(self._giving) < self.listed:
+            first = len(self._giving)
+            fresh = arrange(first, self.listed - first, self._seed)
+            self._giving = dict.fromkeys([*fresh, *self._giving])
+        likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
+        return list(islice(likely, HINTS))
+
+    def given(self, numbers: Iterable[int]) -> None:
+        """Chunks were promised to a member: others come before them."""
+        for number in numbers:
+            if number in self._giving:
+                del self._giving[number]
+                self._giving[number] = None
+
+    def only_here(self, promised: Iterable[int]) -> Bitfield:
+        """Chunks that no partner has, or is about to get from here."""
+        others = [partner.has for partner in self.partners.values()]
+        return self.chunks.have.beyond(*others, Bitfield(promised)) if self.chunks else Bitfield()
+
+    def partner_gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner has more chunks: it says so, or they were sent to it."""
+        partner = self.partners.get(member)
+        if partner is None:
+            return
+        fresh = [number for number in numbers if number not in partner.has]
+        partner.moved_at = trio.current_time()
+        if self.download is not None:
+            self.download.sources.gained(member, fresh)
+        for number in fresh:
+            partner.has.add(number)
 
     # ------------------------------------------------------------ telling
 
     def send(self, member: VirtualAddress, message: Message) -> None:
-        """Send to a member if it is linked."""
+        """Send to a member if it is linked; what it was not yet told goes first."""
         if link := self._links.get(member):
+            for news in self._news(member):
+                link.send(news)
             link.send(message)
 
     def join(self, member: VirtualAddress) -> None:
         """Tell a member what we have, from now on."""
-        if member in self._links:
-            have = bytes(self.chunks.have) if self.chunks else b""
-            fetching = self.download is not None
-            self.send(member, Join(bytes(self.study), self.version, have, fetching))
-            self.told.add(member)
+        link = self._links.get(member)
+        if link is None:
+            return
+        if partner := self.partners.get(member):
+            partner.untold.clear()
+        have = bytes(self.chunks.have) if self.chunks else b""
+        download = self.download
+        fetching = download is not None
+        priority = int(download.transfer.priority) if download is not None else 0
+        link.send(Join(bytes(self.study), self.version, have, fetching, priority, link.paced))
+        self.told.add(member)
 
     def join_all(self) -> None:
         """Tell all partners anew."""
-        self._fresh.clear()
-        self._fresh_for_idle.clear()
         for member in self.partners:
             self.join(member)
 
@@ -98,33 +202,45 @@ class Circle:
                 partner.version = self.version
                 self.send(member, ManifestNews(bytes(self.study), raw))
 
-    def gained(self, numbers: Iterable[int]) -> None:
-        """Chunks are here now; `announce` tells it."""
-        self._fresh.extend(numbers)
-
-    def announce(self, *, also_idle: bool) -> bool:
-        """Tell the partners what is new; whether some were left for later.
-
-        Args:
-            also_idle: Tell also those that fetch nothing (they only want to know how
-                complete we are).
-        """
-        fresh, self._fresh = self._fresh, []
-        self._fresh_for_idle.extend(fresh)
-        late: list[int] = []
-        if also_idle:
-            late, self._fresh_for_idle = self._fresh_for_idle, []
-        news = list(self._have(fresh))
-        late_news = list(self._have(late))
+    def gained(self, numbers: Iterable[int], giver: VirtualAddress | None = None) -> None:
+        """Chunks are here now; whoever gave them knows it, `announce` tells the others."""
+        numbers = list(numbers)
+        now = trio.current_time()
         for member, partner in self.partners.items():
-            if member not in self.told:
+            if member != giver:
+                if not partner.untold:
+                    partner.untold_since = now
+                partner.untold.extend(numbers)
+
+    def announce(self, now: float) -> float | None:
+        """Tell the partners what is new, each in its time; when the next is due."""
+        due: list[float] = []
+        for member, partner in self.partners.items():
+            link = self._links.get(member)
+            if not partner.untold or link is None:
+                continue
+            at = partner.untold_since + _patience(partner, link)
+            if at > now:
+                due.append(at)
+            elif member not in self.told:
                 self.join(member)
             else:
-                for message in news if partner.fetching else late_news:
-                    self.send(member, message)
-        return bool(self._fresh_for_idle)
+                for message in self._news(member):
+                    link.send(message)
+        return min(due, default=None)
 
-    def _have(self, numbers: list[int]) -> Iterator[Have]:
-        pairs = ranges(numbers)
+    def _news(self, member: VirtualAddress) -> Iterator[Have]:
+        partner = self.partners.get(member)
+        if partner is None or not partner.untold or member not in self.told:
+            return
+        pairs = ranges(partner.untold)
+        partner.untold.clear()
         for first in range(0, len(pairs), HAVE_RANGES):
             yield Have(bytes(self.study), pairs[first : first + HAVE_RANGES])
+
+
+def _patience(partner: Partner, link: Connection) -> float:
+    """How long news may wait for a partner."""
+    if not partner.fetching:
+        return IDLE_HAVE_SECONDS
+    return LATE_HAVE_SECONDS if link.paced else HAVE_SECONDS

@@ -43,10 +43,17 @@ class Connection:
         if self._link is not None:
             self._link.send(message)
 
-    def reserve(self, size: int) -> None:
-        """A block with ``size`` bytes of data will be sent: charge it to the uplink now."""
-        if self._paced is not None:
-            self._paced.prepay(size + BLOCK_ENVELOPE)
+    @property
+    def idle(self) -> bool:
+        """Whether a block would go to the transport at once."""
+        return self._link is not None and self._link.idle
+
+    def send_block(self, block: Block) -> None:
+        """Charge a block to the uplink and send it; the link is `idle`."""
+        if self._link is not None:
+            if self._paced is not None:
+                self._paced.prepay(len(block.data) + BLOCK_ENVELOPE)
+            self._link.send_block(block)
 
     async def send_blocks(self, *blocks: Block) -> None:
         """Hand blocks to the transport.
@@ -92,6 +99,10 @@ class Connection:
             self._mesh.events.news(self.member, message)
         except RemoteError as error:
             link.close(error)
+
+    def drained(self, link: Link) -> None:
+        """The next block may come."""
+        self._mesh.events.drained(self.member)
 
     async def query(self, link: Link, query: Query) -> Reply:
         """A question."""

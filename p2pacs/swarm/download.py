@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.errors import (
     ChunkMismatchError,
@@ -26,7 +27,7 @@ from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.signals import Bell
 from p2pacs.swarm.sources import Sources
 from p2pacs.swarm.transfer import Transfer
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,16 @@ STAGING_SECONDS: Final = 300.0
 """... or, while the broker is linked and the study still grows, after this long."""
 
 
+@frozen
+class _Verified:
+    """A chunk that is what it should be, on its way to the disk."""
+
+    number: int
+    chunk_id: ChunkId
+    data: bytes
+    giver: VirtualAddress
+
+
 class Download:
     """The engine of one `Transfer`."""
 
@@ -51,7 +62,7 @@ class Download:
         *,
         ledger: Ledger,
         tier: Callable[[VirtualAddress], Tier],
-        announce: Bell,
+        announce: Callable[[], None],
     ) -> None:
         """Nothing happens before `run`.
 
@@ -61,7 +72,7 @@ class Download:
             transfer: What the rest of the program sees.
             ledger: Empty; this download's own.
             tier: Who is asked first.
-            announce: Rung when chunks arrived that partners are to be told of.
+            announce: Called when chunks arrived: partners may want them, and are to be told.
         """
         self.transfer = transfer
         self.ledger = ledger
@@ -70,7 +81,7 @@ class Download:
         self._circle = circle
         self._mesh = mesh
         self._announce = announce
-        self._verified: deque[tuple[int, ChunkId, bytes]] = deque()
+        self._verified: deque[_Verified] = deque()
         self._bell = Bell()
         self._moved_at = trio.current_time()
 
@@ -99,6 +110,7 @@ class Download:
                 chunks = await self._open(storage, key, root)
                 self._circle.join_all()
                 self.transfer.on_holders(keep)
+                self.transfer.on_priority(self._circle.join_all)
                 keep(self.transfer.holders)
                 for member, partner in self._circle.partners.items():
                     self.joined(member, partner)
@@ -111,6 +123,7 @@ class Download:
             self.transfer.end(_first(group))
         finally:
             self.transfer.on_holders(None)
+            self.transfer.on_priority(None)
             for member in kept:
                 self._mesh.release(member)
             self._stop()
@@ -168,7 +181,7 @@ class Download:
 
     def recheck(self) -> None:
         """Fetch again what the store has lost (a rotten chunk)."""
-        coming = {number for number, _, _ in self._verified}
+        coming = {verified.number for verified in self._verified}
         held = [number for number in self.ledger.have if number < self.ledger.total]
         for number in held:
             if number not in self.transfer.have and number not in coming:
@@ -184,7 +197,21 @@ class Download:
 
     # ------------------------------------------------------------ receiving
 
-    def block(self, member: VirtualAddress, block: Block) -> None:
+    def news(self, member: VirtualAddress, message: Block | Refuse | ManifestNews) -> None:
+        """A partner sends something, or will not.
+
+        Raises:
+            ProtocolError: it may not send that.
+        """
+        match message:
+            case Block():
+                self._block(member, message)
+            case Refuse():
+                self.sources.refused(member, message)
+            case ManifestNews():
+                self.offer(member, message.root)
+
+    def _block(self, member: VirtualAddress, block: Block) -> None:
         """A piece of a chunk came.
 
         Raises:
@@ -226,7 +253,7 @@ class Download:
         self._moved_at = now
         self.sources.unwritten += len(data)
         self.transfer.bytes_received += len(data)
-        self._verified.append((number, expected, data))
+        self._verified.append(_Verified(number, expected, data, source.address))
         self._bell.ring()
 
     # ------------------------------------------------------------ tasks
@@ -235,13 +262,13 @@ class Download:
         """Store what was verified; the transfer is complete when nothing is left to do."""
         while True:
             while self._verified:
-                number, chunk_id, data = self._verified[0]
-                await chunks.put(number, chunk_id, data)
+                one = self._verified[0]
+                await chunks.put(one.number, one.chunk_id, one.data)
                 self._verified.popleft()
-                self.sources.unwritten -= len(data)
-                self.transfer.bytes_held += len(data)
-                self._circle.gained([number])
-                self._announce.ring()
+                self.sources.unwritten -= len(one.data)
+                self.transfer.bytes_held += len(one.data)
+                self._circle.gained([one.number], one.giver)
+                self._announce()
                 self.transfer.watch.changed()
             if self._complete():
                 await chunks.flush()

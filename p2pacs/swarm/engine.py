@@ -24,7 +24,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
-from p2pacs.swarm.circle import Circle, Partner
+from p2pacs.swarm.circle import HAVE_SECONDS, Circle, Partner
 from p2pacs.swarm.download import Download
 from p2pacs.swarm.ledger import Ledger, Tier
 from p2pacs.swarm.mesh import Mesh
@@ -38,12 +38,6 @@ from p2pacs.wire import messages
 from p2pacs.wire.messages import Message
 
 log = structlog.get_logger(__name__)
-
-HAVE_SECONDS: Final = 0.2
-"""What arrived is announced at most this much later."""
-
-IDLE_HAVE_SECONDS: Final = 1.0
-"""The same, to partners that fetch nothing."""
 
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""
@@ -70,8 +64,9 @@ class Engine:
             uplink: The budget of the host's line; None for no limit.
         """
         self.transfers: dict[StudyId, Transfer] = {}
-        self.studies = Studies(mesh.links, storage, key)
-        self.uploads = Uploads(mesh.links, self._chunks, self.studies.completeness, uplink)
+        self.studies = Studies(mesh.me, mesh.links, storage, key)
+        is_broker = mesh.broker == mesh.me
+        self.uploads = Uploads(mesh.links, self.studies, self._chunks, uplink, is_broker=is_broker)
         self._mesh = mesh
         self._storage = storage
         self._key = key
@@ -118,7 +113,7 @@ class Engine:
         transfer = self.transfers.get(study)
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
-            transfer.priority = max(transfer.priority, priority)
+            transfer.prioritise(max(transfer.priority, priority))
             download = self.studies.circle(study).download
             if download:
                 download.recheck()
@@ -157,7 +152,7 @@ class Engine:
             transfer,
             ledger=ledger,
             tier=self._tier,
-            announce=self._announce,
+            announce=self._fresh,
         )
         self.transfers.pop(study, None)
         self.transfers[study] = transfer
@@ -186,7 +181,12 @@ class Engine:
         circle.version, circle.listed = root.version, root.chunks
         circle.push_root(raw)
         circle.gained(n for n in range(before, root.chunks) if n in chunks.have)
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """There is more to give, and to tell of."""
         self._announce.ring()
+        self.uploads.changed()
 
     def _chunks(self, study: StudyId) -> StudyChunks | None:
         """The chunks of an open study, unless the store dropped them meanwhile."""
@@ -209,16 +209,15 @@ class Engine:
     # ------------------------------------------------------------ links
 
     async def _announcer(self) -> None:
-        last_idle = trio.current_time()
         while True:
             await self._announce.wait()
             await trio.sleep(HAVE_SECONDS)
-            also_idle = trio.current_time() - last_idle >= IDLE_HAVE_SECONDS
-            if also_idle:
-                last_idle = trio.current_time()
-            for circle in self.studies:
-                if circle.announce(also_idle=also_idle):
-                    self._announce.ring()
+            now = trio.current_time()
+            due = [at for circle in self.studies if (at := circle.announce(now)) is not None]
+            if due:
+                with trio.move_on_at(min(due)):
+                    await self._announce.wait()
+                self._announce.ring()
 
     def linked(self, member: VirtualAddress) -> None:
         """A member is reachable: tell it what is fetched that it may have."""
@@ -234,6 +233,7 @@ class Engine:
             self._part(circle, member)
 
     def _part(self, circle: Circle, member: VirtualAddress) -> None:
+        self.uploads.left(circle, member)
         if circle.partners.pop(member, None) is not None and circle.download:
             circle.download.sources.left(member)
         if circle.idle:
@@ -248,25 +248,21 @@ class Engine:
             RemoteError: the member may not say this.
         """
         match message:
-            case messages.Block():
+            case messages.Block() | messages.Refuse() | messages.ManifestNews():
                 if download := self._download(message.study):
-                    download.block(member, message)
+                    download.news(member, message)
             case messages.Have():
                 self._have(member, message)
+            case messages.Offer():
+                self._offer(member, message)
             case messages.Request():
                 self.uploads.request(member, message)
             case messages.Cancel():
                 self.uploads.cancel(member, message)
-            case messages.Refuse():
-                if download := self._download(message.study):
-                    download.sources.refused(member, message)
             case messages.Join():
                 self._join(member, message)
             case messages.Leave():
                 self._leave(member, message)
-            case messages.ManifestNews():
-                if download := self._download(message.study):
-                    download.offer(member, message.root)
             case _:
                 return False
         return True
@@ -281,8 +277,19 @@ class Engine:
         has = Bitfield.from_bytes(message.have)
         before = circle.partners.get(member)
         announced = before.announced if before else 0
-        partner = Partner(message.version, has, message.fetching, announced)
+        partner = Partner(
+            message.version,
+            has,
+            message.fetching,
+            message.priority,
+            message.offers,
+            trio.current_time(),
+            announced,
+            before.untold if before else [],
+            before.untold_since if before else 0.0,
+        )
         circle.partners[member] = partner
+        self.uploads.changed()
         if circle.download:
             circle.download.joined(member, partner)
         if member in circle.told:
@@ -309,16 +316,17 @@ class Engine:
         partner.announced += sum(count for _, count in message.ranges)
         if partner.announced > 2 * STUDY_CHUNKS:
             raise MalformedMessageError("the same chunks are announced over and over")
-        numbers = [
-            number
-            for first, count in message.ranges
-            for number in range(first, first + count)
-            if number not in partner.has
-        ]
-        if circle.download:
-            circle.download.sources.gained(member, numbers)
-        for number in numbers:
-            partner.has.add(number)
+        numbers = (n for first, count in message.ranges for n in range(first, first + count))
+        circle.partner_gained(member, numbers)
+        self.uploads.changed()
+
+    def _offer(self, member: VirtualAddress, message: messages.Offer) -> None:
+        study = StudyId(message.study)
+        circle = self.studies.get(study)
+        if circle is not None and circle.download is not None:
+            circle.download.sources.offered(member, message)
+        elif link := self._mesh.links.get(member):
+            link.send(messages.Request(message.study, []))
 
     def _leave(self, member: VirtualAddress, message: messages.Leave) -> None:
         if circle := self.studies.get(StudyId(message.study)):

@@ -163,6 +163,10 @@ class Host:
         if self._services.unlinked is not None:
             self._services.unlinked(member)
 
+    def drained(self, member: VirtualAddress) -> None:
+        """The next block may be sent to a member."""
+        self.engine.uploads.drained(member)
+
     def news(self, member: VirtualAddress, message: Message) -> None:
         """A message without answer.
 

@@ -23,11 +23,21 @@ from p2pacs.swarm.pacing import RateMeter
 TOP_RANK = 64
 """Chunks that more sources have are all equally common."""
 
+LOOK_PART = 10
+"""While somebody looks at a study, the next tenth of what they look at comes first ..."""
+
+LOOK_CHUNKS = 16
+"""... at least so many chunks, the rarest of them first."""
+
 RUN_CHUNKS = 32
 """Neighbours stay together in runs of at most this many, so that disks and `Have` stay cheap."""
 
 RUNS = 256
 """A study is shuffled in about this many runs at least: small studies chunk by chunk."""
+
+
+LAST_RANK = 2 * TOP_RANK
+"""Ranks above `TOP_RANK` are of chunks outside of what is looked at."""
 
 
 class Tier(IntEnum):
@@ -45,7 +55,7 @@ class Candidates:
 
     def __init__(self) -> None:
         self._ranks: dict[int, deque[int]] = {}
-        self._lowest = TOP_RANK + 1
+        self._lowest = LAST_RANK + 1
 
     def push(self, rank: int, number: int) -> None:
         """Add a number behind those of the same rank."""
@@ -57,7 +67,7 @@ class Candidates:
 
     def pop(self) -> tuple[int, int] | None:
         """Take out (rank, number) of the lowest rank; None when empty."""
-        while self._lowest <= TOP_RANK:
+        while self._lowest <= LAST_RANK:
             queue = self._ranks.get(self._lowest)
             if queue:
                 return self._lowest, queue.popleft()
@@ -77,15 +87,20 @@ class Source:
         "in_flight",
         "meter",
         "moved_at",
+        "offers",
         "stalls",
         "suspended_until",
         "tier",
     )
 
-    def __init__(self, address: VirtualAddress, tier: Tier, has: Bitfield) -> None:
+    def __init__(
+        self, address: VirtualAddress, tier: Tier, has: Bitfield, *, offers: bool = False
+    ) -> None:
         self.address = address
         self.tier = tier
         self.has = has
+        self.offers = offers
+        """Nothing is asked of it but what it offers."""
         self.candidates = Candidates()
         self.in_flight: dict[int, int] = {}
         """Number → bytes still to come, in the order of asking."""
@@ -134,6 +149,8 @@ class Ledger:
         self._copies = array("H")
         self._order: list[int] = []
         self._first: set[int] = set()
+        self._looked_at: deque[int] = deque()
+        self._window: set[int] = set()
         self._seed = seed
 
     # ------------------------------------------------------------ facts
@@ -157,8 +174,19 @@ class Ledger:
         return self._copies[number] if number < len(self._copies) else 0
 
     def rank(self, number: int) -> int:
-        """0 for chunks that somebody waits for, else the number of sources, up to `TOP_RANK`."""
-        return 0 if number in self._first else min(TOP_RANK, max(1, self.copies(number)))
+        """0 for chunks that somebody waits for, else the number of sources, up to `TOP_RANK`.
+
+        While somebody looks at something, what is not among its next chunks ranks behind.
+        """
+        if number in self._first:
+            return 0
+        rank = min(TOP_RANK, max(1, self.copies(number)))
+        return rank + TOP_RANK if self._window and number not in self._window else rank
+
+    @property
+    def looking(self) -> bool:
+        """Whether something comes before the rarest."""
+        return bool(self._first or self._window)
 
     @property
     def complete(self) -> bool:
@@ -187,6 +215,22 @@ class Ledger:
                 if self.wanted(number):
                     self._offer(number)
 
+    def look(self, numbers: Iterable[int]) -> None:
+        """Somebody looks at these, in this order: they come before others; none ends it."""
+        self._looked_at = deque(dict.fromkeys(numbers))
+        self._window.clear()
+        self._slide()
+
+    def _slide(self) -> None:
+        """Let the next of what is looked at move up."""
+        size = max(LOOK_CHUNKS, self.total // LOOK_PART)
+        while self._looked_at and len(self._window) < size:
+            number = self._looked_at.popleft()
+            if number not in self.have:
+                self._window.add(number)
+                if self.wanted(number):
+                    self._offer(number)
+
     def _cover(self, count: int) -> None:
         if count > len(self._copies):
             self._copies.extend([0] * (count - len(self._copies)))
@@ -199,9 +243,11 @@ class Ledger:
 
     # ------------------------------------------------------------ sources
 
-    def join(self, address: VirtualAddress, tier: Tier, has: Bitfield) -> Source:
+    def join(
+        self, address: VirtualAddress, tier: Tier, has: Bitfield, *, offers: bool = False
+    ) -> Source:
         """A member takes part and has these (``has`` is kept and changed here)."""
-        source = Source(address, tier, has)
+        source = Source(address, tier, has, offers=offers)
         self._enter(source)
         return source
 
@@ -282,6 +328,9 @@ class Ledger:
             self._forget(source, number, now)
         self.have.add(number)
         self._first.discard(number)
+        if number in self._window:
+            self._window.discard(number)
+            self._slide()
         return flights
 
     def rotten(self, number: int) -> None:

@@ -1,14 +1,11 @@
-"""What was asked of this host, and whose turn it is. Pure: no clock, no I/O."""
+"""What was asked of this host on links that are not paced. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import REQUESTED_CHUNKS
-
-CLASSES = 16
-"""Requesters whose studies are complete to the same sixteenth take turns."""
 
 
 class Outbox:
@@ -16,15 +13,9 @@ class Outbox:
 
     def __init__(self) -> None:
         self._asked: dict[VirtualAddress, dict[tuple[StudyId, int], None]] = {}
-        self._served: dict[VirtualAddress, int] = {}
-        self._turns = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._asked.values()))
-
-    def waiting(self) -> Iterator[VirtualAddress]:
-        """Requesters that wait for something."""
-        return iter(self._asked)
 
     def ask(self, member: VirtualAddress, study: StudyId, numbers: Iterable[int]) -> list[int]:
         """Queue chunks for a member; the numbers that its limit has no room for."""
@@ -50,7 +41,6 @@ class Outbox:
     def drop(self, member: VirtualAddress) -> None:
         """A member is gone."""
         self._asked.pop(member, None)
-        self._served.pop(member, None)
 
     def next(self, member: VirtualAddress) -> tuple[StudyId, int] | None:
         """What a member gets next; stays in the queue."""
@@ -71,21 +61,3 @@ class Outbox:
             numbers.append(number)
         self.cancel(member, study, numbers)
         return study, numbers
-
-    def choose(self, ready: Iterable[tuple[VirtualAddress, float]]) -> VirtualAddress | None:
-        """Whose turn it is: the least complete requester, equals in turn.
-
-        Args:
-            ready: Requesters that can take a block now, with the fraction of the study
-                that each has (0 to 1).
-        """
-        chosen = min(
-            ready,
-            key=lambda entry: (int(entry[1] * CLASSES), self._served.get(entry[0], 0), entry[0]),
-            default=None,
-        )
-        if chosen is None:
-            return None
-        self._turns += 1
-        self._served[chosen[0]] = self._turns
-        return chosen[0]

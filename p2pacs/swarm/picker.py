@@ -8,12 +8,13 @@ is taken over by whoever is free.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from attrs import frozen
 
 from p2pacs.ids import VirtualAddress
-from p2pacs.limits import CHUNK_BYTES, KIB, MIB
+from p2pacs.limits import CHUNK_BYTES, KIB, MIB, STUDY_CHUNKS
 from p2pacs.swarm.ledger import Ledger, Source, Tier
 
 DEPTH_SECONDS: Final = 2.0
@@ -45,6 +46,15 @@ PAUSE_SECONDS: Final = 4.0
 
 PAUSE_LIMIT: Final = 64.0
 """The longest pause, in seconds."""
+
+FLIGHT_SECONDS: Final = 4.0
+"""Of what is offered, as much is chosen as comes within this time by measurement ..."""
+
+FLIGHT_BYTES: Final = 1 * MIB
+"""... but always as much as this."""
+
+MOST_BYTES: Final = 2**62
+"""No limit by bytes."""
 
 GAIN_SECONDS: Final = 0.3
 """A chunk is taken over only if that saves at least this much ..."""
@@ -79,7 +89,7 @@ def hungry(source: Source) -> bool:
 def plan(
     ledger: Ledger, unwritten: int = 0, *, broker: bool = True
 ) -> list[tuple[Source, list[int]]]:
-    """Whom to ask for what now; nothing is changed but the queues of candidates.
+    """What to ask now of whom that makes no offers; only the queues of candidates change.
 
     Args:
         ledger: The transfer's state.
@@ -88,7 +98,11 @@ def plan(
     """
     free = WINDOW_BYTES - unwritten - ledger.asked_bytes
     wanted = ledger.wanted_bytes
-    sources = [s for s in ledger.sources.values() if broker or s.tier is not Tier.BROKER]
+    sources = [
+        source
+        for source in ledger.sources.values()
+        if not source.offers and (broker or source.tier is not Tier.BROKER)
+    ]
     rates = sum(_pull(source) for source in sources)
     taken: set[int] = set()
     result = []
@@ -104,6 +118,38 @@ def plan(
     return result
 
 
+def answer(
+    ledger: Ledger, source: Source, chunks: int, hints: Sequence[int], unwritten: int = 0
+) -> list[int]:
+    """What to choose of a source that offers its line; only its queue of candidates changes.
+
+    Args:
+        ledger: The transfer's state.
+        source: Who offers.
+        chunks: How many at most.
+        hints: What it advises.
+        unwritten: Bytes that arrived and are not yet stored.
+    """
+    if not _room(ledger, unwritten):
+        return []
+    advised = [n for n in dict.fromkeys(hints) if n in source.has and ledger.wanted(n)]
+    advised.sort(key=ledger.rank)
+    if source.tier is Tier.BROKER and hints:
+        return advised[:chunks]
+    if advised and not ledger.looking:
+        numbers = advised[:chunks]
+        rest = _pick(ledger, source, MOST_BYTES, set(numbers), chunks - len(numbers))[0]
+        return numbers + rest
+    return _pick(ledger, source, MOST_BYTES, set(), chunks)[0]
+
+
+def _room(ledger: Ledger, unwritten: int) -> bool:
+    """Whether the line down can take more: what is owed comes within seconds."""
+    rate = sum(source.meter.value for source in ledger.sources.values() if source.in_flight)
+    most = min(WINDOW_BYTES, max(FLIGHT_BYTES, int(rate * FLIGHT_SECONDS)))
+    return ledger.asked_bytes + unwritten < most
+
+
 def _pull(source: Source) -> float:
     return source.meter.value or STALL_RATE
 
@@ -112,11 +158,13 @@ def _turn(source: Source) -> tuple[Tier, float, VirtualAddress]:
     return source.tier, source.asked_bytes / depth(source), source.address
 
 
-def _pick(ledger: Ledger, source: Source, room: int, taken: set[int]) -> tuple[list[int], int]:
+def _pick(
+    ledger: Ledger, source: Source, room: int, taken: set[int], most: int = STUDY_CHUNKS
+) -> tuple[list[int], int]:
     """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes."""
     numbers: list[int] = []
     size = 0
-    while size < room and (entry := source.candidates.pop()):
+    while size < room and len(numbers) < most and (entry := source.candidates.pop()):
         rank, number = entry
         if number in taken or number not in source.has or not ledger.wanted(number):
             continue
@@ -142,25 +190,43 @@ def takeovers(ledger: Ledger) -> list[Takeover]:
     owed = [source for source in ledger.sources.values() if source.in_flight]
     taken: set[int] = set()
     for source in sorted(ledger.sources.values(), key=_turn):
-        if source.in_flight or source.stalls or source.tier is Tier.BROKER:
+        if source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER:
             continue
-        best = max(
-            (entry for victim in owed if (entry := _last(ledger, source, victim, taken))),
-            key=lambda entry: entry[0],
-            default=None,
-        )
-        if best is not None:
-            _, number, victim = best
-            taken.add(number)
-            begun = len(victim.in_flight) == 1
-            result.append(Takeover(source, number, None if begun else victim))
+        if found := takeover(ledger, source, owed, taken):
+            taken.add(found.number)
+            result.append(found)
     return result
 
 
+def takeover(
+    ledger: Ledger, source: Source, owed: Iterable[Source], taken: Collection[int] = ()
+) -> Takeover | None:
+    """What one source that has nothing else to send takes over from the others, if anything.
+
+    Args:
+        ledger: The transfer's state.
+        source: Who is free.
+        owed: From whom.
+        taken: Numbers that were given to others in this turn.
+    """
+    best = max(
+        (entry for victim in owed if (entry := _last(ledger, source, victim, taken))),
+        key=lambda entry: entry[0],
+        default=None,
+    )
+    if best is None:
+        return None
+    _, number, victim = best
+    begun = len(victim.in_flight) == 1
+    return Takeover(source, number, None if begun else victim)
+
+
 def _last(
-    ledger: Ledger, source: Source, victim: Source, taken: set[int]
+    ledger: Ledger, source: Source, victim: Source, taken: Collection[int]
 ) -> tuple[float, int, Source] | None:
     """What ``victim`` would send last, when, if ``source`` would be clearly sooner."""
+    if victim is source or not victim.in_flight:
+        return None
     number = next(reversed(victim.in_flight))
     if number in taken or number not in source.has or len(ledger.flights[number]) > 1:
         return None

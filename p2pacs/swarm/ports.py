@@ -57,5 +57,8 @@ class Events(Protocol):
     def news(self, member: VirtualAddress, message: Message) -> None:
         """A message without answer."""
 
+    def drained(self, member: VirtualAddress) -> None:
+        """All that was to be sent to a member is with the transport."""
+
     async def query(self, member: VirtualAddress, query: Query) -> Reply:
         """A question."""

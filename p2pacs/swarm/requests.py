@@ -31,6 +31,10 @@ class Requests:
             part = list(numbers[first : first + REQUEST_NUMBERS])
             self._circle.send(member, Request(study, part))
 
+    def choose(self, member: VirtualAddress, numbers: Sequence[int]) -> None:
+        """Answer an offer; nothing is chosen if nothing is wanted now."""
+        self._circle.send(member, Request(bytes(self._circle.study), list(numbers)))
+
     def cancel(self, member: VirtualAddress, numbers: Sequence[int], size: int) -> None:
         """Tell a member that chunks (of ``size`` bytes in all) are no longer needed."""
         study = bytes(self._circle.study)

@@ -17,7 +17,7 @@ from p2pacs.swarm.ledger import Ledger, Source, Tier
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.requests import Requests
 from p2pacs.swarm.transfer import State, Transfer
-from p2pacs.wire.messages import Refuse
+from p2pacs.wire.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +50,13 @@ class Sources:
     def joined(self, member: VirtualAddress, partner: Partner) -> None:
         """A member takes part, or says anew what it has."""
         if source := self._ledger.sources.get(member):
+            source.offers = partner.offers
             self._update(source, partner.has)
         elif suspended := self._suspended.get(member):
+            suspended.offers = partner.offers
             suspended.has = partner.has
         else:
-            self._ledger.join(member, self._tier(member), partner.has)
+            self._ledger.join(member, self._tier(member), partner.has, offers=partner.offers)
         self.ask()
 
     def _update(self, source: Source, has: Bitfield) -> None:
@@ -120,6 +122,32 @@ class Sources:
         for source, numbers in plan:
             self._request(source, numbers, now)
 
+    def offered(self, member: VirtualAddress, offer: Offer) -> None:
+        """A partner's line is about to be free: choose, or take over what comes too late."""
+        now = trio.current_time()
+        source = self._ledger.sources.get(member)
+        numbers: list[int] = []
+        if source is not None and self._transfer.state is State.FETCHING:
+            numbers = picker.answer(
+                self._ledger, source, offer.chunks, offer.numbers, self.unwritten
+            )
+            if not numbers and (late := self._late(source)) is not None:
+                numbers = [self._moved(late, now)]
+            self._ledger.ask(source, numbers, now)
+        self.requests.choose(member, numbers)
+
+    def _late(self, source: Source) -> picker.Takeover | None:
+        if self._ledger.wanted_bytes or source.stalls or source.in_flight:
+            return None
+        return picker.takeover(self._ledger, source, self._ledger.sources.values())
+
+    def _moved(self, takeover: picker.Takeover, now: float) -> int:
+        """Take a chunk from the source that would send it late; its number."""
+        if takeover.cancel is not None:
+            self.cancel(takeover.cancel, [takeover.number])
+            self._ledger.again(takeover.cancel, takeover.number, now)
+        return takeover.number
+
     def _ask_broker(self, now: float) -> bool:
         """Not while those who may have it are still being dialled."""
         return now - self._transfer.started > OTHERS_SECONDS or all(
@@ -131,10 +159,7 @@ class Sources:
     def take_over(self, now: float) -> None:
         """Give sources that have nothing left to do what slower ones would send last."""
         for takeover in picker.takeovers(self._ledger):
-            if takeover.cancel is not None:
-                self.cancel(takeover.cancel, [takeover.number])
-                self._ledger.again(takeover.cancel, takeover.number, now)
-            self._request(takeover.source, [takeover.number], now)
+            self._request(takeover.source, [self._moved(takeover, now)], now)
 
     def _request(self, source: Source, numbers: list[int], now: float) -> None:
         self._ledger.ask(source, numbers, now)

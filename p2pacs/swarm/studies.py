@@ -19,10 +19,12 @@ class Studies:
 
     def __init__(
         self,
+        me: VirtualAddress,
         links: dict[VirtualAddress, Connection],
         storage: ChunkStorage,
         key: VerifyKey,
     ) -> None:
+        self._me = me
         self._links = links
         self._storage = storage
         self._key = key
@@ -39,17 +41,13 @@ class Studies:
         """The circle of a study, made if there is none."""
         circle = self._circles.get(study)
         if circle is None:
-            circle = self._circles[study] = Circle(study, self._links)
+            seed = bytes(self._me) + bytes(study)
+            circle = self._circles[study] = Circle(study, self._links, seed)
         return circle
 
     def remove(self, study: StudyId) -> Circle | None:
         """Forget a study; what was known of it."""
         return self._circles.pop(study, None)
-
-    def completeness(self, member: VirtualAddress, study: StudyId) -> float:
-        """Which fraction of a study a member has."""
-        circle = self._circles.get(study)
-        return circle.completeness(member) if circle else 0.0
 
     async def open(self, circle: Circle) -> StudyChunks:
         """The chunks of a study that the store holds.

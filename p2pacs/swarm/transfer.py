@@ -66,6 +66,7 @@ class Transfer:
         self.past_sources: dict[VirtualAddress, int] = {}
         self._ledger = ledger
         self._on_holders: Callable[[Iterable[VirtualAddress]], None] | None = None
+        self._on_priority: Callable[[], None] | None = None
         self._scope = trio.CancelScope()
 
     # ------------------------------------------------------------ progress
@@ -109,6 +110,26 @@ class Transfer:
     def want(self, numbers: Iterable[int]) -> None:
         """Somebody waits for these chunks: they come before all others."""
         self._ledger.prefer(numbers)
+
+    def look(self, numbers: Iterable[int]) -> None:
+        """These chunks are looked at now, in this order: they come before others.
+
+        Whatever was looked at before no longer counts; no numbers end it. What is looked at
+        comes in windows of a tenth of the study, the rarest of a window first, so that the
+        whole loses next to nothing.
+        """
+        self._ledger.look(numbers)
+
+    def prioritise(self, priority: Priority) -> None:
+        """From now on it is this urgent; all who serve it are told."""
+        if priority is not self.priority:
+            self.priority = priority
+            if self._on_priority is not None:
+                self._on_priority()
+
+    def on_priority(self, listener: Callable[[], None] | None) -> None:
+        """Who is told of another priority (the engine)."""
+        self._on_priority = listener
 
     def cancel(self) -> None:
         """Stop; what is here stays."""

@@ -46,6 +46,9 @@ class LinkHandler(Protocol):
     def news(self, link: Link, message: Message) -> None:
         """A message without answer; in order, quick. A `P2PacsError` closes the link."""
 
+    def drained(self, link: Link) -> None:
+        """All that was to be sent is with the transport: the next block may come."""
+
     async def query(self, link: Link, query: Query) -> Reply:
         """The answer, under the id of the query. A `P2PacsError` becomes a `Failure`."""
 
@@ -99,6 +102,22 @@ class Link:
         """
         if not self._closing:
             self._enqueue(self._session.send(message))
+
+    @property
+    def idle(self) -> bool:
+        """Whether a block would go to the transport at once."""
+        return self._outbox.empty and not self._torn and not self._closing
+
+    def send_block(self, block: Block) -> None:
+        """Send a block on a link that is `idle`; `LinkHandler.drained` tells when it is again.
+
+        On a closed link nothing happens.
+
+        Raises:
+            ProtocolError: the block may not travel.
+        """
+        if not self._closing:
+            self._outbox.put_block(self._session.send(block))
 
     async def send_blocks(self, *blocks: Block) -> None:
         """Send blocks together; returns when the transport takes them.
@@ -169,6 +188,8 @@ class Link:
         while not (self._closing and self._outbox.empty):
             if batch := self._outbox.take():
                 await self._send(batch)
+                if self.idle:
+                    self._handler.drained(self)
             else:
                 await self._outbox.wait()
             if self._torn:

@@ -119,12 +119,20 @@ class Join(Message):
     """Bit field of chunk numbers held, most significant bit first (as BEP 3)."""
     fetching: bool
     """Whether this member still wants chunks."""
+    priority: int
+    """How urgent that is: 0 background, 1 prefetch, 2 interactive, 3 STAT."""
+    offers: bool
+    """This member's line is paced: it sends what it offered (`Offer`), not what it is asked
+    for unasked."""
 
 
 @_message(17)
 @frozen
 class Have(Message):
-    """Chunks that arrived since the last `Join` or `Have`: [first, count] pairs."""
+    """Chunks that arrived since the last `Join` or `Have`: [first, count] pairs.
+
+    What the receiver itself sent is not among them.
+    """
 
     study: bytes
     ranges: list[tuple[int, int]]
@@ -141,7 +149,11 @@ class Leave(Message):
 @_message(19)
 @frozen
 class Request(Message):
-    """Send me these chunks, in this order if you can; answered by `Block` or `Refuse`."""
+    """Send me these chunks, in this order if you can; answered by `Block` or `Refuse`.
+
+    To a member that makes offers: at most as many as it offered; none if nothing of what it
+    has is wanted now.
+    """
 
     study: bytes
     numbers: list[int]
@@ -177,6 +189,17 @@ class Refuse(Message):
     study: bytes
     numbers: list[int]
     code: int
+
+
+@_message(23)
+@frozen
+class Offer(Message):
+    """My line will be free soon: choose up to ``chunks`` chunks; answered by one `Request`."""
+
+    study: bytes
+    chunks: int
+    numbers: list[int]
+    """What best to choose from (given to fewest members yet); may be empty: no advice."""
 
 
 # ---------------------------------------------------------------- manifests

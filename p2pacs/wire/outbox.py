@@ -19,8 +19,15 @@ class _Blocks:
     """Blocks whose sender waits until they are settled: taken by the transport, or dropped."""
 
     frames: bytes
-    settled: trio.Event
+    settled: trio.Event | None
+    """Set then; None if nobody waits."""
     taken: bool = False
+
+    def settle(self, *, taken: bool) -> None:
+        """Tell who waits."""
+        self.taken = taken
+        if self.settled is not None:
+            self.settled.set()
 
 
 class Outbox:
@@ -47,18 +54,24 @@ class Outbox:
         self.control_bytes += len(frame)
         self._wake.set()
 
+    def put_block(self, frame: bytes) -> None:
+        """Queue a block for which nobody waits: whoever does so asks `empty` before."""
+        self._blocks.append(_Blocks(frame, None))
+        self._wake.set()
+
     async def put_blocks(self, frames: bytes) -> bool:
         """Queue blocks and wait until they are taken; False if they were dropped.
 
         Cancelled before they are taken, they are not sent.
         """
-        blocks = _Blocks(frames, trio.Event())
+        settled = trio.Event()
+        blocks = _Blocks(frames, settled)
         self._blocks.append(blocks)
         self._wake.set()
         try:
-            await blocks.settled.wait()
+            await settled.wait()
         except trio.Cancelled:
-            if not blocks.settled.is_set():
+            if not settled.is_set():
                 self._blocks.remove(blocks)
             raise
         return blocks.taken
@@ -66,7 +79,7 @@ class Outbox:
     def drop_blocks(self) -> None:
         """Drop all blocks; those who wait in `put_blocks` learn it."""
         while self._blocks:
-            self._blocks.popleft().settled.set()
+            self._blocks.popleft().settle(taken=False)
 
     def wake(self) -> None:
         """Let the sending task look again at what it waits for."""
@@ -85,8 +98,7 @@ class Outbox:
         size = 0
         while self._blocks and size < BATCH_BYTES:
             blocks = self._blocks.popleft()
-            blocks.taken = True
-            blocks.settled.set()
+            blocks.settle(taken=True)
             frames.append(blocks.frames)
             size += len(blocks.frames)
         return frames[0] if len(frames) == 1 else b"".join(frames)

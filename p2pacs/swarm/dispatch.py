@@ -1,0 +1,243 @@
+"""Sending on the paced line: offers it to one partner after the other, and sends what they choose.
+
+One task does it all. The line always has a little promised work; whatever more is promised
+would only make the choice worse (docs/swarm.md, "Offers").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+import trio
+
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import CHUNK_BYTES, KIB
+from p2pacs.swarm.circle import STARVED_SECONDS, Circle
+from p2pacs.swarm.connection import Connection
+from p2pacs.swarm.free import Read, Sent
+from p2pacs.swarm.offers import Offers, Wish
+from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.pieces import Piece, Pieces
+from p2pacs.swarm.signals import Bell
+from p2pacs.wire.messages import Block, Offer
+
+AHEAD_SECONDS: Final = 0.6
+"""The line has promised work for this long: an offer's round trip, and what stands before it."""
+
+AHEAD_CHUNKS: Final = 1.5
+"""... and never less than this many chunks."""
+
+AHEAD_LIMIT: Final = 4
+"""Promises to members that take nothing do not count, up to this many times as much."""
+
+OFFER_CHUNKS: Final = 2
+"""Chunks in one offer of a slow line ..."""
+
+OFFER_SECONDS: Final = 0.25
+"""... and this much work in one of a fast line."""
+
+TYPICAL_CHUNK: Final = 32 * KIB
+"""What a chunk is taken for before one was sent."""
+
+RECORD_DATA: Final = 16 * KIB - 64
+"""Data of a block that fits, with its frame, in one TLS record (RFC 8446 5.1: 16 KiB)."""
+
+BLOCK_SECONDS: Final = 0.17
+"""A block takes at most this long on a slow line, so that urgent things wait no longer ..."""
+
+FAST_BLOCK_SECONDS: Final = 0.02
+"""... and on a fast one it has this much, up to a whole chunk, so that it costs little work."""
+
+LEAST_BLOCK: Final = 2 * KIB
+"""However slow the line is."""
+
+
+def block_bytes(rate: float) -> int:
+    """Data of a block at most, on a line of so many bytes a second."""
+    slow = max(LEAST_BLOCK, min(RECORD_DATA, int(rate * BLOCK_SECONDS)))
+    return max(slow, min(CHUNK_BYTES, int(rate * FAST_BLOCK_SECONDS)))
+
+
+def cut(size: int, most: int) -> int:
+    """Data of each block of a chunk: as few blocks as can be, of equal size."""
+    blocks = max(1, -(-size // most))
+    return -(-size // blocks)
+
+
+class PacedSender:
+    """The task that keeps a paced line busy."""
+
+    def __init__(
+        self,
+        links: dict[VirtualAddress, Connection],
+        circles: Iterable[Circle],
+        uplink: Pacer,
+        read: Read,
+        sent: Sent,
+        *,
+        origin_of_last_resort: bool,
+    ) -> None:
+        """Nothing is sent before `run`.
+
+        Args:
+            links: The open links.
+            circles: All studies.
+            uplink: The line's budget.
+            read: Gives chunks, or refuses them.
+            sent: Is told what went to whom.
+            origin_of_last_resort: Offer only what no other member has (the broker).
+        """
+        self._links = links
+        self._circles = circles
+        self._uplink = uplink
+        self._read = read
+        self._sent = sent
+        self._last_resort = origin_of_last_resort
+        self._offers = Offers()
+        self._pieces = Pieces()
+        self._chunk = TYPICAL_CHUNK
+        self._bell = Bell()
+
+    # ------------------------------------------------------------ messages
+
+    def chosen(
+        self, member: VirtualAddress, study: StudyId, numbers: Collection[int], priority: int
+    ) -> Collection[int]:
+        """A member answers an offer; the numbers for which there was none."""
+        allowed = self._offers.answered(member, study, len(numbers), trio.current_time())
+        numbers = list(numbers)
+        self._pieces.add(member, study, numbers[:allowed], priority)
+        self._bell.ring()
+        return numbers[allowed:]
+
+    def cancel(self, member: VirtualAddress, study: StudyId, numbers: Collection[int]) -> None:
+        """A member no longer needs these."""
+        self._pieces.take_out(
+            lambda one: one.member == member and one.study == study and one.number in numbers
+        )
+        self._bell.ring()
+
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        self._offers.drop(member, study)
+        self._pieces.take_out(
+            lambda one: one.member == member and (study is None or one.study == study)
+        )
+        self._bell.ring()
+
+    def changed(self) -> None:
+        """Somebody wants something, can take a block, or there is more to give."""
+        self._bell.ring()
+
+    def promised(self, member: VirtualAddress) -> int:
+        """Bytes that a member was promised and that are not yet sent."""
+        return sum(self._rest(piece) for piece in self._pieces if piece.member == member)
+
+    # ------------------------------------------------------------ the task
+
+    async def run(self) -> None:
+        """Keep the line busy until cancelled."""
+        while True:
+            now = trio.current_time()
+            self._offers.expire(now)
+            self._make_offers(now)
+            piece = self._pieces.next(self._can_take)
+            if piece is None:
+                await self._wait(now)
+            elif piece.data is None:
+                await self._load(piece)
+            else:
+                await self._uplink.ready()
+                piece = self._pieces.next(self._can_take)  # it may have changed meanwhile
+                if piece is not None and piece.data is not None:
+                    self._send(piece)
+
+    async def _wait(self, now: float) -> None:
+        """Until something changes, or an offer or a pause is over."""
+        until = self._offers.next_change(now)
+        with trio.move_on_at(float("inf") if until is None else until):
+            await self._bell.wait()
+
+    def _can_take(self, member: VirtualAddress) -> bool:
+        link = self._links.get(member)
+        return link is not None and link.idle
+
+    # ------------------------------------------------------------ offering
+
+    def _make_offers(self, now: float) -> None:
+        rate = self._uplink.rate
+        ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
+        most = max(OFFER_CHUNKS, int(rate * OFFER_SECONDS / self._chunk))
+        while self._promised_bytes(ahead) < ahead:
+            wish = self._offers.choose(self._wishes(now), now)
+            if wish is None:
+                return
+            chunks = min(most, wish.useful)
+            self._offers.made(wish, chunks, now)
+            circle = next(one for one in self._circles if one.study == wish.study)
+            circle.send(wish.member, Offer(bytes(wish.study), chunks, self._hints(circle, wish)))
+
+    def _promised_bytes(self, ahead: float) -> float:
+        """Work that the line has: what members that take nothing wait for is none."""
+        offered = self._offers.chunks * self._chunk
+        at_once = sum(self._rest(one) for one in self._pieces if self._can_take(one.member))
+        stuck = sum(self._rest(one) for one in self._pieces) - at_once
+        return offered + at_once + max(0.0, stuck - (AHEAD_LIMIT - 1) * ahead)
+
+    def _rest(self, piece: Piece) -> int:
+        return self._chunk if piece.data is None else len(piece.data) - piece.offset
+
+    def _hints(self, circle: Circle, wish: Wish) -> list[int]:
+        if self._last_resort:
+            alone = circle.only_here(self._coming(circle.study))
+            return list(islice(alone, wish.useful))
+        return circle.hints(wish.member)
+
+    def _wishes(self, now: float) -> Iterator[Wish]:
+        coming = Counter((piece.member, piece.study) for piece in self._pieces)
+        for circle in self._circles:
+            alone = None
+            for member, partner in circle.partners.items():
+                link = self._links.get(member)
+                if not partner.fetching or link is None or not link.paced:
+                    continue
+                on_its_way = coming[member, circle.study]
+                useful = circle.useful(partner) - on_its_way
+                if self._last_resort and now - partner.moved_at < STARVED_SECONDS:
+                    if alone is None:
+                        alone = len(circle.only_here(self._coming(circle.study)))
+                    useful = min(useful, alone)
+                complete = circle.completeness(member, on_its_way)
+                yield Wish(member, circle.study, partner.priority, complete, useful)
+
+    def _coming(self, study: StudyId) -> list[int]:
+        return [piece.number for piece in self._pieces if piece.study == study]
+
+    # ------------------------------------------------------------ sending
+
+    async def _load(self, piece: Piece) -> None:
+        """Read a promised chunk; what cannot be read is refused."""
+        found = await self._read(piece.member, piece.study, [piece.number])
+        if found:
+            piece.data = found[0][1]
+            self._chunk = max(KIB, len(piece.data))
+        else:
+            self._pieces.remove(piece)
+
+    def _send(self, piece: Piece) -> None:
+        """The next block of a chunk."""
+        data = piece.data or b""
+        begin = piece.offset
+        end = min(len(data), begin + cut(len(data), block_bytes(self._uplink.rate)))
+        piece.offset = end
+        block = Block(bytes(piece.study), piece.number, begin, len(data), data[begin:end])
+        self._links[piece.member].send_block(block)
+        self._sent(piece.member, end - begin)
+        if end == len(data):
+            self._pieces.remove(piece)
+            for circle in self._circles:
+                if circle.study == piece.study:
+                    circle.partner_gained(piece.member, [piece.number])

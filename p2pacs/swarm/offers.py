@@ -1,0 +1,135 @@
+"""Whom to offer the line next, and what was offered. Pure: no clock, no I/O.
+
+Late binding: a host whose line is about to be free offers it to one partner, and that partner
+chooses what it gets. So nothing is asked for long before it can be sent, no chunk is asked of
+two uploaders at once, and nobody has to know what the others are fetching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+
+from p2pacs.ids import StudyId, VirtualAddress
+
+CLASSES: Final = 32
+"""Partners whose studies are complete to the same thirty-second take turns."""
+
+ANSWER_SECONDS: Final = 3.0
+"""An offer that is not answered after this long no longer counts as work for the line."""
+
+PAUSE_SECONDS: Final = 0.3
+"""A partner that wanted nothing is not offered anything for this long, doubled each time ..."""
+
+PAUSE_LIMIT: Final = 2.4
+"""... up to this."""
+
+Key = tuple[VirtualAddress, StudyId]
+
+
+@frozen
+class Wish:
+    """A partner that fetches a study and lacks something that is here."""
+
+    member: VirtualAddress
+    study: StudyId
+    priority: int
+    completeness: float
+    """Which fraction of the study it has, what is on its way from here included (0 to 1)."""
+    useful: int
+    """Chunks that it lacks and that are here, what is on its way from here not counted."""
+
+
+@frozen
+class _Open:
+    chunks: int
+    until: float
+
+
+@frozen
+class _Pause:
+    seconds: float
+    until: float
+
+
+class Offers:
+    """Offers that wait for an answer, and partners that are left alone for a while."""
+
+    def __init__(self) -> None:
+        self._open: dict[Key, _Open] = {}
+        self._allowed: dict[Key, int] = {}
+        self._pauses: dict[Key, _Pause] = {}
+        self._served: dict[VirtualAddress, int] = {}
+        self._turns = 0
+
+    @property
+    def chunks(self) -> int:
+        """Chunks offered and not yet chosen."""
+        return sum(one.chunks for one in self._open.values())
+
+    def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
+        """Who is to be offered the line: the most urgent, then the least complete, in turn."""
+        return min(
+            (wish for wish in wishes if wish.useful > 0 and self._ready(wish, now)),
+            key=lambda wish: (
+                -wish.priority,
+                int(wish.completeness * CLASSES),
+                self._served.get(wish.member, 0),
+                wish.member,
+            ),
+            default=None,
+        )
+
+    def _ready(self, wish: Wish, now: float) -> bool:
+        key = (wish.member, wish.study)
+        pause = self._pauses.get(key)
+        return key not in self._open and (pause is None or now >= pause.until)
+
+    def made(self, wish: Wish, chunks: int, now: float) -> None:
+        """A partner was offered so many chunks."""
+        key = (wish.member, wish.study)
+        self._open[key] = _Open(chunks, now + ANSWER_SECONDS)
+        self._allowed[key] = chunks
+        self._turns += 1
+        self._served[wish.member] = self._turns
+
+    def answered(self, member: VirtualAddress, study: StudyId, count: int, now: float) -> int:
+        """A partner chose so many chunks (none: it wants nothing now); how many it gets.
+
+        Late answers count, too; what was not offered does not.
+        """
+        key = (member, study)
+        was_open = self._open.pop(key, None) is not None
+        allowed = min(count, self._allowed.pop(key, 0))
+        if count:
+            self._pauses.pop(key, None)
+        elif was_open:
+            self._pause(key, now)
+        return allowed
+
+    def expire(self, now: float) -> None:
+        """Count no longer on answers that do not come."""
+        for key in [key for key, one in self._open.items() if now >= one.until]:
+            del self._open[key]
+            self._pause(key, now)
+
+    def _pause(self, key: Key, now: float) -> None:
+        before = self._pauses.get(key)
+        seconds = min(PAUSE_LIMIT, before.seconds * 2) if before else PAUSE_SECONDS
+        self._pauses[key] = _Pause(seconds, now + seconds)
+
+    def next_change(self, now: float) -> float | None:
+        """When somebody may be ready who is not now; None for never."""
+        times = [one.until for one in self._open.values()]
+        times += [pause.until for pause in self._pauses.values() if pause.until > now]
+        return min(times, default=None)
+
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        for table in (self._open, self._allowed, self._pauses):
+            for key in [k for k in table if k[0] == member and study in (None, k[1])]:
+                del table[key]
+        if study is None:
+            self._served.pop(member, None)
