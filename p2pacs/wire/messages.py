@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "

@@ -462,6 +462,9 @@ class Exchange:
         assert message.number == self.received
         self.received += 1
 
+    def drained(self, link: Link) -> None:
+        """Blocks are sent by tasks that wait."""
+
     async def query(self, link: Link, query: Query) -> Reply:
         return Manifest(query.id, self.received.to_bytes(4, "big"))
 

@@ -24,6 +24,7 @@ from p2pacs.wire.messages import (
     Hello,
     Join,
     Message,
+    Offer,
     Ping,
     Pong,
     Request,
@@ -123,7 +124,9 @@ def test_wrong_fields_raise_protocol_errors_only(number: int, fields: list[Any])
         ([18, "s" * 16], "text is no bytes"),
         ([18, bytes(15)], "study too short"),
         ([18, bytes(17)], "study too long"),
-        ([16, STUDY, 0, b"", 1], "int is no bool"),
+        ([16, STUDY, 0, b"", 1, 0, False], "int is no bool"),
+        ([16, STUDY, 0, b"", True, 4, False], "no such priority"),
+        ([16, STUDY, 0, b"", True], "a Join of version 1"),
         ([19, STUDY, list(range(limits.REQUEST_NUMBERS + 1))], "too many numbers"),
         ([19, STUDY, [limits.STUDY_CHUNKS]], "number too large"),
         ([19, STUDY, [[1]]], "nested"),
@@ -133,6 +136,8 @@ def test_wrong_fields_raise_protocol_errors_only(number: int, fields: list[Any])
         ([17, STUDY, [[1, 2, 3]]], "three"),
         ([17, STUDY, [[1, True]]], "bool in a pair"),
         ([17, STUDY, [[limits.STUDY_CHUNKS, 1]]], "range beyond the study"),
+        ([23, STUDY, 0, []], "an offer of nothing"),
+        ([23, STUDY, limits.OFFERED_CHUNKS + 1, []], "an offer too large"),
         ([21, STUDY, 0, 1, 2, b"ab"], "block beyond its chunk"),
         ([21, STUDY, 0, 0, limits.CHUNK_BYTES + 1, b""], "chunk too large"),
     ],
@@ -186,7 +191,8 @@ def test_claimed_lengths_take_no_memory() -> None:
 
 def test_what_the_other_side_would_refuse_is_not_sent() -> None:
     for message in (
-        Join(b"short", 0, b"", True),
+        Join(b"short", 0, b"", True, 0, False),
+        Offer(STUDY, 0, []),
         Request(STUDY, [-1]),
         Pong(0),
         Failure(1, 1, "x" * (limits.TEXT + 1)),
@@ -202,7 +208,8 @@ def test_what_the_other_side_would_refuse_is_not_sent() -> None:
 def test_the_largest_messages_fit_in_a_frame() -> None:
     for message in (
         Have(STUDY, [(limits.STUDY_CHUNKS - 2, 2)] * limits.HAVE_RANGES),
-        Join(STUDY, 2**63 - 1, bytes(limits.STUDY_CHUNKS // 8), True),
+        Join(STUDY, 2**63 - 1, bytes(limits.STUDY_CHUNKS // 8), True, 3, True),
+        Offer(STUDY, limits.OFFERED_CHUNKS, [limits.STUDY_CHUNKS - 1] * limits.REQUEST_NUMBERS),
         Block(STUDY, limits.STUDY_CHUNKS - 1, 0, limits.CHUNK_BYTES, bytes(limits.CHUNK_BYTES)),
     ):
         assert decode(payload_of(message)) == message

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -55,6 +55,8 @@ class Recorder:
     results: list[P2PacsError | None] = field(factory=list)
     answer: Reply = field(factory=lambda: Manifest(0, b"root"))
     cancelled: int = 0
+    drains: int = 0
+    on_drained: Callable[[Link], None] = field(default=lambda link: None)
 
     @property
     def link(self) -> Link:
@@ -71,6 +73,10 @@ class Recorder:
         self.heard.append(message)
         if isinstance(message, Leave):
             raise RevokedError("thrown out")
+
+    def drained(self, link: Link) -> None:
+        self.drains += 1
+        self.on_drained(link)
 
     async def query(self, link: Link, query: Query) -> Reply:
         if isinstance(query, ManifestQuery):
@@ -256,6 +262,66 @@ async def test_blocks_wait_for_the_transport_and_a_cancelled_one_is_not_sent() -
         while not received.endswith(encode(ManifestNews(STUDY, b"after"))):
             received += await other.receive_some()
         assert received.count(bytes(limits.BLOCK_BYTES)) == 1
+
+
+async def test_whoever_sends_blocks_one_by_one_is_told_when_the_next_may_go() -> None:
+    blocks = [Block(STUDY, number, 0, 1000, bytes(1000)) for number in range(50)]
+    left = list(blocks)
+
+    def send(link: Link) -> None:
+        assert link.idle
+        if left:
+            link.send_block(left.pop(0))
+            assert not link.idle
+
+    async with linked() as (ours, theirs):
+        await wait_all_tasks_blocked()
+        assert ours.drains >= 1  # the Hello is out: nobody has to wait for a first time
+        ours.on_drained = send
+        send(ours.link)
+        await wait_all_tasks_blocked()
+        assert theirs.heard == blocks
+
+
+async def test_a_link_that_takes_nothing_is_not_idle(autojump_clock: MockClock) -> None:
+    async with raw() as (ours, other):
+        await _greet(other)
+        assert await other.receive_some()
+        await ours.ready.wait()
+        await wait_all_tasks_blocked()
+        drains = ours.drains
+        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
+        await trio.sleep(20)
+        assert not ours.link.idle
+        assert ours.drains == drains
+        assert await other.receive_some() == encode(Block(STUDY, 0, 0, 1, b"x"))
+        await wait_all_tasks_blocked()
+        assert ours.link.idle
+        assert ours.drains == drains + 1
+
+
+async def test_messages_keep_a_link_from_being_idle_and_go_ahead_of_a_block() -> None:
+    news = ManifestNews(STUDY, b"root")
+    async with linked() as (ours, theirs):
+        await wait_all_tasks_blocked()
+        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
+        ours.link.send(news)
+        await wait_all_tasks_blocked()
+        assert theirs.heard == [news, Block(STUDY, 0, 0, 1, b"x")]
+        ours.link.send(news)
+        assert not ours.link.idle
+
+
+async def test_a_closed_link_takes_no_blocks() -> None:
+    async with linked() as (ours, theirs):
+        await wait_all_tasks_blocked()
+        ours.link.close(None)
+        assert not ours.link.idle
+        drains = ours.drains
+        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
+        await wait_all_tasks_blocked()
+        assert theirs.heard == []
+        assert ours.drains == drains
 
 
 async def test_a_peer_that_never_reads_is_cut_off(autojump_clock: MockClock) -> None:

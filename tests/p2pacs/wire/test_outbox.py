@@ -44,6 +44,28 @@ async def test_a_cancelled_block_is_not_sent() -> None:
     assert outbox.empty
 
 
+async def test_blocks_for_which_nobody_waits_keep_their_place() -> None:
+    outbox = Outbox()
+    results: list[bool] = []
+
+    async def put() -> None:
+        results.append(await outbox.put_blocks(b"second "))
+
+    async with trio.open_nursery() as nursery:
+        outbox.put_block(b"first ")
+        assert not outbox.empty
+        nursery.start_soon(put)
+        await wait_all_tasks_blocked()
+        outbox.put_block(b"third")
+        outbox.put(b"control ")
+        assert outbox.take() == b"control first second third"
+        assert outbox.empty
+    assert results == [True]
+    outbox.put_block(b"dropped")
+    outbox.drop_blocks()
+    assert outbox.empty
+
+
 async def test_dropped_blocks_are_not_taken() -> None:
     outbox = Outbox()
     results: list[bool] = []
@@ -71,7 +93,11 @@ async def test_the_sending_task_wakes_up() -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send)
-        for frame in (b"first", b"second", b"last"):
+        for frame in (b"first", b"second"):
             await wait_all_tasks_blocked()
             outbox.put(frame)
-    assert taken == [b"first", b"second", b"last"]
+        await wait_all_tasks_blocked()
+        outbox.put_block(b"block")
+        await wait_all_tasks_blocked()
+        outbox.put(b"last")
+    assert taken == [b"first", b"second", b"block", b"last"]

@@ -170,10 +170,10 @@ def test_joined_studies_are_bounded() -> None:
     session = opened()
     studies = [number.to_bytes(16, "big") for number in range(limits.JOINED_STUDIES + 1)]
     for study in studies[:-1]:
-        take(session, Join(study, 0, b"", False))
-    take(session, Leave(studies[0]), Join(studies[-1], 0, b"", False))
+        take(session, Join(study, 0, b"", False, 0, False))
+    take(session, Leave(studies[0]), Join(studies[-1], 0, b"", False, 0, False))
     with pytest.raises(ProtocolError, match="joined"):
-        take(session, Join(studies[0], 0, b"", False))
+        take(session, Join(studies[0], 0, b"", False, 0, False))
 
 
 def test_the_table_says_all_that_may_be_said() -> None:
