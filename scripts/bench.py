@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,22 +24,19 @@ from broker.publish.measure import measure
 from p2pacs import logs
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.errors import P2PacsError
-from p2pacs.instance import EncodedInstance
 from scripts import phantom, sim
 from scripts.folder import until_signalled, work_folder
-from scripts.loaded import LoadedStudy, load_folder
-from scripts.member import Peer
-from scripts.network import Lines, Network, network
+from scripts.lab import shell, swarm
+from scripts.loaded import LoadedStudy
+from scripts.network import Lines, network
 from scripts.pacs import open_orthanc, open_pacs
 from scripts.program import Command, ScriptError, leaves, output_of
 from scripts.rsync import ssh_server
+from scripts.steps import LONGEST_SECONDS, fill_replicas, hospital, make_study, timed_fetch
 from tests.components import StoreScp, storescp
 
 ADSL = Lines("800kbit", "3mbit")
 UNPACED = Lines(None, None)
-POLL_SECONDS = 0.1
-CATALOGUE_SECONDS = 90.0
-LONGEST_SECONDS = 900.0
 REPEATS = 3
 MEGABYTE = 1_000_000
 
@@ -57,6 +54,8 @@ class Bench:
     """Adds its own arguments."""
     clock: Callable[[], trio.abc.Clock | None] = lambda: None
     """The clock that it runs on; None for the machine's."""
+    in_lab: bool = False
+    """Whether it runs in the lab's own world (`scripts.lab.shell`)."""
 
 
 # ---------------------------------------------------------------- the benchmarks
@@ -64,26 +63,17 @@ class Bench:
 
 async def swarm3(folder: Path, slices: int) -> Figures:
     """A hospital from three replicas that have the study, and another from one of them."""
-    study = await _make(folder, phantom.slices(slices))
+    study = await make_study(folder, phantom.slices(slices))
     replicas = {f"replica-{number}": f"127.1.0.{number + 1}" for number in (1, 2, 3)}
     async with open_pacs("embedded", folder, study) as pacs, network(folder, ADSL, pacs) as net:
         for name, host in replicas.items():
             await (await net.add(name, "replica", host)).start()
-        await _fill_replicas(net, study, list(replicas))
-        three = await _timed_fetch(await _hospital(net, "from-three", "127.2.0.1"), study)
+        await fill_replicas(net, study, list(replicas))
+        three = await timed_fetch(await hospital(net, "from-three", "127.2.0.1"), study)
         for name in ("replica-2", "replica-3", "from-three"):
             await net.peers[name].stop()
-        one = await _timed_fetch(await _hospital(net, "from-one", "127.2.0.2"), study)
+        one = await timed_fetch(await hospital(net, "from-one", "127.2.0.2"), study)
     return _figures(goal=2.7, ratio=one / three, three_seconds=three, one_seconds=one)
-
-
-async def _fill_replicas(net: Network, study: LoadedStudy, names: list[str]) -> None:
-    """Has the study staged by a hospital on the replicas' LAN, and waits until all have it."""
-    beside = await _hospital(net, "beside", "127.1.0.8")
-    await _timed_fetch(beside, study)
-    for name in names:
-        await net.peers[name].complete(POLL_SECONDS, LONGEST_SECONDS)
-    await beside.stop()
 
 
 async def link(folder: Path, slices: int) -> Figures:
@@ -91,14 +81,14 @@ async def link(folder: Path, slices: int) -> Figures:
 
     The images are noise, so that both move the same number of bytes.
     """
-    study = await _make(folder, phantom.incompressible(slices))
+    study = await make_study(folder, phantom.incompressible(slices))
     async with open_pacs("embedded", folder, study) as pacs, network(folder, UNPACED, pacs) as net:
-        first = await _hospital(net, "first", "127.2.0.1")
-        second = await _hospital(net, "second", "127.2.0.2")
+        first = await hospital(net, "first", "127.2.0.1")
+        second = await hospital(net, "second", "127.2.0.2")
         for program in net.programs:  # checking a password takes much memory on purpose
             program.forget_peak()
-        await _timed_fetch(first, study)
-        seconds = await _timed_fetch(second, study)
+        await timed_fetch(first, study)
+        seconds = await timed_fetch(second, study)
         memory = {program.name: program.peak_memory() for program in net.programs}
     async with ssh_server(folder / "ssh") as ssh:
         opponent = await ssh.copy(folder / "study", folder / "copied")
@@ -117,7 +107,7 @@ async def link(folder: Path, slices: int) -> Figures:
 
 async def publish(folder: Path, slices: int) -> Figures:
     """From a real Orthanc into a broker's store, by DICOMweb and by C-GET."""
-    study = await _make(folder, phantom.slices(slices))
+    study = await make_study(folder, phantom.slices(slices))
     rates: dict[str, float] = {}
     async with open_orthanc(folder, study) as orthanc:
         for name, address in (("dicomweb", orthanc.dicomweb), ("c-get", orthanc.dimse)):
@@ -131,14 +121,14 @@ async def publish(folder: Path, slices: int) -> Figures:
 
 async def move(folder: Path, slices: int) -> Figures:
     """C-MOVE to DCMTK's storescp: from a peer that has the study, and from Orthanc."""
-    study = await _make(folder, phantom.slices(slices))
+    study = await make_study(folder, phantom.slices(slices))
     with storescp(folder / "received", "+xa") as receiver:
         async with (
             open_orthanc(folder, study, {receiver.aet: receiver.port}) as orthanc,
             network(folder, UNPACED, orthanc.dicomweb) as net,
         ):
-            peer = await _hospital(net, "hospital", "127.1.0.8", receiver)
-            await _timed_fetch(peer, study)
+            peer = await hospital(net, "hospital", "127.1.0.8", receiver)
+            await timed_fetch(peer, study)
             remote = DimseRemote(orthanc.aet, "127.0.0.1", orthanc.dicom_port)
             ours, theirs = [], []
             for _ in range(REPEATS):
@@ -170,34 +160,11 @@ BENCHES = {
     "link": _of_slices(link, 2000, "1 GB peer to peer against rsync: at least 0.5, < 200 MB"),
     "publish": _of_slices(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
     "sim": Bench(sim.run, "many members in virtual time", sim.arguments, sim.clock),
+    "swarm": Bench(swarm.run, swarm.HELP, swarm.arguments, in_lab=True),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
 
 # ---------------------------------------------------------------- their parts
-
-
-async def _make(folder: Path, instances: Iterable[EncodedInstance]) -> LoadedStudy:
-    def make() -> LoadedStudy:
-        phantom.write(folder / "study", instances)
-        return load_folder(folder / "study")
-
-    return await trio.to_thread.run_sync(make)
-
-
-async def _hospital(net: Network, name: str, host: str, receiver: StoreScp | None = None) -> Peer:
-    destinations = {} if receiver is None else {receiver.aet: f"127.0.0.1:{receiver.port}"}
-    peer = await net.add(name, "hospital", host, destinations)
-    await peer.start()
-    return peer
-
-
-async def _timed_fetch(peer: Peer, study: LoadedStudy) -> float:
-    """Has a peer fetch the study; seconds from asking until it is complete."""
-    await peer.ready(partial(peer.knows, study.uid), CATALOGUE_SECONDS)
-    begin = trio.current_time()
-    await peer.fetch(study.uid)
-    await peer.complete(POLL_SECONDS, LONGEST_SECONDS)
-    return trio.current_time() - begin
 
 
 async def _timed_move(
@@ -251,6 +218,8 @@ def main() -> int:
     logs.configure("warning", json=False)
     figures = None
     try:
+        if BENCHES[given.bench].in_lab:
+            shell.enter("scripts.bench", sys.argv[1:])
         figures = trio.run(_run, given, clock=BENCHES[given.bench].clock())
     except* (ScriptError, P2PacsError) as errors:
         for error in leaves(errors):

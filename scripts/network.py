@@ -1,9 +1,10 @@
-"""A whole p2pacs network on loopback: broker, replicas and hospitals as processes of their own.
+"""A whole p2pacs network: broker, replicas and hospitals as processes of their own.
 
-Every process listens on an address of its own out of 127.0.0.0/8 and dials out from it, so a
-line can be told from a LAN as on real machines: broker and replicas share 127.1.0.0/16, their
-LAN; hospitals lie outside it. Members are admitted as an administrator does it, through the
-web form, and configured as on a real machine, by their TOML file.
+On loopback, unless told otherwise, every process listens on an address of its own out of
+127.0.0.0/8 and dials out from it, so a line can be told from a LAN as on real machines: broker
+and replicas share 127.1.0.0/16, their LAN; hospitals lie outside it. Members are admitted as an
+administrator does it, through the web form, and configured as on a real machine, by their TOML
+file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from attrs import frozen
 from p2pacs.settings import toml_value
 from scripts.form import Administrator, administrator
 from scripts.member import Peer
+from scripts.place import LoopbackSite, Site
 from scripts.program import (
     P2PACS,
     Command,
@@ -33,8 +34,6 @@ from scripts.program import (
     tail,
 )
 
-LAN = ip_network("127.1.0.0/16")
-BROKER_HOST = "127.1.0.1"
 HTTP_SECONDS = 30.0
 ADMIN = "admin"
 
@@ -50,12 +49,15 @@ class Lines:
 class Network:
     """Broker and members in one folder. Make one with `network`."""
 
-    def __init__(self, folder: Path, lines: Lines) -> None:
+    def __init__(self, folder: Path, lines: Lines, site: Site) -> None:
         self.folder = folder
         self.lines = lines
+        self._site = site
+        self._broker_place = site.place(site.broker)
         self.peers: dict[str, Peer] = {}
         self.broker: Program | None = None
-        self._web = f"http://{BROKER_HOST}:{free_port(BROKER_HOST)}"
+        self._web_port = free_port(self._broker_place.local)
+        self._web = f"http://{self._broker_place.local}:{self._web_port}"
         self._administrator: Administrator | None = None
 
     @property
@@ -80,19 +82,22 @@ class Network:
         password, secret = self.folder / "password", secrets.token_urlsafe(16)
         password.touch(mode=0o600)
         password.write_text(secret + "\n", encoding="ascii")
-        listen = f"{BROKER_HOST}:{free_port(BROKER_HOST)}"
-        command: Command = [*P2PACS, "broker", "init", folder, "--pacs", pacs, "--listen", listen]
-        command += ["--advertise", listen, "--web", self._web.removeprefix("http://")]
+        place, port = self._broker_place, free_port(self._broker_place.local)
+        command: Command = [*place.prefix, *P2PACS, "broker", "init", folder, "--pacs", pacs]
+        for host in place.hosts:
+            command += ["--listen", f"{host}:{port}", "--advertise", f"{host}:{port}"]
+        command += ["--web", self._web.removeprefix("http://")]
         command += ["--admin", ADMIN, "--password-file", password]
         await output_of("p2pacs broker init", command, log)
-        line: dict[str, Any] = {"line.lan": [str(LAN)]}
+        line: dict[str, Any] = {"line.lan": [place.lan]}
         for key, rate in (("uplink", self.lines.uplink), ("downlink", self.lines.downlink)):
             if rate is not None:
                 line[f"line.{key}"] = rate
         set_toml(folder / "broker.toml", line)
-        command = [*P2PACS, "broker", "run", folder]
+        command = [*place.prefix, *P2PACS, "broker", "run", folder]
         broker = await stack.enter_async_context(running("broker", command, log))
         self.broker = broker
+        await place.reach(self._web_port)
         await broker.ready(self._form_answers)
         login = {"name": ADMIN, "password": secret}
         self._administrator = await stack.enter_async_context(administrator(self._web, login))
@@ -112,26 +117,30 @@ class Network:
         Args:
             name: its name, and its folder's.
             role: ``replica`` or ``hospital``.
-            host: its address out of 127.0.0.0/8.
+            host: where it is; on loopback, its address out of 127.0.0.0/8.
             workstations: where its gateway may send to: AE title to HOST:PORT.
         """
+        place = self._site.place(host)
         peer = Peer(
             name=name,
-            host=host,
+            place=place,
             folder=self.folder / name,
             aet=name.upper().replace("-", "_")[:16],
-            dicom_port=free_port(host),
-            api_port=free_port(host),
+            dicom_port=free_port(place.local),
+            api_port=free_port(place.local),
         )
-        listen = f"{host}:{free_port(host)}"
-        command: Command = [*P2PACS, "peer", "join", peer.folder, await self._token(name, role)]
-        command += ["--listen", listen, "--advertise", listen, "--aet", peer.aet]
-        command += ["--dicom", f"{host}:{peer.dicom_port}", "--api", f"{host}:{peer.api_port}"]
+        token, port = await self._token(name, role), free_port(place.local)
+        command: Command = [*place.prefix, *P2PACS, "peer", "join", peer.folder, token]
+        for one in place.hosts:
+            command += ["--listen", f"{one}:{port}", "--advertise", f"{one}:{port}"]
+        command += ["--aet", peer.aet, "--dicom", f"{place.local}:{peer.dicom_port}"]
+        command += ["--api", f"{place.local}:{peer.api_port}"]
         for aet, endpoint in (workstations or {}).items():
             command += ["--workstation", f"{aet}={endpoint}"]
         await output_of("p2pacs peer join", command, self.folder / f"{name}.log")
-        if ip_address(host) in LAN:
-            set_toml(peer.folder / "peer.toml", {"line.lan": [str(LAN)]})
+        if place.lan is not None:
+            set_toml(peer.folder / "peer.toml", {"line.lan": [place.lan]})
+        await place.reach(peer.api_port)
         self.peers[name] = peer
         return peer
 
@@ -151,10 +160,19 @@ class Network:
 
 
 @asynccontextmanager
-async def network(folder: Path, lines: Lines, pacs: str) -> AsyncIterator[Network]:
-    """A network with its broker running; ends every process that it started."""
+async def network(
+    folder: Path, lines: Lines, pacs: str, site: Site | None = None
+) -> AsyncIterator[Network]:
+    """A network with its broker running; ends every process that it started.
+
+    Args:
+        folder: where everything is kept.
+        lines: what members say of their lines.
+        pacs: address of the broker's PACS.
+        site: where broker and members are; None for loopback.
+    """
     async with AsyncExitStack() as stack:
-        made = Network(folder, lines)
+        made = Network(folder, lines, site or LoopbackSite())
         stack.push_async_callback(_stop_all, made)
         await made.start_broker(pacs, stack)
         yield made

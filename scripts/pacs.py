@@ -20,29 +20,38 @@ AET = "ARCHIVE"
 
 
 @asynccontextmanager
-async def open_pacs(kind: str, folder: Path, study: LoadedStudy) -> AsyncIterator[str]:
-    """Runs a PACS with this study in it; gives its address as `p2pacs broker init` takes it."""
+async def open_pacs(
+    kind: str, folder: Path, study: LoadedStudy, host: str = HOST
+) -> AsyncIterator[str]:
+    """Runs a PACS with this study in it; gives its address as `p2pacs broker init` takes it.
+
+    Args:
+        kind: one of `PACS`.
+        folder: where its own folder is made.
+        study: loaded before it is used.
+        host: this machine's address that the embedded archive listens on.
+    """
     if kind == "orthanc":
         async with open_orthanc(folder, study) as server:
             yield server.dicomweb
     else:
-        async with _embedded(folder / "archive", study) as address:
+        async with _embedded(folder / "archive", study, host) as address:
             yield address
 
 
 @asynccontextmanager
-async def _embedded(folder: Path, study: LoadedStudy) -> AsyncIterator[str]:
-    remote = DimseRemote(AET, HOST, free_port(HOST))
+async def _embedded(folder: Path, study: LoadedStudy, host: str) -> AsyncIterator[str]:
+    remote = DimseRemote(AET, host, free_port(host))
     command: Command = [*P2PACS, "archive", folder, "--aet", AET]
-    command += ["--dicom", f"{HOST}:{remote.port}"]
+    command += ["--dicom", f"{host}:{remote.port}"]
 
     async def answers() -> bool:
-        return await trio.to_thread.run_sync(listens, HOST, remote.port)
+        return await trio.to_thread.run_sync(listens, host, remote.port)
 
     async with running("archive", command, folder.with_suffix(".log")) as program:
         await program.ready(answers)
         await DimseClient(remote, "MODALITY").store(study.instances())
-        yield f"dimse://{AET}@{HOST}:{remote.port}"
+        yield f"dimse://{AET}@{host}:{remote.port}"
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -64,6 +64,19 @@ class Program:
                 return int(line.split()[1]) * 1024
         raise ScriptError(f"{self.name}: this system does not tell the peak memory of a process")
 
+    def cpu_seconds(self) -> float:
+        """Seconds of processor that its process took (Linux); 0.0 once it has ended."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):
+            return 0.0
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+
     def failure(self, what: str) -> ScriptError:
         """An error that shows the end of this program's log."""
         return ScriptError(f"{self.name} {what}. The end of its log:\n{tail(self.log)}")
@@ -108,6 +121,7 @@ async def running(
     command: Command,
     log: Path,
     environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> AsyncIterator[Program]:
     """Runs a program for as long as the block takes; its output goes to ``log``."""
     with log.open("ab") as output:
@@ -118,6 +132,7 @@ async def running(
             stderr=output,
             env=os.environ | dict(environment or {}),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     program = Program(name, process, log)
     try:

@@ -1,0 +1,28 @@
+"""What runs in the lab: who, how much, for how long at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from scripts.network import Lines
+
+
+@frozen
+class Plan:
+    """One swarm."""
+
+    replicas: Sequence[str]
+    """Have the study from the start."""
+    clients: Sequence[str]
+    """All want it at once."""
+    lines: Lines
+    """What members say of their lines."""
+    megabytes: float
+    """About so many million bytes of study."""
+    kill_broker: bool
+    longest: float
+    """Seconds that the transfers may take."""
+    size: int
+    """Bytes that an opponent moves: what ours moved; 0 before it ran."""

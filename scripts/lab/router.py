@@ -1,0 +1,178 @@
+"""The router between the lines: one process that carries every packet of the lab.
+
+    python -m scripts.lab.router PLAN TRACE
+
+PLAN is JSON: for each line its address, the descriptor of its TUN device (opened in the
+member's namespace, inherited by this process) and its rates. A packet that a member sends
+takes its time on the member's uplink, then the delay of both lines, then its time on the
+receiver's downlink. The time a packet leaves follows from when it came alone, not from when
+this process got to it, so that a late wake-up does not add up.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import select
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from heapq import heappop, heappush
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from scripts.lab.line import MTU, Direction, Line
+from scripts.lab.trace import INTERVAL, record
+
+BATCH: Final = 32
+"""Packets read from one device before the others have their turn."""
+
+SLACK: Final = 0.0003
+"""Seconds that packets may leave early, so that those due together cost one wake-up."""
+
+REAL_TIME_PRIORITY: Final = 10
+NICENESS: Final = -15
+
+
+@attrs.frozen
+class Port:
+    """A line, and the device at whose other end its member is."""
+
+    name: str
+    address: str
+    device: int
+    """Descriptor of the TUN device."""
+    line: Line
+
+
+def plan(ports: Iterable[Port]) -> str:
+    """The router's PLAN."""
+    return json.dumps([attrs.asdict(port) for port in ports])
+
+
+def read_plan(text: str) -> Iterator[Port]:
+    """What `plan` wrote."""
+    for port in json.loads(text):
+        yield Port(**port | {"line": Line(**port["line"])})
+
+
+class _End:
+    """One port while the router runs."""
+
+    __slots__ = ("chance", "delay", "device", "down", "loss", "lost", "up")
+
+    def __init__(self, port: Port) -> None:
+        line = port.line
+        self.device = port.device
+        self.delay = line.delay
+        self.loss = line.loss
+        self.lost = 0
+        self.chance = random.Random(port.name)  # noqa: S311 - the same losses every time
+        self.up = Direction(line.uplink, line.queue)
+        self.down = Direction(line.downlink, line.down_queue)
+
+    def counters(self, now: float) -> tuple[float, ...]:
+        """In the order of `scripts.lab.trace.FIELDS`."""
+        up, down = self.up, self.down
+        return up.sent(now), down.sent(now), up.dropped, down.dropped, self.lost
+
+
+class Router:
+    """Carries packets between ports until the process ends."""
+
+    def __init__(self, ports: Iterable[Port], trace: int) -> None:
+        """Nothing is read before `run`.
+
+        Args:
+            ports: All lines.
+            trace: Descriptor that samples are written to.
+        """
+        self._trace = trace
+        self._ends = {IPv4Address(port.address).packed: _End(port) for port in ports}
+        self._by_device = {end.device: end for end in self._ends.values()}
+        self._due: list[tuple[float, int, _End, bytes, bool]] = []
+        """Heap: when, a number that keeps the order, to whom, what, whether at its downlink."""
+        self._number = 0
+        self._sample_at = 0.0
+
+    def run(self) -> None:
+        """Runs for ever."""
+        devices = select.epoll()
+        for device in self._by_device:
+            devices.register(device, select.EPOLLIN)
+        watched = [devices.fileno()]  # select takes microseconds, epoll milliseconds
+        while True:
+            wait = self._deliver(time.monotonic())
+            if select.select(watched, (), (), wait)[0]:
+                for device, _ in devices.poll(0):
+                    self._read(self._by_device[device])
+
+    def _deliver(self, now: float) -> float:
+        """Moves on what is due; seconds until the next is."""
+        due = self._due
+        late = now + SLACK
+        while due and due[0][0] <= late:
+            when, _, end, packet, arrived = heappop(due)
+            if arrived:
+                with suppress(OSError):  # the member's device is down: it has ended
+                    os.write(end.device, packet)
+            elif (leaves := end.down.take(len(packet), when)) is not None:
+                self._push(leaves, end, packet, arrived=True)
+        if now >= self._sample_at:
+            self._sample(now)
+        return max(0.0, (min(due[0][0], self._sample_at) if due else self._sample_at) - now)
+
+    def _push(self, when: float, end: _End, packet: bytes, *, arrived: bool) -> None:
+        self._number += 1
+        heappush(self._due, (when, self._number, end, packet, arrived))
+
+    def _read(self, sender: _End) -> None:
+        """Takes what a member sends."""
+        for _ in range(BATCH):
+            try:
+                packet = os.read(sender.device, MTU + 1)
+            except BlockingIOError:
+                return
+            receiver = self._ends.get(packet[16:20])  # the destination (RFC 791 3.1)
+            if receiver is None:
+                continue
+            leaves = sender.up.take(len(packet), time.monotonic())
+            if leaves is None:
+                continue
+            if sender.loss and sender.chance.random() < sender.loss:
+                sender.lost += 1
+                continue
+            self._push(leaves + sender.delay + receiver.delay, receiver, packet, arrived=False)
+
+    def _sample(self, now: float) -> None:
+        counters = [value for end in self._ends.values() for value in end.counters(now)]
+        os.write(self._trace, record(time.time(), counters))
+        self._sample_at = now + INTERVAL
+
+
+def _go_first() -> None:
+    """Before all members: their work must not delay packets of others."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REAL_TIME_PRIORITY))
+
+
+def main() -> None:
+    """The command line."""
+    ports = list(read_plan(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    trace = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    router = Router(ports, trace)
+    gc.disable()  # nothing here is cyclic, and a collection would delay packets
+    _go_first()
+    router.run()
+
+
+if __name__ == "__main__":
+    main()
