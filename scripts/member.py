@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import trio
 from attrs import define, field, frozen
 
 from p2pacs.dicom.remote import DimseRemote
 from peer.client import PeerClient
+from scripts.place import Place
 from scripts.program import (
     P2PACS,
     POLL_SECONDS,
@@ -19,7 +19,6 @@ from scripts.program import (
     Command,
     Program,
     ScriptError,
-    listens,
     running,
 )
 
@@ -53,7 +52,7 @@ class Peer:
     """One member: a replica or a hospital."""
 
     name: str
-    host: str
+    place: Place
     folder: Path
     aet: str
     dicom_port: int
@@ -88,7 +87,7 @@ class Peer:
     @property
     def gateway(self) -> DimseRemote:
         """The PACS that workstations see."""
-        return DimseRemote(self.aet, self.host, self.dicom_port)
+        return DimseRemote(self.aet, self.place.local, self.dicom_port)
 
     async def ready(
         self,
@@ -103,7 +102,7 @@ class Peer:
 
     async def answers(self) -> bool:
         """Whether its API listens, which is the last thing that it starts."""
-        return await trio.to_thread.run_sync(listens, self.host, self.api_port)
+        return self.place.answers(self.api_port)
 
     async def complete(self, poll: float, seconds: float) -> None:
         """Waits until its newest transfer is complete.
@@ -124,7 +123,7 @@ class Peer:
     async def start(self) -> None:
         """Runs it until `stop`, or until the network ends."""
         log = self.folder.with_suffix(".log")
-        command: Command = [*P2PACS, "peer", "run", self.folder]
+        command: Command = [*self.place.prefix, *P2PACS, "peer", "run", self.folder]
         program = await self._stack.enter_async_context(running(self.name, command, log))
         self.program = program
         await program.ready(self.answers)
