@@ -5,7 +5,7 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
 
     GET  /status                                what the peer is, links, store, catalogue
     POST /find                                  {"patient_id", "patient_name", "study_date", …}
-    POST /studies/fetch                         {"study_instance_uid"} → {"study"}
+    POST /studies/fetch                         {"study_instance_uid", "priority"} → {"study"}
     GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole,
                                                 {"waiting"} now and then, at last {"complete"}
                                                 or {"error"}
@@ -36,9 +36,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from p2pacs.errors import AuthenticationError, P2PacsError, UsageError, report
 from p2pacs.identity.files import write_private
 from p2pacs.ids import StudyId
+from p2pacs.swarm.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
 from peer.activity import HEARTBEAT
+from peer.asker import Asker
 from peer.config import API_ACCESS
 from peer.fetch import StudyFetch
 from peer.fetcher import Fetcher
@@ -155,8 +157,9 @@ class _Handlers:
         return JSONResponse({"studies": await self._desk.find(keys)})
 
     async def fetch(self, request: Request) -> Response:
-        uid = _text(await _body(request), "study_instance_uid")
-        fetch = await self._desk.fetcher.open(uid, caller="command", purpose="command")
+        body = await _body(request)
+        asker = Asker("command", "command", _priority(body, Priority.INTERACTIVE))
+        fetch = await self._desk.fetcher.open(_text(body, "study_instance_uid"), asker)
         return JSONResponse({"study": str(fetch.study)})
 
     async def instances(self, request: Request) -> Response:
@@ -237,3 +240,13 @@ def _text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{name} must be a text")
     return value
+
+
+def _priority(body: dict[str, Any], default: Priority | None = None) -> Priority:
+    """The ``priority`` in a body, by its name."""
+    if default is not None and "priority" not in body:
+        return default
+    try:
+        return Priority.named(_text(body, "priority"))
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -15,7 +15,7 @@ import trio
 from p2pacs.catalog.index import CatalogIndex
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.dicom.scp import DicomServer
-from p2pacs.errors import ProtocolError, StateError
+from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
@@ -23,6 +23,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.cache import Cache
 from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
@@ -33,18 +34,20 @@ from peer.api import make_api, make_token
 from peer.audit import AuditQueue
 from peer.bridge import Bridge
 from peer.catalogue import CatalogueFollower
-from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
+from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, PeerSettings
 from peer.db import Database, open_database
 from peer.describe import Describer
 from peer.fetcher import Fetcher
 from peer.gateway import Gateway
 from peer.grants import Grants
 from peer.holdings import Holdings
+from peer.lock import locked
 from peer.renewal import keep_renewed
 from peer.replica import Replica
 from peer.resolve import Found, Resolver
 from peer.search import find_studies
 from peer.status import Json, member_name, member_role
+from peer.unfinished import Unfinished
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -83,21 +86,22 @@ class Peer:
         self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
         self.grants = Grants(database, identity.box_key)
         self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
+        self.unfinished = Unfinished(database, lambda *asked: self.fetcher.resume(*asked))
         self.fetcher = Fetcher(
             self.node,
             store,
             self.resolver,
             audit=self.audit,
             began=self._began,
+            asked=self.unfinished.asked,
             make_room=self.cache.make_room,
         )
         self.destinations = {
             aet: DimseRemote(aet, endpoint.host, endpoint.port)
             for aet, endpoint in settings.gateway.destinations.items()
         }
-        self.replica = Replica(
-            database, self._find_blindly, self.fetcher.start, self.cache.make_room
-        )
+        start = partial(self.fetcher.start, priority=Priority.BACKGROUND)
+        self.replica = Replica(database, self._find_blindly, start, self.cache.make_room)
 
     @property
     def role(self) -> Role:
@@ -124,6 +128,7 @@ class Peer:
                 nursery.start_soon(self.replica.run)
             else:
                 nursery.start_soon(self.catalogue.run)
+                nursery.start_soon(self.unfinished.run)
             task_status.started(listens)
 
     @asynccontextmanager
@@ -291,7 +296,7 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
     """
     identity = NodeIdentity.load(folder / IDENTITY)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_locked(folder))
+        stack.enter_context(locked(folder))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         opened = await stack.enter_async_context(store)
         database = await stack.enter_async_context(open_database(folder / PEER_DB))
@@ -331,6 +336,7 @@ async def run_peer(
             )
             await stop.wait()
             log.info("stopping")
+            peer.unfinished.close()
         nursery.cancel_scope.cancel()
 
 
@@ -338,18 +344,3 @@ async def _serve_api(peer: Peer, folder: Path, *, task_status: trio.TaskStatus[E
     token = await trio.to_thread.run_sync(make_token, folder)
     app = make_api(peer, token)
     await serve_web(app, peer.settings.api, stop=trio.Event(), task_status=task_status)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder is this process's alone.
-
-    Raises:
-        StateError: another one has it.
-    """
-    with (folder / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StateError(f"the peer in {folder} is already running") from error
-        yield

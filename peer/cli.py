@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -27,6 +28,16 @@ from peer.join import join as join_network
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+class Urgency(StrEnum):
+    """What `p2pacs.swarm.priority` calls its classes."""
+
+    STAT = "stat"
+    INTERACTIVE = "interactive"
+    PREFETCH = "prefetch"
+    BACKGROUND = "background"
+
 
 T = TypeVar("T")
 
@@ -137,13 +148,16 @@ def get(
     study_uid: Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")],
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    priority: Annotated[Urgency, typer.Option(help="Who is served first.")] = Urgency.INTERACTIVE,
+    stat: Annotated[bool, typer.Option("--stat", help="The same as --priority stat.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a study and write it as DICOM files; run it again to resume."""
+    urgency = Urgency.STAT if stat else priority
     with Bars(Console(stderr=True)) as bars:
 
         async def work(peer: PeerClient) -> Outcome:
-            return await get_study(peer, study_uid, out, bars)
+            return await get_study(peer, study_uid, out, bars, urgency.value)
 
         try:
             outcome = _ask(folder, work)

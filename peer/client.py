@@ -62,9 +62,9 @@ class PeerClient:
         found: list[Json] = (await self._call("POST", "/find", keys))["studies"]
         return found
 
-    async def fetch(self, study_instance_uid: str) -> str:
+    async def fetch(self, study_instance_uid: str, priority: str = "interactive") -> str:
         """Start fetching; the study's id, by which it is named from now on."""
-        body = {"study_instance_uid": study_instance_uid}
+        body = {"study_instance_uid": study_instance_uid, "priority": priority}
         study: str = (await self._call("POST", "/studies/fetch", body))["study"]
         return study
 

@@ -1,4 +1,5 @@
-"""What a peer remembers besides chunks and catalogue, in one SQLite file: grants, unsent audit.
+"""What a peer remembers besides chunks and catalogue, in one SQLite file: grants, unsent audit,
+what is to be fetched.
 
 One owner: `open_database` opens the file and closes it; everything else asks
 `Database.run`, which runs one transaction at a time in a worker thread.
@@ -20,6 +21,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    Text,
     create_engine,
     event,
 )
@@ -51,6 +53,17 @@ replications = Table(
     "replications",
     metadata,
     Column("study", LargeBinary, primary_key=True),
+)
+
+fetches = Table(
+    "fetches",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("caller", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("detail", Text),
+    Column("priority", Integer, nullable=False),
+    Column("asked", Integer, nullable=False),
 )
 
 T = TypeVar("T")

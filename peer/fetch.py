@@ -25,6 +25,7 @@ from p2pacs.errors import (
 from p2pacs.ids import StudyId
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.index import InstanceEntry
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from peer.index import Known, LiveIndex
 from peer.resolve import Found
@@ -46,7 +47,7 @@ log = structlog.get_logger(__name__)
 class Supply:
     """How a `StudyFetch` gets what it lacks (`peer.fetcher` provides it)."""
 
-    start: Callable[[Found], Transfer]
+    start: Callable[[Found, Priority], Transfer]
     """Fetch, or go on fetching."""
     again: Callable[[], Awaitable[Found]]
     """Ask anew who has the study."""
@@ -63,6 +64,10 @@ class StudyFetch:
         """Readers at this moment."""
         self.transfer: Transfer
         """What brings the chunks."""
+        self.priority = Priority.BACKGROUND
+        """How urgent it is."""
+        self.given_up = False
+        """Whether its transfer was stopped because nobody wanted it any more."""
         self._index = index
         self._supply = supply
         self._least = 0
@@ -72,6 +77,11 @@ class StudyFetch:
     def known(self) -> Sequence[Known]:
         """The instances known so far; number n is at n - 1."""
         return self._index.known
+
+    @property
+    def fetching(self) -> bool:
+        """Whether its transfer is under way."""
+        return self.transfer.state is State.FETCHING
 
     @property
     def current(self) -> bool:
@@ -135,11 +145,13 @@ class StudyFetch:
     def begin(self, found: Found) -> None:
         """Fetch, or go on fetching, what is not here of this version or a newer one."""
         self._least = max(self._least, found.version)
-        self.transfer = self._supply.start(found)
+        self.given_up = False
+        self.transfer = self._supply.start(found, self.priority)
 
     def give_up(self) -> None:
         """Stop fetching, unless somebody else reads it."""
         if self.users <= 1 and self.transfer.state is State.FETCHING:
+            self.given_up = True
             self.transfer.cancel()
 
     async def refresh(self) -> None:

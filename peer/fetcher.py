@@ -13,9 +13,11 @@ from p2pacs.errors import KeyUnavailableError, NotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.node import Node
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.swarm.whole import answer_whole
 from p2pacs.wire.messages import WholeQuery
+from peer.asker import Asker
 from peer.audit import AuditQueue
 from peer.fetch import StudyFetch, Supply
 from peer.index import LiveIndex
@@ -39,6 +41,7 @@ class Fetcher:
         *,
         audit: AuditQueue,
         began: Callable[[Transfer], None],
+        asked: Callable[[StudyFetch, Asker], None],
         make_room: Callable[[int], Awaitable[bool]],
     ) -> None:
         """Nothing is read before `open`.
@@ -49,6 +52,7 @@ class Fetcher:
             resolver: says who has a study and gives its key.
             audit: who reads what.
             began: told of every transfer.
+            asked: told what somebody asked for.
             make_room: recycles so many bytes; whether they came free.
         """
         self._node = node
@@ -56,6 +60,7 @@ class Fetcher:
         self._resolver = resolver
         self._audit = audit
         self._began = began
+        self._asked = asked
         self._make_room = make_room
         self._fetches: dict[StudyId, StudyFetch] = {}
         self._one = trio.Lock()
@@ -65,16 +70,12 @@ class Fetcher:
         """Studies that are, or lately were, read here."""
         return list(self._fetches.values())
 
-    async def open(
-        self, study_instance_uid: str, *, caller: str, purpose: str, detail: str | None = None
-    ) -> StudyFetch:
+    async def open(self, study_instance_uid: str, asker: Asker) -> StudyFetch:
         """Begin to read a study, or go on.
 
         Args:
             study_instance_uid: as the catalogue has it.
-            caller: who reads, for the audit: an AE title, or ``command``.
-            purpose: for the broker's audit: ``move``, ``get`` or ``command``.
-            detail: for this peer's audit; None if there is no more to say.
+            asker: who reads; the audit tells.
 
         Raises:
             StudyNotFoundError: nobody knows it, as far as this peer may know.
@@ -82,22 +83,41 @@ class Fetcher:
             KeyUnavailableError: no key is held and the broker is away.
         """
         record = await self._resolver.record(study_instance_uid)
-        found = await self._resolver.find(record.study, purpose)
-        if found.key is None:
-            raise KeyUnavailableError("a blind replica holds no keys to read with")
-        await self._audit.record(record.study, caller=caller, purpose=detail or purpose)
-        return await self._begin(found, purpose)
+        found = await self._find(record.study, asker)
+        await self._audit.record(record.study, caller=asker.caller, purpose=asker.audited)
+        fetch = await self._begin(found, asker)
+        self._asked(fetch, asker)
+        return fetch
 
-    async def _begin(self, found: Found, purpose: str) -> StudyFetch:
+    async def resume(self, study: StudyId, asker: Asker) -> StudyFetch:
+        """Go on with what somebody asked for before; that they read it is in the audit.
+
+        Raises:
+            P2PacsError: as `open`.
+        """
+        return await self._begin(await self._find(study, asker), asker)
+
+    async def _find(self, study: StudyId, asker: Asker) -> Found:
+        found = await self._resolver.find(study, asker.purpose)
+        if found.key is None:
+            raise _blind()
+        return found
+
+    async def _begin(self, found: Found, asker: Asker) -> StudyFetch:
         study = found.study
         async with self._one:
             fetch = self._fetches.pop(study, None)
             if fetch is None:
                 if found.key is None:
-                    raise KeyUnavailableError("a blind replica holds no keys to read with")
+                    raise _blind()
                 index = LiveIndex(found.key, await self._store.study(study))
-                again = partial(self._resolver.find, study, purpose)
+                again = partial(self._resolver.find, study, asker.purpose)
                 fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
+                fetch.priority = asker.priority
+            elif fetch.fetching:
+                fetch.priority = max(fetch.priority, asker.priority)
+            else:
+                fetch.priority = asker.priority
             fetch.begin(found)
             self._fetches[study] = fetch
             self._forget_idle()
@@ -116,7 +136,8 @@ class Fetcher:
                 key = await self._resolver.held_key(record.study)
             except KeyUnavailableError:
                 return None
-            await self._begin(Found(record.study, key, None, 0, (), broker=False), "get")
+            found = Found(record.study, key, None, 0, (), broker=False)
+            await self._begin(found, Asker("", "get"))
         fetch = self._fetches[record.study]
         with trio.move_on_after(LOADING):
             while not fetch.settled and fetch.transfer.state is not State.FAILED:
@@ -145,12 +166,22 @@ class Fetcher:
         self._fetches.pop(study, None)
 
     def _forget_idle(self) -> None:
-        idle = [study for study, fetch in self._fetches.items() if not fetch.users]
+        idle = [
+            study
+            for study, fetch in self._fetches.items()
+            if not fetch.users and not fetch.fetching
+        ]
         for study in idle[:-KEPT]:
             del self._fetches[study]
 
-    def start(self, found: Found) -> Transfer:
+    def start(self, found: Found, priority: Priority) -> Transfer:
         """Fetch a study, or go on fetching it."""
-        transfer = self._node.fetch(found.study, holders=found.holders, root=found.root)
+        transfer = self._node.fetch(
+            found.study, holders=found.holders, root=found.root, priority=priority
+        )
         self._began(transfer)
         return transfer
+
+
+def _blind() -> KeyUnavailableError:
+    return KeyUnavailableError("a blind replica holds no keys to read with")

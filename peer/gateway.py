@@ -18,12 +18,14 @@ from p2pacs.catalog.index import CatalogIndex
 from p2pacs.catalog.question import Question, Selection
 from p2pacs.catalog.records import Json, StudyRecord, number, text
 from p2pacs.catalog.views import study_view
-from p2pacs.dicom.backend import Retrieval
+from p2pacs.dicom.backend import Retrieval, Urgency
 from p2pacs.dicom.contexts import Pair
 from p2pacs.dicom.remote import Root
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, UnavailableError
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.index import InstanceEntry
+from p2pacs.swarm.priority import Priority
+from peer.asker import Asker
 from peer.bridge import Bridge
 from peer.fetch import Cursor, StudyFetch
 from peer.fetcher import Fetcher
@@ -31,6 +33,13 @@ from peer.search import with_instances
 
 MANY: Final = 50
 """Studies whose instances one query may ask for: more would have the broker ask the PACS of all."""
+
+PRIORITIES: Final = {
+    Urgency.HIGH: Priority.STAT,
+    Urgency.MEDIUM: Priority.INTERACTIVE,
+    Urgency.LOW: Priority.PREFETCH,
+}
+"""What a workstation's Priority (0000,0700) is in the swarm."""
 
 Describe = Callable[[StudyRecord], Awaitable[list[Json]]]
 
@@ -75,7 +84,9 @@ class Gateway:
 
     # ------------------------------------------------------------ C-MOVE, C-GET
 
-    def retrieve(self, identifier: Dataset, root: Root, caller: str, purpose: str) -> Retrieval:
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
         """The instances that an identifier names, as they become whole here."""
         selection = Selection.parse(identifier, root)
         records = [
@@ -86,7 +97,13 @@ class Gateway:
         ]
         if not records:
             raise StudyNotFoundError("no such study in the catalogue that this peer may read")
-        order = _Order(self._bridge, self._fetcher, selection, caller, purpose)
+        asker = Asker(
+            caller,
+            "move" if purpose.startswith("C-MOVE") else "get",
+            PRIORITIES[urgency],
+            detail=purpose,
+        )
+        order = _Order(self._bridge, self._fetcher, selection, asker)
         order.open(records)
         return Retrieval(
             total=order.total,
@@ -132,13 +149,12 @@ class _Order:
     """One C-MOVE or C-GET: one study after the other, each instance once."""
 
     def __init__(
-        self, bridge: Bridge, fetcher: Fetcher, selection: Selection, caller: str, purpose: str
+        self, bridge: Bridge, fetcher: Fetcher, selection: Selection, asker: Asker
     ) -> None:
         self._bridge = bridge
         self._fetcher = fetcher
         self._selection = selection
-        self._caller = caller
-        self._purpose = purpose
+        self._asker = asker
         self._readings: list[_Reading] = []
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
@@ -180,10 +196,7 @@ class _Order:
     # ------------------------------------------------------------ on the trio side
 
     async def _open(self, record: StudyRecord) -> None:
-        kind = "move" if self._purpose.startswith("C-MOVE") else "get"
-        fetch = await self._fetcher.open(
-            record.uid, caller=self._caller, purpose=kind, detail=self._purpose
-        )
+        fetch = await self._fetcher.open(record.uid, self._asker)
         self._in_use.enter_context(fetch.in_use())
         if self._selection.series or self._selection.instances:
             reading = _Reading(fetch, fetch.cursor(self._wanted), 0)

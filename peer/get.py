@@ -61,13 +61,16 @@ class Outcome:
             "written": self.written,
             "kept": self.kept,
             "bytes_received": self.transfer.get("bytes_received", 0),
+            "seconds": self.transfer.get("seconds"),
             "sources": {
                 name: source["bytes"] for name, source in self.transfer.get("sources", {}).items()
             },
         }
 
 
-async def get(client: PeerClient, uid: str, out: Path, watcher: Watcher) -> Outcome:
+async def get(
+    client: PeerClient, uid: str, out: Path, watcher: Watcher, priority: str = "interactive"
+) -> Outcome:
     """Fetch a study into a folder; files there that are whole already are kept.
 
     Cancelling it stops the transfer, too, unless somebody else at the peer wants it.
@@ -76,7 +79,7 @@ async def get(client: PeerClient, uid: str, out: Path, watcher: Watcher) -> Outc
         P2PacsError: what the peer says, or DiskFullError; files written so far stay.
     """
     await trio.to_thread.run_sync(_make_folder, out)
-    outcome = Outcome(await client.fetch(uid))
+    outcome = Outcome(await client.fetch(uid, priority))
     done = False
     try:
         async with trio.open_nursery() as nursery:

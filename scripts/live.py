@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import trio
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TransferSpeedColumn,
-)
 
-from scripts.member import Peer, TransferState
+from peer.bars import Bars
+from peer.client import PeerClient
+from scripts.member import Peer
 
 
 class Live:
@@ -27,42 +22,22 @@ class Live:
 
     @asynccontextmanager
     async def following(self, peer: Peer, title: str) -> AsyncIterator[None]:
-        """Shows the transfer of this peer while the block runs."""
-        progress = Progress(
-            TextColumn("{task.description:<30}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        with progress:
-            bars = _Bars(progress, title)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_follow, peer, bars)
-                yield
-                nursery.cancel_scope.cancel()
-            if (transfer := await peer.transfer()) is not None:
-                bars.show(transfer)
+        """Shows the newest transfer of this peer while the block runs."""
+        async with PeerClient.connect(peer.folder) as client:
+            with Bars(self._console, title) as bars:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_follow, client, bars)
+                    yield
+                    nursery.cancel_scope.cancel()
+                _show(bars, await client.status())
 
 
-async def _follow(peer: Peer, bars: _Bars) -> None:
-    async with aclosing(peer.transfers()) as transfers:
-        async for transfer in transfers:
-            bars.show(transfer)
+async def _follow(client: PeerClient, bars: Bars) -> None:
+    async with client.events() as events, aclosing(events):
+        async for said in events:
+            _show(bars, said)
 
 
-class _Bars:
-    def __init__(self, progress: Progress, title: str) -> None:
-        self._progress = progress
-        self._whole = progress.add_task(title, total=None)
-        self._sources: dict[str, TaskID] = {}
-
-    def show(self, transfer: TransferState) -> None:
-        """Brings the bars up to date."""
-        total = transfer.bytes_total
-        self._progress.update(self._whole, completed=transfer.bytes_received, total=total)
-        for name, received in sorted(transfer.sources.items()):
-            if name not in self._sources:
-                self._sources[name] = self._progress.add_task(f"  from {name}", total=total)
-            self._progress.update(self._sources[name], completed=received, total=total)
+def _show(bars: Bars, said: dict[str, Any]) -> None:
+    for newest in said["transfers"][:1]:
+        bars.transfer(newest)

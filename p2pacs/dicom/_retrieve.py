@@ -21,7 +21,7 @@ from p2pacs.dicom._association import Association, Service, has_ended, remote_of
 from p2pacs.dicom._feeder import Feeder, Nothing
 from p2pacs.dicom._identifiers import decode_identifier
 from p2pacs.dicom._sender import Sender
-from p2pacs.dicom.backend import Backend, Retrieval
+from p2pacs.dicom.backend import Backend, Retrieval, Urgency
 from p2pacs.dicom.remote import DimseRemote, Root
 from p2pacs.errors import P2PacsError, PacsUnreachableError
 from p2pacs.instance import EncodedInstance
@@ -103,7 +103,9 @@ class RetrieveService:
         """Ask the backend; an error is answered and gives None."""
         try:
             root: Root = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
-            return self._backend.retrieve(reply.identifier(), root, reply.caller, purpose)
+            return self._backend.retrieve(
+                reply.identifier(), root, reply.caller, purpose, reply.urgency
+            )
         except P2PacsError as error:
             log.warning("retrieval refused", caller=reply.caller, purpose=purpose, error=str(error))
             reply.final(sub.status_of(error), comment=sub.comment_of(error))
@@ -129,6 +131,11 @@ class _Reply:
             UsageError: it is no data set.
         """
         return decode_identifier(self._request.Identifier, self._syntax)
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent the client says that it is."""
+        return Urgency.of(self._request.Priority)
 
     @property
     def cancelled(self) -> bool:

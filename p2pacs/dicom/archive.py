@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from p2pacs.catalog.find import find
 from p2pacs.catalog.question import Selection
 from p2pacs.dicom._folder import ArchiveFolder, read
-from p2pacs.dicom.backend import Retrieval
+from p2pacs.dicom.backend import Retrieval, Urgency
 from p2pacs.dicom.remote import DimseRemote, Root
 from p2pacs.dicom.scp import DicomServer
 from p2pacs.instance import EncodedInstance
@@ -31,9 +31,11 @@ class ArchiveBackend:
         del caller
         return find(self._folder.records(), identifier, root)
 
-    def retrieve(self, identifier: Dataset, root: Root, caller: str, purpose: str) -> Retrieval:
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
         """What is stored now; later instances need another retrieval."""
-        del caller, purpose
+        del caller, purpose, urgency
         held = self._folder.select(Selection.parse(identifier, root))
         pairs = {one.pair for one in held}
         return Retrieval(total=held.__len__, instances=read(held), contexts=lambda: pairs)

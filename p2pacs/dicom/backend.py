@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from typing import Protocol
+from enum import IntEnum
+from typing import Protocol, Self
 
 from attrs import field, frozen
 from pydicom.dataset import Dataset
@@ -15,6 +16,19 @@ from p2pacs.instance import EncodedInstance
 
 def _nothing() -> None:
     return
+
+
+class Urgency(IntEnum):
+    """Priority (0000,0700) of a request (PS3.7 9.3, E.1)."""
+
+    MEDIUM = 0
+    HIGH = 1
+    LOW = 2
+
+    @classmethod
+    def of(cls, value: int | None) -> Self:
+        """What a request says; medium where it says nothing that the standard knows."""
+        return cls(value) if value in set(cls) else cls(cls.MEDIUM)
 
 
 @frozen
@@ -42,7 +56,9 @@ class Backend(Protocol):
     def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
         """Answers to a C-FIND of ``caller`` (an AE title)."""
 
-    def retrieve(self, identifier: Dataset, root: Root, caller: str, purpose: str) -> Retrieval:
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
         """The instances that an identifier names.
 
         Args:
@@ -50,6 +66,7 @@ class Backend(Protocol):
             root: information model.
             caller: AE title of who asks.
             purpose: for the audit: ``C-GET`` or ``C-MOVE to AET``.
+            urgency: as the request says.
         """
 
     def store(self, instance: EncodedInstance, caller: str) -> None:

@@ -18,6 +18,7 @@ from p2pacs.dicom import contexts
 from p2pacs.dicom._association import CONNECT_SECONDS, Association, associate, release
 from p2pacs.dicom._calls import Line, call, filling
 from p2pacs.dicom._sender import SUCCESS, Sender
+from p2pacs.dicom.backend import Urgency
 from p2pacs.dicom.inbox import Inbox
 from p2pacs.dicom.receiver import StorageReceiver, instance_of
 from p2pacs.dicom.remote import DimseRemote, Root, check_aet
@@ -125,7 +126,8 @@ class DimseClient:
             with self._association(
                 line, proposal, scp_roles=list(classes), handlers=[(evt.EVT_C_STORE, store)]
             ) as assoc:
-                status = _last(assoc.send_c_get(identifier, UID(model)))
+                answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
+                status = _last(answers)
                 self._check(assoc, status, "C-GET")
 
         async with filling(inbox, work):
@@ -144,7 +146,13 @@ class DimseClient:
                 receiver.expecting(inbox) as number,
                 self._association(line, [(model, contexts.NATIVE[:2])]) as assoc,
             ):
-                answers = assoc.send_c_move(identifier, receiver.aet, UID(model), msg_id=number)
+                answers = assoc.send_c_move(
+                    identifier,
+                    receiver.aet,
+                    UID(model),
+                    msg_id=number,
+                    priority=Urgency.MEDIUM,
+                )
                 self._check(assoc, _last(answers), "C-MOVE")
 
         async with filling(inbox, work):

@@ -14,6 +14,8 @@ from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.index import InstanceEntry
+from p2pacs.swarm.priority import Priority
+from peer.asker import Asker
 from peer.index import Known
 
 Json = dict[str, Any]
@@ -98,13 +100,15 @@ class FakeDesk:
     error: P2PacsError | None = None
     asked: list[dict[str, str]] = field(factory=list)
     opened: list[str] = field(factory=list)
+    priorities: list[Priority] = field(factory=list)
 
     @property
     def fetcher(self) -> Any:
         return self
 
-    async def open(self, uid: str, *, caller: str, purpose: str) -> FakeFetch:
-        assert (caller, purpose) == ("command", "command")
+    async def open(self, uid: str, asker: Asker) -> FakeFetch:
+        assert (asker.caller, asker.purpose) == ("command", "command")
+        self.priorities.append(asker.priority)
         if self.error is not None:
             raise self.error
         self.opened.append(uid)

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from p2pacs.errors import NoSourceError
 from p2pacs.instance import EncodedInstance
+from p2pacs.swarm.priority import Priority
 from peer.activity import HEARTBEAT
 from peer.api import _instances, make_api, make_token
 from tests.p2pacs.study.samples import instance
@@ -74,6 +75,17 @@ async def test_find_knows_its_keys(http: httpx.AsyncClient, desk: FakeDesk) -> N
     assert answer.json() == {"studies": [{"patient_id": "P1"}]}
     assert desk.asked == [{"PatientName": "Doe*", "ModalitiesInStudy": "CT"}]
     assert (await http.post("/find", json={"shoe_size": "44"})).status_code == 400
+
+
+async def test_how_urgent_a_fetch_is(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    await _fetched(http)
+    assert desk.priorities == [Priority.INTERACTIVE]
+    body = {"study_instance_uid": UID, "priority": "stat"}
+    assert (await http.post("/studies/fetch", json=body)).is_success
+    assert desk.priorities == [Priority.INTERACTIVE, Priority.STAT]
+    answer = await http.post("/studies/fetch", json={**body, "priority": "at once"})
+    assert answer.status_code == 400
+    assert "one of stat, interactive" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("body", ["", "[1]", "{", '{"study_instance_uid": 5}', "{}"])

@@ -15,8 +15,10 @@ import trio
 
 from p2pacs.__main__ import main
 from p2pacs.errors import SettingsError, StateError, StudyNotFoundError, UsageError
+from p2pacs.swarm.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api import make_api, make_token
+from peer.cli import Urgency
 from peer.config import PeerSettings, save_peer_settings
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
@@ -81,6 +83,22 @@ def test_get_writes_files_and_says_so(
     assert run("get", tmp_path, UID, "--out", out, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["study"], said["kept"], said["out"]) == (str(STUDY), 2, str(out))
+
+
+@pytest.mark.parametrize(
+    ("more", "priority"),
+    [([], Priority.INTERACTIVE), (["--stat"], Priority.STAT),
+     (["--priority", "background"], Priority.BACKGROUND)],
+)  # fmt: skip
+def test_get_says_how_urgent_it_is(
+    desk: FakeDesk, tmp_path: Path, more: list[str], priority: Priority
+) -> None:
+    assert run("get", tmp_path, UID, "--out", tmp_path / "out", *more) == 0
+    assert desk.priorities[-1] is priority
+
+
+def test_the_priorities_of_the_command_are_those_of_the_swarm() -> None:
+    assert {one.value for one in Urgency} == {one.name.lower() for one in Priority}
 
 
 def test_find_passes_what_was_given(

@@ -22,6 +22,7 @@ from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.transfer import State
 from peer import fetch as fetch_module
 from peer.app import Peer
+from peer.asker import Asker
 from peer.fetch import StudyFetch
 from tests.peer.world import World, eventually, instances, open_world
 
@@ -43,7 +44,7 @@ async def read_all(fetch: StudyFetch) -> dict[str, EncodedInstance]:
 async def opened(world: World, peer: Peer) -> StudyFetch:
     with trio.fail_after(LIMIT):
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        return await peer.fetcher.open(world.broker.uid, caller="TEST", purpose="get")
+        return await peer.fetcher.open(world.broker.uid, Asker("TEST", "get"))
 
 
 def by_uid(sent: list[EncodedInstance]) -> dict[str, EncodedInstance]:
@@ -205,7 +206,7 @@ async def test_a_study_that_nobody_has(tmp_path: Path) -> None:
         peer = await world.add("a")
         await opened(world, peer)
         with pytest.raises(StudyNotFoundError, match="catalogue"):
-            await peer.fetcher.open("1.2.3.4", caller="TEST", purpose="get")
+            await peer.fetcher.open("1.2.3.4", Asker("TEST", "get"))
         world.broker.staged = StudyNotFoundError("the PACS does not have it any more")
         with pytest.raises(StudyNotFoundError, match="any more"):
             await opened(world, peer)

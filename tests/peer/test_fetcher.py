@@ -6,6 +6,7 @@ import pytest
 from p2pacs.errors import KeyUnavailableError, NotFoundError
 from p2pacs.identity.directory import Role
 from peer import fetcher as fetcher_module
+from peer.asker import Asker
 from tests.peer.test_fetch import opened, read_all
 from tests.peer.world import eventually, instances, open_world
 
@@ -15,9 +16,7 @@ async def test_reading_is_audited_with_what_was_asked(tmp_path: Path) -> None:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
         await opened(world, peer)
-        await peer.fetcher.open(
-            world.broker.uid, caller="VIEWER", purpose="move", detail="C-MOVE to WS2"
-        )
+        await peer.fetcher.open(world.broker.uid, Asker("VIEWER", "move", detail="C-MOVE to WS2"))
         await eventually(lambda: len(world.broker.audit) == 2)
         records = [msgpack.unpackb(raw) for raw in world.broker.audit]
         assert [(one["caller"], one["purpose"]) for one in records] == [

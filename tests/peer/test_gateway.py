@@ -10,7 +10,10 @@ import msgpack
 import pytest
 import trio
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, build_role, evt
 
+from p2pacs.dicom import contexts
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.dicom.scu import DimseClient
 from p2pacs.errors import (
@@ -22,9 +25,11 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.directory import Role
 from p2pacs.instance import EncodedInstance
+from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State
 from p2pacs.units import Endpoint
 from peer.app import Peer
+from peer.asker import Asker
 from tests.components import dcmtk, orthanc, storescp
 from tests.p2pacs.study import samples
 from tests.peer.test_fetch import LIMIT, by_uid, read_all
@@ -172,7 +177,7 @@ async def test_images_are_listed_out_of_the_index_of_a_study_that_is_here(tmp_pa
     sent = instances(3)
     async with served(tmp_path, sent) as (world, peer, where):
         uid = world.broker.uid
-        await read_all(await peer.fetcher.open(uid, caller="TEST", purpose="get"))
+        await read_all(await peer.fetcher.open(uid, Asker("TEST", "get")))
         await world.stop("broker")
         question = query(
             "IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", InstanceNumber="2"
@@ -208,6 +213,40 @@ async def test_one_image_can_be_got(tmp_path: Path) -> None:
         )
         async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
             assert [one async for one in inbox] == [sent[1]]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "priority"),
+    [(0, Priority.INTERACTIVE), (1, Priority.STAT), (2, Priority.PREFETCH)],
+)
+async def test_the_priority_of_a_request_counts(
+    tmp_path: Path, urgency: int, priority: Priority
+) -> None:
+    async with served(tmp_path, instances(2)) as (world, peer, where):
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+
+        def get() -> int:
+            entity = AE("VIEWER")
+            entity.add_requested_context(contexts.GET["STUDY"])
+            entity.add_requested_context(samples.CT, samples.EXPLICIT)
+            assoc = entity.associate(
+                where.host,
+                where.port,
+                ae_title=AET,
+                ext_neg=[build_role(samples.CT, scp_role=True)],
+                evt_handlers=[(evt.EVT_C_STORE, lambda _event: 0)],
+            )
+            answers = assoc.send_c_get(wanted, UID(contexts.GET["STUDY"]), priority=urgency)
+            status = [status for status, _ in answers][-1].Status
+            assoc.release()
+            return int(status)
+
+        assert await trio.to_thread.run_sync(get) == 0
+        assert peer.node.transfers[world.broker.study].priority is priority
+        await eventually(lambda: world.broker.audit)
+        (said,) = [msgpack.unpackb(raw)["purpose"] for raw in world.broker.audit]
+        ordinary = priority is Priority.INTERACTIVE
+        assert said == ("C-GET" if ordinary else f"C-GET, {priority.name.lower()}")
 
 
 async def test_callers_can_be_restricted(tmp_path: Path) -> None:

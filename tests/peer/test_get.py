@@ -8,6 +8,7 @@ from attrs import define, field
 
 from p2pacs.errors import DiskFullError, LocalError, NoSourceError
 from p2pacs.instance import EncodedInstance
+from p2pacs.swarm.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api import make_api, make_token
 from peer.client import PeerClient
@@ -77,10 +78,19 @@ async def test_a_study_becomes_files(peer: PeerClient, tmp_path: Path) -> None:
         "written": 3,
         "kept": 0,
         "bytes_received": size,
+        "seconds": 2.5,
         "sources": {"replica": size},
     }
     assert seen.instances == [(1, 3), (2, 3), (3, 3)]
     assert seen.transfers
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+async def test_the_peer_is_told_how_urgent_it_is(
+    peer: PeerClient, desk: FakeDesk, tmp_path: Path, priority: Priority
+) -> None:
+    await get(peer, UID, tmp_path / "out", Seen(), priority.name.lower())
+    assert desk.priorities[-1] is priority
 
 
 async def test_what_is_whole_is_kept(peer: PeerClient, desk: FakeDesk, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from p2pacs.errors import PacsUnreachableError, StudyNotFoundError
 from p2pacs.identity.directory import Role
+from p2pacs.swarm.priority import Priority
 from p2pacs.wire.messages import Replicate
 from peer import replica as replica_module
 from peer.app import Peer
@@ -37,6 +38,7 @@ async def test_what_the_broker_orders_is_fetched_without_a_key(tmp_path: Path) -
         await _ordered(world, replica)
         await eventually(lambda: _whole(replica, world))
         assert world.broker.asked == [("replicate", replica.identity.address)]
+        assert replica.node.transfers[world.broker.study].priority is Priority.BACKGROUND
         while await _waiting(replica):
             pass
 

@@ -35,7 +35,7 @@ class Breaking:
     def find(self, _identifier: Dataset, _root: str, _caller: str) -> Iterator[Dataset]:
         yield from ()
 
-    def retrieve(self, _identifier: Dataset, _root: str, _caller: str, _purpose: str) -> Retrieval:
+    def retrieve(self, *_asked: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:
             yield from self.instances
             raise BusyError("enough for today")

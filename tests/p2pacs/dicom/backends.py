@@ -9,7 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from p2pacs.dicom.backend import Retrieval
+from p2pacs.dicom.backend import Retrieval, Urgency
 from p2pacs.dicom.remote import DimseRemote, Root
 from p2pacs.dicom.scp import DicomServer
 from p2pacs.dicom.scu import DimseClient
@@ -27,6 +27,7 @@ class Scripted:
         self.answers: list[Dataset] = []
         self.error: P2PacsError | None = None
         self.asked: list[tuple[str, str, str]] = []
+        self.urgency: Urgency | None = None
         self.stored: list[EncodedInstance] = []
         self.closed = threading.Event()
         self.waiting = threading.Event()
@@ -41,8 +42,11 @@ class Scripted:
             raise self.error
         return iter(self.answers)
 
-    def retrieve(self, identifier: Dataset, root: Root, caller: str, purpose: str) -> Retrieval:
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
         self.asked.append((purpose, root, caller))
+        self.urgency = urgency
         if self.error is not None and self.fail_after is None:
             raise self.error
         return Retrieval(total=self._total, instances=self._instances(), close=self.closed.set)

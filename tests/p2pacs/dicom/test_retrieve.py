@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from p2pacs.dicom import _retrieve, contexts
+from p2pacs.dicom.backend import Urgency
 from p2pacs.dicom.inbox import Inbox
 from p2pacs.dicom.receiver import StorageReceiver, storage_receiver
 from p2pacs.dicom.remote import DimseRemote
@@ -61,8 +62,10 @@ async def ask(
     return await trio.to_thread.run_sync(work)
 
 
-def move(to: str, wanted: Dataset | None = None) -> Callable[[Association], list[Answer]]:
-    return lambda assoc: list(assoc.send_c_move(wanted or study(), to, MOVE))
+def move(
+    to: str, wanted: Dataset | None = None, urgency: Urgency = Urgency.MEDIUM
+) -> Callable[[Association], list[Answer]]:
+    return lambda assoc: list(assoc.send_c_move(wanted or study(), to, MOVE, priority=urgency))
 
 
 def counts(status: Dataset) -> tuple[int, int, int, int]:
@@ -100,6 +103,14 @@ async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert backend.asked == [("C-MOVE to US", "STUDY", "WORKSTATION")]
     assert backend.closed.is_set()
     assert seen == [("WORKSTATION", 1)] * 3
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+async def test_the_backend_is_told_how_urgent_it_is(urgency: Urgency) -> None:
+    backend = Scripted()
+    async with serving(backend, {"US": DimseRemote("US", HOST, free_port())}) as server:
+        await ask(server.port, move("US", urgency=urgency))
+    assert backend.urgency is urgency
 
 
 async def test_unknown_destination() -> None:
