@@ -40,6 +40,8 @@ FULL_MESH = 40
 NEIGHBOURS = 16
 PATIENCE = 20
 """Times the limit (and a minute) after which a run is given up."""
+TENTHS = 10
+"""Of the limit: how often it is noted which part of the uplinks was used."""
 KILL_SECONDS = 1.0
 """When the broker dies, if it does."""
 
@@ -93,6 +95,7 @@ class _Run:
         self._random = random.Random(given.seed)  # noqa: S311 (no secret)
         self._study = Study(world.key, given.seed, chunk=given.chunk * KIB)
         self._done: list[float] = []
+        self._use: dict[str, list[float]] = {"replicas": [], "members": []}
 
     async def figures(self) -> Figures:
         given, study = self._given, self._study
@@ -105,7 +108,11 @@ class _Run:
         total = study.list.total_bytes
         fluid = limit(total, given.up / 8, given.down / 8, len(replicas), len(members))
         with trio.move_on_after(60 + PATIENCE * fluid) as scope:
-            await self._fetch(broker, replicas, members)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._note_use, "replicas", replicas, fluid / TENTHS)
+                nursery.start_soon(self._note_use, "members", members, fluid / TENTHS)
+                await self._fetch(broker, replicas, members)
+                nursery.cancel_scope.cancel()
         if scope.cancelled_caught:
             raise ScriptError(f"{len(self._done)} of {len(members)} were done after {PATIENCE} x")
         return self._figures([*replicas, *members], total, fluid)
@@ -113,7 +120,7 @@ class _Run:
     async def _member(self, name: str, role: Role) -> SimMember:
         given = self._given
         overhead = TLS_OVER_TCP if given.headers else NO_OVERHEAD
-        line = Line(given.up, given.down, overhead=overhead)
+        line = Line(given.up, overhead=overhead)  # the downlink is the simulation's
         nic = Nic(
             up=given.up / 8,
             down=given.down / 8,
@@ -137,6 +144,16 @@ class _Run:
             if self._given.kill_broker:
                 await trio.sleep(KILL_SECONDS)
                 broker.kill()
+
+    async def _note_use(self, kind: str, members: list[SimMember], seconds: float) -> None:
+        """Note, again and again, which part of what could be sent was sent."""
+        before = 0
+        while True:
+            await trio.sleep(seconds)
+            sent = sum(member.nic.sent for member in members)
+            possible = seconds * sum(member.nic.up for member in members)
+            self._use[kind].append(round((sent - before) / possible, 3))
+            before = sent
 
     def _holders(self, everybody: list[SimMember]) -> Callable[[SimMember], Sequence[SimMember]]:
         """Whom a member is told of: all, or as many as make this many links each."""
@@ -172,6 +189,7 @@ class _Run:
             "fluid": round(fluid, 3),
             "ratio": round(max(self._done) / fluid, 4),
             "wire_over_payload": round(sum(m.nic.sent for m in members) / count / total, 4),
+            "uplinks_used": self._use,
             "messages": {KINDS[n].__name__: found for n, found in messages.most_common()},
             "message_bytes": {KINDS[n].__name__: size for n, size in sizes.most_common()},
             "passed": True,

@@ -20,17 +20,18 @@ import trio
 from attrs import define, field
 
 from p2pacs.limits import KIB
+from p2pacs.swarm.paced import ROUND_TRIP, SEND_BUFFER
 from p2pacs.swarm.pacing import NO_OVERHEAD, SEGMENT_BYTES, Overhead
 from tests.simulation.clock import timer
 
 PIECE: Final = 16 * KIB
 """Bytes that travel as one at most: a TLS record."""
 
-WINDOW: Final = 24 * KIB
-"""Bytes that a stream may have sent beyond what is acknowledged: a paced link's send buffer."""
-
 UNREAD: Final = 64 * KIB
-"""Bytes that may wait for the reader before they are no longer acknowledged."""
+"""Bytes that may wait for the reader, at least, before they are no longer acknowledged."""
+
+FASTEST: Final = 4_000_000
+"""Bytes a second that are a line without a limit to the kernel's buffers."""
 
 QUEUE: Final = 32 * KIB
 """Bytes that wait in a modem at most."""
@@ -101,6 +102,7 @@ class Pipe:
         self._target = target
         self._window = window
         self._delay = source.delay + target.delay
+        self._most_unread = _buffer(target.down, UNREAD)
         self._at = timer()
         self._under_way: deque[_Piece] = deque()
         self._sent = 0  # and not acknowledged
@@ -195,7 +197,7 @@ class Pipe:
         return self._reader.wake() or woken
 
     def _acknowledge(self) -> bool:
-        if not self._unacknowledged or self._unread_bytes > UNREAD:
+        if not self._unacknowledged or self._unread_bytes > self._most_unread:
             return False
         now, size = trio.current_time(), self._unacknowledged
         self._unacknowledged = 0
@@ -304,7 +306,13 @@ class LineStream(trio.abc.Stream):
         self.incoming.close(broken=True)
 
 
-def connect(one: Nic, other: Nic, *, window: int = WINDOW) -> tuple[LineStream, LineStream]:
+def _buffer(rate: float, least: int) -> int:
+    """What a kernel buffers on a line of this rate, as `p2pacs.swarm.paced` tells it."""
+    return max(least, int(min(rate, FASTEST) * ROUND_TRIP))
+
+
+def connect(one: Nic, other: Nic) -> tuple[LineStream, LineStream]:
     """A stream between two hosts: the end at the first, and at the second."""
-    there, back = Pipe(one, other, window), Pipe(other, one, window)
+    there = Pipe(one, other, _buffer(one.up, SEND_BUFFER))
+    back = Pipe(other, one, _buffer(other.up, SEND_BUFFER))
     return LineStream(one, there, back), LineStream(other, back, there)
