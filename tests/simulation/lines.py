@@ -37,6 +37,34 @@ QUEUE: Final = 32 * KIB
 """Bytes that wait in a modem at most."""
 
 
+class _Sleeper:
+    """A task that waits, if there is one."""
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+
+    @property
+    def sleeping(self) -> bool:
+        return self._task is not None
+
+    async def sleep(self) -> None:
+        """Until `wake`."""
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _abort(self, _raise: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def wake(self) -> bool:
+        """Wake the task; whether there was one."""
+        task, self._task = self._task, None
+        if task is None:
+            return False
+        trio.lowlevel.reschedule(task)
+        return True
+
+
 @define(eq=False)
 class Nic:
     """A host's line: all of its streams share it."""
@@ -64,6 +92,8 @@ class Nic:
     """When all that is under way will be out ..."""
     down_free: float = 0.0
     """... and in."""
+    _waiting: deque[_Sleeper] = field(factory=deque)
+    _turn_set: bool = False
 
     def push(self, size: float, now: float) -> float:
         """Send ``size`` bytes behind all others; when the first of them goes out."""
@@ -77,9 +107,28 @@ class Nic:
         self.down_free = max(now, self.down_free) + size / self.down
         return self.down_free
 
-    def full_until(self) -> float:
-        """When the queue has room again."""
-        return self.up_free - self.queue / self.up
+    def full(self, now: float) -> bool:
+        """Whether the queue has no room."""
+        return self.up_free - self.queue / self.up > now
+
+    async def room(self, sender: _Sleeper) -> None:
+        """Wait for room in the queue, once, behind all others that wait."""
+        self._waiting.append(sender)
+        self.set_turn()
+        await sender.sleep()
+
+    def set_turn(self) -> None:
+        """Have the next of those who wait come as soon as there is room."""
+        if self._waiting and not self._turn_set:
+            self._turn_set = True
+            timer()(self.up_free - self.queue / self.up, self._turn)
+
+    def _turn(self) -> bool:
+        self._turn_set = False
+        while self._waiting:
+            if self._waiting.popleft().wake():
+                return True
+        return False
 
 
 class _Piece:
@@ -137,17 +186,18 @@ class Pipe:
             if self._sent >= self._window:
                 if self._acks:
                     self._at(self._acks[0][0], self._sender.wake)
-            elif self._source.full_until() > now:
-                self._at(self._source.full_until(), self._sender.wake)
+                await self._sender.sleep()
+            elif self._source.full(now):
+                await self._source.room(self._sender)
             else:
                 return
-            await self._sender.sleep()
         raise trio.BrokenResourceError("the line is gone")
 
     def _put(self, data: bytes) -> None:
         source = self._source
         piece = _Piece(data, source.overhead.wire_bytes(len(data)))
         start = source.push(piece.wire, trio.current_time())
+        source.set_turn()
         piece.last_in = source.up_free + self._delay
         self._sent += len(data)
         self._under_way.append(piece)
@@ -240,34 +290,6 @@ class Pipe:
         self.broken = self.broken or broken
         self._sender.wake()
         self._reader.wake()
-
-
-class _Sleeper:
-    """A task that waits, if there is one."""
-
-    def __init__(self) -> None:
-        self._task: trio.lowlevel.Task | None = None
-
-    @property
-    def sleeping(self) -> bool:
-        return self._task is not None
-
-    async def sleep(self) -> None:
-        """Until `wake`."""
-        self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def _abort(self, _raise: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def wake(self) -> bool:
-        """Wake the task; whether there was one."""
-        task, self._task = self._task, None
-        if task is None:
-            return False
-        trio.lowlevel.reschedule(task)
-        return True
 
 
 class LineStream(trio.abc.Stream):
