@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,8 @@ class Partner:
     untold: list[int] = field(factory=list)
     """What is new here and it was not told of."""
     untold_since: float = 0.0
+    hinted: list[int] = field(factory=list)
+    """What an offer that it has not answered yet advises."""
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -97,7 +100,7 @@ class Circle:
         self.download: Download | None = None
         self._links = links
         self._seed = seed
-        self._giving: dict[int, None] = {}
+        self._giving: OrderedDict[int, None] = OrderedDict()
         """All chunks of a study that is here whole, those given to fewest members first."""
 
     @property
@@ -139,16 +142,24 @@ class Circle:
         if len(self._giving) < self.listed:
             first = len(self._giving)
             fresh = arrange(first, self.listed - first, self._seed)
-            self._giving = dict.fromkeys([*fresh, *self._giving])
+            self._giving = OrderedDict.fromkeys([*fresh, *self._giving])
         likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
-        return list(islice(likely, HINTS))
+        partner.hinted = list(islice(likely, HINTS))
+        for number in partner.hinted:  # the next one is advised otherwise
+            self._giving.move_to_end(number)
+        return partner.hinted
 
-    def given(self, numbers: Iterable[int]) -> None:
-        """Chunks were promised to a member: others come before them."""
+    def given(self, member: VirtualAddress, numbers: Collection[int]) -> None:
+        """Chunks were promised to a member: all others come before them."""
+        partner = self.partners.get(member)
+        hinted = partner.hinted if partner else []
+        for number in reversed(hinted):
+            if number not in numbers:  # not taken: as before
+                self._giving.move_to_end(number, last=False)
+        hinted.clear()
         for number in numbers:
             if number in self._giving:
-                del self._giving[number]
-                self._giving[number] = None
+                self._giving.move_to_end(number)
 
     def only_here(self, promised: Iterable[int]) -> Bitfield:
         """Chunks that no partner has, or is about to get from here."""
@@ -185,14 +196,14 @@ class Circle:
             partner.untold.clear()
         have = bytes(self.chunks.have) if self.chunks else b""
         download = self.download
-        fetching = download is not None
+        fetching = download is not None and download.ledger.total > 0  # else it cannot choose
         priority = int(download.transfer.priority) if download is not None else 0
         link.send(Join(bytes(self.study), self.version, have, fetching, priority, link.paced))
         self.told.add(member)
 
     def join_all(self) -> None:
-        """Tell all partners anew."""
-        for member in self.partners:
+        """Tell anew all partners, and all who were told and are not (yet) partners."""
+        for member in {**self.partners, **dict.fromkeys(self.told)}:
             self.join(member)
 
     def push_root(self, raw: bytes) -> None:

@@ -33,11 +33,8 @@ AHEAD_CHUNKS: Final = 1.5
 AHEAD_LIMIT: Final = 4
 """Promises to members that take nothing do not count, up to this many times as much."""
 
-OFFER_CHUNKS: Final = 2
-"""Chunks in one offer of a slow line ..."""
-
-OFFER_SECONDS: Final = 0.25
-"""... and this much work in one of a fast line."""
+OFFER_SECONDS: Final = 0.2
+"""Work in one offer; one chunk at least: the later the choice, the better it is."""
 
 TYPICAL_CHUNK: Final = 32 * KIB
 """What a chunk is taken for before one was sent."""
@@ -78,6 +75,7 @@ class PacedSender:
         read: Read,
         sent: Sent,
         *,
+        seed: bytes,
         origin_of_last_resort: bool,
     ) -> None:
         """Nothing is sent before `run`.
@@ -88,6 +86,7 @@ class PacedSender:
             uplink: The line's budget.
             read: Gives chunks, or refuses them.
             sent: Is told what went to whom.
+            seed: What makes the choices of this host its own.
             origin_of_last_resort: Offer only what no other member has (the broker).
         """
         self._links = links
@@ -96,7 +95,7 @@ class PacedSender:
         self._read = read
         self._sent = sent
         self._last_resort = origin_of_last_resort
-        self._offers = Offers()
+        self._offers = Offers(seed)
         self._pieces = Pieces()
         self._chunk = TYPICAL_CHUNK
         self._bell = Bell()
@@ -170,7 +169,7 @@ class PacedSender:
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
-        most = max(OFFER_CHUNKS, int(rate * OFFER_SECONDS / self._chunk))
+        most = max(1, int(rate * OFFER_SECONDS / self._chunk))
         while self._promised_bytes(ahead) < ahead:
             wish = self._offers.choose(self._wishes(now), now)
             if wish is None:

@@ -164,6 +164,8 @@ class Download:
         if len(chunk_list) > first:
             sizes = [chunk_list.size(number) for number in range(first, len(chunk_list))]
             self.ledger.grow(sizes)
+            if first == 0:
+                self._circle.join_all()  # from now on it can choose
             self.transfer.bytes_held += sum(
                 size for number, size in enumerate(sizes, first) if number in self.ledger.have
             )

@@ -66,7 +66,9 @@ class Engine:
         self.transfers: dict[StudyId, Transfer] = {}
         self.studies = Studies(mesh.me, mesh.links, storage, key)
         is_broker = mesh.broker == mesh.me
-        self.uploads = Uploads(mesh.links, self.studies, self._chunks, uplink, is_broker=is_broker)
+        self.uploads = Uploads(
+            mesh.links, self.studies, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
+        )
         self._mesh = mesh
         self._storage = storage
         self._key = key

@@ -190,12 +190,13 @@ class Follower:
         return reply.data
 
     def _partners(self) -> list[VirtualAddress]:
-        """Who may have the newest segments: complete ones spread, the broker last."""
+        """Who may have the newest segments: those with chunks, spread; the broker last."""
         me = bytes(self._mesh.me)
 
         def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
-            behind = self._circle.partners[member].version < self.version
-            return member == self._mesh.broker, behind, _distance(me, bytes(member))
+            partner = self._circle.partners[member]
+            unlikely = partner.version < self.version or not len(partner.has)
+            return member == self._mesh.broker, unlikely, _distance(me, bytes(member))
 
         return sorted(self._circle.partners, key=turn)
 

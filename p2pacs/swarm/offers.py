@@ -7,12 +7,18 @@ two uploaders at once, and nobody has to know what the others are fetching.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Final
 
 from attrs import frozen
 
 from p2pacs.ids import StudyId, VirtualAddress
+
+CHOICES: Final = 2
+"""Of so many partners, drawn by lot, the least complete is chosen. If every uploader took the
+least complete of all, all would offer to the same one, and it has room for a few only; with two
+choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001)."""
 
 CLASSES: Final = 32
 """Partners whose studies are complete to the same thirty-second take turns."""
@@ -57,7 +63,13 @@ class _Pause:
 class Offers:
     """Offers that wait for an answer, and partners that are left alone for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: bytes) -> None:
+        """Nothing is offered yet.
+
+        Args:
+            seed: What makes the lots of this host its own.
+        """
+        self._random = random.Random(seed)  # noqa: S311 (no secret)
         self._open: dict[Key, _Open] = {}
         self._allowed: dict[Key, int] = {}
         self._pauses: dict[Key, _Pause] = {}
@@ -70,11 +82,14 @@ class Offers:
         return sum(one.chunks for one in self._open.values())
 
     def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
-        """Who is to be offered the line: the most urgent, then the least complete, in turn."""
+        """Who is to be offered the line: of two of the most urgent, the less complete."""
+        ready = [wish for wish in wishes if wish.useful > 0 and self._ready(wish, now)]
+        most = max((wish.priority for wish in ready), default=0)
+        urgent = [wish for wish in ready if wish.priority == most]
+        some = urgent if len(urgent) <= CHOICES else self._random.sample(urgent, CHOICES)
         return min(
-            (wish for wish in wishes if wish.useful > 0 and self._ready(wish, now)),
+            some,
             key=lambda wish: (
-                -wish.priority,
                 int(wish.completeness * CLASSES),
                 self._served.get(wish.member, 0),
                 wish.member,

@@ -47,10 +47,10 @@ PAUSE_SECONDS: Final = 4.0
 PAUSE_LIMIT: Final = 64.0
 """The longest pause, in seconds."""
 
-FLIGHT_SECONDS: Final = 4.0
+FLIGHT_SECONDS: Final = 2.0
 """Of what is offered, as much is chosen as comes within this time by measurement ..."""
 
-FLIGHT_BYTES: Final = 1 * MIB
+FLIGHT_BYTES: Final = 384 * KIB
 """... but always as much as this."""
 
 MOST_BYTES: Final = 2**62

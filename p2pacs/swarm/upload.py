@@ -31,6 +31,7 @@ class Uploads:
         chunks: Callable[[StudyId], StudyChunks | None],
         uplink: Pacer | None,
         *,
+        seed: bytes,
         is_broker: bool,
     ) -> None:
         """Nothing is sent before `run`.
@@ -40,6 +41,7 @@ class Uploads:
             studies: What is held, and who takes part.
             chunks: The chunks of an open study; None if it is not here.
             uplink: The budget of the host's line; None for no limit.
+            seed: What makes the choices of this host its own.
             is_broker: Whether this host sends only what no other has.
         """
         self._links = links
@@ -49,7 +51,13 @@ class Uploads:
         self._paced: PacedSender | None = None
         if uplink is not None:
             self._paced = PacedSender(
-                links, studies, uplink, self._read, self._count, origin_of_last_resort=is_broker
+                links,
+                studies,
+                uplink,
+                self._read,
+                self._count,
+                seed=seed,
+                origin_of_last_resort=is_broker,
             )
         self.bytes_sent: dict[VirtualAddress, int] = {}
         """Bytes of chunks sent, by member."""
@@ -79,7 +87,7 @@ class Uploads:
             priority = circle.priority(member) if circle else 0
             refused = self._paced.chosen(member, study, held, priority)
             if circle is not None:
-                circle.given(held)
+                circle.given(member, held)
         else:
             refused = self._free.ask(member, link, study, held)
         if refused:
