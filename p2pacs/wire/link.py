@@ -7,6 +7,7 @@ the middle of a record, so after one the stream is only ever dropped.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import structlog
@@ -80,6 +81,7 @@ class Link:
         self._greeted = trio.Event()
         self._last_received = trio.current_time()
         self._sending = trio.CancelScope()
+        self._patience = deadlines.SEND
         self._all = trio.CancelScope()
         self._closing = self._torn = False
         self._error: P2PacsError | None = None
@@ -185,16 +187,20 @@ class Link:
             self._end(BusyError(f"{self.name} does not read what is sent to it"))
 
     async def _send_all(self) -> None:
-        while not (self._closing and self._outbox.empty):
-            if batch := self._outbox.take():
-                await self._send(batch)
-                if self.idle:
-                    self._handler.drained(self)
-            else:
-                await self._outbox.wait()
-            if self._torn:
-                return
-        await self._linger()
+        with self._sending:  # one for all: a scope for each batch costs as much as sending it
+            while not (self._closing and self._outbox.empty):
+                if batch := self._outbox.take():
+                    await self._send(batch)
+                    if self.idle:
+                        self._handler.drained(self)
+                else:
+                    await self._outbox.wait()
+                if self._torn:
+                    return
+        if self._torn:
+            self._end(DeadlineError(f"{self.name} took nothing for {self._patience:g} s"))
+        else:
+            await self._linger()
 
     async def _linger(self) -> None:
         """Give the other side time to read the last word.
@@ -207,17 +213,16 @@ class Link:
         self._all.cancel()
 
     async def _send(self, batch: bytes) -> None:
-        limit = deadlines.FAREWELL if self._closing else deadlines.SEND
+        self._patience = deadlines.FAREWELL if self._closing else deadlines.SEND
+        self._sending.deadline = trio.current_time() + self._patience
         self._torn = True
         try:
-            with trio.CancelScope(deadline=trio.current_time() + limit) as self._sending:
-                await self._stream.send_all(batch)
-                self._torn = False
+            await self._stream.send_all(batch)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(explain(error, self.name))
         else:
-            if self._torn:
-                self._end(DeadlineError(f"{self.name} took nothing for {limit:g} s"))
+            self._torn = False
+            self._sending.deadline = math.inf
             self.bytes_sent += len(batch)
 
     # ------------------------------------------------------------ the receiving task
