@@ -86,7 +86,7 @@ class Peer:
         self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
         self.grants = Grants(database, identity.box_key)
         self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
-        self.unfinished = Unfinished(database, lambda *asked: self.fetcher.resume(*asked))
+        self.unfinished = Unfinished(database)
         self.fetcher = Fetcher(
             self.node,
             store,
@@ -128,7 +128,7 @@ class Peer:
                 nursery.start_soon(self.replica.run)
             else:
                 nursery.start_soon(self.catalogue.run)
-                nursery.start_soon(self.unfinished.run)
+                nursery.start_soon(self.unfinished.run, self.fetcher.resume)
             task_status.started(listens)
 
     @asynccontextmanager

@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 import trio
-from sqlalchemy import delete, select
+from attrs import frozen
+from sqlalchemy import Executable, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError
@@ -32,23 +33,27 @@ PATIENCE: Final = 3 * 24 * 3600
 WAITING: Final = 1024
 """Fetches that wait to be noted down."""
 
+Resume = Callable[[StudyId, Asker], Awaitable[StudyFetch]]
+"""Begins a fetch again for somebody who asked for it before."""
+
 log = structlog.get_logger(__name__)
+
+
+@frozen
+class _Order:
+    """One fetch that somebody asked for."""
+
+    study: StudyId
+    asker: Asker
+    asked: int
+    """Seconds since 1970."""
 
 
 class Unfinished:
     """The fetches under way, on disk."""
 
-    def __init__(
-        self, database: Database, resume: Callable[[StudyId, Asker], Awaitable[StudyFetch]]
-    ) -> None:
-        """Nothing happens before `run`.
-
-        Args:
-            database: where they are kept.
-            resume: begins a fetch again for somebody who asked for it before.
-        """
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._resume = resume
         self._send, self._receive = trio.open_memory_channel[tuple[StudyFetch, Asker]](WAITING)
         self._followed: set[StudyId] = set()
         self._one = trio.Lock()
@@ -65,66 +70,77 @@ class Unfinished:
         """The peer stops: what ends from now on ends because of that, and goes on later."""
         self._scope.cancel()
 
-    async def run(self) -> None:
+    async def run(self, resume: Resume) -> None:
         """Take up what was unfinished, and follow what is begun, until `close`."""
         rows = await self._database.run(lambda c: c.execute(select(fetches)).all())
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for row in rows:
-                    study = StudyId(row.study)
                     asker = Asker(row.caller, row.purpose, Priority(row.priority), row.detail)
-                    self._followed.add(study)
-                    nursery.start_soon(self._follow, study, asker, None, row.asked)
+                    order = _Order(StudyId(row.study), asker, row.asked)
+                    self._followed.add(order.study)
+                    nursery.start_soon(self._follow, order, None, resume)
                 async for fetch, asker in self._receive:
-                    if fetch.transfer.state is not State.COMPLETE:
-                        await self._note(fetch, asker, nursery)
+                    if fetch.transfer.state is State.COMPLETE:
+                        continue
+                    order = _Order(fetch.study, asker, int(time.time()))
+                    async with self._one:
+                        await self._note(order)
+                        if order.study not in self._followed:
+                            self._followed.add(order.study)
+                            nursery.start_soon(self._follow, order, fetch, resume)
 
-    async def _note(self, fetch: StudyFetch, asker: Asker, nursery: trio.Nursery) -> None:
-        now = int(time.time())
-        values = {
-            "caller": asker.caller,
-            "purpose": asker.purpose,
-            "detail": asker.detail,
-            "priority": int(asker.priority),
-            "asked": now,
-        }
-        statement = (
-            insert(fetches)
-            .values(study=fetch.study.raw, **values)
-            .on_conflict_do_update(index_elements=["study"], set_=values)
-        )
-        async with self._one:
-            await self._database.run(lambda connection: connection.execute(statement))
-            if fetch.study not in self._followed:
-                self._followed.add(fetch.study)
-                nursery.start_soon(self._follow, fetch.study, asker, fetch, now)
-
-    async def _follow(
-        self, study: StudyId, asker: Asker, fetch: StudyFetch | None, asked: int
-    ) -> None:
+    async def _follow(self, order: _Order, fetch: StudyFetch | None, resume: Resume) -> None:
         """Until a fetch is at its end; begun anew where nobody else would."""
         while True:
             if fetch is None or not await _at_end(fetch):
-                try:
-                    fetch = await self._resume(study, asker)
-                    log.info("fetch taken up again", study=study.short)
-                    continue
-                except (NotFoundError, AccessError) as error:
-                    log.warning("unfinished fetch is void", study=study.short, error=str(error))
-                except P2PacsError as error:
-                    log.info("cannot go on fetching yet", study=study.short, error=str(error))
-                    if time.time() - asked <= PATIENCE:
-                        await trio.sleep(RETRY)
-                        continue
+                fetch = await _begun_again(order, resume)
             async with self._one:
                 if fetch is None or fetch.transfer.state is not State.FETCHING:
-                    await self._forget(study)
+                    await self._forget(order.study)
                     return
 
+    # ------------------------------------------------------------ the database
+
+    async def _note(self, order: _Order) -> None:
+        values = {
+            "caller": order.asker.caller,
+            "purpose": order.asker.purpose,
+            "detail": order.asker.detail,
+            "priority": int(order.asker.priority),
+            "asked": order.asked,
+        }
+        statement = insert(fetches).values(study=order.study.raw, **values)
+        await self._write(statement.on_conflict_do_update(index_elements=["study"], set_=values))
+
     async def _forget(self, study: StudyId) -> None:
-        statement = delete(fetches).where(fetches.c.study == study.raw)
-        await self._database.run(lambda connection: connection.execute(statement))
         self._followed.discard(study)
+        await self._write(delete(fetches).where(fetches.c.study == study.raw))
+
+    async def _write(self, statement: Executable) -> None:
+        """A fetch that cannot be noted down is fetched all the same."""
+        try:
+            await self._database.run(lambda connection: connection.execute(statement))
+        except P2PacsError as error:
+            log.warning("unfinished fetches are not kept", error=str(error))
+
+
+async def _begun_again(order: _Order, resume: Resume) -> StudyFetch | None:
+    """The fetch; None if it can never be, or nobody waits for it any more."""
+    while True:
+        try:
+            fetch = await resume(order.study, order.asker)
+        except (NotFoundError, AccessError) as error:
+            log.warning("unfinished fetch is void", study=order.study.short, error=str(error))
+            return None
+        except P2PacsError as error:
+            log.info("cannot go on fetching yet", study=order.study.short, error=str(error))
+            if time.time() - order.asked > PATIENCE:
+                return None
+            await trio.sleep(RETRY)
+        else:
+            log.info("fetch taken up again", study=order.study.short)
+            return fetch
 
 
 async def _at_end(fetch: StudyFetch) -> bool:
