@@ -1,34 +1,65 @@
 import itertools
 from typing import cast
 
+import pytest
+import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
-from p2pacs.swarm.circle import Circle, Partner, ranges
+from p2pacs.swarm.circle import (
+    HAVE_SECONDS,
+    HINTS,
+    HINTS_SCANNED,
+    IDLE_HAVE_SECONDS,
+    LATE_HAVE_SECONDS,
+    Circle,
+    Partner,
+    ranges,
+)
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.memory import MemoryStudy
-from p2pacs.wire.messages import Have, Join, ManifestNews, Message
+from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer
+
+Clock = trio.testing.MockClock
 
 A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2, 3))
 CT = StudyId(bytes(16))
+RAW = bytes(CT)
 
 
 class Ear:
     """Hears what is sent over a link."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, paced: bool = False) -> None:
+        self.paced = paced
         self.heard: list[Message] = []
 
     def send(self, message: Message) -> None:
         self.heard.append(message)
 
 
-def circle_of(*members: VirtualAddress) -> tuple[Circle, dict[VirtualAddress, Ear]]:
-    ears = {member: Ear() for member in members}
-    return Circle(CT, cast("dict[VirtualAddress, Connection]", ears)), ears
+def circle_of(
+    *members: VirtualAddress, paced: bool = False, fetching: bool = True
+) -> tuple[Circle, dict[VirtualAddress, Ear]]:
+    """A circle whose partners know that we take part, and what they hear."""
+    ears = {member: Ear(paced=paced) for member in members}
+    circle = Circle(CT, cast("dict[VirtualAddress, Connection]", ears), b"seed")
+    circle.partners = {member: Partner(1, Bitfield(), fetching) for member in members}
+    circle.told.update(members)
+    return circle, ears
+
+
+async def holding(circle: Circle, count: int, listed: int | None = None) -> Circle:
+    """The first ``count`` chunks are here, of ``listed`` (or of so many)."""
+    circle.chunks = MemoryStudy()
+    for number in range(count):
+        await circle.chunks.put(number, ChunkId(bytes(32)), b"x")
+    circle.listed = count if listed is None else listed
+    return circle
 
 
 @settings(max_examples=50)
@@ -39,47 +70,119 @@ def test_ranges_say_the_same(numbers: set[int]) -> None:
     assert all(a[0] + a[1] < b[0] for a, b in itertools.pairwise(pairs))
 
 
-async def test_who_fetches_hears_at_once_and_the_others_later() -> None:
-    circle, ears = circle_of(A, B)
-    circle.chunks = MemoryStudy()
-    circle.partners = {A: Partner(1, Bitfield(), True), B: Partner(1, Bitfield([0]), False)}
-    circle.join_all()
+# ---------------------------------------------------------------- news
+
+
+@pytest.mark.parametrize(
+    ("paced", "fetching", "seconds"),
+    [
+        (False, True, HAVE_SECONDS),
+        (True, True, LATE_HAVE_SECONDS),
+        (False, False, IDLE_HAVE_SECONDS),
+        (True, False, IDLE_HAVE_SECONDS),
+    ],
+)
+async def test_each_partner_hears_in_its_time(
+    autojump_clock: Clock, paced: bool, fetching: bool, seconds: float
+) -> None:
+    circle, ears = circle_of(A, paced=paced, fetching=fetching)
+    start = trio.current_time()
     circle.gained([4, 5])
-    assert circle.announce(also_idle=False)
-    circle.gained([9])
-    assert not circle.announce(also_idle=True)
-    raw = bytes(CT)
-    assert ears[A].heard[1:] == [Have(raw, [(4, 2)]), Have(raw, [(9, 1)])]
-    assert ears[B].heard[1:] == [Have(raw, [(4, 2), (9, 1)])]
+    assert circle.announce(start) == pytest.approx(start + seconds)
+    await trio.sleep(seconds / 2)
+    circle.gained([9])  # waits no longer than the first
+    assert circle.announce(trio.current_time()) == pytest.approx(start + seconds)
+    assert ears[A].heard == []
+    assert circle.announce(start + seconds) is None
+    assert ears[A].heard == [Have(RAW, [(4, 2), (9, 1)])]
+    assert circle.announce(start + 2 * seconds) is None
+    assert len(ears[A].heard) == 1
+
+
+async def test_news_ride_ahead_of_what_goes_to_the_same_member() -> None:
+    circle, ears = circle_of(A, B, paced=True)
+    circle.gained([2])
+    offer = Offer(RAW, 2, [])
+    circle.send(A, offer)
+    circle.send(A, offer)
+    assert ears[A].heard == [Have(RAW, [(2, 1)]), offer, offer]
+    assert ears[B].heard == []
+    assert circle.announce(trio.current_time() + LATE_HAVE_SECONDS) is None
+    assert len(ears[A].heard) == 3
+    assert ears[B].heard == [Have(RAW, [(2, 1)])]
+
+
+async def test_roots_do_not_leave_news_behind() -> None:
+    circle, ears = circle_of(A, paced=True)
+    circle.version = 2
+    circle.gained([2])
+    circle.push_root(b"root")
+    assert ears[A].heard == [Have(RAW, [(2, 1)]), ManifestNews(RAW, b"root")]
+
+
+async def test_whoever_gave_a_chunk_is_not_told_of_it() -> None:
+    circle, ears = circle_of(A, B)
+    circle.gained([1, 2], giver=A)
+    circle.gained([3], giver=B)
+    assert circle.announce(trio.current_time() + HAVE_SECONDS) is None
+    assert ears[A].heard == [Have(RAW, [(3, 1)])]
+    assert ears[B].heard == [Have(RAW, [(1, 2)])]
+
+
+async def test_joining_says_all_so_that_no_news_are_left() -> None:
+    circle, ears = circle_of(A)
+    await holding(circle, 2, listed=8)
+    circle.gained([0, 1])
+    circle.join(A)
+    assert circle.announce(trio.current_time() + IDLE_HAVE_SECONDS) is None
+    assert ears[A].heard == [Join(RAW, 0, b"\xc0", False, 0, False)]
+
+
+async def test_a_join_says_whether_the_link_is_paced() -> None:
+    circle, ears = circle_of(A, paced=True)
+    circle.join_all()
+    assert ears[A].heard == [Join(RAW, 0, b"", False, 0, True)]
 
 
 async def test_partners_that_were_told_nothing_yet_get_all_we_have() -> None:
     circle, ears = circle_of(A)
-    circle.chunks = MemoryStudy()
-    circle.partners = {A: Partner(0, Bitfield(), True)}
-    await circle.chunks.put(1, ChunkId(bytes(32)), b"x")
+    circle.told.clear()
+    await holding(circle, 2)
     circle.gained([1])
-    circle.announce(also_idle=False)
-    assert ears[A].heard == [Join(bytes(CT), 0, b"\x40", False)]
+    circle.send(A, Offer(RAW, 1, []))  # a Have before our Join would be an offence
+    circle.announce(trio.current_time() + HAVE_SECONDS)
+    assert ears[A].heard == [Offer(RAW, 1, []), Join(RAW, 0, b"\xc0", False, 0, False)]
 
 
-def test_long_news_are_split() -> None:
+async def test_long_news_are_split() -> None:
     circle, ears = circle_of(A)
-    circle.partners = {A: Partner(0, Bitfield(), True)}
-    circle.told.add(A)
     circle.gained(range(0, 2 * HAVE_RANGES + 2, 2))
-    circle.announce(also_idle=False)
+    circle.announce(trio.current_time() + HAVE_SECONDS)
     assert [len(m.ranges) for m in ears[A].heard if isinstance(m, Have)] == [HAVE_RANGES, 1]
 
 
-def test_a_root_goes_once_to_those_that_lack_it() -> None:
+async def test_a_partner_without_a_link_keeps_its_news() -> None:
+    circle, ears = circle_of(A)
+    ear = ears.pop(A)  # it is being dialled anew
+    circle.gained([1])
+    circle.send(A, Offer(RAW, 1, []))
+    assert circle.announce(trio.current_time() + IDLE_HAVE_SECONDS) is None
+    ears[A] = ear
+    circle.announce(trio.current_time() + IDLE_HAVE_SECONDS)
+    assert ear.heard == [Have(RAW, [(1, 1)])]
+
+
+async def test_a_root_goes_once_to_those_that_lack_it() -> None:
     circle, ears = circle_of(A, B)
     circle.version = 3
     circle.partners = {A: Partner(2, Bitfield(), True), B: Partner(3, Bitfield(), True)}
     circle.push_root(b"root")
     circle.push_root(b"root")
-    assert ears[A].heard == [ManifestNews(bytes(CT), b"root")]
+    assert ears[A].heard == [ManifestNews(RAW, b"root")]
     assert ears[B].heard == []
+
+
+# ---------------------------------------------------------------- what partners lack
 
 
 def test_completeness() -> None:
@@ -88,5 +191,99 @@ def test_completeness() -> None:
     assert circle.completeness(A) == 0
     circle.listed = 4
     assert circle.completeness(A) == 0.5
+    assert circle.completeness(A, on_its_way=1) == 0.75
+    assert circle.completeness(A, on_its_way=9) == 1
     assert circle.completeness(C) == 0
     assert not circle.idle
+
+
+def test_how_urgent_it_is_to_whom() -> None:
+    circle, _ = circle_of(A)
+    circle.partners[A].priority = 3
+    assert (circle.priority(A), circle.priority(B)) == (3, 0)
+
+
+async def test_useful_is_what_is_here_and_lacked() -> None:
+    circle, _ = circle_of(A)
+    assert circle.useful(circle.partners[A]) == 0
+    await holding(circle, 4, listed=9)
+    for number in (1, 2, 8):
+        circle.partners[A].has.add(number)
+    assert circle.useful(circle.partners[A]) == 2
+
+
+async def test_what_only_we_have() -> None:
+    circle, _ = circle_of(A, B)
+    assert list(circle.only_here([])) == []
+    await holding(circle, 5)
+    circle.partners[A].has.add(0)
+    circle.partners[B].has.add(1)
+    assert list(circle.only_here([4])) == [2, 3]
+
+
+async def test_a_partner_that_gains_is_remembered(autojump_clock: Clock) -> None:
+    circle, _ = circle_of(A)
+    await trio.sleep(7)
+    circle.partner_gained(A, [1, 2])
+    circle.partner_gained(C, [1])
+    assert list(circle.partners[A].has) == [1, 2]
+    assert circle.partners[A].moved_at == trio.current_time()
+
+
+async def test_hints_are_lacked_and_least_given_first() -> None:
+    circle, _ = circle_of(A, B)
+    await holding(circle, 40)
+    first = circle.hints(A)
+    assert len(first) == HINTS
+    assert circle.hints(A) == first  # the same as long as nothing is given
+    circle.given(first[:3])
+    assert circle.hints(B)[: HINTS - 3] == first[3:]
+    circle.partners[B].has.add(first[3])
+    assert first[3] not in circle.hints(B)
+    assert first[3] in circle.hints(A)
+
+
+async def test_everything_is_given_once_before_anything_is_given_twice() -> None:
+    circle, _ = circle_of(A, B)
+    await holding(circle, 40)
+    given: list[int] = []
+    for turn in range(20):
+        numbers = circle.hints((A, B)[turn % 2])[:2]
+        circle.given(numbers)
+        given += numbers
+    assert sorted(given) == list(range(40))
+
+
+async def test_only_an_origin_advises() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 39, listed=40)
+    assert circle.hints(A) == []
+    await holding(circle, 40)
+    assert circle.hints(C) == []
+    assert circle.hints(A)
+
+
+async def test_what_a_growing_study_got_is_given_first() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 40)
+    circle.given(circle.hints(A))
+    await holding(circle, 44)
+    assert set(circle.hints(A)[:4]) == {40, 41, 42, 43}
+
+
+async def test_hosts_begin_with_different_chunks() -> None:
+    hints = []
+    for seed in (b"one", b"two"):
+        circle, _ = circle_of(A)
+        circle._seed = seed
+        await holding(circle, 400)
+        hints.append(circle.hints(A))
+    assert not set(hints[0]) & set(hints[1])
+
+
+async def test_hints_are_looked_for_within_bounds() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, HINTS_SCANNED + 10)
+    order = list(circle.hints(A)) and list(circle._giving)
+    circle.partners[A].has = Bitfield(order[:HINTS_SCANNED])
+    assert circle.hints(A) == []

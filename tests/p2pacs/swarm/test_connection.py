@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -6,12 +8,12 @@ import trio.testing
 
 from p2pacs.errors import LinkClosedError
 from p2pacs.identity.directory import Role
+from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.connection import BLOCK_ENVELOPE, Connection
-from p2pacs.swarm.paced import PacedStream, Pacer
-from p2pacs.swarm.pacing import wire_bytes
+from p2pacs.swarm.paced import Line, PacedStream, Pacer
 from p2pacs.wire.codec import encode
 from p2pacs.wire.messages import Block, Ping
-from tests.simulation.world import open_world
+from tests.simulation.world import SimMember, open_world, paced
 
 Clock = trio.testing.MockClock
 
@@ -30,8 +32,9 @@ async def test_before_it_is_open_nothing_can_be_sent(autojump_clock: Clock, tmp_
         connection = Connection(broker.host.mesh, broker.address, paced, dialled=True)
         assert connection.paced
         before = up._bucket._tokens
-        connection.reserve(8192)
-        assert before - up._bucket._tokens == wire_bytes(8192 + BLOCK_ENVELOPE)
+        assert not connection.idle
+        connection.send_block(Block(bytes(16), 0, 0, 8192, bytes(8192)))
+        assert up._bucket._tokens == before
         connection.send(Ping(0))
         with pytest.raises(LinkClosedError):
             await connection.send_blocks(Block(bytes(16), 0, 0, 1, b"x"))
@@ -39,10 +42,51 @@ async def test_before_it_is_open_nothing_can_be_sent(autojump_clock: Clock, tmp_
             await connection.call(Ping(0), timeout=1)
 
 
+@asynccontextmanager
+async def linked(
+    folder: Path, line: Line | None = None
+) -> AsyncIterator[tuple[SimMember, Connection]]:
+    """The broker, and its connection to a member that it is linked with."""
+    async with open_world(folder) as world:
+        broker = await world.add("broker", Role.BROKER, line=line)
+        peer = await world.add("peer")
+        await peer.host.mesh.until_linked(broker.address)
+        await broker.host.mesh.until_linked(peer.address)
+        await trio.sleep(1)
+        yield broker, broker.host.mesh.links[peer.address]
+
+
+async def test_a_block_is_charged_before_it_leaves(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with linked(tmp_path, paced()) as (broker, connection):
+        up = broker.host.uplink
+        assert up is not None
+        assert connection.paced
+        assert connection.idle
+        await up.ready()
+        before = up._bucket._tokens
+        connection.send_block(Block(bytes(16), 0, 0, 8192, bytes(8192)))
+        assert not connection.idle
+        charged = before - up._bucket._tokens
+        assert charged == up.overhead.wire_bytes(8192 + BLOCK_ENVELOPE)
+        await trio.testing.wait_all_tasks_blocked()
+        assert before - up._bucket._tokens == charged  # not charged again when it is written
+
+
+async def test_the_engine_hears_that_the_next_block_may_come(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with linked(tmp_path, paced()) as (broker, connection):
+        heard: list[VirtualAddress] = []
+        broker.host.engine.uploads.drained = heard.append  # type: ignore[method-assign]
+        connection.send_block(Block(bytes(16), 0, 0, 1, b"x"))
+        await trio.sleep(1)
+        assert connection.idle
+        assert heard == [connection.member]
+
+
 async def test_an_unpaced_stream_is_not_paced(autojump_clock: Clock, tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
-        broker = await world.add("broker", Role.BROKER)
-        here, _ = trio.testing.memory_stream_pair()
-        connection = Connection(broker.host.mesh, broker.address, here, dialled=True)
-        connection.reserve(10)
+    async with linked(tmp_path) as (_, connection):
         assert not connection.paced
+        assert connection.idle
+        connection.send_block(Block(bytes(16), 0, 0, 10, bytes(10)))
+        assert not connection.idle

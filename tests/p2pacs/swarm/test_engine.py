@@ -43,7 +43,7 @@ async def test_announcing_the_same_over_and_over_is_a_strike(
         link.send(Have(bytes(study.id), [(0, 1)]))  # without Join
         await trio.sleep(2)
         link = noisy.host.mesh.links[broker.address]
-        link.send(Join(bytes(study.id), 1, b"", True))
+        link.send(Join(bytes(study.id), 1, b"", True, 2, False))
         for _ in range(3):
             link.send(Have(bytes(study.id), [(0, STUDY_CHUNKS)]))
         await trio.sleep(0.2)

@@ -38,27 +38,13 @@ def test_cancelled_chunks_are_not_sent() -> None:
     outbox.cancel(A, CT, [2, 9])
     outbox.cancel(B, CT, [1])
     assert outbox.take(A, 9) == (CT, [1, 3])
-    assert list(outbox.waiting()) == []
+    assert outbox.next(A) is None
 
 
 def test_a_member_that_is_gone_waits_for_nothing() -> None:
     outbox = Outbox()
     outbox.ask(A, CT, [1])
     outbox.drop(A)
-    assert list(outbox.waiting()) == []
-
-
-def test_the_least_complete_is_served_first() -> None:
-    outbox = Outbox()
-    assert outbox.choose([(A, 0.9), (B, 0.1)]) == B
-    assert outbox.choose([(A, 0.9), (B, 0.1)]) == B
-
-
-def test_equals_take_turns() -> None:
-    outbox = Outbox()
-    ready = [(A, 0.50), (B, 0.51)]
-    assert [outbox.choose(ready) for _ in range(4)] == [A, B, A, B]
-
-
-def test_nobody_to_serve() -> None:
-    assert Outbox().choose([]) is None
+    assert outbox.next(A) is None
+    assert outbox.take(A, 9) is None
+    assert len(outbox) == 0
