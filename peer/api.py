@@ -13,6 +13,9 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     GET  /transfers                             {"transfers", "uploads"}: all since the start
     GET  /transfers/events                      NDJSON: the newest of them, whenever one changed
     POST /transfers/{study}/cancel              stop fetching; what is here stays
+    POST /transfers/{study}/priority            {"priority"}: more, or less, urgent from now on
+    POST /transfers/{study}/view                {"series" or "series_instance_uid", "instances"}:
+                                                looked at now, so it comes first; {} ends it
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ from peer.fetch import StudyFetch
 from peer.fetcher import Fetcher
 from peer.index import Known
 from peer.status import Json
+from peer.view import View
 
 NDJSON: Final = "application/x-ndjson"
 DICOM: Final = "application/dicom"
@@ -120,6 +124,8 @@ def make_api(desk: Desk, token: str) -> Starlette:
             Route("/transfers", handlers.transfers),
             Route("/transfers/events", handlers.events),
             Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
+            Route("/transfers/{study}/priority", handlers.priority, methods=["POST"]),
+            Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),
@@ -182,8 +188,22 @@ class _Handlers:
         self._fetch(request).give_up()
         return JSONResponse({})
 
+    async def priority(self, request: Request) -> Response:
+        priority = _priority(await _body(request))
+        self._desk.fetcher.prioritise(_study(request), priority)
+        return JSONResponse({})
+
+    async def view(self, request: Request) -> Response:
+        view = View.parse(await _body(request))
+        instances, known = self._desk.fetcher.look(_study(request), view)
+        return JSONResponse({"instances": instances, "known": known})
+
     def _fetch(self, request: Request) -> StudyFetch:
-        return self._desk.fetcher.get(StudyId.parse(request.path_params["study"]))
+        return self._desk.fetcher.get(_study(request))
+
+
+def _study(request: Request) -> StudyId:
+    return StudyId.parse(request.path_params["study"])
 
 
 async def _instances(fetch: StudyFetch) -> AsyncGenerator[bytes, None]:
@@ -215,6 +235,7 @@ async def _lines(objects: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, N
 def _instance(known: Known, fetch: StudyFetch) -> Json:
     return {
         "number": known.number,
+        "series": known.series,
         "sha256": known.entry.sha256.hex(),
         "size": known.entry.size,
         "known": len(fetch.known),

@@ -128,6 +128,7 @@ class Peer:
                 nursery.start_soon(self.replica.run)
             else:
                 nursery.start_soon(self.catalogue.run)
+                nursery.start_soon(self.fetcher.run)
                 nursery.start_soon(self.unfinished.run, self.fetcher.resume)
             task_status.started(listens)
 

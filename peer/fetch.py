@@ -29,6 +29,7 @@ from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from peer.index import Known, LiveIndex
 from peer.resolve import Found
+from peer.view import View, chunks_of, shown
 
 PATIENCE: Final = 20.0
 """Seconds without a chunk or a newer manifest after which the broker (or, when it is away, all
@@ -68,6 +69,7 @@ class StudyFetch:
         """How urgent it is."""
         self.given_up = False
         """Whether its transfer was stopped because nobody wanted it any more."""
+        self._view: View | None = None
         self._index = index
         self._supply = supply
         self._least = 0
@@ -147,6 +149,42 @@ class StudyFetch:
         self._least = max(self._least, found.version)
         self.given_up = False
         self.transfer = self._supply.start(found, self.priority)
+        self._show()
+
+    def prioritise(self, priority: Priority) -> None:
+        """From now on it is this urgent, for all who read it."""
+        self.priority = priority
+        self.transfer.prioritise(priority)
+
+    def look(self, view: View | None) -> int:
+        """From now on this is looked at, and comes first; None: nothing any more.
+
+        Returns:
+            So many instances of it are known already. Those that become known later are looked
+            at from then on (`refresh`).
+        """
+        ended = view is None and self._view is not None
+        self._view = view
+        if ended:
+            self.transfer.look([])
+        return self._show()
+
+    def _show(self) -> int:
+        """Tell the transfer what is looked at, as far as it is known."""
+        if self._view is None:
+            return 0
+        instances = list(shown(self._view, self.known))
+        self.transfer.look(chunks_of(instances))
+        return len(instances)
+
+    async def follow_view(self) -> None:
+        """Read the index for whoever looks, as it comes."""
+        while self._view is not None and self.fetching and not self.settled:
+            mark = self.mark()
+            await self.refresh()
+            if not self.settled:
+                await self.changed(mark)
+                await trio.sleep(COALESCE)
 
     def give_up(self) -> None:
         """Stop fetching, unless somebody else reads it."""
@@ -175,6 +213,7 @@ class StudyFetch:
                 except CorruptStoreError as error:
                     await self._restart(error)
                     return
+                self._show()
 
     async def _restart(self, error: CorruptStoreError) -> None:
         log.warning("rotten chunk, fetched again", study=self.study.short, error=str(error))

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import structlog
 import trio
 
 from p2pacs.catalog.records import StudyRecord
-from p2pacs.errors import KeyUnavailableError, NotFoundError
+from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.node import Node
@@ -22,12 +23,15 @@ from peer.audit import AuditQueue
 from peer.fetch import StudyFetch, Supply
 from peer.index import LiveIndex
 from peer.resolve import Found, Resolver
+from peer.view import View
 
 LOADING: Final = 10.0
 """Seconds for the index of a study that is all here."""
 
 KEPT: Final = 8
 """Idle studies whose index stays in memory, so that the next reader need not load it again."""
+
+log = structlog.get_logger(__name__)
 
 
 class Fetcher:
@@ -63,7 +67,18 @@ class Fetcher:
         self._asked = asked
         self._make_room = make_room
         self._fetches: dict[StudyId, StudyFetch] = {}
+        self._followed: set[StudyFetch] = set()
+        self._nursery: trio.Nursery | None = None
         self._one = trio.Lock()
+
+    async def run(self) -> None:
+        """Follow what is looked at until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await trio.sleep_forever()
+            finally:  # nothing new is begun while the rest ends
+                self._nursery = None
 
     @property
     def fetches(self) -> list[StudyFetch]:
@@ -156,6 +171,47 @@ class Fetcher:
         if study not in self._fetches:
             raise NotFoundError(f"study {study.short} is not being read: fetch it first")
         return self._fetches[study]
+
+    def look(self, study: StudyId, view: View | None) -> tuple[int, int]:
+        """Somebody looks at a part of a study that was opened: this comes first from now on.
+
+        Args:
+            study: which.
+            view: instead of what was looked at before; None: nothing any more.
+
+        Returns:
+            Instances of the view that are known already, and instances known in all.
+
+        Raises:
+            NotFoundError: it was not opened, or not for long.
+        """
+        fetch = self.get(study)
+        count = fetch.look(view)
+        if view is not None and fetch not in self._followed and self._nursery is not None:
+            self._followed.add(fetch)
+            self._nursery.start_soon(self._follow, fetch)
+        return count, len(fetch.known)
+
+    async def _follow(self, fetch: StudyFetch) -> None:
+        try:
+            await fetch.follow_view()
+        except P2PacsError as error:  # whoever reads it is told
+            log.info("what is looked at is not known", study=fetch.study.short, error=str(error))
+        finally:
+            self._followed.discard(fetch)
+
+    def prioritise(self, study: StudyId, priority: Priority) -> None:
+        """A transfer is more, or less, urgent from now on.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        if study in self._fetches:
+            self._fetches[study].prioritise(priority)
+        elif transfer := self._node.transfers.get(study):
+            transfer.prioritise(priority)
+        else:
+            raise NotFoundError(f"study {study.short} is not being fetched")
 
     def in_use(self, study: StudyId) -> bool:
         """Whether somebody reads it now."""

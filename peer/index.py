@@ -26,6 +26,8 @@ class Known:
     entry: InstanceEntry = field(repr=False)
     chunks: tuple[int, ...] = field(repr=False)
     """Numbers of the chunks that it needs."""
+    series: int = field(repr=False)
+    """The place of its series in the study, from 1; the same in every version."""
 
 
 class LiveIndex:
@@ -43,6 +45,7 @@ class LiveIndex:
         self._key = key
         self._chunks = chunks
         self._places: dict[str, int] = {}
+        self._series: dict[str, int] = {}
         self._reader: StudyReader | None = None
 
     @property
@@ -98,7 +101,8 @@ class LiveIndex:
 
     def _number(self, entry: InstanceEntry, reader: StudyReader) -> Known:
         place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
-        return Known(place, entry, tuple(reader.chunks_of(entry)))
+        series = self._series.setdefault(entry.series_instance_uid, len(self._series) + 1)
+        return Known(place, entry, tuple(reader.chunks_of(entry)), series)
 
     async def join(self, known: Known) -> EncodedInstance:
         """One instance, bit for bit; its chunks are here.

@@ -17,6 +17,7 @@ from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.priority import Priority
 from peer.asker import Asker
 from peer.index import Known
+from peer.view import View, shown
 
 Json = dict[str, Any]
 STUDY = StudyId(bytes(range(16)))
@@ -33,7 +34,7 @@ def _known(number: int, instance: EncodedInstance) -> Known:
         (),
         b"{}",
     )
-    return Known(number, entry, ())
+    return Known(number, entry, (), 1)
 
 
 @define
@@ -101,6 +102,7 @@ class FakeDesk:
     asked: list[dict[str, str]] = field(factory=list)
     opened: list[str] = field(factory=list)
     priorities: list[Priority] = field(factory=list)
+    views: list[View | None] = field(factory=list)
 
     @property
     def fetcher(self) -> Any:
@@ -118,6 +120,15 @@ class FakeDesk:
         if study != self.fetch.study or not self.opened:
             raise StudyNotFoundError("fetch it first")
         return self.fetch
+
+    def prioritise(self, study: StudyId, priority: Priority) -> None:
+        self.get(study)
+        self.priorities.append(priority)
+
+    def look(self, study: StudyId, view: View | None) -> tuple[int, int]:
+        known = self.get(study).known
+        self.views.append(view)
+        return (len(list(shown(view, known))) if view else 0), len(known)
 
     async def status(self) -> Json:
         return {"name": "a", **await self.transfers()}

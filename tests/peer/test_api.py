@@ -15,6 +15,7 @@ from p2pacs.instance import EncodedInstance
 from p2pacs.swarm.priority import Priority
 from peer.activity import HEARTBEAT
 from peer.api import _instances, make_api, make_token
+from peer.view import View
 from tests.p2pacs.study.samples import instance
 from tests.peer.desk import STUDY, FakeDesk, FakeFetch
 
@@ -101,7 +102,7 @@ async def test_instances_come_one_a_line_and_then_the_end(
     study = await _fetched(http)
     assert UID not in study
     lines = _objects(await http.get(f"/studies/{study}/instances"))
-    assert [line["number"] for line in lines[:-1]] == [1, 2, 3]
+    assert [(line["number"], line["series"]) for line in lines[:-1]] == [(1, 1), (2, 1), (3, 1)]
     assert lines[-1] == {"complete": True, "instances": 3}
     assert desk.fetch.users == 0
 
@@ -134,6 +135,30 @@ async def test_cancel(http: httpx.AsyncClient, desk: FakeDesk) -> None:
     study = await _fetched(http)
     assert (await http.post(f"/transfers/{study}/cancel")).is_success
     assert desk.fetch.given_up
+
+
+async def test_a_transfer_can_be_more_urgent(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    study = await _fetched(http)
+    path = f"/transfers/{study}/priority"
+    assert (await http.post(path, json={"priority": "STAT"})).is_success
+    assert desk.priorities[-1] is Priority.STAT
+    for body in ({}, {"priority": 3}, {"priority": "soon"}):
+        assert (await http.post(path, json=body)).status_code == 400
+    other = f"/transfers/{'0' * 32}/priority"
+    assert (await http.post(other, json={"priority": "stat"})).status_code == 404
+
+
+async def test_what_is_looked_at(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    path = f"/transfers/{await _fetched(http)}/view"
+    answer = await http.post(path, json={"series": 1, "instances": [2, 9]})
+    assert answer.json() == {"instances": 2, "known": 3}
+    assert (await http.post(path, json={"series_instance_uid": "1.9"})).json()["instances"] == 0
+    assert (await http.post(path, json={})).is_success
+    first, second, ended = desk.views
+    assert first == View(series=1, instances=(2, 9))
+    assert second == View(series_instance_uid="1.9")
+    assert ended is None
+    assert (await http.post(path, json={"page": 1})).status_code == 400
 
 
 async def test_a_stream_that_waits_says_so(desk: FakeDesk, autojump_clock: MockClock) -> None:

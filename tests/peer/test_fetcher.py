@@ -5,8 +5,13 @@ import pytest
 
 from p2pacs.errors import KeyUnavailableError, NotFoundError
 from p2pacs.identity.directory import Role
+from p2pacs.ids import StudyId
+from p2pacs.swarm.priority import Priority
+from p2pacs.swarm.transfer import Transfer
 from peer import fetcher as fetcher_module
 from peer.asker import Asker
+from peer.view import View, chunks_of
+from tests.p2pacs.study import samples
 from tests.peer.test_fetch import opened, read_all
 from tests.peer.world import eventually, instances, open_world
 
@@ -70,6 +75,87 @@ async def test_what_is_held_is_read_without_asking_anybody(tmp_path: Path) -> No
         assert held is not None
         assert len(held.known) == 2
         assert (len(world.broker.asked), len(world.broker.audit)) == (asked, audited)
+
+
+async def test_what_is_looked_at_comes_first_as_soon_as_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[list[int]] = []
+    monkeypatch.setattr(Transfer, "look", lambda _, numbers: looks.append(list(numbers)))
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2), complete=False)
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        # Nobody reads: the index is read for whoever looks.
+        assert peer.fetcher.look(fetch.study, View(series=2)) == (0, 0)
+        await eventually(lambda: len(fetch.known) == 2)
+        assert not any(looks)
+        late = samples.instance(9, SeriesInstanceUID="1.2.9")
+        await world.broker.publish([late], complete=False)
+        await eventually(lambda: any(looks))
+        assert looks[-1] == list(fetch.known[2].chunks)
+        peer.fetcher.look(fetch.study, View(instances=(1, 1)))
+        assert looks[-1] == list(fetch.known[0].chunks)
+        peer.fetcher.look(fetch.study, None)
+        assert looks[-1] == []
+        count = len(looks)
+        await world.broker.publish(instances(1, first=3))
+        await fetch.transfer.wait_complete()
+        assert len(looks) == count
+
+
+async def test_a_view_outlives_its_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[Transfer, list[int]]] = []
+    monkeypatch.setattr(Transfer, "look", lambda one, numbers: looks.append((one, list(numbers))))
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2), complete=False)
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        peer.fetcher.look(fetch.study, View(series=1))
+        await eventually(lambda: looks)
+        fetch.give_up()
+        await opened(world, peer)
+        transfer, numbers = looks[-1]
+        assert transfer is fetch.transfer
+        assert numbers == chunks_of(fetch.known)
+
+
+async def test_a_transfer_can_be_more_and_less_urgent(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.broker.catalogue.upsert([world.broker.record()])
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        seen = [fetch.transfer.priority]
+        peer.fetcher.prioritise(fetch.study, Priority.BACKGROUND)
+        seen.append(fetch.transfer.priority)
+        uid = world.broker.uid
+        await peer.fetcher.open(uid, Asker("TEST", "get", Priority.STAT))
+        seen.append(fetch.transfer.priority)
+        await peer.fetcher.open(uid, Asker("TEST", "get", Priority.PREFETCH))
+        seen.append(fetch.transfer.priority)
+        peer.fetcher.forget(fetch.study)
+        peer.fetcher.prioritise(fetch.study, Priority.PREFETCH)  # as those of a replica
+        seen.append(fetch.transfer.priority)
+        assert [one.name for one in seen] == [
+            "INTERACTIVE", "BACKGROUND", "STAT", "STAT", "PREFETCH",
+        ]  # fmt: skip
+        with pytest.raises(NotFoundError, match="not being fetched"):
+            peer.fetcher.prioritise(StudyId(bytes(16)), Priority.STAT)
+
+
+async def test_a_later_fetch_is_as_urgent_as_it_says(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
+        uid = world.broker.uid
+        fetch = await peer.fetcher.open(uid, Asker("TEST", "get", Priority.STAT))
+        await fetch.transfer.wait_complete()
+        await world.broker.publish(instances(1, first=3))
+        await peer.fetcher.open(uid, Asker("TEST", "get", Priority.PREFETCH))
+        assert fetch.transfer.priority is Priority.PREFETCH
 
 
 async def test_a_blind_replica_reads_nothing(

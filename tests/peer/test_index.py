@@ -41,13 +41,15 @@ async def test_numbers_stay_from_version_to_version(tmp_path: Path) -> None:
         assert [await index.join(known) for known in index.known] == first
 
         changed = instance(2, PatientID="corrected")
-        _published(changed, instance(4), shelf=shelf)
+        other = instance(4, SeriesInstanceUID="1.2.9")
+        _published(changed, other, shelf=shelf)
         await _kept(store, shelf)
         await _follow(index, shelf)
         assert index.version == 2
         now = [await index.join(known) for known in index.known]
-        assert now == [first[0], changed, first[2], instance(4)]
+        assert now == [first[0], changed, first[2], other]
         assert [known.number for known in index.known] == [1, 2, 3, 4]
+        assert [known.series for known in index.known] == [1, 1, 1, 2]
 
 
 async def test_another_key_opens_nothing(tmp_path: Path) -> None:
