@@ -178,6 +178,17 @@ class Circle:
         for number in fresh:
             partner.has.add(number)
 
+    def partner_lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner gave up on chunks: what was sent of them did not count, so it lacks them."""
+        partner = self.partners.get(member)
+        if partner is None:
+            return
+        lost = [number for number in numbers if number in partner.has]
+        if self.download is not None:
+            self.download.sources.lost(member, lost)
+        for number in lost:
+            partner.has.discard(number)
+
     # ------------------------------------------------------------ telling
 
     def send(self, member: VirtualAddress, message: Message) -> None:

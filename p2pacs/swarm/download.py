@@ -185,10 +185,12 @@ class Download:
         """Fetch again what the store has lost (a rotten chunk)."""
         coming = {verified.number for verified in self._verified}
         held = [number for number in self.ledger.have if number < self.ledger.total]
-        for number in held:
-            if number not in self.transfer.have and number not in coming:
-                self.transfer.bytes_held -= self.ledger.sizes[number]
-                self.ledger.rotten(number)
+        rotten = [n for n in held if n not in self.transfer.have and n not in coming]
+        for number in rotten:
+            self.transfer.bytes_held -= self.ledger.sizes[number]
+            self.ledger.rotten(number)
+        if rotten:
+            self._circle.join_all()  # whoever gave them takes them to be here
         self.sources.ask()
 
     def joined(self, member: VirtualAddress, partner: Partner) -> None:

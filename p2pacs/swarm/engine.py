@@ -260,7 +260,7 @@ class Engine:
             case messages.Request():
                 self.uploads.request(member, message)
             case messages.Cancel():
-                self.uploads.cancel(member, message)
+                self._cancel(member, message)
             case messages.Join():
                 self._join(member, message)
             case messages.Leave():
@@ -321,6 +321,12 @@ class Engine:
         numbers = (n for first, count in message.ranges for n in range(first, first + count))
         circle.partner_gained(member, numbers)
         self.uploads.changed()
+
+    def _cancel(self, member: VirtualAddress, message: messages.Cancel) -> None:
+        """It lacks them, or will say that it has them from somebody else."""
+        if circle := self.studies.get(StudyId(message.study)):
+            circle.partner_lost(member, message.numbers)
+        self.uploads.cancel(member, message)
 
     def _offer(self, member: VirtualAddress, message: messages.Offer) -> None:
         study = StudyId(message.study)

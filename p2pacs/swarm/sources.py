@@ -81,6 +81,13 @@ class Sources:
         if picker.hungry(source):
             self.ask()
 
+    def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner lacks chunks that it was taken to have."""
+        now = trio.current_time()
+        if source := self._ledger.sources.get(member):
+            for number in numbers:
+                self._ledger.lost(source, number, now)
+
     def left(self, member: VirtualAddress) -> None:
         """A partner is gone: what it owed is asked of others."""
         self._suspended.pop(member, None)
