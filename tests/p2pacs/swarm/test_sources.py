@@ -4,7 +4,9 @@ import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
-from tests.simulation.world import Study, adsl, open_world, paced
+from p2pacs.ids import VirtualAddress
+from p2pacs.wire.messages import Block, Message
+from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock
 
@@ -26,3 +28,25 @@ async def test_the_broker_gives_only_what_nobody_else_has(
         await transfer.wait_complete()
         given = transfer.sources[broker.address].bytes // study.chunk
         assert given == 2
+
+
+async def test_what_was_given_up_on_is_offered_again(autojump_clock: Clock, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(32)
+        [origin] = await replicas(world, study, 1)
+        hospital = await world.add("hospital", nic=adsl(), line=paced())
+        transfer = hospital.fetch(study, [origin])
+        await trio.sleep(2)
+        engine = hospital.host.engine
+        hear = engine.news
+
+        def deaf(member: VirtualAddress, message: Message) -> bool:
+            return isinstance(message, Block) or hear(member, message)
+
+        engine.news = deaf  # type: ignore[method-assign]
+        await trio.sleep(10)
+        engine.news = hear  # type: ignore[method-assign]
+        await transfer.wait_complete()
+        await fetched(hospital, study)
