@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from scripts.lab import shell
+from scripts.program import ScriptError
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
 DATA = os.environ.get("P2PACS_DICOM_DATA")
@@ -35,10 +39,20 @@ def _data_missing() -> str | None:
     return f"P2PACS_DICOM_DATA={DATA} is no folder"
 
 
+@cache
+def _lab_missing() -> str | None:
+    try:
+        shell.way_in()
+    except ScriptError as error:
+        return str(error)
+    return None
+
+
 MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
     "data": _data_missing,
+    "lab": _lab_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""
 
