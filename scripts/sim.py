@@ -10,36 +10,26 @@ missing to the limit is then the work of scheduling and of control messages alon
 from __future__ import annotations
 
 import argparse
-import random
 import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from p2pacs.identity.directory import Role
 from p2pacs.limits import KIB
-from p2pacs.swarm.paced import Line
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
-from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.units import parse_rate
-from p2pacs.wire.messages import KINDS
 from scripts.program import ScriptError
 from tests.simulation.clock import EventClock, make_deterministic
-from tests.simulation.lines import Nic
-from tests.simulation.world import SimMember, Study, World, fetched, open_world
+from tests.simulation.scenario import Plan, Swarm, open_swarm
+from tests.simulation.world import SimMember, open_world
 
 Figures = dict[str, Any]
 
-MEGABYTE = 1_000_000
 FULL_MESH = 40
 """Members up to which each knows all others."""
 NEIGHBOURS = 16
-PATIENCE = 20
-"""Times the limit (and a minute) after which a run is given up."""
 TENTHS = 10
 """Of the limit: how often it is noted which part of the uplinks was used."""
 KILL_SECONDS = 1.0
@@ -73,127 +63,86 @@ def _seconds(text: str) -> float:
 async def run(folder: Path, given: argparse.Namespace) -> Figures:
     """One run, on an `EventClock`."""
     started, cpu = time.perf_counter(), time.process_time()
-    async with open_world(folder) as world:
-        figures = await _Run(world, given).figures()
-    figures["wall_seconds"] = round(time.perf_counter() - started, 1)
-    figures["cpu_seconds"] = round(time.process_time() - cpu, 1)
-    return figures
+    async with open_world(folder) as world, trio.open_nursery() as nursery:
+        swarm = await open_swarm(plan(given), world, nursery)
+        use = Use(swarm)
+        nursery.start_soon(use.note)
+        if given.kill_broker:
+            nursery.start_soon(_kill, swarm.broker)
+        try:
+            await swarm.fetch_all()
+        except TimeoutError as error:
+            raise ScriptError(str(error)) from error
+        nursery.cancel_scope.cancel()
+    return {
+        **_figures(swarm),
+        "uplinks_used": use.parts,
+        "passed": True,
+        "wall_seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
 
 
-def limit(total: int, up: float, down: float, replicas: int, members: int) -> float:
-    """The least seconds until all have it (Kumar and Ross): any schedule on any fluid."""
-    uploads = up * (replicas + members)
-    return max(total / (up * replicas), total / down, members * total / uploads)
+def plan(given: argparse.Namespace) -> Plan:
+    """What is to be simulated."""
+    hosts = given.members + given.replicas
+    neighbours = given.neighbours or (None if hosts <= FULL_MESH else NEIGHBOURS)
+    return Plan(
+        members=given.members,
+        replicas=given.replicas,
+        megabytes=given.mb,
+        chunk=given.chunk * KIB,
+        up=given.up / 8,
+        down=given.down / 8,
+        delay=given.delay,
+        queue=given.queue,
+        loss=given.loss,
+        overhead=TLS_OVER_TCP if given.headers else NO_OVERHEAD,
+        neighbours=neighbours,
+        seed=given.seed,
+    )
 
 
-class _Run:
-    """One world and its figures."""
+async def _kill(member: SimMember) -> None:
+    await trio.sleep(KILL_SECONDS)
+    member.kill()
 
-    def __init__(self, world: World, given: argparse.Namespace) -> None:
-        self._world = world
-        self._given = given
-        self._random = random.Random(given.seed)  # noqa: S311 (no secret)
-        self._study = Study(world.key, given.seed, chunk=given.chunk * KIB)
-        self._done: list[float] = []
-        self._use: dict[str, list[float]] = {"replicas": [], "members": []}
 
-    async def figures(self) -> Figures:
-        given, study = self._given, self._study
-        broker = await self._world.add("broker", Role.BROKER)
-        study.grow(max(1, round(given.mb * MEGABYTE / study.chunk)))
-        replicas = [await self._member(f"replica {n}", Role.REPLICA) for n in range(given.replicas)]
-        for replica in replicas:
-            await study.put(replica.store)
-        members = [await self._member(f"hospital {n}", Role.HOSPITAL) for n in range(given.members)]
-        total = study.list.total_bytes
-        fluid = limit(total, given.up / 8, given.down / 8, len(replicas), len(members))
-        with trio.move_on_after(60 + PATIENCE * fluid) as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._note_use, "replicas", replicas, fluid / TENTHS)
-                nursery.start_soon(self._note_use, "members", members, fluid / TENTHS)
-                await self._fetch(broker, replicas, members)
-                nursery.cancel_scope.cancel()
-        if scope.cancelled_caught:
-            raise ScriptError(f"{len(self._done)} of {len(members)} were done after {PATIENCE} x")
-        return self._figures([*replicas, *members], total, fluid)
+def _figures(swarm: Swarm) -> Figures:
+    done = swarm.done.values()
+    messages = swarm.messages()
+    return {
+        "members": len(done),
+        "bytes": swarm.total,
+        "first": round(min(done), 3),
+        "median": round(statistics.median(done), 3),
+        "last": round(swarm.last, 3),
+        "fluid": round(swarm.fluid, 3),
+        "ratio": round(swarm.ratio, 4),
+        "wire_over_payload": round(swarm.wire_over_payload, 4),
+        "messages": {kind: count for kind, (count, _) in messages.items()},
+        "message_bytes": {kind: size for kind, (_, size) in messages.items()},
+    }
 
-    async def _member(self, name: str, role: Role) -> SimMember:
-        given = self._given
-        overhead = TLS_OVER_TCP if given.headers else NO_OVERHEAD
-        line = Line(given.up, overhead=overhead)  # the downlink is the simulation's
-        nic = Nic(
-            up=given.up / 8,
-            down=given.down / 8,
-            delay=given.delay / 2,
-            queue=given.queue,
-            loss=given.loss,
-            overhead=overhead,
-            random=random.Random(self._random.random()),  # noqa: S311 (no secret)
-        )
-        return await self._world.add(name, role, nic=nic, line=line)
 
-    async def _fetch(
-        self, broker: SimMember, replicas: list[SimMember], members: list[SimMember]
-    ) -> None:
-        begin = trio.current_time()
-        holders = self._holders([*replicas, *members])
-        async with trio.open_nursery() as nursery:
-            for member in members:
-                transfer = member.fetch(self._study, holders(member))
-                nursery.start_soon(self._complete, member, transfer, begin)
-            if self._given.kill_broker:
-                await trio.sleep(KILL_SECONDS)
-                broker.kill()
+class Use:
+    """Which part of the uplinks was used, in each tenth of the limit."""
 
-    async def _note_use(self, kind: str, members: list[SimMember], seconds: float) -> None:
-        """Note, again and again, which part of what could be sent was sent."""
-        before = 0
+    def __init__(self, swarm: Swarm) -> None:
+        self._seconds = swarm.fluid / TENTHS
+        self._hosts = {"replicas": swarm.replicas, "members": swarm.members}
+        self.parts: dict[str, list[float]] = {kind: [] for kind in self._hosts}
+
+    async def note(self) -> None:
+        """Note it until cancelled."""
+        before = dict.fromkeys(self._hosts, 0)
         while True:
-            await trio.sleep(seconds)
-            sent = sum(member.nic.sent for member in members)
-            possible = seconds * sum(member.nic.up for member in members)
-            self._use[kind].append(round((sent - before) / possible, 3))
-            before = sent
-
-    def _holders(self, everybody: list[SimMember]) -> Callable[[SimMember], Sequence[SimMember]]:
-        """Whom a member is told of: all, or as many as make this many links each."""
-        links = self._given.neighbours
-        if links is None:
-            links = len(everybody) if len(everybody) <= FULL_MESH else NEIGHBOURS
-
-        def some(member: SimMember) -> Sequence[SimMember]:
-            others = [other for other in everybody if other is not member]
-            if links >= len(others):
-                return others
-            return self._random.sample(others, max(1, links // 2))  # as many dial it
-
-        return some
-
-    async def _complete(self, member: SimMember, transfer: Transfer, begin: float) -> None:
-        await transfer.wait_complete()
-        if transfer.state is not State.COMPLETE:
-            raise ScriptError(f"{member.record.name} failed: {transfer.error}")
-        self._done.append(trio.current_time() - begin)
-        await fetched(member, self._study)
-
-    def _figures(self, members: list[SimMember], total: int, fluid: float) -> Figures:
-        count = len(self._done)
-        messages: Counter[int] = sum((m.nic.messages for m in members), Counter())
-        sizes: Counter[int] = sum((m.nic.message_bytes for m in members), Counter())
-        return {
-            "members": count,
-            "bytes": total,
-            "first": round(min(self._done), 3),
-            "median": round(statistics.median(self._done), 3),
-            "last": round(max(self._done), 3),
-            "fluid": round(fluid, 3),
-            "ratio": round(max(self._done) / fluid, 4),
-            "wire_over_payload": round(sum(m.nic.sent for m in members) / count / total, 4),
-            "uplinks_used": self._use,
-            "messages": {KINDS[n].__name__: found for n, found in messages.most_common()},
-            "message_bytes": {KINDS[n].__name__: size for n, size in sizes.most_common()},
-            "passed": True,
-        }
+            await trio.sleep(self._seconds)
+            for kind, hosts in self._hosts.items():
+                sent = sum(host.nic.sent for host in hosts)
+                possible = self._seconds * sum(host.nic.up for host in hosts)
+                self.parts[kind].append(round((sent - before[kind]) / possible, 3))
+                before[kind] = sent
 
 
 def clock() -> EventClock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import random
 from collections.abc import Callable
 from typing import Any
 
@@ -73,4 +72,4 @@ def make_deterministic(seed: int = 0) -> None:
     """
     private: Any = scheduler
     private._ALLOW_DETERMINISTIC_SCHEDULING = True
-    private._r = random.Random(seed)  # noqa: S311 (no secret)
+    private._r.seed(seed)

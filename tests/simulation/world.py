@@ -187,6 +187,7 @@ class World:
         nic: Nic | None = None,
         line: Line | None = None,
         start: bool = True,
+        kind: type[SimMember] | None = None,
     ) -> SimMember:
         """A further member; all that are there learn of it."""
         number = len(self._records) + 1
@@ -194,7 +195,7 @@ class World:
         record = MemberRecord(address, name, role, ("x:1",), bytes(32), bytes(32))
         self._records.append(record)
         self.publish()
-        member = SimMember(self, record, nic or Nic(), line or Line())
+        member = (kind or SimMember)(self, record, nic or Nic(), line or Line())
         self.members[address] = member
         if start:
             await member.start()
