@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 from typing import cast
 
 import pytest
@@ -182,6 +183,13 @@ async def test_a_root_goes_once_to_those_that_lack_it() -> None:
     assert ears[B].heard == []
 
 
+async def test_all_who_were_told_are_told_anew() -> None:
+    circle, ears = circle_of(A, B)
+    del circle.partners[B]  # its own Join is still under way
+    circle.join_all()
+    assert [len(ear.heard) for ear in ears.values()] == [1, 1]
+
+
 # ---------------------------------------------------------------- what partners lack
 
 
@@ -230,28 +238,60 @@ async def test_a_partner_that_gains_is_remembered(autojump_clock: Clock) -> None
     assert circle.partners[A].moved_at == trio.current_time()
 
 
-async def test_hints_are_lacked_and_least_given_first() -> None:
+async def test_each_partner_is_advised_otherwise_until_it_has_chosen() -> None:
     circle, _ = circle_of(A, B)
     await holding(circle, 40)
-    first = circle.hints(A)
-    assert len(first) == HINTS
-    assert circle.hints(A) == first  # the same as long as nothing is given
-    circle.given(first[:3])
-    assert circle.hints(B)[: HINTS - 3] == first[3:]
-    circle.partners[B].has.add(first[3])
-    assert first[3] not in circle.hints(B)
-    assert first[3] in circle.hints(A)
+    to_a, to_b = list(circle.hints(A)), list(circle.hints(B))
+    assert len(to_a) == len(to_b) == HINTS
+    assert not set(to_a) & set(to_b)
+    circle.given(A, to_a[:2])
+    circle.given(B, [])  # it wanted nothing: what it was advised is as good as before
+    assert list(circle.hints(A)) == to_b
+    assert list(circle.hints(B))[: HINTS - 2] == to_a[2:]
 
 
-async def test_everything_is_given_once_before_anything_is_given_twice() -> None:
+async def test_a_partner_that_gave_up_on_chunks_lacks_them() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 4)
+    circle.partner_gained(A, [1, 2])
+    circle.partner_lost(A, [2, 3])
+    circle.partner_lost(C, [1])
+    assert list(circle.partners[A].has) == [1]
+    assert circle.useful(circle.partners[A]) == 3
+
+
+async def test_hints_are_lacked() -> None:
     circle, _ = circle_of(A, B)
     await holding(circle, 40)
-    given: list[int] = []
-    for turn in range(20):
-        numbers = circle.hints((A, B)[turn % 2])[:2]
-        circle.given(numbers)
-        given += numbers
-    assert sorted(given) == list(range(40))
+    first = list(circle.hints(A))
+    circle.given(A, [])
+    circle.partners[A].has.add(first[3])
+    assert first[3] not in circle.hints(A)
+    assert first[3] in circle.hints(B)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3)), min_size=1, max_size=60))
+def test_everything_is_given_once_before_anything_is_given_twice(
+    turns: list[tuple[int, int]],
+) -> None:
+    circle, _ = circle_of(A, B)
+    trio.run(holding, circle, 20)
+    given: Counter[int] = Counter()
+    for who, count in turns:
+        member = (A, B)[who]
+        numbers = list(circle.hints(member))[:count]
+        circle.given(member, numbers)
+        given.update(numbers)
+        assert max(given.values()) <= min(given[number] for number in range(20)) + 1
+
+
+async def test_what_a_growing_study_got_is_given_first() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 40)
+    circle.given(A, list(circle.hints(A)))
+    await holding(circle, 44)
+    assert set(circle.hints(A)[:4]) == {40, 41, 42, 43}
 
 
 async def test_only_an_origin_advises() -> None:
@@ -261,14 +301,6 @@ async def test_only_an_origin_advises() -> None:
     await holding(circle, 40)
     assert circle.hints(C) == []
     assert circle.hints(A)
-
-
-async def test_what_a_growing_study_got_is_given_first() -> None:
-    circle, _ = circle_of(A)
-    await holding(circle, 40)
-    circle.given(circle.hints(A))
-    await holding(circle, 44)
-    assert set(circle.hints(A)[:4]) == {40, 41, 42, 43}
 
 
 async def test_hosts_begin_with_different_chunks() -> None:
@@ -284,6 +316,7 @@ async def test_hosts_begin_with_different_chunks() -> None:
 async def test_hints_are_looked_for_within_bounds() -> None:
     circle, _ = circle_of(A)
     await holding(circle, HINTS_SCANNED + 10)
-    order = list(circle.hints(A)) and list(circle._giving)
-    circle.partners[A].has = Bitfield(order[:HINTS_SCANNED])
+    assert circle.hints(A)
+    circle.given(A, [])
+    circle.partners[A].has = Bitfield(list(circle._giving)[:HINTS_SCANNED])
     assert circle.hints(A) == []
