@@ -17,6 +17,7 @@ from typing import Any
 
 import trio
 
+from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.units import parse_rate
@@ -42,8 +43,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", type=int, default=8, help="that fetch the study, all at once")
     add("--mb", type=float, default=8.0, help="megabytes of the study's chunks")
     add("--replicas", type=int, default=3, help="that have it")
-    add("--up", type=parse_rate, default="800kbit")
-    add("--down", type=parse_rate, default="3mbit")
+    add("--up", type=_rate, default="800kbit")
+    add("--down", type=_rate, default="3mbit")
     add("--delay", type=_seconds, default="21ms", help="each way, between any two members")
     add("--queue", type=int, default=32 * KIB, help="bytes that a modem holds")
     add("--loss", type=float, default=0.0, help="of segments, 0 to 1")
@@ -52,6 +53,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--neighbours", type=int, help=f"that each is told of (all, above {FULL_MESH}: 16)")
     add("--kill-broker", action="store_true", help=f"after {KILL_SECONDS:g} s")
     add("--headers", action="store_true", help="lines carry TLS, TCP and IP headers, and ACKs")
+
+
+def _rate(text: str) -> int:
+    try:
+        return parse_rate(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

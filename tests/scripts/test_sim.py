@@ -1,0 +1,47 @@
+"""The simulation's command line and figures."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
+from scripts import bench, sim
+
+
+def test_options_become_a_plan() -> None:
+    plan = sim.plan(bench.parse(["sim", "--members", "5", "--up", "8mbit", "--delay", "30ms"]))
+    assert (plan.members, plan.up, plan.delay) == (5, 1_000_000, 0.03)
+    assert plan.neighbours is None
+    assert plan.overhead == NO_OVERHEAD
+    assert sim.plan(bench.parse(["sim", "--headers"])).overhead == TLS_OVER_TCP
+    assert sim.plan(bench.parse(["sim", "--members", "300"])).neighbours == sim.NEIGHBOURS
+
+
+@pytest.mark.parametrize("arguments", [["--delay", "21"], ["--up", "fast"], ["--loss", "much"]])
+def test_wrong_options_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        bench.parse(["sim", *arguments])
+    assert "error:" in capsys.readouterr().err
+
+
+def figures(folder: Path, given: argparse.Namespace) -> sim.Figures:
+    return trio.run(partial(sim.run, folder, given), clock=sim.clock())
+
+
+def test_a_run_gives_its_figures_and_the_next_one_the_same(tmp_path: Path) -> None:
+    given = bench.parse(["sim", "--members", "3", "--mb", "1", "--kill-broker"])
+    one, same = figures(tmp_path, given), figures(tmp_path, given)
+    for run in (one, same):
+        run.pop("wall_seconds")
+        run.pop("cpu_seconds")
+    assert one == same
+    assert one["members"] == 3
+    assert 0 < one["first"] <= one["median"] <= one["last"]
+    assert one["ratio"] == pytest.approx(one["last"] / one["fluid"], abs=0.001)
+    assert one["message_bytes"]["Block"] > 3 * one["bytes"]
+    assert len(one["uplinks_used"]["replicas"]) >= 10
