@@ -18,7 +18,7 @@ import random
 import select
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from heapq import heappop, heappush
 from ipaddress import IPv4Address
@@ -86,14 +86,18 @@ class _End:
 class Router:
     """Carries packets between ports until the process ends."""
 
-    def __init__(self, ports: Iterable[Port], trace: int) -> None:
+    def __init__(
+        self, ports: Iterable[Port], trace: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Nothing is read before `run`.
 
         Args:
             ports: All lines.
             trace: Descriptor that samples are written to.
+            clock: The present, in seconds.
         """
         self._trace = trace
+        self._clock = clock
         self._ends = {IPv4Address(port.address).packed: _End(port) for port in ports}
         self._by_device = {end.device: end for end in self._ends.values()}
         self._due: list[tuple[float, int, _End, bytes, bool]] = []
@@ -108,14 +112,14 @@ class Router:
             devices.register(device, select.EPOLLIN)
         watched = [devices.fileno()]  # select takes microseconds, epoll milliseconds
         while True:
-            wait = self._deliver(time.monotonic())
+            wait = self.deliver()
             if select.select(watched, (), (), wait)[0]:
                 for device, _ in devices.poll(0):
-                    self._read(self._by_device[device])
+                    self.take(device)
 
-    def _deliver(self, now: float) -> float:
+    def deliver(self) -> float:
         """Moves on what is due; seconds until the next is."""
-        due = self._due
+        due, now = self._due, self._clock()
         late = now + SLACK
         while due and due[0][0] <= late:
             when, _, end, packet, arrived = heappop(due)
@@ -132,17 +136,18 @@ class Router:
         self._number += 1
         heappush(self._due, (when, self._number, end, packet, arrived))
 
-    def _read(self, sender: _End) -> None:
-        """Takes what a member sends."""
+    def take(self, device: int) -> None:
+        """Takes what the member at this device sends."""
+        sender = self._by_device[device]
         for _ in range(BATCH):
             try:
-                packet = os.read(sender.device, MTU + 1)
+                packet = os.read(device, MTU + 1)
             except BlockingIOError:
                 return
             receiver = self._ends.get(packet[16:20])  # the destination (RFC 791 3.1)
             if receiver is None:
                 continue
-            leaves = sender.up.take(len(packet), time.monotonic())
+            leaves = sender.up.take(len(packet), self._clock())
             if leaves is None:
                 continue
             if sender.loss and sender.chance.random() < sender.loss:

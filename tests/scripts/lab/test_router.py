@@ -1,0 +1,136 @@
+"""The router's time: packets take their time on both lines, whenever it gets to them."""
+
+import os
+import socket
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from scripts.lab.line import Line
+from scripts.lab.router import Port, Router, plan, read_plan
+from scripts.lab.trace import Trace
+
+SLOW = Line(uplink=800_000, downlink=400_000, delay=0.01, queue=3010)
+LOSSY = Line(uplink=800_000, downlink=400_000, delay=0.01, queue=10**6, loss=0.3)
+
+
+class World:
+    """Three members whose devices are sockets, and a clock that is set by hand."""
+
+    def __init__(self, folder: Path, line: Line) -> None:
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
+        self.sockets = [sock for pair in pairs for sock in pair]
+        for sock in self.sockets:
+            sock.setblocking(False)
+        self.members = [near for near, _ in pairs]
+        self.devices = [far.fileno() for _, far in pairs]
+        self.trace = folder / "trace"
+        self.written = os.open(self.trace, os.O_WRONLY | os.O_CREAT)
+        self.now = 1000.0
+        ports = [
+            Port(f"m{number}", f"10.2.0.{number}", device, line)
+            for number, device in enumerate(self.devices)
+        ]
+        self.router = Router(ports, self.written, lambda: self.now)
+
+    def send(self, source: int, target: int, size: int, mark: int = 0) -> None:
+        address = IPv4Address(f"10.2.0.{target}").packed
+        self.members[source].send(bytes(16) + address + bytes([mark] * (size - 20)))
+        self.router.take(self.devices[source])
+
+    def received(self, member: int) -> list[bytes]:
+        packets = []
+        while True:
+            try:
+                packets.append(self.members[member].recv(2000))
+            except BlockingIOError:
+                return packets
+
+
+@pytest.fixture
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    made = World(tmp_path, getattr(request, "param", SLOW))
+    yield made
+    os.close(made.written)
+    for sock in made.sockets:
+        sock.close()
+
+
+def run_until(world: World, when: float) -> None:
+    """Wakes up the router whenever it wants to be."""
+    while world.now < when:
+        world.now = min(when, world.now + max(1e-4, world.router.deliver()))
+
+
+def test_a_packet_takes_both_lines_and_both_delays(world: World) -> None:
+    begin = world.now
+    world.send(0, 1, 1000)
+    took = 0.01 + 0.01 + 0.01 + 0.02  # up at 800 kbit/s, two delays, down at 400 kbit/s
+    run_until(world, begin + took - 0.001)
+    assert world.received(1) == []
+    run_until(world, begin + took + 0.001)
+    assert [len(packet) for packet in world.received(1)] == [1000]
+
+
+def test_waking_up_late_does_not_add_up(world: World) -> None:
+    begin = world.now
+    world.send(0, 1, 1000)
+    world.send(0, 1, 1000)
+    world.now = begin + 0.045  # both have reached the downlink meanwhile, 10 ms apart
+    world.router.deliver()
+    run_until(world, begin + 0.069)
+    assert len(world.received(1)) == 1
+    run_until(world, begin + 0.071)
+    assert len(world.received(1)) == 1
+
+
+def test_two_senders_share_a_downlink_in_the_order_of_arrival(world: World) -> None:
+    world.send(0, 1, 900, mark=1)
+    world.send(2, 1, 300, mark=2)
+    run_until(world, world.now + 0.2)
+    assert [packet[-1] for packet in world.received(1)] == [2, 1]
+
+
+def test_a_full_uplink_drops_and_is_counted(world: World) -> None:
+    for _ in range(5):
+        world.send(0, 1, 1000)
+    run_until(world, world.now + 0.3)
+    assert len(world.received(1)) == 3
+    trace = Trace.read(world.trace, ["m0", "m1", "m2"])
+    assert trace.counters[-1, 0].tolist() == [3000, 0, 2, 0, 0]
+    assert trace.counters[-1, 1].tolist() == [0, 3000, 0, 0, 0]
+
+
+def test_what_is_for_nobody_goes_nowhere(world: World) -> None:
+    world.send(0, 77, 100)
+    world.members[0].send(b"\x60" + bytes(39))  # IPv6
+    world.router.take(world.devices[0])
+    run_until(world, world.now + 0.2)
+    assert [world.received(member) for member in range(3)] == [[], [], []]
+
+
+@pytest.mark.parametrize("world", [LOSSY], indirect=True)
+def test_losses_are_a_part_of_the_packets_and_the_same_every_time(
+    world: World, tmp_path: Path
+) -> None:
+    def arrived(one: World) -> list[int]:
+        for mark in range(200):
+            one.send(0, 1, 40, mark)
+        run_until(one, one.now + 0.5)
+        return [packet[-1] for packet in one.received(1)]
+
+    (tmp_path / "again").mkdir()
+    again = World(tmp_path / "again", LOSSY)
+    marks = arrived(world)
+    assert marks == arrived(again)
+    assert 120 <= len(marks) <= 160
+    os.close(again.written)
+    for sock in again.sockets:
+        sock.close()
+
+
+def test_the_plan_reads_as_it_was_written() -> None:
+    ports = [Port("a", "10.2.0.1", 7, SLOW), Port("b", "10.2.0.2", 8, LOSSY)]
+    assert list(read_plan(plan(ports))) == ports
