@@ -53,6 +53,10 @@ class Bars:
         amount = f"{done} of {known}"
         self._progress.update(self._instances, completed=done, total=known, amount=amount)
 
+    def away(self) -> None:
+        """The peer stopped."""
+        self._progress.update(self._whole, rate="", said="the peer stopped: waiting for it")
+
     def transfer(self, transfer: Json) -> None:
         """How far the transfer is, and what each source gives (see `peer.status`)."""
         total = transfer["bytes_total"] or None

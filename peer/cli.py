@@ -21,7 +21,6 @@ from peer import screen
 from peer.bars import Bars
 from peer.client import PeerClient
 from peer.config import load_peer_settings
-from peer.get import Outcome
 from peer.get import get as get_study
 from peer.join import Wishes
 from peer.join import join as join_network
@@ -155,12 +154,8 @@ def get(
     """Fetch a study and write it as DICOM files; run it again to resume."""
     urgency = Urgency.STAT if stat else priority
     with Bars(Console(stderr=True)) as bars:
-
-        async def work(peer: PeerClient) -> Outcome:
-            return await get_study(peer, study_uid, out, bars, urgency.value)
-
         try:
-            outcome = _ask(folder, work)
+            outcome = _run(lambda: get_study(folder, study_uid, out, bars, urgency.value))
         except KeyboardInterrupt:
             typer.echo(
                 "Stopped. What is here stays; run the same command again to resume.", err=True

@@ -126,7 +126,7 @@ class _Translated:
         if isinstance(error, httpx.TransportError):
             raise StateError(
                 f"the peer in {self._folder} stopped answering: see its log, start it again with "
-                f"p2pacs peer run {self._folder}; what it had is kept"
+                f"p2pacs peer run {self._folder} and run the command again; what is here is kept"
             ) from error
 
 

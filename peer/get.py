@@ -15,14 +15,20 @@ from p2pacs.errors import (
     BrokenInstanceError,
     DiskFullError,
     LocalError,
-    NoSourceError,
     P2PacsError,
+    StateError,
     first_of,
 )
 from p2pacs.instance import EncodedInstance
 from peer.client import PeerClient
 
 Json = dict[str, Any]
+
+RETURNS: Final = 120.0
+"""Seconds that a peer which stopped has to be started again."""
+
+LOOK: Final = 0.5
+"""Seconds between two looks whether it was."""
 
 GOODBYE: Final = 3.0
 """Seconds that the peer gets to stop a transfer that the operator broke off."""
@@ -37,6 +43,9 @@ class Watcher(Protocol):
     def instance(self, done: int, known: int) -> None:
         """So many instances are written or kept, of so many known."""
 
+    def away(self) -> None:
+        """The peer stopped; it may be started again."""
+
 
 @define
 class Outcome:
@@ -47,11 +56,13 @@ class Outcome:
     kept: int = 0
     transfer: Json = field(factory=dict)
     """The last that was heard of the transfer."""
+    whole: dict[int, str] = field(factory=dict, repr=False)
+    """The files that are whole: number → SHA-256."""
 
     @property
     def instances(self) -> int:
         """Instances in the folder that are whole."""
-        return self.written + self.kept
+        return len(self.whole)
 
     def json(self) -> Json:
         """The outcome as ``--json`` prints it."""
@@ -69,34 +80,84 @@ class Outcome:
 
 
 async def get(
-    client: PeerClient, uid: str, out: Path, watcher: Watcher, priority: str = "interactive"
+    folder: Path, uid: str, out: Path, watcher: Watcher, priority: str = "interactive"
 ) -> Outcome:
     """Fetch a study into a folder; files there that are whole already are kept.
 
-    Cancelling it stops the transfer, too, unless somebody else at the peer wants it.
+    When the peer stops meanwhile and is started again, this goes on. Cancelling it stops the
+    transfer, too, unless somebody else at the peer wants it.
+
+    Args:
+        folder: The peer's.
+        uid: Study Instance UID.
+        out: Where the files go.
+        watcher: Shows how far it is.
+        priority: A name of `p2pacs.swarm.priority`.
 
     Raises:
-        P2PacsError: what the peer says, or DiskFullError; files written so far stay.
+        StateError: The peer does not run, or stopped and was not started again.
+        P2PacsError: What the peer says, or DiskFullError; files written so far stay.
     """
     await trio.to_thread.run_sync(_make_folder, out)
-    outcome = Outcome(await client.fetch(uid, priority))
-    done = False
+    outcome: Outcome | None = None
+    patience = _Patience()
+    while True:
+        try:
+            async with PeerClient.connect(folder) as client:
+                study = await client.fetch(uid, priority)
+                outcome = outcome or Outcome(study)
+                patience.renew()
+                await _take_all(client, outcome, out, watcher)
+                return outcome
+        except StateError:
+            if outcome is None or not patience.lasts:
+                raise
+            watcher.away()
+            await trio.sleep(LOOK)
+
+
+class _Patience:
+    """With a peer that is away."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """It is there."""
+        self._since = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is worth while to wait (from the first look on)."""
+        now = trio.current_time()
+        self._since = now if self._since is None else self._since
+        return now - self._since < RETURNS
+
+
+async def _take_all(client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher) -> None:
+    """Write the instances as they become whole, and tell the watcher.
+
+    Raises:
+        StateError: The peer stopped.
+        P2PacsError: What the peer says, or DiskFullError.
+    """
+    wanted = True
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, client, outcome, watcher)
             await _write_all(client, outcome, out, watcher)
-            done = True
+            wanted = False
             nursery.cancel_scope.cancel()
     except ExceptionGroup as group:
         known = first_of(group)
         if known is None:
             raise
+        wanted = not isinstance(known, StateError)  # a peer that stopped goes on by itself
         raise known from group
     finally:
-        if not done:
+        if wanted:
             await _give_up(client, outcome)
     await _look(client, outcome, watcher)
-    return outcome
 
 
 async def _give_up(client: PeerClient, outcome: Outcome) -> None:
@@ -112,16 +173,19 @@ async def _write_all(client: PeerClient, outcome: Outcome, out: Path, watcher: W
                 continue
             if "complete" in line:
                 return
-            number: int = line["number"]
+            number, digest = line["number"], line["sha256"]
             path = out / f"{number:05d}.dcm"
-            if await trio.to_thread.run_sync(_is_whole, path, line["sha256"]):
+            if outcome.whole.get(number) == digest:
+                pass
+            elif await trio.to_thread.run_sync(_is_whole, path, digest):
                 outcome.kept += 1
             else:
                 file = await client.instance(outcome.study, number)
                 await trio.to_thread.run_sync(_write, path, file)
                 outcome.written += 1
+            outcome.whole[number] = digest
             watcher.instance(outcome.instances, line["known"])
-    raise NoSourceError("the peer stopped before the study was whole: run the command again")
+    raise StateError("the peer stopped before the study was whole: run the command again")
 
 
 async def _watch(client: PeerClient, outcome: Outcome, watcher: Watcher) -> None:

@@ -51,7 +51,7 @@ async def test_the_whole_road(tmp_path: Path) -> None:
                 with trio.fail_after(LIMIT):
                     while not await peer.find({"patient_name": "GRÜN*"}):
                         await trio.sleep(0.02)
-                    outcome = await get(peer, world.broker.uid, tmp_path / "out", Seen())
+                    outcome = await get(folder, world.broker.uid, tmp_path / "out", Seen())
                 status = await peer.status()
             assert received(tmp_path / "out") == by_uid(sent)
             assert outcome.json()["sources"] == {"broker": outcome.json()["bytes_received"]}

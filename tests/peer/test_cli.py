@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from sqlalchemy import select
 
 from p2pacs.__main__ import main
 from p2pacs.errors import SettingsError, StateError, StudyNotFoundError, UsageError
@@ -19,12 +20,17 @@ from p2pacs.swarm.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api import make_api, make_token
 from peer.cli import Urgency
-from peer.config import PeerSettings, save_peer_settings
+from peer.client import PeerClient
+from peer.config import PEER_DB, PeerSettings, save_peer_settings
+from peer.db import fetches, open_database
+from peer.get import Outcome, get
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
 from tests.peer.desk import STUDY, FakeDesk, FakeFetch
 from tests.peer.test_app import settings_of
-from tests.peer.test_fetch import LIMIT
+from tests.peer.test_fetch import LIMIT, by_uid
+from tests.peer.test_gateway import received
+from tests.peer.test_get import Seen
 from tests.peer.world import eventually, instances, open_world
 
 UID = "1.2.840.99"
@@ -197,6 +203,53 @@ async def test_a_peer_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         said = await trio.Path(tmp_path / "log").read_text()
         assert "Traceback" not in said
         assert world.broker.uid not in said
+
+
+@asynccontextmanager
+async def _process(folder: Path) -> AsyncIterator[trio.Process]:
+    """A peer as a process of its own."""
+    command = [sys.executable, "-m", "p2pacs", "peer", "run", str(folder), "--json"]
+    with (folder / "log").open("ab") as log:
+        process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=log)
+        try:
+            assert json.loads(await _lines(process))["event"] == "ready"
+            yield process
+        finally:
+            with trio.CancelScope(shield=True):
+                process.kill()
+                await process.wait()
+
+
+@pytest.mark.system
+async def test_a_peer_that_is_killed_goes_on_and_so_does_get(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        sent = instances(6)
+        await world.broker.publish(sent[:3], complete=False)
+        folder, out = world.register("a"), tmp_path / "out"
+        settings_of(world, folder)
+        done: list[Outcome] = []
+
+        async def fetch() -> None:
+            done.append(await get(folder, world.broker.uid, out, Seen(), "stat"))
+
+        async with trio.open_nursery() as nursery:
+            async with _process(folder):
+                async with PeerClient.connect(folder) as client:
+                    with trio.fail_after(LIMIT):
+                        while not await client.find({}):
+                            await trio.sleep(0.02)
+                nursery.start_soon(fetch)
+                await eventually((out / "00003.dcm").exists, LIMIT)
+            # Killed without a word. Nobody but the broker knows that there is more now.
+            await world.broker.publish(sent[3:])
+            async with _process(folder):
+                await eventually(lambda: done, 2 * LIMIT)
+        (outcome,) = done
+        assert received(out) == by_uid(sent)
+        assert (outcome.written, outcome.kept) == (6, 0)
+        assert outcome.transfer["priority"] == "stat"
+        async with open_database(folder / PEER_DB) as database:
+            assert not await database.run(lambda c: c.execute(select(fetches)).all())
 
 
 @pytest.mark.system

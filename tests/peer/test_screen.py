@@ -48,7 +48,7 @@ def test_studies() -> None:
 
 
 def test_lines() -> None:
-    outcome = Outcome("ab", written=2, kept=3, transfer=TRANSFER)
+    outcome = Outcome("ab", 2, 3, TRANSFER, dict.fromkeys(range(5), ""))
     line = outcome_line(outcome, Path("out"))
     assert line == "5 instances in out (3 were there already); 5.0 MB received in 2.5 s."
     said = {
