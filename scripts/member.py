@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,6 @@ class Peer:
     program: Program | None = None
     """None until `start`."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
-
-    async def transfers(self) -> AsyncGenerator[TransferState, None]:
-        """The newest transfer, now and whenever it changed; nothing before the first one."""
-        async with PeerClient.connect(self.folder) as client, client.events() as events:
-            async for said in events:
-                if said["transfers"]:
-                    yield TransferState.of(said["transfers"][0])
 
     async def transfer(self) -> TransferState | None:
         """The newest transfer; None before the first one."""
