@@ -178,6 +178,10 @@ class Node:
         """Bytes of chunks sent to each member since the start."""
         return self._host.engine.uploads.bytes_sent if self._host else {}
 
+    def promised(self, member: VirtualAddress) -> int:
+        """Bytes of chunks that a member on the paced line is about to get."""
+        return self._host.engine.uploads.promised(member) if self._host else 0
+
     @property
     def _running(self) -> Host:
         if self._host is None:

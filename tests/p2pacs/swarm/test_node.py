@@ -195,6 +195,7 @@ async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
         assert not idle.tell(broker.identity.address, CatalogueNews(1))
         assert dict(idle.transfers) == {}
         assert dict(idle.bytes_sent) == {}
+        assert idle.promised(idle.identity.address) == 0
         busy = Node(
             broker.identity,
             nodes.books[0],
