@@ -92,6 +92,7 @@ class Activity:
                 member,
                 self._book,
                 sent=sent[member],
+                waiting=self._node.promised(member),
                 rate=rates[member],
                 linked=member in linked,
             )

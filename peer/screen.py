@@ -89,18 +89,24 @@ def _links(links: list[Json], uploads: list[Json]) -> Table:
     table = Table(title="Links" if links else "No links")
     for title in ("Member", "Role", "Address"):
         table.add_column(title)
-    for title in ("Sent", "Sending"):
+    for title in ("Sent", "Sending", "Waiting"):
         table.add_column(title, justify="right")
-    rates = {one["name"]: one["rate"] for one in uploads}
+    sent = {one["name"]: one for one in uploads}
     for link in links:
         table.add_row(
             link["name"],
             link["role"],
             link["address"],
             format_bytes(link["bytes_sent"]),
-            format_rate(rates.get(link["name"], 0)),
+            *_sending(sent.get(link["name"])),
         )
     return table
+
+
+def _sending(upload: Json | None) -> tuple[str, str]:
+    if upload is None:
+        return "", ""
+    return format_rate(upload["rate"]), format_bytes(upload["waiting"])
 
 
 def _running(transfers: list[Json]) -> list[Table]:

@@ -101,13 +101,20 @@ def _source_json(stats: SourceStats, rate: float) -> Json:
 
 
 def upload_json(
-    member: VirtualAddress, book: DirectoryBook, *, sent: int, rate: float, linked: bool
+    member: VirtualAddress,
+    book: DirectoryBook,
+    *,
+    sent: int,
+    waiting: int,
+    rate: float,
+    linked: bool,
 ) -> Json:
     """What one member is sent."""
     return {
         "name": member_name(book, member),
         "role": member_role(book, member),
         "bytes": sent,
+        "waiting": waiting,
         "rate": round(rate),
         "linked": linked,
     }

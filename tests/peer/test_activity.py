@@ -39,6 +39,9 @@ class FakeNode:
     bytes_sent: dict[VirtualAddress, int] = field(factory=dict)
     linked: set[VirtualAddress] = field(factory=set)
 
+    def promised(self, member: VirtualAddress) -> int:
+        return 100 if member in self.linked else 0
+
     def begin(self, number: int = 1) -> Transfer:
         study = StudyId(number.to_bytes(16, "big"))
         transfer = Transfer(study, Ledger((), b""), Priority.INTERACTIVE)
@@ -160,6 +163,7 @@ async def test_what_is_sent(node: FakeNode, activity: Activity, autojump_clock: 
         assert one["bytes"] > 1_000_000
         assert one["rate"] == pytest.approx(50_000, rel=0.2)
         assert (one["linked"], other["linked"], other["rate"]) == (True, False, 0)
+        assert (one["waiting"], other["waiting"]) == (100, 0)
         nursery.cancel_scope.cancel()
 
 

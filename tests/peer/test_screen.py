@@ -76,7 +76,9 @@ def test_status() -> None:
                         "bytes_sent": 1000,
                     }
                 ],
-                "uploads": [{"name": "replica-1", "bytes": 1000, "rate": 25_000}],
+                "uploads": [
+                    {"name": "replica-1", "bytes": 1000, "rate": 25_000, "waiting": 64_000}
+                ],
                 "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
                 "catalogue": {"studies": 7, "age": 12.0},
                 "audit_waiting": 3,
@@ -86,7 +88,15 @@ def test_status() -> None:
     )
     for text in ("hospital-a", "away", "5.0 MB of 10.0 MB", "7 studies", "3 records"):
         assert text in shown
-    for text in ("200kbit/s", "5.0 MB of 10.0 MB", "1.2mbit/s", "262.1 kB", "33 s left", "away"):
+    for text in (
+        "200kbit/s",
+        "5.0 MB of 10.0 MB",
+        "1.2mbit/s",
+        "262.1 kB",
+        "64.0 kB",
+        "33 s left",
+        "away",
+    ):
         assert text in shown
     assert "replica-1 3.0 MB" in shown
     assert "failed: no room" in shown

@@ -80,10 +80,11 @@ async def test_names(tmp_path: Path) -> None:
         assert member_role(peer.book, peer.identity.address) == "hospital"
         assert member_name(peer.book, STRANGER) == str(STRANGER)
         assert member_role(peer.book, STRANGER) is None
-        assert upload_json(STRANGER, peer.book, sent=5, rate=1.6, linked=False) == {
+        assert upload_json(STRANGER, peer.book, sent=5, waiting=7, rate=1.6, linked=False) == {
             "name": str(STRANGER),
             "role": None,
             "bytes": 5,
+            "waiting": 7,
             "rate": 2,
             "linked": False,
         }
