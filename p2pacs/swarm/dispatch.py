@@ -14,8 +14,8 @@ from typing import Final
 import trio
 
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.limits import CHUNK_BYTES, KIB
-from p2pacs.swarm.circle import STARVED_SECONDS, Circle
+from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS
+from p2pacs.swarm.circle import HINTS, STARVED_SECONDS, Circle
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.free import Read, Sent
 from p2pacs.swarm.offers import Offers, Wish
@@ -169,7 +169,7 @@ class PacedSender:
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
-        most = max(1, int(rate * OFFER_SECONDS / self._chunk))
+        most = max(1, min(OFFERED_CHUNKS, int(rate * OFFER_SECONDS / self._chunk)))
         while self._promised_bytes(ahead) < ahead:
             wish = self._offers.choose(self._wishes(now), now)
             if wish is None:
@@ -177,7 +177,8 @@ class PacedSender:
             chunks = min(most, wish.useful)
             self._offers.made(wish, chunks, now)
             circle = next(one for one in self._circles if one.study == wish.study)
-            circle.send(wish.member, Offer(bytes(wish.study), chunks, self._hints(circle, wish)))
+            hints = self._hints(circle, wish, chunks)
+            circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
 
     def _promised_bytes(self, ahead: float) -> float:
         """Work that the line has: what members that take nothing wait for is none."""
@@ -189,10 +190,10 @@ class PacedSender:
     def _rest(self, piece: Piece) -> int:
         return self._chunk if piece.data is None else len(piece.data) - piece.offset
 
-    def _hints(self, circle: Circle, wish: Wish) -> list[int]:
+    def _hints(self, circle: Circle, wish: Wish, chunks: int) -> list[int]:
         if self._last_resort:
             alone = circle.only_here(self._coming(circle.study))
-            return list(islice(alone, wish.useful))
+            return list(islice(alone, max(HINTS, chunks)))
         return circle.hints(wish.member)
 
     def _wishes(self, now: float) -> Iterator[Wish]:
