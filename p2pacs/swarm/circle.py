@@ -33,7 +33,7 @@ IDLE_HAVE_SECONDS: Final = 5.0
 """... and one that fetches nothing after this."""
 
 STARVED_SECONDS: Final = 3.0
-"""A partner that got nothing for this long gets chunks from the broker that others have, too."""
+"""A partner that got nothing from others for this long gets from the broker what they have, too."""
 
 HINTS: Final = 8
 """Chunks that an origin advises with an offer."""
@@ -53,7 +53,7 @@ class Partner:
     offers: bool = False
     """It sends what it offers; nothing is asked of it unasked."""
     moved_at: float = 0.0
-    """When it was last known to have gained something."""
+    """When it last said that it has something (what it gets from here it does not say)."""
     announced: int = 0
     """Numbers that it named in `Have`: each once, so never more than a study has."""
     untold: list[int] = field(factory=list)
@@ -172,7 +172,6 @@ class Circle:
         if partner is None:
             return
         fresh = [number for number in numbers if number not in partner.has]
-        partner.moved_at = trio.current_time()
         if self.download is not None:
             self.download.sources.gained(member, fresh)
         for number in fresh:

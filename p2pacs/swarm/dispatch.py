@@ -155,10 +155,18 @@ class PacedSender:
                     self._send(piece)
 
     async def _wait(self, now: float) -> None:
-        """Until something changes, or an offer or a pause is over."""
-        until = self._offers.next_change(now)
-        with trio.move_on_at(float("inf") if until is None else until):
+        """Until something changes, an offer or a pause is over, or a partner is starved."""
+        times = [at for at in (self._offers.next_change(now), self._next_starved(now)) if at]
+        with trio.move_on_at(min(times, default=float("inf"))):
             await self._bell.wait()
+
+    def _next_starved(self, now: float) -> float | None:
+        """When a partner may get what others have, too, that may not now; None for never."""
+        if not self._last_resort:
+            return None
+        partners = (one for circle in self._circles for one in circle.partners.values())
+        times = (one.moved_at + STARVED_SECONDS for one in partners if one.fetching)
+        return min((at for at in times if at > now), default=None)
 
     def _can_take(self, member: VirtualAddress) -> bool:
         link = self._links.get(member)
@@ -206,7 +214,7 @@ class PacedSender:
                     continue
                 on_its_way = coming[member, circle.study]
                 useful = circle.useful(partner) - on_its_way
-                if self._last_resort and now - partner.moved_at < STARVED_SECONDS:
+                if self._last_resort and now < partner.moved_at + STARVED_SECONDS:
                     if alone is None:
                         alone = len(circle.only_here(self._coming(circle.study)))
                     useful = min(useful, alone)

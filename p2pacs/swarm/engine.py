@@ -318,6 +318,7 @@ class Engine:
         partner.announced += sum(count for _, count in message.ranges)
         if partner.announced > 2 * STUDY_CHUNKS:
             raise MalformedMessageError("the same chunks are announced over and over")
+        partner.moved_at = trio.current_time()
         numbers = (n for first, count in message.ranges for n in range(first, first + count))
         circle.partner_gained(member, numbers)
         self.uploads.changed()
