@@ -36,8 +36,11 @@ AHEAD_LIMIT: Final = 4
 OFFER_SECONDS: Final = 0.2
 """Work in one offer; one chunk at least: the later the choice, the better it is."""
 
-TYPICAL_CHUNK: Final = 32 * KIB
-"""What a chunk is taken for before one was sent."""
+TYPICAL_CHUNK: Final = 32.0 * KIB
+"""What a chunk is taken for before one was sent; then the average ..."""
+
+CHUNKS_AVERAGED: Final = 16
+"""... of about so many: the last one of a run may be tiny."""
 
 RECORD_DATA: Final = 16 * KIB - 64
 """Data of a block that fits, with its frame, in one TLS record (RFC 8446 5.1: 16 KiB)."""
@@ -133,7 +136,7 @@ class PacedSender:
 
     def promised(self, member: VirtualAddress) -> int:
         """Bytes that a member was promised and that are not yet sent."""
-        return sum(self._rest(piece) for piece in self._pieces if piece.member == member)
+        return int(sum(self._rest(piece) for piece in self._pieces if piece.member == member))
 
     # ------------------------------------------------------------ the task
 
@@ -195,7 +198,7 @@ class PacedSender:
         stuck = sum(self._rest(one) for one in self._pieces) - at_once
         return offered + at_once + max(0.0, stuck - (AHEAD_LIMIT - 1) * ahead)
 
-    def _rest(self, piece: Piece) -> int:
+    def _rest(self, piece: Piece) -> float:
         return self._chunk if piece.data is None else len(piece.data) - piece.offset
 
     def _hints(self, circle: Circle, wish: Wish, chunks: int) -> list[int]:
@@ -231,7 +234,7 @@ class PacedSender:
         found = await self._read(piece.member, piece.study, [piece.number])
         if found:
             piece.data = found[0][1]
-            self._chunk = max(KIB, len(piece.data))
+            self._chunk += (len(piece.data) - self._chunk) / CHUNKS_AVERAGED
         else:
             self._pieces.remove(piece)
 
