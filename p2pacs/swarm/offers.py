@@ -8,6 +8,7 @@ two uploaders at once, and nobody has to know what the others are fetching.
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,6 +26,9 @@ CLASSES: Final = 32
 
 ANSWER_SECONDS: Final = 3.0
 """An offer that is not answered after this long no longer counts as work for the line."""
+
+UNANSWERED: Final = 16
+"""Offers to one partner whose answers may still come, late."""
 
 PAUSE_SECONDS: Final = 0.3
 """A partner that wanted nothing is not offered anything for this long, doubled each time ..."""
@@ -71,7 +75,7 @@ class Offers:
         """
         self._random = random.Random(seed)  # noqa: S311 (no secret)
         self._open: dict[Key, _Open] = {}
-        self._allowed: dict[Key, int] = {}
+        self._allowed: dict[Key, deque[int]] = {}
         self._pauses: dict[Key, _Pause] = {}
         self._served: dict[VirtualAddress, int] = {}
         self._turns = 0
@@ -106,18 +110,22 @@ class Offers:
         """A partner was offered so many chunks."""
         key = (wish.member, wish.study)
         self._open[key] = _Open(chunks, now + ANSWER_SECONDS)
-        self._allowed[key] = chunks
+        self._allowed.setdefault(key, deque(maxlen=UNANSWERED)).append(chunks)
         self._turns += 1
         self._served[wish.member] = self._turns
 
     def answered(self, member: VirtualAddress, study: StudyId, count: int, now: float) -> int:
         """A partner chose so many chunks (none: it wants nothing now); how many it gets.
 
-        Late answers count, too; what was not offered does not.
+        Answers come in the order of the offers. Late ones count, too; what was not offered does
+        not.
         """
         key = (member, study)
-        was_open = self._open.pop(key, None) is not None
-        allowed = min(count, self._allowed.pop(key, 0))
+        offered = self._allowed.get(key)
+        if not offered:
+            return 0
+        allowed = min(count, offered.popleft())
+        was_open = not offered and self._open.pop(key, None) is not None
         if count:
             self._pauses.pop(key, None)
         elif was_open:
