@@ -20,7 +20,16 @@ SHOWN: Final = 12
 class Bars:
     """The bars of one transfer; on what is no terminal they show nothing."""
 
-    def __init__(self, console: Console, title: str = "received") -> None:
+    def __init__(
+        self, console: Console, title: str = "received", *, instances: bool = True
+    ) -> None:
+        """Nothing is shown before the block is entered.
+
+        Args:
+            console: where.
+            title: of the bar for the whole.
+            instances: whether there is a bar for the instances, too.
+        """
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -31,7 +40,7 @@ class Bars:
             disable=not console.is_terminal,
         )
         self._whole = self._add(title)
-        self._instances: TaskID | None = None
+        self._instances = self._add("instances") if instances else None
         self._sources: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -48,10 +57,9 @@ class Bars:
 
     def instance(self, done: int, known: int) -> None:
         """So many instances are written of so many known."""
-        if self._instances is None:
-            self._instances = self._add("instances")
-        amount = f"{done} of {known}"
-        self._progress.update(self._instances, completed=done, total=known, amount=amount)
+        if self._instances is not None:
+            amount = f"{done} of {known}"
+            self._progress.update(self._instances, completed=done, total=known, amount=amount)
 
     def away(self) -> None:
         """The peer stopped."""
@@ -77,6 +85,8 @@ class Bars:
         sources = transfer["sources"]
         for name in sorted(sources, key=lambda name: -sources[name]["bytes"]):
             self._source(name, sources[name], total)
+        for name in self._sources.keys() - sources.keys():  # of before the peer was restarted
+            self._progress.update(self._sources[name], rate="", said="")
 
     def _source(self, name: str, source: Json, total: int | None) -> None:
         if name not in self._sources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from collections import Counter
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,6 +13,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.errors import (
+    AuthenticationError,
     BrokenInstanceError,
     DiskFullError,
     LocalError,
@@ -58,6 +60,8 @@ class Outcome:
     """The last that was heard of the transfer."""
     whole: dict[int, str] = field(factory=dict, repr=False)
     """The files that are whole: number → SHA-256."""
+    earlier: list[Json] = field(factory=list, repr=False)
+    """The last that was heard of the transfer each time that the peer stopped."""
 
     @property
     def instances(self) -> int:
@@ -66,17 +70,24 @@ class Outcome:
 
     def json(self) -> Json:
         """The outcome as ``--json`` prints it."""
+        transfers = [one for one in (*self.earlier, self.transfer) if one]
+        sources: Counter[str] = Counter()
+        for one in transfers:
+            sources.update({name: source["bytes"] for name, source in one["sources"].items()})
         return {
             "study": self.study,
             "instances": self.instances,
             "written": self.written,
             "kept": self.kept,
-            "bytes_received": self.transfer.get("bytes_received", 0),
-            "seconds": self.transfer.get("seconds"),
-            "sources": {
-                name: source["bytes"] for name, source in self.transfer.get("sources", {}).items()
-            },
+            "bytes_received": sum(one["bytes_received"] for one in transfers),
+            "seconds": round(sum(one["seconds"] for one in transfers), 3),
+            "sources": dict(sources),
         }
+
+    def interrupted(self) -> None:
+        """The peer stopped: what it counts begins anew."""
+        self.earlier.append(self.transfer)
+        self.transfer = {}
 
 
 async def get(
@@ -109,9 +120,10 @@ async def get(
                 patience.renew()
                 await _take_all(client, outcome, out, watcher)
                 return outcome
-        except StateError:
+        except (StateError, AuthenticationError):  # a new start has a new token
             if outcome is None or not patience.lasts:
                 raise
+            outcome.interrupted()
             watcher.away()
             await trio.sleep(LOOK)
 

@@ -44,10 +44,10 @@ def studies_table(studies: list[Json]) -> RenderableType:
 def outcome_line(outcome: Outcome, out: Path) -> str:
     """The last line of ``get``."""
     kept = f" ({outcome.kept} were there already)" if outcome.kept else ""
-    received = format_bytes(outcome.json()["bytes_received"])
-    seconds = outcome.transfer.get("seconds")
-    took = "" if seconds is None else f" in {format_seconds(seconds)}"
-    return f"{outcome.instances} instances in {out}{kept}; {received} received{took}."
+    said = outcome.json()
+    received = f"{format_bytes(said['bytes_received'])} received"
+    took = format_seconds(said["seconds"])
+    return f"{outcome.instances} instances in {out}{kept}; {received} in {took}."
 
 
 def ready_line(said: Json) -> str:
@@ -66,7 +66,7 @@ def status_view(said: Json) -> RenderableType:
         parts,
         _links(said["links"], said["uploads"]),
         *_running(said["transfers"]),
-        _ended(said["transfers"]),
+        *_ended(said["transfers"]),
     )
 
 
@@ -142,9 +142,11 @@ def _transfer(one: Json) -> Table:
     return table
 
 
-def _ended(transfers: list[Json]) -> Table:
+def _ended(transfers: list[Json]) -> list[Table]:
     ended = [one for one in transfers if one["state"] != "fetching"][:RECENT]
-    table = Table(title="Ended transfers" if ended else "No transfer has ended")
+    if not ended:
+        return []
+    table = Table(title="Ended transfers")
     for title in ("Study", "State", "Received", "From"):
         table.add_column(title)
     for one in ended:
@@ -154,4 +156,4 @@ def _ended(transfers: list[Json]) -> Table:
         )
         state = f"complete {when(one)}" if one["error"] is None else f"failed: {one['error']}"
         table.add_row(one["study"][:8], state, received, sources)
-    return table
+    return [table]

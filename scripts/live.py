@@ -24,7 +24,7 @@ class Live:
     async def following(self, peer: Peer, title: str) -> AsyncIterator[None]:
         """Shows the newest transfer of this peer while the block runs."""
         async with PeerClient.connect(peer.folder) as client:
-            with Bars(self._console, title) as bars:
+            with Bars(self._console, title, instances=False) as bars:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_follow, client, bars)
                     yield

@@ -38,6 +38,28 @@ def test_a_bar_for_the_whole_and_a_line_for_each_source() -> None:
         assert text in shown
 
 
+def test_what_gave_something_before_a_restart_gives_nothing_now() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+        bars.transfer(TRANSFER)
+        bars.away()
+        bars._progress.refresh()
+        assert "the peer stopped: waiting for it" in out.getvalue()
+        bars.transfer(transfer_of(5_000_000, 10_000_000, rate=0, sources={}))
+        out.truncate(0)
+        bars._progress.refresh()
+        assert "from replica-1" in out.getvalue()
+        assert "kbit/s" not in out.getvalue()
+        assert "asked for" not in out.getvalue()
+
+
+def test_without_instances() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140), "a", instances=False) as bars:
+        bars.instance(1, 2)
+    assert "instances" not in out.getvalue()
+
+
 def test_the_end() -> None:
     assert "in 1:05 min" in _shown(TRANSFER, transfer_of(10_000_000, seconds=65.2))
 

@@ -16,7 +16,7 @@ from peer.config import PeerSettings, save_peer_settings
 from peer.get import Outcome, get
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
-from tests.peer.desk import STUDY, FakeDesk, FakeFetch
+from tests.peer.desk import STUDY, FakeDesk, FakeFetch, transfer_of
 from tests.peer.world import eventually
 
 UID = "1.2.840.99"
@@ -159,6 +159,11 @@ async def test_a_peer_that_stops_and_is_started_again(
         await peer.start()
     assert _read(out) == SENT
     assert (outcomes[0].written, outcomes[0].kept, outcomes[0].instances) == (3, 0, 3)
+    outcomes[0].earlier = [transfer_of(1_000, 5_000, seconds=1.0)]
+    size = sum(len(one.data) for one in SENT)
+    said = outcomes[0].json()
+    assert (said["bytes_received"], said["seconds"]) == (size + 1_000, 3.5)
+    assert said["sources"] == {"replica": size + 1_000}
     assert not desk.fetch.given_up
     assert desk.fetch.reads == [1, 2, 3]
     assert desk.priorities == [Priority.STAT] * 2
