@@ -32,7 +32,7 @@ LATE_HAVE_SECONDS: Final = 1.5
 IDLE_HAVE_SECONDS: Final = 5.0
 """... and one that fetches nothing after this."""
 
-STARVED_SECONDS: Final = 3.0
+STARVED_SECONDS: Final = 8.0
 """A partner that got nothing from others for this long gets from the broker what they have, too."""
 
 HINTS: Final = 8

@@ -82,9 +82,11 @@ class Follower:
         return self.root is not None and len(self.list) == self.root.chunks
 
     def notice(self, member: VirtualAddress, version: int) -> None:
-        """A member holds this version."""
+        """A member holds this version; it may also have the segments that are missing."""
         if version > self.version:
             self._ahead[member] = None
+            self._bell.ring()
+        elif not self.listed:
             self._bell.ring()
 
     def offer(self, member: VirtualAddress, raw: bytes) -> None:
