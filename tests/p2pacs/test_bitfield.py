@@ -44,3 +44,26 @@ def test_a_copy_changes_apart() -> None:
     field = Bitfield([1])
     field.copy().add(2)
     assert list(field) == [1]
+
+
+@given(numbers, st.lists(numbers, max_size=3))
+def test_beyond_is_what_is_in_none_of_the_others(values: set[int], others: list[set[int]]) -> None:
+    field = Bitfield(values)
+    fields = [Bitfield(other) for other in others]
+    beyond = field.beyond(*fields)
+    assert set(beyond) == values.difference(*others)
+    assert field.count_beyond(*fields) == len(beyond) == len(list(beyond))
+    assert set(field) == values
+    assert [set(one) for one in fields] == others
+
+
+@given(numbers, numbers, st.sets(st.integers(0, 2000), max_size=5))
+def test_beyond_a_set_that_shrank_or_came_as_bytes(
+    values: set[int], other: set[int], gone: set[int]
+) -> None:
+    field, taken = Bitfield(values), Bitfield(other)
+    for number in gone:
+        field.discard(number)
+        taken.discard(number)
+    padded = Bitfield.from_bytes(bytes(taken) + bytes(300))
+    assert set(field.beyond(padded)) == (values - gone) - (other - gone)

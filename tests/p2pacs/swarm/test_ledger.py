@@ -9,7 +9,15 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import MalformedMessageError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
-from p2pacs.swarm.ledger import Candidates, Ledger, Tier, arrange
+from p2pacs.swarm.ledger import (
+    LOOK_CHUNKS,
+    LOOK_PART,
+    TOP_RANK,
+    Candidates,
+    Ledger,
+    Tier,
+    arrange,
+)
 
 
 def member(number: int) -> VirtualAddress:
@@ -63,6 +71,65 @@ def test_copies_in_flight_elsewhere_keep_a_chunk_asked() -> None:
     ledger.leave(two, 1.0)
     assert ledger.wanted(0)
     assert ledger.wanted_bytes == 10
+
+
+def queued(ledger: Ledger, who: int) -> list[int]:
+    """What one member would be asked for, in this order."""
+    order = []
+    while entry := ledger.sources[member(who)].candidates.pop():
+        rank, number = entry
+        if (now := ledger.rank(number)) > rank:
+            ledger.sources[member(who)].candidates.push(now, number)
+        else:
+            order.append(number)
+    return list(dict.fromkeys(order))
+
+
+def test_what_is_looked_at_comes_first_the_rarest_of_it_before_all() -> None:
+    ledger = Ledger((), b"seed")
+    ledger.grow([10] * 400)
+    ledger.join(member(1), Tier.REPLICA, Bitfield(range(400)))
+    ledger.join(member(2), Tier.REPLICA, Bitfield(n for n in range(400) if n not in (7, 399)))
+    ledger.look(range(400))
+    window = 400 // LOOK_PART
+    order = queued(ledger, 1)
+    assert order[0] == 7
+    assert set(order[:window]) == set(range(window))
+    assert order[window] == 399  # then the rarest, as ever
+    assert set(order) == set(range(400))
+
+
+def test_the_window_slides_and_ends() -> None:
+    ledger = Ledger((), b"seed")
+    ledger.grow([10] * 400)
+    one = ledger.join(member(1), Tier.REPLICA, Bitfield(range(400)))
+    ledger.look(range(100, 150))
+    for number in range(100, 150):
+        assert ledger.looking
+        assert ledger.rank(number) <= TOP_RANK < ledger.rank(399)
+        ledger.ask(one, [number], 0.0)
+        ledger.arrived(number, 0.0)
+    assert not ledger.looking
+    assert ledger.rank(399) <= TOP_RANK
+
+
+def test_looking_elsewhere_forgets_what_was_looked_at() -> None:
+    ledger = Ledger((3,), b"seed")
+    ledger.grow([10] * 100)
+    ledger.join(member(1), Tier.REPLICA, Bitfield(range(100)))
+    ledger.look(range(20))
+    ledger.look([50, 51, 50, 3])
+    assert set(queued(ledger, 1)[:2]) == {50, 51}
+    ledger.look([])
+    assert not ledger.looking
+
+
+def test_what_is_looked_at_is_known_before_it_is_listed() -> None:
+    ledger = Ledger((), b"seed")
+    ledger.look([70, 71])
+    ledger.join(member(1), Tier.REPLICA, Bitfield(range(100)))
+    ledger.grow([10] * 100)
+    assert set(queued(ledger, 1)[:2]) == {70, 71}
 
 
 SIZE = 10
@@ -130,6 +197,31 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(numbers=st.sets(NUMBERS))
     def prefer(self, numbers: set[int]) -> None:
         self.ledger.prefer(numbers)
+
+    @rule(numbers=st.lists(NUMBERS, max_size=30))
+    def look(self, numbers: list[int]) -> None:
+        self.ledger.look(numbers)
+
+    @rule(number=NUMBERS)
+    def rotten(self, number: int) -> None:
+        self.ledger.rotten(number)
+
+    @invariant()
+    def the_window_is_of_what_is_missing(self) -> None:
+        ledger = self.ledger
+        assert len(ledger._window) <= max(LOOK_CHUNKS, ledger.total // LOOK_PART)
+        for number in range(40):
+            outside = bool(ledger._window) and number not in ledger._window
+            assert (ledger.rank(number) > TOP_RANK) == (outside and number not in ledger._first)
+
+    @invariant()
+    def what_is_looked_at_waits_in_front(self) -> None:
+        ledger = self.ledger
+        for source in ledger.sources.values():
+            ranks = source.candidates._ranks.items()
+            front = {number for rank, queue in ranks if rank <= TOP_RANK for number in queue}
+            for number in ledger._window:
+                assert number in front or number not in source.has or not ledger.wanted(number)
 
     @invariant()
     def books_balance(self) -> None:
