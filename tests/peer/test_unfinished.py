@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,3 +156,26 @@ async def test_what_is_here_already_is_not_noted(tmp_path: Path) -> None:
         for _ in range(3):
             await opened(world, peer)
         assert await _noted(peer) == []
+
+
+async def test_a_full_disk_does_not_keep_a_study_from_being_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path) as world:
+        sent = instances(2)
+        await world.broker.publish(sent[:1], complete=False)
+        peer = await world.add("a")
+        tried: list[object] = []
+
+        async def full(_work: object) -> None:
+            tried.append(_work)
+            await trio.lowlevel.checkpoint()
+            raise DiskFullError("no room")
+
+        fetch = await peer.fetcher.resume(world.broker.study, Asker("TEST", "get"))
+        monkeypatch.setattr(peer.unfinished, "_database", SimpleNamespace(run=full))
+        peer.unfinished.asked(fetch, Asker("TEST", "get"))
+        await eventually(lambda: tried)
+        await world.broker.publish(sent[1:])
+        assert await read_all(fetch) == by_uid(sent)
+        await eventually(lambda: len(tried) == 2)
