@@ -162,7 +162,7 @@ class Pipe:
         self._sender = _Sleeper()
         self._reader = _Sleeper()
         self.silent = False
-        """Swallow everything (a line that is dead without a sign)."""
+        """Nothing goes out."""
         self.closed = False
         self.broken = False
 
@@ -173,8 +173,6 @@ class Pipe:
         await trio.lowlevel.checkpoint_if_cancelled()
         for first in range(0, len(data), PIECE):
             await self._room()
-            if self.silent:
-                await trio.sleep_forever()
             self._put(data[first : first + PIECE] if len(data) > PIECE else data)
 
     async def _room(self) -> None:
@@ -183,7 +181,9 @@ class Pipe:
             now = trio.current_time()
             while self._acks and self._acks[0][0] <= now:
                 self._sent -= self._acks.popleft()[1]
-            if self._sent >= self._window:
+            if self.silent:
+                await self._sender.sleep()
+            elif self._sent >= self._window:
                 if self._acks:
                     self._at(self._acks[0][0], self._sender.wake)
                 await self._sender.sleep()
@@ -284,6 +284,12 @@ class Pipe:
         self._target.received += len(data)
         self._acknowledge()
         return data
+
+    def carry(self, *, on: bool) -> None:
+        """Take nothing any more (a line that is dead without a sign), or go on."""
+        self.silent = not on
+        if on:
+            self._sender.wake()
 
     def close(self, *, broken: bool) -> None:
         self.closed = True

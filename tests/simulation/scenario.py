@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,7 @@ import trio
 from attrs import define, field, frozen
 from structlog.testing import capture_logs
 
+from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB
@@ -165,7 +167,8 @@ class Swarm:
         return transfer
 
     async def _note(self, member: SimMember, transfer: Transfer) -> None:
-        await transfer.wait_complete()
+        with suppress(P2PacsError):
+            await transfer.wait_complete()
         seconds = trio.current_time() - self.began[member.address]
         if transfer.state is State.COMPLETE:
             await fetched(member, self.study)

@@ -81,6 +81,7 @@ class SimMember:
         self.services = Services()
         self.streams: list[LineStream] = []
         self.dials = 0
+        self.frozen = False
         self.book = SharedBook(world.folder / record.name, world.key.public, world.directories)
         self.book.update(world.raw)
         self._host: Host | None = None
@@ -131,9 +132,18 @@ class SimMember:
             stream.cut()
 
     def freeze(self) -> None:
-        """The line swallows everything without a sign."""
+        """The line carries nothing any more, without a sign."""
+        self._carry(on=False)
+
+    def thaw(self) -> None:
+        """It does again."""
+        self._carry(on=True)
+
+    def _carry(self, *, on: bool) -> None:
+        self.frozen = not on
         for stream in self.streams:
-            stream.outgoing.silent = True
+            stream.outgoing.carry(on=on)
+            stream.incoming.carry(on=on)
 
     def fetch(self, study: Study, holders: Sequence[SimMember]) -> Transfer:
         return self.host.engine.fetch(study.id, [member.address for member in holders], None)
@@ -144,6 +154,8 @@ class SimMember:
         self.dials += 1
         other = self.world.members[member.address]
         await trio.sleep(2 * (self.nic.delay + other.nic.delay))
+        if self.frozen or other.frozen:
+            await trio.sleep_forever()
         if other._nursery is None:
             raise LinkClosedError(f"{member.name} refused")
         here, there = connect(self.nic, other.nic)
