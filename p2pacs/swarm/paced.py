@@ -12,6 +12,7 @@ from attrs import frozen
 
 from p2pacs.limits import KIB
 from p2pacs.swarm import tcpinfo
+from p2pacs.swarm.gather import GATHER_SECONDS
 from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Outgoing
 from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead
@@ -19,6 +20,12 @@ from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead
 __all__ = ["Line", "PacedStream", "Pacer", "shorten_queues"]
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UPLINK_SHARE: Final = 0.995
+"""Of a configured uplink: all of it would never let a queue drain that was there once."""
+
+DOWN_BURST: Final = 0.25
+"""Seconds of the downlink's rate that may be read at once: what is here has used the line."""
 
 SEND_BUFFER: Final = 16 * KIB
 """Least kernel send buffer of a paced link: the queue is ours, not the kernel's."""
@@ -47,6 +54,14 @@ class Line:
     lan: tuple[IPNetwork, ...] = ()
     overhead: Overhead = TLS_OVER_TCP
     """What the transport adds to what is written; simulations on bare lines have none."""
+    gather: float = GATHER_SECONDS
+    """Seconds between two reads of a paced link; 0: each segment is read as it comes."""
+
+    def pacers(self) -> tuple[Pacer | None, Pacer | None]:
+        """The budgets of uplink and downlink; None: not paced."""
+        up = Pacer(self.uplink * UPLINK_SHARE, self.overhead) if self.uplink else None
+        down = Pacer(self.downlink, self.overhead, burst=DOWN_BURST) if self.downlink else None
+        return up, down
 
     def is_lan(self, host: str) -> bool:
         """Whether a network address is on this side of the line."""

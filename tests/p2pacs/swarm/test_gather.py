@@ -1,0 +1,53 @@
+import itertools
+
+import trio
+import trio.testing
+
+from p2pacs.swarm.gather import GATHER_BYTES, GatheringStream
+
+Clock = trio.testing.MockClock
+
+
+async def test_segments_come_together(autojump_clock: Clock) -> None:
+    here, there = trio.testing.memory_stream_pair()
+    gathering = GatheringStream(here, 0.05)
+    reads: list[tuple[float, int]] = []
+
+    async def read() -> None:
+        while data := await gathering.receive_some():
+            reads.append((trio.current_time(), len(data)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.sleep(1)
+        for _ in range(100):
+            await there.send_all(bytes(1000))
+            await trio.sleep(0.01)
+        await there.aclose()
+    assert reads[0] == (1.0, 1000), "the first after a silence is not kept waiting"
+    assert sum(size for _, size in reads) == 100_000
+    assert len(reads) <= 21
+    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(reads)]
+    assert min(gaps) > 0.0499
+
+
+async def test_a_fast_line_is_not_held_up(autojump_clock: Clock) -> None:
+    here, there = trio.testing.memory_stream_pair()
+    gathering = GatheringStream(here, 0.05)
+    start = trio.current_time()
+    for _ in range(10):
+        await there.send_all(bytes(GATHER_BYTES))
+        assert len(await gathering.receive_some()) == GATHER_BYTES
+    assert trio.current_time() == start
+
+
+async def test_everything_else_is_the_streams(autojump_clock: Clock) -> None:
+    here, there = trio.testing.memory_stream_pair()
+    gathering = GatheringStream(here)
+    await gathering.wait_send_all_might_not_block()
+    await gathering.send_all(b"abc")
+    assert await there.receive_some() == b"abc"
+    await there.send_all(b"defg")
+    assert await gathering.receive_some(2) == b"de"
+    await gathering.aclose()
+    assert await there.receive_some() == b""
