@@ -22,7 +22,7 @@ from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.ledger import Tier
 from p2pacs.swarm.mesh import Mesh
-from p2pacs.swarm.paced import Line, Pacer
+from p2pacs.swarm.paced import Line
 from p2pacs.swarm.ports import Transport
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Hello, Message, Query, Reply
@@ -82,8 +82,7 @@ class Host:
         """
         self.address = address
         self.broker = broker
-        self.uplink = Pacer(line.uplink, line.overhead) if line.uplink else None
-        self.downlink = Pacer(line.downlink, line.overhead) if line.downlink else None
+        self.uplink, self.downlink = line.pacers()
         self.mesh = Mesh(address, broker, book, transport, self)
         self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
         self._book = book
