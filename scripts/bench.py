@@ -219,7 +219,9 @@ def main() -> int:
     figures = None
     try:
         if BENCHES[given.bench].in_lab:
-            shell.enter("scripts.bench", sys.argv[1:])
+            code = shell.enter("scripts.bench", sys.argv[1:])
+            if code is not None:
+                return code
         figures = trio.run(_run, given, clock=BENCHES[given.bench].clock())
     except* (ScriptError, P2PacsError) as errors:
         for error in leaves(errors):

@@ -130,7 +130,8 @@ def main() -> int:
     given = parser.parse_args()
     figures = None
     try:
-        shell.enter("scripts.lab.proof", sys.argv[1:])
+        if (code := shell.enter("scripts.lab.proof", sys.argv[1:])) is not None:
+            return code
         figures = trio.run(_run, given)
     except* ScriptError as errors:
         for error in leaves(errors):

@@ -7,9 +7,13 @@ that its LAN is nobody else's; and, for whoever is not root, a user namespace th
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from scripts.lab.space import TUN
@@ -21,6 +25,9 @@ INSIDE: Final = "P2PACS_LAB"
 _WORLD: Final = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 UNSHARE: Final = (["unshare", *_WORLD], ["unshare", "--user", "--map-root-user", *_WORLD])
 """Ways in, the plainest first: as root, and as anybody where user namespaces are allowed."""
+
+WAIT_SECONDS: Final = 0.2
+"""Between two looks whether somebody asked for an end, which is passed on until it comes."""
 
 PROBE: Final = f"exec 3<>{TUN} && ip link set lo up"
 
@@ -53,13 +60,50 @@ def is_inside() -> bool:
     return os.environ.get(INSIDE) == "1" and os.getpid() == 1
 
 
-def enter(module: str, arguments: Sequence[str]) -> None:
-    """Becomes ``python -m MODULE ARGUMENTS`` inside; returns only if this process is there.
+def enter(module: str, arguments: Sequence[str]) -> int | None:
+    """Runs ``python -m MODULE ARGUMENTS`` inside; its exit code, or None: this is inside.
+
+    Signals that ask for an end go to the process inside, which clears up. If this process is
+    killed, the one inside ends at once, and with it everything in its world.
 
     Raises:
         ScriptError: this machine or account does not allow it.
     """
     if is_inside():
-        return
+        threading.Thread(target=_end_with_outside, daemon=True).start()
+        return None
     command = [*way_in(), sys.executable, "-m", module, *arguments]
-    os.execvpe(command[0], command, os.environ | {INSIDE: "1"})  # noqa: S606 - no shell is meant
+    world = os.environ | {INSIDE: "1"}
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: asked.append(number))
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, env=world, start_new_session=True
+    ) as process:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.wait(WAIT_SECONDS)
+            if asked:
+                _ask_to_end(process.pid)
+
+
+def _ask_to_end(outermost: int) -> None:
+    """Signals the process inside: the first of a world does not hear it before it listens."""
+    for pid in _children(outermost):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return []
+    return [int(one) for one in listed.split()]
+
+
+def _end_with_outside() -> None:
+    """Standard input is a pipe whose other end the process outside holds."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)

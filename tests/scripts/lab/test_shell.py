@@ -1,10 +1,10 @@
 """The way into the lab's own world, and that nothing stays of it."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,8 +45,18 @@ def alive(pid: int) -> bool:
 
 def children(pid: int) -> list[int]:
     """All that a process started, and what those started."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [one for child in map(int, found) for one in (child, *children(child))]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, task.read_text().split())
+    return [one for child in found for one in (child, *children(child))]
+
+
+def is_router(pid: int) -> bool:
+    try:
+        return b"scripts.lab.router" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.lab
@@ -60,14 +70,14 @@ def test_nothing_outlives_the_lab(number: signal.Signals) -> None:
         start_new_session=True,
     )
     deadline = time.monotonic() + PATIENCE
-    while len(started := children(process.pid)) < 2 and time.monotonic() < deadline:
+    started: list[int] = []
+    while not any(map(is_router, started)) and time.monotonic() < deadline:
         time.sleep(0.05)  # real processes need real time
-    assert len(started) >= 2  # the lab and its router
-    if number == signal.SIGINT:  # as a terminal sends it
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    process.wait(PATIENCE)
+        started = children(process.pid)
+    assert len(started) >= 3  # unshare, the lab and its router
+    process.send_signal(number)
+    code = process.wait(PATIENCE)
+    assert code == (-number if number == signal.SIGKILL else 1)  # 1: it cleared up by itself
     while any(map(alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in started if alive(pid)]
