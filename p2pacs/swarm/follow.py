@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeVar
 
 import structlog
 import trio
@@ -36,8 +36,13 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 15.0
 """For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before it."""
 
+HEDGE_SECONDS: Final = 3.0
+"""Who has not answered after this long is not waited for: the next one is asked, too."""
+
 RETRY_SECONDS: Final = 1.0
 """Pause when nobody gave a segment."""
+
+T = TypeVar("T")
 
 
 class Follower:
@@ -68,7 +73,7 @@ class Follower:
         self._key = key
         self._changed = changed
         self._bell = Bell()
-        self._ahead: dict[VirtualAddress, None] = {}
+        self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
 
     @property
@@ -84,7 +89,7 @@ class Follower:
     def notice(self, member: VirtualAddress, version: int) -> None:
         """A member holds this version; it may also have the segments that are missing."""
         if version > self.version:
-            self._ahead[member] = None
+            self._ahead[member] = version
             self._bell.ring()
         elif not self.listed:
             self._bell.ring()
@@ -120,9 +125,8 @@ class Follower:
             while self._offered:
                 member, raw = self._offered.popitem()
                 await self._judge(member, raw)
-            while self._ahead:
-                member, _ = self._ahead.popitem()
-                await self._ask(member)
+            while ahead := [one for one, version in self._ahead.items() if version > self.version]:
+                await _hedged(ahead, self._ask)
             root = self.root
             done = root is None or self.listed or await self._extend(root)
             if done and root is self.root and not self._offered:
@@ -138,11 +142,13 @@ class Follower:
         except ManifestError as error:
             self._mesh.strike(member, error)
 
-    async def _ask(self, member: VirtualAddress) -> None:
-        """Ask a member for a newer root."""
+    async def _ask(self, member: VirtualAddress) -> bool | None:
+        """Ask a member, once, for a newer root; None if that gave none."""
+        del self._ahead[member]
         link = self._mesh.links.get(member)
         if link is None:
-            return
+            return None
+        before = self.version
         query = messages.ManifestQuery(0, bytes(self._circle.study), self.version)
         try:
             reply = await link.call(query, timeout=ANSWER_SECONDS)
@@ -150,6 +156,7 @@ class Follower:
                 await self._judge(member, reply.root)
         except P2PacsError as error:
             log.info("no manifest", member=self._mesh.name(member), error=str(error))
+        return True if self.version > before else None
 
     async def _extend(self, root: Root) -> bool:
         """Get the segments that the root lists and the list of chunks lacks; whether all came."""
@@ -168,18 +175,22 @@ class Follower:
         held = await self._chunks.segment(root.segments[number])
         if held is not None:
             return load_segment(held, root, number)
-        for member in self._partners():
+
+        async def ask(member: VirtualAddress) -> tuple[bytes, Segment] | None:
             try:
                 raw = await self._fetch(member, root.segments[number])
-                segment = load_segment(raw, root, number)
+                return raw, load_segment(raw, root, number)
             except RemoteError as error:
                 self._mesh.strike(member, error)
             except P2PacsError as error:
                 log.debug("no segment", member=self._mesh.name(member), error=str(error))
-            else:
-                await self._chunks.put_segment(root.segments[number], raw)
-                return segment
-        return None
+            return None
+
+        found = await _hedged(self._partners(), ask)
+        if found is None:
+            return None
+        await self._chunks.put_segment(root.segments[number], found[0])
+        return found[1]
 
     async def _fetch(self, member: VirtualAddress, segment_id: ChunkId) -> bytes:
         link = self._mesh.links.get(member)
@@ -206,3 +217,28 @@ class Follower:
 def _distance(one: bytes, other: bytes) -> bytes:
     """A different order of the others for each member."""
     return bytes(a ^ b for a, b in zip(reversed(one), reversed(other), strict=True))
+
+
+async def _hedged(
+    members: Iterable[VirtualAddress], ask: Callable[[VirtualAddress], Awaitable[T | None]]
+) -> T | None:
+    """The first answer of members that are asked one after the other; the slow ones go on.
+
+    Somebody who never answers costs `HEDGE_SECONDS`, not the whole deadline.
+    """
+    answers: list[T] = []
+
+    async def one(member: VirtualAddress, over: trio.Event) -> None:
+        answer = await ask(member)
+        if answer is not None:
+            answers.append(answer)
+            nursery.cancel_scope.cancel()
+        over.set()
+
+    async with trio.open_nursery() as nursery:
+        for member in members:
+            over = trio.Event()
+            nursery.start_soon(one, member, over)
+            with trio.move_on_after(HEDGE_SECONDS):
+                await over.wait()
+    return answers[0] if answers else None
