@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 import trio
@@ -36,13 +36,14 @@ log = structlog.get_logger(__name__)
 ANSWER_SECONDS: Final = 15.0
 """For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before it."""
 
-HEDGE_SECONDS: Final = 3.0
+HEDGE_SECONDS: Final = 1.5
 """Who has not answered after this long is not waited for: the next one is asked, too."""
 
 RETRY_SECONDS: Final = 1.0
 """Pause when nobody gave a segment."""
 
-T = TypeVar("T")
+Ask = Callable[[VirtualAddress], Awaitable[bool]]
+"""Asks a member for something; whether it gave it."""
 
 
 class Follower:
@@ -75,6 +76,8 @@ class Follower:
         self._bell = Bell()
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
+        self._asked: set[tuple[VirtualAddress, object]] = set()
+        self._nursery: trio.Nursery | None = None
 
     @property
     def version(self) -> int:
@@ -121,12 +124,16 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            await self._follow()
+
+    async def _follow(self) -> None:
         while True:
             while self._offered:
                 member, raw = self._offered.popitem()
                 await self._judge(member, raw)
             while ahead := [one for one, version in self._ahead.items() if version > self.version]:
-                await _hedged(ahead, self._ask)
+                await self._first("root", ahead, self._ask)
             root = self.root
             done = root is None or self.listed or await self._extend(root)
             if done and root is self.root and not self._offered:
@@ -135,6 +142,32 @@ class Follower:
                 with trio.move_on_after(RETRY_SECONDS):
                     await self._bell.wait()
 
+    async def _first(self, what: object, members: Iterable[VirtualAddress], ask: Ask) -> None:
+        """Ask one after the other until one gives it; the slow ones go on meanwhile.
+
+        So somebody who never answers costs `HEDGE_SECONDS`, not the whole deadline.
+        """
+        given = False
+
+        async def one(member: VirtualAddress, over: trio.Event) -> None:
+            nonlocal given
+            self._asked.add((member, what))
+            try:
+                given = await ask(member) or given
+            finally:
+                self._asked.discard((member, what))
+                over.set()
+                self._bell.ring()
+
+        for member in members:
+            if self._nursery is not None and (member, what) not in self._asked:
+                over = trio.Event()
+                self._nursery.start_soon(one, member, over)
+                with trio.move_on_after(HEDGE_SECONDS):
+                    await over.wait()
+            if given:
+                return
+
     async def _judge(self, member: VirtualAddress, raw: bytes) -> None:
         """Take a root from a member; a bad one is its fault."""
         try:
@@ -142,21 +175,21 @@ class Follower:
         except ManifestError as error:
             self._mesh.strike(member, error)
 
-    async def _ask(self, member: VirtualAddress) -> bool | None:
-        """Ask a member, once, for a newer root; None if that gave none."""
-        del self._ahead[member]
+    async def _ask(self, member: VirtualAddress) -> bool:
+        """Ask a member, once, for a newer root."""
+        self._ahead.pop(member, None)
         link = self._mesh.links.get(member)
         if link is None:
-            return None
+            return False
         before = self.version
-        query = messages.ManifestQuery(0, bytes(self._circle.study), self.version)
+        query = messages.ManifestQuery(0, bytes(self._circle.study), before)
         try:
             reply = await link.call(query, timeout=ANSWER_SECONDS)
             if isinstance(reply, messages.Manifest) and reply.root:
                 await self._judge(member, reply.root)
         except P2PacsError as error:
             log.info("no manifest", member=self._mesh.name(member), error=str(error))
-        return True if self.version > before else None
+        return self.version > before
 
     async def _extend(self, root: Root) -> bool:
         """Get the segments that the root lists and the list of chunks lacks; whether all came."""
@@ -172,25 +205,26 @@ class Follower:
 
     async def _segment(self, root: Root, number: int) -> Segment | None:
         """A segment, from the store or from any partner."""
-        held = await self._chunks.segment(root.segments[number])
-        if held is not None:
-            return load_segment(held, root, number)
+        segment_id = root.segments[number]
 
-        async def ask(member: VirtualAddress) -> tuple[bytes, Segment] | None:
+        async def ask(member: VirtualAddress) -> bool:
             try:
-                raw = await self._fetch(member, root.segments[number])
-                return raw, load_segment(raw, root, number)
+                raw = await self._fetch(member, segment_id)
+                load_segment(raw, root, number)
             except RemoteError as error:
                 self._mesh.strike(member, error)
             except P2PacsError as error:
                 log.debug("no segment", member=self._mesh.name(member), error=str(error))
-            return None
+            else:
+                await self._chunks.put_segment(segment_id, raw)
+                return True
+            return False
 
-        found = await _hedged(self._partners(), ask)
-        if found is None:
-            return None
-        await self._chunks.put_segment(root.segments[number], found[0])
-        return found[1]
+        held = await self._chunks.segment(segment_id)
+        if held is None:
+            await self._first(segment_id, self._partners(), ask)
+            held = await self._chunks.segment(segment_id)
+        return load_segment(held, root, number) if held is not None else None
 
     async def _fetch(self, member: VirtualAddress, segment_id: ChunkId) -> bytes:
         link = self._mesh.links.get(member)
@@ -217,28 +251,3 @@ class Follower:
 def _distance(one: bytes, other: bytes) -> bytes:
     """A different order of the others for each member."""
     return bytes(a ^ b for a, b in zip(reversed(one), reversed(other), strict=True))
-
-
-async def _hedged(
-    members: Iterable[VirtualAddress], ask: Callable[[VirtualAddress], Awaitable[T | None]]
-) -> T | None:
-    """The first answer of members that are asked one after the other; the slow ones go on.
-
-    Somebody who never answers costs `HEDGE_SECONDS`, not the whole deadline.
-    """
-    answers: list[T] = []
-
-    async def one(member: VirtualAddress, over: trio.Event) -> None:
-        answer = await ask(member)
-        if answer is not None:
-            answers.append(answer)
-            nursery.cancel_scope.cancel()
-        over.set()
-
-    async with trio.open_nursery() as nursery:
-        for member in members:
-            over = trio.Event()
-            nursery.start_soon(one, member, over)
-            with trio.move_on_after(HEDGE_SECONDS):
-                await over.wait()
-    return answers[0] if answers else None
