@@ -31,6 +31,12 @@ HOME: Final = "10.1.255.254"
 
 LAN: Final = "10.1.0.0/16"
 DEVICE: Final = "line"
+"""A member's end of its line."""
+
+CABLE: Final = "lan"
+"""A member's end of its cable to the LAN."""
+
+LAN_DEVICE: Final = "switch"
 ROUTER_SECONDS: Final = 10.0
 
 
@@ -155,15 +161,14 @@ async def open_lab(folder: Path, wishes: Iterable[Wish]) -> AsyncIterator[Lab]:
         folder: where the router's files are kept.
         wishes: members, by different names.
     """
-    ip("link set lo up", "link add lan type bridge", f"addr add {HOME}/16 dev lan")
-    ip("link set lan up")
     places: dict[str, LabPlace] = {}
     devices: list[int] = []
+    switch = _switch()
     try:
         async with trio.open_nursery() as nursery:
             for number, wish in enumerate(wishes):
                 places[wish.name] = LabPlace(wish.name, number, wish, Space.new(), nursery)
-                devices += _connect(places[wish.name])
+                devices += _connect(places[wish.name], switch)
             ports = _ports(places.values(), devices)
             async with _router(folder, ports) as (router, trace):
                 yield Lab(places, router, trace)
@@ -171,22 +176,32 @@ async def open_lab(folder: Path, wishes: Iterable[Wish]) -> AsyncIterator[Lab]:
     finally:
         for device in devices:
             os.close(device)
-        for place in places.values():
-            place.space.close()
-        ip("link del lan")
+        ip(f"link del {CABLE}")  # what is in the other namespaces goes with them
+        for space in (switch, *(place.space for place in places.values())):
+            space.close()
 
 
-def _connect(place: LabPlace) -> list[int]:
+def _switch() -> Space:
+    """The LAN, with the lab's own namespace on it."""
+    made = Space.new()
+    made.ip(f"link add {LAN_DEVICE} type bridge", f"link set {LAN_DEVICE} up")
+    ip("link set lo up", f"link add {CABLE} type veth peer name home netns {made.path}")
+    ip(f"addr add {HOME}/16 dev {CABLE}", f"link set {CABLE} up")
+    made.ip(f"link set home master {LAN_DEVICE}", "link set home up")
+    return made
+
+
+def _connect(place: LabPlace, switch: Space) -> list[int]:
     """Gives a place its networks; the descriptor of its line's device, if it has a line."""
     space = place.space
     if place.wish.lan:
-        near = f"lan{place.number}"
-        ip(
-            f"link add {near} type veth peer name lan netns {space.path}",
-            f"link set {near} master lan",
-            f"link set {near} up",
+        port = f"port{place.number}"
+        switch.ip(
+            f"link add {port} type veth peer name {CABLE} netns {space.path}",
+            f"link set {port} master {LAN_DEVICE}",
+            f"link set {port} up",
         )
-        space.ip(f"addr add {place.hosts[0]}/16 dev lan", "link set lan up")
+        space.ip(f"addr add {place.hosts[0]}/16 dev {CABLE}", f"link set {CABLE} up")
     if place.wish.line is None:
         return []
     device = space.tun(DEVICE)

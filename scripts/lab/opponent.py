@@ -34,7 +34,7 @@ async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outc
     """
     if importlib.util.find_spec("libtorrent") is None:
         raise ScriptError("libtorrent is not installed: pip install 'p2pacs[bench]'")
-    torrent = await trio.to_thread.run_sync(_make, folder, plan.size)
+    torrent = await trio.to_thread.run_sync(make_torrent, folder, plan.size)
     start = folder / "start"
     async with AsyncExitStack() as stack:
         programs: list[Program] = []
@@ -57,7 +57,7 @@ async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outc
         await quiet(lab)
         await stack.enter_async_context(watch.during(programs))
         begin = time.time() + HEAD_START
-        _publish(start, begin)
+        publish(start, begin)
         with trio.move_on_after(plan.longest):
             clients = programs[len(plan.replicas) :]
             ends = await all_ended(clients, [0] * len(clients))
@@ -73,23 +73,20 @@ def _is_ready(program: Program) -> Callable[[], Awaitable[bool]]:
     return is_ready
 
 
-def _publish(file: Path, begin: float) -> None:
-    """Whole or not at all."""
+def publish(file: Path, begin: float) -> None:
+    """Writes the common start: whole or not at all."""
     beside = file.with_suffix(".new")
     beside.write_text(str(begin), encoding="ascii")
     beside.rename(file)
 
 
-def _make(folder: Path, size: int) -> Path:
+def make_torrent(folder: Path, size: int) -> Path:
     """A file of noise, and its torrent."""
     libtorrent: Any = importlib.import_module("libtorrent")
     file, torrent = folder / "study", folder / "study.torrent"
     file.write_bytes(random.Random(size).randbytes(size))  # noqa: S311 - the same every time
-    storage = libtorrent.file_storage()
-    storage.add_file(file.name, size)
-    made = libtorrent.create_torrent(
-        storage, piece_size=PIECE_BYTES, flags=libtorrent.create_torrent.v1_only
-    )
+    entries = [libtorrent.create_file_entry(file.name, size)]
+    made = libtorrent.create_torrent(entries, PIECE_BYTES, libtorrent.create_torrent.v1_only)
     libtorrent.set_piece_hashes(made, str(folder))
     torrent.write_bytes(libtorrent.bencode(made.generate()))
     return torrent
