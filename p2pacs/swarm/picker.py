@@ -53,8 +53,8 @@ FLIGHT_SECONDS: Final = 2.0
 FLIGHT_BYTES: Final = 384 * KIB
 """... but always as much as this."""
 
-MOST_BYTES: Final = 2**62
-"""No limit by bytes."""
+UNPROVEN_BYTES: Final = 2 * CHUNK_BYTES
+"""Chosen at most of a source that has not shown yet how fast it is (or that it sends at all)."""
 
 GAIN_SECONDS: Final = 0.3
 """A chunk is taken over only if that saves at least this much ..."""
@@ -130,24 +130,38 @@ def answer(
         hints: What it advises.
         unwritten: Bytes that arrived and are not yet stored.
     """
-    if not _room(ledger, unwritten):
+    room = _trust(source) - source.asked_bytes
+    if room <= 0 or not _room(ledger, unwritten):
         return []
+    chunks = min(chunks, -(-room // CHUNK_BYTES))
     advised = [n for n in dict.fromkeys(hints) if n in source.has and ledger.wanted(n)]
     advised.sort(key=ledger.rank)
     if source.tier is Tier.BROKER and hints:
         return advised[:chunks]
     if advised and not ledger.looking:
         numbers = advised[:chunks]
-        rest = _pick(ledger, source, MOST_BYTES, set(numbers), chunks - len(numbers))[0]
+        rest = _pick(ledger, source, room, set(numbers), chunks - len(numbers))[0]
         return numbers + rest
-    return _pick(ledger, source, MOST_BYTES, set(), chunks)[0]
+    return _pick(ledger, source, room, set(), chunks)[0]
+
+
+def _trust(source: Source) -> int:
+    """Bytes that a source may owe: what it can send soon, as far as it has shown that."""
+    if source.stalls:
+        return CHUNK_BYTES
+    return max(UNPROVEN_BYTES, int(source.meter.value * FLIGHT_SECONDS))
 
 
 def _room(ledger: Ledger, unwritten: int) -> bool:
-    """Whether the line down can take more: what is owed comes within seconds."""
-    rate = sum(source.meter.value for source in ledger.sources.values() if source.in_flight)
+    """Whether the line down can take more: what is owed comes within seconds.
+
+    Sources that have sent nothing yet are counted apart: they may never do.
+    """
+    owing = [source for source in ledger.sources.values() if source.in_flight]
+    rate = sum(source.meter.value for source in owing)
+    proven = sum(source.asked_bytes for source in owing if source.meter.value)
     most = min(WINDOW_BYTES, max(FLIGHT_BYTES, int(rate * FLIGHT_SECONDS)))
-    return ledger.asked_bytes + unwritten < most
+    return proven + unwritten < most and ledger.asked_bytes + unwritten < 2 * most
 
 
 def _pull(source: Source) -> float:
