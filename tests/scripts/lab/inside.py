@@ -118,9 +118,9 @@ async def test_a_second_lab_in_the_same_world_starts_clean(tmp_path: Path) -> No
 async def test_a_router_that_ended_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.lab.lab.ROUTER_SECONDS", 0.3)
     with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012
         async with open_lab(tmp_path, WISHES[:1]) as lab:
             lab.router.kill()
+            monkeypatch.setattr("scripts.lab.lab.ROUTER_SECONDS", 0.3)
             await lab.traced(time.time() + 5)
     assert raised.group_contains(ScriptError, match="does not count")
