@@ -30,9 +30,6 @@ AHEAD_SECONDS: Final = 0.6
 AHEAD_CHUNKS: Final = 1.5
 """... and never less than this many chunks."""
 
-AHEAD_LIMIT: Final = 4
-"""Promises to members that take nothing do not count, up to this many times as much."""
-
 OFFER_SECONDS: Final = 0.2
 """Work in one offer; one chunk at least: the later the choice, the better it is."""
 
@@ -101,6 +98,7 @@ class PacedSender:
         self._offers = Offers(seed)
         self._pieces = Pieces()
         self._chunk = TYPICAL_CHUNK
+        self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
 
     # ------------------------------------------------------------ messages
@@ -125,6 +123,8 @@ class PacedSender:
     def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
         """A member is gone, or wants nothing more of a study."""
         self._offers.drop(member, study)
+        if study is None:
+            self._busy_until.pop(member, None)
         self._pieces.take_out(
             lambda one: one.member == member and (study is None or one.study == study)
         )
@@ -158,8 +158,9 @@ class PacedSender:
                     self._send(piece)
 
     async def _wait(self, now: float) -> None:
-        """Until something changes, an offer or a pause is over, or a partner is starved."""
+        """Until something changes, or will without a sign."""
         times = [at for at in (self._offers.next_change(now), self._next_starved(now)) if at]
+        times += [at for at in self._busy_until.values() if at > now]
         with trio.move_on_at(min(times, default=float("inf"))):
             await self._bell.wait()
 
@@ -181,9 +182,8 @@ class PacedSender:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
         most = max(1, min(OFFERED_CHUNKS, int(rate * OFFER_SECONDS / self._chunk)))
-        while self._promised_bytes(ahead) < ahead:
-            wish = self._offers.choose(self._wishes(now), now)
-            if wish is None:
+        while wish := self._offers.choose(self._wishes(now), now):
+            if self._promised_bytes(now, wish.priority) >= ahead:
                 return
             chunks = min(most, wish.useful)
             self._offers.made(wish, chunks, now)
@@ -191,12 +191,17 @@ class PacedSender:
             hints = self._hints(circle, wish, chunks)
             circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
 
-    def _promised_bytes(self, ahead: float) -> float:
-        """Work that the line has: what members that take nothing wait for is none."""
-        offered = self._offers.chunks * self._chunk
-        at_once = sum(self._rest(one) for one in self._pieces if self._can_take(one.member))
-        stuck = sum(self._rest(one) for one in self._pieces) - at_once
-        return offered + at_once + max(0.0, stuck - (AHEAD_LIMIT - 1) * ahead)
+    def _promised_bytes(self, now: float, priority: int) -> float:
+        """Work that the line has before anything of a class: none is what waits for members that
+        take nothing.
+        """
+        pieces = (one for one in self._pieces if one.priority >= priority)
+        soon = sum(self._rest(one) for one in pieces if self._moves(one.member, now))
+        return self._offers.chunks(priority) * self._chunk + soon
+
+    def _moves(self, member: VirtualAddress, now: float) -> bool:
+        """Whether a member takes what comes: its link is busy while the line sends a block."""
+        return self._can_take(member) or now < self._busy_until.get(member, 0.0)
 
     def _rest(self, piece: Piece) -> float:
         return self._chunk if piece.data is None else len(piece.data) - piece.offset
@@ -209,11 +214,12 @@ class PacedSender:
 
     def _wishes(self, now: float) -> Iterator[Wish]:
         coming = Counter((piece.member, piece.study) for piece in self._pieces)
+        stuck = {one.member for one in self._pieces if not self._moves(one.member, now)}
         for circle in self._circles:
             alone = None
             for member, partner in circle.partners.items():
                 link = self._links.get(member)
-                if not partner.fetching or link is None or not link.paced:
+                if not partner.fetching or link is None or not link.paced or member in stuck:
                     continue
                 on_its_way = coming[member, circle.study]
                 useful = circle.useful(partner) - on_its_way
@@ -246,6 +252,8 @@ class PacedSender:
         piece.offset = end
         block = Block(bytes(piece.study), piece.number, begin, len(data), data[begin:end])
         self._links[piece.member].send_block(block)
+        seconds = len(block.data) / max(self._uplink.rate, 1.0)
+        self._busy_until[piece.member] = trio.current_time() + seconds
         self._sent(piece.member, end - begin)
         if end == len(data):
             self._pieces.remove(piece)

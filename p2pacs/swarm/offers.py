@@ -55,6 +55,7 @@ class Wish:
 @frozen
 class _Open:
     chunks: int
+    priority: int
     until: float
 
 
@@ -80,10 +81,16 @@ class Offers:
         self._served: dict[VirtualAddress, int] = {}
         self._turns = 0
 
-    @property
-    def chunks(self) -> int:
-        """Chunks offered and not yet chosen."""
-        return sum(one.chunks for one in self._open.values())
+    def chunks(self, priority: int = 0) -> int:
+        """Chunks offered to this class or higher ones that will be chosen soon.
+
+        Whoever did not answer before may not answer again, and is not counted on.
+        """
+        return sum(
+            one.chunks
+            for key, one in self._open.items()
+            if one.priority >= priority and len(self._allowed[key]) == 1
+        )
 
     def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
         """Who is to be offered the line: of two of the most urgent, the less complete."""
@@ -109,7 +116,7 @@ class Offers:
     def made(self, wish: Wish, chunks: int, now: float) -> None:
         """A partner was offered so many chunks."""
         key = (wish.member, wish.study)
-        self._open[key] = _Open(chunks, now + ANSWER_SECONDS)
+        self._open[key] = _Open(chunks, wish.priority, now + ANSWER_SECONDS)
         self._allowed.setdefault(key, deque(maxlen=UNANSWERED)).append(chunks)
         self._turns += 1
         self._served[wish.member] = self._turns
