@@ -106,7 +106,7 @@ def test_a_partner_has_one_offer_of_a_study_at_a_time() -> None:
     offers.made(wish(A), 2, 0.0)
     assert offers.choose([wish(A)], 0.0) is None
     assert offers.choose([wish(A), wish(A, MR)], 0.0) == wish(A, MR)
-    assert offers.chunks == 2
+    assert offers.chunks() == 2
 
 
 # ---------------------------------------------------------------- answers
@@ -121,7 +121,7 @@ def test_nobody_gets_more_than_was_offered(offered: int, asked: int) -> None:
     assert offers.answered(A, MR, asked, 0.0) == 0
     assert offers.answered(A, CT, asked, 0.0) == min(asked, offered)
     assert offers.answered(A, CT, asked, 0.0) == 0
-    assert offers.chunks == 0
+    assert offers.chunks() == 0
 
 
 @pytest.mark.parametrize("late", [0.0, ANSWER_SECONDS, 10 * ANSWER_SECONDS])
@@ -160,13 +160,27 @@ def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     offers.made(wish(), 3, 1.0)
     assert offers.next_change(1.0) == 1.0 + ANSWER_SECONDS
     offers.expire(1.0 + ANSWER_SECONDS - 0.01)
-    assert offers.chunks == 3
+    assert offers.chunks() == 3
     offers.expire(1.0 + ANSWER_SECONDS)
-    assert offers.chunks == 0
+    assert offers.chunks() == 0
     assert offers.choose([wish()], 1.0 + ANSWER_SECONDS) is None  # it is left alone for a while
     after = offers.next_change(1.0 + ANSWER_SECONDS)
     assert after == 1.0 + ANSWER_SECONDS + PAUSE_SECONDS
     assert offers.choose([wish()], after) == wish()
+
+
+def test_whoever_did_not_answer_is_not_counted_on_until_it_did() -> None:
+    offers = Offers(b"")
+    offers.made(wish(), 3, 0.0)
+    assert (offers.chunks(2), offers.chunks(3)) == (3, 0)
+    offers.expire(ANSWER_SECONDS)
+    offers.made(wish(), 3, 5.0)
+    assert offers.chunks() == 0
+    assert offers.answered(A, CT, 3, 5.1) == 3  # the first one
+    assert offers.chunks() == 3
+    assert offers.answered(A, CT, 3, 5.2) == 3
+    offers.made(wish(), 3, 6.0)
+    assert offers.chunks() == 3
 
 
 def test_pauses_double_up_to_a_limit_and_end_when_something_is_wanted() -> None:
@@ -203,10 +217,10 @@ def test_who_is_gone_is_forgotten() -> None:
     for study in (CT, MR):
         offers.made(wish(A, study), 1, 0.0)
     offers.drop(A, MR)
-    assert offers.chunks == 1
+    assert offers.chunks() == 1
     assert offers.answered(A, MR, 1, 0.0) == 0
     offers.drop(A)
-    assert offers.chunks == 0
+    assert offers.chunks() == 0
     assert offers.answered(A, CT, 1, 0.0) == 0
     assert offers.choose([wish()], 0.0) == wish()
     assert offers.next_change(0.0) is None
@@ -234,10 +248,8 @@ class OffersMachine(RuleBasedStateMachine):
     def offer(self, wishes: list[Wish], chunks: int) -> None:
         chosen = self.offers.choose(wishes, self.now)
         if chosen is not None:
-            before = self.offers.chunks
             self.offers.made(chosen, chunks, self.now)
             self.offered[chosen.member, chosen.study] += chunks
-            assert self.offers.chunks == before + chunks
         elif any(one.useful > 0 for one in wishes):
             assert self.offers.next_change(self.now) is not None
 
@@ -254,6 +266,13 @@ class OffersMachine(RuleBasedStateMachine):
     @invariant()
     def never_more_than_offered(self) -> None:
         assert all(self.given[key] <= self.offered[key] for key in self.given)
+
+    @invariant()
+    def offers_count_by_class(self) -> None:
+        counted = [self.offers.chunks(priority) for priority in range(5)]
+        assert counted == sorted(counted, reverse=True)
+        assert 0 == counted[-1] <= counted[0]
+        assert counted[0] <= sum(one.chunks for one in self.offers._open.values())
 
     @invariant()
     def everybody_is_ready_again_after_a_while(self) -> None:
