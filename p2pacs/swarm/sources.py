@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -9,7 +10,7 @@ import structlog
 import trio
 
 from p2pacs.bitfield import Bitfield
-from p2pacs.errors import BusyError
+from p2pacs.errors import BusyError, ProtocolError
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm import picker
 from p2pacs.swarm.circle import Circle, Partner
@@ -20,6 +21,9 @@ from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.wire.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)
+
+REFUSED_CHUNKS: Final = 64
+"""Chunks that a source may announce and then refuse: a store that is emptied is no crime."""
 
 OTHERS_SECONDS: Final = 1.0
 """How long the broker is not asked while other holders are being dialled."""
@@ -44,6 +48,7 @@ class Sources:
         self._ledger = ledger
         self._tier = tier
         self._suspended: dict[VirtualAddress, Source] = {}
+        self._refused: Counter[VirtualAddress] = Counter()
 
     # ------------------------------------------------------------ partners
 
@@ -106,9 +111,13 @@ class Sources:
         if message.code == BusyError.wire_code:
             self._suspend(source, now)
             return
-        for number in message.numbers:
-            if number in source.has:
-                self._ledger.lost(source, number, now)
+        lacking = [number for number in message.numbers if number in source.has]
+        for number in lacking:
+            self._ledger.lost(source, number, now)
+        self._refused[member] += len(lacking)
+        if self._refused[member] > REFUSED_CHUNKS:
+            del self._refused[member]
+            self._mesh.strike(member, ProtocolError("announces chunks that it refuses"))
         self.ask()
 
     def _part(self, source: Source) -> None:
