@@ -71,3 +71,20 @@ def test_a_free_port_can_be_listened_on() -> None:
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(ScriptError, match=r"cannot listen on 192\.0\.2\.1"):
         free_port("192.0.2.1")
+
+
+async def test_processor_time_is_told_until_it_is_killed(tmp_path: Path) -> None:
+    async with running("busy", [sys.executable, "-c", "while True: pass"], tmp_path / "log") as one:
+
+        async def worked() -> bool:
+            return one.cpu_seconds() >= 0.05
+
+        await one.ready(worked)
+        one.kill()
+        with pytest.raises(ScriptError, match="ended with exit code -9"):
+            await one.ready(never)
+        assert one.cpu_seconds() == 0.0
+
+
+async def never() -> bool:
+    return False

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from scripts.lab import space
 from scripts.lab.lab import HOME, Lab, LabPlace, Wish, open_lab
 from scripts.lab.line import MTU, Line
 from scripts.program import ScriptError
@@ -124,3 +125,11 @@ async def test_a_router_that_ended_is_named(
             monkeypatch.setattr("scripts.lab.lab.ROUTER_SECONDS", 0.3)
             await lab.traced(time.time() + 5)
     assert raised.group_contains(ScriptError, match="does not count")
+
+
+def test_a_missing_tun_device_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(space, "TUN", str(tmp_path / "tun"))
+    made = space.Space.new()
+    with pytest.raises(ScriptError, match="run as root"):
+        made.tun("line")
+    made.close()

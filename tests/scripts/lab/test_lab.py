@@ -18,4 +18,4 @@ def test_places_are_what_they_should_be_inside() -> None:
         [*command, tests], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "6 passed" in done.stdout
+    assert "7 passed" in done.stdout
