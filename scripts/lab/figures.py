@@ -79,7 +79,8 @@ def figures(
     """
     seconds = sorted(end - outcome.begin for end in outcome.ends.values())
     moved = len(seconds) * outcome.size
-    wire = {name: trace.between("up", outcome.begin, outcome.end)[name] for name in rates}
+    sent = trace.between("up", outcome.begin, outcome.end)
+    wire = {name: sent[name] for name in rates}
     drops = trace.between("up_dropped", outcome.begin, outcome.end)
     return {
         "first": round(seconds[0], 2),
