@@ -83,7 +83,7 @@ def test_offers_bring_everything_exactly_once(data: st.DataObject) -> None:
 
 def test_advice_comes_first_then_the_rarest() -> None:
     ledger = ledger_of(20)
-    one = offering(ledger, 1, Bitfield(range(20)))
+    one = offering(ledger, 1, Bitfield(range(20)), rate=1e6)
     offering(ledger, 2, Bitfield(n for n in range(20) if n not in (5, 11)))
     chosen = picker.answer(ledger, one, 4, [3, 3, 7, 99])
     assert chosen[:2] == [3, 7]
@@ -106,7 +106,7 @@ def test_what_somebody_waits_for_comes_before_advice() -> None:
 
 def test_what_is_looked_at_comes_before_advice_and_the_rarest() -> None:
     ledger = ledger_of(40)
-    one = offering(ledger, 1, Bitfield(range(40)))
+    one = offering(ledger, 1, Bitfield(range(40)), rate=1e6)
     offering(ledger, 2, Bitfield(range(20)))  # 20 to 39 are rarer
     ledger.look([4, 2, 8])
     assert set(picker.answer(ledger, one, 3, [30, 31])) == {2, 4, 8}
@@ -114,7 +114,7 @@ def test_what_is_looked_at_comes_before_advice_and_the_rarest() -> None:
 
 def test_the_rarest_of_the_window_come_first() -> None:
     ledger = ledger_of(100, 100)
-    one = offering(ledger, 1, Bitfield(range(100)))
+    one = offering(ledger, 1, Bitfield(range(100)), rate=1e6)
     offering(ledger, 2, Bitfield(n for n in range(100) if n not in (5, 11, 60)))
     ledger.look(range(100))
     rarest = picker.answer(ledger, one, 2, [])
@@ -137,19 +137,32 @@ def test_the_broker_gives_what_it_advises_alone() -> None:
 def test_nothing_is_chosen_while_enough_is_on_its_way() -> None:
     ledger = ledger_of(400)
     one = offering(ledger, 1, Bitfield(range(400)), rate=1e6)
-    chunks = int(picker.FLIGHT_SECONDS * 1e6 / SIZE) + 1
-    ledger.ask(one, range(chunks), 0.0)
-    assert picker.answer(ledger, one, 1, []) == []
+    two = offering(ledger, 2, Bitfield(range(400)), rate=1e6)
+    ledger.ask(one, range(int(picker.FLIGHT_SECONDS * 1e6 / SIZE) + 1), 0.0)
+    assert picker.answer(ledger, one, 1, []) == []  # as much as it sends
+    assert picker.answer(ledger, two, 1, []) == []  # as much as comes at all
     ledger.arrived(0, 0.0)
     assert picker.answer(ledger, one, 1, [])
-    assert picker.answer(ledger, one, 1, [], unwritten=2 * SIZE) == []
+    assert picker.answer(ledger, two, 1, [])
+    assert picker.answer(ledger, two, 1, [], unwritten=2 * SIZE) == []
 
 
-def test_a_slow_line_may_owe_a_few_chunks_all_the_same() -> None:
+def test_who_has_not_shown_that_it_sends_is_owed_little() -> None:
     ledger = ledger_of(40)
-    one = offering(ledger, 1, Bitfield(range(40)), rate=1e3)
-    ledger.ask(one, range(picker.FLIGHT_BYTES // SIZE - 1), 0.0)
-    assert picker.answer(ledger, one, 1, [])
+    one = offering(ledger, 1, Bitfield(range(40)))
+    chosen = picker.answer(ledger, one, 9, [])
+    assert len(chosen) * SIZE == picker.UNPROVEN_BYTES
+    ledger.ask(one, chosen, 0.0)
+    assert picker.answer(ledger, one, 9, []) == []
+    others = [offering(ledger, number, Bitfield(range(40))) for number in range(2, 5)]
+    assert all(picker.answer(ledger, other, 1, []) for other in others)
+
+
+def test_who_stalled_is_owed_one_chunk() -> None:
+    ledger = ledger_of(40)
+    one = offering(ledger, 1, Bitfield(range(40)), rate=1e6)
+    one.stalls = 1
+    assert len(picker.answer(ledger, one, 9, [])) == 1
 
 
 def test_who_makes_offers_is_not_asked_unasked() -> None:
