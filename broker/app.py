@@ -210,7 +210,7 @@ class Broker:
 
 def _line(settings: BrokerSettings) -> Line:
     lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
-    return Line(settings.line.uplink, settings.line.downlink, lan)
+    return Line(settings.line.uplink, settings.line.downlink, lan, settings.line.hours)
 
 
 @asynccontextmanager

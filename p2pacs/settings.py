@@ -13,7 +13,7 @@ import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,10 +23,12 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     ValidationError,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 
 from p2pacs.errors import SettingsError, UsageError
+from p2pacs.hours import Hours
 from p2pacs.units import Endpoint, format_rate, parse_rate
 
 
@@ -37,6 +39,9 @@ class Settings(BaseModel):
 
 
 M = TypeVar("M", bound=BaseModel)
+
+MEASURED: Final = "measured"
+"""Instead of an uplink's rate: find it out."""
 
 
 def _endpoint(value: object) -> Endpoint:
@@ -53,6 +58,23 @@ def _rate(value: object) -> int:
         return value
     try:
         return parse_rate(value if isinstance(value, str) else repr(value))
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+def _uplink(value: object) -> int | Literal["measured"]:
+    return MEASURED if value == MEASURED else _rate(value)
+
+
+def _write_uplink(value: float | Literal["measured"]) -> str:
+    return MEASURED if value == MEASURED else format_rate(float(value))
+
+
+def _hours(value: object) -> Hours:
+    if isinstance(value, Hours):
+        return value
+    try:
+        return Hours.parse(value if isinstance(value, str) else repr(value))
     except UsageError as error:
         raise ValueError(str(error)) from error
 
@@ -98,6 +120,14 @@ EndpointField = Annotated[Endpoint, PlainValidator(_endpoint), PlainSerializer(s
 RateField = Annotated[int, PlainValidator(_rate), PlainSerializer(format_rate)]
 """Bits a second, written ``"800kbit"``."""
 
+UplinkField = Annotated[
+    int | Literal["measured"], PlainValidator(_uplink), PlainSerializer(_write_uplink)
+]
+"""Bits a second, written ``"800kbit"``, or ``"measured"``."""
+
+HoursField = Annotated[Hours, PlainValidator(_hours), PlainSerializer(str)]
+"""Hours with a rate, written ``"08:00-18:00 400kbit"``."""
+
 SizeField = Annotated[int, PlainValidator(parse_size), PlainSerializer(_format_size)]
 """Bytes, written ``"50GB"``."""
 
@@ -114,10 +144,18 @@ NetworkField = Annotated[str, AfterValidator(_network)]
 class LineSettings(Settings):
     """The line to the other members."""
 
-    uplink: RateField | None = Field(
+    uplink: UplinkField | None = Field(
         default=None,
-        description="How much of the uplink p2pacs may use; not set: all that there is.",
-        examples=["800kbit"],
+        description='How much of the uplink p2pacs may use. "measured": as much as the line '
+        "carries while others on it still get through at once. Not set: all that there is, "
+        "without regard to others.",
+        examples=["800kbit", "measured"],
+    )
+    hours: tuple[HoursField, ...] = Field(
+        default=(),
+        description="Hours (local time) in which another rate counts for the uplink; for a "
+        "measured uplink it is the most. The first that fits counts; off: no images are sent.",
+        examples=[["mon-fri 08:00-18:00 400kbit", "sat,sun 00:00-24:00 off"]],
     )
     downlink: RateField | None = Field(
         default=None,
@@ -129,6 +167,12 @@ class LineSettings(Settings):
         description="Networks beside this machine: what goes there is not counted as the line's.",
         examples=[["192.168.1.0/24"]],
     )
+
+    @model_validator(mode="after")
+    def _hours_need_an_uplink(self) -> Self:
+        if self.hours and self.uplink is None:
+            raise ValueError("hours need an uplink, which counts in all others")
+        return self
 
 
 class StoreSettings(Settings):

@@ -285,7 +285,7 @@ class Peer:
 
 def _line(settings: PeerSettings) -> Line:
     lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
-    return Line(settings.line.uplink, settings.line.downlink, lan)
+    return Line(settings.line.uplink, settings.line.downlink, lan, settings.line.hours)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from p2pacs.identity.directory import MemberRecord
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.tls import Stream
 from p2pacs.swarm.gather import GatheringStream
-from p2pacs.swarm.paced import Line, PacedStream, Pacer, shorten_queues
+from p2pacs.swarm.paced import Line, PacedStream, Pacer
 from p2pacs.swarm.ports import Channel
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
@@ -99,7 +99,6 @@ class TlsTransport:
         lan = self._line.is_lan(address)
         if lan or (self._up is None and self._down is None):
             return Channel(BulkStream(stream), lan)
-        shorten_queues(sock, self._up, self._down)
         if self._line.gather > 0:  # under TLS: a record of a slow line comes in many segments
             gathering = GatheringStream(stream.transport_stream, self._line.gather)
             cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream = gathering

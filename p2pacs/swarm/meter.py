@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from attrs import frozen
+
+from p2pacs.swarm.measured import QueueDelay
 from p2pacs.swarm.pacing import Overhead
 from p2pacs.swarm.tcpinfo import TcpInfo
 
@@ -18,6 +21,20 @@ TCP_HEADER: Final = 20
 TIME_STAMPS: Final = 12
 IPV4_HEADER: Final = 20
 IPV6_HEADER: Final = 40
+
+
+@frozen
+class Look:
+    """What a look at the kernel's counters gave."""
+
+    correction: float = 0.0
+    """Wire bytes that were charged too little (negative: too much) since the last look."""
+    delivered: float = 0.0
+    """Wire bytes that arrived at the other end since then."""
+    delay: float | None = None
+    """Seconds in a queue on the way; None if nothing tells."""
+    busy: bool = False
+    """Whether there are bytes that have not arrived."""
 
 
 class _Meter:
@@ -51,6 +68,8 @@ class Outgoing(_Meter):
         self._sealed = 0
         self._ahead = 0
         self._writing = False
+        self._delivered = 0.0
+        self._delay = QueueDelay()
 
     def prepay(self, size: int) -> float:
         """``size`` payload bytes will be written soon."""
@@ -75,8 +94,23 @@ class Outgoing(_Meter):
         """``size`` payload bytes came in: they are acknowledged."""
         return self._charge(self._overhead.ack_bytes(size))
 
-    def correct(self, info: TcpInfo) -> float:
-        """What was charged too little (negative: too much) since the last look."""
+    def look(self, info: TcpInfo, now: float) -> Look:
+        """What has become of the bytes since the last look."""
+        header = self._header(info)
+        taken = info.bytes_sent - info.bytes_retrans + info.notsent
+        data = info.bytes_acked * (1 + header / max(info.segment, 1))
+        before, self._delivered = (
+            self._delivered,
+            data + header * (info.segs_out - info.data_segs_out),
+        )
+        return Look(
+            self._correction(info),
+            self._delivered - before,
+            self._delay.update(info.rtt, info.min_rtt, info.segs_in, now),
+            busy=info.bytes_acked < taken,
+        )
+
+    def _correction(self, info: TcpInfo) -> float:
         taken = info.bytes_sent - info.bytes_retrans + info.notsent
         if not self._writing:  # the handshake's bytes, and what TLS says by itself
             self._ahead = taken - self._sealed
@@ -91,7 +125,7 @@ class Outgoing(_Meter):
         if info is None:
             return -wasted
         self._writing = False
-        return self.correct(info)
+        return self._correction(info)
 
 
 class Incoming(_Meter):
@@ -105,6 +139,6 @@ class Incoming(_Meter):
         """``size`` payload bytes are being written: they will be acknowledged."""
         return self._charge(self._overhead.ack_bytes(size))
 
-    def correct(self, info: TcpInfo) -> float:
-        """What was charged too little (negative: too much) since the last look."""
-        return self._correct(info.bytes_received + self._header(info) * info.segs_in)
+    def look(self, info: TcpInfo) -> Look:
+        """What has come in since the last look."""
+        return Look(self._correct(info.bytes_received + self._header(info) * info.segs_in))

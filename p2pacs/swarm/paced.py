@@ -1,31 +1,21 @@
-"""The line of this host: one budget each way over all paced links, counted in wire bytes."""
+"""Channels on the paced line: what they send and read is counted in the line's budgets."""
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import sys
+from contextlib import suppress
 from typing import Final
 
 import trio
-from attrs import frozen
 
 from p2pacs.limits import KIB
 from p2pacs.swarm import tcpinfo
-from p2pacs.swarm.gather import GATHER_SECONDS
-from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Outgoing
+from p2pacs.swarm.line import Line
+from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Look, Outgoing
 from p2pacs.swarm.pacer import Pacer
-from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead
 
-__all__ = ["Line", "PacedStream", "Pacer", "shorten_queues"]
-
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-UPLINK_SHARE: Final = 0.995
-"""Of a configured uplink: all of it would never let a queue drain that was there once."""
-
-DOWN_BURST: Final = 0.25
-"""Seconds of the downlink's rate that may be read at once: what is here has used the line."""
+__all__ = ["Line", "PacedStream", "Pacer", "shape"]
 
 SEND_BUFFER: Final = 16 * KIB
 """Least kernel send buffer of a paced link: the queue is ours, not the kernel's."""
@@ -38,36 +28,6 @@ SO_MAX_PACING_RATE: Final = 47
 
 ROUND_TRIP: Final = 0.25
 """Seconds of the line's rate that the kernel may buffer (several round trips)."""
-
-
-@frozen
-class Line:
-    """The line of a host.
-
-    A link whose remote network address lies in ``lan`` is not paced.
-    """
-
-    uplink: int | None = None
-    """Bits a second of wire bytes that go out at most; None: not paced."""
-    downlink: int | None = None
-    """Bits a second of wire bytes that come in at most; None: not paced."""
-    lan: tuple[IPNetwork, ...] = ()
-    overhead: Overhead = TLS_OVER_TCP
-    """What the transport adds to what is written; simulations on bare lines have none."""
-    gather: float = GATHER_SECONDS
-    """Seconds between two reads of a paced link; 0: each segment is read as it comes."""
-
-    def pacers(self) -> tuple[Pacer | None, Pacer | None]:
-        """The budgets of uplink and downlink; None: not paced."""
-        up = Pacer(self.uplink * UPLINK_SHARE, self.overhead) if self.uplink else None
-        down = Pacer(self.downlink, self.overhead, burst=DOWN_BURST) if self.downlink else None
-        return up, down
-
-    def is_lan(self, host: str) -> bool:
-        """Whether a network address is on this side of the line."""
-        address = ipaddress.ip_address(host.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.lan)
 
 
 class _Uplink:
@@ -85,13 +45,14 @@ class _Uplink:
             self._pacer.charge(size)
         self._pacer.touched(self)
 
-    def correct(self) -> float:
+    def look(self, now: float) -> Look:
         info = tcpinfo.read(self._sock) if self._sock else None
-        return self.meter.correct(info) if info else 0.0
+        return self.meter.look(info, now) if info else Look()
 
     def paced(self, rate: float) -> None:
-        if self._sock is not None:
-            space_segments(self._sock, rate)
+        if self._sock is not None and rate > 0:  # control messages go out of a closed line, too
+            with suppress(OSError):  # it broke a moment ago
+                shape(self._sock, rate)
 
     def close(self) -> None:
         info = tcpinfo.read(self._sock) if self._sock else None
@@ -116,12 +77,14 @@ class _Downlink:
         self._pacer.charge(size)
         self._pacer.touched(self)
 
-    def correct(self) -> float:
+    def look(self, now: float) -> Look:
         info = tcpinfo.read(self._sock) if self._sock else None
-        return self.meter.correct(info) if info else 0.0
+        return self.meter.look(info) if info else Look()
 
     def paced(self, rate: float) -> None:
-        """TCP holds the other end back, when reading does."""
+        if self._sock is not None:
+            with suppress(OSError):
+                shorten_receiving(self._sock, rate)
 
     def close(self) -> None:
         self._pacer.remove(self)
@@ -207,26 +170,23 @@ def _ip_header(sock: trio.socket.SocketType) -> int:
     return IPV6_HEADER if ":" in host and not host.startswith("::ffff:") else IPV4_HEADER
 
 
-def space_segments(sock: trio.socket.SocketType, rate: float) -> None:
-    """Have the kernel send a connection's segments one by one at the line's rate.
+def shape(sock: trio.socket.SocketType, rate: float) -> None:
+    """A short kernel queue, from which segments leave one by one at the line's rate.
 
     Else those of a block would stand in the modem's queue together, and whatever else the
     hospital sends behind them.
+
+    Args:
+        sock: A connection over the line.
+        rate: The line's, in bytes a second.
     """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(SEND_BUFFER, int(rate * ROUND_TRIP)))
     if sys.platform == "linux":
-        least = int(max(rate, 1.0))
-        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, least)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(rate))
 
 
-def shorten_queues(
-    sock: socket.socket | trio.socket.SocketType, up: Pacer | None, down: Pacer | None
-) -> None:
-    """Small kernel buffers on a paced link, in proportion to the line's rate."""
-    if up is not None:
-        size = max(SEND_BUFFER, int(up.rate * ROUND_TRIP))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
-        if sys.platform == "linux":
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER)
-    if down is not None:
-        size = max(RECEIVE_BUFFER, int(down.rate * ROUND_TRIP))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+def shorten_receiving(sock: trio.socket.SocketType, rate: float) -> None:
+    """A short kernel buffer, so that the other end feels promptly how fast this one reads."""
+    size = max(RECEIVE_BUFFER, int(rate * ROUND_TRIP))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 import trio
 
 from p2pacs.limits import KIB
+from p2pacs.swarm.measured import Measured, Sample
+from p2pacs.swarm.meter import Look
 from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead, TokenBucket
 
 BURST_SECONDS: Final = 0.02
@@ -18,12 +20,15 @@ BURST_BYTES: Final = 4 * KIB
 SETTLE_SECONDS: Final = 0.1
 """Estimates are corrected this often, while there are any: later, their error would be a burst."""
 
+SPACING_CHANGE: Final = 0.03
+"""The kernel is told of a rate that differs by more than this part."""
+
 
 class Metered(Protocol):
     """A stream on the line."""
 
-    def correct(self) -> float:
-        """Wire bytes that were charged too little (negative: too much) since the last call."""
+    def look(self, now: float) -> Look:
+        """What the kernel says since the last call."""
 
     def paced(self, rate: float) -> None:
         """The line's rate has changed to so many bytes a second."""
@@ -38,21 +43,27 @@ class Pacer:
         overhead: Overhead = TLS_OVER_TCP,
         *,
         burst: float = BURST_SECONDS,
+        control: Measured | None = None,
     ) -> None:
         """A full bucket.
 
         Args:
-            bits: Bits a second; 0 for a line that is closed for now.
+            bits: Bits a second at most; 0 for a line that is closed for now.
             overhead: What the transport adds to what is written.
             burst: Seconds of the rate that are saved up at most.
+            control: Finds out what the line carries; None: just what was said.
         """
         self.overhead = overhead
+        self._limit = bits / 8
+        self._control = control
         self._seconds = burst
-        rate = bits / 8
+        rate = min(self._limit, control.rate) if control else self._limit
         self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
+        self._spaced = rate
         self._streams: set[Metered] = set()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
+        self._limited = False
         self._waiting = trio.lowlevel.ParkingLot()
 
     def _burst(self, rate: float) -> float:
@@ -63,13 +74,27 @@ class Pacer:
         """Bytes a second; 0 while the line is closed."""
         return self._bucket.rate
 
-    def change(self, bits: float) -> None:
-        """From now on another rate, in bits a second; 0 closes the line."""
-        rate = bits / 8
+    def limit(self, bits: float) -> None:
+        """From now on another rate, or another limit of what is measured; 0 closes the line.
+
+        Args:
+            bits: Bits a second.
+        """
+        self._limit = bits / 8
+        self._change()
+
+    def _change(self) -> None:
+        rate = min(self._limit, self._control.rate) if self._control else self._limit
+        if rate == self.rate:
+            return
+        wake = rate > self.rate
         self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
-        for stream in self._streams:
-            stream.paced(rate)
-        self._waiting.unpark_all()
+        if abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
+            self._spaced = rate
+            for stream in self._streams:
+                stream.paced(rate)
+        if wake:
+            self._waiting.unpark_all()
 
     # ------------------------------------------------------------ the budget
 
@@ -82,7 +107,8 @@ class Pacer:
         self._settle()
         delay = self._bucket.delay(trio.current_time())
         while delay:  # others may have used the line meanwhile
-            with trio.move_on_after(delay):
+            self._limited = True
+            with trio.move_on_after(min(delay, SETTLE_SECONDS) if self._control else delay):
                 await self._waiting.park()
             self._settle()
             delay = self._bucket.delay(trio.current_time())
@@ -92,8 +118,8 @@ class Pacer:
     def add(self, stream: Metered) -> None:
         """A stream whose estimates can be corrected."""
         self._streams.add(stream)
-        stream.paced(self.rate)
-        self.charge(stream.correct())
+        stream.paced(self._spaced)
+        self.charge(stream.look(trio.current_time()).correction)
 
     def remove(self, stream: Metered) -> None:
         """It was closed."""
@@ -112,6 +138,14 @@ class Pacer:
         if not self._touched or now - self._settled < SETTLE_SECONDS:
             return
         self._settled = now
-        for stream in self._touched:
-            self._bucket.charge(stream.correct(), now)
+        looks = {stream: stream.look(now) for stream in self._touched}
+        self._bucket.charge(sum(look.correction for look in looks.values()), now)
         self._touched.clear()
+        if self._control is not None:
+            self._touched.update(stream for stream, look in looks.items() if look.busy)
+            delays = [look.delay for look in looks.values() if look.delay is not None]
+            delivered = sum(look.delivered for look in looks.values())
+            sample = Sample(delivered, min(delays, default=None), self._limited)
+            self._control.update(sample, now)
+            self._limited = False
+            self._change()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from p2pacs.errors import SettingsError
 from p2pacs.settings import (
+    MEASURED,
     AeTitleField,
     EndpointField,
     LineSettings,
@@ -147,4 +148,38 @@ def test_complaints_about_shared_tables(tmp_path: Path, text: str, complaint: st
     path = tmp_path / "shared.toml"
     path.write_text(text)
     with pytest.raises(SettingsError, match=complaint):
+        load_settings(path, Shared)
+
+
+def test_a_line_with_hours(tmp_path: Path) -> None:
+    path = tmp_path / "line.toml"
+    path.write_text(
+        'uplink = "measured"\nhours = ["08:00-18:00 400kbit", "sat,sun 00:00-24:00 off"]\n'
+    )
+    line = load_settings(path, LineSettings)
+    assert line.uplink == MEASURED
+    assert [one.rate for one in line.hours] == [400_000, 0]
+    path.write_text(render_settings(line, "A line."))
+    assert load_settings(path, LineSettings) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('uplink = "guessed"', "toml:1: uplink: not a rate"),
+        ('uplink = "1mbit"\nhours = ["8-18 1mbit"]', "toml:2: hours: not hours with a rate"),
+        ('uplink = "1mbit"\nhours = ["08:00-18:00 fast"]', "toml:2: hours: not a rate"),
+    ],
+)
+def test_a_wrong_line_is_said(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "line.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=says):
+        load_settings(path, LineSettings)
+
+
+def test_hours_are_exceptions_from_an_uplink(tmp_path: Path) -> None:
+    path = tmp_path / "both.toml"
+    path.write_text('[line]\nhours = ["08:00-18:00 1mbit"]\n')
+    with pytest.raises(SettingsError, match=r"toml:\d+: line: hours need an uplink"):
         load_settings(path, Shared)

@@ -23,6 +23,8 @@ class Kernel:
     segments_in: int = 5
     received: int = 0
     timestamps: bool = True
+    acked: int = 0
+    rtt: float = 0.0
 
     def send(self, size: int) -> None:
         size = min(size, self.taken - self.sent)
@@ -33,14 +35,14 @@ class Kernel:
         return TcpInfo(
             timestamps=self.timestamps,
             segment=MSS,
-            rtt=0.0,
-            bytes_acked=0,
+            rtt=self.rtt,
+            bytes_acked=self.acked,
             bytes_received=self.received,
             segs_out=self.segments,
             segs_in=self.segments_in,
             notsent=self.taken - self.sent,
             min_rtt=0.0,
-            data_segs_out=0,
+            data_segs_out=self.segments,
             delivery_rate=0,
             bytes_sent=self.sent + self.again,
             bytes_retrans=self.again,
@@ -76,7 +78,7 @@ class Run:
     def __init__(self) -> None:
         self.kernel = Kernel()
         self.meter = Outgoing(TLS_OVER_TCP)
-        self.charged = self.meter.correct(self.kernel.info())
+        self.charged = self.meter.look(self.kernel.info(), 0.0).correction
         self.in_user = 0
 
     def step(self, step: Step) -> None:
@@ -112,7 +114,7 @@ class Run:
                 self.meter.written()
 
     def look(self) -> None:
-        self.charged += self.meter.correct(self.kernel.info())
+        self.charged += self.meter.look(self.kernel.info(), 0.0).correction
 
     def finish(self) -> None:
         self.take(self.in_user)
@@ -144,7 +146,7 @@ def test_a_reserved_block_is_not_given_back_before_it_is_written() -> None:
     run = Run()
     before = run.charged
     reserved = run.meter.prepay(16_000)
-    assert run.meter.correct(run.kernel.info()) == -reserved + reserved
+    assert run.meter.look(run.kernel.info(), 0.0).correction == -reserved + reserved
     assert reserved == TLS_OVER_TCP.wire_bytes(16_000)
     assert run.charged == before
 
@@ -166,14 +168,30 @@ def test_control_is_charged_beside_what_was_prepaid() -> None:
 def test_headers_are_those_of_the_connection() -> None:
     kernel = Kernel(timestamps=False)
     meter = Outgoing(TLS_OVER_TCP, IPV6_HEADER)
-    assert meter.correct(kernel.info()) == 3000 + 60 * kernel.segments
+    assert meter.look(kernel.info(), 0.0).correction == 3000 + 60 * kernel.segments
 
 
 def test_what_comes_in_is_corrected_too() -> None:
     kernel = Kernel(received=3000)
     meter = Incoming(TLS_OVER_TCP)
-    assert meter.correct(kernel.info()) == 3000 + 52 * 5
+    assert meter.look(kernel.info()).correction == 3000 + 52 * 5
     charged = meter.received(14_000) + meter.write(3000)
     kernel.received += 14_022
     kernel.segments_in += 12
-    assert charged + meter.correct(kernel.info()) == 14_022 + 52 * 12
+    assert charged + meter.look(kernel.info()).correction == 14_022 + 52 * 12
+
+
+def test_what_has_arrived_is_told() -> None:
+    kernel = Kernel()
+    meter = Outgoing(TLS_OVER_TCP)
+    meter.look(kernel.info(), 0.0)
+    kernel.taken += 100 * MSS
+    kernel.send(100 * MSS)
+    look = meter.look(kernel.info(), 1.0)
+    assert (look.delivered, look.delay, look.busy) == (0, None, True)
+    kernel.acked = kernel.sent
+    kernel.rtt = 0.05
+    kernel.segments_in += 50
+    look = meter.look(kernel.info(), 2.0)
+    assert look.delivered == pytest.approx(kernel.sent * 1500 / 1448)
+    assert (look.delay, look.busy) == (0.0, False)

@@ -1,23 +1,13 @@
-import ipaddress
 import socket
 
 import trio
 import trio.testing
 
 from p2pacs.swarm import tcpinfo
-from p2pacs.swarm.paced import Line, PacedStream, Pacer, shorten_queues
+from p2pacs.swarm.paced import SO_MAX_PACING_RATE, PacedStream, Pacer, shape, shorten_receiving
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 
 Clock = trio.testing.MockClock
-
-
-def test_what_is_on_the_lan() -> None:
-    line = Line(lan=(ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fe80::/10")))
-    assert line.is_lan("10.1.2.3")
-    assert line.is_lan("::ffff:10.1.2.3")
-    assert line.is_lan("fe80::1%eth0")
-    assert not line.is_lan("10.2.2.3")
-    assert not line.is_lan("2001:db8::1")
 
 
 def tokens(pacer: Pacer) -> float:
@@ -72,7 +62,9 @@ async def test_paced_sockets_have_short_queues() -> None:
     sock = trio.socket.socket()
     with sock:
         default = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        shorten_queues(sock, Pacer(800_000), Pacer(3_000_000))
+        shape(sock, 100_000)
+        shorten_receiving(sock, 375_000)
+        assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == 100_000
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 2 * default
 
@@ -102,7 +94,7 @@ async def test_estimates_are_corrected_by_the_kernel() -> None:
     info = tcpinfo.read(here.socket)
     assert info is not None
     assert stream._up is not None
-    stream._up.correct()
+    stream._up.look(trio.current_time())
     assert stream._up.meter._truth == info.bytes_sent + 52 * info.segs_out
     await stream.aclose()
     await there.aclose()

@@ -2,6 +2,7 @@ import trio
 import trio.testing
 from attrs import define, field
 
+from p2pacs.swarm.meter import Look
 from p2pacs.swarm.pacer import SETTLE_SECONDS, Pacer
 
 Clock = trio.testing.MockClock
@@ -15,9 +16,9 @@ class Stream:
     looks: int = 0
     rates: list[float] = field(factory=list)
 
-    def correct(self) -> float:
+    def look(self, now: float) -> Look:
         self.looks += 1
-        return self.error
+        return Look(self.error)
 
     def paced(self, rate: float) -> None:
         self.rates.append(rate)
@@ -90,7 +91,7 @@ async def test_a_new_rate_counts_for_those_who_wait(autojump_clock: Clock) -> No
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pacer.ready)
         await trio.sleep(1)
-        pacer.change(8_000_000)
+        pacer.limit(8_000_000)
     assert 1.05 < trio.current_time() - start < 1.15
     assert pacer.rate == 1_000_000
     assert stream.rates == [1000, 1_000_000]
@@ -102,5 +103,5 @@ async def test_a_closed_line_is_waited_for(autojump_clock: Clock) -> None:
         nursery.start_soon(pacer.ready)
         await trio.sleep(1000)
         assert nursery.child_tasks
-        pacer.change(800_000)
+        pacer.limit(800_000)
     assert trio.current_time() < 1001
