@@ -82,6 +82,7 @@ class Host:
         """
         self.address = address
         self.broker = broker
+        self._line = line
         self.uplink, self.downlink = line.pacers()
         self.mesh = Mesh(address, broker, book, transport, self)
         self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
@@ -95,6 +96,8 @@ class Host:
             self._nursery = nursery
             await nursery.start(self.mesh.run)
             await nursery.start(self.engine.run)
+            if self.uplink is not None and self._line.hours:
+                nursery.start_soon(self._line.follow_hours, self.uplink)
             if self.address != self.broker:
                 self.mesh.keep(self.broker)
             task_status.started()
