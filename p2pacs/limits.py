@@ -76,6 +76,18 @@ HAVE_RANGES: Final = 4096
 OPEN_QUERIES: Final = 64
 """Queries of one member that wait for our answer: people and programs ask one at a time."""
 
+REFUSED_QUERIES: Final = 64
+"""Queries above that limit on one link until it is closed: our own programs never exceed it."""
+
+QUERY_BURST: Final = 256
+"""Queries of one link that are answered as fast as they come ..."""
+
+QUERY_RATE: Final = 50
+"""... and so many a second for ever: answers go ahead of blocks, and would fill a slow uplink."""
+
+REFUSED_REQUESTS: Final = 64
+"""Requests on one link for what was not offered, or is not held, until it is closed."""
+
 JOINED_STUDIES: Final = 1024
 """Studies that one member may have joined on one link."""
 
@@ -111,6 +123,9 @@ STRIKES: Final = 3
 
 LINKS: Final = 512
 """Open connections of one host."""
+
+LINKS_A_MINUTE: Final = 60
+"""Links that one member may open to us within a minute: a line that comes and goes needs ten."""
 
 LINKS_PER_ADDRESS: Final = 64
 """Connections from one network address that have not finished their handshake."""

@@ -8,6 +8,7 @@ is retired: it still delivers what is under way and is closed after a grace.
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Final
 
 import structlog
@@ -25,7 +26,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.directory import Directory, MemberRecord
 from p2pacs.ids import VirtualAddress
-from p2pacs.limits import LINKS
+from p2pacs.limits import LINKS, LINKS_A_MINUTE
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.ports import Channel, Events, Members, Transport
 from p2pacs.swarm.signals import Watch
@@ -46,6 +47,8 @@ RETRY_LIMIT: Final = 30.0
 
 TOGETHER_SECONDS: Final = 10.0
 """Two links opened within this time, one by each side, were dialled at once."""
+
+MINUTE: Final = 60.0
 
 GRACE_SECONDS: Final = 5.0
 """A retired link delivers what is under way for this long."""
@@ -72,6 +75,7 @@ class Mesh:
         self._all: set[Connection] = set()
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._kept: dict[VirtualAddress, int] = {}
+        self._opened: dict[VirtualAddress, deque[float]] = {}
         self._standing = Standing()
         self._watch = Watch()
         self._random = random.Random(bytes(me))  # noqa: S311 (jitter, no secret)
@@ -181,7 +185,24 @@ class Mesh:
         """
         if len(self._all) >= LINKS:
             raise BusyError("too many links are open on this host")
+        self._count(record.address)
         await self._carry(record, channel, None)
+
+    def _count(self, member: VirtualAddress) -> None:
+        """A member opens a link.
+
+        Raises:
+            BusyError: it did so too often.
+        """
+        now = trio.current_time()
+        opened = self._opened.setdefault(member, deque(maxlen=LINKS_A_MINUTE))
+        often = len(opened) == LINKS_A_MINUTE and now - opened[0] < MINUTE
+        opened.append(now)
+        if often:
+            opened.clear()
+            error = BusyError(f"more than {LINKS_A_MINUTE} links opened within a minute")
+            self.strike(member, error)
+            raise error
 
     async def _carry(self, record: MemberRecord, channel: Channel, dial: _Dial | None) -> None:
         connection = Connection(self, record.address, channel.stream, dialled=dial is not None)

@@ -7,12 +7,12 @@ from typing import Final
 
 from p2pacs.errors import ProtocolError
 from p2pacs.ids import VirtualAddress
-from p2pacs.limits import MIB, REQUEST_NUMBERS
+from p2pacs.limits import KIB, REQUEST_NUMBERS
 from p2pacs.swarm.assembly import Assembly
 from p2pacs.swarm.circle import Circle
 from p2pacs.wire.messages import Cancel, Request
 
-STRAY_BYTES: Final = 1 * MIB
+STRAY_BYTES: Final = 256 * KIB
 """Data that was not asked for and is forgiven, beside what was cancelled on its way."""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import structlog
 import trio
 
-from p2pacs.errors import BusyError, NoSourceError, P2PacsError
+from p2pacs.errors import BusyError, NoSourceError, P2PacsError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import REFUSED_REQUESTS
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.circle import Circle
 from p2pacs.swarm.connection import Connection
@@ -59,6 +61,7 @@ class Uploads:
                 seed=seed,
                 origin_of_last_resort=is_broker,
             )
+        self._refused: Counter[VirtualAddress] = Counter()
         self.bytes_sent: dict[VirtualAddress, int] = {}
         """Bytes of chunks sent, by member."""
 
@@ -73,7 +76,11 @@ class Uploads:
     # ------------------------------------------------------------ messages
 
     def request(self, member: VirtualAddress, message: Request) -> None:
-        """A member asks for chunks."""
+        """A member asks for chunks.
+
+        Raises:
+            ProtocolError: again and again for what it was not offered, or what is not held.
+        """
         link = self._links.get(member)
         if link is None:
             return
@@ -95,6 +102,10 @@ class Uploads:
         if len(held) < len(message.numbers):
             lacking = sorted(set(message.numbers).difference(held))
             self._refuse(member, study, lacking, NoSourceError.wire_code)
+        if refused or len(held) < len(message.numbers):
+            self._refused[member] += 1
+            if self._refused[member] > REFUSED_REQUESTS:
+                raise ProtocolError("asks for ever for what it was not offered")
 
     def cancel(self, member: VirtualAddress, message: Cancel) -> None:
         """A member no longer needs chunks."""
@@ -110,6 +121,7 @@ class Uploads:
 
     def drop(self, member: VirtualAddress) -> None:
         """A member is gone."""
+        self._refused.pop(member, None)
         self._free.drop(member)
         if self._paced is not None:
             self._paced.drop(member)

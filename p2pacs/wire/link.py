@@ -82,6 +82,7 @@ class Link:
         self._last_received = trio.current_time()
         self._sending = trio.CancelScope()
         self._patience = deadlines.SEND
+        self._answered_at = 0.0
         self._all = trio.CancelScope()
         self._closing = self._torn = False
         self._error: P2PacsError | None = None
@@ -277,6 +278,7 @@ class Link:
         error: P2PacsError
         try:
             with trio.fail_after(deadlines.QUERY):
+                await self._turn()
                 reply = await self._handler.query(self, query)
             self._reply(evolve(reply, id=query.id))
         except trio.TooSlowError:
@@ -288,6 +290,13 @@ class Link:
         kind = type(query).__name__
         log.info("query failed", member=self.name, kind=kind, error=type(error).__name__)
         self._reply(failure(query.id, error))
+
+    async def _turn(self) -> None:
+        """Wait while more is asked than may be."""
+        earliest = trio.current_time() - limits.QUERY_BURST / limits.QUERY_RATE
+        self._answered_at = max(self._answered_at + 1 / limits.QUERY_RATE, earliest)
+        if self._answered_at > trio.current_time():
+            await trio.sleep_until(self._answered_at)
 
     def _reply(self, reply: Reply) -> None:
         if not self._closing:

@@ -100,6 +100,7 @@ class Session:
         self._joined: set[bytes] = set()
         self._last_id = 0
         self._automatic: list[bytes] = []
+        self._refused = 0
 
     # ------------------------------------------------------------ bytes to messages
 
@@ -157,6 +158,9 @@ class Session:
         if query.id in self._open:
             raise ProtocolError(f"query {query.id} is asked twice at once")
         if len(self._open) >= limits.OPEN_QUERIES:
+            self._refused += 1
+            if self._refused > limits.REFUSED_QUERIES:
+                raise ProtocolError(f"more than {limits.OPEN_QUERIES} queries at once, for ever")
             busy = BusyError(f"{limits.OPEN_QUERIES} queries are open already; ask again later")
             self._automatic.append(encode(failure(query.id, busy)))
             return False

@@ -213,3 +213,13 @@ def test_any_error_can_travel() -> None:
     assert told.id == 3
     assert told.code == DiskFullError.wire_code
     assert told.text.startswith("no room for ?x")
+
+
+def test_who_asks_above_the_limit_for_ever_breaks_the_protocol() -> None:
+    session = opened()
+    take(
+        session,
+        *[DirectoryQuery(n + 1, 0) for n in range(limits.OPEN_QUERIES + limits.REFUSED_QUERIES)],
+    )
+    with pytest.raises(ProtocolError, match="for ever"):
+        take(session, DirectoryQuery(1000, 0))
