@@ -26,8 +26,11 @@ RECEIVE_BUFFER: Final = 32 * KIB
 SO_MAX_PACING_RATE: Final = 47
 """Linux's asm-generic/socket.h; Python has no name for it."""
 
-ROUND_TRIP: Final = 0.25
-"""Seconds of the line's rate that the kernel may buffer (several round trips)."""
+SEND_SECONDS: Final = 0.25
+"""Seconds of the line's rate that the kernel may have to send (several round trips) ..."""
+
+RECEIVE_SECONDS: Final = 0.15
+"""... and may have received: a round trip and a batch, for what waits there waits on each link."""
 
 
 class _Uplink:
@@ -180,7 +183,7 @@ def shape(sock: trio.socket.SocketType, rate: float) -> None:
         sock: A connection over the line.
         rate: The line's, in bytes a second.
     """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(SEND_BUFFER, int(rate * ROUND_TRIP)))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(SEND_BUFFER, int(rate * SEND_SECONDS)))
     if sys.platform == "linux":
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(rate))
@@ -188,5 +191,5 @@ def shape(sock: trio.socket.SocketType, rate: float) -> None:
 
 def shorten_receiving(sock: trio.socket.SocketType, rate: float) -> None:
     """A short kernel buffer, so that the other end feels promptly how fast this one reads."""
-    size = max(RECEIVE_BUFFER, int(rate * ROUND_TRIP))
+    size = max(RECEIVE_BUFFER, int(rate * RECEIVE_SECONDS))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
