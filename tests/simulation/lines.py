@@ -20,7 +20,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.paced import ROUND_TRIP, SEND_BUFFER
+from p2pacs.swarm.paced import SEND_BUFFER, SEND_SECONDS
 from p2pacs.swarm.pacing import NO_OVERHEAD, SEGMENT_BYTES, Overhead
 from tests.simulation.clock import timer
 
@@ -336,7 +336,7 @@ class LineStream(trio.abc.Stream):
 
 def _buffer(rate: float, least: int) -> int:
     """What a kernel buffers on a line of this rate, as `p2pacs.swarm.paced` tells it."""
-    return max(least, int(min(rate, FASTEST) * ROUND_TRIP))
+    return max(least, int(min(rate, FASTEST) * SEND_SECONDS))
 
 
 def connect(one: Nic, other: Nic) -> tuple[LineStream, LineStream]:

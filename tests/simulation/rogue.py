@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import trio
 
 from p2pacs.errors import LinkClosedError, P2PacsError
 from p2pacs.identity.directory import MemberRecord
+from p2pacs.limits import FRAME_BYTES
 from p2pacs.wire import messages
-from p2pacs.wire.messages import Hello, Message, Ping
-from p2pacs.wire.session import Session
+from p2pacs.wire.codec import decode, encode
+from p2pacs.wire.frames import FrameReader
+from p2pacs.wire.messages import Hello, Message, Ping, Pong
 from tests.simulation.lines import LineStream, connect
 from tests.simulation.world import SimMember, Study
-
-M = TypeVar("M", bound=Message)
 
 
 class Talk:
@@ -26,7 +25,7 @@ class Talk:
         self.study = study
         self.member = member
         """Who is at the other end."""
-        self._session = Session()
+        self._frames = FrameReader(FRAME_BYTES)
 
     @property
     def id(self) -> bytes:
@@ -35,7 +34,7 @@ class Talk:
 
     async def say(self, *said: Message) -> None:
         """Send messages together."""
-        await self.stream.send_all(b"".join(self._session.send(message) for message in said))
+        await self.stream.send_all(b"".join(encode(message) for message in said))
 
     async def greet(self) -> None:
         """What every link begins with."""
@@ -58,10 +57,11 @@ class Talk:
         data = await self.stream.receive_some()
         if not data:
             raise LinkClosedError("the other side closed the link")
-        heard = list(self._session.receive(data))
-        for frame in self._session.automatic():
-            await self.stream.send_all(frame)
-        return [message for message in heard if not isinstance(message, Ping)]
+        heard = [decode(payload) for payload in self._frames.feed(data)]
+        pongs = [Pong(message.id) for message in heard if isinstance(message, Ping)]
+        if pongs:
+            await self.say(*pongs)
+        return heard
 
     async def listen(self, handle: Callable[[Message], Awaitable[object]]) -> None:
         """Handle all that is said, until the link ends."""
@@ -118,7 +118,7 @@ class Rogue(SimMember):
         try:
             await talk.greet()
             await self.behave(talk)
-        except (P2PacsError, trio.BrokenResourceError, trio.ClosedResourceError):
+        except* (P2PacsError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.refused += 1
         finally:
             stream.cut()

@@ -17,7 +17,7 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB
-from p2pacs.swarm.paced import Line
+from p2pacs.swarm.line import Line
 from p2pacs.swarm.pacing import NO_OVERHEAD, Overhead
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.wire.messages import KINDS
@@ -231,7 +231,7 @@ class Outcome:
         """How often the log said this (of this member)."""
         if member is not None:
             fields["member"] = member.record.name
-        wanted = {"event": event, **fields}
+        wanted = fields | {"event": event}
         return sum(wanted.items() <= entry.items() for entry in self.logs)
 
 

@@ -17,7 +17,8 @@ from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.swarm.host import Host, Services
-from p2pacs.swarm.paced import Line, PacedStream
+from p2pacs.swarm.line import Line
+from p2pacs.swarm.paced import PacedStream
 from p2pacs.swarm.pacing import NO_OVERHEAD
 from p2pacs.swarm.ports import Channel
 from p2pacs.swarm.transfer import Transfer
