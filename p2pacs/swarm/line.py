@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
@@ -15,7 +16,7 @@ from attrs import frozen
 from p2pacs.hours import Hours, rate_at, seconds_to_change
 from p2pacs.settings import MEASURED
 from p2pacs.swarm.gather import GATHER_SECONDS
-from p2pacs.swarm.measured import Measured
+from p2pacs.swarm.measured import START, Measured
 from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead
 from p2pacs.units import format_rate
@@ -57,6 +58,8 @@ class Line:
         """The budgets of uplink and downlink; None: not paced."""
         up = down = None
         if self.uplink == MEASURED:
+            if sys.platform != "linux":
+                log.warning("only Linux tells what a line carries", rate=format_rate(START * 8))
             up = Pacer(math.inf, self.overhead, control=Measured(trio.current_time()))
         elif self.uplink is not None:
             up = Pacer(self.uplink * UPLINK_SHARE, self.overhead)

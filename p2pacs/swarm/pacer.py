@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, Protocol
+from weakref import WeakSet
 
 import trio
 
@@ -60,7 +61,7 @@ class Pacer:
         rate = min(self._limit, control.rate) if control else self._limit
         self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
         self._spaced = rate
-        self._streams: set[Metered] = set()
+        self._streams: WeakSet[Metered] = WeakSet()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
         self._limited = False

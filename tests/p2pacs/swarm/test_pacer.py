@@ -1,7 +1,10 @@
+import math
+
 import trio
 import trio.testing
 from attrs import define, field
 
+from p2pacs.swarm.measured import START, Measured
 from p2pacs.swarm.meter import Look
 from p2pacs.swarm.pacer import SETTLE_SECONDS, Pacer
 
@@ -105,3 +108,64 @@ async def test_a_closed_line_is_waited_for(autojump_clock: Clock) -> None:
         assert nursery.child_tasks
         pacer.limit(800_000)
     assert trio.current_time() < 1001
+
+
+@define(eq=False)
+class Modem:
+    """A line of so many bytes a second, and the stream that uses it."""
+
+    rate: float
+    queued: float = 0.0
+    delivered: float = 0.0
+    at: float = field(factory=trio.current_time)
+
+    def take(self, size: float) -> None:
+        self._serve()
+        self.queued += size
+
+    def _serve(self) -> None:
+        now = trio.current_time()
+        served = min(self.queued, (now - self.at) * self.rate)
+        self.at = now
+        self.queued -= served
+        self.delivered += served
+
+    def look(self, now: float) -> Look:
+        self._serve()
+        delivered, self.delivered = self.delivered, 0.0
+        return Look(0.0, delivered, self.queued / self.rate, busy=self.queued > 0)
+
+    def paced(self, rate: float) -> None:
+        pass
+
+
+async def send_for(seconds: float, pacer: Pacer, modem: Modem) -> float:
+    """Bytes a second that went out."""
+    start, sent = trio.current_time(), 0
+    while trio.current_time() - start < seconds:
+        await pacer.ready()
+        pacer.charge(1500)
+        modem.take(1500)
+        pacer.touched(modem)
+        sent += 1500
+    return sent / seconds
+
+
+async def test_a_rate_is_measured_while_it_is_used(autojump_clock: Clock) -> None:
+    pacer = Pacer(math.inf, control=Measured(trio.current_time()))
+    modem = Modem(100_000)
+    pacer.add(modem)
+    assert pacer.rate == START
+    await send_for(20, pacer, modem)
+    assert await send_for(30, pacer, modem) > 0.96 * 100_000
+    assert modem.queued < 8_000
+
+
+async def test_what_is_measured_has_a_limit(autojump_clock: Clock) -> None:
+    pacer = Pacer(math.inf, control=Measured(trio.current_time()))
+    modem = Modem(100_000)
+    pacer.add(modem)
+    pacer.limit(400_000)
+    await send_for(20, pacer, modem)
+    assert pacer.rate == 50_000
+    assert modem.queued < 3_000
