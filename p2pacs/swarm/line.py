@@ -83,7 +83,7 @@ class Line:
             rate = usual if special is None else special
             if rate != before:
                 before = rate
-                uplink.limit(rate * UPLINK_SHARE)
+                uplink.change(rate * UPLINK_SHARE)
                 log.info("uplink", limit="none" if rate == math.inf else format_rate(rate))
             seconds = seconds_to_change(self.hours, local_time())
             await trio.sleep(min(seconds, CLOCK_SECONDS))

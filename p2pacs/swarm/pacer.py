@@ -75,16 +75,16 @@ class Pacer:
         """Bytes a second; 0 while the line is closed."""
         return self._bucket.rate
 
-    def limit(self, bits: float) -> None:
+    def change(self, bits: float) -> None:
         """From now on another rate, or another limit of what is measured; 0 closes the line.
 
         Args:
             bits: Bits a second.
         """
         self._limit = bits / 8
-        self._change()
+        self._apply()
 
-    def _change(self) -> None:
+    def _apply(self) -> None:
         rate = min(self._limit, self._control.rate) if self._control else self._limit
         if rate == self.rate:
             return
@@ -149,4 +149,4 @@ class Pacer:
             sample = Sample(delivered, min(delays, default=None), self._limited)
             self._control.update(sample, now)
             self._limited = False
-            self._change()
+            self._apply()

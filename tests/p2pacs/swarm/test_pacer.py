@@ -94,7 +94,7 @@ async def test_a_new_rate_counts_for_those_who_wait(autojump_clock: Clock) -> No
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pacer.ready)
         await trio.sleep(1)
-        pacer.limit(8_000_000)
+        pacer.change(8_000_000)
     assert 1.05 < trio.current_time() - start < 1.15
     assert pacer.rate == 1_000_000
     assert stream.rates == [1000, 1_000_000]
@@ -106,7 +106,7 @@ async def test_a_closed_line_is_waited_for(autojump_clock: Clock) -> None:
         nursery.start_soon(pacer.ready)
         await trio.sleep(1000)
         assert nursery.child_tasks
-        pacer.limit(800_000)
+        pacer.change(800_000)
     assert trio.current_time() < 1001
 
 
@@ -165,7 +165,7 @@ async def test_what_is_measured_has_a_limit(autojump_clock: Clock) -> None:
     pacer = Pacer(math.inf, control=Measured(trio.current_time()))
     modem = Modem(100_000)
     pacer.add(modem)
-    pacer.limit(400_000)
+    pacer.change(400_000)
     await send_for(20, pacer, modem)
     assert pacer.rate == 50_000
     assert modem.queued < 3_000
