@@ -85,7 +85,7 @@ QUERY_BURST: Final = 256
 QUERY_RATE: Final = 50
 """... and so many a second for ever: answers go ahead of blocks, and would fill a slow uplink."""
 
-REFUSED_REQUESTS: Final = 64
+REFUSED_REQUESTS: Final = 16
 """Requests on one link for what was not offered, or is not held, until it is closed."""
 
 JOINED_STUDIES: Final = 1024

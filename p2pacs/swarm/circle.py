@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 from attrs import define, field
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from p2pacs.swarm.download import Download
 
 
+log = structlog.get_logger(__name__)
+
 HAVE_SECONDS: Final = 0.2
 """A partner that asks unasked (its link is not paced) hears of new chunks after this time ..."""
 
@@ -34,6 +37,10 @@ IDLE_HAVE_SECONDS: Final = 5.0
 
 STARVED_SECONDS: Final = 8.0
 """A partner that got nothing from others for this long gets from the broker what they have, too."""
+
+GIVEN_AGAIN: Final = 8
+"""Chunks that a member may ask for once more (it died before they were on its disk); one that
+asks for the same for ever comes after all others."""
 
 HINTS: Final = 8
 """Chunks that an origin advises with an offer."""
@@ -100,6 +107,8 @@ class Circle:
         self.download: Download | None = None
         self._links = links
         self._seed = seed
+        self._given: dict[VirtualAddress, Bitfield] = {}
+        self._again: Counter[VirtualAddress] = Counter()
         self._giving: OrderedDict[int, None] = OrderedDict()
         """All chunks of a study that is here whole, those given to fewest members first."""
 
@@ -116,9 +125,9 @@ class Circle:
     # ------------------------------------------------------------ what partners lack
 
     def priority(self, member: VirtualAddress) -> int:
-        """How urgent the study is to a member; 0 if it takes no part."""
+        """How urgent the study is to a member; 0 if it takes no part, or asks for ever."""
         partner = self.partners.get(member)
-        return partner.priority if partner else 0
+        return partner.priority if partner and self._again[member] <= GIVEN_AGAIN else 0
 
     def completeness(self, member: VirtualAddress, on_its_way: int = 0) -> float:
         """Which fraction of the study a member has, from 0 to 1."""
@@ -157,9 +166,17 @@ class Circle:
             if number not in numbers:  # not taken: as before
                 self._giving.move_to_end(number, last=False)
         hinted.clear()
+        given = self._given.setdefault(member, Bitfield())
         for number in numbers:
+            if not given.add(number):
+                self._asked_again(member)
             if number in self._giving:
                 self._giving.move_to_end(number)
+
+    def _asked_again(self, member: VirtualAddress) -> None:
+        self._again[member] += 1
+        if self._again[member] == GIVEN_AGAIN + 1:
+            log.warning("chunks asked for again and again", member=str(member))
 
     def only_here(self, promised: Iterable[int]) -> Bitfield:
         """Chunks that no partner has, or is about to get from here."""

@@ -228,7 +228,7 @@ class PacedSender:
                         alone = len(circle.only_here(self._coming(circle.study)))
                     useful = min(useful, alone)
                 complete = circle.completeness(member, on_its_way)
-                yield Wish(member, circle.study, partner.priority, complete, useful)
+                yield Wish(member, circle.study, circle.priority(member), complete, useful)
 
     def _coming(self, study: StudyId) -> list[int]:
         return [piece.number for piece in self._pieces if piece.study == study]

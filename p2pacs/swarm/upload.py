@@ -94,7 +94,8 @@ class Uploads:
             priority = circle.priority(member) if circle else 0
             refused = self._paced.chosen(member, study, held, priority)
             if circle is not None:
-                circle.given(member, held)
+                kept_from_it = set(refused)
+                circle.given(member, [n for n in held if n not in kept_from_it])
         else:
             refused = self._free.ask(member, link, study, held)
         if refused:

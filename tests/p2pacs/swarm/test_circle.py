@@ -12,6 +12,7 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
 from p2pacs.swarm.circle import (
+    GIVEN_AGAIN,
     HAVE_SECONDS,
     HINTS,
     HINTS_SCANNED,
@@ -319,3 +320,15 @@ async def test_hints_are_looked_for_within_bounds() -> None:
     circle.given(A, [])
     circle.partners[A].has = Bitfield(list(circle._giving)[:HINTS_SCANNED])
     assert circle.hints(A) == []
+
+
+async def test_who_asks_for_the_same_again_and_again_is_no_longer_urgent() -> None:
+    circle, _ = circle_of(A, B)
+    for partner in circle.partners.values():
+        partner.priority = 3
+    circle.given(A, range(100))
+    for _ in range(GIVEN_AGAIN):
+        circle.given(A, [7])
+    assert circle.priority(A) == 3
+    circle.given(A, [7])
+    assert (circle.priority(A), circle.priority(B)) == (0, 3)
