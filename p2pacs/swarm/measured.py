@@ -32,6 +32,10 @@ START_STEP: Final = 0.4
 START_FACTOR: Final = 1.25
 """At the start the rate grows this much in each step of so many seconds: tenfold in four."""
 
+BLIND_SECONDS: Final = 3.0
+BLIND_PART: Final = 0.5
+"""Where acknowledgements are too few to tell, it grows when this part arrives for so long."""
+
 KEPT_UP: Final = 0.8
 """A line that delivers less than this part of what it is given has changed."""
 
@@ -42,7 +46,7 @@ CLIMB_MOST: Final = 0.2
 CLIMB_DOUBLES: Final = 3.0
 """... doubled after each so many seconds without a queue."""
 
-CLIMB_KNOWN: Final = 0.1
+CLIMB_KNOWN: Final = 0.05
 """At least so much growth while the rate is below what the line carried before ..."""
 
 KNOWN_PART: Final = 0.8
@@ -104,7 +108,7 @@ TOLD_ACKS: Final = 10
 SHORTER: Final = 3.0
 """A shorter trip counts so much more: none is too short, and a queue that drained is seen soon."""
 
-MEMORY_SECONDS: Final = 0.5
+MEMORY_SECONDS: Final = 3.0
 """What was seen longer ago hardly counts."""
 
 
@@ -188,6 +192,8 @@ class Measured:
         self._at = now
         self._quiet_since = now
         self._next_step = now + 2 * START_STEP
+        self._stepped = (now, 0.0)
+        """When the rate grew last at the start, and what had been delivered until then."""
         self._until = now
         self._stands: float | None = None
         """The delay when the queue was last drained, until there is none."""
@@ -203,6 +209,7 @@ class Measured:
         if not sample.limited:  # what is not used says nothing of the line
             self._quiet_since = self._next_step = now
             self._next_step += 2 * START_STEP
+            self._stepped = (now, self._delivered[-1][1])
             passed = 0.0
         if self.phase is Phase.DRAIN:
             self._drain(now)
@@ -231,13 +238,19 @@ class Measured:
         return (total - before) / (now - begin) if now > begin else 0.0
 
     def _start(self, delay: float | None, carried: float, now: float) -> None:
-        if delay is None:  # nothing came back, and nothing is known
-            return
-        if delay > TARGET:
+        if delay is not None and delay > TARGET:
             self._full(delay, min(carried, self._level), now)
-        elif now >= self._next_step:
+            return
+        arrived = self._delivered[-1][1] - self._stepped[1]
+        blind = now - self._stepped[0]
+        if delay is None:
+            step = blind >= BLIND_SECONDS and arrived >= BLIND_PART * self._level * blind
+        else:
+            step = now >= self._next_step
+        if step:
             self._level *= START_FACTOR
             self._next_step = now + START_STEP
+            self._stepped = (now, self._delivered[-1][1])
 
     def _climb(self, delay: float | None, carried: float, passed: float, now: float) -> None:
         if delay is None or delay <= TARGET:

@@ -136,7 +136,7 @@ def test_a_line_that_changes_is_followed() -> None:
     assert use(lower) > 0.7
     assert queue(lower, 0.5) < 0.05
     line.run(15, 200_000)
-    assert use(line.run(20, 200_000)) > 0.9
+    assert use(line.run(20, 200_000)) > 0.8
 
 
 def test_room_is_made_for_what_others_send() -> None:
@@ -145,9 +145,9 @@ def test_room_is_made_for_what_others_send() -> None:
     line.run(5, 100_000, lambda _: 60_000)
     beside = line.run(30, 100_000, lambda _: 60_000)
     assert 0.3 < use(beside) < 0.41
-    assert queue(beside, 0.5) < 0.1
+    assert queue(beside, 0.5) < 0.05
     line.run(10, 100_000)
-    assert use(line.run(20, 100_000)) > 0.9
+    assert use(line.run(20, 100_000)) > 0.8
 
 
 def test_others_who_never_yield_leave_a_share() -> None:
@@ -164,6 +164,18 @@ def test_a_budget_that_is_not_used_does_not_grow() -> None:
         control.update(Sample(100, 0.0, limited=False), tick * STEP)
     assert control.rate == START
     assert control.phase is Phase.START
+
+
+def test_a_start_without_a_word_of_the_queue_is_slow_but_not_stuck() -> None:
+    control = Measured(0.0)
+    for tick in range(600):
+        rate = min(control.rate, 200_000)
+        control.update(Sample(rate * STEP, None, limited=True), tick * STEP)
+    assert 150_000 < control.rate < 500_000
+    stuck = Measured(0.0)
+    for tick in range(600):
+        stuck.update(Sample(0.0, None, limited=True), tick * STEP)
+    assert stuck.rate == START
 
 
 SAMPLES = st.builds(
