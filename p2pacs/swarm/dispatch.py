@@ -182,6 +182,8 @@ class PacedSender:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
         most = max(1, min(OFFERED_CHUNKS, int(rate * OFFER_SECONDS / self._chunk)))
+        if self._promised_bytes(now, self._highest()) >= ahead:
+            return  # the most frequent case by far: nobody's wishes need to be known
         while wish := self._offers.choose(self._wishes(now), now):
             if self._promised_bytes(now, wish.priority) >= ahead:
                 return
@@ -190,6 +192,11 @@ class PacedSender:
             circle = next(one for one in self._circles if one.study == wish.study)
             hints = self._hints(circle, wish, chunks)
             circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
+
+    def _highest(self) -> int:
+        """The most urgent that anybody fetches."""
+        partners = (one for circle in self._circles for one in circle.partners.values())
+        return max((one.priority for one in partners if one.fetching), default=0)
 
     def _promised_bytes(self, now: float, priority: int) -> float:
         """Work that the line has before anything of a class: none is what waits for members that
@@ -220,6 +227,8 @@ class PacedSender:
             for member, partner in circle.partners.items():
                 link = self._links.get(member)
                 if not partner.fetching or link is None or not link.paced or member in stuck:
+                    continue
+                if not self._offers.ready(member, circle.study, now):
                     continue
                 on_its_way = coming[member, circle.study]
                 useful = circle.useful(partner) - on_its_way

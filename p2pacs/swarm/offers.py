@@ -94,7 +94,9 @@ class Offers:
 
     def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
         """Who is to be offered the line: of two of the most urgent, the less complete."""
-        ready = [wish for wish in wishes if wish.useful > 0 and self._ready(wish, now)]
+        ready = [
+            wish for wish in wishes if wish.useful > 0 and self.ready(wish.member, wish.study, now)
+        ]
         most = max((wish.priority for wish in ready), default=0)
         urgent = [wish for wish in ready if wish.priority == most]
         some = urgent if len(urgent) <= CHOICES else self._random.sample(urgent, CHOICES)
@@ -108,8 +110,9 @@ class Offers:
             default=None,
         )
 
-    def _ready(self, wish: Wish, now: float) -> bool:
-        key = (wish.member, wish.study)
+    def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
+        """Whether a partner may be offered something: it owes no answer, and has no pause."""
+        key = (member, study)
         pause = self._pauses.get(key)
         return key not in self._open and (pause is None or now >= pause.until)
 

@@ -203,9 +203,12 @@ def takeovers(ledger: Ledger) -> list[Takeover]:
     result: list[Takeover] = []
     owed = [source for source in ledger.sources.values() if source.in_flight]
     taken: set[int] = set()
-    for source in sorted(ledger.sources.values(), key=_turn):
-        if source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER:
-            continue
+    free = [
+        source
+        for source in ledger.sources.values()
+        if not (source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER)
+    ]
+    for source in sorted(free, key=_turn):
         if found := takeover(ledger, source, owed, taken):
             taken.add(found.number)
             result.append(found)
