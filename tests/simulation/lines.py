@@ -20,12 +20,17 @@ import trio
 from attrs import define, field
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.paced import SEND_BUFFER, SEND_SECONDS
 from p2pacs.swarm.pacing import NO_OVERHEAD, SEGMENT_BYTES, Overhead
 from tests.simulation.clock import timer
 
 PIECE: Final = 16 * KIB
 """Bytes that travel as one at most: a TLS record."""
+
+SEND_BUFFER: Final = 16 * KIB
+"""Bytes that a stream may have sent and not acknowledged, at least ..."""
+
+SEND_SECONDS: Final = 0.25
+"""... and so much of its line's rate: about what a paced link's kernel buffers."""
 
 UNREAD: Final = 64 * KIB
 """Bytes that may wait for the reader, at least, before they are no longer acknowledged."""
@@ -335,7 +340,7 @@ class LineStream(trio.abc.Stream):
 
 
 def _buffer(rate: float, least: int) -> int:
-    """What a kernel buffers on a line of this rate, as `p2pacs.swarm.paced` tells it."""
+    """What a kernel buffers on a line of this rate."""
     return max(least, int(min(rate, FASTEST) * SEND_SECONDS))
 
 
