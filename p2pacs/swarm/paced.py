@@ -17,20 +17,26 @@ from p2pacs.swarm.pacer import Pacer
 
 __all__ = ["Line", "PacedStream", "Pacer", "shape"]
 
+UNSENT_BYTES: Final = 16 * KIB
+"""The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""
+
 SEND_BUFFER: Final = 16 * KIB
-"""Least kernel send buffer of a paced link: the queue is ours, not the kernel's."""
+"""Least kernel send buffer of a paced link: what is under way may stand in the other's queue."""
+
+SEND_SECONDS: Final = 0.25
+"""Seconds of the uplink's rate that it has: several round trips."""
 
 RECEIVE_BUFFER: Final = 32 * KIB
-"""Least kernel receive buffer of a paced link, so that the sender feels the pace promptly."""
+"""Least kernel receive buffer of a paced link, so that the sender feels the pace promptly ..."""
+
+RECEIVE_SECONDS: Final = 0.15
+"""... and so many seconds of the downlink's rate: a round trip and a batch."""
+
+BUFFER_MOST: Final = 128 * KIB
+"""On a line that needs more the kernel chooses: it might not give as much as is asked for."""
 
 SO_MAX_PACING_RATE: Final = 47
 """Linux's asm-generic/socket.h; Python has no name for it."""
-
-SEND_SECONDS: Final = 0.25
-"""Seconds of the line's rate that the kernel may have to send (several round trips) ..."""
-
-RECEIVE_SECONDS: Final = 0.15
-"""... and may have received: a round trip and a batch, for what waits there waits on each link."""
 
 
 class _Uplink:
@@ -40,6 +46,7 @@ class _Uplink:
         self.meter = Outgoing(pacer.overhead, _ip_header(sock) if sock else IPV4_HEADER)
         self._pacer = pacer
         self._sock = sock
+        self._bounded = False
         if sock is not None:
             pacer.add(self)
 
@@ -55,7 +62,7 @@ class _Uplink:
     def paced(self, rate: float) -> None:
         if self._sock is not None and rate > 0:  # control messages go out of a closed line, too
             with suppress(OSError):  # it broke a moment ago
-                shape(self._sock, rate)
+                self._bounded = shape(self._sock, rate, bounded=self._bounded)
 
     def close(self) -> None:
         info = tcpinfo.read(self._sock) if self._sock else None
@@ -173,7 +180,7 @@ def _ip_header(sock: trio.socket.SocketType) -> int:
     return IPV6_HEADER if ":" in host and not host.startswith("::ffff:") else IPV4_HEADER
 
 
-def shape(sock: trio.socket.SocketType, rate: float) -> None:
+def shape(sock: trio.socket.SocketType, rate: float, *, bounded: bool) -> bool:
     """A short kernel queue, from which segments leave one by one at the line's rate.
 
     Else those of a block would stand in the modem's queue together, and whatever else the
@@ -182,14 +189,23 @@ def shape(sock: trio.socket.SocketType, rate: float) -> None:
     Args:
         sock: A connection over the line.
         rate: The line's, in bytes a second.
+        bounded: Whether its send buffer was bounded before: the kernel will not choose again.
+
+    Returns:
+        Whether its send buffer is bounded now.
     """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, max(SEND_BUFFER, int(rate * SEND_SECONDS)))
+    size = max(SEND_BUFFER, int(rate * SEND_SECONDS))
+    if bounded or size <= BUFFER_MOST:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        bounded = True
     if sys.platform == "linux":
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SEND_BUFFER)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(rate))
+    return bounded
 
 
 def shorten_receiving(sock: trio.socket.SocketType, rate: float) -> None:
     """A short kernel buffer, so that the other end feels promptly how fast this one reads."""
     size = max(RECEIVE_BUFFER, int(rate * RECEIVE_SECONDS))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+    if size <= BUFFER_MOST:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

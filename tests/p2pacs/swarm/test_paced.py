@@ -4,7 +4,14 @@ import trio
 import trio.testing
 
 from p2pacs.swarm import tcpinfo
-from p2pacs.swarm.paced import SO_MAX_PACING_RATE, PacedStream, Pacer, shape, shorten_receiving
+from p2pacs.swarm.paced import (
+    SO_MAX_PACING_RATE,
+    UNSENT_BYTES,
+    PacedStream,
+    Pacer,
+    shape,
+    shorten_receiving,
+)
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 
 Clock = trio.testing.MockClock
@@ -62,11 +69,26 @@ async def test_paced_sockets_have_short_queues() -> None:
     sock = trio.socket.socket()
     with sock:
         default = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        shape(sock, 100_000)
+        assert shape(sock, 100_000, bounded=False)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
         shorten_receiving(sock, 375_000)
         assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == 100_000
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < 2 * default
+
+
+async def test_on_a_fast_line_the_kernel_chooses_its_buffers() -> None:
+    sock = trio.socket.socket()
+    with sock:
+        both = (socket.SO_SNDBUF, socket.SO_RCVBUF)
+        default = [sock.getsockopt(socket.SOL_SOCKET, one) for one in both]
+        assert not shape(sock, 10_000_000, bounded=False)
+        shorten_receiving(sock, 10_000_000)
+        assert [sock.getsockopt(socket.SOL_SOCKET, one) for one in both] == default
+        assert shape(sock, 100_000, bounded=False)
+        small = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert shape(sock, 10_000_000, bounded=True)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) > small
 
 
 async def test_a_bare_line_carries_payload_alone(autojump_clock: Clock) -> None:
