@@ -6,7 +6,9 @@ import trio.testing
 
 from p2pacs.errors import DeadlineError, P2PacsError
 from p2pacs.identity.directory import Role
+from p2pacs.hours import Hours
 from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.line import Line
 from p2pacs.wire.messages import Directory, DirectoryQuery, Query, Renewal, RenewQuery, Reply
 from tests.simulation.world import open_world
 
@@ -84,3 +86,14 @@ async def test_a_member_that_is_away_cannot_be_asked(autojump_clock: Clock, tmp_
         peer = await world.add("peer")
         with pytest.raises(P2PacsError, match="refused"):
             await peer.host.call(broker.address, DirectoryQuery(0, 0), timeout=5)
+
+
+async def test_a_host_follows_the_hours_of_its_line(autojump_clock: Clock, tmp_path: Path) -> None:
+    closed = Line(80_000, hours=(Hours.parse("00:00-24:00 off"),))
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        peer = await world.add("peer", line=closed)
+        await trio.sleep(1)
+        assert peer.host.uplink is not None
+        assert peer.host.uplink.rate == 0
+        assert peer.host.mesh.links, "a closed line still carries control messages"
