@@ -5,8 +5,8 @@ import trio
 import trio.testing
 
 from p2pacs.errors import DeadlineError, P2PacsError
-from p2pacs.identity.directory import Role
 from p2pacs.hours import Hours
+from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.line import Line
 from p2pacs.wire.messages import Directory, DirectoryQuery, Query, Renewal, RenewQuery, Reply
