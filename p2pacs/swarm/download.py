@@ -37,6 +37,9 @@ TICK_SECONDS: Final = 0.1
 HOPE_SECONDS: Final = 30.0
 """A transfer fails after this long without anybody who has what is missing ..."""
 
+SILENT_SECONDS: Final = 90.0
+"""... while those who have it are linked and silent (a line is down), after this long ..."""
+
 STAGING_SECONDS: Final = 300.0
 """... or, while the broker is linked and the study still grows, after this long."""
 
@@ -305,7 +308,10 @@ class Download:
         growing = root is None or not root.complete
         staging = growing and self._mesh.broker in self._mesh.links
         patience = STAGING_SECONDS if staging else HOPE_SECONDS
-        if self.ledger.flights or self._verified or now - self._moved_at < patience:
+        still = now - self._moved_at
+        if self.ledger.flights or self._verified or still < patience:
+            return None
+        if still < SILENT_SECONDS and self.sources.awaited:
             return None
         return NoSourceError(
             f"no reachable member has what is missing of study {self.transfer.study.short}; "

@@ -127,6 +127,12 @@ class Sources:
             past[source.address] = past.get(source.address, 0) + source.bytes_received
             source.bytes_received = 0
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody who is linked says to have what is missing."""
+        sources = [*self._ledger.sources.values(), *self._suspended.values()]
+        return any(self._ledger.wanted(number) for source in sources for number in source.has)
+
     # ------------------------------------------------------------ asking
 
     def ask(self) -> None:

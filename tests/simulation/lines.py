@@ -27,10 +27,8 @@ PIECE: Final = 16 * KIB
 """Bytes that travel as one at most: a TLS record."""
 
 SEND_BUFFER: Final = 16 * KIB
-"""Bytes that a stream may have sent and not acknowledged, at least ..."""
-
 SEND_SECONDS: Final = 0.25
-"""... and so much of its line's rate: about what a paced link's kernel buffers."""
+"""What a stream may have sent and not acknowledged, as a paced link's kernel: the larger one."""
 
 UNREAD: Final = 64 * KIB
 """Bytes that may wait for the reader, at least, before they are no longer acknowledged."""

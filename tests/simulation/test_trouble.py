@@ -129,7 +129,7 @@ def test_a_late_joiner_is_served_and_costs_the_others_little() -> None:
     swarm = simulate(plan, story).swarm
     early = [swarm.done[member.address] for member in swarm.members[:-1]]
     late = swarm.done[swarm.members[-1].address]
-    assert max(early) < 1.05 * untroubled().last
+    assert max(early) < 1.08 * untroubled().last
     assert late < 1.25 * max(swarm.total / swarm.plan.down, untroubled().last - 10)
 
 
@@ -160,7 +160,7 @@ def test_who_was_done_and_goes_on_serving_is_used() -> None:
     swarm = simulate(Plan(members=3, replicas=1, megabytes=2), story).swarm
     rest = max(swarm.done[member.address] for member in swarm.members[1:])
     uplinks = 4 * swarm.plan.up
-    assert rest < 1.2 * 2 * swarm.total / uplinks
+    assert rest < 1.3 * 2 * swarm.total / uplinks
 
 
 def test_a_slot_that_is_freed_is_offered_again() -> None:
