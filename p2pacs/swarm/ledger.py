@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
@@ -18,16 +17,9 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import MalformedMessageError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
+from p2pacs.swarm.candidates import TOP_RANK, Candidates
 from p2pacs.swarm.pacing import RateMeter
-
-TOP_RANK = 64
-"""Chunks that more sources have are all equally common."""
-
-LOOK_PART = 10
-"""While somebody looks at a study, the next tenth of what they look at comes first ..."""
-
-LOOK_CHUNKS = 16
-"""... at least so many chunks, the rarest of them first."""
+from p2pacs.swarm.viewing import Viewing, first_of
 
 RUN_CHUNKS = 32
 """Neighbours stay together in runs of at most this many, so that disks and `Have` stay cheap."""
@@ -36,43 +28,12 @@ RUNS = 256
 """A study is shuffled in about this many runs at least: small studies chunk by chunk."""
 
 
-LAST_RANK = 2 * TOP_RANK
-"""Ranks above `TOP_RANK` are of chunks outside of what is looked at."""
-
-
 class Tier(IntEnum):
     """Who is asked first when any would do."""
 
     HOSPITAL = 0
     REPLICA = 1
     BROKER = 2
-
-
-class Candidates:
-    """Chunk numbers by rank, first in first out within a rank; may hold stale entries."""
-
-    __slots__ = ("_lowest", "_ranks")
-
-    def __init__(self) -> None:
-        self._ranks: dict[int, deque[int]] = {}
-        self._lowest = LAST_RANK + 1
-
-    def push(self, rank: int, number: int) -> None:
-        """Add a number behind those of the same rank."""
-        queue = self._ranks.get(rank)
-        if queue is None:
-            queue = self._ranks[rank] = deque()
-        queue.append(number)
-        self._lowest = min(self._lowest, rank)
-
-    def pop(self) -> tuple[int, int] | None:
-        """Take out (rank, number) of the lowest rank; None when empty."""
-        while self._lowest <= LAST_RANK:
-            queue = self._ranks.get(self._lowest)
-            if queue:
-                return self._lowest, queue.popleft()
-            self._lowest += 1
-        return None
 
 
 class Source:
@@ -149,9 +110,9 @@ class Ledger:
         self._copies = array("H")
         self._order: list[int] = []
         self._first: set[int] = set()
-        self._looked_at: deque[int] = deque()
-        self._window: set[int] = set()
+        self._viewing = Viewing()
         self._seed = seed
+        self._me = seed[: VirtualAddress.size]
 
     # ------------------------------------------------------------ facts
 
@@ -176,17 +137,27 @@ class Ledger:
     def rank(self, number: int) -> int:
         """0 for chunks that somebody waits for, else the number of sources, up to `TOP_RANK`.
 
-        While somebody looks at something, what is not among its next chunks ranks behind.
+        While somebody looks at something, what is not among its next chunks ranks behind; of
+        those, equally rare ones rank first that this member fetches before others.
         """
         if number in self._first:
             return 0
         rank = min(TOP_RANK, max(1, self.copies(number)))
-        return rank + TOP_RANK if self._window and number not in self._window else rank
+        window = self._viewing.window
+        if number in window:
+            return min(TOP_RANK, 2 * rank - self._leads(number))
+        return rank + TOP_RANK if window else rank
+
+    def _leads(self, number: int) -> bool:
+        """Whether this member is the one that fetches a chunk first, of all that fetch."""
+        sources = self.sources.values()
+        others = (bytes(one.address) for one in sources if len(one.has) < self.total)
+        return first_of(number, [self._me, *others]) == self._me
 
     @property
     def looking(self) -> bool:
         """Whether something comes before the rarest."""
-        return bool(self._first or self._window)
+        return bool(self._first or self._viewing.window)
 
     @property
     def complete(self) -> bool:
@@ -206,6 +177,7 @@ class Ledger:
             if number not in self.have:
                 self.wanted_bytes += self.sizes[number]
                 self._offer(number)
+        self._slide()
 
     def prefer(self, numbers: Iterable[int]) -> None:
         """Somebody waits for these: they come before all others."""
@@ -217,19 +189,14 @@ class Ledger:
 
     def look(self, numbers: Iterable[int]) -> None:
         """Somebody looks at these, in this order: they come before others; none ends it."""
-        self._looked_at = deque(dict.fromkeys(numbers))
-        self._window.clear()
+        self._viewing.look(numbers)
         self._slide()
 
     def _slide(self) -> None:
         """Let the next of what is looked at move up."""
-        size = max(LOOK_CHUNKS, self.total // LOOK_PART)
-        while self._looked_at and len(self._window) < size:
-            number = self._looked_at.popleft()
-            if number not in self.have:
-                self._window.add(number)
-                if self.wanted(number):
-                    self._offer(number)
+        for number in list(self._viewing.slide(self.have, self.total)):
+            if self.wanted(number):
+                self._offer(number)
 
     def _cover(self, count: int) -> None:
         if count > len(self._copies):
@@ -328,8 +295,8 @@ class Ledger:
             self._forget(source, number, now)
         self.have.add(number)
         self._first.discard(number)
-        if number in self._window:
-            self._window.discard(number)
+        if number in self._viewing.window:
+            self._viewing.window.discard(number)
             self._slide()
         return flights
 

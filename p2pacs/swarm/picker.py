@@ -15,6 +15,7 @@ from attrs import frozen
 
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, MIB, STUDY_CHUNKS
+from p2pacs.swarm.candidates import LAST_RANK, TOP_RANK
 from p2pacs.swarm.ledger import Ledger, Source, Tier
 
 DEPTH_SECONDS: Final = 2.0
@@ -138,11 +139,13 @@ def answer(
     advised.sort(key=ledger.rank)
     if source.tier is Tier.BROKER and hints:
         return advised[:chunks]
-    if advised and not ledger.looking:
-        numbers = advised[:chunks]
-        rest = _pick(ledger, source, room, set(numbers), chunks - len(numbers))[0]
-        return numbers + rest
-    return _pick(ledger, source, room, set(), chunks)[0]
+    numbers: list[int] = []
+    for most in (0, TOP_RANK, LAST_RANK) if ledger.looking else (LAST_RANK,):
+        if most:  # for what somebody waits, there is no better
+            fresh = [n for n in advised if n not in numbers and ledger.rank(n) <= most]
+            numbers += fresh[: chunks - len(numbers)]
+        numbers += _pick(ledger, source, room, set(numbers), chunks - len(numbers), most)[0]
+    return numbers
 
 
 def _trust(source: Source) -> int:
@@ -172,13 +175,21 @@ def _turn(source: Source) -> tuple[Tier, float, VirtualAddress]:
     return source.tier, source.asked_bytes / depth(source), source.address
 
 
-def _pick(
-    ledger: Ledger, source: Source, room: int, taken: set[int], most: int = STUDY_CHUNKS
+def _pick(  # noqa: PLR0917 (private, and called in one way)
+    ledger: Ledger,
+    source: Source,
+    room: int,
+    taken: set[int],
+    most: int = STUDY_CHUNKS,
+    last: int = LAST_RANK,
 ) -> tuple[list[int], int]:
-    """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes."""
+    """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes.
+
+    At most ``most``, and none beyond the rank ``last``.
+    """
     numbers: list[int] = []
     size = 0
-    while size < room and len(numbers) < most and (entry := source.candidates.pop()):
+    while size < room and len(numbers) < most and (entry := source.candidates.pop(last)):
         rank, number = entry
         if number in taken or number not in source.has or not ledger.wanted(number):
             continue
