@@ -9,29 +9,13 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import MalformedMessageError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
-from p2pacs.swarm.ledger import (
-    LOOK_CHUNKS,
-    LOOK_PART,
-    TOP_RANK,
-    Candidates,
-    Ledger,
-    Tier,
-    arrange,
-)
+from p2pacs.swarm.candidates import TOP_RANK
+from p2pacs.swarm.ledger import Ledger, Tier, arrange
+from p2pacs.swarm.viewing import LOOK_CHUNKS, LOOK_PART
 
 
 def member(number: int) -> VirtualAddress:
     return VirtualAddress(b"\xfd" + bytes(14) + bytes([number]))
-
-
-def test_candidates_come_by_rank_then_in_turn() -> None:
-    candidates = Candidates()
-    for rank, number in ((3, 1), (1, 2), (1, 3), (2, 4)):
-        candidates.push(rank, number)
-    assert candidates.pop() == (1, 2)
-    candidates.push(0, 9)
-    assert [candidates.pop() for _ in range(4)] == [(0, 9), (1, 3), (2, 4), (3, 1)]
-    assert candidates.pop() is None
 
 
 @settings(max_examples=30)
@@ -209,9 +193,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_window_is_of_what_is_missing(self) -> None:
         ledger = self.ledger
-        assert len(ledger._window) <= max(LOOK_CHUNKS, ledger.total // LOOK_PART)
+        assert len(ledger._viewing.window) <= max(LOOK_CHUNKS, ledger.total // LOOK_PART)
         for number in range(40):
-            outside = bool(ledger._window) and number not in ledger._window
+            outside = bool(ledger._viewing.window) and number not in ledger._viewing.window
             assert (ledger.rank(number) > TOP_RANK) == (outside and number not in ledger._first)
 
     @invariant()
@@ -220,7 +204,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for source in ledger.sources.values():
             ranks = source.candidates._ranks.items()
             front = {number for rank, queue in ranks if rank <= TOP_RANK for number in queue}
-            for number in ledger._window:
+            for number in ledger._viewing.window:
                 assert number in front or number not in source.has or not ledger.wanted(number)
 
     @invariant()

@@ -9,7 +9,8 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES
 from p2pacs.swarm import picker
-from p2pacs.swarm.ledger import LOOK_CHUNKS, Ledger, Source, Tier
+from p2pacs.swarm.ledger import Ledger, Source, Tier
+from p2pacs.swarm.viewing import LOOK_CHUNKS
 
 SIZE = CHUNK_BYTES
 
@@ -122,8 +123,35 @@ def test_the_rarest_of_the_window_come_first() -> None:
     for number in rarest:
         ledger.ask(one, [number], 0.0)
         ledger.arrived(number, 0.0)
-    rest = picker.answer(ledger, one, LOOK_CHUNKS, [])
-    assert set(rest) == set(range(LOOK_CHUNKS + 2)) - {5, 11}  # it has slid by two
+    rest = picker.answer(ledger, one, LOOK_CHUNKS - 2, [])
+    assert set(rest) == set(range(LOOK_CHUNKS)) - {5, 11}
+
+
+def test_advice_of_the_window_comes_before_the_rest_of_it() -> None:
+    ledger = ledger_of(100, 100)
+    one = offering(ledger, 1, Bitfield(range(100)), rate=1e6)
+    ledger.look(range(3))
+    chosen = picker.answer(ledger, one, 5, [50, 2, 60])
+    assert chosen[0] == 2
+    assert set(chosen[:3]) == {0, 1, 2}
+    assert chosen[3:] == [50, 60]
+
+
+def test_members_that_look_at_the_same_begin_with_different_chunks() -> None:
+    members = [member(number) for number in range(1, 5)]
+    first: list[int] = []
+    for me in members:
+        ledger = Ledger((), bytes(me) + bytes(16))
+        origin = VirtualAddress(b"\xfd" + bytes(14) + b"\xff")
+        source = ledger.join(origin, Tier.REPLICA, Bitfield(range(100)), offers=True)
+        for other in members:
+            if other != me:
+                ledger.join(other, Tier.HOSPITAL, Bitfield(), offers=True)
+        ledger.look(range(100))
+        ledger.grow([100] * 100)
+        first += picker.answer(ledger, source, 2, [])
+    assert len(set(first)) == len(first) == 8
+    assert max(first) < LOOK_CHUNKS
 
 
 def test_the_broker_gives_what_it_advises_alone() -> None:
