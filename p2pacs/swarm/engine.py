@@ -39,6 +39,9 @@ from p2pacs.wire.messages import Message
 
 log = structlog.get_logger(__name__)
 
+GROWN_CHUNKS: Final = 16 * 1024
+"""By so many chunks a study may have grown for others before it is known here."""
+
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""
 
@@ -316,7 +319,7 @@ class Engine:
         if circle is None or partner is None:
             raise MalformedMessageError("Have without Join")
         partner.announced += sum(count for _, count in message.ranges)
-        if partner.announced > 2 * STUDY_CHUNKS:
+        if partner.announced > 2 * (circle.listed or STUDY_CHUNKS) + GROWN_CHUNKS:
             raise MalformedMessageError("the same chunks are announced over and over")
         partner.moved_at = trio.current_time()
         numbers = (n for first, count in message.ranges for n in range(first, first + count))

@@ -129,7 +129,7 @@ async def announce_for_ever(talk: Talk) -> None:
     await talk.join(have=False)
     size = len(talk.study.data)
     while True:
-        await talk.say(*[messages.Have(talk.id, [(0, size)] * 512) for _ in range(4)])
+        await talk.say(*[messages.Have(talk.id, [(0, size)] * 64) for _ in range(2)])
         await trio.sleep(0.1)
 
 
@@ -306,7 +306,7 @@ def connects(times: int) -> Callable[[Swarm, Rogue], Awaitable[None]]:
                 for member in [*swarm.replicas, *swarm.members]:
                     for _ in range(times):
                         nursery.start_soon(rogue.dial, member)
-            await trio.sleep(1)
+            await trio.sleep(10)
 
     return behave
 
