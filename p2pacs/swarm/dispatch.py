@@ -30,8 +30,14 @@ AHEAD_SECONDS: Final = 0.6
 AHEAD_CHUNKS: Final = 1.5
 """... and never less than this many chunks."""
 
-OFFER_SECONDS: Final = 0.2
-"""Work in one offer; one chunk at least: the later the choice, the better it is."""
+OFFER_SECONDS: Final = 0.66
+"""Work in one offer, one chunk at least ..."""
+
+EARLY: Final = 0.05
+"""... but one chunk alone to a member that has less than this fraction: it begins to give ..."""
+
+LATE: Final = 0.9
+"""... and to one that has more than this: at the end, choosing late counts most."""
 
 TYPICAL_CHUNK: Final = 32.0 * KIB
 """What a chunk is taken for before one was sent; then the average ..."""
@@ -187,7 +193,7 @@ class PacedSender:
         while wish := self._offers.choose(self._wishes(now), now):
             if self._promised_bytes(now, wish.priority) >= ahead:
                 return
-            chunks = min(most, wish.useful)
+            chunks = min(most if EARLY < wish.completeness < LATE else 1, wish.useful)
             self._offers.made(wish, chunks, now)
             circle = next(one for one in self._circles if one.study == wish.study)
             hints = self._hints(circle, wish, chunks)

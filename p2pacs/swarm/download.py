@@ -24,6 +24,7 @@ from p2pacs.swarm.circle import Circle, Partner
 from p2pacs.swarm.follow import Follower
 from p2pacs.swarm.ledger import Ledger, Source, Tier
 from p2pacs.swarm.mesh import Mesh
+from p2pacs.swarm.neighbours import Neighbours
 from p2pacs.swarm.signals import Bell
 from p2pacs.swarm.sources import Sources
 from p2pacs.swarm.transfer import Transfer
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 0.1
 """How often deadlines and pauses are looked at."""
+
+SEEK_SECONDS: Final = 1.0
+"""How often it is looked whether there are links enough."""
 
 HOPE_SECONDS: Final = 30.0
 """A transfer fails after this long without anybody who has what is missing ..."""
@@ -84,9 +88,10 @@ class Download:
         self._circle = circle
         self._mesh = mesh
         self._announce = announce
+        self._neighbours = Neighbours(mesh.me, bytes(mesh.me) + bytes(transfer.study))
         self._verified: deque[_Verified] = deque()
         self._bell = Bell()
-        self._moved_at = trio.current_time()
+        self._moved_at = self._seek_at = trio.current_time()
 
     # ------------------------------------------------------------ the whole
 
@@ -98,23 +103,13 @@ class Download:
             key: The broker's, which signs roots.
             root: A root to begin with, if the caller has one.
         """
-        kept: set[VirtualAddress] = set()
-
-        def keep(members: Iterable[VirtualAddress]) -> None:
-            for member in members:
-                if member not in kept and member != self._mesh.me:
-                    kept.add(member)
-                    self._mesh.keep(member)
-                    if member not in self._circle.told:
-                        self._circle.join(member)
-
         try:
             with self.transfer.scope:
                 chunks = await self._open(storage, key, root)
                 self._circle.join_all()
-                self.transfer.on_holders(keep)
+                self.transfer.on_holders(self._meet)
                 self.transfer.on_priority(self._circle.join_all)
-                keep(self.transfer.holders)
+                self._meet(self.transfer.holders)
                 for member, partner in self._circle.partners.items():
                     self.joined(member, partner)
                 async with trio.open_nursery() as nursery:
@@ -127,9 +122,28 @@ class Download:
         finally:
             self.transfer.on_holders(None)
             self.transfer.on_priority(None)
-            for member in kept:
+            for member in self._neighbours.sought:
                 self._mesh.release(member)
             self._stop()
+
+    def _meet(self, members: Iterable[VirtualAddress]) -> None:
+        """These hold or fetch the study: the broker, which is always linked, and others."""
+        if self._mesh.broker in members:
+            self._tell(self._mesh.broker)
+        self._neighbours.add(member for member in members if member != self._mesh.broker)
+        self._seek(trio.current_time())
+
+    def _seek(self, now: float) -> None:
+        """Hold links to as many as are of use."""
+        linked = [member for member in self._circle.partners if member != self._mesh.broker]
+        starved = self.ledger.wanted_bytes > 0 and not self.ledger.flights
+        for member in self._neighbours.seek(linked, now, starved=starved):
+            self._mesh.keep(member)
+            self._tell(member)
+
+    def _tell(self, member: VirtualAddress) -> None:
+        if member not in self._circle.told:
+            self._circle.join(member)
 
     async def _open(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> StudyChunks:
         """What is here already, and the root to begin with."""
@@ -138,7 +152,14 @@ class Download:
         self.transfer.have = chunks.have
         for number in chunks.have:
             self.ledger.have.add(number)
-        self.follower = Follower(self._circle, chunks, self._mesh, key, self._grown)
+        self.follower = Follower(
+            self._circle,
+            chunks,
+            self._mesh,
+            key,
+            self._grown,
+            holders=self.transfer.holders,
+        )
         for raw in (chunks.root, root):
             if raw:
                 await self.follower.accept(raw)
@@ -299,6 +320,9 @@ class Download:
             await trio.sleep(TICK_SECONDS)
             now = trio.current_time()
             self.sources.tick(now)
+            if now >= self._seek_at:
+                self._seek_at = now + SEEK_SECONDS
+                self._seek(now)
             if error := self._hopeless(now):
                 self.transfer.end(error)
 

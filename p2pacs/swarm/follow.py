@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -39,8 +39,11 @@ ANSWER_SECONDS: Final = 15.0
 HEDGE_SECONDS: Final = 1.5
 """Who has not answered after this long is not waited for: the next one is asked, too."""
 
-RETRY_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 0.5
 """Pause when nobody gave a segment."""
+
+OTHERS_SECONDS: Final = 1.0
+"""How long other holders are dialled before the broker is asked in their place."""
 
 Ask = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""
@@ -56,6 +59,8 @@ class Follower:
         mesh: Mesh,
         key: VerifyKey,
         changed: Callable[[], None],
+        *,
+        holders: Collection[VirtualAddress] = (),
     ) -> None:
         """Nothing happens before `run`.
 
@@ -65,6 +70,7 @@ class Follower:
             mesh: The links.
             key: The broker's, which signs roots.
             changed: Called when the root or the list of chunks has grown.
+            holders: Who may have the study, linked or not yet.
         """
         self.root: Root | None = None
         self.list = ChunkList()
@@ -73,6 +79,8 @@ class Follower:
         self._mesh = mesh
         self._key = key
         self._changed = changed
+        self._holders = holders
+        self._patient_until = trio.current_time() + OTHERS_SECONDS
         self._bell = Bell()
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
@@ -237,15 +245,23 @@ class Follower:
         return reply.data
 
     def _partners(self) -> list[VirtualAddress]:
-        """Who may have the newest segments: those with chunks, spread; the broker last."""
-        me = bytes(self._mesh.me)
+        """Who may have the newest segments: those with chunks, spread.
+
+        The broker is linked first. So that not all ask it at once, it counts as one of the
+        holders while others are still being dialled, and comes last from then on.
+        """
+        me, broker = bytes(self._mesh.me), self._mesh.broker
+        early = trio.current_time() < self._patient_until
+        nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=broker)
 
         def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
             partner = self._circle.partners[member]
             unlikely = partner.version < self.version or not len(partner.has)
-            return member == self._mesh.broker, unlikely, _distance(me, bytes(member))
+            last = member == broker and nearest != broker
+            return last, unlikely, _distance(me, bytes(member))
 
-        return sorted(self._circle.partners, key=turn)
+        found = sorted(self._circle.partners, key=turn)
+        return [one for one in found if one != broker or nearest == broker or not early]
 
 
 def _distance(one: bytes, other: bytes) -> bytes:

@@ -161,7 +161,7 @@ async def test_chunks_go_whole_one_after_the_other(autojump_clock: Clock) -> Non
 async def test_no_more_is_promised_than_the_line_soon_sends(autojump_clock: Clock) -> None:
     async with paced_line(200) as line:
         members = [line.add(number, seconds=0.1) for number in range(3)]
-        most = AHEAD_SECONDS * RATE + CHUNK
+        most = AHEAD_SECONDS * RATE + 2 * CHUNK
         for _ in range(100):
             await trio.sleep(0.1)
             assert sum(line.sender.promised(member.address) for member in members) <= most
@@ -173,7 +173,7 @@ async def test_who_does_not_read_holds_up_itself_alone(autojump_clock: Clock) ->
         await trio.sleep(31)
         assert len(dead.blocks) == 1
         assert len(dead.asked) * CHUNK < AHEAD_SECONDS * RATE + 2 * CHUNK
-        assert slow.bytes(11, 31) > 0.8 * 20 * BLOCK / 0.4
+        assert slow.bytes(11, 31) > 0.75 * 20 * BLOCK / 0.4
         assert sum(m.bytes(11, 31) for m in (slow, quick)) > 0.97 * 20 * RATE
 
 

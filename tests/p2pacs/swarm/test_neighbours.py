@@ -1,0 +1,65 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.neighbours import NEIGHBOURS, STARVED_MORE, TRY_SECONDS, Neighbours
+
+ME, *OTHERS = (VirtualAddress(b"\xfd" + bytes(13) + n.to_bytes(2, "big")) for n in range(101))
+
+
+def met(count: int, seed: bytes = b"x") -> Neighbours:
+    neighbours = Neighbours(ME, seed)
+    neighbours.add([ME, *OTHERS[:count]])
+    return neighbours
+
+
+def test_all_of_a_few_are_sought() -> None:
+    few = met(NEIGHBOURS)
+    assert sorted(few.seek((), 0.0)) == OTHERS[:NEIGHBOURS]
+    assert few.seek((), 100.0) == []
+
+
+def test_some_of_many_are_sought_and_others_by_others() -> None:
+    one, other = met(100, b"one").seek((), 0.0), met(100, b"other").seek((), 0.0)
+    assert len(one) == len(other) == NEIGHBOURS
+    assert set(one) != set(other)
+    assert ME not in {*one, *other}
+
+
+def test_who_came_by_itself_counts() -> None:
+    many = met(100)
+    sought = many.seek(OTHERS[:10], 0.0)
+    assert len(sought) == NEIGHBOURS - 10
+    assert not set(sought) & set(OTHERS[:10])
+
+
+def test_who_does_not_answer_is_made_up_for() -> None:
+    many = met(100)
+    first = many.seek((), 0.0)
+    assert many.seek((), TRY_SECONDS - 0.1) == []
+    second = many.seek(first[:4], TRY_SECONDS)
+    assert len(second) == NEIGHBOURS - 4
+    assert not set(first) & set(second)
+    assert set(many.sought) == {*first, *second}
+
+
+def test_who_starves_asks_around() -> None:
+    many = met(100)
+    first = many.seek((), 0.0)
+    more = many.seek(first, 1.0, starved=True)
+    assert len(more) == STARVED_MORE
+    assert many.seek(first, 1.1, starved=True) == []  # these are being tried
+    assert len(many.seek([*first, *more], 1.2, starved=True)) == STARVED_MORE
+
+
+@given(st.lists(st.sets(st.integers(0, 99)), max_size=8), st.binary(max_size=4))
+def test_nobody_is_sought_twice_and_never_too_many(rounds: list[set[int]], seed: bytes) -> None:
+    neighbours = met(100, seed)
+    seen: set[VirtualAddress] = set()
+    for turn, numbers in enumerate(rounds):
+        linked = [OTHERS[number] for number in numbers]
+        fresh = neighbours.seek(linked, turn / 10)
+        assert not seen & set(fresh)
+        assert not set(fresh) & set(linked)
+        assert len(fresh) <= max(0, NEIGHBOURS - len(linked))
+        seen |= set(fresh)
