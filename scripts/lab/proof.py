@@ -13,6 +13,7 @@ import argparse
 import json
 import socket
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 import trio
 
-from scripts.folder import until_signalled, work_folder
+from scripts.folder import until_signalled
 from scripts.lab import shell
 from scripts.lab.lab import Lab, LabPlace, Wish, open_lab
 from scripts.lab.line import MTU, Line
@@ -118,8 +119,8 @@ async def _send(place: LabPlace, address: str, port: int) -> None:
 
 
 async def _run(given: argparse.Namespace) -> Json | None:
-    with work_folder("bench-run") as folder:
-        return await until_signalled(partial(proof, folder, given.members, given.seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        return await until_signalled(partial(proof, Path(folder), given.members, given.seconds))
 
 
 def main() -> int:

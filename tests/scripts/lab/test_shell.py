@@ -1,5 +1,6 @@
 """The way into the lab's own world, and that nothing stays of it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -62,12 +63,13 @@ def is_router(pid: int) -> bool:
 @pytest.mark.lab
 @pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_the_lab(number: signal.Signals) -> None:
+def test_nothing_outlives_the_lab(number: signal.Signals, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scripts.lab.proof", "--seconds", "60"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     )
     deadline = time.monotonic() + PATIENCE
     started: list[int] = []
@@ -81,3 +83,4 @@ def test_nothing_outlives_the_lab(number: signal.Signals) -> None:
     while any(map(alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in started if alive(pid)]
+    assert number == signal.SIGKILL or not list(tmp_path.iterdir())
