@@ -105,6 +105,8 @@ class Circle:
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
         self.download: Download | None = None
+        self._said: dict[VirtualAddress, int] = {}
+        """How many chunks our last `Join` named."""
         self._links = links
         self._seed = seed
         self._given: dict[VirtualAddress, Bitfield] = {}
@@ -227,6 +229,11 @@ class Circle:
         priority = int(download.transfer.priority) if download is not None else 0
         link.send(Join(bytes(self.study), self.version, have, fetching, priority, link.paced))
         self.told.add(member)
+        self._said[member] = len(self.chunks.have) if self.chunks else 0
+
+    def said_all(self, member: VirtualAddress) -> bool:
+        """Whether our last `Join` named all that is here: only partners hear what came since."""
+        return self._said.get(member, 0) == (len(self.chunks.have) if self.chunks else 0)
 
     def join_all(self) -> None:
         """Tell anew all partners, and all who were told and are not (yet) partners."""

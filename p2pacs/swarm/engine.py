@@ -297,7 +297,7 @@ class Engine:
         self.uploads.changed()
         if circle.download:
             circle.download.joined(member, partner)
-        if member in circle.told:
+        if member in circle.told and (before or circle.said_all(member)):
             return
         if circle.chunks is not None or circle.download:
             circle.join(member)
