@@ -13,7 +13,7 @@ from typing import Final
 
 from p2pacs.ids import VirtualAddress
 
-NEIGHBOURS: Final = 16
+NEIGHBOURS: Final = 12
 """Links that a transfer seeks; more come from those that seek this member."""
 
 TRY_SECONDS: Final = 3.0
