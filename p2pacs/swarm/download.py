@@ -32,7 +32,7 @@ from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS: Final = 0.1
+TICK_SECONDS: Final = 0.25
 """How often deadlines and pauses are looked at."""
 
 SEEK_SECONDS: Final = 1.0
@@ -261,7 +261,7 @@ class Download:
         data = self.sources.requests.blocks.add(member, block)
         if data is not None:
             self._chunk(source, block.number, data, now)
-        if picker.hungry(source):
+        if not source.offers and picker.hungry(source):
             self.sources.ask()
             if not source.in_flight:
                 self.sources.take_over(now)

@@ -83,7 +83,7 @@ class Sources:
             return
         for number in numbers:
             self._ledger.gained(source, number)
-        if picker.hungry(source):
+        if not source.offers and picker.hungry(source):
             self.ask()
 
     def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:

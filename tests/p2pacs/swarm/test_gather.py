@@ -28,7 +28,29 @@ async def test_segments_come_together(autojump_clock: Clock) -> None:
     assert sum(size for _, size in reads) == 100_000
     assert len(reads) <= 21
     gaps = [after - before for (before, _), (after, _) in itertools.pairwise(reads)]
-    assert min(gaps) > 0.0499
+    assert min(gaps) > 0.0249
+    assert sum(gaps) / len(gaps) > 0.0475
+
+
+async def test_all_streams_read_at_the_same_ticks(autojump_clock: Clock) -> None:
+    times: list[set[float]] = []
+
+    async def read(gathering: GatheringStream) -> None:
+        times.append(seen := set())
+        while await gathering.receive_some():
+            seen.add(round(trio.current_time(), 6))
+
+    async with trio.open_nursery() as nursery:
+        pairs = [trio.testing.memory_stream_pair() for _ in range(3)]
+        for here, _ in pairs:
+            nursery.start_soon(read, GatheringStream(here, 0.05))
+        for turn in range(300):
+            await pairs[turn % 3][1].send_all(b"x")
+            await trio.sleep(0.00371)
+        for _, there in pairs:
+            await there.aclose()
+    assert all(len(seen) > 15 for seen in times)
+    assert len(set.union(*times)) <= max(map(len, times)) + 6
 
 
 async def test_a_fast_line_is_not_held_up(autojump_clock: Clock) -> None:
