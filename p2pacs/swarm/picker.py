@@ -135,6 +135,8 @@ def answer(
     if room <= 0 or not _room(ledger, unwritten):
         return []
     chunks = min(chunks, -(-room // CHUNK_BYTES))
+    if ledger.looking:  # few are to choose from, so the later the better
+        chunks = max(1, chunks // 2)
     advised = [n for n in dict.fromkeys(hints) if n in source.has and ledger.wanted(n)]
     advised.sort(key=ledger.rank)
     if source.tier is Tier.BROKER and hints:
