@@ -6,7 +6,7 @@ import trio.testing
 from p2pacs.identity.directory import Role
 from p2pacs.limits import STUDY_CHUNKS
 from p2pacs.wire.messages import Have, Join
-from tests.simulation.world import Study, fetched, open_world
+from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock
 
@@ -48,3 +48,23 @@ async def test_announcing_the_same_over_and_over_is_a_strike(
             link.send(Have(bytes(study.id), [(0, STUDY_CHUNKS)]))
         await trio.sleep(0.2)
         assert len(broker.host.mesh._standing._strikes[noisy.address]) == 2
+
+
+async def test_who_joins_late_hears_what_came_since_it_was_told(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(32)
+        [origin] = await replicas(world, study, 1)
+        early, late = [await world.add(name, nic=adsl(), line=paced()) for name in ("one", "two")]
+        early.fetch(study, [origin, late])  # tells the late one that it has nothing
+        await trio.sleep(8)
+        held = set((await early.store.study(study.id)).have)
+        assert len(held) > 10
+        late.fetch(study, [early, origin])
+        await trio.sleep(0.5)
+        circle = late.host.engine.studies.get(study.id)
+        assert circle is not None
+        assert held <= set(circle.partners[early.address].has)

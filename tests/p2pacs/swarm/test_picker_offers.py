@@ -110,7 +110,7 @@ def test_what_is_looked_at_comes_before_advice_and_the_rarest() -> None:
     one = offering(ledger, 1, Bitfield(range(40)), rate=1e6)
     offering(ledger, 2, Bitfield(range(20)))  # 20 to 39 are rarer
     ledger.look([4, 2, 8])
-    assert set(picker.answer(ledger, one, 3, [30, 31])) == {2, 4, 8}
+    assert set(picker.answer(ledger, one, 6, [30, 31])) == {2, 4, 8}
 
 
 def test_the_rarest_of_the_window_come_first() -> None:
@@ -118,12 +118,12 @@ def test_the_rarest_of_the_window_come_first() -> None:
     one = offering(ledger, 1, Bitfield(range(100)), rate=1e6)
     offering(ledger, 2, Bitfield(n for n in range(100) if n not in (5, 11, 60)))
     ledger.look(range(100))
-    rarest = picker.answer(ledger, one, 2, [])
+    rarest = picker.answer(ledger, one, 4, [])
     assert set(rarest) == {5, 11}
     for number in rarest:
         ledger.ask(one, [number], 0.0)
         ledger.arrived(number, 0.0)
-    rest = picker.answer(ledger, one, LOOK_CHUNKS - 2, [])
+    rest = picker.answer(ledger, one, 2 * (LOOK_CHUNKS - 2), [])
     assert set(rest) == set(range(LOOK_CHUNKS)) - {5, 11}
 
 
@@ -131,10 +131,17 @@ def test_advice_of_the_window_comes_before_the_rest_of_it() -> None:
     ledger = ledger_of(100, 100)
     one = offering(ledger, 1, Bitfield(range(100)), rate=1e6)
     ledger.look(range(3))
-    chosen = picker.answer(ledger, one, 5, [50, 2, 60])
+    chosen = picker.answer(ledger, one, 10, [50, 2, 60])
     assert chosen[0] == 2
     assert set(chosen[:3]) == {0, 1, 2}
     assert chosen[3:] == [50, 60]
+
+
+def test_while_somebody_looks_less_is_chosen_at_a_time() -> None:
+    ledger = ledger_of(40, 100)
+    one = offering(ledger, 1, Bitfield(range(40)), rate=1e6)
+    ledger.look(range(40))
+    assert [len(picker.answer(ledger, one, chunks, [])) for chunks in (1, 2, 3, 8)] == [1, 1, 1, 4]
 
 
 def test_members_that_look_at_the_same_begin_with_different_chunks() -> None:
@@ -144,12 +151,13 @@ def test_members_that_look_at_the_same_begin_with_different_chunks() -> None:
         ledger = Ledger((), bytes(me) + bytes(16))
         origin = VirtualAddress(b"\xfd" + bytes(14) + b"\xff")
         source = ledger.join(origin, Tier.REPLICA, Bitfield(range(100)), offers=True)
+        source.meter.value = 1e6
         for other in members:
             if other != me:
                 ledger.join(other, Tier.HOSPITAL, Bitfield(), offers=True)
         ledger.look(range(100))
         ledger.grow([100] * 100)
-        first += picker.answer(ledger, source, 2, [])
+        first += picker.answer(ledger, source, 4, [])
     assert len(set(first)) == len(first) == 8
     assert max(first) < LOOK_CHUNKS
 
