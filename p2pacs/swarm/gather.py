@@ -38,7 +38,7 @@ class GatheringStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Wait for bytes, not sooner than the last ones are old enough."""
         if trio.current_time() < self._next:
-            await trio.sleep_until(self._next)
+            await _until(self._next)
         data = await self.inner.receive_some(max_bytes)
         if len(data) < GATHER_BYTES:
             self._next = _tick(trio.current_time(), self._seconds)
@@ -55,6 +55,31 @@ class GatheringStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close the stream."""
         await self.inner.aclose()
+
+
+_waiting: trio.lowlevel.RunVar[dict[float, trio.lowlevel.ParkingLot]] = trio.lowlevel.RunVar(
+    "streams that wait for a tick"
+)
+
+
+async def _until(tick: float) -> None:
+    """Sleep until a tick: one stream does, and wakes all others (a timer costs more than they).
+
+    Should it be cancelled, the others are woken early, which only makes their batch smaller.
+    """
+    try:
+        lots = _waiting.get()
+    except LookupError:
+        _waiting.set(lots := {})
+    if (lot := lots.get(tick)) is not None:
+        await lot.park()
+        return
+    lot = lots[tick] = trio.lowlevel.ParkingLot()
+    try:
+        await trio.sleep_until(tick)
+    finally:
+        del lots[tick]
+        lot.unpark_all()
 
 
 def _tick(now: float, seconds: float) -> float:

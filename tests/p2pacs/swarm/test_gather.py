@@ -73,3 +73,30 @@ async def test_everything_else_is_the_streams(autojump_clock: Clock) -> None:
     assert await gathering.receive_some(2) == b"de"
     await gathering.aclose()
     assert await there.receive_some() == b""
+
+
+async def test_who_sleeps_for_all_may_be_cancelled(autojump_clock: Clock) -> None:
+    pairs = [trio.testing.memory_stream_pair() for _ in range(2)]
+    got: list[bytes | bytearray] = []
+
+    async def read(gathering: GatheringStream) -> None:
+        await gathering.receive_some()
+        got.append(await gathering.receive_some())
+
+    for _, there in pairs:
+        await there.send_all(b"first")
+    async with trio.open_nursery() as nursery:
+        scopes = []
+        for here, _ in pairs:
+            scopes.append(scope := trio.CancelScope())
+
+            async def run(here: trio.abc.Stream = here, scope: trio.CancelScope = scope) -> None:
+                with scope:
+                    await read(GatheringStream(here, 0.05))
+
+            nursery.start_soon(run)
+            await trio.testing.wait_all_tasks_blocked()
+        for _, there in pairs:
+            await there.send_all(b"second")
+        scopes[0].cancel()
+    assert got == [b"second"]
