@@ -3,9 +3,10 @@ from pathlib import Path
 import trio
 import trio.testing
 
+from p2pacs.errors import BusyError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Message, Request
+from p2pacs.wire.messages import Join, Message, Offer, Refuse, Request
 from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock
@@ -28,6 +29,42 @@ async def test_a_requester_that_asks_for_what_is_not_here_is_refused(
         hospital.host.mesh.links[broker.address].send(Request(bytes(16), [3, 1]))
         await trio.sleep(1)
         assert [getattr(message, "numbers", None) for message in heard] == [[1, 3]]
+
+
+async def test_a_paced_line_refuses_what_it_did_not_offer(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(16)
+        [origin] = await replicas(world, study, 1)
+        hospital = await world.add("hospital")
+        heard: list[Message] = []
+
+        def hear(_member: VirtualAddress, message: Message) -> bool:
+            heard.append(message)
+            return True
+
+        await hospital.host.mesh.connect(origin.address)
+        hospital.host.engine.news = hear  # type: ignore[method-assign]
+        link = hospital.host.mesh.links[origin.address]
+        link.send(Join(bytes(study.id), 1, b"", True, 2, False))
+        await trio.sleep(1)
+        joined, offer = heard
+        assert isinstance(joined, Join)
+        assert joined.offers
+        assert isinstance(offer, Offer)
+        link.send(Request(bytes(study.id), list(range(10))))
+        await trio.sleep(0.2)
+        refused = next(message for message in heard if isinstance(message, Refuse))
+        assert refused.numbers == list(range(offer.chunks, 10))
+        assert refused.code == BusyError.wire_code
+        link.send(Request(bytes(study.id), []))  # the next offer: nothing is wanted
+        link.send(Request(bytes(study.id), [11]))
+        await trio.sleep(1)
+        refusals = [message.numbers for message in heard if isinstance(message, Refuse)]
+        assert refusals[1:] == [[11]]
 
 
 async def test_only_what_cannot_be_read_is_refused(autojump_clock: Clock, tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import pytest
 import trio
-from attrs import define, field
-from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from p2pacs import limits
 from p2pacs.errors import (
@@ -19,10 +17,9 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UnknownMessageError,
 )
-from p2pacs.ids import VirtualAddress
 from p2pacs.wire import deadlines
 from p2pacs.wire.codec import encode
-from p2pacs.wire.link import Link, run_link
+from p2pacs.wire.link import Link
 from p2pacs.wire.messages import (
     PROTOCOL,
     Block,
@@ -31,94 +28,11 @@ from p2pacs.wire.messages import (
     Manifest,
     ManifestNews,
     ManifestQuery,
-    Message,
     Ping,
-    Query,
-    Reply,
     SegmentQuery,
     StudyQuery,
 )
-
-HELLO = Hello(PROTOCOL, "test", 7)
-ADDRESS = VirtualAddress(b"\xfd" + bytes(15))
-STUDY = bytes(16)
-
-
-@define
-class Recorder:
-    """A handler that writes down what it hears."""
-
-    ready: trio.Event = field(factory=trio.Event)
-    links: list[Link] = field(factory=list)
-    heard: list[Message] = field(factory=list)
-    ends: list[P2PacsError | None] = field(factory=list)
-    results: list[P2PacsError | None] = field(factory=list)
-    answer: Reply = field(factory=lambda: Manifest(0, b"root"))
-    cancelled: int = 0
-    drains: int = 0
-    on_drained: Callable[[Link], None] = field(default=lambda link: None)
-
-    @property
-    def link(self) -> Link:
-        return self.links[0]
-
-    def opened(self, link: Link, hello: Hello) -> None:
-        self.links.append(link)
-        self.ready.set()
-
-    def closed(self, link: Link, error: P2PacsError | None) -> None:
-        self.ends.append(error)
-
-    def news(self, link: Link, message: Message) -> None:
-        self.heard.append(message)
-        if isinstance(message, Leave):
-            raise RevokedError("thrown out")
-
-    def drained(self, link: Link) -> None:
-        self.drains += 1
-        self.on_drained(link)
-
-    async def query(self, link: Link, query: Query) -> Reply:
-        if isinstance(query, ManifestQuery):
-            return self.answer
-        if isinstance(query, SegmentQuery):
-            try:
-                await trio.sleep_forever()
-            except trio.Cancelled:
-                self.cancelled += 1
-                raise
-        raise StudyNotFoundError("nobody has it")
-
-    async def run(self, stream: trio.abc.Stream, *, dialled: bool = True) -> None:
-        self.results.append(
-            await run_link(
-                stream, remote=ADDRESS, hello=HELLO, handler=self, dialled=dialled, lan=False
-            )
-        )
-
-
-@asynccontextmanager
-async def linked() -> AsyncIterator[tuple[Recorder, Recorder]]:
-    ours, theirs = Recorder(), Recorder()
-    one, other = memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ours.run, one)
-        nursery.start_soon(theirs.run, other)
-        await ours.ready.wait()
-        await theirs.ready.wait()
-        yield ours, theirs
-        ours.link.close(None)
-
-
-@asynccontextmanager
-async def raw() -> AsyncIterator[tuple[Recorder, trio.abc.Stream]]:
-    """A link to a test that plays the other side byte by byte."""
-    ours = Recorder()
-    one, other = lockstep_stream_pair()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ours.run, one)
-        yield ours, other
-        nursery.cancel_scope.cancel()
+from tests.p2pacs.wire.recorder import ADDRESS, STUDY, Recorder, greet, linked, raw
 
 
 async def test_both_sides_open_and_close_once() -> None:
@@ -235,10 +149,6 @@ async def test_an_error_of_the_handler_closes_the_link() -> None:
     assert [type(error) for error in theirs.ends] == [RevokedError]
 
 
-async def _greet(other: trio.abc.Stream, hello: Hello = HELLO) -> None:
-    await other.send_all(encode(hello))
-
-
 async def _upload(link: Link, sent: list[int]) -> None:
     data = bytes(limits.BLOCK_BYTES)
     for number in range(1000):
@@ -249,7 +159,7 @@ async def _upload(link: Link, sent: list[int]) -> None:
 async def test_blocks_wait_for_the_transport_and_a_cancelled_one_is_not_sent() -> None:
     sent: list[int] = []
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await ours.ready.wait()
         async with trio.open_nursery() as nursery:
@@ -264,66 +174,6 @@ async def test_blocks_wait_for_the_transport_and_a_cancelled_one_is_not_sent() -
         assert received.count(bytes(limits.BLOCK_BYTES)) == 1
 
 
-async def test_whoever_sends_blocks_one_by_one_is_told_when_the_next_may_go() -> None:
-    blocks = [Block(STUDY, number, 0, 1000, bytes(1000)) for number in range(50)]
-    left = list(blocks)
-
-    def send(link: Link) -> None:
-        assert link.idle
-        if left:
-            link.send_block(left.pop(0))
-            assert not link.idle
-
-    async with linked() as (ours, theirs):
-        await wait_all_tasks_blocked()
-        assert ours.drains >= 1  # the Hello is out: nobody has to wait for a first time
-        ours.on_drained = send
-        send(ours.link)
-        await wait_all_tasks_blocked()
-        assert theirs.heard == blocks
-
-
-async def test_a_link_that_takes_nothing_is_not_idle(autojump_clock: MockClock) -> None:
-    async with raw() as (ours, other):
-        await _greet(other)
-        assert await other.receive_some()
-        await ours.ready.wait()
-        await wait_all_tasks_blocked()
-        drains = ours.drains
-        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
-        await trio.sleep(20)
-        assert not ours.link.idle
-        assert ours.drains == drains
-        assert await other.receive_some() == encode(Block(STUDY, 0, 0, 1, b"x"))
-        await wait_all_tasks_blocked()
-        assert ours.link.idle
-        assert ours.drains == drains + 1
-
-
-async def test_messages_keep_a_link_from_being_idle_and_go_ahead_of_a_block() -> None:
-    news = ManifestNews(STUDY, b"root")
-    async with linked() as (ours, theirs):
-        await wait_all_tasks_blocked()
-        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
-        ours.link.send(news)
-        await wait_all_tasks_blocked()
-        assert theirs.heard == [news, Block(STUDY, 0, 0, 1, b"x")]
-        ours.link.send(news)
-        assert not ours.link.idle
-
-
-async def test_a_closed_link_takes_no_blocks() -> None:
-    async with linked() as (ours, theirs):
-        await wait_all_tasks_blocked()
-        ours.link.close(None)
-        assert not ours.link.idle
-        drains = ours.drains
-        ours.link.send_block(Block(STUDY, 0, 0, 1, b"x"))
-        await wait_all_tasks_blocked()
-        assert theirs.heard == []
-        assert ours.drains == drains
-
-
 async def test_a_peer_that_never_reads_is_cut_off(autojump_clock: MockClock) -> None:
     errors: list[P2PacsError] = []
 
@@ -334,7 +184,7 @@ async def test_a_peer_that_never_reads_is_cut_off(autojump_clock: MockClock) -> 
             errors.append(error)
 
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await ours.ready.wait()
         async with trio.open_nursery() as nursery:
@@ -351,7 +201,7 @@ async def test_a_peer_that_never_reads_is_cut_off(autojump_clock: MockClock) -> 
 
 async def test_a_control_queue_that_nobody_reads_is_bounded() -> None:
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await ours.ready.wait()
         news = ManifestNews(STUDY, bytes(limits.ROOT_BYTES))
@@ -365,7 +215,7 @@ async def test_closing_a_link_that_is_stuck_takes_no_longer_than_a_farewell(
     autojump_clock: MockClock,
 ) -> None:
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await ours.ready.wait()
         ours.link.send(ManifestNews(STUDY, b""))
@@ -379,7 +229,7 @@ async def test_closing_a_link_that_is_stuck_takes_no_longer_than_a_farewell(
 
 async def test_a_silent_peer_is_asked_and_then_closed(autojump_clock: MockClock) -> None:
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await ours.ready.wait()
         start = trio.current_time()
@@ -410,7 +260,7 @@ async def test_another_protocol_version_is_refused_with_the_reason(
     autojump_clock: MockClock,
 ) -> None:
     async with raw() as (ours, other):
-        await _greet(other, Hello(PROTOCOL + 1, "future", 0))
+        await greet(other, Hello(PROTOCOL + 1, "future", 0))
         received = b""
         while data := await other.receive_some():
             received += data
@@ -430,7 +280,7 @@ async def test_garbage_is_refused_and_what_follows_is_read_away(
     garbage: bytes, kind: type[P2PacsError], autojump_clock: MockClock
 ) -> None:
     async with raw() as (ours, other):
-        await _greet(other)
+        await greet(other)
         assert await other.receive_some()
         await other.send_all(garbage)
         assert (await other.receive_some())[4:6] == b"\x94\x04"  # a Failure
