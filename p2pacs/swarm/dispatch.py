@@ -33,8 +33,11 @@ AHEAD_CHUNKS: Final = 1.5
 OFFER_SECONDS: Final = 0.66
 """Work in one offer, one chunk at least ..."""
 
+CAREFUL_SECONDS: Final = 0.2
+"""... but this much, a chunk of a slow line, ..."""
+
 EARLY: Final = 0.05
-"""... but one chunk alone to a member that has less than this fraction: it begins to give ..."""
+"""... to a member that has less than this fraction: it begins to give ..."""
 
 LATE: Final = 0.9
 """... and to one that has more than this: at the end, choosing late counts most."""
@@ -187,17 +190,21 @@ class PacedSender:
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
-        most = max(1, min(OFFERED_CHUNKS, int(rate * OFFER_SECONDS / self._chunk)))
         if self._promised_bytes(now, self._highest()) >= ahead:
             return  # the most frequent case by far: nobody's wishes need to be known
         while wish := self._offers.choose(self._wishes(now), now):
             if self._promised_bytes(now, wish.priority) >= ahead:
                 return
-            chunks = min(most if EARLY < wish.completeness < LATE else 1, wish.useful)
+            chunks = min(self._chunks_for(wish), wish.useful)
             self._offers.made(wish, chunks, now)
             circle = next(one for one in self._circles if one.study == wish.study)
             hints = self._hints(circle, wish, chunks)
             circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
+
+    def _chunks_for(self, wish: Wish) -> int:
+        """How many chunks to offer at once."""
+        seconds = OFFER_SECONDS if EARLY < wish.completeness < LATE else CAREFUL_SECONDS
+        return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk)))
 
     def _highest(self) -> int:
         """The most urgent that anybody fetches."""
