@@ -113,6 +113,17 @@ async def test_the_line_is_busy_while_somebody_wants_something(
         assert sum(member.bytes(1, 21) for member in them) > 0.99 * 20 * RATE
 
 
+@pytest.mark.parametrize("members", [1, 3])
+async def test_a_fast_line_is_busy_from_the_first_chunk_to_the_last(
+    autojump_clock: Clock, members: int
+) -> None:
+    async with paced_line(600, rate=10_000_000) as line:
+        them = [line.add(number, round_trip=0.02) for number in range(members)]
+        seconds = members * 600 * CHUNK / 10_000_000
+        await trio.sleep(1.1 * seconds + 0.3)
+        assert all(len(member.received) == 600 for member in them)
+
+
 async def test_what_is_free_is_offered_again_at_once(autojump_clock: Clock) -> None:
     async with paced_line() as line:
         one, other = line.add(1, answer=nothing), line.add(2, answer=nothing)
