@@ -8,7 +8,7 @@ import trio
 
 from p2pacs.limits import KIB
 
-GATHER_SECONDS: Final = 0.08
+GATHER_SECONDS: Final = 0.04
 """Between two reads: a control message waits so long at most, and only behind other bytes ..."""
 
 GATHER_BYTES: Final = 32 * KIB
