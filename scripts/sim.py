@@ -19,6 +19,7 @@ import trio
 
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
+from p2pacs.swarm.dispatch import RECORD_DATA
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.units import parse_rate
 from scripts.program import ScriptError
@@ -48,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--delay", type=_seconds, default="21ms", help="each way, between any two members")
     add("--queue", type=int, default=32 * KIB, help="bytes that a modem holds")
     add("--loss", type=float, default=0.0, help="of segments, 0 to 1")
-    add("--chunk", type=int, default=32, help="KiB")
+    add("--chunk", type=int, default=32, help="KiB, less what the frames of blocks take")
     add("--seed", type=int, default=1)
     add("--neighbours", type=int, help=f"that each is told of (all, above {FULL_MESH}: 16)")
     add("--kill-broker", action="store_true", help=f"after {KILL_SECONDS:g} s")
@@ -99,7 +100,7 @@ def plan(given: argparse.Namespace) -> Plan:
         members=given.members,
         replicas=given.replicas,
         megabytes=given.mb,
-        chunk=given.chunk * KIB,
+        chunk=given.chunk * RECORD_DATA // 16,
         up=given.up / 8,
         down=given.down / 8,
         delay=given.delay,

@@ -38,6 +38,9 @@ TICK_SECONDS: Final = 0.25
 SEEK_SECONDS: Final = 1.0
 """How often it is looked whether there are links enough."""
 
+STARVED_SECONDS: Final = 3.0
+"""After this long without anything on its way, more members are asked for what is missing."""
+
 HOPE_SECONDS: Final = 30.0
 """A transfer fails after this long without anybody who has what is missing ..."""
 
@@ -136,7 +139,11 @@ class Download:
     def _seek(self, now: float) -> None:
         """Hold links to as many as are of use."""
         linked = [member for member in self._circle.partners if member != self._mesh.broker]
-        starved = self.ledger.wanted_bytes > 0 and not self.ledger.flights
+        starved = (
+            self.ledger.wanted_bytes > 0
+            and not self.ledger.flights
+            and now > self._moved_at + STARVED_SECONDS
+        )
         for member in self._neighbours.seek(linked, now, starved=starved):
             self._mesh.keep(member)
             self._tell(member)
