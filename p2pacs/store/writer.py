@@ -33,7 +33,7 @@ WRITE_BYTES: Final = 2 * MIB
 COMMIT_BYTES: Final = 16 * MIB
 """So much written is confirmed at once: a fsync costs as much as writing megabytes."""
 
-COMMIT_SECONDS: Final = 0.5
+COMMIT_SECONDS: Final = 1.0
 """A chunk is confirmed this long after it came, at the latest."""
 
 log = structlog.get_logger(__name__)

@@ -1,13 +1,13 @@
 """Sending on the paced line: offers it to one partner after the other, and sends what they choose.
 
-One task does it all. The line always has a little promised work; whatever more is promised
+One task offers and sends, others read ahead. The line always has a little promised work; more
 would only make the choice worse (docs/swarm.md, "Offers").
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -109,6 +109,7 @@ class PacedSender:
         self._chunk = TYPICAL_CHUNK
         self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
+        self._nursery: trio.Nursery | None = None
 
     # ------------------------------------------------------------ messages
 
@@ -118,7 +119,9 @@ class PacedSender:
         """A member answers an offer; the numbers for which there was none."""
         allowed = self._offers.answered(member, study, len(numbers), trio.current_time())
         numbers = list(numbers)
-        self._pieces.add(member, study, numbers[:allowed], priority)
+        fresh = self._pieces.add(member, study, numbers[:allowed], priority)
+        if fresh and self._nursery is not None:
+            self._nursery.start_soon(self._load, fresh)
         self._bell.ring()
         return numbers[allowed:]
 
@@ -151,20 +154,24 @@ class PacedSender:
 
     async def run(self) -> None:
         """Keep the line busy until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._share_line()
+            finally:  # nothing new is read while the rest ends
+                self._nursery = None
+
+    async def _share_line(self) -> None:
         while True:
             now = trio.current_time()
             self._offers.expire(now)
             self._make_offers(now)
-            piece = self._pieces.next(self._can_take)
-            if piece is None:
+            if self._pieces.next(self._ready) is None:
                 await self._wait(now)
-            elif piece.data is None:
-                await self._load(piece)
-            else:
-                await self._uplink.ready()
-                piece = self._pieces.next(self._can_take)  # it may have changed meanwhile
-                if piece is not None and piece.data is not None:
-                    self._send(piece)
+                continue
+            await self._uplink.ready()
+            if piece := self._pieces.next(self._ready):  # it may have changed meanwhile
+                self._send(piece)
 
     async def _wait(self, now: float) -> None:
         """Until something changes, or will without a sign."""
@@ -180,6 +187,9 @@ class PacedSender:
         partners = (one for circle in self._circles for one in circle.partners.values())
         times = (one.moved_at + STARVED_SECONDS for one in partners if one.fetching)
         return min((at for at in times if at > now), default=None)
+
+    def _ready(self, piece: Piece) -> bool:
+        return piece.data is not None and self._can_take(piece.member)
 
     def _can_take(self, member: VirtualAddress) -> bool:
         link = self._links.get(member)
@@ -257,18 +267,21 @@ class PacedSender:
 
     # ------------------------------------------------------------ sending
 
-    async def _load(self, piece: Piece) -> None:
-        """Read a promised chunk; what cannot be read is refused."""
-        found = await self._read(piece.member, piece.study, [piece.number])
-        if found:
-            piece.data = found[0][1]
-            self._chunk += (len(piece.data) - self._chunk) / CHUNKS_AVERAGED
-        else:
-            self._pieces.remove(piece)
+    async def _load(self, pieces: Sequence[Piece]) -> None:
+        """Read promised chunks before it is their turn; what cannot be read is refused."""
+        first = pieces[0]
+        found = dict(await self._read(first.member, first.study, [one.number for one in pieces]))
+        for piece in pieces:
+            piece.data = found.get(piece.number)
+            if piece.data is None:
+                self._pieces.remove(piece)
+            else:
+                self._chunk += (len(piece.data) - self._chunk) / CHUNKS_AVERAGED
+        self._bell.ring()
 
     def _send(self, piece: Piece) -> None:
         """The next block of a chunk."""
-        data = piece.data or b""
+        data = piece.data or b""  # it is ready
         begin = piece.offset
         end = min(len(data), begin + cut(len(data), block_bytes(self._uplink.rate)))
         piece.offset = end

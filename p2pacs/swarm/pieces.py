@@ -41,25 +41,29 @@ class Pieces:
 
     def add(
         self, member: VirtualAddress, study: StudyId, numbers: Iterable[int], priority: int
-    ) -> None:
-        """Promise chunks to a member; what is promised already is not promised twice."""
-        there = {(one.study, one.number) for one in self._pieces if one.member == member}
-        for number in numbers:
-            if (study, number) not in there:
-                there.add((study, number))
-                self._pieces.append(Piece(member, study, number, priority))
+    ) -> list[Piece]:
+        """Promise chunks to a member; what is promised already is not promised twice.
 
-    def next(self, can_take: Callable[[VirtualAddress], bool]) -> Piece | None:
+        Returns:
+            What was not promised before.
+        """
+        there = {(one.study, one.number) for one in self._pieces if one.member == member}
+        fresh = [number for number in dict.fromkeys(numbers) if (study, number) not in there]
+        pieces = [Piece(member, study, number, priority) for number in fresh]
+        self._pieces += pieces
+        return pieces
+
+    def next(self, ready: Callable[[Piece], bool]) -> Piece | None:
         """What goes next: the most urgent, then what is begun, then what was promised first.
 
         A chunk is of use to nobody before it is whole, so chunks go one after the other; only
         where a link takes nothing now is it somebody else's turn.
 
         Args:
-            can_take: Whether a block for this member would leave at once.
+            ready: Whether a block of this piece would leave at once.
         """
         return min(
-            (piece for piece in self._pieces if can_take(piece.member)),
+            (piece for piece in self._pieces if ready(piece)),
             key=lambda piece: (-piece.priority, not piece.begun),
             default=None,
         )
