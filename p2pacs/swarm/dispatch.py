@@ -227,7 +227,7 @@ class PacedSender:
         """
         pieces = (one for one in self._pieces if one.priority >= priority)
         soon = sum(self._rest(one) for one in pieces if self._moves(one.member, now))
-        return self._offers.chunks(priority) * self._chunk + soon
+        return self._offers.chunks(priority, now=now) * self._chunk + soon
 
     def _moves(self, member: VirtualAddress, now: float) -> bool:
         """Whether a member takes what comes: its link is busy while the line sends a block."""

@@ -7,6 +7,7 @@ two uploaders at once, and nobody has to know what the others are fetching.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterable
@@ -23,6 +24,10 @@ choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001
 
 CLASSES: Final = 32
 """Partners whose studies are complete to the same thirty-second take turns."""
+
+SLOW_SECONDS: Final = 0.2
+"""An answer usually comes within this time; where it waits behind blocks on the other's line, the
+line here is offered to somebody else meanwhile."""
 
 ANSWER_SECONDS: Final = 3.0
 """An offer that is not answered after this long no longer counts as work for the line."""
@@ -56,6 +61,7 @@ class Wish:
 class _Open:
     chunks: int
     priority: int
+    slow: float
     until: float
 
 
@@ -81,15 +87,16 @@ class Offers:
         self._served: dict[VirtualAddress, int] = {}
         self._turns = 0
 
-    def chunks(self, priority: int = 0) -> int:
+    def chunks(self, priority: int = 0, *, now: float = -math.inf) -> int:
         """Chunks offered to this class or higher ones that will be chosen soon.
 
-        Whoever did not answer before may not answer again, and is not counted on.
+        Whoever did not answer before may not answer again, and is not counted on; nor is who has
+        not answered by ``now`` though `SLOW_SECONDS` are over.
         """
         return sum(
             one.chunks
             for key, one in self._open.items()
-            if one.priority >= priority and len(self._allowed[key]) == 1
+            if one.priority >= priority and len(self._allowed[key]) == 1 and now < one.slow
         )
 
     def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
@@ -119,7 +126,7 @@ class Offers:
     def made(self, wish: Wish, chunks: int, now: float) -> None:
         """A partner was offered so many chunks."""
         key = (wish.member, wish.study)
-        self._open[key] = _Open(chunks, wish.priority, now + ANSWER_SECONDS)
+        self._open[key] = _Open(chunks, wish.priority, now + SLOW_SECONDS, now + ANSWER_SECONDS)
         self._allowed.setdefault(key, deque(maxlen=UNANSWERED)).append(chunks)
         self._turns += 1
         self._served[wish.member] = self._turns
@@ -155,7 +162,7 @@ class Offers:
 
     def next_change(self, now: float) -> float | None:
         """When somebody may be ready who is not now; None for never."""
-        times = [one.until for one in self._open.values()]
+        times = [at for one in self._open.values() for at in (one.slow, one.until) if at > now]
         times += [pause.until for pause in self._pauses.values() if pause.until > now]
         return min(times, default=None)
 

@@ -17,11 +17,13 @@ from p2pacs.swarm.pacer import Pacer
 
 __all__ = ["Line", "PacedStream", "Pacer", "shape"]
 
-UNSENT_BYTES: Final = 16 * KIB
+UNSENT_BYTES: Final = 32 * KIB
 """The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""
 
-SEND_BUFFER: Final = 16 * KIB
-"""Least kernel send buffer of a paced link: what is under way may stand in the other's queue."""
+SEND_BUFFER: Final = 64 * KIB
+"""Least kernel send buffer of a paced link: a block must never wait for the acknowledgement of the
+last one (with 25 KiB lines paused now and then: 1.4 % of the time). The queue is bounded by what
+the line's budget lets out, not by this."""
 
 SEND_SECONDS: Final = 0.25
 """Seconds of the uplink's rate that it has: several round trips."""
@@ -29,8 +31,8 @@ SEND_SECONDS: Final = 0.25
 RECEIVE_BUFFER: Final = 32 * KIB
 """Least kernel receive buffer of a paced link, so that the sender feels the pace promptly ..."""
 
-RECEIVE_SECONDS: Final = 0.15
-"""... and so many seconds of the downlink's rate: a round trip and a batch."""
+RECEIVE_SECONDS: Final = 0.3
+"""... and so many seconds of the downlink's rate: round trips and batches."""
 
 BUFFER_MOST: Final = 128 * KIB
 """On a line that needs more the kernel chooses: it might not give as much as is asked for."""

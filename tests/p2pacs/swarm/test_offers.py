@@ -12,6 +12,7 @@ from p2pacs.swarm.offers import (
     CLASSES,
     PAUSE_LIMIT,
     PAUSE_SECONDS,
+    SLOW_SECONDS,
     Offers,
     Wish,
 )
@@ -158,7 +159,10 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
 def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     offers = Offers(b"")
     offers.made(wish(), 3, 1.0)
-    assert offers.next_change(1.0) == 1.0 + ANSWER_SECONDS
+    assert offers.next_change(1.0) == 1.0 + SLOW_SECONDS
+    assert offers.chunks(now=1.0 + SLOW_SECONDS - 0.01) == 3
+    assert offers.chunks(now=1.0 + SLOW_SECONDS) == 0  # another offer may be made meanwhile
+    assert offers.next_change(1.0 + SLOW_SECONDS) == 1.0 + ANSWER_SECONDS
     offers.expire(1.0 + ANSWER_SECONDS - 0.01)
     assert offers.chunks() == 3
     offers.expire(1.0 + ANSWER_SECONDS)
