@@ -5,6 +5,7 @@ import trio.testing
 
 from p2pacs.swarm import tcpinfo
 from p2pacs.swarm.paced import (
+    SEND_BUFFER,
     SO_MAX_PACING_RATE,
     UNSENT_BYTES,
     PacedStream,
@@ -70,7 +71,7 @@ async def test_paced_sockets_have_short_queues() -> None:
     with sock:
         default = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         assert shape(sock, 100_000, bounded=False)
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 32 * 1024
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER
         shorten_receiving(sock, 375_000)
         assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == 100_000
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
