@@ -4,6 +4,7 @@ from functools import cache
 
 import trio
 
+from p2pacs.swarm.picker import FLIGHT_BYTES
 from tests.simulation.scenario import Plan, Swarm, simulate
 from tests.simulation.world import SimMember
 
@@ -113,6 +114,24 @@ def test_a_line_that_drops_for_half_a_minute_asks_nothing_twice() -> None:
 
     swarm = simulate(PLAN, story).swarm
     assert swarm.last < untroubled().last + 30 + 5
+
+
+def test_an_address_that_changes_asks_nothing_twice() -> None:
+    """All connections break at once, and are made anew: as after a new lease, or a new line."""
+
+    async def story(swarm: Swarm) -> None:
+        victim = swarm.members[0]
+        for member in swarm.members:
+            swarm.fetch(member)
+        for _ in range(3):
+            await trio.sleep(5)
+            for stream in victim.streams:
+                stream.cut()
+        await swarm.finished(*swarm.members)
+        assert victim.nic.received < swarm.total * 1.02 + 3 * FLIGHT_BYTES
+
+    swarm = simulate(PLAN, story).swarm
+    assert swarm.last < untroubled().last + 3 * 3
 
 
 def test_a_late_joiner_is_served_and_costs_the_others_little() -> None:
