@@ -17,13 +17,13 @@ from p2pacs.swarm.pacer import Pacer
 
 __all__ = ["Line", "PacedStream", "Pacer", "shape"]
 
-UNSENT_BYTES: Final = 32 * KIB
+UNSENT_BYTES: Final = 16 * KIB
 """The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""
 
-SEND_BUFFER: Final = 64 * KIB
-"""Least kernel send buffer of a paced link: a block must never wait for the acknowledgement of the
-last one (with 25 KiB lines paused now and then: 1.4 % of the time). The queue is bounded by what
-the line's budget lets out, not by this."""
+SEND_BUFFER: Final = 32 * KIB
+"""Least kernel send buffer of a paced link: two blocks, so that one rarely waits for the
+acknowledgement of the last one. With 64 KiB what a slow link had kept left at once with the blocks
+of others, and the modem's queue overflowed."""
 
 SEND_SECONDS: Final = 0.25
 """Seconds of the uplink's rate that it has: several round trips."""

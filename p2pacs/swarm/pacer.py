@@ -21,6 +21,16 @@ BURST_BYTES: Final = 4 * KIB
 SETTLE_SECONDS: Final = 0.1
 """Estimates are corrected this often, while there are any: later, their error would be a burst."""
 
+STANDING_SECONDS: Final = 0.12
+"""A queue on a line whose rate was configured should not be: what the kernel sent late, or what
+others sent, stands in the modem, and at the full rate it would stay there ..."""
+
+DRAINED_SECONDS: Final = 0.06
+"""... so the line is used a little less until no more than this is left."""
+
+DRAIN_SHARE: Final = 0.97
+"""Of the rate, meanwhile; the line is full all the same, as long as the queue lasts."""
+
 SPACING_CHANGE: Final = 0.03
 """The kernel is told of a rate that differs by more than this part."""
 
@@ -61,6 +71,7 @@ class Pacer:
         rate = min(self._limit, control.rate) if control else self._limit
         self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
         self._spaced = rate
+        self._draining = False
         self._streams: WeakSet[Metered] = WeakSet()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
@@ -86,11 +97,13 @@ class Pacer:
 
     def _apply(self) -> None:
         rate = min(self._limit, self._control.rate) if self._control else self._limit
+        if self._draining:
+            rate *= DRAIN_SHARE
         if rate == self.rate:
             return
         wake = rate > self.rate
         self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
-        if abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
+        if not self._draining and abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
             self._spaced = rate
             for stream in self._streams:
                 stream.paced(rate)
@@ -142,11 +155,22 @@ class Pacer:
         looks = {stream: stream.look(now) for stream in self._touched}
         self._bucket.charge(sum(look.correction for look in looks.values()), now)
         self._touched.clear()
-        if self._control is not None:
+        delays = [look.delay for look in looks.values() if look.delay is not None]
+        if self._control is None:
+            self._drain(min(delays, default=None))
+        else:
             self._touched.update(stream for stream, look in looks.items() if look.busy)
-            delays = [look.delay for look in looks.values() if look.delay is not None]
             delivered = sum(look.delivered for look in looks.values())
             sample = Sample(delivered, min(delays, default=None), self._limited)
             self._control.update(sample, now)
             self._limited = False
+            self._apply()
+
+    def _drain(self, delay: float | None) -> None:
+        """Let a queue go that stands on the line, by the least delay that any link tells of."""
+        if delay is None:
+            return
+        draining = delay > (DRAINED_SECONDS if self._draining else STANDING_SECONDS)
+        if draining != self._draining:
+            self._draining = draining
             self._apply()

@@ -6,7 +6,13 @@ from attrs import define, field
 
 from p2pacs.swarm.measured import START, Measured
 from p2pacs.swarm.meter import Look
-from p2pacs.swarm.pacer import SETTLE_SECONDS, Pacer
+from p2pacs.swarm.pacer import (
+    DRAIN_SHARE,
+    DRAINED_SECONDS,
+    SETTLE_SECONDS,
+    STANDING_SECONDS,
+    Pacer,
+)
 
 Clock = trio.testing.MockClock
 
@@ -169,3 +175,40 @@ async def test_what_is_measured_has_a_limit(autojump_clock: Clock) -> None:
     await send_for(20, pacer, modem)
     assert pacer.rate == 50_000
     assert modem.queued < 3_000
+
+
+@define(eq=False)
+class Queued:
+    """A stream whose looks tell of this delay."""
+
+    delay: float
+
+    def look(self, now: float) -> Look:
+        return Look(delay=self.delay)
+
+    def paced(self, rate: float) -> None:
+        """The kernel's spacing stays."""
+
+
+async def test_a_queue_that_all_links_tell_of_is_drained(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    one, other = Queued(0.0), Queued(0.0)
+    for stream in (one, other):
+        pacer.add(stream)
+
+    async def rate(*delays: float) -> float:
+        one.delay, other.delay = delays
+        for stream in (one, other):
+            pacer.touched(stream)
+        await trio.sleep(SETTLE_SECONDS * 1.5)
+        await pacer.ready()  # looks at both
+        return pacer.rate
+
+    pacer.touched(one)
+    await pacer.ready()
+    long, some = STANDING_SECONDS * 1.1, (STANDING_SECONDS + DRAINED_SECONDS) / 2
+    assert await rate(long, 0.0) == 100_000, "one receiver's own queue"
+    assert await rate(long, long) == 100_000 * DRAIN_SHARE
+    assert await rate(some, long) == 100_000 * DRAIN_SHARE, "until it has gone"
+    assert await rate(0.0, long) == 100_000
+    assert await rate(some, some) == 100_000, "what comes and goes by itself"
