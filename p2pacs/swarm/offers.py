@@ -25,7 +25,7 @@ choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001
 CLASSES: Final = 32
 """Partners whose studies are complete to the same thirty-second take turns."""
 
-SLOW_SECONDS: Final = 0.2
+SLOW_SECONDS: Final = 0.3
 """An answer usually comes within this time; where it waits behind blocks on the other's line, the
 line here is offered to somebody else meanwhile."""
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import structlog
 import trio
 from attrs import define, field, frozen
 from structlog.testing import capture_logs
@@ -247,6 +248,7 @@ def simulate(plan: Plan, story: Callable[[Swarm], Awaitable[object]]) -> Outcome
             nursery.cancel_scope.cancel()
 
     make_deterministic(plan.seed)
+    structlog.reset_defaults()  # a command line that ran before may have hidden what is told
     with capture_logs() as logs:
         trio.run(run, clock=EventClock())
     return Outcome(swarms[0], list(logs))
