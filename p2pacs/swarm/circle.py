@@ -35,6 +35,9 @@ LATE_HAVE_SECONDS: Final = 1.5
 IDLE_HAVE_SECONDS: Final = 5.0
 """... and one that fetches nothing after this."""
 
+OTHERS_SECONDS: Final = 1.0
+"""How long the broker is not asked in the place of other holders that are being dialled."""
+
 STARVED_SECONDS: Final = 8.0
 """A partner that got nothing from others for this long gets from the broker what they have, too."""
 

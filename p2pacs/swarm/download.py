@@ -38,7 +38,7 @@ TICK_SECONDS: Final = 0.25
 SEEK_SECONDS: Final = 1.0
 """How often it is looked whether there are links enough."""
 
-STARVED_SECONDS: Final = 3.0
+WITHOUT_SECONDS: Final = 3.0
 """After this long without anything on its way, more members are asked for what is missing."""
 
 HOPE_SECONDS: Final = 30.0
@@ -142,7 +142,7 @@ class Download:
         starved = (
             self.ledger.wanted_bytes > 0
             and not self.ledger.flights
-            and now > self._moved_at + STARVED_SECONDS
+            and now > self._moved_at + WITHOUT_SECONDS
         )
         for member in self._neighbours.seek(linked, now, starved=starved):
             self._mesh.keep(member)

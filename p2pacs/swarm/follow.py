@@ -26,7 +26,7 @@ from p2pacs.study.manifest import (
     load_segment,
 )
 from p2pacs.swarm.chunks import StudyChunks
-from p2pacs.swarm.circle import Circle
+from p2pacs.swarm.circle import OTHERS_SECONDS, Circle
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.signals import Bell
 from p2pacs.wire import messages
@@ -41,9 +41,6 @@ HEDGE_SECONDS: Final = 1.5
 
 RETRY_SECONDS: Final = 0.5
 """Pause when nobody gave a segment."""
-
-OTHERS_SECONDS: Final = 1.0
-"""How long other holders are dialled before the broker is asked in their place."""
 
 Ask = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""

@@ -13,7 +13,7 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import BusyError, ProtocolError
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm import picker
-from p2pacs.swarm.circle import Circle, Partner
+from p2pacs.swarm.circle import OTHERS_SECONDS, Circle, Partner
 from p2pacs.swarm.ledger import Ledger, Source, Tier
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.requests import Requests
@@ -24,9 +24,6 @@ log = structlog.get_logger(__name__)
 
 REFUSED_CHUNKS: Final = 64
 """Chunks that a source may announce and then refuse: a store that is emptied is no crime."""
-
-OTHERS_SECONDS: Final = 1.0
-"""How long the broker is not asked while other holders are being dialled."""
 
 
 class Sources:

@@ -115,8 +115,8 @@ class Transfer:
         """These chunks are looked at now, in this order: they come before others.
 
         Whatever was looked at before no longer counts; no numbers end it. What is looked at
-        comes in windows of a tenth of the study, the rarest of a window first, so that the
-        whole loses next to nothing.
+        comes in a window that slides over it, the rarest of the window first
+        (`p2pacs.swarm.viewing`), so that the whole loses next to nothing.
         """
         self._ledger.look(numbers)
 
