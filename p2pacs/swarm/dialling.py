@@ -17,7 +17,9 @@ from p2pacs.identity.directory import MemberRecord
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.tls import Stream
 from p2pacs.swarm.gather import GatheringStream
-from p2pacs.swarm.paced import Line, PacedStream, Pacer
+from p2pacs.swarm.line import Line
+from p2pacs.swarm.paced import PacedStream
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.ports import Channel
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel

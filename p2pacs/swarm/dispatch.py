@@ -19,7 +19,7 @@ from p2pacs.swarm.circle import HINTS, STARVED_SECONDS, Circle
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.free import Read, Sent
 from p2pacs.swarm.offers import Offers, Wish
-from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.pieces import Piece, Pieces
 from p2pacs.swarm.signals import Bell
 from p2pacs.wire.messages import Block, Offer

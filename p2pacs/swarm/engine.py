@@ -28,7 +28,7 @@ from p2pacs.swarm.circle import HAVE_SECONDS, Circle, Partner
 from p2pacs.swarm.download import Download
 from p2pacs.swarm.ledger import Ledger, Tier
 from p2pacs.swarm.mesh import Mesh
-from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.signals import Bell
 from p2pacs.swarm.studies import Studies

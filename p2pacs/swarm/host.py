@@ -21,8 +21,8 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.ledger import Tier
+from p2pacs.swarm.line import Line
 from p2pacs.swarm.mesh import Mesh
-from p2pacs.swarm.paced import Line
 from p2pacs.swarm.ports import Transport
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Hello, Message, Query, Reply

@@ -24,7 +24,7 @@ from p2pacs.limits import LINKS_PER_ADDRESS, PENDING_HANDSHAKES
 from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.dialling import TlsTransport
 from p2pacs.swarm.host import Host, Services
-from p2pacs.swarm.paced import Line
+from p2pacs.swarm.line import Line
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import Transfer
 from p2pacs.units import Endpoint

@@ -11,11 +11,8 @@ import trio
 
 from p2pacs.limits import KIB
 from p2pacs.swarm import tcpinfo
-from p2pacs.swarm.line import Line
 from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Look, Outgoing
 from p2pacs.swarm.pacer import Pacer
-
-__all__ = ["Line", "PacedStream", "Pacer", "shape"]
 
 UNSENT_BYTES: Final = 16 * KIB
 """The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""

@@ -16,7 +16,7 @@ from p2pacs.swarm.circle import Circle
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.dispatch import PacedSender
 from p2pacs.swarm.free import FreeSender
-from p2pacs.swarm.paced import Pacer
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.studies import Studies
 from p2pacs.wire.messages import Cancel, Refuse, Request
 

@@ -10,7 +10,9 @@ from p2pacs.errors import LinkClosedError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.connection import BLOCK_ENVELOPE, Connection
-from p2pacs.swarm.paced import Line, PacedStream, Pacer
+from p2pacs.swarm.line import Line
+from p2pacs.swarm.paced import PacedStream
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.wire.codec import encode
 from p2pacs.wire.messages import Block, Ping
 from tests.simulation.world import SimMember, open_world, paced

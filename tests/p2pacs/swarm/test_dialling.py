@@ -9,7 +9,8 @@ from p2pacs.errors import AuthenticationError, NoSourceError
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.dialling import TlsTransport
 from p2pacs.swarm.gather import GatheringStream
-from p2pacs.swarm.paced import SO_MAX_PACING_RATE, Line, PacedStream
+from p2pacs.swarm.line import Line
+from p2pacs.swarm.paced import SO_MAX_PACING_RATE, PacedStream
 from p2pacs.units import Endpoint
 from p2pacs.wire.bulk import BulkStream
 from tests.p2pacs.identity.network import record_of

@@ -20,8 +20,8 @@ from p2pacs.swarm.dispatch import (
     block_bytes,
     cut,
 )
+from p2pacs.swarm.line import Line
 from p2pacs.swarm.offers import ANSWER_SECONDS
-from p2pacs.swarm.paced import Line
 from p2pacs.swarm.pacing import NO_OVERHEAD
 from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, as_advised, nothing, paced_line
 from tests.simulation.lines import Nic

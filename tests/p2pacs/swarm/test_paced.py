@@ -9,10 +9,10 @@ from p2pacs.swarm.paced import (
     SO_MAX_PACING_RATE,
     UNSENT_BYTES,
     PacedStream,
-    Pacer,
     shape,
     shorten_receiving,
 )
+from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 
 Clock = trio.testing.MockClock
