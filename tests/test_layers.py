@@ -36,7 +36,9 @@ ALLOWED: dict[str, list[str]] = {
     "p2pacs.stopping": ["p2pacs.errors"],
     "p2pacs.identity.keys": BASE,
     "p2pacs.identity": [*BASE, "p2pacs.identity.keys"],
-    "p2pacs.study": [*BASE, "p2pacs.identity.keys"],
+    "p2pacs.study.header": ["p2pacs.errors"],
+    "p2pacs.study.images": [*BASE, "p2pacs.study.header"],
+    "p2pacs.study": [*BASE, "p2pacs.identity.keys", "p2pacs.study.header", "p2pacs.study.images"],
     "p2pacs.store": BASE,
     "p2pacs.wire": [*BASE, "p2pacs.identity", "p2pacs.identity.keys"],
     "p2pacs.swarm": [
@@ -58,6 +60,8 @@ ALLOWED["p2pacs.__main__"] = [*SHARED, "broker", "peer"]
 
 OWNERS = {
     "pynetdicom": ["p2pacs.dicom"],
+    "numpy": ["p2pacs.study.images"],
+    "imagecodecs": ["p2pacs.study.images"],
     "cryptography": ["p2pacs.identity", "p2pacs.identity.keys", "p2pacs.study"],
 }
 """Libraries that these rooms alone may import."""
