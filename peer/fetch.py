@@ -204,15 +204,19 @@ class StudyFetch:
             if root is None or chunks is None or len(chunks) < root.chunks:
                 return
             await self._index.follow(root, chunks)
-            while numbers := self._index.next_part:
-                if not all(number in self.transfer.have for number in numbers):
-                    self.transfer.want(numbers)
-                    return
+            have, parts = self.transfer.have, self._index.parts
+            self.transfer.want(number for part in parts for number in part if number not in have)
+            loaded = False
+            for numbers in parts:
+                if not all(number in have for number in numbers):
+                    break
                 try:
                     await self._index.load()
                 except CorruptStoreError as error:
                     await self._restart(error)
                     return
+                loaded = True
+            if loaded:
                 self._show()
 
     async def _restart(self, error: CorruptStoreError) -> None:

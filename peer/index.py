@@ -67,12 +67,13 @@ class LiveIndex:
             await trio.to_thread.run_sync(self._reader.follow, root, chunks)
 
     @property
-    def next_part(self) -> range:
-        """Chunks of the next index part to load; empty if all are loaded."""
+    def parts(self) -> list[range]:
+        """The chunks of each index part that is not loaded, in the order of loading."""
         if self._reader is None or self._reader.whole:
-            return range(0)
-        numbers = self._reader.index_numbers
-        return next(part.numbers for part in self._reader.root.parts if part.chunk == numbers[0])
+            return []
+        parts = [part.numbers for part in self._reader.root.parts]
+        first = self._reader.index_numbers[0]
+        return parts[[numbers[0] for numbers in parts].index(first) :]
 
     async def load(self) -> None:
         """Load the next part, whose chunks are here.
@@ -82,7 +83,7 @@ class LiveIndex:
             CodingError: the key does not open it.
             ManifestError: the part cannot be.
         """
-        numbers = self.next_part
+        numbers = self.parts[0]
         try:
             added = await trio.to_thread.run_sync(self._load, numbers)
         except CorruptStoreError:

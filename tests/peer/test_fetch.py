@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.manifest import load_root, sign_root
-from p2pacs.swarm.transfer import State
+from p2pacs.swarm.transfer import State, Transfer
 from peer import fetch as fetch_module
 from peer.app import Peer
 from peer.asker import Asker
@@ -115,6 +116,30 @@ async def test_a_study_that_grows_while_it_is_read(tmp_path: Path) -> None:
             await world.broker.publish(sent[4:])
         assert found == by_uid(sent)
         assert fetch.settled
+
+
+async def test_all_parts_of_the_index_are_wanted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants: list[tuple[set[int], set[int]]] = []
+    want = Transfer.want
+
+    def noted(transfer: Transfer, numbers: Iterable[int]) -> None:
+        wants.append((set(numbers), set(transfer.have)))
+        want(transfer, wants[-1][0])
+
+    monkeypatch.setattr(Transfer, "want", noted)
+    async with open_world(tmp_path) as world:
+        sent = instances(6)
+        for place in (0, 2, 4):
+            await world.broker.publish(sent[place : place + 2], complete=place == 4)
+        fetch = await opened(world, await world.add("a"))
+        assert await read_all(fetch) == by_uid(sent)
+        root = fetch.transfer.root
+        assert root is not None
+        assert len(root.parts) == 3
+        first, here = wants[0]
+        assert first == {number for part in root.parts for number in part.numbers} - here
 
 
 async def test_a_study_of_which_nothing_is_published_yet(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ async def _kept(store: ChunkStore, shelf: Shelf) -> StudyStore:
 async def _follow(index: LiveIndex, shelf: Shelf) -> None:
     assert shelf.root is not None
     await index.follow(shelf.root, shelf.list.copy())
-    while index.next_part:
+    while index.parts:
         await index.load()
 
 
