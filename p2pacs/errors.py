@@ -37,7 +37,8 @@
         ├── DiskFullError
         ├── CorruptStoreError         stored bytes do not verify
         ├── KeyUnavailableError       no grant for this study here
-        └── CodingError               a coded blob that does not decode within its bounds
+        ├── CodingError               a coded blob that does not decode within its bounds
+        └── WorkerError               a worker process crashed, or took too much memory or time
 
 Every class carries its translation to the four outside worlds, so that no
 layer invents one: ``wire_code`` (docs/wire.md), ``exit_code`` (the command
@@ -344,6 +345,13 @@ class CodingError(LocalError):
 
     wire_code = 84
     exit_code = 84
+
+
+class WorkerError(LocalError):
+    """A worker process crashed, or took more memory or time than its job may."""
+
+    wire_code = 85
+    exit_code = 85
 
 
 def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:
