@@ -14,35 +14,36 @@ from typing import ClassVar, Self
 from p2pacs.errors import UsageError
 
 
-class _Bytes:
-    """A fixed number of bytes with an identity of its own."""
+class _Bytes(bytes):
+    """A fixed number of bytes with an identity of its own.
 
-    __slots__ = ("raw",)
+    Bytes by inheritance: every message looks up some members and studies, and a hash in Python
+    costs more than the rest of a look-up.
+    """
+
+    __slots__ = ()
     size: ClassVar[int]
-    raw: bytes
 
-    def __init__(self, raw: bytes) -> None:
-        if len(raw) != self.size:
-            raise UsageError(f"a {type(self).__name__} has {self.size} bytes, not {len(raw)}")
-        object.__setattr__(self, "raw", bytes(raw))
+    def __new__(cls, raw: bytes) -> Self:
+        if len(raw) != cls.size:
+            raise UsageError(f"a {cls.__name__} has {cls.size} bytes, not {len(raw)}")
+        return super().__new__(cls, raw)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable")
-
-    def __bytes__(self) -> bytes:
-        return self.raw
+    @property
+    def raw(self) -> bytes:
+        """The bytes alone."""
+        return bytes(self)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other.raw == self.raw
+        return type(other) is type(self) and bytes.__eq__(self, other)
 
-    def __lt__(self, other: Self) -> bool:
-        return self.raw < other.raw
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
-    def __hash__(self) -> int:
-        return hash(self.raw)
+    __hash__ = bytes.__hash__
 
     def __str__(self) -> str:
-        return self.raw.hex()
+        return self.hex()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
@@ -89,7 +90,7 @@ class StudyId(_Bytes):
     @property
     def short(self) -> str:
         """Eight hexadecimal digits, for logs and progress bars."""
-        return self.raw.hex()[:8]
+        return self.hex()[:8]
 
 
 class VirtualAddress(_Bytes):
@@ -98,10 +99,15 @@ class VirtualAddress(_Bytes):
     __slots__ = ()
     size = 16
 
-    def __init__(self, raw: bytes) -> None:
-        super().__init__(raw)
-        if self.raw[0] != 0xFD:
+    def __new__(cls, raw: bytes) -> Self:
+        """The address that these bytes are.
+
+        Raises:
+            UsageError: not 16 bytes, or not in fd00::/8.
+        """
+        if raw[:1] != b"\xfd":
             raise UsageError("a virtual address lies in fd00::/8")
+        return super().__new__(cls, raw)
 
     def __str__(self) -> str:
         return str(ipaddress.IPv6Address(self.raw))
