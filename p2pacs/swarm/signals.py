@@ -21,10 +21,11 @@ class Bell:
 
     async def wait(self) -> None:
         """Until somebody rang since the last time."""
+        if self._rung:
+            await trio.lowlevel.checkpoint()
         while not self._rung:
             await self._lot.park()
         self._rung = False
-        await trio.lowlevel.checkpoint()
 
 
 class Watch:
