@@ -45,9 +45,9 @@ async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
         open_pacs("embedded", folder, study, HOME) as pacs,
         network(folder, plan.lines, pacs, lab) as net,
     ):
-        await _start_all(net, "replica", plan.replicas)
+        await start_all(net, "replica", plan.replicas)
         await fill_replicas(net, study, plan.replicas, BESIDE)
-        await _start_all(net, "hospital", plan.clients)
+        await start_all(net, "hospital", plan.clients)
         clients = [net.peers[name] for name in plan.clients]
         for client in clients:
             await client.ready(partial(client.knows, study.uid), CATALOGUE_SECONDS)
@@ -55,7 +55,7 @@ async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
         return await _fetch_all(net, clients, study, plan, watch)
 
 
-async def _start_all(net: Network, role: str, names: Sequence[str]) -> None:
+async def start_all(net: Network, role: str, names: Sequence[str]) -> None:
     """Adds and starts members, a few at a time."""
     limit = trio.CapacityLimiter(STARTING_AT_ONCE)
 

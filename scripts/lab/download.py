@@ -1,0 +1,218 @@
+"""`scripts/bench download`: one hospital fetches real images; C-GET from Orthanc beside it.
+
+Both move the same study to the same hospital in one run: `p2pacs get` from replicas that hold
+it, each behind a line of its own, and DCMTK's getscu from an Orthanc behind one such line. Each is
+timed as a command, from its start to its end, with the files written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+from attrs import frozen
+
+from p2pacs.instance import EncodedInstance
+from p2pacs.units import format_rate
+from peer.client import PeerClient
+from scripts.lab.cget import OrthancInLab, c_get, orthanc_in_lab
+from scripts.lab.lab import HOME, Lab, Wish, open_lab
+from scripts.lab.line import Line
+from scripts.lab.ours import BESIDE, start_all
+from scripts.lab.swarm import rate, seconds
+from scripts.lab.watch import quiet
+from scripts.loaded import LoadedStudy, digest, load_folder
+from scripts.member import Peer
+from scripts.network import Lines, network
+from scripts.pacs import open_pacs
+from scripts.program import P2PACS, Command, output_of
+from scripts.steps import CATALOGUE_SECONDS, LONGEST_SECONDS, fill_replicas, make_study
+from scripts.turned import turned
+
+HELP: Final = "a hospital fetches a real study, against C-GET from Orthanc over one line"
+HOSPITAL: Final = "hospital-1"
+PACS: Final = "pacs"
+QUEUE: Final = 32_000
+"""Bytes that every uplink's modem holds."""
+
+GOALS: Final = {"ct-philips-brain-1mm": 14.0}
+"""Folder → times as fast as C-GET."""
+
+LINES_WORTH: Final = 2.7
+"""For any other folder: times the coding ratio, three lines against one."""
+
+Json = dict[str, Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the benchmark's arguments."""
+    add = parser.add_argument
+    add("--dicom", type=Path, required=True, metavar="DIR", help="the largest study in it is taken")
+    add("--slices", type=int, help="so many of its slices instead, turned and mirrored")
+    add("--replicas", type=int, default=3, help="that hold it from the start")
+    add("--against", choices=["orthanc"], help="runs it after ours")
+    add("--up", type=rate, default="800kbit", help="of every line")
+    add("--down", type=rate, default="3mbit", help="of every line")
+    add("--delay", type=seconds, default="21ms", help="one way between two members")
+
+
+@frozen
+class Setting:
+    """Who is where, from the command line."""
+
+    line: Line
+    replicas: list[str]
+    with_orthanc: bool
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> Setting:
+        """What was asked for."""
+        return cls(
+            line=Line(given.up, given.down, given.delay / 2, QUEUE),
+            replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
+            with_orthanc=given.against == "orthanc",
+        )
+
+    def wishes(self) -> list[Wish]:
+        """The places that the lab must have."""
+        near = ["broker", *self.replicas, *([PACS] if self.with_orthanc else [])]
+        return [
+            *(Wish(name, self.line, lan=True) for name in near),
+            Wish(BESIDE, lan=True),
+            Wish(HOSPITAL, self.line),
+        ]
+
+
+@frozen
+class Download:
+    """One way in which the study came."""
+
+    begin: float
+    """Unix time at which the command was started."""
+    end: float
+    wire_bytes: int
+    """That left the lines' uplinks meanwhile, IP headers and acknowledgements included."""
+
+    @property
+    def seconds(self) -> float:
+        """From the start of the command to its end."""
+        return self.end - self.begin
+
+
+@frozen
+class Fetched:
+    """What ours did."""
+
+    download: Download
+    coded_bytes: int
+    """Of the study's chunks."""
+    exact: bool
+    """Every data set was written with the SHA-256 that it was loaded with."""
+
+
+async def run(folder: Path, given: argparse.Namespace) -> Json:
+    """Fetches by p2pacs, then by C-GET if that was asked for."""
+    setting = Setting.of(given)
+    study = await trio.to_thread.run_sync(load_folder, given.dicom)
+    if given.slices:
+        study = await make_study(folder, turned(list(study.instances()), given.slices))
+    theirs: Download | None = None
+    async with open_lab(folder, setting.wishes()) as lab, _pacs(lab, folder, study) as pacs:
+        ours = await _fetch(lab, folder, study, setting, pacs)
+        if isinstance(pacs, OrthancInLab):
+            theirs = await _c_get(lab, folder, study, pacs)
+    return figures(given.dicom.resolve().name, study, ours, theirs)
+
+
+@asynccontextmanager
+async def _pacs(lab: Lab, folder: Path, study: LoadedStudy) -> AsyncIterator[OrthancInLab | str]:
+    """The PACS of the broker, on its LAN: Orthanc if it has a place, or the embedded archive."""
+    if PACS in lab.places:
+        with orthanc_in_lab(lab.place(PACS), folder, study) as orthanc:
+            yield orthanc
+    else:
+        async with open_pacs("embedded", folder, study, HOME) as address:
+            yield address
+
+
+async def _fetch(
+    lab: Lab, folder: Path, study: LoadedStudy, setting: Setting, pacs: OrthancInLab | str
+) -> Fetched:
+    """Has the study published and the replicas filled, then has the hospital get it."""
+    lines = Lines(format_rate(setting.line.uplink), format_rate(setting.line.downlink))
+    address = pacs.dicomweb if isinstance(pacs, OrthancInLab) else pacs
+    async with network(folder, lines, address, lab) as net:
+        await start_all(net, "replica", setting.replicas)
+        await fill_replicas(net, study, setting.replicas, BESIDE)
+        await start_all(net, "hospital", [HOSPITAL])
+        hospital = net.peers[HOSPITAL]
+        await hospital.ready(partial(hospital.knows, study.uid), CATALOGUE_SECONDS)
+        await quiet(lab)
+        download = await _get(lab, hospital, study, folder)
+        async with PeerClient.connect(hospital.folder) as api:
+            coded = (await api.status())["transfers"][0]["bytes_total"]
+    exact = await trio.to_thread.run_sync(is_exact, folder / "files", study)
+    return Fetched(download, coded, exact)
+
+
+async def _get(lab: Lab, hospital: Peer, study: LoadedStudy, folder: Path) -> Download:
+    command: Command = [*hospital.place.prefix, *P2PACS, "get", hospital.folder, study.uid]
+    command += ["--out", folder / "files", "--json"]
+    begin = time.time()
+    await output_of("p2pacs get", command, folder / "get.log", seconds=LONGEST_SECONDS)
+    return await _counted(lab, begin, time.time())
+
+
+async def _c_get(lab: Lab, folder: Path, study: LoadedStudy, orthanc: OrthancInLab) -> Download:
+    await quiet(lab)
+    begin, end = await c_get(orthanc, lab.place(HOSPITAL), study, folder)
+    return await _counted(lab, begin, end)
+
+
+async def _counted(lab: Lab, begin: float, end: float) -> Download:
+    trace = await lab.traced(end)
+    return Download(begin, end, round(sum(trace.between("up", begin, end).values())))
+
+
+def is_exact(folder: Path, study: LoadedStudy) -> bool:
+    """Whether the files in a folder are the instances of the study, every data set identical."""
+    files = (EncodedInstance.from_part10(path.read_bytes()) for path in folder.iterdir())
+    return {one.sop_instance_uid: digest(one) for one in files} == study.digests
+
+
+def figures(name: str, study: LoadedStudy, ours: Fetched, theirs: Download | None) -> Json:
+    """What is printed.
+
+    Args:
+        name: of the folder that the study came from.
+        study: what was fetched.
+        ours: how it came by p2pacs.
+        theirs: how it came by C-GET; None: it was not asked for.
+    """
+    coding = study.size / ours.coded_bytes
+    goal = GOALS.get(name, LINES_WORTH * coding)
+    printed: Json = {
+        "instances": len(study.paths),
+        "bytes": study.size,
+        "coded_bytes": ours.coded_bytes,
+        "coding_ratio": round(coding, 3),
+        "exact": ours.exact,
+        "p2pacs_seconds": round(ours.download.seconds, 2),
+        "p2pacs_wire_bytes": ours.download.wire_bytes,
+    }
+    if theirs is None:
+        return printed | {"passed": ours.exact}
+    ratio = theirs.seconds / ours.download.seconds
+    return printed | {
+        "orthanc_seconds": round(theirs.seconds, 2),
+        "orthanc_wire_bytes": theirs.wire_bytes,
+        "goal": round(goal, 2),
+        "ratio": round(ratio, 2),
+        "passed": ours.exact and ratio >= goal,
+    }
