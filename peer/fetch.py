@@ -28,8 +28,9 @@ from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from peer.index import Known, LiveIndex
+from peer.order import looked_at, previews
 from peer.resolve import Found
-from peer.view import View, chunks_of, shown
+from peer.view import View, shown
 
 PATIENCE: Final = 20.0
 """Seconds without a chunk or a newer manifest after which the broker (or, when it is away, all
@@ -155,6 +156,12 @@ class StudyFetch:
         """From now on it is this urgent, for all who read it."""
         self.priority = priority
         self.transfer.prioritise(priority)
+        self._show()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody looks at it, or waits to: then what can be shown soon comes first."""
+        return self._view is not None or self.priority >= Priority.INTERACTIVE
 
     def look(self, view: View | None) -> int:
         """From now on this is looked at, and comes first; None: nothing any more.
@@ -163,23 +170,19 @@ class StudyFetch:
             So many instances of it are known already. Those that become known later are looked
             at from then on (`refresh`).
         """
-        ended = view is None and self._view is not None
         self._view = view
-        if ended:
-            self.transfer.look([])
         return self._show()
 
     def _show(self) -> int:
-        """Tell the transfer what is looked at, as far as it is known."""
-        if self._view is None:
-            return 0
-        instances = list(shown(self._view, self.known))
-        self.transfer.look(chunks_of(instances))
-        return len(instances)
+        """Tell the transfer what comes first, as far as it is known; instances of the view."""
+        viewed = [] if self._view is None else list(shown(self._view, self.known))
+        urgent = self.known if self.priority >= Priority.INTERACTIVE else ()
+        self.transfer.look([*looked_at(viewed), *previews(urgent)])
+        return len(viewed)
 
-    async def follow_view(self) -> None:
-        """Read the index for whoever looks, as it comes."""
-        while self._view is not None and self.fetching and not self.settled:
+    async def follow(self) -> None:
+        """Read the index as it comes, for whoever waits: before, no chunk has a meaning."""
+        while self.awaited and self.fetching and not self.settled:
             mark = self.mark()
             await self.refresh()
             if not self.settled:

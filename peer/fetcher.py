@@ -72,7 +72,7 @@ class Fetcher:
         self._one = trio.Lock()
 
     async def run(self) -> None:
-        """Follow what is looked at until cancelled."""
+        """Read the index of what somebody waits for until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
@@ -134,6 +134,7 @@ class Fetcher:
             else:
                 fetch.priority = asker.priority
             fetch.begin(found)
+            self._lead(fetch)
             self._fetches[study] = fetch
             self._forget_idle()
         return fetch
@@ -187,14 +188,18 @@ class Fetcher:
         """
         fetch = self.get(study)
         count = fetch.look(view)
-        if view is not None and fetch not in self._followed and self._nursery is not None:
+        self._lead(fetch)
+        return count, len(fetch.known)
+
+    def _lead(self, fetch: StudyFetch) -> None:
+        """Have its index read as it comes, if somebody waits for it: its order is in there."""
+        if fetch.awaited and fetch not in self._followed and self._nursery is not None:
             self._followed.add(fetch)
             self._nursery.start_soon(self._follow, fetch)
-        return count, len(fetch.known)
 
     async def _follow(self, fetch: StudyFetch) -> None:
         try:
-            await fetch.follow_view()
+            await fetch.follow()
         except P2PacsError as error:  # whoever reads it is told
             log.info("what is looked at is not known", study=fetch.study.short, error=str(error))
         finally:
@@ -206,8 +211,9 @@ class Fetcher:
         Raises:
             NotFoundError: there is none.
         """
-        if study in self._fetches:
-            self._fetches[study].prioritise(priority)
+        if fetch := self._fetches.get(study):
+            fetch.prioritise(priority)
+            self._lead(fetch)
         elif transfer := self._node.transfers.get(study):
             transfer.prioritise(priority)
         else:

@@ -8,7 +8,8 @@ from functools import partial
 import trio
 from attrs import field, frozen
 
-from p2pacs.errors import CorruptStoreError
+from p2pacs.catalog.records import number
+from p2pacs.errors import CorruptStoreError, ManifestError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import StudyStore
@@ -28,6 +29,11 @@ class Known:
     """Numbers of the chunks that it needs."""
     series: int = field(repr=False)
     """The place of its series in the study, from 1; the same in every version."""
+    levels: tuple[tuple[int, tuple[int, ...]], ...] = field(repr=False)
+    """(Level, chunks that complete it beyond coarser ones), coarsest first, level 0 last; a level
+    is the log2 of how much smaller than the image is what can be shown of it."""
+    place: int = field(default=0, repr=False)
+    """Its Instance Number, the order within its series; 0 if it has none."""
 
 
 class LiveIndex:
@@ -103,7 +109,8 @@ class LiveIndex:
     def _number(self, entry: InstanceEntry, reader: StudyReader) -> Known:
         place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
         series = self._series.setdefault(entry.series_instance_uid, len(self._series) + 1)
-        return Known(place, entry, tuple(reader.chunks_of(entry)), series)
+        chunks = tuple(reader.chunks_of(entry))
+        return Known(place, entry, chunks, series, ((0, chunks),), _instance_number(entry))
 
     async def join(self, known: Known) -> EncodedInstance:
         """One instance, bit for bit; its chunks are here.
@@ -129,3 +136,10 @@ class LiveIndex:
         if self._reader is None:
             raise RuntimeError("follow() comes before reading")
         return self._reader
+
+
+def _instance_number(entry: InstanceEntry) -> int:
+    try:
+        return number(entry.attributes, "InstanceNumber") or 0
+    except ManifestError:  # it is not needed for more than the order
+        return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Self
 
 from attrs import frozen
@@ -54,11 +54,6 @@ def shown(view: View, known: Sequence[Known]) -> Iterator[Known]:
     """The instances that are looked at, in the order of the study."""
     first, last = view.instances or (1, len(known))
     return filter(view.shows, known[first - 1 : last])
-
-
-def chunks_of(instances: Iterable[Known]) -> list[int]:
-    """The chunks that these need, each once, those of the first instance first."""
-    return list(dict.fromkeys(number for known in instances for number in known.chunks))
 
 
 def _is_place(value: object) -> bool:

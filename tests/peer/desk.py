@@ -34,7 +34,7 @@ def _known(number: int, instance: EncodedInstance) -> Known:
         (),
         b"{}",
     )
-    return Known(number, entry, (), 1)
+    return Known(number, entry, (), 1, ((0, ()),))
 
 
 @define

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from p2pacs.errors import UsageError
 from p2pacs.study.index import InstanceEntry
 from peer.index import Known
-from peer.view import View, chunks_of, shown
+from peer.view import View, shown
 
 
 def known(number: int, series: int, *chunks: int) -> Known:
     entry = InstanceEntry("1.1", f"1.2.{number}", f"1.3.{series}", "1.4", b"", 1, (), b"{}")
-    return Known(number, entry, chunks, series)
+    return Known(number, entry, chunks, series, ((0, chunks),))
 
 
 STUDY = [known(1, 1, 4, 5), known(2, 2, 6), known(3, 1, 5, 7), known(4, 2, 3, 6)]
@@ -35,11 +35,6 @@ def test_what_is_shown(body: dict[str, Any], numbers: list[int]) -> None:
     view = View.parse(body)
     assert view is not None
     assert [one.number for one in shown(view, STUDY)] == numbers
-
-
-def test_chunks_come_in_the_order_of_the_instances_and_once() -> None:
-    assert chunks_of(STUDY) == [4, 5, 6, 7, 3]
-    assert chunks_of([]) == []
 
 
 @pytest.mark.parametrize("body", [{}, {"series": None}])
