@@ -1,0 +1,267 @@
+"""Worker processes that share a queue of calls: started when there is work, ended when idle."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import structlog
+import trio
+from attrs import define, field
+
+from p2pacs.errors import WorkerError
+from p2pacs.limits import KIB, MIB
+from p2pacs.workers.messages import Batch, Failure, Outcome, Task
+from p2pacs.workers.process import WorkerProcess
+
+T = TypeVar("T")
+
+IDLE_SECONDS: Final = 30.0
+"""After so long without work a process ends: each takes 50 MB."""
+
+BATCH_BYTES: Final = 256 * KIB
+"""Calls of less than this go to a process together: a message costs a third of a millisecond."""
+
+BATCH_CALLS: Final = 32
+"""Calls that go together at most, so that the results of the first are not long in coming."""
+
+SECONDS: Final = 30.0
+"""For a call, whatever its size: the process may have to import what it needs ..."""
+
+SLOWEST: Final = 1 * MIB
+"""... and bytes a second that every call manages, at a twentieth of the usual speed."""
+
+ROOM: Final = 256 * MIB
+"""Address space for a call, whatever its size: libraries are loaded in it."""
+
+log = structlog.get_logger(__name__)
+
+
+@define(eq=False)
+class _Call:
+    """What somebody waits for."""
+
+    task: Task
+    size: int
+    memory: int
+    _outcome: Outcome = field(factory=lambda: Failure(WorkerError("not done")), init=False)
+    alone: bool = False
+    """It was in a batch that ended a process: it may be the one."""
+    wanted: bool = True
+    done: trio.Event = field(factory=trio.Event)
+
+    def end(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self.done.set()
+
+    def result(self) -> Any:
+        if isinstance(self._outcome, Failure):
+            raise self._outcome.error
+        return self._outcome.value
+
+
+@define(eq=False)
+class _Work:
+    """What a process has in hand."""
+
+    process: WorkerProcess
+    calls: list[_Call]
+    _unwanted: trio.Event = field(factory=trio.Event)
+    _answered: bool = False
+    _late: bool = False
+
+    def check(self) -> None:
+        """End the process if nobody wants any of it any more."""
+        if not any(call.wanted for call in self.calls):
+            self._unwanted.set()
+
+    async def run(self, threads: trio.CapacityLimiter) -> list[Outcome] | WorkerError:
+        """Have it done in time."""
+        batch = Batch(
+            tuple(call.task for call in self.calls), ROOM + sum(call.memory for call in self.calls)
+        )
+        seconds = SECONDS + sum(call.size for call in self.calls) / SLOWEST
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, seconds)
+            # When this is cancelled, so is the watch, which ends the process and so the thread.
+            outcomes = await trio.to_thread.run_sync(_attempt, self.process, batch, limiter=threads)
+            self._answered = True
+            nursery.cancel_scope.cancel()
+        if isinstance(outcomes, WorkerError) and self._late:
+            return WorkerError(f"a worker process was not done within {seconds:.0f} s")
+        return outcomes
+
+    async def _watch(self, seconds: float) -> None:
+        try:
+            with trio.move_on_after(seconds) as patience:
+                await self._unwanted.wait()
+            self._late = patience.cancelled_caught
+        finally:
+            if not self._answered:
+                self.process.kill()
+
+
+def _attempt(process: WorkerProcess, batch: Batch) -> list[Outcome] | WorkerError:
+    try:
+        return process.work(batch)
+    except WorkerError as error:
+        return error
+
+
+class Pool:
+    """Runs pure functions in processes. `open_pool` makes one."""
+
+    def __init__(self, nursery: trio.Nursery, count: int, idle: float) -> None:
+        self._nursery = nursery
+        self._free = count
+        self._idle_seconds = idle
+        self._threads = trio.CapacityLimiter(count)
+        self._queue: deque[_Call] = deque()
+        self._idle: list[trio.Event] = []
+        self._works: dict[_Call, _Work] = {}
+        self._open = True
+        self.processes: set[int] = set()
+        """The numbers of those that run."""
+
+    async def run(
+        self, function: Callable[..., T], *arguments: Any, size: int = 0, memory: int = 0
+    ) -> T:
+        """Call a function in a process; nothing of it goes on when this is cancelled.
+
+        Args:
+            function: found by its name in its module; called once, or again if another call
+                ended the process.
+            arguments: picklable; never changed.
+            size: bytes that it works on, which give it its time.
+            memory: bytes that it needs for them.
+
+        Raises:
+            P2PacsError: whatever it raises.
+            WorkerError: it ended its process, or was not done in time.
+        """
+        if not self._open:
+            raise WorkerError("worker processes have ended")
+        call = _Call(Task(function, arguments), size, memory)
+        self._queue.append(call)
+        self._wake()
+        try:
+            await call.done.wait()
+        finally:
+            self._forget(call)
+        value: T = call.result()
+        return value
+
+    def _wake(self) -> None:
+        if self._idle:
+            self._idle.pop().set()
+        elif self._free:
+            self._free -= 1
+            self._nursery.start_soon(self._serve)
+
+    def _forget(self, call: _Call) -> None:
+        call.wanted = False
+        if work := self._works.get(call):
+            work.check()
+        elif call in self._queue:
+            self._queue.remove(call)
+
+    # ------------------------------------------------------------ one task for each process
+
+    async def _serve(self) -> None:
+        """One process, and another when it died, until there is nothing to do for a while."""
+        try:
+            while self._queue:
+                await self._employ()
+        finally:
+            self._free += 1
+
+    async def _employ(self) -> None:
+        """A process from its start to its end."""
+        try:
+            process = await trio.to_thread.run_sync(WorkerProcess, limiter=self._threads)
+        except WorkerError as error:
+            for call in self._take():
+                call.end(Failure(error))
+            return
+        self.processes.add(process.pid)
+        try:
+            while calls := await self._next():
+                if not process.alive:  # since its last work: these calls have no part in it
+                    self._queue.extendleft(reversed(calls))
+                    return
+                if (ended := await self._work(process, calls)) is not None:
+                    log.warning("worker process ended", why=str(ended), calls=len(calls))
+                    return
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(process.end, limiter=self._threads)
+            self.processes.discard(process.pid)
+
+    async def _next(self) -> list[_Call]:
+        """What is to be done next; nothing after a while without work."""
+        while not self._queue:
+            wake = trio.Event()
+            self._idle.append(wake)
+            with trio.move_on_after(self._idle_seconds):
+                await wake.wait()
+            if not wake.is_set():
+                self._idle.remove(wake)
+                return []
+        return self._take()
+
+    def _take(self) -> list[_Call]:
+        """The next call with small ones that follow it."""
+        calls = [self._queue.popleft()]
+        size = calls[0].size
+        while self._queue and len(calls) < BATCH_CALLS and not calls[0].alone:
+            size += self._queue[0].size
+            if size > BATCH_BYTES or self._queue[0].alone:
+                break
+            calls.append(self._queue.popleft())
+        return calls
+
+    async def _work(self, process: WorkerProcess, calls: list[_Call]) -> WorkerError | None:
+        """Have calls done; why the process is of no use any more, if it is not."""
+        work = _Work(process, calls)
+        self._works.update(dict.fromkeys(calls, work))
+        try:
+            outcomes = await work.run(self._threads)
+        finally:
+            for call in calls:
+                del self._works[call]
+        if not isinstance(outcomes, WorkerError):
+            for call, outcome in zip(calls, outcomes, strict=True):
+                call.end(outcome)
+            return None
+        if len(calls) == 1:
+            calls[0].end(Failure(outcomes))
+        else:  # one of them did it: each gets a process of its own
+            for call in reversed([call for call in calls if call.wanted]):
+                call.alone = True
+                self._queue.appendleft(call)
+        return outcomes
+
+    def close(self) -> None:
+        """Nothing more is done."""
+        self._open = False
+        for call in (*self._queue, *self._works):
+            call.end(Failure(WorkerError("worker processes have ended")))
+
+
+@asynccontextmanager
+async def open_pool(count: int, *, idle: float = IDLE_SECONDS) -> AsyncIterator[Pool]:
+    """Worker processes, none of which outlives the block, or the program.
+
+    Args:
+        count: how many at most.
+        idle: seconds without work after which each ends.
+    """
+    async with trio.open_nursery() as nursery:
+        pool = Pool(nursery, count, idle)
+        try:
+            yield pool
+        finally:
+            pool.close()
+            nursery.cancel_scope.cancel()

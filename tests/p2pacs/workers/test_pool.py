@@ -1,0 +1,260 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from p2pacs.errors import CodingError, WorkerError
+from p2pacs.limits import MIB
+from p2pacs.workers import pool as pool_module
+from p2pacs.workers.pool import Pool, open_pool
+from tests.p2pacs.workers import jobs
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    async with open_pool(2) as opened:
+        yield opened
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(10):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+async def test_nothing_runs_before_there_is_work(pool: Pool) -> None:
+    assert not pool.processes
+    assert await pool.run(jobs.pid) in pool.processes
+    assert len(pool.processes) == 1
+    assert await pool.run(jobs.pid) != os.getpid()
+    assert len(pool.processes) == 1  # one is enough for one after the other
+
+
+async def test_work_for_two_runs_in_two_processes(pool: Pool) -> None:
+    found: set[int] = set()
+
+    async def one() -> None:
+        found.add(await pool.run(jobs.wait, 300, size=MIB))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(one)
+    assert len(found) == len(pool.processes) == 2
+
+
+async def test_results_are_never_mixed_up(pool: Pool) -> None:
+    results: dict[int, bytes] = {}
+    sizes = [1, 100, 20_000, 70_000, 300_000, 3_000_000]
+
+    async def one(number: int) -> None:
+        data = bytes([number]) * sizes[number % len(sizes)]
+        results[number] = await pool.run(jobs.echo, data, size=len(data))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(one, number)
+    assert results == {n: bytes([n]) * sizes[n % len(sizes)] for n in range(100)}
+
+
+async def test_what_a_function_raises_comes_back(pool: Pool) -> None:
+    first = await pool.run(jobs.pid)
+    with pytest.raises(CodingError, match="no such image"):
+        await pool.run(jobs.refuse, "no such image")
+    assert await pool.run(jobs.pid) == first
+
+
+@pytest.mark.parametrize(
+    "function",
+    [jobs.abort, jobs.segfault, jobs.suicide, jobs.devour, jobs.devour_in_c],
+)
+async def test_a_process_that_dies_costs_its_own_call(
+    pool: Pool, function: Callable[[], object]
+) -> None:
+    results: list[int] = []
+
+    async def beside() -> None:
+        results.append(await pool.run(jobs.length, b"12345"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(beside)
+        with pytest.raises(WorkerError, match="a worker process ended"):
+            await pool.run(function)
+        for _ in range(20):
+            nursery.start_soon(beside)
+    assert results == [5] * 40
+
+
+async def test_a_defect_says_nothing_of_its_data(
+    pool: Pool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(WorkerError, match="exit code 1") as caught:
+        await pool.run(jobs.stumble, "DOE^JANE")
+    said = capfd.readouterr()
+    assert "worker process: ValueError in stumble" in said.err
+    assert "DOE" not in said.err + said.out + str(caught.value)
+
+
+async def test_what_a_library_prints_is_no_answer(
+    pool: Pool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert await pool.run(jobs.chatter) == "said"
+    assert capfd.readouterr().out == ""
+
+
+async def test_a_call_that_hangs_is_ended(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "SECONDS", 0.7)
+    with pytest.raises(WorkerError, match="not done within 1 s"):
+        await pool.run(jobs.hang, str(tmp_path))
+    (pid,) = (int(path.name) for path in tmp_path.iterdir())
+    await until(lambda: not runs(pid))
+    assert await pool.run(jobs.length, b"123") == 3
+
+
+async def test_a_call_that_is_cancelled_is_ended(pool: Pool, tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, jobs.hang, str(tmp_path))
+        await until(lambda: any(tmp_path.iterdir()))
+        nursery.cancel_scope.cancel()
+    (pid,) = (int(path.name) for path in tmp_path.iterdir())
+    await until(lambda: not runs(pid))
+    assert await pool.run(jobs.length, b"123") == 3
+
+
+async def test_a_call_that_waits_and_is_cancelled_is_not_made(tmp_path: Path) -> None:
+    async with open_pool(1) as pool, trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, jobs.wait, 200)
+        await until(lambda: bool(pool.processes))
+        with trio.move_on_after(0.05):
+            await pool.run(jobs.hang, str(tmp_path))
+        assert await pool.run(jobs.length, b"123") == 3
+    assert not any(tmp_path.iterdir())
+
+
+async def test_cancelling_one_of_a_batch_leaves_the_others(tmp_path: Path) -> None:
+    results: list[int] = []
+
+    async def small(pool: Pool) -> None:
+        results.append(await pool.run(jobs.wait, 50))
+
+    async with open_pool(1) as pool, trio.open_nursery() as nursery:
+        nursery.start_soon(pool.run, jobs.wait, 200)
+        await until(lambda: bool(pool.processes))
+        for _ in range(5):
+            nursery.start_soon(small, pool)
+        with trio.move_on_after(0.35):
+            await pool.run(jobs.wait, 50)
+    assert len(results) == 5
+    assert len(set(results)) == 1
+
+
+async def test_processes_end_when_idle() -> None:
+    async with open_pool(2, idle=0.2) as pool:
+        pid = await pool.run(jobs.pid)
+        assert runs(pid)
+        await until(lambda: not pool.processes)
+        assert not runs(pid)
+        assert await pool.run(jobs.pid) != pid
+
+
+async def test_an_idle_process_that_was_killed_costs_nothing(pool: Pool) -> None:
+    pid = await pool.run(jobs.pid)
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not runs(pid))
+    assert await pool.run(jobs.pid) != pid
+
+
+async def test_no_process_outlives_the_block(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        async with open_pool(2) as pool:
+            idle = await pool.run(jobs.pid)
+
+            async def wait() -> None:
+                with pytest.raises(WorkerError, match="have ended"):
+                    await pool.run(jobs.hang, str(tmp_path))
+
+            nursery.start_soon(wait)
+            await until(lambda: any(tmp_path.iterdir()))
+            (busy,) = (int(path.name) for path in tmp_path.iterdir())
+        assert not runs(idle)
+        assert not runs(busy)
+    with pytest.raises(WorkerError, match="have ended"):
+        await pool.run(jobs.pid)
+
+
+PROGRAM = """
+import sys, trio
+from p2pacs.workers.pool import open_pool
+from tests.p2pacs.workers import jobs
+
+async def main():
+    async with open_pool(2) as pool, trio.open_nursery() as nursery:
+        sys.stdout.write(f"{await pool.run(jobs.pid)}\\n")
+        sys.stdout.flush()
+        nursery.start_soon(pool.run, jobs.hang, sys.argv[1])
+        nursery.start_soon(pool.run, jobs.wait, 50)
+
+trio.run(main)
+"""
+
+
+@pytest.mark.system
+async def test_no_process_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, tmp_path],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    assert program.stdout is not None
+    with program:
+        other = int(await trio.to_thread.run_sync(program.stdout.readline))
+        await until(lambda: any(tmp_path.iterdir()))
+        (busy,) = (int(path.name) for path in tmp_path.iterdir())
+        assert runs(busy)
+        program.kill()
+    await until(lambda: not runs(busy) and not runs(other))
+
+
+async def test_workers_are_behind_the_program_and_know_no_trio(pool: Pool) -> None:
+    nice, has_trio = await pool.run(jobs.limits)
+    assert nice == min(os.nice(0) + 5, 19)
+    assert not has_trio
+
+
+async def test_the_loop_goes_on_while_much_is_sent(pool: Pool) -> None:
+    data = bytes(200 * MIB)
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            begin = time.perf_counter()
+            await trio.sleep(0)
+            longest = max(longest, time.perf_counter() - begin)
+            await trio.sleep(0.001)
+
+    await pool.run(jobs.pid)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        assert await pool.run(jobs.length, data, memory=len(data)) == len(data)
+        nursery.cancel_scope.cancel()
+    assert longest < 0.1  # the interpreter gives way after 5 ms; the machine may be busy
