@@ -63,6 +63,7 @@ OWNERS = {
     "pynetdicom": ["p2pacs.dicom"],
     "numpy": ["p2pacs.study.images"],
     "imagecodecs": ["p2pacs.study.images"],
+    "PIL": ["peer"],
     "cryptography": ["p2pacs.identity", "p2pacs.identity.keys", "p2pacs.study"],
 }
 """Libraries that these rooms alone may import."""
