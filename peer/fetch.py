@@ -71,6 +71,7 @@ class StudyFetch:
         self.given_up = False
         """Whether its transfer was stopped because nobody wanted it any more."""
         self._view: View | None = None
+        self._previews: Sequence[int] = ()
         self._index = index
         self._supply = supply
         self._least = 0
@@ -176,8 +177,8 @@ class StudyFetch:
     def _show(self) -> int:
         """Tell the transfer what comes first, as far as it is known; instances of the view."""
         viewed = [] if self._view is None else list(shown(self._view, self.known))
-        urgent = self.known if self.priority >= Priority.INTERACTIVE else ()
-        self.transfer.look([*looked_at(viewed), *previews(urgent)])
+        urgent = self._previews if self.priority >= Priority.INTERACTIVE else ()
+        self.transfer.look([*looked_at(viewed), *urgent])
         return len(viewed)
 
     async def follow(self) -> None:
@@ -220,6 +221,8 @@ class StudyFetch:
                     return
                 loaded = True
             if loaded:
+                known = tuple(self.known)
+                self._previews = await trio.to_thread.run_sync(previews, known)
                 self._show()
 
     async def _restart(self, error: CorruptStoreError) -> None:

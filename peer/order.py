@@ -58,11 +58,10 @@ def coarse_to_fine(known: Iterable[Known]) -> list[Known]:
     return [one for _, _, one in turns]
 
 
-def previews(known: Iterable[Known]) -> Iterator[int]:
-    """The chunks of all previews, coarse to fine; some may come twice."""
-    for one in coarse_to_fine(known):
-        if len(one.levels) > 1:
-            yield from spread(one.levels[0][1])
+def previews(known: Iterable[Known]) -> list[int]:
+    """The chunks of all previews, coarse to fine."""
+    coarsest = (one.levels[0][1] for one in coarse_to_fine(known) if len(one.levels) > 1)
+    return list(dict.fromkeys(number for chunks in coarsest for number in spread(chunks)))
 
 
 def looked_at(shown: Iterable[Known]) -> Iterator[int]:

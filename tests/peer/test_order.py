@@ -69,12 +69,12 @@ def test_the_order_within_a_series_is_that_of_the_instance_numbers() -> None:
 
 def test_previews_alone_are_not_the_images() -> None:
     plain = known(99, 2, levels=((0, (500,)),))
-    assert list(previews([*slices(5), plain])) == [1003, 1001, 1005, 1002, 1004]
+    assert previews([*slices(5), plain]) == [1003, 1001, 1005, 1002, 1004]
 
 
 def test_many_frames_of_one_instance_come_coarse_to_fine() -> None:
     chunks = tuple(range(10, 30))
-    assert list(previews([known(1, levels=((2, chunks), (0, (1,))))])) == spread(chunks)
+    assert previews([known(1, levels=((2, chunks), (0, (1,))))]) == spread(chunks)
 
 
 def test_what_is_looked_at_comes_from_its_middle_level_by_level() -> None:
