@@ -67,7 +67,8 @@ def devour_in_c() -> int:
 
 
 def chatter() -> str:
-    print("to standard output")
+    sys.stdout.write("to standard output")
+    sys.stdout.flush()
     os.write(1, b"again")
     return "said"
 
