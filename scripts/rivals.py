@@ -61,46 +61,48 @@ _FAILURES: Final = (
 
 @define
 class Tally:
-    """What one codec did with a series."""
+    """What one codec did with instances."""
 
+    size: int = 0
+    """Bytes of all data sets."""
     plain: int = 0
-    """Bytes of frames that it was given."""
+    """Bytes of what it was given of them: the frames, or all."""
     coded: int = 0
     kept: int = 0
     """Frames that stayed as they are: not identical, or not smaller."""
     encode_seconds: float = 0.0
     decode_seconds: float = 0.0
 
-    def figures(self, size: int) -> dict[str, Any]:
-        """As printed.
+    def add(self, other: Tally) -> None:
+        """Counts what it did with other instances, too."""
+        for name in ("size", "plain", "coded", "kept", "encode_seconds", "decode_seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
-        Args:
-            size: bytes of all data sets; what is not frames stays as it is.
-        """
+    def figures(self) -> dict[str, Any]:
+        """As printed; what it was not given stays as it is."""
         if not self.plain:
             return {"skipped": "no frames that it takes"}
         return {
-            "ratio": round(size / (size - self.plain + self.coded), 3),
+            "ratio": round(self.size / (self.size - self.plain + self.coded), 3),
             "pixel_ratio": round(self.plain / self.coded, 3),
             "frames_kept_plain": self.kept,
-            "encode_mb_s": _rate(self.plain, self.encode_seconds),
-            "decode_mb_s": _rate(self.plain, self.decode_seconds),
+            "encode_mb_s": mb_s(self.plain, self.encode_seconds),
+            "decode_mb_s": mb_s(self.plain, self.decode_seconds),
         }
 
 
-def compare(instances: Iterable[EncodedInstance]) -> dict[str, dict[str, Any]]:
+def compare(instances: Iterable[EncodedInstance]) -> dict[str, Tally]:
     """What each opponent makes of a series."""
-    instances = list(instances)
-    size = sum(len(one.data) for one in instances)
-    tallies = {name: Tally() for name in RIVALS}
+    tallies = {name: Tally() for name in ("zstd9", *RIVALS)}
     for instance in instances:
+        for tally in tallies.values():
+            tally.size += len(instance.data)
+        _try_zstd(instance.data, tallies["zstd9"])
         for plain, shape in frames(instance):
             pixels = prepared(plain, shape)
             for name, rival in RIVALS.items():
                 try_frame(rival, pixels, len(plain), tallies[name])
-    return {"zstd9": _zstd(instances, size)} | {
-        name: tally.figures(size) for name, tally in tallies.items()
-    }
+    return tallies
 
 
 def frames(instance: EncodedInstance) -> Iterator[tuple[bytes, Shape]]:
@@ -150,23 +152,16 @@ def try_frame(rival: Rival, pixels: Pixels, size: int, tally: Tally) -> None:
     tally.kept += not exact
 
 
-def _zstd(instances: Iterable[EncodedInstance], size: int) -> dict[str, Any]:
-    """The whole file, as `zstd -9` takes it."""
-    compressor, decompressor = zstandard.ZstdCompressor(level=9), zstandard.ZstdDecompressor()
-    coded, encode_seconds, decode_seconds = 0, 0.0, 0.0
-    for instance in instances:
-        begin = time.perf_counter()
-        smaller = compressor.compress(instance.data)
-        middle = time.perf_counter()
-        decompressor.decompress(smaller)
-        decode_seconds += time.perf_counter() - middle
-        encode_seconds += middle - begin
-        coded += len(smaller)
-    return {
-        "ratio": round(size / coded, 3),
-        "encode_mb_s": _rate(size, encode_seconds),
-        "decode_mb_s": _rate(size, decode_seconds),
-    }
+def _try_zstd(data: bytes, tally: Tally) -> None:
+    """A whole file, as `zstd -9` takes it."""
+    begin = time.perf_counter()
+    coded = zstandard.ZstdCompressor(level=9).compress(data)
+    tally.encode_seconds += time.perf_counter() - begin
+    begin = time.perf_counter()
+    zstandard.ZstdDecompressor().decompress(coded)
+    tally.decode_seconds += time.perf_counter() - begin
+    tally.plain += len(data)
+    tally.coded += len(coded)
 
 
 def _resolutions(pixels: Pixels) -> int:
@@ -175,5 +170,6 @@ def _resolutions(pixels: Pixels) -> int:
     return min(RESOLUTIONS, shortest.bit_length() - 1)
 
 
-def _rate(size: int, seconds: float) -> float:
+def mb_s(size: int, seconds: float) -> float:
+    """Millions of bytes a second."""
     return round(size / MEGABYTE / max(seconds, 1e-9), 1)

@@ -6,6 +6,7 @@ import pytest
 from p2pacs.study.images import Shape
 from scripts import phantom
 from scripts.rivals import RIVALS, Rival, Tally, compare, prepared, try_frame
+from tests.conformance.instances import real
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -50,6 +51,20 @@ def test_planes_become_pixels() -> None:
 
 def test_a_series_is_compared() -> None:
     found = compare(phantom.slices(1))
-    assert set(found) == {"zstd9", "htj2k", "jpegls"}
-    assert all(figures["ratio"] > 1 for figures in found.values())
-    assert found["htj2k"]["frames_kept_plain"] == 0
+    figures = {name: tally.figures() for name, tally in found.items()}
+    assert set(figures) == {"zstd9", "htj2k", "jpegls"}
+    assert all(one["ratio"] > 1 for one in figures.values())
+    assert figures["htj2k"]["frames_kept_plain"] == 0
+    assert figures["htj2k"]["pixel_ratio"] > figures["htj2k"]["ratio"]
+    both = Tally()
+    for _ in range(2):
+        both.add(found["jpegls"])
+    assert both.figures()["ratio"] == figures["jpegls"]["ratio"]
+    assert both.size == 2 * found["jpegls"].size
+
+
+def test_what_has_no_image_is_skipped() -> None:
+    report = next(one for one in real() if "88.11" in one.sop_class_uid)
+    found = compare([report])
+    assert "skipped" in found["htj2k"].figures()
+    assert found["zstd9"].figures()["ratio"] > 1
