@@ -25,6 +25,7 @@ BASE = [
 ALLOWED: dict[str, list[str]] = {
     "p2pacs.bitfield": [],
     "p2pacs.errors": [],
+    "p2pacs.groups": [],
     "p2pacs.heap": [],
     "p2pacs.limits": [],
     "p2pacs.instance": ["p2pacs.errors"],
@@ -39,7 +40,13 @@ ALLOWED: dict[str, list[str]] = {
     "p2pacs.study.header": ["p2pacs.errors"],
     "p2pacs.study.images": [*BASE, "p2pacs.study.header"],
     "p2pacs.study": [*BASE, "p2pacs.identity.keys", "p2pacs.study.header", "p2pacs.study.images"],
-    "p2pacs.workers": [*BASE, "p2pacs.heap", "p2pacs.study", "p2pacs.study.images"],
+    "p2pacs.workers": [
+        *BASE,
+        "p2pacs.groups",
+        "p2pacs.heap",
+        "p2pacs.study",
+        "p2pacs.study.images",
+    ],
     "p2pacs.store": BASE,
     "p2pacs.wire": [*BASE, "p2pacs.identity", "p2pacs.identity.keys"],
     "p2pacs.swarm": [

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from broker.groups import single_error
 from p2pacs.errors import P2PacsError
+from p2pacs.groups import single_error
 from p2pacs.instance import EncodedInstance
 
 Put = Callable[[EncodedInstance], Awaitable[None]]

@@ -12,6 +12,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.errors import WorkerError
+from p2pacs.groups import single_error
 from p2pacs.limits import KIB, MIB
 from p2pacs.workers.messages import Batch, Failure, Outcome, Task
 from p2pacs.workers.process import WorkerProcess
@@ -258,10 +259,11 @@ async def open_pool(count: int, *, idle: float = IDLE_SECONDS) -> AsyncIterator[
         count: how many at most.
         idle: seconds without work after which each ends.
     """
-    async with trio.open_nursery() as nursery:
-        pool = Pool(nursery, count, idle)
-        try:
-            yield pool
-        finally:
-            pool.close()
-            nursery.cancel_scope.cancel()
+    with single_error():
+        async with trio.open_nursery() as nursery:
+            pool = Pool(nursery, count, idle)
+            try:
+                yield pool
+            finally:
+                pool.close()
+                nursery.cancel_scope.cancel()

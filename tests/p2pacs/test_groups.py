@@ -1,7 +1,7 @@
 import pytest
 import trio
 
-from broker.groups import single_error
+from p2pacs.groups import single_error
 
 
 async def _fail(error: Exception) -> None:
