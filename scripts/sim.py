@@ -34,6 +34,8 @@ FULL_MESH = 40
 NEIGHBOURS = 16
 TENTHS = 10
 """Of the limit: how often it is noted which part of the uplinks was used."""
+TICK_SECONDS = 0.001
+"""By which a task may wake late, as on a busy computer."""
 KILL_SECONDS = 1.0
 """When the broker dies, if it does."""
 
@@ -157,4 +159,4 @@ class Use:
 def clock() -> EventClock:
     """Virtual time, in which the same seed gives the same run."""
     make_deterministic()
-    return EventClock()
+    return EventClock(TICK_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,16 @@ class EventClock(trio.abc.Clock):
     A thread's work counts as nothing: the clock does not wait for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float = 0.0) -> None:
+        """Time begins at 0.
+
+        Args:
+            tick: Seconds by which a task that an event woke may be late, so that those that are
+                woken shortly after it run in the same turn of trio's scheduler (a turn costs as
+                much as a short task). Events are never late.
+        """
         self._now = 0.0
+        self._tick = tick
         self._events: list[tuple[float, int, Event]] = []
         self._numbers = itertools.count()
 
@@ -35,11 +44,13 @@ class EventClock(trio.abc.Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Trio asks when every task waits: go to what comes next, and do not sleep."""
         events = self._events
+        woken = False  # then `deadline` is the end of the tick
         while events and events[0][0] <= deadline:
             self._now, _, event = heapq.heappop(events)
-            if event():
-                return 0.0
-        if deadline == float("inf"):
+            if event() and not woken:
+                woken = True
+                deadline = min(deadline, self._now + self._tick)
+        if deadline == math.inf:
             return deadline
         self._now = max(self._now, deadline)
         return 0.0

@@ -60,6 +60,31 @@ def test_an_event_wakes_a_task_at_once() -> None:
     assert trio.run(story, clock=EventClock()) == 5.0
 
 
+def test_within_a_tick_tasks_wake_together_and_events_come_in_time() -> None:
+    async def story() -> tuple[list[float], list[float]]:
+        events: list[float] = []
+        woken: list[float] = []
+
+        async def sleeper(number: int, event: trio.Event) -> None:
+            def ring() -> bool:
+                events.append(trio.current_time())
+                event.set()
+                return True
+
+            timer()(number, ring)
+            await event.wait()
+            woken.append(trio.current_time())
+
+        async with trio.open_nursery() as nursery:
+            for number in range(1, 5):
+                nursery.start_soon(sleeper, number, trio.Event())
+        return events, woken
+
+    events, woken = trio.run(story, clock=EventClock(tick=2.5))
+    assert events == [1, 2, 3, 4]
+    assert woken == [3.5, 3.5, 3.5, 6.5]
+
+
 def test_the_same_seed_schedules_the_same_way() -> None:
     async def story() -> list[int]:
         order: list[int] = []
