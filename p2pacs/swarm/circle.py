@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
@@ -33,7 +34,17 @@ LATE_HAVE_SECONDS: Final = 1.5
 (a message of its own costs 120 bytes on the line) ..."""
 
 IDLE_HAVE_SECONDS: Final = 5.0
-"""... and one that fetches nothing after this."""
+"""... and after this one that fetches nothing, or is neither at its beginning nor at its end:
+whoever offers to it, or is offered something by it, hears at once what is new."""
+
+EARLY: Final = 0.05
+"""The beginning: less than this fraction of the study is here ..."""
+
+LATE: Final = 0.9
+"""... and the end: more than this. Then choosing well counts most."""
+
+HASTE: Final = 0.125
+"""News leave earlier by this part of their time if others leave now: so one wake-up tells many."""
 
 OTHERS_SECONDS: Final = 1.0
 """How long the broker is not asked in the place of other holders that are being dialled."""
@@ -108,6 +119,8 @@ class Circle:
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
         self.download: Download | None = None
+        self.due = math.inf
+        """When the next partner is to be told something, at the earliest."""
         self._said: dict[VirtualAddress, int] = {}
         """How many chunks our last `Join` named."""
         self._links = links
@@ -258,7 +271,8 @@ class Circle:
             if member != giver:
                 if not partner.untold:
                     partner.untold_since = now
-                partner.untold.extend(numbers)
+                    self.due = min(self.due, now + self._patience(member, partner))
+                partner.untold += numbers
 
     def announce(self, now: float) -> float | None:
         """Tell the partners what is new, each in its time; when the next is due."""
@@ -267,15 +281,28 @@ class Circle:
             link = self._links.get(member)
             if not partner.untold or link is None:
                 continue
-            at = partner.untold_since + _patience(partner, link)
-            if at > now:
+            patience = self._patience(member, partner)
+            at = partner.untold_since + patience
+            if at > now + HASTE * patience:
                 due.append(at)
             elif member not in self.told:
                 self.join(member)
             else:
                 for message in self._news(member):
                     link.send(message)
-        return min(due, default=None)
+        self.due = min(due, default=math.inf)
+        return self.due if due else None
+
+    def _patience(self, member: VirtualAddress, partner: Partner) -> float:
+        """How long news may wait for a partner."""
+        if not partner.fetching:
+            return IDLE_HAVE_SECONDS
+        link = self._links.get(member)
+        if link is None or not link.paced:
+            return HAVE_SECONDS
+        here = len(self.chunks.have) if self.chunks else 0
+        calm = EARLY * self.listed < here < LATE * self.listed
+        return IDLE_HAVE_SECONDS if calm else LATE_HAVE_SECONDS
 
     def _news(self, member: VirtualAddress) -> Iterator[Have]:
         partner = self.partners.get(member)
@@ -285,10 +312,3 @@ class Circle:
         partner.untold.clear()
         for first in range(0, len(pairs), HAVE_RANGES):
             yield Have(bytes(self.study), pairs[first : first + HAVE_RANGES])
-
-
-def _patience(partner: Partner, link: Connection) -> float:
-    """How long news may wait for a partner."""
-    if not partner.fetching:
-        return IDLE_HAVE_SECONDS
-    return LATE_HAVE_SECONDS if link.paced else HAVE_SECONDS

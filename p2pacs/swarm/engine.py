@@ -6,6 +6,7 @@ directories, so whole swarms of engines run in one process in virtual time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -77,6 +78,7 @@ class Engine:
         self._key = key
         self._tier = tier
         self._announce = Bell()
+        self._announce_at = math.inf
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -190,7 +192,8 @@ class Engine:
 
     def _fresh(self) -> None:
         """There is more to give, and to tell of."""
-        self._announce.ring()
+        if any(circle.due < self._announce_at for circle in self.studies):
+            self._announce.ring()
         self.uploads.changed()
 
     def _chunks(self, study: StudyId) -> StudyChunks | None:
@@ -215,14 +218,11 @@ class Engine:
 
     async def _announcer(self) -> None:
         while True:
-            await self._announce.wait()
-            await trio.sleep(HAVE_SECONDS)
             now = trio.current_time()
             due = [at for circle in self.studies if (at := circle.announce(now)) is not None]
-            if due:
-                with trio.move_on_at(min(due)):
-                    await self._announce.wait()
-                self._announce.ring()
+            self._announce_at = min(due, default=math.inf)
+            with trio.move_on_at(max(self._announce_at, now + HAVE_SECONDS)):
+                await self._announce.wait()
 
     def linked(self, member: VirtualAddress) -> None:
         """A member is reachable: tell it what is fetched that it may have."""
@@ -294,6 +294,8 @@ class Engine:
             before.untold_since if before else 0.0,
         )
         circle.partners[member] = partner
+        if partner.untold:
+            self._announce.ring()
         self.uploads.changed()
         if circle.download:
             circle.download.joined(member, partner)
@@ -323,8 +325,7 @@ class Engine:
             raise MalformedMessageError("the same chunks are announced over and over")
         partner.moved_at = trio.current_time()
         numbers = (n for first, count in message.ranges for n in range(first, first + count))
-        circle.partner_gained(member, numbers)
-        self.uploads.changed()
+        circle.partner_gained(member, numbers)  # it wants less of us than before: no line waits
 
     def _cancel(self, member: VirtualAddress, message: messages.Cancel) -> None:
         """It lacks them, or will say that it has them from somebody else."""

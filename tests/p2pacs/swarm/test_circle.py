@@ -101,6 +101,28 @@ async def test_each_partner_hears_in_its_time(
     assert len(ears[A].heard) == 1
 
 
+async def test_in_mid_transfer_news_wait_for_something_to_ride_on(autojump_clock: Clock) -> None:
+    circle, ears = circle_of(A, paced=True)
+    await holding(circle, 10, listed=20)
+    circle.gained([9])
+    now = trio.current_time()
+    assert circle.announce(now + LATE_HAVE_SECONDS) == pytest.approx(now + IDLE_HAVE_SECONDS)
+    await holding(circle, 19, listed=20)  # nearly complete: it matters who lacks what
+    assert circle.announce(now + LATE_HAVE_SECONDS) is None
+    assert ears[A].heard == [Have(RAW, [(9, 1)])]
+
+
+async def test_what_is_due_is_known_as_soon_as_there_is_something_to_tell(
+    autojump_clock: Clock,
+) -> None:
+    circle, _ = circle_of(A, paced=True)
+    assert circle.due == float("inf")
+    circle.gained([1])
+    assert circle.due == pytest.approx(trio.current_time() + LATE_HAVE_SECONDS)
+    circle.announce(circle.due)
+    assert circle.due == float("inf")
+
+
 async def test_news_ride_ahead_of_what_goes_to_the_same_member() -> None:
     circle, ears = circle_of(A, B, paced=True)
     circle.gained([2])
