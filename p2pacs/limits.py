@@ -37,8 +37,8 @@ INDEX_PART_BYTES: Final = 64 * MIB
 INDEX_PARTS: Final = 4096
 """Index parts of one study: one a version that added instances."""
 
-INSTANCE_BLOBS: Final = 128 * 1024
-"""Blobs of one instance: 65,536 frames and what is around them."""
+INSTANCE_BLOBS: Final = 512 * 1024
+"""Blobs of one instance: 65,536 frames in up to seven parts each, and what is around them."""
 
 UID_BYTES: Final = 128
 """A UID in an index: PS3.5 9.1 allows 64, and some devices exceed it."""
@@ -48,6 +48,12 @@ INSTANCE_BYTES: Final = 4 * 1024 * MIB
 
 BLOB_BYTES: Final = 1024 * MIB
 """One coded blob (a header or a frame), decoded: bounded before memory is taken."""
+
+DICTIONARY_BYTES: Final = MIB
+"""A header that others are coded with: each reader of one of them decodes it too."""
+
+PREVIEW_BYTES: Final = MIB
+"""A preview, coded or decoded: 128 x 128 pixels of three colours need 48 KiB."""
 
 # ---------------------------------------------------------------- wire (docs/wire.md)
 

@@ -1,38 +1,62 @@
-"""Coding of one instance: pure, heavy on the processor, safe in many threads at once.
+"""Coding of one instance: pure, heavy on the processor.
 
 Every coded blob is decoded again and compared before it leaves: what a codec cannot
-give back bit for bit is kept as it is.
+give back bit for bit is kept as it is. Image codecs are C code that may crash on what a
+PACS sends, so `code` belongs in a process of its own; `code_plain` is safe anywhere.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from attrs import field, frozen
 
-from p2pacs.errors import BrokenInstanceError
+from p2pacs.errors import BrokenInstanceError, CodingError
 from p2pacs.instance import EncodedInstance
-from p2pacs.limits import UID_BYTES
+from p2pacs.limits import DICTIONARY_BYTES, UID_BYTES
 from p2pacs.study import attributes as dicom_json
-from p2pacs.study.codecs import RAW, ZSTD
-from p2pacs.study.split import Kind, Piece, split
+from p2pacs.study.blobs import DIGEST_BYTES, key_of
+from p2pacs.study.codecs import RAW, ZSTD, ZSTD_LEVEL, decode_zstd, encode_zstd
+from p2pacs.study.header import Header
+from p2pacs.study.images import HTJ2K_NEXT, JXL, CodedFrame, Coding
+from p2pacs.study.images.shape import shape_of
+from p2pacs.study.split import Kind, Piece, Split, split
 
-DIGEST_BYTES: Final = 16
-"""SHA-256 of a decoded blob, cut to 128 bits: finds equal blobs. The whole instance has all 256."""
+COMPRESSIBLE: Final = frozenset(
+    {
+        "1.2.840.10008.1.2.5",  # RLE Lossless
+        "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+        "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    }
+)
+"""Transfer syntaxes of encapsulated pixel data that zstd may make smaller (PS3.5 A.4)."""
+
+_mine = threading.local()
+"""Coders of frames learn from what they coded, and are used by one thread each."""
 
 
 @frozen
 class CodedBlob:
-    """A piece of a data set, coded and verified."""
+    """A piece of a data set, or something beside it, coded and verified."""
 
     kind: Kind
     codec: int
     coded: bytes = field(repr=False)
     size: int
-    """Bytes when decoded."""
+    """Bytes when decoded; 0 in a further part of a frame."""
     digest: bytes
-    """Of the decoded bytes: `DIGEST_BYTES` of SHA-256."""
+    """`DIGEST_BYTES` of SHA-256 of the decoded bytes. Of the whole frame in its further parts and
+    its preview: who has the frame finds them."""
+    level: int = 0
+    """What it completes: an image 2**level times smaller than the whole."""
+
+    @property
+    def key(self) -> bytes:
+        """What finds an equal blob."""
+        return key_of(self.digest, self.kind, self.codec, self.level)
 
 
 @frozen
@@ -49,16 +73,41 @@ class CodedInstance:
     size: int
     """Bytes of the data set."""
     blobs: tuple[CodedBlob, ...]
+    """Headers that others may be coded with, or that may be coded with others, are plain."""
     attributes: bytes = field(repr=False)
     """DICOM JSON (study/attributes.py)."""
+    previews: tuple[CodedBlob, ...] = ()
+    """No part of the data set."""
+
+    @property
+    def coded_bytes(self) -> int:
+        """Bytes of all blobs as they are."""
+        return sum(len(blob.coded) for blob in (*self.blobs, *self.previews))
 
 
-def code(instance: EncodedInstance) -> CodedInstance:
+def code(instance: EncodedInstance, coding: Coding = Coding.SMALLEST) -> CodedInstance:
     """Split, code and verify an instance.
+
+    Args:
+        instance: as the PACS sent it.
+        coding: how native frames are coded.
 
     Raises:
         BrokenInstanceError: no data set, or one without Study, Series or SOP Instance UID.
     """
+    return _coded(instance, coding)
+
+
+def code_plain(instance: EncodedInstance) -> CodedInstance:
+    """The same without image codecs, for what made one crash.
+
+    Raises:
+        BrokenInstanceError: see `code`.
+    """
+    return _coded(instance, None)
+
+
+def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
     parts = split(instance.data, instance.transfer_syntax_uid)
     study = dicom_json.first_text(parts.attributes, dicom_json.STUDY_INSTANCE_UID)
     series = dicom_json.first_text(parts.attributes, dicom_json.SERIES_INSTANCE_UID)
@@ -73,6 +122,7 @@ def code(instance: EncodedInstance) -> CodedInstance:
         raise BrokenInstanceError(
             "an instance whose UIDs are empty or too long; fix it in the PACS"
         )
+    blobs = tuple(code_pieces(instance, parts, coding))
     return CodedInstance(
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
@@ -81,18 +131,84 @@ def code(instance: EncodedInstance) -> CodedInstance:
         series_instance_uid=series,
         sha256=hashlib.sha256(instance.data).digest(),
         size=len(instance.data),
-        blobs=tuple(code_piece(instance.data, piece) for piece in parts.pieces),
+        blobs=tuple(blob for blob in blobs if blob.kind is not Kind.PREVIEW),
         attributes=dicom_json.dump(parts.attributes),
+        previews=tuple(blob for blob in blobs if blob.kind is Kind.PREVIEW),
     )
 
 
-def code_piece(data: bytes, piece: Piece) -> CodedBlob:
-    """Code one piece of a data set with the codec that makes it smallest and is exact."""
-    plain = data[piece.start : piece.end]
-    codec, coded = RAW.number, plain
-    if piece.kind is not Kind.ENCAPSULATED:
-        smaller = ZSTD.encode(plain)
-        if len(smaller) < len(plain) and ZSTD.decode(smaller, len(plain)) == plain:
-            codec, coded = ZSTD.number, smaller
-    digest = hashlib.sha256(plain).digest()[:DIGEST_BYTES]
-    return CodedBlob(piece.kind, codec, coded, len(plain), digest)
+def code_pieces(
+    instance: EncodedInstance, parts: Split, coding: Coding | None
+) -> Iterator[CodedBlob]:
+    """The coded pieces of a data set in order, and previews among them.
+
+    Args:
+        instance: the data set.
+        parts: where it is cut.
+        coding: how native frames are coded; None: like everything else.
+    """
+    compressible = instance.transfer_syntax_uid in COMPRESSIBLE
+    coder = None
+    if coding is not None and parts.header is not None:
+        coder = _image_coder(coding, parts.header, parts.pieces)
+    for piece in parts.pieces:
+        plain = instance.data[piece.start : piece.end]
+        frame = coder(plain) if coder is not None and piece.kind is Kind.FRAME else None
+        if frame is not None:
+            yield from _image_blobs(plain, frame)
+        else:
+            yield _code_piece(piece, plain, compressible=compressible)
+
+
+def _image_coder(
+    coding: Coding, header: Header, pieces: Iterable[Piece]
+) -> Callable[[bytes], CodedFrame | None] | None:
+    """What codes the frames of a data set; None if none of them is an image that fits."""
+    first = next((piece for piece in pieces if piece.kind is Kind.FRAME), None)
+    if first is None:
+        return None
+    shape = shape_of(header, first.end - first.start)
+    if shape is None:
+        return None
+    from p2pacs.study.images.frames import FrameCoder  # noqa: PLC0415 - loads numpy
+
+    coders: dict[Coding, FrameCoder] = _mine.__dict__.setdefault("coders", {})
+    coder = coders.setdefault(coding, FrameCoder(coding))
+    return lambda plain: coder.encode(plain, shape)
+
+
+def _image_blobs(plain: bytes, frame: CodedFrame) -> Iterator[CodedBlob]:
+    """A frame's parts, then its preview."""
+    digest = digest_of(plain)
+    codec, size = frame.codec, len(plain)
+    for level, coded in frame.parts:
+        yield CodedBlob(Kind.FRAME, codec, coded, size, digest, level)
+        codec, size = HTJ2K_NEXT, 0
+    if frame.preview is not None:
+        level, coded, size = frame.preview
+        yield CodedBlob(Kind.PREVIEW, JXL, coded, size, digest, level)
+
+
+def _code_piece(piece: Piece, plain: bytes, *, compressible: bool) -> CodedBlob:
+    codec, coded = RAW, plain
+    is_left = (piece.kind is Kind.HEADER and len(plain) <= DICTIONARY_BYTES) or (
+        piece.kind is Kind.ENCAPSULATED and not compressible
+    )
+    if not is_left and (smaller := smaller_zstd(plain)) is not None:
+        codec, coded = ZSTD, smaller
+    return CodedBlob(piece.kind, codec, coded, len(plain), digest_of(plain))
+
+
+def digest_of(plain: bytes) -> bytes:
+    """What finds a blob of these bytes again."""
+    return hashlib.sha256(plain).digest()[:DIGEST_BYTES]
+
+
+def smaller_zstd(plain: bytes, level: int = ZSTD_LEVEL) -> bytes | None:
+    """These bytes as a zstd frame; None if it is not smaller, or does not come back exact."""
+    coded = encode_zstd(plain, level)
+    try:
+        exact = len(coded) < len(plain) and decode_zstd(coded, len(plain)) == plain
+    except CodingError:
+        return None
+    return coded if exact else None

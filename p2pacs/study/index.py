@@ -1,32 +1,27 @@
 """The sealed part of the manifest: which instances a study has, and of which blobs.
 
-The index travels in *parts*: each cut of the builder appends one with the instances and
-blobs that are new. Later parts win, so an instance that changed has its newest entry.
-docs/formats.md has a part byte by byte.
+The index travels in parts (`p2pacs.study.parts`): each cut of the builder appends one with
+the instances and blobs that are new. Later parts win, so an instance that changed has its
+newest entry.
 """
 
 from __future__ import annotations
 
-import struct
-import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-import msgpack
-import zstandard
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from p2pacs.errors import CodingError, ManifestError
-from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS, INSTANCE_BYTES, UID_BYTES
+from p2pacs.errors import ManifestError
 from p2pacs.study import attributes as dicom_json
 from p2pacs.study.attributes import Json
-from p2pacs.study.blobs import BlobRef, BlobTable, Columns, Run
-from p2pacs.study.codecs import ZSTD
+from p2pacs.study.blobs import BlobRef, BlobTable, Columns
+from p2pacs.study.codecs import IMAGES
+from p2pacs.study.images import HTJ2K, HTJ2K_NEXT
+from p2pacs.study.split import Kind
 
-FORMAT: Final = 1
-
-_PAIR: Final = struct.Struct(">II")
-_RUN: Final = struct.Struct(">III")
+Stretches = tuple[tuple[int, int], ...]
+"""Blobs by their numbers: (first, how many), …"""
 
 
 @frozen
@@ -41,16 +36,19 @@ class InstanceEntry:
     """Of the data set bytes."""
     size: int
     """Bytes of the data set."""
-    ranges: tuple[tuple[int, int], ...]
-    """Its blobs in order: (first number, count)."""
+    ranges: Stretches
+    """Its blobs in order."""
     json: bytes = field(repr=False)
     """DICOM JSON of what a C-FIND needs, in UTF-8."""
+    previews: Stretches = ()
+    """Previews of its frames, in order; frames may be without, and equal ones share theirs."""
+    frames: int = field(default=0, eq=False)
+    """How many frames it has to show; 0 if none can be shown. Filled in by `StudyIndex.add`."""
 
     @property
     def blobs(self) -> Iterator[int]:
         """The numbers of its blobs, in order: decoded end to end they are the data set."""
-        for first, count in self.ranges:
-            yield from range(first, first + count)
+        return numbers(self.ranges)
 
     @property
     def attributes(self) -> Json:
@@ -63,6 +61,12 @@ class InstanceEntry:
             return dicom_json.load(self.json)
         except ValueError as error:
             raise ManifestError("the attributes of an instance are not DICOM JSON") from error
+
+
+def numbers(stretches: Stretches) -> Iterator[int]:
+    """The numbers of these blobs, in order."""
+    for first, count in stretches:
+        yield from range(first, first + count)
 
 
 @frozen
@@ -81,8 +85,11 @@ class StudyIndex:
     blobs: BlobTable = field(factory=BlobTable)
     instances: dict[str, InstanceEntry] = field(factory=dict)
 
-    def add(self, part: IndexPart) -> None:
+    def add(self, part: IndexPart) -> list[InstanceEntry]:
         """Take in the next part.
+
+        Returns:
+            Its instances, with what follows from the blobs filled in.
 
         Raises:
             ManifestError: it is not the next one, or contradicts itself; nothing is added.
@@ -91,132 +98,109 @@ class StudyIndex:
             raise ManifestError(f"an index part begins at blob {part.first}, not the next one")
         end = part.first + len(part.columns)
         for entry in part.instances:
-            if any(first + count > end or not count for first, count in entry.ranges):
+            stretches = (*entry.ranges, *entry.previews)
+            if any(first + count > end or not count for first, count in stretches):
                 raise ManifestError("the index names a blob that it does not have")
         self.blobs.extend(part.columns)
-        for entry in part.instances:
+        try:
+            entries = [evolve(each, frames=_frames(each, self.blobs)) for each in part.instances]
+        except ManifestError:
+            self.blobs.cut_back(part.first)
+            raise
+        for entry in entries:
             self.instances[entry.sop_instance_uid] = entry
+        return entries
 
     def refs(self, entry: InstanceEntry) -> Iterator[BlobRef]:
         """Where the blobs of an instance lie, in order."""
         return map(self.blobs.__getitem__, entry.blobs)
+
+    def shown(self, entry: InstanceEntry, frame: int, level: int) -> list[int]:
+        """The blobs that show a frame at a level, or at the next coarser one that there is.
+
+        Args:
+            entry: of this index.
+            frame: from 0.
+            level: the frame 2**level times smaller.
+
+        Returns:
+            Numbers of a preview, or of the first parts of the frame; empty if nothing shows it.
+        """
+        parts = self._parts_of(entry, frame)
+        if not parts:
+            return []
+        blobs, digest = self.blobs, self.blobs.digest(parts[0])
+        beginning = [number for number in parts if blobs.level(number) >= level]
+        choices = [beginning] if beginning and blobs.codec[parts[0]] in IMAGES else []
+        choices += (
+            [number]
+            for number in numbers(entry.previews)
+            if blobs.digest(number) == digest
+            and blobs.level(number) >= level
+            and blobs.codec[number] in IMAGES
+        )
+        return min(choices, key=lambda choice: blobs.level(choice[-1]), default=[])
+
+    def _parts_of(self, entry: InstanceEntry, frame: int) -> list[int]:
+        """The blobs of a frame; stretches without it are passed over quickly."""
+        kind, codec = self.blobs.kind, self.blobs.codec
+        before, parts = 0, list[int]()
+        for first, count in entry.ranges:
+            end = first + count
+            begun = kind.count(_FRAME, first, end) - codec.count(HTJ2K_NEXT, first, end)
+            if before + begun <= frame:
+                before += begun
+                continue
+            for number in range(first, end):
+                if kind[number] == _FRAME:
+                    before += codec[number] != HTJ2K_NEXT
+                    if before > frame + 1:
+                        return parts
+                    if before == frame + 1:
+                        parts.append(number)
+        return parts
 
     def copy(self) -> StudyIndex:
         """A copy that grows apart."""
         return StudyIndex(self.blobs.copy(), dict(self.instances))
 
 
-def encode_part(part: IndexPart) -> bytes:
-    """The part as it is cut into chunks: one zstd frame."""
-    columns = part.columns
-    head = {
-        "format": FORMAT,
-        "first": part.first,
-        "runs": _pack(_RUN, ((run.chunk, run.plain_bytes, run.blobs) for run in columns.runs)),
-        "coded": columns.coded,
-        "size": columns.size,
-        "codec": columns.codec,
-        "kind": columns.kind,
-        "digest": columns.digest,
-        "instances": len(part.instances),
-    }
-    packer = msgpack.Packer()
-    entries = (
-        packer.pack(
-            [
-                entry.sop_class_uid,
-                entry.sop_instance_uid,
-                entry.series_instance_uid,
-                entry.transfer_syntax_uid,
-                entry.sha256,
-                entry.size,
-                _pack(_PAIR, entry.ranges),
-                entry.json,
-            ]
-        )
-        for entry in part.instances
-    )
-    plain = b"".join([packer.pack(head), *entries])
-    if len(plain) > INDEX_PART_BYTES:
-        raise CodingError("too many instances in one index part: cut the study more often")
-    return ZSTD.encode(plain)
+_FRAME: Final = int(Kind.FRAME)
+_PREVIEW: Final = int(Kind.PREVIEW)
 
 
-def decode_part(coded: bytes) -> IndexPart:
-    """The part in these bytes.
+def _frames(entry: InstanceEntry, blobs: BlobTable) -> int:
+    """How many frames an instance has to show.
 
     Raises:
-        ManifestError: too large, not of this format, or with fields missing or of wrong types.
+        ManifestError: its blobs cannot be those of an instance.
     """
-    stream = msgpack.Unpacker(
-        max_buffer_size=INDEX_PART_BYTES,
-        max_array_len=16,
-        max_map_len=32,
-        max_ext_len=0,
-        strict_map_key=True,
+    kinds, codecs = (
+        b"".join(column[first : first + count] for first, count in entry.ranges)
+        for column in (blobs.kind, blobs.codec)
     )
-    stream.feed(_expand(coded))
-    try:
-        head = stream.unpack()
-        if not isinstance(head, dict) or head.get("format") != FORMAT:
-            raise ManifestError("an index part of a format that this version does not know")
-        count = _field(head, "instances", int)
-        columns = Columns(
-            runs=tuple(Run(*run) for run in _RUN.iter_unpack(_field(head, "runs", bytes))),
-            coded=_field(head, "coded", bytes),
-            size=_field(head, "size", bytes),
-            codec=_field(head, "codec", bytes),
-            kind=_field(head, "kind", bytes),
-            digest=_field(head, "digest", bytes),
-        )
-        entries = tuple(_entry(stream.unpack()) for _ in range(count))
-        return IndexPart(_field(head, "first", int), columns, entries)
-    except (ValueError, TypeError, struct.error, msgpack.OutOfData) as error:
-        raise ManifestError("an index part is damaged") from error
+    if _PREVIEW in kinds:
+        raise ManifestError("the index has a preview for a part of a data set")
+    if HTJ2K_NEXT in codecs:
+        _check_parts(entry, blobs)
+    frames = kinds.count(_FRAME) - codecs.count(HTJ2K_NEXT)
+    count = sum(count for _, count in entry.previews)
+    if count > frames:
+        raise ManifestError("an instance has more previews than frames")
+    if any(blobs.kind[number] != _PREVIEW for number in numbers(entry.previews)):
+        raise ManifestError("the index has part of a data set for a preview")
+    return frames if count or not IMAGES.isdisjoint(codecs) else 0
 
 
-def _expand(coded: bytes) -> bytes:
-    try:
-        size = zstandard.get_frame_parameters(coded).content_size
-        if size > INDEX_PART_BYTES:
-            raise ManifestError(f"an index part has at most {INDEX_PART_BYTES} bytes")
-        return ZSTD.decode(coded, size)
-    except (zstandard.ZstdError, CodingError) as error:
-        raise ManifestError("an index part is damaged") from error
-
-
-def _field(head: dict[str, Any], name: str, kind: type[Any]) -> Any:
-    value = head.get(name)
-    if type(value) is not kind:
-        raise ManifestError(f"an index part has no field {name!r} of the right type")
-    return value
-
-
-_TYPES: Final = [str, str, str, str, bytes, int, bytes, bytes]
-
-
-def _entry(fields: object) -> InstanceEntry:
-    if not isinstance(fields, list) or [type(value) for value in fields[:8]] != _TYPES:
-        raise ManifestError("an index part has an instance with a field missing or of wrong type")
-    sop_class, uid, series, syntax, digest, size, ranges, json = fields[:8]
-    if any(len(text) > UID_BYTES for text in fields[:4]) or not uid:
-        raise ManifestError("an index part has an instance with a UID of wrong length")
-    if len(digest) != 32 or not 0 < size <= INSTANCE_BYTES:
-        raise ManifestError("an index part has an instance of impossible size")
-    pairs = tuple((first, count) for first, count in _PAIR.iter_unpack(ranges))
-    if sum(count for _, count in pairs) > INSTANCE_BLOBS:
-        raise ManifestError(f"an instance has at most {INSTANCE_BLOBS} blobs")
-    return InstanceEntry(
-        sop_class_uid=sys.intern(sop_class),
-        sop_instance_uid=uid,
-        series_instance_uid=sys.intern(series),
-        transfer_syntax_uid=sys.intern(syntax),
-        sha256=digest,
-        size=size,
-        ranges=pairs,
-        json=json,
-    )
-
-
-def _pack(layout: struct.Struct, rows: Iterable[tuple[int, ...]]) -> bytes:
-    return b"".join(layout.pack(*row) for row in rows)
+def _check_parts(entry: InstanceEntry, blobs: BlobTable) -> None:
+    """Whether every further part goes on with the frame before it, in finer levels."""
+    before = None
+    for number in entry.blobs:
+        if blobs.codec[number] == HTJ2K_NEXT and (
+            before is None
+            or blobs.codec[before] not in (HTJ2K, HTJ2K_NEXT)
+            or blobs.digest(before) != blobs.digest(number)
+            or blobs.level(before) <= blobs.level(number)
+        ):
+            raise ManifestError("the index has a further part of a frame that is not before it")
+        before = number

@@ -1,12 +1,16 @@
 """Reading a study back: from verified root, segments and chunks to the same bytes.
 
-Synchronous, for worker threads. In memory are the index and one instance at a time.
+Synchronous, for worker threads. In memory are the index, a few chunks, and one instance
+at a time.
 """
 
 from __future__ import annotations
 
-import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Container, Iterator
+from itertools import pairwise
+from typing import Final
 
 from p2pacs.errors import CodingError, CorruptStoreError, ManifestError, UsageError
 from p2pacs.identity.keys import StudyKey
@@ -16,9 +20,15 @@ from p2pacs.limits import INDEX_PART_BYTES, SEAL_BYTES
 from p2pacs.study.blobs import BlobRef
 from p2pacs.study.builder import Published
 from p2pacs.study.codecs import decode
-from p2pacs.study.index import InstanceEntry, StudyIndex, decode_part
+from p2pacs.study.gathered import Gathered, GatheredBlob, decode_gathered
+from p2pacs.study.images import HTJ2K_NEXT
+from p2pacs.study.index import InstanceEntry, Stretches, StudyIndex
 from p2pacs.study.manifest import ENTRY, ChunkList, Root, check_successor
+from p2pacs.study.parts import decode_part
 from p2pacs.study.seal import open_chunk
+
+OPENED: Final = 16
+"""Chunks whose plaintext is kept: small images share one, and all of a series its dictionary."""
 
 Read = Callable[[int], bytes]
 """Gives the chunk (ciphertext) of a number."""
@@ -37,6 +47,8 @@ class StudyReader:
         self._key = key
         self._chunks = chunks
         self._parts = 0
+        self._opened: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
         self.root = root
         self.index = StudyIndex()
 
@@ -89,23 +101,62 @@ class StudyReader:
         if sum(self._chunks.size(number) for number in numbers) > INDEX_PART_BYTES:
             raise ManifestError("an index part has too many chunks")
         part = decode_part(b"".join(self._open(number, read) for number in numbers))
-        self.index.add(part)
+        entries = self.index.add(part)
         self._parts += 1
-        return list(part.instances)
+        return entries
 
     def chunks_of(self, entry: InstanceEntry) -> list[int]:
-        """The numbers of the chunks that an instance needs, ascending.
+        """The numbers of the chunks that an instance needs, ascending; previews are not needed.
 
         Raises:
             ManifestError: the index names a chunk that the study does not have.
         """
-        numbers: set[int] = set()
-        for ref in self.index.refs(entry):
-            numbers.update(number for number, _, _ in self._stretches(ref))
-        return sorted(numbers)
+        chunks: set[int] = set()
+        for _, numbers in self._spans(entry, ()):
+            chunks.update(numbers)
+        return sorted(chunks)
+
+    def levels(self, entry: InstanceEntry) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """What of an instance can be seen with which chunks, coarsest first.
+
+        Returns:
+            (level, the chunks that complete it beyond those of coarser levels), …; level 0,
+            which is always there and last, is all of it. Level n shows its images 2**n times
+            smaller.
+
+        Raises:
+            ManifestError: the index names a chunk that the study does not have.
+        """
+        chunks: dict[int, set[int]] = {0: set()}
+        for level, numbers in self._spans(entry, entry.previews):
+            chunks.setdefault(level, set()).update(numbers)
+        seen: set[int] = set()
+        levels: list[tuple[int, tuple[int, ...]]] = []
+        for level in sorted(chunks, reverse=True):
+            levels.append((level, tuple(sorted(chunks[level] - seen))))
+            seen |= chunks[level]
+        return tuple(levels)
+
+    def _spans(self, entry: InstanceEntry, previews: Stretches) -> Iterator[tuple[int, range]]:
+        """(Level, chunks) of the blobs of an instance, their dictionaries, and these previews."""
+        blobs = self.index.blobs
+        bases = {base for stretch in entry.ranges for base in blobs.bases(*stretch)}
+        for first, count in (*entry.ranges, *((base, 1) for base in bases), *previews):
+            for span in blobs.spans(first, count):
+                if span.last >= len(self._chunks):
+                    raise ManifestError("the index names a chunk that the study does not have")
+                yield span.level, range(span.first, span.last + 1)
 
     def join(self, entry: InstanceEntry, read: Read) -> EncodedInstance:
-        """The instance, bit for bit as the PACS sent it.
+        """The instance, bit for bit as the PACS sent it; decoded here.
+
+        Raises:
+            CorruptStoreError, CodingError, ManifestError: see `gather` and `decode_gathered`.
+        """
+        return decode_gathered(self.gather(entry, read))
+
+    def gather(self, entry: InstanceEntry, read: Read) -> Gathered:
+        """The coded blobs of an instance, which `decode_gathered` makes the instance of.
 
         Args:
             entry: out of the index.
@@ -113,21 +164,47 @@ class StudyReader:
 
         Raises:
             CorruptStoreError: a chunk does not match its id.
-            CodingError: a chunk does not open, a blob does not decode, or the result is not
-                what was published.
+            CodingError: a chunk does not open, or what the index declares does not add up.
             ManifestError: the index names a chunk that the study does not have.
         """
         refs = list(self.index.refs(entry))
         if sum(ref.size for ref in refs) != entry.size:
             raise CodingError("the blobs of an instance do not add up to its size")
-        data = b"".join(self._blobs(refs, read))
-        if hashlib.sha256(data).digest() != entry.sha256:
-            raise CodingError(
-                f"an instance of study {self.root.study.short} did not come out exact"
-            )
-        return EncodedInstance(
-            entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid, data
+        if sum(ref.coded for ref in refs) > entry.size:
+            raise CodingError("the blobs of an instance are larger coded than decoded")
+        return Gathered(
+            sop_class_uid=entry.sop_class_uid,
+            sop_instance_uid=entry.sop_instance_uid,
+            transfer_syntax_uid=entry.transfer_syntax_uid,
+            sha256=entry.sha256,
+            size=entry.size,
+            study=self.root.study.short,
+            blobs=tuple(self._gathered(refs, read)),
         )
+
+    def preview(
+        self, entry: InstanceEntry, frame: int, level: int, read: Read
+    ) -> tuple[int, bytes] | None:
+        """What shows a frame at a level, or at the next coarser one that there is.
+
+        Args:
+            entry: out of the index.
+            frame: from 0.
+            level: the frame 2**level times smaller; 0: the frame itself.
+            read: gives the chunks that `levels` names for this level and coarser ones.
+
+        Returns:
+            Codec and coded bytes (a preview, a frame, or the beginning of one), of which
+            `p2pacs.study.images.picture` makes an image; None if nothing shows it.
+
+        Raises:
+            CorruptStoreError, CodingError, ManifestError: see `gather`.
+        """
+        shown = self.index.shown(entry, frame, level)
+        if not shown:
+            return None
+        refs = [self.index.blobs[number] for number in shown]
+        return refs[0].codec, b"".join(self._coded(ref, read) for ref in refs)
 
     def published(self) -> Published:
         """What a builder goes on from.
@@ -139,16 +216,38 @@ class StudyReader:
             raise UsageError("load all index parts first")
         return Published(self.root, self._chunks, self.index)
 
-    def _blobs(self, refs: list[BlobRef], read: Read) -> Iterator[bytes]:
-        """The decoded blobs. Neighbours often share a chunk: the last one is kept open."""
-        at, plain = -1, b""
-        for ref in refs:
-            pieces: list[bytes] = []
-            for number, start, length in self._stretches(ref):
-                if number != at:
-                    at, plain = number, self._open(number, read)
-                pieces.append(plain[start : start + length])
-            yield decode(ref.codec, b"".join(pieces), ref.size)
+    def _gathered(self, refs: list[BlobRef], read: Read) -> Iterator[GatheredBlob]:
+        """The coded blobs, each frame's parts as one."""
+        ends = [at for at, ref in enumerate(refs) if ref.codec != HTJ2K_NEXT][1:]
+        for first, end in pairwise([0, *ends, len(refs)]):
+            ref = refs[first]
+            coded = b"".join(self._coded(part, read) for part in refs[first:end])
+            dictionary = None if ref.base is None else self._dictionary(ref.base, read)
+            yield GatheredBlob(ref.codec, ref.size, coded, dictionary)
+
+    def _dictionary(self, number: int, read: Read) -> bytes:
+        ref = self.index.blobs[number]
+        return decode(ref.codec, self._coded(ref, read), ref.size)
+
+    def _coded(self, ref: BlobRef, read: Read) -> bytes:
+        return b"".join(
+            self._plain(number, read)[start : start + length]
+            for number, start, length in self._stretches(ref)
+        )
+
+    def _plain(self, number: int, read: Read) -> bytes:
+        """The plaintext of a chunk. Neighbours often share one: the last few stay open."""
+        with self._lock:
+            plain = self._opened.get(number)
+            if plain is not None:
+                self._opened.move_to_end(number)
+                return plain
+        plain = self._open(number, read)
+        with self._lock:
+            self._opened[number] = plain
+            while len(self._opened) > OPENED:
+                self._opened.popitem(last=False)
+        return plain
 
     def _stretches(self, ref: BlobRef) -> Iterator[tuple[int, int, int]]:
         """Where a blob lies: (chunk, offset in its plaintext, length), chunk after chunk."""

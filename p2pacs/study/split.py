@@ -37,6 +37,8 @@ class Kind(IntEnum):
     """Pixel data that are already compressed, and what follows them."""
     OTHER = 3
     """What follows native pixel data, and native pixel data of no known geometry."""
+    PREVIEW = 4
+    """A small image of a frame, to look at; no part of the data set."""
 
 
 @frozen
@@ -54,13 +56,15 @@ class Split:
 
     pieces: tuple[Piece, ...]
     attributes: Json
+    header: Header | None
+    """None if nothing of it can be read."""
 
 
 def split(data: bytes, transfer_syntax_uid: str) -> Split:
     """Cut the bytes of a data set; never fails, whatever they are."""
     header = read_header(data, transfer_syntax_uid)
     attributes = {} if header is None else attributes_of(header)
-    return Split(tuple(_pieces(len(data), header, attributes)), attributes)
+    return Split(tuple(_pieces(len(data), header, attributes)), attributes, header)
 
 
 def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[Piece]:

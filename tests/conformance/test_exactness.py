@@ -17,7 +17,7 @@ from pydicom.data.data_manager import DATA_ROOT
 from p2pacs.errors import BrokenInstanceError
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.builder import StudyBuilder
-from p2pacs.study.coding import CodedInstance, code, code_piece
+from p2pacs.study.coding import CodedInstance, code, code_pieces
 from p2pacs.study.manifest import sign_root
 from p2pacs.study.split import Kind, split
 from tests.p2pacs.study.samples import CT, KEY, SIGNER, STUDY, Shelf
@@ -50,6 +50,7 @@ def coded(instance: EncodedInstance) -> CodedInstance:
         return code(instance)
     except BrokenInstanceError:
         parts = split(instance.data, instance.transfer_syntax_uid)
+        blobs = tuple(code_pieces(instance, parts, None))
         return CodedInstance(
             sop_class_uid=instance.sop_class_uid,
             sop_instance_uid=instance.sop_instance_uid,
@@ -58,7 +59,7 @@ def coded(instance: EncodedInstance) -> CodedInstance:
             series_instance_uid="1.2.3",
             sha256=hashlib.sha256(instance.data).digest(),
             size=len(instance.data),
-            blobs=tuple(code_piece(instance.data, piece) for piece in parts.pieces),
+            blobs=blobs,
             attributes=b"{}",
         )
 

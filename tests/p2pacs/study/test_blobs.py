@@ -1,5 +1,3 @@
-import hashlib
-
 import pytest
 from attrs import evolve
 from hypothesis import given
@@ -8,40 +6,47 @@ from hypothesis import strategies as st
 from p2pacs.errors import ManifestError
 from p2pacs.limits import BLOB_BYTES, STUDY_CHUNKS
 from p2pacs.study.blobs import BlobRef, BlobTable, Columns, Run
-from p2pacs.study.coding import CodedBlob
+from p2pacs.study.codecs import ZSTD
+from p2pacs.study.coding import digest_of
 from p2pacs.study.split import Kind
 
 
-def blob(length: int, kind: Kind = Kind.FRAME) -> CodedBlob:
-    digest = hashlib.sha256(str(length).encode()).digest()[:16]
-    return CodedBlob(kind, 1, bytes(length), 2 * length, digest)
+def columns_of(
+    lengths: list[int], plain_bytes: int, first_chunk: int = 0, kind: Kind = Kind.FRAME
+) -> Columns:
+    """Blobs of zstd, each twice as long when decoded, in one run."""
+    return Columns(
+        runs=(Run(first_chunk, plain_bytes, len(lengths)),) if lengths else (),
+        coded=pack(lengths),
+        size=pack([2 * length for length in lengths]),
+        codec=bytes([ZSTD]) * len(lengths),
+        kind=bytes([kind]) * len(lengths),
+        digest=b"".join(digest_of(str(length).encode()) for length in lengths),
+    )
 
 
-def table_of(lengths: list[int], plain_bytes: int, first_chunk: int = 0) -> BlobTable:
-    table, at = BlobTable(), first_chunk * plain_bytes
-    for length in lengths:
-        table.append(blob(length), *divmod(at, plain_bytes))
-        at += length
+def pack(numbers: list[int]) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in numbers)
+
+
+def table_of(*parts: Columns) -> BlobTable:
+    table = BlobTable()
+    for columns in parts:
+        table.extend(columns)
     return table
 
 
-def columns_of(table: BlobTable, plain_bytes: int, first_chunk: int = 0) -> Columns:
-    return table.columns(0, (Run(first_chunk, plain_bytes, len(table)),))
-
-
 @given(st.lists(st.integers(1, 5000), max_size=30), st.integers(1, 2000), st.integers(0, 100_000))
-def test_columns_give_the_same_table(lengths: list[int], plain: int, chunk: int) -> None:
-    table, again = table_of(lengths, plain, chunk), BlobTable()
-    again.extend(columns_of(table, plain, chunk))
-    assert len(again) == len(lengths)
-    assert [again[number] for number in range(len(again))] == [
-        table[number] for number in range(len(table))
-    ]
-    assert list(again.digests()) == list(table.digests())
+def test_blobs_lie_end_to_end(lengths: list[int], plain: int, chunk: int) -> None:
+    table, at = table_of(columns_of(lengths, plain, chunk)), chunk * plain
+    assert len(table) == len(lengths)
+    for number, length in enumerate(lengths):
+        assert table[number] == BlobRef(*divmod(at, plain), length, 2 * length, 1, Kind.FRAME)
+        at += length
 
 
 def test_where_a_blob_lies() -> None:
-    table = table_of([70, 50, 200], 100, first_chunk=7)
+    table = table_of(columns_of([70, 50, 200], 100, 7))
     assert table[2] == BlobRef(8, 20, 200, 400, 1, Kind.FRAME)
     with pytest.raises(ManifestError):
         table[3]
@@ -50,14 +55,13 @@ def test_where_a_blob_lies() -> None:
 
 
 def test_extends_from_several_runs() -> None:
-    table = BlobTable()
-    columns = columns_of(table_of([10, 20, 30], 100), 100)
-    table.extend(evolve(columns, runs=(Run(5, 100, 1), Run(9, 15, 2))))
-    places = [(table[n].chunk, table[n].offset) for n in range(3)]
-    assert places == [(5, 0), (9, 0), (10, 5)]
+    columns = columns_of([10, 20, 30], 100)
+    table = table_of(evolve(columns, runs=(Run(5, 100, 1, 3), Run(9, 15, 2))))
+    places = [(table[n].chunk, table[n].offset, table[n].level) for n in range(3)]
+    assert places == [(5, 0, 3), (9, 0, 0), (10, 5, 0)]
 
 
-GOOD = columns_of(table_of([10, 20], 100), 100)
+GOOD = columns_of([10, 20], 100)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +93,8 @@ def test_bad_columns_add_nothing(bad: Columns) -> None:
 
 
 def test_copies_grow_apart() -> None:
-    table = table_of([10], 100)
+    table = table_of(columns_of([10], 100))
     other = table.copy()
-    other.append(blob(5), 0, 10)
+    other.extend(columns_of([5], 100, 1))
     assert (len(table), len(other)) == (1, 2)
     assert other[0] == table[0]

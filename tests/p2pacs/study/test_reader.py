@@ -16,6 +16,7 @@ from p2pacs.study.manifest import ChunkList
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.seal import seal
 from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance
+from tests.p2pacs.study.test_blobs import columns_of
 
 INSTANCES = [instance(number) for number in range(1, 13)]
 
@@ -139,14 +140,26 @@ def test_what_is_not_exact_is_never_given_out(shelf: Shelf) -> None:
 def test_an_index_that_points_beyond_the_study(shelf: Shelf) -> None:
     reader = loaded(shelf)
     entry = list(reader.index.instances.values())[-1]
-    blob = code(instance(99)).blobs[0]
-    for chunk, offset in ((len(shelf.list), 0), (0, 4095)):
-        number = reader.index.blobs.append(blob, chunk, offset)
-        bad = evolve(entry, ranges=((number, 1),), size=blob.size)
-        with pytest.raises(ManifestError):
-            reader.chunks_of(bad)
-        with pytest.raises(ManifestError):
-            reader.join(bad, shelf.chunks.__getitem__)
+    for columns in (
+        columns_of([10], 4080, len(shelf.list)),
+        columns_of([5000], 4080, len(shelf.list) - 1),
+    ):
+        number = len(reader.index.blobs)
+        reader.index.blobs.extend(columns)
+        bad = evolve(entry, ranges=((number, 1),), size=10_000)
+        for read in (reader.chunks_of, reader.levels):
+            with pytest.raises(ManifestError):
+                read(bad)
+
+
+def test_an_index_that_points_beyond_the_end_of_a_chunk(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    entry = list(reader.index.instances.values())[-1]
+    number = len(reader.index.blobs)
+    reader.index.blobs.extend(columns_of([5000, 50, 10], 5060))
+    bad = evolve(entry, ranges=((number + 1, 1),), size=100)
+    with pytest.raises(ManifestError, match="beyond the end"):
+        reader.gather(bad, shelf.chunks.__getitem__)
 
 
 def test_an_index_part_of_junk() -> None:

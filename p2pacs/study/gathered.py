@@ -1,0 +1,68 @@
+"""What an instance is decoded from: opened chunks' content, ready for another process."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+from attrs import field, frozen
+
+from p2pacs.errors import CodingError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.codecs import IMAGES, decode
+
+
+@frozen
+class GatheredBlob:
+    """A coded blob; all parts of a frame that is in parts."""
+
+    codec: int
+    size: int
+    """Bytes when decoded."""
+    coded: bytes = field(repr=False)
+    dictionary: bytes | None = field(default=None, repr=False)
+    """Content of the header that it was coded with, if it was."""
+
+
+@frozen
+class Gathered:
+    """The coded blobs of an instance in order, and what must come out."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    sha256: bytes
+    """Of the data set bytes."""
+    size: int
+    """Bytes of the data set."""
+    study: str
+    """What the study is called in errors (`StudyId.short`)."""
+    blobs: tuple[GatheredBlob, ...]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether image codecs are needed: slow, and better in a process of their own."""
+        return any(blob.codec in IMAGES for blob in self.blobs)
+
+
+def decode_gathered(gathered: Gathered) -> EncodedInstance:
+    """The instance, bit for bit as the PACS sent it. Takes no more memory than was declared.
+
+    Raises:
+        CodingError: a blob does not decode, or the result is not what was published.
+    """
+    if sum(blob.size for blob in gathered.blobs) != gathered.size:
+        raise CodingError("the blobs of an instance do not add up to its size")
+    digest, data = hashlib.sha256(), io.BytesIO()
+    for blob in gathered.blobs:
+        plain = decode(blob.codec, blob.coded, blob.size, blob.dictionary)
+        digest.update(plain)
+        data.write(plain)
+    if digest.digest() != gathered.sha256:
+        raise CodingError(f"an instance of study {gathered.study} did not come out exact")
+    return EncodedInstance(
+        gathered.sop_class_uid,
+        gathered.sop_instance_uid,
+        gathered.transfer_syntax_uid,
+        data.getvalue(),  # shared with the buffer, not copied
+    )
