@@ -177,9 +177,9 @@ def _instance(
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = -1024, 1, "HU"
     ds["PixelData"] = _pixel_data(stored)
     return EncodedInstance(
-        sop_class_uid=CTImageStorage,
+        sop_class_uid=str(CTImageStorage),
         sop_instance_uid=str(ds.SOPInstanceUID),
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=str(ExplicitVRLittleEndian),
         data=_encode(ds),
     )
 

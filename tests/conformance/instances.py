@@ -68,7 +68,7 @@ def encode(dataset: Dataset) -> EncodedInstance:
     return EncodedInstance(
         str(dataset.SOPClassUID),
         str(dataset.SOPInstanceUID),
-        ExplicitVRLittleEndian,
+        str(ExplicitVRLittleEndian),
         bytes(out.getvalue()),
     )
 
