@@ -24,6 +24,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from broker.ports import Parts
 from broker.publish import Publisher
+from broker.publish.coder import coder
 from broker.publish.room import Room
 from broker.services import BrokerServices
 from broker.studies import Studies
@@ -41,6 +42,7 @@ from p2pacs.swarm.node import Line, Node
 from p2pacs.swarm.transfer import State
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
+from p2pacs.workers.coding import Workers, open_workers
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,7 @@ class Broker:
         store: ChunkStore,
         catalogue: CatalogIndex,
         pacs: PacsAdapter,
+        workers: Workers,
         certificate: WebCertificate | None,
     ) -> None:
         """Build the parts; nothing runs before `run`."""
@@ -109,6 +112,7 @@ class Broker:
             store,
             studies,
             keys.signing,
+            coder(workers, settings.coding),
             updated=self.node.updated,
             completed=self._completed,
             recover=self._recover,
@@ -236,6 +240,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         pacs = await stack.enter_async_context(
             open_pacs(address, aet=settings.aet, dicom=settings.dicom)
         )
+        workers = await stack.enter_async_context(open_workers())
         yield Broker(
             settings,
             keys,
@@ -243,6 +248,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
             store=store,
             catalogue=catalogue,
             pacs=pacs,
+            workers=workers,
             certificate=certificate,
         )
 

@@ -19,6 +19,7 @@ from p2pacs.settings import (
     load_settings,
     render_settings,
 )
+from p2pacs.study.images import Coding
 from p2pacs.units import Endpoint
 
 BROKER_TOML: Final = "broker.toml"
@@ -140,6 +141,13 @@ class BrokerSettings(Settings):
     )
     web: WebSettings
     enrolment: EnrolmentSettings = EnrolmentSettings()
+    coding: Coding = Field(
+        default=Coding.SMALLEST,
+        description="How images are coded, bit for bit. smallest: JPEG XL, with a small preview "
+        "of each. progressive: HTJ2K, about a seventh larger, for sites that view while they "
+        "fetch: the first part of each image is a smaller one. A change is for what is published "
+        "from then on.",
+    )
     sweep: SweepSettings = SweepSettings()
     line: LineSettings = LineSettings()
     store: StoreSettings = StoreSettings()

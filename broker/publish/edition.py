@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
-import trio
 from attrs import frozen
 
 from broker.pacs.adapter import Description, Detail, PacsAdapter
 from broker.publish.budget import Budget
-from broker.publish.line import Coder, Line
+from broker.publish.coder import Coder
+from broker.publish.line import Line
 from broker.publish.press import Outlets, Press
 from broker.publish.previous import load_published
 from broker.publish.staging import Stage, Staging
@@ -64,7 +64,6 @@ class Desk:
     recover: Callable[[StudyId], Awaitable[bool]]
     """Fetch what was published of a study back from other members; whether that worked."""
     budget: Budget
-    workers: trio.CapacityLimiter
     coder: Coder
     chunk_bytes: int
 
@@ -131,7 +130,6 @@ class Edition:
             press,
             self._staging,
             budget=self._desk.budget,
-            workers=self._desk.workers,
             coder=self._desk.coder,
         )
         try:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import trio
 from attrs import define, field
 
-from broker.groups import single_error
 from broker.pacs.adapter import Description, PacsAdapter
 from broker.publish.budget import Budget
+from broker.publish.coder import Coder
 from broker.publish.press import Press
 from broker.publish.staging import Staging
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
+from p2pacs.groups import single_error
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.coding import CodedInstance
-
-Coder = Callable[[EncodedInstance], CodedInstance]
 
 _AHEAD: Final = 256
 """Instances between PACS and builder, however small."""
@@ -45,8 +43,7 @@ class Line:
         press: where they go.
         staging: is kept up to date.
         budget: bytes on the line, shared with other studies.
-        workers: threads that code, shared with other studies.
-        coder: codes one instance, in a thread.
+        coder: codes one instance; as many at once as the budget admits.
     """
 
     def __init__(
@@ -56,14 +53,12 @@ class Line:
         staging: Staging,
         *,
         budget: Budget,
-        workers: trio.CapacityLimiter,
         coder: Coder,
     ) -> None:
         self._pacs = pacs
         self._press = press
         self._staging = staging
         self._budget = budget
-        self._workers = workers
         self._coder = coder
         self._held = 0
 
@@ -113,7 +108,7 @@ class Line:
 
     async def _code(self, job: _Job, instance: EncodedInstance) -> None:
         try:
-            job.result = await trio.to_thread.run_sync(self._coder, instance, limiter=self._workers)
+            job.result = await self._coder(instance)
         except PacsDataError as error:
             job.result = error
         job.done.set()

@@ -16,12 +16,15 @@ from attrs import frozen
 from broker.pacs.adapter import Span
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
+from broker.publish.coder import coder
 from broker.publish.publisher import Publisher
 from broker.studies import Study
 from p2pacs.catalog.records import text
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.store import open_store
+from p2pacs.study.images import Coding
+from p2pacs.workers.coding import open_workers
 
 
 @frozen
@@ -68,20 +71,31 @@ async def _unheard(_study: StudyId) -> None:
     return
 
 
-async def measure(address: str, folder: Path, *, aet: str = "P2PACS") -> Measured:
+async def measure(
+    address: str, folder: Path, *, aet: str = "P2PACS", coding: Coding = Coding.SMALLEST
+) -> Measured:
     """Publish all studies of a running PACS into a new store, as a broker would.
 
     Args:
         address: as ``p2pacs broker init --pacs`` takes it.
         folder: an empty one, for the store.
         aet: our AE title.
+        coding: of images.
     """
     async with (
         open_store(folder) as store,
         open_pacs(parse_pacs(address), aet=aet, dicom=None) as pacs,
+        open_workers() as workers,
         trio.open_nursery() as nursery,
     ):
-        publisher = Publisher(pacs, store, _Keys(), SigningKey.generate(), updated=_unheard)
+        publisher = Publisher(
+            pacs,
+            store,
+            _Keys(),
+            SigningKey.generate(),
+            coder(workers, coding),
+            updated=_unheard,
+        )
         await nursery.start(publisher.run)
         uids = [text(study, "StudyInstanceUID") async for study in pacs.studies(Span())]
         start = trio.current_time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -11,8 +10,8 @@ import trio
 
 from broker.pacs.adapter import PacsAdapter
 from broker.publish.budget import Budget
+from broker.publish.coder import Coder
 from broker.publish.edition import Desk, Edition, StudyKeys
-from broker.publish.line import Coder
 from broker.publish.press import Outlets
 from broker.publish.staging import Staging
 from p2pacs.catalog.records import StudyRecord
@@ -22,7 +21,6 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.store import ChunkStore
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
-from p2pacs.study.coding import code
 
 log = structlog.get_logger(__name__)
 
@@ -60,12 +58,12 @@ class Publisher:
         store: where chunks and roots go.
         studies: ids, keys and announced versions.
         signing_key: signs manifest roots.
+        coder: codes one instance.
         updated: tells the swarm that a study has a newer root (`Node.updated`).
         completed: gets the record of a study when all of it is out.
         recover: fetches what was published of a study back from other members, when the
             store lost it; whether that worked.
         make_room: recycles studies when the store is full; whether anything came free.
-        coder: codes one instance, in a thread.
     """
 
     def __init__(
@@ -74,12 +72,12 @@ class Publisher:
         store: ChunkStore,
         studies: StudyKeys,
         signing_key: SigningKey,
+        coder: Coder,
         *,
         updated: Callable[[StudyId], Awaitable[None]],
         completed: Callable[[StudyRecord], Awaitable[None]] = _nobody,
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
-        coder: Coder = code,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
         parallel: int = PARALLEL,
     ) -> None:
@@ -97,7 +95,6 @@ class Publisher:
             outlets=Outlets(announce, make_room),
             recover=recover,
             budget=Budget(BUDGET_BYTES),
-            workers=trio.CapacityLimiter(os.cpu_count() or 1),
             coder=coder,
             chunk_bytes=chunk_bytes,
         )

@@ -14,11 +14,17 @@ from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, open_store
+from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.manifest import ChunkList, Root, check_successor, load_root, load_segment
 from p2pacs.study.reader import StudyReader
 from tests.broker.fakes import FakeKeys, FakePacs
 
 SIGNING = SigningKey.generate()
+
+
+async def coded(instance: EncodedInstance) -> CodedInstance:
+    """A coder without worker processes."""
+    return await trio.to_thread.run_sync(code_plain, instance)
 
 
 @define
@@ -97,6 +103,7 @@ async def bench(
             store,
             made.keys,
             SIGNING,
+            options.pop("coder", coded),
             updated=made.updated,
             completed=made.completed,
             **options,

@@ -6,10 +6,10 @@ from structlog.testing import capture_logs
 
 from broker.pacs.adapter import Detail
 from p2pacs.instance import EncodedInstance
-from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.coding import CodedInstance
 from tests.conformance.instances import make
 
-from .bench import bench
+from .bench import bench, coded
 
 UID = "1.2.1"
 
@@ -42,9 +42,9 @@ async def test_a_study_is_pinned_only_while_it_is_staged(tmp_path: Path) -> None
     async with bench(tmp_path, make(UID)) as b:
         pinned: list[bool] = []
 
-        def coder(instance: EncodedInstance) -> CodedInstance:
+        async def coder(instance: EncodedInstance) -> CodedInstance:
             pinned.extend(info.pinned for info in b.store.studies())
-            return code(instance)
+            return await coded(instance)
 
         await b.publish(UID)
         b.publisher._desk = evolve(b.publisher._desk, coder=coder)

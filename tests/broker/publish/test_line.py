@@ -1,4 +1,3 @@
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,15 +6,17 @@ import trio
 
 from broker.publish import Staging
 from broker.publish.budget import Budget
-from broker.publish.line import Coder, Line
+from broker.publish.coder import Coder
+from broker.publish.line import Line
 from broker.publish.press import Press
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import open_store
-from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.coding import CodedInstance
 from tests.broker.fakes import FakePacs
 from tests.conformance.instances import make
 
+from .bench import coded
 from .test_press import STUDY, UID, Paper
 
 COUNT = 12
@@ -32,13 +33,12 @@ def pacs() -> FakePacs:
     return FakePacs(make(UID, 1, n) for n in range(1, COUNT + 1))
 
 
-def line_of(pacs: FakePacs, press: Press, coder: Coder = code, budget: int = 10**6) -> Line:
+def line_of(pacs: FakePacs, press: Press, coder: Coder = coded, budget: int = 10**6) -> Line:
     return Line(
         pacs,
         press,
         Staging(STUDY, UID),
         budget=Budget(budget),
-        workers=trio.CapacityLimiter(2),
         coder=coder,
     )
 
@@ -48,18 +48,18 @@ async def test_instances_leave_in_the_order_in_which_they_came(
 ) -> None:
     order: list[str] = []
     append = press.append
-    second = threading.Event()
+    second = trio.Event()
 
-    def coder(instance: EncodedInstance) -> CodedInstance:
+    async def coder(instance: EncodedInstance) -> CodedInstance:
         if instance.sop_instance_uid == f"{UID}.1.1":
-            assert second.wait(10)  # the first is ready after the second
+            await second.wait()  # the first is ready after the second
         elif instance.sop_instance_uid == f"{UID}.1.2":
             second.set()
-        return code(instance)
+        return await coded(instance)
 
-    async def noted(coded: list[CodedInstance]) -> object:
-        order.extend(one.sop_instance_uid for one in coded)
-        return await append(coded)
+    async def noted(instances: list[CodedInstance]) -> object:
+        order.extend(one.sop_instance_uid for one in instances)
+        return await append(instances)
 
     monkeypatch.setattr(press, "append", noted)
     handled: set[str] = set()
@@ -71,19 +71,16 @@ async def test_instances_leave_in_the_order_in_which_they_came(
 
 
 async def test_little_is_in_memory_at_once(pacs: FakePacs, press: Press) -> None:
-    lock = threading.Lock()
     inside, most = 0, 0
 
-    def coder(instance: EncodedInstance) -> CodedInstance:
+    async def coder(instance: EncodedInstance) -> CodedInstance:
         nonlocal inside, most
-        with lock:
-            inside += 1
-            most = max(most, inside)
+        inside += 1
+        most = max(most, inside)
         try:
-            return code(instance)
+            return await coded(instance)
         finally:
-            with lock:
-                inside -= 1
+            inside -= 1
 
     size = len(make(UID).data)
     line = line_of(pacs, press, coder, budget=2 * size + size // 2)
@@ -104,7 +101,7 @@ async def test_an_error_of_the_pacs_keeps_what_came_before(pacs: FakePacs, press
 async def test_a_line_that_breaks_gives_its_budget_back(pacs: FakePacs, press: Press) -> None:
     budget = Budget(10**6)
 
-    def coder(_instance: EncodedInstance) -> CodedInstance:
+    async def coder(_instance: EncodedInstance) -> CodedInstance:
         raise RuntimeError("a defect")
 
     line = Line(
@@ -112,7 +109,6 @@ async def test_a_line_that_breaks_gives_its_budget_back(pacs: FakePacs, press: P
         press,
         Staging(STUDY, UID),
         budget=budget,
-        workers=trio.CapacityLimiter(2),
         coder=coder,
     )
     study = await pacs.describe(UID)

@@ -22,7 +22,7 @@ from p2pacs.store import open_store
 from tests.broker.fakes import FakeKeys, FakePacs
 from tests.conformance.instances import make, real, study_of
 
-from .bench import SIGNING, Bench, bench
+from .bench import SIGNING, Bench, bench, coded
 
 CT, MR = "1.2.1", "1.2.2"
 
@@ -173,7 +173,7 @@ async def test_a_publisher_that_does_not_run_stages_nothing(tmp_path: Path) -> N
         return
 
     async with open_store(tmp_path) as store:
-        publisher = Publisher(FakePacs(), store, FakeKeys(), SIGNING, updated=nobody)
+        publisher = Publisher(FakePacs(), store, FakeKeys(), SIGNING, coded, updated=nobody)
         with pytest.raises(StateError):
             publisher.stage(CT)
 

@@ -1,0 +1,37 @@
+"""Coding for publication: in workers, and without image codecs what a worker did not survive."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+import trio
+
+from p2pacs.errors import WorkerError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.coding import CodedInstance, code_plain
+from p2pacs.study.images import Coding
+from p2pacs.workers.coding import Workers
+
+log = structlog.get_logger(__name__)
+
+Coder = Callable[[EncodedInstance], Awaitable[CodedInstance]]
+"""Codes one instance; raises `BrokenInstanceError` where it is not usable."""
+
+
+def coder(workers: Workers, coding: Coding) -> Coder:
+    """A coder for a broker.
+
+    Args:
+        workers: where it is done.
+        coding: how native frames are coded.
+    """
+
+    async def code(instance: EncodedInstance) -> CodedInstance:
+        try:
+            return await workers.code(instance, coding)
+        except WorkerError as error:
+            log.warning("an instance is published without image coding", why=str(error))
+            return await trio.to_thread.run_sync(code_plain, instance)
+
+    return code

@@ -1,0 +1,71 @@
+"""The work that is done in worker processes: what image codecs touch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from p2pacs.instance import EncodedInstance
+from p2pacs.limits import MIB
+from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.images import Coding, Picture
+from p2pacs.study.images.form import IMAGE_BYTES
+from p2pacs.workers.drawing import draw
+from p2pacs.workers.pool import IDLE_SECONDS, Pool, open_pool
+
+DATA_TIMES: Final = 4
+"""How often a data set may be in memory: as it came, in pieces, coded, and on its way."""
+
+FRAME_TIMES: Final = 16
+"""Bytes of memory for each byte of the one frame that is coded or decoded: its samples in the
+depths that codecs work in, several times over."""
+
+PICTURE_BYTES: Final = 256 * MIB
+"""For decoding one frame to look at; the decoder itself has lower bounds."""
+
+
+class Workers:
+    """Codes and decodes in processes of their own. `open_workers` makes one."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def code(self, instance: EncodedInstance, coding: Coding) -> CodedInstance:
+        """See `p2pacs.study.coding.code`.
+
+        Raises:
+            BrokenInstanceError: it is not usable.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        size = len(instance.data)
+        return await self._pool.run(code, instance, coding, size=size, memory=_memory(size))
+
+    async def picture(self, codec: int, coded: bytes) -> Picture:
+        """See `p2pacs.study.images.picture.picture`.
+
+        Raises:
+            CodingError: it does not decode within its bounds, or too little of it is here.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        return await self._pool.run(draw, codec, coded, size=len(coded), memory=PICTURE_BYTES)
+
+
+def _memory(size: int) -> int:
+    """What coding or decoding a data set takes."""
+    return DATA_TIMES * size + FRAME_TIMES * min(size, IMAGE_BYTES)
+
+
+@asynccontextmanager
+async def open_workers(
+    count: int | None = None, *, idle: float = IDLE_SECONDS
+) -> AsyncIterator[Workers]:
+    """Workers for a program; none of their processes outlives the block.
+
+    Args:
+        count: how many at most; None: one for each core.
+        idle: seconds without work after which each ends.
+    """
+    async with open_pool(count or os.cpu_count() or 1, idle=idle) as pool:
+        yield Workers(pool)

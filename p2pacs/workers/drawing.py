@@ -1,0 +1,16 @@
+"""What workers call to draw; the codecs are imported there alone."""
+
+from __future__ import annotations
+
+from p2pacs.study.images import Picture
+
+
+def draw(codec: int, coded: bytes) -> Picture:
+    """A picture of a frame (`p2pacs.study.images.picture.picture`).
+
+    Raises:
+        CodingError: it does not decode within its bounds, or too little of it is here.
+    """
+    from p2pacs.study.images.picture import picture  # noqa: PLC0415 - numpy is for workers only
+
+    return picture(codec, coded)
