@@ -14,8 +14,8 @@ from attrs import frozen
 
 from p2pacs.errors import CodingError
 
-FORM_BYTES: Final = 16
-_FORM: Final = struct.Struct(">BBHHHii")
+FORM_BYTES: Final = 20
+_FORM: Final = struct.Struct(">BBHHHiiI")
 _VERSION: Final = 1
 
 IMAGE_BYTES: Final = 64 * 1024 * 1024
@@ -57,6 +57,8 @@ class Form:
     high: int = 0
     """For showing: u at or above which all is white; where this is not above ``low`` the window
     is to be found from the values."""
+    check: int = 0
+    """CRC-32 of the frame, 0 for a preview: to the codecs a flipped bit is just another value."""
 
     @property
     def size(self) -> int:
@@ -80,7 +82,7 @@ class Form:
             | _YBR * self.ybr
             | _LOSSY * self.lossy
         )
-        fields = (self.rows, self.columns, self.offset, self.low, self.high)
+        fields = (self.rows, self.columns, self.offset, self.low, self.high, self.check)
         return _FORM.pack(_VERSION, flags, *fields)
 
 
@@ -92,7 +94,7 @@ def read_form(coded: bytes) -> Form:
     """
     if len(coded) < FORM_BYTES:
         raise CodingError("a coded frame is shorter than its header")
-    version, flags, rows, columns, offset, low, high = _FORM.unpack_from(coded)
+    version, flags, rows, columns, offset, low, high, check = _FORM.unpack_from(coded)
     if version != _VERSION or flags & ~_FLAGS:
         raise CodingError("a coded frame has a header of unknown form: update p2pacs")
     form = Form(
@@ -108,6 +110,7 @@ def read_form(coded: bytes) -> Form:
         offset=offset,
         low=low,
         high=high,
+        check=check,
     )
     if not 0 < form.size <= IMAGE_BYTES:
         raise CodingError("a coded frame declares no samples, or more than a frame may have")

@@ -39,7 +39,7 @@ def encode(pixels: Pixels) -> tuple[tuple[int, bytes], ...]:
             tlm=False,
             tilepart=imagecodecs.HTJ2K.TILEPART.RESOLUTIONS,
         )
-    except (imagecodecs.Htj2kError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise CodingError("an image could not be coded as HTJ2K") from error
     stream = bytes(coded)
     return _parts(stream, inspect(stream))
@@ -98,12 +98,15 @@ def _inspect(stream: bytes, form: Form) -> J2kInfo:
 
 
 def _decode(stream: bytes, info: J2kInfo, level: int) -> Pixels:
-    try:
-        pixels = imagecodecs.htj2k_decode(stream, skipres=level)
-    except (imagecodecs.Htj2kError, ValueError, MemoryError) as error:
-        raise CodingError("an HTJ2K codestream is damaged") from error
     plane = (-(-info.rows >> level), -(-info.columns >> level))
     shape = plane if info.samples == 1 else (*plane, info.samples)
-    if pixels.shape != shape or pixels.dtype != (np.uint8 if info.bits == 8 else np.uint16):
+    # imagecodecs drops some of OpenJPH's errors and returns what was decoded until then:
+    # so that the rest is no memory of this process, it is given its memory here.
+    pixels = np.zeros(shape, np.uint8 if info.bits == 8 else np.uint16)
+    try:
+        found = imagecodecs.htj2k_decode(stream, skipres=level, out=pixels)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise CodingError("an HTJ2K codestream is damaged") from error
+    if found.shape != shape or found.dtype != pixels.dtype:
         raise CodingError("an HTJ2K codestream decodes to another image than it declares")
-    return pixels
+    return found

@@ -67,7 +67,7 @@ def _encode(pixels: Pixels, effort: int, depth: int) -> bytes:
             usecontainer=False,
             numthreads=1,
         )
-    except (imagecodecs.JpegxlError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise CodingError("an image could not be coded as JPEG XL") from error
     return bare(bytes(coded))
 
@@ -126,7 +126,7 @@ def decode_stream(stream: bytes) -> Pixels:
     """
     try:
         return imagecodecs.jpegxl_decode(stream, numthreads=1)
-    except (imagecodecs.JpegxlError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise CodingError("a JPEG XL codestream is damaged") from error
 
 

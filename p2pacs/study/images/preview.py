@@ -56,7 +56,7 @@ def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, i
             usecontainer=False,
             numthreads=1,
         )
-    except (imagecodecs.JpegxlError, ValueError, MemoryError) as error:
+    except (RuntimeError, ValueError, MemoryError) as error:
         raise CodingError("a preview could not be coded") from error
     own = Form(small.shape[0], small.shape[1], form.samples, 8, lossy=True, high=255)
     coded = own.pack() + bare(bytes(stream))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from p2pacs.errors import CodingError
 from p2pacs.study.images import Shape
 from p2pacs.study.images.form import Form
 
@@ -49,6 +51,7 @@ def levelled(plain: bytes, shape: Shape) -> tuple[Pixels, Form]:
         offset=offset,
         low=window[0],
         high=window[1],
+        check=imagecodecs.zlibng_crc32(plain),
     )
     if shape.planar:
         planes = unsigned.reshape(shape.samples, shape.rows, shape.columns)
@@ -84,7 +87,11 @@ def _window(shape: Shape, low: int, high: int) -> tuple[int, int]:
 
 
 def restored(pixels: Pixels, form: Form) -> bytes:
-    """The bytes of the frame that `levelled` was given, whatever its minimum was."""
+    """The bytes of the frame that `levelled` was given, whatever its minimum was.
+
+    Raises:
+        CodingError: they are others.
+    """
     unsigned: NDArray[Any] = pixels
     if form.planar:
         unsigned = np.ascontiguousarray(unsigned.transpose(2, 0, 1))
@@ -94,4 +101,7 @@ def restored(pixels: Pixels, form: Form) -> bytes:
         unsigned = unsigned + unsigned.dtype.type(form.offset)  # modulo 2^bits
     if form.bits == 16:
         unsigned = unsigned.astype(">u2" if form.big_endian else "<u2", copy=False)
-    return unsigned.tobytes()
+    plain = unsigned.tobytes()
+    if imagecodecs.zlibng_crc32(plain) != form.check:
+        raise CodingError("a coded frame decodes to other than was coded")
+    return plain
