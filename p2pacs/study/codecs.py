@@ -40,11 +40,12 @@ frame costs more than coding a small frame."""
 
 def encode_zstd(plain: bytes, level: int = ZSTD_LEVEL) -> bytes:
     """One zstd frame that declares its length; it may be larger than what is in it."""
-    compressors: dict[int, zstandard.ZstdCompressor] = _mine.__dict__.setdefault("compressors", {})
-    mine = compressors.get(level)
+    if level != ZSTD_LEVEL:  # seldom, and its tables may be large
+        return zstandard.ZstdCompressor(level=level, write_content_size=True).compress(plain)
+    mine: zstandard.ZstdCompressor | None = getattr(_mine, "compressor", None)
     if mine is None:
         mine = zstandard.ZstdCompressor(level=level, write_content_size=True)
-        compressors[level] = mine
+        _mine.compressor = mine
     return mine.compress(plain)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import zstandard
 from attrs import evolve, frozen
 
-from p2pacs.limits import DICTIONARY_BYTES, MIB
+from p2pacs.limits import MIB
 from p2pacs.study.codecs import ZSTD, ZSTD_WITH, raw_dictionary
 from p2pacs.study.coding import CodedBlob, smaller_zstd
 
@@ -73,7 +73,7 @@ class HeaderCoder:
 
         Args:
             series: its Series Instance UID.
-            blob: with its plain bytes.
+            blob: with its plain bytes, at most `DICTIONARY_BYTES`.
         """
         plain = blob.coded
         dictionary = self._dictionaries.get(series)
@@ -86,22 +86,10 @@ class HeaderCoder:
         alone = _alone(blob)
         if dictionary is not None and coded is not None and len(coded) < len(alone.coded):
             return Named(evolve(blob, codec=ZSTD_WITH, coded=coded), dictionary.key)
-        self.remember(series, blob)
+        self._remember(series, blob)
         return Named(alone)
 
-    def knows(self, series: str) -> bool:
-        """Whether there is a dictionary for a series."""
-        return series in self._dictionaries
-
-    def remember(self, series: str, blob: CodedBlob) -> None:
-        """Code the headers that follow with this one, which must be coded without any other.
-
-        Args:
-            series: its Series Instance UID.
-            blob: with its plain bytes.
-        """
-        if len(blob.coded) > DICTIONARY_BYTES:
-            return
+    def _remember(self, series: str, blob: CodedBlob) -> None:
         self._dictionaries[series] = _Dictionary(blob.key, blob.coded)
         self._dictionaries.move_to_end(series)
         kept = sum(one.size for one in self._dictionaries.values())
