@@ -18,6 +18,7 @@ from p2pacs.errors import BrokenInstanceError
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code, code_pieces
+from p2pacs.study.images import Coding
 from p2pacs.study.manifest import sign_root
 from p2pacs.study.split import Kind, split
 from tests.p2pacs.study.samples import CT, KEY, SIGNER, STUDY, Shelf
@@ -30,6 +31,9 @@ SHIPPED = sorted(
     if path.is_file() and path.suffix not in {".py", ".txt", ".json", ".dump", ".icc", ".gz"}
 )
 IMPLICIT = "1.2.840.10008.1.2"
+
+both = pytest.mark.parametrize("coding", list(Coding))
+"""Whatever a site wants of the coding, nothing is lost."""
 
 
 def encoded(path: Path) -> EncodedInstance:
@@ -44,13 +48,13 @@ def encoded(path: Path) -> EncodedInstance:
         return EncodedInstance(CT, "1.2.3.4", IMPLICIT, data)
 
 
-def coded(instance: EncodedInstance) -> CodedInstance:
+def coded(instance: EncodedInstance, coding: Coding) -> CodedInstance:
     """Coded; what has no identity (directories, snippets) gets one, its bytes untouched."""
     try:
-        return code(instance)
+        return code(instance, coding)
     except BrokenInstanceError:
         parts = split(instance.data, instance.transfer_syntax_uid)
-        blobs = tuple(code_pieces(instance, parts, None))
+        blobs = tuple(code_pieces(instance, parts, coding))
         return CodedInstance(
             sop_class_uid=instance.sop_class_uid,
             sop_instance_uid=instance.sop_instance_uid,
@@ -59,8 +63,9 @@ def coded(instance: EncodedInstance) -> CodedInstance:
             series_instance_uid="1.2.3",
             sha256=hashlib.sha256(instance.data).digest(),
             size=len(instance.data),
-            blobs=blobs,
+            blobs=tuple(blob for blob in blobs if blob.kind is not Kind.PREVIEW),
             attributes=b"{}",
+            previews=tuple(blob for blob in blobs if blob.kind is Kind.PREVIEW),
         )
 
 
@@ -77,16 +82,18 @@ def travel(codeds: list[CodedInstance], chunk_bytes: int) -> list[EncodedInstanc
     return list(shelf.all())
 
 
+@both
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_every_file_of_pydicom(path: Path) -> None:
+def test_every_file_of_pydicom(path: Path, coding: Coding) -> None:
     instance = encoded(path)
     if not instance.data:
         pytest.skip("no data set")
-    assert travel([coded(instance)], 1024) == [instance]
+    assert travel([coded(instance, coding)], 1024) == [instance]
 
 
+@both
 @pytest.mark.parametrize("length", [100, 1001, 5000, 20_000, 39_000])
-def test_truncated_anywhere(length: int) -> None:
+def test_truncated_anywhere(length: int, coding: Coding) -> None:
     whole = encoded(Path(DATA_ROOT) / "test_files" / "CT_small.dcm")
     cut = EncodedInstance(
         whole.sop_class_uid,
@@ -94,7 +101,7 @@ def test_truncated_anywhere(length: int) -> None:
         whole.transfer_syntax_uid,
         whole.data[:length],
     )
-    assert travel([coded(cut)], 1024) == [cut]
+    assert travel([coded(cut, coding)], 1024) == [cut]
 
 
 def test_the_files_are_as_odd_as_they_should_be() -> None:
@@ -133,8 +140,9 @@ def series() -> Iterator[Path]:
         yield from sorted({path.parent for path in Path(root).rglob("*") if path.is_file()})
 
 
+@both
 @pytest.mark.data
-def test_real_series() -> None:
+def test_real_series(coding: Coding) -> None:
     found = 0
     for folder in series():
         files = [path for path in sorted(folder.iterdir()) if path.is_file()]
@@ -145,5 +153,5 @@ def test_real_series() -> None:
         ]
         if instances:
             found += 1
-            assert travel([code(each) for each in instances], 32 * 1024) == instances
+            assert travel([code(each, coding) for each in instances], 32 * 1024) == instances
     assert found, "P2PACS_DICOM_DATA has no DICOM files"
