@@ -10,6 +10,7 @@ from typing import Final
 from p2pacs.instance import EncodedInstance
 from p2pacs.limits import MIB
 from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.workers.drawing import draw
@@ -41,6 +42,16 @@ class Workers:
         """
         size = len(instance.data)
         return await self._pool.run(code, instance, coding, size=size, memory=_memory(size))
+
+    async def decode(self, gathered: Gathered) -> EncodedInstance:
+        """See `p2pacs.study.gathered.decode_gathered`; worth a process if it is ``heavy``.
+
+        Raises:
+            CodingError: it does not decode, or is not what was published.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        size = gathered.size
+        return await self._pool.run(decode_gathered, gathered, size=size, memory=_memory(size))
 
     async def picture(self, codec: int, coded: bytes) -> Picture:
         """See `p2pacs.study.images.picture.picture`.

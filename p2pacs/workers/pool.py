@@ -192,8 +192,7 @@ class Pool:
                 if not process.alive:  # since its last work: these calls have no part in it
                     self._queue.extendleft(reversed(calls))
                     return
-                if (ended := await self._work(process, calls)) is not None:
-                    log.warning("worker process ended", why=str(ended), calls=len(calls))
+                if not await self._work(process, calls):
                     return
         finally:
             with trio.CancelScope(shield=True):
@@ -223,8 +222,8 @@ class Pool:
             calls.append(self._queue.popleft())
         return calls
 
-    async def _work(self, process: WorkerProcess, calls: list[_Call]) -> WorkerError | None:
-        """Have calls done; why the process is of no use any more, if it is not."""
+    async def _work(self, process: WorkerProcess, calls: list[_Call]) -> bool:
+        """Have calls done; whether the process may go on."""
         work = _Work(process, calls)
         self._works.update(dict.fromkeys(calls, work))
         try:
@@ -235,14 +234,17 @@ class Pool:
         if not isinstance(outcomes, WorkerError):
             for call, outcome in zip(calls, outcomes, strict=True):
                 call.end(outcome)
-            return None
+            return True
+        wanted = [call for call in calls if call.wanted]
+        if wanted:
+            log.warning("worker process ended", why=str(outcomes), calls=len(calls))
         if len(calls) == 1:
             calls[0].end(Failure(outcomes))
         else:  # one of them did it: each gets a process of its own
-            for call in reversed([call for call in calls if call.wanted]):
+            for call in reversed(wanted):
                 call.alone = True
                 self._queue.appendleft(call)
-        return outcomes
+        return False
 
     def close(self) -> None:
         """Nothing more is done."""

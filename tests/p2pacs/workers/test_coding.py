@@ -1,0 +1,100 @@
+"""The work itself is tested with `p2pacs.study`: here, that processes do it."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+import trio
+from attrs import evolve
+
+from p2pacs.errors import BrokenInstanceError, CodingError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.gathered import Gathered, GatheredBlob
+from p2pacs.study.images import HTJ2K_NEXT, JXL, Coding
+from p2pacs.workers.coding import Workers, open_workers
+from scripts.phantom import slices
+
+
+@pytest.fixture(scope="module")
+def instance() -> EncodedInstance:
+    return next(slices(1))
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    async with open_workers(2, idle=60) as opened:
+        yield opened
+
+
+def gathered(coded: CodedInstance) -> Gathered:
+    blobs: list[GatheredBlob] = []
+    for blob in coded.blobs:
+        if blob.codec == HTJ2K_NEXT:
+            blobs[-1] = evolve(blobs[-1], coded=blobs[-1].coded + blob.coded)
+        else:
+            blobs.append(GatheredBlob(blob.codec, blob.size, blob.coded))
+    return Gathered(
+        coded.sop_class_uid,
+        coded.sop_instance_uid,
+        coded.transfer_syntax_uid,
+        coded.sha256,
+        coded.size,
+        "study",
+        tuple(blobs),
+    )
+
+
+async def test_what_is_coded_is_decoded(workers: Workers, instance: EncodedInstance) -> None:
+    coded = await workers.code(instance, Coding.SMALLEST)
+    assert coded == code(instance, Coding.SMALLEST)
+    assert JXL in {blob.codec for blob in coded.blobs}
+    assert await workers.decode(gathered(coded)) == instance
+
+
+async def test_many_at_once(workers: Workers) -> None:
+    instances = list(slices(6))
+    found: list[EncodedInstance] = []
+
+    async def there_and_back(instance: EncodedInstance) -> None:
+        coded = await workers.code(instance, Coding.PROGRESSIVE)
+        found.append(await workers.decode(gathered(coded)))
+        assert found[-1] == instance
+
+    async with trio.open_nursery() as nursery:
+        for instance in instances:
+            nursery.start_soon(there_and_back, instance)
+    assert len(found) == len(instances)
+
+
+async def test_a_preview_is_drawn(workers: Workers, instance: EncodedInstance) -> None:
+    coded = await workers.code(instance, Coding.SMALLEST)
+    (preview,) = coded.previews
+    drawn = await workers.picture(preview.codec, preview.coded)
+    assert (drawn.rows, drawn.columns, drawn.samples) == (128, 128, 1)
+    assert np.frombuffer(drawn.pixels, np.uint8).std() > 1
+
+
+async def test_what_is_no_dicom_is_refused(workers: Workers) -> None:
+    with pytest.raises(BrokenInstanceError):
+        await workers.code(
+            EncodedInstance("1.2", "1.3", "1.2.840.10008.1.2", b"x"), Coding.SMALLEST
+        )
+
+
+async def test_what_does_not_decode_is_refused(workers: Workers, instance: EncodedInstance) -> None:
+    whole = gathered(await workers.code(instance, Coding.SMALLEST))
+    with pytest.raises(CodingError):
+        await workers.decode(evolve(whole, sha256=bytes(32)))
+    cut = tuple(evolve(blob, coded=blob.coded[:-9]) for blob in whole.blobs)
+    with pytest.raises(CodingError):
+        await workers.decode(evolve(whole, blobs=cut))
+    with pytest.raises(CodingError):
+        await workers.picture(JXL, b"nonsense")
+
+
+def test_the_program_itself_loads_no_codecs() -> None:
+    source = "import sys, broker.app, peer.app; sys.exit('imagecodecs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", source], check=False).returncode == 0
