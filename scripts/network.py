@@ -49,9 +49,10 @@ class Lines:
 class Network:
     """Broker and members in one folder. Make one with `network`."""
 
-    def __init__(self, folder: Path, lines: Lines, site: Site) -> None:
+    def __init__(self, folder: Path, lines: Lines, site: Site, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.lines = lines
+        self._settings = settings
         self._site = site
         self._broker_place = site.place(site.broker)
         self.peers: dict[str, Peer] = {}
@@ -89,11 +90,11 @@ class Network:
         command += ["--web", self._web.removeprefix("http://")]
         command += ["--admin", ADMIN, "--password-file", password]
         await output_of("p2pacs broker init", command, log)
-        line: dict[str, Any] = {"line.lan": [place.lan]}
+        settings: dict[str, Any] = {"line.lan": [place.lan], **self._settings}
         for key, rate in (("uplink", self.lines.uplink), ("downlink", self.lines.downlink)):
             if rate is not None:
-                line[f"line.{key}"] = rate
-        set_toml(folder / "broker.toml", line)
+                settings[f"line.{key}"] = rate
+        set_toml(folder / "broker.toml", settings)
         command = [*place.prefix, *P2PACS, "broker", "run", folder]
         broker = await stack.enter_async_context(running("broker", command, log))
         self.broker = broker
@@ -161,7 +162,11 @@ class Network:
 
 @asynccontextmanager
 async def network(
-    folder: Path, lines: Lines, pacs: str, site: Site | None = None
+    folder: Path,
+    lines: Lines,
+    pacs: str,
+    site: Site | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Network]:
     """A network with its broker running; ends every process that it started.
 
@@ -170,9 +175,10 @@ async def network(
         lines: what members say of their lines.
         pacs: address of the broker's PACS.
         site: where broker and members are; None for loopback.
+        settings: more of the broker's, as `set_toml` takes them.
     """
     async with AsyncExitStack() as stack:
-        made = Network(folder, lines, site or LoopbackSite())
+        made = Network(folder, lines, site or LoopbackSite(), settings or {})
         stack.push_async_callback(_stop_all, made)
         await made.start_broker(pacs, stack)
         yield made
@@ -186,11 +192,11 @@ async def _stop_all(made: Network) -> None:
 
 
 def set_toml(path: Path, settings: Mapping[str, Any]) -> None:
-    """Sets keys (``table.key``) in a TOML file, as somebody with an editor would."""
+    """Sets keys (``table.key``, or ``key``) in a TOML file, as somebody with an editor would."""
     lines = path.read_text(encoding="utf-8").splitlines()
     for dotted, value in settings.items():
-        table, key = dotted.rsplit(".", 1)
-        header = lines.index(f"[{table}]") + 1
+        table, _, key = dotted.rpartition(".")
+        header = lines.index(f"[{table}]") + 1 if table else 0
         end = next(
             (at for at in range(header, len(lines)) if lines[at].startswith("[")), len(lines)
         )

@@ -26,8 +26,8 @@ def test_settings_are_set_in_the_commented_file_and_load(tmp_path: Path) -> None
 
 def test_tables_are_set(tmp_path: Path) -> None:
     path = tmp_path / "peer.toml"
-    path.write_text('name = "a"\n\n[gateway]\n\n# destinations = {}\n[log]\nlevel = "info"\n')
-    network.set_toml(path, {"gateway.destinations": {"VIEWER": "127.0.0.1:104"}})
+    path.write_text('name = "b"\n\n[gateway]\n\n# destinations = {}\n[log]\nlevel = "info"\n')
+    network.set_toml(path, {"gateway.destinations": {"VIEWER": "127.0.0.1:104"}, "name": "a"})
     assert tomllib.loads(path.read_text()) == {
         "name": "a",
         "gateway": {"destinations": {"VIEWER": "127.0.0.1:104"}},
