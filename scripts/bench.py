@@ -24,7 +24,7 @@ from broker.publish.measure import measure
 from p2pacs import logs
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.errors import P2PacsError
-from scripts import phantom, sim
+from scripts import coding, phantom, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, shell, swarm
 from scripts.loaded import LoadedStudy
@@ -161,6 +161,7 @@ BENCHES = {
     "publish": _of_slices(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
     "sim": Bench(sim.run, "many members in virtual time", sim.arguments, sim.clock),
     "swarm": Bench(swarm.run, swarm.HELP, swarm.arguments, in_lab=True),
+    "coding": Bench(coding.run, coding.HELP, coding.arguments),
     "download": Bench(download.run, download.HELP, download.arguments, in_lab=True),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
