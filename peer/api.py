@@ -10,6 +10,13 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
                                                 {"waiting"} now and then, at last {"complete"}
                                                 or {"error"}
     GET  /studies/{study}/instances/{number}    the instance as a DICOM file (PS3.10)
+    GET  /studies/{study}/levels                NDJSON: an object per instance as it becomes known
+                                                and as it can be shown finer (level 0: it is whole),
+                                                {"previews"} when all can be shown; ends as above
+    GET  /studies/{study}/instances/{number}/preview?frame=…&level=…
+                                                a frame (from 1; else the middle one) as PNG, not
+                                                for diagnosis, 2 ** level times smaller than the
+                                                image, or more (X-P2PACS-Level tells)
     GET  /transfers                             {"transfers", "uploads"}: all since the start
     GET  /transfers/events                      NDJSON: the newest of them, whenever one changed
     POST /transfers/{study}/cancel              stop fetching; what is here stays
@@ -21,10 +28,8 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -32,27 +37,31 @@ import trio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from p2pacs.errors import AuthenticationError, P2PacsError, UsageError, report
+from p2pacs.errors import AuthenticationError, UsageError
 from p2pacs.identity.files import write_private
 from p2pacs.ids import StudyId
 from p2pacs.swarm.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
-from peer.activity import HEARTBEAT
+from peer import streams
 from peer.asker import Asker
 from peer.config import API_ACCESS
 from peer.fetch import StudyFetch
 from peer.fetcher import Fetcher
-from peer.index import Known
+from peer.sheet import to_png
 from peer.status import Json
+from peer.streams import Lines
 from peer.view import View
 
-NDJSON: Final = "application/x-ndjson"
 DICOM: Final = "application/dicom"
+PNG: Final = "image/png"
+
+LEVEL: Final = "X-P2PACS-Level"
+"""The header that says how much smaller than the image its preview is: 2 ** level times."""
 
 FIND_KEYS: Final = {
     "patient_id": "PatientID",
@@ -121,6 +130,8 @@ def make_api(desk: Desk, token: str) -> Starlette:
             Route("/studies/fetch", handlers.fetch, methods=["POST"]),
             Route(study, handlers.instances),
             Route(study + "/{number:int}", handlers.instance),
+            Route(study + "/{number:int}/preview", handlers.preview),
+            Route("/studies/{study}/levels", handlers.levels),
             Route("/transfers", handlers.transfers),
             Route("/transfers/events", handlers.events),
             Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
@@ -134,18 +145,6 @@ def make_api(desk: Desk, token: str) -> Starlette:
         ],
         exception_handlers=error_handlers(json_answer),
     )
-
-
-class _Lines(StreamingResponse):
-    """NDJSON out of an async generator, which ends with the request whatever happens."""
-
-    def __init__(self, lines: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(lines, media_type=NDJSON)
-        self._lines = lines
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._lines):
-            await super().__call__(scope, receive, send)
 
 
 class _Handlers:
@@ -169,7 +168,7 @@ class _Handlers:
         return JSONResponse({"study": str(fetch.study)})
 
     async def instances(self, request: Request) -> Response:
-        return _Lines(_instances(self._fetch(request)))
+        return Lines(streams.instances(self._fetch(request)))
 
     async def instance(self, request: Request) -> Response:
         fetch = self._fetch(request)
@@ -178,11 +177,23 @@ class _Handlers:
             file = await trio.to_thread.run_sync(instance.part10)
         return Response(file, media_type=DICOM)
 
+    async def levels(self, request: Request) -> Response:
+        return Lines(streams.levels(self._fetch(request)))
+
+    async def preview(self, request: Request) -> Response:
+        fetch = self._fetch(request)
+        frame, level = (_count(request, name) for name in ("frame", "level"))
+        with fetch.in_use():
+            known = fetch.instance(request.path_params["number"])
+            preview = await fetch.preview(known, frame, level)
+            file = await trio.to_thread.run_sync(to_png, preview.picture)
+        return Response(file, media_type=PNG, headers={LEVEL: str(preview.level)})
+
     async def transfers(self, _request: Request) -> Response:
         return JSONResponse(await self._desk.transfers())
 
     async def events(self, _request: Request) -> Response:
-        return _Lines(_lines(self._desk.events()))
+        return Lines(self._desk.events())
 
     async def cancel(self, request: Request) -> Response:
         self._fetch(request).give_up()
@@ -206,44 +217,14 @@ def _study(request: Request) -> StudyId:
     return StudyId.parse(request.path_params["study"])
 
 
-async def _instances(fetch: StudyFetch) -> AsyncGenerator[bytes, None]:
-    """An object for each instance as it becomes whole; at last the end, or an error."""
-    with fetch.in_use():
-        cursor = fetch.cursor()
-        try:
-            while True:
-                with trio.move_on_after(HEARTBEAT) as waiting:
-                    known = await cursor.next()
-                if waiting.cancelled_caught:
-                    yield _line({"waiting": True})
-                elif known is not None:
-                    yield _line(_instance(known, fetch))
-                else:
-                    break
-        except P2PacsError as error:
-            yield _line(report(error))
-        else:
-            yield _line({"complete": True, "instances": len(fetch.known)})
-
-
-async def _lines(objects: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(objects):
-        async for one in objects:
-            yield _line(one)
-
-
-def _instance(known: Known, fetch: StudyFetch) -> Json:
-    return {
-        "number": known.number,
-        "series": known.series,
-        "sha256": known.entry.sha256.hex(),
-        "size": known.entry.size,
-        "known": len(fetch.known),
-    }
-
-
-def _line(value: Json) -> bytes:
-    return json.dumps(value).encode() + b"\n"
+def _count(request: Request, name: str) -> int | None:
+    """A whole number in the query, if it is there."""
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    if len(given) > 9 or not given.isdecimal():
+        raise UsageError(f"{name} must be a whole number")
+    return int(given)
 
 
 async def _body(request: Request) -> dict[str, Any]:

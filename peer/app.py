@@ -29,6 +29,7 @@ from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Message, Query, Reply
+from p2pacs.workers.coding import Workers, open_workers
 from peer.activity import Activity
 from peer.api import make_api, make_token
 from peer.audit import AuditQueue
@@ -46,7 +47,7 @@ from peer.renewal import keep_renewed
 from peer.replica import Replica
 from peer.resolve import Found, Resolver
 from peer.search import find_studies
-from peer.status import Json, member_name, member_role
+from peer.status import Json, link_json
 from peer.unfinished import Unfinished
 
 ASK: Final = 20.0
@@ -68,6 +69,7 @@ class Peer:
         store: ChunkStore,
         database: Database,
         catalogue: CatalogIndex,
+        workers: Workers,
     ) -> None:
         """Build the parts; nothing runs before `run`."""
         self.settings = settings
@@ -91,6 +93,7 @@ class Peer:
             self.node,
             store,
             self.resolver,
+            workers=workers,
             audit=self.audit,
             began=self._began,
             asked=self.unfinished.asked,
@@ -248,12 +251,7 @@ class Peer:
             "certificate_expires": self.identity.expires.isoformat(),
             "broker": {"linked": self.identity.broker in self.node.linked},
             "links": [
-                {
-                    "name": member_name(self.book, member),
-                    "address": str(member),
-                    "role": member_role(self.book, member),
-                    "bytes_sent": self.node.bytes_sent.get(member, 0),
-                }
+                link_json(member, self.book, sent=self.node.bytes_sent.get(member, 0))
                 for member in sorted(self.node.linked)
             ],
             "store": {
@@ -303,7 +301,9 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         database = await stack.enter_async_context(open_database(folder / PEER_DB))
         catalogue = await trio.to_thread.run_sync(CatalogIndex, folder / CATALOGUE_DB)
         stack.callback(catalogue.close)
-        yield Peer(settings, identity, store=opened, database=database, catalogue=catalogue)
+        workers = await stack.enter_async_context(open_workers())
+        make = partial(Peer, settings, identity, store=opened, database=database)
+        yield make(catalogue=catalogue, workers=workers)
 
 
 async def run_peer(

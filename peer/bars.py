@@ -41,6 +41,7 @@ class Bars:
         )
         self._whole = self._add(title)
         self._instances = self._add("instances") if instances else None
+        self._previews: TaskID | None = None
         self._sources: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -60,6 +61,13 @@ class Bars:
         if self._instances is not None:
             amount = f"{done} of {known}"
             self._progress.update(self._instances, completed=done, total=known, amount=amount)
+
+    def previews(self, here: int, known: int, *, sheet: bool) -> None:
+        """So many of the known instances can be shown; and whether the sheet with all is there."""
+        if self._previews is None:
+            self._previews = self._add("previews")
+        amount, said = f"{here} of {known}", "on the sheet" if sheet else ""
+        self._progress.update(self._previews, completed=here, total=known, amount=amount, said=said)
 
     def away(self) -> None:
         """The peer stopped."""

@@ -149,13 +149,19 @@ def get(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
     priority: Annotated[Urgency, typer.Option(help="Who is served first.")] = Urgency.INTERACTIVE,
     stat: Annotated[bool, typer.Option("--stat", help="The same as --priority stat.")] = False,
+    preview: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="A contact sheet, as soon as it can be drawn."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a study and write it as DICOM files; run it again to resume."""
     urgency = Urgency.STAT if stat else priority
     with Bars(Console(stderr=True)) as bars:
         try:
-            outcome = _run(lambda: get_study(folder, study_uid, out, bars, urgency.value))
+            outcome = _run(
+                lambda: get_study(folder, study_uid, out, bars, urgency.value, preview=preview)
+            )
         except KeyboardInterrupt:
             typer.echo(
                 "Stopped. What is here stays; run the same command again to resume.", err=True

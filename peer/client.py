@@ -75,6 +75,18 @@ class PeerClient:
             _check(answer)
             return answer.content
 
+    async def preview(self, study: str, number: int, frame: int) -> bytes:
+        """What can be shown of a frame before its instance is whole, as a PNG file.
+
+        Raises:
+            NotFoundError: There is nothing (yet).
+        """
+        with self._translated():
+            path = f"/studies/{study}/instances/{number}/preview"
+            answer = await self._http.get(path, params={"frame": frame})
+            _check(answer)
+            return answer.content
+
     async def cancel(self, study: str) -> None:
         """Stop fetching a study, unless somebody else at this peer wants it too."""
         await self._call("POST", f"/transfers/{study}/cancel")
@@ -83,6 +95,12 @@ class PeerClient:
     async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
         """The instances of a study as they become whole; see ``GET /studies/…/instances``."""
         async with self._lines(f"/studies/{study}/instances") as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def levels(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        """What can be shown of a study, as it comes; see ``GET /studies/…/levels``."""
+        async with self._lines(f"/studies/{study}/levels") as lines:
             yield lines
 
     @asynccontextmanager

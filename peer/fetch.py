@@ -27,7 +27,7 @@ from p2pacs.instance import EncodedInstance
 from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
-from peer.index import Known, LiveIndex
+from peer.index import Known, LiveIndex, Preview
 from peer.order import looked_at, previews
 from peer.resolve import Found
 from peer.view import View, shown
@@ -143,6 +143,23 @@ class StudyFetch:
             await self._restart(error)
         await self._arrived(known.chunks)
         return await self._index.join(known)
+
+    async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
+        """What can be shown of a frame before its instance is whole; nothing is waited for.
+
+        Args:
+            known: which instance.
+            frame: from 1; None: the middle one.
+            level: how fine at most; None: as coarse as there is.
+
+        Raises:
+            NotFoundError: there is nothing to show (yet).
+            P2PacsError: it cannot be decoded.
+        """
+        coarsest = known.levels[0][0]
+        level = coarsest if level is None else min(level, coarsest)
+        frame = (known.entry.frames + 1) // 2 if frame is None else frame
+        return await self._index.preview(known, frame, level)
 
     # ------------------------------------------------------------ the transfer
 

@@ -18,6 +18,7 @@ from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.swarm.whole import answer_whole
 from p2pacs.wire.messages import WholeQuery
+from p2pacs.workers.coding import Workers
 from peer.asker import Asker
 from peer.audit import AuditQueue
 from peer.fetch import StudyFetch, Supply
@@ -43,6 +44,7 @@ class Fetcher:
         store: ChunkStore,
         resolver: Resolver,
         *,
+        workers: Workers,
         audit: AuditQueue,
         began: Callable[[Transfer], None],
         asked: Callable[[StudyFetch, Asker], None],
@@ -54,6 +56,7 @@ class Fetcher:
             node: fetches.
             store: where chunks are.
             resolver: says who has a study and gives its key.
+            workers: decode images.
             audit: who reads what.
             began: told of every transfer.
             asked: told what somebody asked for.
@@ -62,6 +65,7 @@ class Fetcher:
         self._node = node
         self._store = store
         self._resolver = resolver
+        self._workers = workers
         self._audit = audit
         self._began = began
         self._asked = asked
@@ -125,7 +129,7 @@ class Fetcher:
             if fetch is None:
                 if found.key is None:
                     raise _blind()
-                index = LiveIndex(found.key, await self._store.study(study))
+                index = LiveIndex(found.key, await self._store.study(study), self._workers)
                 again = partial(self._resolver.find, study, asker.purpose)
                 fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
                 fetch.priority = asker.priority

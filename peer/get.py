@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections import Counter
 from contextlib import aclosing, suppress
@@ -15,14 +14,14 @@ from attrs import define, field
 from p2pacs.errors import (
     AuthenticationError,
     BrokenInstanceError,
-    DiskFullError,
-    LocalError,
     P2PacsError,
     StateError,
     first_of,
 )
 from p2pacs.instance import EncodedInstance
 from peer.client import PeerClient
+from peer.files import make_folder, replace
+from peer.preview import PreviewSheet
 
 Json = dict[str, Any]
 
@@ -45,6 +44,9 @@ class Watcher(Protocol):
     def instance(self, done: int, known: int) -> None:
         """So many instances are written or kept, of so many known."""
 
+    def previews(self, here: int, known: int, *, sheet: bool) -> None:
+        """So many of the known instances can be shown; and whether the sheet with all is there."""
+
     def away(self) -> None:
         """The peer stopped; it may be started again."""
 
@@ -60,6 +62,8 @@ class Outcome:
     """The last that was heard of the transfer."""
     whole: dict[int, str] = field(factory=dict, repr=False)
     """The files that are whole: number → SHA-256."""
+    sheet: Json | None = None
+    """The contact sheet, if there is one."""
     earlier: list[Json] = field(factory=list, repr=False)
     """The last that was heard of the transfer each time that the peer stopped."""
 
@@ -82,6 +86,7 @@ class Outcome:
             "bytes_received": sum(one["bytes_received"] for one in transfers),
             "seconds": round(sum(one["seconds"] for one in transfers), 3),
             "sources": dict(sources),
+            **({} if self.sheet is None else {"preview": self.sheet}),
         }
 
     def interrupted(self) -> None:
@@ -91,7 +96,13 @@ class Outcome:
 
 
 async def get(
-    folder: Path, uid: str, out: Path, watcher: Watcher, priority: str = "interactive"
+    folder: Path,
+    uid: str,
+    out: Path,
+    watcher: Watcher,
+    priority: str = "interactive",
+    *,
+    preview: Path | None = None,
 ) -> Outcome:
     """Fetch a study into a folder; files there that are whole already are kept.
 
@@ -104,12 +115,14 @@ async def get(
         out: Where the files go.
         watcher: Shows how far it is.
         priority: A name of `p2pacs.swarm.priority`.
+        preview: Where a contact sheet goes as soon as there is something to see, if at all.
 
     Raises:
         StateError: The peer does not run, or stopped and was not started again.
         P2PacsError: What the peer says, or DiskFullError; files written so far stay.
     """
-    await trio.to_thread.run_sync(_make_folder, out)
+    await trio.to_thread.run_sync(make_folder, out)
+    sheet = None if preview is None else PreviewSheet(preview, watcher)
     outcome: Outcome | None = None
     patience = _Patience()
     while True:
@@ -118,7 +131,9 @@ async def get(
                 study = await client.fetch(uid, priority)
                 outcome = outcome or Outcome(study)
                 patience.renew()
-                await _take_all(client, outcome, out, watcher)
+                await _take_all(client, outcome, out, watcher, sheet)
+                if sheet is not None:
+                    outcome.sheet = sheet.json()
                 return outcome
         except (StateError, AuthenticationError):  # a new start has a new token
             if outcome is None or not patience.lasts:
@@ -146,8 +161,10 @@ class _Patience:
         return now - self._since < RETURNS
 
 
-async def _take_all(client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher) -> None:
-    """Write the instances as they become whole, and tell the watcher.
+async def _take_all(
+    client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher, sheet: PreviewSheet | None
+) -> None:
+    """Write the instances as they become whole, and the sheet; tell the watcher.
 
     Raises:
         StateError: The peer stopped.
@@ -157,7 +174,10 @@ async def _take_all(client: PeerClient, outcome: Outcome, out: Path, watcher: Wa
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch, client, outcome, watcher)
-            await _write_all(client, outcome, out, watcher)
+            async with trio.open_nursery() as writers:
+                if sheet is not None:
+                    writers.start_soon(sheet.follow, client, outcome.study)
+                await _write_all(client, outcome, out, watcher)
             wanted = False
             nursery.cancel_scope.cancel()
     except ExceptionGroup as group:
@@ -193,7 +213,7 @@ async def _write_all(client: PeerClient, outcome: Outcome, out: Path, watcher: W
                 outcome.kept += 1
             else:
                 file = await client.instance(outcome.study, number)
-                await trio.to_thread.run_sync(_write, path, file)
+                await trio.to_thread.run_sync(replace, path, file)
                 outcome.written += 1
             outcome.whole[number] = digest
             watcher.instance(outcome.instances, line["known"])
@@ -218,13 +238,6 @@ def _heard(outcome: Outcome, transfers: list[Json], watcher: Watcher) -> None:
             watcher.transfer(transfer)
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise LocalError(f"cannot make the folder {out}: {error.strerror}") from error
-
-
 def _is_whole(path: Path, sha256: str) -> bool:
     """Whether the file holds just the data set with this hash."""
     try:
@@ -232,17 +245,3 @@ def _is_whole(path: Path, sha256: str) -> bool:
     except (FileNotFoundError, BrokenInstanceError):
         return False
     return hashlib.sha256(data).hexdigest() == sha256
-
-
-def _write(path: Path, file: bytes) -> None:
-    """Write beside and rename. No flush for each file: a later run checks every hash."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(file)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
-        raise kind(
-            f"cannot write to {path.parent}: {error.strerror}; mend that and run the command again"
-        ) from error

@@ -9,13 +9,15 @@ import trio
 from attrs import field, frozen
 
 from p2pacs.catalog.records import number
-from p2pacs.errors import CorruptStoreError, ManifestError
+from p2pacs.errors import CorruptStoreError, ManifestError, NotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import StudyStore
+from p2pacs.study.images import Picture
 from p2pacs.study.index import InstanceEntry
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.study.reader import StudyReader
+from p2pacs.workers.coding import Workers
 
 
 @frozen
@@ -36,20 +38,30 @@ class Known:
     """Its Instance Number, the order within its series; 0 if it has none."""
 
 
+@frozen
+class Preview:
+    """What is shown of a frame before its instance is whole: never to diagnose from."""
+
+    level: int
+    picture: Picture
+
+
 class LiveIndex:
     """Follows a study from version to version; decoding runs in worker threads."""
 
-    def __init__(self, key: StudyKey, chunks: StudyStore) -> None:
+    def __init__(self, key: StudyKey, chunks: StudyStore, workers: Workers) -> None:
         """An index that knows nothing yet.
 
         Args:
             key: of the study.
             chunks: the study's place in the store.
+            workers: decode images.
         """
         self.known: list[Known] = []
         """Number n is at n - 1."""
         self._key = key
         self._chunks = chunks
+        self._workers = workers
         self._places: dict[str, int] = {}
         self._series: dict[str, int] = {}
         self._reader: StudyReader | None = None
@@ -110,7 +122,7 @@ class LiveIndex:
         place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
         series = self._series.setdefault(entry.series_instance_uid, len(self._series) + 1)
         chunks = tuple(reader.chunks_of(entry))
-        return Known(place, entry, chunks, series, ((0, chunks),), _instance_number(entry))
+        return Known(place, entry, chunks, series, reader.levels(entry), _instance_number(entry))
 
     async def join(self, known: Known) -> EncodedInstance:
         """One instance, bit for bit; its chunks are here.
@@ -127,6 +139,42 @@ class LiveIndex:
 
     def _join(self, known: Known) -> EncodedInstance:
         return self._loaded().join(known.entry, self._read(known.chunks))
+
+    async def preview(self, known: Known, frame: int, level: int) -> Preview:
+        """What can be shown of a frame: at this level, or else at the next coarser one.
+
+        Args:
+            known: which instance.
+            frame: from 1.
+            level: how fine at most.
+
+        Raises:
+            NotFoundError: nothing that could be shown is here (yet).
+            CorruptStoreError: a chunk has rotted.
+            CodingError: it does not decode.
+            WorkerError: it crashed its decoder.
+        """
+        try:
+            level, codec, coded = await trio.to_thread.run_sync(self._shown, known, frame, level)
+        except CorruptStoreError:
+            await self._chunks.verify(number for _, numbers in known.levels for number in numbers)
+            raise
+        return Preview(level, await self._workers.picture(codec, coded))
+
+    def _shown(self, known: Known, frame: int, level: int) -> tuple[int, int, bytes]:
+        """(Level, codec, coded bytes) of the finest that is here."""
+        reader, place = self._loaded(), frame - 1
+        while place >= 0 and (blobs := reader.index.shown(known.entry, place, level)):
+            level = reader.index.blobs.level(blobs[-1])
+            try:
+                found = reader.preview(known.entry, place, level, self._chunks.load)
+            except NotFoundError:  # not all of it is here
+                level += 1
+                continue
+            if found is None:
+                break
+            return level, *found
+        raise NotFoundError(f"nothing of instance {known.number} can be shown (yet)")
 
     def _read(self, numbers: Sequence[int]) -> Callable[[int], bytes]:
         """These chunks, read together; in a worker thread."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from attrs import define, frozen
 
 from peer.index import Known
+
+
+class Have(Protocol):
+    """The chunks that are here."""
+
+    def __contains__(self, number: int, /) -> bool: ...
 
 
 @frozen
@@ -26,7 +33,7 @@ class _Climb:
     here: int = 0
     """Levels that are here, counted from the coarsest."""
 
-    def rise(self, have: Container[int]) -> bool:
+    def rise(self, have: Have) -> bool:
         """Go on to the finest level that is here; whether it is finer than before."""
         before = self.here
         for _, chunks in self.known.levels[before:]:
@@ -61,7 +68,7 @@ class Levels:
         """Whether every instance is here at its finest level."""
         return not self._rising
 
-    def news(self, known: Sequence[Known], have: Container[int]) -> list[Reached]:
+    def news(self, known: Sequence[Known], have: Have) -> list[Reached]:
         """What is new since the last call: first instances, new or changed, then finer levels.
 
         Args:

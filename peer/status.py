@@ -36,6 +36,16 @@ def member_role(book: DirectoryBook, address: VirtualAddress) -> str | None:
     return None if member is None else str(member.role)
 
 
+def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> Json:
+    """A link to a member, over which so many bytes were sent."""
+    return {
+        "name": member_name(book, member),
+        "address": str(member),
+        "role": member_role(book, member),
+        "bytes_sent": sent,
+    }
+
+
 def growing(transfer: Transfer) -> bool:
     """Whether the study's size is not yet known: its broker publishes it still."""
     return transfer.root is None or not transfer.root.complete

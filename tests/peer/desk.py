@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import trio
@@ -13,17 +14,21 @@ from attrs import define, field
 from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.instance import EncodedInstance
+from p2pacs.study.images import Picture
 from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.priority import Priority
+from p2pacs.swarm.signals import Bell
 from peer.asker import Asker
-from peer.index import Known
+from peer.index import Known, Preview
 from peer.view import View, shown
 
 Json = dict[str, Any]
 STUDY = StudyId(bytes(range(16)))
+PREVIEWS = 1000
 
 
-def _known(number: int, instance: EncodedInstance) -> Known:
+def _known(number: int, instance: EncodedInstance, frames: int) -> Known:
+    """Its preview is chunk ``PREVIEWS + number``, if it has frames to show, the rest ``number``."""
     entry = InstanceEntry(
         instance.sop_class_uid,
         instance.sop_instance_uid,
@@ -33,8 +38,10 @@ def _known(number: int, instance: EncodedInstance) -> Known:
         len(instance.data),
         (),
         b"{}",
+        frames=frames,
     )
-    return Known(number, entry, (), 1, ((0, ()),))
+    preview = ((2, (PREVIEWS + number,)),) if frames else ()
+    return Known(number, entry, (number,), 1, (*preview, (0, (number,))), place=number)
 
 
 @define
@@ -57,6 +64,8 @@ class FakeCursor:
 
 @define
 class FakeFetch:
+    """A study whose chunks are all here, but for those that a test lets arrive."""
+
     instances: Sequence[EncodedInstance]
     study: StudyId = STUDY
     stops_after: int | None = None
@@ -64,10 +73,48 @@ class FakeFetch:
     given_up: bool = False
     users: int = 0
     reads: list[int] = field(factory=list)
+    frames: int = 0
+    """Of each instance that can be shown."""
+    shown: list[tuple[int, int | None, int | None]] = field(factory=list)
+    missing: set[int] = field(factory=set)
+    news: Bell = field(factory=Bell)
+    current: bool = True
+    settled: bool = True
+
+    @cached_property
+    def known(self) -> list[Known]:
+        return [_known(n, one, self.frames) for n, one in enumerate(self.instances, 1)]
 
     @property
-    def known(self) -> list[Known]:
-        return [_known(n, one) for n, one in enumerate(self.instances, 1)]
+    def transfer(self) -> FakeFetch:
+        return self
+
+    @property
+    def have(self) -> set[int]:
+        return {
+            n for one in self.known for _, numbers in one.levels for n in numbers
+        } - self.missing
+
+    def arrive(self, *numbers: int) -> None:
+        self.missing.difference_update(numbers)
+        self.news.ring()
+
+    def mark(self) -> tuple[object, ...]:
+        return ()
+
+    async def refresh(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def moved(self, _since: tuple[object, ...]) -> None:
+        if self.error is not None and self.stops_after is None:
+            raise self.error
+        await self.news.wait()
+
+    async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
+        self.shown.append((known.number, frame, level))
+        if not self.frames or PREVIEWS + known.number in self.missing:
+            raise NotFoundError("nothing to show (yet)")
+        return Preview(2, Picture(8, 8, 1, bytes([200] * 64)))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

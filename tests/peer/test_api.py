@@ -14,10 +14,11 @@ from p2pacs.errors import NoSourceError
 from p2pacs.instance import EncodedInstance
 from p2pacs.swarm.priority import Priority
 from peer.activity import HEARTBEAT
-from peer.api import _instances, make_api, make_token
+from peer.api import make_api, make_token
+from peer.streams import instances, levels
 from peer.view import View
 from tests.p2pacs.study.samples import instance
-from tests.peer.desk import STUDY, FakeDesk, FakeFetch
+from tests.peer.desk import PREVIEWS, STUDY, FakeDesk, FakeFetch
 
 UID = "1.2.840.99"
 
@@ -131,6 +132,77 @@ async def test_instances_that_are_not_there(http: httpx.AsyncClient) -> None:
     assert (await http.get("/studies/xyz/instances/1")).status_code == 400
 
 
+async def test_levels_are_told_as_they_come(desk: FakeDesk, autojump_clock: MockClock) -> None:
+    desk.fetch.frames = 5
+    desk.fetch.missing = {PREVIEWS + 2, 1, 2, 3}
+    lines = levels(desk.fetch)  # type: ignore[arg-type]
+    async with aclosing(lines):
+        first = [await anext(lines) for _ in range(3)]
+        assert first[0] == {
+            "number": 1, "series": 1, "place": 1, "level": 2, "frames": 5, "known": 3,
+        }  # fmt: skip
+        assert [(one["number"], one["level"]) for one in first] == [(1, 2), (2, None), (3, 2)]
+        assert await anext(lines) == {"waiting": True}
+        desk.fetch.arrive(PREVIEWS + 2)
+        assert (await anext(lines))["level"] == 2
+        assert await anext(lines) == {"previews": 3}
+        desk.fetch.arrive(3)
+        finer = await anext(lines)
+        assert (finer["number"], finer["level"]) == (3, 0)
+        desk.fetch.arrive(1, 2)
+        rest = [one async for one in lines]
+        assert [(one["number"], one["level"]) for one in rest[:-1]] == [(1, 0), (2, 0)]
+        assert rest[-1] == {"complete": True, "instances": 3}
+    assert desk.fetch.users == 0
+
+
+async def test_levels_of_a_study_that_is_here(http: httpx.AsyncClient) -> None:
+    lines = _objects(await http.get(f"/studies/{await _fetched(http)}/levels"))
+    assert [(one["number"], one["level"]) for one in lines[:3]] == [(1, 0), (2, 0), (3, 0)]
+    assert lines[3:] == [{"previews": 3}, {"complete": True, "instances": 3}]
+
+
+async def test_nothing_is_told_of_an_older_version(
+    desk: FakeDesk, autojump_clock: MockClock
+) -> None:
+    desk.fetch.current = False
+    lines = levels(desk.fetch)  # type: ignore[arg-type]
+    async with aclosing(lines):
+        assert await anext(lines) == {"waiting": True}
+        desk.fetch.current = True
+        desk.fetch.arrive()
+        assert (await anext(lines))["number"] == 1
+
+
+async def test_an_error_ends_the_levels(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    desk.fetch.missing, desk.fetch.error = {2}, NoSourceError("nobody has it")
+    lines = _objects(await http.get(f"/studies/{await _fetched(http)}/levels"))
+    assert lines[-1]["error"] == "NoSourceError"
+
+
+async def test_a_preview_is_a_picture_that_says_so(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    desk.fetch.frames = 5
+    path = f"/studies/{await _fetched(http)}/instances/2/preview"
+    answer = await http.get(path)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-p2pacs-level"] == "2"
+    assert b"preview, not for diagnosis" in answer.content
+    assert (await http.get(path, params={"frame": 4, "level": 1})).is_success
+    assert desk.fetch.shown == [(2, None, None), (2, 4, 1)]
+    for query in ({"frame": "x"}, {"level": "-1"}, {"level": "9" * 10}, {"frame": "²"}):
+        assert (await http.get(path, params=query)).status_code == 400
+
+
+async def test_there_is_no_preview_yet(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+    desk.fetch.frames, desk.fetch.missing = 1, {PREVIEWS + 2}
+    study = await _fetched(http)
+    answer = await http.get(f"/studies/{study}/instances/2/preview")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "NotFoundError"
+    assert (await http.get(f"/studies/{study}/instances/9/preview")).status_code == 404
+    assert not desk.fetch.reads
+
+
 async def test_cancel(http: httpx.AsyncClient, desk: FakeDesk) -> None:
     study = await _fetched(http)
     assert (await http.post(f"/transfers/{study}/cancel")).is_success
@@ -163,9 +235,9 @@ async def test_what_is_looked_at(http: httpx.AsyncClient, desk: FakeDesk) -> Non
 
 async def test_a_stream_that_waits_says_so(desk: FakeDesk, autojump_clock: MockClock) -> None:
     desk.fetch.stops_after = 1
-    lines = _instances(desk.fetch)  # type: ignore[arg-type]
+    lines = instances(desk.fetch)  # type: ignore[arg-type]
     async with aclosing(lines):
-        said = [json.loads(await anext(lines)) for _ in range(3)]
+        said = [await anext(lines) for _ in range(3)]
         assert said[1:] == [{"waiting": True}] * 2
         assert trio.current_time() >= 2 * HEARTBEAT
         assert desk.fetch.users == 1

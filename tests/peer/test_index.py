@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,15 @@ from p2pacs.errors import CodingError, ManifestError, StaleVersionError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, StudyStore, open_store
+from p2pacs.workers.coding import Workers, open_workers
 from peer.index import LiveIndex
 from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    async with open_workers(1) as opened:
+        yield opened
 
 
 async def _kept(store: ChunkStore, shelf: Shelf) -> StudyStore:
@@ -30,11 +38,11 @@ def _published(*instances: EncodedInstance, shelf: Shelf | None = None) -> Shelf
     return shelf
 
 
-async def test_numbers_stay_from_version_to_version(tmp_path: Path) -> None:
+async def test_numbers_stay_from_version_to_version(tmp_path: Path, workers: Workers) -> None:
     first = [instance(n) for n in (1, 2, 3)]
     shelf = _published(*first)
     async with open_store(tmp_path) as store:
-        index = LiveIndex(KEY, await _kept(store, shelf))
+        index = LiveIndex(KEY, await _kept(store, shelf), workers)
         assert index.version == 0
         await _follow(index, shelf)
         assert index.version == 1
@@ -52,21 +60,21 @@ async def test_numbers_stay_from_version_to_version(tmp_path: Path) -> None:
         assert [known.series for known in index.known] == [1, 1, 1, 2]
 
 
-async def test_another_key_opens_nothing(tmp_path: Path) -> None:
+async def test_another_key_opens_nothing(tmp_path: Path, workers: Workers) -> None:
     shelf = _published(instance(1))
     async with open_store(tmp_path) as store:
-        index = LiveIndex(StudyKey.generate(), await _kept(store, shelf))
+        index = LiveIndex(StudyKey.generate(), await _kept(store, shelf), workers)
         with pytest.raises(CodingError):
             await _follow(index, shelf)
         assert index.version == 0
 
 
-async def test_a_version_that_contradicts(tmp_path: Path) -> None:
+async def test_a_version_that_contradicts(tmp_path: Path, workers: Workers) -> None:
     shelf = _published(instance(1), instance(2))
     other = _published(instance(3))
     _published(instance(4), shelf=other)
     async with open_store(tmp_path) as store:
-        index = LiveIndex(KEY, await _kept(store, shelf))
+        index = LiveIndex(KEY, await _kept(store, shelf), workers)
         await _follow(index, shelf)
         assert other.root is not None
         with pytest.raises((StaleVersionError, ManifestError)):
