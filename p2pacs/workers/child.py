@@ -114,7 +114,7 @@ def _pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _prepare() -> None:
-    heap.bound()
+    heap.keep()
     sys.excepthook = _last_words
     faulthandler.enable()
     # The program says when it is over: a Ctrl-C is for it, and it may let work be finished.
