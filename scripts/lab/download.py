@@ -19,12 +19,14 @@ import trio
 from attrs import frozen
 
 from p2pacs.instance import EncodedInstance
+from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
 from peer.client import PeerClient
 from scripts.lab.cget import OrthancInLab, c_get, orthanc_in_lab
 from scripts.lab.lab import HOME, Lab, Wish, open_lab
 from scripts.lab.line import Line
 from scripts.lab.ours import BESIDE, start_all
+from scripts.lab.previews import Previews, watch
 from scripts.lab.swarm import rate, seconds
 from scripts.lab.watch import quiet
 from scripts.loaded import LoadedStudy, digest, load_folder
@@ -57,6 +59,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--slices", type=int, help="so many of its slices instead, turned and mirrored")
     add("--replicas", type=int, default=3, help="that hold it from the start")
     add("--against", choices=["orthanc"], help="runs it after ours")
+    add("--preview", action="store_true", help="asks when there is something to look at")
+    add("--coding", type=Coding, choices=list(Coding), default=Coding.SMALLEST, help="of images")
     add("--up", type=rate, default="800kbit", help="of every line")
     add("--down", type=rate, default="3mbit", help="of every line")
     add("--delay", type=seconds, default="21ms", help="one way between two members")
@@ -68,7 +72,9 @@ class Setting:
 
     line: Line
     replicas: list[str]
+    coding: Coding
     with_orthanc: bool
+    with_previews: bool
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Setting:
@@ -76,7 +82,9 @@ class Setting:
         return cls(
             line=Line(given.up, given.down, given.delay / 2, QUEUE),
             replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
+            coding=given.coding,
             with_orthanc=given.against == "orthanc",
+            with_previews=given.preview or bool(given.slices),
         )
 
     def wishes(self) -> list[Wish]:
@@ -110,6 +118,7 @@ class Fetched:
     """What ours did."""
 
     download: Download
+    previews: Previews | None
     coded_bytes: int
     """Of the study's chunks."""
     exact: bool
@@ -147,18 +156,23 @@ async def _fetch(
     """Has the study published and the replicas filled, then has the hospital get it."""
     lines = Lines(format_rate(setting.line.uplink), format_rate(setting.line.downlink))
     address = pacs.dicomweb if isinstance(pacs, OrthancInLab) else pacs
-    async with network(folder, lines, address, lab) as net:
+    settings = {"coding": str(setting.coding)}
+    async with network(folder, lines, address, lab, settings) as net:
         await start_all(net, "replica", setting.replicas)
         await fill_replicas(net, study, setting.replicas, BESIDE)
         await start_all(net, "hospital", [HOSPITAL])
         hospital = net.peers[HOSPITAL]
         await hospital.ready(partial(hospital.knows, study.uid), CATALOGUE_SECONDS)
         await quiet(lab)
-        download = await _get(lab, hospital, study, folder)
+        previews = Previews() if setting.with_previews else None
+        async with trio.open_nursery() as nursery:
+            if previews is not None:
+                nursery.start_soon(watch, hospital.folder, previews)
+            download = await _get(lab, hospital, study, folder)
         async with PeerClient.connect(hospital.folder) as api:
             coded = (await api.status())["transfers"][0]["bytes_total"]
     exact = await trio.to_thread.run_sync(is_exact, folder / "files", study)
-    return Fetched(download, coded, exact)
+    return Fetched(download, previews, coded, exact)
 
 
 async def _get(lab: Lab, hospital: Peer, study: LoadedStudy, folder: Path) -> Download:
@@ -206,13 +220,17 @@ def figures(name: str, study: LoadedStudy, ours: Fetched, theirs: Download | Non
         "p2pacs_seconds": round(ours.download.seconds, 2),
         "p2pacs_wire_bytes": ours.download.wire_bytes,
     }
+    passed = ours.exact
+    if ours.previews is not None:
+        printed["previews"] = ours.previews.figures()
+        passed = passed and printed["previews"]["passed"]
     if theirs is None:
-        return printed | {"passed": ours.exact}
+        return printed | {"passed": passed}
     ratio = theirs.seconds / ours.download.seconds
     return printed | {
         "orthanc_seconds": round(theirs.seconds, 2),
         "orthanc_wire_bytes": theirs.wire_bytes,
         "goal": round(goal, 2),
         "ratio": round(ratio, 2),
-        "passed": ours.exact and ratio >= goal,
+        "passed": passed and ratio >= goal,
     }

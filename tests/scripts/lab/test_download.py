@@ -44,7 +44,7 @@ def test_wrong_arguments_are_refused(wrong: list[str]) -> None:
 
 
 def test_the_goal_is_the_coding_ratio_times_what_three_lines_are_worth(study: LoadedStudy) -> None:
-    ours = Fetched(Download(100.0, 110.0, 500), study.size // 5, True)
+    ours = Fetched(Download(100.0, 110.0, 500), None, study.size // 5, True)
     printed = figures("other", study, ours, Download(200.0, 335.1, 9000))
     assert (printed["coding_ratio"], printed["goal"], printed["ratio"]) == (5.0, 13.5, 13.51)
     assert (printed["p2pacs_wire_bytes"], printed["orthanc_wire_bytes"]) == (500, 9000)
