@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from p2pacs.ids import StudyId
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.builder import Batch, Published, StudyBuilder
 from p2pacs.study.coding import code
+from p2pacs.study.images import Coding
 from p2pacs.study.manifest import ChunkList, Root, load_root, load_segment, sign_root
 from p2pacs.study.reader import StudyReader
 
@@ -84,6 +86,12 @@ def instance(
     )
 
 
+def smooth(number: int = 1, side: int = 256, **extra: Any) -> EncodedInstance:
+    """A slice that image codecs make much smaller, and that is worth a preview."""
+    samples = array("H", [(x * y + number) // 16 % 4096 for y in range(side) for x in range(side)])
+    return instance(number, rows=side, columns=side, PixelData=samples.tobytes(), **extra)
+
+
 @define
 class Shelf:
     """What a store and a swarm do, in a dictionary: chunks, segments, the newest root."""
@@ -98,9 +106,10 @@ class Shelf:
     ) -> Batch:
         """Append to what is there, sign, verify, keep; what the cut gave."""
         study_uid = options.pop("study_uid", STUDY_UID)
+        coding = options.pop("coding", Coding.SMALLEST)
         builder = StudyBuilder(STUDY, KEY, study_uid, self.previous, **options)
         for each in instances:
-            builder.append(code(each))
+            builder.append(code(each, coding))
         batch = builder.cut()
         self.take(batch, sign_root(builder.root(complete=complete), SIGNER))
         self.previous = builder.published()

@@ -1,5 +1,4 @@
 import hashlib
-from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +16,16 @@ from p2pacs.study.coding import COMPRESSIBLE, CodedBlob, CodedInstance, code, co
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, Coding
 from p2pacs.study.images.picture import picture
 from p2pacs.study.split import Kind
-from tests.p2pacs.study.samples import CT, EXPLICIT, STUDY_UID, dataset, encode, instance, noise
+from tests.p2pacs.study.samples import (
+    CT,
+    EXPLICIT,
+    STUDY_UID,
+    dataset,
+    encode,
+    instance,
+    noise,
+    smooth,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom comments on junk
 
@@ -92,11 +100,6 @@ def test_encapsulated_pixel_data_that_zstd_makes_smaller(syntax: str) -> None:
 def test_long_headers_are_coded_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coding, "DICTIONARY_BYTES", 100)
     assert code(instance()).blobs[0].codec == ZSTD
-
-
-def smooth(number: int, side: int = 128) -> EncodedInstance:
-    samples = array("H", [(x * y + number) // 16 for y in range(side) for x in range(side)])
-    return instance(number, rows=side, columns=side, PixelData=samples.tobytes())
 
 
 def test_a_frame_with_its_preview() -> None:

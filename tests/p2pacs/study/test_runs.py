@@ -1,0 +1,86 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pacs.ids import ChunkId
+from p2pacs.study.blobs import BlobTable, Run
+from p2pacs.study.codecs import RAW, ZSTD_WITH
+from p2pacs.study.coding import CodedBlob, digest_of
+from p2pacs.study.runs import Closed, OpenRuns
+from p2pacs.study.seal import open_chunk
+from p2pacs.study.split import Kind
+from tests.p2pacs.study.samples import KEY
+
+
+def blob(content: bytes, level: int = 0) -> CodedBlob:
+    return CodedBlob(Kind.FRAME, RAW, content, len(content), digest_of(content), level)
+
+
+def contents(closed: Closed, first_blob: int, first_chunk: int) -> list[bytes]:
+    """What the chunks hold of each blob, found by the columns alone."""
+    table = BlobTable()
+    table.extend(closed.columns)
+    found = []
+    for number in range(len(table)):
+        ref = table[number]
+        (span,) = table.spans(number, 1)
+        chunks = closed.chunks[span.first - first_chunk : span.last + 1 - first_chunk]
+        plain = b"".join(open_chunk(KEY, data) for _, data in chunks)
+        found.append(plain[ref.offset : ref.offset + ref.coded])
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.binary(min_size=1, max_size=50)), max_size=20),
+    st.integers(1, 30),
+    st.integers(0, 1000),
+)
+def test_everything_lies_where_the_columns_say(
+    blobs: list[tuple[int, bytes]], plain_bytes: int, first: int
+) -> None:
+    runs = OpenRuns(KEY, plain_bytes)
+    places = [runs.add(blob(content, level)) for level, content in blobs]
+    assert runs.pending_bytes == sum(len(content) for _, content in blobs)
+    assert all(place < 0 for place in places)
+    closed = runs.close(0, first)
+    assert runs.pending_bytes == 0
+    assert sorted(map(closed.number, places)) == list(range(len(blobs)))
+    laid = contents(closed, 0, first)
+    for place, (level, content) in zip(places, blobs, strict=True):
+        number = closed.number(place)
+        assert laid[number] == content
+        assert closed.keys[number] == blob(content, level).key
+    levels = [run.level for run in closed.columns.runs]
+    assert levels == sorted({level for level, _ in blobs}, reverse=True)
+    assert all(ChunkId.of(data) == chunk for chunk, data in closed.chunks)
+    assert {len(data) for _, data in closed.chunks} <= set(range(17, plain_bytes + 17))
+
+
+def test_numbers_stay_and_runs_begin_anew() -> None:
+    runs = OpenRuns(KEY, 100)
+    fine, coarse = runs.add(blob(b"fine")), runs.add(blob(b"coarse", 2))
+    closed = runs.close(50, 7)
+    assert (closed.number(coarse), closed.number(fine), closed.number(3)) == (50, 51, 3)
+    assert closed.columns.runs == (Run(7, 100, 1, 2), Run(8, 100, 1, 0))
+    later = runs.add(blob(b"later"))
+    again = runs.close(52, 9)
+    assert again.number(later) == 52
+    assert again.columns.runs == (Run(9, 100, 1, 0),)
+    assert runs.close(53, 10).chunks == ()
+
+
+def test_dictionaries_by_number() -> None:
+    runs = OpenRuns(KEY, 100)
+    runs.add(blob(b"preview", 3))
+    first = runs.add(CodedBlob(Kind.HEADER, RAW, b"first", 5, digest_of(b"first")))
+    for base in (first, 4):
+        with_ = CodedBlob(Kind.HEADER, ZSTD_WITH, b"?", 5, digest_of(bytes([base % 256])))
+        runs.add(with_, base)
+    closed = runs.close(10, 0)
+    assert closed.columns.base == bytes.fromhex("0000000b 00000004")
+
+
+def test_full_chunks_are_sealed_at_once() -> None:
+    runs = OpenRuns(KEY, 10)
+    runs.add(blob(bytes(25)))
+    (level,) = runs._levels.values()
+    assert (len(level.sealed), len(level.open)) == (2, 5)
