@@ -8,7 +8,7 @@ from attrs import define, evolve
 
 from p2pacs.errors import CodingError
 from p2pacs.study.images import HTJ2K, JXL, CodedFrame, Coding, Shape, htj2k, jxl
-from p2pacs.study.images.form import FORM_BYTES, IMAGE_BYTES, read_form
+from p2pacs.study.images.form import FORM_BYTES, IMAGE_BYTES, Form, read_form
 from p2pacs.study.images.preview import preview
 from p2pacs.study.images.samples import Pixels, levelled, restored
 
@@ -53,20 +53,21 @@ class FrameCoder:
             return None
         pixels, form = levelled(plain, shape)
         try:
-            if self._coding is Coding.PROGRESSIVE:
-                (level, first), *rest = htj2k.encode(pixels)
-                coded = CodedFrame(HTJ2K, ((level, form.pack() + first), *rest))
-            else:
-                coded = CodedFrame(JXL, ((0, form.pack() + self._smallest(pixels, shape)),))
-            if len(coded.coded) >= len(plain):
+            coded = self._coded(pixels, form, shape)
+            whole = coded.coded
+            if len(whole) >= len(plain) or decode_frame(coded.codec, whole, len(plain)) != plain:
                 return None
-            if decode_frame(coded.codec, coded.coded, len(plain)) != plain:
-                return None
-            if self._coding is Coding.PROGRESSIVE:
-                return coded
-            return evolve(coded, preview=preview(pixels, form, len(coded.coded)))
         except CodingError:
             return None
+        if self._coding is Coding.PROGRESSIVE:
+            return coded
+        return evolve(coded, preview=preview(pixels, form, len(whole)))
+
+    def _coded(self, pixels: Pixels, form: Form, shape: Shape) -> CodedFrame:
+        if self._coding is Coding.PROGRESSIVE:
+            (level, first), *rest = htj2k.encode(pixels)
+            return CodedFrame(HTJ2K, ((level, form.pack() + first), *rest))
+        return CodedFrame(JXL, ((0, form.pack() + self._smallest(pixels, shape)),))
 
     def _smallest(self, pixels: Pixels, shape: Shape) -> bytes:
         """As JPEG XL, with the effort that is the smaller on frames like this one."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from p2pacs.errors import CodingError
 from p2pacs.study.images.form import Form
-from p2pacs.study.images.jxl import bare
+from p2pacs.study.images.jxl_header import inspect
 from p2pacs.study.images.samples import Pixels
 
 SIDE: Final = 128
@@ -36,6 +36,8 @@ _SUMMED: Final = 5
 def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, int] | None:
     """The preview of a frame: (level, coded, decoded size); None where it is not worth it.
 
+    A frame does without one, too: when libjxl fails, there is none.
+
     Args:
         pixels: the levelled frame.
         form: its frame header, with the window to show.
@@ -47,7 +49,7 @@ def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, i
     level = max(2, (-(-side // SIDE) - 1).bit_length())
     small = shown(reduced(pixels, level), form)
     try:
-        stream = imagecodecs.jpegxl_encode(
+        made = imagecodecs.jpegxl_encode(
             small,
             lossless=False,
             distance=_DISTANCE,
@@ -56,10 +58,12 @@ def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, i
             usecontainer=False,
             numthreads=1,
         )
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise CodingError("a preview could not be coded") from error
+        stream = bytes(made)
+        inspect(stream)
+    except (RuntimeError, ValueError, MemoryError, CodingError):
+        return None
     own = Form(small.shape[0], small.shape[1], form.samples, 8, lossy=True, high=255)
-    coded = own.pack() + bare(bytes(stream))
+    coded = own.pack() + stream
     return (level, coded, own.size) if len(coded) <= BUDGET * coded_bytes else None
 
 
