@@ -16,7 +16,7 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.tls import Stream
-from p2pacs.swarm.gather import GatheringStream
+from p2pacs.swarm.gather import Gatherer
 from p2pacs.swarm.line import Line
 from p2pacs.swarm.paced import PacedStream
 from p2pacs.swarm.pacer import Pacer
@@ -47,6 +47,17 @@ class TlsTransport:
         self._hosts = [endpoint.host for endpoint in listen if _is_specific(endpoint.host)]
         self._up: Pacer | None = None
         self._down: Pacer | None = None
+        self._gatherer = Gatherer(line.gather) if line.gather > 0 else None
+
+    async def run(self) -> None:
+        """Read paced channels until cancelled."""
+        if self._gatherer is not None:
+            await self._gatherer.run()
+
+    def close(self) -> None:
+        """No channel is read any more."""
+        if self._gatherer is not None:
+            self._gatherer.close()
 
     def pace(self, up: Pacer | None, down: Pacer | None) -> None:
         """The budgets of the host's line."""
@@ -101,8 +112,8 @@ class TlsTransport:
         lan = self._line.is_lan(address)
         if lan or (self._up is None and self._down is None):
             return Channel(BulkStream(stream), lan)
-        if self._line.gather > 0:  # under TLS: a record of a slow line comes in many segments
-            gathering = GatheringStream(stream.transport_stream, self._line.gather)
+        if self._gatherer is not None:  # a record of a slow line comes in many segments
+            gathering = self._gatherer.stream(stream.transport_stream)
             cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream = gathering
         return Channel(PacedStream(BulkStream(stream), self._up, self._down, sock), lan)
 

@@ -1,87 +1,205 @@
-"""Reading a slow line in batches: a wake-up for every segment costs more than the bytes."""
+"""Reading slow lines in batches: a wake-up for every segment costs more than the bytes.
+
+One task reads all paced links of a host at common ticks of the clock, and wakes a link's own
+task only when there is a whole TLS record for it: before, nothing could be opened. What is part
+of a record that has begun is left with the kernel until the rest is there, so that the kernel
+acknowledges less often, too.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import select
+import termios
 from typing import Final
 
 import trio
 
 from p2pacs.limits import KIB
+from p2pacs.wire.records import RecordEnds
 
 GATHER_SECONDS: Final = 0.04
-"""Between two reads: a control message waits so long at most, and only behind other bytes ..."""
+"""Between two reads: a message waits so long at most, unless all links were silent ..."""
 
 GATHER_BYTES: Final = 32 * KIB
 """... and after a batch of this size not at all: the line is fast."""
 
+READ_BYTES: Final = 64 * KIB
+"""Read at once at most."""
 
-class GatheringStream(trio.abc.Stream):
-    """A stream that lets bytes come together before it reads on.
+RECORD_SECONDS: Final = 0.25
+"""A record that takes longer is read in parts, so that the sender's window never closes."""
 
-    The first bytes after a silence are given at once. Under a TLS stream a batch is what the
-    kernel has by then; the kernel, too, acknowledges less often what is read less often.
-    All streams read at the same ticks of the clock, so that a host with many busy links wakes
-    once for all of them.
+_CLOSING: Final = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+
+class Gatherer:
+    """Reads all paced links of a host.
+
+    The first bytes after a silence of all links are read at once.
     """
 
-    def __init__(self, inner: trio.abc.Stream, seconds: float = GATHER_SECONDS) -> None:
-        """A stream in front of another.
+    def __init__(self, seconds: float = GATHER_SECONDS) -> None:
+        """Nothing is read before `run`.
 
         Args:
-            inner: The stream.
             seconds: Between two reads.
         """
-        self.inner = inner
         self._seconds = seconds
-        self._next = trio.current_time()
+        self._epoll = select.epoll()
+        self._streams: dict[int, GatheringStream] = {}
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            while events := self._epoll.poll(0, len(self._streams) + 1):
+                now = trio.current_time()
+                for descriptor, event in events:
+                    self._streams[descriptor].look(event, now)
+                await trio.sleep_until(_tick(now, self._seconds))
+
+    def close(self) -> None:
+        """Nothing is read any more; streams may still be closed."""
+        self._streams.clear()
+        self._epoll.close()
+
+    def stream(self, inner: trio.SocketStream) -> GatheringStream:
+        """A stream that is read together with the others, in front of a socket's."""
+        stream = GatheringStream(inner, self)
+        descriptor = inner.socket.fileno()
+        self._streams[descriptor] = stream
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+        return stream
+
+    def forget(self, stream: GatheringStream, descriptor: int) -> None:
+        """A stream is about to be closed."""
+        if self._streams.get(descriptor) is stream:
+            del self._streams[descriptor]
+            self._epoll.unregister(descriptor)
+
+
+class GatheringStream(trio.abc.Stream):
+    """The socket under a TLS channel, read by its host's `Gatherer`."""
+
+    def __init__(self, inner: trio.SocketStream, gatherer: Gatherer) -> None:
+        """Made by `Gatherer.stream`.
+
+        Args:
+            inner: The socket's stream.
+            gatherer: The host's.
+        """
+        self.inner = inner
+        self._gatherer = gatherer
+        self._descriptor = inner.socket.fileno()
+        self._records = RecordEnds()
+        self._read_at = trio.current_time()
+        self._held = b""
+        self._fast = self._whole = self._ended = False
+        self._error: OSError | None = None
+        self._task: trio.lowlevel.Task | None = None
+
+    # ------------------------------------------------------------ the gatherer's
+
+    def look(self, event: int, now: float) -> None:
+        """There is something to read: do so if somebody waits for it and it is enough."""
+        if self._task is None:  # so TCP holds the sender back
+            return
+        missing = self._records.missing
+        patient = missing and now < self._read_at + RECORD_SECONDS and not event & _CLOSING
+        if patient and _available(self._descriptor) < missing:
+            return
+        self._read_at = now
+        try:
+            data = os.read(self._descriptor, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._error = error
+        else:
+            self._take(data)
+        if self._whole or self._ended or self._error is not None:
+            self._wake()
+
+    def _take(self, data: bytes) -> None:
+        self._held += data
+        self._ended = not data
+        self._fast = len(data) >= GATHER_BYTES
+        self._whole = self._records.feed(data) or self._whole
+
+    def _wake(self) -> None:
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+
+    # ------------------------------------------------------------ the channel's
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Wait for bytes, not sooner than the last ones are old enough."""
-        if trio.current_time() < self._next:
-            await _until(self._next)
-        data = await self.inner.receive_some(max_bytes)
-        if len(data) < GATHER_BYTES:
-            self._next = _tick(trio.current_time(), self._seconds)
+        """Wait for bytes that end a record."""
+        if self._fast:
+            await self._read_on()
+        elif not (self._whole or self._ended or self._error is not None):
+            await self._wait()
+        if self._descriptor < 0:
+            raise trio.ClosedResourceError("the stream was closed")
+        if self._error is not None:
+            raise trio.BrokenResourceError("the connection broke") from self._error
+        most = len(self._held) if max_bytes is None else max_bytes
+        data, self._held = self._held[:most], self._held[most:]
+        self._whole = bool(self._held)
         return data
 
+    async def _read_on(self) -> None:
+        """On a fast line nothing is gathered."""
+        data = await self.inner.receive_some(READ_BYTES)
+        self._read_at = trio.current_time()
+        self._take(bytes(data))
+
+    async def _wait(self) -> None:
+        """Until the gatherer has read enough."""
+
+        def abort(_raise: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        if self._descriptor >= 0:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(abort)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """As the stream does."""
-        await self.inner.send_all(data)
+        """Write at once what the kernel takes, and the rest when it takes more."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._descriptor < 0:
+            raise trio.ClosedResourceError("the stream was closed")
+        try:
+            sent = os.write(self._descriptor, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise trio.BrokenResourceError("the connection broke") from error
+        if sent < len(data):
+            await self.inner.send_all(memoryview(data)[sent:])
 
     async def wait_send_all_might_not_block(self) -> None:
-        """As the stream says."""
+        """As the socket says."""
         await self.inner.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Close the stream."""
+        """Close the socket."""
+        self._gatherer.forget(self, self._descriptor)
+        self._descriptor = -1
+        self._wake()
         await self.inner.aclose()
 
 
-_waiting: trio.lowlevel.RunVar[dict[float, trio.lowlevel.ParkingLot]] = trio.lowlevel.RunVar(
-    "streams that wait for a tick"
-)
-
-
-async def _until(tick: float) -> None:
-    """Sleep until a tick: one stream does, and wakes all others (a timer costs more than they).
-
-    Should it be cancelled, the others are woken early, which only makes their batch smaller.
-    """
-    try:
-        lots = _waiting.get()
-    except LookupError:
-        _waiting.set(lots := {})
-    if (lot := lots.get(tick)) is not None:
-        await lot.park()
-        return
-    lot = lots[tick] = trio.lowlevel.ParkingLot()
-    try:
-        await trio.sleep_until(tick)
-    finally:
-        del lots[tick]
-        lot.unpark_all()
+def _available(descriptor: int) -> int:
+    """Bytes that the kernel holds for a socket."""
+    answer = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, answer)
+    return int.from_bytes(answer, "little")
 
 
 def _tick(now: float, seconds: float) -> float:
     """The tick that is nearest to ``seconds`` from now: half of that at least."""
-    return round(now / seconds + 1) * seconds if seconds else now
+    return round(now / seconds + 1) * seconds

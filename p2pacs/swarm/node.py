@@ -97,6 +97,7 @@ class Node:
         listeners = [one for endpoint in self._listen for one in await _open(endpoint)]
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(transport.run)
                 await nursery.start(host.run)
                 self._host = host
                 if listeners:
@@ -104,6 +105,7 @@ class Node:
                 task_status.started([_bound(listener) for listener in listeners])
         finally:
             self._host = None
+            transport.close()
 
     # ------------------------------------------------------------ talking
 

@@ -1,102 +1,161 @@
-import itertools
+"""On real sockets, in virtual time: nothing here waits for the wall clock."""
 
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 import trio
 import trio.testing
 
-from p2pacs.swarm.gather import GATHER_BYTES, GatheringStream
+from p2pacs.swarm.gather import GATHER_BYTES, RECORD_SECONDS, Gatherer, GatheringStream
 
 Clock = trio.testing.MockClock
+Pair = tuple[GatheringStream, socket.socket]
 
 
-async def test_segments_come_together(autojump_clock: Clock) -> None:
-    here, there = trio.testing.memory_stream_pair()
-    gathering = GatheringStream(here, 0.05)
+def record(size: int) -> bytes:
+    """A TLS record of so many bytes in all."""
+    return b"\x17\x03\x03" + (size - 5).to_bytes(2, "big") + bytes(size - 5)
+
+
+@asynccontextmanager
+async def pairs(count: int = 1, seconds: float = 0.05) -> AsyncIterator[list[Pair]]:
+    """Streams of one host, and the plain sockets at their other ends."""
+    gatherer = Gatherer(seconds)
+    made: list[Pair] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gatherer.run)
+        for _ in range(count):
+            here, there = socket.socketpair()
+            there.setblocking(False)
+            tcp = trio.SocketStream(trio.socket.from_stdlib_socket(here))
+            made.append((gatherer.stream(tcp), there))
+        yield made
+        nursery.cancel_scope.cancel()
+    for stream, there in made:
+        await stream.aclose()
+        there.close()
+    gatherer.close()
+
+
+async def read_all(stream: GatheringStream, reads: list[tuple[float, int]]) -> None:
+    while data := await stream.receive_some():
+        reads.append((trio.current_time(), len(data)))
+
+
+async def test_a_record_is_given_when_it_is_whole(autojump_clock: Clock) -> None:
     reads: list[tuple[float, int]] = []
-
-    async def read() -> None:
-        while data := await gathering.receive_some():
-            reads.append((trio.current_time(), len(data)))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read)
+    async with pairs() as [(stream, there)], trio.open_nursery() as nursery:
+        nursery.start_soon(read_all, stream, reads)
         await trio.sleep(1)
-        for _ in range(100):
-            await there.send_all(bytes(1000))
+        for part in range(10):  # the first segment is not kept waiting, nor is it given alone
+            there.send(record(1000)[part * 100 : part * 100 + 100])
             await trio.sleep(0.01)
-        await there.aclose()
-    assert reads[0] == (1.0, 1000), "the first after a silence is not kept waiting"
-    assert sum(size for _, size in reads) == 100_000
-    assert len(reads) <= 21
-    gaps = [after - before for (before, _), (after, _) in itertools.pairwise(reads)]
-    assert min(gaps) > 0.0249
-    assert sum(gaps) / len(gaps) > 0.0475
+        await trio.sleep(1)
+        assert [size for _, size in reads] == [1000]
+        assert 1.09 <= reads[0][0] <= 1.165
+        there.send(record(50))
+        await trio.sleep(0.001)
+        assert reads[1:] == [(pytest.approx(2.1, abs=0.002), 50)], "at once after a silence"
+        nursery.cancel_scope.cancel()
 
 
-async def test_all_streams_read_at_the_same_ticks(autojump_clock: Clock) -> None:
-    times: list[set[float]] = []
+async def test_what_is_read_part_by_part_is_left_with_the_kernel(autojump_clock: Clock) -> None:
+    async with pairs() as [(stream, there)], trio.open_nursery() as nursery:
+        reads: list[tuple[float, int]] = []
+        nursery.start_soon(read_all, stream, reads)
+        whole = record(2000)
+        there.send(whole[:500])
+        await trio.sleep(0.06)
+        there.send(whole[500:1000])
+        await trio.sleep(0.06)
+        assert stream._records.missing == 1500, "the second part waits for the third ..."
+        await trio.sleep(RECORD_SECONDS)
+        assert stream._records.missing == 1000, "... not for ever: the window would close"
+        there.send(whole[1000:])
+        await trio.sleep(0.06)
+        assert [size for _, size in reads] == [2000]
+        nursery.cancel_scope.cancel()
 
-    async def read(gathering: GatheringStream) -> None:
-        times.append(seen := set())
-        while await gathering.receive_some():
-            seen.add(round(trio.current_time(), 6))
 
-    async with trio.open_nursery() as nursery:
-        pairs = [trio.testing.memory_stream_pair() for _ in range(3)]
-        for here, _ in pairs:
-            nursery.start_soon(read, GatheringStream(here, 0.05))
+async def test_all_streams_are_read_at_the_same_ticks(autojump_clock: Clock) -> None:
+    times: set[float] = set()
+
+    async def read(stream: GatheringStream) -> None:
+        while await stream.receive_some():
+            times.add(round(trio.current_time(), 4))
+
+    async with pairs(3) as made, trio.open_nursery() as nursery:
+        for stream, _ in made:
+            nursery.start_soon(read, stream)
+        start = trio.current_time()
         for turn in range(300):
-            await pairs[turn % 3][1].send_all(b"x")
+            made[turn % 3][1].send(record(50))
             await trio.sleep(0.00371)
-        for _, there in pairs:
-            await there.aclose()
-    assert all(len(seen) > 15 for seen in times)
-    assert len(set.union(*times)) <= max(map(len, times)) + 6
+        assert 15 < len(times) <= (trio.current_time() - start) / 0.05 + 2
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_fast_line_is_not_held_up(autojump_clock: Clock) -> None:
-    here, there = trio.testing.memory_stream_pair()
-    gathering = GatheringStream(here, 0.05)
-    start = trio.current_time()
-    for _ in range(10):
-        await there.send_all(bytes(GATHER_BYTES))
-        assert len(await gathering.receive_some()) == GATHER_BYTES
-    assert trio.current_time() == start
+    async with pairs() as [(stream, there)]:
+        start = trio.current_time()
+        for _ in range(5):
+            there.send(record(GATHER_BYTES // 2) * 2)
+            got = 0
+            while got < GATHER_BYTES:
+                got += len(await stream.receive_some())
+        assert trio.current_time() == start
 
 
-async def test_everything_else_is_the_streams(autojump_clock: Clock) -> None:
-    here, there = trio.testing.memory_stream_pair()
-    gathering = GatheringStream(here)
-    await gathering.wait_send_all_might_not_block()
-    await gathering.send_all(b"abc")
-    assert await there.receive_some() == b"abc"
-    await there.send_all(b"defg")
-    assert await gathering.receive_some(2) == b"de"
-    await gathering.aclose()
-    assert await there.receive_some() == b""
+async def test_nobody_reads_and_nothing_is_lost(autojump_clock: Clock) -> None:
+    async with pairs() as [(stream, there)]:
+        there.send(record(100))
+        await trio.sleep(1)
+        with trio.move_on_after(0):
+            await stream.receive_some()  # cancelled
+        there.send(record(200))
+        await trio.sleep(1)
+        got = b""
+        while len(got) < 300:
+            got += await stream.receive_some(70)
+        assert got == record(100) + record(200)
 
 
-async def test_who_sleeps_for_all_may_be_cancelled(autojump_clock: Clock) -> None:
-    pairs = [trio.testing.memory_stream_pair() for _ in range(2)]
-    got: list[bytes | bytearray] = []
+async def test_the_end_comes_at_once(autojump_clock: Clock) -> None:
+    async with pairs() as [(stream, there)]:
+        there.send(record(100)[:40])  # torn: TLS will say so
+        there.close()
+        assert await stream.receive_some() == record(100)[:40]
+        assert await stream.receive_some() == b""
+        assert await stream.receive_some() == b""
 
-    async def read(gathering: GatheringStream) -> None:
-        await gathering.receive_some()
-        got.append(await gathering.receive_some())
 
-    for _, there in pairs:
-        await there.send_all(b"first")
-    async with trio.open_nursery() as nursery:
-        scopes = []
-        for here, _ in pairs:
-            scopes.append(scope := trio.CancelScope())
+async def test_sending(autojump_clock: Clock) -> None:
+    async with pairs() as [(stream, there)], trio.open_nursery() as nursery:
+        await stream.wait_send_all_might_not_block()
+        await stream.send_all(b"abc")
+        assert there.recv(10) == b"abc"
+        much = bytes(4_000_000)
+        nursery.start_soon(stream.send_all, much)
+        left = len(much)
+        while left:
+            await trio.lowlevel.wait_readable(there)
+            left -= len(there.recv(1_000_000))
+        there.close()
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(b"x")
 
-            async def run(here: trio.abc.Stream = here, scope: trio.CancelScope = scope) -> None:
-                with scope:
-                    await read(GatheringStream(here, 0.05))
 
-            nursery.start_soon(run)
-            await trio.testing.wait_all_tasks_blocked()
-        for _, there in pairs:
-            await there.send_all(b"second")
-        scopes[0].cancel()
-    assert got == [b"second"]
+async def test_closed_while_somebody_reads(autojump_clock: Clock) -> None:
+    async with pairs() as [(stream, _)], trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await stream.receive_some()
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.send_all(b"x")
