@@ -18,6 +18,7 @@ from p2pacs.instance import EncodedInstance
 from p2pacs.study.builder import Batch, Published, StudyBuilder
 from p2pacs.study.coding import code
 from p2pacs.study.images import Coding
+from p2pacs.study.index import StudyIndex
 from p2pacs.study.manifest import ChunkList, Root, load_root, load_segment, sign_root
 from p2pacs.study.reader import StudyReader
 
@@ -89,7 +90,8 @@ def instance(
 def smooth(number: int = 1, side: int = 256, **extra: Any) -> EncodedInstance:
     """A slice that image codecs make much smaller, and that is worth a preview."""
     samples = array("H", [(x * y + number) // 16 % 4096 for y in range(side) for x in range(side)])
-    return instance(number, rows=side, columns=side, PixelData=samples.tobytes(), **extra)
+    extra = {"PixelData": samples.tobytes(), **extra}
+    return instance(number, rows=side, columns=side, **extra)
 
 
 @define
@@ -100,6 +102,12 @@ class Shelf:
     list: ChunkList = field(factory=ChunkList)
     root: Root | None = None
     previous: Published | None = None
+
+    @property
+    def index(self) -> StudyIndex:
+        """Of the newest version."""
+        assert self.previous is not None
+        return self.previous.index
 
     def publish(
         self, instances: Iterable[EncodedInstance], *, complete: bool = True, **options: Any
