@@ -1,3 +1,6 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from attrs import evolve
 
@@ -12,11 +15,13 @@ from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import code
+from p2pacs.study.images import Coding
+from p2pacs.study.images.picture import picture
 from p2pacs.study.manifest import ChunkList
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.seal import seal
-from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance
-from tests.p2pacs.study.test_blobs import columns_of
+from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance, smooth
+from tests.p2pacs.study.test_blobs import Row, columns_of, rows
 
 INSTANCES = [instance(number) for number in range(1, 13)]
 
@@ -160,6 +165,130 @@ def test_an_index_that_points_beyond_the_end_of_a_chunk(shelf: Shelf) -> None:
     bad = evolve(entry, ranges=((number + 1, 1),), size=100)
     with pytest.raises(ManifestError, match="beyond the end"):
         reader.gather(bad, shelf.chunks.__getitem__)
+
+
+SMOOTH = [smooth(number) for number in range(1, 5)]
+
+
+def shelf_of(coding: Coding) -> Shelf:
+    made = Shelf()
+    made.publish(SMOOTH[:2], chunk_bytes=1024, coding=coding)
+    made.publish(SMOOTH[2:], coding=coding)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("coding", "expected"), [(Coding.SMALLEST, [2, 0]), (Coding.PROGRESSIVE, [2, 1, 0])]
+)
+def test_each_level_has_chunks_of_its_own(coding: Coding, expected: list[int]) -> None:
+    reader = loaded(shelf_of(coding))
+    levels_of_chunks: dict[int, int] = {}
+    for entry in reader.index.instances.values():
+        levels = reader.levels(entry)
+        assert [level for level, _ in levels] == expected
+        for level, numbers in levels:
+            assert numbers == tuple(sorted(set(numbers)))
+            for number in numbers:
+                assert levels_of_chunks.setdefault(number, level) == level
+        everything = {number for _, numbers in levels for number in numbers}
+        assert set(reader.chunks_of(entry)) <= everything
+        beside = () if coding is Coding.PROGRESSIVE else levels[0][1]
+        assert everything.difference(reader.chunks_of(entry)) == set(beside)
+
+
+def test_images_too_small_for_a_preview_have_one_level(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    for entry in reader.index.instances.values():
+        assert reader.levels(entry) == ((0, tuple(reader.chunks_of(entry))),)
+
+
+@pytest.mark.parametrize("coding", Coding)
+def test_a_frame_is_shown_with_the_chunks_of_its_level(coding: Coding) -> None:
+    shelf = shelf_of(coding)
+    reader = loaded(shelf)
+    for entry in reader.index.instances.values():
+        assert entry.frames == 1
+        held: dict[int, bytes] = {}
+        for level, numbers in reader.levels(entry):
+            held.update((number, shelf.chunks[number]) for number in numbers)
+            shown = reader.preview(entry, 0, level, held.__getitem__)
+            assert shown is not None
+            assert picture(*shown).rows == 256 >> level
+        assert reader.preview(entry, 1, 0, held.__getitem__) is None
+        assert reader.preview(entry, 0, 9, held.__getitem__) is None
+
+
+def test_what_is_between_two_levels_is_shown_by_the_coarser() -> None:
+    shelf = shelf_of(Coding.SMALLEST)
+    reader = loaded(shelf)
+    (entry, *_) = reader.index.instances.values()
+    coarse, whole = (reader.preview(entry, 0, level, shelf.chunks.__getitem__) for level in (1, 0))
+    assert coarse == reader.preview(entry, 0, 2, shelf.chunks.__getitem__)
+    assert whole != coarse
+
+
+def test_the_chunks_of_an_instance_include_its_dictionary() -> None:
+    shelf = Shelf()
+    many = [instance(number) for number in range(1, 30)]
+    shelf.publish(many, chunk_bytes=1024)
+    reader = loaded(shelf)
+    entries = list(reader.index.instances.values())
+    first = reader.index.blobs[next(entries[0].blobs)].chunk
+    for entry, sent in zip(entries, many, strict=True):
+        numbers = reader.chunks_of(entry)
+        assert first in numbers
+        held = {number: shelf.chunks[number] for number in numbers}
+        assert shelf_reader(shelf).join(entry, held.__getitem__) == sent
+
+
+def shelf_reader(shelf: Shelf) -> StudyReader:
+    """One that has no chunk open but those of the index."""
+    reader = loaded(shelf)
+    reader._opened.clear()
+    return reader
+
+
+def test_neighbours_open_a_chunk_once() -> None:
+    shelf = Shelf()
+    shelf.publish(instance(number, rows=8, columns=8, PixelData=bytes(128)) for number in range(9))
+    reader, asked = loaded(shelf), Counter[int]()
+
+    def read(number: int) -> bytes:
+        asked[number] += 1
+        return shelf.chunks[number]
+
+    for entry in reader.index.instances.values():
+        reader.join(entry, read)
+    assert set(asked.values()) == {1}
+
+
+def test_many_threads_at_once() -> None:
+    shelf = Shelf()
+    many = [smooth(number, 80) for number in range(30)]
+    shelf.publish(many, chunk_bytes=1024)
+    reader = loaded(shelf)
+    entries = list(reader.index.instances.values())
+    with ThreadPoolExecutor(8) as pool:
+        joined = pool.map(lambda entry: reader.join(entry, shelf.chunks.__getitem__), entries)
+        assert list(joined) == many
+
+
+def test_more_coded_than_decoded_is_refused_before_it_is_read(shelf: Shelf) -> None:
+    reader = loaded(shelf)
+    entry = list(reader.index.instances.values())[-1]
+    number = len(reader.index.blobs)
+    reader.index.blobs.extend(rows(Row(coded=2000, size=1000)))
+    with pytest.raises(CodingError, match="larger coded"):
+        reader.gather(evolve(entry, ranges=((number, 1),), size=1000), {}.__getitem__)
+
+
+def test_an_index_part_that_contradicts_adds_nothing(shelf: Shelf) -> None:
+    reader = shelf.reader()
+    reader.index.blobs.extend(rows(Row()))
+    with pytest.raises(ManifestError, match="next one"):
+        reader.load_part(shelf.chunks.__getitem__)
+    assert not reader.whole
+    assert reader.index.instances == {}
 
 
 def test_an_index_part_of_junk() -> None:
