@@ -28,9 +28,11 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.study.builder import Published, StudyBuilder
+from p2pacs.study.builder import Chunk, Published, StudyBuilder
 from p2pacs.study.coding import code
+from p2pacs.study.images import Coding
 from p2pacs.study.manifest import sign_root
+from p2pacs.study.reader import StudyReader
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.whole import answer_whole
 from p2pacs.units import Endpoint
@@ -66,6 +68,7 @@ class Broker:
         self.holders: list[VirtualAddress] = []
         self.described: list[bytes] = []
         self.more = False
+        self.kept_back: list[Chunk] = []
         self.node: Node
         self.members: dict[VirtualAddress, NodeIdentity] = {}
         self._network = network
@@ -86,26 +89,47 @@ class Broker:
 
     # ------------------------------------------------------------ publishing
 
-    async def publish(self, added: Sequence[EncodedInstance], *, complete: bool = True) -> bytes:
-        """A further version of the study; its root."""
+    async def publish(
+        self,
+        added: Sequence[EncodedInstance],
+        *,
+        complete: bool = True,
+        coding: Coding = Coding.SMALLEST,
+        finest: int = 0,
+    ) -> bytes:
+        """A further version of the study; its root.
+
+        Chunks of levels finer than ``finest`` are kept back until `supply`.
+        """
         builder = StudyBuilder(
             self.study, self.key, self.uid, self._published, chunk_bytes=8 * 1024
         )
         for one in added:
-            builder.append(code(one))
+            builder.append(code(one, coding))
         batch = builder.cut()
         held = await self.store.study(self.study)
+        raw = sign_root(builder.root(complete=complete), self._network.signing)
+        published = self._published = builder.published()
+        coarse = _coarse(published, self.key, finest)
+        self.kept_back += [chunk for chunk in batch.chunks if chunk.number not in coarse]
         for chunk in batch.chunks:
-            await held.put(chunk.number, chunk.id, chunk.data)
+            if chunk.number in coarse:
+                await held.put(chunk.number, chunk.id, chunk.data)
         for segment, data in batch.segments:
             await held.put_segment(segment, data)
-        raw = sign_root(builder.root(complete=complete), self._network.signing)
-        self._published = builder.published()
-        await held.put_root(raw, version=self._published.root.version)
+        await held.put_root(raw, version=published.root.version)
         self.catalogue.upsert([self.record()])
         await self.node.updated(self.study)
         self.node.tell_linked(messages.CatalogueNews(self.catalogue.seq), [Role.HOSPITAL])
         return raw
+
+    async def supply(self) -> None:
+        """Have the chunks that were kept back; links that are begun anew tell."""
+        held = await self.store.study(self.study)
+        for chunk in self.kept_back:
+            await held.put(chunk.number, chunk.id, chunk.data)
+        self.kept_back.clear()
+        await held.flush()
 
     @property
     def root(self) -> bytes:
@@ -184,6 +208,20 @@ class Broker:
         self.announced.append((member, news))
 
 
+def _coarse(published: Published, key: StudyKey, finest: int) -> set[int]:
+    """The chunks of a version that are of the index, or no finer than a level."""
+    reader = StudyReader(key, published.root, published.chunks)
+    reader.index = published.index
+    finer = {
+        number
+        for entry in published.index.instances.values()
+        for level, numbers in reader.levels(entry)
+        if level < finest
+        for number in numbers
+    }
+    return set(range(published.root.chunks)) - finer
+
+
 class World:
     """A network with its broker running; peers are added as a test needs them."""
 
@@ -226,6 +264,12 @@ class World:
             task_status.started()
             await trio.sleep_forever()
         assert scope.cancelled_caught
+
+    async def supply(self) -> None:
+        """Have the broker give what it kept back."""
+        await self.broker.supply()
+        await self.stop("broker")
+        await self.start_broker()
 
     # ------------------------------------------------------------ peers
 
