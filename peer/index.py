@@ -9,10 +9,17 @@ import trio
 from attrs import field, frozen
 
 from p2pacs.catalog.records import number
-from p2pacs.errors import CorruptStoreError, ManifestError, NotFoundError
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    ManifestError,
+    NotFoundError,
+    WorkerError,
+)
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import StudyStore
+from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Picture
 from p2pacs.study.index import InstanceEntry
 from p2pacs.study.manifest import ChunkList, Root
@@ -47,7 +54,7 @@ class Preview:
 
 
 class LiveIndex:
-    """Follows a study from version to version; decoding runs in worker threads."""
+    """Follows a study from version to version; images are decoded in worker processes."""
 
     def __init__(self, key: StudyKey, chunks: StudyStore, workers: Workers) -> None:
         """An index that knows nothing yet.
@@ -129,16 +136,24 @@ class LiveIndex:
 
         Raises:
             CorruptStoreError: a chunk has rotted.
-            CodingError: it does not come out exact.
+            CodingError: it does not come out exact, or crashes its decoder.
         """
         try:
-            return await trio.to_thread.run_sync(self._join, known)
+            found = await trio.to_thread.run_sync(self._gather, known)
         except CorruptStoreError:
             await self._chunks.verify(known.chunks)
             raise
+        if isinstance(found, EncodedInstance):
+            return found
+        try:
+            return await self._workers.decode(found)
+        except WorkerError as error:
+            raise CodingError(f"an instance does not decode: {error}") from error
 
-    def _join(self, known: Known) -> EncodedInstance:
-        return self._loaded().join(known.entry, self._read(known.chunks))
+    def _gather(self, known: Known) -> EncodedInstance | Gathered:
+        """The instance, or what workers make it of."""
+        gathered = self._loaded().gather(known.entry, self._read(known.chunks))
+        return gathered if gathered.heavy else decode_gathered(gathered)
 
     async def preview(self, known: Known, frame: int, level: int) -> Preview:
         """What can be shown of a frame: at this level, or else at the next coarser one.

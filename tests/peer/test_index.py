@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.errors import CodingError, ManifestError, StaleVersionError
+from p2pacs.errors import CodingError, ManifestError, StaleVersionError, WorkerError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, StudyStore, open_store
+from p2pacs.study.gathered import Gathered
 from p2pacs.workers.coding import Workers, open_workers
+from p2pacs.workers.pool import open_pool
 from peer.index import LiveIndex
 from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance
 
@@ -80,3 +82,34 @@ async def test_a_version_that_contradicts(tmp_path: Path, workers: Workers) -> N
         with pytest.raises((StaleVersionError, ManifestError)):
             await index.follow(other.root, other.list)
         assert len(index.known) == 2
+
+
+async def test_images_are_decoded_by_processes_and_nothing_else_is(tmp_path: Path) -> None:
+    image, report = instance(1), instance(2, PixelData=None)
+    shelf = _published(image, report)
+    async with open_store(tmp_path) as store, open_pool(1) as pool:
+        index = LiveIndex(KEY, await _kept(store, shelf), Workers(pool))
+        await _follow(index, shelf)
+        assert await index.join(index.known[1]) == report
+        assert not pool.processes
+        assert await index.join(index.known[0]) == image
+        assert len(pool.processes) == 1
+
+
+class Doomed(Workers):
+    """Every process dies."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def decode(self, gathered: Gathered) -> EncodedInstance:
+        raise WorkerError("a worker process ended (SIGSEGV)")
+
+
+async def test_an_image_that_crashes_its_decoder_does_not_decode(tmp_path: Path) -> None:
+    shelf = _published(instance(1))
+    async with open_store(tmp_path) as store:
+        index = LiveIndex(KEY, await _kept(store, shelf), Doomed())
+        await _follow(index, shelf)
+        with pytest.raises(CodingError, match="SIGSEGV"):
+            await index.join(index.known[0])
