@@ -1,7 +1,7 @@
 """The table of a study's blobs: where each lies in the chunks, packed in columns.
 
-Blobs have numbers that never change: a later version only appends. A study of 100,000
-frames takes 4 MB here; as objects it would take 50.
+Blobs have numbers that never change: a later version only appends. 100,000 of them take
+4 MB here; as objects they would take 50.
 """
 
 from __future__ import annotations
