@@ -20,11 +20,10 @@ from attrs import frozen
 from rich.console import Console
 from rich.markup import escape
 
-from broker.publish.measure import measure
 from p2pacs import logs
 from p2pacs.dicom.remote import DimseRemote
 from p2pacs.errors import P2PacsError
-from scripts import coding, phantom, sim
+from scripts import coding, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, shell, swarm
 from scripts.loaded import LoadedStudy
@@ -105,20 +104,6 @@ async def link(folder: Path, slices: int) -> Figures:
     return figures
 
 
-async def publish(folder: Path, slices: int) -> Figures:
-    """From a real Orthanc into a broker's store, by DICOMweb and by C-GET."""
-    study = await make_study(folder, phantom.slices(slices))
-    rates: dict[str, float] = {}
-    async with open_orthanc(folder, study) as orthanc:
-        for name, address in (("dicomweb", orthanc.dicomweb), ("c-get", orthanc.dimse)):
-            done = await measure(address, folder / name)
-            if done.instances != slices:
-                raise ScriptError(f"{done.instances} of {slices} instances came by {name}")
-            rates[name] = round(done.mb_per_second, 1)
-    passed = min(rates.values()) >= 40
-    return {"goal": 40, "passed": passed, "bytes": study.size, "megabytes_per_second": rates}
-
-
 async def move(folder: Path, slices: int) -> Figures:
     """C-MOVE to DCMTK's storescp: from a peer that has the study, and from Orthanc."""
     study = await make_study(folder, phantom.slices(slices))
@@ -158,7 +143,7 @@ def _of_slices(run: Callable[[Path, int], Awaitable[Figures]], slices: int, text
 BENCHES = {
     "swarm3": _of_slices(swarm3, 14, "a hospital from three replicas against one: at least 2.7"),
     "link": _of_slices(link, 2000, "1 GB peer to peer against rsync: at least 0.5, < 200 MB"),
-    "publish": _of_slices(publish, 400, "Orthanc to published: at least 40 MB/s of data sets"),
+    "publish": Bench(publishing.run, publishing.HELP, publishing.arguments),
     "sim": Bench(sim.run, "many members in virtual time", sim.arguments, sim.clock),
     "swarm": Bench(swarm.run, swarm.HELP, swarm.arguments, in_lab=True),
     "coding": Bench(coding.run, coding.HELP, coding.arguments),

@@ -1,17 +1,20 @@
 """How fast a PACS is published: for scripts/bench, which gives it a running PACS.
 
-python -m broker.publish.measure ADDRESS [AET]
+python -m broker.publish.measure ADDRESS [CODING]
 """
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import trio
-from attrs import frozen
+from attrs import asdict, frozen
 
 from broker.pacs.adapter import Span
 from broker.pacs.address import parse_pacs
@@ -19,6 +22,7 @@ from broker.pacs.opening import open_pacs
 from broker.publish.coder import coder
 from broker.publish.publisher import Publisher
 from broker.studies import Study
+from p2pacs import heap, logs
 from p2pacs.catalog.records import text
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
@@ -39,8 +43,13 @@ class Measured:
     """Bytes of chunks."""
     seconds: float
     """From the first request to the last confirmed byte."""
+    cpu_seconds: float
+    """Of this process meanwhile."""
+    worker_cpu_seconds: float
+    """Of the worker processes, their start included."""
     peak_bytes: int
-    """Memory of this process, at most, since it started."""
+    """Memory of this process at most, since it started, and of each worker at most: shared pages
+    count for each."""
 
     @property
     def mb_per_second(self) -> float:
@@ -82,6 +91,7 @@ async def measure(
         aet: our AE title.
         coding: of images.
     """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     async with (
         open_store(folder) as store,
         open_pacs(parse_pacs(address), aet=aet, dicom=None) as pacs,
@@ -98,31 +108,40 @@ async def measure(
         )
         await nursery.start(publisher.run)
         uids = [text(study, "StudyInstanceUID") async for study in pacs.studies(Span())]
-        start = trio.current_time()
+        start, cpu = trio.current_time(), time.process_time()
         stagings = [publisher.stage(uid) for uid in uids]
         for staging in stagings:
             await staging.wait()
-        seconds = trio.current_time() - start
+        seconds, cpu = trio.current_time() - start, time.process_time() - cpu
+        peak = sum(map(_peak_bytes, (os.getpid(), *workers.processes)))
         nursery.cancel_scope.cancel()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Measured(
         studies=len(uids),
         instances=sum(staging.instances_done for staging in stagings),
         bytes=sum(staging.bytes_read for staging in stagings),
         stored=store.used,
         seconds=seconds,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        cpu_seconds=cpu,
+        worker_cpu_seconds=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        peak_bytes=peak,
     )
 
 
-def main(address: str, aet: str = "P2PACS") -> None:
-    """Print what was measured as one line."""
+def _peak_bytes(pid: int) -> int:
+    """Memory of a process at most, since it started (proc(5): VmHWM)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def main(address: str, coding: str = Coding.SMALLEST) -> None:
+    """Print what was measured as one JSON object."""
+    heap.bound()
+    logs.configure("warning", json=False)
     with tempfile.TemporaryDirectory() as folder:
-        done = trio.run(lambda: measure(address, Path(folder), aet=aet))
-    sys.stdout.write(
-        f"{done.studies} studies, {done.instances} instances, {done.bytes / 1e6:.1f} MB in "
-        f"{done.seconds:.2f} s: {done.mb_per_second:.1f} MB/s; stored {done.stored / 1e6:.1f} MB; "
-        f"peak {done.peak_bytes / 1e6:.0f} MB\n"
-    )
+        done = trio.run(lambda: measure(address, Path(folder), coding=Coding(coding)))
+    rate = round(done.mb_per_second, 1)
+    sys.stdout.write(json.dumps({**asdict(done), "mb_per_second": rate}) + "\n")
 
 
 if __name__ == "__main__":

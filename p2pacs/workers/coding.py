@@ -33,6 +33,11 @@ class Workers:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @property
+    def processes(self) -> frozenset[int]:
+        """The numbers of the processes that run: for measuring."""
+        return frozenset(self._pool.processes)
+
     async def code(self, instance: EncodedInstance, coding: Coding) -> CodedInstance:
         """See `p2pacs.study.coding.code`.
 

@@ -16,7 +16,6 @@ def test_every_benchmark_has_its_own_size() -> None:
     assert {name: size for name, size in sizes.items() if size is not None} == {
         "swarm3": 14,
         "link": 2000,
-        "publish": 400,
         "move": 200,
     }
     assert bench.parse(["link", "--slices", "10"]).slices == 10
