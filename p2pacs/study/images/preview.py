@@ -47,6 +47,15 @@ def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, i
     if side <= SMALL:
         return None
     level = max(2, (-(-side // SIDE) - 1).bit_length())
+    for smaller in (level, level + 1):  # an image without one would be a hole among the others
+        made = _coded(pixels, form, smaller)
+        if made is not None and len(made[0]) <= BUDGET * coded_bytes:
+            return smaller, *made
+    return None
+
+
+def _coded(pixels: Pixels, form: Form, level: int) -> tuple[bytes, int] | None:
+    """The image at a level: coded, and its decoded size; None if libjxl fails."""
     small = shown(reduced(pixels, level), form)
     try:
         made = imagecodecs.jpegxl_encode(
@@ -63,8 +72,7 @@ def preview(pixels: Pixels, form: Form, coded_bytes: int) -> tuple[int, bytes, i
     except (RuntimeError, ValueError, MemoryError, CodingError):
         return None
     own = Form(small.shape[0], small.shape[1], form.samples, 8, lossy=True, high=255)
-    coded = own.pack() + stream
-    return (level, coded, own.size) if len(coded) <= BUDGET * coded_bytes else None
+    return own.pack() + stream, own.size
 
 
 def reduced(pixels: Pixels, level: int) -> Pixels:

@@ -86,7 +86,7 @@ def test_a_preview_has_at_most_128_rows_and_columns(rows: int, columns: int, lev
     assert small.lossy
 
 
-def test_small_frames_and_dear_previews_have_none() -> None:
+def test_dear_previews_are_smaller_and_small_frames_have_none() -> None:
     shape = Shape(64, 64, 1, 16)
     assert preview(*levelled(frame(shape), shape), PLENTY) is None
     shape = Shape(512, 512, 1, 16)
@@ -94,8 +94,11 @@ def test_small_frames_and_dear_previews_have_none() -> None:
     found = preview(pixels, form, PLENTY)
     assert found is not None
     enough = int(len(found[1]) / BUDGET) + 1
-    assert preview(pixels, form, enough) is not None
-    assert preview(pixels, form, enough - 26) is None
+    assert preview(pixels, form, enough) == found
+    smaller = preview(pixels, form, enough - 26)
+    assert smaller is not None
+    assert (smaller[0], smaller[2]) == (found[0] + 1, found[2] // 4)
+    assert preview(pixels, form, int(len(smaller[1]) / BUDGET) - 26) is None
 
 
 @pytest.mark.parametrize("made", [b"", b"\xff\x0a", RuntimeError("it failed"), MemoryError()])
