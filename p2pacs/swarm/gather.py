@@ -1,17 +1,15 @@
 """Reading slow lines in batches: a wake-up for every segment costs more than the bytes.
 
 One task reads all paced links of a host at common ticks of the clock, and wakes a link's own
-task only when there is a whole TLS record for it: before, nothing could be opened. What is part
-of a record that has begun is left with the kernel until the rest is there, so that the kernel
-acknowledges less often, too.
+task only when there is a whole TLS record for it: before, nothing could be opened. The kernel,
+too, acknowledges less often what is read less often.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import termios
+import socket
 from typing import Final
 
 import trio
@@ -27,11 +25,6 @@ GATHER_BYTES: Final = 32 * KIB
 
 READ_BYTES: Final = 64 * KIB
 """Read at once at most."""
-
-RECORD_SECONDS: Final = 0.25
-"""A record that takes longer is read in parts, so that the sender's window never closes."""
-
-_CLOSING: Final = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 
 
 class Gatherer:
@@ -55,10 +48,9 @@ class Gatherer:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             while events := self._epoll.poll(0, len(self._streams) + 1):
-                now = trio.current_time()
-                for descriptor, event in events:
-                    self._streams[descriptor].look(event, now)
-                await trio.sleep_until(_tick(now, self._seconds))
+                for descriptor, _ in events:
+                    self._streams[descriptor].look()
+                await trio.sleep_until(_tick(trio.current_time(), self._seconds))
 
     def close(self) -> None:
         """Nothing is read any more; streams may still be closed."""
@@ -70,7 +62,7 @@ class Gatherer:
         stream = GatheringStream(inner, self)
         descriptor = inner.socket.fileno()
         self._streams[descriptor] = stream
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+        self._epoll.register(descriptor, select.EPOLLIN)
         return stream
 
     def forget(self, stream: GatheringStream, descriptor: int) -> None:
@@ -93,8 +85,8 @@ class GatheringStream(trio.abc.Stream):
         self.inner = inner
         self._gatherer = gatherer
         self._descriptor = inner.socket.fileno()
+        self._tcp = inner.socket.family != socket.AF_UNIX
         self._records = RecordEnds()
-        self._read_at = trio.current_time()
         self._held = b""
         self._fast = self._whole = self._ended = False
         self._error: OSError | None = None
@@ -102,23 +94,18 @@ class GatheringStream(trio.abc.Stream):
 
     # ------------------------------------------------------------ the gatherer's
 
-    def look(self, event: int, now: float) -> None:
-        """There is something to read: do so if somebody waits for it and it is enough."""
-        if self._task is None:  # so TCP holds the sender back
+    def look(self) -> None:
+        """There is something to read: do so if somebody waits for it; else TCP holds it back."""
+        if self._task is None:
             return
-        missing = self._records.missing
-        patient = missing and now < self._read_at + RECORD_SECONDS and not event & _CLOSING
-        if patient and _available(self._descriptor) < missing:
-            return
-        self._read_at = now
         try:
-            data = os.read(self._descriptor, READ_BYTES)
+            if self._tcp:  # else the kernel acknowledges 16 segments one by one after each pause
+                self.inner.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            self._take(os.read(self._descriptor, READ_BYTES))
         except BlockingIOError:
             return
         except OSError as error:
             self._error = error
-        else:
-            self._take(data)
         if self._whole or self._ended or self._error is not None:
             self._wake()
 
@@ -153,7 +140,6 @@ class GatheringStream(trio.abc.Stream):
     async def _read_on(self) -> None:
         """On a fast line nothing is gathered."""
         data = await self.inner.receive_some(READ_BYTES)
-        self._read_at = trio.current_time()
         self._take(bytes(data))
 
     async def _wait(self) -> None:
@@ -191,13 +177,6 @@ class GatheringStream(trio.abc.Stream):
         self._descriptor = -1
         self._wake()
         await self.inner.aclose()
-
-
-def _available(descriptor: int) -> int:
-    """Bytes that the kernel holds for a socket."""
-    answer = bytearray(4)
-    fcntl.ioctl(descriptor, termios.FIONREAD, answer)
-    return int.from_bytes(answer, "little")
 
 
 def _tick(now: float, seconds: float) -> float:

@@ -11,11 +11,10 @@ HEAD_BYTES: Final = 5
 class RecordEnds:
     """Follows a stream from record to record by their heads; holds no more than one head."""
 
-    __slots__ = ("_head", "missing")
+    __slots__ = ("_head", "_missing")
 
     def __init__(self) -> None:
-        self.missing = 0
-        """Bytes that end the record (or the head) that has begun; 0 between two records."""
+        self._missing = 0  # bytes of the record that has begun, if its head was seen
         self._head = b""
 
     def feed(self, data: bytes) -> bool:
@@ -23,7 +22,7 @@ class RecordEnds:
 
         A length that no record may have is followed like any other: TLS refuses it.
         """
-        at = self.missing
+        at = self._missing
         if self._head:
             at, data = 0, self._head + data
         size = len(data)
@@ -32,5 +31,5 @@ class RecordEnds:
             at += HEAD_BYTES + int.from_bytes(data[at + 3 : at + HEAD_BYTES], "big")
             ended = ended or at <= size
         self._head = data[at:]
-        self.missing = at - size if not self._head else HEAD_BYTES - len(self._head)
+        self._missing = max(0, at - size)
         return ended

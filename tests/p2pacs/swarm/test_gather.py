@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from p2pacs.swarm.gather import GATHER_BYTES, RECORD_SECONDS, Gatherer, GatheringStream
+from p2pacs.swarm.gather import GATHER_BYTES, Gatherer, GatheringStream
 
 Clock = trio.testing.MockClock
 Pair = tuple[GatheringStream, socket.socket]
@@ -58,24 +58,6 @@ async def test_a_record_is_given_when_it_is_whole(autojump_clock: Clock) -> None
         there.send(record(50))
         await trio.sleep(0.001)
         assert reads[1:] == [(pytest.approx(2.1, abs=0.002), 50)], "at once after a silence"
-        nursery.cancel_scope.cancel()
-
-
-async def test_what_is_read_part_by_part_is_left_with_the_kernel(autojump_clock: Clock) -> None:
-    async with pairs() as [(stream, there)], trio.open_nursery() as nursery:
-        reads: list[tuple[float, int]] = []
-        nursery.start_soon(read_all, stream, reads)
-        whole = record(2000)
-        there.send(whole[:500])
-        await trio.sleep(0.06)
-        there.send(whole[500:1000])
-        await trio.sleep(0.06)
-        assert stream._records.missing == 1500, "the second part waits for the third ..."
-        await trio.sleep(RECORD_SECONDS)
-        assert stream._records.missing == 1000, "... not for ever: the window would close"
-        there.send(whole[1000:])
-        await trio.sleep(0.06)
-        assert [size for _, size in reads] == [2000]
         nursery.cancel_scope.cancel()
 
 
