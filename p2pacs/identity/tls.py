@@ -8,6 +8,8 @@ application byte is believed, and accept AES-256-GCM alone.
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -22,6 +24,9 @@ ALPN: Final = "p2pacs/1"
 
 ALPN_ENROL: Final = "p2pacs-enrol/1"
 """Application protocol of an enrolment: the only one allowed without a client certificate."""
+
+KEPT_CONTEXTS: Final = 8
+"""Making one takes as long as a handshake, so those of the certificates in use are kept."""
 
 CIPHER: Final = "TLS_AES_256_GCM_SHA384"
 
@@ -38,6 +43,34 @@ def _context(side: int, authority: bytes | None, *protocols: str) -> ssl.SSLCont
     return context
 
 
+_State = tuple[tuple[int, int, int], ...]
+
+
+def _state_of(folder: Path) -> _State:
+    """What is different after a certificate was renewed."""
+    stats = [(folder / name).stat() for name in (CERTIFICATE, KEY)]
+    return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in stats)
+
+
+@lru_cache(maxsize=KEPT_CONTEXTS)
+def _server_context(
+    authority: bytes, folder: Path, _state: _State, *, enrolment: bool
+) -> ssl.SSLContext:
+    protocols = (ALPN, ALPN_ENROL) if enrolment else (ALPN,)
+    context = _context(ssl.PROTOCOL_TLS_SERVER, authority, *protocols)
+    context.verify_mode = ssl.CERT_OPTIONAL if enrolment else ssl.CERT_REQUIRED
+    context.num_tickets = 0  # every handshake proves the client's key anew
+    context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    return context
+
+
+@lru_cache(maxsize=KEPT_CONTEXTS)
+def _client_context(authority: bytes, folder: Path, _state: _State) -> ssl.SSLContext:
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, authority, ALPN)
+    context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
+    return context
+
+
 def server_context(identity: NodeIdentity, *, enrolment: bool = False) -> ssl.SSLContext:
     """The context of a listener.
 
@@ -45,19 +78,13 @@ def server_context(identity: NodeIdentity, *, enrolment: bool = False) -> ssl.SS
         identity: whose certificate is shown.
         enrolment: whether a client may come without a certificate to enrol (the broker's).
     """
-    protocols = (ALPN, ALPN_ENROL) if enrolment else (ALPN,)
-    context = _context(ssl.PROTOCOL_TLS_SERVER, identity.authority, *protocols)
-    context.verify_mode = ssl.CERT_OPTIONAL if enrolment else ssl.CERT_REQUIRED
-    context.num_tickets = 0  # every handshake proves the client's key anew
-    context.load_cert_chain(identity.folder / CERTIFICATE, identity.folder / KEY)
-    return context
+    folder = identity.folder
+    return _server_context(identity.authority, folder, _state_of(folder), enrolment=enrolment)
 
 
 def client_context(identity: NodeIdentity) -> ssl.SSLContext:
     """The context of a dialler; it passes ``server_hostname=str(virtual address)``."""
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, identity.authority, ALPN)
-    context.load_cert_chain(identity.folder / CERTIFICATE, identity.folder / KEY)
-    return context
+    return _client_context(identity.authority, identity.folder, _state_of(identity.folder))
 
 
 def enrolment_client_context(authority: bytes | None) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ from trio.testing import memory_stream_pair
 
 from p2pacs.errors import AuthenticationError
 from p2pacs.identity import tls
+from p2pacs.identity.node import CERTIFICATE
 from tests.p2pacs.identity.network import Network
 
 
@@ -96,3 +97,17 @@ async def test_another_application_protocol_is_refused(network: Network) -> None
     for stream in await handshake(server, client, str(network.broker.address)):
         with pytest.raises(AuthenticationError, match="does not speak"):
             tls.protocol_of(stream)
+
+
+def test_a_context_is_made_once_for_a_certificate(network: Network) -> None:
+    member = network.member("one")
+    before = tls.client_context(member), tls.server_context(member)
+    assert before == (tls.client_context(member), tls.server_context(member))
+    assert tls.server_context(member, enrolment=True) is not before[1]
+    certificate = member.folder / CERTIFICATE
+    renewed = certificate.with_suffix(".new")
+    renewed.write_bytes(certificate.read_bytes())
+    renewed.replace(certificate)
+    after = tls.client_context(member), tls.server_context(member)
+    assert before[0] is not after[0]
+    assert before[1] is not after[1]
