@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -114,10 +115,10 @@ class Shelf:
     ) -> Batch:
         """Append to what is there, sign, verify, keep; what the cut gave."""
         study_uid = options.pop("study_uid", STUDY_UID)
-        coding = options.pop("coding", Coding.SMALLEST)
+        coder = options.pop("coder", partial(code, coding=options.pop("coding", Coding.SMALLEST)))
         builder = StudyBuilder(STUDY, KEY, study_uid, self.previous, **options)
         for each in instances:
-            builder.append(code(each, coding))
+            builder.append(coder(each))
         batch = builder.cut()
         self.take(batch, sign_root(builder.root(complete=complete), SIGNER))
         self.previous = builder.published()

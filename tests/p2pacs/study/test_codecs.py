@@ -78,6 +78,18 @@ def test_numbers_are_frozen() -> None:
     }
 
 
+def test_coded_forms_are_frozen() -> None:
+    """What was published once must decode for ever."""
+    header = b"Series 1, instance 2: " * 3
+    first = b"Series 1, instance 1: the first header of a series"
+    alone = "28b52ffd2042ed0000b053657269657320312c20696e7374616e636520323a2001004a733601"
+    with_it = "28b52ffd204265000018323a200200e534a7260a08"
+    assert decode(ZSTD, bytes.fromhex(alone), 66) == header
+    assert decode(ZSTD_WITH, bytes.fromhex(with_it), 66, first) == header
+    with pytest.raises(CodingError):
+        decode(ZSTD_WITH, bytes.fromhex(with_it), 66, b"")
+
+
 def test_unknown_codec() -> None:
     with pytest.raises(CodingError, match="update"):
         decode(200, b"", 0)

@@ -1,8 +1,11 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p2pacs.errors import (
     CodingError,
@@ -14,12 +17,13 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId
 from p2pacs.study.builder import StudyBuilder
-from p2pacs.study.coding import code
+from p2pacs.study.coding import code, code_plain
 from p2pacs.study.images import Coding
 from p2pacs.study.images.picture import picture
 from p2pacs.study.manifest import ChunkList
+from p2pacs.study.parts import decode_part
 from p2pacs.study.reader import StudyReader
-from p2pacs.study.seal import seal
+from p2pacs.study.seal import open_chunk, seal
 from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance, smooth
 from tests.p2pacs.study.test_blobs import Row, columns_of, rows
 
@@ -280,6 +284,62 @@ def test_more_coded_than_decoded_is_refused_before_it_is_read(shelf: Shelf) -> N
     reader.index.blobs.extend(rows(Row(coded=2000, size=1000)))
     with pytest.raises(CodingError, match="larger coded"):
         reader.gather(evolve(entry, ranges=((number, 1),), size=1000), {}.__getitem__)
+
+
+COLUMNS = ("coded", "size", "codec", "kind", "digest", "base")
+PLAIN, PARTED = Shelf(), Shelf()
+PLAIN.publish(INSTANCES[:4], chunk_bytes=1024, coder=code_plain)
+PARTED.publish(SMOOTH[:2], chunk_bytes=1024, coding=Coding.PROGRESSIVE)
+PARTED.publish(SMOOTH[2:], coding=Coding.SMALLEST)
+
+
+def with_lies(shelf: Shelf, data: st.DataObject) -> StudyReader:
+    """A reader of an index in which bytes of some columns and stretches are others."""
+    reader, true = shelf.reader(), loaded(shelf).index
+    assert shelf.root is not None
+    for part in shelf.root.parts:
+        raw = b"".join(open_chunk(KEY, shelf.chunks[number]) for number in part.numbers)
+        lying = decode_part(raw)
+        for name in data.draw(st.lists(st.sampled_from(COLUMNS), max_size=2)):
+            column = bytearray(getattr(lying.columns, name))
+            if column:
+                at = data.draw(st.integers(0, len(column) - 1))
+                column[at] = data.draw(st.integers(0, 255))
+                lying = evolve(lying, columns=evolve(lying.columns, **{name: bytes(column)}))
+        reader.index.add(lying)
+    for entry in true.instances.values():
+        stretch = st.tuples(st.integers(0, len(true.blobs)), st.integers(0, 3))
+        if data.draw(st.booleans()):
+            reader.index.instances[entry.sop_instance_uid] = evolve(
+                entry,
+                ranges=tuple(data.draw(st.lists(stretch, max_size=4))),
+                previews=tuple(data.draw(st.lists(stretch, max_size=2))),
+            )
+    return reader
+
+
+@given(st.data())
+def test_an_index_that_lies_never_gives_another_instance(data: st.DataObject) -> None:
+    with suppress(ManifestError):
+        reader = with_lies(PLAIN, data)
+        for entry, sent in zip(reader.index.instances.values(), INSTANCES, strict=False):
+            with suppress(ManifestError, CodingError):
+                assert reader.join(entry, PLAIN.chunks.__getitem__) == sent
+
+
+@given(st.data())
+def test_an_index_that_lies_of_images_is_refused_or_gathered(data: st.DataObject) -> None:
+    with suppress(ManifestError):
+        reader = with_lies(PARTED, data)
+        for entry in reader.index.instances.values():
+            for level in range(3):
+                with suppress(ManifestError):
+                    reader.preview(entry, 0, level, PARTED.chunks.__getitem__)
+            with suppress(ManifestError, CodingError):
+                numbers = {number for _, some in reader.levels(entry) for number in some}
+                assert numbers.issuperset(reader.chunks_of(entry))
+                gathered = reader.gather(entry, PARTED.chunks.__getitem__)
+                assert sum(len(blob.coded) for blob in gathered.blobs) <= entry.size
 
 
 def test_an_index_part_that_contradicts_adds_nothing(shelf: Shelf) -> None:
