@@ -20,6 +20,7 @@ from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import code, code_plain
 from p2pacs.study.images import Coding
 from p2pacs.study.images.picture import picture
+from p2pacs.study.index import IndexPart
 from p2pacs.study.manifest import ChunkList
 from p2pacs.study.parts import decode_part
 from p2pacs.study.reader import StudyReader
@@ -310,11 +311,13 @@ def with_lies(shelf: Shelf, data: st.DataObject) -> StudyReader:
     for entry in true.instances.values():
         stretch = st.tuples(st.integers(0, len(true.blobs)), st.integers(0, 3))
         if data.draw(st.booleans()):
-            reader.index.instances[entry.sop_instance_uid] = evolve(
+            lie = evolve(
                 entry,
                 ranges=tuple(data.draw(st.lists(stretch, max_size=4))),
                 previews=tuple(data.draw(st.lists(stretch, max_size=2))),
             )
+            with suppress(ManifestError):
+                reader.index.add(IndexPart(len(reader.index.blobs), rows(), (lie,)))
     return reader
 
 
