@@ -32,13 +32,20 @@ class Watch:
     """Lets any number of tasks wait for a condition on state that others change."""
 
     def __init__(self) -> None:
-        self._lot = trio.lowlevel.ParkingLot()
+        self._waiting: dict[trio.lowlevel.ParkingLot, Callable[[], bool]] = {}
 
     def changed(self) -> None:
-        """The state changed: whoever waits looks again."""
-        self._lot.unpark_all()
+        """The state changed: whoever waited for that goes on; all others sleep undisturbed."""
+        for lot, condition in self._waiting.items():
+            if condition():
+                lot.unpark_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Until the condition holds (it may raise to end the wait)."""
+        """Until the condition holds. It is asked at every change, so it must be quick."""
         while not condition():
-            await self._lot.park()
+            lot = trio.lowlevel.ParkingLot()
+            self._waiting[lot] = condition
+            try:
+                await lot.park()
+            finally:
+                del self._waiting[lot]

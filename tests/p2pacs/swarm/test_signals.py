@@ -43,3 +43,32 @@ async def test_a_watch_wakes_all_whose_condition_holds(
         assert seen == [1, 1]
         value = 2
         watch.changed()
+
+
+async def test_a_watch_wakes_nobody_in_vain(autojump_clock: trio.testing.MockClock) -> None:
+    watch = Watch()
+    value = 0
+    asked = 0
+
+    def reached() -> bool:
+        nonlocal asked
+        asked += 1
+        return value >= 3
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.until, reached)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            value += 1
+            watch.changed()
+        await trio.testing.wait_all_tasks_blocked()
+    assert asked == 5  # at first, at each change, and once more before going on
+
+
+async def test_who_gave_up_waiting_is_not_asked(autojump_clock: trio.testing.MockClock) -> None:
+    watch = Watch()
+    with trio.move_on_after(1) as scope:
+        await watch.until(lambda: False)
+    assert scope.cancelled_caught
+    watch.changed()
+    assert not watch._waiting
