@@ -6,7 +6,6 @@ would only make the choice worse (docs/swarm.md, "Offers").
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -15,7 +14,7 @@ import trio
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS
-from p2pacs.swarm.circle import HINTS, STARVED_SECONDS, Circle
+from p2pacs.swarm.circle import HINTS, STARVED_SECONDS, Circle, Partner
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.free import Read, Sent
 from p2pacs.swarm.offers import Offers, Wish
@@ -71,6 +70,19 @@ def cut(size: int, most: int) -> int:
     """Data of each block of a chunk: as few blocks as can be, of equal size."""
     blocks = max(1, -(-size // most))
     return -(-size // blocks)
+
+
+class _Fetching:
+    """A partner that fetches a study."""
+
+    __slots__ = ("circle", "member", "partner", "priority", "study")
+
+    def __init__(self, member: VirtualAddress, circle: Circle, partner: Partner) -> None:
+        self.member = member
+        self.study = circle.study
+        self.priority = circle.priority(member)
+        self.circle = circle
+        self.partner = partner
 
 
 class PacedSender:
@@ -200,10 +212,11 @@ class PacedSender:
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
-        if self._promised_bytes(now, self._highest()) >= ahead:
-            return  # the most frequent case by far: nobody's wishes need to be known
-        while wish := self._offers.choose(self._wishes(now), now):
-            if self._promised_bytes(now, wish.priority) >= ahead:
+        highest = self._highest()
+        # The most frequent case by far is that there is work enough: nobody's wishes are looked at.
+        while self._promised_bytes(now, highest) < ahead:
+            wish = self._offers.choose(self._fetching(now), now, self._wish)
+            if wish is None or self._promised_bytes(now, wish.priority) >= ahead:
                 return
             chunks = min(self._chunks_for(wish), wish.useful)
             self._offers.made(wish, chunks, now)
@@ -242,25 +255,24 @@ class PacedSender:
             return list(islice(alone, max(HINTS, chunks)))
         return circle.hints(wish.member)
 
-    def _wishes(self, now: float) -> Iterator[Wish]:
-        coming = Counter((piece.member, piece.study) for piece in self._pieces)
+    def _fetching(self, now: float) -> Iterator[_Fetching]:
+        """The partners that fetch something and take what comes."""
         stuck = {one.member for one in self._pieces if not self._moves(one.member, now)}
         for circle in self._circles:
-            alone = None
             for member, partner in circle.partners.items():
-                link = self._links.get(member)
-                if not partner.fetching or link is None or not link.paced or member in stuck:
-                    continue
-                if not self._offers.ready(member, circle.study, now):
-                    continue
-                on_its_way = coming[member, circle.study]
-                useful = circle.useful(partner) - on_its_way
-                if self._last_resort and now < partner.moved_at + STARVED_SECONDS:
-                    if alone is None:
-                        alone = len(circle.only_here(self._coming(circle.study)))
-                    useful = min(useful, alone)
-                complete = circle.completeness(member, on_its_way)
-                yield Wish(member, circle.study, circle.priority(member), complete, useful)
+                if partner.fetching and member not in stuck:
+                    link = self._links.get(member)
+                    if link is not None and link.paced:
+                        yield _Fetching(member, circle, partner)
+
+    def _wish(self, one: _Fetching) -> Wish:
+        circle, member, partner = one.circle, one.member, one.partner
+        on_its_way = sum(p.member == member and p.study == circle.study for p in self._pieces)
+        useful = circle.useful(partner) - on_its_way
+        if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
+            useful = min(useful, len(circle.only_here(self._coming(circle.study))))
+        complete = circle.completeness(member, on_its_way)
+        return Wish(member, circle.study, one.priority, complete, useful)
 
     def _coming(self, study: StudyId) -> list[int]:
         return [piece.number for piece in self._pieces if piece.study == study]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -42,6 +42,25 @@ PAUSE_LIMIT: Final = 2.4
 """... up to this."""
 
 Key = tuple[VirtualAddress, StudyId]
+
+
+class Candidate(Protocol):
+    """A partner that fetches a study."""
+
+    @property
+    def member(self) -> VirtualAddress:
+        """Who."""
+
+    @property
+    def study(self) -> StudyId:
+        """What."""
+
+    @property
+    def priority(self) -> int:
+        """How urgent it is."""
+
+
+C = TypeVar("C", bound=Candidate)
 
 
 @frozen
@@ -99,23 +118,43 @@ class Offers:
             if one.priority >= priority and len(self._allowed[key]) == 1 and now < one.slow
         )
 
-    def choose(self, wishes: Iterable[Wish], now: float) -> Wish | None:
-        """Who is to be offered the line: of two of the most urgent, the less complete."""
-        ready = [
-            wish for wish in wishes if wish.useful > 0 and self.ready(wish.member, wish.study, now)
-        ]
-        most = max((wish.priority for wish in ready), default=0)
-        urgent = [wish for wish in ready if wish.priority == most]
-        some = urgent if len(urgent) <= CHOICES else self._random.sample(urgent, CHOICES)
-        return min(
-            some,
-            key=lambda wish: (
-                int(wish.completeness * CLASSES),
-                self._served.get(wish.member, 0),
-                wish.member,
-            ),
-            default=None,
-        )
+    def choose(
+        self,
+        candidates: Iterable[C],
+        now: float,
+        look: Callable[[C], Wish],
+    ) -> Wish | None:
+        """Who is to be offered the line: of two of the most urgent, the less complete.
+
+        Args:
+            candidates: Partners that fetch.
+            now: The present.
+            look: What one of them wishes. Asked only of those that are drawn: to know what each
+                of many lacks would cost more than all else that an offer takes.
+        """
+        classes: dict[int, list[C]] = {}
+        for one in candidates:
+            if self.ready(one.member, one.study, now):
+                classes.setdefault(one.priority, []).append(one)
+        for priority in sorted(classes, reverse=True):
+            if wishes := self._draw(classes[priority], look):
+                return min(wishes, key=self._turn)
+        return None
+
+    def _draw(self, candidates: list[C], look: Callable[[C], Wish]) -> list[Wish]:
+        """Two that lack something that is here, by lot; fewer if there are no more."""
+        wishes: list[Wish] = []
+        while candidates and len(wishes) < CHOICES:
+            place = int(self._random.random() * len(candidates))
+            candidates[place], candidates[-1] = candidates[-1], candidates[place]
+            wish = look(candidates.pop())
+            if wish.useful > 0:
+                wishes.append(wish)
+        return wishes
+
+    def _turn(self, wish: Wish) -> tuple[int, int, VirtualAddress]:
+        served = self._served.get(wish.member, 0)
+        return int(wish.completeness * CLASSES), served, wish.member
 
     def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
         """Whether a partner may be offered something: it owes no answer, and has no pause."""

@@ -32,6 +32,10 @@ def wish(
     return Wish(member, study, priority, completeness, useful)
 
 
+def itself(wish: Wish) -> Wish:
+    return wish
+
+
 def wishes_of(count: int) -> st.SearchStrategy[list[Wish]]:
     drawn = st.builds(
         wish,
@@ -49,14 +53,14 @@ def wishes_of(count: int) -> st.SearchStrategy[list[Wish]]:
 
 def test_nobody_wants_anything() -> None:
     offers = Offers(b"")
-    assert offers.choose([], 0.0) is None
-    assert offers.choose([wish(useful=0), wish(B, useful=-1)], 0.0) is None
+    assert offers.choose([], 0.0, itself) is None
+    assert offers.choose([wish(useful=0), wish(B, useful=-1)], 0.0, itself) is None
     assert offers.next_change(0.0) is None
 
 
 @given(wishes_of(6), st.binary(max_size=4))
 def test_the_most_urgent_class_alone_is_served(wishes: list[Wish], seed: bytes) -> None:
-    chosen = Offers(seed).choose(wishes, 0.0)
+    chosen = Offers(seed).choose(wishes, 0.0, itself)
     useful = [one for one in wishes if one.useful > 0]
     if chosen is None:
         assert useful == []
@@ -68,7 +72,7 @@ def test_the_most_urgent_class_alone_is_served(wishes: list[Wish], seed: bytes) 
 @given(st.floats(0, 1), st.floats(0, 1), st.binary(max_size=4))
 def test_of_two_the_less_complete_is_served(one: float, other: float, seed: bytes) -> None:
     wishes = [wish(A, completeness=one), wish(B, completeness=other)]
-    chosen = Offers(seed).choose(wishes, 0.0)
+    chosen = Offers(seed).choose(wishes, 0.0, itself)
     assert chosen is not None
     assert int(chosen.completeness * CLASSES) == min(int(one * CLASSES), int(other * CLASSES))
 
@@ -77,7 +81,9 @@ def test_the_most_complete_of_many_is_never_served() -> None:
     members = [VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(9)]
     wishes = [wish(member, completeness=n / 9) for n, member in enumerate(members)]
     offers = Offers(b"seed")
-    served = Counter(chosen.member for _ in range(500) if (chosen := offers.choose(wishes, 0.0)))
+    served = Counter(
+        chosen.member for _ in range(500) if (chosen := offers.choose(wishes, 0.0, itself))
+    )
     assert set(served) == set(members[: -(CHOICES - 1)])
     assert served[members[0]] > served[members[4]] > served[members[7]]
 
@@ -85,7 +91,7 @@ def test_the_most_complete_of_many_is_never_served() -> None:
 def test_hosts_draw_lots_of_their_own() -> None:
     members = [VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(30)]
     wishes = [wish(member) for member in members]
-    drawn = [[Offers(seed).choose(wishes, 0.0)] for seed in (b"one", b"two", b"one")]
+    drawn = [[Offers(seed).choose(wishes, 0.0, itself)] for seed in (b"one", b"two", b"one")]
     assert drawn[0] == drawn[2] != drawn[1]
 
 
@@ -94,7 +100,7 @@ def test_partners_that_are_about_equal_take_turns() -> None:
     wishes = [wish(A, completeness=0.5), wish(B, completeness=0.5 + 0.5 / CLASSES)]
     turns = []
     for now in range(6):
-        chosen = offers.choose(wishes, float(now))
+        chosen = offers.choose(wishes, float(now), itself)
         assert chosen is not None
         turns.append(chosen.member)
         offers.made(chosen, 1, float(now))
@@ -105,8 +111,8 @@ def test_partners_that_are_about_equal_take_turns() -> None:
 def test_a_partner_has_one_offer_of_a_study_at_a_time() -> None:
     offers = Offers(b"")
     offers.made(wish(A), 2, 0.0)
-    assert offers.choose([wish(A)], 0.0) is None
-    assert offers.choose([wish(A), wish(A, MR)], 0.0) == wish(A, MR)
+    assert offers.choose([wish(A)], 0.0, itself) is None
+    assert offers.choose([wish(A), wish(A, MR)], 0.0, itself) == wish(A, MR)
     assert offers.chunks() == 2
 
 
@@ -149,7 +155,7 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
             unanswered.pop(0)
         now += ANSWER_SECONDS + PAUSE_LIMIT
         offers.expire(now - PAUSE_LIMIT)
-        assert offers.choose([wish()], now) == wish()
+        assert offers.choose([wish()], now, itself) == wish()
         offers.made(wish(), count, now)
         unanswered.append(count)
     for count in unanswered:
@@ -167,10 +173,12 @@ def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     assert offers.chunks() == 3
     offers.expire(1.0 + ANSWER_SECONDS)
     assert offers.chunks() == 0
-    assert offers.choose([wish()], 1.0 + ANSWER_SECONDS) is None  # it is left alone for a while
+    assert (
+        offers.choose([wish()], 1.0 + ANSWER_SECONDS, itself) is None
+    )  # it is left alone for a while
     after = offers.next_change(1.0 + ANSWER_SECONDS)
     assert after == 1.0 + ANSWER_SECONDS + PAUSE_SECONDS
-    assert offers.choose([wish()], after) == wish()
+    assert offers.choose([wish()], after, itself) == wish()
 
 
 def test_whoever_did_not_answer_is_not_counted_on_until_it_did() -> None:
@@ -194,16 +202,16 @@ def test_pauses_double_up_to_a_limit_and_end_when_something_is_wanted() -> None:
     for _ in range(6):
         offers.made(wish(), 1, now)
         offers.answered(A, CT, 0, now)
-        assert offers.choose([wish()], now) is None
+        assert offers.choose([wish()], now, itself) is None
         until = offers.next_change(now)
         assert until is not None
         pauses.append(until - now)
         now = until
-        assert offers.choose([wish()], now) == wish()
+        assert offers.choose([wish()], now, itself) == wish()
     assert pauses == pytest.approx([0.3, 0.6, 1.2, 2.4, 2.4, 2.4])
     offers.made(wish(), 1, now)
     offers.answered(A, CT, 1, now)
-    assert offers.choose([wish()], now) == wish()
+    assert offers.choose([wish()], now, itself) == wish()
     offers.made(wish(), 1, now)
     offers.answered(A, CT, 0, now)
     assert offers.next_change(now) == now + PAUSE_SECONDS  # from the beginning
@@ -213,7 +221,7 @@ def test_a_pause_is_of_one_study_alone() -> None:
     offers = Offers(b"")
     offers.made(wish(), 1, 0.0)
     offers.answered(A, CT, 0, 0.0)
-    assert offers.choose([wish(), wish(A, MR)], 0.0) == wish(A, MR)
+    assert offers.choose([wish(), wish(A, MR)], 0.0, itself) == wish(A, MR)
 
 
 def test_who_is_gone_is_forgotten() -> None:
@@ -226,7 +234,7 @@ def test_who_is_gone_is_forgotten() -> None:
     offers.drop(A)
     assert offers.chunks() == 0
     assert offers.answered(A, CT, 1, 0.0) == 0
-    assert offers.choose([wish()], 0.0) == wish()
+    assert offers.choose([wish()], 0.0, itself) == wish()
     assert offers.next_change(0.0) is None
 
 
@@ -250,7 +258,7 @@ class OffersMachine(RuleBasedStateMachine):
 
     @rule(wishes=wishes_of(6), chunks=st.integers(1, 5))
     def offer(self, wishes: list[Wish], chunks: int) -> None:
-        chosen = self.offers.choose(wishes, self.now)
+        chosen = self.offers.choose(wishes, self.now, itself)
         if chosen is not None:
             self.offers.made(chosen, chunks, self.now)
             self.offered[chosen.member, chosen.study] += chunks
