@@ -78,7 +78,9 @@ def instance(
     texts = {
         0x00080016: ("UI", SecondaryCaptureImageStorage),
         0x00080018: ("UI", uid),
+        0x00080020: ("DA", "20240131"),
         0x00080060: ("CS", "OT"),
+        0x00100020: ("LO", f"P{STUDY}"),
         0x0020000D: ("UI", STUDY),
         0x0020000E: ("UI", f"{STUDY}.1"),
         0x00280004: ("CS", "MONOCHROME2"),
