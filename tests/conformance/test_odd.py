@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
+from pydicom import dcmread
 
 from p2pacs.study.coding import code
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, Coding
+from p2pacs.study.images.picture import picture
 from p2pacs.study.split import Kind
-from tests.conformance.odd import IMAGES, ODD
+from tests.conformance.odd import IMAGES, ODD, STUDY
 from tests.conformance.test_exactness import both, travel
+from tests.p2pacs.study.samples import Shelf
 
 IMAGE_CODECS = {Coding.SMALLEST: {JXL}, Coding.PROGRESSIVE: {HTJ2K, HTJ2K_NEXT}}
 
@@ -29,6 +34,29 @@ def test_images_are_coded_as_images(name: str, coding: Coding) -> None:
     assert {blob.codec for blob in frames} & IMAGE_CODECS[coding]
     assert sum(len(blob.coded) for blob in frames) < sum(blob.size for blob in frames)
     assert bool(coded.previews) <= (coding is Coding.SMALLEST)
+
+
+@both
+@pytest.mark.parametrize("name", IMAGES)
+def test_what_is_shown_is_the_image_and_smaller(name: str, coding: Coding) -> None:
+    shelf = Shelf()
+    shelf.publish([IMAGES[name]], study_uid=STUDY, coding=coding)
+    reader, read = shelf.reader(), shelf.chunks.__getitem__
+    reader.advance(shelf.chunks, read)
+    (entry,) = reader.index.instances.values()
+    size = dcmread(BytesIO(IMAGES[name].part10()), stop_before_pixels=True)
+    levels = [level for level, _ in reader.levels(entry)]
+    assert levels == sorted(set(levels), reverse=True)
+    assert levels[-1] == 0
+    for level in levels[:-1]:
+        seen = [reader.preview(entry, frame, level, read) for frame in range(entry.frames)]
+        for codec, coded in filter(None, seen):
+            shown = picture(codec, coded)
+            assert any(
+                (shown.rows, shown.columns) == (-(-size.Rows >> at), -(-size.Columns >> at))
+                for at in levels
+                if at >= level
+            )
 
 
 @both
