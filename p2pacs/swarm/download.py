@@ -32,7 +32,7 @@ from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS: Final = 0.25
+TICK_SECONDS: Final = 0.5
 """How often deadlines and pauses are looked at."""
 
 SEEK_SECONDS: Final = 1.0

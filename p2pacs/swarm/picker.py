@@ -97,13 +97,15 @@ def plan(
         unwritten: Bytes that arrived and are not yet stored.
         broker: Whether the broker may be asked yet.
     """
-    free = WINDOW_BYTES - unwritten - ledger.asked_bytes
-    wanted = ledger.wanted_bytes
     sources = [
         source
         for source in ledger.sources.values()
         if not source.offers and (broker or source.tier is not Tier.BROKER)
     ]
+    if not sources:
+        return []
+    free = WINDOW_BYTES - unwritten - ledger.asked_bytes
+    wanted = ledger.wanted_bytes
     rates = sum(_pull(source) for source in sources)
     taken: set[int] = set()
     result = []
