@@ -222,7 +222,7 @@ def figures(name: str, study: LoadedStudy, ours: Fetched, theirs: Download | Non
     }
     passed = ours.exact
     if ours.previews is not None:
-        printed["previews"] = ours.previews.figures()
+        printed["previews"] = ours.previews.figures(len(study.paths))
         passed = passed and printed["previews"]["passed"]
     if theirs is None:
         return printed | {"passed": passed}
