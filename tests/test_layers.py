@@ -23,6 +23,7 @@ BASE = [
 ]
 
 ALLOWED: dict[str, list[str]] = {
+    "p2pacs.budget": [],
     "p2pacs.bitfield": [],
     "p2pacs.errors": [],
     "p2pacs.groups": [],

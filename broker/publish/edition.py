@@ -9,13 +9,13 @@ import structlog
 from attrs import frozen
 
 from broker.pacs.adapter import Description, Detail, PacsAdapter
-from broker.publish.budget import Budget
 from broker.publish.coder import Coder
 from broker.publish.line import Line
 from broker.publish.press import Outlets, Press
 from broker.publish.previous import load_published
 from broker.publish.staging import Stage, Staging
 from broker.studies import Study
+from p2pacs.budget import Budget
 from p2pacs.errors import (
     CodingError,
     CorruptStoreError,

@@ -8,10 +8,10 @@ import trio
 from attrs import define, field
 
 from broker.pacs.adapter import Description, PacsAdapter
-from broker.publish.budget import Budget
 from broker.publish.coder import Coder
 from broker.publish.press import Press
 from broker.publish.staging import Staging
+from p2pacs.budget import Budget
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
 from p2pacs.groups import single_error
 from p2pacs.instance import EncodedInstance

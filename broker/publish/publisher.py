@@ -9,11 +9,11 @@ import structlog
 import trio
 
 from broker.pacs.adapter import PacsAdapter
-from broker.publish.budget import Budget
 from broker.publish.coder import Coder
 from broker.publish.edition import Desk, Edition, StudyKeys
 from broker.publish.press import Outlets
 from broker.publish.staging import Staging
+from p2pacs.budget import Budget
 from p2pacs.catalog.records import StudyRecord
 from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StateError
 from p2pacs.identity.keys import SigningKey

@@ -5,10 +5,10 @@ import pytest
 import trio
 
 from broker.publish import Staging
-from broker.publish.budget import Budget
 from broker.publish.coder import Coder
 from broker.publish.line import Line
 from broker.publish.press import Press
+from p2pacs.budget import Budget
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import open_store

@@ -1,7 +1,7 @@
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from broker.publish.budget import Budget
+from p2pacs.budget import Budget
 
 
 async def test_bytes_are_taken_in_turn_and_given_back() -> None:
