@@ -144,7 +144,7 @@ class BrokerSettings(Settings):
     coding: Coding = Field(
         default=Coding.SMALLEST,
         description="How images are coded, bit for bit. smallest: JPEG XL, with a small preview "
-        "of each. progressive: HTJ2K, about a seventh larger, for sites that view while they "
+        "of each. progressive: HTJ2K, about a fifth larger, for sites that view while they "
         "fetch: the first part of each image is a smaller one. A change is for what is published "
         "from then on.",
     )
