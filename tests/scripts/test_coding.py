@@ -8,7 +8,7 @@ import trio
 
 from p2pacs.study.images import Coding
 from scripts import bench, coding, phantom
-from scripts.coding import GOALS, POOLED, Measured, Seconds, in_order, printed
+from scripts.coding import GOALS, POOLED, RUNS, Measured, Seconds, best, in_order, printed
 from scripts.rivals import Tally
 from scripts.series import Series
 from tests.conformance.instances import make
@@ -92,3 +92,15 @@ async def test_results_come_in_order_however_long_each_takes(
     taken: list[int] = []
     await in_order(work, [3, 1, 2], taken.append)
     assert taken == [3, 1, 2]
+
+
+async def test_the_best_run_counts() -> None:
+    pauses = [0.02, 0.0, 0.02]
+
+    async def work() -> int:
+        await trio.sleep(pauses.pop())
+        return len(pauses)
+
+    result, seconds = await best(work)
+    assert (result, len(pauses)) == (0, 3 - RUNS)
+    assert seconds < 0.02
