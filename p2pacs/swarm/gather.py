@@ -153,17 +153,26 @@ class GatheringStream(trio.abc.Stream):
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(abort)
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write at once what the kernel takes, and the rest when it takes more."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write what the kernel takes at once; how many bytes that is.
+
+        Raises:
+            BrokenResourceError: The connection broke.
+            ClosedResourceError: It was closed.
+        """
         if self._descriptor < 0:
             raise trio.ClosedResourceError("the stream was closed")
         try:
-            sent = os.write(self._descriptor, data)
+            return os.write(self._descriptor, data)
         except BlockingIOError:
-            sent = 0
+            return 0
         except OSError as error:
             raise trio.BrokenResourceError("the connection broke") from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write at once what the kernel takes, and the rest when it takes more."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        sent = self.write(data)
         if sent < len(data):
             await self.inner.send_all(memoryview(data)[sent:])
 

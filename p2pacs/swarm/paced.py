@@ -13,6 +13,7 @@ from p2pacs.limits import KIB
 from p2pacs.swarm import tcpinfo
 from p2pacs.swarm.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Look, Outgoing
 from p2pacs.swarm.pacer import Pacer
+from p2pacs.wire.prompt import PromptStream
 
 UNSENT_BYTES: Final = 16 * KIB
 """The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""
@@ -103,7 +104,7 @@ class _Downlink:
         self._pacer.remove(self)
 
 
-class PacedStream(trio.abc.Stream):
+class PacedStream(PromptStream):
     """A channel on the paced line.
 
     Reading waits for the downlink's budget, so that TCP holds the sender back; nothing is
@@ -127,6 +128,7 @@ class PacedStream(trio.abc.Stream):
             sock: Under the channel, to ask what was really sent; without it, estimates count.
         """
         self.inner = inner
+        self._prompt = inner if isinstance(inner, PromptStream) and inner.prompt else None
         self._up = _Uplink(up, sock) if up is not None else None
         self._down = _Downlink(down, sock) if down is not None else None
 
@@ -142,14 +144,38 @@ class PacedStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write; what was not prepaid is charged."""
-        if self._down is not None:
-            self._down.charge(self._down.meter.write(len(data)))
-        if self._up is None:
-            await self.inner.send_all(data)
-            return
-        self._up.charge(self._up.meter.write(len(data)))
+        self._charge(len(data))
         await self.inner.send_all(data)
-        self._up.meter.written()
+        self._written()
+
+    def _charge(self, size: int) -> None:
+        if self._down is not None:
+            self._down.charge(self._down.meter.write(size))
+        if self._up is not None:
+            self._up.charge(self._up.meter.write(size))
+
+    def _written(self) -> None:
+        if self._up is not None:
+            self._up.meter.written()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the channel takes bytes at once."""
+        return self._prompt is not None
+
+    def write(self, data: bytes) -> bool:
+        """Write at once; what was not prepaid is charged."""
+        self._charge(len(data))
+        whole = self._prompt is not None and self._prompt.write(data)
+        if whole:
+            self._written()
+        return whole
+
+    async def flush(self) -> None:
+        """Write the rest."""
+        if self._prompt is not None:
+            await self._prompt.flush()
+        self._written()
 
     async def wait_send_all_might_not_block(self) -> None:
         """As the channel says."""

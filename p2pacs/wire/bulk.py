@@ -9,12 +9,13 @@ read of the socket are taken together, and nothing is waited for but the transpo
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Final, Protocol, cast
 
 import trio
 
 from p2pacs.identity.tls import Stream
 from p2pacs.limits import KIB
+from p2pacs.wire.prompt import PromptStream
 
 RECORD_BYTES: Final = 16 * KIB
 """Plaintext of a TLS record at most (RFC 8446 5.1)."""
@@ -23,7 +24,14 @@ BATCH_BYTES: Final = 256 * KIB
 """Taken at once at most, so that no turn of the scheduler gets long."""
 
 
-class BulkStream(trio.abc.Stream):
+class Writer(Protocol):
+    """A transport that takes what it can at once."""
+
+    def write(self, data: bytes) -> int:
+        """Write at once; how many bytes left."""
+
+
+class BulkStream(PromptStream):
     """A finished handshake's `SSLStream`, whose data go past it; one task sends, one receives.
 
     It is closed like any other.
@@ -40,6 +48,9 @@ class BulkStream(trio.abc.Stream):
         self._tls = inner._ssl_object
         self._incoming = inner._incoming
         self._outgoing = inner._outgoing
+        transport = inner.transport_stream
+        self._writer = cast("Writer", transport) if hasattr(transport, "write") else None
+        self._rest = b""
         self._more = True  # the handshake may have left some
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -87,11 +98,31 @@ class BulkStream(trio.abc.Stream):
         if not data:  # TLS would take it for the end
             await trio.lowlevel.checkpoint()
             return
+        await self.inner.transport_stream.send_all(self._seal(data))
+
+    def _seal(self, data: bytes | bytearray | memoryview) -> bytes:
         try:
             self._tls.write(data)
         except ssl.SSLError as error:
             raise trio.BrokenResourceError from error
-        await self.inner.transport_stream.send_all(self._outgoing.read())
+        return self._outgoing.read()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether the transport takes bytes at once."""
+        return self._writer is not None
+
+    def write(self, data: bytes) -> bool:
+        """Write at once; whether all left."""
+        sealed = self._seal(data)
+        sent = self._writer.write(sealed) if self._writer is not None else 0
+        self._rest = sealed[sent:]
+        return not self._rest
+
+    async def flush(self) -> None:
+        """Write the rest."""
+        await self.inner.transport_stream.send_all(self._rest)
+        self._rest = b""
 
     async def wait_send_all_might_not_block(self) -> None:
         """As the channel says."""

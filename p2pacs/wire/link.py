@@ -30,6 +30,7 @@ from p2pacs.wire.broken import explain
 from p2pacs.wire.calls import Calls
 from p2pacs.wire.messages import Block, Failure, Hello, Message, Ping, Query, Reply
 from p2pacs.wire.outbox import Outbox
+from p2pacs.wire.prompt import PromptStream
 from p2pacs.wire.session import Session, failure
 
 log = structlog.get_logger(__name__)
@@ -84,7 +85,8 @@ class Link:
         self._patience = deadlines.SEND
         self._answered_at = 0.0
         self._all = trio.CancelScope()
-        self._closing = self._torn = False
+        self._prompt = stream if isinstance(stream, PromptStream) and stream.prompt else None
+        self._closing = self._torn = self._unsent = False
         self._error: P2PacsError | None = None
 
     def __repr__(self) -> str:
@@ -109,18 +111,37 @@ class Link:
     @property
     def idle(self) -> bool:
         """Whether a block would go to the transport at once."""
-        return self._outbox.empty and not self._torn and not self._closing
+        waits = self._torn or self._unsent or self._closing
+        return self._outbox.empty and not waits
 
     def send_block(self, block: Block) -> None:
-        """Send a block on a link that is `idle`; `LinkHandler.drained` tells when it is again.
+        """Send a block on a link that is `idle`.
 
-        On a closed link nothing happens.
+        If it is not `idle` afterwards, `LinkHandler.drained` tells when it is again. On a closed
+        link nothing happens.
 
         Raises:
             ProtocolError: the block may not travel.
         """
-        if not self._closing:
-            self._outbox.put_block(self._session.send(block))
+        if self._closing:
+            return
+        frame = self._session.send(block)
+        if self._prompt is None:
+            self._outbox.put_block(frame)
+        else:
+            self._send_now(frame, self._prompt)
+
+    def _send_now(self, frame: bytes, stream: PromptStream) -> None:
+        """Past the sending task, which sleeps: on a slow line it would wake for each block."""
+        try:
+            whole = stream.write(frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(explain(error, self.name))
+            return
+        self.bytes_sent += len(frame)
+        if not whole:
+            self._unsent = True
+            self._outbox.wake()
 
     async def send_blocks(self, *blocks: Block) -> None:
         """Send blocks together; returns when the transport takes them.
@@ -189,8 +210,8 @@ class Link:
 
     async def _send_all(self) -> None:
         with self._sending:  # one for all: a scope for each batch costs as much as sending it
-            while not (self._closing and self._outbox.empty):
-                if batch := self._outbox.take():
+            while not (self._closing and self._outbox.empty and not self._unsent):
+                if (batch := self._outbox.take()) or self._unsent:
                     await self._send(batch)
                     if self.idle:
                         self._handler.drained(self)
@@ -218,7 +239,11 @@ class Link:
         self._sending.deadline = trio.current_time() + self._patience
         self._torn = True
         try:
-            await self._stream.send_all(batch)
+            if self._unsent and self._prompt is not None:
+                await self._prompt.flush()
+                self._unsent = False
+            if batch:
+                await self._stream.send_all(batch)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(explain(error, self.name))
         else:
@@ -351,7 +376,7 @@ class Link:
             self._handler.closed(self, self._error)
 
     async def _drop(self) -> None:
-        if self._torn:
+        if self._torn or self._unsent:
             await trio.aclose_forcefully(self._stream)
             return
         with trio.move_on_after(deadlines.FAREWELL, shield=True):

@@ -14,6 +14,7 @@ from p2pacs.swarm.paced import (
 )
 from p2pacs.swarm.pacer import Pacer
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
+from p2pacs.wire.prompt import PromptStream
 
 Clock = trio.testing.MockClock
 
@@ -122,3 +123,35 @@ async def test_estimates_are_corrected_by_the_kernel() -> None:
     await stream.aclose()
     await there.aclose()
     await listener.aclose()
+
+
+async def test_what_leaves_at_once_is_charged_like_the_rest(autojump_clock: Clock) -> None:
+    class Taking(PromptStream):
+        prompt = True
+
+        def write(self, data: bytes) -> bool:
+            return len(data) < 5000
+
+        async def flush(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...
+        async def wait_send_all_might_not_block(self) -> None: ...
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            return b""
+
+        async def aclose(self) -> None: ...
+
+    up, down = Pacer(800_000), Pacer(3_000_000)
+    assert not PacedStream(trio.testing.memory_stream_pair()[0], up, down).prompt
+    stream = PacedStream(Taking(), up, down)
+    assert stream.prompt
+    before, acknowledged = tokens(up), tokens(down)
+    assert stream.write(bytes(4000))
+    assert not stream.write(bytes(6000))
+    await stream.flush()
+    wire = TLS_OVER_TCP.wire_bytes
+    assert tokens(up) == before - wire(4000) - wire(6000)
+    assert tokens(down) == acknowledged - TLS_OVER_TCP.ack_bytes(4000) - TLS_OVER_TCP.ack_bytes(
+        6000
+    )

@@ -74,3 +74,30 @@ async def test_a_broken_channel(tmp_path: Path) -> None:
         assert await server.receive_some() == b"x" * 20_000
         with pytest.raises(trio.BrokenResourceError):
             await server.receive_some()
+
+
+async def test_what_the_transport_takes_leaves_at_once(tmp_path: Path) -> None:
+    class Half:
+        """A transport that takes half of what it gets."""
+
+        def __init__(self, inner: trio.abc.Stream) -> None:
+            self.receive_some, self.aclose = inner.receive_some, inner.aclose
+            self.taken = b""
+
+        def write(self, data: bytes) -> int:
+            self.taken += data[: len(data) // 2]
+            return len(data) // 2
+
+        async def send_all(self, data: bytes) -> None:
+            self.taken += data
+
+    async with channel(tmp_path) as (server, client):
+        assert not client.prompt
+        other = client.inner.transport_stream
+        client.inner.transport_stream = half = Half(other)  # type: ignore[assignment]
+        prompt = BulkStream(client.inner)
+        assert prompt.prompt
+        assert not prompt.write(b"abc")
+        await prompt.flush()
+        await other.send_all(half.taken)
+        assert await server.receive_some() == b"abc"
