@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import trio
 from attrs import define, field
 
+from p2pacs.budget import Budget
 from p2pacs.errors import (
     AuthenticationError,
     BrokenInstanceError,
@@ -19,11 +20,18 @@ from p2pacs.errors import (
     first_of,
 )
 from p2pacs.instance import EncodedInstance
+from p2pacs.limits import MIB
 from peer.client import PeerClient
 from peer.files import make_folder, replace
 from peer.preview import PreviewSheet
 
 Json = dict[str, Any]
+
+AHEAD: Final = 6
+"""Instances that are on their way from the peer at once ..."""
+
+AHEAD_BYTES: Final = 16 * MIB
+"""... and bytes of them, so that little is in memory; a larger one comes alone."""
 
 RETURNS: Final = 120.0
 """Seconds that a peer which stopped has to be started again."""
@@ -199,25 +207,65 @@ async def _give_up(client: PeerClient, outcome: Outcome) -> None:
 
 
 async def _write_all(client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher) -> None:
-    async with client.instances(outcome.study) as lines, aclosing(lines):
-        async for line in lines:
-            if "waiting" in line:
-                continue
-            if "complete" in line:
-                return
-            number, digest = line["number"], line["sha256"]
-            path = out / f"{number:05d}.dcm"
-            if outcome.whole.get(number) == digest:
-                pass
-            elif await trio.to_thread.run_sync(_is_whole, path, digest):
-                outcome.kept += 1
-            else:
-                file = await client.instance(outcome.study, number)
-                await trio.to_thread.run_sync(replace, path, file)
-                outcome.written += 1
-            outcome.whole[number] = digest
-            watcher.instance(outcome.instances, line["known"])
-    raise StateError("the peer stopped before the study was whole: run the command again")
+    files = _Files(client, outcome, out, watcher)
+    why: P2PacsError = StateError(
+        "the peer stopped before the study was whole: run the command again"
+    )
+    async with (
+        client.instances(outcome.study) as lines,
+        aclosing(lines),
+        trio.open_nursery() as nursery,
+    ):
+        try:
+            async for line in lines:
+                if "waiting" in line:
+                    continue
+                if "complete" in line:
+                    return
+                await files.begin(line, nursery)
+        except P2PacsError as error:  # what was begun is written all the same
+            why = error
+    raise why
+
+
+class _Files:
+    """Files on their way: the peer decodes on all cores if several are asked for at once."""
+
+    def __init__(self, client: PeerClient, outcome: Outcome, out: Path, watcher: Watcher) -> None:
+        self._client = client
+        self._outcome = outcome
+        self._out = out
+        self._watcher = watcher
+        self._budget = Budget(AHEAD_BYTES)
+        self._places = trio.CapacityLimiter(AHEAD)
+        self._last: dict[int, trio.Event] = {}
+
+    async def begin(self, line: Json, nursery: trio.Nursery) -> None:
+        """Have an instance written, as soon as there is room for one more."""
+        number, done = line["number"], trio.Event()
+        before, self._last[number] = self._last.get(number), done
+        await self._budget.acquire(line["size"])
+        await self._places.acquire_on_behalf_of(done)
+        nursery.start_soon(self._keep, line, before, done)
+
+    async def _keep(self, line: Json, before: trio.Event | None, done: trio.Event) -> None:
+        outcome, number, digest = self._outcome, line["number"], line["sha256"]
+        if before is not None:  # it has changed meanwhile, and the newer one must stay
+            await before.wait()
+        path = self._out / f"{number:05d}.dcm"
+        if outcome.whole.get(number) == digest:
+            pass
+        elif await trio.to_thread.run_sync(_is_whole, path, digest):
+            outcome.kept += 1
+        else:
+            file = await self._client.instance(outcome.study, number)
+            await trio.to_thread.run_sync(replace, path, file)
+            outcome.written += 1
+        outcome.whole[number] = digest
+        self._watcher.instance(outcome.instances, line["known"])
+        done.set()
+        self._budget.release(line["size"])
+        self._places.release_on_behalf_of(done)
 
 
 async def _watch(client: PeerClient, outcome: Outcome, watcher: Watcher) -> None:

@@ -14,6 +14,7 @@ from peer import get as get_module
 from peer.api import make_api, make_token
 from peer.config import PeerSettings, save_peer_settings
 from peer.get import Outcome, get
+from peer.index import Known
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
 from tests.peer.desk import STUDY, FakeDesk, FakeFetch, transfer_of
@@ -29,11 +30,15 @@ class Seen:
     transfers: list[Any] = field(factory=list)
     second: Callable[[], None] = lambda: None
     aways: int = 0
+    sheets: list[tuple[int, int, bool]] = field(factory=list)
 
     def instance(self, done: int, known: int) -> None:
         self.instances.append((done, known))
         if done == 2:
             self.second()
+
+    def previews(self, here: int, known: int, *, sheet: bool) -> None:
+        self.sheets.append((here, known, sheet))
 
     def away(self) -> None:
         self.aways += 1
@@ -105,6 +110,46 @@ async def test_a_study_becomes_files(peer: Served, tmp_path: Path) -> None:
     assert seen.transfers
 
 
+class Together(FakeFetch):
+    """Gives nothing before three are asked for."""
+
+    three = trio.Event()
+
+    async def read(self, known: Known) -> EncodedInstance:
+        instance = await super().read(known)
+        if len(self.reads) == 3:
+            self.three.set()
+        with trio.fail_after(5):
+            await self.three.wait()
+        return instance
+
+
+async def test_several_are_decoded_at_once(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
+    desk.fetch = Together(SENT)
+    outcome = await get(peer.folder, UID, tmp_path / "out", Seen())
+    assert outcome.written == 3
+    assert _read(tmp_path / "out") == SENT
+
+
+async def test_a_sheet_comes_with_the_files(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
+    desk.fetch.frames = 2
+    seen, sheet = Seen(), tmp_path / "sheet.png"
+    outcome = await get(peer.folder, UID, tmp_path / "out", seen, preview=sheet)
+    assert _read(tmp_path / "out") == SENT
+    assert outcome.json()["preview"] == {"file": str(sheet), "shown": 6, "images": 6}
+    assert seen.sheets[-1] == (3, 3, True)
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_a_sheet_that_cannot_be_written_ends_it(
+    peer: Served, desk: FakeDesk, tmp_path: Path
+) -> None:
+    with pytest.raises(LocalError, match="cannot write") as caught:
+        await get(peer.folder, UID, tmp_path / "out", Seen(), preview=tmp_path / "no" / "s.png")
+    assert not isinstance(caught.value, ExceptionGroup)
+    assert desk.fetch.given_up
+
+
 @pytest.mark.parametrize("priority", list(Priority))
 async def test_the_peer_is_told_how_urgent_it_is(
     peer: Served, desk: FakeDesk, tmp_path: Path, priority: Priority
@@ -121,7 +166,7 @@ async def test_what_is_whole_is_kept(peer: Served, desk: FakeDesk, tmp_path: Pat
     desk.fetch.reads.clear()
     outcome = await get(peer.folder, UID, out, Seen())
     assert (outcome.written, outcome.kept) == (2, 1)
-    assert desk.fetch.reads == [1, 2]
+    assert sorted(desk.fetch.reads) == [1, 2]
     assert _read(out) == SENT
 
 
@@ -165,7 +210,7 @@ async def test_a_peer_that_stops_and_is_started_again(
     assert (said["bytes_received"], said["seconds"]) == (size + 1_000, 3.5)
     assert said["sources"] == {"replica": size + 1_000}
     assert not desk.fetch.given_up
-    assert desk.fetch.reads == [1, 2, 3]
+    assert sorted(desk.fetch.reads) == [1, 2, 3]
     assert desk.priorities == [Priority.STAT] * 2
 
 
