@@ -42,12 +42,16 @@ def studies_table(studies: list[Json]) -> RenderableType:
 
 
 def outcome_line(outcome: Outcome, out: Path) -> str:
-    """The last line of ``get``."""
+    """The last line of ``get``, and one about the contact sheet if there is one."""
     kept = f" ({outcome.kept} were there already)" if outcome.kept else ""
     said = outcome.json()
     received = f"{format_bytes(said['bytes_received'])} received"
     took = format_seconds(said["seconds"])
-    return f"{outcome.instances} instances in {out}{kept}; {received} in {took}."
+    line = f"{outcome.instances} instances in {out}{kept}; {received} in {took}."
+    if (sheet := outcome.sheet) is None:
+        return line
+    shown = f"{sheet['shown']} of {sheet['images']} images in {sheet['file']}"
+    return f"{line}\nContact sheet: {shown}, not for diagnosis."
 
 
 def ready_line(said: Json) -> str:

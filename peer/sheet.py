@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from p2pacs.study.images import Picture
@@ -120,8 +120,7 @@ class _Sheet:
                 (left + side // 2 - half, middle, left + side // 2 + half, middle), GREY, 2
             )
         else:
-            fitted = image.copy()
-            fitted.thumbnail((side, side))
+            fitted = ImageOps.contain(image, (side, side))
             corner = (left + (side - fitted.width) // 2, top + (side - fitted.height) // 2)
             self._image.paste(fitted, corner)
         self._text(left, top + side, cell.label, 11, GREY)

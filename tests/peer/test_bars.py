@@ -53,6 +53,21 @@ def test_what_gave_something_before_a_restart_gives_nothing_now() -> None:
         assert "asked for" not in out.getvalue()
 
 
+def test_previews_have_a_bar_once_there_is_news_of_them() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+        bars.transfer(TRANSFER)
+        bars._progress.refresh()
+        assert "previews" not in out.getvalue()
+        bars.previews(37, 300, sheet=False)
+        bars._progress.refresh()
+        assert "37 of 300" in out.getvalue()
+        assert "on the sheet" not in out.getvalue()
+        bars.previews(300, 300, sheet=True)
+    assert "300 of 300" in out.getvalue()
+    assert "on the sheet" in out.getvalue()
+
+
 def test_without_instances() -> None:
     out = StringIO()
     with Bars(Console(file=out, force_terminal=True, width=140), "a", instances=False) as bars:

@@ -91,6 +91,16 @@ def test_get_writes_files_and_says_so(
     assert (said["study"], said["kept"], said["out"]) == (str(STUDY), 2, str(out))
 
 
+def test_get_draws_a_sheet(
+    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.fetch.frames = 1
+    out, sheet = tmp_path / "out", tmp_path / "sheet.png"
+    assert run("get", tmp_path, UID, "--out", out, "--preview", sheet) == 0
+    assert f"2 of 2 images in {sheet}, not for diagnosis" in capsys.readouterr().out
+    assert sheet.exists()
+
+
 @pytest.mark.parametrize(
     ("more", "priority"),
     [([], Priority.INTERACTIVE), (["--stat"], Priority.STAT),
