@@ -62,6 +62,32 @@ def test_the_first_tenth_comes_in_about_a_tenth_of_the_time(members: int, after:
     assert swarm.last < 1.02 * unseen(plan).last
 
 
+@pytest.mark.parametrize("members", [1, 4])
+def test_previews_come_in_a_twentieth_of_the_time(members: int) -> None:
+    """They are a fortieth of a study, in chunks of their own, and all who wait want the same."""
+    plan = Plan(members=members, megabytes=16)
+    waited: list[float] = []
+
+    async def wait(transfer: Transfer, numbers: Sequence[int]) -> None:
+        start = trio.current_time()
+        await here(transfer, numbers)
+        waited.append(trio.current_time() - start)
+
+    async def story(swarm: Swarm) -> None:
+        early = range(3, len(swarm.study.data), 40)
+        async with trio.open_nursery() as nursery:
+            for member in swarm.members:
+                transfer = swarm.fetch(member)
+                transfer.look(early)
+                nursery.start_soon(wait, transfer, early)
+            await swarm.finished(*swarm.members)
+
+    swarm = simulate(plan, story).swarm
+    assert len(waited) == members
+    assert max(waited) < 0.05 * swarm.last
+    assert swarm.last < 1.02 * unseen(plan).last
+
+
 def test_members_may_look_at_different_places() -> None:
     """Each wants another part: the origins alone have it, and share their lines."""
     plan = Plan(members=4, megabytes=8)
