@@ -60,6 +60,19 @@ class Bridge:
         self.soon(start, reply)
         return reply.result()
 
+    def begin(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Run an async function beside the calls, from any other thread; none of its errors is
+        expected, and it sees to its own end.
+
+        Raises:
+            UnavailableError: the peer is stopping.
+        """
+
+        async def start() -> None:
+            self._nursery.start_soon(function)
+
+        self.call(start)
+
     def soon(self, function: Callable[[], object], reply: Future[T] | None = None) -> None:
         """Run a quick function on the trio side, soon; from any thread."""
         try:

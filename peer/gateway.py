@@ -4,8 +4,9 @@ swarm (a `p2pacs.dicom.backend.Backend`, called in DICOM threads)."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -25,6 +26,7 @@ from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, Unava
 from p2pacs.instance import EncodedInstance
 from p2pacs.study.index import InstanceEntry
 from p2pacs.swarm.priority import Priority
+from peer.ahead import Ahead, Order
 from peer.asker import Asker
 from peer.bridge import Bridge
 from peer.fetch import Cursor, StudyFetch
@@ -137,6 +139,7 @@ class _Reading:
     promised: int
     """Instances that the catalogue tells of; 0 where only a part is asked for."""
     given: int = 0
+    """Instances that were read, or are being read."""
 
     @property
     def total(self) -> int:
@@ -156,9 +159,9 @@ class _Order:
         self._selection = selection
         self._asker = asker
         self._readings: list[_Reading] = []
+        self._ahead = Ahead(self._orders())
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
-        self._closed = False
 
     # ------------------------------------------------------------ in DICOM threads
 
@@ -186,7 +189,8 @@ class _Order:
 
     def instances(self) -> Iterator[EncodedInstance]:
         """The instances, each when all of it is here."""
-        while (instance := self._bridge.call(self._next)) is not None:
+        self._bridge.begin(self._read)
+        while (instance := self._bridge.call(self._ahead.next)) is not None:
             yield instance
 
     def close(self) -> None:
@@ -211,20 +215,19 @@ class _Order:
             not instances or entry.sop_instance_uid in instances
         )
 
-    async def _next(self) -> EncodedInstance | None:
-        if self._closed:
-            return None
-        with trio.CancelScope() as self._scope:
-            for reading in self._readings:
-                if (known := await reading.cursor.next()) is not None:
-                    instance = await reading.fetch.read(known)
-                    reading.given += 1
-                    return instance
-        return None
+    async def _orders(self) -> AsyncGenerator[Order, None]:
+        for reading in self._readings:
+            while (known := await reading.cursor.next()) is not None:
+                reading.given += 1
+                yield Order(known.entry.size, partial(reading.fetch.read, known))
+
+    async def _read(self) -> None:
+        """Read instances before they are asked for, until this ends."""
+        with self._scope:
+            await self._ahead.run()
 
     def _end(self) -> None:
         """What nobody wants any more is not fetched; what is here stays for the next time."""
-        self._closed = True
         self._scope.cancel()
         for reading in self._readings:
             reading.fetch.give_up()
