@@ -1,4 +1,4 @@
-"""The swarm in virtual time: hundreds of members of the real engine in one process.
+"""The swarm in virtual time: hundreds of members of the real engine in one or two processes.
 
 Everything above TLS is the program itself: mesh, sessions, picker, pacing. Streams run in
 memory over simulated lines (tests/simulation), so that figures depend on nothing but the seed.
@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
+import socket
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
 from p2pacs.swarm.dispatch import RECORD_DATA
@@ -27,10 +34,13 @@ from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.units import parse_rate
 from scripts.program import ScriptError
 from tests.simulation.clock import EventClock, make_deterministic
+from tests.simulation.halves import HALVES, Half
 from tests.simulation.scenario import Plan, Swarm, open_swarm
 from tests.simulation.world import SimMember, open_world
 
 Figures = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[1]
 
 FULL_MESH = 40
 """Members up to which each knows all others."""
@@ -41,6 +51,8 @@ TICK_SECONDS = 0.001
 """By which a task may wake late, as on a busy computer."""
 SELDOM = 100_000
 """New objects after which the garbage collector looks for cycles."""
+MANY = 100
+"""Members from which on two processes simulate half of the hosts each."""
 KILL_SECONDS = 1.0
 """When the broker dies, if it does."""
 
@@ -60,6 +72,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=1)
     add("--neighbours", type=int, help=f"that each is told of (all, above {FULL_MESH}: 16)")
     add("--kill-broker", action="store_true", help=f"after {KILL_SECONDS:g} s")
+    add("--processes", type=int, choices=(1, 2), help=f"(2 from {MANY} members on)")
     add("--headers", action="store_true", help="lines carry TLS, TCP and IP headers, and ACKs")
 
 
@@ -78,16 +91,42 @@ def _seconds(text: str) -> float:
 
 async def run(folder: Path, given: argparse.Namespace) -> Figures:
     """One run, on an `EventClock`."""
-    started, cpu = time.perf_counter(), time.process_time()
-    with _seldom_collected():
-        swarm, use = await _simulated(folder, given)
-    return {
-        **_figures(swarm),
-        "uplinks_used": use.parts,
-        "passed": True,
-        "wall_seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-    }
+    started = time.perf_counter()
+    processes = given.processes or (1 if given.members < MANY or given.loss else HALVES)
+    if processes == 1:
+        figures = await simulated(folder, given)
+    elif given.loss:
+        raise ScriptError("segments are lost in one process alone: --processes 1")
+    else:
+        with _other_half(given) as connection:
+            figures = await simulated(folder, given, Half(0, connection, given.delay))
+    return {**figures, "passed": True, "wall_seconds": round(time.perf_counter() - started, 1)}
+
+
+@contextmanager
+def _other_half(given: argparse.Namespace) -> Iterator[Connection]:
+    """The line to a process that runs half of the hosts."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", "scripts.sim", str(theirs.fileno())]
+        fixed = {**os.environ, "PYTHONHASHSEED": "0"}  # the same order of every set
+        process = subprocess.Popen(command, cwd=ROOT, env=fixed, pass_fds=[theirs.fileno()])
+    connection = Connection(ours.detach())
+    try:
+        connection.send(given)
+        yield connection
+    finally:
+        connection.close()
+        process.wait()
+
+
+def main(descriptor: int) -> None:
+    """The other process: half of the hosts of what it is told."""
+    connection = Connection(descriptor)
+    given = connection.recv()
+    logs.configure("warning", json=False)
+    half = Half(1, connection, given.delay)
+    trio.run(partial(simulated, Path("simulated"), given, half), clock=clock())
 
 
 @contextmanager
@@ -101,19 +140,27 @@ def _seldom_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-async def _simulated(folder: Path, given: argparse.Namespace) -> tuple[Swarm, Use]:
-    async with open_world(folder) as world, trio.open_nursery() as nursery:
-        swarm = await open_swarm(plan(given), world, nursery)
-        use = Use(swarm)
-        nursery.start_soon(use.note)
-        if given.kill_broker:
-            nursery.start_soon(_kill, swarm.broker)
-        try:
-            await swarm.fetch_all()
-        except TimeoutError as error:
-            raise ScriptError(str(error)) from error
-        nursery.cancel_scope.cancel()
-    return swarm, use
+async def simulated(folder: Path, given: argparse.Namespace, half: Half | None = None) -> Figures:
+    """What came of it; of a half, once it knows how it went in the other one."""
+    cpu = time.process_time()
+    with _seldom_collected():
+        async with open_world(folder, half) as world, trio.open_nursery() as nursery:
+            swarm = await open_swarm(plan(given), world, nursery)
+            use = Use(swarm)
+            nursery.start_soon(use.note)
+            if given.kill_broker and swarm.broker.here:
+                nursery.start_soon(_kill, swarm.broker)
+            try:
+                await swarm.fetch_all()
+            except TimeoutError as error:
+                raise ScriptError(str(error)) from error
+            nursery.cancel_scope.cancel()
+    seconds = time.process_time() - cpu
+    if half is not None:
+        sent, other = half.swap((use.sent, seconds))
+        use.add(sent)
+        seconds += other
+    return {**_figures(swarm), "uplinks_used": use.parts(), "cpu_seconds": round(seconds, 1)}
 
 
 def plan(given: argparse.Namespace) -> Plan:
@@ -164,7 +211,8 @@ class Use:
     def __init__(self, swarm: Swarm) -> None:
         self._seconds = swarm.fluid / TENTHS
         self._hosts = {"replicas": swarm.replicas, "members": swarm.members}
-        self.parts: dict[str, list[float]] = {kind: [] for kind in self._hosts}
+        self.sent: dict[str, list[int]] = {kind: [] for kind in self._hosts}
+        """Bytes in each tenth."""
 
     async def note(self) -> None:
         """Note it until cancelled."""
@@ -173,12 +221,31 @@ class Use:
             await trio.sleep(self._seconds)
             for kind, hosts in self._hosts.items():
                 sent = sum(host.nic.sent for host in hosts)
-                possible = self._seconds * sum(host.nic.up for host in hosts)
-                self.parts[kind].append(round((sent - before[kind]) / possible, 3))
+                self.sent[kind].append(sent - before[kind])
                 before[kind] = sent
+
+    def add(self, sent: dict[str, list[int]]) -> None:
+        """What the other half's hosts sent."""
+        for kind, theirs in sent.items():
+            self.sent[kind] = [a + b for a, b in zip(self.sent[kind], theirs, strict=False)]
+
+    def parts(self) -> dict[str, list[float]]:
+        """From 0 to 1."""
+        possible = {
+            kind: self._seconds * sum(host.nic.up for host in hosts)
+            for kind, hosts in self._hosts.items()
+        }
+        return {
+            kind: [round(size / possible[kind], 3) for size in sizes]
+            for kind, sizes in self.sent.items()
+        }
 
 
 def clock() -> EventClock:
     """Virtual time, in which the same seed gives the same run."""
     make_deterministic()
     return EventClock(TICK_SECONDS)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

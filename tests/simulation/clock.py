@@ -33,6 +33,8 @@ class EventClock(trio.abc.Clock):
         self._tick = tick
         self._events: list[tuple[float, int, Event]] = []
         self._numbers = itertools.count()
+        self._meeting = math.inf
+        self._meet: Callable[[], float] = lambda: math.inf
 
     def start_clock(self) -> None:
         """Time stands still until everybody waits."""
@@ -43,17 +45,28 @@ class EventClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Trio asks when every task waits: go to what comes next, and do not sleep."""
+        while True:
+            until, woken = self._go(min(deadline, self._meeting))
+            if woken or deadline <= until:
+                return 0.0 if until < math.inf else deadline
+            self._meeting = self._meet()
+
+    def _go(self, until: float) -> tuple[float, bool]:
+        """Go to a time, or to the end of the tick in which a task is woken; whether one was."""
         events = self._events
-        woken = False  # then `deadline` is the end of the tick
-        while events and events[0][0] <= deadline:
+        woken = False
+        while events and events[0][0] <= until:
             self._now, _, event = heapq.heappop(events)
             if event() and not woken:
                 woken = True
-                deadline = min(deadline, self._now + self._tick)
-        if deadline == math.inf:
-            return deadline
-        self._now = max(self._now, deadline)
-        return 0.0
+                until = min(until, self._now + self._tick)
+        if until < math.inf:
+            self._now = max(self._now, until)
+        return until, woken
+
+    def meet_at(self, time: float, meet: Callable[[], float]) -> None:
+        """Go no further than this time before ``meet`` was called; it gives the next one."""
+        self._meeting, self._meet = time, meet
 
     def at(self, time: float, event: Event) -> None:
         """Have something happen at a time; at equal times first come, first served."""

@@ -10,18 +10,16 @@ out.
 
 from __future__ import annotations
 
-import math
-import random
-from collections import Counter, deque
+from collections import deque
 from functools import partial
 from typing import Final
 
 import trio
-from attrs import define, field
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import NO_OVERHEAD, SEGMENT_BYTES, Overhead
+from p2pacs.swarm.pacing import SEGMENT_BYTES
 from tests.simulation.clock import timer
+from tests.simulation.nic import Nic, Sleeper
 
 PIECE: Final = 16 * KIB
 """Bytes that travel as one at most: a TLS record."""
@@ -36,113 +34,16 @@ UNREAD: Final = 64 * KIB
 FASTEST: Final = 4_000_000
 """Bytes a second that are a line without a limit to the kernel's buffers."""
 
-QUEUE: Final = 32 * KIB
-"""Bytes that wait in a modem at most."""
-
-
-class _Sleeper:
-    """A task that waits, if there is one."""
-
-    def __init__(self) -> None:
-        self._task: trio.lowlevel.Task | None = None
-
-    @property
-    def sleeping(self) -> bool:
-        return self._task is not None
-
-    async def sleep(self) -> None:
-        """Until `wake`."""
-        self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def _abort(self, _raise: object) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def wake(self) -> bool:
-        """Wake the task; whether there was one."""
-        task, self._task = self._task, None
-        if task is None:
-            return False
-        trio.lowlevel.reschedule(task)
-        return True
-
-
-@define(eq=False)
-class Nic:
-    """A host's line: all of its streams share it."""
-
-    up: float = math.inf
-    """Bytes a second."""
-    down: float = math.inf
-    delay: float = 0.0005
-    """Seconds each way."""
-    queue: int = QUEUE
-    loss: float = 0.0
-    """How likely a segment that goes out is lost."""
-    overhead: Overhead = NO_OVERHEAD
-    """What TLS, TCP and IP add: headers, and acknowledgements of what came in."""
-    random: random.Random = field(factory=lambda: random.Random(1))  # noqa: S311 (no secret)
-    sent: int = 0
-    """Bytes that went out."""
-    received: int = 0
-    """Bytes that were read."""
-    messages: Counter[int] = field(factory=Counter)
-    """Messages sent, by their number ..."""
-    message_bytes: Counter[int] = field(factory=Counter)
-    """... and their bytes."""
-    up_free: float = 0.0
-    """When all that is under way will be out ..."""
-    down_free: float = 0.0
-    """... and in."""
-    _waiting: deque[_Sleeper] = field(factory=deque)
-    _turn_set: bool = False
-
-    def push(self, size: float, now: float) -> float:
-        """Send ``size`` bytes behind all others; when the first of them goes out."""
-        start = max(now, self.up_free)
-        self.up_free = start + size / self.up
-        self.sent += round(size)
-        return start
-
-    def pull(self, size: float, now: float) -> float:
-        """Receive ``size`` bytes behind all others; when the last of them is in."""
-        self.down_free = max(now, self.down_free) + size / self.down
-        return self.down_free
-
-    def full(self, now: float) -> bool:
-        """Whether the queue has no room."""
-        return self.up_free - self.queue / self.up > now
-
-    async def room(self, sender: _Sleeper) -> None:
-        """Wait for room in the queue, once, behind all others that wait."""
-        self._waiting.append(sender)
-        self.set_turn()
-        await sender.sleep()
-
-    def set_turn(self) -> None:
-        """Have the next of those who wait come as soon as there is room."""
-        if self._waiting and not self._turn_set:
-            self._turn_set = True
-            timer()(self.up_free - self.queue / self.up, self._turn)
-
-    def _turn(self) -> bool:
-        self._turn_set = False
-        while self._waiting:
-            if self._waiting.popleft().wake():
-                return True
-        return False
-
 
 class _Piece:
     """Bytes on their way."""
 
     __slots__ = ("arrived", "data", "last_in", "wire")
 
-    def __init__(self, data: bytes, wire: int) -> None:
+    def __init__(self, data: bytes, wire: int, last_in: float) -> None:
         self.data = data
         self.wire = wire
-        self.last_in = 0.0
+        self.last_in = last_in
         self.arrived = False
 
 
@@ -162,8 +63,8 @@ class Pipe:
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
         self._unacknowledged = 0
-        self._sender = _Sleeper()
-        self._reader = _Sleeper()
+        self._sender = Sleeper()
+        self._reader = Sleeper()
         self.silent = False
         """Nothing goes out."""
         self.closed = False
@@ -198,15 +99,20 @@ class Pipe:
 
     def _put(self, data: bytes) -> None:
         source = self._source
-        piece = _Piece(data, source.overhead.wire_bytes(len(data)))
-        start = source.push(piece.wire, trio.current_time())
+        wire = source.overhead.wire_bytes(len(data))
+        start = source.push(wire, trio.current_time())
         source.set_turn()
-        piece.last_in = source.up_free + self._delay
         self._sent += len(data)
-        self._under_way.append(piece)
+        piece = self._begin(data, wire, source.up_free + self._delay)
         self._at(start + self._delay, partial(self._arriving, piece))
 
     # ------------------------------------------------------------ on the way
+
+    def _begin(self, data: bytes, wire: int, last_in: float) -> _Piece:
+        """Bytes whose last one is at the downlink at a time, behind all others."""
+        piece = _Piece(data, wire, last_in)
+        self._under_way.append(piece)
+        return piece
 
     def _arriving(self, piece: _Piece) -> bool:
         """The first byte is at the downlink."""
@@ -256,11 +162,17 @@ class Pipe:
         self._unacknowledged = 0
         if acks := self._target.overhead.ack_bytes(size):
             self._target.push(acks, now)
+        self._told(size, acks)
+        return False
+
+    def _told(self, size: int, acks: int) -> None:
+        """The sender will know that so many bytes are here, by so many on the line."""
+        now = trio.current_time()
+        if acks:
             self._source.pull(acks, now)
         self._acks.append((now + self._delay, size))
         if self._sender.sleeping:
             self._at(now + self._delay, self._sender.wake)
-        return False
 
     # ------------------------------------------------------------ the receiver
 
@@ -342,8 +254,13 @@ def _buffer(rate: float, least: int) -> int:
     return max(least, int(min(rate, FASTEST) * SEND_SECONDS))
 
 
+def buffers(source: Nic) -> int:
+    """What a stream from this host may have sent and not acknowledged."""
+    return _buffer(source.up, SEND_BUFFER)
+
+
 def connect(one: Nic, other: Nic) -> tuple[LineStream, LineStream]:
     """A stream between two hosts: the end at the first, and at the second."""
-    there = Pipe(one, other, _buffer(one.up, SEND_BUFFER))
-    back = Pipe(other, one, _buffer(other.up, SEND_BUFFER))
+    there = Pipe(one, other, buffers(one))
+    back = Pipe(other, one, buffers(other))
     return LineStream(one, there, back), LineStream(other, back, there)

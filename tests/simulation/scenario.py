@@ -23,7 +23,8 @@ from p2pacs.swarm.pacing import NO_OVERHEAD, Overhead
 from p2pacs.swarm.transfer import State, Transfer
 from p2pacs.wire.messages import KINDS
 from tests.simulation.clock import EventClock, make_deterministic
-from tests.simulation.lines import QUEUE, Nic
+from tests.simulation.halves import Half
+from tests.simulation.nic import QUEUE, Nic
 from tests.simulation.world import SimMember, Study, World, fetched, open_world
 
 T = TypeVar("T")
@@ -147,7 +148,8 @@ class Swarm:
     async def add_replica(self, **line: Any) -> SimMember:
         """A further host that has the study."""
         replica = await self.add(f"replica {len(self.replicas)}", Role.REPLICA, **line)
-        await self.study.put(replica.store)
+        if replica.here:
+            await self.study.put(replica.store)
         self.replicas.append(replica)
         return replica
 
@@ -190,8 +192,29 @@ class Swarm:
             TimeoutError: somebody was not, after many times the limit.
         """
         for member in self.members:
-            self.fetch(member)
-        await self.finished(*self.members)
+            holders = self.holders(member)  # drawn for the other half's members, too
+            if member.here:
+                self.fetch(member, holders)
+        await self.finished(*(member for member in self.members if member.here))
+        if self.world.half is not None:
+            await self._meet(self.world.half)
+
+    async def _meet(self, half: Half) -> None:
+        """Serve the other half's members until they are done, and learn how it went there."""
+        half.done = True
+        await half.over.wait()
+        self._check(half)
+        ours = [member for member in self.world.members.values() if member.here]
+        counted = [(bytes(one.address), one.nic.counted()) for one in ours]
+        done, theirs = half.swap((list(self.done.items()), counted))
+        self.done.update(done)
+        for address, counters in theirs:
+            self.world.members[VirtualAddress(address)].nic.count(*counters)
+
+    @staticmethod
+    def _check(half: Half | None) -> None:
+        if half is not None and half.lost:
+            raise TimeoutError("the other half of the simulation failed")
 
     async def finished(self, *members: SimMember) -> None:
         """Until these are done.
@@ -201,6 +224,7 @@ class Swarm:
         """
         with trio.move_on_after(60 + PATIENCE * self.fluid):
             while any(member.address not in self.done for member in members):
+                self._check(self.world.half)
                 await trio.sleep(0.25)
             return
         late = [member.record.name for member in members if member.address not in self.done]

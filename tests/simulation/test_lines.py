@@ -10,7 +10,8 @@ import trio.testing
 from p2pacs.limits import KIB
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP, Overhead
 from tests.simulation.clock import EventClock
-from tests.simulation.lines import LineStream, Nic, connect
+from tests.simulation.lines import LineStream, connect
+from tests.simulation.nic import Nic
 
 
 def slow(up: float = 100_000.0, loss: float = 0.0, overhead: Overhead = NO_OVERHEAD) -> Nic:

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.line import Line
-from tests.simulation.lines import Nic
+from tests.simulation.nic import Nic
 from tests.simulation.world import SimMember, Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from p2pacs.errors import LinkClosedError, P2PacsError
 from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
-from p2pacs.identity.keys import SigningKey
+from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.study.manifest import ChunkList, Root, sign_root
@@ -22,7 +22,9 @@ from p2pacs.swarm.paced import PacedStream
 from p2pacs.swarm.pacing import NO_OVERHEAD
 from p2pacs.swarm.ports import Channel
 from p2pacs.swarm.transfer import Transfer
-from tests.simulation.lines import LineStream, Nic, connect
+from tests.simulation.halves import Half
+from tests.simulation.lines import LineStream, connect
+from tests.simulation.nic import Nic
 from tests.simulation.stores import SharedBook, SharedStore
 
 CHUNK = 32 * KIB
@@ -102,6 +104,12 @@ class SimMember:
     def up(self) -> bool:
         return self._host is not None
 
+    @property
+    def here(self) -> bool:
+        """Whether this process runs it."""
+        half = self.world.half
+        return half is None or half.has(int.from_bytes(self.address[-2:], "big"))
+
     async def start(self) -> None:
         self._scope = trio.CancelScope()
         await self.world.nursery.start(self._run)
@@ -154,6 +162,13 @@ class SimMember:
     async def connect(self, member: MemberRecord) -> Channel:
         self.dials += 1
         other = self.world.members[member.address]
+        if self.world.half is not None and not other.here:
+            stream = self.world.half.dial(self, other)
+            self.streams.append(stream)
+            await trio.sleep(2 * (self.nic.delay + other.nic.delay))
+            if stream.incoming.broken:
+                raise LinkClosedError(f"{member.name} refused")
+            return self._channel(stream)
         await trio.sleep(2 * (self.nic.delay + other.nic.delay))
         if self.frozen or other.frozen:
             await trio.sleep_forever()
@@ -164,6 +179,14 @@ class SimMember:
         other.streams.append(there)
         other._nursery.start_soon(other._serve, self.record, there)
         return self._channel(here)
+
+    def called(self, other: SimMember, stream: LineStream) -> None:
+        """A host of the other half has dialled this one."""
+        if self._nursery is None:
+            stream.cut()
+        else:
+            self.streams.append(stream)
+            self._nursery.start_soon(self._serve, other.record, stream)
 
     async def _serve(self, record: MemberRecord, stream: LineStream) -> None:
         try:
@@ -180,10 +203,12 @@ class SimMember:
 class World:
     """Members, their directory and the broker's key."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+    def __init__(self, folder: Path, nursery: trio.Nursery, half: Half | None = None) -> None:
         self.folder = folder
         self.nursery = nursery
-        self.key = SigningKey.generate()
+        self.half = half
+        """Which half of the hosts this process runs; None for all."""
+        self.key = SigningKey(Secret(b"a key that signs simulated roots"))
         self.members: dict[VirtualAddress, SimMember] = {}
         self.chunks: dict[ChunkId, bytes] = {}
         """Each chunk is in memory once, however many have it."""
@@ -210,7 +235,7 @@ class World:
         self.publish()
         member = (kind or SimMember)(self, record, nic or Nic(), line or Line())
         self.members[address] = member
-        if start:
+        if start and member.here:
             await member.start()
         return member
 
@@ -231,10 +256,13 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(folder: Path) -> AsyncIterator[World]:
+async def open_world(folder: Path, half: Half | None = None) -> AsyncIterator[World]:
     """A world that ends with the block."""
     async with trio.open_nursery() as nursery:
-        yield World(folder, nursery)
+        world = World(folder, nursery, half)
+        if half is not None:
+            half.join(world)
+        yield world
         nursery.cancel_scope.cancel()
 
 

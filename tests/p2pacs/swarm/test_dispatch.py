@@ -24,7 +24,7 @@ from p2pacs.swarm.line import Line
 from p2pacs.swarm.offers import ANSWER_SECONDS
 from p2pacs.swarm.pacing import NO_OVERHEAD
 from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, as_advised, nothing, paced_line
-from tests.simulation.lines import Nic
+from tests.simulation.nic import Nic
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
