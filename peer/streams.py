@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -20,6 +20,9 @@ from peer.levels import Levels, Reached
 Json = dict[str, Any]
 
 NDJSON: Final = "application/x-ndjson"
+
+BATCH: Final = 500
+"""New instances that are looked at in one go: a study of thousands is not to stop all else."""
 
 
 class Lines(StreamingResponse):
@@ -82,7 +85,7 @@ async def levels(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
                 mark = fetch.mark()
                 await fetch.refresh()
                 if fetch.current:  # before, an instance may be known that has changed since
-                    for news in told.news(tuple(fetch.known), fetch.transfer.have):
+                    for news in _news(told, fetch):
                         yield _level(news, fetch)
                 if fetch.settled and fetch.current:
                     if shown != told.previews == len(fetch.known):
@@ -98,6 +101,14 @@ async def levels(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
             yield report(error)
         else:
             yield {"complete": True, "instances": len(fetch.known)}
+
+
+def _news(told: Levels, fetch: StudyFetch) -> Iterator[Reached]:
+    """What is new; of many new instances a batch at a time."""
+    known = tuple(fetch.known)
+    for end in range(len(told) + BATCH, len(known), BATCH):
+        yield from told.news(known[:end], fetch.transfer.have)
+    yield from told.news(known, fetch.transfer.have)
 
 
 def _level(news: Reached, fetch: StudyFetch) -> Json:

@@ -162,6 +162,14 @@ async def test_levels_of_a_study_that_is_here(http: httpx.AsyncClient) -> None:
     assert lines[3:] == [{"previews": 3}, {"complete": True, "instances": 3}]
 
 
+async def test_many_instances_are_told_a_batch_at_a_time(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("peer.streams.BATCH", 1)
+    lines = _objects(await http.get(f"/studies/{await _fetched(http)}/levels"))
+    assert [one.get("number") for one in lines] == [1, 2, 3, None, None]
+
+
 async def test_nothing_is_told_of_an_older_version(
     desk: FakeDesk, autojump_clock: MockClock
 ) -> None:

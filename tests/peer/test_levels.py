@@ -47,8 +47,8 @@ def test_an_instance_that_changed_begins_anew() -> None:
     assert levels.news([changed, TWO], {0, 1, 3, 4}) == [Reached(changed, None)]
     assert levels.previews == 1
     assert levels.news([changed, TWO], {0, 1, 3, 4, 5, 9}) == [
-        Reached(TWO, 0),
         Reached(changed, 0),
+        Reached(TWO, 0),
     ]
     assert levels.whole
 
