@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 from PIL.Image import Image
 
-from p2pacs.errors import NotFoundError, StateError
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    NotFoundError,
+    StateError,
+    WorkerError,
+)
 from p2pacs.swarm.signals import Bell
 from peer.client import PeerClient
 from peer.contact import Cell, Item, Layout, choose
@@ -18,6 +24,10 @@ from peer.files import replace
 from peer.sheet import render, thumb
 
 Json = dict[str, Any]
+
+UNSHOWN: Final = (NotFoundError, CodingError, CorruptStoreError, WorkerError)
+"""What is wrong with one picture, not with the peer: its cell has a dash. An instance in which
+something is wrong is refused where it is read."""
 
 
 class Watcher(Protocol):
@@ -154,7 +164,7 @@ class PreviewSheet:
     async def _take(self, client: PeerClient, study: str, cell: Cell) -> None:
         try:
             png = await client.preview(study, cell.number, cell.frame)
-        except NotFoundError:  # coded in a way that cannot be shown
+        except UNSHOWN:
             self._thumbs[cell] = None
         else:
             self._thumbs[cell] = await trio.to_thread.run_sync(thumb, png)

@@ -76,6 +76,7 @@ class FakeFetch:
     frames: int = 0
     """Of each instance that can be shown."""
     shown: list[tuple[int, int | None, int | None]] = field(factory=list)
+    unshown: dict[int, P2PacsError] = field(factory=dict)
     missing: set[int] = field(factory=set)
     news: Bell = field(factory=Bell)
     current: bool = True
@@ -112,6 +113,8 @@ class FakeFetch:
 
     async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
         self.shown.append((known.number, frame, level))
+        if known.number in self.unshown:
+            raise self.unshown[known.number]
         if not self.frames or PREVIEWS + known.number in self.missing:
             raise NotFoundError("nothing to show (yet)")
         return Preview(2, Picture(8, 8, 1, bytes([200] * 64)))

@@ -5,7 +5,17 @@ import pytest
 import trio
 from attrs import define, field
 
-from p2pacs.errors import DiskFullError, LocalError, NoSourceError, first_of
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    DiskFullError,
+    LocalError,
+    NoSourceError,
+    NotFoundError,
+    P2PacsError,
+    WorkerError,
+    first_of,
+)
 from peer.client import PeerClient
 from peer.preview import PreviewSheet
 from tests.p2pacs.study.samples import instance
@@ -99,14 +109,16 @@ async def test_a_study_that_cannot_be_shown_has_dashes(
     assert not desk.fetch.shown
 
 
-async def test_a_frame_that_cannot_be_shown_is_not_waited_for(
-    desk: FakeDesk, client: PeerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [NotFoundError, CodingError, CorruptStoreError, WorkerError])
+async def test_a_frame_that_cannot_be_shown_is_a_dash(
+    desk: FakeDesk, client: PeerClient, tmp_path: Path, error: type[P2PacsError]
 ) -> None:
-    desk.fetch.missing = {PREVIEWS + 5}
-    monkeypatch.setattr(type(desk.fetch), "have", range(PREVIEWS + COUNT + 1))
+    desk.fetch.missing.clear()
+    desk.fetch.unshown[5] = error("it does not decode")
     sheet = PreviewSheet(tmp_path / "sheet.png", Seen())
     await sheet.follow(client, str(STUDY))
     assert sheet.shown == COUNT - 1
+    assert (tmp_path / "sheet.png").exists()
 
 
 async def test_it_goes_on_with_a_peer_that_was_started_again(
