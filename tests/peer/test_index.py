@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.errors import CodingError, ManifestError, StaleVersionError, WorkerError
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    ManifestError,
+    NotFoundError,
+    StaleVersionError,
+    WorkerError,
+)
 from p2pacs.identity.keys import StudyKey
 from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, StudyStore, open_store
@@ -11,7 +18,7 @@ from p2pacs.study.gathered import Gathered
 from p2pacs.workers.coding import Workers, open_workers
 from p2pacs.workers.pool import open_pool
 from peer.index import LiveIndex
-from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance
+from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance, smooth
 
 
 @pytest.fixture
@@ -113,3 +120,25 @@ async def test_an_image_that_crashes_its_decoder_does_not_decode(tmp_path: Path)
         await _follow(index, shelf)
         with pytest.raises(CodingError, match="SIGSEGV"):
             await index.join(index.known[0])
+
+
+async def test_a_preview_of_a_rotten_chunk(tmp_path: Path, workers: Workers) -> None:
+    shelf = _published(smooth(1))
+    async with open_store(tmp_path) as store:
+        held = await _kept(store, shelf)
+        index = LiveIndex(KEY, held, workers)
+        await _follow(index, shelf)
+        [known] = index.known
+        (coarse, numbers), (finest, _) = known.levels
+        assert (coarse > 0, finest) == (True, 0)
+        assert (await index.preview(known, 1, 0)).picture.rows == 256
+        await held.flush()
+        again = LiveIndex(KEY, held, workers)
+        await _follow(again, shelf)
+        [file] = tmp_path.rglob("*.chunks")
+        file.write_bytes(bytes(file.stat().st_size))
+        with pytest.raises(CorruptStoreError):
+            await again.preview(known, 1, coarse)
+        assert not any(number in held.have for number in numbers)  # it is fetched again
+        with pytest.raises(NotFoundError):
+            await again.preview(known, 1, coarse)
