@@ -85,6 +85,27 @@ async def test_pictures_are_there_before_the_images(tmp_path: Path, coding: Codi
 
 
 @pytest.mark.parametrize("coding", list(Coding))
+async def test_frames_are_shown_one_by_one(tmp_path: Path, coding: Coding) -> None:
+    frames = 5
+    data = b"".join(_pixels(number) for number in range(frames))
+    async with open_world(tmp_path) as world:
+        whole = samples.instance(
+            1, rows=SIDE, columns=SIDE, NumberOfFrames=str(frames), PixelData=data
+        )
+        await world.broker.publish([whole], coding=coding, finest=1)
+        fetch = await opened(world, await world.add("a"))
+        with trio.fail_after(LIMIT):
+            await shown(fetch)
+        [known] = fetch.known
+        assert known.entry.frames == frames
+        made = [await fetch.preview(known, frame, None) for frame in range(1, frames + 1)]
+        assert len({one.picture.pixels for one in made}) == frames
+        assert (await fetch.preview(known, None, None)).picture == made[2].picture
+        with pytest.raises(NotFoundError):
+            await fetch.preview(known, frames + 1, None)
+
+
+@pytest.mark.parametrize("coding", list(Coding))
 async def test_a_preview_is_never_given_as_the_image(tmp_path: Path, coding: Coding) -> None:
     async with open_world(tmp_path) as world:
         sent = slices(3)
