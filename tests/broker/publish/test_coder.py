@@ -1,0 +1,118 @@
+"""A broker's coder, with processes that really die."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+import trio
+from structlog.testing import capture_logs
+
+from broker.publish import coder as coder_module
+from broker.publish.coder import coder
+from p2pacs.errors import BrokenInstanceError
+from p2pacs.instance import EncodedInstance
+from p2pacs.study.codecs import IMAGES
+from p2pacs.study.coding import CodedInstance, code, code_plain
+from p2pacs.study.images import HTJ2K, JXL, Coding
+from p2pacs.workers import coding as workers_module
+from p2pacs.workers import pool as pool_module
+from p2pacs.workers.coding import Workers, open_workers
+from scripts.phantom import slices
+from tests.broker.publish.bench import bench
+from tests.p2pacs.workers import jobs
+
+SLICES = list(slices(6))
+UID = code_plain(SLICES[0]).study_instance_uid
+DEADLY = SLICES[2].sop_instance_uid
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    async with open_workers(2) as opened:
+        yield opened
+
+
+def codecs(coded: CodedInstance) -> set[int]:
+    return {blob.codec for blob in coded.blobs} & IMAGES
+
+
+@pytest.mark.parametrize(("coding", "codec"), [(Coding.SMALLEST, JXL), (Coding.PROGRESSIVE, HTJ2K)])
+async def test_images_are_coded_as_the_site_wants(
+    workers: Workers, coding: Coding, codec: int
+) -> None:
+    coded = await coder(workers, coding)(SLICES[0])
+    assert codecs(coded) == {codec}
+    assert coded == code(SLICES[0], coding)
+
+
+async def test_what_is_no_dicom_is_an_error_of_the_pacs(workers: Workers) -> None:
+    broken = EncodedInstance("1.2", "1.3", "1.2.840.10008.1.2", b"x")
+    with pytest.raises(BrokenInstanceError):
+        await coder(workers, Coding.SMALLEST)(broken)
+
+
+def crash(instance: EncodedInstance, coding: Coding) -> CodedInstance:
+    """As `code`, with a codec that does not survive one of the images."""
+    if instance.sop_instance_uid == DEADLY:
+        os.abort()
+    return code(instance, coding)
+
+
+def bomb(instance: EncodedInstance, coding: Coding) -> CodedInstance:
+    if instance.sop_instance_uid == DEADLY:
+        jobs.devour()
+    return code(instance, coding)
+
+
+def stall(instance: EncodedInstance, coding: Coding) -> CodedInstance:
+    if instance.sop_instance_uid == DEADLY:
+        jobs.wait(3_600_000)
+    return code(instance, coding)
+
+
+@pytest.mark.parametrize("trouble", [crash, bomb, stall])
+async def test_a_study_with_an_image_that_no_codec_survives(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: object
+) -> None:
+    monkeypatch.setattr(workers_module, "code", trouble)
+    monkeypatch.setattr(pool_module, "SECONDS", 3.0)
+    plain: list[str] = []
+
+    def noted(instance: EncodedInstance) -> CodedInstance:
+        plain.append(instance.sop_instance_uid)
+        return code_plain(instance)
+
+    monkeypatch.setattr(coder_module, "code_plain", noted)
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        async with bench(tmp_path, *SLICES, coder=coder(workers, Coding.SMALLEST)) as b:
+            staging = await b.publish(UID)
+            assert (staging.instances_done, staging.left_out) == (len(SLICES), 0)
+            assert await b.held(UID) == {one.sop_instance_uid: one for one in SLICES}
+    assert plain == [DEADLY]
+    assert any(entry["log_level"] == "warning" for entry in logs)
+    assert UID not in str(logs)
+
+
+async def test_the_first_chunks_leave_before_the_last_image_is_coded(
+    workers: Workers, tmp_path: Path
+) -> None:
+    first_is_out = trio.Event()
+    in_workers = coder(workers, Coding.SMALLEST)
+
+    async def waiting(instance: EncodedInstance) -> CodedInstance:
+        if instance is SLICES[-1]:
+            with trio.fail_after(30):
+                await first_is_out.wait()
+        return await in_workers(instance)
+
+    async with bench(tmp_path, *SLICES, coder=waiting) as b, trio.open_nursery() as nursery:
+        nursery.start_soon(b.publish, UID)
+        with trio.fail_after(30):
+            while not b.roots:
+                await trio.sleep(0.01)
+        assert b.roots[0].chunks > 2
+        assert not b.roots[0].complete
+        first_is_out.set()
