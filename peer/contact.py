@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from typing import Final
 
 from attrs import field, frozen
@@ -66,35 +67,39 @@ def choose(items: Sequence[Item]) -> Layout:
     These strides are those in which previews come (`peer.order`).
     """
     ordered = sorted(items, key=lambda item: (item.series, item.place, item.number))
-    pages = {
-        series: [page for item in group for page in _pages(item, few=len(items) <= FEW)]
-        for series, group in groupby(ordered, key=lambda item: item.series)
-    }
-    longest = max(map(len, pages.values()), default=0)
+    few = len(items) <= FEW
+    rows = [_Row(list(each), few=few) for _, each in groupby(ordered, lambda item: item.series)]
+    longest = max((row.images for row in rows), default=0)
     stride = 1
-    while stride < longest and sum(len(every(len(one), stride)) for one in pages.values()) > MOST:
+    while stride < longest and sum(len(every(row.images, stride)) for row in rows) > MOST:
         stride *= 2
-    cells = [cell for one in pages.values() for cell in _cells(one, stride)]
+    cells = [cell for row in rows for cell in row.cells(stride)]
     if len(cells) > MOST:  # more series than cells
         cells = [cells[place * len(cells) // MOST] for place in range(MOST)]
-    return Layout(tuple(cells), sum(map(len, pages.values())), stride)
+    return Layout(tuple(cells), sum(row.images for row in rows), stride)
 
 
-def _pages(item: Item, *, few: bool) -> list[tuple[Item, int]]:
-    """(Instance, frame) of what could be shown of an instance."""
-    if few and item.frames > 1:
-        return [(item, frame) for frame in range(1, item.frames + 1)]
-    return [(item, (item.frames + 1) // 2)]
+class _Row:
+    """One series: its instances, or the frames of each, one after the other."""
 
+    def __init__(self, items: Sequence[Item], *, few: bool) -> None:
+        self._items = items
+        self._few = few
+        self._ends = list(accumulate(max(1, item.frames) if few else 1 for item in items))
 
-def _cells(pages: Sequence[tuple[Item, int]], stride: int) -> list[Cell]:
-    early = set(every(len(pages), max(EARLY, stride)))
-    return [
-        Cell(item.number, frame, item.series, _label(item, frame), place in early)
-        for place in every(len(pages), stride)
-        for item, frame in [pages[place]]
-    ]
+    @property
+    def images(self) -> int:
+        """That could be shown, or have a dash."""
+        return self._ends[-1]
 
-
-def _label(item: Item, frame: int) -> str:
-    return f"{item.number}" if item.frames < 2 else f"{item.number} frame {frame}"
+    def cells(self, stride: int) -> Iterator[Cell]:
+        """Every so many of the images."""
+        early = every(self.images, max(EARLY, stride))
+        for place in every(self.images, stride):
+            at = bisect_right(self._ends, place)
+            item = self._items[at]
+            frame = (item.frames + 1) // 2
+            if self._few and frame:
+                frame = place - (self._ends[at - 1] if at else 0) + 1
+            label = f"{item.number}" if item.frames < 2 else f"{item.number} frame {frame}"
+            yield Cell(item.number, frame, item.series, label, place in early)
