@@ -18,6 +18,7 @@ import trio
 
 from p2pacs.limits import KIB
 from p2pacs.swarm.pacing import SEGMENT_BYTES
+from p2pacs.wire.prompt import PromptStream
 from tests.simulation.clock import timer
 from tests.simulation.nic import Nic, Sleeper
 
@@ -79,22 +80,36 @@ class Pipe:
             await self._room()
             self._put(data[first : first + PIECE] if len(data) > PIECE else data)
 
+    def take(self, data: bytes) -> int:
+        """Send what the window has room for; how many bytes that are."""
+        if self.broken:
+            raise trio.BrokenResourceError("the line is gone")
+        now = trio.current_time()
+        taken = 0
+        while taken < len(data) and self._has_room(now):
+            piece = data[taken : taken + PIECE]
+            self._put(piece)
+            taken += len(piece)
+        return taken
+
+    def _has_room(self, now: float) -> bool:
+        while self._acks and self._acks[0][0] <= now:
+            self._sent -= self._acks.popleft()[1]
+        return not self.silent and self._sent < self._window and not self._source.full(now)
+
     async def _room(self) -> None:
         """Until the window and the line's queue have room."""
         while not self.broken:
-            now = trio.current_time()
-            while self._acks and self._acks[0][0] <= now:
-                self._sent -= self._acks.popleft()[1]
+            if self._has_room(trio.current_time()):
+                return
             if self.silent:
                 await self._sender.sleep()
             elif self._sent >= self._window:
                 if self._acks:
                     self._at(self._acks[0][0], self._sender.wake)
                 await self._sender.sleep()
-            elif self._source.full(now):
-                await self._source.room(self._sender)
             else:
-                return
+                await self._source.room(self._sender)
         raise trio.BrokenResourceError("the line is gone")
 
     def _put(self, data: bytes) -> None:
@@ -213,24 +228,45 @@ class Pipe:
         self._reader.wake()
 
 
-class LineStream(trio.abc.Stream):
+class LineStream(PromptStream):
     """One end of a stream over two lines."""
 
     def __init__(self, nic: Nic, outgoing: Pipe, incoming: Pipe) -> None:
         self.nic = nic
         self.outgoing = outgoing
         self.incoming = incoming
+        self._rest = b""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Links send whole frames: count them, and hand them over."""
+        """Returns when all is in the window."""
         raw = bytes(data)
+        self._count(raw)
+        await self.outgoing.send(raw)
+
+    @property
+    def prompt(self) -> bool:
+        """It takes bytes at once."""
+        return True
+
+    def write(self, data: bytes) -> bool:
+        """Send what the window has room for."""
+        self._count(data)
+        self._rest = data[self.outgoing.take(data) :]
+        return not self._rest
+
+    async def flush(self) -> None:
+        """Send the rest."""
+        rest, self._rest = self._rest, b""
+        await self.outgoing.send(rest)
+
+    def _count(self, raw: bytes) -> None:
+        """Links send whole frames."""
         at = 0
         while at + 6 <= len(raw):
             size = 4 + int.from_bytes(raw[at : at + 4], "big")
             self.nic.messages[raw[at + 5]] += 1
             self.nic.message_bytes[raw[at + 5]] += size
             at += size
-        await self.outgoing.send(raw)
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
