@@ -121,6 +121,7 @@ class PacedSender:
         self._chunk = TYPICAL_CHUNK
         self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
+        self._unwanted = True
         self._nursery: trio.Nursery | None = None
 
     # ------------------------------------------------------------ messages
@@ -133,8 +134,9 @@ class PacedSender:
         numbers = list(numbers)
         fresh = self._pieces.add(member, study, numbers[:allowed], priority)
         if fresh and self._nursery is not None:
-            self._nursery.start_soon(self._load, fresh)
-        self._bell.ring()
+            self._nursery.start_soon(self._load, fresh)  # it rings when they are here
+        else:
+            self._bell.ring()
         return numbers[allowed:]
 
     def cancel(self, member: VirtualAddress, study: StudyId, numbers: Collection[int]) -> None:
@@ -155,8 +157,18 @@ class PacedSender:
         self._bell.ring()
 
     def changed(self) -> None:
-        """Somebody wants something, can take a block, or there is more to give."""
+        """Somebody wants something."""
         self._bell.ring()
+
+    def drained(self, member: VirtualAddress) -> None:
+        """A member can take a block: that is news only if there is one."""
+        if any(piece.member == member for piece in self._pieces):
+            self._bell.ring()
+
+    def gained(self) -> None:
+        """There is more to give: that is news only to a line that nobody wanted anything of."""
+        if self._unwanted:
+            self._bell.ring()
 
     def promised(self, member: VirtualAddress) -> int:
         """Bytes that a member was promised and that are not yet sent."""
@@ -213,10 +225,12 @@ class PacedSender:
         rate = self._uplink.rate
         ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
         highest = self._highest()
+        self._unwanted = False
         # The most frequent case by far is that there is work enough: nobody's wishes are looked at.
         while self._promised_bytes(now, highest) < ahead:
             wish = self._offers.choose(self._fetching(now), now, self._wish)
             if wish is None or self._promised_bytes(now, wish.priority) >= ahead:
+                self._unwanted = True
                 return
             chunks = min(self._chunks_for(wish), wish.useful)
             self._offers.made(wish, chunks, now)

@@ -194,7 +194,7 @@ class Engine:
         """There is more to give, and to tell of."""
         if any(circle.due < self._announce_at for circle in self.studies):
             self._announce.ring()
-        self.uploads.changed()
+        self.uploads.gained()
 
     def _chunks(self, study: StudyId) -> StudyChunks | None:
         """The chunks of an open study, unless the store dropped them meanwhile."""
@@ -314,6 +314,7 @@ class Engine:
             return
         if member in circle.partners and member not in circle.told:
             circle.join(member)
+        self.uploads.gained()
 
     def _have(self, member: VirtualAddress, message: messages.Have) -> None:
         circle = self.studies.get(StudyId(message.study))

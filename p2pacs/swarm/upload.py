@@ -130,12 +130,17 @@ class Uploads:
     def drained(self, member: VirtualAddress) -> None:
         """The next block may be sent to a member."""
         if self._paced is not None:
-            self._paced.changed()
+            self._paced.drained(member)
 
     def changed(self) -> None:
-        """There is more to give, or somebody wants more."""
+        """Somebody wants more."""
         if self._paced is not None:
             self._paced.changed()
+
+    def gained(self) -> None:
+        """There is more to give."""
+        if self._paced is not None:
+            self._paced.gained()
 
     def promised(self, member: VirtualAddress) -> int:
         """Bytes of chunks that a member on the paced line is about to get."""
