@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 from attrs import field, frozen
@@ -17,6 +18,13 @@ from pydicom.tag import BaseTag
 from p2pacs.errors import BrokenInstanceError
 
 _PREAMBLE = bytes(128) + b"DICM"
+_ELEMENT = struct.Struct("<HH2sH")
+"""Group, element, VR and length of a short element in Explicit VR Little Endian (PS3.5 7.1.2)."""
+_LENGTH = struct.Struct("<I")
+_SHORT = (b"UI", b"UL", b"SH", b"AE")
+_UIDS = (0x0002, 0x0003, 0x0010)
+"""Elements of group 0002: SOP Class, SOP Instance, Transfer Syntax UID (PS3.10 7.1)."""
+_UID = re.compile(rb"[0-9.]{1,64}")
 _UNREADABLE = (
     AttributeError,
     BytesLengthException,
@@ -64,6 +72,8 @@ class EncodedInstance:
         """
         if file[128:132] != b"DICM":
             raise BrokenInstanceError("not a DICOM file: no prefix DICM at byte 128 (PS3.10 7.1)")
+        if (usual := _usual_meta(file)) is not None:
+            return cls(*usual)
         stream = io.BytesIO(file)
         stream.seek(132)
         try:
@@ -78,6 +88,33 @@ class EncodedInstance:
             raise BrokenInstanceError(
                 "a DICOM file without SOP Class, SOP Instance or Transfer Syntax UID in group 0002"
             ) from error
+
+
+def _usual_meta(file: bytes) -> tuple[str, str, str, bytes] | None:
+    """The three UIDs and the data set of a file whose group 0002 is as the standard has it.
+
+    None leaves it to pydicom, which makes sense of more and takes twenty times as long.
+    """
+    at, found = 132, dict[int, bytes]()
+    while at + _ELEMENT.size <= len(file):
+        group, element, vr, length = _ELEMENT.unpack_from(file, at)
+        if group != 2:
+            break
+        at += _ELEMENT.size
+        if vr == b"OB" and at + _LENGTH.size <= len(file):
+            (length,) = _LENGTH.unpack_from(file, at)
+            at += _LENGTH.size
+        elif vr not in _SHORT:
+            return None
+        found[element] = file[at : at + length]
+        at += length
+    else:
+        return None  # no data set, or too little of one
+    uids = [found.get(element, b"").removesuffix(b"\0") for element in _UIDS]
+    if not all(_UID.fullmatch(uid) for uid in uids):
+        return None
+    sop_class, instance, syntax = (uid.decode() for uid in uids)
+    return sop_class, instance, syntax, file[at:]
 
 
 def _not_group_2(tag: BaseTag, _vr: str | None, _length: int) -> bool:
