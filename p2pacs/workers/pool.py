@@ -80,10 +80,11 @@ class _Work:
 
     async def run(self, threads: trio.CapacityLimiter) -> list[Outcome] | WorkerError:
         """Have it done in time."""
-        batch = Batch(
-            tuple(call.task for call in self.calls), ROOM + sum(call.memory for call in self.calls)
-        )
-        seconds = SECONDS + sum(call.size for call in self.calls) / SLOWEST
+        size = sum(call.size for call in self.calls)
+        # One call after the other: of those before, the results are left.
+        memory = ROOM + size + max(call.memory for call in self.calls)
+        batch = Batch(tuple(call.task for call in self.calls), memory)
+        seconds = SECONDS + size / SLOWEST
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, seconds)
             # When this is cancelled, so is the watch, which ends the process and so the thread.
