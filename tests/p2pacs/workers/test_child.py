@@ -1,0 +1,88 @@
+"""The child alone, as the system sees it."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from p2pacs.limits import MIB
+from p2pacs.workers.messages import Batch, Outcome, Result, Task, receive_outcomes, send
+from tests.p2pacs.workers import jobs
+
+ROOT = Path(__file__).parents[3]
+
+
+class Child:
+    """A worker with its two pipes."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "p2pacs.workers.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    @property
+    def tasks(self) -> IO[bytes]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    @property
+    def answers(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def ask(self, function: Any, *arguments: Any, memory: int = 64 * MIB) -> list[Outcome]:
+        send(self.tasks, 1, Batch((Task(function, arguments),), memory))
+        return receive_outcomes(self.answers, 1, MIB)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    made = Child()
+    yield made
+    made.process.kill()
+    made.tasks.close()
+    made.answers.close()
+    made.process.wait()
+
+
+def test_it_ends_with_its_pipe(child: Child) -> None:
+    assert child.ask(jobs.length, b"123") == [Result(3)]
+    child.tasks.close()
+    assert child.process.wait(10) == 0
+
+
+def test_it_ends_in_the_middle_of_a_task_with_its_pipe(child: Child, tmp_path: Path) -> None:
+    send(child.tasks, 1, Batch((Task(jobs.hang, (str(tmp_path),)),), MIB))
+    child.tasks.close()
+    child.process.wait(10)
+    assert child.answers.read() == b""
+
+
+def test_it_leaves_signals_to_the_program(child: Child) -> None:
+    child.ask(jobs.pid)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child.process.send_signal(number)
+    assert child.ask(jobs.length, b"123") == [Result(3)]
+
+
+def test_it_leaves_no_core_file(child: Child) -> None:
+    assert child.ask(resource.getrlimit, resource.RLIMIT_CORE) == [Result((0, 0))]
+
+
+def test_the_memory_of_every_batch_is_its_own(child: Child) -> None:
+    small, large = 16 * MIB, 256 * MIB
+    first = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=small)
+    second = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=large)
+    third = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=small)
+    limits = [one.value[0] for (one,) in (first, second, third) if isinstance(one, Result)]
+    assert limits[1] - limits[0] >= large - small - MIB
+    assert limits[1] - limits[2] >= large - small - 8 * MIB
