@@ -301,6 +301,8 @@ class Circle:
         if link is None or not link.paced:
             return HAVE_SECONDS
         here = len(self.chunks.have) if self.chunks else 0
+        if here == 1:
+            return 0.0  # who has nothing comes first, so it matters who no longer has nothing
         calm = EARLY * self.listed < here < LATE * self.listed
         return IDLE_HAVE_SECONDS if calm else LATE_HAVE_SECONDS
 

@@ -23,7 +23,8 @@ least complete of all, all would offer to the same one, and it has room for a fe
 choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001)."""
 
 CLASSES: Final = 32
-"""Partners whose studies are complete to the same thirty-second take turns."""
+"""Partners whose studies are complete to the same thirty-second take turns; who has nothing yet,
+and so nothing to give, comes before them."""
 
 SLOW_SECONDS: Final = 0.3
 """An answer usually comes within this time; where it waits behind blocks on the other's line, the
@@ -152,9 +153,9 @@ class Offers:
                 wishes.append(wish)
         return wishes
 
-    def _turn(self, wish: Wish) -> tuple[int, int, VirtualAddress]:
+    def _turn(self, wish: Wish) -> tuple[bool, int, int, VirtualAddress]:
         served = self._served.get(wish.member, 0)
-        return int(wish.completeness * CLASSES), served, wish.member
+        return wish.completeness > 0, int(wish.completeness * CLASSES), served, wish.member
 
     def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
         """Whether a partner may be offered something: it owes no answer, and has no pause."""

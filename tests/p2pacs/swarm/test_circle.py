@@ -112,6 +112,15 @@ async def test_in_mid_transfer_news_wait_for_something_to_ride_on(autojump_clock
     assert ears[A].heard == [Have(RAW, [(9, 1)])]
 
 
+async def test_the_first_chunk_is_told_of_at_once(autojump_clock: Clock) -> None:
+    circle, ears = circle_of(A, paced=True)
+    await holding(circle, 1, listed=20)
+    circle.gained([0])
+    assert circle.due == trio.current_time()
+    assert circle.announce(trio.current_time()) is None
+    assert ears[A].heard == [Have(RAW, [(0, 1)])]
+
+
 async def test_what_is_due_is_known_as_soon_as_there_is_something_to_tell(
     autojump_clock: Clock,
 ) -> None:

@@ -58,6 +58,15 @@ def test_nobody_wants_anything() -> None:
     assert offers.next_change(0.0) is None
 
 
+@given(st.floats(0.0001, 1), st.binary(max_size=4))
+def test_who_has_nothing_to_give_comes_first(completeness: float, seed: bytes) -> None:
+    offers = Offers(seed)
+    begun, empty = wish(A, completeness=completeness), wish(B)
+    offers.made(empty, 1, 0.0)  # though it had its turn last
+    offers.answered(B, CT, 1, 0.0)
+    assert offers.choose([begun, empty], 0.0, itself) == empty
+
+
 @given(wishes_of(6), st.binary(max_size=4))
 def test_the_most_urgent_class_alone_is_served(wishes: list[Wish], seed: bytes) -> None:
     chosen = Offers(seed).choose(wishes, 0.0, itself)
