@@ -53,7 +53,7 @@ class Half:
         self._clock: EventClock | None = None
         self._world: World | None = None
         self._out: list[tuple[float, str, tuple[Any, ...]]] = []
-        self._pipes: dict[Name, _Outgoing | _Incoming] = {}
+        self._pipes: dict[Name, _FarPipe] = {}
         self._dialled = itertools.count()
         self._heard: dict[str, Callable[..., bool]] = {
             "dial": self._dial,
@@ -87,8 +87,8 @@ class Half:
 
     def _stream(self, here: Nic, there: Nic, out: Name) -> LineStream:
         back = (*out[:2], not out[2])
-        outgoing = self._pipes[out] = _Outgoing(self, out, here, there)
-        incoming = self._pipes[back] = _Incoming(self, back, there, here)
+        outgoing = self._pipes[out] = _FarPipe(self, out, here, there)
+        incoming = self._pipes[back] = _FarPipe(self, back, there, here)
         return LineStream(here, outgoing, incoming)
 
     def _dial(self, number: int, caller: bytes, called: bytes) -> bool:
@@ -133,13 +133,26 @@ class Half:
         return self._exchange(ours)
 
 
-class _Outgoing(Pipe):
-    """The sender's end of a direction whose other end is in the other half."""
+class _FarPipe(Pipe):
+    """One direction of a stream, of which one end is here and the other in the other half."""
 
     def __init__(self, half: Half, name: Name, source: Nic, target: Nic) -> None:
         super().__init__(source, target, buffers(source))
         self._half = half
         self._name = name
+
+    def other_closed(self, *, broken: bool) -> bool:
+        """The other end writes, or reads, no more."""
+        super().close(broken=broken)
+        return True
+
+    def close(self, *, broken: bool) -> None:
+        super().close(broken=broken)
+        now = trio.current_time()
+        last = now if broken else max(now, self._source.up_free)  # behind all that was sent
+        self._half.post(last + self._delay, "closed", self._name, broken)
+
+    # ------------------------------------------------------------ the sender is here
 
     def _put(self, data: bytes) -> None:
         source = self._source
@@ -150,51 +163,18 @@ class _Outgoing(Pipe):
         last_in = source.up_free + self._delay
         self._half.post(start + self._delay, "piece", self._name, data, wire, last_in)
 
-    def piece(self, data: bytes, wire: int, last_in: float) -> bool:
-        raise AssertionError("a sender receives nothing")
-
-    def acknowledged(self, size: int, wire: int) -> bool:
-        """The other end has so many bytes."""
-        self._source.pull(wire, trio.current_time())
+    def acknowledged(self, size: int, acks: int) -> bool:
+        """The other end has so many bytes, and says so by so many on the line."""
+        self._source.pull(acks, trio.current_time())
         self._sent -= size
         return self._sender.wake()
 
-    def close(self, *, broken: bool) -> None:
-        super().close(broken=broken)
-        now = trio.current_time()
-        last = now if broken else max(now, self._source.up_free)
-        self._half.post(last + self._delay, "closed", self._name, broken)
-
-    def other_closed(self, *, broken: bool) -> bool:
-        """The other end reads no more."""
-        super().close(broken=broken)
-        return True
-
-
-class _Incoming(Pipe):
-    """The receiver's end of a direction whose other end is in the other half."""
-
-    def __init__(self, half: Half, name: Name, source: Nic, target: Nic) -> None:
-        super().__init__(source, target, buffers(source))
-        self._half = half
-        self._name = name
+    # ------------------------------------------------------------ the receiver is here
 
     def piece(self, data: bytes, wire: int, last_in: float) -> bool:
         """Bytes are at the downlink."""
         return self._arriving(self._begin(data, wire, last_in))
 
-    def acknowledged(self, size: int, wire: int) -> bool:
-        raise AssertionError("a receiver sends nothing")
-
     def _told(self, size: int, acks: int) -> None:
         at = trio.current_time() + self._delay
         self._half.post(at, "acknowledged", self._name, size, acks)
-
-    def close(self, *, broken: bool) -> None:
-        super().close(broken=broken)
-        self._half.post(trio.current_time() + self._delay, "closed", self._name, broken)
-
-    def other_closed(self, *, broken: bool) -> bool:
-        """Nothing more comes."""
-        super().close(broken=broken)
-        return True
