@@ -18,7 +18,7 @@ from p2pacs.limits import HAVE_RANGES
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.ledger import arrange
-from p2pacs.wire.messages import Have, Join, ManifestNews, Message
+from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Request
 
 if TYPE_CHECKING:
     from p2pacs.swarm.download import Download
@@ -34,8 +34,14 @@ LATE_HAVE_SECONDS: Final = 1.5
 (a message of its own costs 120 bytes on the line) ..."""
 
 IDLE_HAVE_SECONDS: Final = 5.0
-"""... and after this one that fetches nothing, or is neither at its beginning nor at its end:
-whoever offers to it, or is offered something by it, hears at once what is new."""
+"""... and one that fetches nothing after this."""
+
+CALM_HAVE_SECONDS: Final = 10.0
+"""Between its beginning and its end a transfer tells what is new with its offers, so that no choice
+is made on old news, and else after this time: how rare a chunk is changes slowly then."""
+
+FEW: Final = 8
+"""To no more partners than this, news are never so many that they had to wait."""
 
 EARLY: Final = 0.05
 """The beginning: less than this fraction of the study is here ..."""
@@ -228,8 +234,9 @@ class Circle:
     def send(self, member: VirtualAddress, message: Message) -> None:
         """Send to a member if it is linked; what it was not yet told goes first."""
         if link := self._links.get(member):
-            for news in self._news(member):
-                link.send(news)
+            if not (isinstance(message, Request) and self._calm):
+                for news in self._news(member):
+                    link.send(news)
             link.send(message)
 
     def join(self, member: VirtualAddress) -> None:
@@ -300,11 +307,15 @@ class Circle:
         link = self._links.get(member)
         if link is None or not link.paced:
             return HAVE_SECONDS
-        here = len(self.chunks.have) if self.chunks else 0
-        if here == 1:
+        if self.chunks is not None and len(self.chunks.have) == 1:
             return 0.0  # who has nothing comes first, so it matters who no longer has nothing
-        calm = EARLY * self.listed < here < LATE * self.listed
-        return IDLE_HAVE_SECONDS if calm else LATE_HAVE_SECONDS
+        return CALM_HAVE_SECONDS if self._calm else LATE_HAVE_SECONDS
+
+    @property
+    def _calm(self) -> bool:
+        """Whether what is here is neither little nor nearly all, and many would be told of it."""
+        here = len(self.chunks.have) if self.chunks else 0
+        return len(self.partners) > FEW and EARLY * self.listed < here < LATE * self.listed
 
     def _news(self, member: VirtualAddress) -> Iterator[Have]:
         partner = self.partners.get(member)

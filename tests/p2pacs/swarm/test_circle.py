@@ -12,6 +12,8 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
 from p2pacs.swarm.circle import (
+    CALM_HAVE_SECONDS,
+    FEW,
     GIVEN_AGAIN,
     HAVE_SECONDS,
     HINTS,
@@ -24,11 +26,11 @@ from p2pacs.swarm.circle import (
 )
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.memory import MemoryStudy
-from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer
+from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer, Request
 
 Clock = trio.testing.MockClock
 
-A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2, 3))
+A, B, C, *OTHERS = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(1, FEW + 2))
 CT = StudyId(bytes(16))
 RAW = bytes(CT)
 
@@ -102,14 +104,28 @@ async def test_each_partner_hears_in_its_time(
 
 
 async def test_in_mid_transfer_news_wait_for_something_to_ride_on(autojump_clock: Clock) -> None:
-    circle, ears = circle_of(A, paced=True)
+    circle, ears = circle_of(A, B, C, *OTHERS, paced=True)
     await holding(circle, 10, listed=20)
     circle.gained([9])
     now = trio.current_time()
-    assert circle.announce(now + LATE_HAVE_SECONDS) == pytest.approx(now + IDLE_HAVE_SECONDS)
+    assert circle.announce(now + LATE_HAVE_SECONDS) == pytest.approx(now + CALM_HAVE_SECONDS)
     await holding(circle, 19, listed=20)  # nearly complete: it matters who lacks what
     assert circle.announce(now + LATE_HAVE_SECONDS) is None
     assert ears[A].heard == [Have(RAW, [(9, 1)])]
+
+
+async def test_in_mid_transfer_news_ride_on_offers_alone(autojump_clock: Clock) -> None:
+    circle, ears = circle_of(A, B, C, *OTHERS, paced=True)
+    await holding(circle, 10, listed=20)
+    circle.gained([9])
+    request, offer = Request(RAW, [3]), Offer(RAW, 1, [])
+    circle.send(A, request)
+    circle.send(A, offer)
+    assert ears[A].heard == [request, Have(RAW, [(9, 1)]), offer]
+    await holding(circle, 19, listed=20)
+    circle.gained([8])
+    circle.send(A, request)
+    assert ears[A].heard[3:] == [Have(RAW, [(8, 1)]), request]
 
 
 async def test_the_first_chunk_is_told_of_at_once(autojump_clock: Clock) -> None:
