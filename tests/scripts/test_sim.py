@@ -60,7 +60,7 @@ def test_two_processes_simulate_the_same_world(tmp_path: Path) -> None:
     assert two == same
     assert (two["members"], two["bytes"], two["fluid"]) == (6, one["bytes"], one["fluid"])
     assert two["last"] == pytest.approx(one["last"], rel=0.05)
-    assert two["wire_over_payload"] == pytest.approx(one["wire_over_payload"], rel=0.01)
+    assert two["wire_over_payload"] == pytest.approx(one["wire_over_payload"], rel=0.04)
     assert two["message_bytes"]["Block"] > 6 * two["bytes"]
     assert len(two["uplinks_used"]["members"]) >= 10
 
