@@ -16,7 +16,7 @@ FEW: Final = 16
 """A study of so few instances shows the frames of each, a larger one the middle frame."""
 
 EARLY: Final = 8
-"""A first sheet is of use as soon as every so many images are on it."""
+"""A first sheet is of use as soon as one of so many images is on it."""
 
 
 @frozen
@@ -42,7 +42,7 @@ class Cell:
     series: int
     label: str
     early: bool = field(eq=False)
-    """Whether the first sheet waits for it."""
+    """Whether it is asked for before others: one of every `EARLY` images."""
 
 
 @frozen

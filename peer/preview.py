@@ -19,7 +19,7 @@ from p2pacs.errors import (
 )
 from p2pacs.swarm.signals import Bell
 from peer.client import PeerClient
-from peer.contact import Cell, Item, Layout, choose
+from peer.contact import EARLY, Cell, Item, Layout, choose
 from peer.files import replace
 from peer.sheet import render, thumb
 
@@ -38,7 +38,10 @@ class Watcher(Protocol):
 
 
 class PreviewSheet:
-    """The sheet in one file: written when every eighth image can be shown, and again with all.
+    """The sheet in one file: written with an eighth of its images, and again with all.
+
+    Previews come in chunks of a dozen neighbours: to wait for just every eighth image would be to
+    wait for nearly all.
 
     It outlives the connection to a peer that is started again: `follow` goes on.
     """
@@ -157,7 +160,7 @@ class PreviewSheet:
         first = next(self._lacking, None)
         if self._all:
             return first is None and self._drawn is not self.layout
-        return not self._begun and self.shown > 0 and (first is None or not first.early)
+        return not self._begun and 0 < len(self.layout.cells) <= EARLY * self.shown
 
     # ------------------------------------------------------------ doing it
 
