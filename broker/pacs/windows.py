@@ -18,7 +18,8 @@ ENOUGH: Final = 200
 """Answers that look as if there might be more: the smallest limit known of a PACS."""
 
 SMALL: Final = 10_000
-"""Up to this many studies, one query for all is bearable: it finds those without a date."""
+"""Up to this many studies, one query for all is bearable: it finds those without a date, and those
+that the PACS shows with one but does not find by it."""
 
 _FIRST_DAY: Final = date(1900, 1, 1)
 _DAY: Final = timedelta(days=1)
@@ -40,11 +41,11 @@ async def by_windows(ask: Ask, span: Span, today: date) -> AsyncIterator[Json]:
         today: where to begin if the span has no end; one day ahead is looked at, too.
     """
     first, newest = span.first or _FIRST_DAY, span.last or today + _DAY
-    found = 0
+    found: set[str] = set()
     last, days = newest, 1
     if span.last is None:
         for study in await ask(f"{newest + _DAY:%Y%m%d}-", ""):
-            found += 1
+            found.add(text(study, "StudyInstanceUID"))
             yield study
     while last >= first:
         low = max(first, last - (days - 1) * _DAY)
@@ -54,15 +55,17 @@ async def by_windows(ask: Ask, span: Span, today: date) -> AsyncIterator[Json]:
             continue
         if len(answers) >= ENOUGH:
             answers = await _one_day(ask, last, answers)
-        found += len(answers)
+        found.update(text(study, "StudyInstanceUID") for study in answers)
         for study in answers:
             yield study
         if len(answers) < ENOUGH // 4:
             days = min(days * 2, _LONGEST)
         last = low - _DAY
-    if span.first is None and span.last is None and found <= SMALL:
+    if span.first is None and span.last is None and len(found) <= SMALL:
         for study in await ask("", ""):
-            if not text(study, "StudyDate"):
+            # Not by its date: one whose first instance has none, but a later one has, is shown
+            # with a date by Orthanc and yet not found by it.
+            if text(study, "StudyInstanceUID") not in found:
                 yield study
 
 

@@ -84,3 +84,14 @@ async def test_studies_without_a_date_are_found_in_a_small_pacs() -> None:
     found = await Pacs([("", ""), *days(3, 2)]).all()
     assert sorted(found) == [str(n) for n in range(7)]
     assert "0" not in await Pacs([("", ""), *days(3, 2)]).all(Span(first=date(2020, 1, 1)))
+
+
+async def test_a_study_that_is_not_found_by_the_date_it_is_shown_with() -> None:
+    pacs = Pacs(days(3, 2))
+
+    async def ask(dates: str, times: str) -> list[Json]:
+        answers = await pacs.ask(dates, times)
+        return [one for one in answers if not dates or text(one, "StudyInstanceUID") != "3"]
+
+    found = [text(study, "StudyInstanceUID") async for study in by_windows(ask, Span(), TODAY)]
+    assert sorted(found) == [str(number) for number in range(6)]
