@@ -55,7 +55,8 @@ async def by_windows(ask: Ask, span: Span, today: date) -> AsyncIterator[Json]:
             continue
         if len(answers) >= ENOUGH:
             answers = await _one_day(ask, last, answers)
-        found.update(text(study, "StudyInstanceUID") for study in answers)
+        if len(found) <= SMALL:  # beyond it nothing more is done with them
+            found.update(text(study, "StudyInstanceUID") for study in answers)
         for study in answers:
             yield study
         if len(answers) < ENOUGH // 4:
