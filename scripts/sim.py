@@ -29,6 +29,7 @@ import trio
 from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
+from p2pacs.study.runs import BEGINNING_BYTES
 from p2pacs.swarm.dispatch import RECORD_DATA
 from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.units import parse_rate
@@ -172,6 +173,7 @@ def plan(given: argparse.Namespace) -> Plan:
         replicas=given.replicas,
         megabytes=given.mb,
         chunk=given.chunk * RECORD_DATA // 16,
+        beginning=min(BEGINNING_BYTES, round(given.mb * 1e6 / 2)),
         up=given.up / 8,
         down=given.down / 8,
         delay=given.delay,

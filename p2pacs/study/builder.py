@@ -18,7 +18,6 @@ from p2pacs.errors import BusyError, DuplicateInstanceError, UsageError, WrongSt
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import CHUNK_BYTES, INDEX_PARTS, SEAL_BYTES, SEGMENT_CHUNKS, STUDY_CHUNKS
-from p2pacs.study.blobs import LEVELS
 from p2pacs.study.coding import CodedInstance
 from p2pacs.study.drafts import Drafts
 from p2pacs.study.index import IndexPart, InstanceEntry, StudyIndex
@@ -144,8 +143,7 @@ class StudyBuilder:
                 f"the PACS sent two different instances of study {self._root.study.short} with one "
                 "SOP Instance UID; the first was kept"
             )
-        laid = self._drafts.laid_bytes + coded.coded_bytes
-        chunks = len(self._chunks) + laid // self._plain_bytes + LEVELS
+        chunks = len(self._chunks) + self._drafts.chunks_with(coded)
         if chunks >= STUDY_CHUNKS - INDEX_PARTS:
             raise BusyError(f"study {self._root.study.short} has reached {STUDY_CHUNKS} chunks")
         self._seen.add(uid)

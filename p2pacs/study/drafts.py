@@ -54,10 +54,10 @@ class Drafts:
         Args:
             key: of the study.
             plain_bytes: plaintext of a full chunk.
-            blobs: what the study has.
+            blobs: what the study has; if it has nothing, this is its beginning.
         """
         self._places = {key: number for number, key in enumerate(blobs.keys())}
-        self._runs = OpenRuns(key, plain_bytes)
+        self._runs = OpenRuns(key, plain_bytes, begins=not len(blobs))
         self._headers = HeaderCoder()
         self._drafts: dict[str, _Draft] = {}
         self._entry_bytes = 0
@@ -69,6 +69,10 @@ class Drafts:
     def laid_bytes(self) -> int:
         """Bytes of the blobs, all in memory."""
         return self._runs.pending_bytes
+
+    def chunks_with(self, coded: CodedInstance) -> int:
+        """How many chunks there are at most with an instance more."""
+        return self._runs.chunks_with(len(coded.blobs) + len(coded.previews), coded.coded_bytes)
 
     @property
     def entry_bytes(self) -> int:

@@ -65,6 +65,10 @@ asks for the same for ever comes after all others."""
 HINTS: Final = 8
 """Chunks that an origin advises with an offer."""
 
+BEGINNING: Final = 48
+"""Chunks that a study begins with are given first: they are small (`p2pacs.study.runs`), so that
+whoever has nothing yet can pass something on soon."""
+
 HINTS_SCANNED: Final = 512
 """How far it looks for them."""
 
@@ -175,6 +179,7 @@ class Circle:
         if len(self._giving) < self.listed:
             first = len(self._giving)
             fresh = arrange(first, self.listed - first, self._seed)
+            fresh.sort(key=lambda number: number >= BEGINNING)
             self._giving = OrderedDict.fromkeys([*fresh, *self._giving])
         likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
         partner.hinted = list(islice(likely, HINTS))

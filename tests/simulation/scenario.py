@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.limits import KIB
+from p2pacs.limits import KIB, SEAL_BYTES
+from p2pacs.study.runs import SMALL_BYTES
 from p2pacs.swarm.line import Line
 from p2pacs.swarm.pacing import NO_OVERHEAD, Overhead
 from p2pacs.swarm.transfer import State, Transfer
@@ -43,6 +44,8 @@ class Plan:
     """That have it."""
     megabytes: float = 4.0
     chunk: int = 32 * KIB
+    beginning: int = 0
+    """Bytes that come in small chunks before the others."""
     up: float = 100_000.0
     """Bytes a second."""
     down: float = 375_000.0
@@ -234,7 +237,9 @@ class Swarm:
 async def open_swarm(plan: Plan, world: World, nursery: trio.Nursery) -> Swarm:
     """The hosts of a plan; nobody fetches yet."""
     study = Study(world.key, plan.seed, chunk=plan.chunk)
-    study.grow(max(1, round(plan.megabytes * 1_000_000 / plan.chunk)))
+    study.begin(plan.beginning, SMALL_BYTES + SEAL_BYTES)
+    rest = plan.megabytes * 1_000_000 - study.list.total_bytes
+    study.grow(max(1, round(rest / plan.chunk)))
     broker = await world.add("broker", Role.BROKER)
     swarm = Swarm(plan, world, nursery, study, broker)
     swarm.lots.seed(plan.seed)

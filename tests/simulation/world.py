@@ -42,12 +42,19 @@ class Study:
         self._key = key
         self._random = random.Random(seed)  # noqa: S311
 
-    def grow(self, chunks: int, *, complete: bool = True) -> bytes:
-        """A version with so many chunks more; its root."""
+    def begin(self, size: int, each: int) -> None:
+        """So many bytes come in small chunks, as the broker publishes what a study begins with."""
+        self._lay(round(size / each), each)
+
+    def _lay(self, chunks: int, each: int) -> None:
         for _ in range(chunks):
-            data = self._random.randbytes(self.chunk)
+            data = self._random.randbytes(each)
             self.data.append(data)
             self.list.append(ChunkId.of(data), len(data))
+
+    def grow(self, chunks: int, *, complete: bool = True) -> bytes:
+        """A version with so many chunks more; its root."""
+        self._lay(chunks, self.chunk)
         root = Root(
             study=self.id,
             version=len(self.roots) + 1,

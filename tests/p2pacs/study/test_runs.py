@@ -5,7 +5,7 @@ from p2pacs.ids import ChunkId
 from p2pacs.study.blobs import BlobTable, Run
 from p2pacs.study.codecs import RAW, ZSTD_WITH
 from p2pacs.study.coding import CodedBlob, digest_of
-from p2pacs.study.runs import Closed, OpenRuns
+from p2pacs.study.runs import SMALL_BYTES, Closed, OpenRuns
 from p2pacs.study.seal import open_chunk
 from p2pacs.study.split import Kind
 from tests.p2pacs.study.samples import KEY
@@ -33,15 +33,18 @@ def contents(closed: Closed, first_blob: int, first_chunk: int) -> list[bytes]:
     st.lists(st.tuples(st.integers(0, 3), st.binary(min_size=1, max_size=50)), max_size=20),
     st.integers(1, 30),
     st.integers(0, 1000),
+    st.booleans(),
 )
 def test_everything_lies_where_the_columns_say(
-    blobs: list[tuple[int, bytes]], plain_bytes: int, first: int
+    blobs: list[tuple[int, bytes]], plain_bytes: int, first: int, begins: bool
 ) -> None:
-    runs = OpenRuns(KEY, plain_bytes)
+    runs = OpenRuns(KEY, plain_bytes, begins=begins)
     places = [runs.add(blob(content, level)) for level, content in blobs]
     assert runs.pending_bytes == sum(len(content) for _, content in blobs)
     assert all(place < 0 for place in places)
+    most = runs.chunks_with(0, 0)
     closed = runs.close(0, first)
+    assert len(closed.chunks) <= most
     assert runs.pending_bytes == 0
     assert sorted(map(closed.number, places)) == list(range(len(blobs)))
     laid = contents(closed, 0, first)
@@ -56,7 +59,7 @@ def test_everything_lies_where_the_columns_say(
 
 
 def test_numbers_stay_and_runs_begin_anew() -> None:
-    runs = OpenRuns(KEY, 100)
+    runs = OpenRuns(KEY, 100, begins=False)
     fine, coarse = runs.add(blob(b"fine")), runs.add(blob(b"coarse", 2))
     closed = runs.close(50, 7)
     assert (closed.number(coarse), closed.number(fine), closed.number(3)) == (50, 51, 3)
@@ -69,7 +72,7 @@ def test_numbers_stay_and_runs_begin_anew() -> None:
 
 
 def test_dictionaries_by_number() -> None:
-    runs = OpenRuns(KEY, 100)
+    runs = OpenRuns(KEY, 100, begins=False)
     runs.add(blob(b"preview", 3))
     first = runs.add(CodedBlob(Kind.HEADER, RAW, b"first", 5, digest_of(b"first")))
     for base in (first, 4):
@@ -80,7 +83,31 @@ def test_dictionaries_by_number() -> None:
 
 
 def test_full_chunks_are_sealed_at_once() -> None:
-    runs = OpenRuns(KEY, 10)
+    runs = OpenRuns(KEY, 10, begins=False)
     runs.add(blob(bytes(25)))
-    (level,) = runs._levels.values()
-    assert (len(level.sealed), len(level.open)) == (2, 5)
+    (run,) = runs._runs.values()
+    assert (len(run.sealed), len(run.open)) == (2, 5)
+
+
+def test_a_study_begins_with_small_chunks_and_so_do_its_coarse_levels() -> None:
+    runs = OpenRuns(KEY, 32_624, begins=True)
+    for number in range(6):
+        runs.add(blob(bytes([number]) * 100_000))
+    runs.add(blob(b"preview" * 10_000, 2))
+    runs.add(blob(b"half" * 10_000, 1))
+    closed = runs.close(0, 0)
+    assert [(run.level, run.plain_bytes, run.blobs) for run in closed.columns.runs] == [
+        (2, SMALL_BYTES, 1),
+        (1, 32_624, 1),
+        (0, SMALL_BYTES, 4),  # as many as there are within the first 384 KiB
+        (0, 32_624, 2),
+    ]
+    runs.add(blob(bytes(100_000)))
+    assert [run.plain_bytes for run in runs.close(8, 100).columns.runs] == [32_624]
+
+
+def test_a_large_image_does_not_come_in_small_chunks() -> None:
+    runs = OpenRuns(KEY, 32_624, begins=True)
+    runs.add(blob(bytes(2_000_000)))
+    runs.add(blob(b"small"))
+    assert [run.plain_bytes for run in runs.close(0, 0).columns.runs] == [32_624]
