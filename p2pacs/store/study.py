@@ -69,6 +69,14 @@ class StudyStore:
 
     # ------------------------------------------------------------ chunks in
 
+    def size(self, number: int) -> int:
+        """Bytes of a chunk that is here; 0 of another."""
+        pending = self._pending.get(number)
+        if pending is not None:
+            return len(pending[1])
+        extent = self._extents.get(number)
+        return 0 if extent is None else extent.size
+
     async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
         """Keep a chunk; the caller has verified that ``data`` is ``chunk_id``.
 

@@ -24,6 +24,9 @@ class StudyChunks(Protocol):
     def dropped(self) -> bool:
         """Whether the study was removed from the store: this object is of no more use."""
 
+    def size(self, number: int) -> int:
+        """Bytes of a chunk that is here; 0 of another."""
+
     async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
         """Keep a verified chunk; waits while too much is unwritten.
 

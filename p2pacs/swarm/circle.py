@@ -14,7 +14,7 @@ from attrs import define, field
 
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.limits import HAVE_RANGES
+from p2pacs.limits import HAVE_RANGES, KIB
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.ledger import arrange
@@ -66,8 +66,11 @@ HINTS: Final = 8
 """Chunks that an origin advises with an offer."""
 
 BEGINNING: Final = 48
-"""Chunks that a study begins with are given first: they are small (`p2pacs.study.runs`), so that
-whoever has nothing yet can pass something on soon."""
+"""Chunks that a study begins with are given first, if they are small (`p2pacs.study.runs`): so
+whoever has nothing yet can pass something on soon ..."""
+
+SMALL_CHUNK: Final = 8 * KIB
+"""... which with a larger one it could not."""
 
 HINTS_SCANNED: Final = 512
 """How far it looks for them."""
@@ -179,13 +182,17 @@ class Circle:
         if len(self._giving) < self.listed:
             first = len(self._giving)
             fresh = arrange(first, self.listed - first, self._seed)
-            fresh.sort(key=lambda number: number >= BEGINNING)
+            fresh.sort(key=self._comes_later)
             self._giving = OrderedDict.fromkeys([*fresh, *self._giving])
         likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
         partner.hinted = list(islice(likely, HINTS))
         for number in partner.hinted:  # the next one is advised otherwise
             self._giving.move_to_end(number)
         return partner.hinted
+
+    def _comes_later(self, number: int) -> bool:
+        size = self.chunks.size(number) if self.chunks and number < BEGINNING else 0
+        return not 0 < size <= SMALL_CHUNK
 
     def given(self, member: VirtualAddress, numbers: Collection[int]) -> None:
         """Chunks were promised to a member: all others come before them."""

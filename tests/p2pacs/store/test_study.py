@@ -18,7 +18,9 @@ async def test_held_and_readable_at_once(tmp_path: Path) -> None:
         assert list(study.have) == [5]
         assert await study.read(5) == chunk(5)[2]
         assert study.load(5) == chunk(5)[2]
+        assert (study.size(4), study.size(5)) == (0, len(chunk(5)[2]))
         await study.flush()
+        assert (study.size(4), study.size(5)) == (0, len(chunk(5)[2]))
         assert await study.read(5, verify=True) == chunk(5)[2]
 
 

@@ -20,6 +20,7 @@ from p2pacs.swarm.circle import (
     HINTS_SCANNED,
     IDLE_HAVE_SECONDS,
     LATE_HAVE_SECONDS,
+    SMALL_CHUNK,
     Circle,
     Partner,
     ranges,
@@ -57,11 +58,14 @@ def circle_of(
     return circle, ears
 
 
-async def holding(circle: Circle, count: int, listed: int | None = None) -> Circle:
-    """The first ``count`` chunks are here, of ``listed`` (or of so many)."""
+async def holding(
+    circle: Circle, count: int, listed: int | None = None, *, small: int = 0
+) -> Circle:
+    """The first ``count`` chunks are here, of ``listed`` (or of so many); so many are small."""
     circle.chunks = MemoryStudy()
+    sizes = bytes(SMALL_CHUNK), bytes(SMALL_CHUNK + 1)
     for number in range(count):
-        await circle.chunks.put(number, ChunkId(bytes(32)), b"x")
+        await circle.chunks.put(number, ChunkId(bytes(32)), sizes[number >= small])
     circle.listed = count if listed is None else listed
     return circle
 
@@ -358,6 +362,18 @@ async def test_hosts_begin_with_different_chunks() -> None:
         await holding(circle, 400)
         hints.append(circle.hints(A))
     assert not set(hints[0]) & set(hints[1])
+
+
+async def test_the_small_chunks_that_a_study_begins_with_are_given_first() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 400, small=20)
+    given: list[int] = []
+    for _ in range(5):
+        hints = circle.hints(A)
+        given += hints
+        circle.given(A, hints)
+    assert set(given[:20]) == set(range(20))
+    assert len(set(given)) == 40
 
 
 async def test_hints_are_looked_for_within_bounds() -> None:
