@@ -1,4 +1,7 @@
-"""Instances read before they are taken, several at once, and taken in order."""
+"""Instances read before they are taken, several at once, and taken in order.
+
+How many is the same for a workstation and for ``p2pacs get`` (`peer.get`).
+"""
 
 from __future__ import annotations
 

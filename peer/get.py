@@ -20,18 +20,12 @@ from p2pacs.errors import (
     first_of,
 )
 from p2pacs.instance import EncodedInstance
-from p2pacs.limits import MIB
+from peer.ahead import AHEAD, AHEAD_BYTES
 from peer.client import PeerClient
 from peer.files import make_folder, replace
 from peer.preview import PreviewSheet
 
 Json = dict[str, Any]
-
-AHEAD: Final = 6
-"""Instances that are on their way from the peer at once ..."""
-
-AHEAD_BYTES: Final = 16 * MIB
-"""... and bytes of them, so that little is in memory; a larger one comes alone."""
 
 RETURNS: Final = 120.0
 """Seconds that a peer which stopped has to be started again."""

@@ -19,7 +19,6 @@ import zstandard
 from attrs import define, frozen
 
 from p2pacs.instance import EncodedInstance
-from p2pacs.study.header import read_header
 from p2pacs.study.images import Shape
 from p2pacs.study.images.shape import shape_of
 from p2pacs.study.split import Kind, split
@@ -107,10 +106,10 @@ def compare(instances: Iterable[EncodedInstance]) -> dict[str, Tally]:
 
 def frames(instance: EncodedInstance) -> Iterator[tuple[bytes, Shape]]:
     """The native frames of an instance that are images."""
-    header = read_header(instance.data, instance.transfer_syntax_uid)
-    for piece in split(instance.data, instance.transfer_syntax_uid).pieces:
-        if piece.kind is Kind.FRAME and header is not None:
-            shape = shape_of(header, piece.end - piece.start)
+    parts = split(instance.data, instance.transfer_syntax_uid)
+    for piece in parts.pieces:
+        if piece.kind is Kind.FRAME and parts.header is not None:
+            shape = shape_of(parts.header, piece.end - piece.start)
             if shape is not None:
                 yield instance.data[piece.start : piece.end], shape
 

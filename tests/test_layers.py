@@ -18,8 +18,7 @@ BASE = [
     "p2pacs.hours",
     "p2pacs.settings",
     "p2pacs.logs",
-    "p2pacs.instance",
-    "p2pacs.bitfield",
+    "p2pacs.groups",
 ]
 
 ALLOWED: dict[str, list[str]] = {
@@ -43,7 +42,6 @@ ALLOWED: dict[str, list[str]] = {
     "p2pacs.study": [*BASE, "p2pacs.identity.keys", "p2pacs.study.header", "p2pacs.study.images"],
     "p2pacs.workers": [
         *BASE,
-        "p2pacs.groups",
         "p2pacs.heap",
         "p2pacs.study",
         "p2pacs.study.images",

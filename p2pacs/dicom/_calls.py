@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import trio
@@ -12,6 +12,7 @@ import trio
 from p2pacs.dicom._association import Association, hang_up
 from p2pacs.dicom.inbox import Inbox
 from p2pacs.errors import DeadlineError, PacsError, PacsUnreachableError
+from p2pacs.groups import single_error
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ async def call(work: Callable[[Line], T]) -> T:
             raise
 
     failure: PacsError | DeadlineError | None = None
-    with _single_error():
+    with single_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             try:
@@ -83,7 +84,7 @@ async def filling(inbox: Inbox, work: Callable[[Line], None]) -> AsyncIterator[N
         else:
             inbox.close()
 
-    with _single_error():
+    with single_error():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fill)
             try:
@@ -91,15 +92,3 @@ async def filling(inbox: Inbox, work: Callable[[Line], None]) -> AsyncIterator[N
             finally:
                 inbox.abandon()
                 nursery.cancel_scope.cancel()
-
-
-@contextmanager
-def _single_error() -> Iterator[None]:
-    """A nursery with one error raises that error: our nurseries are nobody else's business."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
-            raise
-        error = group.exceptions[0]
-        raise error from error.__cause__

@@ -14,7 +14,7 @@ import trio
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS
-from p2pacs.swarm.circle import HINTS, STARVED_SECONDS, Circle, Partner
+from p2pacs.swarm.circle import EARLY, HINTS, LATE, STARVED_SECONDS, Circle, Partner
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.free import Read, Sent
 from p2pacs.swarm.offers import Offers, Wish
@@ -33,13 +33,8 @@ OFFER_SECONDS: Final = 0.66
 """Work in one offer, one chunk at least ..."""
 
 CAREFUL_SECONDS: Final = 0.2
-"""... but this much, a chunk of a slow line, ..."""
-
-EARLY: Final = 0.05
-"""... to a member that has less than this fraction: it begins to give ..."""
-
-LATE: Final = 0.9
-"""... and to one that has more than this: at the end, choosing late counts most."""
+"""... but this much, a chunk of a slow line, to a member that is at its beginning, and so begins to
+give, or near its end, where choosing late counts most (`EARLY`, `LATE`)."""
 
 TYPICAL_CHUNK: Final = 32.0 * KIB
 """What a chunk is taken for before one was sent; then the average ..."""
