@@ -90,6 +90,7 @@ class Broker:
         self.parts = Parts(
             database=database,
             book=self.book,
+            broker_key=identity.broker_key,
             catalogue=catalogue,
             store=store,
             studies=studies,

@@ -21,6 +21,12 @@ class Holders:
     def __init__(self) -> None:
         self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
         self._studies: dict[VirtualAddress, set[StudyId]] = {}
+        self._granted: dict[StudyId, dict[VirtualAddress, None]] = {}
+
+    def granted(self, member: VirtualAddress, study: StudyId) -> None:
+        """A member may fetch a study now, and will say so: whoever asks meanwhile can dial it."""
+        if study not in self._studies.get(member, ()):
+            self._granted.setdefault(study, {})[member] = None
 
     def announce(self, member: VirtualAddress, news: Announce) -> Collection[VirtualAddress]:
         """Take note of an announcement.
@@ -30,6 +36,7 @@ class Holders:
             in whole by now.
         """
         study = StudyId(news.study)
+        self._settle(member, study)
         if not news.held:
             self._forget(member, study)
             return ()
@@ -48,16 +55,26 @@ class Holders:
         """A member's link closed: it will announce all again."""
         for study in self._studies.get(member, set()).copy():
             self._forget(member, study)
+        for study in [study for study, members in self._granted.items() if member in members]:
+            self._settle(member, study)
 
     def of(self, study: StudyId, asker: VirtualAddress | None = None) -> list[VirtualAddress]:
-        """Members that hold or fetch the study, those with all of it first."""
+        """Members that hold or fetch the study, or soon will; those with all of it first."""
         holding = self._complete.get(study, {})
         ordered = sorted(holding, key=lambda member: (not holding[member], member))
+        ordered += self._granted.get(study, ())
         return [member for member in ordered if member != asker][:HOLDERS]
 
     def copies(self, study: StudyId) -> int:
         """How many members hold all of the study."""
         return sum(self._complete.get(study, {}).values())
+
+    def _settle(self, member: VirtualAddress, study: StudyId) -> None:
+        """It has said what it does."""
+        granted = self._granted.get(study, {})
+        granted.pop(member, None)
+        if not granted:
+            self._granted.pop(study, None)
 
     def _forget(self, member: VirtualAddress, study: StudyId) -> None:
         holding = self._complete.get(study, {})

@@ -17,6 +17,7 @@ from p2pacs.catalog.records import StudyRecord
 from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.study.manifest import load_root
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Reply
 
@@ -44,7 +45,7 @@ class Lending:
         self._stages = stages
 
     async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
-        """Key, newest root and holders of a study that the member may have; stages it.
+        """Key, manifest and holders of a study that the member may have; stages it.
 
         Raises:
             StudyNotFoundError: the catalogue does not have it.
@@ -62,11 +63,15 @@ class Lending:
         )
         if not who.blind:
             self._replicate(record.study)
+        root, segment = await self._manifest(record.study)
+        others = self._parts.holders.of(record.study, member)
+        self._parts.holders.granted(member, record.study)
         return messages.StudyGrant(
             id=query.id,
             wrapped_key=wrapped,
-            root=await self._root(record.study),
-            holders=[bytes(one) for one in self._parts.holders.of(record.study, member)],
+            root=root,
+            holders=[bytes(one) for one in others],
+            segment=segment,
         )
 
     async def _record(self, study: StudyId) -> StudyRecord:
@@ -105,10 +110,16 @@ class Lending:
             del self._compared[study]
         return self._stages.stage(record.uid)
 
-    async def _root(self, study: StudyId) -> bytes:
+    async def _manifest(self, study: StudyId) -> tuple[bytes, bytes]:
+        """The newest root, and its first segment; empty where there is none."""
         if not self._parts.store.holds(study):
-            return b""
-        return (await self._parts.store.study(study)).root or b""
+            return b"", b""
+        files = await self._parts.store.study(study)
+        if files.root is None:
+            return b"", b""
+        root = load_root(files.root, self._parts.broker_key, study)
+        first = await files.segment(root.segments[0]) if root.segments else None
+        return files.root, first or b""
 
     def _replicate(self, study: StudyId) -> None:
         """Replicas that do not have it shall fetch it, while it travels to who asked."""

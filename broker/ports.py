@@ -15,6 +15,7 @@ from broker.publish import Staging
 from broker.studies import Studies
 from p2pacs.catalog.index import CatalogIndex
 from p2pacs.identity.directory import Directory, Role
+from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
 from p2pacs.store import ChunkStore
 from p2pacs.wire.messages import Message, Whole, WholeQuery
@@ -61,6 +62,7 @@ class Parts:
 
     database: Database
     book: Directories
+    broker_key: VerifyKey
     catalogue: CatalogIndex
     store: ChunkStore
     studies: Studies

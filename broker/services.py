@@ -16,9 +16,10 @@ from broker.lending import Lending
 from broker.ports import Parts, Proofs, Stages, Voice
 from broker.schema import audit as trail
 from broker.schema import studies as published
+from broker.tidings import Tidings
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Query, Reply
@@ -42,6 +43,7 @@ class BrokerServices:
         self._lending = Lending(parts)
         self._voice: Voice
         self._proofs: Proofs
+        self._tidings = Tidings(self._tell)
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
             _LINKS
         )
@@ -75,6 +77,7 @@ class BrokerServices:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_rules)
+                nursery.start_soon(self._tidings.run)
                 async for member, linked in self._links_out:
                     await self._seen(member, linked=linked)
         finally:
@@ -142,12 +145,15 @@ class BrokerServices:
     # ------------------------------------------------------------ members
 
     def announced(self, member: VirtualAddress, news: Message) -> None:
-        """A member holds, fetches or dropped a study: tell those who fetch it."""
+        """A member holds, fetches or dropped a study: those who fetch it hear of it."""
         if not isinstance(news, messages.Announce):
             raise ProtocolError("not an Announce")
+        study = StudyId(news.study)
         fetching = self._parts.holders.announce(member, news)
         for other in fetching:
-            self._voice.tell(other, messages.HoldersNews(news.study, [bytes(member)]))
+            self._tidings.add(other, study, [member])
+        if fetching and not news.complete:  # those who asked when it did are not in its grant
+            self._tidings.add(member, study, fetching)
 
     def directory_changed(self, _directory: Directory) -> None:
         """There is a newer member directory: push it."""
@@ -161,6 +167,9 @@ class BrokerServices:
             self._links_in.send_nowait((member, linked))
         except trio.WouldBlock:
             log.warning("too many links change to write all of them down")
+
+    def _tell(self, member: VirtualAddress, news: Message) -> None:
+        self._voice.tell(member, news)  # it comes after this object
 
     async def _seen(self, member: VirtualAddress, *, linked: bool) -> None:
         await self._parts.database.run(lambda c: registry.seen(c, member, linked=linked))

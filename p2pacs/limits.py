@@ -23,13 +23,13 @@ PLAIN_BYTES: Final = CHUNK_BYTES - SEAL_BYTES
 """A chunk's plaintext at most."""
 
 SEGMENT_CHUNKS: Final = 1024
-"""Chunks that one segment lists: 36 bytes each, so a segment fits in one chunk."""
+"""Chunks that one segment lists at most: 36 bytes each, so a segment fits in one chunk."""
 
 STUDY_CHUNKS: Final = 1024 * 1024
 """Chunks of one study: 64 GiB, above the largest study known in practice (whole-slide, 30 GB)."""
 
 ROOT_BYTES: Final = 256 * KIB
-"""A manifest root: 1,024 segments and 4,096 index parts need 200 KiB."""
+"""A manifest root: 1,026 segments and 4,096 index parts need 200 KiB."""
 
 INDEX_PART_BYTES: Final = 64 * MIB
 """One index part, decompressed: 100,000 instances of one frame each need 30 MiB."""

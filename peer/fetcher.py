@@ -13,6 +13,7 @@ from p2pacs.catalog.records import StudyRecord
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore
+from p2pacs.study.manifest import load_root, load_segment
 from p2pacs.swarm.node import Node
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import State, Transfer
@@ -137,11 +138,24 @@ class Fetcher:
                 fetch.priority = max(fetch.priority, asker.priority)
             else:
                 fetch.priority = asker.priority
+            await self._keep_beginning(found)
             fetch.begin(found)
             self._lead(fetch)
             self._fetches[study] = fetch
             self._forget_idle()
         return fetch
+
+    async def _keep_beginning(self, found: Found) -> None:
+        """The list of a new study's first chunks came with its grant: nobody need be asked.
+
+        Raises:
+            ManifestError: it is not what the root names, or the root is not the broker's.
+        """
+        chunks = await self._store.study(found.study)
+        if found.root and found.segment and chunks.root is None:
+            root = load_root(found.root, self._node.identity.broker_key, found.study)
+            segment = load_segment(found.segment, root, 0)
+            await chunks.put_segment(root.segments[0], segment.raw)
 
     async def held(self, record: StudyRecord) -> StudyFetch | None:
         """The study with its whole index, if all of it is here and may be read; for queries.

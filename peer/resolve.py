@@ -50,6 +50,8 @@ class Found:
     """The newest signed root known; None while nothing is published."""
     version: int
     """Of that root; 0 for none."""
+    segment: bytes = field(default=b"", kw_only=True)
+    """Its first segment, not yet verified; empty if nobody gave it."""
     holders: tuple[VirtualAddress, ...]
     broker: bool
     """Whether the broker answered."""
@@ -115,6 +117,7 @@ class Resolver:
             version=self._version(grant.root, study) if grant.root else 0,
             holders=tuple(VirtualAddress(raw) for raw in grant.holders),
             broker=True,
+            segment=grant.segment,
         )
 
     async def _find_without_broker(self, study: StudyId, *, blind: bool) -> Found:

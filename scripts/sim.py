@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -54,6 +54,9 @@ SELDOM = 100_000
 """New objects after which the garbage collector looks for cycles."""
 MANY = 100
 """Members from which on two processes simulate half of the hosts each."""
+SETTLED_SECONDS: Final = 1.0
+"""Members have been in the network for a while when somebody asks for the study."""
+
 KILL_SECONDS = 1.0
 """When the broker dies, if it does."""
 
@@ -147,6 +150,7 @@ async def simulated(folder: Path, given: argparse.Namespace, half: Half | None =
     with _seldom_collected():
         async with open_world(folder, half) as world, trio.open_nursery() as nursery:
             swarm = await open_swarm(plan(given), world, nursery)
+            await trio.sleep(SETTLED_SECONDS)
             use = Use(swarm)
             nursery.start_soon(use.note)
             if given.kill_broker and swarm.broker.here:

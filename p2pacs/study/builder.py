@@ -17,11 +17,11 @@ from attrs import evolve, field, frozen
 from p2pacs.errors import BusyError, DuplicateInstanceError, UsageError, WrongStudyError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.limits import CHUNK_BYTES, INDEX_PARTS, SEAL_BYTES, SEGMENT_CHUNKS, STUDY_CHUNKS
+from p2pacs.limits import CHUNK_BYTES, INDEX_PARTS, SEAL_BYTES, STUDY_CHUNKS
 from p2pacs.study.coding import CodedInstance
 from p2pacs.study.drafts import Drafts
 from p2pacs.study.index import IndexPart, InstanceEntry, StudyIndex
-from p2pacs.study.manifest import ChunkList, Part, Root
+from p2pacs.study.manifest import ChunkList, Part, Root, segment_of
 from p2pacs.study.parts import encode_part
 from p2pacs.study.seal import seal
 
@@ -177,7 +177,7 @@ class StudyBuilder:
         return Chunk(self._chunks.append(chunk, len(data)), chunk, data)
 
     def _segments(self, first_chunk: int) -> Iterable[tuple[ChunkId, bytes]]:
-        for number in range(first_chunk // SEGMENT_CHUNKS, self._chunks.segment_count):
+        for number in range(segment_of(first_chunk), self._chunks.segment_count):
             raw = self._chunks.segment(number)
             yield ChunkId.of(raw), raw
 

@@ -7,6 +7,7 @@ a stranger become a `Root` or a `Segment`. docs/formats.md has them byte by byte
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
@@ -26,7 +27,16 @@ from p2pacs.limits import (
 )
 
 PURPOSE: Final = b"p2pacs manifest root"
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+BEGINNING: Final = 48
+"""Chunks in the first segment: those that a study begins with, small ones (`p2pacs.study.runs`).
+Their list comes with the grant, so that a member can choose what it is offered at once ..."""
+
+SECOND: Final = 256
+"""... and the second segment lists those up to here: its half second on a slow line is no wait."""
+
+_STARTS: Final = (0, BEGINNING, SECOND)
 
 ENTRY: Final = struct.Struct(">32sI")
 """One chunk in a segment: its id, and the bytes of its ciphertext."""
@@ -65,17 +75,32 @@ class Root:
     total_bytes: int
     """Bytes of all chunks."""
     segments: tuple[ChunkId, ...]
-    """Each lists `SEGMENT_CHUNKS` chunks, the last one the rest."""
+    """Each lists the chunks from its `segment_start` to that of the next, the last one the rest."""
     parts: tuple[Part, ...]
     """The index parts, in the order in which they are read."""
 
-    def segment_of(self, number: int) -> int:
-        """Which segment lists the chunk of this number."""
-        return number // SEGMENT_CHUNKS
-
     def segment_chunks(self, segment: int) -> int:
         """How many chunks a segment lists."""
-        return min(SEGMENT_CHUNKS, self.chunks - segment * SEGMENT_CHUNKS)
+        return min(segment_start(segment + 1), self.chunks) - segment_start(segment)
+
+
+def segment_of(number: int) -> int:
+    """Which segment lists the chunk of this number."""
+    if number < SEGMENT_CHUNKS:
+        return bisect_right(_STARTS, number) - 1
+    return len(_STARTS) - 1 + number // SEGMENT_CHUNKS
+
+
+def segment_start(segment: int) -> int:
+    """Number of the first chunk that a segment lists."""
+    if segment < len(_STARTS):
+        return _STARTS[segment]
+    return (segment - len(_STARTS) + 1) * SEGMENT_CHUNKS
+
+
+def segment_count(chunks: int) -> int:
+    """How many segments list so many chunks."""
+    return segment_of(chunks - 1) + 1 if chunks else 0
 
 
 def sign_root(root: Root, key: SigningKey) -> bytes:
@@ -156,7 +181,7 @@ def _check(root: Root) -> None:
     )
     if not in_bounds:
         raise ManifestError("a manifest root has a number out of bounds")
-    if len(root.segments) != -(-root.chunks // SEGMENT_CHUNKS):
+    if len(root.segments) != segment_count(root.chunks):
         raise ManifestError("a manifest root lists too many or too few segments")
     end = 0
     for part in root.parts:
@@ -179,7 +204,7 @@ def check_successor(old: Root, new: Root) -> None:
         raise StaleVersionError(
             f"version {new.version} of study {new.study.short} came after {old.version}"
         )
-    full = old.chunks // SEGMENT_CHUNKS
+    full = segment_of(old.chunks)
     kept = (
         new.study == old.study
         and new.chunks >= old.chunks
@@ -198,7 +223,7 @@ def check_successor(old: Root, new: Root) -> None:
 
 @frozen
 class Segment:
-    """Ids and sizes of up to `SEGMENT_CHUNKS` consecutive chunks, verified."""
+    """Ids and sizes of consecutive chunks, verified."""
 
     number: int
     raw: bytes
@@ -257,12 +282,12 @@ class ChunkList:
     @property
     def segment_count(self) -> int:
         """How many segments list these chunks."""
-        return -(-len(self) // SEGMENT_CHUNKS)
+        return segment_count(len(self))
 
     def segment(self, number: int) -> bytes:
         """The segment of this number as it travels."""
-        width = SEGMENT_CHUNKS * ENTRY.size
-        return bytes(self._raw[number * width : (number + 1) * width])
+        first, end = segment_start(number), segment_start(number + 1)
+        return bytes(self._raw[first * ENTRY.size : end * ENTRY.size])
 
     def segments(self) -> Iterator[bytes]:
         """All segments, in order."""
@@ -271,10 +296,9 @@ class ChunkList:
 
     def missing(self, root: Root) -> list[int]:
         """Numbers of the segments that this list lacks to agree with a root."""
-        whole = len(self) // SEGMENT_CHUNKS
         if len(self) >= root.chunks:
             return []
-        return list(range(whole, len(root.segments)))
+        return list(range(segment_of(len(self)), len(root.segments)))
 
     def extend(self, segment: Segment) -> None:
         """Take in the next segment, or one that replaces the last by a longer one.
@@ -283,7 +307,7 @@ class ChunkList:
             ManifestError: it is not the next one.
             StaleVersionError: it contradicts what was there.
         """
-        at = segment.number * SEGMENT_CHUNKS * ENTRY.size
+        at = segment_start(segment.number) * ENTRY.size
         held = bytes(self._raw[at:])
         if at > len(self._raw) or len(held) > len(segment.raw):
             raise ManifestError(f"segment {segment.number} is not the next one")

@@ -15,6 +15,7 @@ from attrs import define, field
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES, KIB
+from p2pacs.study.manifest import BEGINNING
 from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.connection import Connection
 from p2pacs.swarm.ledger import arrange
@@ -65,12 +66,9 @@ asks for the same for ever comes after all others."""
 HINTS: Final = 8
 """Chunks that an origin advises with an offer."""
 
-BEGINNING: Final = 48
-"""Chunks that a study begins with are given first, if they are small (`p2pacs.study.runs`): so
-whoever has nothing yet can pass something on soon ..."""
-
 SMALL_CHUNK: Final = 8 * KIB
-"""... which with a larger one it could not."""
+"""What a study begins with is given first, where chunks are not larger than this: so whoever has
+nothing yet can pass something on soon."""
 
 HINTS_SCANNED: Final = 512
 """How far it looks for them."""

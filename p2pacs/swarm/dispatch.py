@@ -70,12 +70,13 @@ def cut(size: int, most: int) -> int:
 class _Fetching:
     """A partner that fetches a study."""
 
-    __slots__ = ("circle", "member", "partner", "priority", "study")
+    __slots__ = ("circle", "gives", "member", "partner", "priority", "study")
 
     def __init__(self, member: VirtualAddress, circle: Circle, partner: Partner) -> None:
         self.member = member
         self.study = circle.study
         self.priority = circle.priority(member)
+        self.gives = circle.download is not None and circle.download.sources.owes(member)
         self.circle = circle
         self.partner = partner
 
@@ -281,7 +282,7 @@ class PacedSender:
         if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
             useful = min(useful, len(circle.only_here(self._coming(circle.study))))
         complete = circle.completeness(member, on_its_way)
-        return Wish(member, circle.study, one.priority, complete, useful)
+        return Wish(member, circle.study, one.priority, complete, useful, one.gives)
 
     def _coming(self, study: StudyId) -> list[int]:
         return [piece.number for piece in self._pieces if piece.study == study]

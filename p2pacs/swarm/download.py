@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -34,9 +35,6 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS: Final = 0.5
 """How often deadlines and pauses are looked at."""
-
-SEEK_SECONDS: Final = 1.0
-"""How often it is looked whether there are links enough."""
 
 WITHOUT_SECONDS: Final = 3.0
 """After this long without anything on its way, more members are asked for what is missing."""
@@ -91,10 +89,15 @@ class Download:
         self._circle = circle
         self._mesh = mesh
         self._announce = announce
-        self._neighbours = Neighbours(mesh.me, bytes(mesh.me) + bytes(transfer.study))
+        self._neighbours = Neighbours(
+            mesh.me,
+            bytes(mesh.me) + bytes(transfer.study),
+            lambda member: tier(member) is not Tier.HOSPITAL,
+        )
         self._verified: deque[_Verified] = deque()
         self._bell = Bell()
-        self._moved_at = self._seek_at = trio.current_time()
+        self._met = Bell()
+        self._moved_at = trio.current_time()
 
     # ------------------------------------------------------------ the whole
 
@@ -110,7 +113,7 @@ class Download:
             with self.transfer.scope:
                 chunks = await self._open(storage, key, root)
                 self._circle.join_all()
-                self.transfer.on_holders(self._meet)
+                self.transfer.on_holders(partial(self._meet, later=True))
                 self.transfer.on_priority(self._circle.join_all)
                 self._meet(self.transfer.holders)
                 for member, partner in self._circle.partners.items():
@@ -129,12 +132,15 @@ class Download:
                 self._mesh.release(member)
             self._stop()
 
-    def _meet(self, members: Iterable[VirtualAddress]) -> None:
+    def _meet(self, members: Iterable[VirtualAddress], *, later: bool = False) -> None:
         """These hold or fetch the study: the broker, which is always linked, and others."""
         if self._mesh.broker in members:
             self._tell(self._mesh.broker)
-        self._neighbours.add(member for member in members if member != self._mesh.broker)
-        self._seek(trio.current_time())
+        now = trio.current_time()
+        others = (member for member in members if member != self._mesh.broker)
+        self._neighbours.add(others, now, later=later)
+        self._seek(now)
+        self._met.ring()
 
     def _seek(self, now: float) -> None:
         """Hold links to as many as are of use."""
@@ -227,6 +233,7 @@ class Download:
     def joined(self, member: VirtualAddress, partner: Partner) -> None:
         """A member takes part, or says anew what it has."""
         self.sources.joined(member, partner)
+        self._seek(trio.current_time())
         if self.follower is not None:
             self.follower.notice(member, partner.version)
 
@@ -323,13 +330,17 @@ class Download:
         )
 
     async def _tick(self) -> None:
+        now = trio.current_time()
+        tick_at = now + TICK_SECONDS
         while True:
-            await trio.sleep(TICK_SECONDS)
+            with trio.move_on_at(min(tick_at, self._neighbours.due(now))):
+                await self._met.wait()
             now = trio.current_time()
+            self._seek(now)
+            if now < tick_at:
+                continue
+            tick_at = now + TICK_SECONDS
             self.sources.tick(now)
-            if now >= self._seek_at:
-                self._seek_at = now + SEEK_SECONDS
-                self._seek(now)
             if error := self._hopeless(now):
                 self.transfer.end(error)
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import select
 import socket
+from contextlib import suppress
 from typing import Final
 
 import trio
 
 from p2pacs.limits import KIB
+from p2pacs.swarm.pacing import SEGMENT_BYTES
 from p2pacs.wire.records import RecordEnds
 
 GATHER_SECONDS: Final = 0.04
@@ -22,6 +24,14 @@ GATHER_SECONDS: Final = 0.04
 
 GATHER_BYTES: Final = 32 * KIB
 """... and after a batch of this size not at all: the line is fast."""
+
+CORK: Final = getattr(socket, "TCP_CORK", None)
+"""Linux's; other systems send what there is. (MSG_MORE would not do: without Nagle's algorithm the
+next acknowledgement lets go of what it holds back.)"""
+
+PROMPTER: Final = 5
+"""After a read that was less than a segment (`SEGMENT_BYTES`) the next comes so many times earlier:
+those are offers and answers, which wait for each other."""
 
 READ_BYTES: Final = 64 * KIB
 """Read at once at most."""
@@ -48,9 +58,9 @@ class Gatherer:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             while events := self._epoll.poll(0, len(self._streams) + 1):
-                for descriptor, _ in events:
-                    self._streams[descriptor].look()
-                await trio.sleep_until(_tick(trio.current_time(), self._seconds))
+                read = sum(self._streams[descriptor].look() for descriptor, _ in events)
+                pause = self._seconds if read >= SEGMENT_BYTES else self._seconds / PROMPTER
+                await trio.sleep_until(_tick(trio.current_time(), pause))
 
     def close(self) -> None:
         """Nothing is read any more; streams may still be closed."""
@@ -85,6 +95,7 @@ class GatheringStream(trio.abc.Stream):
         self.inner = inner
         self._gatherer = gatherer
         self._descriptor = inner.socket.fileno()
+        self._corked = False
         self._tcp = inner.socket.family != socket.AF_UNIX
         self._records = RecordEnds()
         self._held = b""
@@ -94,20 +105,27 @@ class GatheringStream(trio.abc.Stream):
 
     # ------------------------------------------------------------ the gatherer's
 
-    def look(self) -> None:
-        """There is something to read: do so if somebody waits for it; else TCP holds it back."""
+    def look(self) -> int:
+        """There is something to read: do so if somebody waits for it; else TCP holds it back.
+
+        Returns:
+            How many bytes were read.
+        """
         if self._task is None:
-            return
+            return 0
+        data = b""
         try:
             if self._tcp:  # else the kernel acknowledges 16 segments one by one after each pause
                 self.inner.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-            self._take(os.read(self._descriptor, READ_BYTES))
+            data = os.read(self._descriptor, READ_BYTES)
+            self._take(data)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             self._error = error
         if self._whole or self._ended or self._error is not None:
             self._wake()
+        return len(data)
 
     def _take(self, data: bytes) -> None:
         self._held += data
@@ -153,8 +171,12 @@ class GatheringStream(trio.abc.Stream):
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(abort)
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
+    def write(self, data: bytes | bytearray | memoryview, *, more: bool = False) -> int:
         """Write what the kernel takes at once; how many bytes that is.
+
+        Args:
+            data: What.
+            more: The last segment may wait for what follows, up to 0.2 s, if it is not full.
 
         Raises:
             BrokenResourceError: The connection broke.
@@ -163,11 +185,23 @@ class GatheringStream(trio.abc.Stream):
         if self._descriptor < 0:
             raise trio.ClosedResourceError("the stream was closed")
         try:
+            if more:
+                self._cork(on=True)
             return os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise trio.BrokenResourceError("the connection broke") from error
+        finally:
+            if not more:
+                self._cork(on=False)
+
+    def _cork(self, *, on: bool) -> None:
+        """Hold back a last segment that is not full, or let it go."""
+        if on != self._corked and self._tcp and CORK is not None:
+            self._corked = on
+            with suppress(OSError):  # it broke a moment ago
+                self.inner.socket.setsockopt(socket.IPPROTO_TCP, CORK, on)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write at once what the kernel takes, and the rest when it takes more."""

@@ -15,9 +15,10 @@ from attrs import define, field
 
 from p2pacs.errors import DeadlineError, LinkClosedError, UnknownMessageError
 from p2pacs.identity.book import DirectoryBook
-from p2pacs.identity.directory import Role
+from p2pacs.identity.directory import Directory, Role
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.backbone import backbone
 from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.ledger import Tier
@@ -88,10 +89,11 @@ class Host:
         self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
         self._book = book
         self._services = services
+        self._backbone: frozenset[VirtualAddress] = frozenset()
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Take part until cancelled; keeps a link to the broker."""
+        """Take part until cancelled; keeps links to the broker and to some replicas."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self.mesh.run)
@@ -100,7 +102,21 @@ class Host:
                 nursery.start_soon(self._line.follow_hours, self.uplink)
             if self.address != self.broker:
                 self.mesh.keep(self.broker)
+            self._hold_backbone(self._book.directory)
+            unsubscribe = self._book.subscribe(self._hold_backbone)
             task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:
+                unsubscribe()
+
+    def _hold_backbone(self, directory: Directory) -> None:
+        """Hold links to the replicas of this directory, and no longer to those of the last."""
+        before, self._backbone = self._backbone, backbone(directory, self.address)
+        for member in sorted(self._backbone - before):
+            self.mesh.keep(member)
+        for member in sorted(before - self._backbone):
+            self.mesh.release(member)
 
     def _tier(self, member: VirtualAddress) -> Tier:
         record = self._book.directory.get(member)

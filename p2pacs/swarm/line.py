@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-UPLINK_SHARE: Final = 0.995
+UPLINK_SHARE: Final = 0.998
 """Of a configured uplink: all of it would never let a queue drain that was there once."""
 
 DOWN_BURST: Final = 0.25

@@ -239,8 +239,18 @@ class Mesh:
         """From now on hold a link to this member whenever it can be reached."""
         count = self._kept.get(member, 0)
         self._kept[member] = count + 1
-        if count == 0 and self._nursery is not None:
+        if self._nursery is None:
+            return
+        if count == 0:
             self._nursery.start_soon(self._keeper, member)
+        elif member not in self.links:  # somebody needs it now: not after the keeper's pause
+            self._nursery.start_soon(self._try, member)
+
+    async def _try(self, member: VirtualAddress) -> None:
+        try:
+            await self.connect(member)
+        except P2PacsError as error:
+            log.debug("not reached", member=self.name(member), error=str(error))
 
     def release(self, member: VirtualAddress) -> None:
         """One `keep` less; an open link stays until one side closes it."""

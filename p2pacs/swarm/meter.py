@@ -35,6 +35,8 @@ class Look:
     """Seconds in a queue on the way; None if nothing tells."""
     busy: bool = False
     """Whether there are bytes that have not arrived."""
+    sent: float = 0.0
+    """Wire bytes that the kernel sent since the last look."""
 
 
 class _Meter:
@@ -68,6 +70,7 @@ class Outgoing(_Meter):
         self._sealed = 0
         self._ahead = 0
         self._writing = False
+        self._left = 0.0
         self._delivered = 0.0
         self._delay = QueueDelay()
 
@@ -103,11 +106,13 @@ class Outgoing(_Meter):
             self._delivered,
             data + header * (info.segs_out - info.data_segs_out),
         )
+        earlier, self._left = self._left, info.bytes_sent + header * info.segs_out
         return Look(
             self._correction(info),
             self._delivered - before,
             self._delay.update(info.rtt, info.min_rtt, info.segs_in, now),
             busy=info.bytes_acked < taken,
+            sent=self._left - earlier,
         )
 
     def _correction(self, info: TcpInfo) -> float:

@@ -7,8 +7,9 @@ together whoever is missing.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from p2pacs.ids import VirtualAddress
@@ -19,6 +20,17 @@ NEIGHBOURS: Final = 12
 TRY_SECONDS: Final = 3.0
 """A member that is not linked after this long does not count: another one is tried, too."""
 
+ORIGINS_SECONDS: Final = 0.5
+"""Replicas come first: others are sought when one is linked, or after this long."""
+
+DIAL_SECONDS: Final = 0.15
+"""Who came later dials at once; who is told of it leaves it this long. Of two that came together
+one dials then ..."""
+
+DIALLED_SECONDS: Final = 2.0
+"""... and the other after this: two handshakes cost the line three kilobytes more, in the moment in
+which nobody has anything yet."""
+
 STARVED_MORE: Final = 4
 """So many more are tried at a time while none that is linked has what is missing."""
 
@@ -26,26 +38,43 @@ STARVED_MORE: Final = 4
 class Neighbours:
     """The members known to hold or fetch a study, and which of them are sought."""
 
-    def __init__(self, me: VirtualAddress, seed: bytes) -> None:
+    def __init__(
+        self,
+        me: VirtualAddress,
+        seed: bytes,
+        origins: Callable[[VirtualAddress], bool] = lambda _: False,
+    ) -> None:
         """Nobody is known yet.
 
         Args:
             me: Never sought.
             seed: What makes the lots of this member its own.
+            origins: Whether a member is a replica, which dials nobody that fetches.
         """
         self.sought: dict[VirtualAddress, float] = {}
         """Members to whom a link is to be held, with since when."""
         self._random = random.Random(seed)  # noqa: S311 (no secret)
         self._known: set[VirtualAddress] = {me}
         self._others: list[VirtualAddress] = []
+        self._me = me
+        self._origins = origins
+        self._ripe: dict[VirtualAddress, float] = {}
+        self._begun: float | None = None
 
-    def add(self, members: Iterable[VirtualAddress]) -> None:
-        """These hold or fetch the study."""
+    def add(self, members: Iterable[VirtualAddress], now: float, *, later: bool = False) -> None:
+        """These hold or fetch the study.
+
+        Args:
+            members: Who.
+            now: The present.
+            later: They may have come after this member: then they are dialling it.
+        """
         for member in members:
             if member not in self._known:
                 self._known.add(member)
                 place = self._random.randint(0, len(self._others))
                 self._others.insert(place, member)
+                self._ripe[member] = now + (self._patience(member) if later else 0.0)
 
     def seek(
         self, linked: Collection[VirtualAddress], now: float, *, starved: bool = False
@@ -57,6 +86,8 @@ class Neighbours:
             now: The present.
             starved: Nobody who is linked has what is missing.
         """
+        if self._begun is None:
+            self._begun = now
         trying = sum(
             member not in linked and now < since + TRY_SECONDS
             for member, since in self.sought.items()
@@ -64,11 +95,32 @@ class Neighbours:
         room = NEIGHBOURS - len(linked) - trying
         if starved and not trying:
             room = max(room, STARVED_MORE)
-        found: list[VirtualAddress] = []
-        for member in self._others:
-            if len(found) >= room:
-                break
-            if member not in linked and member not in self.sought:
-                found.append(member)
+        first: list[VirtualAddress] = []
+        if not linked and now < self._begun + ORIGINS_SECONDS:
+            first = [member for member in self._others if self._origins(member)]
+        found = [
+            member
+            for member in first or self._others
+            if member not in linked and member not in self.sought and now >= self._ripe[member]
+        ][: max(0, room)]
         self.sought.update(dict.fromkeys(found, now))
         return found
+
+    def due(self, now: float) -> float:
+        """When somebody may be sought who may not yet; infinite for never."""
+        times = [at for member, at in self._ripe.items() if member not in self.sought]
+        if self._begun is not None:
+            times.append(self._begun + ORIGINS_SECONDS)
+        return min((at for at in times if at > now), default=math.inf)
+
+    def _patience(self, member: VirtualAddress) -> float:
+        """How long a member that came later is left to dial, in seconds."""
+        if self._origins(member):
+            return 0.0
+        return DIAL_SECONDS if dials(self._me, member) else DIALLED_SECONDS
+
+
+def dials(one: VirtualAddress, other: VirtualAddress) -> bool:
+    """Whether ``one`` dials, of two that both would: each does so for about half of the others."""
+    even = (bytes(one)[-1] ^ bytes(other)[-1]) % 2 == 0
+    return (one < other) == even

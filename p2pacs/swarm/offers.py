@@ -26,6 +26,10 @@ CLASSES: Final = 32
 """Partners whose studies are complete to the same thirty-second take turns; who has nothing yet,
 and so nothing to give, comes before them."""
 
+RETURNED: Final = 1
+"""A partner that is about to send something here is taken for so many thirty-seconds less complete:
+while bytes go both ways at once, each side's acknowledgements ride on its own segments."""
+
 SLOW_SECONDS: Final = 0.3
 """An answer usually comes within this time; where it waits behind blocks on the other's line, the
 line here is offered to somebody else meanwhile."""
@@ -35,6 +39,13 @@ ANSWER_SECONDS: Final = 3.0
 
 UNANSWERED: Final = 16
 """Offers to one partner whose answers may still come, late."""
+
+LEAST_SHARE: Final = 0.2
+"""Of what is offered a smaller or larger part is chosen (little where everybody has the same, or
+the end is near); so much is counted on at least ..."""
+
+ANSWERS_AVERAGED: Final = 4
+"""... and what about so many answers were like."""
 
 PAUSE_SECONDS: Final = 0.3
 """A partner that wanted nothing is not offered anything for this long, doubled each time ..."""
@@ -60,6 +71,10 @@ class Candidate(Protocol):
     def priority(self) -> int:
         """How urgent it is."""
 
+    @property
+    def gives(self) -> bool:
+        """Whether it is about to send something here."""
+
 
 C = TypeVar("C", bound=Candidate)
 
@@ -75,6 +90,8 @@ class Wish:
     """Which fraction of the study it has, what is on its way from here included (0 to 1)."""
     useful: int
     """Chunks that it lacks and that are here, what is on its way from here not counted."""
+    gives: bool = False
+    """Whether it is about to send something here."""
 
 
 @frozen
@@ -106,14 +123,15 @@ class Offers:
         self._pauses: dict[Key, _Pause] = {}
         self._served: dict[VirtualAddress, int] = {}
         self._turns = 0
+        self._share = 1.0
 
-    def chunks(self, priority: int = 0, *, now: float = -math.inf) -> int:
-        """Chunks offered to this class or higher ones that will be chosen soon.
+    def chunks(self, priority: int = 0, *, now: float = -math.inf) -> float:
+        """Chunks offered to this class or higher ones that will be chosen soon: likely so many.
 
         Whoever did not answer before may not answer again, and is not counted on; nor is who has
         not answered by ``now`` though `SLOW_SECONDS` are over.
         """
-        return sum(
+        return self._share * sum(
             one.chunks
             for key, one in self._open.items()
             if one.priority >= priority and len(self._allowed[key]) == 1 and now < one.slow
@@ -138,14 +156,18 @@ class Offers:
             if self.ready(one.member, one.study, now):
                 classes.setdefault(one.priority, []).append(one)
         for priority in sorted(classes, reverse=True):
-            if wishes := self._draw(classes[priority], look):
+            drawn = classes[priority]
+            givers = [one for one in drawn if one.gives]
+            wishes = self._draw(drawn, look, CHOICES)
+            wishes += self._draw(givers, look, 1)
+            if wishes:
                 return min(wishes, key=self._turn)
         return None
 
-    def _draw(self, candidates: list[C], look: Callable[[C], Wish]) -> list[Wish]:
-        """Two that lack something that is here, by lot; fewer if there are no more."""
+    def _draw(self, candidates: list[C], look: Callable[[C], Wish], count: int) -> list[Wish]:
+        """So many that lack something that is here, by lot; fewer if there are no more."""
         wishes: list[Wish] = []
-        while candidates and len(wishes) < CHOICES:
+        while candidates and len(wishes) < count:
             place = int(self._random.random() * len(candidates))
             candidates[place], candidates[-1] = candidates[-1], candidates[place]
             wish = look(candidates.pop())
@@ -155,7 +177,8 @@ class Offers:
 
     def _turn(self, wish: Wish) -> tuple[bool, int, int, VirtualAddress]:
         served = self._served.get(wish.member, 0)
-        return wish.completeness > 0, int(wish.completeness * CLASSES), served, wish.member
+        step = int(wish.completeness * CLASSES) - wish.gives * RETURNED
+        return wish.completeness > 0, step, served, wish.member
 
     def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
         """Whether a partner may be offered something: it owes no answer, and has no pause."""
@@ -181,7 +204,9 @@ class Offers:
         offered = self._allowed.get(key)
         if not offered:
             return 0
-        allowed = min(count, offered.popleft())
+        most = offered.popleft()
+        allowed = min(count, most)
+        self._share += (max(LEAST_SHARE, allowed / most) - self._share) / ANSWERS_AVERAGED
         was_open = not offered and self._open.pop(key, None) is not None
         if count:
             self._pauses.pop(key, None)

@@ -35,9 +35,11 @@ RECEIVE_SECONDS: Final = 0.3
 BUFFER_MOST: Final = 128 * KIB
 """On a line that needs more the kernel chooses: it might not give as much as is asked for."""
 
-CONGESTION_CONTROL: Final = b"bbr"
-"""A link that pauses between two chunks must begin again at once: CUBIC begins slowly, which
-costs four hundredths of the line (measured), BBR remembers the rate (Cardwell et al. 2016)."""
+CONGESTION_CONTROL: Final = b"cubic"
+"""After a pause it begins with ten segments (RFC 6928, RFC 9438): at the line's own pace they last
+longer than a round trip, so it never waits. BBR estimates the rate of each link anew from what the
+others left to it, and holds back what the budget counts as sent; what it sent late stood in the
+modem's queue (measured: a hundredth of the line)."""
 
 SO_MAX_PACING_RATE: Final = 47
 """Linux's asm-generic/socket.h; Python has no name for it."""
@@ -163,10 +165,10 @@ class PacedStream(PromptStream):
         """Whether the channel takes bytes at once."""
         return self._prompt is not None
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, more: bool = False) -> bool:
         """Write at once; what was not prepaid is charged."""
         self._charge(len(data))
-        whole = self._prompt is not None and self._prompt.write(data)
+        whole = self._prompt is not None and self._prompt.write(data, more=more)
         if whole:
             self._written()
         return whole

@@ -21,6 +21,11 @@ BURST_BYTES: Final = 4 * KIB
 SETTLE_SECONDS: Final = 0.1
 """Estimates are corrected this often, while there are any: later, their error would be a burst."""
 
+OVERTAKEN_SECONDS: Final = 0.06
+"""What links had kept back leaves the kernel beside what is sent meanwhile, and stands in the
+modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
+acknowledgements wait there, too, so that one late link makes others late."""
+
 STANDING_SECONDS: Final = 0.12
 """A queue on a line whose rate was configured should not be: what the kernel sent late, or what
 others sent, stands in the modem, and at the full rate it would stay there ..."""
@@ -75,6 +80,8 @@ class Pacer:
         self._streams: WeakSet[Metered] = WeakSet()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
+        self._queue = 0.0
+        """Bytes that stand in the modem's queue, by the kernel's counters; of a configured line."""
         self._limited = False
         self._waiting = trio.lowlevel.ParkingLot()
 
@@ -119,13 +126,20 @@ class Pacer:
     async def ready(self) -> None:
         """Until the line is free."""
         self._settle()
-        delay = self._bucket.delay(trio.current_time())
+        delay = self._delay()
         while delay:  # others may have used the line meanwhile
             self._limited = True
             with trio.move_on_after(min(delay, SETTLE_SECONDS) if self._control else delay):
                 await self._waiting.park()
             self._settle()
-            delay = self._bucket.delay(trio.current_time())
+            delay = self._delay()
+
+    def _delay(self) -> float:
+        """Seconds until the next block: budget must be there, and no queue in the modem."""
+        now = trio.current_time()
+        kept = self._queue - (now - self._settled + OVERTAKEN_SECONDS) * self._limit
+        overtaken = kept / self._limit if kept >= 1.0 else 0.0  # less than a byte is nothing
+        return max(self._bucket.delay(now), overtaken)
 
     # ------------------------------------------------------------ the truth
 
@@ -151,15 +165,16 @@ class Pacer:
         now = trio.current_time()
         if not self._touched or now - self._settled < SETTLE_SECONDS:
             return
-        self._settled = now
+        since, self._settled = now - self._settled, now
         looks = {stream: stream.look(now) for stream in self._touched}
         self._bucket.charge(sum(look.correction for look in looks.values()), now)
-        self._touched.clear()
+        self._touched = {stream for stream, look in looks.items() if look.busy}
         delays = [look.delay for look in looks.values() if look.delay is not None]
         if self._control is None:
+            sent = sum(look.sent for look in looks.values())
+            self._queue = max(0.0, self._queue + sent - since * self._limit)
             self._drain(min(delays, default=None))
         else:
-            self._touched.update(stream for stream, look in looks.items() if look.busy)
             delivered = sum(look.delivered for look in looks.values())
             sample = Sample(delivered, min(delays, default=None), self._limited)
             self._control.update(sample, now)

@@ -130,6 +130,11 @@ class Sources:
         sources = [*self._ledger.sources.values(), *self._suspended.values()]
         return any(self._ledger.wanted(number) for source in sources for number in source.has)
 
+    def owes(self, member: VirtualAddress) -> bool:
+        """Whether something was asked of a member and is not here yet."""
+        source = self._ledger.sources.get(member)
+        return source is not None and bool(source.in_flight)
+
     # ------------------------------------------------------------ asking
 
     def ask(self) -> None:

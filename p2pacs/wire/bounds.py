@@ -75,6 +75,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "ranges": Bound(0, limits.STUDY_CHUNKS, items=limits.HAVE_RANGES),
     "records": Bound(0, 4 * limits.KIB, items=1000),
     "root": _up_to(limits.ROOT_BYTES),
+    "segment": _up_to(limits.CHUNK_BYTES),
     "secret": _exactly(SECRET_BYTES),
     "settings": _up_to(4 * limits.KIB),
     "signed": _up_to(limits.DIRECTORY_BYTES),

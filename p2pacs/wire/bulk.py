@@ -27,8 +27,8 @@ BATCH_BYTES: Final = 256 * KIB
 class Writer(Protocol):
     """A transport that takes what it can at once."""
 
-    def write(self, data: bytes) -> int:
-        """Write at once; how many bytes left."""
+    def write(self, data: bytes, *, more: bool = False) -> int:
+        """Write at once; how many bytes left. ``more`` as `PromptStream.write`."""
 
 
 class BulkStream(PromptStream):
@@ -112,10 +112,10 @@ class BulkStream(PromptStream):
         """Whether the transport takes bytes at once."""
         return self._writer is not None
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, more: bool = False) -> bool:
         """Write at once; whether all left."""
         sealed = self._seal(data)
-        sent = self._writer.write(sealed) if self._writer is not None else 0
+        sent = self._writer.write(sealed, more=more) if self._writer is not None else 0
         self._rest = sealed[sent:]
         return not self._rest
 

@@ -129,12 +129,12 @@ class Link:
         if self._prompt is None:
             self._outbox.put_block(frame)
         else:
-            self._send_now(frame, self._prompt)
+            self._send_now(frame, self._prompt, more=block.offset + len(block.data) < block.size)
 
-    def _send_now(self, frame: bytes, stream: PromptStream) -> None:
+    def _send_now(self, frame: bytes, stream: PromptStream, *, more: bool) -> None:
         """Past the sending task, which sleeps: on a slow line it would wake for each block."""
         try:
-            whole = stream.write(frame)
+            whole = stream.write(frame, more=more)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(explain(error, self.name))
             return

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -320,12 +320,14 @@ class StudyQuery(Query):
 class StudyGrant(Reply):
     """The study key, wrapped to the asker (empty for a blind replica); the newest root
     (empty while nothing is published yet: it comes as `ManifestNews`); virtual addresses
-    of members that hold or fetch the study."""
+    of members that hold or fetch the study; the segment that lists what it begins with."""
 
     id: int
     wrapped_key: bytes
     root: bytes
     holders: list[bytes]
+    segment: bytes
+    """The root's first; empty if the broker has none."""
 
 
 @_message(50)

@@ -16,8 +16,12 @@ class PromptStream(trio.abc.Stream):
         """Whether this one does; if not, there is `send_all` alone."""
 
     @abstractmethod
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, more: bool = False) -> bool:
         """Write at once; whether all left. If not, `flush` comes before anything else.
+
+        Args:
+            data: What.
+            more: Something follows soon: what does not fill a segment may wait for it.
 
         Raises:
             BrokenResourceError: The stream broke.

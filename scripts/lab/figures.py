@@ -48,6 +48,10 @@ def goal(clients: int, *, loss: float, broker_killed: bool) -> float:
     return max(asked, GOAL_WITHOUT_BROKER) if broker_killed else asked
 
 
+EDGE_SECONDS: Final = 4.0
+"""The beginning and the end of a run, where lines are idle for want of something to send."""
+
+
 @frozen
 class Outcome:
     """One swarm's run."""
@@ -96,4 +100,39 @@ def figures(
             name: round(wire[name] * 8 / rate / seconds[-1], 3) for name, rate in rates.items()
         },
         "uplink_drops": round(sum(drops.values())),
+        "idle_seconds": idle_seconds(outcome, trace, rates),
+    }
+
+
+def idle_seconds(
+    outcome: Outcome, trace: Trace, rates: Mapping[str, int]
+) -> dict[str, dict[str, float]]:
+    """For how long uplinks carried nothing, the mean of all but idle ones: where time is lost.
+
+    Returns:
+        By kind of member (its name without the number): seconds lost in the first and the last
+        `EDGE_SECONDS`, and between.
+    """
+    begin, end = outcome.begin, outcome.end
+    edge = min(EDGE_SECONDS, (end - begin) / 2)
+    bounds = {
+        "start": (begin, begin + edge),
+        "middle": (begin + edge, end - edge),
+        "end": (end - edge, end),
+    }
+    kinds: dict[str, list[str]] = {}
+    for name in rates:
+        kinds.setdefault(name.partition("-")[0], []).append(name)
+    return {
+        kind: {
+            phase: round(
+                statistics.mean(
+                    until - since - trace.between("up", since, until)[name] * 8 / rates[name]
+                    for name in names
+                ),
+                2,
+            )
+            for phase, (since, until) in bounds.items()
+        }
+        for kind, names in kinds.items()
     }

@@ -15,9 +15,10 @@ from p2pacs.catalog.index import CatalogIndex
 from p2pacs.catalog.records import StudyRecord, entry, tag
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
-from p2pacs.identity.keys import BoxKey, Secret
-from p2pacs.ids import VirtualAddress
+from p2pacs.identity.keys import BoxKey, Secret, SigningKey
+from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.store import ChunkStore, open_store
+from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.wire.messages import Message, Whole, WholeQuery
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
@@ -68,13 +69,29 @@ class FakeStages:
             staging.published(1)
         return staging
 
-    async def publish(self, uid: str, root: bytes) -> None:
-        """What a real publisher leaves behind."""
+    async def publish(self, uid: str, key: SigningKey) -> tuple[bytes, bytes]:
+        """What a real publisher leaves behind: a root and its one segment."""
         study = self._studies.id_of(uid)
         await self._studies.ensure(uid)
         await self._studies.published(study, 1, complete=True)
         files = await self._store.study(study)
-        await files.put_root(root, version=1)
+        chunks = ChunkList()
+        chunks.append(ChunkId.of(b"chunk"), 1000)
+        ids = tuple(map(ChunkId.of, chunks.segments()))
+        made = Root(
+            study,
+            version=1,
+            complete=True,
+            chunk_bytes=1000,
+            chunks=1,
+            total_bytes=1000,
+            segments=ids,
+            parts=(),
+        )
+        root = sign_root(made, key)
+        await files.put_segment(ids[0], chunks.segment(0))
+        await files.put_root(root, version=1, segments=ids)
+        return root, chunks.segment(0)
 
 
 @asynccontextmanager
@@ -92,6 +109,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
         yield Parts(
             database=ground.database,
             book=ground.book,
+            broker_key=ground.key.public,
             catalogue=catalogue,
             store=store,
             studies=Studies(ground.database, Secret(b"s" * 32), ground.identity.box_key),

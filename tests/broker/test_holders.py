@@ -6,7 +6,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Announce
 
 A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([number])) for number in range(3))
-STUDY = StudyId(bytes(16))
+STUDY, OTHER = StudyId(bytes(16)), StudyId(b"1" * 16)
 
 
 def news(*, held: bool = True, complete: bool = False, study: StudyId = STUDY) -> Announce:
@@ -36,6 +36,26 @@ def test_who_drops_or_goes_holds_nothing() -> None:
     assert holders.of(STUDY) == []
     assert not holders._complete
     assert not holders._studies
+
+
+def test_who_was_granted_a_study_can_be_dialled_until_it_says_what_it_does() -> None:
+    holders = Holders()
+    holders.granted(A, STUDY)
+    assert holders.of(STUDY, B) == [A]
+    assert holders.copies(STUDY) == 0
+    assert list(holders.announce(B, news())) == []
+    holders.announce(C, news(complete=True))
+    assert holders.of(STUDY) == [C, B, A]
+    assert list(holders.announce(A, news())) == [B], "this one could not know that it is there"
+    holders.granted(A, STUDY)
+    assert holders.of(STUDY) == [C, A, B]
+    holders.granted(A, OTHER)
+    holders.granted(B, OTHER)
+    holders.gone(A)
+    assert holders.of(OTHER) == [B]
+    holders.announce(B, news(held=False, study=OTHER))
+    assert holders.of(OTHER) == []
+    assert not holders._granted
 
 
 Event = tuple[VirtualAddress, tuple[bytes, bool, bool] | None]

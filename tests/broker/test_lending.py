@@ -68,14 +68,14 @@ async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(desk
     north, box = await joined(desk.ground, "North")
     replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
     idle, _ = await joined(desk.ground, "R2", role=Role.REPLICA)
-    await desk.stages.publish(UID, b"root")
+    root, segment = await desk.stages.publish(UID, desk.ground.key)
     study = desk.parts.studies.id_of(UID)
     held = Announce(study.raw, 1, held=True, complete=True)
     desk.parts.holders.announce(replica.address, held)
     desk.voice.linked = [north.address, replica.address, idle.address]
     grant = await desk.lending.study(north.address, desk.query())
     assert isinstance(grant, StudyGrant)
-    assert (grant.id, grant.root) == (7, b"root")
+    assert (grant.id, grant.root, grant.segment) == (7, root, segment)
     assert grant.holders == [replica.address.raw]
     key = await desk.parts.studies.ensure(UID)
     assert box.open(grant.wrapped_key, GRANT_INFO + study.raw) == key
@@ -87,10 +87,10 @@ async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(desk
 async def test_a_replica_gets_no_key_and_stages_nothing_anew(desk: Desk) -> None:
     replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA, read="none")
     desk.voice.linked = [replica.address]
-    await desk.stages.publish(UID, b"root")
+    root, _ = await desk.stages.publish(UID, desk.ground.key)
     grant = await desk.lending.study(replica.address, desk.query(purpose="replicate"))
     assert isinstance(grant, StudyGrant)
-    assert (grant.wrapped_key, grant.root) == (b"", b"root")
+    assert (grant.wrapped_key, grant.root) == (b"", root)
     assert desk.stages.staged == []
     assert desk.voice.told == []
     assert await desk.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
@@ -144,7 +144,7 @@ async def test_the_pacs_is_asked_again_only_after_a_while(
     desk: Desk, autojump_clock: trio.testing.MockClock
 ) -> None:
     north, _ = await joined(desk.ground, "North")
-    await desk.stages.publish(UID, b"root")
+    await desk.stages.publish(UID, desk.ground.key)
     for _ in range(3):
         await desk.lending.study(north.address, desk.query())
     assert desk.stages.staged == [UID]

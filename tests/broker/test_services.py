@@ -97,9 +97,19 @@ async def test_who_fetches_hears_of_new_holders_until_they_are_gone(desk: Desk) 
     south, _ = await joined(desk.ground, "South")
     handler = desk.table.news[messages.Announce]
     study = b"1" * 16
+    east, _ = await joined(desk.ground, "East")
     handler(north.address, messages.Announce(study, 0, held=True, complete=False))
     handler(south.address, messages.Announce(study, 1, held=True, complete=True))
-    assert desk.voice.told == [(north.address, messages.HoldersNews(study, [south.address.raw]))]
+    handler(east.address, messages.Announce(study, 0, held=True, complete=False))
+    assert desk.voice.told == []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(desk.services.run)
+        await _until(lambda: _told(desk, 2))
+        nursery.cancel_scope.cancel()
+    assert desk.voice.told == [
+        (north.address, messages.HoldersNews(study, [south.address.raw, east.address.raw])),
+        (east.address, messages.HoldersNews(study, [north.address.raw])),
+    ]
     assert desk.table.unlinked is not None
     desk.table.unlinked(south.address)
     assert desk.parts.holders.of(desk.parts.studies.id_of("x")) == []
@@ -120,6 +130,11 @@ async def test_a_newer_directory_is_pushed(desk: Desk) -> None:
     news, roles = desk.voice.told_roles[0]
     assert news == messages.DirectoryNews(desk.ground.book.raw)
     assert roles == [Role.HOSPITAL, Role.REPLICA]
+
+
+async def _told(desk: Desk, count: int) -> bool:
+    await trio.sleep(0.01)
+    return len(desk.voice.told) >= count
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:

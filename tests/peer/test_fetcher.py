@@ -2,15 +2,18 @@ from pathlib import Path
 
 import msgpack
 import pytest
+from attrs import evolve
 
-from p2pacs.errors import KeyUnavailableError, NotFoundError
+from p2pacs.errors import ChunkMismatchError, KeyUnavailableError, NotFoundError
 from p2pacs.identity.directory import Role
-from p2pacs.ids import StudyId
+from p2pacs.ids import ChunkId, StudyId
+from p2pacs.study.manifest import load_root
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import Transfer
 from peer import fetcher as fetcher_module
 from peer.asker import Asker
 from peer.order import looked_at
+from peer.resolve import Found
 from peer.view import View
 from tests.p2pacs.study import samples
 from tests.peer.test_fetch import opened, read_all
@@ -30,6 +33,34 @@ async def test_reading_is_audited_with_what_was_asked(tmp_path: Path) -> None:
             ("VIEWER", "C-MOVE to WS2"),
         ]
         assert all(world.broker.uid not in str(one) for one in records)
+
+
+async def test_the_list_of_the_first_chunks_comes_with_the_grant(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(3))
+        peer = await world.add("a")
+        await opened(world, peer)
+        chunks = await peer.store.study(world.broker.study)
+        root = load_root(world.broker.root, peer.identity.broker_key, world.broker.study)
+        assert await chunks.segment(root.segments[0]) is not None
+
+
+async def test_a_list_that_the_root_does_not_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        peer = await world.add("a")
+        find = peer.resolver.find
+
+        async def forged(study: StudyId, purpose: str) -> Found:
+            return evolve(await find(study, purpose), segment=b"?" * 36)
+
+        monkeypatch.setattr(peer.resolver, "find", forged)
+        with pytest.raises(ChunkMismatchError):
+            await opened(world, peer)
+        chunks = await peer.store.study(world.broker.study)
+        assert await chunks.segment(ChunkId.of(b"?" * 36)) is None
 
 
 async def test_only_what_was_opened_can_be_got(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ class Broker:
             b"" if blind else self._wrapped(member, self.study),
             self.root if self._published else b"",
             [holder.raw for holder in self.holders],
+            self._published.chunks.segment(0) if self._published else b"",
         )
 
     async def _page(self, member: VirtualAddress, query: Query) -> Reply:

@@ -248,7 +248,7 @@ class LineStream(PromptStream):
         """It takes bytes at once."""
         return True
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, more: bool = False) -> bool:
         """Send what the window has room for."""
         self._count(data)
         self._rest = data[self.outgoing.take(data) :]

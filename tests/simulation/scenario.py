@@ -30,6 +30,9 @@ from tests.simulation.world import SimMember, Study, World, fetched, open_world
 
 T = TypeVar("T")
 
+NEWS_SECONDS = 0.1
+"""After which the broker has told members that ask at once of each other."""
+
 PATIENCE: Final = 10.0
 """Times the limit (and a minute) after which a run is given up."""
 
@@ -164,9 +167,15 @@ class Swarm:
 
     # ------------------------------------------------------------ fetching
 
-    def fetch(self, member: SimMember, holders: Sequence[SimMember] | None = None) -> Transfer:
+    def fetch(
+        self,
+        member: SimMember,
+        holders: Sequence[SimMember] | None = None,
+        root: bytes | None = None,
+    ) -> Transfer:
         """Begin one member's transfer, of whom the plan says; `done` tells when it was over."""
-        transfer = member.fetch(self.study, self.holders(member) if holders is None else holders)
+        holders = self.holders(member) if holders is None else holders
+        transfer = member.fetch(self.study, holders, root)
         self.transfers[member.address] = transfer
         self.began[member.address] = trio.current_time()
         self.nursery.start_soon(self._note, member, transfer)
@@ -194,10 +203,16 @@ class Swarm:
         Raises:
             TimeoutError: somebody was not, after many times the limit.
         """
-        for member in self.members:
-            holders = self.holders(member)  # drawn for the other half's members, too
+        roots = [await self.study.grant(member.store) for member in self.members]
+        met = {}
+        for member, root in zip(self.members, roots, strict=True):
+            met[member.address] = self.holders(member)  # drawn for the other half's members, too
             if member.here:
-                self.fetch(member, holders)
+                first = [one for one in met[member.address] if one in self.replicas]
+                self.fetch(member, first, root)
+        await trio.sleep(NEWS_SECONDS)
+        for address, transfer in self.transfers.items():
+            transfer.add_holders(one.address for one in met[address])
         await self.finished(*(member for member in self.members if member.here))
         if self.world.half is not None:
             await self._meet(self.world.half)

@@ -29,6 +29,12 @@ from tests.simulation.stores import SharedBook, SharedStore
 
 CHUNK = 32 * KIB
 
+DIALLED = 1_500
+"""Bytes of a TCP and a mutual TLS 1.3 handshake, with headers: the dialler's ..."""
+
+ANSWERED = 1_300
+"""... and the other side's."""
+
 
 class Study:
     """A study that the broker publishes in one or more versions."""
@@ -77,6 +83,12 @@ class Study:
         for segment in self.list.segments():
             await chunks.put_segment(ChunkId.of(segment), segment)
         await chunks.put_root(self.roots[-1])
+
+    async def grant(self, store: SharedStore) -> bytes:
+        """What comes with the broker's grant: a root, and the list of the first chunks."""
+        segment = self.list.segment(0)
+        await (await store.study(self.id)).put_segment(ChunkId.of(segment), segment)
+        return self.roots[-1]
 
 
 class SimMember:
@@ -161,8 +173,10 @@ class SimMember:
             stream.outgoing.carry(on=on)
             stream.incoming.carry(on=on)
 
-    def fetch(self, study: Study, holders: Sequence[SimMember]) -> Transfer:
-        return self.host.engine.fetch(study.id, [member.address for member in holders], None)
+    def fetch(
+        self, study: Study, holders: Sequence[SimMember], root: bytes | None = None
+    ) -> Transfer:
+        return self.host.engine.fetch(study.id, [member.address for member in holders], root)
 
     # ------------------------------------------------------------ the transport
 
@@ -172,11 +186,11 @@ class SimMember:
         if self.world.half is not None and not other.here:
             stream = self.world.half.dial(self, other)
             self.streams.append(stream)
-            await trio.sleep(2 * (self.nic.delay + other.nic.delay))
+            await self._handshake(other)
             if stream.incoming.broken:
                 raise LinkClosedError(f"{member.name} refused")
             return self._channel(stream)
-        await trio.sleep(2 * (self.nic.delay + other.nic.delay))
+        await self._handshake(other)
         if self.frozen or other.frozen:
             await trio.sleep_forever()
         if other._nursery is None:
@@ -186,6 +200,16 @@ class SimMember:
         other.streams.append(there)
         other._nursery.start_soon(other._serve, self.record, there)
         return self._channel(here)
+
+    async def _handshake(self, other: SimMember) -> None:
+        """A round trip of TCP; and one of TLS where lines carry headers."""
+        round_trip = 2 * (self.nic.delay + other.nic.delay)
+        if self.nic.overhead is not NO_OVERHEAD:
+            round_trip *= 2
+            self.nic.push(DIALLED, trio.current_time())
+            if other.here:
+                other.nic.push(ANSWERED, trio.current_time())
+        await trio.sleep(round_trip)
 
     def called(self, other: SimMember, stream: LineStream) -> None:
         """A host of the other half has dialled this one."""

@@ -16,6 +16,7 @@ from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import INDEX_PARTS, ROOT_BYTES, SEGMENT_CHUNKS, STUDY_CHUNKS
 from p2pacs.study.manifest import (
+    BEGINNING,
     PURPOSE,
     ChunkList,
     Part,
@@ -24,6 +25,9 @@ from p2pacs.study.manifest import (
     check_successor,
     load_root,
     load_segment,
+    segment_count,
+    segment_of,
+    segment_start,
     sign_root,
 )
 from tests.p2pacs.study.samples import SIGNER, STUDY
@@ -66,9 +70,7 @@ def signed(fields: object) -> bytes:
 
 def test_round_trip() -> None:
     assert load(sign_root(ROOT, SIGNER)) == ROOT
-    assert ROOT.segment_of(1023) == 0
-    assert ROOT.segment_of(1024) == 1
-    assert [ROOT.segment_chunks(number) for number in range(3)] == [1024, 1024, 952]
+    assert [ROOT.segment_chunks(number) for number in range(5)] == [48, 208, 768, 1024, 952]
     assert list(Part(5, 2).numbers) == [5, 6]
 
 
@@ -76,13 +78,13 @@ def test_the_bytes_are_frozen() -> None:
     """docs/formats.md describes them."""
     small = root_of(list_of(1))
     segment = ChunkId.of(bytes(32) + SIZE.to_bytes(4, "big"))
-    fields = [1, bytes(STUDY), 1, True, 1000, 1, 1000, bytes(segment), bytes(7) + b"\x01"]
+    fields = [2, bytes(STUDY), 1, True, 1000, 1, 1000, bytes(segment), bytes(7) + b"\x01"]
     assert sign_root(small, SIGNER) == signed(fields)
 
 
 def test_the_largest_root_fits() -> None:
     chunks = ChunkList()
-    segments = tuple(ChunkId.of(str(n).encode()) for n in range(STUDY_CHUNKS // SEGMENT_CHUNKS))
+    segments = tuple(ChunkId.of(str(n).encode()) for n in range(segment_count(STUDY_CHUNKS)))
     parts = tuple(Part(number, 1) for number in range(INDEX_PARTS))
     total = STUDY_CHUNKS * SIZE
     root = evolve(
@@ -106,6 +108,16 @@ def test_a_signature_for_something_else() -> None:
     raw = sign_root(ROOT, SIGNER)
     with pytest.raises(BadSignatureError):
         load(SIGNER.sign(raw[64:], b"p2pacs directory") + raw[64:])
+
+
+@given(st.integers(0, STUDY_CHUNKS))
+def test_every_chunk_is_in_one_segment_and_the_first_are_short(number: int) -> None:
+    segment = segment_of(number)
+    assert segment_start(segment) <= number < segment_start(segment + 1)
+    assert segment_start(segment + 1) - segment_start(segment) <= SEGMENT_CHUNKS
+    assert segment_count(number + 1) == segment + 1
+    assert segment_count(0) == 0
+    assert (segment == 0) == (number < BEGINNING)
 
 
 def test_another_study() -> None:
@@ -219,7 +231,7 @@ def test_segments_verify() -> None:
     with pytest.raises(ChunkMismatchError):
         load_segment(raw, ROOT, 1)
     with pytest.raises(ManifestError):
-        load_segment(raw, ROOT, 3)
+        load_segment(raw, ROOT, 5)
 
 
 @pytest.mark.parametrize("raw", [b"", bytes(35), bytes(36), bytes(72), b"\xff" * 36])
@@ -245,15 +257,15 @@ def test_lists_grow_version_by_version(counts: list[int]) -> None:
 def test_lists_only_grow() -> None:
     chunks = list_of(1500)
     with pytest.raises(ManifestError, match="not the next"):
-        chunks.extend(Segment(2, list_of(3000).segment(2)))
+        chunks.extend(Segment(4, LIST.segment(4)))
     with pytest.raises(ManifestError, match="not the next"):
         chunks.extend(Segment(0, LIST.segment(0)))
-    changed = bytearray(LIST.segment(1))
+    changed = bytearray(LIST.segment(3))
     changed[0] ^= 1
     with pytest.raises(StaleVersionError):
-        chunks.extend(Segment(1, bytes(changed)))
+        chunks.extend(Segment(3, bytes(changed)))
     assert list(chunks.segments()) == list(list_of(1500).segments())
-    chunks.extend(Segment(1, LIST.segment(1)))
+    chunks.extend(Segment(3, LIST.segment(3)))
     assert len(chunks) == 2048
 
 

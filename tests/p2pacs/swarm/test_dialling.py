@@ -9,7 +9,7 @@ from p2pacs.errors import AuthenticationError, NoSourceError
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.dialling import TlsTransport
 from p2pacs.swarm.gather import GatheringStream
-from p2pacs.swarm.line import Line
+from p2pacs.swarm.line import UPLINK_SHARE, Line
 from p2pacs.swarm.paced import SO_MAX_PACING_RATE, PacedStream
 from p2pacs.units import Endpoint
 from p2pacs.wire.bulk import BulkStream
@@ -66,7 +66,7 @@ async def test_a_channel_on_the_line_is_paced_and_notices_silence(tmp_path: Path
         assert isinstance(tls.transport_stream, GatheringStream)
         sock = tls.transport_stream.inner.socket
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
-        assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == 99_500
+        assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == 100_000 * UPLINK_SHARE
         await trio.aclose_forcefully(opened.stream)
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from p2pacs.swarm.gather import GATHER_BYTES, Gatherer, GatheringStream
+from p2pacs.swarm.gather import CORK, GATHER_BYTES, PROMPTER, Gatherer, GatheringStream
 
 Clock = trio.testing.MockClock
 Pair = tuple[GatheringStream, socket.socket]
@@ -73,9 +73,23 @@ async def test_all_streams_are_read_at_the_same_ticks(autojump_clock: Clock) -> 
             nursery.start_soon(read, stream)
         start = trio.current_time()
         for turn in range(300):
-            made[turn % 3][1].send(record(50))
+            made[turn % 3][1].send(record(1500))
             await trio.sleep(0.00371)
         assert 15 < len(times) <= (trio.current_time() - start) / 0.05 + 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_answers_are_read_sooner_than_data(autojump_clock: Clock) -> None:
+    reads: list[tuple[float, int]] = []
+    async with pairs() as [(stream, there)], trio.open_nursery() as nursery:
+        nursery.start_soon(read_all, stream, reads)
+        await trio.testing.wait_all_tasks_blocked()
+        for _ in range(3):
+            there.send(record(60))
+            await trio.sleep(0.001)
+        await trio.sleep(1)
+        assert [size for _, size in reads] == [60, 120]
+        assert reads[1][0] - reads[0][0] <= 1.5 * 0.05 / PROMPTER
         nursery.cancel_scope.cancel()
 
 
@@ -127,6 +141,34 @@ async def test_sending(autojump_clock: Clock) -> None:
         there.close()
         with pytest.raises(trio.BrokenResourceError):
             await stream.send_all(b"x")
+
+
+@pytest.mark.skipif(CORK is None, reason="only Linux holds segments back")
+async def test_what_does_not_fill_a_segment_waits_for_what_follows() -> None:
+    gatherer = Gatherer()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here = socket.create_connection(listener.getsockname())
+        there, _ = listener.accept()
+    here.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream = gatherer.stream(trio.SocketStream(trio.socket.from_stdlib_socket(here)))
+
+    def corked() -> int:
+        return here.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK)
+
+    with there:
+        assert stream.write(b"first half", more=True) == 10
+        assert corked()
+        assert stream.write(b", second half") == 13
+        assert not corked()
+        stream.write(b"x", more=True)
+        await stream.send_all(b"an answer that nobody may hold back")
+        assert not corked()
+        there.close()  # unread bytes: it answers with a reset
+        await trio.lowlevel.wait_readable(here)
+        with pytest.raises(trio.BrokenResourceError):
+            stream.write(b"z", more=True)
+    await stream.aclose()
+    gatherer.close()
 
 
 async def test_closed_while_somebody_reads(autojump_clock: Clock) -> None:

@@ -42,6 +42,30 @@ async def test_links_are_told_to_the_services(autojump_clock: Clock, tmp_path: P
         assert seen == [("linked", broker.address), ("unlinked", broker.address)]
 
 
+async def test_a_hospital_holds_links_to_replicas_before_it_fetches_anything(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        replica = await world.add("replica", Role.REPLICA)
+        hospital = await world.add("hospital")
+        other = await world.add("other")
+        await trio.sleep(1)
+        links = hospital.host.mesh.links
+        assert replica.address in links
+        assert other.address not in links
+        later = await world.add("later", Role.REPLICA)
+        await trio.sleep(1)
+        assert later.address in links
+        world.revoke(replica)
+        await trio.sleep(60)
+        assert replica.address not in links
+        assert later.address in links
+        dialled = hospital.dials
+        await trio.sleep(120)
+        assert hospital.dials == dialled, "who was revoked is not dialled again"
+
+
 async def test_a_question_has_a_deadline(autojump_clock: Clock, tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         broker = await world.add("broker", Role.BROKER)

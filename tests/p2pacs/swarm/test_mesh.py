@@ -82,6 +82,27 @@ async def test_the_line_that_was_down_is_dialled_again(
             await hospital.host.mesh.until_linked(broker.address)
 
 
+async def test_who_needs_a_link_does_not_wait_for_the_next_try(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        hospital = await world.add("hospital")
+        mesh = hospital.host.mesh
+        await mesh.until_linked(broker.address)
+        broker.kill()
+        await trio.sleep(200)  # by now it is tried every half minute
+        await broker.start()
+        mesh.keep(broker.address)
+        with trio.fail_after(1):
+            await mesh.until_linked(broker.address)
+        broker.kill()
+        await trio.sleep(200)
+        mesh.keep(broker.address)  # still away: nothing happens
+        await trio.sleep(1)
+        assert broker.address not in mesh.links
+
+
 async def test_nothing_is_dialled_while_the_mesh_stops(
     autojump_clock: Clock, tmp_path: Path
 ) -> None:

@@ -1,15 +1,28 @@
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.ids import VirtualAddress
-from p2pacs.swarm.neighbours import NEIGHBOURS, STARVED_MORE, TRY_SECONDS, Neighbours
+from p2pacs.swarm.neighbours import (
+    DIAL_SECONDS,
+    DIALLED_SECONDS,
+    NEIGHBOURS,
+    ORIGINS_SECONDS,
+    STARVED_MORE,
+    TRY_SECONDS,
+    Neighbours,
+    dials,
+)
 
 ME, *OTHERS = (VirtualAddress(b"\xfd" + bytes(13) + n.to_bytes(2, "big")) for n in range(101))
 
 
 def met(count: int, seed: bytes = b"x") -> Neighbours:
-    neighbours = Neighbours(ME, seed)
-    neighbours.add([ME, *OTHERS[:count]])
+    """Of a member that is told of so many origins."""
+    neighbours = Neighbours(ME, seed, lambda _: True)
+    neighbours.add([ME, *OTHERS[:count]], 0.0)
     return neighbours
 
 
@@ -50,6 +63,47 @@ def test_who_starves_asks_around() -> None:
     assert len(more) == STARVED_MORE
     assert many.seek(first, 1.1, starved=True) == []  # these are being tried
     assert len(many.seek([*first, *more], 1.2, starved=True)) == STARVED_MORE
+
+
+def test_origins_come_first_then_those_who_fetch() -> None:
+    origin, *others = OTHERS[:5]
+    some = Neighbours(ME, b"x", lambda member: member == origin)
+    some.add([*others, origin], 7.0)
+    assert some.seek((), 7.0) == [origin]
+    assert some.due(7.0) == 7.0 + ORIGINS_SECONDS
+    assert sorted(some.seek([origin], 7.01)) == others, "it is linked"
+    away = Neighbours(ME, b"x", lambda member: member == origin)
+    away.add([*others, origin], 7.0)
+    away.seek((), 7.0)
+    assert sorted(away.seek((), 7.0 + ORIGINS_SECONDS)) == others, "it does not answer"
+    assert away.due(8.0) == math.inf
+
+
+def test_who_came_later_is_left_to_dial() -> None:
+    origin, *others = OTHERS[:9]
+    one = Neighbours(ME, b"x", lambda member: member == origin)
+    one.add([origin], 0.0)
+    one.seek((), 0.0)
+    one.add(others, 5.0, later=True)
+    mine = [member for member in others if dials(ME, member)]
+    theirs = [member for member in others if not dials(ME, member)]
+    assert mine
+    assert theirs
+    assert one.seek([origin], 5.0) == []
+    assert one.due(5.0) == 5.0 + DIAL_SECONDS
+    assert sorted(one.seek([origin], 5.0 + DIAL_SECONDS)) == mine
+    assert one.due(5.0 + DIAL_SECONDS) == 5.0 + DIALLED_SECONDS
+    assert sorted(one.seek([origin], 5.0 + DIALLED_SECONDS)) == theirs
+
+
+@given(st.sampled_from(OTHERS), st.sampled_from(OTHERS))
+def test_of_two_one_dials(one: VirtualAddress, other: VirtualAddress) -> None:
+    assert one == other or dials(one, other) != dials(other, one)
+
+
+@pytest.mark.parametrize("me", OTHERS[::20])
+def test_everybody_dials_about_half(me: VirtualAddress) -> None:
+    assert 35 <= sum(dials(me, other) for other in OTHERS) <= 65
 
 
 @given(st.lists(st.sets(st.integers(0, 99)), max_size=8), st.binary(max_size=4))

@@ -10,8 +10,10 @@ from p2pacs.swarm.offers import (
     ANSWER_SECONDS,
     CHOICES,
     CLASSES,
+    LEAST_SHARE,
     PAUSE_LIMIT,
     PAUSE_SECONDS,
+    RETURNED,
     SLOW_SECONDS,
     Offers,
     Wish,
@@ -28,8 +30,9 @@ def wish(
     priority: int = 2,
     completeness: float = 0.0,
     useful: int = 9,
+    gives: bool = False,
 ) -> Wish:
-    return Wish(member, study, priority, completeness, useful)
+    return Wish(member, study, priority, completeness, useful, gives)
 
 
 def itself(wish: Wish) -> Wish:
@@ -84,6 +87,38 @@ def test_of_two_the_less_complete_is_served(one: float, other: float, seed: byte
     chosen = Offers(seed).choose(wishes, 0.0, itself)
     assert chosen is not None
     assert int(chosen.completeness * CLASSES) == min(int(one * CLASSES), int(other * CLASSES))
+
+
+@given(st.binary(max_size=4), st.integers(1, CLASSES - 2))
+def test_who_gives_comes_before_equals(seed: bytes, step: int) -> None:
+    others = [wish(member, completeness=(step + 0.5) / CLASSES) for member in (A, B)]
+    for ahead, comes in ((0, True), (RETURNED, False)):
+        giver = wish(C, completeness=(step + ahead + 0.5) / CLASSES, gives=True)
+        offers = Offers(seed)
+        offers.made(giver, 1, 0.0)  # it had its turn last
+        offers.answered(C, CT, 1, 0.0)
+        assert (offers.choose([*others, giver], 0.0, itself) == giver) is comes
+    newcomer = wish(B)
+    assert Offers(seed).choose([newcomer, giver], 0.0, itself) == newcomer
+
+
+def test_what_is_counted_on_follows_what_is_chosen() -> None:
+    offers = Offers(b"")
+    for _ in range(40):
+        offers.made(wish(), 4, 0.0)
+        offers.answered(A, CT, 1, 0.0)
+    offers.made(wish(), 4, 0.0)
+    assert offers.chunks() == pytest.approx(1.0, abs=0.01)
+    offers.answered(A, CT, 0, 0.0)
+    for _ in range(40):
+        offers.made(wish(), 4, 100.0)
+        offers.answered(A, CT, 0, 100.0)
+    offers.made(wish(), 4, 100.0)
+    assert offers.chunks() == pytest.approx(4 * LEAST_SHARE, abs=0.01)
+    for _ in range(40):
+        offers.answered(A, CT, 4, 100.0)
+        offers.made(wish(), 4, 100.0)
+    assert offers.chunks() == pytest.approx(4.0, abs=0.01)
 
 
 def test_the_most_complete_of_many_is_never_served() -> None:

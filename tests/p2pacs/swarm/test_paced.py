@@ -129,7 +129,7 @@ async def test_what_leaves_at_once_is_charged_like_the_rest(autojump_clock: Cloc
     class Taking(PromptStream):
         prompt = True
 
-        def write(self, data: bytes) -> bool:
+        def write(self, data: bytes, *, more: bool = False) -> bool:
             return len(data) < 5000
 
         async def flush(self) -> None:

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import trio
 import trio.testing
 from attrs import define, field
@@ -9,6 +10,7 @@ from p2pacs.swarm.meter import Look
 from p2pacs.swarm.pacer import (
     DRAIN_SHARE,
     DRAINED_SECONDS,
+    OVERTAKEN_SECONDS,
     SETTLE_SECONDS,
     STANDING_SECONDS,
     Pacer,
@@ -175,6 +177,41 @@ async def test_what_is_measured_has_a_limit(autojump_clock: Clock) -> None:
     await send_for(20, pacer, modem)
     assert pacer.rate == 50_000
     assert modem.queued < 3_000
+
+
+@define(eq=False)
+class Kernel:
+    """A stream of which so much left the kernel since the last look."""
+
+    gone: float = 0.0
+
+    def look(self, now: float) -> Look:
+        sent, self.gone = self.gone, 0.0
+        return Look(sent=sent)
+
+    def paced(self, rate: float) -> None:
+        """The kernel's spacing stays."""
+
+
+async def test_what_left_late_and_together_is_given_the_line(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    stream = Kernel()
+    pacer.add(stream)
+
+    async def wait(sent: float) -> float:
+        """For how long the next block is kept back after so many bytes within 0.2 s."""
+        await trio.sleep(2)
+        pacer.touched(stream)
+        await trio.sleep(2 * SETTLE_SECONDS)
+        stream.gone = sent
+        pacer.touched(stream)
+        start = trio.current_time()
+        await pacer.ready()
+        return trio.current_time() - start
+
+    assert await wait(20_000) == 0.0, "in its time"
+    assert await wait(20_000 + 100_000 * OVERTAKEN_SECONDS) == pytest.approx(0.0, abs=1e-6)
+    assert await wait(36_000) == pytest.approx(0.1, abs=1e-6)
 
 
 @define(eq=False)

@@ -84,7 +84,7 @@ async def test_what_the_transport_takes_leaves_at_once(tmp_path: Path) -> None:
             self.receive_some, self.aclose = inner.receive_some, inner.aclose
             self.taken = b""
 
-        def write(self, data: bytes) -> int:
+        def write(self, data: bytes, *, more: bool = False) -> int:
             self.taken += data[: len(data) // 2]
             return len(data) // 2
 

@@ -22,15 +22,17 @@ class Taking(PromptStream):
     def __init__(self) -> None:
         self.coming = MemoryReceiveStream()
         self.out = b""
+        self.mores: list[bool] = []
         self.most = 1_000_000
         self.gate = trio.Event()
         self.broken = False
         self._rest = b""
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, more: bool = False) -> bool:
         if self.broken:
             raise trio.BrokenResourceError
         self.out += data[: self.most]
+        self.mores.append(more)
         self._rest = data[self.most :]
         return not self._rest
 
@@ -85,6 +87,16 @@ async def test_a_block_leaves_at_once_and_the_link_stays_idle() -> None:
         assert link.bytes_sent == before + 3 * len(FRAME)
         assert end.stream.out == 3 * FRAME
         assert end.handler.drains == drains, "nobody has to be told what did not change"
+        nursery.cancel_scope.cancel()
+
+
+async def test_within_a_chunk_more_follows() -> None:
+    async with trio.open_nursery() as nursery:
+        end = End(nursery)
+        await end.greet()
+        for offset in (0, 1000, 2000):
+            end.handler.link.send_block(Block(STUDY, 3, offset, 3000, bytes(1000)))
+        assert end.stream.mores == [True, True, False]
         nursery.cancel_scope.cancel()
 
 

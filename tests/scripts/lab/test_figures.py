@@ -55,4 +55,8 @@ def test_what_is_printed(tmp_path: Path) -> None:
         "bytes": 400_000,
         "uplink_use": {"a": 0.5, "b": 1.0},
         "uplink_drops": 20,
+        "idle_seconds": {
+            "a": {"start": 2.0, "middle": 1.0, "end": 2.0},
+            "b": {"start": 0.0, "middle": 0.0, "end": 0.0},
+        },
     }
