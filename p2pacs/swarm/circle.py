@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -69,6 +69,10 @@ HINTS: Final = 8
 SMALL_CHUNK: Final = 8 * KIB
 """What a study begins with is given first, where chunks are not larger than this: so whoever has
 nothing yet can pass something on soon."""
+
+SMALL_ALONE: Final = 24
+"""After so many they take turns with large ones: else, when all have the small ones, nobody has
+anything else to pass on yet."""
 
 HINTS_SCANNED: Final = 512
 """How far it looks for them."""
@@ -180,17 +184,23 @@ class Circle:
         if len(self._giving) < self.listed:
             first = len(self._giving)
             fresh = arrange(first, self.listed - first, self._seed)
-            fresh.sort(key=self._comes_later)
-            self._giving = OrderedDict.fromkeys([*fresh, *self._giving])
+            self._giving = OrderedDict.fromkeys([*self._small_first(fresh), *self._giving])
         likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
         partner.hinted = list(islice(likely, HINTS))
         for number in partner.hinted:  # the next one is advised otherwise
             self._giving.move_to_end(number)
         return partner.hinted
 
-    def _comes_later(self, number: int) -> bool:
-        size = self.chunks.size(number) if self.chunks and number < BEGINNING else 0
-        return not 0 < size <= SMALL_CHUNK
+    def _small_first(self, numbers: Iterable[int]) -> list[int]:
+        """Small chunks that the study begins with, first alone, then in turn with large ones."""
+        small: list[int] = []
+        large: list[int] = []
+        for number in numbers:
+            size = self.chunks.size(number) if self.chunks and number < BEGINNING else 0
+            (small if 0 < size <= SMALL_CHUNK else large).append(number)
+        first, later = small[:SMALL_ALONE], small[SMALL_ALONE:]
+        turns = chain.from_iterable(zip(large, later, strict=False))
+        return [*first, *turns, *later[len(large) :], *large[len(later) :]]
 
     def given(self, member: VirtualAddress, numbers: Collection[int]) -> None:
         """Chunks were promised to a member: all others come before them."""

@@ -164,6 +164,7 @@ class PacedSender:
     def gained(self) -> None:
         """There is more to give: that is news only to a line that nobody wanted anything of."""
         if self._unwanted:
+            self._offers.gained()
             self._bell.ring()
 
     def promised(self, member: VirtualAddress) -> int:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from p2pacs.ids import StudyId, VirtualAddress
 
@@ -224,6 +224,10 @@ class Offers:
         before = self._pauses.get(key)
         seconds = min(PAUSE_LIMIT, before.seconds * 2) if before else PAUSE_SECONDS
         self._pauses[key] = _Pause(seconds, now + seconds)
+
+    def gained(self) -> None:
+        """There is more to give: who wanted nothing may want that. Who does not pauses longer."""
+        self._pauses = {key: evolve(pause, until=-math.inf) for key, pause in self._pauses.items()}
 
     def next_change(self, now: float) -> float | None:
         """When somebody may be ready who is not now; None for never."""

@@ -75,9 +75,10 @@ def test_previews_come_in_a_twentieth_of_the_time(members: int) -> None:
 
     async def story(swarm: Swarm) -> None:
         early = range(3, len(swarm.study.data), 40)
+        await trio.sleep(1)  # they have been in the network for a while
         async with trio.open_nursery() as nursery:
             for member in swarm.members:
-                transfer = swarm.fetch(member)
+                transfer = swarm.fetch(member, root=await swarm.study.grant(member.store))
                 transfer.look(early)
                 nursery.start_soon(wait, transfer, early)
             await swarm.finished(*swarm.members)

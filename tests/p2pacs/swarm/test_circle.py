@@ -20,6 +20,7 @@ from p2pacs.swarm.circle import (
     HINTS_SCANNED,
     IDLE_HAVE_SECONDS,
     LATE_HAVE_SECONDS,
+    SMALL_ALONE,
     SMALL_CHUNK,
     Circle,
     Partner,
@@ -374,6 +375,22 @@ async def test_the_small_chunks_that_a_study_begins_with_are_given_first() -> No
         circle.given(A, hints)
     assert set(given[:20]) == set(range(20))
     assert len(set(given)) == 40
+
+
+async def test_then_small_and_large_ones_take_turns() -> None:
+    circle, _ = circle_of(A)
+    await holding(circle, 400, small=48)
+    circle.hints(A)
+    given = list(circle._giving)
+    given = [*given[-HINTS:], *given[:-HINTS]]  # what was advised has gone to the end
+    assert sorted(given) == list(range(400))
+    assert all(number < 48 for number in given[:SMALL_ALONE])
+    rest = given[SMALL_ALONE:]
+    assert [number < 48 for number in rest[:48]] == [False, True] * (48 - SMALL_ALONE)
+    few, _ = circle_of(A)
+    await holding(few, 50, small=48)
+    few.hints(A)
+    assert sorted(few._giving) == list(range(50))
 
 
 async def test_hints_are_looked_for_within_bounds() -> None:

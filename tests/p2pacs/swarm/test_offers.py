@@ -102,6 +102,19 @@ def test_who_gives_comes_before_equals(seed: bytes, step: int) -> None:
     assert Offers(seed).choose([newcomer, giver], 0.0, itself) == newcomer
 
 
+def test_who_wanted_nothing_may_want_what_is_new() -> None:
+    offers = Offers(b"")
+    offers.made(wish(), 1, 0.0)
+    offers.answered(A, CT, 0, 0.0)
+    assert not offers.ready(A, CT, PAUSE_SECONDS / 2)
+    offers.gained()
+    assert offers.ready(A, CT, PAUSE_SECONDS / 2)
+    assert offers.next_change(PAUSE_SECONDS / 2) is None
+    offers.made(wish(), 1, 1.0)
+    offers.answered(A, CT, 0, 1.0)
+    assert offers.next_change(1.0) == 1.0 + 2 * PAUSE_SECONDS, "it did not: the pause is longer"
+
+
 def test_what_is_counted_on_follows_what_is_chosen() -> None:
     offers = Offers(b"")
     for _ in range(40):
