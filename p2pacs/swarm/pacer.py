@@ -26,11 +26,11 @@ OVERTAKEN_SECONDS: Final = 0.06
 modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
 acknowledgements wait there, too, so that one late link makes others late."""
 
-STANDING_SECONDS: Final = 0.12
+STANDING_SECONDS: Final = 0.1
 """A queue on a line whose rate was configured should not be: what the kernel sent late, or what
 others sent, stands in the modem, and at the full rate it would stay there ..."""
 
-DRAINED_SECONDS: Final = 0.06
+DRAINED_SECONDS: Final = 0.05
 """... so the line is used a little less until no more than this is left."""
 
 DRAIN_SHARE: Final = 0.97
