@@ -27,6 +27,8 @@ class Holders:
         """A member may fetch a study now, and will say so: whoever asks meanwhile can dial it."""
         if study not in self._studies.get(member, ()):
             self._granted.setdefault(study, {})[member] = None
+            if len(self._granted) > _KNOWN:  # asked for, and never fetched
+                del self._granted[next(iter(self._granted))]
 
     def announce(self, member: VirtualAddress, news: Announce) -> Collection[VirtualAddress]:
         """Take note of an announcement.

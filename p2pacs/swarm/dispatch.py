@@ -29,7 +29,7 @@ AHEAD_SECONDS: Final = 0.6
 AHEAD_CHUNKS: Final = 1.5
 """... and never less than this many chunks."""
 
-OFFER_SECONDS: Final = 0.66
+OFFER_SECONDS: Final = 1.0
 """Work in one offer, one chunk at least ..."""
 
 CAREFUL_SECONDS: Final = 0.2

@@ -54,6 +54,9 @@ FLIGHT_SECONDS: Final = 2.0
 FLIGHT_BYTES: Final = 384 * KIB
 """... but always as much as this."""
 
+USUAL_BYTES: Final = CHUNK_BYTES // 2
+"""What a chunk that is offered is taken for: two blocks of a slow line."""
+
 UNPROVEN_BYTES: Final = 2 * CHUNK_BYTES
 """Chosen at most of a source that has not shown yet how fast it is (or that it sends at all)."""
 
@@ -136,7 +139,7 @@ def answer(
     room = _trust(source) - source.asked_bytes
     if room <= 0 or not _room(ledger, unwritten):
         return []
-    chunks = min(chunks, -(-room // CHUNK_BYTES))
+    chunks = min(chunks, -(-room // USUAL_BYTES))
     if ledger.looking:  # few are to choose from, so the later the better
         chunks = max(1, chunks // 2)
     advised = [n for n in dict.fromkeys(hints) if n in source.has and ledger.wanted(n)]

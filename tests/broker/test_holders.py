@@ -1,6 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker import holders as holders_module
 from broker.holders import Holders
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Announce
@@ -56,6 +58,17 @@ def test_who_was_granted_a_study_can_be_dialled_until_it_says_what_it_does() -> 
     holders.announce(B, news(held=False, study=OTHER))
     assert holders.of(OTHER) == []
     assert not holders._granted
+
+
+def test_what_was_granted_and_is_never_fetched_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holders_module, "_KNOWN", 3)
+    holders = Holders()
+    studies = [StudyId(bytes([number]) * 16) for number in range(5)]
+    for study in studies:
+        holders.granted(A, study)
+    assert [holders.of(study) for study in studies] == [[], [], [A], [A], [A]]
 
 
 Event = tuple[VirtualAddress, tuple[bytes, bool, bool] | None]

@@ -16,6 +16,7 @@ from p2pacs.swarm.circle import STARVED_SECONDS
 from p2pacs.swarm.dispatch import (
     AHEAD_SECONDS,
     LEAST_BLOCK,
+    OFFER_SECONDS,
     RECORD_DATA,
     block_bytes,
     cut,
@@ -172,7 +173,7 @@ async def test_chunks_go_whole_one_after_the_other(autojump_clock: Clock) -> Non
 async def test_no_more_is_promised_than_the_line_soon_sends(autojump_clock: Clock) -> None:
     async with paced_line(200) as line:
         members = [line.add(number, seconds=0.1) for number in range(3)]
-        most = AHEAD_SECONDS * RATE + 2 * CHUNK
+        most = (AHEAD_SECONDS + OFFER_SECONDS) * RATE + CHUNK
         for _ in range(100):
             await trio.sleep(0.1)
             assert sum(line.sender.promised(member.address) for member in members) <= most
@@ -183,8 +184,8 @@ async def test_who_does_not_read_holds_up_itself_alone(autojump_clock: Clock) ->
         dead, slow, quick = line.add(1, seconds=1e9), line.add(2, seconds=0.4), line.add(3)
         await trio.sleep(31)
         assert len(dead.blocks) == 1
-        assert len(dead.asked) * CHUNK < AHEAD_SECONDS * RATE + 2 * CHUNK
-        assert slow.bytes(11, 31) > 0.75 * 20 * BLOCK / 0.4
+        assert len(dead.asked) * CHUNK < (AHEAD_SECONDS + OFFER_SECONDS) * RATE + CHUNK
+        assert slow.bytes(11, 31) > 0.7 * 20 * BLOCK / 0.4
         assert sum(m.bytes(11, 31) for m in (slow, quick)) > 0.97 * 20 * RATE
 
 
@@ -215,7 +216,9 @@ async def test_late_answers_are_served(autojump_clock: Clock) -> None:
         one = line.add(1, round_trip=2 * ANSWER_SECONDS)
         await trio.sleep(60)
         assert one.refused == []
-        assert len(one.received) == len(one.asked) > 5
+        on_its_way = line.sender.promised(one.address) / CHUNK
+        assert len(one.received) > 5
+        assert len(one.asked) - len(one.received) <= on_its_way + 1
 
 
 async def test_beyond_what_was_offered_nothing_is_promised(autojump_clock: Clock) -> None:
