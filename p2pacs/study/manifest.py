@@ -34,7 +34,7 @@ BEGINNING: Final = 48
 Their list comes with the grant, so that a member can choose what it is offered at once ..."""
 
 SECOND: Final = 256
-"""... and the second segment lists those up to here: its half second on a slow line is no wait."""
+"""... and the second segment lists those up to here: 7.5 KB, where the longest one has 37."""
 
 _STARTS: Final = (0, BEGINNING, SECOND)
 

@@ -1,7 +1,7 @@
 """Links that a hospital holds while it fetches nothing. Pure: no clock, no I/O.
 
-A link takes four round trips and, of many members at once, a good part of a second. Who holds
-some to the replicas begins a transfer at once.
+A link takes three round trips (TCP, TLS, `Hello`), and longer where many members dial at once. Who
+holds some to the replicas begins a transfer at once.
 """
 
 from __future__ import annotations

@@ -246,11 +246,14 @@ class Mesh:
         elif member not in self.links:  # somebody needs it now: not after the keeper's pause
             self._nursery.start_soon(self._try, member)
 
-    async def _try(self, member: VirtualAddress) -> None:
+    async def _try(self, member: VirtualAddress) -> bool:
+        """Dial a member; whether it was reached."""
         try:
             await self.connect(member)
         except P2PacsError as error:
             log.debug("not reached", member=self.name(member), error=str(error))
+            return False
+        return True
 
     def release(self, member: VirtualAddress) -> None:
         """One `keep` less; an open link stays until one side closes it."""
@@ -262,11 +265,7 @@ class Mesh:
     async def _keeper(self, member: VirtualAddress) -> None:
         pause = RETRY_SECONDS
         while member in self._kept:
-            try:
-                await self.connect(member)
-            except P2PacsError as error:
-                log.debug("not reached", member=self.name(member), error=str(error))
-            else:
+            if await self._try(member):
                 since = trio.current_time()
                 await self._watch.until(
                     lambda: member not in self.links or member not in self._kept

@@ -42,24 +42,25 @@ class Neighbours:
         self,
         me: VirtualAddress,
         seed: bytes,
-        origins: Callable[[VirtualAddress], bool] = lambda _: False,
+        is_origin: Callable[[VirtualAddress], bool] = lambda _: False,
     ) -> None:
         """Nobody is known yet.
 
         Args:
             me: Never sought.
             seed: What makes the lots of this member its own.
-            origins: Whether a member is a replica, which dials nobody that fetches.
+            is_origin: Whether a member is a replica, which dials nobody that fetches.
         """
         self.sought: dict[VirtualAddress, float] = {}
         """Members to whom a link is to be held, with since when."""
         self._random = random.Random(seed)  # noqa: S311 (no secret)
-        self._known: set[VirtualAddress] = {me}
         self._others: list[VirtualAddress] = []
         self._me = me
-        self._origins = origins
+        self._is_origin = is_origin
         self._ripe: dict[VirtualAddress, float] = {}
+        """All who are known, with when they may be sought."""
         self._begun: float | None = None
+        """When somebody was sought for the first time."""
 
     def add(self, members: Iterable[VirtualAddress], now: float, *, later: bool = False) -> None:
         """These hold or fetch the study.
@@ -70,8 +71,7 @@ class Neighbours:
             later: They may have come after this member: then they are dialling it.
         """
         for member in members:
-            if member not in self._known:
-                self._known.add(member)
+            if member != self._me and member not in self._ripe:
                 place = self._random.randint(0, len(self._others))
                 self._others.insert(place, member)
                 self._ripe[member] = now + (self._patience(member) if later else 0.0)
@@ -97,7 +97,7 @@ class Neighbours:
             room = max(room, STARVED_MORE)
         first: list[VirtualAddress] = []
         if not linked and now < self._begun + ORIGINS_SECONDS:
-            first = [member for member in self._others if self._origins(member)]
+            first = [member for member in self._others if self._is_origin(member)]
         found = [
             member
             for member in first or self._others
@@ -115,7 +115,7 @@ class Neighbours:
 
     def _patience(self, member: VirtualAddress) -> float:
         """How long a member that came later is left to dial, in seconds."""
-        if self._origins(member):
+        if self._is_origin(member):
             return 0.0
         return DIAL_SECONDS if dials(self._me, member) else DIALLED_SECONDS
 

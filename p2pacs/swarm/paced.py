@@ -39,7 +39,7 @@ CONGESTION_CONTROL: Final = b"cubic"
 """After a pause it begins with ten segments (RFC 6928, RFC 9438): at the line's own pace they last
 longer than a round trip, so it never waits. BBR estimates the rate of each link anew from what the
 others left to it, and holds back what the budget counts as sent; what it sent late stood in the
-modem's queue (measured: a hundredth of the line)."""
+modem's queue (docs/swarm.md, "The line")."""
 
 SO_MAX_PACING_RATE: Final = 47
 """Linux's asm-generic/socket.h; Python has no name for it."""

@@ -107,11 +107,11 @@ def figures(
 def idle_seconds(
     outcome: Outcome, trace: Trace, rates: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
-    """For how long uplinks carried nothing, the mean of all but idle ones: where time is lost.
+    """For how long uplinks carried nothing: where time is lost.
 
     Returns:
-        By kind of member (its name without the number): seconds lost in the first and the last
-        `EDGE_SECONDS`, and between.
+        By kind of member (its name without the number), the mean of its uplinks: seconds in the
+        first and the last `EDGE_SECONDS`, and between.
     """
     begin, end = outcome.begin, outcome.end
     edge = min(EDGE_SECONDS, (end - begin) / 2)
