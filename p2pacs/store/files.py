@@ -63,6 +63,9 @@ class StudyFiles:
         """The file of a study."""
         return self._folder / f"{study}.chunks"
 
+    def _notes(self, study: StudyId) -> Path:
+        return self._folder / f"{study}.notes"
+
     def write(self, study: StudyId, offset: int, buffers: Sequence[bytes]) -> None:
         """Write the buffers end to end from ``offset`` on. Not durable before `sync`.
 
@@ -81,6 +84,34 @@ class StudyFiles:
                 os.close(handle)
         except OSError as error:
             raise failure(error) from error
+
+    def note(self, study: StudyId, offset: int, notes: bytes) -> None:
+        """Write notes (notes.py) of what was written. Never durable.
+
+        Raises:
+            DiskFullError: no room.
+            LocalError: the disk fails otherwise.
+        """
+        try:
+            handle = os.open(self._notes(study), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _write_all(handle, offset, [notes])
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise failure(error) from error
+
+    def noted(self, study: StudyId) -> bytes:
+        """The notes of a study; none if they cannot be read."""
+        try:
+            return self._notes(study).read_bytes()
+        except OSError:
+            return b""
+
+    def forget_notes(self, studies: Iterable[StudyId]) -> None:
+        """All that was noted of these is confirmed."""
+        for study in studies:
+            self._notes(study).unlink(missing_ok=True)
 
     def sync(self, studies: Iterable[StudyId]) -> None:
         """Make what was written durable, names of new files included.
@@ -137,14 +168,15 @@ class StudyFiles:
         return min(have, length)
 
     def remove(self, study: StudyId) -> None:
-        """Remove the file of a study if there is one."""
+        """Remove the files of a study if there are any."""
+        self.forget_notes([study])
         self.path(study).unlink(missing_ok=True)
 
     def sweep(self, known: Iterable[StudyId]) -> None:
         """Remove files of studies that the index does not know (a crash while dropping)."""
-        keep = {self.path(study).name for study in known}
-        for path in self._folder.glob("*.chunks"):
-            if path.name not in keep:
+        keep = {path for study in known for path in (self.path(study), self._notes(study))}
+        for path in self._folder.iterdir():
+            if path not in keep:
                 path.unlink()
 
 

@@ -10,11 +10,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
-from p2pacs.ids import StudyId
+from p2pacs.errors import LocalError, NotFoundError
+from p2pacs.ids import ChunkId, StudyId
+from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles, locked
 from p2pacs.store.index import Contents, Record, StoreIndex
+from p2pacs.store.notes import NOTE_BYTES, unpack
 from p2pacs.store.study import StudyStore
 from p2pacs.store.writer import Writer
 
@@ -33,6 +36,19 @@ class StudyInfo:
     last_used: float
     """Seconds since the epoch; 0 for never."""
     pinned: bool
+
+
+@frozen
+class _Found:
+    """What the disk has of a study."""
+
+    contents: Contents
+    length: int = 0
+    """Bytes of its file."""
+    noted: list[tuple[int, Extent]] = field(factory=list)
+    """Chunks that were written, and never confirmed: they are whole."""
+    notes: int = 0
+    """Bytes of notes."""
 
 
 class ChunkStore:
@@ -91,19 +107,20 @@ class ChunkStore:
             LocalError: the index cannot be read.
         """
         async with self._opening:
-            found = self._open.get(study)
-            if found is not None:
-                return found
+            opened = self._open.get(study)
+            if opened is not None:
+                return opened
             record = self._records.get(study)
             if record is None:
                 record = Record(self._next_key, study)
                 self._next_key += 1
-                contents, length = Contents([], {}), 0
+                found = _Found(Contents([], {}))
             else:
-                contents, length = await trio.to_thread.run_sync(self._load, record)
+                found = await trio.to_thread.run_sync(self._load, record)
             self._records[study] = record
-            opened = StudyStore(record, contents, self._files, self.writer)
-            opened.forget_beyond(length)
+            opened = StudyStore(record, found.contents, self._files, self.writer)
+            opened.forget_beyond(found.length)
+            opened.adopt(found.noted, found.notes)
             self._open[study] = opened
             return opened
 
@@ -126,11 +143,32 @@ class ChunkStore:
             self.writer.used -= record.bytes
         log.info("study dropped", study=study.short, bytes=record.bytes)
 
-    def _load(self, record: Record) -> tuple[Contents, int]:
-        """The rows of a study, and the bytes that its file really has."""
+    def _load(self, record: Record) -> _Found:
+        study = record.study
         contents = self._index.contents(record.key)
         end = max((place.offset + place.size for _, place in contents.chunks), default=0)
-        return contents, self._files.trim(record.study, end)
+        notes = self._files.noted(study)
+        noted = [
+            (number, place)
+            for number, place in unpack(notes)
+            if place.offset >= end and self._whole(study, place)
+        ]
+        if noted:
+            end = max(place.offset + place.size for _, place in noted)
+            log.info("chunks of a program that was killed", study=study.short, chunks=len(noted))
+        elif notes:
+            self._files.forget_notes([study])
+            notes = b""
+        length = self._files.trim(study, end)
+        return _Found(contents, length, noted, len(notes) - len(notes) % NOTE_BYTES)
+
+    def _whole(self, study: StudyId, place: Extent) -> bool:
+        """Whether a chunk really lies where it was noted."""
+        try:
+            (data,) = self._files.read(study, [(place.offset, place.size)])
+        except (LocalError, NotFoundError):
+            return False
+        return ChunkId.of(data) == place.id
 
     def _remove(self, record: Record) -> None:
         # The rows first: a crash in between leaves a file that nobody knows, and `open_store`

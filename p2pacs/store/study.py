@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +15,7 @@ from p2pacs.limits import CHUNK_BYTES, STUDY_CHUNKS
 from p2pacs.store.extents import Extent, Extents
 from p2pacs.store.files import StudyFiles
 from p2pacs.store.index import Changes, Contents, Record
+from p2pacs.store.notes import NOTE_BYTES, pack
 
 if TYPE_CHECKING:
     from p2pacs.store.writer import Writer
@@ -42,6 +43,8 @@ class StudyStore:
         self._pending: dict[int, tuple[ChunkId, bytes]] = {}
         self._changes = Changes(record)
         self._end = 0
+        self._noted = 0
+        """Bytes of notes of what was written and is not confirmed."""
         for number, extent in contents.chunks:
             self._extents.set(number, extent)
             self._end = max(self._end, extent.offset + extent.size)
@@ -105,18 +108,53 @@ class StudyStore:
         return [(number, chunk, data) for number, (chunk, data) in self._pending.items()]
 
     def write(self, batch: Sequence[tuple[int, ChunkId, bytes]]) -> None:
-        """For the writer, in a thread: write these at the end of the file."""
+        """For the writer, in a thread: write these at the end of the file, and note them."""
         self._files.write(self.study, self._end, [data for _, _, data in batch])
+        self._files.note(self.study, self._noted, pack(self._places(batch)))
+
+    def _places(self, batch: Iterable[tuple[int, ChunkId, bytes]]) -> Iterator[tuple[int, Extent]]:
+        """Where these lie, written one after the other at the end of the file."""
+        end = self._end
+        for number, chunk, data in batch:
+            yield number, Extent(end, len(data), chunk)
+            end += len(data)
 
     def written(self, batch: Iterable[tuple[int, ChunkId, bytes]]) -> None:
         """For the writer: these were written."""
-        for number, chunk, data in batch:
-            extent = Extent(self._end, len(data), chunk)
-            self._end += len(data)
+        for number, extent in list(self._places(batch)):
+            self._end += extent.size
+            self._noted += NOTE_BYTES
             self._extents.set(number, extent)
             self._changes.chunks[number] = extent
             self._changes.lost.discard(number)
             del self._pending[number]
+
+    @property
+    def confirmed(self) -> bool:
+        """For the writer: whether all that was written is committed, or about to be."""
+        return not self._changes.chunks
+
+    def notes_forgotten(self) -> None:
+        """For the writer: there are no notes any more."""
+        self._noted = 0
+
+    def adopt(self, chunks: Iterable[tuple[int, Extent]], notes: int) -> None:
+        """For the store: these were written and noted, and not confirmed, by who died meanwhile.
+
+        Args:
+            chunks: What they are.
+            notes: Bytes of notes that there are.
+        """
+        self._noted = notes
+        for number, extent in chunks:
+            if not self.have.add(number):
+                continue
+            self._end = max(self._end, extent.offset + extent.size)
+            self._extents.set(number, extent)
+            self._changes.chunks[number] = extent
+            self._record.chunks += 1
+            self._record.bytes += extent.size
+            self._writer.adopted(self, extent.size)
 
     def take_changes(self) -> Changes:
         """For the writer: what is to be committed; none is left."""

@@ -1,9 +1,10 @@
 """Write-behind: chunks gather in memory, go to the files in batches, and are confirmed together.
 
 Two steps. *Write* takes what is unwritten to the end of each study's file, into the
-operating system's cache. *Commit* makes the files durable (fsync) and then the index.
-Only what the index has counts after a restart, so a crash at any point loses at most
-what was not confirmed, and never makes anything wrong.
+operating system's cache, and notes it there. *Commit* makes the files durable (fsync) and then
+the index. What the index has counts after a restart, and what was noted and is whole: a process
+that is killed loses what was in memory, a power cut at most what was not confirmed, and nothing
+is ever made wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import structlog
 import trio
 
 from p2pacs.errors import DiskFullError, LocalError
-from p2pacs.limits import MIB
+from p2pacs.limits import KIB, MIB
 from p2pacs.store.files import StudyFiles
 from p2pacs.store.index import Changes, StoreIndex
 
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 UNWRITTEN_BYTES: Final = 8 * MIB
 """`StudyStore.put` waits while more than this is only in memory."""
 
-WRITE_BYTES: Final = 2 * MIB
-"""So much is written at once, when chunks come fast."""
+WRITE_BYTES: Final = 256 * KIB
+"""So much is written at once, when chunks come fast: who is killed asks for no more again."""
 
 COMMIT_BYTES: Final = 16 * MIB
 """So much written is confirmed at once: a fsync costs as much as writing megabytes."""
@@ -62,6 +63,7 @@ class Writer:
         self._uncommitted = 0
         self._with_chunks: dict[StudyStore, None] = {}
         self._with_changes: dict[StudyStore, None] = {}
+        self._with_notes: dict[StudyStore, None] = {}
         self._failure: LocalError | None = None
         self._writing = trio.Lock()
         self._committing = trio.Lock()
@@ -97,6 +99,13 @@ class Writer:
         if self._unwritten >= WRITE_BYTES:
             self._much.unpark_all()
 
+    def adopted(self, study: StudyStore, size: int) -> None:
+        """A chunk is in the file, and noted there, that waits to be committed."""
+        self.used += size
+        self._uncommitted += size
+        self._with_notes[study] = None
+        self.changed(study)
+
     def freed(self, study: StudyStore, size: int) -> None:
         """A chunk is no longer held."""
         self.used -= size
@@ -122,6 +131,7 @@ class Writer:
         self._unwritten -= sum(len(data) for _, _, data in study.unwritten())
         self._with_chunks.pop(study, None)
         self._with_changes.pop(study, None)
+        self._with_notes.pop(study, None)
         self._waiting.unpark_all()
 
     # ------------------------------------------------------------ the two steps
@@ -143,6 +153,7 @@ class Writer:
 
     async def _write_one(self, study: StudyStore) -> None:
         batch = study.unwritten()
+        self._with_notes[study] = None
         await trio.to_thread.run_sync(study.write, batch)
         study.written(batch)
         size = sum(len(data) for _, _, data in batch)
@@ -192,6 +203,17 @@ class Writer:
         await self.write()
         await self.commit()
         self._failure = None
+        await self._forget_notes()
+
+    async def _forget_notes(self) -> None:
+        """Of studies of which all is confirmed."""
+        async with self.paused():
+            done = [study for study in self._with_notes if study.confirmed]
+            if done:
+                await trio.to_thread.run_sync(self._files.forget_notes, [s.study for s in done])
+            for study in done:
+                del self._with_notes[study]
+                study.notes_forgotten()
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:

@@ -10,7 +10,11 @@ import pytest
 import trio
 
 from p2pacs.errors import CorruptStoreError, DiskFullError, StateError
-from p2pacs.store import StudyInfo, open_store
+from p2pacs.store import ChunkStore, StudyInfo, open_store
+from p2pacs.store.extents import Extent
+from p2pacs.store.files import StudyFiles
+from p2pacs.store.notes import pack
+from p2pacs.store.writer import WRITE_BYTES
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 
 
@@ -38,6 +42,7 @@ async def test_nothing_in_the_folder_names_a_patient(tmp_path: Path) -> None:
         "index.sqlite-wal",
         "chunks",
         f"chunks/{STUDY}.chunks",
+        f"chunks/{STUDY}.notes",
     }
 
 
@@ -208,9 +213,9 @@ trio.run(main, sys.argv[1], int(sys.argv[2]))
 """
 
 
-def write_in_a_process(folder: Path, first: int) -> subprocess.Popen[str]:
+def write_in_a_process(folder: Path, number: int, program: str = WRITER) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(first)],
+        [sys.executable, "-c", program, str(folder), str(number)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -233,6 +238,90 @@ async def test_killed_while_writing(tmp_path: Path) -> None:
             assert await study.verify() == []
             first = max(study.have) + 1
             assert list(study.have) == list(range(first))
+
+
+UNCONFIRMED: Final = """
+import sys, trio
+from pathlib import Path
+from p2pacs.store import open_store, writer
+from tests.p2pacs.store.samples import STUDY, chunk
+
+async def main(folder, chunks):
+    async with open_store(Path(folder)) as store:
+        study = await store.study(STUDY)
+        await study.put(*chunk(0, 20_000))
+        await study.flush()
+        writer.COMMIT_SECONDS = writer.COMMIT_BYTES = 10**9  # from now on nothing is confirmed
+        await trio.sleep(0)
+        for number in range(1, chunks):
+            await study.put(*chunk(number, 20_000))
+        while sum(len(data) for _, _, data in study.unwritten()) >= writer.WRITE_BYTES:
+            await trio.sleep(0.001)
+        print(chunks, flush=True)
+        await trio.sleep_forever()
+
+trio.run(main, sys.argv[1], int(sys.argv[2]))
+"""
+
+
+async def test_killed_before_anything_was_confirmed(tmp_path: Path) -> None:
+    """What is lost is what was in memory, however fast it came."""
+    chunks = 200
+    process = write_in_a_process(tmp_path, chunks, UNCONFIRMED)
+    assert process.stdout is not None
+    assert process.stdout.readline(), process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    for _ in range(2):  # and it stays
+        async with open_store(tmp_path) as store:
+            study = await store.study(STUDY)
+            assert chunks * 20_000 - study_bytes(store) < WRITE_BYTES
+            assert store.used == study_bytes(store)
+            assert await study.verify() == []
+            assert list(study.have) == list(range(len(study.have)))
+    assert not list(tmp_path.rglob("*.notes"))
+
+
+def study_bytes(store: ChunkStore) -> int:
+    (info,) = store.studies()
+    return info.bytes
+
+
+async def test_notes_that_lie_are_not_believed(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(3))
+    files = StudyFiles(tmp_path / "chunks")
+    (right, other) = (chunk(7), chunk(8))
+    files.write(STUDY, 3000, [right[2], other[2][:500]])
+    notes = [
+        (1, Extent(3000, 1000, other[1])),  # of another chunk
+        (7, Extent(3000, 1000, right[1])),
+        (8, Extent(4000, 1000, other[1])),  # not written whole
+        (9, Extent(2**60, 1000, right[1])),
+        (2, Extent(0, 1000, chunk(0)[1])),  # confirmed long ago
+    ]
+    files.note(STUDY, 0, pack(notes) + b"torn")
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == [0, 1, 2, 7]
+        await fill(study, range(8, 10))
+        assert await study.verify() == []
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == [0, 1, 2, 7, 8, 9]
+        assert await study.verify() == []
+        assert files.path(STUDY).stat().st_size == store.used
+
+
+async def test_notes_of_a_file_that_is_gone(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(3))
+    files = StudyFiles(tmp_path / "chunks")
+    files.note(STUDY, 0, pack([(7, Extent(3000, 1000, chunk(7)[1]))]))
+    files.path(STUDY).unlink()
+    async with open_store(tmp_path) as store:
+        assert not (await store.study(STUDY)).have
+    assert not list(tmp_path.rglob("*.notes"))
 
 
 LIMITED: Final = """
