@@ -8,6 +8,7 @@ from weakref import WeakSet
 import trio
 
 from p2pacs.limits import KIB
+from p2pacs.swarm.drain import DRAIN_SHARE, Drain
 from p2pacs.swarm.measured import Measured, Sample
 from p2pacs.swarm.meter import Look
 from p2pacs.swarm.pacing import TLS_OVER_TCP, Overhead, TokenBucket
@@ -25,16 +26,6 @@ OVERTAKEN_SECONDS: Final = 0.06
 """What links had kept back leaves the kernel beside what is sent meanwhile, and stands in the
 modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
 acknowledgements wait there, too, so that one late link makes others late."""
-
-STANDING_SECONDS: Final = 0.1
-"""A queue on a line whose rate was configured should not be: what the kernel sent late, or what
-others sent, stands in the modem, and at the full rate it would stay there ..."""
-
-DRAINED_SECONDS: Final = 0.05
-"""... so the line is used a little less until no more than this is left."""
-
-DRAIN_SHARE: Final = 0.97
-"""Of the rate, meanwhile; the line is full all the same, as long as the queue lasts."""
 
 SPACING_CHANGE: Final = 0.03
 """The kernel is told of a rate that differs by more than this part."""
@@ -76,7 +67,7 @@ class Pacer:
         rate = min(self._limit, control.rate) if control else self._limit
         self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
         self._spaced = rate
-        self._draining = False
+        self._drain = Drain()
         self._streams: WeakSet[Metered] = WeakSet()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
@@ -104,13 +95,13 @@ class Pacer:
 
     def _apply(self) -> None:
         rate = min(self._limit, self._control.rate) if self._control else self._limit
-        if self._draining:
+        if self._drain.draining:
             rate *= DRAIN_SHARE
         if rate == self.rate:
             return
         wake = rate > self.rate
         self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
-        if not self._draining and abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
+        if not self._drain.draining and abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
             self._spaced = rate
             for stream in self._streams:
                 stream.paced(rate)
@@ -173,19 +164,11 @@ class Pacer:
         if self._control is None:
             sent = sum(look.sent for look in looks.values())
             self._queue = max(0.0, self._queue + sent - since * self._limit)
-            self._drain(min(delays, default=None))
+            if delays and self._drain.update(min(delays), now):
+                self._apply()
         else:
             delivered = sum(look.delivered for look in looks.values())
             sample = Sample(delivered, min(delays, default=None), self._limited)
             self._control.update(sample, now)
             self._limited = False
-            self._apply()
-
-    def _drain(self, delay: float | None) -> None:
-        """Let a queue go that stands on the line, by the least delay that any link tells of."""
-        if delay is None:
-            return
-        draining = delay > (DRAINED_SECONDS if self._draining else STANDING_SECONDS)
-        if draining != self._draining:
-            self._draining = draining
             self._apply()

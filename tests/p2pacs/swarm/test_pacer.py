@@ -5,16 +5,10 @@ import trio
 import trio.testing
 from attrs import define, field
 
+from p2pacs.swarm.drain import DRAIN_SHARE, DRAINED_SECONDS, STANDING_SECONDS
 from p2pacs.swarm.measured import START, Measured
 from p2pacs.swarm.meter import Look
-from p2pacs.swarm.pacer import (
-    DRAIN_SHARE,
-    DRAINED_SECONDS,
-    OVERTAKEN_SECONDS,
-    SETTLE_SECONDS,
-    STANDING_SECONDS,
-    Pacer,
-)
+from p2pacs.swarm.pacer import OVERTAKEN_SECONDS, SETTLE_SECONDS, Pacer
 
 Clock = trio.testing.MockClock
 

@@ -1,0 +1,52 @@
+"""Whether a line whose rate was configured has a queue of ours to drain. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STANDING_SECONDS: Final = 0.1
+"""A queue on a line whose rate was configured should not be: what the kernel sent late stands in
+the modem, and at the full rate it would stay there ..."""
+
+DRAINED_SECONDS: Final = 0.05
+"""... so the line is used a little less until no more than this is left ..."""
+
+DRAIN_SHARE: Final = 0.97
+"""... of its rate (it is full all the same, as long as the queue lasts) ..."""
+
+SETTLING_SECONDS: Final = 1.0
+"""... for as long as that takes, and until acknowledgements tell of it. What is there then is not
+ours: acknowledgements wait at the other ends, or another program fills the line."""
+
+
+class Drain:
+    """Decides from the delays that round trips tell of."""
+
+    __slots__ = ("_others", "_until", "draining")
+
+    def __init__(self) -> None:
+        self.draining = False
+        """Whether `DRAIN_SHARE` of the rate is to be used now."""
+        self._until = 0.0
+        self._others = 0.0
+        """Seconds of the delay that no drain of ours could end."""
+
+    def update(self, delay: float, now: float) -> bool:
+        """Take note of the delay now; whether `draining` has changed.
+
+        Args:
+            delay: Seconds in a queue, the least that any connection tells of.
+            now: The present.
+        """
+        self._others = min(self._others, delay)
+        ours = delay - self._others
+        if not self.draining:
+            if ours <= STANDING_SECONDS:
+                return False
+            self._until = now + ours / (1 - DRAIN_SHARE) + SETTLING_SECONDS
+        elif ours > DRAINED_SECONDS:
+            if now <= self._until:
+                return False
+            self._others = delay
+        self.draining = not self.draining
+        return True
