@@ -85,7 +85,10 @@ def figures(
     moved = len(seconds) * outcome.size
     sent = trace.between("up", outcome.begin, outcome.end)
     wire = {name: sent[name] for name in rates}
-    drops = trace.between("up_dropped", outcome.begin, outcome.end)
+    drops, down_drops = (
+        sum(trace.between(field, outcome.begin, outcome.end).values())
+        for field in ("up_dropped", "down_dropped")
+    )
     return {
         "first": round(seconds[0], 2),
         "median": round(statistics.median(seconds), 2),
@@ -99,7 +102,8 @@ def figures(
         "uplink_use": {
             name: round(wire[name] * 8 / rate / seconds[-1], 3) for name, rate in rates.items()
         },
-        "uplink_drops": round(sum(drops.values())),
+        "uplink_drops": round(drops),
+        "downlink_drops": round(down_drops),
         "idle_seconds": idle_seconds(outcome, trace, rates),
     }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
+from p2pacs.settings import MEASURED
 from peer.client import PeerClient
 from scripts import phantom
 from scripts.lab.figures import Outcome
@@ -45,9 +46,10 @@ async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
         open_pacs("embedded", folder, study, HOME) as pacs,
         network(folder, plan.lines, pacs, lab) as net,
     ):
-        await start_all(net, "replica", plan.replicas)
+        said = {"line.uplink": MEASURED} if plan.measured else {}
+        await start_all(net, "replica", plan.replicas, said)
         await fill_replicas(net, study, plan.replicas, BESIDE)
-        await start_all(net, "hospital", plan.clients)
+        await start_all(net, "hospital", plan.clients, said)
         clients = [net.peers[name] for name in plan.clients]
         for client in clients:
             await client.ready(partial(client.knows, study.uid), CATALOGUE_SECONDS)
@@ -55,14 +57,16 @@ async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
         return await _fetch_all(net, clients, study, plan, watch)
 
 
-async def start_all(net: Network, role: str, names: Sequence[str]) -> None:
-    """Adds and starts members, a few at a time."""
+async def start_all(
+    net: Network, role: str, names: Sequence[str], settings: Mapping[str, Any] | None = None
+) -> None:
+    """Adds and starts members with these settings, a few at a time."""
     limit = trio.CapacityLimiter(STARTING_AT_ONCE)
 
     async def start(name: str) -> None:
         async with limit:
             peer = await net.add(name, role, name)
-            set_toml(peer.folder / "peer.toml", {"log.json_lines": True})
+            set_toml(peer.folder / "peer.toml", {"log.json_lines": True, **(settings or {})})
             await peer.start()
 
     async with trio.open_nursery() as nursery:

@@ -21,6 +21,8 @@ class Plan:
     """What members say of their lines."""
     megabytes: float
     """About so many million bytes of study."""
+    measured: bool
+    """Members find out what their uplinks carry."""
     kill_broker: bool
     longest: float
     """Seconds that the transfers may take."""

@@ -46,6 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--up", type=rate, default="800kbit", help="of every line")
     parser.add_argument("--down", type=rate, default="3mbit", help="of every line")
     parser.add_argument("--delay", type=seconds, default="21ms", help="one way between two members")
+    parser.add_argument("--measured", action="store_true", help="nobody is told its uplink's rate")
     parser.add_argument("--loss", type=float, default=0.0, help="part of the packets")
     parser.add_argument("--queue", type=parse_size, default="32kB", help="of every uplink")
     parser.add_argument("--against", choices=["libtorrent"], help="runs it after ours")
@@ -128,6 +129,7 @@ async def run(folder: Path, given: argparse.Namespace) -> Json:
         clients=setting.clients,
         lines=Lines(format_rate(given.up), format_rate(given.down)),
         megabytes=given.mb,
+        measured=given.measured,
         kill_broker=given.kill_broker,
         longest=limit,
         size=0,

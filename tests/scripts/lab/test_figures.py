@@ -35,9 +35,10 @@ def test_goals_are_those_of_the_next_larger_swarm() -> None:
 
 
 def test_what_is_printed(tmp_path: Path) -> None:
-    # Two lines that send 50 and 100 kB/s from 100 on; the second drops 2 packets a second.
+    # Two lines that send 50 and 100 kB/s from 100 on; the second drops 2 packets a second,
+    # and 1 that came for it.
     rows = [
-        record(100 + at, [50e3 * at, 0, 0, 0, 0, 100e3 * at, 0, 2 * at, 0, 0]) for at in (0, 20)
+        record(100 + at, [50e3 * at, 0, 0, 0, 0, 100e3 * at, 0, 2 * at, at, 0]) for at in (0, 20)
     ]
     (tmp_path / "trace").write_bytes(b"".join(rows))
     trace = Trace.read(tmp_path / "trace", ["a", "b"])
@@ -55,6 +56,7 @@ def test_what_is_printed(tmp_path: Path) -> None:
         "bytes": 400_000,
         "uplink_use": {"a": 0.5, "b": 1.0},
         "uplink_drops": 20,
+        "downlink_drops": 10,
         "idle_seconds": {
             "a": {"start": 2.0, "middle": 1.0, "end": 2.0},
             "b": {"start": 0.0, "middle": 0.0, "end": 0.0},
