@@ -66,6 +66,10 @@ HANDSHAKE_FRAME_BYTES: Final = 16 * KIB
 BLOCK_BYTES: Final = CHUNK_BYTES
 """The data of one `Block`: at most the whole chunk."""
 
+BLOCK_LEAST: Final = KIB
+"""... and, unless it ends its chunk, at least this: the slowest line sends blocks of 1 to 2 KiB.
+Who sends less keeps a request alive for nothing, and is struck."""
+
 REQUESTED_CHUNKS: Final = 4096
 """Chunks that one member may have requested from us and not yet got: 256 MiB, more than a
 gigabit line moves in two seconds; beyond it the request is refused, never queued."""

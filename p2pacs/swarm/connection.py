@@ -38,6 +38,11 @@ class Connection:
         """Whether what goes out waits for the uplink's budget."""
         return self._paced is not None and self._paced.uplink
 
+    @property
+    def on_line(self) -> bool:
+        """Whether it goes over the host's line, as far as that is known."""
+        return self._paced is not None
+
     def send(self, message: Message) -> None:
         """News or control: goes out ahead of blocks."""
         if self._link is not None:

@@ -19,6 +19,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.limits import BLOCK_LEAST
 from p2pacs.swarm import picker
 from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.circle import Circle, Partner
@@ -71,6 +72,8 @@ class Download:
         ledger: Ledger,
         tier: Callable[[VirtualAddress], Tier],
         announce: Callable[[], None],
+        leftover: Callable[[], float],
+        asked: Callable[[int], None],
     ) -> None:
         """Nothing happens before `run`.
 
@@ -81,10 +84,14 @@ class Download:
             ledger: Empty; this download's own.
             tier: Who is asked first.
             announce: Called when chunks arrived: partners may want them, and are to be told.
+            leftover: Bytes that may be asked for over the host's line, now.
+            asked: Called when so many were.
         """
         self.transfer = transfer
         self.ledger = ledger
-        self.sources = Sources(circle, mesh, transfer, ledger, tier)
+        self.sources = Sources(
+            circle, mesh, transfer, ledger, tier=tier, leftover=leftover, asked=asked
+        )
         self.follower: Follower | None = None
         self._circle = circle
         self._mesh = mesh
@@ -257,7 +264,8 @@ class Download:
         """A piece of a chunk came.
 
         Raises:
-            ProtocolError: nobody asked for it, or its size is not the listed one.
+            ProtocolError: nobody asked for it, it is too small, or its chunk's size is not the
+                listed one.
         """
         source = self.ledger.sources.get(member)
         rest = source.in_flight.get(block.number) if source else None
@@ -270,6 +278,8 @@ class Download:
         if block.offset != size - rest:  # of an earlier, cancelled request
             self.sources.requests.stray(member, len(block.data))
             return
+        if len(block.data) < min(rest, BLOCK_LEAST):
+            raise ProtocolError("a chunk that comes in crumbs")
         now = trio.current_time()
         self.ledger.moved(source, block.number, len(block.data), now)
         data = self.sources.requests.blocks.add(member, block)

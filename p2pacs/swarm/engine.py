@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -30,6 +31,7 @@ from p2pacs.swarm.download import Download
 from p2pacs.swarm.ledger import Ledger, Tier
 from p2pacs.swarm.mesh import Mesh
 from p2pacs.swarm.pacer import Pacer
+from p2pacs.swarm.precedence import FIRST_SECONDS, Leftover, Running
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.signals import Bell
 from p2pacs.swarm.studies import Studies
@@ -56,7 +58,9 @@ class Engine:
         storage: ChunkStorage,
         key: VerifyKey,
         tier: Callable[[VirtualAddress], Tier],
+        *,
         uplink: Pacer | None,
+        downlink: Pacer | None,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -66,6 +70,7 @@ class Engine:
             key: The broker's, which signs roots.
             tier: Who is asked first.
             uplink: The budget of the host's line; None for no limit.
+            downlink: Likewise.
         """
         self.transfers: dict[StudyId, Transfer] = {}
         self.studies = Studies(mesh.me, mesh.links, storage, key)
@@ -77,6 +82,8 @@ class Engine:
         self._storage = storage
         self._key = key
         self._tier = tier
+        self._downlink = downlink
+        self._leftover = Leftover()
         self._announce = Bell()
         self._announce_at = math.inf
         self._nursery: trio.Nursery | None = None
@@ -160,12 +167,27 @@ class Engine:
             ledger=ledger,
             tier=self._tier,
             announce=self._fresh,
+            leftover=partial(self._left, transfer),
+            asked=lambda size: self._leftover.asked(transfer.priority, size),
         )
         self.transfers.pop(study, None)
         self.transfers[study] = transfer
         self._nursery.start_soon(circle.download.run, self._storage, self._key, root)
         self._forget_ended()
         return transfer
+
+    def _left(self, transfer: Transfer) -> float:
+        """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
+        if self._downlink is None:
+            return math.inf
+        now = trio.current_time()
+        running = [
+            Running(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
+            for circle in self.studies
+            if (one := circle.download) is not None
+            if one.ledger.flights or now < one.transfer.urgent_since + FIRST_SECONDS
+        ]
+        return self._leftover.room(transfer.priority, running, self._downlink.rate, now)
 
     def _forget_ended(self) -> None:
         ended = [t.study for t in self.transfers.values() if t.state is not State.FETCHING]

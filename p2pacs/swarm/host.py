@@ -86,7 +86,14 @@ class Host:
         self._line = line
         self.uplink, self.downlink = line.pacers()
         self.mesh = Mesh(address, broker, book, transport, self)
-        self.engine = Engine(self.mesh, store, broker_key, self._tier, self.uplink)
+        self.engine = Engine(
+            self.mesh,
+            store,
+            broker_key,
+            self._tier,
+            uplink=self.uplink,
+            downlink=self.downlink,
+        )
         self._book = book
         self._services = services
         self._backbone: frozenset[VirtualAddress] = frozenset()

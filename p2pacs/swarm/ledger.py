@@ -8,6 +8,7 @@ nothing ever scans the whole study for one chunk.
 
 from __future__ import annotations
 
+import math
 import random
 from array import array
 from collections.abc import Iterable, Sequence
@@ -49,19 +50,28 @@ class Source:
         "meter",
         "moved_at",
         "offers",
+        "on_line",
         "stalls",
         "suspended_until",
         "tier",
     )
 
     def __init__(
-        self, address: VirtualAddress, tier: Tier, has: Bitfield, *, offers: bool = False
+        self,
+        address: VirtualAddress,
+        tier: Tier,
+        has: Bitfield,
+        *,
+        offers: bool = False,
+        on_line: bool = True,
     ) -> None:
         self.address = address
         self.tier = tier
         self.has = has
         self.offers = offers
         """Nothing is asked of it but what it offers."""
+        self.on_line = on_line
+        """Whether it is reached over the host's line."""
         self.candidates = Candidates()
         self.in_flight: dict[int, int] = {}
         """Number → bytes still to come, in the order of asking."""
@@ -107,6 +117,10 @@ class Ledger:
         """Number → sources asked for it."""
         self.wanted_bytes = 0
         """Bytes that nobody was asked for yet."""
+        self.meter = RateMeter()
+        """What comes from all sources together, while anything is in flight."""
+        self.allowance = math.inf
+        """Bytes that may be asked for over the host's line: more urgent transfers need the rest."""
         self._copies = array("H")
         self._order: list[int] = []
         self._first: set[int] = set()
@@ -211,10 +225,16 @@ class Ledger:
     # ------------------------------------------------------------ sources
 
     def join(
-        self, address: VirtualAddress, tier: Tier, has: Bitfield, *, offers: bool = False
+        self,
+        address: VirtualAddress,
+        tier: Tier,
+        has: Bitfield,
+        *,
+        offers: bool = False,
+        on_line: bool = True,
     ) -> Source:
         """A member takes part and has these (``has`` is kept and changed here)."""
-        source = Source(address, tier, has, offers=offers)
+        source = Source(address, tier, has, offers=offers, on_line=on_line)
         self._enter(source)
         return source
 
@@ -271,6 +291,7 @@ class Ledger:
             source.moved_at = now
             source.meter.start(now)
         for number in numbers:
+            self.meter.start(now)
             size = self.sizes[number]
             flights = self.flights.setdefault(number, [])
             if not flights:
@@ -287,12 +308,14 @@ class Ledger:
         source.moved_at = now
         source.stalls = 0
         source.meter.add(size, now)
+        self.meter.add(size, now)
 
     def arrived(self, number: int, now: float) -> list[Source]:
         """A chunk in flight is here and verified; the sources that were asked for it."""
         flights = self.flights.pop(number)
         for source in flights:
             self._forget(source, number, now)
+        self._rest(now)
         self.have.add(number)
         self._first.discard(number)
         if number in self._viewing.window:
@@ -321,8 +344,13 @@ class Ledger:
         if flights:
             return False
         del self.flights[number]
+        self._rest(now)
         self.wanted_bytes += self.sizes[number]
         return True
+
+    def _rest(self, now: float) -> None:
+        if not self.flights:
+            self.meter.stop(now)
 
     def _forget(self, source: Source, number: int, now: float) -> None:
         source.asked_bytes -= source.in_flight.pop(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -35,8 +36,22 @@ class Sources:
         mesh: Mesh,
         transfer: Transfer,
         ledger: Ledger,
+        *,
         tier: Callable[[VirtualAddress], Tier],
+        leftover: Callable[[], float],
+        asked: Callable[[int], None],
     ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            circle: Who takes part.
+            mesh: The links.
+            transfer: What the rest of the program sees.
+            ledger: Who has what.
+            tier: Who is asked first.
+            leftover: Bytes that may be asked for over the host's line, now.
+            asked: Called when so many were.
+        """
         self.requests = Requests(circle)
         self.unwritten = 0
         """Bytes that arrived and are not yet stored."""
@@ -44,6 +59,8 @@ class Sources:
         self._transfer = transfer
         self._ledger = ledger
         self._tier = tier
+        self._leftover = leftover
+        self._asked = asked
         self._suspended: dict[VirtualAddress, Source] = {}
         self._refused: Counter[VirtualAddress] = Counter()
 
@@ -51,14 +68,17 @@ class Sources:
 
     def joined(self, member: VirtualAddress, partner: Partner) -> None:
         """A member takes part, or says anew what it has."""
+        link = self._mesh.links.get(member)
+        on_line = link is not None and link.on_line
         if source := self._ledger.sources.get(member):
-            source.offers = partner.offers
+            source.offers, source.on_line = partner.offers, on_line
             self._update(source, partner.has)
         elif suspended := self._suspended.get(member):
-            suspended.offers = partner.offers
+            suspended.offers, suspended.on_line = partner.offers, on_line
             suspended.has = partner.has
         else:
-            self._ledger.join(member, self._tier(member), partner.has, offers=partner.offers)
+            tier = self._tier(member)
+            self._ledger.join(member, tier, partner.has, offers=partner.offers, on_line=on_line)
         self.ask()
 
     def _update(self, source: Source, has: Bitfield) -> None:
@@ -130,6 +150,12 @@ class Sources:
         sources = [*self._ledger.sources.values(), *self._suspended.values()]
         return any(self._ledger.wanted(number) for source in sources for number in source.has)
 
+    @property
+    def line_rate(self) -> float:
+        """Bytes a second that come over the host's line."""
+        sources = self._ledger.sources.values()
+        return sum(source.meter.value for source in sources if source.in_flight and source.on_line)
+
     def owes(self, member: VirtualAddress) -> bool:
         """Whether something was asked of a member and is not here yet."""
         source = self._ledger.sources.get(member)
@@ -142,9 +168,20 @@ class Sources:
         if self._transfer.state is not State.FETCHING:
             return
         now = trio.current_time()
+        self._look_at_line(now)
         plan = picker.plan(self._ledger, self.unwritten, broker=self._ask_broker(now))
         for source, numbers in plan:
             self._request(source, numbers, now)
+
+    def _look_at_line(self, now: float) -> None:
+        """Learn what more urgent transfers leave; the first time, give way at once."""
+        before, self._ledger.allowance = self._ledger.allowance, self._leftover()
+        if self._ledger.allowance < math.inf == before:
+            for source in self._ledger.sources.values():
+                waiting = list(source.in_flight)[1:] if source.on_line else []
+                self.cancel(source, waiting)
+                for number in waiting:
+                    self._ledger.again(source, number, now)
 
     def offered(self, member: VirtualAddress, offer: Offer) -> None:
         """A partner's line is about to be free: choose, or take over what comes too late."""
@@ -152,16 +189,19 @@ class Sources:
         source = self._ledger.sources.get(member)
         numbers: list[int] = []
         if source is not None and self._transfer.state is State.FETCHING:
+            self._look_at_line(now)
             numbers = picker.answer(
                 self._ledger, source, offer.chunks, offer.numbers, self.unwritten
             )
             if not numbers and (late := self._late(source)) is not None:
                 numbers = [self._moved(late, now)]
-            self._ledger.ask(source, numbers, now)
+            self._ask(source, numbers, now)
         self.requests.choose(member, numbers)
 
     def _late(self, source: Source) -> picker.Takeover | None:
         if self._ledger.wanted_bytes or source.stalls or source.in_flight:
+            return None
+        if source.on_line and self._ledger.allowance <= 0:
             return None
         return picker.takeover(self._ledger, source, self._ledger.sources.values())
 
@@ -182,12 +222,18 @@ class Sources:
 
     def take_over(self, now: float) -> None:
         """Give sources that have nothing left to do what slower ones would send last."""
-        for takeover in picker.takeovers(self._ledger):
+        for takeover in picker.takeovers(self._ledger) if self._ledger.allowance > 0 else []:
             self._request(takeover.source, [self._moved(takeover, now)], now)
 
     def _request(self, source: Source, numbers: list[int], now: float) -> None:
-        self._ledger.ask(source, numbers, now)
+        self._ask(source, numbers, now)
         self.requests.ask(source.address, numbers)
+
+    def _ask(self, source: Source, numbers: list[int], now: float) -> None:
+        before = source.asked_bytes
+        self._ledger.ask(source, numbers, now)
+        if source.on_line:
+            self._asked(source.asked_bytes - before)
 
     def cancel(self, source: Source, numbers: list[int]) -> None:
         """Tell a source that it need not send these; the ledger is the caller's."""

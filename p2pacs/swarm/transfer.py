@@ -60,7 +60,8 @@ class Transfer:
         """Bytes of the study that are here."""
         self.started = trio.current_time()
         self.ended: float | None = None
-        """Both on trio's clock."""
+        self.urgent_since = self.started
+        """When its priority was set. All on trio's clock."""
         self.watch = Watch()
         self.holders: dict[VirtualAddress, None] = {}
         self.past_sources: dict[VirtualAddress, int] = {}
@@ -124,6 +125,7 @@ class Transfer:
         """From now on it is this urgent; all who serve it are told."""
         if priority is not self.priority:
             self.priority = priority
+            self.urgent_since = trio.current_time()
             if self._on_priority is not None:
                 self._on_priority()
 

@@ -146,9 +146,9 @@ class Swarm:
         kind: type[SimMember] = SimMember,
         **line: Any,
     ) -> SimMember:
-        """A further host. Its uplink is paced; its downlink is the simulation's alone."""
+        """A further host, which knows the rates of its line."""
         nic = self.nic(**line)
-        paced = Line(round(nic.up * 8), overhead=nic.overhead)
+        paced = Line(round(nic.up * 8), round(nic.down * 8), overhead=nic.overhead)
         return await self.world.add(name, role, nic=nic, line=paced, kind=kind)
 
     async def add_replica(self, **line: Any) -> SimMember:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from p2pacs.errors import NoSourceError
-from p2pacs.limits import KIB, LINKS_A_MINUTE, REQUEST_NUMBERS
+from p2pacs.limits import BLOCK_LEAST, KIB, LINKS_A_MINUTE, REQUEST_NUMBERS
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.standing import QUARANTINE_SECONDS
 from p2pacs.wire import messages
@@ -182,28 +182,42 @@ def test_who_sends_what_nobody_asked_for_is_struck() -> None:
     assert quarantined(outcome, rogue)
 
 
-async def dribble(talk: Talk) -> None:
-    """Sends what is chosen, a byte a second."""
-    await talk.join()
-    await talk.say(Offer(talk.id, 4, []))
+def dribbles(size: int) -> Behaviour:
+    """Sends what is chosen, so many bytes a second."""
 
-    async def send(message: Message) -> None:
-        if isinstance(message, Request) and message.numbers:
-            number = message.numbers[0]
-            data = talk.study.data[number]
-            for offset in range(len(data)):
-                block = messages.Block(
-                    talk.id, number, offset, len(data), data[offset : offset + 1]
-                )
-                await talk.say(block)
-                await trio.sleep(1)
+    async def behave(talk: Talk) -> None:
+        await talk.join()
+        await talk.say(Offer(talk.id, 4, []))
 
-    await talk.listen(send)
+        async def send(message: Message) -> None:
+            if not isinstance(message, Request):
+                return
+            for number in message.numbers[:1]:
+                data = talk.study.data[number]
+                for at in range(0, len(data), size):
+                    part = data[at : at + size]
+                    await talk.say(messages.Block(talk.id, number, at, len(data), part))
+                    await trio.sleep(1)
+            await trio.sleep(0.2)
+            await talk.say(Offer(talk.id, 4, []))
+
+        await talk.listen(send)
+
+    return behave
 
 
-def test_who_sends_a_byte_a_second_holds_nothing_back() -> None:
-    outcome, _ = attacked(dribble)
+@pytest.mark.parametrize("size", [1, BLOCK_LEAST - 1])
+def test_who_sends_crumbs_is_struck(size: int) -> None:
+    outcome, rogue = attacked(dribbles(size))
     assert delay(outcome) < WITHIN
+    assert rogue.refused
+    assert quarantined(outcome, rogue)
+
+
+def test_who_is_as_slow_as_can_be_holds_nothing_back_and_is_not_struck() -> None:
+    outcome, rogue = attacked(dribbles(BLOCK_LEAST))
+    assert delay(outcome) < WITHIN
+    assert not outcome.told("member struck", rogue)
 
 
 async def greet_slowly(talk: Talk) -> None:

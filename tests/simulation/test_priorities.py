@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import trio
 
+from p2pacs.swarm.precedence import FIRST_SECONDS
 from p2pacs.swarm.priority import Priority
 from p2pacs.swarm.transfer import Transfer
 from tests.simulation.scenario import Plan, Swarm, simulate
@@ -36,11 +37,13 @@ async def shares(
     return result
 
 
-async def another(swarm: Swarm, megabytes: float) -> Study:
-    """A further study that the replicas have."""
+async def another(
+    swarm: Swarm, megabytes: float, holders: Sequence[SimMember] | None = None
+) -> Study:
+    """A further study that the replicas, or some of them, have."""
     study = Study(swarm.world.key, 99, chunk=swarm.plan.chunk)
     study.grow(round(megabytes * 1_000_000 / study.chunk))
-    for replica in swarm.replicas:
+    for replica in holders or swarm.replicas:
         await study.put(replica.store)
     return study
 
@@ -169,3 +172,65 @@ def test_two_emergencies_share() -> None:
         await complete(transfers)
 
     simulate(Plan(members=2, megabytes=3), story)
+
+
+RATE = 100_000.0
+"""Bytes a second of an uplink."""
+
+LONG = 8.0
+"""Seconds for which it is looked at."""
+
+NARROW = Plan(members=1, replicas=8, megabytes=4, up=RATE, down=3 * RATE)
+"""One hospital whose line down is what is scarce."""
+
+
+async def received(sources: Sequence[SimMember], receiver: SimMember, seconds: float) -> float:
+    """Bytes a second that these send to a receiver from now on."""
+    parts = await shares(sources, receiver, seconds)
+    return sum(part * rate for part, rate in parts)
+
+
+def test_an_emergency_has_the_line_down_of_its_own_hospital() -> None:
+    async def story(swarm: Swarm) -> None:
+        (hurt,) = swarm.members
+        some, others = swarm.replicas[:4], swarm.replicas[4:]
+        urgent = await another(swarm, 4, some)
+        later = begin(hurt, swarm.study, others, Priority.BACKGROUND)
+        await trio.sleep(4)
+        assert await received(others, hurt, 1) > 0.9 * NARROW.down
+        stat = begin(hurt, urgent, some, Priority.STAT)
+        await trio.sleep(SOON)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_at_most, others, hurt, 0.1 * NARROW.down)
+            assert await received(some, hurt, LONG) > 0.9 * NARROW.down
+        await stat.wait_complete()
+        await trio.sleep(3)
+        assert await received(others, hurt, 2) > 0.9 * NARROW.down
+        await complete([later])
+
+    simulate(NARROW, story)
+
+
+async def _at_most(sources: Sequence[SimMember], receiver: SimMember, rate: float) -> None:
+    assert await received(sources, receiver, LONG) < rate
+
+
+def test_an_emergency_that_leaves_room_on_its_own_line_holds_nobody_back() -> None:
+    async def story(swarm: Swarm) -> None:
+        (hurt,) = swarm.members
+        (one, *others) = swarm.replicas
+        urgent = await another(swarm, 2, [one])
+        later = begin(hurt, swarm.study, others, Priority.BACKGROUND)
+        await trio.sleep(4)
+        stat = begin(hurt, urgent, [one], Priority.STAT)
+        await trio.sleep(FIRST_SECONDS + 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_at_least, others, hurt, 0.6 * (NARROW.down - RATE))
+            assert await received([one], hurt, LONG) > 0.9 * RATE
+        await complete([stat, later])
+
+    simulate(NARROW, story)
+
+
+async def _at_least(sources: Sequence[SimMember], receiver: SimMember, rate: float) -> None:
+    assert await received(sources, receiver, LONG) > rate

@@ -1,7 +1,9 @@
 """What is chosen of a source that offers its line, and what it takes over near the end."""
 
+import math
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,17 +172,31 @@ def test_the_broker_gives_what_it_advises_alone() -> None:
     assert set(picker.answer(ledger, broker, 9, [])) == {18, 19}
 
 
-def test_nothing_is_chosen_while_enough_is_on_its_way() -> None:
+def test_nothing_is_chosen_of_who_owes_as_much_as_it_sends() -> None:
     ledger = ledger_of(400)
     one = offering(ledger, 1, Bitfield(range(400)), rate=1e6)
     two = offering(ledger, 2, Bitfield(range(400)), rate=1e6)
+    ledger.meter.value = 1e9
     ledger.ask(one, range(int(picker.FLIGHT_SECONDS * 1e6 / SIZE) + 1), 0.0)
-    assert picker.answer(ledger, one, 1, []) == []  # as much as it sends
-    assert picker.answer(ledger, two, 1, []) == []  # as much as comes at all
+    assert picker.answer(ledger, one, 1, []) == []
+    assert picker.answer(ledger, two, 1, [])
     ledger.arrived(0, 0.0)
     assert picker.answer(ledger, one, 1, [])
-    assert picker.answer(ledger, two, 1, [])
-    assert picker.answer(ledger, two, 1, [], unwritten=2 * SIZE) == []
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e6])
+def test_nothing_is_chosen_while_as_much_as_comes_at_all_is_on_its_way(rate: float) -> None:
+    ledger = ledger_of(400)
+    sources = [offering(ledger, n, Bitfield(range(400)), rate=1e6) for n in range(1, 4)]
+    ledger.meter.value = rate
+    most = max(picker.FLIGHT_BYTES, rate * picker.FLIGHT_SECONDS)
+    chunks = math.ceil(most / SIZE) - 1
+    ledger.ask(sources[0], range(chunks), 0.0)
+    assert picker.answer(ledger, sources[1], 1, [])
+    ledger.ask(sources[1], [chunks], 0.0)
+    assert picker.answer(ledger, sources[2], 1, []) == []
+    ledger.arrived(0, 0.0)
+    assert picker.answer(ledger, sources[2], 1, [])
 
 
 def test_who_has_not_shown_that_it_sends_is_owed_little() -> None:
