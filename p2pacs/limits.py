@@ -77,6 +77,10 @@ gigabit line moves in two seconds; beyond it the request is refused, never queue
 REQUEST_NUMBERS: Final = 256
 """Chunk numbers in one `Request`, `Cancel` or `Refuse`."""
 
+NUMBERED_STUDIES: Final = 64
+"""Studies of one side of a link that have a number: what runs at the same time, mostly. A number
+of one byte is enough for them (msgpack: up to 127)."""
+
 OFFERED_CHUNKS: Final = 256
 """Chunks in one `Offer`: what a line of 100 Mbit/s sends in half a second."""
 

@@ -18,12 +18,16 @@ from p2pacs import limits
 from p2pacs.errors import MalformedMessageError, MessageTooLongError, UnknownMessageError
 from p2pacs.wire import messages
 from p2pacs.wire.bounds import ANY_INTEGER, BOUNDS, Bound
-from p2pacs.wire.messages import Block, Have, Message, Query, Reply
+from p2pacs.wire.messages import NUMBERED, Block, Have, Message, Query, Reply
+from p2pacs.wire.numbers import Numbers
 
 Check = Callable[[Any], bool]
 
 _HEAD: Final = 4
 """Bytes of a frame before its payload: the payload's length, big-endian."""
+
+STUDY: Final = "study"
+"""The field that may travel as a number."""
 
 _FIXARRAY: Final = 0x90
 """First byte of a msgpack array of up to 15 items, plus their number."""
@@ -132,8 +136,12 @@ def _malformed(codec: MessageCodec, field: FieldCodec) -> MalformedMessageError:
     )
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message, numbers: Numbers | None = None) -> bytes:
     """The message as a frame: length, then payload.
+
+    Args:
+        message: Which.
+        numbers: Of the side that sends it.
 
     Raises:
         MalformedMessageError: a field that the other side would refuse.
@@ -147,6 +155,8 @@ def encode(message: Message) -> bytes:
         fits = len(value) <= items and all(map(field.check, value)) if items else field.check(value)
         if not fits:
             raise _malformed(codec, field)
+        if numbers is not None and field.name == STUDY:
+            value = numbers.short(codec.kind, value)
         values.append(value)
     if not codec.whole(message):
         raise MalformedMessageError(f"{codec.kind.__name__} contradicts itself")
@@ -158,8 +168,12 @@ def encode(message: Message) -> bytes:
     return len(payload).to_bytes(_HEAD, "big") + payload
 
 
-def decode(payload: bytes | memoryview) -> Message:
+def decode(payload: bytes | memoryview, numbers: Numbers | None = None) -> Message:
     """The message in one frame's payload.
+
+    Args:
+        payload: Without its length.
+        numbers: Of the side that sent it.
 
     Raises:
         UnknownMessageError: a number that no message of this version has.
@@ -168,9 +182,9 @@ def decode(payload: bytes | memoryview) -> Message:
     codec = CODECS.get(payload[1]) if len(payload) > 1 else None
     try:
         if codec is not None and codec.flat and payload[0] == _FIXARRAY + len(codec.fields) + 1:
-            message = _read_flat(codec, payload)
+            message = _read_flat(codec, payload, numbers)
         else:
-            message = _read_stream(payload)
+            message = _read_stream(payload, numbers)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise MalformedMessageError("a message that is not the msgpack array it must be") from error
     if not _BY_KIND[type(message)].whole(message):
@@ -178,17 +192,26 @@ def decode(payload: bytes | memoryview) -> Message:
     return message
 
 
-def _read_flat(codec: MessageCodec, payload: bytes | memoryview) -> Message:
+def _read_flat(
+    codec: MessageCodec, payload: bytes | memoryview, numbers: Numbers | None
+) -> Message:
     """A message without lists, all at once: a `Block` is copied once, not three times."""
     arity = len(codec.fields) + 1
     _, *values = msgpack.unpackb(payload, max_array_len=arity, max_map_len=0, max_ext_len=0)
-    for field, value in zip(codec.fields, values, strict=True):
-        if not field.check(value):
-            raise _malformed(codec, field)
-    return codec.kind(*values)
+    pairs = zip(codec.fields, values, strict=True)
+    return codec.kind(*[_checked(codec, field, value, numbers) for field, value in pairs])
 
 
-def _read_stream(payload: bytes | memoryview) -> Message:
+def _checked(codec: MessageCodec, field: FieldCodec, value: Any, numbers: Numbers | None) -> Any:
+    """A value that is no list, as it is meant."""
+    if numbers is not None and field.name == STUDY:
+        value = numbers.study(codec.kind, value)
+    if not field.check(value):
+        raise _malformed(codec, field)
+    return value
+
+
+def _read_stream(payload: bytes | memoryview, numbers: Numbers | None) -> Message:
     # Two items at most in an array that `unpack` reads: the ranges of a `Have`. All other
     # lists are opened below, with their own bound.
     unpacker = msgpack.Unpacker(
@@ -198,13 +221,13 @@ def _read_stream(payload: bytes | memoryview) -> Message:
         max_ext_len=0,
     )
     unpacker.feed(payload)
-    message = _read(unpacker)
+    message = _read(unpacker, numbers)
     if unpacker.tell() != len(payload):
         raise MalformedMessageError("bytes after the end of a message")
     return message
 
 
-def _read(unpacker: Any) -> Message:
+def _read(unpacker: Any, numbers: Numbers | None) -> Message:
     arity = unpacker.read_array_header()
     number = unpacker.unpack() if arity else None
     if type(number) is not int:
@@ -216,15 +239,14 @@ def _read(unpacker: Any) -> Message:
         raise MalformedMessageError(
             f"{codec.kind.__name__} has {len(codec.fields)} fields, not {arity - 1}"
         )
-    return codec.kind(*[_read_field(unpacker, codec, field) for field in codec.fields])
+    return codec.kind(*[_read_field(unpacker, codec, field, numbers) for field in codec.fields])
 
 
-def _read_field(unpacker: Any, codec: MessageCodec, field: FieldCodec) -> Any:
+def _read_field(
+    unpacker: Any, codec: MessageCodec, field: FieldCodec, numbers: Numbers | None
+) -> Any:
     if field.bound is None or not field.bound.items:
-        value = unpacker.unpack()
-        if not field.check(value):
-            raise _malformed(codec, field)
-        return value
+        return _checked(codec, field, unpacker.unpack(), numbers)
     count = unpacker.read_array_header()
     if count > field.bound.items:
         raise _malformed(codec, field)
@@ -246,5 +268,7 @@ def _describe(codec: MessageCodec) -> str:
     lines = [f"{codec.number} {codec.kind.__name__} ({sort.replace('Message', 'News')})"]
     for field in codec.fields:
         bound = "" if field.bound is None else f" {field.bound}"
+        if field.name == STUDY and codec.kind in NUMBERED:
+            bound += " or number"
         lines.append(f"    {field.name}: {field.kind}{bound}")
     return "\n".join(lines) + "\n"

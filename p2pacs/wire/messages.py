@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -200,6 +200,12 @@ class Offer(Message):
     chunks: int
     numbers: list[int]
     """What best to choose from (given to fewest members yet); may be empty: no advice."""
+
+
+NUMBERED: Final = frozenset({Have, Leave, Request, Cancel, Block, Refuse, Offer})
+"""What is said most often: its study travels as a number, once it is one of the first studies that
+its sender joined on this link (`p2pacs.wire.numbers`). Seventeen bytes less a message are a five
+hundredth of all that a swarm sends."""
 
 
 # ---------------------------------------------------------------- manifests

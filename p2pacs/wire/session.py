@@ -20,6 +20,7 @@ from p2pacs.wire.bounds import ID
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
 from p2pacs.wire.messages import Failure, Hello, Join, Leave, Message, Ping, Pong, Query, Reply
+from p2pacs.wire.numbers import Numbers
 
 
 class State(Enum):
@@ -98,6 +99,7 @@ class Session:
         self._asked: dict[int, type[Query]] = {}
         self._open: set[int] = set()
         self._joined: set[bytes] = set()
+        self._their_numbers, self._our_numbers = Numbers(), Numbers()
         self._last_id = 0
         self._automatic: list[bytes] = []
         self._refused = 0
@@ -114,7 +116,8 @@ class Session:
             ProtocolError: what the protocol does not allow; the link must be closed.
         """
         for payload in self._frames.feed(data):
-            message = decode(payload)
+            message = decode(payload, self._their_numbers)
+            self._their_numbers.joined(message)
             self._theirs = _next(self._theirs, message)
             if self._admit(message):
                 yield message
@@ -178,8 +181,9 @@ class Session:
             ProtocolError: the state does not allow it, or the message may not travel.
         """
         after = _next(self._ours, message)
-        frame = encode(message)
+        frame = encode(message, self._our_numbers)
         self._ours = after
+        self._our_numbers.joined(message)
         if isinstance(message, Reply):
             self._open.discard(message.id)
         return frame

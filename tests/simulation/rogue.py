@@ -13,6 +13,7 @@ from p2pacs.wire import messages
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
 from p2pacs.wire.messages import Hello, Message, Ping, Pong
+from p2pacs.wire.numbers import Numbers
 from tests.simulation.lines import LineStream, connect
 from tests.simulation.world import SimMember, Study
 
@@ -26,6 +27,7 @@ class Talk:
         self.member = member
         """Who is at the other end."""
         self._frames = FrameReader(FRAME_BYTES)
+        self._numbers = Numbers()
 
     @property
     def id(self) -> bytes:
@@ -57,7 +59,10 @@ class Talk:
         data = await self.stream.receive_some()
         if not data:
             raise LinkClosedError("the other side closed the link")
-        heard = [decode(payload) for payload in self._frames.feed(data)]
+        heard: list[Message] = []
+        for payload in self._frames.feed(data):
+            heard.append(decode(payload, self._numbers))
+            self._numbers.joined(heard[-1])
         pongs = [Pong(message.id) for message in heard if isinstance(message, Ping)]
         if pongs:
             await self.say(*pongs)
