@@ -72,6 +72,16 @@ SETTLING_BYTES: Final = 20_000
 FALLING: Final = 0.8
 """A queue that has shrunk to this part since the last look is on its way out."""
 
+NOISE: Final = 0.06
+"""No more than this, after a drain, is none of ours and nobody's to whom to yield: acknowledgements
+wait behind what the other ends send themselves (20 to 40 ms in a swarm) ..."""
+
+LEFT: Final = 0.8
+"""... if it is this part of what there was before ..."""
+
+NOISE_FADES: Final = 0.05
+"""... and of that, so much a second is forgotten when less is seen."""
+
 AGAIN: Final = 0.95
 """To this part of the rate when one drain was not enough."""
 
@@ -199,6 +209,10 @@ class Measured:
         """The delay when the queue was last drained, until there is none."""
         self._drains = 0
         self._last_delay: float | None = None
+        self._noise = 0.0
+        """Seconds of the delay that a drain did not end."""
+        self._before_drain = (0.0, START, now)
+        """The delay, the rate, and since when there was no queue."""
 
     def update(self, sample: Sample, now: float) -> float:
         """The rate from now on, in bytes a second."""
@@ -253,7 +267,11 @@ class Measured:
             self._stepped = (now, self._delivered[-1][1])
 
     def _climb(self, delay: float | None, carried: float, passed: float, now: float) -> None:
-        if delay is None or delay <= TARGET:
+        if delay is not None:
+            self._noise -= max(0.0, self._noise - delay) * min(1.0, NOISE_FADES * passed)
+        if delay is not None and self._drains == 1 and self._in_vain(delay):
+            return
+        if delay is None or delay <= self._noise + TARGET:
             if delay is not None:
                 self._stands, self._drains = None, 0
             quiet = (now - self._quiet_since) / CLIMB_DOUBLES
@@ -262,6 +280,7 @@ class Measured:
                 growth = max(growth, CLIMB_KNOWN)
             self._level *= 1 + growth * passed
         elif self._stands is None:
+            self._before_drain = delay, self._level, self._quiet_since
             short = max(min(carried, BACK * self._level), 0.9 * self._level)
             self._full(delay, short if delay <= LONG_QUEUE else BACK_LONG * carried, now)
         elif delay <= FALLING * self._stands:
@@ -271,6 +290,15 @@ class Measured:
             self._full(delay, AGAIN * self._level, now)
         else:
             self._yield(delay, carried, now)
+
+    def _in_vain(self, delay: float) -> bool:
+        """Whether a drain left the delay as it was; then all is as before it."""
+        before, level, quiet_since = self._before_drain
+        if not LEFT * before < delay <= NOISE:
+            return False
+        self._noise, self._level, self._quiet_since = delay, max(self._level, level), quiet_since
+        self._stands, self._drains = None, 0
+        return True
 
     def _yield(self, delay: float, carried: float, now: float) -> None:
         """Our queue should have been drained, and is there still."""

@@ -14,8 +14,13 @@ from typing import Final
 from attrs import frozen
 
 from p2pacs.swarm.measured import QueueDelay
-from p2pacs.swarm.pacing import Overhead
+from p2pacs.swarm.pacing import SEGMENT_BYTES, Overhead
 from p2pacs.swarm.tcpinfo import TcpInfo
+
+ACK_HELD_BACK: Final = 0.04
+"""An acknowledgement waits for a second segment, for this long at most (Linux's TCP_DELACK_MIN):
+the slower the segments come, the longer, and that is no queue. (A line of unknown rate that took it
+for one became slower for it, and then waited longer.)"""
 
 TCP_HEADER: Final = 20
 TIME_STAMPS: Final = 12
@@ -73,6 +78,12 @@ class Outgoing(_Meter):
         self._left = 0.0
         self._delivered = 0.0
         self._delay = QueueDelay()
+        self._held_back = 0.0
+        """Seconds for which the other end holds back an acknowledgement."""
+
+    def paced(self, rate: float) -> None:
+        """Segments leave one by one, at this many bytes a second."""
+        self._held_back = min(ACK_HELD_BACK, SEGMENT_BYTES / rate)
 
     def prepay(self, size: int) -> float:
         """``size`` payload bytes will be written soon."""
@@ -110,7 +121,7 @@ class Outgoing(_Meter):
         return Look(
             self._correction(info),
             self._delivered - before,
-            self._delay.update(info.rtt, info.min_rtt, info.segs_in, now),
+            self._delay.update(info.rtt - self._held_back, info.min_rtt, info.segs_in, now),
             busy=info.bytes_acked < taken,
             sent=self._left - earlier,
         )

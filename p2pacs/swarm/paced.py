@@ -68,6 +68,7 @@ class _Uplink:
     def paced(self, rate: float) -> None:
         if self._sock is not None and rate > 0:  # control messages go out of a closed line, too
             with suppress(OSError):  # it broke a moment ago
+                self.meter.paced(rate)
                 self._bounded = shape(self._sock, rate, bounded=self._bounded)
 
     def close(self) -> None:

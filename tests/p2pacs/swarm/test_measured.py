@@ -39,7 +39,18 @@ class Moment:
 class ModelLine:
     """A modem's queue, connections that take turns, and acknowledgements that are delayed."""
 
-    def __init__(self, noise: float, connections: int, seed: int = 1) -> None:
+    def __init__(
+        self, noise: float, connections: int, seed: int = 1, *, behind: float = 0.0
+    ) -> None:
+        """An empty one.
+
+        Args:
+            noise: Seconds that each acknowledgement waits at most, at random.
+            connections: How many.
+            seed: Of what is random.
+            behind: Seconds that a receiver's acknowledgements wait behind what it sends itself,
+                at most: anew every second.
+        """
         self.control = Measured(0.0)
         self.moments: list[Moment] = []
         self._noise = noise
@@ -47,6 +58,8 @@ class ModelLine:
         self._delays = [QueueDelay() for _ in range(connections)]
         self._trips = [TRIP] * connections
         self._acks = [0] * connections
+        self._behind = behind
+        self._behinds = [0.0] * connections
         self._turn = 0.0
         self._queue = 0.0
         self._arriving = (0.0, 0.0)
@@ -83,10 +96,12 @@ class ModelLine:
         """The kernel's smoothed round trip: an eighth of each acknowledgement's."""
         one = int(self._turn / CHUNK) % len(self._trips)
         self._turn += size
+        if len(self.moments) % round(1 / STEP) == 0:
+            self._behinds = [self._random.random() * self._behind for _ in self._behinds]
         acks = max(1, int(size / 2900))
         self._acks[one] += acks
         for _ in range(acks):
-            trip = TRIP + waited + self._random.random() * self._noise
+            trip = TRIP + waited + self._random.random() * self._noise + self._behinds[one]
             self._trips[one] += (trip - self._trips[one]) / 8
         now = len(self.moments) * STEP
         delay = self._delays[one].update(self._trips[one], TRIP, self._acks[one], now)
@@ -114,7 +129,20 @@ def test_the_line_is_found_filled_and_left_to_others(
     steady = line.run(60, rate, room=max(32_000, 0.3 * rate))
     assert use(steady) > 0.96
     assert queue(steady, 0.5) < 0.025
-    assert queue(steady, 0.95) < 0.065
+    assert queue(steady, 0.95) < 0.08  # now and then a queue of ours is taken for one elsewhere
+
+
+@pytest.mark.parametrize("behind", [0.04, 0.06])
+@pytest.mark.parametrize("connections", [3, 6, 10])
+def test_what_acknowledgements_wait_for_at_other_ends_is_no_queue(
+    connections: int, behind: float
+) -> None:
+    line = ModelLine(0.03, connections, behind=behind)
+    line.run(30, 100_000)
+    steady = line.run(90, 100_000)
+    assert use(steady) > 0.95
+    assert queue(steady, 0.5) < 0.025
+    assert queue(steady, 0.95) < 0.08
 
 
 @pytest.mark.parametrize("rate", [25_000, 50_000])
@@ -123,9 +151,9 @@ def test_a_slow_line_tells_less_and_is_filled_too(rate: float, connections: int)
     line = ModelLine(0.03, connections)
     line.run(20, rate)
     steady = line.run(60, rate)
-    assert use(steady) > 0.96
+    assert use(steady) > 0.93
     assert queue(steady, 0.5) < 0.03
-    assert queue(steady, 0.95) < 0.08
+    assert queue(steady, 0.95) < 0.2  # three to six packets
 
 
 def test_a_line_that_changes_is_followed() -> None:
