@@ -14,7 +14,7 @@ from typing import Final
 
 from p2pacs.ids import VirtualAddress
 
-NEIGHBOURS: Final = 12
+NEIGHBOURS: Final = 8
 """Links that a transfer seeks; more come from those that seek this member."""
 
 TRY_SECONDS: Final = 3.0
