@@ -73,17 +73,7 @@ class StudyFiles:
             DiskFullError: no room; what lies before ``offset`` is untouched.
             LocalError: the disk fails otherwise.
         """
-        try:
-            handle = os.open(self.path(study), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                for at in range(0, len(buffers), _VECTORS):
-                    part = buffers[at : at + _VECTORS]
-                    _write_all(handle, offset, part)
-                    offset += sum(map(len, part))
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise failure(error) from error
+        _write_file(self.path(study), offset, buffers)
 
     def note(self, study: StudyId, offset: int, notes: bytes) -> None:
         """Write notes (notes.py) of what was written. Never durable.
@@ -92,14 +82,7 @@ class StudyFiles:
             DiskFullError: no room.
             LocalError: the disk fails otherwise.
         """
-        try:
-            handle = os.open(self._notes(study), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                _write_all(handle, offset, [notes])
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise failure(error) from error
+        _write_file(self._notes(study), offset, [notes])
 
     def noted(self, study: StudyId) -> bytes:
         """The notes of a study; none if they cannot be read."""
@@ -175,9 +158,23 @@ class StudyFiles:
     def sweep(self, known: Iterable[StudyId]) -> None:
         """Remove files of studies that the index does not know (a crash while dropping)."""
         keep = {path for study in known for path in (self.path(study), self._notes(study))}
-        for path in self._folder.iterdir():
+        for path in (*self._folder.glob("*.chunks"), *self._folder.glob("*.notes")):
             if path not in keep:
                 path.unlink()
+
+
+def _write_file(path: Path, offset: int, buffers: Sequence[bytes]) -> None:
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            for at in range(0, len(buffers), _VECTORS):
+                part = buffers[at : at + _VECTORS]
+                _write_all(handle, offset, part)
+                offset += sum(map(len, part))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise failure(error) from error
 
 
 def _write_all(handle: int, offset: int, buffers: Sequence[bytes]) -> None:

@@ -89,6 +89,14 @@ def test_trim_remove_and_sweep(tmp_path: Path) -> None:
     assert not files.path(STUDY).exists()
 
 
+def test_what_is_not_the_stores_is_left_alone(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    (tmp_path / "chunks" / "lost+found").mkdir()
+    files.note(OTHER, 0, b"of a study that was dropped")
+    files.sweep([STUDY])
+    assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["lost+found"]
+
+
 def test_one_owner(tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(StateError, match="another process"), locked(tmp_path):
         pass
