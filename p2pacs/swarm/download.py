@@ -72,7 +72,7 @@ class Download:
         ledger: Ledger,
         tier: Callable[[VirtualAddress], Tier],
         announce: Callable[[], None],
-        leftover: Callable[[], float],
+        allowance: Callable[[], float],
         asked: Callable[[int], None],
     ) -> None:
         """Nothing happens before `run`.
@@ -84,13 +84,13 @@ class Download:
             ledger: Empty; this download's own.
             tier: Who is asked first.
             announce: Called when chunks arrived: partners may want them, and are to be told.
-            leftover: Bytes that may be asked for over the host's line, now.
+            allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
         """
         self.transfer = transfer
         self.ledger = ledger
         self.sources = Sources(
-            circle, mesh, transfer, ledger, tier=tier, leftover=leftover, asked=asked
+            circle, mesh, transfer, ledger, tier=tier, allowance=allowance, asked=asked
         )
         self.follower: Follower | None = None
         self._circle = circle

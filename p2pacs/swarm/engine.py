@@ -167,7 +167,7 @@ class Engine:
             ledger=ledger,
             tier=self._tier,
             announce=self._fresh,
-            leftover=partial(self._left, transfer),
+            allowance=partial(self._allowance, transfer),
             asked=lambda size: self._leftover.asked(transfer.priority, size),
         )
         self.transfers.pop(study, None)
@@ -176,7 +176,7 @@ class Engine:
         self._forget_ended()
         return transfer
 
-    def _left(self, transfer: Transfer) -> float:
+    def _allowance(self, transfer: Transfer) -> float:
         """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
         if self._downlink is None:
             return math.inf
@@ -187,7 +187,7 @@ class Engine:
             if (one := circle.download) is not None
             if one.ledger.flights or now < one.transfer.urgent_since + FIRST_SECONDS
         ]
-        return self._leftover.room(transfer.priority, running, self._downlink.rate, now)
+        return self._leftover.allowance(transfer.priority, running, self._downlink.rate, now)
 
     def _forget_ended(self) -> None:
         ended = [t.study for t in self.transfers.values() if t.state is not State.FETCHING]

@@ -54,8 +54,8 @@ and from all ..."""
 
 FLIGHT_BYTES: Final = 384 * KIB
 """... but always as much as this. More uploaders than the line down carries sometimes send at once,
-and what is too much waits in the provider's queue: it must not overflow (with twice as much, one
-byte in a hundred found more than 96 kB there; eight hospitals in simulation)."""
+and what is too much waits in the provider's queue: it must not overflow (where this
+grew with their number, one byte in a hundred found more than 96 kB there; simulation)."""
 
 USUAL_BYTES: Final = CHUNK_BYTES // 2
 """What a chunk that is offered is taken for: two blocks of a slow line."""

@@ -45,7 +45,7 @@ class Leftover:
         self._saved: dict[Priority, tuple[float, float]] = {}
         """Bytes that may be asked for (negative: too much was), and when."""
 
-    def room(
+    def allowance(
         self, priority: Priority, running: Iterable[Running], rate: float, now: float
     ) -> float:
         """Bytes that a transfer of this priority may ask for over the line; `math.inf`: any.
@@ -69,7 +69,7 @@ class Leftover:
         return saved
 
     def asked(self, priority: Priority, size: int) -> None:
-        """So much was asked for, if `room` has a limit."""
+        """So much was asked for, if `allowance` has a limit."""
         if priority in self._saved:
             saved, at = self._saved[priority]
             self._saved[priority] = saved - size, at

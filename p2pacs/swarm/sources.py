@@ -38,7 +38,7 @@ class Sources:
         ledger: Ledger,
         *,
         tier: Callable[[VirtualAddress], Tier],
-        leftover: Callable[[], float],
+        allowance: Callable[[], float],
         asked: Callable[[int], None],
     ) -> None:
         """Nothing is asked yet.
@@ -49,7 +49,7 @@ class Sources:
             transfer: What the rest of the program sees.
             ledger: Who has what.
             tier: Who is asked first.
-            leftover: Bytes that may be asked for over the host's line, now.
+            allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
         """
         self.requests = Requests(circle)
@@ -59,7 +59,7 @@ class Sources:
         self._transfer = transfer
         self._ledger = ledger
         self._tier = tier
-        self._leftover = leftover
+        self._allowance = allowance
         self._asked = asked
         self._suspended: dict[VirtualAddress, Source] = {}
         self._refused: Counter[VirtualAddress] = Counter()
@@ -175,7 +175,7 @@ class Sources:
 
     def _look_at_line(self, now: float) -> None:
         """Learn what more urgent transfers leave; the first time, give way at once."""
-        before, self._ledger.allowance = self._ledger.allowance, self._leftover()
+        before, self._ledger.allowance = self._ledger.allowance, self._allowance()
         if self._ledger.allowance < math.inf == before:
             for source in self._ledger.sources.values():
                 waiting = list(source.in_flight)[1:] if source.on_line else []

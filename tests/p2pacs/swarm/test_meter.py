@@ -5,7 +5,7 @@ from attrs import define, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.swarm.meter import IPV6_HEADER, Incoming, Outgoing
+from p2pacs.swarm.meter import ACK_HELD_BACK, IPV6_HEADER, Incoming, Outgoing
 from p2pacs.swarm.pacing import TLS_OVER_TCP
 from p2pacs.swarm.tcpinfo import TcpInfo
 
@@ -195,3 +195,18 @@ def test_what_has_arrived_is_told() -> None:
     look = meter.look(kernel.info(), 2.0)
     assert look.delivered == pytest.approx(kernel.sent * 1500 / 1448)
     assert (look.delay, look.busy) == (0.0, False)
+
+
+def test_that_slow_segments_are_acknowledged_later_is_no_queue() -> None:
+    kernel, meter = Kernel(rtt=0.05), Outgoing(TLS_OVER_TCP)
+    meter.paced(1e9)
+    for step in range(20):
+        kernel.segments_in += 4
+        meter.look(kernel.info(), step / 10)
+    meter.paced(10_000)
+    kernel.rtt += ACK_HELD_BACK
+    for step in range(20, 40):
+        kernel.segments_in += 4
+        delay = meter.look(kernel.info(), step / 10).delay
+        assert delay is not None
+        assert abs(delay) < 0.001

@@ -201,3 +201,13 @@ def test_the_cost_of_a_chunk_does_not_grow_with_the_study() -> None:
         return (time.process_time() - begin) / count
 
     assert cost(32_000) < 10 * cost(2_000)
+
+
+def test_only_what_comes_over_the_line_waits_for_more_urgent_transfers() -> None:
+    ledger = ledger_of(40)
+    ledger.join(member(1), Tier.REPLICA, Bitfield(range(40)))
+    ledger.join(member(2), Tier.REPLICA, Bitfield(range(40)), on_line=False)
+    ledger.allowance = 0.0
+    assert set(act(ledger)) == {member(2)}
+    ledger.allowance = 1.0
+    assert len(act(ledger)[member(1)]) == 1

@@ -284,3 +284,17 @@ def test_who_makes_offers_takes_over_only_when_it_offers() -> None:
     ledger.ask(slow, [0], 0.0)
     offering(ledger, 2, Bitfield([0]), rate=1e6)
     assert picker.takeovers(ledger) == []
+
+
+def test_only_what_comes_over_the_line_waits_for_more_urgent_transfers() -> None:
+    ledger = ledger_of(40)
+    far = offering(ledger, 1, Bitfield(range(40)), rate=1e6)
+    near = offering(ledger, 2, Bitfield(range(40)), rate=1e6)
+    near.on_line = False
+    ledger.allowance = 0.0
+    assert picker.answer(ledger, far, 4, []) == []
+    assert picker.answer(ledger, near, 4, [])
+    ledger.allowance = 1.0
+    assert len(picker.answer(ledger, far, 4, [])) == 1
+    ledger.allowance = math.inf
+    assert len(picker.answer(ledger, far, 4, [])) == 4

@@ -18,7 +18,7 @@ def asked(left: Leftover, running: list[Running], begin: float, seconds: float) 
     """Bytes that background transfers ask for, a chunk whenever they may, 20 times a second."""
     total = 0.0
     for turn in range(round(seconds * 20)):
-        if left.room(Priority.BACKGROUND, running, RATE, begin + turn / 20) > 0:
+        if left.allowance(Priority.BACKGROUND, running, RATE, begin + turn / 20) > 0:
             left.asked(Priority.BACKGROUND, CHUNK_BYTES)
             total += CHUNK_BYTES
     return total
@@ -27,8 +27,8 @@ def asked(left: Leftover, running: list[Running], begin: float, seconds: float) 
 def test_nobody_is_held_back_by_its_equals_or_by_less_urgent_ones() -> None:
     left = Leftover()
     running = [Running(one, 0.0, RATE) for one in (Priority.BACKGROUND, Priority.INTERACTIVE)]
-    assert left.room(Priority.INTERACTIVE, running, RATE, SOON) == math.inf
-    assert left.room(Priority.STAT, running, RATE, SOON) == math.inf
+    assert left.allowance(Priority.INTERACTIVE, running, RATE, SOON) == math.inf
+    assert left.allowance(Priority.STAT, running, RATE, SOON) == math.inf
 
 
 def test_who_has_become_urgent_has_the_line_alone_at_first() -> None:
@@ -51,18 +51,18 @@ def test_nothing_is_left_of_a_line_that_is_full() -> None:
 
 def test_what_was_not_asked_for_is_not_saved_up() -> None:
     left, running = Leftover(), [Running(Priority.STAT, 0.0, 0.0)]
-    left.room(Priority.BACKGROUND, running, RATE, SOON)
-    assert left.room(Priority.BACKGROUND, running, RATE, SOON + 3600) == BURST_BYTES
+    left.allowance(Priority.BACKGROUND, running, RATE, SOON)
+    assert left.allowance(Priority.BACKGROUND, running, RATE, SOON + 3600) == BURST_BYTES
 
 
 def test_a_debt_ends_with_what_it_was_for() -> None:
     left, running = Leftover(), [Running(Priority.STAT, 0.0, RATE)]
-    left.room(Priority.BACKGROUND, running, RATE, SOON)
+    left.allowance(Priority.BACKGROUND, running, RATE, SOON)
     left.asked(Priority.BACKGROUND, 10 * CHUNK_BYTES)
-    assert left.room(Priority.BACKGROUND, running, RATE, SOON) < 0
-    assert left.room(Priority.BACKGROUND, [], RATE, SOON) == math.inf
+    assert left.allowance(Priority.BACKGROUND, running, RATE, SOON) < 0
+    assert left.allowance(Priority.BACKGROUND, [], RATE, SOON) == math.inf
     left.asked(Priority.BACKGROUND, 10 * CHUNK_BYTES)
-    assert left.room(Priority.BACKGROUND, running, RATE, SOON) == 0
+    assert left.allowance(Priority.BACKGROUND, running, RATE, SOON) == 0
 
 
 @given(
@@ -78,7 +78,7 @@ def test_never_more_than_the_line_carries(
     left, now, total = Leftover(), 100.0, 0
     for passed, size in turns:
         now += passed
-        room = left.room(Priority.BACKGROUND, running, RATE, now)
+        room = left.allowance(Priority.BACKGROUND, running, RATE, now)
         if room == math.inf:
             return
         if room > 0:
