@@ -13,33 +13,33 @@ import structlog
 import trio
 
 from broker.config import CATALOGUE, DATABASE, STORE, WEB, BrokerSettings
-from broker.db import Database, open_database
-from broker.directory import DirectoryKeeper, broker_record
-from broker.enrolment import Enrolment
-from broker.founding import Keys, load_keys, renew_own
+from broker.database.db import BrokerDatabase, open_database
+from broker.handlers.interfaces import Parts
+from broker.handlers.services import BrokerServices
 from broker.lock import running_lock
-from broker.office import Office
+from broker.members.admin_actions import AdminActions
+from broker.members.directory import DirectoryKeeper, broker_record
+from broker.members.enrolment import Enrolment
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.address import parse_pacs
+from broker.pacs.catalogue_sync import CatalogueSync
 from broker.pacs.opening import open_pacs
-from broker.ports import Parts
+from broker.pages.app import make_app
+from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
 from broker.publish.coder import coder
 from broker.publish.room import Room
-from broker.services import BrokerServices
-from broker.studies import Studies
-from broker.sweep import Sweep
-from broker.web.app import make_app
-from broker.web.certificate import WebCertificate, host_names
-from p2pacs.catalog.index import CatalogIndex
-from p2pacs.catalog.records import StudyRecord
+from broker.setup import Keys, load_keys, renew_own
+from broker.study_keys import StudyKeys
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
+from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.swarm.cache import Cache
+from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.node import Line, Node
-from p2pacs.swarm.transfer import State
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from p2pacs.workers.coding import Workers, open_workers
@@ -64,9 +64,9 @@ class Broker:
         settings: BrokerSettings,
         keys: Keys,
         *,
-        database: Database,
+        database: BrokerDatabase,
         store: ChunkStore,
-        catalogue: CatalogIndex,
+        catalogue: CatalogueIndex,
         pacs: PacsAdapter,
         workers: Workers,
         certificate: WebCertificate | None,
@@ -86,7 +86,7 @@ class Broker:
             keeper=self.keeper,
             settings=settings.enrolment,
         )
-        studies = Studies(database, keys.study_secret, identity.box_key)
+        studies = StudyKeys(database, keys.study_secret, identity.box_key)
         self.parts = Parts(
             database=database,
             book=self.book,
@@ -107,7 +107,9 @@ class Broker:
             settings.listen,
             enrolment.enrol,
         )
-        self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
+        self.cache = Recycler(
+            identity, self.book, self.node, store, busy=self._busy, drop=self._drop
+        )
         self.publisher = Publisher(
             pacs,
             store,
@@ -119,7 +121,7 @@ class Broker:
             recover=self._recover,
             make_room=Room(store, self.parts.holders.copies, self.node.dropped).make,
         )
-        self.sweep = Sweep(
+        self.sweep = CatalogueSync(
             pacs,
             catalogue,
             studies.id_of,
@@ -163,7 +165,7 @@ class Broker:
     async def _serve_pages(
         self, stop: trio.Event, *, task_status: trio.TaskStatus[Endpoint]
     ) -> None:
-        office = Office(self.keys.authority, self.keys.identity.address, self.settings)
+        office = AdminActions(self.keys.authority, self.keys.identity.address, self.settings)
         app = make_app(self._database, office, self.settings.web)
         tls = self._certificate.context if self._certificate else None
         endpoint = self.settings.web.listen
@@ -184,7 +186,7 @@ class Broker:
         """Whether a study is being published, or fetched back: it stays in the store."""
         staging = self.publisher.stagings.get(study)
         transfer = self.node.transfers.get(study)
-        fetching = transfer is not None and transfer.state is State.FETCHING
+        fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or (staging is not None and not staging.over)
 
     async def _drop(self, study: StudyId) -> None:
@@ -236,7 +238,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)
         store = await stack.enter_async_context(opened)
-        catalogue = await trio.to_thread.run_sync(CatalogIndex, folder / CATALOGUE)
+        catalogue = await trio.to_thread.run_sync(CatalogueIndex, folder / CATALOGUE)
         stack.callback(catalogue.close)
         pacs = await stack.enter_async_context(
             open_pacs(address, aet=settings.aet, dicom=settings.dicom)

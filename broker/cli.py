@@ -10,16 +10,17 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from broker import audit, registry, screen
-from broker.admins import set_password
+from broker import cli_output
+from broker.accounts.admins import set_password
+from broker.accounts.sessions import end_all
 from broker.config import DATABASE, BrokerSettings, load_broker_settings
-from broker.db import Database, connect, migrate, now
-from broker.founding import Keys, describe, found, load_keys
+from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.lock import is_running
-from broker.office import Office
+from broker.members import audit, registry
+from broker.members.admin_actions import AdminActions
+from broker.members.registry import Registration
 from broker.pacs.address import parse_pacs
-from broker.registry import Registration
-from broker.web.sessions import end_all
+from broker.setup import Keys, describe, found, load_keys
 from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
@@ -76,7 +77,7 @@ def init(
     if as_json:
         _print_json(describe(keys, settings))
     else:
-        typer.echo(screen.founded(folder, keys, settings))
+        typer.echo(cli_output.founded(folder, keys, settings))
 
 
 @app.command()
@@ -90,7 +91,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
         if as_json:
             _print_json(said)
         else:
-            typer.echo(screen.ready(said))
+            typer.echo(cli_output.ready(said))
 
     run_until_stopped(lambda stop: run_broker(folder, settings, ready, stop))
 
@@ -135,7 +136,7 @@ def token(
         _print_json({"name": member.name, "address": str(member.address), "token": text})
     else:
         typer.echo(text)
-        typer.echo(screen.token_hint(member.name, text), err=True)
+        typer.echo(cli_output.token_hint(member.name, text), err=True)
 
 
 @app.command()
@@ -145,9 +146,11 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
     listed, at = database.transact(registry.list_members), now()
     running = is_running(folder)
     if as_json:
-        _print_json({"members": [screen.member_json(one, at, running=running) for one in listed]})
+        _print_json(
+            {"members": [cli_output.member_json(one, at, running=running) for one in listed]}
+        )
     else:
-        Console().print(screen.members_table(listed, at, running=running))
+        Console().print(cli_output.members_table(listed, at, running=running))
 
 
 @app.command()
@@ -198,7 +201,7 @@ def show_audit(
     if as_json:
         _print_json({"entries": [audit.as_json(entry) for entry in entries]})
     else:
-        Console().print(screen.audit_table(entries))
+        Console().print(cli_output.audit_table(entries))
 
 
 @app.command()
@@ -221,12 +224,12 @@ def password(
 # ---------------------------------------------------------------- what they share
 
 
-def _office(folder: Path) -> tuple[Office, Database]:
+def _office(folder: Path) -> tuple[AdminActions, BrokerDatabase]:
     logs.configure("warning", json=False)
     settings = load_broker_settings(folder)
     keys: Keys = load_keys(folder)
     migrate(folder / DATABASE)
-    return Office(keys.authority, keys.identity.address, settings), connect(folder / DATABASE)
+    return AdminActions(keys.authority, keys.identity.address, settings), connect(folder / DATABASE)
 
 
 def _settings(given: dict[str, Any]) -> BrokerSettings:

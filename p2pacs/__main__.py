@@ -22,7 +22,7 @@ INTERRUPTED: Final = 130
 
 SIDES: Final = {
     "broker": ("broker.cli", "Be the broker: the PACS's side, and the authority."),
-    "peer": ("peer.cli", "Be a peer: a hospital's gateway, or a replica."),
+    "peer": ("peer.commands.cli", "Be a peer: a hospital's gateway, or a replica."),
 }
 """Sub-commands: the module whose ``app`` they are, and their help."""
 
@@ -31,7 +31,7 @@ SHORTCUTS: Final = {
     "get": "Fetch a study and write it as DICOM files; run it again to resume.",
     "status": "Show the peer's links, transfers, store and catalogue.",
 }
-"""Commands of peer/cli.py at the top level."""
+"""Commands of peer/commands/cli.py at the top level."""
 
 
 def build(wanted: str) -> typer.Typer:
@@ -48,7 +48,7 @@ def build(wanted: str) -> typer.Typer:
         else:
             app.add_typer(typer.Typer(help=text), name=name)
     if wanted in SHORTCUTS:
-        importlib.import_module("peer.cli").add_commands(app)
+        importlib.import_module("peer.commands.cli").add_commands(app)
     else:
         for name, text in SHORTCUTS.items():
             app.command(name, help=text)(_elsewhere)
@@ -89,8 +89,8 @@ def _archive(
     """Run the small PACS that demos and tests use."""
     import trio  # noqa: PLC0415
 
-    from p2pacs.dicom.archive import archive  # noqa: PLC0415
-    from p2pacs.dicom.remote import DimseRemote  # noqa: PLC0415
+    from p2pacs.archive.server import archive  # noqa: PLC0415
+    from p2pacs.dimse.remote import DimseRemote  # noqa: PLC0415
     from p2pacs.stopping import run_until_stopped  # noqa: PLC0415
     from p2pacs.units import Endpoint  # noqa: PLC0415
 

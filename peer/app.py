@@ -12,43 +12,43 @@ from typing import Final, TypeVar
 import structlog
 import trio
 
-from p2pacs.catalog.index import CatalogIndex
-from p2pacs.dicom.remote import DimseRemote
-from p2pacs.dicom.scp import DicomServer
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scp import DimseServer
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.swarm.cache import Cache
+from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
-from p2pacs.swarm.priority import Priority
-from p2pacs.swarm.transfer import State, Transfer
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Message, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
-from peer.activity import Activity
-from peer.api import make_api, make_token
-from peer.audit import AuditQueue
-from peer.bridge import Bridge
-from peer.catalogue import CatalogueFollower
+from peer.api.activity import Activity
+from peer.api.api import make_api, make_token
+from peer.api.status import Json, link_json
 from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, PeerSettings
-from peer.db import Database, open_database
-from peer.describe import Describer
-from peer.fetcher import Fetcher
-from peer.gateway import Gateway
-from peer.grants import Grants
-from peer.holdings import Holdings
+from peer.db import PeerDatabase, open_database
+from peer.gateway.bridge import Bridge
+from peer.gateway.dimse import Gateway
+from peer.gateway.instances import InstanceDescriber
+from peer.gateway.search import find_studies
 from peer.lock import locked
-from peer.renewal import keep_renewed
-from peer.replica import Replica
-from peer.resolve import Found, Resolver
-from peer.search import find_studies
-from peer.status import Json, link_json
-from peer.unfinished import Unfinished
+from peer.retrieval.audit import AuditQueue
+from peer.retrieval.grants import Grants
+from peer.retrieval.pending_fetches import PendingFetches
+from peer.retrieval.reader import StudyReads
+from peer.retrieval.resolve import ResolvedStudy, Resolver
+from peer.sync.announcer import HoldingsAnnouncer
+from peer.sync.catalogue import CatalogueFollower
+from peer.sync.renewal import keep_renewed
+from peer.sync.replica import ReplicaSync
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -67,8 +67,8 @@ class Peer:
         identity: NodeIdentity,
         *,
         store: ChunkStore,
-        database: Database,
-        catalogue: CatalogIndex,
+        database: PeerDatabase,
+        catalogue: CatalogueIndex,
         workers: Workers,
     ) -> None:
         """Build the parts; nothing runs before `run`."""
@@ -84,12 +84,14 @@ class Peer:
         self.activity = Activity(self.node, self.book)
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
-        self.holdings = Holdings(identity, self.node, store)
-        self.cache = Cache(identity, self.book, self.node, store, busy=self._busy, drop=self._drop)
+        self.holdings = HoldingsAnnouncer(identity, self.node, store)
+        self.cache = Recycler(
+            identity, self.book, self.node, store, busy=self._busy, drop=self._drop
+        )
         self.grants = Grants(database, identity.box_key)
         self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
-        self.unfinished = Unfinished(database)
-        self.fetcher = Fetcher(
+        self.unfinished = PendingFetches(database)
+        self.fetcher = StudyReads(
             self.node,
             store,
             self.resolver,
@@ -104,7 +106,7 @@ class Peer:
             for aet, endpoint in settings.gateway.destinations.items()
         }
         start = partial(self.fetcher.start, priority=Priority.BACKGROUND)
-        self.replica = Replica(database, self._find_blindly, start, self.cache.make_room)
+        self.replica = ReplicaSync(database, self._find_blindly, start, self.cache.make_room)
 
     @property
     def role(self) -> Role:
@@ -144,10 +146,10 @@ class Peer:
                 log.info("no gateway: a replica holds no keys to read with")
             yield None
             return
-        describe = Describer(self.identity, self.node, self.fetcher)
+        describe = InstanceDescriber(self.identity, self.node, self.fetcher)
         async with trio.open_nursery() as nursery:
             gateway = Gateway(Bridge(nursery), self.index, self.fetcher, describe)
-            server = DicomServer(
+            server = DimseServer(
                 self.settings.aet,
                 where,
                 gateway,
@@ -164,7 +166,7 @@ class Peer:
     def services(self) -> Services:
         """What members may ask and tell, beside the swarm."""
         return Services(
-            queries={messages.WholeQuery: self._whole},
+            queries={messages.PossessionQuery: self._whole},
             news={
                 messages.CatalogueNews: self._catalogue_news,
                 messages.HoldersNews: self._holders_news,
@@ -174,7 +176,7 @@ class Peer:
         )
 
     async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
-        if not isinstance(query, messages.WholeQuery):
+        if not isinstance(query, messages.PossessionQuery):
             raise ProtocolError("not a WholeQuery")
         return await self.cache.answer(member, query)
 
@@ -218,7 +220,7 @@ class Peer:
             raise ProtocolError(f"the broker answered a {type(query).__name__} with something else")
         return reply
 
-    async def _find_blindly(self, study: StudyId) -> Found:
+    async def _find_blindly(self, study: StudyId) -> ResolvedStudy:
         return await self.resolver.find(study, "replicate")
 
     def _renewed(self, identity: NodeIdentity) -> None:
@@ -230,7 +232,7 @@ class Peer:
 
     def _busy(self, study: StudyId) -> bool:
         transfer = self.node.transfers.get(study)
-        fetching = transfer is not None and transfer.state is State.FETCHING
+        fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or self.fetcher.in_use(study)
 
     async def _drop(self, study: StudyId) -> None:
@@ -299,7 +301,7 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         opened = await stack.enter_async_context(store)
         database = await stack.enter_async_context(open_database(folder / PEER_DB))
-        catalogue = await trio.to_thread.run_sync(CatalogIndex, folder / CATALOGUE_DB)
+        catalogue = await trio.to_thread.run_sync(CatalogueIndex, folder / CATALOGUE_DB)
         stack.callback(catalogue.close)
         workers = await stack.enter_async_context(open_workers())
         make = partial(Peer, settings, identity, store=opened, database=database)

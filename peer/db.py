@@ -2,7 +2,7 @@
 what is to be fetched.
 
 One owner: `open_database` opens the file and closes it; everything else asks
-`Database.run`, which runs one transaction at a time in a worker thread.
+`PeerDatabase.run`, which runs one transaction at a time in a worker thread.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ fetches = Table(
 T = TypeVar("T")
 
 
-class Database:
+class PeerDatabase:
     """The open file; see `open_database`."""
 
     def __init__(self, engine: Engine, path: Path) -> None:
@@ -120,7 +120,7 @@ def _create(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
+async def open_database(path: Path) -> AsyncIterator[PeerDatabase]:
     """Open the file, made if it is missing (mode 0600), and close it at the end.
 
     Raises:
@@ -129,7 +129,7 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     await trio.Path(path).touch(mode=0o600, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _prepare)
-    database = Database(engine, path)
+    database = PeerDatabase(engine, path)
     try:
         await database.run(_create)
         yield database

@@ -21,21 +21,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from p2pacs import logs
-from p2pacs.dicom.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import P2PacsError
 from scripts import coding, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, shell, swarm
 from scripts.loaded import LoadedStudy
-from scripts.network import Lines, network
+from scripts.network import LineRates, network
 from scripts.pacs import open_orthanc, open_pacs
 from scripts.program import Command, ScriptError, leaves, output_of
 from scripts.rsync import ssh_server
 from scripts.steps import LONGEST_SECONDS, fill_replicas, hospital, make_study, timed_fetch
 from tests.components import StoreScp, storescp
 
-ADSL = Lines("800kbit", "3mbit")
-UNPACED = Lines(None, None)
+ADSL = LineRates("800kbit", "3mbit")
+UNPACED = LineRates(None, None)
 REPEATS = 3
 MEGABYTE = 1_000_000
 

@@ -19,7 +19,7 @@ import trio
 from attrs import define, field
 
 from broker.publish.schedule import CUT_BYTES
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.images import Coding
@@ -28,7 +28,7 @@ from p2pacs.study.reader import StudyReader
 from p2pacs.study.split import Kind
 from p2pacs.workers.coding import Workers, open_workers
 from scripts import phantom
-from scripts.rivals import Tally, compare, mb_s
+from scripts.rivals import CodecTally, compare, mb_s
 from scripts.series import Series, find_series
 from tests.p2pacs.study.samples import KEY, SIGNER, STUDY, Shelf
 
@@ -75,7 +75,7 @@ class Seconds:
 
 
 @define
-class Measured:
+class CodingFigures:
     """One series, or several together. Bytes, unless said otherwise."""
 
     instances: int = 0
@@ -92,14 +92,14 @@ class Measured:
     preview: int = 0
     encoding: Seconds = field(factory=Seconds)
     decoding: Seconds = field(factory=Seconds)
-    rivals: dict[str, Tally] = field(factory=dict)
+    rivals: dict[str, CodecTally] = field(factory=dict)
 
     @property
     def ratio(self) -> float:
         """How much smaller it got, all told."""
         return self.size / self.coded
 
-    def add(self, other: Measured) -> None:
+    def add(self, other: CodingFigures) -> None:
         """Counts another series, too."""
         for name in ("instances", "size", "coded", "header", "pixel", "preview"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -110,7 +110,7 @@ class Measured:
             mine.one += theirs.one
             mine.all += theirs.all
         for name, tally in other.rivals.items():
-            self.rivals.setdefault(name, Tally()).add(tally)
+            self.rivals.setdefault(name, CodecTally()).add(tally)
 
     def figures(self) -> Json:
         """As printed."""
@@ -136,7 +136,7 @@ class Measured:
 async def run(_folder: Path, given: argparse.Namespace) -> Json:
     """Measures every series, one after the other."""
     found = await trio.to_thread.run_sync(find_series, given.dicom)
-    measured: list[tuple[Series, Measured]] = []
+    measured: list[tuple[Series, CodingFigures]] = []
     async with open_workers() as workers:
         for series in found:
             instances = await trio.to_thread.run_sync(series.instances)
@@ -146,10 +146,10 @@ async def run(_folder: Path, given: argparse.Namespace) -> Json:
 
 async def measure(
     instances: Sequence[EncodedInstance], coding: Coding, workers: Workers
-) -> Measured:
+) -> CodingFigures:
     """Publishes a series and reads it back, on one core and on all."""
     await _warm(workers, coding)
-    made = Measured(len(instances), sum(len(one.data) for one in instances))
+    made = CodingFigures(len(instances), sum(len(one.data) for one in instances))
 
     async def on_one() -> _Study:
         study = _Study()
@@ -248,7 +248,7 @@ class _Study:
 
 
 async def _read_back(
-    study: _Study, instances: Sequence[EncodedInstance], workers: Workers, made: Measured
+    study: _Study, instances: Sequence[EncodedInstance], workers: Workers, made: CodingFigures
 ) -> None:
     """Every data set again from the chunks, twice, and whether each is what it was."""
     reader, read = study.reader(), study.shelf.chunks.__getitem__
@@ -271,7 +271,7 @@ async def _read_back(
     )
 
 
-def _weigh(study: _Study, made: Measured) -> None:
+def _weigh(study: _Study, made: CodingFigures) -> None:
     """What the bytes are, before and after."""
     index = study.reader().index
     for entry in index.instances.values():
@@ -290,9 +290,9 @@ def _weigh(study: _Study, made: Measured) -> None:
             made.coded_pixel += ref.coded
 
 
-def printed(measured: Sequence[tuple[Series, Measured]], coding: Coding) -> Json:
+def printed(measured: Sequence[tuple[Series, CodingFigures]], coding: Coding) -> Json:
     """All figures and goals."""
-    pooled = Measured()
+    pooled = CodingFigures()
     for _, one in measured:
         pooled.add(one)
     ratios = {series.name: one.ratio for series, one in measured} | {POOLED: pooled.ratio}

@@ -24,8 +24,8 @@ from scripts import phantom
 from scripts.folder import until_signalled, work_folder
 from scripts.live import Live
 from scripts.loaded import LoadedStudy, load_folder
-from scripts.member import Peer
-from scripts.network import Lines, Network, network
+from scripts.member import PeerProcess
+from scripts.network import LineRates, Network, network
 from scripts.pacs import PACS, open_pacs
 from scripts.program import ScriptError, leaves
 from scripts.report import Report, TransferReport
@@ -47,13 +47,13 @@ class Options:
     dicom: Path | None
     pacs: str
     slices: int
-    lines: Lines
+    lines: LineRates
     json: bool
     keep: bool
 
 
 @frozen
-class Fetched:
+class HospitalFetch:
     """What one hospital's fetch was like."""
 
     study: str
@@ -63,11 +63,11 @@ class Fetched:
 
 
 @frozen
-class Result:
+class DemoResult:
     """What the demo prints."""
 
     report: Report
-    fetched: tuple[Fetched, ...]
+    fetched: tuple[HospitalFetch, ...]
     """The hospitals in the order in which they fetched; the last one over one uplink."""
 
 
@@ -97,7 +97,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         dicom=given.dicom,
         pacs=given.pacs,
         slices=given.slices,
-        lines=Lines(given.uplink, given.downlink),
+        lines=LineRates(given.uplink, given.downlink),
         json=given.json,
         keep=given.keep,
     )
@@ -114,7 +114,7 @@ def _rate(text: str) -> str:
 # ---------------------------------------------------------------- the road
 
 
-async def demo(options: Options, folder: Path, console: Console) -> Result:
+async def demo(options: Options, folder: Path, console: Console) -> DemoResult:
     """Runs everything and returns what was measured."""
     console.print("Making a phantom …" if options.dicom is None else f"Reading {options.dicom} …")
     study = await trio.to_thread.run_sync(_study, options, folder)
@@ -133,7 +133,9 @@ async def demo(options: Options, folder: Path, console: Console) -> Result:
                 raise ScriptError("\n".join([said, *net.logs()])) from errors
 
 
-async def _measure(net: Network, station: Workstation, study: LoadedStudy, live: Live) -> Result:
+async def _measure(
+    net: Network, station: Workstation, study: LoadedStudy, live: Live
+) -> DemoResult:
     async with trio.open_nursery() as nursery:
         for name, host in REPLICAS.items():
             nursery.start_soon(_start, net, name, "replica", host, station)
@@ -152,7 +154,7 @@ async def _measure(net: Network, station: Workstation, study: LoadedStudy, live:
         transfers=[one.report for one in fetched],
         one_uplink_seconds=one_uplink.report.seconds,
     )
-    return Result(report, (*fetched, one_uplink))
+    return DemoResult(report, (*fetched, one_uplink))
 
 
 async def _start(net: Network, name: str, role: str, host: str, station: Workstation) -> None:
@@ -171,7 +173,9 @@ async def _leave_one_uplink(net: Network) -> None:
                 nursery.start_soon(peer.stop)
 
 
-async def _fetch(peer: Peer, station: Workstation, study: LoadedStudy, live: Live) -> Fetched:
+async def _fetch(
+    peer: PeerProcess, station: Workstation, study: LoadedStudy, live: Live
+) -> HospitalFetch:
     """Moves the study from this peer's gateway to the workstation."""
     await peer.ready(lambda: peer.knows(study.uid), CATALOGUE_SECONDS)
     begin = trio.current_time()
@@ -187,7 +191,7 @@ async def _fetch(peer: Peer, station: Workstation, study: LoadedStudy, live: Liv
         bytes_received=state.bytes_received,
         sources={name: count for name, count in state.sources.items() if count},
     )
-    return Fetched(state.study, report, exact=received == study.digests)
+    return HospitalFetch(state.study, report, exact=received == study.digests)
 
 
 def _study(options: Options, folder: Path) -> LoadedStudy:
@@ -200,7 +204,7 @@ def _study(options: Options, folder: Path) -> LoadedStudy:
 # ---------------------------------------------------------------- what is shown
 
 
-def table(result: Result) -> Table:
+def table(result: DemoResult) -> Table:
     """The result for people."""
     made = Table(title="One study, from the PACS to the workstation", title_justify="left")
     made.add_column("to")
@@ -230,7 +234,7 @@ def table(result: Result) -> Table:
 # ---------------------------------------------------------------- the command line
 
 
-async def _run(options: Options, console: Console) -> Result | None:
+async def _run(options: Options, console: Console) -> DemoResult | None:
     with work_folder("demo-run", keep=options.keep) as folder:
         return await until_signalled(partial(demo, options, folder, console))
 

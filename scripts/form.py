@@ -53,7 +53,7 @@ class Administrator:
         return page.token
 
 
-class Page(HTMLParser):
+class FormPage(HTMLParser):
     """What a script needs of a page: hidden fields, the token, an alert."""
 
     def __init__(self, text: str) -> None:
@@ -85,12 +85,12 @@ class Page(HTMLParser):
 
 async def submit(
     http: httpx.AsyncClient, form: str, action: str, values: Mapping[str, str]
-) -> Page:
+) -> FormPage:
     """Opens the page with the form and sends it with its hidden fields, as a browser does."""
     shown = await http.get(form)
     shown.raise_for_status()
-    sent = await http.post(action, data=Page(shown.text).hidden | dict(values))
-    page = Page(sent.text)
+    sent = await http.post(action, data=FormPage(shown.text).hidden | dict(values))
+    page = FormPage(sent.text)
     if sent.is_error:
         raise ScriptError(f"the web form at {action} answered {sent.status_code}: {page.alert}")
     return page

@@ -9,9 +9,9 @@ from typing import Any
 import trio
 from rich.console import Console
 
-from peer.bars import Bars
-from peer.client import PeerClient
-from scripts.member import Peer
+from peer.commands.bars import Bars
+from peer.commands.client import PeerClient
+from scripts.member import PeerProcess
 
 
 class Live:
@@ -21,7 +21,7 @@ class Live:
         self._console = console
 
     @asynccontextmanager
-    async def following(self, peer: Peer, title: str) -> AsyncIterator[None]:
+    async def following(self, peer: PeerProcess, title: str) -> AsyncIterator[None]:
         """Shows the newest transfer of this peer while the block runs."""
         async with PeerClient.connect(peer.folder) as client:
             with Bars(self._console, title, instances=False) as bars:

@@ -11,8 +11,8 @@ import pydicom
 from attrs import frozen
 from pydicom.errors import InvalidDicomError
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
-from p2pacs.instance import EncodedInstance
 from scripts.program import ScriptError
 
 Digests = dict[str, tuple[str, str]]

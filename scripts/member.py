@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from p2pacs.dicom.remote import DimseRemote
-from peer.client import PeerClient
+from p2pacs.dimse.remote import DimseRemote
+from peer.commands.client import PeerClient
 from scripts.place import Place
 from scripts.program import (
     P2PACS,
@@ -48,7 +48,7 @@ class TransferState:
 
 
 @define
-class Peer:
+class PeerProcess:
     """One member: a replica or a hospital."""
 
     name: str

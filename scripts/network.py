@@ -21,7 +21,7 @@ from attrs import frozen
 
 from p2pacs.settings import toml_value
 from scripts.form import Administrator, administrator
-from scripts.member import Peer
+from scripts.member import PeerProcess
 from scripts.place import LoopbackSite, Site
 from scripts.program import (
     P2PACS,
@@ -39,7 +39,7 @@ ADMIN = "admin"
 
 
 @frozen
-class Lines:
+class LineRates:
     """What registration and settings say of a member's line: rates as ``800kbit``, or None."""
 
     uplink: str | None
@@ -49,13 +49,15 @@ class Lines:
 class Network:
     """Broker and members in one folder. Make one with `network`."""
 
-    def __init__(self, folder: Path, lines: Lines, site: Site, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, lines: LineRates, site: Site, settings: Mapping[str, Any]
+    ) -> None:
         self.folder = folder
         self.lines = lines
         self._settings = settings
         self._site = site
         self._broker_place = site.place(site.broker)
-        self.peers: dict[str, Peer] = {}
+        self.peers: dict[str, PeerProcess] = {}
         self.broker: Program | None = None
         self._web_port = free_port(self._broker_place.local)
         self._web = f"http://{self._broker_place.local}:{self._web_port}"
@@ -112,7 +114,7 @@ class Network:
 
     async def add(
         self, name: str, role: str, host: str, workstations: Mapping[str, str] | None = None
-    ) -> Peer:
+    ) -> PeerProcess:
         """Registers a member through the web form, joins it and configures its lines.
 
         Args:
@@ -122,7 +124,7 @@ class Network:
             workstations: where its gateway may send to: AE title to HOST:PORT.
         """
         place = self._site.place(host)
-        peer = Peer(
+        peer = PeerProcess(
             name=name,
             place=place,
             folder=self.folder / name,
@@ -163,7 +165,7 @@ class Network:
 @asynccontextmanager
 async def network(
     folder: Path,
-    lines: Lines,
+    lines: LineRates,
     pacs: str,
     site: Site | None = None,
     settings: Mapping[str, Any] | None = None,

@@ -54,7 +54,7 @@ async def run(folder: Path, given: argparse.Namespace) -> Json:
     ways: Json = {}
     async with open_orthanc(folder, study) as orthanc:
         for name, address in (("dicomweb", orthanc.dicomweb), ("c-get", orthanc.dimse)):
-            command = [sys.executable, "-m", "broker.publish.measure", address, given.coding]
+            command = [sys.executable, "-m", "scripts.publish_rate", address, given.coding]
             printed = await output_of(name, command, folder / f"{name}.log", LONGEST_SECONDS)
             ways[name] = measured = json.loads(printed)
             if measured["instances"] != len(study.paths):

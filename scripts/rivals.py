@@ -18,7 +18,7 @@ import numpy.typing as npt
 import zstandard
 from attrs import define, frozen
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.study.images import Shape
 from p2pacs.study.images.shape import shape_of
 from p2pacs.study.split import Kind, split
@@ -59,7 +59,7 @@ _FAILURES: Final = (
 
 
 @define
-class Tally:
+class CodecTally:
     """What one codec did with instances."""
 
     size: int = 0
@@ -72,7 +72,7 @@ class Tally:
     encode_seconds: float = 0.0
     decode_seconds: float = 0.0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: CodecTally) -> None:
         """Counts what it did with other instances, too."""
         for name in ("size", "plain", "coded", "kept", "encode_seconds", "decode_seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -90,9 +90,9 @@ class Tally:
         }
 
 
-def compare(instances: Iterable[EncodedInstance]) -> dict[str, Tally]:
+def compare(instances: Iterable[EncodedInstance]) -> dict[str, CodecTally]:
     """What each opponent makes of a series."""
-    tallies = {name: Tally() for name in ("zstd9", *RIVALS)}
+    tallies = {name: CodecTally() for name in ("zstd9", *RIVALS)}
     for instance in instances:
         for tally in tallies.values():
             tally.size += len(instance.data)
@@ -133,7 +133,7 @@ def prepared(plain: bytes, shape: Shape) -> Pixels:
     return pixels
 
 
-def try_frame(rival: Rival, pixels: Pixels, size: int, tally: Tally) -> None:
+def try_frame(rival: Rival, pixels: Pixels, size: int, tally: CodecTally) -> None:
     """Codes a frame, decodes it, and counts; ``size`` are its bytes in the data set."""
     coded, decoded = b"", None
     begin = time.perf_counter()
@@ -151,7 +151,7 @@ def try_frame(rival: Rival, pixels: Pixels, size: int, tally: Tally) -> None:
     tally.kept += not exact
 
 
-def _try_zstd(data: bytes, tally: Tally) -> None:
+def _try_zstd(data: bytes, tally: CodecTally) -> None:
     """A whole file, as `zstd -9` takes it."""
     begin = time.perf_counter()
     coded = zstandard.ZstdCompressor(level=9).compress(data)

@@ -10,8 +10,8 @@ import pydicom
 from attrs import frozen
 from pydicom.errors import InvalidDicomError
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
-from p2pacs.instance import EncodedInstance
 from scripts.program import ScriptError
 
 _KEYS = ["SeriesInstanceUID", "Modality"]

@@ -9,10 +9,10 @@ from typing import Final
 
 import trio
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from scripts import phantom
 from scripts.loaded import LoadedStudy, load_folder
-from scripts.member import Peer
+from scripts.member import PeerProcess
 from scripts.network import Network
 from tests.components import StoreScp
 
@@ -31,7 +31,9 @@ async def make_study(folder: Path, instances: Iterable[EncodedInstance]) -> Load
     return await trio.to_thread.run_sync(make)
 
 
-async def hospital(net: Network, name: str, host: str, receiver: StoreScp | None = None) -> Peer:
+async def hospital(
+    net: Network, name: str, host: str, receiver: StoreScp | None = None
+) -> PeerProcess:
     """Adds a hospital and starts it.
 
     Args:
@@ -46,7 +48,7 @@ async def hospital(net: Network, name: str, host: str, receiver: StoreScp | None
     return peer
 
 
-async def timed_fetch(peer: Peer, study: LoadedStudy) -> float:
+async def timed_fetch(peer: PeerProcess, study: LoadedStudy) -> float:
     """Has a peer fetch the study; seconds from asking until it is complete."""
     await peer.ready(partial(peer.knows, study.uid), CATALOGUE_SECONDS)
     begin = trio.current_time()

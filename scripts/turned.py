@@ -19,7 +19,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from scripts.program import ScriptError
 
 TURNS: Final = 8

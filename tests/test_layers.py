@@ -1,117 +1,256 @@
-"""Imports point one way: base → rooms → broker | peer → __main__ (docs/architecture.md)."""
+"""Imports point one way, without circles, and every module is in a room (docs/architecture.md)."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PROGRAMS = ("broker", "peer")
 
-BASE = [
-    "p2pacs.errors",
-    "p2pacs.limits",
-    "p2pacs.ids",
-    "p2pacs.instance",
+GROUND = [
     "p2pacs.bitfield",
-    "p2pacs.units",
-    "p2pacs.hours",
-    "p2pacs.settings",
-    "p2pacs.logs",
+    "p2pacs.budget",
+    "p2pacs.errors",
     "p2pacs.groups",
+    "p2pacs.heap",
+    "p2pacs.hours",
+    "p2pacs.ids",
+    "p2pacs.limits",
+    "p2pacs.locks",
+    "p2pacs.logs",
+    "p2pacs.settings",
+    "p2pacs.signals",
+    "p2pacs.sqlite",
+    "p2pacs.stopping",
+    "p2pacs.units",
 ]
+"""Single modules that any room may import; among each other as the circle test allows."""
 
-ALLOWED: dict[str, list[str]] = {
-    "p2pacs.budget": [],
-    "p2pacs.bitfield": [],
-    "p2pacs.errors": [],
-    "p2pacs.groups": [],
-    "p2pacs.heap": [],
-    "p2pacs.limits": [],
-    "p2pacs.instance": ["p2pacs.errors"],
-    "p2pacs.ids": ["p2pacs.errors"],
-    "p2pacs.units": ["p2pacs.errors"],
-    "p2pacs.hours": ["p2pacs.errors", "p2pacs.units"],
-    "p2pacs.settings": ["p2pacs.errors", "p2pacs.units", "p2pacs.hours"],
-    "p2pacs.logs": ["p2pacs.errors"],
-    "p2pacs.stopping": ["p2pacs.errors"],
-    "p2pacs.identity.keys": BASE,
-    "p2pacs.identity": [*BASE, "p2pacs.identity.keys"],
-    "p2pacs.study.header": ["p2pacs.errors"],
-    "p2pacs.study.images": [*BASE, "p2pacs.study.header"],
-    "p2pacs.study": [*BASE, "p2pacs.identity.keys", "p2pacs.study.header", "p2pacs.study.images"],
-    "p2pacs.workers": [
-        *BASE,
-        "p2pacs.heap",
-        "p2pacs.study",
-        "p2pacs.study.images",
-    ],
-    "p2pacs.store": BASE,
-    "p2pacs.wire": [*BASE, "p2pacs.identity", "p2pacs.identity.keys"],
-    "p2pacs.swarm": [
-        *BASE,
+ROOMS: dict[str, list[str]] = {
+    "p2pacs.dataset": [],
+    "p2pacs.identity": [],
+    "p2pacs.store": [],
+    "p2pacs.web": [],
+    "p2pacs.catalogue": ["p2pacs.dataset"],
+    "p2pacs.dimse": ["p2pacs.dataset"],
+    "p2pacs.dicomweb": ["p2pacs.dataset"],
+    "p2pacs.study.images": ["p2pacs.dataset"],
+    "p2pacs.study": ["p2pacs.dataset", "p2pacs.identity", "p2pacs.study.images"],
+    "p2pacs.workers": ["p2pacs.dataset", "p2pacs.study", "p2pacs.study.images"],
+    "p2pacs.archive": ["p2pacs.dataset", "p2pacs.catalogue", "p2pacs.dimse"],
+    "p2pacs.wire": ["p2pacs.identity"],
+    "p2pacs.line": ["p2pacs.wire"],
+    "p2pacs.mesh": ["p2pacs.identity", "p2pacs.wire", "p2pacs.line"],
+    "p2pacs.swarm.scheduling": ["p2pacs.line"],
+    "p2pacs.swarm.download": [
         "p2pacs.identity",
-        "p2pacs.identity.keys",
         "p2pacs.study",
-        "p2pacs.store",
         "p2pacs.wire",
+        "p2pacs.mesh",
+        "p2pacs.swarm",
+        "p2pacs.swarm.scheduling",
     ],
-    "p2pacs.catalog": BASE,
-    "p2pacs.dicom": [*BASE, "p2pacs.catalog"],
-    "p2pacs.web": BASE,
+    "p2pacs.swarm.upload": [
+        "p2pacs.wire",
+        "p2pacs.line",
+        "p2pacs.mesh",
+        "p2pacs.swarm",
+        "p2pacs.swarm.scheduling",
+    ],
+    "p2pacs.swarm": [
+        "p2pacs.identity",
+        "p2pacs.study",
+        "p2pacs.wire",
+        "p2pacs.line",
+        "p2pacs.mesh",
+        "p2pacs.swarm.scheduling",
+        "p2pacs.swarm.download",
+        "p2pacs.swarm.upload",
+    ],
+    "p2pacs.retention": [
+        "p2pacs.identity",
+        "p2pacs.store",
+        "p2pacs.study",
+        "p2pacs.wire",
+        "p2pacs.swarm",
+    ],
+    "broker.config": [],
+    "broker.lock": ["broker.config"],
+    "broker.database": [],
+    "broker.database.migrations": ["broker.database"],
+    "broker.database.migrations.versions": [],
+    "broker.lockout": ["broker.config", "broker.database"],
+    "broker.study_keys": ["broker.database"],
+    "broker.members": ["broker.config", "broker.database", "broker.lockout"],
+    "broker.accounts": ["broker.config", "broker.database", "broker.lockout", "broker.members"],
+    "broker.pacs": [],
+    "broker.publish": ["broker.pacs", "broker.study_keys"],
+    "broker.handlers": [
+        "broker.database",
+        "broker.members",
+        "broker.pacs",
+        "broker.publish",
+        "broker.study_keys",
+    ],
+    "broker.pages": ["broker.config", "broker.database", "broker.members", "broker.accounts"],
+    "broker.setup": ["broker.config", "broker.database", "broker.members", "broker.accounts"],
+    "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
+    "broker.app": [
+        "broker.config",
+        "broker.database",
+        "broker.handlers",
+        "broker.lock",
+        "broker.members",
+        "broker.pacs",
+        "broker.pages",
+        "broker.publish",
+        "broker.setup",
+        "broker.study_keys",
+    ],
+    "broker.cli": [
+        "broker.accounts",
+        "broker.app",
+        "broker.cli_output",
+        "broker.config",
+        "broker.database",
+        "broker.lock",
+        "broker.members",
+        "broker.pacs",
+        "broker.setup",
+    ],
+    "peer.config": [],
+    "peer.lock": ["peer.config"],
+    "peer.db": [],
+    "peer.retrieval": ["peer.db"],
+    "peer.gateway": ["peer.retrieval"],
+    "peer.sync": ["peer.db", "peer.retrieval"],
+    "peer.api": ["peer.config", "peer.retrieval"],
+    "peer.app": [
+        "peer.api",
+        "peer.config",
+        "peer.db",
+        "peer.gateway",
+        "peer.lock",
+        "peer.retrieval",
+        "peer.sync",
+    ],
+    "peer.commands": ["peer.api", "peer.app", "peer.config", "peer.retrieval"],
+    "p2pacs.__main__": ["p2pacs.archive", "p2pacs.dimse", "broker.cli", "peer.commands"],
 }
-SHARED = [name for name in ALLOWED if name != "p2pacs.__main__"]
-ALLOWED["broker"] = SHARED
-ALLOWED["peer"] = SHARED
-ALLOWED["p2pacs.__main__"] = [*SHARED, "broker", "peer"]
+"""Every room, or single module with a floor of its own, and which others it may import.
+
+What p2pacs/ shares, broker and peer may import freely; what they import of themselves is here.
+"""
 
 OWNERS = {
-    "pynetdicom": ["p2pacs.dicom"],
+    "pynetdicom": ["p2pacs.dimse"],
     "numpy": ["p2pacs.study.images"],
     "imagecodecs": ["p2pacs.study.images"],
-    "PIL": ["peer"],
-    "cryptography": ["p2pacs.identity", "p2pacs.identity.keys", "p2pacs.study"],
+    "PIL": ["peer.api", "peer.commands"],
+    "cryptography": ["p2pacs.identity", "p2pacs.study"],
 }
 """Libraries that these rooms alone may import."""
 
 
-def room_of(module: str) -> str:
-    """The room that a dotted module name lies in: the longest key of ALLOWED that is its prefix."""
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if name in ALLOWED:
-            return name
-    return parts[0]
-
-
-def modules() -> Iterator[tuple[str, Path]]:
-    for top in ("p2pacs", "broker", "peer"):
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the programs by its dotted name; a package stands for its ``__init__``."""
+    found = {}
+    for top in ("p2pacs", *PROGRAMS):
         for path in sorted((ROOT / top).rglob("*.py")):
             dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            yield dotted.removesuffix(".__init__"), path
+            found[dotted.removesuffix(".__init__")] = path
+    return found
 
 
-def imports(path: Path, module: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def room_of(module: str) -> str | None:
+    """The room of a module: itself if it has a floor of its own, else its folder's."""
+    if module in ROOMS or module in GROUND:
+        return module
+    folder = module.rpartition(".")[0]
+    return folder if folder in ROOMS else None
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """What a module imports: modules of ours by their full name, others by their top name."""
+    return frozenset(_imported(module))
+
+
+def _imported(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from (_ours_or_top(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
             assert node.module is not None
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (_ours_or_top(f"{node.module}.{alias.name}") for alias in node.names)
 
 
-@pytest.mark.parametrize(("module", "path"), list(modules()), ids=str)
-def test_imports_point_one_way(module: str, path: Path) -> None:
+def _ours_or_top(dotted: str) -> str:
+    name = dotted
+    while "." in name and name not in modules():
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circle(arrows: Mapping[str, frozenset[str]]) -> list[str] | None:
+    """Some circle of a graph, as the way round it; None if there is none."""
+    done: set[str] = set()
+    way: list[str] = []
+
+    def visit(name: str) -> list[str] | None:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return None
+        way.append(name)
+        for there in sorted(arrows.get(name, ())):
+            if found := visit(there):
+                return found
+        done.add(way.pop())
+        return None
+
+    return next((found for name in sorted(arrows) if (found := visit(name))), None)
+
+
+@pytest.mark.parametrize("module", list(modules()))
+def test_imports_point_one_way(module: str) -> None:
+    if module in ("p2pacs", *PROGRAMS):
+        assert not imported(module) & set(modules())
+        return
     here = room_of(module)
-    for name in imports(path, module):
-        top = name.split(".")[0]
-        if owners := OWNERS.get(top):
+    assert here is not None, f"{module} is in no room: name it in ROOMS or GROUND"
+    program = module.split(".", maxsplit=1)[0] in PROGRAMS
+    for name in imported(module):
+        if owners := OWNERS.get(name):
             assert here in owners, f"{module} imports {name}: only {owners} may"
-        if top not in ("p2pacs", "broker", "peer"):
+        if name not in modules() or name == "p2pacs":  # the package itself: its version
             continue
         there = room_of(name)
-        if there == "p2pacs":  # the package itself: its version
+        if there == here or there in GROUND:
             continue
-        assert there == here or there in ALLOWED[here], f"{module} imports {name}"
+        assert here not in GROUND, f"{module} imports {name}: the ground stands on nothing"
+        if program and name.startswith("p2pacs."):
+            assert there != "p2pacs.__main__"
+            continue
+        assert there in ROOMS[here], f"{module} imports {name}"
+
+
+@pytest.mark.xfail(reason="store, mesh and swarm: about to go", strict=True)
+def test_no_file_imports_itself_through_others() -> None:
+    assert circle({name: imported(name) & set(modules()) for name in modules()}) is None
+
+
+def test_a_circle_is_found() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str]()}
+    assert circle({name: frozenset(to) for name, to in arrows.items()}) == ["b", "c", "b"]
+
+
+def test_every_named_room_exists() -> None:
+    rooms = {room_of(name) for name in modules()}
+    later = {"p2pacs.locks", "p2pacs.sqlite"}
+    assert {*ROOMS, *GROUND} - rooms - later == set()

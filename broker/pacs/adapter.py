@@ -11,9 +11,10 @@ from typing import Final, Protocol
 
 from attrs import field, frozen
 
-from p2pacs.catalog.records import Json, SeriesRecord, StudyRecord, number, tag, text
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import Json, number, tag, text
 from p2pacs.ids import StudyId
-from p2pacs.instance import EncodedInstance
 
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 
@@ -85,7 +86,7 @@ class Description:
 
 
 @frozen
-class Span:
+class DateSpan:
     """Study dates from ``first`` to ``last``, both included; None: no end."""
 
     first: date | None = None
@@ -105,7 +106,7 @@ class PacsAdapter(Protocol):
     async def check(self) -> None:
         """Whether it answers at all."""
 
-    def studies(self, span: Span) -> AsyncIterator[Json]:
+    def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """The studies of these days, at study level; those without a date if the span is open
         at both ends. Asks piece by piece, so that a PACS which limits its answers gives all."""
 

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from attrs import field, frozen
 
-from p2pacs.dicom.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import UsageError
 
 Retrieve = Literal["get", "move"]

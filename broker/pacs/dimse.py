@@ -18,20 +18,21 @@ from broker.pacs.adapter import (
     SERIES_KEYS,
     STUDY_KEYS,
     UID_KEYS,
+    DateSpan,
     Description,
     Detail,
-    Span,
     is_uid,
 )
 from broker.pacs.address import DimseAddress
-from broker.pacs.plan import Part, plan
+from broker.pacs.plan import RetrieveRequest, plan
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
-from p2pacs.catalog.records import Json, SeriesRecord, from_dataset, text, texts
-from p2pacs.dicom.receiver import StorageReceiver
-from p2pacs.dicom.scu import SILENCE_SECONDS, DimseClient
+from p2pacs.catalogue.records import SeriesRecord
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import Json, from_dataset, text, texts
+from p2pacs.dimse.receiver import StorageReceiver
+from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import PacsRefusedError, PacsUnreachableError, StateError, StudyNotFoundError
-from p2pacs.instance import EncodedInstance
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ class DimseAdapter:
         """C-ECHO."""
         await self._client.echo()
 
-    async def studies(self, span: Span) -> AsyncIterator[Json]:
+    async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By C-FIND at STUDY level, window by window."""
         async for study in by_windows(self._ask, span, datetime.now(UTC).date()):
             yield study
@@ -187,7 +188,7 @@ def _identifier(level: str, keys: Iterable[str] = (), **values: str) -> Dataset:
     return identifier
 
 
-def _identify(study: str, part: Part) -> Dataset:
+def _identify(study: str, part: RetrieveRequest) -> Dataset:
     if part.series is None:
         return _identifier("STUDY", StudyInstanceUID=study)
     if not part.instances:

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.address import DimseAddress, PacsAddress
+from broker.pacs.dicomweb import WebAdapter, open_client
 from broker.pacs.dimse import DimseAdapter
-from broker.pacs.web import WebAdapter, open_client
-from p2pacs.dicom.receiver import storage_receiver
-from p2pacs.dicom.scu import SILENCE_SECONDS
+from p2pacs.dimse.receiver import storage_receiver
+from p2pacs.dimse.scu import SILENCE_SECONDS
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 

@@ -8,30 +8,30 @@ from typing import Final
 from attrs import field, frozen
 
 from broker.pacs.adapter import Description
-from p2pacs.catalog.records import text
+from p2pacs.dataset.json_model import text
 
 BATCH: Final = 100
 """SOP Instance UIDs in one request: 6 KiB of identifier, which every PACS takes."""
 
 
 @frozen
-class Part:
+class RetrieveRequest:
     """One request: a study, a series of it, or some instances of a series."""
 
     series: str | None = field(default=None, repr=False)
     instances: tuple[str, ...] = field(default=(), repr=False)
 
 
-def plan(study: Description, wanted: Collection[str] | None) -> Iterator[Part]:
+def plan(study: Description, wanted: Collection[str] | None) -> Iterator[RetrieveRequest]:
     """The requests that bring these SOP Instance UIDs (None: all), and no other instance."""
     if wanted is None or (wanted and set(study.instances) <= set(wanted)):
-        yield Part()
+        yield RetrieveRequest()
         return
     for series in study.series:
         held = [text(instance, "SOPInstanceUID") for instance in series.instances]
         some = [uid for uid in held if uid in wanted]
         if some and len(some) == len(held):
-            yield Part(series.uid)
+            yield RetrieveRequest(series.uid)
             continue
         for at in range(0, len(some), BATCH):
-            yield Part(series.uid, tuple(some[at : at + BATCH]))
+            yield RetrieveRequest(series.uid, tuple(some[at : at + BATCH]))

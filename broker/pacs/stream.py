@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError
 from p2pacs.groups import single_error
-from p2pacs.instance import EncodedInstance
 
 Put = Callable[[EncodedInstance], Awaitable[None]]
 

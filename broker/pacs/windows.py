@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, timedelta
 from typing import Final
 
-from broker.pacs.adapter import Span
-from p2pacs.catalog.records import Json, text
+from broker.pacs.adapter import DateSpan
+from p2pacs.dataset.json_model import Json, text
 
 ENOUGH: Final = 200
 """Answers that look as if there might be more: the smallest limit known of a PACS."""
@@ -32,7 +32,7 @@ Ask = Callable[[str, str], Awaitable[list[Json]]]
 """Study level answers for a value of Study Date and one of Study Time (ranges; "": all)."""
 
 
-async def by_windows(ask: Ask, span: Span, today: date) -> AsyncIterator[Json]:
+async def by_windows(ask: Ask, span: DateSpan, today: date) -> AsyncIterator[Json]:
     """All studies of these days, the newest first, each once.
 
     Args:

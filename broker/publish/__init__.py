@@ -1,7 +1,7 @@
 """Publication: from instances of the PACS to signed, growing manifests in the store."""
 
-from broker.publish.edition import StudyKeys
+from broker.publish.progress import PublishProgress, PublishStage
+from broker.publish.publication import KeySource
 from broker.publish.publisher import Publisher
-from broker.publish.staging import Stage, Staging
 
-__all__ = ["Publisher", "Stage", "Staging", "StudyKeys"]
+__all__ = ["KeySource", "PublishProgress", "PublishStage", "Publisher"]

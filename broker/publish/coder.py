@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 import trio
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import WorkerError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.images import Coding
 from p2pacs.workers.coding import Workers

@@ -10,11 +10,11 @@ import trio
 
 from broker.pacs.adapter import PacsAdapter
 from broker.publish.coder import Coder
-from broker.publish.edition import Desk, Edition, StudyKeys
-from broker.publish.press import Outlets
-from broker.publish.staging import Staging
+from broker.publish.progress import PublishProgress
+from broker.publish.publication import KeySource, Publication, PublishContext
+from broker.publish.version_writer import PublishHooks
 from p2pacs.budget import Budget
-from p2pacs.catalog.records import StudyRecord
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StateError
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
@@ -70,7 +70,7 @@ class Publisher:
         self,
         pacs: PacsAdapter,
         store: ChunkStore,
-        studies: StudyKeys,
+        studies: KeySource,
         signing_key: SigningKey,
         coder: Coder,
         *,
@@ -87,19 +87,19 @@ class Publisher:
 
         self._studies = studies
         self._completed = completed
-        self._desk = Desk(
+        self._desk = PublishContext(
             pacs=pacs,
             store=store,
             studies=studies,
             signing_key=signing_key,
-            outlets=Outlets(announce, make_room),
+            outlets=PublishHooks(announce, make_room),
             recover=recover,
             budget=Budget(BUDGET_BYTES),
             coder=coder,
             chunk_bytes=chunk_bytes,
         )
         self._slots = trio.CapacityLimiter(parallel)
-        self._stagings: dict[StudyId, Staging] = {}
+        self._stagings: dict[StudyId, PublishProgress] = {}
         self._again: set[StudyId] = set()
         self._nursery: trio.Nursery | None = None
 
@@ -114,11 +114,11 @@ class Publisher:
             self._nursery = None
 
     @property
-    def stagings(self) -> Mapping[StudyId, Staging]:
+    def stagings(self) -> Mapping[StudyId, PublishProgress]:
         """Publications under way, and the last ones that ended."""
         return self._stagings
 
-    def stage(self, uid: str, *, everything: bool = False) -> Staging:
+    def stage(self, uid: str, *, everything: bool = False) -> PublishProgress:
         """Publish a study, or what the PACS has that is not published yet.
 
         Args:
@@ -137,9 +137,9 @@ class Publisher:
             if everything and not current.everything:
                 self._again.add(study)
             return current
-        return self._start(Staging(study, uid, everything))
+        return self._start(PublishProgress(study, uid, everything))
 
-    def _start(self, staging: Staging) -> Staging:
+    def _start(self, staging: PublishProgress) -> PublishProgress:
         if self._nursery is None:
             raise StateError("the publisher is not running")
         self._stagings.pop(staging.study, None)
@@ -150,7 +150,7 @@ class Publisher:
         self._nursery.start_soon(self._work, staging)
         return staging
 
-    async def _work(self, staging: Staging) -> None:
+    async def _work(self, staging: PublishProgress) -> None:
         error = await self._attempts(staging)
         if error is not None:
             log.error("publication failed", study=staging.study.short, why=str(error))
@@ -165,11 +165,11 @@ class Publisher:
         staging.end(error)
         if staging.study in self._again:
             self._again.discard(staging.study)
-            self._start(Staging(staging.study, staging.uid, everything=True))
+            self._start(PublishProgress(staging.study, staging.uid, everything=True))
 
-    async def _attempts(self, staging: Staging) -> P2PacsError | None:
+    async def _attempts(self, staging: PublishProgress) -> P2PacsError | None:
         """Publish, and go on after errors of the PACS if somebody may be following."""
-        edition = Edition(self._desk, staging)
+        edition = Publication(self._desk, staging)
         failures, read = 0, 0
         while True:
             try:

@@ -9,7 +9,8 @@ import structlog
 
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
-from p2pacs.store import Candidate, ChunkStore, choose
+from p2pacs.retention.eviction import EvictionCandidate, choose
+from p2pacs.store import ChunkStore
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Room:
     async def make(self) -> bool:
         """Drop what may go; whether anything did."""
         candidates = [
-            Candidate(
+            EvictionCandidate(
                 study=info.study,
                 bytes=info.bytes,
                 last_used=info.last_used,

@@ -14,12 +14,12 @@ from attrs import field, frozen
 
 from p2pacs.errors import LocalError, NotFoundError
 from p2pacs.ids import ChunkId, StudyId
+from p2pacs.store.chunk_index import Contents, Record, StoreIndex
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles, locked
-from p2pacs.store.index import Contents, Record, StoreIndex
 from p2pacs.store.notes import NOTE_BYTES, unpack
 from p2pacs.store.study import StudyStore
-from p2pacs.store.writer import Writer
+from p2pacs.store.writer import StoreWriter
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class ChunkStore:
         self._open: WeakValueDictionary[StudyId, StudyStore] = WeakValueDictionary()
         self._opening = trio.Lock()
         used = sum(record.bytes for record in records)
-        self.writer = Writer(files, index, capacity=capacity, used=used, now=now)
+        self.writer = StoreWriter(files, index, capacity=capacity, used=used, now=now)
         """What writes behind; `open_store` runs it."""
 
     @property

@@ -12,13 +12,13 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import CorruptStoreError, NotFoundError, StateError, UsageError
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import CHUNK_BYTES, STUDY_CHUNKS
+from p2pacs.store.chunk_index import Changes, Contents, Record
 from p2pacs.store.extents import Extent, Extents
 from p2pacs.store.files import StudyFiles
-from p2pacs.store.index import Changes, Contents, Record
 from p2pacs.store.notes import NOTE_BYTES, pack
 
 if TYPE_CHECKING:
-    from p2pacs.store.writer import Writer
+    from p2pacs.store.writer import StoreWriter
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class StudyStore:
     """
 
     def __init__(
-        self, record: Record, contents: Contents, files: StudyFiles, writer: Writer
+        self, record: Record, contents: Contents, files: StudyFiles, writer: StoreWriter
     ) -> None:
         self.have = Bitfield()
         """Numbers of the chunks held; those not yet on disk included."""

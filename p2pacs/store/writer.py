@@ -19,8 +19,8 @@ import trio
 
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.limits import KIB, MIB
+from p2pacs.store.chunk_index import Changes, StoreIndex
 from p2pacs.store.files import StudyFiles
-from p2pacs.store.index import Changes, StoreIndex
 
 if TYPE_CHECKING:
     from p2pacs.store.study import StudyStore
@@ -40,7 +40,7 @@ COMMIT_SECONDS: Final = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Writer:
+class StoreWriter:
     """The one that writes to a store. `run` must be running."""
 
     def __init__(

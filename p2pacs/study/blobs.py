@@ -63,7 +63,7 @@ class BlobRef:
 
 
 @frozen
-class Run:
+class BlobRun:
     """Blobs of one level that lie end to end in consecutive chunks, all full but the last."""
 
     chunk: int
@@ -76,7 +76,7 @@ class Run:
 
 
 @frozen
-class Span:
+class ChunkSpan:
     """Chunks that hold something of one level."""
 
     level: int
@@ -89,7 +89,7 @@ class Span:
 class Columns:
     """Consecutive blobs as the columns of an index part (docs/formats.md)."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[BlobRun, ...]
     coded: bytes
     size: bytes
     codec: bytes
@@ -116,7 +116,7 @@ class BlobTable:
         self._base = array("I")
         self._digest = bytearray()
         self._starts: list[int] = []
-        self._runs: list[Run] = []
+        self._runs: list[BlobRun] = []
 
     def __len__(self) -> int:
         return len(self.codec)
@@ -152,7 +152,7 @@ class BlobTable:
                 yield key_of(self.digest(at), self.kind[at], self.codec[at], run.level)
             number += run.blobs
 
-    def spans(self, first: int, count: int) -> Iterator[Span]:
+    def spans(self, first: int, count: int) -> Iterator[ChunkSpan]:
         """The chunks of these consecutive blobs, run by run: blobs of a run lie end to end."""
         end = first + count
         if not 0 <= first < end <= len(self):
@@ -163,7 +163,7 @@ class BlobTable:
             last = min(end, self._starts[place] + run.blobs) - 1
             behind = self._offset[last] + self._coded[last] - 1
             chunk = self._chunk[last] + behind // run.plain_bytes
-            yield Span(run.level, self._chunk[first], chunk)
+            yield ChunkSpan(run.level, self._chunk[first], chunk)
             first, place = last + 1, place + 1
 
     def bases(self, first: int, count: int) -> Iterator[int]:
@@ -264,7 +264,7 @@ _ONLY: Final = {ZSTD_WITH: Kind.HEADER, HTJ2K: Kind.FRAME, HTJ2K_NEXT: Kind.FRAM
 """Kinds of blobs that these codecs are for."""
 
 
-def _places(runs: tuple[Run, ...], coded: array[int]) -> tuple[array[int], array[int]]:
+def _places(runs: tuple[BlobRun, ...], coded: array[int]) -> tuple[array[int], array[int]]:
     """First chunk and offset of every blob: blobs of a run lie end to end."""
     if sum(run.blobs for run in runs) != len(coded):
         raise ManifestError("the runs of an index part do not have as many blobs as its columns")

@@ -20,15 +20,15 @@ from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import CHUNK_BYTES, INDEX_PARTS, SEAL_BYTES, STUDY_CHUNKS
 from p2pacs.study.coding import CodedInstance
 from p2pacs.study.drafts import Drafts
-from p2pacs.study.index import IndexPart, InstanceEntry, StudyIndex
-from p2pacs.study.manifest import ChunkList, Part, Root, segment_of
+from p2pacs.study.manifest import ChunkList, IndexSpan, Root, segment_of
 from p2pacs.study.parts import encode_part
 from p2pacs.study.seal import seal
+from p2pacs.study.study_index import IndexPart, InstanceEntry, StudyIndex
 
 DEFAULT_CHUNK_BYTES: Final = 2 * (16 * 1024 - 64)
 """Slow lines did best with it: 64 KiB cost up to 8 % more, 128 KiB 15 %. Two blocks that fit,
-each with its frame, in one TLS record (`p2pacs.swarm.dispatch.RECORD_DATA`): 128 bytes more would
-need a third."""
+each with its frame, in one TLS record (`p2pacs.swarm.upload.paced_sender.RECORD_DATA`): 128 bytes
+more would need a third."""
 
 MIN_CHUNK_BYTES: Final = 1024
 """Below it the chunk list outweighs what it lists."""
@@ -62,7 +62,7 @@ class Chunk:
 
 
 @frozen
-class Batch:
+class Cut:
     """What a cut adds: chunks to be stored before the root that names them is signed."""
 
     chunks: tuple[Chunk, ...]
@@ -150,14 +150,14 @@ class StudyBuilder:
         self._drafts.add(coded)
         return Appended.NEW if known is None else Appended.CHANGED
 
-    def cut(self) -> Batch:
+    def cut(self) -> Cut:
         """Close the runs of blobs, append an index part for what is new, hand out the chunks.
 
         Raises:
             BusyError: the study has as many index parts as it may have.
         """
         if not self._drafts:
-            return Batch((), ())
+            return Cut((), ())
         if len(self._parts) >= INDEX_PARTS:
             raise BusyError(f"study {self._root.study.short} has reached {INDEX_PARTS} index parts")
         first_blob, first_chunk = len(self._index.blobs), len(self._chunks)
@@ -170,8 +170,8 @@ class StudyBuilder:
             data = seal(self._key, coded[at : at + self._plain_bytes])
             chunks.append(self._number(ChunkId.of(data), data))
         parted = len(closed.chunks)
-        self._parts.append(Part(first_chunk + parted, len(chunks) - parted))
-        return Batch(tuple(chunks), tuple(self._segments(first_chunk)))
+        self._parts.append(IndexSpan(first_chunk + parted, len(chunks) - parted))
+        return Cut(tuple(chunks), tuple(self._segments(first_chunk)))
 
     def _number(self, chunk: ChunkId, data: bytes) -> Chunk:
         return Chunk(self._chunks.append(chunk, len(data)), chunk, data)

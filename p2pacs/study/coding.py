@@ -14,16 +14,16 @@ from typing import Final
 
 from attrs import field, frozen
 
+from p2pacs.dataset import attributes as dicom_json
+from p2pacs.dataset.header import Header
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
-from p2pacs.instance import EncodedInstance
 from p2pacs.limits import DICTIONARY_BYTES, UID_BYTES
-from p2pacs.study import attributes as dicom_json
 from p2pacs.study.blobs import DIGEST_BYTES, key_of
 from p2pacs.study.codecs import RAW, ZSTD, ZSTD_LEVEL, decode_zstd, encode_zstd
-from p2pacs.study.header import Header
 from p2pacs.study.images import HTJ2K_NEXT, JXL, CodedFrame, Coding
 from p2pacs.study.images.shape import shape_of
-from p2pacs.study.split import Kind, Piece, Split, split
+from p2pacs.study.split import Kind, Split, SplitPiece, split
 
 COMPRESSIBLE: Final = frozenset(
     {
@@ -161,7 +161,7 @@ def code_pieces(
 
 
 def _image_coder(
-    coding: Coding, header: Header, pieces: Iterable[Piece]
+    coding: Coding, header: Header, pieces: Iterable[SplitPiece]
 ) -> Callable[[bytes], CodedFrame | None] | None:
     """What codes the frames of a data set; None if none of them is an image that fits."""
     first = next((piece for piece in pieces if piece.kind is Kind.FRAME), None)
@@ -189,7 +189,7 @@ def _image_blobs(plain: bytes, frame: CodedFrame) -> Iterator[CodedBlob]:
         yield CodedBlob(Kind.PREVIEW, JXL, coded, size, digest, level)
 
 
-def _code_piece(piece: Piece, plain: bytes, *, compressible: bool) -> CodedBlob:
+def _code_piece(piece: SplitPiece, plain: bytes, *, compressible: bool) -> CodedBlob:
     codec, coded = RAW, plain
     is_left = (piece.kind is Kind.HEADER and len(plain) <= DICTIONARY_BYTES) or (
         piece.kind is Kind.ENCAPSULATED and not compressible

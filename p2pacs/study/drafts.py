@@ -15,9 +15,9 @@ from p2pacs.study.codecs import RAW
 from p2pacs.study.coding import CodedBlob, CodedInstance
 from p2pacs.study.dictionary import HeaderCoder
 from p2pacs.study.images import HTJ2K_NEXT, JXL
-from p2pacs.study.index import InstanceEntry, Stretches
 from p2pacs.study.runs import Closed, OpenRuns
 from p2pacs.study.split import Kind
+from p2pacs.study.study_index import InstanceEntry, Stretches
 
 ENTRY_BYTES: Final = 512
 """An instance in the index, apart from its attributes: about so much."""

@@ -7,8 +7,8 @@ import io
 
 from attrs import field, frozen
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study.codecs import IMAGES, decode
 
 

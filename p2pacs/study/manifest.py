@@ -46,7 +46,7 @@ _VERSIONS: Final = 2**32
 
 
 @frozen
-class Part:
+class IndexSpan:
     """Where an index part lies: consecutive chunks that hold nothing else."""
 
     chunk: int
@@ -76,7 +76,7 @@ class Root:
     """Bytes of all chunks."""
     segments: tuple[ChunkId, ...]
     """Each lists the chunks from its `segment_start` to that of the next, the last one the rest."""
-    parts: tuple[Part, ...]
+    parts: tuple[IndexSpan, ...]
     """The index parts, in the order in which they are read."""
 
     def segment_chunks(self, segment: int) -> int:
@@ -164,7 +164,7 @@ def _decode(payload: bytes) -> Root:
         chunks,
         total,
         tuple(ChunkId(segments[at : at + 32]) for at in range(0, len(segments), 32)),
-        tuple(Part(*pair) for pair in _PART.iter_unpack(parts)),
+        tuple(IndexSpan(*pair) for pair in _PART.iter_unpack(parts)),
     )
     _check(root)
     return root

@@ -15,9 +15,9 @@ import zstandard
 
 from p2pacs.errors import CodingError, ManifestError
 from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS, INSTANCE_BYTES, UID_BYTES
-from p2pacs.study.blobs import Columns, Run
+from p2pacs.study.blobs import BlobRun, Columns
 from p2pacs.study.codecs import decode_zstd, encode_zstd
-from p2pacs.study.index import IndexPart, InstanceEntry, Stretches
+from p2pacs.study.study_index import IndexPart, InstanceEntry, Stretches
 
 FORMAT: Final = 1
 
@@ -101,14 +101,14 @@ def decode_part(coded: bytes) -> IndexPart:
         raise ManifestError("an index part is damaged") from error
 
 
-def _runs(raw: bytes, levels: object) -> tuple[Run, ...]:
+def _runs(raw: bytes, levels: object) -> tuple[BlobRun, ...]:
     """The runs with their levels: all 0 if there is nothing about it."""
     runs = list(_RUN.iter_unpack(raw))
     known = bytes(len(runs)) if levels is None else levels
     if not isinstance(known, bytes) or len(known) != len(runs):
         raise ManifestError("an index part has not as many levels as runs")
     return tuple(
-        Run(chunk, plain_bytes, blobs, level)
+        BlobRun(chunk, plain_bytes, blobs, level)
         for (chunk, plain_bytes, blobs), level in zip(runs, known, strict=True)
     )
 

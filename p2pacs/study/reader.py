@@ -12,20 +12,20 @@ from collections.abc import Callable, Container, Iterator
 from itertools import pairwise
 from typing import Final
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError, CorruptStoreError, ManifestError, UsageError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId
-from p2pacs.instance import EncodedInstance
 from p2pacs.limits import INDEX_PART_BYTES, SEAL_BYTES
 from p2pacs.study.blobs import BlobRef
 from p2pacs.study.builder import Published
 from p2pacs.study.codecs import decode
 from p2pacs.study.gathered import Gathered, GatheredBlob, decode_gathered
 from p2pacs.study.images import HTJ2K_NEXT
-from p2pacs.study.index import InstanceEntry, Stretches, StudyIndex
 from p2pacs.study.manifest import ENTRY, ChunkList, Root, check_successor
 from p2pacs.study.parts import decode_part
 from p2pacs.study.seal import open_chunk
+from p2pacs.study.study_index import InstanceEntry, Stretches, StudyIndex
 
 OPENED: Final = 16
 """Chunks whose plaintext is kept: small images share one, and all of a series its dictionary."""

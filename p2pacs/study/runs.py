@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId
 from p2pacs.limits import SEAL_BYTES
-from p2pacs.study.blobs import LEVELS, Columns, Run
+from p2pacs.study.blobs import LEVELS, BlobRun, Columns
 from p2pacs.study.coding import CodedBlob
 from p2pacs.study.seal import seal
 
@@ -44,7 +44,7 @@ _NUMBER: Final = struct.Struct(">I")
 
 
 @define(eq=False)
-class _Run:
+class _OpenRun:
     """An open run."""
 
     level: int
@@ -101,7 +101,7 @@ class OpenRuns:
         self._key = key
         self._plain_bytes = plain_bytes
         self._small_bytes = min(plain_bytes, SMALL_BYTES)
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, _OpenRun] = {}
         self._beginning = BEGINNING_BYTES if begins else 0
         self.pending_bytes = 0
         """Bytes of plaintext laid, all in memory."""
@@ -122,7 +122,7 @@ class OpenRuns:
         run = self._runs.get(slot)
         if run is None:
             is_small = slot >= COARSE
-            run = _Run(blob.level, self._small_bytes if is_small else self._plain_bytes)
+            run = _OpenRun(blob.level, self._small_bytes if is_small else self._plain_bytes)
             self._runs[slot] = run
         run.keys.append(blob.key)
         run.coded += _NUMBER.pack(len(blob.coded))
@@ -147,7 +147,7 @@ class OpenRuns:
         self._beginning -= len(blob.coded)
         return _BEGINNING
 
-    def _seal(self, run: _Run, length: int) -> None:
+    def _seal(self, run: _OpenRun, length: int) -> None:
         for at in range(0, length, run.plain_bytes):
             data = seal(self._key, bytes(run.open[at : min(at + run.plain_bytes, length)]))
             run.sealed.append((ChunkId.of(data), data))
@@ -163,11 +163,11 @@ class OpenRuns:
         laid = sorted(self._runs.items(), key=lambda item: (-item[1].level, -item[0]))
         self._runs, self.pending_bytes, self._beginning = {}, 0, 0
         starts: dict[int, int] = {}
-        closed: list[Run] = []
+        closed: list[BlobRun] = []
         for slot, run in laid:
             self._seal(run, len(run.open))
             starts[slot] = first_blob
-            closed.append(Run(first_chunk, run.plain_bytes, len(run.keys), run.level))
+            closed.append(BlobRun(first_chunk, run.plain_bytes, len(run.keys), run.level))
             first_blob += len(run.keys)
             first_chunk += len(run.sealed)
         return Closed(
@@ -178,7 +178,7 @@ class OpenRuns:
         )
 
 
-def _columns(closed: list[Run], runs: list[_Run], starts: dict[int, int]) -> Columns:
+def _columns(closed: list[BlobRun], runs: list[_OpenRun], starts: dict[int, int]) -> Columns:
     bases = (_number(place, starts) for run in runs for place in run.bases)
     return Columns(
         runs=tuple(closed),

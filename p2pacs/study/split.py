@@ -13,8 +13,8 @@ from typing import Final
 
 from attrs import frozen
 
-from p2pacs.study.attributes import Json, attributes_of, first_number, first_text
-from p2pacs.study.header import UNDEFINED_LENGTH, Header, read_header
+from p2pacs.dataset.attributes import Json, attributes_of, first_number, first_text
+from p2pacs.dataset.header import UNDEFINED_LENGTH, Header, read_header
 
 PIECE_BYTES: Final = 16 * 1024 * 1024
 """Bytes that are not a frame are cut at this length, so that no blob is large."""
@@ -42,7 +42,7 @@ class Kind(IntEnum):
 
 
 @frozen
-class Piece:
+class SplitPiece:
     """A stretch of the data set: ``data[start:end]``."""
 
     kind: Kind
@@ -54,7 +54,7 @@ class Piece:
 class Split:
     """A data set's pieces in order, without gaps, and what its header says."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[SplitPiece, ...]
     attributes: Json
     header: Header | None
     """None if nothing of it can be read."""
@@ -67,7 +67,7 @@ def split(data: bytes, transfer_syntax_uid: str) -> Split:
     return Split(tuple(_pieces(len(data), header, attributes)), attributes, header)
 
 
-def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[Piece]:
+def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[SplitPiece]:
     start = None if header is None else header.pixels_at
     if header is None or start is None:
         yield from _cut(Kind.HEADER, 0, total)
@@ -79,13 +79,13 @@ def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[Pie
     end = min(start + header.pixels_length, total)
     size, count = _frames(end - start, attributes)
     for number in range(count):
-        yield Piece(Kind.FRAME, start + number * size, start + (number + 1) * size)
+        yield SplitPiece(Kind.FRAME, start + number * size, start + (number + 1) * size)
     yield from _cut(Kind.OTHER, start + count * size, total)
 
 
-def _cut(kind: Kind, start: int, end: int) -> Iterator[Piece]:
+def _cut(kind: Kind, start: int, end: int) -> Iterator[SplitPiece]:
     for at in range(start, end, PIECE_BYTES):
-        yield Piece(kind, at, min(at + PIECE_BYTES, end))
+        yield SplitPiece(kind, at, min(at + PIECE_BYTES, end))
 
 
 def _frames(length: int, attributes: Json) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""Picker and ledger (pure); download, upload, pacing, dialling."""
+"""Exchanging the chunks of studies with other members."""

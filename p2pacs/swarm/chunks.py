@@ -1,4 +1,4 @@
-"""What the engine needs of a store: satisfied by p2pacs/store and by `p2pacs.swarm.memory`."""
+"""What the engine needs of a store: satisfied by p2pacs/store and by `scripts.memory_store`."""
 
 from __future__ import annotations
 

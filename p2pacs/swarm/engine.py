@@ -24,19 +24,19 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
+from p2pacs.line.pacer import Pacer
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.signals import Bell
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
-from p2pacs.swarm.circle import HAVE_SECONDS, Circle, Partner
-from p2pacs.swarm.download import Download
-from p2pacs.swarm.ledger import Ledger, Tier
-from p2pacs.swarm.mesh import Mesh
-from p2pacs.swarm.pacer import Pacer
-from p2pacs.swarm.precedence import FIRST_SECONDS, Leftover, Running
-from p2pacs.swarm.priority import Priority
-from p2pacs.swarm.signals import Bell
-from p2pacs.swarm.studies import Studies
-from p2pacs.swarm.transfer import State, Transfer
-from p2pacs.swarm.upload import Uploads
+from p2pacs.swarm.download.download import Download
+from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.open_swarms import OpenSwarms
+from p2pacs.swarm.scheduling.availability import Availability, Tier
+from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS, DownlinkShare, RunningTransfer
+from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.swarm.study_swarm import HAVE_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.upload.uploads import Uploads
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message
 
@@ -73,7 +73,7 @@ class Engine:
             downlink: Likewise.
         """
         self.transfers: dict[StudyId, Transfer] = {}
-        self.studies = Studies(mesh.me, mesh.links, storage, key)
+        self.studies = OpenSwarms(mesh.me, mesh.links, storage, key)
         is_broker = mesh.broker == mesh.me
         self.uploads = Uploads(
             mesh.links, self.studies, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
@@ -83,7 +83,7 @@ class Engine:
         self._key = key
         self._tier = tier
         self._downlink = downlink
-        self._leftover = Leftover()
+        self._leftover = DownlinkShare()
         self._announce = Bell()
         self._announce_at = math.inf
         self._nursery: trio.Nursery | None = None
@@ -138,11 +138,11 @@ class Engine:
 
     def _serves(self, transfer: Transfer, version: int) -> bool:
         """Whether an earlier transfer still answers a request for at least this version."""
-        if transfer.state is State.COMPLETE:
+        if transfer.state is TransferState.COMPLETE:
             root, chunks = transfer.root, self._chunks(transfer.study)
             whole = chunks is not None and root is not None and len(chunks.have) >= root.chunks
             return whole and root is not None and root.version >= version
-        return transfer.state is State.FETCHING
+        return transfer.state is TransferState.FETCHING
 
     def _start(
         self,
@@ -154,7 +154,7 @@ class Engine:
         if self._nursery is None:
             raise StateError("the host's network is not running")
         seed = bytes(self._mesh.me) + bytes(study)
-        ledger = Ledger((), seed)
+        ledger = Availability((), seed)
         transfer = Transfer(study, ledger, priority)
         transfer.add_holders(holders)
         if self._mesh.broker != self._mesh.me:
@@ -182,7 +182,7 @@ class Engine:
             return math.inf
         now = trio.current_time()
         running = [
-            Running(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
+            RunningTransfer(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
             for circle in self.studies
             if (one := circle.download) is not None
             if one.ledger.flights or now < one.transfer.urgent_since + FIRST_SECONDS
@@ -190,7 +190,7 @@ class Engine:
         return self._leftover.allowance(transfer.priority, running, self._downlink.rate, now)
 
     def _forget_ended(self) -> None:
-        ended = [t.study for t in self.transfers.values() if t.state is not State.FETCHING]
+        ended = [t.study for t in self.transfers.values() if t.state is not TransferState.FETCHING]
         for study in ended[:-ENDED_TRANSFERS]:
             del self.transfers[study]
 
@@ -259,7 +259,7 @@ class Engine:
             circle.told.discard(member)
             self._part(circle, member)
 
-    def _part(self, circle: Circle, member: VirtualAddress) -> None:
+    def _part(self, circle: StudySwarm, member: VirtualAddress) -> None:
         self.uploads.left(circle, member)
         if circle.partners.pop(member, None) is not None and circle.download:
             circle.download.sources.left(member)
@@ -328,7 +328,7 @@ class Engine:
         elif self._nursery is not None and self._storage.holds(study):
             self._nursery.start_soon(self._answer_join, circle, member)
 
-    async def _answer_join(self, circle: Circle, member: VirtualAddress) -> None:
+    async def _answer_join(self, circle: StudySwarm, member: VirtualAddress) -> None:
         try:
             await self.studies.open(circle)
         except (LocalError, ManifestError) as error:

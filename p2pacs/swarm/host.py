@@ -18,13 +18,13 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, Role
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
-from p2pacs.swarm.backbone import backbone
+from p2pacs.line.line import Line
+from p2pacs.mesh.interfaces import Transport
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.mesh.standby import backbone
 from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.engine import Engine
-from p2pacs.swarm.ledger import Tier
-from p2pacs.swarm.line import Line
-from p2pacs.swarm.mesh import Mesh
-from p2pacs.swarm.ports import Transport
+from p2pacs.swarm.scheduling.availability import Tier
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Hello, Message, Query, Reply
 
@@ -229,7 +229,7 @@ class Host:
                 return await self.engine.studies.segment(query)
             case messages.DirectoryQuery():
                 newer = self._book.directory.version > query.newer_than
-                return messages.Directory(query.id, self._book.raw if newer else b"")
+                return messages.DirectoryAnswer(query.id, self._book.raw if newer else b"")
         handler = self._services.queries.get(type(query))
         if handler is None:
             raise UnknownMessageError(f"{type(query).__name__} is not answered here")

@@ -47,7 +47,7 @@ ID: Final = Bound(1, 2**32 - 1)
 """Of a query and its reply."""
 
 BOUNDS: Final[dict[str, Bound]] = {
-    "Failure.id": Bound(0, ID.most),
+    "QueryFailure.id": Bound(0, ID.most),
     "agent": _up_to(128),
     "authority": _CERTIFICATE,
     "box_key": _exactly(KEY_BYTES),
@@ -58,7 +58,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "code": _up_to(0xFFFF),
     "csr": _up_to(4 * limits.KIB),
     "Block.data": _up_to(limits.BLOCK_BYTES),
-    "Segment.data": _up_to(limits.CHUNK_BYTES),
+    "SegmentAnswer.data": _up_to(limits.CHUNK_BYTES),
     "datasets": Bound(0, limits.FRAME_BYTES, items=limits.FIND_RESULTS),
     "directory": _up_to(limits.DIRECTORY_BYTES),
     "endpoints": Bound(1, 300, items=limits.ENDPOINTS),

@@ -24,7 +24,7 @@ BATCH_BYTES: Final = 256 * KIB
 """Taken at once at most, so that no turn of the scheduler gets long."""
 
 
-class Writer(Protocol):
+class TransportWriter(Protocol):
     """A transport that takes what it can at once."""
 
     def write(self, data: bytes, *, more: bool = False) -> int:
@@ -49,7 +49,7 @@ class BulkStream(PromptStream):
         self._incoming = inner._incoming
         self._outgoing = inner._outgoing
         transport = inner.transport_stream
-        self._writer = cast("Writer", transport) if hasattr(transport, "write") else None
+        self._writer = cast("TransportWriter", transport) if hasattr(transport, "write") else None
         self._rest = b""
         self._more = True  # the handshake may have left some
 

@@ -6,7 +6,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.errors import DeadlineError, LinkClosedError, from_wire
-from p2pacs.wire.messages import Failure, Reply
+from p2pacs.wire.messages import QueryFailure, Reply
 
 
 @define(eq=False)
@@ -40,7 +40,7 @@ class Calls:
             if waiter.event.is_set():
                 raise LinkClosedError(f"the link to {self._name} closed before it answered")
             raise DeadlineError(f"{self._name} did not answer within {timeout:g} s")
-        if isinstance(waiter.reply, Failure):
+        if isinstance(waiter.reply, QueryFailure):
             raise from_wire(waiter.reply.code, waiter.reply.text)
         return waiter.reply
 

@@ -19,7 +19,7 @@ from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
 from p2pacs.wire.codec import encode
-from p2pacs.wire.messages import Failure
+from p2pacs.wire.messages import QueryFailure
 
 log = structlog.get_logger(__name__)
 
@@ -173,7 +173,7 @@ async def refuse(stream: trio.abc.Stream, error: P2PacsError) -> None:
         stream: after its handshake; nothing was sent on it yet.
         error: why; its text must not help a stranger more than a member.
     """
-    farewell = encode(Failure(0, error.wire_code, str(error)[: limits.TEXT]))
+    farewell = encode(QueryFailure(0, error.wire_code, str(error)[: limits.TEXT]))
     with trio.move_on_after(deadlines.FAREWELL), suppress(trio.BrokenResourceError):
         await stream.send_all(farewell)
         while await stream.receive_some():

@@ -40,7 +40,7 @@ from p2pacs.wire.broken import explain
 from p2pacs.wire.channel import handshake, open_tcp
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
-from p2pacs.wire.messages import Authority, Enrolled, EnrolQuery, Failure, Message
+from p2pacs.wire.messages import AuthorityCertificate, Enrolled, EnrolQuery, Message, QueryFailure
 from p2pacs.wire.session import failure
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class _Exchange:
                 return None
             self._received += self._frames.feed(bytes(data))
         message = decode(self._received.pop(0))
-        if isinstance(message, Failure):
+        if isinstance(message, QueryFailure):
             raise from_wire(message.code, message.text)
         if not isinstance(message, kind):
             raise ProtocolError(f"{type(message).__name__} is not allowed in an enrolment here")
@@ -146,7 +146,7 @@ async def _channel(
 async def _pinned_authority(endpoint: Endpoint, token: Token) -> bytes:
     """The authority's certificate (DER), from whoever answers: its hash makes it true."""
     async with _channel(endpoint, tls.enrolment_client_context(None), token) as exchange:
-        certificate = (await exchange.expect(Authority)).certificate
+        certificate = (await exchange.expect(AuthorityCertificate)).certificate
     if hashlib.sha256(certificate).digest() != token.authority_sha256:
         raise AuthenticationError(
             f"who answers at {endpoint} is not the network of this token; nothing was sent. "
@@ -157,7 +157,7 @@ async def _pinned_authority(endpoint: Endpoint, token: Token) -> bytes:
 
 async def _ask(endpoint: Endpoint, token: Token, authority: bytes, query: EnrolQuery) -> Enrolled:
     async with _channel(endpoint, tls.enrolment_client_context(authority), token) as exchange:
-        await exchange.expect(Authority)
+        await exchange.expect(AuthorityCertificate)
         await exchange.send(query)
         return await exchange.expect(Enrolled)
 
@@ -195,7 +195,7 @@ async def serve_enrolment(stream: trio.abc.Stream, authority: bytes, handler: En
     exchange = _Exchange(stream, limits.HANDSHAKE_FRAME_BYTES)
     try:
         with trio.move_on_after(deadlines.ENROL):
-            await exchange.send(Authority(authority))
+            await exchange.send(AuthorityCertificate(authority))
             await _serve(exchange, handler)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         log.info("enrolment broke off")

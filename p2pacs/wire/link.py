@@ -28,10 +28,10 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
 from p2pacs.wire.calls import Calls
-from p2pacs.wire.messages import Block, Failure, Hello, Message, Ping, Query, Reply
+from p2pacs.wire.messages import Block, Hello, Message, Ping, Query, QueryFailure, Reply
 from p2pacs.wire.outbox import Outbox
 from p2pacs.wire.prompt import PromptStream
-from p2pacs.wire.session import Session, failure
+from p2pacs.wire.session import LinkSession, failure
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class LinkHandler(Protocol):
         """All that was to be sent is with the transport: the next block may come."""
 
     async def query(self, link: Link, query: Query) -> Reply:
-        """The answer, under the id of the query. A `P2PacsError` becomes a `Failure`."""
+        """The answer, under the id of the query. A `P2PacsError` becomes a `QueryFailure`."""
 
 
 class Link:
@@ -76,7 +76,7 @@ class Link:
         self.bytes_sent = 0
         self._stream = stream
         self._handler = handler
-        self._session = Session()
+        self._session = LinkSession()
         self._outbox = Outbox()
         self._calls = Calls(name)
         self._greeted = trio.Event()
@@ -285,7 +285,7 @@ class Link:
 
     def _dispatch(self, message: Message, nursery: trio.Nursery) -> None:
         match message:
-            case Failure(id=0):
+            case QueryFailure(id=0):
                 self._end(from_wire(message.code, message.text))
             case _ if self._closing:
                 pass  # said before it heard our last word

@@ -28,7 +28,7 @@ class Message:
 
 @frozen
 class Query(Message):
-    """A message that expects the reply (or `Failure`) with the same id."""
+    """A message that expects the reply (or `QueryFailure`) with the same id."""
 
     id: int
 
@@ -89,7 +89,7 @@ class Pong(Reply):
 
 @_message(4)
 @frozen
-class Failure(Reply):
+class QueryFailure(Reply):
     """A query was not answered: ``code`` is a ``wire_code`` of p2pacs/errors.py.
 
     With id 0 it is the last message before the link is closed.
@@ -242,7 +242,7 @@ class SegmentQuery(Query):
 
 @_message(35)
 @frozen
-class Segment(Reply):
+class SegmentAnswer(Reply):
     """A segment, to be verified against its id."""
 
     id: int
@@ -260,7 +260,7 @@ class ManifestNews(Message):
 
 @_message(37)
 @frozen
-class WholeQuery(Query):
+class PossessionQuery(Query):
     """Do you hold every chunk of this version, or of a newer one? Asked before a copy is
     dropped: the last one never is."""
 
@@ -271,7 +271,7 @@ class WholeQuery(Query):
 
 @_message(38)
 @frozen
-class Whole(Reply):
+class Possession(Reply):
     """Whether every chunk is held, on disk."""
 
     id: int
@@ -292,7 +292,7 @@ class DirectoryQuery(Query):
 
 @_message(41)
 @frozen
-class Directory(Reply):
+class DirectoryAnswer(Reply):
     """The signed member directory; empty if there is none newer."""
 
     id: int
@@ -376,7 +376,7 @@ class CatalogueQuery(Query):
 @_message(54)
 @frozen
 class CataloguePage(Reply):
-    """A page of the feed. ``entries`` are msgpack blobs (p2pacs/catalog/feed.py)."""
+    """A page of the feed. ``entries`` are msgpack blobs (p2pacs/catalogue/feed.py)."""
 
     id: int
     entries: list[bytes]
@@ -488,7 +488,7 @@ class Enrolled(Reply):
 
 @_message(66)
 @frozen
-class Authority(Message):
+class AuthorityCertificate(Message):
     """First message on an enrolment's channel, from the broker, before anything is asked.
 
     The new member compares it with the token, then dials again and trusts this alone.

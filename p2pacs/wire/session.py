@@ -1,7 +1,7 @@
 """The protocol without sockets or clock: bytes in, messages out, and the other way round.
 
-Three verbs: `Session.receive` turns bytes into messages that the state allows,
-`Session.send` and `Session.ask` turn messages into bytes, `Session.automatic`
+Three verbs: `LinkSession.receive` turns bytes into messages that the state allows,
+`LinkSession.send` and `LinkSession.ask` turn messages into bytes, `LinkSession.automatic`
 gives what the protocol itself has to answer.
 """
 
@@ -19,11 +19,11 @@ from p2pacs.wire import messages
 from p2pacs.wire.bounds import ID
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
-from p2pacs.wire.messages import Failure, Hello, Join, Leave, Message, Ping, Pong, Query, Reply
+from p2pacs.wire.messages import Hello, Join, Leave, Message, Ping, Pong, Query, QueryFailure, Reply
 from p2pacs.wire.numbers import Numbers
 
 
-class State(Enum):
+class LinkState(Enum):
     """Of one direction of a link."""
 
     GREETING = auto()
@@ -42,26 +42,26 @@ class Sort(Enum):
     QUERY = auto()
     REPLY = auto()
     FAREWELL = auto()
-    """A `Failure` with id 0."""
+    """A `QueryFailure` with id 0."""
 
 
 TRANSITIONS: Final = {
-    (State.GREETING, Sort.HELLO): State.OPEN,
-    (State.GREETING, Sort.FAREWELL): State.CLOSED,
-    (State.OPEN, Sort.NEWS): State.OPEN,
-    (State.OPEN, Sort.QUERY): State.OPEN,
-    (State.OPEN, Sort.REPLY): State.OPEN,
-    (State.OPEN, Sort.FAREWELL): State.CLOSED,
+    (LinkState.GREETING, Sort.HELLO): LinkState.OPEN,
+    (LinkState.GREETING, Sort.FAREWELL): LinkState.CLOSED,
+    (LinkState.OPEN, Sort.NEWS): LinkState.OPEN,
+    (LinkState.OPEN, Sort.QUERY): LinkState.OPEN,
+    (LinkState.OPEN, Sort.REPLY): LinkState.OPEN,
+    (LinkState.OPEN, Sort.FAREWELL): LinkState.CLOSED,
 }
 """All that may be said, in either direction; anything else is a `ProtocolError`."""
 
-FOREIGN: Final = (messages.EnrolQuery, messages.Enrolled, messages.Authority)
+FOREIGN: Final = (messages.EnrolQuery, messages.Enrolled, messages.AuthorityCertificate)
 """Messages of an enrolment's channel, which has no session."""
 
 
 def sort_of(message: Message) -> Sort:
     """What this message is to the state machine."""
-    if isinstance(message, Failure) and message.id == 0:
+    if isinstance(message, QueryFailure) and message.id == 0:
         return Sort.FAREWELL
     if isinstance(message, Reply):
         return Sort.REPLY
@@ -70,11 +70,11 @@ def sort_of(message: Message) -> Sort:
     return Sort.HELLO if isinstance(message, Hello) else Sort.NEWS
 
 
-def failure(number: int, error: P2PacsError) -> Failure:
+def failure(number: int, error: P2PacsError) -> QueryFailure:
     """What tells the other side of an error, in reply to a query or (0) as the last word."""
     # an error that quotes a file name may hold what is no Unicode
     text = str(error).encode(errors="replace").decode()
-    return Failure(number, error.wire_code, text[: limits.TEXT])
+    return QueryFailure(number, error.wire_code, text[: limits.TEXT])
 
 
 def reply_to(kind: type[Query]) -> type[Message]:
@@ -82,7 +82,7 @@ def reply_to(kind: type[Query]) -> type[Message]:
     return messages.KINDS[messages.NUMBERS[kind] + 1]
 
 
-def _next(state: State, message: Message) -> State:
+def _next(state: LinkState, message: Message) -> LinkState:
     after = TRANSITIONS.get((state, sort_of(message)))
     if after is None or isinstance(message, FOREIGN):
         kind = type(message).__name__
@@ -90,12 +90,12 @@ def _next(state: State, message: Message) -> State:
     return after
 
 
-class Session:
+class LinkSession:
     """One end of a link."""
 
     def __init__(self) -> None:
         self._frames = FrameReader(limits.HANDSHAKE_FRAME_BYTES)
-        self._theirs = self._ours = State.GREETING
+        self._theirs = self._ours = LinkState.GREETING
         self._asked: dict[int, type[Query]] = {}
         self._open: set[int] = set()
         self._joined: set[bytes] = set()
@@ -146,12 +146,12 @@ class Session:
         return True
 
     def _match(self, reply: Reply) -> None:
-        if isinstance(reply, Failure) and reply.id == 0:
+        if isinstance(reply, QueryFailure) and reply.id == 0:
             return
         kind = self._asked.pop(reply.id, None)
         if kind is None:
             raise ProtocolError(f"{type(reply).__name__} answers no open query")
-        if not isinstance(reply, Failure | reply_to(kind)):
+        if not isinstance(reply, QueryFailure | reply_to(kind)):
             raise ProtocolError(f"{type(reply).__name__} does not answer {kind.__name__}")
 
     def _accept(self, query: Query) -> bool:

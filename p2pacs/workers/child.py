@@ -19,10 +19,10 @@ from typing import IO, Final
 from p2pacs import heap
 from p2pacs.errors import P2PacsError
 from p2pacs.workers.messages import (
-    Batch,
-    Failure,
+    CallBatch,
+    CallFailure,
+    CallResult,
     Outcome,
-    Result,
     Task,
     receive_batch,
     send,
@@ -55,7 +55,7 @@ def main() -> None:
         del batch, outcomes  # 200 MB, perhaps; the next one may be long in coming
 
 
-def work(batch: Batch) -> list[Outcome]:
+def work(batch: CallBatch) -> list[Outcome]:
     """Make the calls of a batch, within its memory."""
     _bound(batch.memory)
     return [_call(task) for task in batch.tasks]
@@ -63,9 +63,9 @@ def work(batch: Batch) -> list[Outcome]:
 
 def _call(task: Task) -> Outcome:
     try:
-        return Result(task.function(*task.arguments))
+        return CallResult(task.function(*task.arguments))
     except P2PacsError as error:
-        return Failure(error)
+        return CallFailure(error)
 
 
 def _last_words(kind: type[BaseException], _error: BaseException, trace: Traceback | None) -> None:

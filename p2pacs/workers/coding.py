@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.limits import MIB
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.gathered import Gathered, decode_gathered

@@ -53,7 +53,7 @@ class Task:
 
 
 @frozen
-class Batch:
+class CallBatch:
     """Calls that a worker makes one after the other."""
 
     tasks: tuple[Task, ...]
@@ -62,20 +62,20 @@ class Batch:
 
 
 @frozen
-class Result:
+class CallResult:
     """What a call gave."""
 
     value: Any = field(repr=False)
 
 
 @frozen
-class Failure:
+class CallFailure:
     """What a call raised. (Anything but our own errors ends the worker.)"""
 
     error: P2PacsError
 
 
-Outcome = Result | Failure
+Outcome = CallResult | CallFailure
 
 
 class _Pickler(pickle.Pickler):
@@ -142,14 +142,14 @@ def send(to: IO[bytes], number: int, message: object) -> None:
     to.flush()
 
 
-def receive_batch(source: IO[bytes]) -> tuple[int, Batch]:
+def receive_batch(source: IO[bytes]) -> tuple[int, CallBatch]:
     """A batch with its number, as a worker reads it.
 
     Raises:
         EOFError: the program has ended.
     """
     number, pickled, beside = _receive(source, None)
-    batch: Batch = _Unpickler(pickled, beside).load()
+    batch: CallBatch = _Unpickler(pickled, beside).load()
     return number, batch
 
 

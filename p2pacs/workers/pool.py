@@ -14,7 +14,7 @@ from attrs import define, field
 from p2pacs.errors import WorkerError
 from p2pacs.groups import single_error
 from p2pacs.limits import KIB, MIB
-from p2pacs.workers.messages import Batch, Failure, Outcome, Task
+from p2pacs.workers.messages import CallBatch, CallFailure, Outcome, Task
 from p2pacs.workers.process import WorkerProcess
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class _Call:
     task: Task
     size: int
     memory: int
-    _outcome: Outcome = field(factory=lambda: Failure(WorkerError("not done")), init=False)
+    _outcome: Outcome = field(factory=lambda: CallFailure(WorkerError("not done")), init=False)
     alone: bool = False
     """It was in a batch that ended a process: it may be the one."""
     wanted: bool = True
@@ -58,7 +58,7 @@ class _Call:
         self.done.set()
 
     def result(self) -> Any:
-        if isinstance(self._outcome, Failure):
+        if isinstance(self._outcome, CallFailure):
             raise self._outcome.error
         return self._outcome.value
 
@@ -83,7 +83,7 @@ class _Work:
         size = sum(call.size for call in self.calls)
         # One call after the other: of those before, the results are left.
         memory = ROOM + size + max(call.memory for call in self.calls)
-        batch = Batch(tuple(call.task for call in self.calls), memory)
+        batch = CallBatch(tuple(call.task for call in self.calls), memory)
         seconds = SECONDS + size / SLOWEST
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, seconds)
@@ -105,7 +105,7 @@ class _Work:
                 self.process.kill()
 
 
-def _attempt(process: WorkerProcess, batch: Batch) -> list[Outcome] | WorkerError:
+def _attempt(process: WorkerProcess, batch: CallBatch) -> list[Outcome] | WorkerError:
     try:
         return process.work(batch)
     except WorkerError as error:
@@ -185,7 +185,7 @@ class Pool:
             process = await trio.to_thread.run_sync(WorkerProcess, limiter=self._threads)
         except WorkerError as error:
             for call in self._take():
-                call.end(Failure(error))
+                call.end(CallFailure(error))
             return
         self.processes.add(process.pid)
         try:
@@ -240,7 +240,7 @@ class Pool:
         if wanted:
             log.warning("worker process ended", why=str(outcomes), calls=len(calls))
         if len(calls) == 1:
-            calls[0].end(Failure(outcomes))
+            calls[0].end(CallFailure(outcomes))
         else:  # one of them did it: each gets a process of its own
             for call in reversed(wanted):
                 call.alone = True
@@ -251,7 +251,7 @@ class Pool:
         """Nothing more is done."""
         self._open = False
         for call in (*self._queue, *self._works):
-            call.end(Failure(WorkerError("worker processes have ended")))
+            call.end(CallFailure(WorkerError("worker processes have ended")))
 
 
 @asynccontextmanager

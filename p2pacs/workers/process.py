@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
-from p2pacs.workers.messages import Batch, Outcome, receive_outcomes, send
+from p2pacs.workers.messages import CallBatch, Outcome, receive_outcomes, send
 
 _PIPE_BYTES: Final = 1 * MIB
 """What Linux lets anybody have in a pipe: an image fits, so nobody waits for the other."""
@@ -61,7 +61,7 @@ class WorkerProcess:
         """Whether it has not ended."""
         return self._process.poll() is None
 
-    def work(self, batch: Batch) -> list[Outcome]:
+    def work(self, batch: CallBatch) -> list[Outcome]:
         """Have a batch done.
 
         Returns:

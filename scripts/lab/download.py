@@ -18,20 +18,20 @@ from typing import Any, Final
 import trio
 from attrs import frozen
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
-from peer.client import PeerClient
+from peer.commands.client import PeerClient
 from scripts.lab.cget import OrthancInLab, c_get, orthanc_in_lab
-from scripts.lab.lab import HOME, Lab, Wish, open_lab
-from scripts.lab.line import Line
+from scripts.lab.lab import HOME, Lab, PlaceRequest, open_lab
+from scripts.lab.line import LabLine
 from scripts.lab.ours import BESIDE, start_all
 from scripts.lab.previews import Previews, watch
 from scripts.lab.swarm import rate, seconds
 from scripts.lab.watch import quiet
 from scripts.loaded import LoadedStudy, digest, load_folder
-from scripts.member import Peer
-from scripts.network import Lines, network
+from scripts.member import PeerProcess
+from scripts.network import LineRates, network
 from scripts.pacs import open_pacs
 from scripts.program import P2PACS, Command, output_of
 from scripts.steps import CATALOGUE_SECONDS, LONGEST_SECONDS, fill_replicas, make_study
@@ -67,38 +67,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @frozen
-class Setting:
+class DownloadSetting:
     """Who is where, from the command line."""
 
-    line: Line
+    line: LabLine
     replicas: list[str]
     coding: Coding
     with_orthanc: bool
     with_previews: bool
 
     @classmethod
-    def of(cls, given: argparse.Namespace) -> Setting:
+    def of(cls, given: argparse.Namespace) -> DownloadSetting:
         """What was asked for."""
         return cls(
-            line=Line(given.up, given.down, given.delay / 2, QUEUE),
+            line=LabLine(given.up, given.down, given.delay / 2, QUEUE),
             replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
             coding=given.coding,
             with_orthanc=given.against == "orthanc",
             with_previews=given.preview or bool(given.slices),
         )
 
-    def wishes(self) -> list[Wish]:
+    def wishes(self) -> list[PlaceRequest]:
         """The places that the lab must have."""
         near = ["broker", *self.replicas, *([PACS] if self.with_orthanc else [])]
         return [
-            *(Wish(name, self.line, lan=True) for name in near),
-            Wish(BESIDE, lan=True),
-            Wish(HOSPITAL, self.line),
+            *(PlaceRequest(name, self.line, lan=True) for name in near),
+            PlaceRequest(BESIDE, lan=True),
+            PlaceRequest(HOSPITAL, self.line),
         ]
 
 
 @frozen
-class Download:
+class Delivery:
     """One way in which the study came."""
 
     begin: float
@@ -114,10 +114,10 @@ class Download:
 
 
 @frozen
-class Fetched:
+class SwarmFetch:
     """What ours did."""
 
-    download: Download
+    download: Delivery
     previews: Previews | None
     coded_bytes: int
     """Of the study's chunks."""
@@ -127,11 +127,11 @@ class Fetched:
 
 async def run(folder: Path, given: argparse.Namespace) -> Json:
     """Fetches by p2pacs, then by C-GET if that was asked for."""
-    setting = Setting.of(given)
+    setting = DownloadSetting.of(given)
     study = await trio.to_thread.run_sync(load_folder, given.dicom)
     if given.slices:
         study = await make_study(folder, turned(list(study.instances()), given.slices))
-    theirs: Download | None = None
+    theirs: Delivery | None = None
     async with open_lab(folder, setting.wishes()) as lab, _pacs(lab, folder, study) as pacs:
         ours = await _fetch(lab, folder, study, setting, pacs)
         if isinstance(pacs, OrthancInLab):
@@ -151,10 +151,10 @@ async def _pacs(lab: Lab, folder: Path, study: LoadedStudy) -> AsyncIterator[Ort
 
 
 async def _fetch(
-    lab: Lab, folder: Path, study: LoadedStudy, setting: Setting, pacs: OrthancInLab | str
-) -> Fetched:
+    lab: Lab, folder: Path, study: LoadedStudy, setting: DownloadSetting, pacs: OrthancInLab | str
+) -> SwarmFetch:
     """Has the study published and the replicas filled, then has the hospital get it."""
-    lines = Lines(format_rate(setting.line.uplink), format_rate(setting.line.downlink))
+    lines = LineRates(format_rate(setting.line.uplink), format_rate(setting.line.downlink))
     address = pacs.dicomweb if isinstance(pacs, OrthancInLab) else pacs
     settings = {"coding": str(setting.coding)}
     async with network(folder, lines, address, lab, settings) as net:
@@ -172,10 +172,10 @@ async def _fetch(
         async with PeerClient.connect(hospital.folder) as api:
             coded = (await api.status())["transfers"][0]["bytes_total"]
     exact = await trio.to_thread.run_sync(is_exact, folder / "files", study)
-    return Fetched(download, previews, coded, exact)
+    return SwarmFetch(download, previews, coded, exact)
 
 
-async def _get(lab: Lab, hospital: Peer, study: LoadedStudy, folder: Path) -> Download:
+async def _get(lab: Lab, hospital: PeerProcess, study: LoadedStudy, folder: Path) -> Delivery:
     command: Command = [*hospital.place.prefix, *P2PACS, "get", hospital.folder, study.uid]
     command += ["--out", folder / "files", "--json"]
     begin = time.time()
@@ -183,15 +183,15 @@ async def _get(lab: Lab, hospital: Peer, study: LoadedStudy, folder: Path) -> Do
     return await _counted(lab, begin, time.time())
 
 
-async def _c_get(lab: Lab, folder: Path, study: LoadedStudy, orthanc: OrthancInLab) -> Download:
+async def _c_get(lab: Lab, folder: Path, study: LoadedStudy, orthanc: OrthancInLab) -> Delivery:
     await quiet(lab)
     begin, end = await c_get(orthanc, lab.place(HOSPITAL), study, folder)
     return await _counted(lab, begin, end)
 
 
-async def _counted(lab: Lab, begin: float, end: float) -> Download:
+async def _counted(lab: Lab, begin: float, end: float) -> Delivery:
     trace = await lab.traced(end)
-    return Download(begin, end, round(sum(trace.between("up", begin, end).values())))
+    return Delivery(begin, end, round(sum(trace.between("up", begin, end).values())))
 
 
 def is_exact(folder: Path, study: LoadedStudy) -> bool:
@@ -200,7 +200,7 @@ def is_exact(folder: Path, study: LoadedStudy) -> bool:
     return {one.sop_instance_uid: digest(one) for one in files} == study.digests
 
 
-def figures(name: str, study: LoadedStudy, ours: Fetched, theirs: Download | None) -> Json:
+def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | None) -> Json:
     """What is printed.
 
     Args:

@@ -53,7 +53,7 @@ EDGE_SECONDS: Final = 4.0
 
 
 @frozen
-class Outcome:
+class SwarmOutcome:
     """One swarm's run."""
 
     begin: float
@@ -70,7 +70,7 @@ class Outcome:
 
 
 def figures(
-    outcome: Outcome, trace: Trace, *, fluid: float, cpu: float, rates: Mapping[str, int]
+    outcome: SwarmOutcome, trace: Trace, *, fluid: float, cpu: float, rates: Mapping[str, int]
 ) -> dict[str, Any]:
     """What is printed of a run.
 
@@ -109,7 +109,7 @@ def figures(
 
 
 def idle_seconds(
-    outcome: Outcome, trace: Trace, rates: Mapping[str, int]
+    outcome: SwarmOutcome, trace: Trace, rates: Mapping[str, int]
 ) -> dict[str, dict[str, float]]:
     """For how long uplinks carried nothing: where time is lost.
 

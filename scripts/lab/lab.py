@@ -20,7 +20,7 @@ from typing import Final
 import trio
 from attrs import field, frozen
 
-from scripts.lab.line import MTU, Line
+from scripts.lab.line import MTU, LabLine
 from scripts.lab.router import Port, plan
 from scripts.lab.space import Space, ip
 from scripts.lab.trace import INTERVAL, Trace
@@ -41,11 +41,11 @@ ROUTER_SECONDS: Final = 10.0
 
 
 @frozen
-class Wish:
+class PlaceRequest:
     """A member that the lab shall have a place for."""
 
     name: str
-    line: Line | None = None
+    line: LabLine | None = None
     """None: it has no line."""
     lan: bool = False
     """Whether it is on the LAN."""
@@ -57,7 +57,7 @@ class LabPlace:
 
     name: str
     number: int
-    wish: Wish
+    wish: PlaceRequest
     space: Space
     _nursery: trio.Nursery = field(repr=False)
 
@@ -154,7 +154,7 @@ class Lab:
 
 
 @asynccontextmanager
-async def open_lab(folder: Path, wishes: Iterable[Wish]) -> AsyncIterator[Lab]:
+async def open_lab(folder: Path, wishes: Iterable[PlaceRequest]) -> AsyncIterator[Lab]:
     """A lab with a place for each wish, while the block runs.
 
     Args:

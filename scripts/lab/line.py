@@ -17,7 +17,7 @@ MTU: Final = 1492
 
 
 @frozen
-class Line:
+class LabLine:
     """What one member's line is like."""
 
     uplink: int = field(validator=validators.gt(0))

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import trio
 
-from scripts.lab.figures import Outcome
+from scripts.lab.figures import SwarmOutcome
 from scripts.lab.lab import Lab
 from scripts.lab.plan import Plan
-from scripts.lab.watch import Watch, all_ended, quiet
+from scripts.lab.watch import RunWatch, all_ended, quiet
 from scripts.program import Command, Program, ScriptError, running
 
 PIECE_BYTES: Final = 16 * 1024
@@ -29,7 +29,7 @@ HEAD_START: Final = 0.5
 """Seconds from writing the file with the common start until the start."""
 
 
-async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
+async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: RunWatch) -> SwarmOutcome:
     """Has all clients fetch as many bytes as ours did, at once.
 
     Raises:
@@ -65,7 +65,7 @@ async def run_opponent(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outc
             clients = programs[len(plan.replicas) :]
             ends = await all_ended(clients, [0] * len(clients))
             watch.look()
-            return Outcome(begin, ends, plan.size)
+            return SwarmOutcome(begin, ends, plan.size)
     raise ScriptError(f"libtorrent took longer than {plan.longest:.0f} s")
 
 

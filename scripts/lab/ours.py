@@ -12,14 +12,14 @@ from typing import Any, Final
 import trio
 
 from p2pacs.settings import MEASURED
-from peer.client import PeerClient
+from peer.commands.client import PeerClient
 from scripts import phantom
-from scripts.lab.figures import Outcome
+from scripts.lab.figures import SwarmOutcome
 from scripts.lab.lab import HOME, Lab
 from scripts.lab.plan import Plan
-from scripts.lab.watch import Watch, all_ended, quiet
+from scripts.lab.watch import RunWatch, all_ended, quiet
 from scripts.loaded import LoadedStudy
-from scripts.member import Peer
+from scripts.member import PeerProcess
 from scripts.network import Network, network, set_toml
 from scripts.pacs import open_pacs
 from scripts.program import Program, ScriptError
@@ -38,7 +38,7 @@ IMAGE_BYTES: Final = 525_000
 """Of one image of noise, coded."""
 
 
-async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: Watch) -> Outcome:
+async def run_ours(lab: Lab, folder: Path, plan: Plan, watch: RunWatch) -> SwarmOutcome:
     """Has all clients fetch a study of about so many bytes at once."""
     images = max(1, round(plan.megabytes * 1e6 / IMAGE_BYTES))
     study = await make_study(folder, phantom.incompressible(images))
@@ -75,8 +75,8 @@ async def start_all(
 
 
 async def _fetch_all(
-    net: Network, clients: Sequence[Peer], study: LoadedStudy, plan: Plan, watch: Watch
-) -> Outcome:
+    net: Network, clients: Sequence[PeerProcess], study: LoadedStudy, plan: Plan, watch: RunWatch
+) -> SwarmOutcome:
     programs = [program for peer in clients if (program := peer.program) is not None]
     offsets = [program.log.stat().st_size for program in programs]
     async with AsyncExitStack() as stack:
@@ -92,11 +92,11 @@ async def _fetch_all(
                 ends = await all_ended(programs, offsets)
                 watch.look()
             size = (await apis[0].status())["transfers"][0]["bytes_total"]
-            return Outcome(begin, ends, size)
+            return SwarmOutcome(begin, ends, size)
     raise ScriptError(f"not all clients had the study within {plan.longest:.0f} s")
 
 
-async def _kill(broker: Program, watch: Watch) -> None:
+async def _kill(broker: Program, watch: RunWatch) -> None:
     await trio.sleep(KILL_SECONDS)
     watch.look()
     broker.kill()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from scripts.network import Lines
+from scripts.network import LineRates
 
 
 @frozen
@@ -17,7 +17,7 @@ class Plan:
     """Have the study from the start."""
     clients: Sequence[str]
     """All want it at once."""
-    lines: Lines
+    lines: LineRates
     """What members say of their lines."""
     megabytes: float
     """About so many million bytes of study."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from attrs import frozen
 
-from scripts.lab.figures import Outcome
+from scripts.lab.figures import SwarmOutcome
 from scripts.lab.trace import Floats, Trace
 from scripts.program import ScriptError
 
@@ -31,7 +31,7 @@ class Panel:
     """Part of each uplink that was used, shape (members, bins)."""
 
     @classmethod
-    def of(cls, title: str, trace: Trace, outcome: Outcome, rates: Mapping[str, int]) -> Self:
+    def of(cls, title: str, trace: Trace, outcome: SwarmOutcome, rates: Mapping[str, int]) -> Self:
         """From what the router counted."""
         bins = math.ceil((outcome.end - outcome.begin) / BIN)
         edges = [outcome.begin + BIN * number for number in range(bins + 1)]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from peer.client import PeerClient
+from peer.commands.client import PeerClient
 from scripts.program import ScriptError
 
 FIRST_SECONDS: Final = 2.0

@@ -23,8 +23,8 @@ import trio
 
 from scripts.folder import until_signalled
 from scripts.lab import shell
-from scripts.lab.lab import Lab, LabPlace, Wish, open_lab
-from scripts.lab.line import MTU, Line
+from scripts.lab.lab import Lab, LabPlace, PlaceRequest, open_lab
+from scripts.lab.line import MTU, LabLine
 from scripts.lab.ping import INTERVAL, Pings
 from scripts.program import ScriptError, leaves
 
@@ -40,8 +40,8 @@ WARM_UP: Final = 2.0
 """Seconds until all lines are full."""
 
 DELAY: Final = 0.0105
-ADSL: Final = Line(uplink=800_000, downlink=3_000_000, delay=DELAY, queue=32_000)
-FAST: Final = Line(uplink=10**9, downlink=10**9, delay=DELAY, queue=10**7, down_queue=10**7)
+ADSL: Final = LabLine(uplink=800_000, downlink=3_000_000, delay=DELAY, queue=32_000)
+FAST: Final = LabLine(uplink=10**9, downlink=10**9, delay=DELAY, queue=10**7, down_queue=10**7)
 """The receiver's line."""
 
 SINK: Final = "sink"
@@ -53,7 +53,7 @@ Json = dict[str, Any]
 async def proof(folder: Path, members: int, seconds: float) -> Json:
     """Measures; rates in bits a second, round trips in milliseconds."""
     names = [f"member-{number}" for number in range(1, members + 1)]
-    wishes = [*(Wish(name, ADSL) for name in (*names, ELSEWHERE)), Wish(SINK, FAST)]
+    wishes = [*(PlaceRequest(name, ADSL) for name in (*names, ELSEWHERE)), PlaceRequest(SINK, FAST)]
     async with open_lab(folder, wishes) as lab, trio.open_nursery() as nursery:
         idle = await _pings(lab, names[0], IDLE_PINGS * INTERVAL)
         sink, received = lab.place(SINK), dict.fromkeys(names, 0)

@@ -27,7 +27,7 @@ from typing import Final
 
 import attrs
 
-from scripts.lab.line import MTU, Direction, Line
+from scripts.lab.line import MTU, Direction, LabLine
 from scripts.lab.trace import INTERVAL, record
 
 BATCH: Final = 32
@@ -48,7 +48,7 @@ class Port:
     address: str
     device: int
     """Descriptor of the TUN device."""
-    line: Line
+    line: LabLine
 
 
 def plan(ports: Iterable[Port]) -> str:
@@ -59,7 +59,7 @@ def plan(ports: Iterable[Port]) -> str:
 def read_plan(text: str) -> Iterator[Port]:
     """What `plan` wrote."""
     for port in json.loads(text):
-        yield Port(**port | {"line": Line(**port["line"])})
+        yield Port(**port | {"line": LabLine(**port["line"])})
 
 
 class _End:

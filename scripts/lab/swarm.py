@@ -13,15 +13,15 @@ from attrs import frozen
 from p2pacs.errors import UsageError
 from p2pacs.settings import parse_size
 from p2pacs.units import format_rate, parse_rate
-from scripts.lab.figures import Outcome, figures, fluid_seconds, goal
-from scripts.lab.lab import Lab, Wish, open_lab
-from scripts.lab.line import Line
+from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal
+from scripts.lab.lab import Lab, PlaceRequest, open_lab
+from scripts.lab.line import LabLine
 from scripts.lab.opponent import run_opponent
 from scripts.lab.ours import BESIDE, run_ours
 from scripts.lab.plan import Plan
 from scripts.lab.plot import Panel, plot
-from scripts.lab.watch import Watch
-from scripts.network import Lines
+from scripts.lab.watch import RunWatch
+from scripts.network import LineRates
 
 HELP: Final = "many hospitals want a study at once, in network namespaces behind lines"
 ELSEWHERE: Final = "elsewhere"
@@ -35,7 +35,7 @@ PINGING: Final = ("replica-1", "hospital-1")
 """Members beside whose traffic another host is pinged."""
 
 Json = dict[str, Any]
-Run = Callable[[Lab, Path, Plan, Watch], Awaitable[Outcome]]
+Run = Callable[[Lab, Path, Plan, RunWatch], Awaitable[SwarmOutcome]]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,18 +81,18 @@ def seconds(text: str) -> float:
 
 
 @frozen
-class Setting:
+class SwarmSetting:
     """The members and their lines, from the command line."""
 
-    line: Line
+    line: LabLine
     replicas: list[str]
     clients: list[str]
 
     @classmethod
-    def of(cls, given: argparse.Namespace) -> Setting:
+    def of(cls, given: argparse.Namespace) -> SwarmSetting:
         """What was asked for."""
         return cls(
-            line=Line(given.up, given.down, given.delay / 2, given.queue, given.loss),
+            line=LabLine(given.up, given.down, given.delay / 2, given.queue, given.loss),
             replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
             clients=[f"hospital-{number}" for number in range(1, given.clients + 1)],
         )
@@ -107,11 +107,11 @@ class Setting:
         """Bits a second of each member's uplink."""
         return dict.fromkeys(self.members, self.line.uplink)
 
-    def wishes(self) -> list[Wish]:
+    def wishes(self) -> list[PlaceRequest]:
         """The places that the lab must have."""
-        near = [Wish(name, self.line, lan=True) for name in ("broker", *self.replicas)]
-        far = [Wish(name, self.line) for name in (*self.clients, ELSEWHERE)]
-        return [*near, Wish(BESIDE, lan=True), *far]
+        near = [PlaceRequest(name, self.line, lan=True) for name in ("broker", *self.replicas)]
+        far = [PlaceRequest(name, self.line) for name in (*self.clients, ELSEWHERE)]
+        return [*near, PlaceRequest(BESIDE, lan=True), *far]
 
     def fluid(self, size: int) -> float:
         """The limit for so many bytes."""
@@ -122,12 +122,12 @@ class Setting:
 
 async def run(folder: Path, given: argparse.Namespace) -> Json:
     """Runs ours, then the opponent in the same lab; ``passed`` is about ours alone."""
-    setting = Setting.of(given)
+    setting = SwarmSetting.of(given)
     limit = LONGEST_FLUIDS * setting.fluid(round(given.mb * 1e6)) + LONGEST_MORE
     plan = Plan(
         replicas=setting.replicas,
         clients=setting.clients,
-        lines=Lines(format_rate(given.up), format_rate(given.down)),
+        lines=LineRates(format_rate(given.up), format_rate(given.down)),
         megabytes=given.mb,
         measured=given.measured,
         kill_broker=given.kill_broker,
@@ -141,7 +141,7 @@ async def run(folder: Path, given: argparse.Namespace) -> Json:
         if given.against:
             runs.append(("libtorrent", run_opponent))
         for name, start in runs:
-            watch = Watch(lab, PINGING if given.ping else (), ELSEWHERE)
+            watch = RunWatch(lab, PINGING if given.ping else (), ELSEWHERE)
             (folder / name).mkdir()
             outcome = await start(lab, folder / name, plan, watch)
             plan = attrs.evolve(plan, size=outcome.size)

@@ -76,7 +76,7 @@ async def all_ended(programs: Iterable[Program], offsets: Iterable[int]) -> dict
     return ends
 
 
-class Watch:
+class RunWatch:
     """What is measured beside a run: processor time, and pings if they are asked for."""
 
     def __init__(self, lab: Lab, pinging: Sequence[str], target: str) -> None:

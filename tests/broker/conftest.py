@@ -8,9 +8,9 @@ import pytest
 from attrs import frozen
 from sqlalchemy import Connection
 
-from broker import registry
-from broker.db import Database, connect, migrate, open_database
-from broker.directory import DirectoryKeeper, broker_record
+from broker.database.db import BrokerDatabase, connect, migrate, open_database
+from broker.members import registry
+from broker.members.directory import DirectoryKeeper, broker_record
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
@@ -25,8 +25,8 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(tmp_path / "broker.db") as database:
+async def database(tmp_path: Path) -> AsyncIterator[BrokerDatabase]:
+    async with open_database(tmp_path / "broker.database.db") as database:
         yield database
 
 
@@ -42,7 +42,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 class Ground:
     """What the broker's parts stand on."""
 
-    database: Database
+    database: BrokerDatabase
     authority: Authority
     identity: NodeIdentity
     key: SigningKey
@@ -65,7 +65,7 @@ class Ground:
 
 
 @pytest.fixture
-async def ground(tmp_path: Path, database: Database, authority: Authority) -> Ground:
+async def ground(tmp_path: Path, database: BrokerDatabase, authority: Authority) -> Ground:
     key = SigningKey.generate()
     folder = tmp_path / "identity"
     request = make_request(folder)
@@ -81,4 +81,4 @@ async def ground(tmp_path: Path, database: Database, authority: Authority) -> Gr
     book = DirectoryBook(folder / "directory", key.public)
     me = broker_record(identity, "broker", [Endpoint("127.0.0.1", 4710)])
     keeper = DirectoryKeeper(database, book, key, me)
-    return Ground(database, authority, identity, key, book, keeper, tmp_path / "broker.db")
+    return Ground(database, authority, identity, key, book, keeper, tmp_path / "broker.database.db")

@@ -7,27 +7,26 @@ from io import BytesIO
 import trio
 from pydicom import dcmread
 
-from broker.pacs.adapter import Description, Detail, Span
+from broker.pacs.adapter import DateSpan, Description, Detail
 from broker.pacs.stream import Put, streamed
-from broker.studies import Study
-from p2pacs.catalog.matching import matches
-from p2pacs.catalog.records import (
+from broker.study_keys import Study
+from p2pacs.catalogue.matching import matches
+from p2pacs.catalogue.records import StudyRecord, assemble
+from p2pacs.catalogue.views import series_view, study_view
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import (
     INSTANCE_TAGS,
     SERIES_TAGS,
     STUDY_LEVEL_TAGS,
     Json,
-    StudyRecord,
-    assemble,
     entry,
     from_dataset,
     tag,
     text,
 )
-from p2pacs.catalog.views import series_view, study_view
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
-from p2pacs.instance import EncodedInstance
 
 _ALL = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 
@@ -64,7 +63,7 @@ class FakePacs:
     async def check(self) -> None:
         await self._answer()
 
-    async def studies(self, span: Span) -> AsyncIterator[Json]:
+    async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         await self._answer()
         first = f"{span.first:%Y%m%d}" if span.first else ""
         last = f"{span.last:%Y%m%d}" if span.last else ""

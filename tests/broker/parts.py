@@ -4,22 +4,23 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from broker import registry
 from broker.config import EnrolmentSettings
-from broker.db import now
-from broker.enrolment import Enrolment
-from broker.ports import Parts
-from broker.publish import Staging
-from broker.studies import Studies
-from p2pacs.catalog.index import CatalogIndex
-from p2pacs.catalog.records import StudyRecord, entry, tag
+from broker.database.db import now
+from broker.handlers.interfaces import Parts
+from broker.members import registry
+from broker.members.enrolment import Enrolment
+from broker.publish import PublishProgress
+from broker.study_keys import StudyKeys
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import entry, tag
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, SigningKey
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.manifest import ChunkList, Root, sign_root
-from p2pacs.wire.messages import Message, Whole, WholeQuery
+from p2pacs.wire.messages import Message, Possession, PossessionQuery
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 
@@ -46,23 +47,23 @@ class FakeProofs:
     def __init__(self, study: bytes) -> None:
         self._study = study
 
-    async def answer(self, _member: VirtualAddress, query: WholeQuery) -> Whole:
-        return Whole(query.id, whole=query.study == self._study)
+    async def answer(self, _member: VirtualAddress, query: PossessionQuery) -> Possession:
+        return Possession(query.id, whole=query.study == self._study)
 
 
 class FakeStages:
     """A publisher that has published at once, or has failed."""
 
-    def __init__(self, studies: Studies, store: ChunkStore) -> None:
+    def __init__(self, studies: StudyKeys, store: ChunkStore) -> None:
         self.staged: list[str] = []
         self.error: P2PacsError | None = None
         self.never = False
         self._studies = studies
         self._store = store
 
-    def stage(self, uid: str) -> Staging:
+    def stage(self, uid: str) -> PublishProgress:
         self.staged.append(uid)
-        staging = Staging(self._studies.id_of(uid), uid)
+        staging = PublishProgress(self._studies.id_of(uid), uid)
         if self.error is not None:
             staging.end(self.error)
         elif not self.never:
@@ -104,7 +105,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
         keeper=ground.keeper,
         settings=EnrolmentSettings(),
     )
-    catalogue = CatalogIndex(folder / "catalogue.db")
+    catalogue = CatalogueIndex(folder / "catalogue.db")
     async with open_store(folder / "store") as store:
         yield Parts(
             database=ground.database,
@@ -112,7 +113,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
             broker_key=ground.key.public,
             catalogue=catalogue,
             store=store,
-            studies=Studies(ground.database, Secret(b"s" * 32), ground.identity.box_key),
+            studies=StudyKeys(ground.database, Secret(b"s" * 32), ground.identity.box_key),
             enrolment=enrolment,
             pacs=pacs,
         )

@@ -12,17 +12,17 @@ from pydicom.data import get_testdata_file
 
 from broker.app import run_broker
 from broker.config import BrokerSettings
-from broker.db import connect
-from broker.founding import found, load_keys, renew_own
-from broker.office import Office
-from broker.registry import list_members
-from p2pacs.dicom.archive import archive
+from broker.database.db import connect
+from broker.members.admin_actions import AdminActions
+from broker.members.registry import list_members
+from broker.setup import found, load_keys, renew_own
+from p2pacs.archive.server import archive
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import AccessError, AuthenticationError, LinkClosedError, StateError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
-from p2pacs.instance import EncodedInstance
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
@@ -78,9 +78,9 @@ class Running:
         await run_broker(self.folder, self.settings, ready, self.stop)
 
     @property
-    def office(self) -> Office:
+    def office(self) -> AdminActions:
         keys = load_keys(self.folder)
-        return Office(keys.authority, keys.identity.address, self.settings)
+        return AdminActions(keys.authority, keys.identity.address, self.settings)
 
 
 async def _register_by_form(web: str, verify: ssl.SSLContext | bool = True) -> str:
@@ -130,7 +130,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 assert grant.root
                 transfer = node.fetch(study, holders=[], root=grant.root)
                 await transfer.wait_complete()
-                database = connect(folder / "broker.db")
+                database = connect(folder / "broker.database.db")
                 member = database.transact(list_members)[0]
                 assert member.linked
                 # As the command line does, in a process of its own.
@@ -140,12 +140,12 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                     await node.call(identity.broker, StudyQuery(0, study.raw, "get"), timeout=5)
                 peers.cancel_scope.cancel()
             broker.stop.set()
-    assert not connect(folder / "broker.db").transact(list_members)[0].linked
+    assert not connect(folder / "broker.database.db").transact(list_members)[0].linked
 
 
 async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:
     """The first that the sweep finds."""
-    from p2pacs.catalog.feed import decode_entry  # noqa: PLC0415
+    from p2pacs.catalogue.feed import decode_entry  # noqa: PLC0415
 
     while True:
         page = await node.call(identity.broker, CatalogueQuery(0, 0), timeout=10)

@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 
 CLASSES = {"CT": CTImageStorage, "MR": MRImageStorage}
 

@@ -9,10 +9,10 @@ import trio
 from attrs import frozen
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from broker.pacs.adapter import Description, Detail, PacsAdapter, Span
-from p2pacs.catalog.records import number, text
+from broker.pacs.adapter import DateSpan, Description, Detail, PacsAdapter
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import number, text
 from p2pacs.errors import PacsError, StudyNotFoundError
-from p2pacs.instance import EncodedInstance
 
 from .instances import content, make, real, recode, study_of
 
@@ -62,7 +62,7 @@ class PacsSuite:
 
     async def test_studies_are_enumerated_with_what_a_catalogue_needs(self, pacs: Pacs) -> None:
         await pacs.store([*ct(3), make(MR, modality="MR", date="20231224", name="Doe^Jane")])
-        found = {text(s, "StudyInstanceUID"): s async for s in pacs.adapter.studies(Span())}
+        found = {text(s, "StudyInstanceUID"): s async for s in pacs.adapter.studies(DateSpan())}
         assert set(found) == {CT, MR}
         assert text(found[CT], "PatientName") == "Müller^Jörg"
         assert text(found[CT], "StudyDescription") == "Schädel"
@@ -72,7 +72,7 @@ class PacsSuite:
 
     async def test_a_span_of_dates_is_kept(self, pacs: Pacs) -> None:
         await pacs.store([make(CT), make(MR, modality="MR", date="20231224")])
-        spans = {Span(first=date(2024, 1, 1)): [CT], Span(last=date(2023, 12, 31)): [MR]}
+        spans = {DateSpan(first=date(2024, 1, 1)): [CT], DateSpan(last=date(2023, 12, 31)): [MR]}
         for span, expected in spans.items():
             found = [text(s, "StudyInstanceUID") async for s in pacs.adapter.studies(span)]
             assert found == expected

@@ -14,8 +14,8 @@ import pytest
 from attrs import evolve
 from pydicom.data.data_manager import DATA_ROOT
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code, code_pieces
 from p2pacs.study.images import Coding

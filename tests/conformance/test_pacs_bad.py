@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from broker.pacs.adapter import Description, PacsAdapter, Span
+from broker.pacs.adapter import DateSpan, Description, PacsAdapter
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
-from p2pacs.dicom import scu
-from p2pacs.dicom.archive import archive
+from p2pacs.archive.server import archive
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse import scu
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -24,7 +25,6 @@ from p2pacs.errors import (
     PacsUnreachableError,
     StudyNotFoundError,
 )
-from p2pacs.instance import EncodedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 
@@ -41,7 +41,7 @@ async def check(pacs: PacsAdapter) -> object:
 
 
 async def enumerate_(pacs: PacsAdapter) -> object:
-    return [study async for study in pacs.studies(Span())]
+    return [study async for study in pacs.studies(DateSpan())]
 
 
 async def describe(pacs: PacsAdapter) -> object:
@@ -175,7 +175,7 @@ async def test_attributes_of_the_wrong_shape_are_left_out() -> None:
     with http(body=f"[{study}, {hostile}]".encode()) as port:
         address = parse_pacs(f"dicomweb+http://{HOST}:{port}/rs")
         async with open_pacs(address, aet="ME", dicom=None) as pacs:
-            found: AsyncIterator[object] = pacs.studies(Span())
+            found: AsyncIterator[object] = pacs.studies(DateSpan())
             first = await anext(found)
     assert first == {
         "0020000D": {"vr": "UI", "Value": [STUDY]},

@@ -8,7 +8,7 @@ import trio
 
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, Orthanc, free_port, orthanc
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.study.images import Coding
 from scripts.loaded import digest, load_folder
-from scripts.network import Lines, network
+from scripts.network import LineRates, network
 from scripts.pacs import open_orthanc
 from scripts.program import P2PACS, output_of
 from scripts.steps import hospital, timed_fetch
@@ -57,7 +57,7 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
     async with (
         open_orthanc(tmp_path, study) as server,
         network(
-            tmp_path, Lines(None, None), server.dicomweb, settings={"coding": str(coding)}
+            tmp_path, LineRates(None, None), server.dicomweb, settings={"coding": str(coding)}
         ) as net,
     ):
         peer = await hospital(net, "hospital", "127.2.0.1")

@@ -11,16 +11,16 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
-from p2pacs.instance import EncodedInstance
+from p2pacs.signals import Bell
 from p2pacs.study.images import Picture
-from p2pacs.study.index import InstanceEntry
-from p2pacs.swarm.priority import Priority
-from p2pacs.swarm.signals import Bell
-from peer.asker import Asker
-from peer.index import Known, Preview
-from peer.view import View, shown
+from p2pacs.study.study_index import InstanceEntry
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval.live_index import Known, Preview
+from peer.retrieval.requester import Requester
+from peer.retrieval.viewport import ViewRequest, shown
 
 Json = dict[str, Any]
 STUDY = StudyId(bytes(range(16)))
@@ -145,20 +145,20 @@ class FakeFetch:
 
 @define
 class FakeDesk:
-    """Satisfies `peer.api.Desk`, its fetcher included."""
+    """Satisfies `peer.api.api.PeerServices`, its fetcher included."""
 
     fetch: FakeFetch = field(factory=lambda: FakeFetch(()))
     error: P2PacsError | None = None
     asked: list[dict[str, str]] = field(factory=list)
     opened: list[str] = field(factory=list)
     priorities: list[Priority] = field(factory=list)
-    views: list[View | None] = field(factory=list)
+    views: list[ViewRequest | None] = field(factory=list)
 
     @property
     def fetcher(self) -> Any:
         return self
 
-    async def open(self, uid: str, asker: Asker) -> FakeFetch:
+    async def open(self, uid: str, asker: Requester) -> FakeFetch:
         assert (asker.caller, asker.purpose) == ("command", "command")
         self.priorities.append(asker.priority)
         if self.error is not None:
@@ -175,7 +175,7 @@ class FakeDesk:
         self.get(study)
         self.priorities.append(priority)
 
-    def look(self, study: StudyId, view: View | None) -> tuple[int, int]:
+    def look(self, study: StudyId, view: ViewRequest | None) -> tuple[int, int]:
         known = self.get(study).known
         self.views.append(view)
         return (len(list(shown(view, known))) if view else 0), len(known)

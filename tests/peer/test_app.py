@@ -11,13 +11,13 @@ from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
 from peer.app import open_peer, run_peer
-from peer.client import PeerClient
+from peer.commands.client import PeerClient
+from peer.commands.get import get
 from peer.config import PeerSettings, save_peer_settings
-from peer.get import get
 from tests.components import free_port
-from tests.peer.test_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.test_gateway import client, query, received
-from tests.peer.test_get import Seen
+from tests.peer.commands.test_get import Seen
+from tests.peer.gateway.test_dimse import client, query, received
+from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, eventually, instances, open_world
 
 

@@ -16,9 +16,11 @@ from typing import Any
 import trio
 from attrs import evolve
 
-from p2pacs.catalog.feed import encode_entry
-from p2pacs.catalog.index import CatalogIndex
-from p2pacs.catalog.records import SeriesRecord, StudyRecord, entry, tag
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.feed import encode_entry
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import entry, tag
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
 from p2pacs.identity.authority import MEMBER_LIFETIME
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -26,7 +28,7 @@ from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_direct
 from p2pacs.identity.keys import StudyKey, wrap
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.instance import EncodedInstance
+from p2pacs.retention.possession import answer_whole
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import Chunk, Published, StudyBuilder
 from p2pacs.study.coding import code
@@ -34,7 +36,6 @@ from p2pacs.study.images import Coding
 from p2pacs.study.manifest import sign_root
 from p2pacs.study.reader import StudyReader
 from p2pacs.swarm.node import Line, Node, Services
-from p2pacs.swarm.whole import answer_whole
 from p2pacs.units import Endpoint
 from p2pacs.wire import messages
 from p2pacs.wire.messages import GRANT_INFO, Query, Reply
@@ -56,7 +57,7 @@ class Broker:
     def __init__(self, network: Network, folder: Path, store: ChunkStore) -> None:
         self.identity = network.broker
         self.store = store
-        self.catalogue = CatalogIndex(folder / "broker.db")
+        self.catalogue = CatalogueIndex(folder / "broker.database.db")
         self.uid = samples.STUDY_UID
         self.study = samples.STUDY
         self.key = StudyKey.generate()
@@ -82,7 +83,7 @@ class Broker:
                 messages.InstancesQuery: self._instances,
                 messages.AuditReport: self._report,
                 messages.RenewQuery: self._renew,
-                messages.WholeQuery: self._whole,
+                messages.PossessionQuery: self._whole,
             },
             news={messages.Announce: self._announce},
         )
@@ -201,7 +202,7 @@ class Broker:
         return messages.Renewal(query.id, issued)
 
     async def _whole(self, _member: VirtualAddress, query: Query) -> Reply:
-        assert isinstance(query, messages.WholeQuery)
+        assert isinstance(query, messages.PossessionQuery)
         return await answer_whole(self.store, self.identity.broker_key, query)
 
     def _announce(self, member: VirtualAddress, news: messages.Message) -> None:

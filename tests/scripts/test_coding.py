@@ -8,8 +8,8 @@ import trio
 
 from p2pacs.study.images import Coding
 from scripts import bench, coding, phantom
-from scripts.coding import GOALS, POOLED, RUNS, Measured, Seconds, best, in_order, printed
-from scripts.rivals import Tally
+from scripts.coding import GOALS, POOLED, RUNS, CodingFigures, Seconds, best, in_order, printed
+from scripts.rivals import CodecTally
 from scripts.series import Series
 from tests.conformance.instances import make
 
@@ -45,8 +45,8 @@ async def test_a_series_is_published_and_read_back(tmp_path: Path, wanted: Codin
     assert ct["htj2k"]["ratio"] > 1
 
 
-def measured(ratio: float, exact: bool = True) -> Measured:
-    return Measured(1, size=round(ratio * 1000), coded=1000, exact=exact)
+def measured(ratio: float, exact: bool = True) -> CodingFigures:
+    return CodingFigures(1, size=round(ratio * 1000), coded=1000, exact=exact)
 
 
 def named(name: str) -> Series:
@@ -70,9 +70,9 @@ def test_the_pooled_goal_is_asked_of_all_series_together() -> None:
 
 
 def test_pooled_figures_are_sums() -> None:
-    one = Measured(2, 3000, 1000, header=10, pixel=2990, coded_pixel=900, preview=50)
-    one.encoding, one.rivals = Seconds(3.0, 1.5), {"zstd9": Tally(3000, 3000, 1500)}
-    both = Measured()
+    one = CodingFigures(2, 3000, 1000, header=10, pixel=2990, coded_pixel=900, preview=50)
+    one.encoding, one.rivals = Seconds(3.0, 1.5), {"zstd9": CodecTally(3000, 3000, 1500)}
+    both = CodingFigures()
     for _ in range(2):
         both.add(one)
     figures = both.figures()

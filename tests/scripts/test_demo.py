@@ -56,9 +56,9 @@ def test_the_table_shows_every_uploader_and_what_was_not_identical() -> None:
         transfers=[first],
         one_uplink_seconds=30.0,
     )
-    fetched = (demo.Fetched("00ff", first, True), demo.Fetched("00ff", last, False))
+    fetched = (demo.HospitalFetch("00ff", first, True), demo.HospitalFetch("00ff", last, False))
     text = io.StringIO()
-    Console(file=text, width=120).print(demo.table(demo.Result(report, fetched)))
+    Console(file=text, width=120).print(demo.table(demo.DemoResult(report, fetched)))
     for shown in ("hospital-a", "replica-1 3.0 MB", "exact", "NOT IDENTICAL", "3.00 times"):
         assert shown in text.getvalue()
 

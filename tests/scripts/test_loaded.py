@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from scripts import phantom
 from scripts.loaded import digest, load_folder
 from scripts.program import ScriptError

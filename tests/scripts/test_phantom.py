@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import zstandard
 
-from p2pacs.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance
 from scripts import phantom
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from p2pacs.study.images import Shape
 from scripts import phantom
-from scripts.rivals import RIVALS, Rival, Tally, compare, prepared, try_frame
+from scripts.rivals import RIVALS, CodecTally, Rival, compare, prepared, try_frame
 from tests.conformance.instances import real
 
 
@@ -15,7 +15,7 @@ from tests.conformance.instances import real
 def test_they_are_exact_or_kept(name: str, shape: tuple[int, ...], top: int) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, top, shape, "u1" if top <= 256 else "u2")
-    tally = Tally()
+    tally = CodecTally()
     try_frame(RIVALS[name], pixels, pixels.nbytes, tally)
     assert tally.plain == pixels.nbytes
     assert 0 < tally.coded <= pixels.nbytes
@@ -24,7 +24,7 @@ def test_they_are_exact_or_kept(name: str, shape: tuple[int, ...], top: int) -> 
 
 def test_what_differs_stays_plain() -> None:
     pixels = np.zeros((8, 8), "u2")
-    tally = Tally()
+    tally = CodecTally()
     try_frame(Rival(lambda pixels: b"x", lambda coded: pixels + 1), pixels, 128, tally)
     assert (tally.coded, tally.kept) == (128, 1)
 
@@ -56,7 +56,7 @@ def test_a_series_is_compared() -> None:
     assert all(one["ratio"] > 1 for one in figures.values())
     assert figures["htj2k"]["frames_kept_plain"] == 0
     assert figures["htj2k"]["pixel_ratio"] > figures["htj2k"]["ratio"]
-    both = Tally()
+    both = CodecTally()
     for _ in range(2):
         both.add(found["jpegls"])
     assert both.figures()["ratio"] == figures["jpegls"]["ratio"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP
+from p2pacs.line.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from scripts import bench, sim
 from scripts.program import ScriptError, leaves
 from tests.simulation.halves import Half

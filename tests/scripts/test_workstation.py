@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.dicom.archive import archive
-from p2pacs.dicom.remote import DimseRemote
-from p2pacs.dicom.scu import DimseClient
+from p2pacs.archive.server import archive
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scu import DimseClient
 from p2pacs.errors import P2PacsError
 from p2pacs.units import Endpoint
 from scripts import phantom

@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import SEGMENT_BYTES
+from p2pacs.line.pacing import SEGMENT_BYTES
 from p2pacs.wire.prompt import PromptStream
 from tests.simulation.clock import timer
 from tests.simulation.nic import Nic, Sleeper

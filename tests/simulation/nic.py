@@ -11,7 +11,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import NO_OVERHEAD, Overhead
+from p2pacs.line.pacing import NO_OVERHEAD, Overhead
 from tests.simulation.clock import timer
 
 QUEUE: Final = 32 * KIB

@@ -18,10 +18,10 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB, SEAL_BYTES
+from p2pacs.line.line import Line
+from p2pacs.line.pacing import NO_OVERHEAD, Overhead
 from p2pacs.study.runs import SMALL_BYTES
-from p2pacs.swarm.line import Line
-from p2pacs.swarm.pacing import NO_OVERHEAD, Overhead
-from p2pacs.swarm.transfer import State, Transfer
+from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.wire.messages import KINDS
 from tests.simulation.clock import EventClock, make_deterministic
 from tests.simulation.halves import Half
@@ -185,7 +185,7 @@ class Swarm:
         with suppress(P2PacsError):
             await transfer.wait_complete()
         seconds = trio.current_time() - self.began[member.address]
-        if transfer.state is State.COMPLETE:
+        if transfer.state is TransferState.COMPLETE:
             await fetched(member, self.study)
             self.done[member.address] = seconds
 

@@ -10,7 +10,7 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, load_directory
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.swarm.memory import MemoryStore, MemoryStudy
+from scripts.memory_store import MemoryStore, MemoryStudy
 
 
 class SharedStudy(MemoryStudy):

@@ -9,8 +9,8 @@ import trio
 
 from p2pacs.errors import NoSourceError
 from p2pacs.limits import BLOCK_LEAST, KIB, LINKS_A_MINUTE, REQUEST_NUMBERS
-from p2pacs.swarm.priority import Priority
-from p2pacs.swarm.standing import QUARANTINE_SECONDS
+from p2pacs.mesh.bans import QUARANTINE_SECONDS
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Offer, Request
 from tests.simulation.rogue import Behaviour, Rogue, Talk

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from p2pacs.limits import KIB
-from p2pacs.swarm.pacing import NO_OVERHEAD, TLS_OVER_TCP, Overhead
+from p2pacs.line.pacing import NO_OVERHEAD, TLS_OVER_TCP, Overhead
 from tests.simulation.clock import EventClock
 from tests.simulation.lines import LineStream, connect
 from tests.simulation.nic import Nic

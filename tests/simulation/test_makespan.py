@@ -2,7 +2,7 @@
 
 import pytest
 
-from p2pacs.swarm.pacing import TLS_OVER_TCP
+from p2pacs.line.pacing import TLS_OVER_TCP
 from tests.simulation.scenario import Plan, Swarm, simulate
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 import trio
 
-from p2pacs.swarm.precedence import FIRST_SECONDS
-from p2pacs.swarm.priority import Priority
-from p2pacs.swarm.transfer import Transfer
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS
+from p2pacs.swarm.scheduling.priority import Priority
 from tests.simulation.scenario import Plan, Swarm, simulate
 from tests.simulation.world import SimMember, Study, fetched
 

@@ -8,7 +8,7 @@ import trio.testing
 from attrs import evolve
 
 from p2pacs.identity.directory import Role
-from p2pacs.swarm.line import Line
+from p2pacs.line.line import Line
 from tests.simulation.nic import Nic
 from tests.simulation.world import SimMember, Study, adsl, fetched, open_world, paced, replicas
 

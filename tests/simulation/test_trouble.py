@@ -4,7 +4,7 @@ from functools import cache
 
 import trio
 
-from p2pacs.swarm.picker import FLIGHT_BYTES
+from p2pacs.swarm.scheduling.picker import FLIGHT_BYTES
 from tests.simulation.scenario import Plan, Swarm, simulate
 from tests.simulation.world import SimMember
 

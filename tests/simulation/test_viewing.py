@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import trio
 
-from p2pacs.swarm.transfer import Transfer
+from p2pacs.swarm.download.transfer import Transfer
 from tests.simulation.scenario import Plan, Swarm, simulate
 
 Order = Callable[[int, int], Sequence[int]]

@@ -15,13 +15,13 @@ from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_direct
 from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
+from p2pacs.line.line import Line
+from p2pacs.line.paced import PacedStream
+from p2pacs.line.pacing import NO_OVERHEAD
+from p2pacs.mesh.interfaces import Channel
 from p2pacs.study.manifest import ChunkList, Root, sign_root
+from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host, Services
-from p2pacs.swarm.line import Line
-from p2pacs.swarm.paced import PacedStream
-from p2pacs.swarm.pacing import NO_OVERHEAD
-from p2pacs.swarm.ports import Channel
-from p2pacs.swarm.transfer import Transfer
 from tests.simulation.halves import Half
 from tests.simulation.lines import LineStream, connect
 from tests.simulation.nic import Nic

@@ -8,7 +8,7 @@ from typing import Final
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
-from p2pacs.study.header import Header
+from p2pacs.dataset.header import Header
 from p2pacs.study.images import Shape
 from p2pacs.study.images.form import IMAGE_BYTES
 

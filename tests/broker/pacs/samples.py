@@ -1,7 +1,8 @@
 """Descriptions of studies for tests."""
 
 from broker.pacs.adapter import Description
-from p2pacs.catalog.records import SeriesRecord, entry, tag
+from p2pacs.catalogue.records import SeriesRecord
+from p2pacs.dataset.json_model import entry, tag
 
 
 def described(**series: int) -> Description:

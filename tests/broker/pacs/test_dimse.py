@@ -8,13 +8,13 @@ from pydicom.dataset import Dataset
 from broker.pacs.adapter import CLASSES_KEY, Description, Detail
 from broker.pacs.address import DimseAddress
 from broker.pacs.dimse import DimseAdapter, _classes
-from p2pacs.catalog.records import entry
-from p2pacs.dicom.backend import Retrieval
-from p2pacs.dicom.receiver import storage_receiver
-from p2pacs.dicom.remote import DimseRemote
-from p2pacs.dicom.scp import DicomServer
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import entry
+from p2pacs.dimse.backend import Retrieval
+from p2pacs.dimse.receiver import storage_receiver
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scp import DimseServer
 from p2pacs.errors import BusyError, PacsError, PacsRefusedError, StateError
-from p2pacs.instance import EncodedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port, orthanc
 from tests.conformance.instances import make
@@ -47,7 +47,7 @@ class Breaking:
 
 
 async def test_what_came_before_the_pacs_gave_up_is_kept() -> None:
-    server = DicomServer("PACS", Endpoint(HOST, 0), Breaking(2), {})
+    server = DimseServer("PACS", Endpoint(HOST, 0), Breaking(2), {})
     taken: list[EncodedInstance] = []
     async with server:
         pacs = DimseAdapter(address_of(server.port), "ME", None, silence=10)

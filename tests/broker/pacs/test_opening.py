@@ -1,9 +1,9 @@
 import pytest
 
 from broker.pacs.address import parse_pacs
+from broker.pacs.dicomweb import WebAdapter
 from broker.pacs.dimse import DimseAdapter
 from broker.pacs.opening import open_pacs
-from broker.pacs.web import WebAdapter
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port

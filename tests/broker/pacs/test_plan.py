@@ -1,21 +1,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.pacs.plan import BATCH, Part, plan
+from broker.pacs.plan import BATCH, RetrieveRequest, plan
 
 from .samples import described
 
 
 def test_all_of_a_study_is_one_request() -> None:
     study = described(a=2, b=1)
-    assert list(plan(study, set(study.instances))) == [Part()]
+    assert list(plan(study, set(study.instances))) == [RetrieveRequest()]
 
 
 def test_whole_series_and_single_instances() -> None:
     study = described(a=2, b=3, c=1)
     assert list(plan(study, {"1.a.0", "1.a.1", "1.b.2"})) == [
-        Part("1.a"),
-        Part("1.b", ("1.b.2",)),
+        RetrieveRequest("1.a"),
+        RetrieveRequest("1.b", ("1.b.2",)),
     ]
 
 

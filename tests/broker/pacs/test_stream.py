@@ -2,8 +2,8 @@ import pytest
 import trio
 
 from broker.pacs.stream import Put, streamed
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import PacsRefusedError, WrongStudyError
-from p2pacs.instance import EncodedInstance
 
 
 def instance(number: int) -> EncodedInstance:

@@ -2,10 +2,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from broker.pacs.adapter import Span
+from broker.pacs.adapter import DateSpan
 from broker.pacs.windows import ENOUGH, by_windows
-from p2pacs.catalog.matching import matches
-from p2pacs.catalog.records import Json, entry, tag, text
+from p2pacs.catalogue.matching import matches
+from p2pacs.dataset.json_model import Json, entry, tag, text
 
 TODAY = date(2024, 6, 1)
 
@@ -34,7 +34,7 @@ class Pacs:
             and matches("TM", times, [text(study, "StudyTime")])
         ][: self.limit]
 
-    async def all(self, span: Span = Span()) -> list[str]:  # noqa: B008
+    async def all(self, span: DateSpan = DateSpan()) -> list[str]:  # noqa: B008
         return [text(s, "StudyInstanceUID") async for s in by_windows(self.ask, span, TODAY)]
 
 
@@ -75,15 +75,15 @@ async def test_few_queries_for_an_empty_century() -> None:
 
 async def test_a_span_is_kept() -> None:
     pacs = Pacs(days(10, 1))
-    assert len(await pacs.all(Span(first=TODAY - timedelta(days=2)))) == 3
-    assert len(await pacs.all(Span(last=TODAY - timedelta(days=2)))) == 8
-    assert len(await pacs.all(Span(TODAY, TODAY))) == 1
+    assert len(await pacs.all(DateSpan(first=TODAY - timedelta(days=2)))) == 3
+    assert len(await pacs.all(DateSpan(last=TODAY - timedelta(days=2)))) == 8
+    assert len(await pacs.all(DateSpan(TODAY, TODAY))) == 1
 
 
 async def test_studies_without_a_date_are_found_in_a_small_pacs() -> None:
     found = await Pacs([("", ""), *days(3, 2)]).all()
     assert sorted(found) == [str(n) for n in range(7)]
-    assert "0" not in await Pacs([("", ""), *days(3, 2)]).all(Span(first=date(2020, 1, 1)))
+    assert "0" not in await Pacs([("", ""), *days(3, 2)]).all(DateSpan(first=date(2020, 1, 1)))
 
 
 async def test_a_study_that_is_not_found_by_the_date_it_is_shown_with() -> None:
@@ -93,5 +93,5 @@ async def test_a_study_that_is_not_found_by_the_date_it_is_shown_with() -> None:
         answers = await pacs.ask(dates, times)
         return [one for one in answers if not dates or text(one, "StudyInstanceUID") != "3"]
 
-    found = [text(study, "StudyInstanceUID") async for study in by_windows(ask, Span(), TODAY)]
+    found = [text(study, "StudyInstanceUID") async for study in by_windows(ask, DateSpan(), TODAY)]
     assert sorted(found) == [str(number) for number in range(6)]

@@ -8,11 +8,11 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from broker.publish import Publisher, Staging
-from p2pacs.catalog.records import StudyRecord
+from broker.publish import Publisher, PublishProgress
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.instance import EncodedInstance
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.manifest import ChunkList, Root, check_successor, load_root, load_segment
@@ -53,7 +53,7 @@ class Bench:
         await trio.lowlevel.checkpoint()
         self.records.append(record)
 
-    async def publish(self, uid: str, *, everything: bool = False) -> Staging:
+    async def publish(self, uid: str, *, everything: bool = False) -> PublishProgress:
         staging = self.publisher.stage(uid, everything=everything)
         await staging.wait()
         return staging

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from broker.publish import coder as coder_module
 from broker.publish.coder import coder
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study.codecs import IMAGES
 from p2pacs.study.coding import CodedInstance, code, code_plain
 from p2pacs.study.images import HTJ2K, JXL, Coding

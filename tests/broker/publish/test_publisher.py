@@ -5,7 +5,8 @@ import pytest
 import trio
 from attrs import evolve
 
-from broker.publish import Publisher, Stage
+from broker.publish import Publisher, PublishStage
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
     DeadlineError,
     DiskFullError,
@@ -17,7 +18,6 @@ from p2pacs.errors import (
     StudyNotFoundError,
     WrongStudyError,
 )
-from p2pacs.instance import EncodedInstance
 from p2pacs.store import open_store
 from tests.broker.fakes import FakeKeys, FakePacs
 from tests.conformance.instances import make, real, study_of
@@ -47,7 +47,7 @@ def noise(study: str, count: int, name: str = "Doe^John") -> list[EncodedInstanc
 async def test_a_study_comes_out_as_it_went_in(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(5), make(CT, 2, 1), make(MR)) as b:
         staging = await b.publish(CT)
-        assert staging.stage is Stage.PUBLISHED
+        assert staging.stage is PublishStage.PUBLISHED
         assert staging.problem is None
         assert await b.held(CT) == by_uid([*ct(5), make(CT, 2, 1)])
         assert b.roots[-1].complete
@@ -228,7 +228,7 @@ async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtu
         pacs.break_after = 0
         with pytest.raises(PacsRefusedError):
             await staging.wait()
-        assert staging.stage is Stage.FAILED
+        assert staging.stage is PublishStage.FAILED
         assert len(await b.held(CT)) == 2
         assert not b.roots[-1].complete
         pacs.error = pacs.break_after = None

@@ -10,7 +10,7 @@ import trio.testing
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.store import files as files_module
 from p2pacs.store import open_store
-from p2pacs.store.index import StoreIndex
+from p2pacs.store.chunk_index import StoreIndex
 from p2pacs.store.writer import COMMIT_SECONDS, UNWRITTEN_BYTES
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 

@@ -13,15 +13,15 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.identity.keys import Secret, SigningKey, StudyKey
 from p2pacs.ids import StudyId
-from p2pacs.instance import EncodedInstance
-from p2pacs.study.builder import Batch, Published, StudyBuilder
+from p2pacs.study.builder import Cut, Published, StudyBuilder
 from p2pacs.study.coding import code
 from p2pacs.study.images import Coding
-from p2pacs.study.index import StudyIndex
 from p2pacs.study.manifest import ChunkList, Root, load_root, load_segment, sign_root
 from p2pacs.study.reader import StudyReader
+from p2pacs.study.study_index import StudyIndex
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -112,7 +112,7 @@ class Shelf:
 
     def publish(
         self, instances: Iterable[EncodedInstance], *, complete: bool = True, **options: Any
-    ) -> Batch:
+    ) -> Cut:
         """Append to what is there, sign, verify, keep; what the cut gave."""
         study_uid = options.pop("study_uid", STUDY_UID)
         coder = options.pop("coder", partial(code, coding=options.pop("coding", Coding.SMALLEST)))
@@ -124,7 +124,7 @@ class Shelf:
         self.previous = builder.published()
         return batch
 
-    def take(self, batch: Batch, raw_root: bytes) -> None:
+    def take(self, batch: Cut, raw_root: bytes) -> None:
         self.chunks.update((chunk.number, chunk.data) for chunk in batch.chunks)
         segments = dict(batch.segments)
         root = load_root(raw_root, SIGNER.public, STUDY)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from p2pacs.errors import ManifestError
 from p2pacs.limits import BLOB_BYTES, DICTIONARY_BYTES, PREVIEW_BYTES, STUDY_CHUNKS
-from p2pacs.study.blobs import LEVELS, BlobRef, BlobTable, Columns, Run, key_of
+from p2pacs.study.blobs import LEVELS, BlobRef, BlobRun, BlobTable, Columns, key_of
 from p2pacs.study.codecs import RAW, ZSTD, ZSTD_WITH
 from p2pacs.study.coding import digest_of
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL
@@ -19,7 +19,7 @@ def columns_of(
 ) -> Columns:
     """Blobs of zstd, each twice as long when decoded, in one run."""
     return Columns(
-        runs=(Run(first_chunk, plain_bytes, len(lengths)),) if lengths else (),
+        runs=(BlobRun(first_chunk, plain_bytes, len(lengths)),) if lengths else (),
         coded=pack(lengths),
         size=pack([2 * length for length in lengths]),
         codec=bytes([ZSTD]) * len(lengths),
@@ -47,11 +47,11 @@ class Row:
 
 def rows(*blobs: Row, plain_bytes: int = 100) -> Columns:
     """These blobs, with a run whenever the level changes."""
-    runs: list[Run] = []
+    runs: list[BlobRun] = []
     chunk = 0
     for level, group in groupby(blobs, key=lambda row: row.level):
         some = list(group)
-        runs.append(Run(chunk, plain_bytes, len(some), level))
+        runs.append(BlobRun(chunk, plain_bytes, len(some), level))
         chunk += -(-sum(row.coded for row in some) // plain_bytes)
     return Columns(
         runs=tuple(runs),
@@ -91,7 +91,7 @@ def test_where_a_blob_lies() -> None:
 
 def test_extends_from_several_runs() -> None:
     columns = columns_of([10, 20, 30], 100)
-    table = table_of(evolve(columns, runs=(Run(5, 100, 1, 3), Run(9, 15, 2))))
+    table = table_of(evolve(columns, runs=(BlobRun(5, 100, 1, 3), BlobRun(9, 15, 2))))
     places = [(table[n].chunk, table[n].offset, table[n].level) for n in range(3)]
     assert places == [(5, 0, 3), (9, 0, 0), (10, 5, 0)]
 
@@ -167,13 +167,13 @@ GOOD = columns_of([10, 20], 100)
         evolve(GOOD, coded=bytes(8)),
         evolve(GOOD, size=(BLOB_BYTES + 1).to_bytes(4, "big") * 2),
         evolve(GOOD, runs=()),
-        evolve(GOOD, runs=(Run(0, 0, 2),)),
-        evolve(GOOD, runs=(Run(0, 65_521, 2),)),
-        evolve(GOOD, runs=(Run(0, 100, 2**32 - 1),)),
-        evolve(GOOD, runs=(Run(STUDY_CHUNKS, 100, 2),)),
-        evolve(GOOD, runs=(Run(2**32 - 1, 100, 2),)),
-        evolve(GOOD, runs=(Run(0, 100, 2), Run(9, 100, 0))),
-        evolve(GOOD, runs=(Run(0, 100, 2, LEVELS),)),
+        evolve(GOOD, runs=(BlobRun(0, 0, 2),)),
+        evolve(GOOD, runs=(BlobRun(0, 65_521, 2),)),
+        evolve(GOOD, runs=(BlobRun(0, 100, 2**32 - 1),)),
+        evolve(GOOD, runs=(BlobRun(STUDY_CHUNKS, 100, 2),)),
+        evolve(GOOD, runs=(BlobRun(2**32 - 1, 100, 2),)),
+        evolve(GOOD, runs=(BlobRun(0, 100, 2), BlobRun(9, 100, 0))),
+        evolve(GOOD, runs=(BlobRun(0, 100, 2, LEVELS),)),
         evolve(GOOD, base=pack([0])),
         rows(Row(size=0)),
         rows(Row(codec=HTJ2K_NEXT)),

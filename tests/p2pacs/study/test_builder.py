@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import DuplicateInstanceError, UsageError, WrongStudyError
 from p2pacs.ids import ChunkId
-from p2pacs.instance import EncodedInstance
 from p2pacs.limits import MIB, SEGMENT_CHUNKS
-from p2pacs.study.builder import Appended, Batch, StudyBuilder
+from p2pacs.study.builder import Appended, Cut, StudyBuilder
 from p2pacs.study.codecs import ZSTD, ZSTD_WITH
 from p2pacs.study.coding import code, code_plain
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, Coding
@@ -77,7 +77,7 @@ def kinds_of(shelf: Shelf, since: int) -> Counter[tuple[Kind, int]]:
     return Counter((blobs[number].kind, blobs[number].codec) for number in range(since, len(blobs)))
 
 
-def moved(shelf: Shelf, batch: Batch) -> int:
+def moved(shelf: Shelf, batch: Cut) -> int:
     """Chunks of a version that are no index."""
     assert shelf.root is not None
     return len(batch.chunks) - sum(

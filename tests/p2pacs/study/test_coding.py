@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study import coding
 from p2pacs.study.codecs import RAW, ZSTD, decode
 from p2pacs.study.coding import COMPRESSIBLE, CodedBlob, CodedInstance, code, code_plain

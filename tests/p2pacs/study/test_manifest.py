@@ -19,7 +19,7 @@ from p2pacs.study.manifest import (
     BEGINNING,
     PURPOSE,
     ChunkList,
-    Part,
+    IndexSpan,
     Root,
     Segment,
     check_successor,
@@ -51,7 +51,7 @@ def root_of(chunks: ChunkList, version: int = 1, *, parts: int = 1, complete: bo
         chunks=len(chunks),
         total_bytes=chunks.total_bytes,
         segments=tuple(ChunkId.of(raw) for raw in chunks.segments()),
-        parts=tuple(Part(number, 1) for number in range(parts)),
+        parts=tuple(IndexSpan(number, 1) for number in range(parts)),
     )
 
 
@@ -71,7 +71,7 @@ def signed(fields: object) -> bytes:
 def test_round_trip() -> None:
     assert load(sign_root(ROOT, SIGNER)) == ROOT
     assert [ROOT.segment_chunks(number) for number in range(5)] == [48, 208, 768, 1024, 952]
-    assert list(Part(5, 2).numbers) == [5, 6]
+    assert list(IndexSpan(5, 2).numbers) == [5, 6]
 
 
 def test_the_bytes_are_frozen() -> None:
@@ -85,7 +85,7 @@ def test_the_bytes_are_frozen() -> None:
 def test_the_largest_root_fits() -> None:
     chunks = ChunkList()
     segments = tuple(ChunkId.of(str(n).encode()) for n in range(segment_count(STUDY_CHUNKS)))
-    parts = tuple(Part(number, 1) for number in range(INDEX_PARTS))
+    parts = tuple(IndexSpan(number, 1) for number in range(INDEX_PARTS))
     total = STUDY_CHUNKS * SIZE
     root = evolve(
         root_of(chunks, parts=0),
@@ -180,9 +180,9 @@ def test_an_array_that_claims_to_be_endless_is_refused() -> None:
         evolve(ROOT, total_bytes=3000 * SIZE + 1),
         evolve(ROOT, total_bytes=1),
         evolve(ROOT, segments=ROOT.segments[:-1]),
-        evolve(ROOT, parts=(Part(2999, 2),)),
-        evolve(ROOT, parts=(Part(5, 2), Part(6, 1))),
-        evolve(ROOT, parts=(Part(5, 0),)),
+        evolve(ROOT, parts=(IndexSpan(2999, 2),)),
+        evolve(ROOT, parts=(IndexSpan(5, 2), IndexSpan(6, 1))),
+        evolve(ROOT, parts=(IndexSpan(5, 0),)),
     ],
 )
 def test_a_root_that_contradicts_itself(bad: Root) -> None:
@@ -196,7 +196,7 @@ def test_successors() -> None:
     check_successor(ROOT, ROOT)
     check_successor(ROOT, evolve(ROOT, version=9, complete=False))
     longer = root_of(list_of(3010), 2)
-    check_successor(ROOT, evolve(longer, parts=(*ROOT.parts, Part(3005, 5))))
+    check_successor(ROOT, evolve(longer, parts=(*ROOT.parts, IndexSpan(3005, 5))))
 
 
 OTHER = ChunkId.of(b"other")
@@ -212,7 +212,7 @@ NEXT = root_of(list_of(3010), 2)
         evolve(NEXT, segments=(OTHER, *NEXT.segments[1:])),
         evolve(ROOT, version=2, segments=(*ROOT.segments[:-1], OTHER)),
         evolve(NEXT, parts=()),
-        evolve(NEXT, parts=(Part(0, 1), Part(1, 1))),
+        evolve(NEXT, parts=(IndexSpan(0, 1), IndexSpan(1, 1))),
         evolve(NEXT, chunk_bytes=2 * SIZE),
         evolve(NEXT, study=StudyId(bytes(16))),
     ],

@@ -12,10 +12,10 @@ from p2pacs.errors import ManifestError
 from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS
 from p2pacs.study.blobs import LEVELS
 from p2pacs.study.codecs import encode_zstd
-from p2pacs.study.index import IndexPart, InstanceEntry, StudyIndex
 from p2pacs.study.parts import decode_part, encode_part
+from p2pacs.study.study_index import IndexPart, InstanceEntry, StudyIndex
 from tests.p2pacs.study.test_blobs import columns_of
-from tests.p2pacs.study.test_index import ENTRY, PART, SHOWN
+from tests.p2pacs.study.test_study_index import ENTRY, PART, SHOWN
 
 
 def objects(part: IndexPart = PART) -> list[Any]:

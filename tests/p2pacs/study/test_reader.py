@@ -20,11 +20,11 @@ from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import code, code_plain
 from p2pacs.study.images import Coding
 from p2pacs.study.images.picture import picture
-from p2pacs.study.index import IndexPart
 from p2pacs.study.manifest import ChunkList
 from p2pacs.study.parts import decode_part
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.seal import open_chunk, seal
+from p2pacs.study.study_index import IndexPart
 from tests.p2pacs.study.samples import KEY, STUDY, STUDY_UID, Shelf, instance, smooth
 from tests.p2pacs.study.test_blobs import Row, columns_of, rows
 

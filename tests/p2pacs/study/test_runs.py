@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.ids import ChunkId
-from p2pacs.study.blobs import BlobTable, Run
+from p2pacs.study.blobs import BlobRun, BlobTable
 from p2pacs.study.codecs import RAW, ZSTD_WITH
 from p2pacs.study.coding import CodedBlob, digest_of
 from p2pacs.study.runs import SMALL_BYTES, Closed, OpenRuns
@@ -63,11 +63,11 @@ def test_numbers_stay_and_runs_begin_anew() -> None:
     fine, coarse = runs.add(blob(b"fine")), runs.add(blob(b"coarse", 2))
     closed = runs.close(50, 7)
     assert (closed.number(coarse), closed.number(fine), closed.number(3)) == (50, 51, 3)
-    assert closed.columns.runs == (Run(7, 100, 1, 2), Run(8, 100, 1, 0))
+    assert closed.columns.runs == (BlobRun(7, 100, 1, 2), BlobRun(8, 100, 1, 0))
     later = runs.add(blob(b"later"))
     again = runs.close(52, 9)
     assert again.number(later) == 52
-    assert again.columns.runs == (Run(9, 100, 1, 0),)
+    assert again.columns.runs == (BlobRun(9, 100, 1, 0),)
     assert runs.close(53, 10).chunks == ()
 
 

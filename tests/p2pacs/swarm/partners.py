@@ -12,13 +12,13 @@ from attrs import define, field
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
-from p2pacs.swarm.circle import Circle, Partner
-from p2pacs.swarm.connection import Connection
-from p2pacs.swarm.dispatch import PacedSender
-from p2pacs.swarm.memory import MemoryStudy
-from p2pacs.swarm.pacer import Pacer
-from p2pacs.swarm.pacing import NO_OVERHEAD
+from p2pacs.line.pacer import Pacer
+from p2pacs.line.pacing import NO_OVERHEAD
+from p2pacs.mesh.connection import Connection
+from p2pacs.swarm.study_swarm import Partner, StudySwarm
+from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.wire.messages import Block, Message, Offer
+from scripts.memory_store import MemoryStudy
 
 RATE = 100_000
 CHUNK = 32 * KIB
@@ -114,7 +114,7 @@ class PacedLine:
     def __init__(self, nursery: trio.Nursery, *, rate: int, broker: bool) -> None:
         self.nursery = nursery
         self.pacer = Pacer(rate * 8, NO_OVERHEAD)
-        self.circles: dict[StudyId, Circle] = {}
+        self.circles: dict[StudyId, StudySwarm] = {}
         self.members: dict[VirtualAddress, Member] = {}
         self.unreadable: set[int] = set()
         links = cast("dict[VirtualAddress, Connection]", self.members)
@@ -130,9 +130,11 @@ class PacedLine:
         )
         self._links = links
 
-    async def study(self, chunks: int, study: StudyId = CT, *, listed: int | None = None) -> Circle:
+    async def study(
+        self, chunks: int, study: StudyId = CT, *, listed: int | None = None
+    ) -> StudySwarm:
         """A study of which so many chunks are here."""
-        circle = self.circles[study] = Circle(study, self._links, bytes(study))
+        circle = self.circles[study] = StudySwarm(study, self._links, bytes(study))
         circle.chunks = MemoryStudy()
         for number in range(chunks):
             await circle.chunks.put(number, ChunkId(bytes(32)), b"")

@@ -8,8 +8,8 @@ from p2pacs.errors import DeadlineError, P2PacsError
 from p2pacs.hours import Hours
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.swarm.line import Line
-from p2pacs.wire.messages import Directory, DirectoryQuery, Query, Renewal, RenewQuery, Reply
+from p2pacs.line.line import Line
+from p2pacs.wire.messages import DirectoryAnswer, DirectoryQuery, Query, Renewal, RenewQuery, Reply
 from tests.simulation.world import open_world
 
 Clock = trio.testing.MockClock
@@ -20,11 +20,11 @@ async def test_the_directory_can_be_asked_for(autojump_clock: Clock, tmp_path: P
         broker = await world.add("broker", Role.BROKER)
         peer = await world.add("peer")
         reply = await peer.host.call(broker.address, DirectoryQuery(0, 0), timeout=5)
-        assert isinstance(reply, Directory)
+        assert isinstance(reply, DirectoryAnswer)
         assert reply.signed == world.raw
         newest = broker.book.directory.version
         reply = await peer.host.call(broker.address, DirectoryQuery(0, newest), timeout=5)
-        assert isinstance(reply, Directory)
+        assert isinstance(reply, DirectoryAnswer)
         assert reply.signed == b""
 
 

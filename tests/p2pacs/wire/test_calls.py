@@ -4,7 +4,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from p2pacs.errors import DeadlineError, ForbiddenError, LinkClosedError, P2PacsError
 from p2pacs.wire.calls import Calls
-from p2pacs.wire.messages import AuditKept, Failure, Pong
+from p2pacs.wire.messages import AuditKept, Pong, QueryFailure
 
 
 async def test_replies_find_their_callers() -> None:
@@ -22,7 +22,7 @@ async def test_replies_find_their_callers() -> None:
             nursery.start_soon(call, number)
         await wait_all_tasks_blocked()
         calls.answered(Pong(2))
-        calls.answered(Failure(1, ForbiddenError.wire_code, "not for you"))
+        calls.answered(QueryFailure(1, ForbiddenError.wire_code, "not for you"))
         await wait_all_tasks_blocked()
         calls.drop()
     assert got == {1: ForbiddenError, 2: Pong(2), 3: LinkClosedError}

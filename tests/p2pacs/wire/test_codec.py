@@ -19,7 +19,6 @@ from p2pacs.wire.codec import CODECS, decode, describe, encode
 from p2pacs.wire.messages import (
     Block,
     CataloguePage,
-    Failure,
     Have,
     Hello,
     Join,
@@ -27,6 +26,7 @@ from p2pacs.wire.messages import (
     Offer,
     Ping,
     Pong,
+    QueryFailure,
     Request,
 )
 from tests.p2pacs.wire.strategies import any_message, messages_of
@@ -195,7 +195,7 @@ def test_what_the_other_side_would_refuse_is_not_sent() -> None:
         Offer(STUDY, 0, []),
         Request(STUDY, [-1]),
         Pong(0),
-        Failure(1, 1, "x" * (limits.TEXT + 1)),
+        QueryFailure(1, 1, "x" * (limits.TEXT + 1)),
         Block(STUDY, 0, 1, 2, b"ab"),
     ):
         with pytest.raises(MalformedMessageError):

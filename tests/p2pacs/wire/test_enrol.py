@@ -34,13 +34,13 @@ from p2pacs.wire.channel import accept
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.enrol import enrol, serve_enrolment
 from p2pacs.wire.messages import (
-    Authority,
+    AuthorityCertificate,
     CatalogueNews,
     Enrolled,
     EnrolQuery,
-    Failure,
     Message,
     Ping,
+    QueryFailure,
 )
 from tests.p2pacs.identity.network import Network, record_of
 
@@ -238,7 +238,7 @@ async def talk(*said: bytes) -> list[Message]:
         size = int.from_bytes(heard[:4], "big")
         messages.append(decode(heard[4 : 4 + size]))
         heard = heard[4 + size :]
-    assert messages.pop(0) == Authority(b"authority")
+    assert messages.pop(0) == AuthorityCertificate(b"authority")
     return messages
 
 
@@ -250,7 +250,9 @@ async def test_a_refusal_is_told() -> None:
     query = EnrolQuery(1, bytes(16), b"", bytes(32), [])
     frame = encode(query)
     for said in ([frame], [frame[:7], frame[7:]]):
-        assert await talk(*said) == [Failure(1, AuthenticationError.wire_code, "unknown token")]
+        assert await talk(*said) == [
+            QueryFailure(1, AuthenticationError.wire_code, "unknown token")
+        ]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +267,7 @@ async def test_a_refusal_is_told() -> None:
 )
 async def test_anything_else_is_a_protocol_error(said: bytes) -> None:
     [failure] = await talk(said)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, QueryFailure)
     assert failure.code in {
         kind.wire_code for kind in [ProtocolError, *ProtocolError.__subclasses__()]
     }

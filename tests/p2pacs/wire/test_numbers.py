@@ -21,7 +21,7 @@ from p2pacs.wire.messages import (
     Request,
 )
 from p2pacs.wire.numbers import Numbers
-from p2pacs.wire.session import Session
+from p2pacs.wire.session import LinkSession
 
 
 def study(number: int) -> bytes:
@@ -52,7 +52,7 @@ talks = st.lists(st.integers(0, 2 * NUMBERED_STUDIES).flatmap(said), max_size=30
 @given(talks, talks)
 def test_what_one_side_says_the_other_hears(ours: list[Message], theirs: list[Message]) -> None:
     """Also where messages go both ways at once: each side's numbers are its own."""
-    here, there = Session(), Session()
+    here, there = LinkSession(), LinkSession()
     hello = Hello(PROTOCOL, "test", 1)
     for one, other, talk in ((here, there, ours), (there, here, theirs)):
         assert list(other.receive(one.send(hello))) == [hello]

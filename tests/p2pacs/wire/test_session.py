@@ -8,11 +8,10 @@ from p2pacs.wire.codec import CODECS, decode, encode
 from p2pacs.wire.messages import (
     PROTOCOL,
     Announce,
-    Authority,
+    AuthorityCertificate,
     CatalogueNews,
-    Directory,
+    DirectoryAnswer,
     DirectoryQuery,
-    Failure,
     Hello,
     Join,
     Leave,
@@ -23,15 +22,16 @@ from p2pacs.wire.messages import (
     Ping,
     Pong,
     Query,
+    QueryFailure,
     Replicate,
     Reply,
 )
 from p2pacs.wire.session import (
     FOREIGN,
     TRANSITIONS,
-    Session,
+    LinkSession,
+    LinkState,
     Sort,
-    State,
     failure,
     reply_to,
     sort_of,
@@ -42,23 +42,23 @@ HELLO = Hello(PROTOCOL, "test", 0)
 STUDY = bytes(16)
 
 
-def opened() -> Session:
-    session = Session()
+def opened() -> LinkSession:
+    session = LinkSession()
     session.send(HELLO)
     assert take(session, HELLO) == [HELLO]
     return session
 
 
-def take(session: Session, *messages: Message) -> list[Message]:
+def take(session: LinkSession, *messages: Message) -> list[Message]:
     return list(session.receive(b"".join(map(encode, messages))))
 
 
-def automatic(session: Session) -> list[Message]:
+def automatic(session: LinkSession) -> list[Message]:
     return [decode(frame[4:]) for frame in session.automatic()]
 
 
 def test_hello_comes_first_in_both_directions() -> None:
-    session = Session()
+    session = LinkSession()
     with pytest.raises(ProtocolError, match="CatalogueNews"):
         session.send(CatalogueNews(1))
     with pytest.raises(ProtocolError):
@@ -73,21 +73,21 @@ def test_hello_comes_once() -> None:
 
 def test_another_protocol_is_refused_with_advice() -> None:
     with pytest.raises(ProtocolError, match="update the older"):
-        take(Session(), Hello(PROTOCOL + 1, "x", 0))
+        take(LinkSession(), Hello(PROTOCOL + 1, "x", 0))
 
 
 def test_before_hello_messages_are_short() -> None:
     big = ManifestNews(STUDY, bytes(limits.HANDSHAKE_FRAME_BYTES))
     with pytest.raises(MessageTooLongError):
-        take(Session(), big)
+        take(LinkSession(), big)
     assert take(opened(), big) == [big]
-    session = Session()
+    session = LinkSession()
     assert take(session, HELLO, big) == [HELLO, big]
 
 
 def test_nothing_follows_the_last_word() -> None:
     session = opened()
-    last = Failure(0, 17, "bye")
+    last = QueryFailure(0, 17, "bye")
     assert take(session, last) == [last]
     with pytest.raises(ProtocolError):
         take(session, CatalogueNews(1))
@@ -97,15 +97,15 @@ def test_nothing_follows_the_last_word() -> None:
 
 
 def test_the_last_word_may_be_the_only_one() -> None:
-    last = Failure(0, 18, "revoked")
-    assert take(Session(), last) == [last]
+    last = QueryFailure(0, 18, "revoked")
+    assert take(LinkSession(), last) == [last]
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_enrolment_has_no_place_on_a_link(kind: type[Message]) -> None:
     assert kind in {codec.kind for codec in CODECS.values()}
-    with pytest.raises(ProtocolError, match="Authority"):
-        take(opened(), Authority(b""))
+    with pytest.raises(ProtocolError, match="AuthorityCertificate"):
+        take(opened(), AuthorityCertificate(b""))
 
 
 def test_replies_match_their_queries() -> None:
@@ -113,17 +113,17 @@ def test_replies_match_their_queries() -> None:
     first, _ = session.ask(ManifestQuery(0, STUDY, 0))
     second, frame = session.ask(DirectoryQuery(99, 3))
     assert decode(frame[4:]) == DirectoryQuery(second, 3)
-    replies = [Directory(second, b""), Failure(first, 4, "nobody has it")]
+    replies = [DirectoryAnswer(second, b""), QueryFailure(first, 4, "nobody has it")]
     assert take(session, *replies) == replies
     with pytest.raises(ProtocolError, match="no open query"):
-        take(session, Directory(second, b""))
+        take(session, DirectoryAnswer(second, b""))
 
 
 def test_a_reply_of_another_kind_is_refused() -> None:
     session = opened()
     number, _ = session.ask(ManifestQuery(0, STUDY, 0))
     with pytest.raises(ProtocolError, match="does not answer"):
-        take(session, Directory(number, b""))
+        take(session, DirectoryAnswer(number, b""))
 
 
 def test_ping_is_answered_by_the_session_itself() -> None:
@@ -156,7 +156,7 @@ def test_open_queries_are_bounded_in_both_directions() -> None:
     session = opened()
     queries = [ManifestQuery(number, STUDY, 0) for number in range(1, limits.OPEN_QUERIES + 3)]
     assert take(session, *queries) == queries[: limits.OPEN_QUERIES]
-    refused = [reply for reply in automatic(session) if isinstance(reply, Failure)]
+    refused = [reply for reply in automatic(session) if isinstance(reply, QueryFailure)]
     assert [reply.id for reply in refused] == [65, 66]
     assert {reply.code for reply in refused} == {BusyError.wire_code}
     for query in queries[: limits.OPEN_QUERIES]:
@@ -177,9 +177,9 @@ def test_joined_studies_are_bounded() -> None:
 
 
 def test_the_table_says_all_that_may_be_said() -> None:
-    assert {state for state, _ in TRANSITIONS} == {State.GREETING, State.OPEN}
-    assert sort_of(Failure(0, 1, "")) is Sort.FAREWELL
-    assert sort_of(Failure(1, 1, "")) is Sort.REPLY
+    assert {state for state, _ in TRANSITIONS} == {LinkState.GREETING, LinkState.OPEN}
+    assert sort_of(QueryFailure(0, 1, "")) is Sort.FAREWELL
+    assert sort_of(QueryFailure(1, 1, "")) is Sort.REPLY
     assert sort_of(Announce(STUDY, 1, True, True)) is Sort.NEWS
 
 
@@ -193,7 +193,7 @@ def test_every_query_has_its_reply() -> None:
 def test_whatever_comes_only_protocol_errors_come_out(
     messages: list[Message], garbage: bytes, greet: bool
 ) -> None:
-    session = opened() if greet else Session()
+    session = opened() if greet else LinkSession()
     try:
         take(session, *messages)
         list(session.receive(garbage))
@@ -209,7 +209,7 @@ def test_replicate_is_news() -> None:
 def test_any_error_can_travel() -> None:
     error = DiskFullError("no room for \udcff" + "x" * 2000)
     told = decode(encode(failure(3, error))[4:])
-    assert isinstance(told, Failure)
+    assert isinstance(told, QueryFailure)
     assert told.id == 3
     assert told.code == DiskFullError.wire_code
     assert told.text.startswith("no room for ?x")

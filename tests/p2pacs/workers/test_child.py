@@ -12,7 +12,7 @@ from typing import IO, Any
 import pytest
 
 from p2pacs.limits import MIB
-from p2pacs.workers.messages import Batch, Outcome, Result, Task, receive_outcomes, send
+from p2pacs.workers.messages import CallBatch, CallResult, Outcome, Task, receive_outcomes, send
 from tests.p2pacs.workers import jobs
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ class Child:
         return self.process.stdout
 
     def ask(self, function: Any, *arguments: Any, memory: int = 64 * MIB) -> list[Outcome]:
-        send(self.tasks, 1, Batch((Task(function, arguments),), memory))
+        send(self.tasks, 1, CallBatch((Task(function, arguments),), memory))
         return receive_outcomes(self.answers, 1, MIB)
 
 
@@ -55,13 +55,13 @@ def child() -> Iterator[Child]:
 
 
 def test_it_ends_with_its_pipe(child: Child) -> None:
-    assert child.ask(jobs.length, b"123") == [Result(3)]
+    assert child.ask(jobs.length, b"123") == [CallResult(3)]
     child.tasks.close()
     assert child.process.wait(10) == 0
 
 
 def test_it_ends_in_the_middle_of_a_task_with_its_pipe(child: Child, tmp_path: Path) -> None:
-    send(child.tasks, 1, Batch((Task(jobs.hang, (str(tmp_path),)),), MIB))
+    send(child.tasks, 1, CallBatch((Task(jobs.hang, (str(tmp_path),)),), MIB))
     child.tasks.close()
     child.process.wait(10)
     assert child.answers.read() == b""
@@ -71,11 +71,11 @@ def test_it_leaves_signals_to_the_program(child: Child) -> None:
     child.ask(jobs.pid)
     for number in (signal.SIGINT, signal.SIGTERM):
         child.process.send_signal(number)
-    assert child.ask(jobs.length, b"123") == [Result(3)]
+    assert child.ask(jobs.length, b"123") == [CallResult(3)]
 
 
 def test_it_leaves_no_core_file(child: Child) -> None:
-    assert child.ask(resource.getrlimit, resource.RLIMIT_CORE) == [Result((0, 0))]
+    assert child.ask(resource.getrlimit, resource.RLIMIT_CORE) == [CallResult((0, 0))]
 
 
 def test_the_memory_of_every_batch_is_its_own(child: Child) -> None:
@@ -83,6 +83,6 @@ def test_the_memory_of_every_batch_is_its_own(child: Child) -> None:
     first = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=small)
     second = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=large)
     third = child.ask(resource.getrlimit, resource.RLIMIT_AS, memory=small)
-    limits = [one.value[0] for (one,) in (first, second, third) if isinstance(one, Result)]
+    limits = [one.value[0] for (one,) in (first, second, third) if isinstance(one, CallResult)]
     assert limits[1] - limits[0] >= large - small - MIB
     assert limits[1] - limits[2] >= large - small - 8 * MIB

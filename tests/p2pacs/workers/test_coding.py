@@ -9,8 +9,8 @@ import pytest
 import trio
 from attrs import evolve
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
-from p2pacs.instance import EncodedInstance
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.gathered import Gathered, GatheredBlob
 from p2pacs.study.images import HTJ2K_NEXT, JXL, Coding

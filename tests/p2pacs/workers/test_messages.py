@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
-from p2pacs.instance import EncodedInstance
 from p2pacs.workers.messages import (
     BESIDE_BYTES,
-    Batch,
-    Failure,
+    CallBatch,
+    CallFailure,
+    CallResult,
     Outcome,
-    Result,
     Task,
     receive_batch,
     receive_outcomes,
@@ -48,26 +48,26 @@ values = st.recursive(
 
 @given(value=values)
 def test_what_is_sent_is_received(value: Any) -> None:
-    batch = Batch((Task(jobs.echo, (value,)),), 5)
+    batch = CallBatch((Task(jobs.echo, (value,)),), 5)
     assert receive_batch(sent(batch)) == (7, batch)
-    outcomes = [Result(value), Result(None)]
+    outcomes = [CallResult(value), CallResult(None)]
     assert receive_outcomes(sent(outcomes), 7, MOST) == outcomes
 
 
 def test_instances_and_errors_come_back() -> None:
     instance = EncodedInstance("1.2", "1.3", "1.2.840.10008.1.2", os.urandom(100_000))
-    outcomes: list[Outcome] = [Result(instance), Failure(CodingError("no"))]
+    outcomes: list[Outcome] = [CallResult(instance), CallFailure(CodingError("no"))]
     back = receive_outcomes(sent(outcomes), 7, MOST)
     assert back[0] == outcomes[0]
     failure = back[1]
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, CallFailure)
     assert isinstance(failure.error, CodingError)
     assert str(failure.error) == "no"
 
 
 def test_large_bytes_are_not_copied_into_the_pickle() -> None:
     data = os.urandom(100_000)
-    raw = sent([Result(data)]).getvalue()
+    raw = sent([CallResult(data)]).getvalue()
     number, pickled, count = HEAD.unpack_from(raw)
     assert (number, count) == (7, 1)
     assert pickled < 300
@@ -97,7 +97,7 @@ class Evil:
 )
 def test_a_worker_cannot_have_anything_called(value: Evil) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
-        receive_outcomes(sent([Result(value)]), 7, MOST)
+        receive_outcomes(sent([CallResult(value)]), 7, MOST)
 
 
 @given(raw=st.binary(max_size=200))
@@ -107,7 +107,7 @@ def test_nonsense_is_a_value_error(raw: bytes) -> None:
         receive_outcomes(pipe, 7, MOST)
 
 
-@pytest.mark.parametrize("message", [[1], Result(1), None, {"a": Result(1)}])
+@pytest.mark.parametrize("message", [[1], CallResult(1), None, {"a": CallResult(1)}])
 def test_what_is_no_list_of_outcomes_is_refused(message: object) -> None:
     with pytest.raises(ValueError, match="other than outcomes"):
         receive_outcomes(sent(message), 7, MOST)
@@ -115,7 +115,7 @@ def test_what_is_no_list_of_outcomes_is_refused(message: object) -> None:
 
 def test_the_answer_to_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="something else"):
-        receive_outcomes(sent([Result(1)], number=6), 7, MOST)
+        receive_outcomes(sent([CallResult(1)], number=6), 7, MOST)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,6 @@ def test_too_much_is_refused_before_memory_is_taken(raw: bytes) -> None:
 
 @pytest.mark.parametrize("left", [0, 5, 24, 30])
 def test_an_end_in_the_middle_is_an_end(left: int) -> None:
-    raw = sent([Result(bytes(20_000))]).getvalue()[:left]
+    raw = sent([CallResult(bytes(20_000))]).getvalue()[:left]
     with pytest.raises(EOFError):
         receive_outcomes(io.BytesIO(raw), 7, MOST)

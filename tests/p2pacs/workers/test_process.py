@@ -8,7 +8,7 @@ import pytest
 from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
 from p2pacs.workers import process as process_module
-from p2pacs.workers.messages import Batch, Result, Task
+from p2pacs.workers.messages import CallBatch, CallResult, Task
 from p2pacs.workers.process import WorkerProcess
 from tests.p2pacs.workers import jobs
 
@@ -20,14 +20,14 @@ def process() -> Iterator[WorkerProcess]:
     made.end()
 
 
-def batch(*tasks: Task) -> Batch:
-    return Batch(tasks, 256 * MIB)
+def batch(*tasks: Task) -> CallBatch:
+    return CallBatch(tasks, 256 * MIB)
 
 
 def test_a_batch_is_done_in_order(process: WorkerProcess) -> None:
     tasks = [Task(jobs.length, (bytes(n),)) for n in (5, 3, 70_000)]
-    assert process.work(batch(*tasks)) == [Result(5), Result(3), Result(70_000)]
-    assert process.work(batch(Task(jobs.pid, ()))) == [Result(process.pid)]
+    assert process.work(batch(*tasks)) == [CallResult(5), CallResult(3), CallResult(70_000)]
+    assert process.work(batch(Task(jobs.pid, ()))) == [CallResult(process.pid)]
 
 
 def test_it_can_be_ended_at_any_time(process: WorkerProcess) -> None:

@@ -10,16 +10,16 @@ import pytest
 import trio
 
 from scripts.lab import space
-from scripts.lab.lab import HOME, Lab, LabPlace, Wish, open_lab
-from scripts.lab.line import MTU, Line
+from scripts.lab.lab import HOME, Lab, LabPlace, PlaceRequest, open_lab
+from scripts.lab.line import MTU, LabLine
 from scripts.program import ScriptError
 
-FAST = Line(uplink=10**8, downlink=10**8, delay=0.005, queue=10**6)
+FAST = LabLine(uplink=10**8, downlink=10**8, delay=0.005, queue=10**6)
 WISHES = [
-    Wish("broker", FAST, lan=True),
-    Wish("hospital", FAST),
-    Wish("other", FAST),
-    Wish("beside", lan=True),
+    PlaceRequest("broker", FAST, lan=True),
+    PlaceRequest("hospital", FAST),
+    PlaceRequest("other", FAST),
+    PlaceRequest("beside", lan=True),
 ]
 PORT = 4000
 

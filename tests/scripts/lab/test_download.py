@@ -10,14 +10,14 @@ from attrs import evolve
 
 from scripts import bench, phantom
 from scripts.lab import download
-from scripts.lab.download import Download, Fetched, Setting, figures, is_exact
-from scripts.lab.line import Line
+from scripts.lab.download import Delivery, DownloadSetting, SwarmFetch, figures, is_exact
+from scripts.lab.line import LabLine
 from scripts.lab.ours import BESIDE
 from scripts.loaded import LoadedStudy, load_folder
 
 
-def setting(*arguments: str) -> Setting:
-    return Setting.of(bench.parse(["download", "--dicom", "x", *arguments]))
+def setting(*arguments: str) -> DownloadSetting:
+    return DownloadSetting.of(bench.parse(["download", "--dicom", "x", *arguments]))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def study(tmp_path: Path) -> LoadedStudy:
 
 def test_the_hospital_has_its_line_alone_and_orthanc_has_one_too() -> None:
     made = setting("--against", "orthanc")
-    assert made.line == Line(800_000, 3_000_000, 0.0105, 32_000, 0.0)
+    assert made.line == LabLine(800_000, 3_000_000, 0.0105, 32_000, 0.0)
     places = {wish.name: wish for wish in made.wishes()}
     assert {name for name, wish in places.items() if wish.lan} == {
         "broker", "replica-1", "replica-2", "replica-3", "pacs", BESIDE
@@ -44,13 +44,13 @@ def test_wrong_arguments_are_refused(wrong: list[str]) -> None:
 
 
 def test_the_goal_is_the_coding_ratio_times_what_three_lines_are_worth(study: LoadedStudy) -> None:
-    ours = Fetched(Download(100.0, 110.0, 500), None, study.size // 5, True)
-    printed = figures("other", study, ours, Download(200.0, 335.1, 9000))
+    ours = SwarmFetch(Delivery(100.0, 110.0, 500), None, study.size // 5, True)
+    printed = figures("other", study, ours, Delivery(200.0, 335.1, 9000))
     assert (printed["coding_ratio"], printed["goal"], printed["ratio"]) == (5.0, 13.5, 13.51)
     assert (printed["p2pacs_wire_bytes"], printed["orthanc_wire_bytes"]) == (500, 9000)
     assert printed["passed"]
-    assert not figures("ct-philips-brain-1mm", study, ours, Download(0, 139.9, 0))["passed"]
-    assert not figures("other", study, evolve(ours, exact=False), Download(0, 999, 0))["passed"]
+    assert not figures("ct-philips-brain-1mm", study, ours, Delivery(0, 139.9, 0))["passed"]
+    assert not figures("other", study, evolve(ours, exact=False), Delivery(0, 999, 0))["passed"]
     alone = figures("other", study, ours, None)
     assert alone["passed"]
     assert "ratio" not in alone

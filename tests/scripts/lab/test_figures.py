@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.lab.figures import Outcome, figures, fluid_seconds, goal
+from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal
 from scripts.lab.trace import Trace, record
 
 UP, DOWN = 800_000, 3_000_000
@@ -42,7 +42,7 @@ def test_what_is_printed(tmp_path: Path) -> None:
     ]
     (tmp_path / "trace").write_bytes(b"".join(rows))
     trace = Trace.read(tmp_path / "trace", ["a", "b"])
-    outcome = Outcome(begin=102.0, ends={"x": 107.0, "y": 112.0, "z": 108.0}, size=400_000)
+    outcome = SwarmOutcome(begin=102.0, ends={"x": 107.0, "y": 112.0, "z": 108.0}, size=400_000)
     said = figures(outcome, trace, fluid=8.0, cpu=0.6, rates={"a": UP, "b": UP})
     assert said == {
         "first": 5.0,

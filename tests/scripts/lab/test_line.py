@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.lab.line import MTU, Direction, Line
+from scripts.lab.line import MTU, Direction, LabLine
 
 
 def test_packets_leave_one_after_the_other() -> None:
@@ -57,4 +57,4 @@ def test_never_faster_than_the_rate_nor_longer_than_the_queue(
 )
 def test_impossible_lines_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Line(**{"uplink": 1, "downlink": 1, "delay": 0.0, "queue": MTU} | wrong)  # type: ignore[arg-type]
+        LabLine(**{"uplink": 1, "downlink": 1, "delay": 0.0, "queue": MTU} | wrong)  # type: ignore[arg-type]

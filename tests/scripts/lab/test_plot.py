@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts.lab.figures import Outcome
+from scripts.lab.figures import SwarmOutcome
 from scripts.lab.plot import Panel, plot
 from scripts.lab.trace import Trace, record
 from scripts.program import ScriptError
@@ -16,7 +16,7 @@ def panel(tmp_path: Path) -> Panel:
     rows = [record(100 + at / 10, [5e3 * at, 0, 0, 0, 0, 0, 0, 0, 0, 0]) for at in range(41)]
     (tmp_path / "trace").write_bytes(b"".join(rows))
     trace = Trace.read(tmp_path / "trace", ["busy", "idle"])
-    outcome = Outcome(begin=101.0, ends={"busy": 102.5, "idle": 103.0}, size=1)
+    outcome = SwarmOutcome(begin=101.0, ends={"busy": 102.5, "idle": 103.0}, size=1)
     return Panel.of("a run", trace, outcome, {"busy": 800_000, "idle": 800_000})
 
 

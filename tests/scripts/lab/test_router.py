@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lab.line import Line
+from scripts.lab.line import LabLine
 from scripts.lab.router import Port, Router, plan, read_plan
 from scripts.lab.trace import Trace
 
-SLOW = Line(uplink=800_000, downlink=400_000, delay=0.01, queue=3010)
-LOSSY = Line(uplink=800_000, downlink=400_000, delay=0.01, queue=10**6, loss=0.3)
+SLOW = LabLine(uplink=800_000, downlink=400_000, delay=0.01, queue=3010)
+LOSSY = LabLine(uplink=800_000, downlink=400_000, delay=0.01, queue=10**6, loss=0.3)
 
 
 class World:
     """Three members whose devices are sockets, and a clock that is set by hand."""
 
-    def __init__(self, folder: Path, line: Line) -> None:
+    def __init__(self, folder: Path, line: LabLine) -> None:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
         self.sockets = [sock for pair in pairs for sock in pair]
         for sock in self.sockets:

@@ -6,23 +6,23 @@ import pytest
 
 from scripts import bench
 from scripts.lab import swarm
-from scripts.lab.line import Line
+from scripts.lab.line import LabLine
 from scripts.lab.ours import BESIDE
 
 
-def setting(*arguments: str) -> swarm.Setting:
-    return swarm.Setting.of(bench.parse(["swarm", *arguments]))
+def setting(*arguments: str) -> swarm.SwarmSetting:
+    return swarm.SwarmSetting.of(bench.parse(["swarm", *arguments]))
 
 
 def test_lines_are_adsl_unless_said_otherwise() -> None:
     made = setting("--clients", "2")
-    assert made.line == Line(800_000, 3_000_000, 0.0105, 32_000, 0.0)
+    assert made.line == LabLine(800_000, 3_000_000, 0.0105, 32_000, 0.0)
     assert made.members == [
         "broker", "replica-1", "replica-2", "replica-3", "hospital-1", "hospital-2"
     ]  # fmt: skip
     given = ["--up", "1mbit", "--down", "8mbit", "--delay", "0.05s", "--queue", "64kB"]
     made = setting(*given, "--loss", "0.01", "--replicas", "1", "--clients", "1")
-    assert made.line == Line(1_000_000, 8_000_000, 0.025, 64_000, 0.01)
+    assert made.line == LabLine(1_000_000, 8_000_000, 0.025, 64_000, 0.01)
     assert made.members == ["broker", "replica-1", "hospital-1"]
 
 

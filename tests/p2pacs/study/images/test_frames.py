@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pacs.dataset.header import read_header
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
-from p2pacs.instance import EncodedInstance
-from p2pacs.study.header import read_header
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, Coding, Shape, frames
 from p2pacs.study.images.form import read_form
 from p2pacs.study.images.frames import FrameCoder, decode_frame

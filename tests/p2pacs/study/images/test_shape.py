@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from p2pacs.study.header import Header, read_header
+from p2pacs.dataset.header import Header, read_header
 from p2pacs.study.images import Shape
 from p2pacs.study.images.shape import shape_of
 from tests.p2pacs.study.samples import BIG_ENDIAN, EXPLICIT, IMPLICIT, dataset, encode

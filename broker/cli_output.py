@@ -1,0 +1,106 @@
+"""What the broker's commands show: tables, lines, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from broker.config import AUTHORITY, BROKER_TOML, BrokerSettings
+from broker.members import audit
+from broker.members.registry import Member
+from broker.setup import Keys, describe
+from p2pacs.units import format_rate
+
+
+def founded(folder: Path, keys: Keys, settings: BrokerSettings) -> str:
+    """What ``broker init`` says."""
+    said = describe(keys, settings)
+    lines = [
+        f"The network {said['network']!r} ({said['prefix']}) is founded in {folder}.",
+        f"Settings:   {folder / BROKER_TOML}",
+        f"Start it:   p2pacs broker run {folder}",
+        f"Your pages: {said['web']}",
+    ]
+    if settings.web.secure:
+        authority = folder / AUTHORITY / "authority.pem"
+        lines.append(f"            (import {authority} into your browser first)")
+    return "\n".join(lines)
+
+
+def ready(said: dict[str, Any]) -> str:
+    """The line that says that the broker listens."""
+    where = ", ".join(said["listen"])
+    return f"The broker listens for members at {where}; the pages are at {said['web']}"
+
+
+def token_hint(name: str, token: str) -> str:
+    """What to do with a token."""
+    return (
+        f"On the machine of {name}: p2pacs peer join DIR {token} --listen HOST:PORT\n"
+        "The token is shown this once, and is good once."
+    )
+
+
+def _state(member: Member, at: int, *, running: bool) -> str:
+    state = member.state(at)
+    # A broker that was killed could not say that its members are linked no longer.
+    return "joined" if state == "linked" and not running else state
+
+
+def member_json(member: Member, at: int, *, running: bool) -> dict[str, Any]:
+    """A member for ``--json``."""
+    return {
+        "name": member.name,
+        "address": str(member.address),
+        "role": member.role.value,
+        "state": _state(member, at, running=running),
+        "uplink": member.uplink,
+        "downlink": member.downlink,
+        "read": member.read,
+        "endpoints": list(member.endpoints),
+        "registered": audit.utc(member.registered),
+        "joined": _utc(member.joined),
+        "last_seen": _utc(member.last_seen),
+        "certificate_expires": _utc(member.certificate_expires),
+        "revoked": _utc(member.revoked),
+    }
+
+
+def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table:
+    """All members as a table."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("Name", "State", "Role", "Up / down", "May read", "Last seen"):
+        table.add_column(heading, no_wrap=heading in ("Name", "State"))
+    for member in members:
+        table.add_row(
+            member.name,
+            _state(member, at, running=running),
+            member.role.value,
+            f"{_rate(member.uplink)} / {_rate(member.downlink)}",
+            member.read,
+            _utc(member.last_seen) or "never",
+        )
+    return table
+
+
+def audit_table(entries: Sequence[audit.Entry]) -> Table:
+    """The audit trail as a table."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("When (UTC)", "Who", "What", "Detail", "Study", "Outcome"):
+        table.add_column(heading, overflow="fold")
+    for entry in entries:
+        study = entry.study.short if entry.study else ""  # --json has the UID
+        table.add_row(entry.when, entry.actor, entry.what, entry.detail, study, entry.outcome)
+    return table
+
+
+def _utc(time: int | None) -> str | None:
+    return None if time is None else audit.utc(time)
+
+
+def _rate(rate: int | None) -> str:
+    return "any" if rate is None else format_rate(rate)

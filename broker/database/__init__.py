@@ -1,0 +1,1 @@
+"""The broker's database, its tables and their migrations."""

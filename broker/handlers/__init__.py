@@ -1,0 +1,1 @@
+"""What members ask the broker, and what it tells them."""

@@ -1,0 +1,71 @@
+"""What the broker's answers are made of: its parts, and whom it talks through."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from attrs import field, frozen
+
+from broker.database.db import BrokerDatabase
+from broker.handlers.tracker import HolderTracker
+from broker.members.enrolment import Enrolment
+from broker.pacs.adapter import PacsAdapter
+from broker.publish import PublishProgress
+from broker.study_keys import StudyKeys
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.identity.directory import Directory, Role
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import VirtualAddress
+from p2pacs.store import ChunkStore
+from p2pacs.wire.messages import Message, Possession, PossessionQuery
+
+
+class Voice(Protocol):
+    """How members are told something (`p2pacs.swarm.node.Node`)."""
+
+    @property
+    def linked(self) -> Collection[VirtualAddress]:
+        """Members with whom there is a link."""
+
+    def tell(self, member: VirtualAddress, message: Message) -> bool:
+        """Send news to a member; whether it is linked."""
+
+    def tell_linked(self, message: Message, roles: Collection[Role]) -> None:
+        """Send news to all linked members with one of these roles."""
+
+
+class Stages(Protocol):
+    """Who publishes studies (`broker.publish.Publisher`)."""
+
+    def stage(self, uid: str) -> PublishProgress:
+        """Publish what is not published yet of a study."""
+
+
+class Directories(Protocol):
+    """Who is who (`p2pacs.identity.book.DirectoryBook`)."""
+
+    directory: Directory
+    raw: bytes
+
+
+class Proofs(Protocol):
+    """Who says that a study is whole here (`p2pacs.retention.recycler.Recycler`)."""
+
+    async def answer(self, member: VirtualAddress, query: PossessionQuery) -> Possession:
+        """Whether it is, and stays: the asker would drop its own copy."""
+
+
+@frozen
+class Parts:
+    """What the answers are made of."""
+
+    database: BrokerDatabase
+    book: Directories
+    broker_key: VerifyKey
+    catalogue: CatalogueIndex
+    store: ChunkStore
+    studies: StudyKeys
+    enrolment: Enrolment
+    pacs: PacsAdapter
+    holders: HolderTracker = field(factory=HolderTracker)

@@ -1,0 +1,202 @@
+"""What the broker answers its members beside the swarm (messages 37 and 48 to 61)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import structlog
+import trio
+from attrs import evolve
+from sqlalchemy import Connection, exists, select
+
+from broker.database.db import read_counter
+from broker.database.schema import audit as trail
+from broker.database.schema import studies as published
+from broker.handlers import feed, grants
+from broker.handlers.holder_news import HolderNews
+from broker.handlers.interfaces import Parts, Proofs, Stages, Voice
+from broker.handlers.study_grants import StudyGrants
+from broker.members import audit, registry
+from p2pacs.errors import ProtocolError
+from p2pacs.identity.directory import Directory, Role
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.swarm.host import Services
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Message, Query, Reply
+
+log = structlog.get_logger(__name__)
+
+RULES_EVERY: Final = 0.5
+"""Seconds between two looks at whether a read rule was changed, by form or command."""
+
+_LINKS: Final = 4096
+"""Links opened and closed that wait to be written down."""
+
+Q = TypeVar("Q", bound=Query)
+
+
+class BrokerServices:
+    """Answers queries, takes announcements, and tells who must know. `attach` comes first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._lending = StudyGrants(parts)
+        self._voice: Voice
+        self._proofs: Proofs
+        self._tidings = HolderNews(self._tell)
+        self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
+            _LINKS
+        )
+
+    def attach(self, voice: Voice, stages: Stages, proofs: Proofs) -> None:
+        """Node, publisher and cache, which are made after their services."""
+        self._voice = voice
+        self._proofs = proofs
+        self._lending.attach(voice, stages)
+
+    def table(self) -> Services:
+        """The handlers by message."""
+        return Services(
+            queries={
+                messages.PossessionQuery: _only(messages.PossessionQuery, self.whole),
+                messages.StudyQuery: _only(messages.StudyQuery, self._lending.study),
+                messages.CatalogueQuery: _only(messages.CatalogueQuery, self.page),
+                messages.InstancesQuery: _only(messages.InstancesQuery, self._lending.instances),
+                messages.AuditReport: _only(messages.AuditReport, self.report),
+                messages.RenewQuery: _only(messages.RenewQuery, self._parts.enrolment.renew),
+            },
+            news={messages.Announce: self.announced},
+            linked=lambda member: self._link(member, linked=True),
+            unlinked=lambda member: self._link(member, linked=False),
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Write down links, and watch the read rules, until cancelled."""
+        await self._parts.database.run(registry.all_unlinked)
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch_rules)
+                nursery.start_soon(self._tidings.run)
+                async for member, linked in self._links_out:
+                    await self._seen(member, linked=linked)
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._parts.database.run(registry.all_unlinked)
+
+    # ------------------------------------------------------------ catalogue, audit
+
+    async def page(self, member: VirtualAddress, query: messages.CatalogueQuery) -> Reply:
+        """The catalogue's changes as far as the member may read them, with keys."""
+
+        def work(connection: Connection) -> Reply:
+            who = grants.asker(connection, member)
+            box_key = who.member.box_key
+            if who.blind or box_key is None:
+                return messages.CataloguePage(query.id, [], query.since, more=False, reset=False)
+            page = feed.read_page(
+                self._parts.catalogue,
+                query.since,
+                who.rule,
+                who.member.read_version,
+                lambda study: self._parts.studies.wrapped(connection, study, box_key),
+            )
+            grants.entrust(connection, who, page.granted)
+            return messages.CataloguePage(
+                query.id, page.entries, page.until, more=page.more, reset=page.reset
+            )
+
+        return await self._parts.database.run(work)
+
+    async def whole(self, member: VirtualAddress, query: messages.PossessionQuery) -> Reply:
+        """Whether the broker's own store has a study in whole."""
+        return await self._proofs.answer(member, query)
+
+    async def report(self, member: VirtualAddress, query: messages.AuditReport) -> Reply:
+        """Keep what was read at a member; a report that comes twice is kept once.
+
+        Raises:
+            MalformedMessageError: not audit records.
+        """
+
+        def work(connection: Connection) -> None:
+            who = grants.asker(connection, member).member
+            for entry in audit.of_report(query.records, who):
+                if not _kept(connection, entry):
+                    audit.record(connection, _with_uid(connection, entry))
+
+        await self._parts.database.run(work)
+        return messages.AuditKept(query.id)
+
+    def grown(self, seq: int) -> None:
+        """The catalogue has grown to this sequence number: tell who follows it."""
+        news = messages.CatalogueNews(feed.position(seq, 0))
+        self._voice.tell_linked(news, [Role.HOSPITAL])
+
+    async def _watch_rules(self) -> None:
+        known = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
+        while True:
+            await trio.sleep(RULES_EVERY)
+            newest = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
+            if newest != known:
+                known = newest
+                self.grown(await trio.to_thread.run_sync(lambda: self._parts.catalogue.seq))
+
+    # ------------------------------------------------------------ members
+
+    def announced(self, member: VirtualAddress, news: Message) -> None:
+        """A member holds, fetches or dropped a study: those who fetch it hear of it."""
+        if not isinstance(news, messages.Announce):
+            raise ProtocolError("not an Announce")
+        study = StudyId(news.study)
+        fetching = self._parts.holders.announce(member, news)
+        for other in fetching:
+            self._tidings.add(other, study, [member])
+        if fetching and not news.complete:  # those who asked when it did are not in its grant
+            self._tidings.add(member, study, fetching)
+
+    def directory_changed(self, _directory: Directory) -> None:
+        """There is a newer member directory: push it."""
+        news = messages.DirectoryNews(self._parts.book.raw)
+        self._voice.tell_linked(news, [Role.HOSPITAL, Role.REPLICA])
+
+    def _link(self, member: VirtualAddress, *, linked: bool) -> None:
+        if not linked:
+            self._parts.holders.gone(member)
+        try:
+            self._links_in.send_nowait((member, linked))
+        except trio.WouldBlock:
+            log.warning("too many links change to write all of them down")
+
+    def _tell(self, member: VirtualAddress, news: Message) -> None:
+        self._voice.tell(member, news)  # it comes after this object
+
+    async def _seen(self, member: VirtualAddress, *, linked: bool) -> None:
+        await self._parts.database.run(lambda c: registry.seen(c, member, linked=linked))
+
+
+def _only(
+    kind: type[Q], handler: Callable[[VirtualAddress, Q], Awaitable[Reply]]
+) -> Callable[[VirtualAddress, Query], Awaitable[Reply]]:
+    async def handle(member: VirtualAddress, query: Query) -> Reply:
+        if not isinstance(query, kind):
+            raise ProtocolError(f"not a {kind.__name__}")
+        return await handler(member, query)
+
+    return handle
+
+
+def _kept(connection: Connection, entry: audit.Entry) -> bool:
+    same = (
+        (trail.c.study == (entry.study and entry.study.raw))
+        & (trail.c.address == (entry.address and entry.address.raw))
+        & (trail.c.time == entry.time)
+        & (trail.c.detail == entry.detail)
+    )
+    return bool(connection.execute(select(exists().where(same))).scalar_one())
+
+
+def _with_uid(connection: Connection, entry: audit.Entry) -> audit.Entry:
+    query = select(published.c.uid).where(published.c.study == (entry.study and entry.study.raw))
+    return evolve(entry, uid=connection.execute(query).scalar_one_or_none())

@@ -1,0 +1,150 @@
+"""Studies for members: may they have one, its key, where it is, and having it published."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+import trio
+from sqlalchemy import Connection
+
+from broker.handlers import grants
+from broker.handlers.grants import AskingMember
+from broker.handlers.instances import encode_instances
+from broker.handlers.interfaces import Parts, Stages, Voice
+from broker.publish import PublishProgress
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.study.manifest import load_root
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Reply
+
+log = structlog.get_logger(__name__)
+
+FIRST_VERSION: Final = 20.0
+"""Seconds that a member waits for a study's first version; after that it comes as news."""
+
+FRESH: Final = 20.0
+"""Seconds for which a study that was compared with the PACS is not compared again."""
+
+
+class StudyGrants:
+    """Answers queries about single studies. `attach` comes first."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._voice: Voice
+        self._stages: Stages
+        self._compared: dict[StudyId, float] = {}
+
+    def attach(self, voice: Voice, stages: Stages) -> None:
+        """Node and publisher, which are made after their services."""
+        self._voice = voice
+        self._stages = stages
+
+    async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
+        """Key, manifest and holders of a study that the member may have; stages it.
+
+        Raises:
+            StudyNotFoundError: the catalogue does not have it.
+            ForbiddenError: the member's rule does not allow it.
+            PacsError: it is not published yet, and the PACS does not give it.
+        """
+        record = await self._record(StudyId(query.study))
+        who = await self._admit(member, record, query.purpose)
+        staging = await self._stage(record, who)
+        if staging is not None:
+            with trio.move_on_after(FIRST_VERSION):
+                await staging.wait_version()
+        wrapped = await self._parts.database.run(
+            lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
+        )
+        if not who.blind:
+            self._replicate(record.study)
+        root, segment = await self._manifest(record.study)
+        others = self._parts.holders.of(record.study, member)
+        self._parts.holders.granted(member, record.study)
+        return messages.StudyGrant(
+            id=query.id,
+            wrapped_key=wrapped,
+            root=root,
+            holders=[bytes(one) for one in others],
+            segment=segment,
+        )
+
+    async def _record(self, study: StudyId) -> StudyRecord:
+        record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
+        if record is None:
+            raise StudyNotFoundError(
+                f"study {study.short} is not in the catalogue: it is gone from the PACS, or too new"
+            )
+        return record
+
+    async def _admit(
+        self, member: VirtualAddress, record: StudyRecord, purpose: str
+    ) -> AskingMember:
+        """The asker, if it may have this study; a refusal is written down before it is told."""
+
+        def work(connection: Connection) -> tuple[AskingMember, ForbiddenError | None]:
+            who = grants.asker(connection, member)
+            if who.blind or who.may_read(record):
+                return who, None
+            return who, grants.refuse(connection, who, record, purpose)
+
+        who, refusal = await self._parts.database.run(work)
+        if refusal is not None:
+            log.warning("study refused", member=who.member.name, study=record.study.short)
+            raise refusal
+        return who
+
+    async def _stage(self, record: StudyRecord, who: AskingMember) -> PublishProgress | None:
+        """Have it published; also what the PACS got since, unless that was just looked at."""
+        known = await self._parts.studies.find(record.study)
+        out = known is not None and known.version > 0 and self._parts.store.holds(record.study)
+        now = trio.current_time()
+        fresh = now - self._compared.get(record.study, -FRESH) < FRESH
+        if out and (who.blind or fresh):
+            return None
+        self._compared[record.study] = now
+        for study in [one for one, at in self._compared.items() if now - at >= FRESH]:
+            del self._compared[study]
+        return self._stages.stage(record.uid)
+
+    async def _manifest(self, study: StudyId) -> tuple[bytes, bytes]:
+        """The newest root, and its first segment; empty where there is none."""
+        if not self._parts.store.holds(study):
+            return b"", b""
+        files = await self._parts.store.study(study)
+        if files.root is None:
+            return b"", b""
+        root = load_root(files.root, self._parts.broker_key, study)
+        first = await files.segment(root.segments[0]) if root.segments else None
+        return files.root, first or b""
+
+    def _replicate(self, study: StudyId) -> None:
+        """Replicas that do not have it shall fetch it, while it travels to who asked."""
+        have = set(self._parts.holders.of(study))
+        for member in self._voice.linked:
+            record = self._parts.book.directory.get(member)
+            if record is not None and record.role is Role.REPLICA and member not in have:
+                self._voice.tell(member, messages.Replicate(study.raw))
+
+    async def instances(self, member: VirtualAddress, query: messages.InstancesQuery) -> Reply:
+        """Series and instances of a study, as the PACS lists them now.
+
+        Raises:
+            ForbiddenError: the member's rule does not allow the study.
+            PacsError: the PACS does not answer.
+        """
+        record = await self._record(StudyId(query.study))
+        await self._admit_reader(member, record)
+        described = await self._parts.pacs.describe(record.uid)
+        datasets, more = await trio.to_thread.run_sync(encode_instances, described)
+        return messages.Instances(id=query.id, datasets=datasets, more=more)
+
+    async def _admit_reader(self, member: VirtualAddress, record: StudyRecord) -> None:
+        who = await self._admit(member, record, "list")
+        if who.blind:
+            raise ProtocolError("a blind replica has no need of instances")

@@ -1,0 +1,88 @@
+"""Who holds or fetches which study, as members announce it; in memory, without I/O.
+
+Members announce everything anew when their link opens, so nothing is kept on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import HOLDERS, JOINED_STUDIES
+from p2pacs.wire.messages import Announce
+
+_KNOWN = 64 * JOINED_STUDIES
+"""Studies that one member may announce: a replica's disk holds fewer."""
+
+
+class HolderTracker:
+    """The broker's view of the swarm."""
+
+    def __init__(self) -> None:
+        self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
+        self._studies: dict[VirtualAddress, set[StudyId]] = {}
+        self._granted: dict[StudyId, dict[VirtualAddress, None]] = {}
+
+    def granted(self, member: VirtualAddress, study: StudyId) -> None:
+        """A member may fetch a study now, and will say so: whoever asks meanwhile can dial it."""
+        if study not in self._studies.get(member, ()):
+            self._granted.setdefault(study, {})[member] = None
+            if len(self._granted) > _KNOWN:  # asked for, and never fetched
+                del self._granted[next(iter(self._granted))]
+
+    def announce(self, member: VirtualAddress, news: Announce) -> Collection[VirtualAddress]:
+        """Take note of an announcement.
+
+        Returns:
+            Members that fetch the study and do not know yet that this one has it, or has it
+            in whole by now.
+        """
+        study = StudyId(news.study)
+        self._settle(member, study)
+        if not news.held:
+            self._forget(member, study)
+            return ()
+        theirs = self._studies.setdefault(member, set())
+        if study not in theirs and len(theirs) >= _KNOWN:
+            return ()
+        theirs.add(study)
+        holding = self._complete.setdefault(study, {})
+        fresh = holding.get(member) is None or (news.complete and not holding[member])
+        holding[member] = news.complete
+        if not fresh:
+            return ()
+        return [other for other, whole in holding.items() if not whole and other != member]
+
+    def gone(self, member: VirtualAddress) -> None:
+        """A member's link closed: it will announce all again."""
+        for study in self._studies.get(member, set()).copy():
+            self._forget(member, study)
+        for study in [study for study, members in self._granted.items() if member in members]:
+            self._settle(member, study)
+
+    def of(self, study: StudyId, asker: VirtualAddress | None = None) -> list[VirtualAddress]:
+        """Members that hold or fetch the study, or soon will; those with all of it first."""
+        holding = self._complete.get(study, {})
+        ordered = sorted(holding, key=lambda member: (not holding[member], member))
+        ordered += self._granted.get(study, ())
+        return [member for member in ordered if member != asker][:HOLDERS]
+
+    def copies(self, study: StudyId) -> int:
+        """How many members hold all of the study."""
+        return sum(self._complete.get(study, {}).values())
+
+    def _settle(self, member: VirtualAddress, study: StudyId) -> None:
+        """It has said what it does."""
+        granted = self._granted.get(study, {})
+        granted.pop(member, None)
+        if not granted:
+            self._granted.pop(study, None)
+
+    def _forget(self, member: VirtualAddress, study: StudyId) -> None:
+        holding = self._complete.get(study, {})
+        holding.pop(member, None)
+        if not holding:
+            self._complete.pop(study, None)
+        self._studies.get(member, set()).discard(study)
+        if not self._studies.get(member):
+            self._studies.pop(member, None)

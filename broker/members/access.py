@@ -1,0 +1,172 @@
+"""Which studies a member may read: rules on the attributes of a study, pure.
+
+    rule         all | none | alternative { "|" alternative }
+    alternative  condition { ";" condition }            all of them must hold
+    condition    Keyword "=" value { "," value }        one of the values must match
+    value        text, or "text in quotes" where it holds , ; | or "" for a quote
+
+Keywords are DICOM's (PS3.6) of patient, study or series; ``Modality`` looks at all series
+of the study. Values match as in a C-FIND: wild cards ``*`` and ``?``, ranges of dates
+(``20260101-``), person names without regard to case.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from attrs import frozen
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from p2pacs.catalogue.matching import matcher
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.times import KINDS, bounds
+from p2pacs.dataset.json_model import SERIES_TAGS, STUDY_LEVEL_TAGS, tag, texts
+from p2pacs.errors import UsageError
+from p2pacs.limits import KIB
+
+_LENGTH: Final = 4 * KIB
+_TOKEN: Final = re.compile(
+    r'\s*(?:(?P<mark>[=,;|])|"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^=,;|"]+))'
+)
+_EXAMPLE: Final = "for example Modality=CT,MR; InstitutionName=North*"
+
+
+@frozen
+class Condition:
+    """One attribute must have one of these values."""
+
+    keyword: str
+    values: tuple[str, ...]
+
+    def holds(self, record: StudyRecord) -> bool:
+        """Whether it does."""
+        vr = dictionary_VR(self.keyword)
+        found = _values(record, self.keyword)
+        # A key that matches everything never got past `parse_rule`: absent values do not match.
+        tests = [matcher(vr, value) for value in self.values]
+        return any(test is not None and test(found) for test in tests)
+
+
+@frozen
+class Rule:
+    """What a member may read."""
+
+    text: str
+    everything: bool = False
+    alternatives: tuple[tuple[Condition, ...], ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+ALL: Final = Rule("all", everything=True)
+NONE: Final = Rule("none")
+
+
+def allows(rule: Rule, record: StudyRecord) -> bool:
+    """Whether the rule lets its member read this study."""
+    return rule.everything or any(
+        all(condition.holds(record) for condition in alternative)
+        for alternative in rule.alternatives
+    )
+
+
+def parse_rule(text: str) -> Rule:
+    """The rule in this text.
+
+    Raises:
+        UsageError: not a rule; the message names the position (from 1) and what is expected.
+    """
+    plain = text.strip()
+    if plain.lower() in ("all", "none"):
+        return ALL if plain.lower() == "all" else NONE
+    if not plain or len(text) > _LENGTH:
+        raise UsageError(f"a read rule is all, none or conditions of 1 to {_LENGTH} characters")
+    return Rule(plain, alternatives=_Parser(text).alternatives())
+
+
+def _values(record: StudyRecord, keyword: str) -> list[str]:
+    if keyword == "Modality":
+        found = texts(record.attributes, "ModalitiesInStudy")
+    else:
+        found = texts(record.attributes, keyword)
+    if tag(keyword) in SERIES_TAGS:
+        found = found + [
+            one for series in record.series for one in texts(series.attributes, keyword)
+        ]
+    return found
+
+
+class _Parser:
+    """Reads one token at a time; ``at`` is the position of the next."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def alternatives(self) -> tuple[tuple[Condition, ...], ...]:
+        found = [self._alternative()]
+        while self._take("|"):
+            found.append(self._alternative())
+        if not self._ended():
+            raise self._error(self._at, "expected , ; | or the end")
+        return tuple(found)
+
+    def _alternative(self) -> tuple[Condition, ...]:
+        found = [self._condition()]
+        while self._take(";"):
+            found.append(self._condition())
+        return tuple(found)
+
+    def _condition(self) -> Condition:
+        start, keyword = self._word("a DICOM keyword")
+        number = tag_for_keyword(keyword)
+        if number is None or f"{number:08X}" not in STUDY_LEVEL_TAGS | SERIES_TAGS:
+            raise self._error(
+                start, f"{keyword!r} is no DICOM keyword of patient, study or series that is kept"
+            )
+        if not self._take("="):
+            raise self._error(self._at, f"expected = after {keyword}")
+        values = [self._value(keyword)]
+        while self._take(","):
+            values.append(self._value(keyword))
+        return Condition(keyword, tuple(values))
+
+    def _value(self, keyword: str) -> str:
+        start, value = self._word(f"a value for {keyword}")
+        vr = dictionary_VR(keyword)
+        if "\\" in value:
+            raise self._error(start, "several values are separated by commas, not by backslashes")
+        if vr == "SQ":
+            raise self._error(start, f"{keyword} is a sequence: it has no value to compare")
+        if vr in KINDS and bounds(vr, value) is None:
+            raise self._error(start, f"{value!r} is no date or time, nor a range (20260101-)")
+        if matcher(vr, value) is None:
+            raise self._error(start, f"{value!r} matches every study: leave {keyword} out")
+        return value
+
+    def _word(self, what: str) -> tuple[int, str]:
+        token = _TOKEN.match(self._text, self._at)
+        if token is None or token["mark"]:
+            raise self._error(self._at, f"expected {what}")
+        start = token.start(token.lastgroup or 0)
+        word = token["bare"].strip() if token["bare"] else token["quoted"].replace('""', '"')
+        if not word.strip():
+            raise self._error(start, f"expected {what}")
+        self._at = token.end()
+        return start, word
+
+    def _take(self, mark: str) -> bool:
+        token = _TOKEN.match(self._text, self._at)
+        if token is None or token["mark"] != mark:
+            return False
+        self._at = token.end()
+        return True
+
+    def _ended(self) -> bool:
+        return not self._text[self._at :].strip()
+
+    def _error(self, at: int, what: str) -> UsageError:
+        at += len(self._text[at:]) - len(self._text[at:].lstrip())
+        return UsageError(f"read rule, position {at + 1}: {what} ({_EXAMPLE})")

@@ -1,0 +1,146 @@
+"""Admits new members by their one-time token, and renews certificates of those there are."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgpack
+import structlog
+from sqlalchemy import Connection
+
+from broker import lockout
+from broker.config import EnrolmentSettings
+from broker.database.db import BrokerDatabase
+from broker.members import audit, registry
+from broker.members.directory import DirectoryKeeper
+from p2pacs import limits
+from p2pacs.errors import AuthenticationError, MalformedMessageError, UsageError
+from p2pacs.identity import certificates
+from p2pacs.identity.authority import Authority
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.keys import Secret, SigningKey, wrap
+from p2pacs.ids import VirtualAddress
+from p2pacs.units import Endpoint
+from p2pacs.wire.messages import Enrolled, EnrolQuery, Renewal, RenewQuery
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS = lockout.subject("enrolment")
+
+
+class Enrolment:
+    """The broker as certificate authority."""
+
+    def __init__(
+        self,
+        database: BrokerDatabase,
+        *,
+        authority: Authority,
+        key: SigningKey,
+        book: DirectoryBook,
+        keeper: DirectoryKeeper,
+        settings: EnrolmentSettings,
+    ) -> None:
+        self._database = database
+        self._authority = authority
+        self._key = key
+        self._book = book
+        self._keeper = keeper
+        self._lifetime = timedelta(days=settings.certificate_days)
+
+    async def enrol(self, query: EnrolQuery) -> Enrolled:
+        """Make the owner of a token a member.
+
+        Token, certificate and registry change in one transaction: a failure uses nothing up.
+
+        Raises:
+            AuthenticationError: the token is unknown, used, expired or replaced.
+            TooManyAttemptsError: too many wrong tokens of late.
+            MalformedMessageError: the request or the keys are not usable.
+        """
+        await self._database.run(lambda c: lockout.begin(c, _ATTEMPTS, lockout.ENROL))
+        try:
+            member, certificate = await self._database.run(lambda c: self._admit(c, query))
+        except AuthenticationError as error:
+            refused = audit.Entry("member joined", "-", detail="wrong token", outcome=audit.REFUSED)
+            await self._database.run(lambda c: audit.record(c, refused))
+            raise AuthenticationError(str(error)) from error
+        await self._keeper.refresh()
+        log.info("member joined", member=member.name, address=str(member.address))
+        return Enrolled(
+            id=query.id,
+            certificate=certificate,
+            authority=self._authority.certificate,
+            broker_key=self._key.public.raw,
+            directory=self._book.raw,
+            settings=msgpack.packb(
+                {
+                    "name": member.name,
+                    "role": member.role.value,
+                    "uplink": member.uplink,
+                    "downlink": member.downlink,
+                }
+            ),
+        )
+
+    def _admit(self, connection: Connection, query: EnrolQuery) -> tuple[registry.Member, bytes]:
+        member = registry.redeem(connection, Secret(query.secret))
+        certificate = self._authority.issue(
+            query.csr, member.address, member.name, lifetime=self._lifetime
+        )
+        registry.join(
+            connection,
+            member.address,
+            key_hash=certificates.requested_key_hash(query.csr),
+            box_key=_usable(query.box_key),
+            endpoints=_endpoints(query.endpoints),
+            certificate_expires=_ends(certificate),
+        )
+        entry = audit.Entry("member joined", member.name, member.address)
+        audit.record(connection, entry)
+        lockout.succeeded(connection, _ATTEMPTS)
+        return member, certificate
+
+    async def renew(self, asker: VirtualAddress, query: RenewQuery) -> Renewal:
+        """A new certificate for a member's same key and address.
+
+        Raises:
+            AuthenticationError: the request is for another key, or from no member.
+            MalformedMessageError: not a certificate request.
+        """
+        key_hash = certificates.requested_key_hash(query.csr)
+
+        def work(connection: Connection) -> bytes:
+            member = registry.get_member(connection, asker)
+            if member.key_hash != key_hash or member.revoked is not None:
+                raise AuthenticationError("a certificate is renewed for the same key only")
+            certificate = self._authority.issue(
+                query.csr, member.address, member.name, lifetime=self._lifetime
+            )
+            registry.renewed(connection, asker, _ends(certificate))
+            audit.record(connection, audit.Entry("certificate renewed", member.name, asker))
+            return certificate
+
+        return Renewal(id=query.id, certificate=await self._database.run(work))
+
+
+def _ends(certificate: bytes) -> int:
+    ends = certificates.load_certificate(certificate).not_valid_after_utc
+    return int(ends.timestamp() * 1000)
+
+
+def _usable(box_key: bytes) -> bytes:
+    try:
+        wrap(box_key, Secret(b""), b"")
+    except UsageError as error:
+        raise MalformedMessageError(f"the member's box key: {error}") from error
+    return box_key
+
+
+def _endpoints(texts: list[str]) -> list[str]:
+    if len(texts) > limits.ENDPOINTS:
+        raise MalformedMessageError(f"a member has at most {limits.ENDPOINTS} endpoints")
+    try:
+        return [str(Endpoint.parse(text)) for text in texts]
+    except UsageError as error:
+        raise MalformedMessageError(f"the member's endpoints: {error}") from error

@@ -1,0 +1,320 @@
+"""The members as the administrator knows them: functions on a transaction.
+
+A member is registered with a one-time token, of which only the hash is kept; joins with
+it; is linked now and then; and may be revoked. Every change that other members must
+know bumps the counter ``directory``, which a running broker watches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from broker.config import DAY
+from broker.database.db import bump, now
+from broker.database.schema import members
+from broker.members.access import parse_rule
+from p2pacs import limits
+from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, UsageError
+from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import Secret
+from p2pacs.identity.token import Token
+from p2pacs.ids import VirtualAddress
+
+DIRECTORY: Final = "directory"
+EPOCH: Final = "epoch"
+RULES: Final = "rules"
+
+REFUSED: Final = (
+    "the broker does not know this token: it was used already, has expired, or was replaced by a"
+    " newer one; ask the administrator for a new one"
+)
+
+
+def _plain_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+@frozen
+class Registration:
+    """What the administrator says of a new member; checked.
+
+    Raises:
+        UsageError: a name, role, rate or rule that cannot be.
+    """
+
+    name: str = field(converter=_plain_name)
+    role: Role
+    uplink: int | None
+    downlink: int | None
+    read: str
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 < len(self.name) <= limits.NAME or not self.name.isprintable():
+            raise UsageError(f"name: 1 to {limits.NAME} printable characters")
+        if self.role is Role.BROKER:
+            raise UsageError("role: a new member is a hospital or a replica")
+        if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):
+            raise UsageError("uplink and downlink: more than nothing")
+        parse_rule(self.read)
+
+
+@frozen
+class Member:
+    """A member, as the registry has it. Times are milliseconds since 1970 (UTC)."""
+
+    address: VirtualAddress
+    name: str
+    role: Role
+    uplink: int | None
+    downlink: int | None
+    read: str
+    read_version: int
+    """Grows when ``read`` changes: the member's catalogue then starts anew."""
+    registered: int
+    token_expires: int | None
+    """None once the token was used."""
+    joined: int | None
+    key_hash: bytes | None
+    box_key: bytes | None = field(repr=False)
+    endpoints: tuple[str, ...]
+    certificate_expires: int | None
+    linked: bool
+    last_seen: int | None
+    revoked: int | None
+
+    def state(self, at: int) -> str:
+        """One word: revoked, registered, expired, linked or joined.
+
+        Expired is a member whose certificate has ended, or whose token has before it joined.
+        """
+        if self.revoked is not None:
+            return "revoked"
+        if self.joined is None:
+            return "registered" if at < (self.token_expires or 0) else "expired"
+        if self.linked:
+            return "linked"
+        return "joined" if at < (self.certificate_expires or 0) else "expired"
+
+
+def _member(row: Row[Any]) -> Member:
+    values = dict(row._mapping)
+    del values["token_hash"]
+    return Member(
+        **{
+            **values,
+            "address": VirtualAddress(row.address),
+            "role": Role(row.role),
+            "endpoints": tuple(row.endpoints.split()),
+        }
+    )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def list_members(connection: Connection) -> list[Member]:
+    """All members, by name."""
+    query = select(members).order_by(func.lower(members.c.name))
+    return [_member(row) for row in connection.execute(query)]
+
+
+def get_member(connection: Connection, address: VirtualAddress) -> Member:
+    """The member with this address.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    query = select(members).where(members.c.address == address.raw)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no member {address}; see p2pacs broker members")
+    return _member(row)
+
+
+def find_member(connection: Connection, name_or_address: str) -> Member:
+    """The member with this name or virtual address.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    query = select(members).where(members.c.name == name_or_address.strip())
+    row = connection.execute(query).one_or_none()
+    if row is not None:
+        return _member(row)
+    try:
+        return get_member(connection, VirtualAddress.parse(name_or_address))
+    except (UsageError, NotFoundError) as error:
+        raise NotFoundError(
+            f"there is no member {name_or_address!r}; see p2pacs broker members"
+        ) from error
+
+
+# ---------------------------------------------------------------- the administrator's changes
+
+
+def register(
+    connection: Connection,
+    address: VirtualAddress,
+    registration: Registration,
+    *,
+    token_days: int,
+    reserved: str = "",
+) -> Secret:
+    """Add a member; the secret of its one-time token, which nobody can read again.
+
+    Args:
+        connection: a transaction.
+        address: its virtual address, from the authority.
+        registration: what it is.
+        token_days: days until the token is good no longer.
+        reserved: a name that is taken besides those of the members: the broker's.
+
+    Raises:
+        UsageError: the name is taken, or the network is full.
+    """
+    name = registration.name
+    same = select(members.c.name).where(func.lower(members.c.name) == name.lower())
+    if name.lower() == reserved.lower() or connection.execute(same).first():
+        raise UsageError(f"name: there is a member {name!r} already; choose another name")
+    count = connection.execute(select(func.count()).select_from(members)).scalar_one()
+    if count >= limits.MEMBERS - 1:
+        raise UsageError(f"a network has at most {limits.MEMBERS} members")
+    secret, at = Token.new_secret(), now()
+    connection.execute(
+        insert(members).values(
+            address=address.raw,
+            name=name,
+            role=registration.role.value,
+            uplink=registration.uplink,
+            downlink=registration.downlink,
+            read=registration.read,
+            read_version=0,
+            registered=at,
+            token_hash=hash_secret(secret),
+            token_expires=at + token_days * DAY * 1000,
+            endpoints="",
+            linked=False,
+        )
+    )
+    return secret
+
+
+def renew_token(connection: Connection, address: VirtualAddress, *, token_days: int) -> Secret:
+    """A new token instead of the one before; a member that has joined may join anew with it.
+
+    Raises:
+        NotFoundError: there is no such member.
+        RevokedError: it was revoked.
+    """
+    member = get_member(connection, address)
+    if member.revoked is not None:
+        raise RevokedError(f"{member.name} was revoked: register it under another name")
+    secret = Token.new_secret()
+    _set(
+        connection,
+        address,
+        token_hash=hash_secret(secret),
+        token_expires=now() + token_days * DAY * 1000,
+    )
+    return secret
+
+
+def change_rule(connection: Connection, address: VirtualAddress, read: str) -> None:
+    """What the member may read from now on.
+
+    Raises:
+        UsageError: not a rule.
+        NotFoundError: there is no such member.
+    """
+    parse_rule(read)
+    member = get_member(connection, address)
+    if read != member.read:
+        _set(connection, address, read=read, read_version=member.read_version + 1)
+        bump(connection, RULES)
+
+
+def revoke(connection: Connection, address: VirtualAddress) -> bool:
+    """End a membership for good; whether it had not ended before.
+
+    Raises:
+        NotFoundError: there is no such member.
+    """
+    if get_member(connection, address).revoked is not None:
+        return False
+    _set(connection, address, revoked=now(), token_hash=None, token_expires=None, linked=False)
+    bump(connection, EPOCH)
+    bump(connection, DIRECTORY)
+    return True
+
+
+# ---------------------------------------------------------------- the member's own doings
+
+
+def redeem(connection: Connection, secret: Secret) -> Member:
+    """The member whose token this is the secret of; the token is used up with it.
+
+    Raises:
+        AuthenticationError: unknown, used, expired or replaced.
+    """
+    wanted = hash_secret(secret)
+    row = connection.execute(select(members).where(members.c.token_hash == wanted)).one_or_none()
+    # The index lookup tells nothing that could be used: it compares hashes of 128 random bits.
+    known = hmac.compare_digest(wanted, row.token_hash if row is not None else bytes(len(wanted)))
+    if row is None or not known or row.revoked is not None or now() >= row.token_expires:
+        raise AuthenticationError(REFUSED)
+    member = _member(row)
+    _set(connection, member.address, token_hash=None, token_expires=None)
+    return member
+
+
+def join(
+    connection: Connection,
+    address: VirtualAddress,
+    *,
+    key_hash: bytes,
+    box_key: bytes,
+    endpoints: Sequence[str],
+    certificate_expires: int,
+) -> None:
+    """Keep what a member came with when it enrolled."""
+    _set(
+        connection,
+        address,
+        joined=now(),
+        key_hash=key_hash,
+        box_key=box_key,
+        endpoints=" ".join(endpoints),
+        certificate_expires=certificate_expires,
+    )
+    bump(connection, DIRECTORY)
+
+
+def renewed(connection: Connection, address: VirtualAddress, certificate_expires: int) -> None:
+    """Keep when the member's new certificate ends."""
+    _set(connection, address, certificate_expires=certificate_expires)
+
+
+def seen(connection: Connection, address: VirtualAddress, *, linked: bool) -> None:
+    """Keep that a member's link was opened or closed just now."""
+    _set(connection, address, linked=linked, last_seen=now())
+
+
+def all_unlinked(connection: Connection) -> None:
+    """No member is linked: the broker starts or has stopped."""
+    connection.execute(update(members).where(members.c.linked).values(linked=False))
+
+
+def _set(connection: Connection, address: VirtualAddress, **values: object) -> None:
+    connection.execute(update(members).where(members.c.address == address.raw).values(**values))
+
+
+def hash_secret(secret: Secret) -> bytes:
+    """What is kept of a token's secret: 128 random bits need no slow hash."""
+    return hashlib.sha256(b"p2pacs token\0" + secret.reveal()).digest()

@@ -1,1 +1,0 @@
-"""Alembic migrations of the broker's database; run by broker/db.py."""

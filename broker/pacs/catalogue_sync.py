@@ -1,0 +1,237 @@
+"""The catalogue follows the PACS: new and changed studies, and those that are gone.
+
+A *look* asks for the last days and is cheap; a *round* asks for everything and also
+finds what was deleted. A PACS that is away changes nothing: the catalogue stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Final
+
+import structlog
+import trio
+from attrs import evolve
+
+from broker.pacs.adapter import DateSpan, Description, Detail, PacsAdapter
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, of_level, tag, text
+from p2pacs.errors import DeadlineError, PacsError, StudyNotFoundError
+from p2pacs.ids import StudyId
+
+log = structlog.get_logger(__name__)
+
+RECENT_DAYS: Final = 3
+"""Days that every look covers: studies are changed soon after they were made, if ever."""
+
+ROUND_SHARE: Final = 0.05
+"""Of the time that rounds may take: a small PACS is gone through at every look, so that an old
+study that was imported just now is found at once; a large one is not kept busy."""
+
+ROUND_SECONDS: Final = 6 * 3600.0
+"""Between two rounds over all studies at most."""
+
+_BATCH: Final = 100
+"""Records written to the catalogue at once."""
+
+CONFIRMED: Final = 1000
+"""Studies that one round asks for by UID before they count as deleted: an enumeration may be cut
+off, or the PACS may have lost its database for a while."""
+
+_VOLATILE: Final = frozenset({tag("SOPClassesInStudy")})
+"""Told by some queries and not by others: no sign of change."""
+
+_COUNTS: Final = frozenset(
+    tag(name)
+    for name in (
+        "ModalitiesInStudy",
+        "NumberOfStudyRelatedSeries",
+        "NumberOfStudyRelatedInstances",
+    )
+)
+"""Change when instances are added, while those that were there stay as they are."""
+
+
+class CatalogueSync:
+    """Keeps a `CatalogueIndex` in step with the PACS.
+
+    Args:
+        pacs: whose studies.
+        index: what members search in.
+        id_of: Study Instance UID → id.
+        changed: told the newest sequence number after every change (`CatalogueNews`).
+        restage: told of a published study that changed in the PACS: its UID, and whether its
+            instances may have changed, too (else some were added).
+        today: the date at the PACS.
+        every: seconds between looks.
+    """
+
+    def __init__(
+        self,
+        pacs: PacsAdapter,
+        index: CatalogueIndex,
+        id_of: Callable[[str], StudyId],
+        *,
+        changed: Callable[[int], None],
+        restage: Callable[[str, bool], None],
+        today: Callable[[], date],
+        every: float,
+    ) -> None:
+        self._pacs = pacs
+        self._index = index
+        self._id_of = id_of
+        self._changed = changed
+        self._restage = restage
+        self._today = today
+        self._every = every
+        self._hinted = trio.Event()
+        self._hints: set[str] = set()
+        self._writing = trio.Lock()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the PACS until cancelled: a round first, then looks, rounds, and hints."""
+        task_status.started()
+        next_round = -float("inf")
+        while True:
+            begin = trio.current_time()
+            whole = begin >= next_round
+            try:
+                await self._answer_hints()
+                await self.look(whole=whole)
+                if whole:
+                    next_round = begin + round_pause(trio.current_time() - begin)
+            except (PacsError, DeadlineError) as error:
+                log.warning("the PACS was not swept", pacs=self._pacs.name, why=str(error))
+            with trio.move_on_after(self._every):
+                await self._hinted.wait()
+
+    def hint(self, uid: str | None = None) -> None:
+        """Look again now, at one study in particular if it is named."""
+        if uid is not None:
+            self._hints.add(uid)
+        self._hinted.set()
+
+    async def look(self, *, whole: bool) -> None:
+        """Compare the catalogue with the PACS.
+
+        Args:
+            whole: over all studies, those deleted included; else over the last days.
+
+        Raises:
+            PacsError, DeadlineError: the PACS broke off; what was found till then is kept.
+        """
+        span = DateSpan() if whole else DateSpan(first=self._today() - timedelta(days=RECENT_DAYS))
+        seen: set[StudyId] = set()
+        batch: list[StudyRecord] = []
+        try:
+            async for attributes in self._pacs.studies(span):
+                study = self._id_of(text(attributes, "StudyInstanceUID"))
+                if whole:
+                    seen.add(study)
+                record = await self._compare(study, attributes)
+                if record is not None:
+                    batch.append(record)
+                if len(batch) >= _BATCH:
+                    await self._upsert(batch)
+                    batch = []
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._upsert(batch)
+        if whole:
+            await self._confirm_gone(seen)
+
+    async def refresh(self, uid: str) -> StudyRecord | None:
+        """Ask the PACS for one study and bring its record up to date; None if it is gone.
+
+        Raises:
+            PacsError, DeadlineError: the PACS cannot tell; the record stays as it is.
+        """
+        study = self._id_of(uid)
+        try:
+            described = await self._pacs.describe(uid, Detail.SERIES)
+        except StudyNotFoundError:
+            await self._remove(study)
+            return None
+        return await self.update(described.record(study))
+
+    async def update(self, record: StudyRecord) -> StudyRecord:
+        """Take a record over, for instance of a study that was published just now.
+
+        Its version counts if it is newer than what the catalogue has.
+        """
+        record = _catalogued(record)
+        known = await trio.to_thread.run_sync(self._index.get, record.study)
+        if known is not None:
+            record = evolve(record, version=max(record.version, known.version))
+        if record != known:
+            await self._upsert([record])
+        return record
+
+    async def _answer_hints(self) -> None:
+        self._hinted = trio.Event()
+        hints, self._hints = self._hints, set()
+        for uid in hints:
+            await self.refresh(uid)
+
+    async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
+        """The new record of a study that is new or changed, else None."""
+        known = await trio.to_thread.run_sync(self._index.get, study)
+        if known is not None and _mark(known.attributes) == _mark(attributes):
+            return None
+        uid = text(attributes, "StudyInstanceUID")
+        try:
+            described = await self._pacs.describe(uid, Detail.SERIES)
+        except StudyNotFoundError:  # deleted since it was enumerated
+            return None
+        record = _catalogued(Description(uid, attributes, described.series).record(study))
+        if known is None:
+            return record
+        if known.version:
+            same = _mark(known.attributes, _COUNTS) == _mark(attributes, _COUNTS)
+            self._restage(uid, not same)
+        return evolve(record, version=known.version)
+
+    async def _confirm_gone(self, seen: set[StudyId]) -> None:
+        """Ask for each study that the enumeration did not name."""
+
+        def unseen() -> list[str]:
+            return [uid for uid, study in self._index.uids() if study not in seen]
+
+        missing = await trio.to_thread.run_sync(unseen)
+        if len(missing) > CONFIRMED:
+            log.warning("many studies are missing in the PACS", count=len(missing))
+        for uid in missing[:CONFIRMED]:
+            await self.refresh(uid)
+
+    async def _upsert(self, records: list[StudyRecord]) -> None:
+        if records:
+            async with self._writing:
+                self._changed(await trio.to_thread.run_sync(self._index.upsert, records))
+
+    async def _remove(self, study: StudyId) -> None:
+        if await trio.to_thread.run_sync(self._index.get, study) is not None:
+            log.info("study is gone from the PACS", study=study.short)
+            async with self._writing:
+                self._changed(await trio.to_thread.run_sync(self._index.remove, [study]))
+
+
+def round_pause(seconds: float) -> float:
+    """Seconds from the start of a round that took this long to the start of the next."""
+    return min(ROUND_SECONDS, seconds / ROUND_SHARE)
+
+
+def _catalogued(record: StudyRecord) -> StudyRecord:
+    """The record as the catalogue keeps it: without instances."""
+    series = tuple(evolve(series, instances=()) for series in record.series)
+    attributes = of_level(record.attributes, record.attributes.keys() - _VOLATILE)
+    return evolve(record, series=series, attributes=attributes)
+
+
+def _mark(attributes: Json, without: frozenset[str] = frozenset()) -> bytes:
+    """A digest of what the PACS tells of a study: another one means that it changed."""
+    told = {key: attributes[key] for key in attributes.keys() - _VOLATILE - without}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()

@@ -1,0 +1,156 @@
+"""The assembly line: instances come from the PACS, are coded on all cores, leave in order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from broker.pacs.adapter import Description, PacsAdapter
+from broker.publish.coder import Coder
+from broker.publish.progress import PublishProgress
+from broker.publish.version_writer import VersionWriter
+from p2pacs.budget import Budget
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
+from p2pacs.groups import single_error
+from p2pacs.study.coding import CodedInstance
+
+_AHEAD: Final = 256
+"""Instances between PACS and builder, however small."""
+
+_TOGETHER: Final = 32
+"""Instances handed to the builder at once: each visit to a thread costs a tenth of a
+millisecond."""
+
+
+@define(eq=False)
+class _Job:
+    """An instance on the line."""
+
+    uid: str
+    size: int
+    done: trio.Event = field(factory=trio.Event)
+    result: CodedInstance | PacsDataError | None = None
+
+
+class Pipeline:
+    """Brings instances of one study from the PACS to the press.
+
+    Args:
+        pacs: where they come from.
+        press: where they go.
+        staging: is kept up to date.
+        budget: bytes on the line, shared with other studies.
+        coder: codes one instance; as many at once as the budget admits.
+    """
+
+    def __init__(
+        self,
+        pacs: PacsAdapter,
+        press: VersionWriter,
+        staging: PublishProgress,
+        *,
+        budget: Budget,
+        coder: Coder,
+    ) -> None:
+        self._pacs = pacs
+        self._press = press
+        self._staging = staging
+        self._budget = budget
+        self._coder = coder
+        self._held = 0
+
+    async def run(self, study: Description, wanted: set[str] | None, handled: set[str]) -> None:
+        """Retrieve these SOP Instance UIDs, or all (None).
+
+        Args:
+            study: from the PACS.
+            wanted: which of its instances.
+            handled: gets the UIDs that came, usable or not.
+
+        Raises:
+            PacsError, DeadlineError, NotFoundError: the retrieval broke off; what came before
+                is in the press.
+            DiskFullError: see `VersionWriter.cut`.
+        """
+        broken: P2PacsError | None = None
+        send, receive = trio.open_memory_channel[_Job](_AHEAD)
+        try:
+            with single_error():
+                async with trio.open_nursery() as nursery, send:
+                    nursery.start_soon(self._bind, receive, handled)
+                    try:
+                        async with self._pacs.retrieve(study, wanted) as stream:
+                            async for instance in stream:
+                                await self._put(instance, nursery, send)
+                    except (PacsError, DeadlineError, NotFoundError) as error:
+                        broken = error
+        finally:
+            self._budget.release(self._held)
+            self._held = 0
+        if broken is not None:
+            raise broken
+
+    async def _put(
+        self,
+        instance: EncodedInstance,
+        nursery: trio.Nursery,
+        send: trio.MemorySendChannel[_Job],
+    ) -> None:
+        job = _Job(instance.sop_instance_uid, len(instance.data))
+        await self._budget.acquire(job.size)
+        self._held += job.size
+        self._staging.bytes_read += job.size
+        nursery.start_soon(self._code, job, instance)
+        await send.send(job)
+
+    async def _code(self, job: _Job, instance: EncodedInstance) -> None:
+        try:
+            job.result = await self._coder(instance)
+        except PacsDataError as error:
+            job.result = error
+        job.done.set()
+
+    async def _bind(self, receive: trio.MemoryReceiveChannel[_Job], handled: set[str]) -> None:
+        """Take jobs in the order in which they came, and cut versions in time."""
+        job: _Job | None = None
+        while True:
+            ready: list[_Job] = []
+            with trio.move_on_at(self._press.due):
+                try:
+                    job = job or await receive.receive()
+                except trio.EndOfChannel:
+                    return
+                await job.done.wait()
+                ready, job = _ready(job, receive)
+            if ready:
+                handled.update(one.uid for one in ready)
+                await self._take(ready)
+            await self._press.cut_if_due()
+
+    async def _take(self, jobs: list[_Job]) -> None:
+        coded = [job.result for job in jobs if isinstance(job.result, CodedInstance)]
+        problems = [job.result for job in jobs if isinstance(job.result, PacsDataError)]
+        problems += await self._press.append(coded)
+        for problem in problems:
+            self._staging.left(problem)
+        self._staging.instances_done += len(jobs) - len(problems)
+        size = sum(job.size for job in jobs)
+        self._held -= size
+        self._budget.release(size)
+
+
+def _ready(first: _Job, receive: trio.MemoryReceiveChannel[_Job]) -> tuple[list[_Job], _Job | None]:
+    """Jobs that are done, up to the first that is not, which is the next to wait for."""
+    ready = [first]
+    while len(ready) < _TOGETHER:
+        try:
+            job = receive.receive_nowait()
+        except (trio.WouldBlock, trio.EndOfChannel):
+            break
+        if not job.done.is_set():
+            return ready, job
+        ready.append(job)
+    return ready, None

@@ -1,0 +1,119 @@
+"""The growing versions of one study: instances in, chunks and signed roots in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+from attrs import frozen
+
+from broker.publish.progress import PublishProgress
+from broker.publish.schedule import CutSchedule
+from p2pacs.errors import DiskFullError, PacsDataError
+from p2pacs.identity.keys import SigningKey
+from p2pacs.ids import StudyId
+from p2pacs.store import StudyStore
+from p2pacs.study.builder import Appended, Cut, StudyBuilder
+from p2pacs.study.coding import CodedInstance
+from p2pacs.study.manifest import sign_root
+
+
+@frozen
+class PublishHooks:
+    """Who is told, and who can help."""
+
+    announce: Callable[[StudyId, int, bool], Awaitable[None]]
+    """A version (number, whether complete) is in the store for good."""
+    make_room: Callable[[], Awaitable[bool]]
+    """Recycle something in the store; whether anything came free."""
+
+
+class VersionWriter:
+    """One builder and where its versions go. Used by one task."""
+
+    def __init__(
+        self,
+        staging: PublishProgress,
+        builder: StudyBuilder,
+        files: StudyStore,
+        signing_key: SigningKey,
+        outlets: PublishHooks,
+    ) -> None:
+        self._staging = staging
+        self._builder = builder
+        self._files = files
+        self._signing_key = signing_key
+        self._outlets = outlets
+        self._schedule = CutSchedule(trio.current_time())
+        self._uncut = False
+        self.chunks_out = 0
+        """Chunks that the newest root names."""
+
+    @property
+    def instances(self) -> int:
+        """How many instances the study has, those of the next version included."""
+        return self._builder.instances
+
+    @property
+    def due(self) -> float:
+        """When `cut` should be called at the latest, on trio's clock."""
+        return self._schedule.due if self._uncut else float("inf")
+
+    async def append(self, instances: Sequence[CodedInstance]) -> list[PacsDataError]:
+        """Add instances to what the next version brings, all in one go of a worker thread.
+
+        Returns:
+            What is wrong with those that are left out: of another study, or one UID with
+            other bytes.
+        """
+        return await trio.to_thread.run_sync(self._append, instances)
+
+    def _append(self, instances: Sequence[CodedInstance]) -> list[PacsDataError]:
+        problems: list[PacsDataError] = []
+        for coded in instances:
+            try:
+                if self._builder.append(coded) is not Appended.UNCHANGED:
+                    self._uncut = True
+            except PacsDataError as error:
+                problems.append(error)
+        return problems
+
+    async def cut_if_due(self) -> None:
+        """Publish a growing version if it is time, or if much is waiting."""
+        pending = self._builder.pending_bytes
+        if self._uncut and self._schedule.is_due(trio.current_time(), pending):
+            await self.cut(complete=False)
+
+    async def cut(self, *, complete: bool) -> None:
+        """Publish what was appended as a version; nothing happens if nothing is new.
+
+        Raises:
+            DiskFullError: no room, and nothing could be recycled; versions before are intact.
+        """
+        batch = await trio.to_thread.run_sync(self._builder.cut)
+        self._uncut = False
+        root = self._builder.root(complete=complete)
+        if root.version == self._staging.version:
+            return
+        raw = sign_root(root, self._signing_key)
+        try:
+            await self._store(batch)
+        except DiskFullError:
+            if not await self._outlets.make_room():
+                raise
+            await self._store(batch)
+        await self._files.put_root(raw, version=root.version, segments=root.segments)
+        self.chunks_out = root.chunks
+        # Nobody may hear of a version that a power cut could take back: its number would
+        # then be given to another one.
+        await self._files.flush()
+        self._schedule.cut(trio.current_time())
+        await self._outlets.announce(root.study, root.version, complete)
+        self._staging.published(root.version)
+
+    async def _store(self, batch: Cut) -> None:
+        for chunk in batch.chunks:
+            await self._files.put(chunk.number, chunk.id, chunk.data)
+        for name, segment in batch.segments:
+            await self._files.put_segment(name, segment)
+        await self._files.flush()

@@ -1,0 +1,124 @@
+"""A new broker: its folder with authority, identity, keys, database and settings."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from broker.accounts.admins import check_account, set_password
+from broker.config import (
+    AUTHORITY,
+    BROKER_TOML,
+    DATABASE,
+    IDENTITY,
+    SIGNING_KEY,
+    STUDY_SECRET,
+    BrokerSettings,
+    save_broker_settings,
+)
+from broker.database.db import connect, migrate
+from broker.members import audit
+from p2pacs.errors import StateError
+from p2pacs.identity.authority import Authority
+from p2pacs.identity.files import make_private_folder, read_secret, write_secret
+from p2pacs.identity.keys import Secret, SigningKey
+from p2pacs.identity.node import NodeIdentity, make_request
+
+LIFETIME: Final = timedelta(days=398)
+"""Of the broker's own certificate; it renews it itself."""
+
+
+@frozen
+class Keys:
+    """What the broker keeps secret, loaded."""
+
+    authority: Authority
+    identity: NodeIdentity
+    signing: SigningKey
+    study_secret: Secret
+
+
+def found(
+    folder: Path, settings: BrokerSettings, *, network: str, admin: str, password: str
+) -> Keys:
+    """Make a broker.
+
+    ``broker.toml`` is written last: it marks the folder whole.
+
+    Args:
+        folder: must not exist, or be empty.
+        settings: its settings.
+        network: the network's name, as browsers and members see it.
+        admin: the first administrator.
+        password: of the administrator.
+
+    Raises:
+        StateError: the folder holds something already.
+        UsageError: a name or password that cannot be.
+    """
+    check_account(admin, password)
+    if (folder / BROKER_TOML).exists():
+        raise StateError(f"there is a broker in {folder} already: choose another folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise StateError(f"{folder} is not empty: choose another folder, or empty it")
+    make_private_folder(folder)
+    folder.chmod(0o700)
+    authority = Authority.create(folder / AUTHORITY, network)
+    signing = SigningKey.generate()
+    write_secret(folder / SIGNING_KEY, signing.secret)
+    write_secret(folder / STUDY_SECRET, Secret(secrets.token_bytes(32)))
+    address = authority.new_address()
+    NodeIdentity.create(
+        folder / IDENTITY,
+        name=settings.name,
+        certificate=authority.issue(
+            make_request(folder / IDENTITY), address, settings.name, lifetime=LIFETIME
+        ),
+        authority=authority.certificate,
+        broker=address,
+        broker_key=signing.public,
+    )
+    migrate(folder / DATABASE)
+    database = connect(folder / DATABASE)
+    database.transact(lambda c: set_password(c, admin, password))
+    founded = audit.Entry("network founded", admin, detail=network)
+    database.transact(lambda c: audit.record(c, founded))
+    save_broker_settings(folder, settings)
+    return load_keys(folder)
+
+
+def load_keys(folder: Path) -> Keys:
+    """The keys of the broker in this folder.
+
+    Raises:
+        StateError: some are missing or damaged.
+    """
+    return Keys(
+        authority=Authority.load(folder / AUTHORITY),
+        identity=NodeIdentity.load(folder / IDENTITY),
+        signing=SigningKey(read_secret(folder / SIGNING_KEY, "the broker's signing key")),
+        study_secret=read_secret(folder / STUDY_SECRET, "the secret of the studies' ids"),
+    )
+
+
+def renew_own(keys: Keys) -> NodeIdentity:
+    """A new certificate for the broker itself; channels made from now on use it."""
+    identity = keys.identity
+    csr = make_request(identity.folder)
+    certificate = keys.authority.issue(csr, identity.address, identity.name, lifetime=LIFETIME)
+    return identity.renewed(certificate)
+
+
+def describe(keys: Keys, settings: BrokerSettings) -> dict[str, Any]:
+    """What ``broker init --json`` prints."""
+    return {
+        "network": keys.authority.name,
+        "prefix": str(keys.authority.network),
+        "address": str(keys.identity.address),
+        "endpoints": [str(endpoint) for endpoint in settings.endpoints],
+        "web": f"{'https' if settings.web.secure else 'http'}://{settings.web.listen}",
+    }

@@ -1,0 +1,205 @@
+"""The embedded PACS's storage: Part 10 files by hashed names, indexed in memory."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import structlog
+from attrs import field, frozen
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from p2pacs.catalogue.question import Selection
+from p2pacs.catalogue.records import StudyRecord, assemble
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import (
+    INSTANCE_TAGS,
+    SERIES_TAGS,
+    STUDY_LEVEL_TAGS,
+    Json,
+    entry,
+    from_dataset,
+    number,
+    tag,
+    text,
+)
+from p2pacs.dimse._identifiers import UNREADABLE
+from p2pacs.dimse.contexts import Pair
+from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
+from p2pacs.ids import StudyId
+
+log = structlog.get_logger(__name__)
+
+_TAGS: Final = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
+_SECRET: Final = b"p2pacs archive"  # ids of the archive's studies never leave it
+_UNREADABLE: Final = (*UNREADABLE, InvalidDicomError, zlib.error)
+
+
+@frozen
+class Held:
+    """One stored instance."""
+
+    path: Path
+    pair: Pair
+    attributes: Json = field(repr=False)
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """By study and series, then as numbered."""
+        attributes = self.attributes
+        return (
+            text(attributes, "StudyInstanceUID"),
+            text(attributes, "SeriesInstanceUID"),
+            number(attributes, "InstanceNumber") or 0,
+        )
+
+
+class ArchiveFolder:
+    """Instances in a folder; one process owns it. Threads may use it at once."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self._studies: dict[str, set[str]] = {}
+        for path in sorted(folder.glob("*.dcm")):
+            self._index_file(path)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, instance: EncodedInstance) -> None:
+        """Store an instance, in place of one with the same SOP Instance UID.
+
+        Raises:
+            BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
+            DiskFullError: no room left.
+        """
+        attributes = attributes_of(instance)
+        name = hashlib.sha256(instance.sop_instance_uid.encode()).hexdigest()[:32]
+        path = self._folder / f"{name}.dcm"
+        partial = self._folder / f"{name}.{threading.get_ident()}.part"
+        try:
+            with partial.open("wb") as file:
+                file.write(instance.part10())
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFullError("the archive's disk is full: make room") from error
+            raise LocalError(f"cannot store an instance: {error.strerror}") from error
+        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        self._add(path, instance.sop_instance_uid, pair, attributes)
+
+    def records(self) -> Iterator[StudyRecord]:
+        """Every study as C-FIND sees it."""
+        with self._lock:
+            studies = {
+                uid: [self._held[name] for name in names] for uid, names in self._studies.items()
+            }
+        for uid, members in studies.items():
+            members.sort(key=lambda held: held.order)
+            study = StudyId.derive(_SECRET, uid)
+            yield assemble(study, (held.attributes for held in members))
+
+    def select(self, selection: Selection) -> list[Held]:
+        """The instances that a retrieval names, in order."""
+        with self._lock:
+            held = list(self._held.values())
+        wanted = {
+            "PatientID": selection.patients,
+            "StudyInstanceUID": selection.studies,
+            "SeriesInstanceUID": selection.series,
+            "SOPInstanceUID": selection.instances,
+        }
+        chosen = [
+            one
+            for one in held
+            if all(
+                not uids or text(one.attributes, keyword) in uids
+                for keyword, uids in wanted.items()
+            )
+        ]
+        return sorted(chosen, key=lambda one: one.order)
+
+    def syntaxes(self, sop_class: str) -> list[str]:
+        """Transfer syntaxes that a SOP Class is held in, most frequent first."""
+        with self._lock:
+            counts = Counter(one.pair[1] for one in self._held.values() if one.pair[0] == sop_class)
+        return [syntax for syntax, _ in counts.most_common()]
+
+    def _index_file(self, path: Path) -> None:
+        try:
+            dataset = dcmread(path, stop_before_pixels=True)
+            meta = dataset.file_meta
+            pair = (str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID))
+            uid = str(meta.MediaStorageSOPInstanceUID)
+            self._add(path, uid, pair, _attributes(dataset, uid, pair))
+        except (*_UNREADABLE, BrokenInstanceError) as error:
+            log.warning("file left out of the archive", file=path.name, error=type(error).__name__)
+
+    def _add(self, path: Path, uid: str, pair: Pair, attributes: Json) -> None:
+        with self._lock:
+            before = self._held.get(uid)
+            if before is not None:
+                self._forget(uid, before)
+            self._held[uid] = Held(path, pair, attributes)
+            self._studies.setdefault(text(attributes, "StudyInstanceUID"), set()).add(uid)
+
+    def _forget(self, uid: str, held: Held) -> None:
+        study = text(held.attributes, "StudyInstanceUID")
+        self._studies[study].discard(uid)
+        if not self._studies[study]:
+            del self._studies[study]
+
+
+def read(held: Iterable[Held]) -> Iterator[EncodedInstance]:
+    """The instances themselves, one file at a time.
+
+    Raises:
+        LocalError: a file is gone or cannot be read.
+    """
+    for one in held:
+        try:
+            file = one.path.read_bytes()
+        except OSError as error:
+            raise LocalError(f"cannot read {one.path.name}: {error.strerror}") from error
+        yield EncodedInstance.from_part10(file)
+
+
+def attributes_of(instance: EncodedInstance) -> Json:
+    """What C-FIND tells of an instance.
+
+    Raises:
+        BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
+    """
+    pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+    try:
+        dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
+        return _attributes(dataset, instance.sop_instance_uid, pair)
+    except _UNREADABLE as error:
+        raise BrokenInstanceError("an instance that cannot be read as DICOM") from error
+
+
+def _attributes(dataset: Dataset, uid: str, pair: Pair) -> Json:
+    found = from_dataset(dataset, _TAGS)
+    if not (text(found, "StudyInstanceUID") and text(found, "SeriesInstanceUID")):
+        raise BrokenInstanceError("an instance without Study or Series Instance UID")
+    return found | {
+        tag("SOPInstanceUID"): entry("UI", uid),
+        tag("SOPClassUID"): entry("UI", pair[0]),
+        tag("AvailableTransferSyntaxUID"): entry("UI", pair[1]),
+    }

@@ -1,0 +1,271 @@
+"""The catalogue on disk: studies to search in, numbered by their last change.
+
+Synchronous; used in worker threads (several may read while one writes). It
+holds what can be got again, from the PACS or from the broker's feed, so an index
+that is broken or of another version is emptied instead of migrated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from attrs import frozen
+from pydicom.dataset import Dataset
+from sqlalchemy import Connection, Select, create_engine, delete, event, func, or_, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import ColumnElement
+
+from p2pacs.catalogue import schema
+from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
+from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
+from p2pacs.catalogue.question import UNIQUE, upto
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, from_dataset, tag, texts
+from p2pacs.errors import CorruptStoreError
+from p2pacs.ids import StudyId
+from p2pacs.limits import CATALOGUE_PAGE
+
+_BATCH: Final = 256
+"""Records read or written at a time."""
+
+_BUSY_SECONDS: Final = 10.0
+
+
+@frozen
+class FeedPage:
+    """Changes after a sequence number, oldest first."""
+
+    entries: tuple[Entry, ...]
+    until: int
+    """Sequence number of the last one: ask again from here."""
+    more: bool
+    reset: bool
+    """The asker's number is not of this index: it forgets what it had."""
+
+
+class CatalogueIndex:
+    """An index in one SQLite file; ``close`` when done."""
+
+    def __init__(self, path: Path) -> None:
+        self._writing = Lock()
+        self._engine = create_engine(
+            f"sqlite:///{path}",
+            connect_args={"timeout": _BUSY_SECONDS},
+            hide_parameters=True,  # errors are logged, and parameters are patient data
+        )
+        event.listen(self._engine, "connect", _pragmas)
+        try:
+            self._prepare()
+        except DBAPIError as error:
+            self.close()
+            raise CorruptStoreError(
+                f"the catalogue index {path.name} is not readable: remove it, it is filled again"
+            ) from error
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
+            if version not in (0, schema.VERSION):
+                schema.metadata.drop_all(connection)
+            schema.metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+            # A new index begins above every number of an older one: followers notice.
+            rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
+            rows.append({"name": "position", "value": 0})
+            connection.execute(insert(schema.state).on_conflict_do_nothing(), rows)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    # ------------------------------------------------------------ writing
+
+    def upsert(self, records: Iterable[StudyRecord]) -> int:
+        """Add or replace records, each with a new sequence number; the last number."""
+        return self._write(records)
+
+    def remove(self, studies: Iterable[StudyId]) -> int:
+        """Leave a tombstone for each of these studies; the last sequence number."""
+        return self._write(Tombstone(study) for study in studies)
+
+    def apply(self, entries: Iterable[Entry], until: int, *, reset: bool = False) -> None:
+        """Take over a page of another index's feed, and where it leads to, at once."""
+        self._write(entries, position=until, reset=reset)
+
+    def _write(
+        self, entries: Iterable[Entry], *, position: int | None = None, reset: bool = False
+    ) -> int:
+        with self._writing, self._engine.begin() as connection:
+            if reset:
+                connection.execute(delete(schema.terms))
+                connection.execute(delete(schema.studies))
+            # A restored backup goes on above what it told before it was lost.
+            seq = max(_state(connection, "seq"), _now())
+            for entry in entries:
+                seq += 1
+                _put(connection, entry, seq)
+            _set_state(connection, "seq", seq)
+            if position is not None:
+                _set_state(connection, "position", position)
+        return seq
+
+    # ------------------------------------------------------------ reading
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last change here."""
+        with self._engine.connect() as connection:
+            return _state(connection, "seq")
+
+    @property
+    def position(self) -> int:
+        """How far another index's feed was taken over; 0 if never."""
+        with self._engine.connect() as connection:
+            return _state(connection, "position")
+
+    def __len__(self) -> int:
+        query = select(func.count()).where(schema.studies.c.uid.is_not(None))
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def get(self, study: StudyId) -> StudyRecord | None:
+        """The record of a study."""
+        return self._one(schema.studies.c.study == bytes(study))
+
+    def by_uid(self, uid: str) -> StudyRecord | None:
+        """The record of a study by its Study Instance UID."""
+        return self._one(schema.studies.c.uid == uid)
+
+    def _one(self, condition: ColumnElement[bool]) -> StudyRecord | None:
+        query = select(schema.studies.c.record).where(condition)
+        with self._engine.connect() as connection:
+            raw = connection.execute(query).scalar_one_or_none()
+        entry = None if raw is None else decode_entry(raw)
+        return entry if isinstance(entry, StudyRecord) else None
+
+    def uids(self) -> Iterator[tuple[str, StudyId]]:
+        """Study Instance UID and id of every study."""
+        columns = schema.studies.c.uid, schema.studies.c.study
+        for uid, study in self._stream(select(*columns).where(columns[0].is_not(None))):
+            yield uid, StudyId(study)
+
+    def candidates(self, identifier: Dataset) -> Iterator[StudyRecord]:
+        """Studies that may match a C-FIND (or C-MOVE, C-GET) identifier, for `catalog.find`.
+
+        All that match are among them; indexed keys (UIDs, patient id and name, accession
+        number, date, modalities) narrow what is read.
+        """
+        query = select(schema.studies.c.record).where(
+            schema.studies.c.uid.is_not(None), *_conditions(identifier)
+        )
+        for (raw,) in self._stream(query):
+            entry = decode_entry(raw)
+            if isinstance(entry, StudyRecord):
+                yield entry
+
+    def since(self, seq: int, limit: int = CATALOGUE_PAGE) -> FeedPage:
+        """The changes after a sequence number, each study once, tombstones included."""
+        table = schema.studies.c
+        with self._engine.connect() as connection:
+            last = _state(connection, "seq")
+            reset = not _state(connection, "floor") <= seq <= last
+            after = 0 if reset else seq
+            query = select(table.seq, table.record).where(table.seq > after)
+            if reset:
+                query = query.where(table.uid.is_not(None))
+            rows = connection.execute(query.order_by(table.seq).limit(limit + 1)).all()
+        more = len(rows) > limit
+        entries = tuple(decode_entry(raw) for _, raw in rows[:limit])
+        return FeedPage(entries, rows[limit - 1][0] if more else last, more, reset)
+
+    def _stream(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
+        with self._engine.connect() as connection:
+            result = connection.execution_options(yield_per=_BATCH).execute(query)
+            yield from result
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _state(connection: Connection, name: str) -> int:
+    query = select(schema.state.c.value).where(schema.state.c.name == name)
+    return int(connection.execute(query).scalar_one())
+
+
+def _set_state(connection: Connection, name: str, value: int) -> None:
+    table = schema.state
+    connection.execute(table.update().where(table.c.name == name).values(value=value))
+
+
+def _put(connection: Connection, entry: Entry, seq: int) -> None:
+    table = schema.studies
+    record = entry if isinstance(entry, StudyRecord) else None
+    row = {
+        "study": bytes(entry.study),
+        "uid": record.uid if record else None,
+        "seq": seq,
+        "record": encode_entry(entry),
+    }
+    changes = {name: row[name] for name in ("uid", "seq", "record")}
+    statement = insert(table).values(row)
+    upsert = statement.on_conflict_do_update(index_elements=["study"], set_=changes)
+    key = connection.execute(upsert.returning(table.c.id)).scalar_one()
+    connection.execute(delete(schema.terms).where(schema.terms.c.study == key))
+    rows = [
+        {"kind": kind, "value": value, "study": key}
+        for kind, value in (terms_of(record) if record else ())
+    ]
+    if rows:
+        connection.execute(insert(schema.terms), rows)
+
+
+def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
+    """The strongest key drives the query; the others are looked up study by study."""
+    level = str(identifier.get("QueryRetrieveLevel") or "").strip()
+    keys = from_dataset(identifier, [*TERMS, *UNIQUE.values()])
+    levels = upto(level) if level in UNIQUE else ()
+    if "STUDY" in levels and (uids := texts(keys, UNIQUE["STUDY"])):
+        first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]
+    else:
+        first = []
+    tests: list[ColumnElement[bool]] = []
+    if "SERIES" in levels and (uids := texts(keys, UNIQUE["SERIES"])):
+        tests.append(_term("series", [("=", uid) for uid in uids]))
+    of_patient = {tag("PatientID"), tag("PatientName")}
+    for key, kind in TERMS.items():
+        if "STUDY" in levels or key in of_patient:
+            tests.extend(_narrowed(keys, key, kind))
+    if tests and not first:
+        first = [schema.studies.c.id.in_(select(schema.terms.c.study).where(tests.pop(0)))]
+    same = schema.terms.c.study == schema.studies.c.id
+    return [*first, *(select(schema.terms.c.study).where(same, test).exists() for test in tests)]
+
+
+def _narrowed(keys: Json, key: str, kind: str) -> Iterator[ColumnElement[bool]]:
+    if found := texts(keys, key):
+        alternatives = narrowing(key, keys[key]["vr"], "\\".join(found))
+        if alternatives is not None:
+            yield _term(kind, alternatives)
+
+
+def _term(kind: str, alternatives: list[tuple[str, str]]) -> ColumnElement[bool]:
+    value = schema.terms.c.value
+    tests: list[ColumnElement[bool]] = []
+    for operator, operand in alternatives:
+        if operator == "BETWEEN":
+            low, high = operand.split("\0")
+            tests.append((value >= low) & (value <= high))
+        else:
+            tests.append(value.op(operator)(operand))
+    return (schema.terms.c.kind == kind) & or_(*tests)

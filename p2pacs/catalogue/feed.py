@@ -1,0 +1,159 @@
+"""Entries of the catalogue's change feed: records and tombstones as bounded bytes.
+
+An entry is a zstd frame around a msgpack array (docs/wire.md, `CataloguePage`):
+``[study, uid, attributes, [[uid, attributes], …], version, wrapped key]`` for a
+record, ``[study]`` for a tombstone. Instances are not in the feed: a member asks
+for them (`InstancesQuery`), or reads them in the study's own index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgpack
+import zstandard
+from attrs import evolve, frozen
+
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.dataset.json_model import Json
+from p2pacs.errors import MalformedMessageError, UsageError
+from p2pacs.ids import StudyId
+from p2pacs.limits import CATALOGUE_PAGE, KIB, MIB
+
+ENTRY_BYTES: Final = 64 * KIB
+"""One entry, compressed: more than 1,000 series of ordinary attributes."""
+
+ENTRY_PLAIN_BYTES: Final = 4 * MIB
+"""One entry, decompressed: bounded before memory is taken."""
+
+PAGE_BYTES: Final = 256 * KIB
+"""Entries of one page together: a page fits in one message."""
+
+_UID_LENGTH: Final = 64
+_KEY_BYTES: Final = 4 * KIB
+_DEPTH: Final = 16
+_RECORD_FIELDS: Final = 6
+
+
+@frozen
+class Tombstone:
+    """The study is gone from the PACS and from the catalogue."""
+
+    study: StudyId
+
+
+Entry = StudyRecord | Tombstone
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """An entry as bytes; a record of too many series comes without them."""
+    if isinstance(entry, Tombstone):
+        return _pack([bytes(entry.study)])
+    raw = _pack(
+        [
+            bytes(entry.study),
+            entry.uid,
+            entry.attributes,
+            [[series.uid, series.attributes] for series in entry.series],
+            entry.version,
+            entry.wrapped_key,
+        ]
+    )
+    if len(raw) > ENTRY_BYTES and entry.series:
+        return encode_entry(evolve(entry, series=()))
+    return raw
+
+
+def encode_page(entries: Iterable[Entry]) -> list[bytes]:
+    """As many entries, in order, as one page may carry (at least one)."""
+    page: list[bytes] = []
+    room = PAGE_BYTES
+    for entry in entries:
+        raw = encode_entry(entry)
+        room -= len(raw)
+        if page and (room < 0 or len(page) >= CATALOGUE_PAGE):
+            break
+        page.append(raw)
+    return page
+
+
+def _pack(fields: list[Any]) -> bytes:
+    return zstandard.compress(msgpack.packb(fields), 3)
+
+
+def decode_entry(raw: bytes) -> Entry:
+    """The entry that `encode_entry` gave.
+
+    Raises:
+        MalformedMessageError: not such bytes, or beyond a bound.
+    """
+    if len(raw) > ENTRY_BYTES:
+        raise MalformedMessageError(f"a catalogue entry of more than {ENTRY_BYTES} bytes")
+    try:
+        fields = msgpack.unpackb(_decompress(raw), strict_map_key=True, max_ext_len=0)
+        if isinstance(fields, list) and len(fields) == 1:
+            return Tombstone(StudyId(fields[0]))
+        return _record(fields)
+    except (ValueError, TypeError, UsageError, zstandard.ZstdError, msgpack.UnpackException) as e:
+        raise MalformedMessageError("not a catalogue entry: update p2pacs on this host") from e
+
+
+def _decompress(raw: bytes) -> bytes:
+    size = zstandard.frame_content_size(raw)
+    if not 0 <= size <= ENTRY_PLAIN_BYTES:
+        raise ValueError("unknown or too large")
+    return zstandard.decompress(raw, max_output_size=ENTRY_PLAIN_BYTES)
+
+
+def _record(fields: Any) -> StudyRecord:
+    if not isinstance(fields, list) or len(fields) != _RECORD_FIELDS:
+        raise TypeError("a record has six fields")
+    study, uid, attributes, series, version, wrapped_key = fields
+    if not isinstance(version, int) or version < 0:
+        raise TypeError("a version is not negative")
+    if not isinstance(wrapped_key, bytes) or len(wrapped_key) > _KEY_BYTES:
+        raise TypeError("a wrapped key is bytes")
+    return StudyRecord(
+        StudyId(study),
+        _uid(uid),
+        _attributes(attributes),
+        tuple(SeriesRecord(_uid(uid), _attributes(of_series)) for uid, of_series in series),
+        version,
+        wrapped_key,
+    )
+
+
+def _uid(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _UID_LENGTH:
+        raise TypeError("a UID is at most 64 characters")
+    return value
+
+
+def _attributes(value: Any, depth: int = 0) -> Json:
+    """The JSON model, checked: everything after this may rely on its shape."""
+    if not isinstance(value, dict) or depth > _DEPTH:
+        raise TypeError("attributes are a map")
+    for key, entry in value.items():
+        if not isinstance(key, str) or len(key) != 8 or not isinstance(entry, dict):
+            raise TypeError("an attribute is a tag and a map")
+        int(key, 16)
+        if not isinstance(entry.get("vr"), str) or len(entry["vr"]) != 2:
+            raise TypeError("an attribute has a VR")
+        if not isinstance(entry.get("Value", []), list) or set(entry) - {"vr", "Value"}:
+            raise TypeError("an attribute has a list of values")
+        for item in entry.get("Value", []):
+            _check_value(item, entry["vr"], depth)
+    return value
+
+
+def _check_value(item: Any, vr: str, depth: int) -> None:
+    if vr == "SQ":
+        _attributes(item, depth + 1)
+    elif vr == "PN":
+        if item is not None and not (
+            isinstance(item, dict) and all(isinstance(v, str) for v in item.values())
+        ):
+            raise TypeError("a person name is a map of texts")
+    elif item is not None and not isinstance(item, str | int | float):
+        raise TypeError("a value is a text or a number")

@@ -1,0 +1,79 @@
+"""How a query's keys narrow the index in SQL, without ever losing a match.
+
+A condition here may let too much through (`catalog.find` decides), but never
+too little: it asks for a superset of what `catalog.matching` accepts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from p2pacs.catalogue import times
+from p2pacs.catalogue.matching import WILD_VRS, name_groups
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.json_model import tag, texts
+
+TERMS: Final = {
+    tag("PatientID"): "patient",
+    tag("AccessionNumber"): "accession",
+    tag("PatientName"): "name",
+    tag("StudyDate"): "date",
+    tag("ModalitiesInStudy"): "modality",
+}
+"""Attributes with an index, and what their terms are called; the most selective first."""
+
+Narrowing = list[tuple[str, str]]
+"""Alternatives: (operator, operand), operators being =, GLOB, and BETWEEN with ``low\\0high``."""
+
+
+def terms_of(record: StudyRecord) -> set[tuple[str, str]]:
+    """The terms under which a study is found: (kind, value)."""
+    view = study_view(record)
+    found: set[tuple[str, str]] = set()
+    for key, kind in TERMS.items():
+        for value in texts(view, key):
+            found.update((kind, term) for term in _terms(kind, value))
+    found.update(("series", series.uid) for series in record.series)
+    return found
+
+
+def _terms(kind: str, value: str) -> list[str]:
+    if kind == "name":
+        return [group for group in name_groups(value) if group]
+    if kind == "date":
+        span = times.interval("DA", value)
+        return [span[0]] if span else []
+    return [value]
+
+
+def narrowing(key: str, vr: str, value: str) -> Narrowing | None:
+    """How one key narrows its terms; None if it cannot.
+
+    Args:
+        key: tag, one of `TERMS`.
+        vr: VR of the key.
+        value: the key's text, alternatives separated by backslashes.
+    """
+    alternatives = [part.strip() for part in value.split("\\") if part.strip()]
+    steps = [_step(TERMS[key], vr, part) for part in alternatives]
+    known = [step for step in steps if step is not None]
+    return known if known and len(known) == len(steps) else None
+
+
+def _step(kind: str, vr: str, value: str) -> tuple[str, str] | None:
+    if kind == "date":
+        span = times.bounds("DA", value)
+        # A stored date of reduced precision begins up to a year before what it may mean.
+        return ("BETWEEN", f"{span[0][:4]}0000\0{span[1]}") if span else None
+    if kind == "name":
+        # What is cut off may match the empty components that a name does not write.
+        pattern = next((group for group in name_groups(value) if group), "").rstrip("^*?")
+        return ("GLOB", _glob(pattern) + "*") if pattern else None
+    if not set("*?") & set(value):
+        return "=", value
+    return ("GLOB", _glob(value)) if vr in WILD_VRS else None
+
+
+def _glob(pattern: str) -> str:
+    return pattern.replace("[", "[[]")

@@ -1,0 +1,125 @@
+"""The identifiers of C-FIND, C-MOVE and C-GET, checked (PS3.4 C.4.1.1.3, C.4.2.1.4)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from attrs import field, frozen
+from pydicom.dataset import Dataset
+
+from p2pacs.dataset.json_model import (
+    INSTANCE_TAGS,
+    PATIENT_TAGS,
+    SERIES_TAGS,
+    STUDY_TAGS,
+    Json,
+    read_element,
+    tag,
+    texts,
+)
+from p2pacs.errors import UsageError
+
+Root = Literal["PATIENT", "STUDY"]
+"""Information model: Patient Root or Study Root (PS3.4 C.6)."""
+
+LEVELS: Final = ("PATIENT", "STUDY", "SERIES", "IMAGE")
+UNIQUE: Final = {
+    "PATIENT": tag("PatientID"),
+    "STUDY": tag("StudyInstanceUID"),
+    "SERIES": tag("SeriesInstanceUID"),
+    "IMAGE": tag("SOPInstanceUID"),
+}
+_LEVEL_TAGS: Final = {
+    "PATIENT": PATIENT_TAGS,
+    "STUDY": STUDY_TAGS,
+    "SERIES": SERIES_TAGS,
+    "IMAGE": INSTANCE_TAGS,
+}
+
+
+@frozen
+class Question:
+    """A C-FIND identifier: its level and the keys that count there."""
+
+    level: str
+    root: Root
+    keys: Json = field(repr=False)
+    """Keys that the catalogue holds at this level or above; without value if only asked for."""
+
+    @classmethod
+    def parse(cls, identifier: Dataset, root: Root) -> Question:
+        """Check an identifier.
+
+        Keys below the level, and keys that the catalogue does not hold, are left out: they
+        neither match nor come back.
+
+        Raises:
+            UsageError: no or another level, no unique key of a level above, or a key that
+                cannot be read (status 0xA900).
+        """
+        level = _level(identifier, root)
+        keys = _keys(identifier)
+        for above in LEVELS[LEVELS.index(root) : LEVELS.index(level)]:
+            _require(keys, above, level)
+        held = frozenset[str]().union(*(_LEVEL_TAGS[name] for name in upto(level)))
+        return cls(level, root, {key: keys[key] for key in keys if key in held})
+
+
+@frozen
+class Selection:
+    """What a C-MOVE or C-GET identifier asks for; an empty tuple means all."""
+
+    level: str
+    patients: tuple[str, ...] = field(repr=False)
+    studies: tuple[str, ...] = field(repr=False)
+    series: tuple[str, ...] = field(repr=False)
+    instances: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, identifier: Dataset, root: Root) -> Selection:
+        """Read the identifier of a retrieval: unique keys, lists of UIDs.
+
+        Raises:
+            UsageError: no or another level, no unique key of the level or of one above.
+        """
+        level = _level(identifier, root)
+        keys = _keys(identifier)
+        for needed in LEVELS[LEVELS.index(root) : LEVELS.index(level) + 1]:
+            _require(keys, needed, level)
+        asked = upto(level)
+        chosen = (tuple(texts(keys, UNIQUE[name])) if name in asked else () for name in LEVELS)
+        return cls(level, *chosen)
+
+
+def upto(level: str) -> tuple[str, ...]:
+    """The levels from PATIENT down to this one."""
+    return LEVELS[: LEVELS.index(level) + 1]
+
+
+def _level(identifier: Dataset, root: Root) -> str:
+    level = str(identifier.get("QueryRetrieveLevel") or "").strip()
+    allowed = LEVELS[LEVELS.index(root) :]
+    if level not in allowed:
+        raise UsageError(f"Query/Retrieve Level (0008,0052) must be one of {', '.join(allowed)}")
+    return level
+
+
+def _keys(identifier: Dataset) -> Json:
+    keys: Json = {}
+    for number in sorted(identifier.keys()):
+        key = f"{int(number):08X}"
+        try:
+            found = read_element(identifier, key)
+        except ValueError as error:
+            raise UsageError(f"the key ({key[:4]},{key[4:]}) has no valid value") from error
+        if found is not None:
+            keys[key] = found
+    return keys
+
+
+def _require(keys: Json, needed: str, level: str) -> None:
+    key = UNIQUE[needed]
+    values = texts(keys, key)
+    wild = needed == "PATIENT" and any(set("*?") & set(value) for value in values)
+    if not values or wild:
+        raise UsageError(f"at {level} level, ({key[:4]},{key[4:]}) needs a value")

@@ -1,0 +1,1 @@
+"""What a data set says: attributes, headers, the DICOM JSON model (PS3.18 F), instances."""

@@ -1,0 +1,1 @@
+"""DICOMweb as client; as server later."""

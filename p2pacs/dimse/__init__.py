@@ -1,0 +1,1 @@
+"""DIMSE as client and server; the only importer of pynetdicom."""

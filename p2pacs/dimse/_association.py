@@ -1,0 +1,308 @@
+"""The private parts of pynetdicom 3.0 that we replace at the level of associations.
+
+pynetdicom decodes and encodes again every data set that it sends, so what a
+workstation got would not be what the PACS sent. Here a C-STORE request is built
+around the bytes themselves (`send_instance`), and C-GET and C-MOVE requests go
+to our own services (`Association.services`) instead of pynetdicom's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final
+
+import structlog
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association as _Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import A_P_ABORT, SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.transport import AddressInformation, AssociationServer, RequestHandler
+
+from p2pacs import limits
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse._upper import BoundedSocket, Dimse
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.errors import PacsUnreachableError
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS: Final = 10.0
+"""To connect, and then again to negotiate the association."""
+
+_FAREWELL_SECONDS: Final = 0.3
+"""How long an A-ABORT may take to leave before the connection is cut."""
+
+Handlers = Sequence[tuple[Any, Callable[[evt.Event], Any]]]
+Service = Callable[["Association", Any, PresentationContext], None]
+
+
+class Association(_Association):
+    """An association whose C-GET and C-MOVE requests are served by us, from raw bytes."""
+
+    def __init__(self, ae: AE, mode: str) -> None:
+        super().__init__(ae, mode)
+        self.services: Mapping[type, Service] = {}
+        self.dimse: Dimse = Dimse(self)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        service = self.services.get(type(msg))
+        if isinstance(msg, C_STORE):  # of any SOP Class, private ones included
+            service = _serve_store
+        context = self._accepted_cx.get(context_id)
+        if service is None or context is None or self._sent_release or not msg.is_valid_request:
+            super()._serve_request(msg, context_id)
+            return
+        self.dimse.cancel_req = {}
+        self._is_paused = True
+        try:
+            service(self, msg, context)
+        finally:
+            self._is_paused = False
+            self.dimse.cancel_req = {}
+            # Only what the peer sends restarts it, and the peer was waiting for us.
+            self.dul._idle_timer.restart()
+
+    def _c_store_scp(self, req: C_STORE) -> None:
+        if not req.is_valid_request or req._context_id not in self._accepted_cx:
+            log.warning("C-STORE request against the protocol", remote=remote_of(self))
+            self.abort(block=False)
+            return
+        super()._c_store_scp(req)
+
+
+def _serve_store(assoc: Association, msg: Any, context: PresentationContext) -> None:
+    StorageServiceClass(assoc).SCP(msg, context)
+
+
+def remote_of(assoc: _Association) -> str:
+    """The peer of an association, for logs."""
+    user = assoc.acceptor if assoc.is_requestor else assoc.requestor
+    where = user.address_info
+    address = f"{where.address}:{where.port}" if where is not None else "?"
+    return f"{user.ae_title}@{address}"
+
+
+def associate(
+    ae: AE,
+    remote: DimseRemote,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    *,
+    scp_roles: Collection[str] = (),
+    handlers: Handlers = (),
+    opening: Callable[[Association], None] | None = None,
+) -> Association:
+    """Open an association; blocks until it stands.
+
+    Args:
+        ae: our application entity: title and deadlines.
+        remote: whom to call.
+        contexts: presentation contexts: SOP Class and transfer syntaxes, at most 128.
+        scp_roles: SOP Classes for which the peer may send to us on this association.
+        handlers: pynetdicom's event handlers.
+        opening: gets the association before it is opened, so that another thread can hang up.
+
+    Raises:
+        PacsUnreachableError: no connection, rejected, or nothing accepted.
+    """
+    try:
+        address = AddressInformation.from_addr_port(remote.host, remote.port)
+    except OSError as error:
+        raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
+    local = AddressInformation("" if address.is_ipv4 else "::0", 0)
+    assoc = Association(ae, "requestor")
+    assoc.name = f"RequestorThread@{remote.aet}"
+    assoc.set_socket(BoundedSocket(assoc, address=local))
+    assoc.acceptor.ae_title = remote.aet
+    assoc.acceptor.address_info = address
+    assoc.requestor.address_info = local
+    assoc.requestor.ae_title = ae.ae_title
+    assoc.requestor.maximum_length = limits.DICOM_PDU_BYTES
+    assoc.requestor.implementation_class_uid = ae.implementation_class_uid
+    assoc.requestor.implementation_version_name = ae.implementation_version_name
+    assoc.requestor.requested_contexts = [
+        _context(number, *context) for number, context in enumerate(contexts)
+    ]
+    for sop_class in scp_roles:
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid = UID(sop_class)
+        role.scu_role, role.scp_role = False, True
+        assoc.requestor.add_negotiation_item(role)
+    for event, handler in handlers:
+        assoc.bind(event, handler)
+    if opening is not None:
+        opening(assoc)
+    assoc.request()
+    if not assoc.is_established:
+        verdict = "rejects our association" if assoc.is_rejected else "cannot be reached"
+        raise PacsUnreachableError(f"{remote} {verdict}: check its address and AE titles")
+    # Its own thread is not started: all that it does for a requestor is to wait for an abort,
+    # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
+    assoc._is_paused = True
+    return assoc
+
+
+def _context(number: int, sop_class: str, syntaxes: Sequence[str]) -> PresentationContext:
+    context = PresentationContext()
+    context.context_id = 2 * number + 1
+    context.abstract_syntax = UID(sop_class)
+    context.transfer_syntax = [UID(syntax) for syntax in syntaxes]
+    return context
+
+
+def accepted_pairs(assoc: _Association) -> set[tuple[str, str]]:
+    """(SOP Class, transfer syntax) pairs that we may send on this association."""
+    return {
+        (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+        for context in assoc.accepted_contexts
+        if context.as_scu
+    }
+
+
+def send_instance(
+    assoc: _Association,
+    instance: EncodedInstance,
+    message_id: int,
+    originator: tuple[str, int] | None = None,
+) -> int | None:
+    """Store one instance on the peer: its bytes, untouched, in their own transfer syntax.
+
+    Args:
+        assoc: one that `associate` opened, or in the thread of one that we accepted.
+        instance: what to send.
+        message_id: 1 to 65,535.
+        originator: AE title and message id of the C-MOVE that this is part of.
+
+    Returns:
+        The C-STORE status of the peer; None if it did not accept this SOP Class in this
+        transfer syntax, or if the instance cannot be sent at all.
+
+    Raises:
+        PacsUnreachableError: the association ended.
+    """
+    context_id = next(
+        (
+            context.context_id
+            for context in assoc.accepted_contexts
+            if context.as_scu
+            and context.abstract_syntax == instance.sop_class_uid
+            and context.transfer_syntax[0] == instance.transfer_syntax_uid
+        ),
+        None,
+    )
+    if context_id is None or not instance.data:
+        return None
+    request = C_STORE()
+    try:
+        request.MessageID = message_id
+        request.AffectedSOPClassUID = UID(instance.sop_class_uid)
+        request.AffectedSOPInstanceUID = UID(instance.sop_instance_uid)
+    except ValueError:  # longer than 64 characters: no DIMSE message can carry it
+        return None
+    request.Priority = 0
+    request.DataSet = BytesIO(instance.data)
+    if originator is not None:
+        request.MoveOriginatorApplicationEntityTitle = originator[0]
+        request.MoveOriginatorMessageID = originator[1]
+    if has_ended(assoc):
+        raise PacsUnreachableError(f"{remote_of(assoc)} has ended the association")
+    assoc.dimse.send_msg(request, context_id)
+    _, answer = assoc.dimse.get_msg(block=True)
+    if not isinstance(answer, C_STORE) or answer.Status is None:
+        raise PacsUnreachableError(f"{remote_of(assoc)} ended the association while receiving")
+    return answer.Status
+
+
+def has_ended(assoc: _Association) -> bool:
+    """Whether an association is over, or about to be."""
+    ending = assoc.dul.peek_next_pdu() is not None
+    return ending or not assoc.is_established or not assoc.dul.is_alive()
+
+
+def release(assoc: _Association) -> None:
+    """End an association in order, unless it has ended."""
+    if not has_ended(assoc):
+        assoc.release()
+
+
+def hang_up(assoc: _Association) -> None:
+    """End an association at once, whatever its threads wait for; from any other thread."""
+    sock = assoc.dul.socket
+    if isinstance(sock, BoundedSocket) and not sock._ready.is_set():
+        # Not connected yet: an abort has no place in the reactor's state machine and would
+        # kill it before it lets go of whoever waits for the connection.
+        assoc._sent_abort = True
+        assoc.dul._kill_thread = True
+        sock._ready.set()
+    assoc.abort(block=False)
+    if assoc.dul.ident is not None:
+        assoc.dul.join(_FAREWELL_SECONDS)
+    sock = assoc.dul.socket
+    if isinstance(sock, BoundedSocket):
+        sock.shut()
+    # Whoever negotiates or waits for a message wakes; twice, as the reactor may take one.
+    assoc.dul.to_user_queue.put(A_P_ABORT())
+    assoc.kill()
+    if assoc.ident is not None:
+        assoc.join(_FAREWELL_SECONDS)
+    assoc.dimse.msg_queue.put((None, None))
+    assoc.dimse.msg_queue.put((None, None))
+
+
+class _Handler(RequestHandler):
+    """Makes our associations for connections that come in."""
+
+    server: Server
+
+    def _create_association(self) -> Association:
+        ae = self.server.ae
+        assoc = Association(ae, "acceptor")
+        assoc._server = self.server
+        assoc.name = "AcceptorThread@p2pacs"
+        assoc.services = self.server.services
+        assoc.dimse.largest_data_set = self.server.largest_data_set
+        assoc.set_socket(BoundedSocket(assoc, client_socket=self.request))
+        assoc.acceptor.maximum_length = ae.maximum_pdu_size
+        assoc.acceptor.ae_title = self.server.ae_title
+        assoc.acceptor.address_info = self.local
+        assoc.acceptor.implementation_class_uid = ae.implementation_class_uid
+        assoc.acceptor.implementation_version_name = ae.implementation_version_name
+        assoc.requestor.address_info = self.remote
+        for event, handler in self.server.handlers:
+            assoc.bind(event, handler)
+        return assoc
+
+
+class Server(AssociationServer):
+    """Listens, and starts an association with two threads for each connection."""
+
+    request_queue_size = 64
+
+    def __init__(
+        self,
+        ae: AE,
+        address: tuple[str, int],
+        *,
+        handlers: Handlers,
+        services: Mapping[type, Service],
+        largest_data_set: int,
+    ) -> None:
+        self.handlers = handlers
+        self.services = services
+        self.largest_data_set = largest_data_set
+        super().__init__(ae, address, ae.ae_title, [], request_handler=_Handler)
+        ae._servers.append(self)  # type: ignore[arg-type]
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether to serve this connection: silent ones take threads, too."""
+        return len(self.active_associations) < 2 * limits.DICOM_ASSOCIATIONS
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log a connection that could not be served."""
+        log.warning("connection dropped", remote=str(client_address), exc_info=True)
+
+    def service_actions(self) -> None:
+        """Nothing: pynetdicom would force a garbage collection every minute."""

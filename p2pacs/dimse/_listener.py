@@ -1,0 +1,144 @@
+"""Listens for associations: what the gateway's server and the receiver have in common."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+import trio
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.presentation import PresentationContext
+
+from p2pacs import limits
+from p2pacs.dimse import contexts
+from p2pacs.dimse._association import CONNECT_SECONDS, Handlers, Server, Service, hang_up, remote_of
+from p2pacs.dimse.remote import check_aet
+from p2pacs.errors import StateError
+from p2pacs.units import Endpoint
+
+log = structlog.get_logger(__name__)
+
+_IDENTIFIER_BYTES: Final = 1 * limits.MIB
+_SUB_OPERATION_SECONDS: Final = 60.0
+"""How long a workstation may take to answer one C-STORE sub-operation."""
+
+_IDLE_SECONDS: Final = 300.0
+"""After which an association that nobody uses is aborted."""
+
+_POLL_SECONDS: Final = 0.05
+
+
+class Listener:
+    """An application entity that accepts associations on one endpoint.
+
+    ``services`` may be set before it listens: request type → who serves it.
+    """
+
+    def __init__(
+        self,
+        aet: str,
+        endpoint: Endpoint,
+        *,
+        stores: bool,
+        handlers: Handlers,
+        allowed_callers: Collection[str] = (),
+        stored_syntaxes: Callable[[str], Sequence[str]] = lambda _sop_class: (),
+    ) -> None:
+        self.entity = AE(check_aet(aet))
+        self.entity.acse_timeout = CONNECT_SECONDS
+        self.entity.connection_timeout = CONNECT_SECONDS
+        self.entity.dimse_timeout = _SUB_OPERATION_SECONDS
+        self.entity.network_timeout = _IDLE_SECONDS
+        self.entity.maximum_associations = limits.DICOM_ASSOCIATIONS
+        self.entity.maximum_pdu_size = limits.DICOM_PDU_BYTES
+        self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
+        self._endpoint = endpoint
+        self._stores = stores
+        self._stored_syntaxes = stored_syntaxes
+        self.services: Mapping[type, Service] = {}
+        self._handlers = [
+            *handlers,
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, _rejected),
+        ]
+        self.port = endpoint.port
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Accept associations inside the block; those still open at its end are aborted.
+
+        Raises:
+            StateError: the endpoint is taken or not ours.
+        """
+        server = self._open()
+        thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(_close, server)
+
+    def _open(self) -> Server:
+        try:
+            server = Server(
+                self.entity,
+                (self._endpoint.host, self._endpoint.port),
+                handlers=self._handlers,
+                services=self.services,
+                largest_data_set=limits.INSTANCE_BYTES if self._stores else _IDENTIFIER_BYTES,
+            )
+        except OSError as error:
+            raise StateError(
+                f"cannot listen on {self._endpoint} for DICOM: {error.strerror or error}"
+            ) from error
+        self.port = server.server_address[1]
+        return server
+
+    def _requested(self, event: evt.Event) -> None:
+        """Choose what to accept, from what is proposed and what we hold."""
+        assoc: Any = event.assoc
+        request = assoc.requestor.primitive
+        proposed = [
+            (str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
+            for context in request.presentation_context_definition_list
+        ]
+        roles = assoc.requestor.role_selection
+        assoc.acceptor.supported_contexts = [
+            _supported(acceptance)
+            for acceptance in contexts.accept(
+                proposed,
+                {str(sop_class) for sop_class, role in roles.items() if role.scp_role},
+                stores=self._stores,
+                stored_syntaxes=self._stored_syntaxes,
+            )
+        ]
+
+
+def _supported(acceptance: contexts.Acceptance) -> PresentationContext:
+    context = PresentationContext()
+    context.abstract_syntax = UID(acceptance.sop_class)
+    context.transfer_syntax = [UID(syntax) for syntax in acceptance.syntaxes]
+    if acceptance.roles is not None:
+        context.scu_role, context.scp_role = acceptance.roles
+    return context
+
+
+def _rejected(event: evt.Event) -> None:
+    log.warning(
+        "association rejected: calling AE title not allowed, or too many associations",
+        remote=remote_of(event.assoc),
+    )
+
+
+def _close(server: Server) -> None:
+    open_ones = list(server.active_associations)
+    server.shutdown()
+    for assoc in {*open_ones, *server.active_associations}:
+        hang_up(assoc)

@@ -1,0 +1,265 @@
+"""Serves C-MOVE and C-GET requests: instances leave byte for byte as they came in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any, Final
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_GET, C_MOVE
+from pynetdicom.dsutils import encode
+from pynetdicom.presentation import PresentationContext
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse import contexts
+from p2pacs.dimse import suboperations as sub
+from p2pacs.dimse._association import Association, Service, has_ended, remote_of, send_instance
+from p2pacs.dimse._feeder import Feeder, Nothing
+from p2pacs.dimse._identifiers import decode_identifier
+from p2pacs.dimse._sender import Sender
+from p2pacs.dimse.backend import Backend, Retrieval, Urgency
+from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.errors import P2PacsError, PacsUnreachableError
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS: Final = 0.1
+"""How often a retrieval that waits looks for a cancel or an abort."""
+
+_REPORT_SECONDS: Final = 0.05
+"""Pending responses are not sent more often: 20 a second are enough to show progress."""
+
+_KEEP_ALIVE_SECONDS: Final = 5.0
+"""A pending response at least this often, so that a slow line is no reason to give up."""
+
+_LOST_ASSOCIATIONS: Final = 3
+"""Failures to reach the destination, one after the other, that end a C-MOVE."""
+
+Send = Callable[[EncodedInstance], int | None]
+
+
+class RetrieveService:
+    """C-MOVE and C-GET of one server."""
+
+    def __init__(
+        self, backend: Backend, entity: AE, destinations: Mapping[str, DimseRemote]
+    ) -> None:
+        self._backend = backend
+        self._entity = entity
+        self._destinations = destinations
+
+    def services(self) -> dict[type, Service]:
+        """What to do with which request."""
+        return {C_MOVE: self._move, C_GET: self._get}
+
+    def _move(self, assoc: Association, request: C_MOVE, context: PresentationContext) -> None:
+        reply = _Reply(assoc, request, context)
+        title = str(request.MoveDestination or "").strip()
+        remote = self._destinations.get(title)
+        if remote is None:
+            log.warning("unknown move destination", caller=reply.caller, destination=title)
+            reply.final(sub.UNKNOWN_DESTINATION, comment="unknown move destination")
+            return
+        retrieval = self._open(reply, contexts.MOVE, f"C-MOVE to {title}")
+        if retrieval is None:
+            return
+        sender = Sender(
+            self._entity,
+            remote,
+            known=retrieval.contexts,
+            originator=(reply.caller, request.MessageID or 0),
+        )
+        try:
+            _SubOperations(reply, retrieval, sender.send).run()
+        finally:
+            sender.close()
+
+    def _get(self, assoc: Association, request: C_GET, context: PresentationContext) -> None:
+        reply = _Reply(assoc, request, context)
+        retrieval = self._open(reply, contexts.GET, "C-GET")
+        if retrieval is None:
+            return
+        numbers = iter(range((request.MessageID or 0) + 1, 1 << 62))
+
+        def send(instance: EncodedInstance) -> int | None:
+            status = send_instance(assoc, instance, next(numbers) % 0xFFFF + 1)
+            if status is None:
+                log.warning(
+                    "C-GET client does not accept the stored transfer syntax",
+                    caller=reply.caller,
+                    sop_class=UID(instance.sop_class_uid).name,
+                    transfer_syntax=UID(instance.transfer_syntax_uid).name,
+                )
+            return status
+
+        _SubOperations(reply, retrieval, send).run()
+
+    def _open(self, reply: _Reply, models: Mapping[str, str], purpose: str) -> Retrieval | None:
+        """Ask the backend; an error is answered and gives None."""
+        try:
+            root: Root = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
+            return self._backend.retrieve(
+                reply.identifier(), root, reply.caller, purpose, reply.urgency
+            )
+        except P2PacsError as error:
+            log.warning("retrieval refused", caller=reply.caller, purpose=purpose, error=str(error))
+            reply.final(sub.status_of(error), comment=sub.comment_of(error))
+            return None
+
+
+class _Reply:
+    """The responses to one C-MOVE or C-GET request."""
+
+    def __init__(self, assoc: Association, request: Any, context: PresentationContext) -> None:
+        self.assoc = assoc
+        self.tally = sub.SubOperationCounts()
+        self.caller = str(assoc.requestor.ae_title).strip()
+        self.model = str(context.abstract_syntax)
+        self._request = request
+        self._context_id = context.context_id or 0
+        self._syntax = context.transfer_syntax[0]
+
+    def identifier(self) -> Dataset:
+        """What is asked for.
+
+        Raises:
+            UsageError: it is no data set.
+        """
+        return decode_identifier(self._request.Identifier, self._syntax)
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent the client says that it is."""
+        return Urgency.of(self._request.Priority)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the client has sent C-CANCEL."""
+        return self._request.MessageID in self.assoc.dimse.cancel_req
+
+    @property
+    def gone(self) -> bool:
+        """Whether the association has ended, or is about to."""
+        return has_ended(self.assoc)
+
+    def pending(self, remaining: int) -> None:
+        """Report progress."""
+        response = self._response(sub.PENDING)
+        response.NumberOfRemainingSuboperations = sub.us(remaining)
+        self._send(response)
+
+    def final(self, status: int, *, remaining: int | None = None, comment: str = "") -> None:
+        """End the operation.
+
+        Args:
+            status: of PS3.4 C.4.2.1.5.
+            remaining: only for a cancelled one: sub-operations not begun.
+            comment: without patient data.
+        """
+        response = self._response(status)
+        if remaining is not None:
+            response.NumberOfRemainingSuboperations = sub.us(remaining)
+        if comment:
+            response.ErrorComment = comment
+        if self.tally.failed_uids:
+            failed = Dataset()
+            failed.FailedSOPInstanceUIDList = self.tally.failed_uids
+            syntax = self._syntax
+            encoded = encode(failed, syntax.is_implicit_VR, syntax.is_little_endian)
+            if encoded is not None:
+                response.Identifier = BytesIO(encoded)
+        self._send(response)
+
+    def _response(self, status: int) -> Any:
+        response = type(self._request)()
+        response.MessageIDBeingRespondedTo = self._request.MessageID
+        response.AffectedSOPClassUID = self._request.AffectedSOPClassUID
+        response.Status = status
+        response.NumberOfCompletedSuboperations = sub.us(self.tally.completed)
+        response.NumberOfFailedSuboperations = sub.us(self.tally.failed)
+        response.NumberOfWarningSuboperations = sub.us(self.tally.warnings)
+        return response
+
+    def _send(self, response: Any) -> None:
+        if not self.gone:
+            self.assoc.dimse.send_msg(response, self._context_id)
+
+
+class _SubOperations:
+    """The sub-operations of one request."""
+
+    def __init__(self, reply: _Reply, retrieval: Retrieval, send: Send) -> None:
+        self._reply = reply
+        self._retrieval = retrieval
+        self._send = send
+        self._lost = 0
+        self._reported = 0.0
+
+    def run(self) -> None:
+        """Send instances as they come, until the end, a cancel, an abort or an error."""
+        reply, tally = self._reply, self._reply.tally
+        started = time.monotonic()
+        feeder = Feeder(self._retrieval.instances)
+        try:
+            status = self._all(feeder)
+            if status is not None:
+                remaining = self._remaining() if status == sub.CANCELLED else None
+                reply.final(status, remaining=remaining)
+        except P2PacsError as error:
+            tally.failed += self._remaining()
+            log.warning("retrieval failed", caller=reply.caller, error=str(error))
+            reply.final(sub.status_of(error), comment=sub.comment_of(error))
+        finally:
+            self._retrieval.close()
+            feeder.stop()
+            log.info(
+                "retrieval over",
+                remote=remote_of(reply.assoc),
+                completed=tally.completed,
+                failed=tally.failed,
+                warnings=tally.warnings,
+                seconds=round(time.monotonic() - started, 3),
+            )
+
+    def _all(self, feeder: Feeder) -> int | None:
+        """The final status; None if the client is gone."""
+        tally = self._reply.tally
+        while not self._reply.gone:
+            if self._reply.cancelled:
+                return sub.CANCELLED
+            item = feeder.take(_LOOK_SECONDS)
+            if isinstance(item, EncodedInstance):
+                tally.count(self._send_one(item), item.sop_instance_uid)
+                self._report(_REPORT_SECONDS)
+            elif item is Nothing.YET:
+                self._report(_KEEP_ALIVE_SECONDS)
+            else:
+                return tally.final_status()
+        return None
+
+    def _send_one(self, instance: EncodedInstance) -> int | None:
+        try:
+            status = self._send(instance)
+        except PacsUnreachableError as error:
+            self._lost += 1
+            if self._lost >= _LOST_ASSOCIATIONS or not self._reply.tally.completed:
+                self._reply.tally.failed_uids.append(instance.sop_instance_uid)
+                raise
+            log.warning("sub-operation failed", caller=self._reply.caller, error=str(error))
+            return None
+        self._lost = 0
+        return status
+
+    def _report(self, interval: float) -> None:
+        now = time.monotonic()
+        if now - self._reported >= interval:
+            self._reported = now
+            self._reply.pending(self._remaining())
+
+    def _remaining(self) -> int:
+        return max(0, self._retrieval.total() - self._reply.tally.done)

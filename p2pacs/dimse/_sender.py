@@ -1,0 +1,98 @@
+"""Sends instances to a store SCP, and opens the associations that they need; in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from itertools import count
+from typing import Final
+
+import structlog
+from pydicom import uid
+from pynetdicom import AE
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse._association import (
+    Association,
+    accepted_pairs,
+    associate,
+    has_ended,
+    release,
+    send_instance,
+)
+from p2pacs.dimse.contexts import Pair, propose_sending
+from p2pacs.dimse.remote import DimseRemote
+
+log = structlog.get_logger(__name__)
+
+SUCCESS: Final = 0x0000
+
+
+class Sender:
+    """One C-STORE after the other to one application entity.
+
+    The first association proposes what is known to come; an instance of a pair
+    that was not foreseen gets a new association.
+    """
+
+    def __init__(
+        self,
+        ae: AE,
+        remote: DimseRemote,
+        *,
+        known: Callable[[], Collection[Pair]],
+        originator: tuple[str, int] | None = None,
+        opening: Callable[[Association], None] | None = None,
+    ) -> None:
+        self._ae = ae
+        self._remote = remote
+        self._known = known
+        self._originator = originator
+        self._opening = opening
+        self._assoc: Association | None = None
+        self._proposed: set[Pair] = set()
+        self._refused: set[Pair] = set()
+        self._numbers = count()
+
+    def send(self, instance: EncodedInstance) -> int | None:
+        """Send one instance.
+
+        Returns:
+            The status of the peer; None if it does not accept this SOP Class in this
+            transfer syntax (it is never transcoded).
+
+        Raises:
+            PacsUnreachableError: no association, or it ended.
+        """
+        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        assoc = self._association(pair)
+        if pair not in accepted_pairs(assoc):
+            self._log_refused(pair)
+            return None
+        number = next(self._numbers) % 0xFFFF + 1
+        return send_instance(assoc, instance, number, self._originator)
+
+    def _association(self, pair: Pair) -> Association:
+        assoc = self._assoc
+        if assoc is not None and pair in self._proposed and not has_ended(assoc):
+            return assoc
+        self.close()
+        contexts = propose_sending(pair, [*self._proposed, *self._known()])
+        self._assoc = associate(self._ae, self._remote, contexts, opening=self._opening)
+        self._proposed = {(sop_class, syntaxes[0]) for sop_class, syntaxes in contexts}
+        return self._assoc
+
+    def _log_refused(self, pair: Pair) -> None:
+        if pair not in self._refused:
+            self._refused.add(pair)
+            log.warning(
+                "destination does not accept the stored transfer syntax; nothing is transcoded",
+                remote=str(self._remote),
+                sop_class=uid.UID(pair[0]).name,
+                transfer_syntax=uid.UID(pair[1]).name,
+            )
+
+    def close(self) -> None:
+        """End the association in order."""
+        assoc, self._assoc = self._assoc, None
+        if assoc is not None:
+            release(assoc)

@@ -1,0 +1,241 @@
+"""The private parts of pynetdicom 3.0 that we replace below an association: socket and queues.
+
+Why this is needed (each has a test that fails when pynetdicom changes it):
+
+* `BoundedSocket.recv` of pynetdicom reads 4 KiB at a time and believes any PDU length.
+* It never acknowledges early: a sender with Nagle's algorithm (Orthanc) then waits for our
+  delayed ACK, 45 ms an image. TCP_QUICKACK ends that: small images come 13 times faster.
+* Its reactor polls every millisecond with ``select``, which fails above file descriptor 1023.
+* A peer that stops reading or sending blocks a thread for ever.
+* Messages received, and PDUs to be sent, are queued without a bound.
+* Nothing is read while there is something to send: a C-CANCEL comes too late.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from pynetdicom import _config
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
+
+from p2pacs import limits
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+# Its standard handlers format every PDU and message, and log identifiers: patient data.
+_config.LOG_HANDLER_LEVEL = "none"
+_config.LOG_REQUEST_IDENTIFIERS = False
+_config.LOG_RESPONSE_IDENTIFIERS = False
+
+STALL_SECONDS: Final = 30.0
+"""How long one PDU may stand still half sent or half received."""
+
+_POLL_SECONDS: Final = 0.01
+"""How long the reactor sleeps when nothing happens: what its own timers and flags may be late."""
+
+_QUEUED_MESSAGES: Final = 4
+"""Messages received ahead of the service: without asynchronous operations there is one."""
+
+_QUEUED_PDUS: Final = 32
+"""PDUs that wait to be sent: 512 KiB of the usual 16 KiB ones, 32 MiB of the largest."""
+
+_MESSAGE_BYTES: Final = 1 * limits.MIB
+"""A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
+
+
+class BoundedSocket(AssociationSocket):
+    """pynetdicom's socket with bounded PDUs, early acknowledgement, deadlines and a wake-up."""
+
+    def __init__(
+        self,
+        assoc: Association,
+        client_socket: socket.socket | None = None,
+        address: AddressInformation | None = None,
+    ) -> None:
+        self.last_activity = time.monotonic()
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        super().__init__(assoc, client_socket, address)
+        # The reactor then waits in `ready`, not in time.sleep().
+        assoc.dul._run_loop_delay = 0
+        assoc.dul.to_provider_queue = _WakingQueue(self)
+        self._send_next = assoc.dul._process_recv_primitive
+        self._sent_last = False
+        assoc.dul._process_recv_primitive = self._send_fairly  # type: ignore[method-assign]
+        if self.socket is not None and client_socket is not None:
+            _tune(self.socket)
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        """Connect as pynetdicom does, then set our options."""
+        super().connect(primitive)
+        if self.socket is not None:
+            _tune(self.socket)
+
+    def wake(self) -> None:
+        """Let the reactor look at its queues now; from any thread."""
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            return  # full, so it wakes anyway; or closed
+
+    def _send_fairly(self) -> bool:
+        """Send the next PDU, but not twice while there is something to read."""
+        self._sent_last = not (self._sent_last and self._readable(0)) and self._send_next()
+        return self._sent_last
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; waits for it, or for `wake`, a moment."""
+        return self._readable(_POLL_SECONDS)
+
+    def _readable(self, seconds: float) -> bool:
+        sock = self.socket
+        if sock is None or not self._is_connected:
+            time.sleep(min(seconds, 0.001))
+            return False
+        full = self.assoc.dimse.msg_queue.qsize() >= _QUEUED_MESSAGES
+        poll = select.poll()
+        try:
+            poll.register(self._woken, select.POLLIN)
+            if not full:
+                poll.register(sock, select.POLLIN)
+            events = dict(poll.poll(seconds * 1000))
+            if self._woken.fileno() in events:
+                self._woken.recv(4096)
+            return not full and sock.fileno() in events
+        except (OSError, ValueError):  # closed by another thread
+            self.event_queue.put("Evt17")
+            return False
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Exactly ``nr_bytes``, or fewer at the end of the stream.
+
+        Raises:
+            OSError: more than we offered to receive, or nothing came for `STALL_SECONDS`.
+        """
+        if nr_bytes > limits.DICOM_PDU_BYTES:
+            raise OSError(f"a PDU of {nr_bytes} bytes is longer than was agreed")
+        sock = self.socket
+        if sock is None:
+            return bytearray()
+        data = bytearray(nr_bytes)
+        view, received = memoryview(data), 0
+        while received < nr_bytes:
+            count = sock.recv_into(view[received:])
+            if not count:
+                return bytearray(view[:received])
+            received += count
+        self.last_activity = time.monotonic()
+        _acknowledge_now(sock)
+        return data
+
+    def send(self, bytestream: bytes) -> None:
+        """All of ``bytestream``; a peer that does not read for `STALL_SECONDS` is given up."""
+        sock = self.socket
+        if sock is None:
+            return
+        try:
+            sock.sendall(bytestream)
+            self.last_activity = time.monotonic()
+            _acknowledge_now(sock)
+        except OSError:
+            self.event_queue.put("Evt17")
+
+    def _shutdown_socket(self) -> None:
+        super()._shutdown_socket()
+        self._woken.close()
+        self._waker.close()
+
+    def shut(self) -> None:
+        """End the connection from any thread: whoever reads or writes it notices at once."""
+        sock = self.socket
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # not connected any more
+
+
+class _WakingQueue(queue.Queue[Any]):
+    """What is to be sent: putting something in wakes the reactor; data wait for their turn.
+
+    pynetdicom cuts a whole message into PDUs at once, which would double a large instance
+    in memory, and would keep thousands of answers in front of what comes later.
+    """
+
+    def __init__(self, sock: BoundedSocket) -> None:
+        super().__init__()
+        self._sock = sock
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        if isinstance(item, P_DATA):
+            with self.not_full:
+                while self._qsize() >= _QUEUED_PDUS and self._sock.assoc.dul.is_alive():
+                    self.not_full.wait(1.0)
+        super().put(item, block, timeout)
+        self._sock.wake()
+
+
+class Dimse(DIMSEServiceProvider):
+    """pynetdicom's message queue with bounded messages and a deadline on silence only."""
+
+    largest_data_set: int = limits.INSTANCE_BYTES
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Add a fragment; a message beyond its cap ends the association."""
+        super().receive_primitive(primitive)
+        message = self.message
+        if message is None:
+            return
+        held = message.encoded_command_set.tell()
+        cap = _MESSAGE_BYTES
+        if message.data_set is not None and message.data_set.tell():
+            held = message.data_set.tell()
+            cap = self.largest_data_set if isinstance(message, C_STORE_RQ) else _MESSAGE_BYTES
+        if held > cap:
+            self.dul.event_queue.put("Evt19")
+
+    def get_msg(self, block: bool = False) -> Any:
+        """The next message; with ``block`` as long as the line is not silent.
+
+        pynetdicom counts from the start of the wait, so one large instance on a slow line
+        would run into the deadline while it is arriving.
+        """
+        if not block or self.dimse_timeout is None:
+            return super().get_msg(block)
+        sock = self.dul.socket
+        start = time.monotonic()
+        while True:
+            active = max(start, sock.last_activity) if isinstance(sock, BoundedSocket) else start
+            left = active + self.dimse_timeout - time.monotonic()
+            if left <= 0:
+                return None, None
+            try:
+                return self.msg_queue.get(timeout=min(left, 1.0))
+            except queue.Empty:
+                continue
+
+
+def _tune(sock: socket.socket) -> None:
+    """No Nagle, and no call that blocks for ever; nothing if it is closed already."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(STALL_SECONDS)
+        _acknowledge_now(sock)
+    except OSError:
+        return
+
+
+def _acknowledge_now(sock: socket.socket) -> None:
+    # Linux only, and not lasting: it has to be set again after every exchange (tcp(7)).
+    if hasattr(socket, "TCP_QUICKACK"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

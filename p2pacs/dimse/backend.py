@@ -1,0 +1,73 @@
+"""What stands behind a DICOM server: a peer's gateway, or the embedded archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from enum import IntEnum
+from typing import Protocol, Self
+
+from attrs import field, frozen
+from pydicom.dataset import Dataset
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse.contexts import Pair
+from p2pacs.dimse.remote import Root
+
+
+def _nothing() -> None:
+    return
+
+
+class Urgency(IntEnum):
+    """Priority (0000,0700) of a request (PS3.7 9.3, E.1)."""
+
+    MEDIUM = 0
+    HIGH = 1
+    LOW = 2
+
+    @classmethod
+    def of(cls, value: int | None) -> Self:
+        """What a request says; medium where it says nothing that the standard knows."""
+        return cls(value) if value in set(cls) else cls(cls.MEDIUM)
+
+
+@frozen
+class Retrieval:
+    """The instances that a C-MOVE or C-GET asks for, perhaps still arriving."""
+
+    total: Callable[[], int]
+    """How many there are, as far as known: it may grow while they arrive. From any thread."""
+    instances: Iterator[EncodedInstance]
+    """Read in one thread of its own. Blocks until the next instance is here; raises
+    `P2PacsError` when no more can come."""
+    contexts: Callable[[], Collection[Pair]] = field(default=tuple)
+    """(SOP Class, transfer syntax) of what is to come, as far as known. From any thread."""
+    close: Callable[[], None] = field(default=_nothing)
+    """Called once at the end, also from another thread while ``instances`` blocks: it must
+    then end soon. (A generator is closed in its own thread besides.)"""
+
+
+class Backend(Protocol):
+    """Called in threads of the server, several at once; must not block on the trio loop.
+
+    A `P2PacsError` becomes its ``dicom_status`` and, cut to 64 characters, the Error Comment.
+    """
+
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+        """Answers to a C-FIND of ``caller`` (an AE title)."""
+
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
+        """The instances that an identifier names.
+
+        Args:
+            identifier: Query/Retrieve Level and unique keys.
+            root: information model.
+            caller: AE title of who asks.
+            purpose: for the audit: ``C-GET`` or ``C-MOVE to AET``.
+            urgency: as the request says.
+        """
+
+    def store(self, instance: EncodedInstance, caller: str) -> None:
+        """Keep an instance; returns when it is safe. Only called by a server that stores."""

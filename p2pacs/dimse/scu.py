@@ -1,0 +1,257 @@
+"""DIMSE client: verification, query, retrieval by C-GET or C-MOVE, storage.
+
+pynetdicom works in threads. Cancelling a call aborts its association at once,
+and every wait has a deadline, so a PACS that hangs holds nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse import contexts
+from p2pacs.dimse._association import CONNECT_SECONDS, Association, associate, release
+from p2pacs.dimse._calls import CallAssociation, call, filling
+from p2pacs.dimse._sender import SUCCESS, Sender
+from p2pacs.dimse.backend import Urgency
+from p2pacs.dimse.inbox import Inbox
+from p2pacs.dimse.receiver import StorageReceiver, instance_of
+from p2pacs.dimse.remote import DimseRemote, Root, check_aet
+from p2pacs.errors import (
+    BrokenInstanceError,
+    DeadlineError,
+    PacsDataError,
+    PacsRefusedError,
+    PacsUnreachableError,
+)
+
+SILENCE_SECONDS: Final = 60.0
+"""How long a PACS may be silent in an operation before it counts as hung."""
+
+ANSWERS: Final = 100_000
+"""Answers to one C-FIND at most: they are held in memory, about 2 KiB each."""
+
+_PENDING: Final = (0xFF00, 0xFF01)
+_MEANINGS: Final = {
+    0xA700: "it is out of resources",
+    0xA701: "it is out of resources to count the matches",
+    0xA702: "it could not perform the sub-operations",
+    0xA801: "it does not know our AE title as a destination: register it in the PACS",
+    0xA900: "it finds the query wrong",
+    0xB000: "some sub-operations failed",
+    0xFE00: "it was cancelled",
+    0x0122: "it does not support the SOP Class",
+    0x0124: "it does not allow us this: register our AE title in the PACS",
+}
+
+
+class DimseClient:
+    """Speaks to one remote application entity; every call opens an association of its own."""
+
+    def __init__(self, remote: DimseRemote, aet: str, *, silence: float = SILENCE_SECONDS) -> None:
+        self.remote = remote
+        self.aet = check_aet(aet)
+        self._silence = silence
+
+    async def echo(self) -> None:
+        """C-ECHO.
+
+        Raises:
+            PacsUnreachableError: nobody there who speaks DICOM with us.
+        """
+
+        def work(line: CallAssociation) -> None:
+            with self._association(line, [(contexts.VERIFICATION, contexts.NATIVE[:2])]) as assoc:
+                self._check(assoc, assoc.send_c_echo(), "C-ECHO")
+
+        await call(work)
+
+    async def find(self, identifier: Dataset, root: Root = "STUDY") -> list[Dataset]:
+        """C-FIND: all answers.
+
+        Raises:
+            PacsRefusedError: a failure status.
+            PacsDataError: an answer that cannot be decoded, or too many.
+            PacsUnreachableError: no association, or it ended.
+            DeadlineError: the PACS hangs.
+        """
+        model = contexts.FIND[root]
+
+        def work(line: CallAssociation) -> list[Dataset]:
+            answers: list[Dataset] = []
+            with self._association(line, [(model, contexts.NATIVE[:2])]) as assoc:
+                status = Dataset()
+                for status, answer in assoc.send_c_find(identifier, UID(model)):
+                    if status.get("Status") in _PENDING:
+                        answers.append(self._answer(answer, len(answers)))
+                self._check(assoc, status, "C-FIND")
+            return answers
+
+        return await call(work)
+
+    @asynccontextmanager
+    async def get(
+        self,
+        identifier: Dataset,
+        root: Root = "STUDY",
+        *,
+        classes: Mapping[str, Sequence[str]],
+    ) -> AsyncIterator[Inbox]:
+        """C-GET: the instances as they come, byte for byte as the PACS stores them.
+
+        The iterator raises, after the last instance, what went wrong: `PacsRefusedError`
+        (also when single instances failed), `PacsUnreachableError`, `DeadlineError`,
+        `BrokenInstanceError`. Leaving the block aborts the association.
+
+        Args:
+            identifier: with QueryRetrieveLevel and the unique keys.
+            root: information model.
+            classes: SOP Class → transfer syntaxes that it is stored in, as far as known (an
+                empty list proposes all plausible ones). At best from an image level C-FIND.
+        """
+        model = contexts.GET[root]
+        proposal = [(model, list(contexts.NATIVE[:2])), *contexts.propose_storage(classes)]
+        inbox = Inbox()
+
+        def store(event: evt.Event) -> int:
+            return _deliver(event, inbox)
+
+        def work(line: CallAssociation) -> None:
+            with self._association(
+                line, proposal, scp_roles=list(classes), handlers=[(evt.EVT_C_STORE, store)]
+            ) as assoc:
+                answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
+                status = _last(answers)
+                self._check(assoc, status, "C-GET")
+
+        async with filling(inbox, work):
+            yield inbox
+
+    @asynccontextmanager
+    async def move(
+        self, identifier: Dataset, receiver: StorageReceiver, root: Root = "STUDY"
+    ) -> AsyncIterator[Inbox]:
+        """C-MOVE into our own receiver: for a PACS without C-GET. As `get` otherwise."""
+        model = contexts.MOVE[root]
+        inbox = Inbox()
+
+        def work(line: CallAssociation) -> None:
+            with (
+                receiver.expecting(inbox) as number,
+                self._association(line, [(model, contexts.NATIVE[:2])]) as assoc,
+            ):
+                answers = assoc.send_c_move(
+                    identifier,
+                    receiver.aet,
+                    UID(model),
+                    msg_id=number,
+                    priority=Urgency.MEDIUM,
+                )
+                self._check(assoc, _last(answers), "C-MOVE")
+
+        async with filling(inbox, work):
+            yield inbox
+
+    async def store(self, instances: Iterable[EncodedInstance]) -> int:
+        """C-STORE: send instances, byte for byte; how many.
+
+        Args:
+            instances: taken one by one, in a thread.
+
+        Raises:
+            PacsRefusedError: one was not accepted; those before it were.
+            PacsUnreachableError: no association, or it ended.
+        """
+
+        def work(line: CallAssociation) -> int:
+            sender = Sender(self._entity(), self.remote, known=lambda: (), opening=line.opening)
+            sent = 0
+            try:
+                for instance in instances:
+                    self._check_stored(sender.send(instance), instance)
+                    sent += 1
+            finally:
+                sender.close()
+            return sent
+
+        return await call(work)
+
+    def _check_stored(self, status: int | None, instance: EncodedInstance) -> None:
+        if status is None:
+            syntax = UID(instance.transfer_syntax_uid).name
+            sop_class = UID(instance.sop_class_uid).name
+            raise PacsRefusedError(f"{self.remote} does not accept {sop_class} in {syntax}")
+        if status != SUCCESS and status & 0xF000 != 0xB000:
+            raise PacsRefusedError(f"{self.remote} answers C-STORE with status 0x{status:04X}")
+
+    def _entity(self) -> AE:
+        entity = AE(self.aet)
+        entity.connection_timeout = CONNECT_SECONDS
+        entity.acse_timeout = CONNECT_SECONDS
+        entity.dimse_timeout = self._silence
+        return entity
+
+    @contextmanager
+    def _association(
+        self, line: CallAssociation, proposal: Sequence[tuple[str, Sequence[str]]], **options: Any
+    ) -> Iterator[Association]:
+        assoc = associate(self._entity(), self.remote, proposal, opening=line.opening, **options)
+        try:
+            if proposal[0][0] not in {
+                context.abstract_syntax for context in assoc.accepted_contexts
+            }:
+                name = UID(proposal[0][0]).name
+                raise PacsRefusedError(f"{self.remote} does not offer {name} to {self.aet}")
+            yield assoc
+        except RuntimeError as error:
+            # What pynetdicom raises when the association ended before a message was sent.
+            if assoc.is_established:
+                raise
+            raise PacsUnreachableError(f"{self.remote} ended the association") from error
+        finally:
+            release(assoc)
+
+    def _answer(self, answer: Dataset | None, count: int) -> Dataset:
+        if answer is None:
+            raise PacsDataError(f"{self.remote} sent an answer to C-FIND that is not DICOM")
+        if count >= ANSWERS:
+            raise PacsDataError(f"{self.remote} has over {ANSWERS} answers: narrow the query")
+        return answer
+
+    def _check(self, assoc: Association, status: Dataset, operation: str) -> None:
+        code = status.get("Status")
+        if code == SUCCESS:
+            return
+        if code is None and assoc._sent_abort:
+            raise DeadlineError(f"{self.remote} does not answer {operation}: is it hung?")
+        if code is None:
+            raise PacsUnreachableError(f"{self.remote} ended the association during {operation}")
+        meaning = _MEANINGS.get(code, "see its log")
+        failed = status.get("NumberOfFailedSuboperations")
+        counts = f" ({failed} instances failed)" if failed else ""
+        raise PacsRefusedError(
+            f"{self.remote} answers {operation} with status 0x{code:04X}{counts}: {meaning}"
+        )
+
+
+def _last(answers: Iterable[tuple[Dataset, Dataset | None]]) -> Dataset:
+    """The status of the last answer; the ones before only count sub-operations."""
+    last = Dataset()
+    for status, _ in answers:
+        last = status
+    return last
+
+
+def _deliver(event: evt.Event, inbox: Inbox) -> int:
+    try:
+        instance = instance_of(event)
+    except BrokenInstanceError as error:
+        inbox.close(error)
+        return 0xC000
+    return SUCCESS if inbox.put(instance) else 0xA700

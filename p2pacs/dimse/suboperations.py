@@ -1,0 +1,74 @@
+"""The bookkeeping of a C-MOVE or C-GET: counts, failed instances, final status (pure)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import define, field
+
+from p2pacs.errors import LocalError, P2PacsError
+
+SUCCESS: Final = 0x0000
+WARNING: Final = 0xB000
+"""Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
+UNABLE: Final = 0xA702
+"""Unable to perform sub-operations."""
+UNKNOWN_DESTINATION: Final = 0xA801
+CANCELLED: Final = 0xFE00
+PENDING: Final = 0xFF00
+INVALID: Final = 0xA900
+
+_COMMENT_CHARACTERS: Final = 64
+"""Error Comment (0000,0902) is an LO."""
+
+_COUNT: Final = 0xFFFF
+"""The counts are US: a study may have more instances than they can tell."""
+
+
+@define
+class SubOperationCounts:
+    """What became of the sub-operations so far."""
+
+    completed: int = 0
+    warnings: int = 0
+    failed: int = 0
+    failed_uids: list[str] = field(factory=list, repr=False)
+
+    def count(self, status: int | None, sop_instance_uid: str) -> None:
+        """Note the C-STORE status of one sub-operation; None: it could not be sent."""
+        if status == SUCCESS:
+            self.completed += 1
+        elif status is not None and status & 0xF000 == WARNING:
+            self.warnings += 1
+        else:
+            self.failed += 1
+            self.failed_uids.append(sop_instance_uid)
+
+    @property
+    def done(self) -> int:
+        """Sub-operations that are over."""
+        return self.completed + self.warnings + self.failed
+
+    def final_status(self) -> int:
+        """The status when all is done."""
+        if not self.failed and not self.warnings:
+            return SUCCESS
+        return WARNING if self.completed or self.warnings else UNABLE
+
+
+def us(count: int) -> int:
+    """A count as it fits into the message."""
+    return max(0, min(count, _COUNT))
+
+
+def status_of(error: P2PacsError) -> int:
+    """The C-MOVE or C-GET status that an error becomes."""
+    # Out of resources (0xA700) is split in two for retrievals: ours is always the second.
+    return UNABLE if isinstance(error, LocalError) else error.dicom_status
+
+
+def comment_of(error: P2PacsError) -> str:
+    """The Error Comment that an error becomes."""
+    text = str(error).encode("ascii", "replace").decode()
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable.replace("\\", "/")[:_COMMENT_CHARACTERS].strip()

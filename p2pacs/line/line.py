@@ -1,0 +1,95 @@
+"""The line of a host, as it was told: what is paced, how much, and when."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Literal
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.hours import Hours, rate_at, seconds_to_change
+from p2pacs.line.gather import GATHER_SECONDS
+from p2pacs.line.measured import START, UplinkController
+from p2pacs.line.pacer import Pacer
+from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
+from p2pacs.settings import MEASURED
+from p2pacs.units import format_rate
+
+log = structlog.get_logger(__name__)
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UPLINK_SHARE: Final = 0.998
+"""Of a configured uplink: all of it would never let a queue drain that was there once."""
+
+DOWN_BURST: Final = 0.25
+"""Seconds of the downlink's rate that may be read at once: what is here has used the line."""
+
+CLOCK_SECONDS: Final = 600.0
+"""The wall clock is looked at this often at least: it may be set, or change to summer time."""
+
+
+@frozen
+class Line:
+    """The line of a host.
+
+    A link whose remote network address lies in ``lan`` is not paced.
+    """
+
+    uplink: int | Literal["measured"] | None = None
+    """Bits a second of wire bytes that go out at most; None: not paced."""
+    downlink: int | None = None
+    """Bits a second of wire bytes that come in at most; None: not paced."""
+    lan: tuple[IPNetwork, ...] = ()
+    hours: tuple[Hours, ...] = ()
+    """Hours with another rate for the uplink; if it is measured, with a limit."""
+    overhead: Overhead = TLS_OVER_TCP
+    """What the transport adds to what is written; simulations on bare lines have none."""
+    gather: float = GATHER_SECONDS
+    """Seconds between two reads of a paced link; 0: each segment is read as it comes."""
+
+    def pacers(self) -> tuple[Pacer | None, Pacer | None]:
+        """The budgets of uplink and downlink; None: not paced."""
+        up = down = None
+        if self.uplink == MEASURED:
+            if sys.platform != "linux":
+                log.warning("only Linux tells what a line carries", rate=format_rate(START * 8))
+            up = Pacer(math.inf, self.overhead, control=UplinkController(trio.current_time()))
+        elif self.uplink is not None:
+            up = Pacer(self.uplink * UPLINK_SHARE, self.overhead)
+        if self.downlink is not None:
+            down = Pacer(self.downlink, self.overhead, burst=DOWN_BURST)
+        return up, down
+
+    async def follow_hours(
+        self, uplink: Pacer, local_time: Callable[[], datetime] = datetime.now
+    ) -> None:
+        """Change the uplink's rate whenever the hours say so, until cancelled.
+
+        Args:
+            uplink: Of `pacers`.
+            local_time: The wall clock.
+        """
+        usual = math.inf if self.uplink == MEASURED else float(self.uplink or 0)
+        before = usual
+        while self.hours:
+            special = rate_at(self.hours, local_time())
+            rate = usual if special is None else special
+            if rate != before:
+                before = rate
+                uplink.change(rate * UPLINK_SHARE)
+                log.info("uplink", limit="none" if rate == math.inf else format_rate(rate))
+            seconds = seconds_to_change(self.hours, local_time())
+            await trio.sleep(min(seconds, CLOCK_SECONDS))
+
+    def is_lan(self, host: str) -> bool:
+        """Whether a network address is on this side of the line."""
+        address = ipaddress.ip_address(host.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self.lan)

@@ -1,0 +1,174 @@
+"""A budget of the line on trio's clock, kept right by what the kernel says was sent."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+from weakref import WeakSet
+
+import trio
+
+from p2pacs.limits import KIB
+from p2pacs.line.drain import DRAIN_SHARE, Drain
+from p2pacs.line.measured import Sample, UplinkController
+from p2pacs.line.meter import Look
+from p2pacs.line.pacing import TLS_OVER_TCP, Overhead, TokenBucket
+
+BURST_SECONDS: Final = 0.02
+"""A budget saves up at most this much: more would stand in the modem's queue ..."""
+
+BURST_BYTES: Final = 4 * KIB
+"""... but a timer that is late must not cost throughput."""
+
+SETTLE_SECONDS: Final = 0.1
+"""Estimates are corrected this often, while there are any: later, their error would be a burst."""
+
+OVERTAKEN_SECONDS: Final = 0.06
+"""What links had kept back leaves the kernel beside what is sent meanwhile, and stands in the
+modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
+acknowledgements wait there, too, so that one late link makes others late."""
+
+SPACING_CHANGE: Final = 0.03
+"""The kernel is told of a rate that differs by more than this part."""
+
+
+class Metered(Protocol):
+    """A stream on the line."""
+
+    def look(self, now: float) -> Look:
+        """What the kernel says since the last call."""
+
+    def paced(self, rate: float) -> None:
+        """The line's rate has changed to so many bytes a second."""
+
+
+class Pacer:
+    """A token bucket that all streams share."""
+
+    def __init__(
+        self,
+        bits: float,
+        overhead: Overhead = TLS_OVER_TCP,
+        *,
+        burst: float = BURST_SECONDS,
+        control: UplinkController | None = None,
+    ) -> None:
+        """A full bucket.
+
+        Args:
+            bits: Bits a second at most; 0 for a line that is closed for now.
+            overhead: What the transport adds to what is written.
+            burst: Seconds of the rate that are saved up at most.
+            control: Finds out what the line carries; None: just what was said.
+        """
+        self.overhead = overhead
+        self._limit = bits / 8
+        self._control = control
+        self._seconds = burst
+        rate = min(self._limit, control.rate) if control else self._limit
+        self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
+        self._spaced = rate
+        self._drain = Drain()
+        self._streams: WeakSet[Metered] = WeakSet()
+        self._touched: set[Metered] = set()
+        self._settled = trio.current_time()
+        self._queue = 0.0
+        """Bytes that stand in the modem's queue, by the kernel's counters; of a configured line."""
+        self._limited = False
+        self._waiting = trio.lowlevel.ParkingLot()
+
+    def _burst(self, rate: float) -> float:
+        return max(BURST_BYTES, rate * self._seconds)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second; 0 while the line is closed."""
+        return self._bucket.rate
+
+    def change(self, bits: float) -> None:
+        """From now on another rate, or another limit of what is measured; 0 closes the line.
+
+        Args:
+            bits: Bits a second.
+        """
+        self._limit = bits / 8
+        self._apply()
+
+    def _apply(self) -> None:
+        rate = min(self._limit, self._control.rate) if self._control else self._limit
+        if self._drain.draining:
+            rate *= DRAIN_SHARE
+        if rate == self.rate:
+            return
+        wake = rate > self.rate
+        self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
+        if not self._drain.draining and abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
+            self._spaced = rate
+            for stream in self._streams:
+                stream.paced(rate)
+        if wake:
+            self._waiting.unpark_all()
+
+    # ------------------------------------------------------------ the budget
+
+    def charge(self, size: float) -> None:
+        """These bytes go over the line now."""
+        self._bucket.charge(size, trio.current_time())
+
+    async def ready(self) -> None:
+        """Until the line is free."""
+        self._settle()
+        delay = self._delay()
+        while delay:  # others may have used the line meanwhile
+            self._limited = True
+            with trio.move_on_after(min(delay, SETTLE_SECONDS) if self._control else delay):
+                await self._waiting.park()
+            self._settle()
+            delay = self._delay()
+
+    def _delay(self) -> float:
+        """Seconds until the next block: budget must be there, and no queue in the modem."""
+        now = trio.current_time()
+        kept = self._queue - (now - self._settled + OVERTAKEN_SECONDS) * self._limit
+        overtaken = kept / self._limit if kept >= 1.0 else 0.0  # less than a byte is nothing
+        return max(self._bucket.delay(now), overtaken)
+
+    # ------------------------------------------------------------ the truth
+
+    def add(self, stream: Metered) -> None:
+        """A stream whose estimates can be corrected."""
+        self._streams.add(stream)
+        stream.paced(self._spaced)
+        self.charge(stream.look(trio.current_time()).correction)
+
+    def remove(self, stream: Metered) -> None:
+        """It was closed."""
+        self._streams.discard(stream)
+        self._touched.discard(stream)
+
+    def touched(self, stream: Metered) -> None:
+        """Something was charged for a stream, by estimate."""
+        if stream in self._streams:
+            self._touched.add(stream)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Correct the estimates, from time to time: idle streams cost nothing."""
+        now = trio.current_time()
+        if not self._touched or now - self._settled < SETTLE_SECONDS:
+            return
+        since, self._settled = now - self._settled, now
+        looks = {stream: stream.look(now) for stream in self._touched}
+        self._bucket.charge(sum(look.correction for look in looks.values()), now)
+        self._touched = {stream for stream, look in looks.items() if look.busy}
+        delays = [look.delay for look in looks.values() if look.delay is not None]
+        if self._control is None:
+            sent = sum(look.sent for look in looks.values())
+            self._queue = max(0.0, self._queue + sent - since * self._limit)
+            if delays and self._drain.update(min(delays), now):
+                self._apply()
+        else:
+            delivered = sum(look.delivered for look in looks.values())
+            sample = Sample(delivered, min(delays, default=None), self._limited)
+            self._control.update(sample, now)
+            self._limited = False
+            self._apply()

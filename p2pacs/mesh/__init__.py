@@ -1,0 +1,1 @@
+"""Links between members: dialling, neighbours held ready, bans."""

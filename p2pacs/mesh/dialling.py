@@ -1,0 +1,166 @@
+"""Reaching members over TLS: all their endpoints at once, the first handshake wins."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final, cast
+
+import structlog
+import trio
+
+from p2pacs.errors import AccessError, NoSourceError, P2PacsError
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import MemberRecord
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.identity.tls import Stream
+from p2pacs.line.gather import Gatherer
+from p2pacs.line.line import Line
+from p2pacs.line.paced import PacedStream
+from p2pacs.line.pacer import Pacer
+from p2pacs.mesh.interfaces import Channel
+from p2pacs.units import Endpoint
+from p2pacs.wire import channel
+from p2pacs.wire.bulk import BulkStream
+
+SILENCE_SECONDS: Final = 20.0
+"""Data under way that is not acknowledged for so long: the line is down or the address gone."""
+
+log = structlog.get_logger(__name__)
+
+
+class TlsTransport:
+    """Opens channels; satisfies `p2pacs.mesh.interfaces.Transport`."""
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        book: DirectoryBook,
+        line: Line,
+        listen: Sequence[Endpoint],
+    ) -> None:
+        self._identity = identity
+        self._book = book
+        self._line = line
+        self._hosts = [endpoint.host for endpoint in listen if _is_specific(endpoint.host)]
+        self._up: Pacer | None = None
+        self._down: Pacer | None = None
+        self._gatherer = Gatherer(line.gather) if line.gather > 0 else None
+
+    async def run(self) -> None:
+        """Read paced channels until cancelled."""
+        if self._gatherer is not None:
+            await self._gatherer.run()
+
+    def close(self) -> None:
+        """No channel is read any more."""
+        if self._gatherer is not None:
+            self._gatherer.close()
+
+    def pace(self, up: Pacer | None, down: Pacer | None) -> None:
+        """The budgets of the host's line."""
+        self._up, self._down = up, down
+
+    async def connect(self, member: MemberRecord) -> Channel:
+        """Try all endpoints of a member at once; the first finished handshake wins.
+
+        Raises:
+            NoSourceError: the member has no endpoint (it dials out only).
+            P2PacsError: why the last endpoint could not be used.
+        """
+        if not member.endpoints:
+            raise NoSourceError(f"{member.name} cannot be dialled; it has to dial itself")
+        race = _Race()
+        async with trio.open_nursery() as nursery:
+            for text in member.endpoints:
+                nursery.start_soon(self._try, text, member, race, nursery.cancel_scope)
+        if race.winner is not None:
+            return race.winner
+        raise race.error or NoSourceError(f"{member.name} cannot be reached")
+
+    async def _try(
+        self, text: str, member: MemberRecord, race: _Race, others: trio.CancelScope
+    ) -> None:
+        """One endpoint; its failure is its own."""
+        try:
+            endpoint = Endpoint.parse(text)
+            stream, remote = await channel.connect(
+                endpoint, self._identity, member.address, source=self._source(endpoint.host)
+            )
+        except P2PacsError as error:
+            race.failed(error)
+            return
+        try:
+            self._book.directory.check(remote)
+        except AccessError as error:
+            race.failed(error)
+            await trio.aclose_forcefully(stream)
+            return
+        if race.winner is not None:
+            await trio.aclose_forcefully(stream)
+            return
+        race.winner = self.opened(stream, endpoint.host)
+        others.cancel()
+
+    def opened(self, stream: Stream, host: str) -> Channel:
+        """A channel as the mesh uses it: paced, unless the other end is on the LAN."""
+        sock = channel.socket_of(stream)
+        notice_silence(sock)
+        address = _peer(sock, host)
+        lan = self._line.is_lan(address)
+        if lan or (self._up is None and self._down is None):
+            return Channel(BulkStream(stream), lan)
+        if self._gatherer is not None:  # a record of a slow line comes in many segments
+            gathering = self._gatherer.stream(stream.transport_stream)
+            cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream = gathering
+        return Channel(PacedStream(BulkStream(stream), self._up, self._down, sock), lan)
+
+    def _source(self, host: str) -> str | None:
+        """The local address to dial from, so that both ends see the right network."""
+        if not self._hosts:
+            return None
+        near = [one for one in self._hosts if self._same_side(one, host)]
+        return (near or self._hosts)[0]
+
+    def _same_side(self, one: str, other: str) -> bool:
+        try:
+            return self._line.is_lan(one) == self._line.is_lan(other)
+        except ValueError:  # a host name
+            return False
+
+
+class _Race:
+    """The dials of one member's endpoints."""
+
+    def __init__(self) -> None:
+        self.winner: Channel | None = None
+        self.error: P2PacsError | None = None
+
+    def failed(self, error: P2PacsError) -> None:
+        """Keep the most telling error: who answers wrongly before who does not answer."""
+        if self.error is None or isinstance(error, AccessError):
+            self.error = error
+
+
+def notice_silence(sock: trio.socket.SocketType) -> None:
+    """Let the kernel end a connection that acknowledges nothing, instead of after 15 minutes."""
+    if sys.platform == "linux":
+        milliseconds = int(SILENCE_SECONDS * 1000)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+def _is_specific(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _peer(sock: trio.socket.SocketType, fallback: str) -> str:
+    try:
+        name: tuple[str, int] = sock.getpeername()
+    except OSError:
+        return fallback
+    return name[0]

@@ -1,0 +1,343 @@
+"""One link a pair of members: dialled, kept, replaced, closed.
+
+Everything above this module names members by address; which link carries what is known here
+alone. When both sides dial at once, the link dialled by the lower address stays and the other
+is retired: it still delivers what is under way and is closed after a grace.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.errors import (
+    AuthenticationError,
+    BusyError,
+    DeadlineError,
+    ForbiddenError,
+    LinkClosedError,
+    P2PacsError,
+    RemoteError,
+    RevokedError,
+)
+from p2pacs.identity.directory import Directory, MemberRecord
+from p2pacs.ids import VirtualAddress
+from p2pacs.limits import LINKS, LINKS_A_MINUTE
+from p2pacs.mesh.bans import Bans
+from p2pacs.mesh.connection import Connection
+from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
+from p2pacs.signals import Watch
+from p2pacs.wire.link import run_link
+from p2pacs.wire.messages import Hello
+
+log = structlog.get_logger(__name__)
+
+DIAL_SECONDS: Final = 20.0
+"""From the first packet to the other side's `Hello`."""
+
+RETRY_SECONDS: Final = 0.5
+"""Pause before the second try to reach a member; doubled up to ..."""
+
+RETRY_LIMIT: Final = 30.0
+"""... this many seconds."""
+
+TOGETHER_SECONDS: Final = 10.0
+"""Two links opened within this time, one by each side, were dialled at once."""
+
+MINUTE: Final = 60.0
+
+GRACE_SECONDS: Final = 5.0
+"""A retired link delivers what is under way for this long."""
+
+
+class Mesh:
+    """All links of one host."""
+
+    def __init__(
+        self,
+        me: VirtualAddress,
+        broker: VirtualAddress,
+        members: Members,
+        transport: Transport,
+        events: Events,
+    ) -> None:
+        self.me = me
+        self.broker = broker
+        self.links: dict[VirtualAddress, Connection] = {}
+        """Open links by member."""
+        self._members = members
+        self._transport = transport
+        self.events = events
+        self._all: set[Connection] = set()
+        self._dials: dict[VirtualAddress, _Dial] = {}
+        self._kept: dict[VirtualAddress, int] = {}
+        self._opened: dict[VirtualAddress, deque[float]] = {}
+        self._standing = Bans()
+        self._watch = Watch()
+        self._random = random.Random(bytes(me))  # noqa: S311 (jitter, no secret)
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Dial and keep links until cancelled."""
+        unsubscribe = self._members.subscribe(self._directory_changed)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for member in self._kept:
+                    nursery.start_soon(self._keeper, member)
+                task_status.started()
+                try:
+                    await trio.sleep_forever()
+                finally:  # from now on, not when the last link is down: nothing new is dialled
+                    self._nursery = None
+        finally:
+            unsubscribe()
+
+    # ------------------------------------------------------------ who may
+
+    def allowed(self, member: VirtualAddress) -> MemberRecord:
+        """The record of a member with whom a link may be.
+
+        Raises:
+            AccessError: unknown, revoked or in quarantine.
+        """
+        record = self._members.directory.get(member)
+        if record is None:
+            raise AuthenticationError(f"{member} is not in the member directory")
+        if record.revoked:
+            raise RevokedError(f"{record.name} was revoked")
+        if self._standing.quarantined(member, trio.current_time()):
+            raise ForbiddenError(f"{record.name} is in quarantine for what it sent")
+        return record
+
+    def name(self, member: VirtualAddress) -> str:
+        """The member's name, for logs."""
+        record = self._members.directory.get(member)
+        return record.name if record else str(member)
+
+    def strike(self, member: VirtualAddress, error: P2PacsError) -> None:
+        """A member misbehaved: count it, and at the last strike put it in quarantine."""
+        quarantined = self._standing.strike(member, trio.current_time())
+        log.warning(
+            "member struck", member=self.name(member), error=str(error), quarantined=quarantined
+        )
+        if quarantined:
+            self._close_all(member, ForbiddenError("too many strikes: in quarantine for a while"))
+
+    def _directory_changed(self, directory: Directory) -> None:
+        for connection in list(self._all):
+            record = directory.get(connection.member)
+            if record is None or record.revoked:
+                log.warning("link of a revoked member closed", member=self.name(connection.member))
+                connection.close(RevokedError("this member was revoked"))
+        self._watch.changed()
+
+    def _close_all(self, member: VirtualAddress, error: P2PacsError) -> None:
+        for connection in list(self._all):
+            if connection.member == member:
+                connection.close(error)
+
+    # ------------------------------------------------------------ reaching members
+
+    async def connect(self, member: VirtualAddress) -> Connection:
+        """The link to a member, dialled if there is none.
+
+        Raises:
+            AccessError: a link with it must not be.
+            UnavailableError: it cannot be reached.
+        """
+        record = self.allowed(member)
+        while (connection := self.links.get(member)) is None:
+            if self._nursery is None:
+                raise LinkClosedError("this host's network is not running")
+            dial = self._dials.get(member)
+            if dial is None:
+                dial = self._dials[member] = _Dial()
+                self._nursery.start_soon(self._dial, record, dial)
+            await dial.done.wait()
+            if dial.error is not None and member not in self.links:
+                raise dial.error
+        return connection
+
+    async def _dial(self, record: MemberRecord, dial: _Dial) -> None:
+        """Reach a member and run the link until it closes."""
+        try:
+            with trio.fail_after(DIAL_SECONDS):
+                channel = await self._transport.connect(record)
+        except trio.TooSlowError:
+            dial.error = DeadlineError(f"{record.name} does not answer")
+        except P2PacsError as error:
+            dial.error = error
+        else:
+            await self._carry(record, channel, dial)
+        finally:
+            self._finish(record.address, dial)
+
+    async def serve(self, record: MemberRecord, channel: Channel) -> None:
+        """Run the link of a member that dialled, until it closes.
+
+        Raises:
+            BusyError: too many links are open.
+        """
+        if len(self._all) >= LINKS:
+            raise BusyError("too many links are open on this host")
+        self._count(record.address)
+        await self._carry(record, channel, None)
+
+    def _count(self, member: VirtualAddress) -> None:
+        """A member opens a link.
+
+        Raises:
+            BusyError: it did so too often.
+        """
+        now = trio.current_time()
+        opened = self._opened.setdefault(member, deque(maxlen=LINKS_A_MINUTE))
+        often = len(opened) == LINKS_A_MINUTE and now - opened[0] < MINUTE
+        opened.append(now)
+        if often:
+            opened.clear()
+            error = BusyError(f"more than {LINKS_A_MINUTE} links opened within a minute")
+            self.strike(member, error)
+            raise error
+
+    async def _carry(self, record: MemberRecord, channel: Channel, dial: _Dial | None) -> None:
+        connection = Connection(self, record.address, channel.stream, dialled=dial is not None)
+        self._all.add(connection)
+        try:
+            self.allowed(record.address)  # it may have changed during the handshake
+            error = await run_link(
+                channel.stream,
+                remote=record.address,
+                hello=self.events.hello(),
+                handler=connection,
+                dialled=dial is not None,
+                lan=channel.lan,
+                name=record.name,
+            )
+            if dial is not None:
+                dial.error = error or LinkClosedError(f"{record.name} closed the link")
+        except P2PacsError as error:
+            await trio.aclose_forcefully(channel.stream)
+            if dial is None:
+                raise
+            dial.error = error
+        finally:
+            self._all.discard(connection)
+
+    def _finish(self, member: VirtualAddress, dial: _Dial) -> None:
+        if self._dials.get(member) is dial:
+            del self._dials[member]
+        dial.done.set()
+
+    # ------------------------------------------------------------ keeping links
+
+    def keep(self, member: VirtualAddress) -> None:
+        """From now on hold a link to this member whenever it can be reached."""
+        count = self._kept.get(member, 0)
+        self._kept[member] = count + 1
+        if self._nursery is None:
+            return
+        if count == 0:
+            self._nursery.start_soon(self._keeper, member)
+        elif member not in self.links:  # somebody needs it now: not after the keeper's pause
+            self._nursery.start_soon(self._try, member)
+
+    async def _try(self, member: VirtualAddress) -> bool:
+        """Dial a member; whether it was reached."""
+        try:
+            await self.connect(member)
+        except P2PacsError as error:
+            log.debug("not reached", member=self.name(member), error=str(error))
+            return False
+        return True
+
+    def release(self, member: VirtualAddress) -> None:
+        """One `keep` less; an open link stays until one side closes it."""
+        self._kept[member] -= 1
+        if self._kept[member] == 0:
+            del self._kept[member]
+            self._watch.changed()
+
+    async def _keeper(self, member: VirtualAddress) -> None:
+        pause = RETRY_SECONDS
+        while member in self._kept:
+            if await self._try(member):
+                since = trio.current_time()
+                await self._watch.until(
+                    lambda: member not in self.links or member not in self._kept
+                )
+                if trio.current_time() - since > RETRY_LIMIT:
+                    pause = RETRY_SECONDS
+            with trio.move_on_after(pause * self._random.uniform(0.8, 1.2)):
+                await self._watch.until(lambda: member in self.links or member not in self._kept)
+            pause = min(RETRY_LIMIT, pause * 2)
+
+    async def until_linked(self, member: VirtualAddress) -> None:
+        """Until there is a link to this member."""
+        await self._watch.until(lambda: member in self.links)
+
+    # ------------------------------------------------------------ called by connections
+
+    def opened(self, connection: Connection, hello: Hello) -> None:
+        """The other side's `Hello` came."""
+        member = connection.member
+        old = self.links.get(member)
+        if old is None:
+            self._enter(connection, hello)
+        elif (
+            old.dialled != connection.dialled
+            and connection.opened_at - old.opened_at < TOGETHER_SECONDS
+        ):
+            wins = connection.dialled == (self.me < member)
+            if wins:
+                self.links[member] = connection
+            self._retire(old if wins else connection)
+        else:  # the other side lost the old one before we noticed
+            self._leave(old)
+            old.close(LinkClosedError("replaced by a newer link"))
+            self._enter(connection, hello)
+        if dial := self._dials.get(member):
+            self._finish(member, dial)
+
+    def _enter(self, connection: Connection, hello: Hello) -> None:
+        self.links[connection.member] = connection
+        log.info("linked", member=self.name(connection.member), dialled=connection.dialled)
+        self.events.linked(connection.member, hello)
+        self._watch.changed()
+
+    def _leave(self, connection: Connection) -> None:
+        del self.links[connection.member]
+        self.events.unlinked(connection.member)
+        self._watch.changed()
+
+    def _retire(self, connection: Connection) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(self._bury, connection)
+
+    async def _bury(self, connection: Connection) -> None:
+        await trio.sleep(GRACE_SECONDS)
+        connection.close(None)
+
+    def closed(self, connection: Connection, error: P2PacsError | None) -> None:
+        """A link is closed."""
+        if self.links.get(connection.member) is connection:
+            log.info(
+                "unlinked",
+                member=self.name(connection.member),
+                error=str(error) if error else None,
+            )
+            self._leave(connection)
+        if isinstance(error, RemoteError):
+            self.strike(connection.member, error)
+
+
+class _Dial:
+    """A dial under way."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+        self.error: P2PacsError | None = None

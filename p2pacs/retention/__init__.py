@@ -1,0 +1,1 @@
+"""What stays where: eviction, proof of possession."""

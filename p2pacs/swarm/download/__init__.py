@@ -1,0 +1,1 @@
+"""Fetching a study from many members at once."""

@@ -1,0 +1,377 @@
+"""Fetching one study: asks every source for many chunks, verifies, stores, asks again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.errors import (
+    ChunkMismatchError,
+    NoSourceError,
+    P2PacsError,
+    ProtocolError,
+)
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.limits import BLOCK_LEAST
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.signals import Bell
+from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
+from p2pacs.swarm.download.manifest_sync import ManifestSync
+from p2pacs.swarm.download.sources import Sources
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.scheduling import picker
+from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.neighbours import Neighbours
+from p2pacs.swarm.study_swarm import Partner, StudySwarm
+from p2pacs.wire.messages import Block, ManifestNews, Refuse
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS: Final = 0.5
+"""How often deadlines and pauses are looked at."""
+
+WITHOUT_SECONDS: Final = 3.0
+"""After this long without anything on its way, more members are asked for what is missing."""
+
+HOPE_SECONDS: Final = 30.0
+"""A transfer fails after this long without anybody who has what is missing ..."""
+
+SILENT_SECONDS: Final = 90.0
+"""... while those who have it are linked and silent (a line is down), after this long ..."""
+
+STAGING_SECONDS: Final = 300.0
+"""... or, while the broker is linked and the study still grows, after this long."""
+
+
+@frozen
+class _Verified:
+    """A chunk that is what it should be, on its way to the disk."""
+
+    number: int
+    chunk_id: ChunkId
+    data: bytes
+    giver: VirtualAddress
+
+
+class Download:
+    """The engine of one `Transfer`."""
+
+    def __init__(
+        self,
+        circle: StudySwarm,
+        mesh: Mesh,
+        transfer: Transfer,
+        *,
+        ledger: Availability,
+        tier: Callable[[VirtualAddress], Tier],
+        announce: Callable[[], None],
+        allowance: Callable[[], float],
+        asked: Callable[[int], None],
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            circle: Who takes part.
+            mesh: The links.
+            transfer: What the rest of the program sees.
+            ledger: Empty; this download's own.
+            tier: Who is asked first.
+            announce: Called when chunks arrived: partners may want them, and are to be told.
+            allowance: Bytes that may be asked for over the host's line, now.
+            asked: Called when so many were.
+        """
+        self.transfer = transfer
+        self.ledger = ledger
+        self.sources = Sources(
+            circle, mesh, transfer, ledger, tier=tier, allowance=allowance, asked=asked
+        )
+        self.follower: ManifestSync | None = None
+        self._circle = circle
+        self._mesh = mesh
+        self._announce = announce
+        self._neighbours = Neighbours(
+            mesh.me,
+            bytes(mesh.me) + bytes(transfer.study),
+            lambda member: tier(member) is not Tier.HOSPITAL,
+        )
+        self._verified: deque[_Verified] = deque()
+        self._bell = Bell()
+        self._met = Bell()
+        self._moved_at = trio.current_time()
+
+    # ------------------------------------------------------------ the whole
+
+    async def run(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> None:
+        """Fetch until complete, failed or cancelled.
+
+        Args:
+            storage: Where the study is kept.
+            key: The broker's, which signs roots.
+            root: A root to begin with, if the caller has one.
+        """
+        try:
+            with self.transfer.scope:
+                chunks = await self._open(storage, key, root)
+                self._circle.join_all()
+                self.transfer.on_holders(partial(self._meet, later=True))
+                self.transfer.on_priority(self._circle.join_all)
+                self._meet(self.transfer.holders)
+                for member, partner in self._circle.partners.items():
+                    self.joined(member, partner)
+                async with trio.open_nursery() as nursery:
+                    if self.follower is not None:
+                        nursery.start_soon(self.follower.run)
+                    nursery.start_soon(self._write, chunks)
+                    nursery.start_soon(self._tick)
+        except* P2PacsError as group:
+            self.transfer.end(_first(group))
+        finally:
+            self.transfer.on_holders(None)
+            self.transfer.on_priority(None)
+            for member in self._neighbours.sought:
+                self._mesh.release(member)
+            self._stop()
+
+    def _meet(self, members: Iterable[VirtualAddress], *, later: bool = False) -> None:
+        """These hold or fetch the study: the broker, which is always linked, and others."""
+        if self._mesh.broker in members:
+            self._tell(self._mesh.broker)
+        now = trio.current_time()
+        others = (member for member in members if member != self._mesh.broker)
+        self._neighbours.add(others, now, later=later)
+        self._seek(now)
+        self._met.ring()
+
+    def _seek(self, now: float) -> None:
+        """Hold links to as many as are of use."""
+        linked = [member for member in self._circle.partners if member != self._mesh.broker]
+        starved = (
+            self.ledger.wanted_bytes > 0
+            and not self.ledger.flights
+            and now > self._moved_at + WITHOUT_SECONDS
+        )
+        for member in self._neighbours.seek(linked, now, starved=starved):
+            self._mesh.keep(member)
+            self._tell(member)
+
+    def _tell(self, member: VirtualAddress) -> None:
+        if member not in self._circle.told:
+            self._circle.join(member)
+
+    async def _open(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> StudyChunks:
+        """What is here already, and the root to begin with."""
+        chunks = await storage.study(self.transfer.study)
+        self._circle.chunks = chunks
+        self.transfer.have = chunks.have
+        for number in chunks.have:
+            self.ledger.have.add(number)
+        self.follower = ManifestSync(
+            self._circle,
+            chunks,
+            self._mesh,
+            key,
+            self._grown,
+            holders=self.transfer.holders,
+        )
+        for raw in (chunks.root, root):
+            if raw:
+                await self.follower.accept(raw)
+        return chunks
+
+    def _stop(self) -> None:
+        """Nothing more is wanted."""
+        self.sources.stop()
+        if self._circle.download is self:
+            self._circle.download = None
+            self._circle.join_all()
+        log.info(
+            "transfer ended",
+            study=self.transfer.study.short,
+            state=self.transfer.state.value,
+            error=str(self.transfer.error) if self.transfer.error else None,
+            bytes=self.transfer.bytes_received,
+        )
+
+    def _grown(self) -> None:
+        """The root or the list of chunks has grown."""
+        if self.follower is None:
+            return
+        chunk_list = self.follower.list
+        first = self.ledger.total
+        if len(chunk_list) > first:
+            sizes = [chunk_list.size(number) for number in range(first, len(chunk_list))]
+            self.ledger.grow(sizes)
+            if first == 0:
+                self._circle.join_all()  # from now on it can choose
+            self.transfer.bytes_held += sum(
+                size for number, size in enumerate(sizes, first) if number in self.ledger.have
+            )
+        self.transfer.root = self.follower.root
+        self.transfer.chunks = chunk_list
+        self._moved_at = trio.current_time()
+        self.transfer.watch.changed()
+        self._bell.ring()
+        self.sources.ask()
+
+    def offer(self, member: VirtualAddress, raw: bytes) -> None:
+        """A member pushed a root."""
+        if self.follower is not None:
+            self.follower.offer(member, raw)
+
+    def recheck(self) -> None:
+        """Fetch again what the store has lost (a rotten chunk)."""
+        coming = {verified.number for verified in self._verified}
+        held = [number for number in self.ledger.have if number < self.ledger.total]
+        rotten = [n for n in held if n not in self.transfer.have and n not in coming]
+        for number in rotten:
+            self.transfer.bytes_held -= self.ledger.sizes[number]
+            self.ledger.rotten(number)
+        if rotten:
+            self._circle.join_all()  # whoever gave them takes them to be here
+        self.sources.ask()
+
+    def joined(self, member: VirtualAddress, partner: Partner) -> None:
+        """A member takes part, or says anew what it has."""
+        self.sources.joined(member, partner)
+        self._seek(trio.current_time())
+        if self.follower is not None:
+            self.follower.notice(member, partner.version)
+
+    # ------------------------------------------------------------ receiving
+
+    def news(self, member: VirtualAddress, message: Block | Refuse | ManifestNews) -> None:
+        """A partner sends something, or will not.
+
+        Raises:
+            ProtocolError: it may not send that.
+        """
+        match message:
+            case Block():
+                self._block(member, message)
+            case Refuse():
+                self.sources.refused(member, message)
+            case ManifestNews():
+                self.offer(member, message.root)
+
+    def _block(self, member: VirtualAddress, block: Block) -> None:
+        """A piece of a chunk came.
+
+        Raises:
+            ProtocolError: nobody asked for it, it is too small, or its chunk's size is not the
+                listed one.
+        """
+        source = self.ledger.sources.get(member)
+        rest = source.in_flight.get(block.number) if source else None
+        if source is None or rest is None:
+            self.sources.requests.stray(member, len(block.data))
+            return
+        size = self.ledger.sizes[block.number]
+        if block.size != size:
+            raise ProtocolError("a chunk of another size than its manifest lists")
+        if block.offset != size - rest:  # of an earlier, cancelled request
+            self.sources.requests.stray(member, len(block.data))
+            return
+        if len(block.data) < min(rest, BLOCK_LEAST):
+            raise ProtocolError("a chunk that comes in crumbs")
+        now = trio.current_time()
+        self.ledger.moved(source, block.number, len(block.data), now)
+        data = self.sources.requests.blocks.add(member, block)
+        if data is not None:
+            self._chunk(source, block.number, data, now)
+        if not source.offers and picker.hungry(source):
+            self.sources.ask()
+            if not source.in_flight:
+                self.sources.take_over(now)
+
+    def _chunk(self, source: Source, number: int, data: bytes, now: float) -> None:
+        """A whole chunk came: keep it if it is the right one."""
+        if self.follower is None:
+            return
+        expected = self.follower.list.id(number)
+        if ChunkId.of(data) != expected:
+            self.ledger.lost(source, number, now)
+            self._mesh.strike(source.address, ChunkMismatchError("a chunk that is not its id"))
+            return
+        for other in self.ledger.arrived(number, now):
+            if other is not source:
+                self.sources.cancel(other, [number])
+        self._moved_at = now
+        self.sources.unwritten += len(data)
+        self.transfer.bytes_received += len(data)
+        self._verified.append(_Verified(number, expected, data, source.address))
+        self._bell.ring()
+
+    # ------------------------------------------------------------ tasks
+
+    async def _write(self, chunks: StudyChunks) -> None:
+        """Store what was verified; the transfer is complete when nothing is left to do."""
+        while True:
+            while self._verified:
+                one = self._verified[0]
+                await chunks.put(one.number, one.chunk_id, one.data)
+                self._verified.popleft()
+                self.sources.unwritten -= len(one.data)
+                self.transfer.bytes_held += len(one.data)
+                self._circle.gained([one.number], one.giver)
+                self._announce()
+                self.transfer.watch.changed()
+            if self._complete():
+                await chunks.flush()
+                if self._complete():
+                    self.transfer.end(None)
+            await self._bell.wait()
+
+    def _complete(self) -> bool:
+        follower = self.follower
+        return (
+            follower is not None
+            and follower.root is not None
+            and follower.root.complete
+            and follower.listed
+            and self.ledger.complete
+            and not self._verified
+        )
+
+    async def _tick(self) -> None:
+        now = trio.current_time()
+        tick_at = now + TICK_SECONDS
+        while True:
+            with trio.move_on_at(min(tick_at, self._neighbours.due(now))):
+                await self._met.wait()
+            now = trio.current_time()
+            self._seek(now)
+            if now < tick_at:
+                continue
+            tick_at = now + TICK_SECONDS
+            self.sources.tick(now)
+            if error := self._hopeless(now):
+                self.transfer.end(error)
+
+    def _hopeless(self, now: float) -> P2PacsError | None:
+        """Why the transfer cannot go on, if it cannot."""
+        root = self.follower.root if self.follower else None
+        growing = root is None or not root.complete
+        staging = growing and self._mesh.broker in self._mesh.links
+        patience = STAGING_SECONDS if staging else HOPE_SECONDS
+        still = now - self._moved_at
+        if self.ledger.flights or self._verified or still < patience:
+            return None
+        if still < SILENT_SECONDS and self.sources.awaited:
+            return None
+        return NoSourceError(
+            f"no reachable member has what is missing of study {self.transfer.study.short}; "
+            "try again when a member that holds it is there"
+        )
+
+
+def _first(group: BaseExceptionGroup[P2PacsError]) -> P2PacsError:
+    """One of the errors that several tasks ended with."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,266 @@
+"""Following a study's manifest from version to version, and its list of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.errors import (
+    ManifestError,
+    NoSourceError,
+    P2PacsError,
+    ProtocolError,
+    RemoteError,
+)
+from p2pacs.identity.keys import VerifyKey
+from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.signals import Bell
+from p2pacs.study.manifest import (
+    ChunkList,
+    Root,
+    Segment,
+    check_successor,
+    load_root,
+    load_segment,
+)
+from p2pacs.swarm.chunks import StudyChunks
+from p2pacs.swarm.study_swarm import OTHERS_SECONDS, StudySwarm
+from p2pacs.wire import messages
+
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 15.0
+"""For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before it."""
+
+HEDGE_SECONDS: Final = 1.5
+"""Who has not answered after this long is not waited for: the next one is asked, too."""
+
+RETRY_SECONDS: Final = 0.5
+"""Pause when nobody gave a segment."""
+
+Ask = Callable[[VirtualAddress], Awaitable[bool]]
+"""Asks a member for something; whether it gave it."""
+
+
+class ManifestSync:
+    """Keeps the root and the list of chunks of one study up to date."""
+
+    def __init__(
+        self,
+        circle: StudySwarm,
+        chunks: StudyChunks,
+        mesh: Mesh,
+        key: VerifyKey,
+        changed: Callable[[], None],
+        *,
+        holders: Collection[VirtualAddress] = (),
+    ) -> None:
+        """Nothing happens before `run`.
+
+        Args:
+            circle: Who takes part.
+            chunks: The study's place in the store.
+            mesh: The links.
+            key: The broker's, which signs roots.
+            changed: Called when the root or the list of chunks has grown.
+            holders: Who may have the study, linked or not yet.
+        """
+        self.root: Root | None = None
+        self.list = ChunkList()
+        self._circle = circle
+        self._chunks = chunks
+        self._mesh = mesh
+        self._key = key
+        self._changed = changed
+        self._holders = holders
+        self._patient_until = trio.current_time() + OTHERS_SECONDS
+        self._bell = Bell()
+        self._ahead: dict[VirtualAddress, int] = {}
+        self._offered: dict[VirtualAddress, bytes] = {}
+        self._asked: set[tuple[VirtualAddress, object]] = set()
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def version(self) -> int:
+        """Of the newest root; 0 for none."""
+        return self.root.version if self.root else 0
+
+    @property
+    def listed(self) -> bool:
+        """Whether the list of chunks is as long as the root says."""
+        return self.root is not None and len(self.list) == self.root.chunks
+
+    def notice(self, member: VirtualAddress, version: int) -> None:
+        """A member holds this version; it may also have the segments that are missing."""
+        if version > self.version:
+            self._ahead[member] = version
+            self._bell.ring()
+        elif not self.listed:
+            self._bell.ring()
+
+    def offer(self, member: VirtualAddress, raw: bytes) -> None:
+        """A member pushed a root."""
+        self._offered[member] = raw
+        self._bell.ring()
+
+    async def accept(self, raw: bytes) -> bool:
+        """Go by this root if it is newer; whether it is.
+
+        Raises:
+            ManifestError: not the broker's, or contradicting what is held.
+        """
+        root = load_root(raw, self._key, self._circle.study)
+        if root.version <= self.version:
+            return False
+        if self.root is not None:
+            check_successor(self.root, root)
+        self.root = root
+        self._circle.version = root.version
+        self._circle.listed = root.chunks
+        await self._chunks.put_root(raw, version=root.version, segments=root.segments)
+        self._circle.push_root(raw)
+        self._bell.ring()
+        self._changed()
+        return True
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        while True:
+            while self._offered:
+                member, raw = self._offered.popitem()
+                await self._judge(member, raw)
+            while ahead := [one for one, version in self._ahead.items() if version > self.version]:
+                await self._first("root", ahead, self._ask)
+            root = self.root
+            done = root is None or self.listed or await self._extend(root)
+            if done and root is self.root and not self._offered:
+                await self._bell.wait()
+            elif not done:
+                with trio.move_on_after(RETRY_SECONDS):
+                    await self._bell.wait()
+
+    async def _first(self, what: object, members: Iterable[VirtualAddress], ask: Ask) -> None:
+        """Ask one after the other until one gives it; the slow ones go on meanwhile.
+
+        So somebody who never answers costs `HEDGE_SECONDS`, not the whole deadline.
+        """
+        given = False
+
+        async def one(member: VirtualAddress, over: trio.Event) -> None:
+            nonlocal given
+            self._asked.add((member, what))
+            try:
+                given = await ask(member) or given
+            finally:
+                self._asked.discard((member, what))
+                over.set()
+                self._bell.ring()
+
+        for member in members:
+            if self._nursery is not None and (member, what) not in self._asked:
+                over = trio.Event()
+                self._nursery.start_soon(one, member, over)
+                with trio.move_on_after(HEDGE_SECONDS):
+                    await over.wait()
+            if given:
+                return
+
+    async def _judge(self, member: VirtualAddress, raw: bytes) -> None:
+        """Take a root from a member; a bad one is its fault."""
+        try:
+            await self.accept(raw)
+        except ManifestError as error:
+            self._mesh.strike(member, error)
+
+    async def _ask(self, member: VirtualAddress) -> bool:
+        """Ask a member, once, for a newer root."""
+        self._ahead.pop(member, None)
+        link = self._mesh.links.get(member)
+        if link is None:
+            return False
+        before = self.version
+        query = messages.ManifestQuery(0, bytes(self._circle.study), before)
+        try:
+            reply = await link.call(query, timeout=ANSWER_SECONDS)
+            if isinstance(reply, messages.Manifest) and reply.root:
+                await self._judge(member, reply.root)
+        except P2PacsError as error:
+            log.info("no manifest", member=self._mesh.name(member), error=str(error))
+        return self.version > before
+
+    async def _extend(self, root: Root) -> bool:
+        """Get the segments that the root lists and the list of chunks lacks; whether all came."""
+        for number in self.list.missing(root):
+            segment = await self._segment(root, number)
+            if segment is None:
+                return False
+            self.list.extend(segment)
+            self._changed()
+            if root is not self.root:
+                break  # a newer one has come: go by that
+        return True
+
+    async def _segment(self, root: Root, number: int) -> Segment | None:
+        """A segment, from the store or from any partner."""
+        segment_id = root.segments[number]
+
+        async def ask(member: VirtualAddress) -> bool:
+            try:
+                raw = await self._fetch(member, segment_id)
+                load_segment(raw, root, number)
+            except RemoteError as error:
+                self._mesh.strike(member, error)
+            except P2PacsError as error:
+                log.debug("no segment", member=self._mesh.name(member), error=str(error))
+            else:
+                await self._chunks.put_segment(segment_id, raw)
+                return True
+            return False
+
+        held = await self._chunks.segment(segment_id)
+        if held is None:
+            await self._first(segment_id, self._partners(), ask)
+            held = await self._chunks.segment(segment_id)
+        return load_segment(held, root, number) if held is not None else None
+
+    async def _fetch(self, member: VirtualAddress, segment_id: ChunkId) -> bytes:
+        link = self._mesh.links.get(member)
+        if link is None:
+            raise NoSourceError("not linked")
+        query = messages.SegmentQuery(0, bytes(self._circle.study), bytes(segment_id))
+        reply = await link.call(query, timeout=ANSWER_SECONDS)
+        if not isinstance(reply, messages.SegmentAnswer):
+            raise ProtocolError("not the answer to the question")
+        return reply.data
+
+    def _partners(self) -> list[VirtualAddress]:
+        """Who may have the newest segments: those with chunks, spread.
+
+        The broker is linked first. So that not all ask it at once, it counts as one of the
+        holders while others are still being dialled, and comes last from then on.
+        """
+        me, broker = bytes(self._mesh.me), self._mesh.broker
+        early = trio.current_time() < self._patient_until
+        nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=broker)
+
+        def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
+            partner = self._circle.partners[member]
+            unlikely = partner.version < self.version or not len(partner.has)
+            last = member == broker and nearest != broker
+            return last, unlikely, _distance(me, bytes(member))
+
+        found = sorted(self._circle.partners, key=turn)
+        return [one for one in found if one != broker or nearest == broker or not early]
+
+
+def _distance(one: bytes, other: bytes) -> bytes:
+    """A different order of the others for each member."""
+    return bytes(a ^ b for a, b in zip(reversed(one), reversed(other), strict=True))

@@ -1,0 +1,275 @@
+"""The sources of one download: who joined, what is asked of whom, who is left alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.errors import BusyError, ProtocolError
+from p2pacs.ids import VirtualAddress
+from p2pacs.mesh.mesh import Mesh
+from p2pacs.swarm.download.requests import Requests
+from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.scheduling import picker
+from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.study_swarm import OTHERS_SECONDS, Partner, StudySwarm
+from p2pacs.wire.messages import Offer, Refuse
+
+log = structlog.get_logger(__name__)
+
+REFUSED_CHUNKS: Final = 64
+"""Chunks that a source may announce and then refuse: a store that is emptied is no crime."""
+
+
+class Sources:
+    """Carries out what the picker decides."""
+
+    def __init__(
+        self,
+        circle: StudySwarm,
+        mesh: Mesh,
+        transfer: Transfer,
+        ledger: Availability,
+        *,
+        tier: Callable[[VirtualAddress], Tier],
+        allowance: Callable[[], float],
+        asked: Callable[[int], None],
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            circle: Who takes part.
+            mesh: The links.
+            transfer: What the rest of the program sees.
+            ledger: Who has what.
+            tier: Who is asked first.
+            allowance: Bytes that may be asked for over the host's line, now.
+            asked: Called when so many were.
+        """
+        self.requests = Requests(circle)
+        self.unwritten = 0
+        """Bytes that arrived and are not yet stored."""
+        self._mesh = mesh
+        self._transfer = transfer
+        self._ledger = ledger
+        self._tier = tier
+        self._allowance = allowance
+        self._asked = asked
+        self._suspended: dict[VirtualAddress, Source] = {}
+        self._refused: Counter[VirtualAddress] = Counter()
+
+    # ------------------------------------------------------------ partners
+
+    def joined(self, member: VirtualAddress, partner: Partner) -> None:
+        """A member takes part, or says anew what it has."""
+        link = self._mesh.links.get(member)
+        on_line = link is not None and link.on_line
+        if source := self._ledger.sources.get(member):
+            source.offers, source.on_line = partner.offers, on_line
+            self._update(source, partner.has)
+        elif suspended := self._suspended.get(member):
+            suspended.offers, suspended.on_line = partner.offers, on_line
+            suspended.has = partner.has
+        else:
+            tier = self._tier(member)
+            self._ledger.join(member, tier, partner.has, offers=partner.offers, on_line=on_line)
+        self.ask()
+
+    def _update(self, source: Source, has: Bitfield) -> None:
+        """A partner said anew what it has; what was asked of it stays asked."""
+        now = trio.current_time()
+        for number in [number for number in source.has if number not in has]:
+            self._ledger.lost(source, number, now)
+        for number in has:
+            self._ledger.gained(source, number)
+        source.has = has
+
+    def gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner has more chunks."""
+        source = self._ledger.sources.get(member)
+        if source is None:
+            if suspended := self._suspended.get(member):
+                for number in numbers:
+                    suspended.has.add(number)
+            return
+        for number in numbers:
+            self._ledger.gained(source, number)
+        if not source.offers and picker.hungry(source):
+            self.ask()
+
+    def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner lacks chunks that it was taken to have."""
+        now = trio.current_time()
+        if source := self._ledger.sources.get(member):
+            for number in numbers:
+                self._ledger.lost(source, number, now)
+
+    def left(self, member: VirtualAddress) -> None:
+        """A partner is gone: what it owed is asked of others."""
+        self._suspended.pop(member, None)
+        self.requests.drop(member)
+        if source := self._ledger.sources.get(member):
+            self._ledger.leave(source, trio.current_time())
+            self._part(source)
+            self.ask()
+
+    def refused(self, member: VirtualAddress, message: Refuse) -> None:
+        """A partner will not send these."""
+        source = self._ledger.sources.get(member)
+        if source is None:
+            return
+        now = trio.current_time()
+        if message.code == BusyError.wire_code:
+            self._suspend(source, now)
+            return
+        lacking = [number for number in message.numbers if number in source.has]
+        for number in lacking:
+            self._ledger.lost(source, number, now)
+        self._refused[member] += len(lacking)
+        if self._refused[member] > REFUSED_CHUNKS:
+            del self._refused[member]
+            self._mesh.strike(member, ProtocolError("announces chunks that it refuses"))
+        self.ask()
+
+    def _part(self, source: Source) -> None:
+        """Keep what a source gave, for the progress display."""
+        if source.bytes_received:
+            past = self._transfer.past_sources
+            past[source.address] = past.get(source.address, 0) + source.bytes_received
+            source.bytes_received = 0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody who is linked says to have what is missing."""
+        sources = [*self._ledger.sources.values(), *self._suspended.values()]
+        return any(self._ledger.wanted(number) for source in sources for number in source.has)
+
+    @property
+    def line_rate(self) -> float:
+        """Bytes a second that come over the host's line."""
+        sources = self._ledger.sources.values()
+        return sum(source.meter.value for source in sources if source.in_flight and source.on_line)
+
+    def owes(self, member: VirtualAddress) -> bool:
+        """Whether something was asked of a member and is not here yet."""
+        source = self._ledger.sources.get(member)
+        return source is not None and bool(source.in_flight)
+
+    # ------------------------------------------------------------ asking
+
+    def ask(self) -> None:
+        """Ask whoever has room for more."""
+        if self._transfer.state is not TransferState.FETCHING:
+            return
+        now = trio.current_time()
+        self._look_at_line(now)
+        plan = picker.plan(self._ledger, self.unwritten, broker=self._ask_broker(now))
+        for source, numbers in plan:
+            self._request(source, numbers, now)
+
+    def _look_at_line(self, now: float) -> None:
+        """Learn what more urgent transfers leave; the first time, give way at once."""
+        before, self._ledger.allowance = self._ledger.allowance, self._allowance()
+        if self._ledger.allowance < math.inf == before:
+            for source in self._ledger.sources.values():
+                waiting = list(source.in_flight)[1:] if source.on_line else []
+                self.cancel(source, waiting)
+                for number in waiting:
+                    self._ledger.again(source, number, now)
+
+    def offered(self, member: VirtualAddress, offer: Offer) -> None:
+        """A partner's line is about to be free: choose, or take over what comes too late."""
+        now = trio.current_time()
+        source = self._ledger.sources.get(member)
+        numbers: list[int] = []
+        if source is not None and self._transfer.state is TransferState.FETCHING:
+            self._look_at_line(now)
+            numbers = picker.answer(
+                self._ledger, source, offer.chunks, offer.numbers, self.unwritten
+            )
+            if not numbers and (late := self._late(source)) is not None:
+                numbers = [self._moved(late, now)]
+            self._ask(source, numbers, now)
+        self.requests.choose(member, numbers)
+
+    def _late(self, source: Source) -> picker.Takeover | None:
+        if self._ledger.wanted_bytes or source.stalls or source.in_flight:
+            return None
+        if source.on_line and self._ledger.allowance <= 0:
+            return None
+        return picker.takeover(self._ledger, source, self._ledger.sources.values())
+
+    def _moved(self, takeover: picker.Takeover, now: float) -> int:
+        """Take a chunk from the source that would send it late; its number."""
+        if takeover.cancel is not None:
+            self.cancel(takeover.cancel, [takeover.number])
+            self._ledger.again(takeover.cancel, takeover.number, now)
+        return takeover.number
+
+    def _ask_broker(self, now: float) -> bool:
+        """Not while those who may have it are still being dialled."""
+        return now - self._transfer.started > OTHERS_SECONDS or all(
+            member in self._ledger.sources
+            for member in self._transfer.holders
+            if member not in (self._mesh.me, self._mesh.broker)
+        )
+
+    def take_over(self, now: float) -> None:
+        """Give sources that have nothing left to do what slower ones would send last."""
+        for takeover in picker.takeovers(self._ledger) if self._ledger.allowance > 0 else []:
+            self._request(takeover.source, [self._moved(takeover, now)], now)
+
+    def _request(self, source: Source, numbers: list[int], now: float) -> None:
+        self._ask(source, numbers, now)
+        self.requests.ask(source.address, numbers)
+
+    def _ask(self, source: Source, numbers: list[int], now: float) -> None:
+        before = source.asked_bytes
+        self._ledger.ask(source, numbers, now)
+        if source.on_line:
+            self._asked(source.asked_bytes - before)
+
+    def cancel(self, source: Source, numbers: list[int]) -> None:
+        """Tell a source that it need not send these; the ledger is the caller's."""
+        sizes = self._ledger.sizes
+        self.requests.cancel(source.address, numbers, sum(sizes[n] for n in numbers))
+
+    # ------------------------------------------------------------ time
+
+    def tick(self, now: float) -> None:
+        """Leave stalled sources alone, come back to those whose pause is over, ask."""
+        for source in picker.stalled(self._ledger, now):
+            self._suspend(source, now)
+        for member, source in list(self._suspended.items()):
+            if now >= source.suspended_until:
+                del self._suspended[member]
+                self._ledger.back(source)
+        self.ask()
+        self.take_over(now)
+
+    def _suspend(self, source: Source, now: float) -> None:
+        """Count on a source no longer for a while: what it owes is asked of others."""
+        log.info(
+            "source stalled",
+            study=self._transfer.study.short,
+            member=self._mesh.name(source.address),
+            chunks=len(source.in_flight),
+        )
+        self.cancel(source, list(source.in_flight))
+        self._ledger.leave(source, now)
+        self._part(source)
+        source.suspended_until = now + picker.pause(source)
+        source.stalls += 1
+        self._suspended[source.address] = source
+
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        for source in self._ledger.sources.values():
+            self.cancel(source, list(source.in_flight))
+            self._part(source)

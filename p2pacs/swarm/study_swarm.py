@@ -1,0 +1,347 @@
+"""Who takes part in one study's swarm, as seen from here, and what they were told."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+from attrs import define, field
+
+from p2pacs.bitfield import Bitfield
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import HAVE_RANGES, KIB
+from p2pacs.mesh.connection import Connection
+from p2pacs.study.manifest import BEGINNING
+from p2pacs.swarm.chunks import StudyChunks
+from p2pacs.swarm.scheduling.availability import arrange
+from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Request
+
+if TYPE_CHECKING:
+    from p2pacs.swarm.download.download import Download
+
+
+log = structlog.get_logger(__name__)
+
+HAVE_SECONDS: Final = 0.2
+"""A partner that asks unasked (its link is not paced) hears of new chunks after this time ..."""
+
+LATE_HAVE_SECONDS: Final = 1.5
+"""... one that gets offers after this, if nothing goes to it before: news ride on other messages
+(a message of its own costs 120 bytes on the line) ..."""
+
+IDLE_HAVE_SECONDS: Final = 5.0
+"""... and one that fetches nothing after this."""
+
+CALM_HAVE_SECONDS: Final = 10.0
+"""Between its beginning and its end a transfer tells what is new with its offers, so that no choice
+is made on old news, and else after this time: how rare a chunk is changes slowly then."""
+
+FEW: Final = 8
+"""To no more partners than this, news are never so many that they had to wait."""
+
+EARLY: Final = 0.05
+"""The beginning: less than this fraction of the study is here ..."""
+
+LATE: Final = 0.9
+"""... and the end: more than this. Then choosing well counts most."""
+
+HASTE: Final = 0.125
+"""News leave earlier by this part of their time if others leave now: so one wake-up tells many."""
+
+OTHERS_SECONDS: Final = 1.0
+"""How long the broker is not asked in the place of other holders that are being dialled."""
+
+STARVED_SECONDS: Final = 8.0
+"""A partner that got nothing from others for this long gets from the broker what they have, too."""
+
+GIVEN_AGAIN: Final = 8
+"""Chunks that a member may ask for once more (it died before they were on its disk); one that
+asks for the same for ever comes after all others."""
+
+HINTS: Final = 8
+"""Chunks that an origin advises with an offer."""
+
+SMALL_CHUNK: Final = 8 * KIB
+"""What a study begins with is given first, where chunks are not larger than this: so whoever has
+nothing yet can pass something on soon."""
+
+SMALL_ALONE: Final = 24
+"""After so many they take turns with large ones: else, when all have the small ones, nobody has
+anything else to pass on yet."""
+
+HINTS_SCANNED: Final = 512
+"""How far it looks for them."""
+
+
+@define
+class Partner:
+    """A linked member that joined the study."""
+
+    version: int
+    has: Bitfield
+    fetching: bool
+    priority: int = 0
+    offers: bool = False
+    """It sends what it offers; nothing is asked of it unasked."""
+    moved_at: float = 0.0
+    """When it last said that it has something (what it gets from here it does not say)."""
+    announced: int = 0
+    """Numbers that it named in `Have`: each once, so never more than a study has."""
+    untold: list[int] = field(factory=list)
+    """What is new here and it was not told of."""
+    untold_since: float = 0.0
+    hinted: list[int] = field(factory=list)
+    """What an offer that it has not answered yet advises."""
+
+
+def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as ascending [first, count] pairs."""
+    result: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if result and sum(result[-1]) == number:
+            result[-1] = (result[-1][0], result[-1][1] + 1)
+        else:
+            result.append((number, 1))
+    return result
+
+
+class StudySwarm:
+    """One study: its partners, its chunks here, its download if there is one."""
+
+    def __init__(
+        self, study: StudyId, links: dict[VirtualAddress, Connection], seed: bytes = b""
+    ) -> None:
+        """A circle of nobody.
+
+        Args:
+            study: Which.
+            links: The open links.
+            seed: What makes the order in which this host gives chunks its own.
+        """
+        self.study = study
+        self.chunks: StudyChunks | None = None
+        """None while nothing of the study is here."""
+        self.version = 0
+        """Of the newest root here."""
+        self.listed = 0
+        """Chunks in that root."""
+        self.partners: dict[VirtualAddress, Partner] = {}
+        self.told: set[VirtualAddress] = set()
+        """Partners and holders who know from us that we take part."""
+        self.download: Download | None = None
+        self.due = math.inf
+        """When the next partner is to be told something, at the earliest."""
+        self._said: dict[VirtualAddress, int] = {}
+        """How many chunks our last `Join` named."""
+        self._links = links
+        self._seed = seed
+        self._given: dict[VirtualAddress, Bitfield] = {}
+        self._again: Counter[VirtualAddress] = Counter()
+        self._giving: OrderedDict[int, None] = OrderedDict()
+        """All chunks of a study that is here whole, those given to fewest members first."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is here and nobody takes part."""
+        return self.chunks is None and self.download is None and not self.partners
+
+    @property
+    def whole(self) -> bool:
+        """Whether all chunks are here."""
+        return self.chunks is not None and len(self.chunks.have) >= self.listed > 0
+
+    # ------------------------------------------------------------ what partners lack
+
+    def priority(self, member: VirtualAddress) -> int:
+        """How urgent the study is to a member; 0 if it takes no part, or asks for ever."""
+        partner = self.partners.get(member)
+        return partner.priority if partner and self._again[member] <= GIVEN_AGAIN else 0
+
+    def completeness(self, member: VirtualAddress, on_its_way: int = 0) -> float:
+        """Which fraction of the study a member has, from 0 to 1."""
+        partner = self.partners.get(member)
+        if partner is None or not self.listed:
+            return 0.0
+        return min(1.0, (len(partner.has) + on_its_way) / self.listed)
+
+    def useful(self, partner: Partner) -> int:
+        """How many chunks are here that a partner lacks."""
+        return self.chunks.have.count_beyond(partner.has) if self.chunks else 0
+
+    def hints(self, member: VirtualAddress) -> list[int]:
+        """What a partner that lacks it gets best from an origin: what was given to fewest.
+
+        Nothing if the study is not here whole: then the partner knows better what is rare.
+        """
+        partner = self.partners.get(member)
+        if partner is None or not self.whole:
+            return []
+        if len(self._giving) < self.listed:
+            first = len(self._giving)
+            fresh = arrange(first, self.listed - first, self._seed)
+            self._giving = OrderedDict.fromkeys([*self._small_first(fresh), *self._giving])
+        likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
+        partner.hinted = list(islice(likely, HINTS))
+        for number in partner.hinted:  # the next one is advised otherwise
+            self._giving.move_to_end(number)
+        return partner.hinted
+
+    def _small_first(self, numbers: Iterable[int]) -> list[int]:
+        """Small chunks that the study begins with, first alone, then in turn with large ones."""
+        small: list[int] = []
+        large: list[int] = []
+        for number in numbers:
+            size = self.chunks.size(number) if self.chunks and number < BEGINNING else 0
+            (small if 0 < size <= SMALL_CHUNK else large).append(number)
+        first, later = small[:SMALL_ALONE], small[SMALL_ALONE:]
+        turns = chain.from_iterable(zip(large, later, strict=False))
+        return [*first, *turns, *later[len(large) :], *large[len(later) :]]
+
+    def given(self, member: VirtualAddress, numbers: Collection[int]) -> None:
+        """Chunks were promised to a member: all others come before them."""
+        partner = self.partners.get(member)
+        hinted = partner.hinted if partner else []
+        for number in reversed(hinted):
+            if number not in numbers:  # not taken: as before
+                self._giving.move_to_end(number, last=False)
+        hinted.clear()
+        given = self._given.setdefault(member, Bitfield())
+        for number in numbers:
+            if not given.add(number):
+                self._asked_again(member)
+            if number in self._giving:
+                self._giving.move_to_end(number)
+
+    def _asked_again(self, member: VirtualAddress) -> None:
+        self._again[member] += 1
+        if self._again[member] == GIVEN_AGAIN + 1:
+            log.warning("chunks asked for again and again", member=str(member))
+
+    def only_here(self, promised: Iterable[int]) -> Bitfield:
+        """Chunks that no partner has, or is about to get from here."""
+        others = [partner.has for partner in self.partners.values()]
+        return self.chunks.have.beyond(*others, Bitfield(promised)) if self.chunks else Bitfield()
+
+    def partner_gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner has more chunks: it says so, or they were sent to it."""
+        partner = self.partners.get(member)
+        if partner is None:
+            return
+        fresh = [number for number in numbers if number not in partner.has]
+        if self.download is not None:
+            self.download.sources.gained(member, fresh)
+        for number in fresh:
+            partner.has.add(number)
+
+    def partner_lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner gave up on chunks: what was sent of them did not count, so it lacks them."""
+        partner = self.partners.get(member)
+        if partner is None:
+            return
+        lost = [number for number in numbers if number in partner.has]
+        if self.download is not None:
+            self.download.sources.lost(member, lost)
+        for number in lost:
+            partner.has.discard(number)
+
+    # ------------------------------------------------------------ telling
+
+    def send(self, member: VirtualAddress, message: Message) -> None:
+        """Send to a member if it is linked; what it was not yet told goes first."""
+        if link := self._links.get(member):
+            if not (isinstance(message, Request) and self._calm):
+                for news in self._news(member):
+                    link.send(news)
+            link.send(message)
+
+    def join(self, member: VirtualAddress) -> None:
+        """Tell a member what we have, from now on."""
+        link = self._links.get(member)
+        if link is None:
+            return
+        if partner := self.partners.get(member):
+            partner.untold.clear()
+        have = bytes(self.chunks.have) if self.chunks else b""
+        download = self.download
+        fetching = download is not None and download.ledger.total > 0  # else it cannot choose
+        priority = int(download.transfer.priority) if download is not None else 0
+        link.send(Join(bytes(self.study), self.version, have, fetching, priority, link.paced))
+        self.told.add(member)
+        self._said[member] = len(self.chunks.have) if self.chunks else 0
+
+    def said_all(self, member: VirtualAddress) -> bool:
+        """Whether our last `Join` named all that is here: only partners hear what came since."""
+        return self._said.get(member, 0) == (len(self.chunks.have) if self.chunks else 0)
+
+    def join_all(self) -> None:
+        """Tell anew all partners, and all who were told and are not (yet) partners."""
+        for member in {**self.partners, **dict.fromkeys(self.told)}:
+            self.join(member)
+
+    def push_root(self, raw: bytes) -> None:
+        """Give the newest root to the partners that do not have it."""
+        for member, partner in self.partners.items():
+            if partner.version < self.version:
+                partner.version = self.version
+                self.send(member, ManifestNews(bytes(self.study), raw))
+
+    def gained(self, numbers: Iterable[int], giver: VirtualAddress | None = None) -> None:
+        """Chunks are here now; whoever gave them knows it, `announce` tells the others."""
+        numbers = list(numbers)
+        now = trio.current_time()
+        for member, partner in self.partners.items():
+            if member != giver:
+                if not partner.untold:
+                    partner.untold_since = now
+                    self.due = min(self.due, now + self._patience(member, partner))
+                partner.untold += numbers
+
+    def announce(self, now: float) -> float | None:
+        """Tell the partners what is new, each in its time; when the next is due."""
+        due: list[float] = []
+        for member, partner in self.partners.items():
+            link = self._links.get(member)
+            if not partner.untold or link is None:
+                continue
+            patience = self._patience(member, partner)
+            at = partner.untold_since + patience
+            if at > now + HASTE * patience:
+                due.append(at)
+            elif member not in self.told:
+                self.join(member)
+            else:
+                for message in self._news(member):
+                    link.send(message)
+        self.due = min(due, default=math.inf)
+        return self.due if due else None
+
+    def _patience(self, member: VirtualAddress, partner: Partner) -> float:
+        """How long news may wait for a partner."""
+        if not partner.fetching:
+            return IDLE_HAVE_SECONDS
+        link = self._links.get(member)
+        if link is None or not link.paced:
+            return HAVE_SECONDS
+        if self.chunks is not None and len(self.chunks.have) == 1:
+            return 0.0  # who has nothing comes first, so it matters who no longer has nothing
+        return CALM_HAVE_SECONDS if self._calm else LATE_HAVE_SECONDS
+
+    @property
+    def _calm(self) -> bool:
+        """Whether what is here is neither little nor nearly all, and many would be told of it."""
+        here = len(self.chunks.have) if self.chunks else 0
+        return len(self.partners) > FEW and EARLY * self.listed < here < LATE * self.listed
+
+    def _news(self, member: VirtualAddress) -> Iterator[Have]:
+        partner = self.partners.get(member)
+        if partner is None or not partner.untold or member not in self.told:
+            return
+        pairs = ranges(partner.untold)
+        partner.untold.clear()
+        for first in range(0, len(pairs), HAVE_RANGES):
+            yield Have(bytes(self.study), pairs[first : first + HAVE_RANGES])

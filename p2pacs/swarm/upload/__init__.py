@@ -1,0 +1,1 @@
+"""Serving chunks to other members."""

@@ -1,0 +1,100 @@
+"""Sending on links that are not paced: side by side, each as fast as it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import trio
+
+from p2pacs.errors import LinkClosedError
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.mesh.connection import Connection
+from p2pacs.swarm.scheduling.request_queue import RequestQueue
+from p2pacs.wire.messages import Block
+
+BATCH_CHUNKS: Final = 8
+"""Chunks that are read from the disk in one thread hop, and sent at once."""
+
+READ_AHEAD_BATCHES: Final = 1
+"""Batches that wait while another is sent: the disk and the line work at the same time."""
+
+Read = Callable[[VirtualAddress, StudyId, list[int]], Awaitable[list[tuple[int, bytes]]]]
+"""The chunks that can be read; the others are refused."""
+
+Sent = Callable[[VirtualAddress, int], None]
+"""So many bytes of chunks went to a member."""
+
+
+class DirectSender:
+    """A queue for each member, and a pump while it is not empty."""
+
+    def __init__(self, read: Read, sent: Sent) -> None:
+        """Nothing is sent before `run`."""
+        self._read = read
+        self._sent = sent
+        self._outbox = RequestQueue()
+        self._busy: set[VirtualAddress] = set()
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Send until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            try:
+                await trio.sleep_forever()
+            finally:  # nothing new is begun while the rest ends
+                self._nursery = None
+
+    def ask(
+        self, member: VirtualAddress, link: Connection, study: StudyId, numbers: Iterable[int]
+    ) -> list[int]:
+        """A member asks for chunks; the numbers that its limit has no room for."""
+        refused = self._outbox.ask(member, study, numbers)
+        self._wake(member, link)
+        return refused
+
+    def cancel(self, member: VirtualAddress, study: StudyId, numbers: Iterable[int]) -> None:
+        """A member no longer needs these."""
+        self._outbox.cancel(member, study, numbers)
+
+    def drop(self, member: VirtualAddress) -> None:
+        """A member is gone."""
+        self._outbox.drop(member)
+
+    def _wake(self, member: VirtualAddress, link: Connection) -> None:
+        if self._nursery is not None and member not in self._busy:
+            self._busy.add(member)
+            self._nursery.start_soon(self._serve, member, link)
+
+    async def _serve(self, member: VirtualAddress, link: Connection) -> None:
+        try:
+            await self._pump(member, link)
+        except* LinkClosedError:
+            pass  # the mesh tells when the member is gone
+        finally:
+            self._busy.discard(member)
+            if self._outbox.next(member) is not None:  # asked for while the last was sent
+                self._wake(member, link)
+
+    async def _pump(self, member: VirtualAddress, link: Connection) -> None:
+        """All that a member asked for; what follows is read meanwhile."""
+        ahead, batches = trio.open_memory_channel[list[Block]](READ_AHEAD_BATCHES)
+        async with trio.open_nursery() as nursery, batches:
+            nursery.start_soon(self._read_ahead, member, ahead)
+            async for batch in batches:
+                await link.send_blocks(*batch)
+                self._sent(member, sum(block.size for block in batch))
+
+    async def _read_ahead(
+        self, member: VirtualAddress, ahead: trio.MemorySendChannel[list[Block]]
+    ) -> None:
+        """Read what a member asked for, batch after batch, until it is all on its way."""
+        async with ahead:
+            while taken := self._outbox.take(member, BATCH_CHUNKS):
+                study, numbers = taken
+                found = await self._read(member, study, numbers)
+                batch = [Block(bytes(study), number, 0, len(data), data) for number, data in found]
+                if batch:
+                    await ahead.send(batch)

@@ -1,0 +1,320 @@
+"""Sending on the paced line: offers it to one partner after the other, and sends what they choose.
+
+One task offers and sends, others read ahead. The line always has a little promised work; more
+would only make the choice worse (docs/swarm.md, "Offers").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import trio
+
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS
+from p2pacs.line.pacer import Pacer
+from p2pacs.mesh.connection import Connection
+from p2pacs.signals import Bell
+from p2pacs.swarm.scheduling.offers import Offers, OfferTarget
+from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
+from p2pacs.swarm.study_swarm import EARLY, HINTS, LATE, STARVED_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.upload.direct_sender import Read, Sent
+from p2pacs.wire.messages import Block, Offer
+
+AHEAD_SECONDS: Final = 0.6
+"""The line has promised work for this long: an offer's round trip, and what stands before it."""
+
+AHEAD_CHUNKS: Final = 1.5
+"""... and never less than this many chunks."""
+
+OFFER_SECONDS: Final = 1.0
+"""Work in one offer, one chunk at least ..."""
+
+CAREFUL_SECONDS: Final = 0.2
+"""... but this much, a chunk of a slow line, to a member that is at its beginning, and so begins to
+give, or near its end, where choosing late counts most (`EARLY`, `LATE`)."""
+
+TYPICAL_CHUNK: Final = 32.0 * KIB
+"""What a chunk is taken for before one was sent; then the average ..."""
+
+CHUNKS_AVERAGED: Final = 16
+"""... of about so many: the last one of a run may be tiny."""
+
+RECORD_DATA: Final = 16 * KIB - 64
+"""Data of a block that fits, with its frame, in one TLS record (RFC 8446 5.1: 16 KiB)."""
+
+BLOCK_SECONDS: Final = 0.17
+"""A block takes at most this long on a slow line, so that urgent things wait no longer ..."""
+
+FAST_BLOCK_SECONDS: Final = 0.02
+"""... and on a fast one it has this much, up to a whole chunk, so that it costs little work."""
+
+LEAST_BLOCK: Final = 2 * KIB
+"""However slow the line is."""
+
+
+def block_bytes(rate: float) -> int:
+    """Data of a block at most, on a line of so many bytes a second."""
+    slow = max(LEAST_BLOCK, min(RECORD_DATA, int(rate * BLOCK_SECONDS)))
+    return max(slow, min(CHUNK_BYTES, int(rate * FAST_BLOCK_SECONDS)))
+
+
+def cut(size: int, most: int) -> int:
+    """Data of each block of a chunk: as few blocks as can be, of equal size."""
+    blocks = max(1, -(-size // most))
+    return -(-size // blocks)
+
+
+class _Fetching:
+    """A partner that fetches a study."""
+
+    __slots__ = ("circle", "gives", "member", "partner", "priority", "study")
+
+    def __init__(self, member: VirtualAddress, circle: StudySwarm, partner: Partner) -> None:
+        self.member = member
+        self.study = circle.study
+        self.priority = circle.priority(member)
+        self.gives = circle.download is not None and circle.download.sources.owes(member)
+        self.circle = circle
+        self.partner = partner
+
+
+class PacedSender:
+    """The task that keeps a paced line busy."""
+
+    def __init__(
+        self,
+        links: dict[VirtualAddress, Connection],
+        circles: Iterable[StudySwarm],
+        uplink: Pacer,
+        read: Read,
+        sent: Sent,
+        *,
+        seed: bytes,
+        origin_of_last_resort: bool,
+    ) -> None:
+        """Nothing is sent before `run`.
+
+        Args:
+            links: The open links.
+            circles: All studies.
+            uplink: The line's budget.
+            read: Gives chunks, or refuses them.
+            sent: Is told what went to whom.
+            seed: What makes the choices of this host its own.
+            origin_of_last_resort: Offer only what no other member has (the broker).
+        """
+        self._links = links
+        self._circles = circles
+        self._uplink = uplink
+        self._read = read
+        self._sent = sent
+        self._last_resort = origin_of_last_resort
+        self._offers = Offers(seed)
+        self._pieces = SendQueue()
+        self._chunk = TYPICAL_CHUNK
+        self._busy_until: dict[VirtualAddress, float] = {}
+        self._bell = Bell()
+        self._unwanted = True
+        self._nursery: trio.Nursery | None = None
+
+    # ------------------------------------------------------------ messages
+
+    def chosen(
+        self, member: VirtualAddress, study: StudyId, numbers: Collection[int], priority: int
+    ) -> Collection[int]:
+        """A member answers an offer; the numbers for which there was none."""
+        allowed = self._offers.answered(member, study, len(numbers), trio.current_time())
+        numbers = list(numbers)
+        fresh = self._pieces.add(member, study, numbers[:allowed], priority)
+        if fresh and self._nursery is not None:
+            self._nursery.start_soon(self._load, fresh)  # it rings when they are here
+        else:
+            self._bell.ring()
+        return numbers[allowed:]
+
+    def cancel(self, member: VirtualAddress, study: StudyId, numbers: Collection[int]) -> None:
+        """A member no longer needs these."""
+        self._pieces.take_out(
+            lambda one: one.member == member and one.study == study and one.number in numbers
+        )
+        self._bell.ring()
+
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        self._offers.drop(member, study)
+        if study is None:
+            self._busy_until.pop(member, None)
+        self._pieces.take_out(
+            lambda one: one.member == member and (study is None or one.study == study)
+        )
+        self._bell.ring()
+
+    def changed(self) -> None:
+        """Somebody wants something."""
+        self._bell.ring()
+
+    def drained(self, member: VirtualAddress) -> None:
+        """A member can take a block: that is news only if there is one."""
+        if any(piece.member == member for piece in self._pieces):
+            self._bell.ring()
+
+    def gained(self) -> None:
+        """There is more to give: that is news only to a line that nobody wanted anything of."""
+        if self._unwanted:
+            self._offers.gained()
+            self._bell.ring()
+
+    def promised(self, member: VirtualAddress) -> int:
+        """Bytes that a member was promised and that are not yet sent."""
+        return int(sum(self._rest(piece) for piece in self._pieces if piece.member == member))
+
+    # ------------------------------------------------------------ the task
+
+    async def run(self) -> None:
+        """Keep the line busy until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._share_line()
+            finally:  # nothing new is read while the rest ends
+                self._nursery = None
+
+    async def _share_line(self) -> None:
+        while True:
+            now = trio.current_time()
+            self._offers.expire(now)
+            self._make_offers(now)
+            if self._pieces.next(self._ready) is None:
+                await self._wait(now)
+                continue
+            await self._uplink.ready()
+            if piece := self._pieces.next(self._ready):  # it may have changed meanwhile
+                self._send(piece)
+
+    async def _wait(self, now: float) -> None:
+        """Until something changes, or will without a sign."""
+        times = [at for at in (self._offers.next_change(now), self._next_starved(now)) if at]
+        times += [at for at in self._busy_until.values() if at > now]
+        with trio.move_on_at(min(times, default=float("inf"))):
+            await self._bell.wait()
+
+    def _next_starved(self, now: float) -> float | None:
+        """When a partner may get what others have, too, that may not now; None for never."""
+        if not self._last_resort:
+            return None
+        partners = (one for circle in self._circles for one in circle.partners.values())
+        times = (one.moved_at + STARVED_SECONDS for one in partners if one.fetching)
+        return min((at for at in times if at > now), default=None)
+
+    def _ready(self, piece: PromisedChunk) -> bool:
+        return piece.data is not None and self._can_take(piece.member)
+
+    def _can_take(self, member: VirtualAddress) -> bool:
+        link = self._links.get(member)
+        return link is not None and link.idle
+
+    # ------------------------------------------------------------ offering
+
+    def _make_offers(self, now: float) -> None:
+        rate = self._uplink.rate
+        ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
+        highest = self._highest()
+        self._unwanted = False
+        # The most frequent case by far is that there is work enough: nobody's wishes are looked at.
+        while self._promised_bytes(now, highest) < ahead:
+            wish = self._offers.choose(self._fetching(now), now, self._wish)
+            if wish is None or self._promised_bytes(now, wish.priority) >= ahead:
+                self._unwanted = True
+                return
+            chunks = min(self._chunks_for(wish), wish.useful)
+            self._offers.made(wish, chunks, now)
+            circle = next(one for one in self._circles if one.study == wish.study)
+            hints = self._hints(circle, wish, chunks)
+            circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
+
+    def _chunks_for(self, wish: OfferTarget) -> int:
+        """How many chunks to offer at once."""
+        seconds = OFFER_SECONDS if EARLY < wish.completeness < LATE else CAREFUL_SECONDS
+        return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk)))
+
+    def _highest(self) -> int:
+        """The most urgent that anybody fetches."""
+        partners = (one for circle in self._circles for one in circle.partners.values())
+        return max((one.priority for one in partners if one.fetching), default=0)
+
+    def _promised_bytes(self, now: float, priority: int) -> float:
+        """Work that the line has before anything of a class: none is what waits for members that
+        take nothing.
+        """
+        pieces = (one for one in self._pieces if one.priority >= priority)
+        soon = sum(self._rest(one) for one in pieces if self._moves(one.member, now))
+        return self._offers.chunks(priority, now=now) * self._chunk + soon
+
+    def _moves(self, member: VirtualAddress, now: float) -> bool:
+        """Whether a member takes what comes: its link is busy while the line sends a block."""
+        return self._can_take(member) or now < self._busy_until.get(member, 0.0)
+
+    def _rest(self, piece: PromisedChunk) -> float:
+        return self._chunk if piece.data is None else len(piece.data) - piece.offset
+
+    def _hints(self, circle: StudySwarm, wish: OfferTarget, chunks: int) -> list[int]:
+        if self._last_resort:
+            alone = circle.only_here(self._coming(circle.study))
+            return list(islice(alone, max(HINTS, chunks)))
+        return circle.hints(wish.member)
+
+    def _fetching(self, now: float) -> Iterator[_Fetching]:
+        """The partners that fetch something and take what comes."""
+        stuck = {one.member for one in self._pieces if not self._moves(one.member, now)}
+        for circle in self._circles:
+            for member, partner in circle.partners.items():
+                if partner.fetching and member not in stuck:
+                    link = self._links.get(member)
+                    if link is not None and link.paced:
+                        yield _Fetching(member, circle, partner)
+
+    def _wish(self, one: _Fetching) -> OfferTarget:
+        circle, member, partner = one.circle, one.member, one.partner
+        on_its_way = sum(p.member == member and p.study == circle.study for p in self._pieces)
+        useful = circle.useful(partner) - on_its_way
+        if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
+            useful = min(useful, len(circle.only_here(self._coming(circle.study))))
+        complete = circle.completeness(member, on_its_way)
+        return OfferTarget(member, circle.study, one.priority, complete, useful, one.gives)
+
+    def _coming(self, study: StudyId) -> list[int]:
+        return [piece.number for piece in self._pieces if piece.study == study]
+
+    # ------------------------------------------------------------ sending
+
+    async def _load(self, pieces: Sequence[PromisedChunk]) -> None:
+        """Read promised chunks before it is their turn; what cannot be read is refused."""
+        first = pieces[0]
+        found = dict(await self._read(first.member, first.study, [one.number for one in pieces]))
+        for piece in pieces:
+            piece.data = found.get(piece.number)
+            if piece.data is None:
+                self._pieces.remove(piece)
+            else:
+                self._chunk += (len(piece.data) - self._chunk) / CHUNKS_AVERAGED
+        self._bell.ring()
+
+    def _send(self, piece: PromisedChunk) -> None:
+        """The next block of a chunk."""
+        data = piece.data or b""  # it is ready
+        begin = piece.offset
+        end = min(len(data), begin + cut(len(data), block_bytes(self._uplink.rate)))
+        piece.offset = end
+        block = Block(bytes(piece.study), piece.number, begin, len(data), data[begin:end])
+        self._links[piece.member].send_block(block)
+        seconds = len(block.data) / max(self._uplink.rate, 1.0)
+        self._busy_until[piece.member] = trio.current_time() + seconds
+        self._sent(piece.member, end - begin)
+        if end == len(data):
+            self._pieces.remove(piece)
+            for circle in self._circles:
+                if circle.study == piece.study:
+                    circle.partner_gained(piece.member, [piece.number])

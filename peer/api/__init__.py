@@ -1,0 +1,1 @@
+"""The local interface: HTTP on loopback for the commands of this machine."""

@@ -1,0 +1,254 @@
+"""The local interface: HTTP on loopback for the commands (and later the pages) of this machine.
+
+Whoever can read ``api.token`` may use it. Study Instance UIDs and patient data
+travel in bodies only, never in URLs: transfers are named by their `StudyId`.
+
+    GET  /status                                what the peer is, links, store, catalogue
+    POST /find                                  {"patient_id", "patient_name", "study_date", …}
+    POST /studies/fetch                         {"study_instance_uid", "priority"} → {"study"}
+    GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole,
+                                                {"waiting"} now and then, at last {"complete"}
+                                                or {"error"}
+    GET  /studies/{study}/instances/{number}    the instance as a DICOM file (PS3.10)
+    GET  /studies/{study}/levels                NDJSON: an object per instance as it becomes known
+                                                and as it can be shown finer (level 0: it is whole),
+                                                {"previews"} when all can be shown; ends as above
+    GET  /studies/{study}/instances/{number}/preview?frame=…&level=…
+                                                a frame (from 1; else the middle one) as PNG, not
+                                                for diagnosis, 2 ** level times smaller than the
+                                                image, or more (X-P2PACS-Level tells)
+    GET  /transfers                             {"transfers", "uploads"}: all since the start
+    GET  /transfers/events                      NDJSON: the newest of them, whenever one changed
+    POST /transfers/{study}/cancel              stop fetching; what is here stays
+    POST /transfers/{study}/priority            {"priority"}: more, or less, urgent from now on
+    POST /transfers/{study}/view                {"series" or "series_instance_uid", "instances"}:
+                                                looked at now, so it comes first; {} ends it
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import trio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from p2pacs.errors import AuthenticationError, UsageError
+from p2pacs.identity.files import write_private
+from p2pacs.ids import StudyId
+from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.web.answers import answer_to, error_handlers, json_answer
+from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
+from peer.api import streams
+from peer.api.png import to_png
+from peer.api.status import Json
+from peer.api.streams import NdjsonLines
+from peer.config import API_ACCESS
+from peer.retrieval.reader import StudyReads
+from peer.retrieval.requester import Requester
+from peer.retrieval.study_fetch import StudyFetch
+from peer.retrieval.viewport import ViewRequest
+
+DICOM: Final = "application/dicom"
+PNG: Final = "image/png"
+
+LEVEL: Final = "X-P2PACS-Level"
+"""The header that says how much smaller than the image its preview is: 2 ** level times."""
+
+FIND_KEYS: Final = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "study_date": "StudyDate",
+    "modality": "ModalitiesInStudy",
+    "study_instance_uid": "StudyInstanceUID",
+}
+"""What ``POST /find`` takes, and the DICOM keyword it is matched with (PS3.4 C.2.2.2)."""
+
+
+class PeerServices(Protocol):
+    """What the interface asks of the peer (`peer.app`)."""
+
+    @property
+    def fetcher(self) -> StudyReads:
+        """Opens studies."""
+
+    async def status(self) -> Json:
+        """See ``GET /status``."""
+
+    async def find(self, keys: dict[str, str]) -> list[Json]:
+        """Studies that match these keys (DICOM keyword → value)."""
+
+    async def transfers(self) -> Json:
+        """See ``GET /transfers``."""
+
+    def events(self) -> AsyncGenerator[Json, None]:
+        """See ``GET /transfers/events``."""
+
+
+def make_token(folder: Path) -> str:
+    """A new random access token in ``api.token`` (mode 0600)."""
+    token = secrets.token_urlsafe(32)
+    write_private(folder / API_ACCESS, token.encode() + b"\n")
+    return token
+
+
+class _Guard:
+    """Refuses every request without the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        error = AuthenticationError(f"give the token in the file {API_ACCESS} as bearer token")
+        await json_answer(Request(scope), answer_to(error))(scope, receive, send)
+
+
+def make_api(desk: PeerServices, token: str) -> Starlette:
+    """The ASGI application."""
+    handlers = _Handlers(desk)
+    study = "/studies/{study}/instances"
+    return Starlette(
+        routes=[
+            Route("/status", handlers.status),
+            Route("/find", handlers.find, methods=["POST"]),
+            Route("/studies/fetch", handlers.fetch, methods=["POST"]),
+            Route(study, handlers.instances),
+            Route(study + "/{number:int}", handlers.instance),
+            Route(study + "/{number:int}/preview", handlers.preview),
+            Route("/studies/{study}/levels", handlers.levels),
+            Route("/transfers", handlers.transfers),
+            Route("/transfers/events", handlers.events),
+            Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
+            Route("/transfers/{study}/priority", handlers.priority, methods=["POST"]),
+            Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders, policy=API_POLICY),
+            Middleware(_Guard, token=token),
+            Middleware(BodyLimit),
+        ],
+        exception_handlers=error_handlers(json_answer),
+    )
+
+
+class _Handlers:
+    def __init__(self, desk: PeerServices) -> None:
+        self._desk = desk
+
+    async def status(self, _request: Request) -> Response:
+        return JSONResponse(await self._desk.status())
+
+    async def find(self, request: Request) -> Response:
+        body = await _body(request)
+        if unknown := set(body) - set(FIND_KEYS):
+            raise UsageError(f"cannot search by {', '.join(sorted(unknown))}")
+        keys = {FIND_KEYS[name]: _text(body, name) for name in body}
+        return JSONResponse({"studies": await self._desk.find(keys)})
+
+    async def fetch(self, request: Request) -> Response:
+        body = await _body(request)
+        asker = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
+        fetch = await self._desk.fetcher.open(_text(body, "study_instance_uid"), asker)
+        return JSONResponse({"study": str(fetch.study)})
+
+    async def instances(self, request: Request) -> Response:
+        return NdjsonLines(streams.instances(self._fetch(request)))
+
+    async def instance(self, request: Request) -> Response:
+        fetch = self._fetch(request)
+        with fetch.in_use():
+            instance = await fetch.read(fetch.instance(request.path_params["number"]))
+            file = await trio.to_thread.run_sync(instance.part10)
+        return Response(file, media_type=DICOM)
+
+    async def levels(self, request: Request) -> Response:
+        return NdjsonLines(streams.levels(self._fetch(request)))
+
+    async def preview(self, request: Request) -> Response:
+        fetch = self._fetch(request)
+        frame, level = (_count(request, name) for name in ("frame", "level"))
+        with fetch.in_use():
+            known = fetch.instance(request.path_params["number"])
+            preview = await fetch.preview(known, frame, level)
+            file = await trio.to_thread.run_sync(to_png, preview.picture)
+        return Response(file, media_type=PNG, headers={LEVEL: str(preview.level)})
+
+    async def transfers(self, _request: Request) -> Response:
+        return JSONResponse(await self._desk.transfers())
+
+    async def events(self, _request: Request) -> Response:
+        return NdjsonLines(self._desk.events())
+
+    async def cancel(self, request: Request) -> Response:
+        self._fetch(request).give_up()
+        return JSONResponse({})
+
+    async def priority(self, request: Request) -> Response:
+        priority = _priority(await _body(request))
+        self._desk.fetcher.prioritise(_study(request), priority)
+        return JSONResponse({})
+
+    async def view(self, request: Request) -> Response:
+        view = ViewRequest.parse(await _body(request))
+        instances, known = self._desk.fetcher.look(_study(request), view)
+        return JSONResponse({"instances": instances, "known": known})
+
+    def _fetch(self, request: Request) -> StudyFetch:
+        return self._desk.fetcher.get(_study(request))
+
+
+def _study(request: Request) -> StudyId:
+    return StudyId.parse(request.path_params["study"])
+
+
+def _count(request: Request, name: str) -> int | None:
+    """A whole number in the query, if it is there."""
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    if len(given) > 9 or not given.isdecimal():
+        raise UsageError(f"{name} must be a whole number")
+    return int(given)
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise UsageError("the body must be a JSON object") from error
+    if not isinstance(body, dict):
+        raise UsageError("the body must be a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"{name} must be a text")
+    return value
+
+
+def _priority(body: dict[str, Any], default: Priority | None = None) -> Priority:
+    """The ``priority`` in a body, by its name."""
+    if default is not None and "priority" not in body:
+        return default
+    try:
+        return Priority.named(_text(body, "priority"))
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,123 @@
+"""What the local interface tells of a study as it comes: NDJSON, an object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Any, Final
+
+import trio
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from p2pacs.errors import P2PacsError, report
+from peer.api.activity import HEARTBEAT
+from peer.retrieval.levels import Levels, Reached
+from peer.retrieval.live_index import Known
+from peer.retrieval.study_fetch import StudyFetch
+
+Json = dict[str, Any]
+
+NDJSON: Final = "application/x-ndjson"
+
+BATCH: Final = 500
+"""New instances that are looked at in one go: a study of thousands is not to stop all else."""
+
+
+class NdjsonLines(StreamingResponse):
+    """NDJSON out of an async generator, which ends with the request whatever happens."""
+
+    def __init__(self, objects: AsyncGenerator[Json, None]) -> None:
+        super().__init__(_lines(objects), media_type=NDJSON)
+        self._objects = objects
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        async with aclosing(self._objects):
+            await super().__call__(scope, receive, send)
+
+
+async def _lines(objects: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(objects):
+        async for one in objects:
+            yield json.dumps(one).encode() + b"\n"
+
+
+async def instances(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
+    """An object for each instance as it becomes whole; at last the end, or an error."""
+    with fetch.in_use():
+        cursor = fetch.cursor()
+        try:
+            while True:
+                with trio.move_on_after(HEARTBEAT) as waiting:
+                    known = await cursor.next()
+                if waiting.cancelled_caught:
+                    yield {"waiting": True}
+                elif known is not None:
+                    yield _whole(known, fetch)
+                else:
+                    break
+        except P2PacsError as error:
+            yield report(error)
+        else:
+            yield {"complete": True, "instances": len(fetch.known)}
+
+
+def _whole(known: Known, fetch: StudyFetch) -> Json:
+    return {
+        "number": known.number,
+        "series": known.series,
+        "sha256": known.entry.sha256.hex(),
+        "size": known.entry.size,
+        "known": len(fetch.known),
+    }
+
+
+async def levels(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
+    """An object for each instance as it becomes known, and whenever it can be shown at a finer
+    level; one when all can be shown; at last the end, or an error."""
+    told = Levels()
+    shown = -1
+    with fetch.in_use():
+        try:
+            while True:
+                mark = fetch.mark()
+                await fetch.refresh()
+                if fetch.current:  # before, an instance may be known that has changed since
+                    for news in _news(told, fetch):
+                        yield _level(news, fetch)
+                if fetch.settled and fetch.current:
+                    if shown != told.previews == len(fetch.known):
+                        shown = told.previews
+                        yield {"previews": shown}
+                    if told.whole:
+                        break
+                with trio.move_on_after(HEARTBEAT) as waiting:
+                    await fetch.moved(mark)
+                if waiting.cancelled_caught:
+                    yield {"waiting": True}
+        except P2PacsError as error:
+            yield report(error)
+        else:
+            yield {"complete": True, "instances": len(fetch.known)}
+
+
+def _news(told: Levels, fetch: StudyFetch) -> Iterator[Reached]:
+    """What is new; of many new instances a batch at a time."""
+    known = tuple(fetch.known)
+    for end in range(len(told) + BATCH, len(known), BATCH):
+        yield from told.news(known[:end], fetch.transfer.have)
+    yield from told.news(known, fetch.transfer.have)
+
+
+def _level(news: Reached, fetch: StudyFetch) -> Json:
+    known = news.known
+    return {
+        "number": known.number,
+        "series": known.series,
+        "place": known.place,
+        "level": news.level,
+        "frames": known.entry.frames,
+        "known": len(fetch.known),
+    }

@@ -1,0 +1,234 @@
+"""The peer's commands: ``peer join`` and ``peer run``; ``find``, ``get`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import trio
+import typer
+from rich.console import Console
+
+from p2pacs import logs
+from p2pacs.errors import P2PacsError, UsageError, first_of
+from p2pacs.stopping import run_until_stopped
+from p2pacs.units import Endpoint
+from peer.commands import output
+from peer.commands.bars import Bars
+from peer.commands.client import PeerClient
+from peer.commands.get import get as get_study
+from peer.commands.join import JoinOptions
+from peer.commands.join import join as join_network
+from peer.config import load_peer_settings
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class PriorityName(StrEnum):
+    """What `p2pacs.swarm.scheduling.priority` calls its classes."""
+
+    STAT = "stat"
+    INTERACTIVE = "interactive"
+    PREFETCH = "prefetch"
+    BACKGROUND = "background"
+
+
+T = TypeVar("T")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The peer's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+app = typer.Typer(no_args_is_help=True, help="Be a peer: a hospital's gateway, or a replica.")
+
+
+def add_commands(root: typer.Typer) -> None:
+    """Add ``find``, ``get`` and ``status`` to the top-level commands."""
+    root.command()(find)
+    root.command()(get)
+    root.command()(status)
+
+
+@app.command()
+def join(
+    folder: Folder,
+    token: Annotated[str, typer.Argument(metavar="TOKEN", help="From the administrator.")],
+    *,
+    listen: Annotated[
+        list[str], typer.Option(metavar="HOST:PORT", help="Where members may connect to.")
+    ],
+    advertise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="An address to tell the members; none behind NAT."),
+    ] = None,
+    aet: Annotated[str | None, typer.Option(help="AE title of the gateway.")] = None,
+    dicom: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where workstations find the gateway.")
+    ] = None,
+    api: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where commands here find the peer.")
+    ] = None,
+    workstation: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AET=HOST:PORT", help="A workstation that a C-MOVE may name."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Join a network with a token, once; then start the peer with ``p2pacs peer run DIR``."""
+    logs.configure("warning", json=False)
+    wishes = JoinOptions(
+        listen=tuple(Endpoint.parse(one) for one in listen),
+        advertise=tuple(Endpoint.parse(one) for one in advertise or ()),
+        aet=aet,
+        dicom=Endpoint.parse(dicom) if dicom else None,
+        api=Endpoint.parse(api) if api else None,
+        workstations=dict(_workstation(one) for one in workstation or ()),
+    )
+    settings = _run(lambda: join_network(folder, token, wishes))
+    if as_json:
+        print_json({"name": settings.name, "folder": str(folder)})
+    else:
+        typer.echo(f"Joined as {settings.name}. Start it with: p2pacs peer run {folder}")
+
+
+def _workstation(text: str) -> tuple[str, Endpoint]:
+    aet, equals, endpoint = text.partition("=")
+    if not equals:
+        raise UsageError(f"not a workstation: {text!r} (write it as AET=HOST:PORT)")
+    return aet, Endpoint.parse(endpoint)
+
+
+@app.command()
+def run(folder: Folder, *, as_json: AsJson = False) -> None:
+    """Run the peer until it is told to stop (Ctrl-C or SIGTERM)."""
+    settings = load_peer_settings(folder)
+    logs.configure(settings.log.level, json=settings.log.json_lines)
+    from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
+
+    def ready(said: dict[str, Any]) -> None:
+        if as_json:
+            print_json(said)
+        else:
+            typer.echo(output.ready_line(said))
+
+    run_until_stopped(lambda stop: run_peer(folder, settings, ready, stop))
+
+
+def find(
+    folder: Folder,
+    *,
+    patient_id: Annotated[str | None, typer.Option(help="Patient ID; * and ? match.")] = None,
+    patient_name: Annotated[str | None, typer.Option(help="Family^Given; * and ? match.")] = None,
+    study_date: Annotated[str | None, typer.Option(help="YYYYMMDD, or a range with -.")] = None,
+    modality: Annotated[str | None, typer.Option(help="A modality in the study: CT, MR…")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find studies in the catalogue that this peer may read."""
+    keys = {
+        "patient_id": patient_id,
+        "patient_name": patient_name,
+        "study_date": study_date,
+        "modality": modality,
+    }
+    wanted = {name: value for name, value in keys.items() if value}
+    studies = _ask(folder, lambda peer: peer.find(wanted))
+    if as_json:
+        print_json({"studies": studies})
+    else:
+        Console().print(output.studies_table(studies))
+
+
+def get(
+    folder: Folder,
+    study_uid: Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
+    priority: Annotated[
+        PriorityName, typer.Option(help="Who is served first.")
+    ] = PriorityName.INTERACTIVE,
+    stat: Annotated[bool, typer.Option("--stat", help="The same as --priority stat.")] = False,
+    preview: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="A contact sheet, as soon as it can be drawn."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a study and write it as DICOM files; run it again to resume."""
+    urgency = PriorityName.STAT if stat else priority
+    with Bars(Console(stderr=True)) as bars:
+        try:
+            outcome = _run(
+                lambda: get_study(folder, study_uid, out, bars, urgency.value, preview=preview)
+            )
+        except KeyboardInterrupt:
+            typer.echo(
+                "Stopped. What is here stays; run the same command again to resume.", err=True
+            )
+            raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json({**outcome.json(), "out": str(out)})
+    else:
+        typer.echo(output.outcome_line(outcome, out))
+
+
+def status(folder: Folder, *, as_json: AsJson = False) -> None:
+    """Show the peer's links, transfers, store and catalogue."""
+    said = _ask(folder, PeerClient.status)
+    if as_json:
+        print_json(said)
+    else:
+        Console().print(output.status_view(said))
+
+
+def print_json(value: object) -> None:
+    """One JSON object on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _ask(folder: Path, work: Callable[[PeerClient], Awaitable[T]]) -> T:
+    async def connected() -> T:
+        async with PeerClient.connect(folder) as peer:
+            return await work(peer)
+
+    return _run(connected)
+
+
+def _run(work: Callable[[], Awaitable[T]]) -> T:
+    """Run to the end; an exception group is reduced to the one error that matters.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after everything was cancelled in order.
+    """
+    result: list[T] = []
+    interrupted = False
+
+    async def interruptible() -> None:
+        nonlocal interrupted
+
+        async def listen(*, task_status: trio.TaskStatus[None]) -> None:
+            nonlocal interrupted
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                task_status.started()
+                async for _ in signals:
+                    interrupted = True
+                    nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listen)
+            result.append(await work())
+            nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(interruptible)
+    except (P2PacsError, ExceptionGroup) as error:
+        known = first_of(error)
+        if known is None:
+            raise
+        raise known from error
+    if not result and interrupted:
+        raise KeyboardInterrupt
+    return result[0]

@@ -1,0 +1,185 @@
+"""What the commands say to the running peer of this machine: HTTP on loopback (`peer.api.api`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+import trio
+
+from p2pacs.errors import LocalError, P2PacsError, StateError
+from peer.config import API_ACCESS, load_peer_settings
+
+Json = dict[str, Any]
+
+TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)
+"""Seconds. Reading waits longer than the peer itself waits for the broker and the members, and
+than its streams are silent (`peer.api.api.HEARTBEAT`)."""
+
+
+class PeerClient:
+    """The peer whose folder this is. Open it with `connect`."""
+
+    def __init__(self, http: httpx.AsyncClient, folder: Path) -> None:
+        self._http = http
+        self._folder = folder
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, folder: Path) -> AsyncIterator[Self]:
+        """A client for the peer in ``folder``.
+
+        Raises:
+            StateError: there is none, it does not run, or its token may not be read.
+        """
+        settings = load_peer_settings(folder)
+        try:
+            token = (await trio.Path(folder / API_ACCESS).read_text(encoding="ascii")).strip()
+        except FileNotFoundError as error:
+            raise not_running(folder) from error
+        except OSError as error:
+            raise StateError(
+                f"{folder / API_ACCESS} may not be read: use the account that runs the peer"
+            ) from error
+        async with httpx.AsyncClient(
+            base_url=f"http://{settings.api}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT,
+            trust_env=False,  # a proxy must never see what is asked on loopback
+        ) as http:
+            yield cls(http, folder)
+
+    async def status(self) -> Json:
+        """See ``GET /status`` in `peer.api.api`."""
+        return await self._call("GET", "/status")
+
+    async def find(self, keys: dict[str, str]) -> list[Json]:
+        """The studies that match."""
+        found: list[Json] = (await self._call("POST", "/find", keys))["studies"]
+        return found
+
+    async def fetch(self, study_instance_uid: str, priority: str = "interactive") -> str:
+        """Start fetching; the study's id, by which it is named from now on."""
+        body = {"study_instance_uid": study_instance_uid, "priority": priority}
+        study: str = (await self._call("POST", "/studies/fetch", body))["study"]
+        return study
+
+    async def instance(self, study: str, number: int) -> bytes:
+        """One instance that has become whole, as a DICOM file."""
+        with self._translated():
+            answer = await self._http.get(f"/studies/{study}/instances/{number}")
+            _check(answer)
+            return answer.content
+
+    async def preview(self, study: str, number: int, frame: int) -> bytes:
+        """What can be shown of a frame before its instance is whole, as a PNG file.
+
+        Raises:
+            NotFoundError: There is nothing (yet).
+        """
+        with self._translated():
+            path = f"/studies/{study}/instances/{number}/preview"
+            answer = await self._http.get(path, params={"frame": frame})
+            _check(answer)
+            return answer.content
+
+    async def cancel(self, study: str) -> None:
+        """Stop fetching a study, unless somebody else at this peer wants it too."""
+        await self._call("POST", f"/transfers/{study}/cancel")
+
+    @asynccontextmanager
+    async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        """The instances of a study as they become whole; see ``GET /studies/…/instances``."""
+        async with self._lines(f"/studies/{study}/instances") as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def levels(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        """What can be shown of a study, as it comes; see ``GET /studies/…/levels``."""
+        async with self._lines(f"/studies/{study}/levels") as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        """The transfers, again whenever something changed."""
+        async with self._lines("/transfers/events") as lines:
+            yield lines
+
+    @asynccontextmanager
+    async def _lines(self, path: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+        with self._translated():
+            async with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                _check(answer)
+                yield _objects(answer)
+
+    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+        with self._translated():
+            answer = await self._http.request(method, path, json=body)
+            _check(answer)
+            result: Json = answer.json()
+            return result
+
+    def _translated(self) -> _Translated:
+        return _Translated(self._folder)
+
+
+class _Translated:
+    """httpx's errors as ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, httpx.ConnectError):
+            raise not_running(self._folder) from error
+        if isinstance(error, httpx.TransportError):
+            raise StateError(
+                f"the peer in {self._folder} stopped answering: see its log, start it again with "
+                f"p2pacs peer run {self._folder} and run the command again; what is here is kept"
+            ) from error
+
+
+def not_running(folder: Path) -> StateError:
+    """The peer of this folder does not run."""
+    return StateError(
+        f"the peer in {folder} is not running: start it with p2pacs peer run {folder}"
+    )
+
+
+async def _objects(answer: httpx.Response) -> AsyncGenerator[Json, None]:
+    async for line in answer.aiter_lines():
+        value: Json = json.loads(line)
+        if "error" in value:
+            raise error_of(value)
+        yield value
+
+
+def _check(answer: httpx.Response) -> None:
+    if not answer.is_error:
+        return
+    try:
+        raise error_of(answer.json())
+    except ValueError as error:
+        raise LocalError(f"the peer answered {answer.status_code}: see its log") from error
+
+
+def error_of(said: Json) -> P2PacsError:
+    """The error that `p2pacs.errors.report` described."""
+    kind = _kinds(P2PacsError).get(str(said.get("error")), LocalError)
+    return kind(str(said.get("message")))
+
+
+def _kinds(root: type[P2PacsError]) -> dict[str, type[P2PacsError]]:
+    kinds = {root.__name__: root}
+    for child in root.__subclasses__():
+        kinds |= _kinds(child)
+    return kinds

@@ -1,0 +1,297 @@
+"""``p2pacs get``: a study as DICOM files in a folder, resumed where an earlier run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import trio
+from attrs import define, field
+
+from p2pacs.budget import Budget
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import (
+    AuthenticationError,
+    BrokenInstanceError,
+    P2PacsError,
+    StateError,
+    first_of,
+)
+from peer.commands.client import PeerClient
+from peer.commands.files import make_folder, replace
+from peer.commands.preview import PreviewSheet
+from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
+
+Json = dict[str, Any]
+
+RETURNS: Final = 120.0
+"""Seconds that a peer which stopped has to be started again."""
+
+LOOK: Final = 0.5
+"""Seconds between two looks whether it was."""
+
+GOODBYE: Final = 3.0
+"""Seconds that the peer gets to stop a transfer that the operator broke off."""
+
+
+class ProgressWatcher(Protocol):
+    """Who shows how far it is."""
+
+    def transfer(self, transfer: Json) -> None:
+        """The transfer of the study, as ``GET /transfers`` says it."""
+
+    def instance(self, done: int, known: int) -> None:
+        """So many instances are written or kept, of so many known."""
+
+    def previews(self, here: int, known: int, *, sheet: bool) -> None:
+        """So many of the known instances can be shown; and whether the sheet with all is there."""
+
+    def away(self) -> None:
+        """The peer stopped; it may be started again."""
+
+
+@define
+class GetOutcome:
+    """What a run did."""
+
+    study: str
+    written: int = 0
+    kept: int = 0
+    transfer: Json = field(factory=dict)
+    """The last that was heard of the transfer."""
+    whole: dict[int, str] = field(factory=dict, repr=False)
+    """The files that are whole: number → SHA-256."""
+    sheet: Json | None = None
+    """The contact sheet, if there is one."""
+    earlier: list[Json] = field(factory=list, repr=False)
+    """The last that was heard of the transfer each time that the peer stopped."""
+
+    @property
+    def instances(self) -> int:
+        """Instances in the folder that are whole."""
+        return len(self.whole)
+
+    def json(self) -> Json:
+        """The outcome as ``--json`` prints it."""
+        transfers = [one for one in (*self.earlier, self.transfer) if one]
+        sources: Counter[str] = Counter()
+        for one in transfers:
+            sources.update({name: source["bytes"] for name, source in one["sources"].items()})
+        return {
+            "study": self.study,
+            "instances": self.instances,
+            "written": self.written,
+            "kept": self.kept,
+            "bytes_received": sum(one["bytes_received"] for one in transfers),
+            "seconds": round(sum(one["seconds"] for one in transfers), 3),
+            "sources": dict(sources),
+            **({} if self.sheet is None else {"preview": self.sheet}),
+        }
+
+    def interrupted(self) -> None:
+        """The peer stopped: what it counts begins anew."""
+        self.earlier.append(self.transfer)
+        self.transfer = {}
+
+
+async def get(
+    folder: Path,
+    uid: str,
+    out: Path,
+    watcher: ProgressWatcher,
+    priority: str = "interactive",
+    *,
+    preview: Path | None = None,
+) -> GetOutcome:
+    """Fetch a study into a folder; files there that are whole already are kept.
+
+    When the peer stops meanwhile and is started again, this goes on. Cancelling it stops the
+    transfer, too, unless somebody else at the peer wants it.
+
+    Args:
+        folder: The peer's.
+        uid: Study Instance UID.
+        out: Where the files go.
+        watcher: Shows how far it is.
+        priority: A name of `p2pacs.swarm.scheduling.priority`.
+        preview: Where a contact sheet goes as soon as there is something to see, if at all.
+
+    Raises:
+        StateError: The peer does not run, or stopped and was not started again.
+        P2PacsError: What the peer says, or DiskFullError; files written so far stay.
+    """
+    await trio.to_thread.run_sync(make_folder, out)
+    sheet = None if preview is None else PreviewSheet(preview, watcher)
+    outcome: GetOutcome | None = None
+    patience = _RetryBudget()
+    while True:
+        try:
+            async with PeerClient.connect(folder) as client:
+                study = await client.fetch(uid, priority)
+                outcome = outcome or GetOutcome(study)
+                patience.renew()
+                await _take_all(client, outcome, out, watcher, sheet)
+                if sheet is not None:
+                    outcome.sheet = sheet.json()
+                return outcome
+        except (StateError, AuthenticationError):  # a new start has a new token
+            if outcome is None or not patience.lasts:
+                raise
+            outcome.interrupted()
+            watcher.away()
+            await trio.sleep(LOOK)
+
+
+class _RetryBudget:
+    """With a peer that is away."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """It is there."""
+        self._since = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is worth while to wait (from the first look on)."""
+        now = trio.current_time()
+        self._since = now if self._since is None else self._since
+        return now - self._since < RETURNS
+
+
+async def _take_all(
+    client: PeerClient,
+    outcome: GetOutcome,
+    out: Path,
+    watcher: ProgressWatcher,
+    sheet: PreviewSheet | None,
+) -> None:
+    """Write the instances as they become whole, and the sheet; tell the watcher.
+
+    Raises:
+        StateError: The peer stopped.
+        P2PacsError: What the peer says, or DiskFullError.
+    """
+    wanted = True
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch, client, outcome, watcher)
+            async with trio.open_nursery() as writers:
+                if sheet is not None:
+                    writers.start_soon(sheet.follow, client, outcome.study)
+                await _write_all(client, outcome, out, watcher)
+            wanted = False
+            nursery.cancel_scope.cancel()
+    except ExceptionGroup as group:
+        known = first_of(group)
+        if known is None:
+            raise
+        wanted = not isinstance(known, StateError)  # a peer that stopped goes on by itself
+        raise known from group
+    finally:
+        if wanted:
+            await _give_up(client, outcome)
+    await _look(client, outcome, watcher)
+
+
+async def _give_up(client: PeerClient, outcome: GetOutcome) -> None:
+    """Nobody waits for the rest any more; this runs after a cancellation, too."""
+    with trio.move_on_after(GOODBYE, shield=True), suppress(P2PacsError):
+        await client.cancel(outcome.study)
+
+
+async def _write_all(
+    client: PeerClient, outcome: GetOutcome, out: Path, watcher: ProgressWatcher
+) -> None:
+    files = _Files(client, outcome, out, watcher)
+    why: P2PacsError = StateError(
+        "the peer stopped before the study was whole: run the command again"
+    )
+    async with (
+        client.instances(outcome.study) as lines,
+        aclosing(lines),
+        trio.open_nursery() as nursery,
+    ):
+        try:
+            async for line in lines:
+                if "waiting" in line:
+                    continue
+                if "complete" in line:
+                    return
+                await files.begin(line, nursery)
+        except P2PacsError as error:  # what was begun is written all the same
+            why = error
+    raise why
+
+
+class _Files:
+    """Files on their way: the peer decodes on all cores if several are asked for at once."""
+
+    def __init__(
+        self, client: PeerClient, outcome: GetOutcome, out: Path, watcher: ProgressWatcher
+    ) -> None:
+        self._client = client
+        self._outcome = outcome
+        self._out = out
+        self._watcher = watcher
+        self._budget = Budget(AHEAD_BYTES)
+        self._places = trio.CapacityLimiter(AHEAD)
+        self._last: dict[int, trio.Event] = {}
+
+    async def begin(self, line: Json, nursery: trio.Nursery) -> None:
+        """Have an instance written, as soon as there is room for one more."""
+        number, done = line["number"], trio.Event()
+        before, self._last[number] = self._last.get(number), done
+        await self._budget.acquire(line["size"])
+        await self._places.acquire_on_behalf_of(done)
+        nursery.start_soon(self._keep, line, before, done)
+
+    async def _keep(self, line: Json, before: trio.Event | None, done: trio.Event) -> None:
+        outcome, number, digest = self._outcome, line["number"], line["sha256"]
+        if before is not None:  # it has changed meanwhile, and the newer one must stay
+            await before.wait()
+        path = self._out / f"{number:05d}.dcm"
+        if outcome.whole.get(number) == digest:
+            pass
+        elif await trio.to_thread.run_sync(_is_whole, path, digest):
+            outcome.kept += 1
+        else:
+            file = await self._client.instance(outcome.study, number)
+            await trio.to_thread.run_sync(replace, path, file)
+            outcome.written += 1
+        outcome.whole[number] = digest
+        self._watcher.instance(outcome.instances, line["known"])
+        done.set()
+        self._budget.release(line["size"])
+        self._places.release_on_behalf_of(done)
+
+
+async def _watch(client: PeerClient, outcome: GetOutcome, watcher: ProgressWatcher) -> None:
+    async with client.events() as lines, aclosing(lines):
+        async for line in lines:
+            _heard(outcome, line["transfers"], watcher)
+
+
+async def _look(client: PeerClient, outcome: GetOutcome, watcher: ProgressWatcher) -> None:
+    status = await client.status()
+    _heard(outcome, status["transfers"], watcher)
+
+
+def _heard(outcome: GetOutcome, transfers: list[Json], watcher: ProgressWatcher) -> None:
+    for transfer in transfers:
+        if transfer["study"] == outcome.study:
+            outcome.transfer = transfer
+            watcher.transfer(transfer)
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    """Whether the file holds just the data set with this hash."""
+    try:
+        data = EncodedInstance.from_part10(path.read_bytes()).data
+    except (FileNotFoundError, BrokenInstanceError):
+        return False
+    return hashlib.sha256(data).hexdigest() == sha256

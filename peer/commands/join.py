@@ -1,0 +1,112 @@
+"""Become a member: a token in, an identity folder and ``peer.toml`` out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import structlog
+from attrs import frozen
+from pydantic import ValidationError
+
+from p2pacs.errors import MalformedMessageError, StateError, UsageError
+from p2pacs.identity.token import Token
+from p2pacs.settings import LineSettings
+from p2pacs.units import Endpoint
+from p2pacs.wire.enrol import enrol
+from peer.config import IDENTITY, PEER_TOML, GatewaySettings, PeerSettings, save_peer_settings
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class JoinOptions:
+    """What the operator says on the command line; None leaves the default."""
+
+    listen: tuple[Endpoint, ...]
+    advertise: tuple[Endpoint, ...] = ()
+    aet: str | None = None
+    dicom: Endpoint | None = None
+    api: Endpoint | None = None
+    workstations: dict[str, Endpoint] | None = None
+
+
+@frozen
+class AssignedSettings:
+    """What the administrator set for this member (`Enrolled.settings`)."""
+
+    name: str
+    uplink: int | None
+    downlink: int | None
+
+    @classmethod
+    def decode(cls, raw: bytes) -> AssignedSettings:
+        """Read the msgpack map; keys that this version does not know mean nothing to it.
+
+        Raises:
+            MalformedMessageError: not such a map.
+        """
+        try:
+            said = msgpack.unpackb(raw, max_ext_len=0)
+            name, rates = said["name"], [said.get("uplink"), said.get("downlink")]
+        except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException) as error:
+            raise MalformedMessageError(
+                "the broker's settings for this member: not a map"
+            ) from error
+        rated = all(rate is None or (type(rate) is int and rate > 0) for rate in rates)
+        if not isinstance(name, str) or not name or not rated:
+            raise MalformedMessageError("the broker's settings for this member: no name or no rate")
+        return cls(name, *rates)
+
+
+async def join(folder: Path, token_text: str, wishes: JoinOptions) -> PeerSettings:
+    """Enrol with the broker that the token names, and write all that `peer run` needs.
+
+    Raises:
+        UsageError: not a token, or wishes that cannot be; the token is not spent.
+        StateError: a peer has already joined from this folder.
+        AccessError: the broker does not take the token.
+        UnavailableError: the broker cannot be reached.
+    """
+    if (folder / PEER_TOML).exists():
+        raise StateError(f"a peer has already joined from {folder}: choose another folder")
+    token = Token.decode(token_text)
+    settings_for(wishes, AssignedSettings("checked before the token is spent", None, None))
+    endpoints = [str(endpoint) for endpoint in wishes.advertise]
+    enrolled = await enrol(token, folder / IDENTITY, endpoints)
+    settings = settings_for(wishes, AssignedSettings.decode(enrolled.settings))
+    save_peer_settings(folder, settings)
+    log.info("joined", name=settings.name)
+    return settings
+
+
+def settings_for(wishes: JoinOptions, registration: AssignedSettings) -> PeerSettings:
+    """The settings to write: only what was said, so that defaults stay defaults.
+
+    Raises:
+        UsageError: a wish that cannot be.
+    """
+    rates = {"uplink": registration.uplink, "downlink": registration.downlink}
+    line = {name: rate for name, rate in rates.items() if rate is not None}
+    said: dict[str, Any] = {
+        "name": registration.name,
+        "listen": wishes.listen,
+        "advertise": wishes.advertise or None,
+        "aet": wishes.aet,
+        "dicom": wishes.dicom,
+        "api": wishes.api,
+    }
+    try:
+        if line:
+            said["line"] = LineSettings.model_validate(line)
+        if wishes.workstations:
+            said["gateway"] = GatewaySettings.model_validate({"destinations": wishes.workstations})
+        return PeerSettings.model_validate(
+            {name: value for name, value in said.items() if value is not None}
+        )
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: {what}" if where else what) from error

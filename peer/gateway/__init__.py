@@ -1,0 +1,1 @@
+"""The PACS that the workstations of a hospital see."""

@@ -1,0 +1,62 @@
+"""The instances of a study for image level queries: out of its own index where it is held, else
+as the PACS says (through the broker)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, entry, tag
+from p2pacs.errors import BusyError, ProtocolError, UnavailableError
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.study.study_index import InstanceEntry
+from p2pacs.swarm.node import Node
+from p2pacs.wire.messages import Instances, InstancesQuery
+from peer.gateway.search import read_instances
+from peer.retrieval.reader import StudyReads
+
+ANSWER: Final = 30.0
+"""Seconds for the broker, which asks the PACS."""
+
+
+class InstanceDescriber:
+    """Gives the attributes of a study's instances, with those of their series."""
+
+    def __init__(self, identity: NodeIdentity, node: Node, fetcher: StudyReads) -> None:
+        self._identity = identity
+        self._node = node
+        self._fetcher = fetcher
+
+    async def __call__(self, record: StudyRecord) -> list[Json]:
+        """The instances of a study.
+
+        Raises:
+            UnavailableError: it is not held here, and the broker is away.
+            BusyError: it is not held here, and too large to be listed by the broker.
+        """
+        held = await self._fetcher.held(record)
+        if held is not None:
+            return [attributes_of(known.entry) for known in held.known]
+        query = InstancesQuery(0, record.study.raw)
+        try:
+            reply = await self._node.call(self._identity.broker, query, timeout=ANSWER)
+        except UnavailableError as error:
+            raise UnavailableError(
+                "images of a study that is not here are listed when the broker is there"
+            ) from error
+        if not isinstance(reply, Instances):
+            raise ProtocolError("the broker answered an InstancesQuery with something else")
+        if reply.more:
+            raise BusyError("more images than can be listed before the study is here: retrieve it")
+        return read_instances(reply.datasets)
+
+
+def attributes_of(instance: InstanceEntry) -> Json:
+    """What a query at image level may ask of an instance of the index."""
+    return {
+        **instance.attributes,
+        tag("SOPClassUID"): entry("UI", instance.sop_class_uid),
+        tag("SOPInstanceUID"): entry("UI", instance.sop_instance_uid),
+        tag("SeriesInstanceUID"): entry("UI", instance.series_instance_uid),
+        tag("AvailableTransferSyntaxUID"): entry("UI", instance.transfer_syntax_uid),
+    }

@@ -1,0 +1,64 @@
+"""The study keys granted to this peer: wrapped on disk, unwrapped only for use."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from p2pacs.errors import KeyUnavailableError
+from p2pacs.identity.keys import BoxKey, StudyKey
+from p2pacs.ids import StudyId
+from p2pacs.wire.messages import GRANT_INFO
+from peer.db import PeerDatabase, grants
+
+
+class Grants:
+    """Wrapped study keys in the peer's database.
+
+    Each is wrapped to this peer's box key (HPKE), so the file alone reads nothing.
+    """
+
+    def __init__(self, database: PeerDatabase, box_key: BoxKey) -> None:
+        self._database = database
+        self._box_key = box_key
+
+    async def keep(self, study: StudyId, wrapped: bytes) -> StudyKey:
+        """Unwrap a key that the broker granted, and keep it wrapped.
+
+        Raises:
+            AccessError: it was not wrapped for this peer and this study; nothing is kept.
+        """
+        key = self.unwrap(study, wrapped)
+        values = {"study": study.raw, "wrapped_key": wrapped}
+        statement = insert(grants).values(values).on_conflict_do_update(["study"], set_=values)
+        await self._database.run(lambda connection: connection.execute(statement))
+        return key
+
+    async def forget(self, study: StudyId) -> None:
+        """Forget a key, because the broker allows the study no longer."""
+        statement = delete(grants).where(grants.c.study == study.raw)
+        await self._database.run(lambda connection: connection.execute(statement))
+
+    async def key(self, study: StudyId) -> StudyKey:
+        """The key of a study.
+
+        Raises:
+            KeyUnavailableError: none is held.
+        """
+        statement = select(grants.c.wrapped_key).where(grants.c.study == study.raw)
+        wrapped = await self._database.run(
+            lambda connection: connection.execute(statement).scalar_one_or_none()
+        )
+        if wrapped is None:
+            raise KeyUnavailableError(
+                f"no key of study {study.short} is held here: ask again when the broker is there"
+            )
+        return self.unwrap(study, wrapped)
+
+    def unwrap(self, study: StudyId, wrapped: bytes) -> StudyKey:
+        """The key in its wrapping.
+
+        Raises:
+            AccessError: it was not wrapped for this peer and this study.
+        """
+        return StudyKey(self._box_key.open(wrapped, GRANT_INFO + study.raw).reveal())

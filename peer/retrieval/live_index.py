@@ -1,0 +1,208 @@
+"""The index of a study as it grows: its instances numbered in the order of their first mention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import trio
+from attrs import field, frozen
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import number
+from p2pacs.errors import (
+    CodingError,
+    CorruptStoreError,
+    ManifestError,
+    NotFoundError,
+    WorkerError,
+)
+from p2pacs.identity.keys import StudyKey
+from p2pacs.store import StudyStore
+from p2pacs.study.gathered import Gathered, decode_gathered
+from p2pacs.study.images import Picture
+from p2pacs.study.manifest import ChunkList, Root
+from p2pacs.study.reader import StudyReader
+from p2pacs.study.study_index import InstanceEntry
+from p2pacs.workers.coding import Workers
+
+
+@frozen
+class Known:
+    """One instance of the index."""
+
+    number: int
+    """Its place in the study, from 1; the same in every version."""
+    entry: InstanceEntry = field(repr=False)
+    chunks: tuple[int, ...] = field(repr=False)
+    """Numbers of the chunks that it needs."""
+    series: int = field(repr=False)
+    """The place of its series in the study, from 1; the same in every version."""
+    levels: tuple[tuple[int, tuple[int, ...]], ...] = field(repr=False)
+    """(Level, chunks that complete it beyond coarser ones), coarsest first, level 0 last; a level
+    is the log2 of how much smaller than the image is what can be shown of it."""
+    place: int = field(default=0, repr=False)
+    """Its Instance Number, the order within its series; 0 if it has none."""
+
+
+@frozen
+class Preview:
+    """What is shown of a frame before its instance is whole: never to diagnose from."""
+
+    level: int
+    picture: Picture
+
+
+class LiveIndex:
+    """Follows a study from version to version; images are decoded in worker processes."""
+
+    def __init__(self, key: StudyKey, chunks: StudyStore, workers: Workers) -> None:
+        """An index that knows nothing yet.
+
+        Args:
+            key: of the study.
+            chunks: the study's place in the store.
+            workers: decode images.
+        """
+        self.known: list[Known] = []
+        """Number n is at n - 1."""
+        self._key = key
+        self._chunks = chunks
+        self._workers = workers
+        self._places: dict[str, int] = {}
+        self._series: dict[str, int] = {}
+        self._reader: StudyReader | None = None
+
+    @property
+    def version(self) -> int:
+        """The version whose index is read in whole; 0 for none."""
+        whole = self._reader is not None and self._reader.whole
+        return self._reader.root.version if self._reader and whole else 0
+
+    async def follow(self, root: Root, chunks: ChunkList) -> None:
+        """Go by this version from now on.
+
+        Raises:
+            ManifestError: it does not extend the one before, or the list is not the root's.
+        """
+        if self._reader is None:
+            make = partial(StudyReader, self._key, root, chunks)
+            self._reader = await trio.to_thread.run_sync(make)
+        elif root.version > self._reader.root.version:
+            await trio.to_thread.run_sync(self._reader.follow, root, chunks)
+
+    @property
+    def parts(self) -> list[range]:
+        """The chunks of each index part that is not loaded, in the order of loading."""
+        if self._reader is None or self._reader.whole:
+            return []
+        parts = [part.numbers for part in self._reader.root.parts]
+        first = self._reader.index_numbers[0]
+        return parts[[numbers[0] for numbers in parts].index(first) :]
+
+    async def load(self) -> None:
+        """Load the next part, whose chunks are here.
+
+        Raises:
+            CorruptStoreError: a chunk has rotted.
+            CodingError: the key does not open it.
+            ManifestError: the part cannot be.
+        """
+        numbers = self.parts[0]
+        try:
+            added = await trio.to_thread.run_sync(self._load, numbers)
+        except CorruptStoreError:
+            await self._chunks.verify(numbers)  # what is rotten is no longer held
+            raise
+        for known in added:
+            if known.number <= len(self.known):
+                self.known[known.number - 1] = known
+            else:
+                self.known.append(known)
+
+    def _load(self, numbers: Sequence[int]) -> list[Known]:
+        reader = self._loaded()
+        entries = reader.load_part(self._read(numbers))
+        return [self._number(entry, reader) for entry in entries]
+
+    def _number(self, entry: InstanceEntry, reader: StudyReader) -> Known:
+        place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
+        series = self._series.setdefault(entry.series_instance_uid, len(self._series) + 1)
+        chunks = tuple(reader.chunks_of(entry))
+        return Known(place, entry, chunks, series, reader.levels(entry), _instance_number(entry))
+
+    async def join(self, known: Known) -> EncodedInstance:
+        """One instance, bit for bit; its chunks are here.
+
+        Raises:
+            CorruptStoreError: a chunk has rotted.
+            CodingError: it does not come out exact, or crashes its decoder.
+        """
+        try:
+            found = await trio.to_thread.run_sync(self._gather, known)
+        except CorruptStoreError:
+            await self._chunks.verify(known.chunks)
+            raise
+        if isinstance(found, EncodedInstance):
+            return found
+        try:
+            return await self._workers.decode(found)
+        except WorkerError as error:
+            raise CodingError(f"an instance does not decode: {error}") from error
+
+    def _gather(self, known: Known) -> EncodedInstance | Gathered:
+        """The instance, or what workers make it of."""
+        gathered = self._loaded().gather(known.entry, self._read(known.chunks))
+        return gathered if gathered.heavy else decode_gathered(gathered)
+
+    async def preview(self, known: Known, frame: int, level: int) -> Preview:
+        """What can be shown of a frame: at this level, or else at the next coarser one.
+
+        Args:
+            known: which instance.
+            frame: from 1.
+            level: how fine at most.
+
+        Raises:
+            NotFoundError: nothing that could be shown is here (yet).
+            CorruptStoreError: a chunk has rotted.
+            CodingError: it does not decode.
+            WorkerError: it crashed its decoder.
+        """
+        try:
+            level, codec, coded = await trio.to_thread.run_sync(self._shown, known, frame, level)
+        except CorruptStoreError:
+            await self._chunks.verify(number for _, numbers in known.levels for number in numbers)
+            raise
+        return Preview(level, await self._workers.picture(codec, coded))
+
+    def _shown(self, known: Known, frame: int, level: int) -> tuple[int, int, bytes]:
+        """(Level, codec, coded bytes) of the finest that is here."""
+        reader, place = self._loaded(), frame - 1
+        while place >= 0 and (blobs := reader.index.shown(known.entry, place, level)):
+            level = reader.index.blobs.level(blobs[-1])
+            try:
+                found = reader.preview(known.entry, place, level, self._chunks.load)
+            except NotFoundError:  # not all of it is here
+                level += 1
+                continue
+            if found is None:
+                break
+            return level, *found
+        raise NotFoundError(f"nothing of instance {known.number} can be shown (yet)")
+
+    def _read(self, numbers: Sequence[int]) -> Callable[[int], bytes]:
+        """These chunks, read together; in a worker thread."""
+        return dict(zip(numbers, self._chunks.load_many(numbers), strict=True)).__getitem__
+
+    def _loaded(self) -> StudyReader:
+        if self._reader is None:
+            raise RuntimeError("follow() comes before reading")
+        return self._reader
+
+
+def _instance_number(entry: InstanceEntry) -> int:
+    try:
+        return number(entry.attributes, "InstanceNumber") or 0
+    except ManifestError:  # it is not needed for more than the order
+        return 0

@@ -1,0 +1,267 @@
+"""All studies that are read at this peer: one `StudyFetch` each, shared by its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
+from p2pacs.ids import StudyId
+from p2pacs.retention.possession import answer_whole
+from p2pacs.store import ChunkStore
+from p2pacs.study.manifest import load_root, load_segment
+from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.node import Node
+from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.wire.messages import PossessionQuery
+from p2pacs.workers.coding import Workers
+from peer.retrieval.audit import AuditQueue
+from peer.retrieval.live_index import LiveIndex
+from peer.retrieval.requester import Requester
+from peer.retrieval.resolve import ResolvedStudy, Resolver
+from peer.retrieval.study_fetch import StudyFetch, Supply
+from peer.retrieval.viewport import ViewRequest
+
+LOADING: Final = 10.0
+"""Seconds for the index of a study that is all here."""
+
+KEPT: Final = 8
+"""Idle studies whose index stays in memory, so that the next reader need not load it again."""
+
+log = structlog.get_logger(__name__)
+
+
+class StudyReads:
+    """Opens studies for reading: asks for the right to, writes the audit, starts the transfer."""
+
+    def __init__(
+        self,
+        node: Node,
+        store: ChunkStore,
+        resolver: Resolver,
+        *,
+        workers: Workers,
+        audit: AuditQueue,
+        began: Callable[[Transfer], None],
+        asked: Callable[[StudyFetch, Requester], None],
+        make_room: Callable[[int], Awaitable[bool]],
+    ) -> None:
+        """Nothing is read before `open`.
+
+        Args:
+            node: fetches.
+            store: where chunks are.
+            resolver: says who has a study and gives its key.
+            workers: decode images.
+            audit: who reads what.
+            began: told of every transfer.
+            asked: told what somebody asked for.
+            make_room: recycles so many bytes; whether they came free.
+        """
+        self._node = node
+        self._store = store
+        self._resolver = resolver
+        self._workers = workers
+        self._audit = audit
+        self._began = began
+        self._asked = asked
+        self._make_room = make_room
+        self._fetches: dict[StudyId, StudyFetch] = {}
+        self._followed: set[StudyFetch] = set()
+        self._nursery: trio.Nursery | None = None
+        self._one = trio.Lock()
+
+    async def run(self) -> None:
+        """Read the index of what somebody waits for until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await trio.sleep_forever()
+            finally:  # nothing new is begun while the rest ends
+                self._nursery = None
+
+    @property
+    def fetches(self) -> list[StudyFetch]:
+        """Studies that are, or lately were, read here."""
+        return list(self._fetches.values())
+
+    async def open(self, study_instance_uid: str, asker: Requester) -> StudyFetch:
+        """Begin to read a study, or go on.
+
+        Args:
+            study_instance_uid: as the catalogue has it.
+            asker: who reads; the audit tells.
+
+        Raises:
+            StudyNotFoundError: nobody knows it, as far as this peer may know.
+            ForbiddenError: the access rule does not allow it.
+            KeyUnavailableError: no key is held and the broker is away.
+        """
+        record = await self._resolver.record(study_instance_uid)
+        found = await self._find(record.study, asker)
+        await self._audit.record(record.study, caller=asker.caller, purpose=asker.audited)
+        fetch = await self._begin(found, asker)
+        self._asked(fetch, asker)
+        return fetch
+
+    async def resume(self, study: StudyId, asker: Requester) -> StudyFetch:
+        """Go on with what somebody asked for before; that they read it is in the audit.
+
+        Raises:
+            P2PacsError: as `open`.
+        """
+        return await self._begin(await self._find(study, asker), asker)
+
+    async def _find(self, study: StudyId, asker: Requester) -> ResolvedStudy:
+        found = await self._resolver.find(study, asker.purpose)
+        if found.key is None:
+            raise _blind()
+        return found
+
+    async def _begin(self, found: ResolvedStudy, asker: Requester) -> StudyFetch:
+        study = found.study
+        async with self._one:
+            fetch = self._fetches.pop(study, None)
+            if fetch is None:
+                if found.key is None:
+                    raise _blind()
+                index = LiveIndex(found.key, await self._store.study(study), self._workers)
+                again = partial(self._resolver.find, study, asker.purpose)
+                fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
+                fetch.priority = asker.priority
+            elif fetch.fetching:
+                fetch.priority = max(fetch.priority, asker.priority)
+            else:
+                fetch.priority = asker.priority
+            await self._keep_beginning(found)
+            fetch.begin(found)
+            self._lead(fetch)
+            self._fetches[study] = fetch
+            self._forget_idle()
+        return fetch
+
+    async def _keep_beginning(self, found: ResolvedStudy) -> None:
+        """The list of a new study's first chunks came with its grant: nobody need be asked.
+
+        Raises:
+            ManifestError: it is not what the root names, or the root is not the broker's.
+        """
+        chunks = await self._store.study(found.study)
+        if found.root and found.segment and chunks.root is None:
+            root = load_root(found.root, self._node.identity.broker_key, found.study)
+            segment = load_segment(found.segment, root, 0)
+            await chunks.put_segment(root.segments[0], segment.raw)
+
+    async def held(self, record: StudyRecord) -> StudyFetch | None:
+        """The study with its whole index, if all of it is here and may be read; for queries.
+
+        Nobody is asked and nothing is fetched.
+        """
+        if record.study not in self._fetches:
+            whole = PossessionQuery(0, record.study.raw, max(1, record.version))
+            if not (await answer_whole(self._store, self._node.identity.broker_key, whole)).whole:
+                return None
+            try:
+                key = await self._resolver.held_key(record.study)
+            except KeyUnavailableError:
+                return None
+            found = ResolvedStudy(record.study, key, None, 0, (), broker=False)
+            await self._begin(found, Requester("", "get"))
+        fetch = self._fetches[record.study]
+        with trio.move_on_after(LOADING):
+            while not fetch.settled and fetch.transfer.state is not TransferState.FAILED:
+                before = fetch.mark()
+                await fetch.refresh()
+                if not fetch.settled:
+                    await fetch.changed(before)
+        return fetch if fetch.settled else None
+
+    def get(self, study: StudyId) -> StudyFetch:
+        """A study that was opened.
+
+        Raises:
+            NotFoundError: it was not, or not for long.
+        """
+        if study not in self._fetches:
+            raise NotFoundError(f"study {study.short} is not being read: fetch it first")
+        return self._fetches[study]
+
+    def look(self, study: StudyId, view: ViewRequest | None) -> tuple[int, int]:
+        """Somebody looks at a part of a study that was opened: this comes first from now on.
+
+        Args:
+            study: which.
+            view: instead of what was looked at before; None: nothing any more.
+
+        Returns:
+            Instances of the view that are known already, and instances known in all.
+
+        Raises:
+            NotFoundError: it was not opened, or not for long.
+        """
+        fetch = self.get(study)
+        count = fetch.look(view)
+        self._lead(fetch)
+        return count, len(fetch.known)
+
+    def _lead(self, fetch: StudyFetch) -> None:
+        """Have its index read as it comes, if somebody waits for it: its order is in there."""
+        if fetch.awaited and fetch not in self._followed and self._nursery is not None:
+            self._followed.add(fetch)
+            self._nursery.start_soon(self._follow, fetch)
+
+    async def _follow(self, fetch: StudyFetch) -> None:
+        try:
+            await fetch.follow()
+        except P2PacsError as error:  # whoever reads it is told
+            log.info("what is looked at is not known", study=fetch.study.short, error=str(error))
+        finally:
+            self._followed.discard(fetch)
+
+    def prioritise(self, study: StudyId, priority: Priority) -> None:
+        """A transfer is more, or less, urgent from now on.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        if fetch := self._fetches.get(study):
+            fetch.prioritise(priority)
+            self._lead(fetch)
+        elif transfer := self._node.transfers.get(study):
+            transfer.prioritise(priority)
+        else:
+            raise NotFoundError(f"study {study.short} is not being fetched")
+
+    def in_use(self, study: StudyId) -> bool:
+        """Whether somebody reads it now."""
+        return study in self._fetches and self._fetches[study].users > 0
+
+    def forget(self, study: StudyId) -> None:
+        """The study was recycled: what was known of it is gone, too."""
+        self._fetches.pop(study, None)
+
+    def _forget_idle(self) -> None:
+        idle = [
+            study
+            for study, fetch in self._fetches.items()
+            if not fetch.users and not fetch.fetching
+        ]
+        for study in idle[:-KEPT]:
+            del self._fetches[study]
+
+    def start(self, found: ResolvedStudy, priority: Priority) -> Transfer:
+        """Fetch a study, or go on fetching it."""
+        transfer = self._node.fetch(
+            found.study, holders=found.holders, root=found.root, priority=priority
+        )
+        self._began(transfer)
+        return transfer
+
+
+def _blind() -> KeyUnavailableError:
+    return KeyUnavailableError("a blind replica holds no keys to read with")

@@ -1,0 +1,28 @@
+"""Who reads a study here."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from p2pacs.swarm.scheduling.priority import Priority
+
+
+@frozen
+class Requester:
+    """Somebody who reads a study, what for and how urgently."""
+
+    caller: str
+    """For the audit: an AE title, or ``command``."""
+    purpose: str
+    """For the broker's audit: ``move``, ``get`` or ``command``."""
+    priority: Priority = Priority.INTERACTIVE
+    detail: str | None = None
+    """For this peer's audit; None if there is no more to say than the purpose."""
+
+    @property
+    def audited(self) -> str:
+        """What the audit says: also the priority, where it is not the ordinary one."""
+        said = self.detail or self.purpose
+        if self.priority is Priority.INTERACTIVE:
+            return said
+        return f"{said}, {self.priority.name.lower()}"

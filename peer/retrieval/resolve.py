@@ -1,0 +1,168 @@
+"""Where a study is and what opens it: asked of the broker, or of all members when it is away."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+import trio
+from attrs import field, frozen
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.errors import (
+    ForbiddenError,
+    KeyUnavailableError,
+    P2PacsError,
+    ProtocolError,
+    StudyNotFoundError,
+    UnavailableError,
+)
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.keys import StudyKey
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.study.manifest import load_root
+from p2pacs.swarm.node import Node
+from p2pacs.wire.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
+from peer.retrieval.grants import Grants
+
+BROKER_TIMEOUT: Final = 30.0
+"""Seconds for the broker to answer a StudyQuery: it may ask the PACS first."""
+
+DIAL_TIMEOUT: Final = 8.0
+"""The same while there is no link to it: then it is most likely away, and somebody waits."""
+
+MEMBER_TIMEOUT: Final = 5.0
+"""Seconds for a member to say whether it holds a study."""
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class ResolvedStudy:
+    """A study that this peer may fetch."""
+
+    study: StudyId
+    key: StudyKey | None = field(repr=False)
+    """None on a blind replica."""
+    root: bytes | None = field(repr=False)
+    """The newest signed root known; None while nothing is published."""
+    version: int
+    """Of that root; 0 for none."""
+    segment: bytes = field(default=b"", kw_only=True)
+    """Its first segment, not yet verified; empty if nobody gave it."""
+    holders: tuple[VirtualAddress, ...]
+    broker: bool
+    """Whether the broker answered."""
+
+
+class Resolver:
+    """Turns a study into what a fetch needs."""
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        book: DirectoryBook,
+        node: Node,
+        catalogue: CatalogueIndex,
+        grants: Grants,
+    ) -> None:
+        self._identity = identity
+        self._book = book
+        self._node = node
+        self._catalogue = catalogue
+        self._grants = grants
+
+    async def record(self, study_instance_uid: str) -> StudyRecord:
+        """The catalogue's record of a Study Instance UID.
+
+        Raises:
+            StudyNotFoundError: the catalogue, as far as this member may read it, has none.
+        """
+        record = await trio.to_thread.run_sync(self._catalogue.by_uid, study_instance_uid)
+        if record is None:
+            raise StudyNotFoundError(
+                "this study is not in the catalogue that this peer may read: check the Study "
+                "Instance UID, or ask the administrator for the right to read it"
+            )
+        return record
+
+    async def find(self, study: StudyId, purpose: str) -> ResolvedStudy:
+        """Ask the broker; when it is away, use what is held and ask the members.
+
+        Raises:
+            ManifestError: the broker's manifest does not verify.
+            ForbiddenError: the access rule does not allow the study; a key held is forgotten.
+            StudyNotFoundError: neither the broker nor the PACS knows it.
+            KeyUnavailableError: the broker is away and no key is held.
+        """
+        query = StudyQuery(id=0, study=study.raw, purpose=purpose)
+        broker = self._identity.broker
+        timeout = BROKER_TIMEOUT if broker in self._node.linked else DIAL_TIMEOUT
+        try:
+            grant = await self._node.call(broker, query, timeout=timeout)
+        except UnavailableError as error:
+            log.info("broker away, asking the members", study=study.short, error=str(error))
+            return await self._find_without_broker(study, blind=purpose == "replicate")
+        except ForbiddenError:
+            await self._grants.forget(study)
+            raise
+        if not isinstance(grant, StudyGrant):
+            raise ProtocolError("the broker answered a StudyQuery with something else")
+        return ResolvedStudy(
+            study=study,
+            key=await self._grants.keep(study, grant.wrapped_key) if grant.wrapped_key else None,
+            root=grant.root or None,
+            version=self._version(grant.root, study) if grant.root else 0,
+            holders=tuple(VirtualAddress(raw) for raw in grant.holders),
+            broker=True,
+            segment=grant.segment,
+        )
+
+    async def _find_without_broker(self, study: StudyId, *, blind: bool) -> ResolvedStudy:
+        key = None if blind else await self.held_key(study)
+        roots = await self._ask_members(study)
+        newest = max(roots.values(), key=lambda raw: self._version(raw, study), default=None)
+        version = self._version(newest, study) if newest else 0
+        return ResolvedStudy(study, key, newest, version, holders=tuple(roots), broker=False)
+
+    async def held_key(self, study: StudyId) -> StudyKey:
+        """The key of a study, as far as it is held here: granted, or with the catalogue.
+
+        Raises:
+            KeyUnavailableError: none is held.
+        """
+        try:
+            return await self._grants.key(study)
+        except KeyUnavailableError:
+            record = await trio.to_thread.run_sync(self._catalogue.get, study)
+            if record is None or not record.wrapped_key:
+                raise
+            return self._grants.unwrap(study, record.wrapped_key)
+
+    async def _ask_members(self, study: StudyId) -> dict[VirtualAddress, bytes]:
+        """The roots that the members which hold the study answer with."""
+        roots: dict[VirtualAddress, bytes] = {}
+        own = {self._identity.address, self._identity.broker}
+        async with trio.open_nursery() as nursery:
+            for member in self._book.directory.members:
+                if member.address not in own and not member.revoked:
+                    nursery.start_soon(self._ask_member, member.address, study, roots)
+        return roots
+
+    async def _ask_member(
+        self, member: VirtualAddress, study: StudyId, roots: dict[VirtualAddress, bytes]
+    ) -> None:
+        query = ManifestQuery(id=0, study=study.raw, newer_than=0)
+        try:
+            reply = await self._node.call(member, query, timeout=MEMBER_TIMEOUT)
+            if isinstance(reply, Manifest) and reply.root:
+                load_root(reply.root, self._identity.broker_key, study)
+                roots[member] = reply.root
+        except P2PacsError as error:
+            # One member that is away or lies must not keep the others from answering.
+            log.debug("member has no manifest", member=str(member), error=str(error))
+
+    def _version(self, raw: bytes, study: StudyId) -> int:
+        return load_root(raw, self._identity.broker_key, study).version

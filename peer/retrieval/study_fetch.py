@@ -1,0 +1,349 @@
+"""One study on its way here, and its instances as they become whole.
+
+However many workstations and commands read a study, there is one `StudyFetch` of
+it (`peer.retrieval.reader`). Each reader has a `Cursor`. Nothing decrypted is kept: an
+instance is joined for whoever takes it, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import (
+    CorruptStoreError,
+    DiskFullError,
+    NotFoundError,
+    P2PacsError,
+    UnavailableError,
+)
+from p2pacs.ids import StudyId
+from p2pacs.study.study_index import InstanceEntry
+from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval.fetch_order import looked_at, previews
+from peer.retrieval.live_index import Known, LiveIndex, Preview
+from peer.retrieval.resolve import ResolvedStudy
+from peer.retrieval.viewport import ViewRequest, shown
+
+PATIENCE: Final = 20.0
+"""Seconds without a chunk or a newer manifest after which the broker (or, when it is away, all
+members) is asked again who has the study. The transfer itself decides when to give up."""
+
+COALESCE: Final = 0.02
+"""Seconds between two looks at what has become whole."""
+
+Wanted = Callable[[InstanceEntry], bool]
+"""Which instances a reader takes."""
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class Supply:
+    """How a `StudyFetch` gets what it lacks (`peer.retrieval.reader` provides it)."""
+
+    start: Callable[[ResolvedStudy, Priority], Transfer]
+    """Fetch, or go on fetching."""
+    again: Callable[[], Awaitable[ResolvedStudy]]
+    """Ask anew who has the study."""
+    make_room: Callable[[int], Awaitable[bool]]
+    """Recycle so many bytes; whether they came free."""
+
+
+class StudyFetch:
+    """One study that this peer reads. `begin` comes first."""
+
+    def __init__(self, study: StudyId, index: LiveIndex, supply: Supply) -> None:
+        self.study = study
+        self.users = 0
+        """Readers at this moment."""
+        self.transfer: Transfer
+        """What brings the chunks."""
+        self.priority = Priority.BACKGROUND
+        """How urgent it is."""
+        self.given_up = False
+        """Whether its transfer was stopped because nobody wanted it any more."""
+        self._view: ViewRequest | None = None
+        self._previews: Sequence[int] = ()
+        self._index = index
+        self._supply = supply
+        self._least = 0
+        self._one = trio.Lock()
+
+    @property
+    def known(self) -> Sequence[Known]:
+        """The instances known so far; number n is at n - 1."""
+        return self._index.known
+
+    @property
+    def fetching(self) -> bool:
+        """Whether its transfer is under way."""
+        return self.transfer.state is TransferState.FETCHING
+
+    @property
+    def current(self) -> bool:
+        """Whether the index was read as far as the version that `begin` was told of: before,
+        an instance may be known that has changed since."""
+        return self._index.version >= max(1, self._least)
+
+    @property
+    def settled(self) -> bool:
+        """Whether this version is the study's whole, and its index is read."""
+        root = self.transfer.root
+        return root is not None and root.complete and self._index.version == root.version
+
+    # ------------------------------------------------------------ use
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While it is read: it is neither recycled nor given up."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    def cursor(self, wanted: Wanted | None = None) -> Cursor:
+        """A reader of the instances that pass ``wanted`` (None: of all)."""
+        return Cursor(self, wanted)
+
+    def instance(self, number: int) -> Known:
+        """The instance of this number.
+
+        Raises:
+            NotFoundError: no such instance is known.
+        """
+        if not 0 < number <= len(self.known):
+            raise NotFoundError(f"study {self.study.short} has no instance {number} (yet)")
+        return self.known[number - 1]
+
+    def is_here(self, known: Known) -> bool:
+        """Whether every chunk of an instance can be read."""
+        have = self.transfer.have
+        return all(number in have for number in known.chunks)
+
+    async def read(self, known: Known) -> EncodedInstance:
+        """Join one instance, byte for byte as the PACS sent it; what is missing is fetched.
+
+        Raises:
+            CodingError: it does not decode to what its hash says.
+            UnavailableError: what is missing did not come.
+        """
+        await self._arrived(known.chunks)
+        try:
+            return await self._index.join(known)
+        except CorruptStoreError as error:
+            await self._restart(error)
+        await self._arrived(known.chunks)
+        return await self._index.join(known)
+
+    async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
+        """What can be shown of a frame before its instance is whole; nothing is waited for.
+
+        Args:
+            known: which instance.
+            frame: from 1; None: the middle one.
+            level: how fine at most; None: as coarse as there is.
+
+        Raises:
+            NotFoundError: there is nothing to show (yet).
+            P2PacsError: it cannot be decoded.
+        """
+        coarsest = known.levels[0][0]
+        level = coarsest if level is None else min(level, coarsest)
+        frame = (known.entry.frames + 1) // 2 if frame is None else frame
+        return await self._index.preview(known, frame, level)
+
+    # ------------------------------------------------------------ the transfer
+
+    def begin(self, found: ResolvedStudy) -> None:
+        """Fetch, or go on fetching, what is not here of this version or a newer one."""
+        self._least = max(self._least, found.version)
+        self.given_up = False
+        self.transfer = self._supply.start(found, self.priority)
+        self._show()
+
+    def prioritise(self, priority: Priority) -> None:
+        """From now on it is this urgent, for all who read it."""
+        self.priority = priority
+        self.transfer.prioritise(priority)
+        self._show()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody looks at it, or waits to: then what can be shown soon comes first."""
+        return self._view is not None or self.priority >= Priority.INTERACTIVE
+
+    def look(self, view: ViewRequest | None) -> int:
+        """From now on this is looked at, and comes first; None: nothing any more.
+
+        Returns:
+            So many instances of it are known already. Those that become known later are looked
+            at from then on (`refresh`).
+        """
+        self._view = view
+        return self._show()
+
+    def _show(self) -> int:
+        """Tell the transfer what comes first, as far as it is known; instances of the view."""
+        viewed = [] if self._view is None else list(shown(self._view, self.known))
+        urgent = self._previews if self.priority >= Priority.INTERACTIVE else ()
+        self.transfer.look([*looked_at(viewed), *urgent])
+        return len(viewed)
+
+    async def follow(self) -> None:
+        """Read the index as it comes, for whoever waits: before, no chunk has a meaning."""
+        while self.awaited and self.fetching and not self.settled:
+            mark = self.mark()
+            await self.refresh()
+            if not self.settled:
+                await self.changed(mark)
+                await trio.sleep(COALESCE)
+
+    def give_up(self) -> None:
+        """Stop fetching, unless somebody else reads it."""
+        if self.users <= 1 and self.transfer.state is TransferState.FETCHING:
+            self.given_up = True
+            self.transfer.cancel()
+
+    async def refresh(self) -> None:
+        """Read the index as far as it is here; the rest of it is asked for first.
+
+        Raises:
+            ManifestError: the index cannot be.
+            CodingError: the key does not open it.
+        """
+        async with self._one:
+            root, chunks = self.transfer.root, self.transfer.chunks
+            if root is None or chunks is None or len(chunks) < root.chunks:
+                return
+            await self._index.follow(root, chunks)
+            have, parts = self.transfer.have, self._index.parts
+            self.transfer.want(number for part in parts for number in part if number not in have)
+            loaded = False
+            for numbers in parts:
+                if not all(number in have for number in numbers):
+                    break
+                try:
+                    await self._index.load()
+                except CorruptStoreError as error:
+                    await self._restart(error)
+                    return
+                loaded = True
+            if loaded:
+                known = tuple(self.known)
+                self._previews = await trio.to_thread.run_sync(previews, known)
+                self._show()
+
+    async def _restart(self, error: CorruptStoreError) -> None:
+        log.warning("rotten chunk, fetched again", study=self.study.short, error=str(error))
+        self.begin(await self._supply.again())
+
+    async def _arrived(self, numbers: Sequence[int]) -> None:
+        """Until these chunks can be read."""
+        self.transfer.want(numbers)
+        while not all(number in self.transfer.have for number in numbers):
+            await self.moved(self.mark())
+
+    def mark(self) -> tuple[object, ...]:
+        """How far the transfer is: changes with whatever a reader may wait for."""
+        transfer = self.transfer
+        version = transfer.root.version if transfer.root else 0
+        listed = len(transfer.chunks or ())
+        return transfer, len(transfer.have), version, listed, transfer.state
+
+    async def changed(self, since: tuple[object, ...]) -> None:
+        """Until anything is other than at the time of the mark, for better or worse."""
+        await self.transfer.watch.until(lambda: self.mark() != since)
+
+    async def moved(self, since: tuple[object, ...]) -> None:
+        """Until more is here than at the time of the mark.
+
+        Raises:
+            P2PacsError: why nothing more will come.
+        """
+        while self.mark() == since and self.transfer.state is not TransferState.FAILED:
+            if (
+                self.transfer.state is TransferState.COMPLETE
+            ):  # and yet something is missing: it rotted
+                raise UnavailableError(f"study {self.study.short} is not whole here: try again")
+            with trio.move_on_after(PATIENCE) as waiting:
+                await self.changed(since)
+            if waiting.cancelled_caught:
+                log.info("nothing came, asking again", study=self.study.short)
+                self.transfer.add_holders((await self._supply.again()).holders)
+        if self.transfer.state is TransferState.FAILED:
+            await self._mend(self.transfer.error)
+        await trio.sleep(COALESCE)
+
+    async def _mend(self, error: P2PacsError | None) -> None:
+        """Go on after a failure that can be mended here, else raise it."""
+        need = self.transfer.bytes_total - self.transfer.bytes_held
+        if isinstance(error, DiskFullError) and await self._supply.make_room(need):
+            log.info("made room, going on", study=self.study.short)
+            self.begin(await self._supply.again())
+            return
+        raise error or UnavailableError(f"fetching study {self.study.short} was stopped")
+
+
+class Cursor:
+    """One reader's way through a study: each instance once.
+
+    Of those that are whole the one with the lowest number comes first, so none waits for
+    another that is not.
+    """
+
+    def __init__(self, fetch: StudyFetch, wanted: Wanted | None) -> None:
+        self._fetch = fetch
+        self._wanted = wanted
+        self._seen = 0
+        self._begun = False
+        self._pending: list[int] = []
+
+    @property
+    def expected(self) -> int:
+        """Instances known and still to come."""
+        return len(self._pending)
+
+    async def next(self) -> Known | None:
+        """The next instance that can be read; None after the last.
+
+        Raises:
+            P2PacsError: why the others will not come.
+        """
+        fetch = self._fetch
+        while True:
+            mark = fetch.mark()
+            await fetch.refresh()
+            self._begun = self._begun or fetch.current
+            if self._begun:
+                self._take_in()
+                if (known := self._ready()) is not None:
+                    return known
+                if fetch.settled and not self._pending:
+                    return None
+            await fetch.moved(mark)
+
+    def _ready(self) -> Known | None:
+        for place, number in enumerate(self._pending):
+            known = self._fetch.known[number - 1]
+            if self._fetch.is_here(known):
+                del self._pending[place]
+                return known
+        return None
+
+    def _take_in(self) -> None:
+        """The instances that became known since."""
+        for known in self._fetch.known[self._seen :]:
+            if self._wanted is None or self._wanted(known.entry):
+                self._pending.append(known.number)
+                if self._wanted is not None:
+                    self._fetch.transfer.want(known.chunks)
+        self._seen = len(self._fetch.known)

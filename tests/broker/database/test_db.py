@@ -1,0 +1,99 @@
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, insert, select, text
+
+from broker.database import db
+from broker.database.schema import admins, audit
+from p2pacs.errors import CorruptStoreError, StateError
+
+
+async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
+    def add(connection: Connection) -> None:
+        connection.execute(insert(admins), {"name": "a", "password_hash": "x"})
+
+    def add_and_fail(connection: Connection) -> None:
+        connection.execute(insert(admins), {"name": "b", "password_hash": "x"})
+        raise KeyError
+
+    async with db.open_database(tmp_path / "broker.database.db") as database:
+        await database.run(add)
+        with pytest.raises(KeyError):
+            await database.run(add_and_fail)
+        names = await database.run(lambda c: c.execute(select(admins.c.name)).scalars().all())
+    assert names == ["a"]
+    assert (tmp_path / "broker.database.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_migrating_again_changes_nothing_and_back_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "broker.database.db"
+    db.migrate(path)
+    db.migrate(path)
+    database = db.connect(path)
+    database.transact(lambda c: command.downgrade(db.migrations(c), "base"))
+    with sqlite3.connect(path) as plain:
+        names = [name for (name,) in plain.execute("SELECT name FROM sqlite_master")]
+    assert not [name for name in names if not name.startswith(("alembic", "sqlite"))]
+
+
+def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broker.database.db"
+    db.migrate(path)
+    db.connect(path).transact(
+        lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    )
+    with pytest.raises(StateError, match="made by a newer"):
+        db.migrate(path)
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broker.database.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(CorruptStoreError, match=r"broker\.db refuses: .*restore"):
+        db.migrate(path)
+
+
+def test_a_missing_database_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="restore it"):
+        db.connect(tmp_path / "broker.database.db")
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET outcome = 'no'", "DELETE FROM audit"])
+def test_the_audit_trail_is_append_only(tmp_path: Path, change: str) -> None:
+    db.migrate(tmp_path / "broker.database.db")
+    database = db.connect(tmp_path / "broker.database.db")
+    row = {"time": 1, "actor": "a", "what": "w", "detail": "", "outcome": "yes"}
+    database.transact(lambda c: c.execute(insert(audit), row))
+    with pytest.raises(CorruptStoreError, match="append-only"):
+        database.transact(lambda c: c.execute(text(change)))
+
+
+def test_counters_only_grow_and_begin_at_the_time_of_day(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.database.db")
+    database = db.connect(tmp_path / "broker.database.db")
+    assert database.transact(lambda c: db.read_counter(c, "epoch")) == 0
+    before = db.now()
+    first = database.transact(lambda c: db.bump(c, "epoch"))
+    second = database.transact(lambda c: db.bump(c, "epoch"))
+    assert before <= first < second
+    assert database.transact(lambda c: db.read_counter(c, "epoch")) == second
+
+
+def test_two_programs_may_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "broker.database.db"
+    db.migrate(path)
+
+    def work() -> None:
+        database = db.connect(path)
+        for _ in range(20):
+            database.transact(lambda c: db.bump(c, "directory"))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert db.connect(path).transact(lambda c: db.read_counter(c, "directory")) >= 40

@@ -1,0 +1,195 @@
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import msgpack
+import pytest
+import trio
+from attrs import frozen
+
+from broker.database.db import now
+from broker.handlers import feed
+from broker.handlers.interfaces import Parts
+from broker.handlers.services import BrokerServices
+from broker.members import audit, registry
+from p2pacs.catalogue.feed import decode_entry
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.errors import MalformedMessageError, ProtocolError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.host import Services
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Query, Reply
+from tests.broker.conftest import Ground
+from tests.broker.fakes import FakePacs
+from tests.broker.parts import FakeProofs, FakeStages, FakeVoice, joined, open_parts, record
+
+
+@frozen
+class Desk:
+    parts: Parts
+    services: BrokerServices
+    table: Services
+    voice: FakeVoice
+    ground: Ground
+
+    async def ask(self, member: VirtualAddress, query: Query) -> Reply:
+        return await self.table.queries[type(query)](member, query)
+
+
+@pytest.fixture
+async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_parts(ground, tmp_path, FakePacs()) as parts:
+        services, voice = BrokerServices(parts), FakeVoice()
+        services.attach(voice, FakeStages(parts.studies, parts.store), FakeProofs(b"1" * 16))
+        yield Desk(parts, services, services.table(), voice, ground)
+
+
+async def test_the_catalogue_as_a_member_may_read_it_with_keys_written_down_once(
+    desk: Desk,
+) -> None:
+    north, box = await joined(desk.ground, "North", read="Modality=CT")
+    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
+    key = await desk.parts.studies.ensure("1.1")
+    desk.parts.catalogue.upsert(
+        [
+            record(desk.parts, "1.1", version=3),
+            record(desk.parts, "1.2", "MR", version=1),
+            record(desk.parts, "1.3"),
+        ]
+    )
+    for _ in range(2):
+        page = await desk.ask(north.address, messages.CatalogueQuery(5, 0))
+        assert isinstance(page, messages.CataloguePage)
+        assert page.reset
+        entries = [decode_entry(raw) for raw in page.entries]
+        records = [one for one in entries if isinstance(one, StudyRecord)]
+        assert [one.uid for one in records] == ["1.1", "1.3"]
+        info = messages.GRANT_INFO + records[0].study.raw
+        assert box.open(records[0].wrapped_key, info) == key
+        assert records[1].wrapped_key == b""
+    blind = await desk.ask(replica.address, messages.CatalogueQuery(6, 42))
+    assert blind == messages.CataloguePage(6, [], 42, more=False, reset=False)
+    entries_kept = await desk.ground.database.run(audit.read)
+    assert [(one.what, one.actor, one.uid) for one in entries_kept] == [
+        ("key entrusted with the catalogue", "North", "1.1")
+    ]
+
+
+async def test_reports_are_kept_once_with_the_studys_uid(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    await desk.parts.studies.ensure("1.1")
+    fields = {"caller": "WS1", "purpose": "move", "time": now()}
+    known = msgpack.packb({**fields, "study": desk.parts.studies.id_of("1.1").raw})
+    unknown = msgpack.packb({**fields, "study": b"?" * 16})
+    for _ in range(2):
+        reply = await desk.ask(north.address, messages.AuditReport(4, [known, unknown]))
+        assert reply == messages.AuditKept(4)
+    entries = await desk.ground.database.run(audit.read)
+    assert [(one.what, one.actor, one.detail, one.uid) for one in entries] == [
+        ("study read", "North", "move by WS1", None),
+        ("study read", "North", "move by WS1", "1.1"),
+    ]
+    with pytest.raises(MalformedMessageError):
+        await desk.ask(north.address, messages.AuditReport(4, [b"?"]))
+
+
+async def test_who_fetches_hears_of_new_holders_until_they_are_gone(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    south, _ = await joined(desk.ground, "South")
+    handler = desk.table.news[messages.Announce]
+    study = b"1" * 16
+    east, _ = await joined(desk.ground, "East")
+    handler(north.address, messages.Announce(study, 0, held=True, complete=False))
+    handler(south.address, messages.Announce(study, 1, held=True, complete=True))
+    handler(east.address, messages.Announce(study, 0, held=True, complete=False))
+    assert desk.voice.told == []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(desk.services.run)
+        await _until(lambda: _told(desk, 2))
+        nursery.cancel_scope.cancel()
+    assert desk.voice.told == [
+        (north.address, messages.HoldersNews(study, [south.address.raw, east.address.raw])),
+        (east.address, messages.HoldersNews(study, [north.address.raw])),
+    ]
+    assert desk.table.unlinked is not None
+    desk.table.unlinked(south.address)
+    assert desk.parts.holders.of(desk.parts.studies.id_of("x")) == []
+    with pytest.raises(ProtocolError):
+        handler(north.address, messages.Replicate(study))
+
+
+async def test_every_question_goes_to_its_own_answer(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    for kind, handler in desk.table.queries.items():
+        with pytest.raises(ProtocolError, match=f"not a {kind.__name__}"):
+            await handler(north.address, messages.Ping(1))
+
+
+async def test_a_newer_directory_is_pushed(desk: Desk) -> None:
+    await desk.ground.keeper.refresh()
+    desk.services.directory_changed(desk.ground.book.directory)
+    news, roles = desk.voice.told_roles[0]
+    assert news == messages.DirectoryNews(desk.ground.book.raw)
+    assert roles == [Role.HOSPITAL, Role.REPLICA]
+
+
+async def _told(desk: Desk, count: int) -> bool:
+    await trio.sleep(0.01)
+    return len(desk.voice.told) >= count
+
+
+async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+    with trio.fail_after(20):
+        while not await condition():
+            await trio.sleep(0.01)
+
+
+async def test_links_are_written_down_and_a_changed_rule_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.handlers.services.RULES_EVERY", 0.01)
+    north, _ = await joined(desk.ground, "North")
+
+    async def state() -> str:
+        member = await desk.ground.database.run(lambda c: registry.get_member(c, north.address))
+        return member.state(now())
+
+    async def linked() -> bool:
+        return await state() == "linked"
+
+    async def unlinked() -> bool:
+        return await state() == "joined"
+
+    async def told() -> bool:
+        return bool(desk.voice.told_roles)
+
+    assert desk.table.linked is not None
+    assert desk.table.unlinked is not None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(desk.services.run)
+        desk.table.linked(north.address)
+        await _until(linked)
+        desk.table.unlinked(north.address)
+        await _until(unlinked)
+        assert desk.voice.told_roles == []
+        await desk.ground.database.run(lambda c: registry.change_rule(c, north.address, "none"))
+        await _until(told)
+        until = feed.position(desk.parts.catalogue.seq, 0)
+        assert desk.voice.told_roles == [(messages.CatalogueNews(until), [Role.HOSPITAL])]
+        desk.table.linked(north.address)
+        await _until(linked)
+        nursery.cancel_scope.cancel()
+    assert await state() == "joined"
+
+
+async def test_certificates_are_renewed_over_a_link(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    with pytest.raises(MalformedMessageError):
+        await desk.ask(north.address, messages.RenewQuery(1, b"no request"))
+
+
+@pytest.mark.parametrize(("study", "whole"), [(b"1" * 16, True), (b"2" * 16, False)])
+async def test_proof_of_a_copy(desk: Desk, study: bytes, whole: bool) -> None:
+    north, _ = await joined(desk.ground, "North")
+    reply = await desk.ask(north.address, messages.PossessionQuery(3, study, 1))
+    assert reply == messages.Possession(3, whole=whole)

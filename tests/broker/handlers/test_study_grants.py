@@ -1,0 +1,174 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import frozen
+from pydicom.data import get_testdata_file
+
+from broker.handlers.interfaces import Parts
+from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants
+from broker.members import audit, registry
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import (
+    ForbiddenError,
+    PacsUnreachableError,
+    ProtocolError,
+    RevokedError,
+    StudyNotFoundError,
+)
+from p2pacs.identity.directory import Role
+from p2pacs.wire.messages import (
+    GRANT_INFO,
+    Announce,
+    Instances,
+    InstancesQuery,
+    Replicate,
+    StudyGrant,
+    StudyQuery,
+)
+from tests.broker.conftest import Ground
+from tests.broker.fakes import FakePacs
+from tests.broker.parts import FakeStages, FakeVoice, joined, open_parts, record
+
+UID = "1.2.3"
+
+
+@frozen
+class Desk:
+    parts: Parts
+    lending: StudyGrants
+    voice: FakeVoice
+    stages: FakeStages
+    pacs: FakePacs
+    ground: Ground
+
+    def query(self, uid: str = UID, purpose: str = "move") -> StudyQuery:
+        return StudyQuery(7, self.parts.studies.id_of(uid).raw, purpose)
+
+    async def trail(self) -> list[tuple[str, str, str, str, str | None]]:
+        entries = await self.ground.database.run(audit.read)
+        return [(one.what, one.actor, one.detail, one.outcome, one.uid) for one in entries]
+
+
+@pytest.fixture
+async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
+    path = get_testdata_file("CT_small.dcm")
+    assert isinstance(path, str)
+    pacs = FakePacs([EncodedInstance.from_part10(Path(path).read_bytes())])
+    async with open_parts(ground, tmp_path, pacs) as parts:
+        lending, voice = StudyGrants(parts), FakeVoice()
+        stages = FakeStages(parts.studies, parts.store)
+        lending.attach(voice, stages)
+        parts.catalogue.upsert([record(parts)])
+        yield Desk(parts, lending, voice, stages, pacs, ground)
+
+
+async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(desk: Desk) -> None:
+    north, box = await joined(desk.ground, "North")
+    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
+    idle, _ = await joined(desk.ground, "R2", role=Role.REPLICA)
+    root, segment = await desk.stages.publish(UID, desk.ground.key)
+    study = desk.parts.studies.id_of(UID)
+    held = Announce(study.raw, 1, held=True, complete=True)
+    desk.parts.holders.announce(replica.address, held)
+    desk.voice.linked = [north.address, replica.address, idle.address]
+    grant = await desk.lending.study(north.address, desk.query())
+    assert isinstance(grant, StudyGrant)
+    assert (grant.id, grant.root, grant.segment) == (7, root, segment)
+    assert grant.holders == [replica.address.raw]
+    key = await desk.parts.studies.ensure(UID)
+    assert box.open(grant.wrapped_key, GRANT_INFO + study.raw) == key
+    assert desk.stages.staged == [UID]
+    assert desk.voice.told == [(idle.address, Replicate(study.raw))]
+    assert await desk.trail() == [("study granted", "North", "move", "done", UID)]
+
+
+async def test_a_replica_gets_no_key_and_stages_nothing_anew(desk: Desk) -> None:
+    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA, read="none")
+    desk.voice.linked = [replica.address]
+    root, _ = await desk.stages.publish(UID, desk.ground.key)
+    grant = await desk.lending.study(replica.address, desk.query(purpose="replicate"))
+    assert isinstance(grant, StudyGrant)
+    assert (grant.wrapped_key, grant.root) == (b"", root)
+    assert desk.stages.staged == []
+    assert desk.voice.told == []
+    assert await desk.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
+
+
+async def test_what_the_rule_does_not_allow_is_refused_and_written_down(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North", read="Modality=MR")
+    with pytest.raises(ForbiddenError, match=r"North may not read study [0-9a-f]{8}"):
+        await desk.lending.study(north.address, desk.query())
+    with pytest.raises(ForbiddenError):
+        await desk.lending.instances(north.address, InstancesQuery(1, desk.query().study))
+    assert desk.stages.staged == []
+    assert [line[:4] for line in await desk.trail()] == [
+        ("study granted", "North", "list", "refused"),
+        ("study granted", "North", "move", "refused"),
+    ]
+
+
+async def test_unknown_studies_and_revoked_members(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    with pytest.raises(StudyNotFoundError):
+        await desk.lending.study(north.address, desk.query("1.2.4"))
+    await desk.ground.database.run(lambda c: registry.revoke(c, north.address))
+    with pytest.raises(RevokedError):
+        await desk.lending.study(north.address, desk.query())
+
+
+async def test_a_pacs_that_is_away_is_named_unless_the_study_is_published(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    desk.stages.error = PacsUnreachableError("no answer")
+    with pytest.raises(PacsUnreachableError):
+        await desk.lending.study(north.address, desk.query())
+    assert await desk.trail() == []
+
+
+async def test_a_first_version_that_takes_long_comes_as_news(
+    desk: Desk, autojump_clock: trio.testing.MockClock
+) -> None:
+    north, _ = await joined(desk.ground, "North")
+    await desk.parts.studies.ensure(UID)
+    desk.stages.never = True
+    began = trio.current_time()
+    grant = await desk.lending.study(north.address, desk.query())
+    assert trio.current_time() - began == pytest.approx(FIRST_VERSION)
+    assert isinstance(grant, StudyGrant)
+    assert grant.root == b""
+    assert grant.wrapped_key
+
+
+async def test_the_pacs_is_asked_again_only_after_a_while(
+    desk: Desk, autojump_clock: trio.testing.MockClock
+) -> None:
+    north, _ = await joined(desk.ground, "North")
+    await desk.stages.publish(UID, desk.ground.key)
+    for _ in range(3):
+        await desk.lending.study(north.address, desk.query())
+    assert desk.stages.staged == [UID]
+    await trio.sleep(FRESH)
+    await desk.lending.study(north.address, desk.query())
+    assert desk.stages.staged == [UID, UID]
+
+
+async def test_instances_as_the_pacs_lists_them(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
+    [uid] = [one async for one in _uids(desk.pacs)]
+    desk.parts.catalogue.upsert([record(desk.parts, uid)])
+    query = InstancesQuery(9, desk.parts.studies.id_of(uid).raw)
+    listed = await desk.lending.instances(north.address, query)
+    assert isinstance(listed, Instances)
+    assert (listed.id, len(listed.datasets), listed.more) == (9, 1, False)
+    with pytest.raises(ProtocolError, match="blind"):
+        await desk.lending.instances(replica.address, query)
+
+
+async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
+    from broker.pacs.adapter import DateSpan  # noqa: PLC0415
+    from p2pacs.dataset.json_model import text  # noqa: PLC0415
+
+    async for attributes in pacs.studies(DateSpan()):
+        yield text(attributes, "StudyInstanceUID")

@@ -1,0 +1,226 @@
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import trio
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.pacs import catalogue_sync as module
+from broker.pacs.adapter import Detail
+from broker.pacs.catalogue_sync import CatalogueSync
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.json_model import text
+from p2pacs.errors import PacsUnreachableError
+from p2pacs.ids import StudyId
+from tests.broker.fakes import FakePacs
+from tests.conformance.instances import make
+
+CT, MR = "1.2.1", "1.2.2"
+TODAY = date(2024, 2, 1)
+T = TypeVar("T")
+
+
+def id_of(uid: str) -> StudyId:
+    return StudyId.derive(b"secret", uid)
+
+
+class Bench:
+    def __init__(self, index: CatalogueIndex) -> None:
+        self.pacs = FakePacs([make(CT), make(MR, date="20231224")])
+        self.index = index
+        self.news: list[int] = []
+        self.restaged: list[tuple[str, bool]] = []
+        self.sweep = CatalogueSync(
+            self.pacs,
+            index,
+            id_of,
+            changed=self.news.append,
+            restage=lambda uid, everything: self.restaged.append((uid, everything)),
+            today=lambda: TODAY,
+            every=60,
+        )
+
+    def uids(self) -> set[str]:
+        return {uid for uid, _ in self.index.uids()}
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[CatalogueIndex]:
+    opened = CatalogueIndex(tmp_path / "catalogue.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bench(index: CatalogueIndex) -> Bench:
+    return Bench(index)
+
+
+@pytest.fixture
+async def running(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    async def inline(work: Callable[..., T], *args: object) -> T:
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+    # The clock of these tests would jump while a thread works.
+    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(bench.sweep.run)
+        yield bench
+        nursery.cancel_scope.cancel()
+
+
+async def settled(bench: Bench, seconds: float = 1) -> None:
+    """Until every task waits for the clock: it jumps only then."""
+    await trio.sleep(seconds)
+
+
+async def test_a_round_finds_all_and_a_look_the_recent(bench: Bench) -> None:
+    await bench.sweep.look(whole=False)
+    assert bench.uids() == {CT}
+    await bench.sweep.look(whole=True)
+    assert bench.uids() == {CT, MR}
+    record = bench.index.by_uid(CT)
+    assert record is not None
+    assert text(record.attributes, "PatientName") == "Müller^Jörg"
+    assert [series.uid for series in record.series] == [f"{CT}.1"]
+    assert record.series[0].instances == ()
+
+
+async def test_nothing_new_costs_no_further_questions(bench: Bench) -> None:
+    await bench.sweep.look(whole=True)
+    seq, asked = bench.index.seq, len(bench.pacs.described)
+    await bench.sweep.look(whole=True)
+    assert (bench.index.seq, len(bench.pacs.described)) == (seq, asked)
+    assert set(bench.pacs.described) == {Detail.SERIES}
+    assert bench.news == [seq]
+
+
+async def test_a_study_that_grew_is_seen_and_staged_again_if_published(bench: Bench) -> None:
+    await bench.sweep.look(whole=True)
+    known = bench.index.by_uid(CT)
+    assert known is not None
+    bench.pacs.add(make(CT, 1, 2))
+    bench.pacs.add(make(MR, 1, 2, date="20231224"))
+    await bench.sweep.update(evolve(known, version=4))
+    await bench.sweep.look(whole=True)
+    record = bench.index.by_uid(CT)
+    assert record is not None
+    assert record.version == 4
+    assert text(study_view(record), "NumberOfStudyRelatedInstances") == "2"
+    assert bench.restaged == [(CT, False)]
+
+
+async def test_a_corrected_name_stages_everything_again(bench: Bench) -> None:
+    await bench.sweep.look(whole=True)
+    known = bench.index.by_uid(CT)
+    assert known is not None
+    await bench.sweep.update(evolve(known, version=4))
+    bench.pacs.add(make(CT, name="Right^Name"))
+    await bench.sweep.look(whole=False)
+    assert bench.restaged == [(CT, True)]
+
+
+async def test_a_deleted_study_leaves_a_tombstone(bench: Bench) -> None:
+    await bench.sweep.look(whole=True)
+    before = bench.index.seq
+    bench.pacs.remove(MR)
+    await bench.sweep.look(whole=False)
+    assert bench.uids() == {CT, MR}
+    await bench.sweep.look(whole=True)
+    assert bench.uids() == {CT}
+    assert len(bench.index.since(before).entries) == 1
+
+
+async def test_a_study_that_was_not_enumerated_but_is_there_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.sweep.look(whole=True)
+
+    async def nothing(_span: object) -> AsyncIterator[object]:
+        return
+        yield
+
+    monkeypatch.setattr(bench.pacs, "studies", nothing)
+    await bench.sweep.look(whole=True)
+    assert bench.uids() == {CT, MR}
+
+
+async def test_a_round_does_not_ask_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.sweep.look(whole=True)
+    bench.pacs.held.clear()
+    monkeypatch.setattr(module, "CONFIRMED", 1)
+    await bench.sweep.look(whole=True)
+    assert len(bench.uids()) == 1
+
+
+async def test_the_catalogue_survives_a_pacs_that_is_away(
+    running: Bench, autojump_clock: object
+) -> None:
+    await settled(running)
+    assert running.uids() == {CT, MR}
+    running.pacs.error = PacsUnreachableError("away")
+    await settled(running, 24 * 3600)
+    assert running.uids() == {CT, MR}
+    running.pacs.error = None
+    running.pacs.remove(MR)
+    running.pacs.add(make("1.2.3"))
+    await settled(running, 7 * 3600)
+    assert running.uids() == {CT, "1.2.3"}
+
+
+async def test_looks_come_by_the_clock_and_after_a_hint(
+    running: Bench, autojump_clock: object
+) -> None:
+    await settled(running)
+    running.pacs.add(make("1.2.3"))
+    await settled(running, 30)
+    assert "1.2.3" not in running.uids()
+    await settled(running, 40)
+    assert "1.2.3" in running.uids()
+    running.pacs.add(make("1.2.4"), make("1.2.5", date="19990101"))
+    running.sweep.hint("1.2.5")
+    await settled(running, 1)
+    assert {"1.2.4", "1.2.5"} <= running.uids()
+
+
+async def test_a_hint_of_a_deleted_study(running: Bench, autojump_clock: object) -> None:
+    await settled(running)
+    running.pacs.remove(CT)
+    running.sweep.hint(CT)
+    await settled(running, 1)
+    assert running.uids() == {MR}
+    running.sweep.hint("1.2.99")
+    await settled(running, 1)
+    assert running.uids() == {MR}
+
+
+async def test_an_update_never_lowers_the_version(bench: Bench) -> None:
+    described = await bench.pacs.describe(CT)
+    await bench.sweep.update(described.record(id_of(CT), 5))
+    await bench.sweep.update(described.record(id_of(CT), 3))
+    record = bench.index.by_uid(CT)
+    assert record is not None
+    assert record.version == 5
+    assert len(bench.news) == 1
+
+
+async def test_an_old_study_in_a_small_pacs_is_found_at_the_next_look(
+    running: Bench, autojump_clock: object
+) -> None:
+    await settled(running)
+    running.pacs.add(make("1.2.4", date="19991231"))
+    await settled(running, 61)
+    assert "1.2.4" in running.uids()
+
+
+@given(st.floats(0, 1e6))
+def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
+    pause = module.round_pause(seconds)
+    assert pause <= module.ROUND_SECONDS
+    assert pause == module.ROUND_SECONDS or seconds <= pause * module.ROUND_SHARE * 1.001

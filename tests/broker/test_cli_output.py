@@ -1,0 +1,45 @@
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from broker import cli_output
+from broker.members import audit
+from broker.setup import found
+from p2pacs.ids import StudyId
+from tests.broker.members.test_audit import ADDRESS, NORTH
+from tests.broker.pages.conftest import PASSWORD, settings
+
+
+def _shown(table: object) -> str:
+    out = StringIO()
+    Console(file=out, width=120).print(table)
+    return out.getvalue()
+
+
+def test_members() -> None:
+    shown = _shown(cli_output.members_table([NORTH], 0, running=True))
+    assert "North" in shown
+    assert "linked" in shown
+    assert "linked" not in _shown(cli_output.members_table([NORTH], 0, running=False))
+    assert cli_output.member_json(NORTH, 0, running=False)["joined"] == "1970-01-01T00:00:00Z"
+
+
+def test_the_audit_trail_names_studies_by_id() -> None:
+    entry = audit.Entry("study read", "North", ADDRESS, StudyId(b"s" * 16), "1.2.3", "move by WS1")
+    shown = _shown(cli_output.audit_table([entry]))
+    assert "73737373" in shown
+    assert "move by WS1" in shown
+
+
+def test_what_init_says(tmp_path: Path) -> None:
+    web = settings(listen="192.168.1.4:8443")
+    keys = found(tmp_path / "b", web, network="a network", admin="admin", password=PASSWORD)
+    said = cli_output.founded(tmp_path / "b", keys, web)
+    assert "https://192.168.1.4:8443" in said
+    assert "p2pacs broker run" in said
+
+
+def test_the_ready_line() -> None:
+    said = {"listen": ["127.0.0.1:1"], "web": "http://127.0.0.1:2"}
+    assert "127.0.0.1:1; the pages are at http://127.0.0.1:2" in cli_output.ready(said)

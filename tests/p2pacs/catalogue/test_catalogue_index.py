@@ -1,0 +1,193 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.feed import Tombstone
+from p2pacs.catalogue.find import find
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import text
+from p2pacs.errors import CorruptStoreError
+
+from .samples import query, series, study
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[CatalogueIndex]:
+    opened = CatalogueIndex(tmp_path / "catalogue.db")
+    yield opened
+    opened.close()
+
+
+def found(index: CatalogueIndex, identifier: Dataset) -> set[str]:
+    return {record.uid for record in index.candidates(identifier)}
+
+
+def test_records_are_found_by_id_and_uid(index: CatalogueIndex) -> None:
+    index.upsert([study(1), study(2)])
+    record = index.get(study(2).study)
+    assert record is not None
+    assert record.uid == "1.2.2"
+    assert index.by_uid("1.2.1") == study(1)
+    assert index.by_uid("1.2.9") is None
+    assert index.get(study(9).study) is None
+    assert len(index) == 2
+    assert dict(index.uids()) == {"1.2.1": study(1).study, "1.2.2": study(2).study}
+
+
+def test_a_replaced_record_is_found_by_its_new_keys_only(index: CatalogueIndex) -> None:
+    index.upsert([study(1, patient="old")])
+    index.upsert([study(1, patient="new")])
+    assert found(index, query(PatientID="old")) == set()
+    assert found(index, query(PatientID="new")) == {"1.2.1"}
+    assert len(index) == 1
+
+
+@pytest.mark.parametrize(
+    ("identifier", "expected"),
+    [
+        (query(StudyInstanceUID="1.2.2"), {2}),
+        (query(StudyInstanceUID="1.2.2\\1.2.3"), {2, 3}),
+        (query(StudyInstanceUID="1.2.2", PatientID="P1"), set()),
+        (query(PatientID="P1"), {1, 3}),
+        (query(PatientID="P1", StudyDate="2024"), {1}),
+        (query(PatientName="MÜLLER*"), {1}),
+        (query(PatientName="*hans"), {1}),
+        (query(StudyDate="20230101-20231231"), {2}),
+        (query(ModalitiesInStudy="MR"), {2}),
+        (query("SERIES", SeriesInstanceUID="1.2.3.1"), {3}),
+        (query("PATIENT", PatientID="P2", StudyDate="1999"), {2}),
+        (query("PATIENT", StudyInstanceUID="1.2.2"), {1, 2, 3}),
+        (query(), {1, 2, 3}),
+        (Dataset(), {1, 2, 3}),
+    ],
+)
+def test_indexed_keys_narrow_what_is_read(
+    index: CatalogueIndex, identifier: Dataset, expected: set[int]
+) -> None:
+    index.upsert(
+        [
+            study(1, series("1.2.1.1", "CT"), name="Müller^Hans"),
+            study(2, series("1.2.2.1", "MR"), patient="P2", date="20230601"),
+            study(3, series("1.2.3.1", "CT"), date="20200101"),
+        ]
+    )
+    assert found(index, identifier) == {f"1.2.{n}" for n in expected}
+
+
+names = st.sampled_from(["Doe^John", "DOE^Jane", "Müller^Hans", "Doe", "Ito=伊藤", ""])
+patients = st.sampled_from(["P1", "P2", "P10", ""])
+dates = st.sampled_from(["20240131", "2024.01.31", "20231231", "2024", ""])
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(names, patients, dates), max_size=5),
+    st.sampled_from(["", "doe*", "doe^j*", "*", "?oe^*", "伊*", "müller^hans", "ito=*"]),
+    st.sampled_from(["", "P1", "P1*", "P?", "P1\\P2"]),
+    st.sampled_from(["", "2024", "20240131", "20240101-", "-20231231", "20240101-20240201"]),
+)
+def test_an_index_finds_what_a_full_search_finds(
+    index: CatalogueIndex, rows: list[tuple[str, str, str]], name: str, patient: str, date: str
+) -> None:
+    records = [study(n, name=a, patient=b, date=c) for n, (a, b, c) in enumerate(rows, start=1)]
+    index.remove([study(n).study for n in range(1, 6)])
+    index.upsert(records)
+    identifier = query(PatientName=name, PatientID=patient, StudyDate=date)
+    searched = {str(a.StudyInstanceUID) for a in find(records, identifier, "STUDY")}
+    narrowed = find(index.candidates(identifier), identifier, "STUDY")
+    assert {str(answer.StudyInstanceUID) for answer in narrowed} == searched
+
+
+# ---------------------------------------------------------------- the feed
+
+
+def follow(source: CatalogueIndex, target: CatalogueIndex, limit: int = 2) -> list[bool]:
+    resets = []
+    while True:
+        page = source.since(target.position, limit)
+        target.apply(page.entries, page.until, reset=page.reset)
+        resets.append(page.reset)
+        if not page.more:
+            return resets
+
+
+def test_a_follower_gets_every_change_once(index: CatalogueIndex, tmp_path: Path) -> None:
+    mine = CatalogueIndex(tmp_path / "mine.db")
+    index.upsert([study(n) for n in range(1, 6)])
+    assert follow(index, mine) == [True, False, False]
+    assert len(mine) == 5
+    index.remove([study(1).study])
+    index.upsert([evolve(study(2), version=4)])
+    page = index.since(mine.position)
+    assert [type(entry) for entry in page.entries] == [Tombstone, StudyRecord]
+    assert not page.reset
+    follow(index, mine)
+    assert mine.by_uid("1.2.1") is None
+    two = mine.by_uid("1.2.2")
+    assert two is not None
+    assert two.version == 4
+    assert index.since(mine.position).entries == ()
+    assert mine.position == index.seq
+    mine.close()
+
+
+def test_a_rebuilt_index_makes_followers_start_anew(tmp_path: Path) -> None:
+    first, mine = CatalogueIndex(tmp_path / "1.db"), CatalogueIndex(tmp_path / "mine.db")
+    first.upsert([study(1)])
+    follow(first, mine)
+    rebuilt = CatalogueIndex(tmp_path / "2.db")
+    rebuilt.upsert([study(2)])
+    assert rebuilt.since(mine.position - 10**9).reset
+    assert rebuilt.since(rebuilt.seq + 1).reset
+    mine.apply((), 1, reset=False)
+    follow(rebuilt, mine)
+    assert dict(mine.uids()) == {"1.2.2": study(2).study}
+    for opened in (first, mine, rebuilt):
+        opened.close()
+
+
+def test_a_first_page_has_no_tombstones(index: CatalogueIndex) -> None:
+    index.upsert([study(1)])
+    index.remove([study(1).study, study(2).study])
+    assert index.since(0).entries == ()
+    assert index.since(0).until == index.seq
+
+
+def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+    index = CatalogueIndex(tmp_path / "c.db")
+    last = index.upsert([study(1)])
+    index.apply([study(2)], 77)
+    index.close()
+    again = CatalogueIndex(tmp_path / "c.db")
+    assert again.seq > last
+    assert again.position == 77
+    assert len(again) == 2
+    again.close()
+
+
+def test_readers_and_a_writer_do_not_wait_for_each_other(index: CatalogueIndex) -> None:
+    index.upsert([study(n) for n in range(1, 400)])
+    reading = index.candidates(query())
+    assert text(next(reading).attributes, "PatientID") == "P1"
+    writer = threading.Thread(target=index.upsert, args=([study(400)],))
+    writer.start()
+    writer.join(timeout=5)
+    assert not writer.is_alive()
+    assert sum(1 for _ in reading) == 398
+    assert len(index) == 400
+
+
+def test_a_broken_file_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.db"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(CorruptStoreError, match="remove it"):
+        CatalogueIndex(path)

@@ -1,0 +1,86 @@
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pacs.catalogue.matching import matches
+from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
+from p2pacs.dataset.json_model import tag
+
+from .samples import series, study
+
+NAME, DATE, PATIENT = tag("PatientName"), tag("StudyDate"), tag("PatientID")
+
+
+def test_terms_are_what_a_study_is_found_by() -> None:
+    record = study(1, series("1.5", "CT"), name="Yamada^T=山田", date="2024.01.31")
+    assert terms_of(record) == {
+        ("name", "yamada^t"),
+        ("name", "山田"),
+        ("patient", "P1"),
+        ("date", "20240131"),
+        ("modality", "CT"),
+        ("series", "1.5"),
+    }
+
+
+def test_keys_narrow_by_operators_that_an_index_knows() -> None:
+    assert narrowing(PATIENT, "LO", "P1") == [("=", "P1")]
+    assert narrowing(PATIENT, "LO", "P[1*") == [("GLOB", "P[[]1*")]
+    assert narrowing(NAME, "PN", "Doe^J*") == [("GLOB", "doe^j*")]
+    assert narrowing(DATE, "DA", "20240115-") == [("BETWEEN", "20240000\00099991231")]
+    assert narrowing(tag("ModalitiesInStudy"), "CS", "CT\\MR") == [("=", "CT"), ("=", "MR")]
+    assert narrowing(DATE, "DA", "soon") is None
+    assert narrowing(NAME, "PN", "*^?") is None
+    assert narrowing(PATIENT, "LO", "") is None
+
+
+def passes(key: str, vr: str, wanted: str, value: str) -> bool:
+    steps = narrowing(key, vr, wanted)
+    held = {term for _, term in terms_of(study(1, **{keyword(key): value}))}
+    return steps is None or any(_holds(*step, term) for step in steps for term in held)
+
+
+def keyword(key: str) -> str:
+    return {NAME: "name", DATE: "date", PATIENT: "patient"}[key]
+
+
+def _holds(operator: str, operand: str, term: str) -> bool:
+    if operator == "=":
+        return term == operand
+    if operator == "BETWEEN":
+        low, high = operand.split("\0")
+        return low <= term <= high
+    pattern = re.escape(operand.replace("[[]", "["))
+    return bool(re.fullmatch(pattern.replace(r"\*", ".*").replace(r"\?", "."), term, re.DOTALL))
+
+
+letters = st.text(alphabet="abA^=[É?*", min_size=1, max_size=7)
+
+
+@settings(max_examples=300)
+@given(letters, st.text(alphabet="abA^=[É", min_size=1, max_size=7))
+def test_narrowing_never_loses_a_name(wanted: str, value: str) -> None:
+    if matches("PN", wanted, [value]):
+        assert passes(NAME, "PN", wanted, value)
+
+
+@settings(max_examples=300)
+@given(
+    st.text(alphabet="012-", min_size=4, max_size=17),
+    st.text(alphabet="012.", min_size=4, max_size=10),
+)
+def test_narrowing_never_loses_a_date(wanted: str, value: str) -> None:
+    if matches("DA", wanted, [value]):
+        assert passes(DATE, "DA", wanted, value)
+
+
+@settings(max_examples=200)
+@given(letters, st.text(alphabet="abA^=[É", min_size=1, max_size=7))
+def test_narrowing_never_loses_a_patient_id(wanted: str, value: str) -> None:
+    if matches("LO", wanted, [value]):
+        assert passes(PATIENT, "LO", wanted, value)
+
+
+def test_every_term_has_a_name_of_its_own() -> None:
+    assert len(set(TERMS.values())) == len(TERMS)

@@ -1,0 +1,78 @@
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from p2pacs.catalogue.question import Question, Root, Selection
+from p2pacs.dataset.json_model import tag, texts
+from p2pacs.errors import UsageError
+
+from .samples import query
+
+
+def test_keys_below_the_level_and_unknown_ones_do_not_count() -> None:
+    asked = query(PatientID="P", SeriesDescription="x", ModalitiesInStudy="CT", Allergies="y")
+    asked.RetrieveAETitle = ""
+    question = Question.parse(asked, "STUDY")
+    assert set(question.keys) == {tag("PatientID"), tag("ModalitiesInStudy")}
+    patient = Question.parse(query("PATIENT", PatientID="P", StudyDate="2024"), "PATIENT")
+    assert set(patient.keys) == {tag("PatientID")}
+
+
+@pytest.mark.parametrize(
+    ("identifier", "root"),
+    [
+        (Dataset(), "STUDY"),
+        (query("PATIENT"), "STUDY"),
+        (query("FRAME"), "PATIENT"),
+        (query("SERIES"), "STUDY"),
+        (query("SERIES", StudyInstanceUID=""), "STUDY"),
+        (query("IMAGE", StudyInstanceUID="1.2"), "STUDY"),
+        (query("STUDY"), "PATIENT"),
+        (query("STUDY", PatientID="*"), "PATIENT"),
+    ],
+)
+def test_a_query_without_its_level_or_keys_above_is_refused(
+    identifier: Dataset, root: Root
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        Question.parse(identifier, root)
+    assert caught.value.dicom_status == 0xA900
+
+
+def test_a_key_that_is_no_value_of_its_vr_is_refused_without_naming_it() -> None:
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, True
+    write_dataset(out, query())
+    out.write(b"\x28\x00\x10\x00\x03\x00\x00\x00odd")
+    out.seek(0)
+    with pytest.raises(UsageError, match=r"\(0028,0010\)") as caught:
+        Question.parse(read_dataset(out, True, True), "STUDY")
+    assert "odd" not in str(caught.value)
+
+
+def test_a_name_in_another_character_set_is_read() -> None:
+    asked = query(PatientName="Müller*")
+    asked.SpecificCharacterSet = "ISO_IR 100"
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = True, True
+    write_dataset(out, asked)
+    out.seek(0)
+    question = Question.parse(read_dataset(out, True, True), "STUDY")
+    assert texts(question.keys, "PatientName") == ["Müller*"]
+
+
+def test_a_selection_lists_the_uids_of_its_level() -> None:
+    chosen = Selection.parse(
+        query("IMAGE", StudyInstanceUID="1", SeriesInstanceUID="2", SOPInstanceUID="3\\4"), "STUDY"
+    )
+    assert chosen == Selection("IMAGE", (), ("1",), ("2",), ("3", "4"))
+    whole = Selection.parse(query("STUDY", PatientID="P", StudyInstanceUID="1\\2"), "PATIENT")
+    assert whole == Selection("STUDY", ("P",), ("1", "2"), (), ())
+
+
+@pytest.mark.parametrize("keys", [{}, {"StudyInstanceUID": ""}])
+def test_a_selection_needs_the_key_of_its_level(keys: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="0020,000D"):
+        Selection.parse(query("STUDY", **keys), "STUDY")

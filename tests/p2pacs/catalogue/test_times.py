@@ -1,0 +1,82 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pacs.catalogue import times
+
+
+def hit(vr: str, key: str, value: str) -> bool:
+    return times.overlap_test(vr, key)(value)
+
+
+@pytest.mark.parametrize(
+    ("vr", "key", "value", "expected"),
+    [
+        ("DA", "20240131", "20240131", True),
+        ("DA", "20240131", "2024.01.31", True),
+        ("DA", "20240131", "20240130", False),
+        ("DA", "202401", "20240130", True),
+        ("DA", "20240101-20240131", "20240131", True),
+        ("DA", "20240101-20240131", "20240201", False),
+        ("DA", "-20240131", "19700101", True),
+        ("DA", "20240131-", "20240130", False),
+        ("DA", "20240131-", "20991231", True),
+        ("DA", "20240101 - 20240131", "20240110", True),
+        ("DA", "nonsense", "20240131", False),
+        ("DA", "nonsense", "nonsense", True),
+        ("DA", "20240131", "", False),
+        ("DA", "-", "20240131", False),
+        ("TM", "1030", "103059.5", True),
+        ("TM", "103000", "10:30:00", True),
+        ("TM", "103000", "10", True),
+        ("TM", "1030", "103100", False),
+        ("TM", "08-1030", "103059", True),
+        ("TM", "08-1030", "1031", False),
+        ("TM", "-0800", "075959", True),
+        ("TM", "2200-", "235959.999999", True),
+        ("DT", "20240131", "20240131101500", True),
+        ("DT", "2023-2024", "20240131101500.123456", True),
+        ("DT", "20240131-", "2024", True),
+        ("DT", "-20240131", "202402", False),
+        ("DT", "20240131120000+0200", "20240131100000", True),
+        ("DT", "20240131120000-0500", "20240131170000", True),
+        ("DT", "20240131120000-0500", "20240131120000", False),
+        ("DT", "20240131120000-0500-20240131130000-0500", "20240131173000", True),
+        ("DT", "20240131120000+0000-20240131130000+0000", "20240131143000+0200", True),
+        ("DT", "00010101+1200", "00010101", True),
+    ],
+)
+def test_single_values_and_ranges(vr: str, key: str, value: str, expected: bool) -> None:
+    assert hit(vr, key, value) is expected
+
+
+days = st.dates(date(1, 1, 1), date(9999, 12, 30))
+
+
+@settings(max_examples=100)
+@given(days, st.one_of(st.none(), days), st.one_of(st.none(), days))
+def test_date_ranges_are_those_of_the_calendar(
+    value: date, low: date | None, high: date | None
+) -> None:
+    if low is None and high is None:
+        return
+    key = f"{low.isoformat().replace('-', '') if low else ''}-"
+    key += high.isoformat().replace("-", "") if high else ""
+    expected = (low is None or low <= value) and (high is None or value <= high)
+    assert hit("DA", key, value.isoformat().replace("-", "")) is expected
+
+
+@settings(max_examples=100)
+@given(st.text(alphabet="0123456789-+.: ", max_size=30), st.sampled_from(sorted(times.KINDS)))
+def test_no_text_breaks_it(text: str, vr: str) -> None:
+    span = times.bounds(vr, text)
+    assert span is None or all(isinstance(end, str) for end in span)
+    hit(vr, text, text)
+
+
+def test_an_offset_moves_over_the_end_of_a_month() -> None:
+    day = date(2024, 3, 1)
+    before = f"{day - timedelta(days=1):%Y%m%d}"
+    assert hit("DT", f"{before}230000-0200", "20240301010000")

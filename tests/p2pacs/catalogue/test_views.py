@@ -1,0 +1,61 @@
+from p2pacs.catalogue.records import SeriesRecord
+from p2pacs.catalogue.views import series_view, study_view, views
+from p2pacs.dataset.json_model import number, texts
+
+from .samples import attributes, series, study
+
+
+def test_counts_come_from_what_is_listed() -> None:
+    record = study(1, series("1.2.1.1", "CT", 3), series("1.2.1.2", "SR", 1))
+    view = study_view(record)
+    assert number(view, "NumberOfStudyRelatedSeries") == 2
+    assert number(view, "NumberOfStudyRelatedInstances") == 4
+    assert texts(view, "ModalitiesInStudy") == ["CT", "SR"]
+    assert number(series_view(record.series[0]), "NumberOfSeriesRelatedInstances") == 3
+
+
+def test_counts_come_from_the_pacs_where_instances_are_not_listed() -> None:
+    record = study(1, series("1", instances=3, listed=False), series("2", instances=4))
+    assert number(study_view(record), "NumberOfStudyRelatedInstances") == 7
+    said = study(2, NumberOfStudyRelatedInstances=("IS", "9"), ModalitiesInStudy=("CS", "CT\\PT"))
+    assert number(study_view(said), "NumberOfStudyRelatedInstances") == 9
+    assert texts(study_view(said), "ModalitiesInStudy") == ["CT", "PT"]
+    unknown = study(3, SeriesRecord("1", {}), NumberOfStudyRelatedInstances=("IS", "9"))
+    assert number(study_view(unknown), "NumberOfStudyRelatedInstances") == 9
+
+
+def test_classes_of_the_instances_are_those_of_the_study() -> None:
+    held = SeriesRecord(
+        "1", {}, tuple(attributes(SOPClassUID=("UI", uid)) for uid in ("1.5", "1.4", "1.5"))
+    )
+    assert texts(study_view(study(1, held)), "SOPClassesInStudy") == ["1.4", "1.5"]
+
+
+def test_an_entity_shows_the_levels_above_it() -> None:
+    records = [study(1, series("1.2.1.1"), series("1.2.1.2")), study(2)]
+    assert [texts(v, "SeriesInstanceUID") for v in views(records, "SERIES")] == [
+        ["1.2.1.1"],
+        ["1.2.1.2"],
+    ]
+    images = list(views(records, "IMAGE"))
+    assert len(images) == 4
+    assert texts(images[0], "PatientID") == ["P1"]
+    assert len(list(views(records, "STUDY"))) == 2
+
+
+def test_patients_are_counted_over_their_studies() -> None:
+    records = [
+        study(1, series("1", instances=2), patient="A"),
+        study(2, series("2", instances=3), series("3", instances=1), patient="A"),
+        study(3, patient="B"),
+        study(4, patient=""),
+        study(5, patient=""),
+    ]
+    patients = list(views(records, "PATIENT"))
+    assert [texts(v, "PatientID") for v in patients] == [["A"], ["B"], [], []]
+    counts = [
+        number(patients[0], f"NumberOfPatientRelated{n}")
+        for n in ("Studies", "Series", "Instances")
+    ]
+    assert counts == [2, 3, 6]
+    assert not texts(patients[0], "StudyDate")

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dicomweb import client as client_module
+from p2pacs.dicomweb.client import DicomwebClient
+from p2pacs.errors import (
+    BrokenInstanceError,
+    DeadlineError,
+    PacsDataError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StudyNotFoundError,
+    UsageError,
+)
+from tests.components import HOST, free_port
+from tests.p2pacs.dimse.conftest import Filled
+from tests.p2pacs.dimse.samples import instance, series
+
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+@asynccontextmanager
+async def answering(handler: Handler) -> AsyncIterator[DicomwebClient]:
+    """A client whose server is a function."""
+    client = DicomwebClient("http://pacs:8042/dicom-web/")
+    await client._http.aclose()
+    client._http = httpx.AsyncClient(
+        base_url="http://pacs:8042/dicom-web", transport=httpx.MockTransport(handler)
+    )
+    async with client:
+        yield client
+
+
+def multipart(instances: list[EncodedInstance]) -> httpx.Response:
+    body = b"".join(b"--xyz\r\n\r\n" + one.part10() + b"\r\n" for one in instances) + b"--xyz--"
+    kind = 'multipart/related; type="application/dicom"; boundary=xyz'
+    return httpx.Response(200, content=body, headers={"Content-Type": kind})
+
+
+async def collect(client: DicomwebClient, study: str = "1.2.3") -> list[EncodedInstance]:
+    async with client.retrieve(study) as instances:
+        return [one async for one in instances]
+
+
+async def test_it_asks_for_what_is_stored() -> None:
+    asked: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return multipart(series(3))
+
+    async with answering(server) as client:
+        assert await collect(client) == series(3)
+        async with client.retrieve("1.2", "3.4", "5.6") as instances:
+            await anext(instances)
+    assert "transfer-syntax=*" in asked[0].headers["Accept"]
+    assert asked[1].url.path == "/dicom-web/studies/1.2/series/3.4/instances/5.6"
+
+
+async def test_a_large_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_BIG_BYTES", 10)
+    async with answering(lambda _request: multipart(series(2, size=300_000))) as client:
+        assert await collect(client) == series(2, size=300_000)
+
+
+def paged(total: int) -> tuple[Handler, list[Any]]:
+    asked: list[Any] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        limit, offset = (int(request.url.params[name]) for name in ("limit", "offset"))
+        page = [{"0020000D": {"vr": "UI", "Value": [f"1.{n}"]}} for n in range(total)]
+        return httpx.Response(200, json=page[offset : offset + limit])
+
+    return server, asked
+
+
+@pytest.mark.parametrize("total", [0, 1, 3, 4, 7])
+async def test_pages(monkeypatch: pytest.MonkeyPatch, total: int) -> None:
+    monkeypatch.setattr(client_module, "PAGE", 3)
+    server, asked = paged(total)
+    async with answering(server) as client:
+        found = [study["0020000D"]["Value"][0] async for study in client.studies({})]
+    assert found == [f"1.{number}" for number in range(total)]
+    assert len(asked) == total // 3 + 1
+
+
+async def test_a_server_that_does_not_know_paging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "PAGE", 3)
+    everything = [{"00100010": {"vr": "PN"}}] * 5
+    async with answering(lambda _request: httpx.Response(200, json=everything)) as client:
+        assert [study async for study in client.studies({})] == everything
+
+
+async def test_what_is_matched_stays_legible() -> None:
+    server, asked = paged(0)
+    async with answering(server) as client:
+        query = {"PatientName": "DOE^J?N*", "StudyDate": "20240101-", "PatientID": "a b&c"}
+        assert [one async for one in client.studies(query, ["ModalitiesInStudy"])] == []
+    assert asked[0].query.decode() == (
+        "PatientName=DOE^J?N*&StudyDate=20240101-&PatientID=a%20b%26c"
+        "&includefield=ModalitiesInStudy&limit=200&offset=0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(404), StudyNotFoundError),
+        (httpx.Response(401), PacsRefusedError),
+        (httpx.Response(500, text="1.2.3 is broken"), PacsRefusedError),
+        (httpx.Response(200, text="hello"), PacsDataError),
+        (httpx.Response(200, json={"a": 1}), PacsDataError),
+        (httpx.Response(200, json=["a"]), PacsDataError),
+    ],
+    ids=range(6),
+)
+async def test_answers_that_are_errors(answer: httpx.Response, error: type[Exception]) -> None:
+    async with answering(lambda _request: answer) as client:
+        with pytest.raises(error) as caught:
+            [one async for one in client.series("1.2.3")]
+        assert "1.2.3" not in str(caught.value)
+
+
+async def test_a_search_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "PAGE_BYTES", 100)
+    page = json.dumps([{"00100010": {"vr": "PN"}}] * 10)
+    async with answering(lambda _request: httpx.Response(200, text=page)) as client:
+        with pytest.raises(PacsDataError, match="too much"):
+            [one async for one in client.studies({})]
+
+
+async def test_no_content_is_no_answer() -> None:
+    async with answering(lambda _request: httpx.Response(204)) as client:
+        assert [one async for one in client.instances("1.2", "3.4")] == []
+
+
+async def test_an_answer_that_is_cut_off() -> None:
+    whole = multipart(series(2))
+    body, headers = whole.content[:-300], whole.headers
+    cut = httpx.Response(200, content=body, headers={"Content-Type": headers["Content-Type"]})
+    async with answering(lambda _request: cut) as client, client.retrieve("1.2") as instances:
+        assert await anext(instances) == instance(1)
+        with pytest.raises(BrokenInstanceError, match="too early"):
+            await anext(instances)
+
+
+async def test_a_part_that_is_not_dicom() -> None:
+    body = b"--xyz\r\n\r\nhello\r\n--xyz--"
+    headers = {"Content-Type": "multipart/related; boundary=xyz"}
+    answer = httpx.Response(200, content=body, headers=headers)
+    async with answering(lambda _request: answer) as client:
+        with pytest.raises(BrokenInstanceError, match="not a DICOM file"):
+            await collect(client)
+
+
+async def test_no_multipart_at_all() -> None:
+    async with answering(lambda _request: httpx.Response(200, text="<html>")) as client:
+        with pytest.raises(BrokenInstanceError, match="DICOMweb"):
+            await collect(client)
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (httpx.ReadTimeout("x"), DeadlineError),
+        (httpx.ConnectError("x"), PacsUnreachableError),
+        (httpx.RemoteProtocolError("x"), PacsUnreachableError),
+    ],
+    ids=["hung", "off", "strange"],
+)
+async def test_the_line_fails(raised: Exception, error: type[Exception]) -> None:
+    def server(_request: httpx.Request) -> httpx.Response:
+        raise raised
+
+    async with answering(server) as client:
+        with pytest.raises(error, match="pacs:8042"):
+            [one async for one in client.studies({})]
+        with pytest.raises(error):
+            await collect(client)
+
+
+@pytest.mark.parametrize("uid", ["", "../../instances", "1.2.3/x", "1" * 65])
+async def test_what_is_no_uid_is_not_sent(uid: str) -> None:
+    async with DicomwebClient(f"http://{HOST}:{free_port()}") as client:
+        with pytest.raises(UsageError):
+            await collect(client, uid)
+
+
+async def test_nobody_there_and_a_server_that_is_silent() -> None:
+    async with DicomwebClient(f"http://{HOST}:{free_port()}") as client:
+        with pytest.raises(PacsUnreachableError):
+            await collect(client)
+    (listener,) = await trio.open_tcp_listeners(0, host=HOST)
+    url = f"http://{HOST}:{listener.socket.getsockname()[1]}"
+    async with listener, DicomwebClient(url, silence=0.1) as client:
+        with pytest.raises(DeadlineError, match="hung"):
+            await collect(client)
+
+
+@pytest.mark.orthanc
+async def test_orthanc_gives_exactly_what_it_stores(filled: Filled) -> None:
+    exact = set()
+    async with DicomwebClient(filled.orthanc.dicomweb_url) as client:
+        studies = [study["0020000D"]["Value"][0] async for study in client.studies({})]
+        assert set(studies) >= set(filled.studies)
+        for uid in filled.studies:
+            for one in await collect(client, uid):
+                assert one == filled.stored[one.sop_instance_uid]
+                exact.add(one.sop_instance_uid)
+        series_uids = [one["0020000E"]["Value"][0] async for one in client.series(uid)]
+        found = [one async for one in client.instances(uid, series_uids[0])]
+        assert found[0]["00080018"]["Value"][0] in filled.studies[uid]
+        with pytest.raises(StudyNotFoundError):
+            await collect(client, "1.2.3.4.5")
+    assert exact == set(filled.stored)

@@ -1,0 +1,90 @@
+"""Backends for servers under test, and servers with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse.backend import Retrieval, Urgency
+from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.scp import DimseServer
+from p2pacs.dimse.scu import DimseClient
+from p2pacs.errors import P2PacsError, StudyNotFoundError
+from p2pacs.units import Endpoint
+from tests.components import HOST
+
+
+class Scripted:
+    """Answers as a test says, and remembers what it was asked."""
+
+    def __init__(self, instances: Iterable[EncodedInstance] = ()) -> None:
+        self.held = list(instances)
+        self.answers: list[Dataset] = []
+        self.error: P2PacsError | None = None
+        self.asked: list[tuple[str, str, str]] = []
+        self.urgency: Urgency | None = None
+        self.stored: list[EncodedInstance] = []
+        self.closed = threading.Event()
+        self.waiting = threading.Event()
+        self.released = threading.Event()
+        self.pause_after: int | None = None
+        """Wait for ``released`` (or ``closed``) after so many instances."""
+        self.fail_after: int | None = None
+
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+        self.asked.append(("find", root, caller))
+        if self.error is not None:
+            raise self.error
+        return iter(self.answers)
+
+    def retrieve(
+        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+    ) -> Retrieval:
+        self.asked.append((purpose, root, caller))
+        self.urgency = urgency
+        if self.error is not None and self.fail_after is None:
+            raise self.error
+        return Retrieval(total=self._total, instances=self._instances(), close=self.closed.set)
+
+    def store(self, instance: EncodedInstance, caller: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.stored.append(instance)
+
+    def _total(self) -> int:
+        growing = self.pause_after is not None and not self.released.is_set()
+        return self.pause_after if growing and self.pause_after else len(self.held)
+
+    def _instances(self) -> Iterator[EncodedInstance]:
+        for number, instance in enumerate(self.held):
+            if number == self.fail_after:
+                raise self.error or StudyNotFoundError("gone")
+            if number == self.pause_after:
+                self.waiting.set()
+                while not (self.released.wait(0.01) or self.closed.is_set()):
+                    pass
+                if self.closed.is_set():
+                    return
+            yield instance
+
+
+@asynccontextmanager
+async def serving(
+    backend: Any, destinations: dict[str, DimseRemote] | None = None, **options: Any
+) -> AsyncIterator[DimseServer]:
+    """A server with a backend on a free port."""
+    server = DimseServer("GATEWAY", Endpoint(HOST, 0), backend, destinations or {}, **options)
+    async with server:
+        yield server
+
+
+def client(
+    port: int, aet: str = "WORKSTATION", called: str = "GATEWAY", **options: Any
+) -> DimseClient:
+    """A client of a server on loopback."""
+    return DimseClient(DimseRemote(called, HOST, port), aet, **options)

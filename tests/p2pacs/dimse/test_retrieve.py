@@ -1,0 +1,313 @@
+"""C-MOVE and C-GET as a workstation sees them: pynetdicom as it is, and DCMTK."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import trio
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse import _retrieve, contexts
+from p2pacs.dimse.backend import Urgency
+from p2pacs.dimse.inbox import Inbox
+from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.errors import DiskFullError, NoSourceError, StudyNotFoundError
+from p2pacs.units import Endpoint
+from tests.components import HOST, dcmtk, free_port, storescp
+from tests.p2pacs.dimse.backends import Scripted, serving
+from tests.p2pacs.dimse.samples import (
+    CT,
+    EXPLICIT,
+    JPEG_2000,
+    MR,
+    NO_DATA_SET,
+    identifier,
+    instance,
+    series,
+    study,
+)
+
+Answer = tuple[Dataset, Dataset | None]
+MOVE, GET = UID(contexts.MOVE["STUDY"]), UID(contexts.GET["STUDY"])
+
+
+async def ask(
+    port: int,
+    operation: Callable[[Association], list[Answer]],
+    *,
+    handlers: list[evt.EventHandlerType] | None = None,
+) -> list[Answer]:
+    """Run an operation of a plain pynetdicom client."""
+
+    def work() -> list[Answer]:
+        ae = AE("WORKSTATION")
+        ae.add_requested_context(MOVE)
+        ae.add_requested_context(UID(contexts.MOVE["PATIENT"]))
+        assoc = ae.associate(HOST, port, ae_title="GATEWAY", evt_handlers=handlers or [])
+        assert assoc.is_established
+        try:
+            return operation(assoc)
+        finally:
+            assoc.release()
+
+    return await trio.to_thread.run_sync(work)
+
+
+def move(
+    to: str, wanted: Dataset | None = None, urgency: Urgency = Urgency.MEDIUM
+) -> Callable[[Association], list[Answer]]:
+    return lambda assoc: list(assoc.send_c_move(wanted or study(), to, MOVE, priority=urgency))
+
+
+def counts(status: Dataset) -> tuple[int, int, int, int]:
+    return (
+        status.Status,
+        status.NumberOfCompletedSuboperations,
+        status.NumberOfFailedSuboperations,
+        status.NumberOfWarningSuboperations,
+    )
+
+
+async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_retrieve, "_REPORT_SECONDS", 0)
+    seen: list[tuple[str, int]] = []
+    take = StorageReceiver.take
+
+    def note(self: StorageReceiver, event: evt.Event) -> int:
+        request: Any = event.request
+        seen.append((request.MoveOriginatorApplicationEntityTitle, request.MoveOriginatorMessageID))
+        return take(self, event)
+
+    monkeypatch.setattr(StorageReceiver, "take", note)
+    backend, port = Scripted(series(3)), free_port()
+    async with (
+        serving(backend, {"US": DimseRemote("US", HOST, port)}) as server,
+        storage_receiver("US", Endpoint(HOST, port)) as receiver,
+    ):
+        inbox = Inbox()
+        receiver._inboxes[1] = inbox
+        answers = await ask(server.port, move("US"))
+        assert [await anext(inbox) for _ in range(3)] == backend.held
+    pending = [status for status, _ in answers[:-1]]
+    assert [status.NumberOfRemainingSuboperations for status in pending] == [2, 1, 0]
+    assert counts(answers[-1][0]) == (0x0000, 3, 0, 0)
+    assert backend.asked == [("C-MOVE to US", "STUDY", "WORKSTATION")]
+    assert backend.closed.is_set()
+    assert seen == [("WORKSTATION", 1)] * 3
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+async def test_the_backend_is_told_how_urgent_it_is(urgency: Urgency) -> None:
+    backend = Scripted()
+    async with serving(backend, {"US": DimseRemote("US", HOST, free_port())}) as server:
+        await ask(server.port, move("US", urgency=urgency))
+    assert backend.urgency is urgency
+
+
+async def test_unknown_destination() -> None:
+    backend = Scripted(series(1))
+    async with serving(backend) as server:
+        (answer,) = await ask(server.port, move("NOWHERE"))
+    assert answer[0].Status == 0xA801
+    assert answer[0].ErrorComment == "unknown move destination"
+    assert backend.asked == []
+
+
+async def test_a_destination_that_is_off() -> None:
+    backend = Scripted(series(3))
+    destinations = {"OFF": DimseRemote("OFF", HOST, free_port())}
+    async with serving(backend, destinations) as server:
+        answers = await ask(server.port, move("OFF"))
+    status, failed = answers[-1]
+    assert counts(status) == (0xA702, 0, 3, 0)
+    assert "cannot be reached" in status.ErrorComment
+    assert failed is not None
+    assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.1"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StudyNotFoundError("nobody has this study"), 0xA900),
+        (NoSourceError("no member that has it is there"), 0xA702),
+        (DiskFullError("make room"), 0xA702),
+    ],
+)
+async def test_errors_of_the_backend_at_once(error: StudyNotFoundError, status: int) -> None:
+    backend = Scripted()
+    backend.error = error
+    destinations = {"US": DimseRemote("US", HOST, free_port())}
+    async with serving(backend, destinations) as server:
+        (answer,) = await ask(server.port, move("US"))
+    assert (answer[0].Status, answer[0].ErrorComment) == (status, str(error))
+
+
+@pytest.mark.dcmtk
+async def test_an_error_in_the_middle_counts_the_rest_as_failed(tmp_path: Path) -> None:
+    backend = Scripted(series(5))
+    backend.fail_after, backend.error = 2, NoSourceError("the last holder went away")
+    with storescp(tmp_path) as workstation:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, move("WS"))
+    assert counts(answers[-1][0]) == (0xA702, 2, 3, 0)
+    assert answers[-1][0].ErrorComment == "the last holder went away"
+
+
+@pytest.mark.dcmtk
+async def test_what_the_destination_does_not_accept_fails_and_is_named(tmp_path: Path) -> None:
+    backend = Scripted([instance(1), instance(2, syntax=JPEG_2000), instance(3, sop_class=MR)])
+    with storescp(tmp_path) as workstation, structlog.testing.capture_logs() as logs:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, move("WS"))
+        assert len(workstation.files()) == 2
+    status, failed = answers[-1]
+    assert counts(status) == (0xB000, 2, 1, 0)
+    assert failed is not None
+    assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.2"
+    warned = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warned[0]["transfer_syntax"] == "JPEG 2000 Image Compression (Lossless Only)"
+    assert "1.2.3.1" not in repr(logs)
+
+
+@pytest.mark.dcmtk
+async def test_a_study_that_is_still_arriving_is_sent_as_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_retrieve, "_KEEP_ALIVE_SECONDS", 0.05)
+    backend = Scripted(series(5))
+    backend.pause_after = 2
+    alive = []
+
+    def operation(assoc: Association) -> list[Answer]:
+        answers = []
+        for answer in assoc.send_c_move(study(), "WS", MOVE):
+            answers.append(answer)
+            if backend.waiting.is_set():
+                alive.append(answer[0])
+                if len(alive) == 3:  # it waits, and says so
+                    backend.released.set()
+        return answers
+
+    with storescp(tmp_path) as workstation:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, operation)
+        assert len(workstation.files()) == 5
+    assert counts(alive[1])[1:] == (2, 0, 0)
+    assert alive[1].NumberOfRemainingSuboperations == 0  # the total was not known yet
+    assert counts(answers[-1][0]) == (0x0000, 5, 0, 0)
+
+
+@pytest.mark.dcmtk
+async def test_cancel(tmp_path: Path) -> None:
+    backend = Scripted(series(5))
+    backend.pause_after = 2
+
+    def operation(assoc: Association) -> list[Answer]:
+        answers = []
+        for answer in assoc.send_c_move(study(), "WS", MOVE, msg_id=7):
+            answers.append(answer)
+            if len(answers) == 1:
+                assoc.send_c_cancel(7, query_model=MOVE)
+        return answers
+
+    with storescp(tmp_path) as workstation:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, operation)
+    assert answers[-1][0].Status == 0xFE00
+    assert backend.closed.is_set()
+
+
+async def test_an_abort_stops_the_retrieval() -> None:
+    backend = Scripted(series(5))
+    backend.pause_after = 0
+
+    def operation(assoc: Association) -> list[Answer]:
+        assoc.send_c_move(study(), "US", MOVE)
+        backend.waiting.wait()
+        assoc.abort()
+        return []
+
+    destinations = {"US": DimseRemote("US", HOST, free_port())}
+    async with serving(backend, destinations) as server:
+        await ask(server.port, operation)
+        with trio.fail_after(10):
+            await trio.to_thread.run_sync(backend.closed.wait)
+
+
+async def test_nothing_to_send_is_a_success() -> None:
+    destinations = {"US": DimseRemote("US", HOST, free_port())}
+    async with serving(Scripted(), destinations) as server:
+        (answer,) = await ask(server.port, move("US"))
+    assert counts(answer[0]) == (0x0000, 0, 0, 0)
+
+
+async def test_an_identifier_that_is_no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Scripted(series(1))
+    destinations = {"US": DimseRemote("US", HOST, free_port())}
+    monkeypatch.setattr("pynetdicom.association.encode", lambda *_args: NO_DATA_SET)
+    async with serving(backend, destinations) as server:
+        (answer,) = await ask(server.port, move("US"))
+    assert answer[0].Status == 0xA900
+    assert backend.asked == []
+
+
+@pytest.mark.dcmtk
+class TestDcmtk:
+    """DCMTK's own clients."""
+
+    async def run(self, tool: str, *arguments: str) -> str:
+        done = await trio.to_thread.run_sync(lambda: dcmtk(tool, *arguments))
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def keys(self, wanted: Dataset) -> list[str]:
+        return [part for e in wanted for part in ("-k", f"{e.keyword}={e.value}")]
+
+    async def test_movescu(self, tmp_path: Path) -> None:
+        backend = Scripted([*series(4, size=70_001), instance(9, syntax=JPEG_2000)])
+        with storescp(tmp_path, "+xa") as workstation:
+            destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+            async with serving(backend, destinations) as server:
+                address = ["-aec", "GATEWAY", HOST, str(server.port)]
+                await self.run("movescu", "-S", "-aem", "WS", *self.keys(study()), *address)
+            files = [path.read_bytes() for path in workstation.files()]
+        received = [EncodedInstance.from_part10(file) for file in files]
+        assert sorted(received, key=repr) == sorted(backend.held, key=repr)
+
+    async def test_getscu(self, tmp_path: Path) -> None:
+        backend = Scripted(series(4, size=70_001))
+        async with serving(backend) as server:
+            address = ["-aec", "GATEWAY", HOST, str(server.port)]
+            keys = self.keys(study())
+            await self.run("getscu", "-S", "+B", "-od", str(tmp_path), *keys, *address)
+        files = sorted(path for path in tmp_path.iterdir())
+        received = [EncodedInstance.from_part10(path.read_bytes()) for path in files]
+        assert sorted(received, key=repr) == sorted(backend.held, key=repr)
+
+    async def test_getscu_of_a_stored_syntax_among_several(self, tmp_path: Path) -> None:
+        """The client leaves the choice, so it gets what we hold the class in."""
+        backend = Scripted([instance(1, syntax=JPEG_2000)])
+
+        def held(sop_class: str) -> list[str]:
+            return [JPEG_2000] if sop_class == CT else []
+
+        async with serving(backend, stored_syntaxes=held) as server:
+            address = ["-aec", "GATEWAY", HOST, str(server.port)]
+            keys = self.keys(identifier("STUDY", StudyInstanceUID="1.2.3.1"))
+            await self.run("getscu", "-S", "+B", "+xv", "-od", str(tmp_path), *keys, *address)
+        (file,) = tmp_path.iterdir()
+        assert EncodedInstance.from_part10(file.read_bytes()) == backend.held[0]
+        assert backend.held[0].transfer_syntax_uid != EXPLICIT

@@ -1,0 +1,70 @@
+import ipaddress
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pytest
+import trio
+import trio.testing
+
+from p2pacs.hours import Hours
+from p2pacs.line.line import UPLINK_SHARE, Line
+from p2pacs.line.measured import START
+from p2pacs.settings import MEASURED
+
+Clock = trio.testing.MockClock
+
+
+def test_what_is_on_the_lan() -> None:
+    line = Line(lan=(ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fe80::/10")))
+    assert line.is_lan("10.1.2.3")
+    assert line.is_lan("::ffff:10.1.2.3")
+    assert line.is_lan("fe80::1%eth0")
+    assert not line.is_lan("10.2.2.3")
+    assert not line.is_lan("2001:db8::1")
+
+
+async def test_a_line_makes_the_budgets_that_it_has(autojump_clock: Clock) -> None:
+    assert Line().pacers() == (None, None)
+    up, down = Line(800_000, 3_000_000).pacers()
+    assert up is not None
+    assert down is not None
+    assert up.rate == pytest.approx(100_000 * UPLINK_SHARE)
+    assert down.rate == 375_000
+    up, _ = Line(MEASURED).pacers()
+    assert up is not None
+    assert up.rate == START
+
+
+@pytest.mark.parametrize(
+    ("uplink", "usual"), [(800_000, 100_000 * UPLINK_SHARE), (MEASURED, START)]
+)
+async def test_hours_are_followed(
+    autojump_clock: Clock, uplink: int | Literal["measured"], usual: float
+) -> None:
+    hours = (Hours.parse("08:00-12:00 80kbit"), Hours.parse("12:00-18:00 off"))
+    line = Line(uplink, hours=hours)
+    pacer, _ = line.pacers()
+    assert pacer is not None
+    midnight = datetime(2024, 1, 1)  # noqa: DTZ001 (local time is meant)
+    begin = trio.current_time()
+    rates = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            line.follow_hours,
+            pacer,
+            lambda: midnight + timedelta(seconds=trio.current_time() - begin),
+        )
+        for _ in range(24):
+            await trio.sleep(1800)
+            rates.append(pacer.rate)
+            await trio.sleep(1800)
+        nursery.cancel_scope.cancel()
+    low = 10_000 * UPLINK_SHARE
+    assert rates == pytest.approx([usual] * 8 + [low] * 4 + [0.0] * 6 + [usual] * 6)
+
+
+async def test_without_hours_nothing_is_followed(autojump_clock: Clock) -> None:
+    line = Line(800_000)
+    pacer, _ = line.pacers()
+    assert pacer is not None
+    await line.follow_hours(pacer)

@@ -1,0 +1,20 @@
+from p2pacs.ids import VirtualAddress
+from p2pacs.limits import STRIKES
+from p2pacs.mesh.bans import FORGIVEN_SECONDS, QUARANTINE_SECONDS, Bans
+
+A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))
+
+
+def test_the_last_strike_means_quarantine_for_a_time() -> None:
+    standing = Bans()
+    assert [standing.strike(A, 1.0) for _ in range(STRIKES)] == [False] * (STRIKES - 1) + [True]
+    assert standing.quarantined(A, 2.0)
+    assert not standing.quarantined(B, 2.0)
+    assert not standing.quarantined(A, 1.0 + QUARANTINE_SECONDS)
+    assert not standing.strike(A, 1.0 + QUARANTINE_SECONDS)
+
+
+def test_old_strikes_are_forgiven() -> None:
+    standing = Bans()
+    for round_ in range(2 * STRIKES):
+        assert not standing.strike(A, round_ * FORGIVEN_SECONDS)

@@ -1,0 +1,124 @@
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from peer.commands.bars import SHOWN, Bars, format_rate, format_seconds, when
+from tests.peer.desk import transfer_of
+
+TRANSFER = transfer_of(
+    5_000_000,
+    10_000_000,
+    rate=150_000,
+    expected_seconds=33.3,
+    sources={
+        "replica-1": {"bytes": 3_000_000, "rate": 100_000, "in_flight": 262_144, "linked": True},
+        "hospital-b": {"bytes": 2_000_000, "rate": 0, "in_flight": 0, "linked": False},
+    },
+)
+
+
+def _shown(*transfers: dict[str, Any], terminal: bool = True) -> str:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=terminal, width=140)) as bars:
+        for transfer in transfers:
+            bars.transfer(transfer)
+            bars.instance(3, 12)
+    return out.getvalue()
+
+
+def test_a_bar_for_the_whole_and_a_line_for_each_source() -> None:
+    shown = _shown(TRANSFER)
+    for text in ("5.0 MB of 10.0 MB", "1.2mbit/s", "33 s left", "3 of 12"):
+        assert text in shown
+    for text in ("from replica-1", "3.0 MB", "800kbit/s", "262.1 kB asked for"):
+        assert text in shown
+    for text in ("from hospital-b", "2.0 MB", "away"):
+        assert text in shown
+
+
+def test_what_gave_something_before_a_restart_gives_nothing_now() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+        bars.transfer(TRANSFER)
+        bars.away()
+        bars._progress.refresh()
+        assert "the peer stopped: waiting for it" in out.getvalue()
+        bars.transfer(transfer_of(5_000_000, 10_000_000, rate=0, sources={}))
+        out.truncate(0)
+        bars._progress.refresh()
+        assert "from replica-1" in out.getvalue()
+        assert "kbit/s" not in out.getvalue()
+        assert "asked for" not in out.getvalue()
+
+
+def test_previews_have_a_bar_once_there_is_news_of_them() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+        bars.transfer(TRANSFER)
+        bars._progress.refresh()
+        assert "previews" not in out.getvalue()
+        bars.previews(37, 300, sheet=False)
+        bars._progress.refresh()
+        assert "37 of 300" in out.getvalue()
+        assert "on the sheet" not in out.getvalue()
+        bars.previews(300, 300, sheet=True)
+    assert "300 of 300" in out.getvalue()
+    assert "on the sheet" in out.getvalue()
+
+
+def test_without_instances() -> None:
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140), "a", instances=False) as bars:
+        bars.instance(1, 2)
+    assert "instances" not in out.getvalue()
+
+
+def test_the_end() -> None:
+    assert "in 1:05 min" in _shown(TRANSFER, transfer_of(10_000_000, seconds=65.2))
+
+
+def test_a_crowd_fits_on_the_screen() -> None:
+    source = {"bytes": 1, "rate": 0, "in_flight": 0, "linked": True}
+    crowd = {f"member-{number:02d}": source for number in range(SHOWN + 5)}
+    shown = _shown(transfer_of(5, 10, sources=crowd))
+    assert f"member-{SHOWN - 1:02d}" in shown
+    assert f"member-{SHOWN:02d}" not in shown
+
+
+def test_nothing_moves_where_nobody_looks() -> None:
+    assert _shown(TRANSFER, terminal=False).strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({"expected_seconds": 4.04}, "4.0 s left"),
+        ({"expected_seconds": None, "growing": True}, "being published"),
+        ({"expected_seconds": None, "growing": True, "bytes_total": 0}, "waiting for the broker"),
+        ({"expected_seconds": None, "rate": 5}, "measuring"),
+        ({"expected_seconds": None, "rate": 0}, "waiting"),
+        ({"state": "failed"}, "failed"),
+        ({"state": "complete"}, "in 2.5 s"),
+    ],
+)
+def test_when_it_ends(said: dict[str, Any], shown: str) -> None:
+    assert when(transfer_of(1, 2, **said)) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1:00 min"),
+     (3599.4, "59:59 min"), (3599.6, "1:00 h"), (90_000, "25:00 h")],
+)  # fmt: skip
+def test_times(seconds: float, shown: str) -> None:
+    assert format_seconds(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [(0, ""), (1, "8bit/s"), (12_345, "98.8kbit/s"), (375_123, "3mbit/s"), (154_321, "1.23mbit/s")],
+)
+def test_rates(rate: float, shown: str) -> None:
+    assert format_rate(rate) == shown

@@ -1,0 +1,159 @@
+import hashlib
+from pathlib import Path
+
+import msgpack
+import pytest
+import trio
+
+from p2pacs.errors import AuthenticationError, MalformedMessageError, StateError, UsageError
+from p2pacs.identity import certificates
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
+from p2pacs.identity.keys import Secret
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.identity.token import Token
+from p2pacs.settings import LineSettings
+from p2pacs.store import open_store
+from p2pacs.swarm.node import Line, Node, Services
+from p2pacs.units import Endpoint
+from p2pacs.wire.messages import Enrolled, EnrolQuery
+from peer.commands.join import AssignedSettings, JoinOptions, join, settings_for
+from peer.config import IDENTITY, load_peer_settings
+from tests.components import free_port
+from tests.p2pacs.identity.network import Network, record_of
+
+LISTEN = (Endpoint("127.0.0.1", 4711),)
+
+
+def test_only_what_was_said_is_written() -> None:
+    settings = settings_for(JoinOptions(listen=LISTEN), AssignedSettings("hospital-a", None, None))
+    assert settings.model_fields_set == {"name", "listen"}
+
+
+def test_the_registration_sets_the_rates() -> None:
+    wishes = JoinOptions(
+        LISTEN,
+        advertise=(Endpoint("10.0.0.1", 1), Endpoint("hospital.example", 2)),
+        aet="HOSPA",
+        dicom=Endpoint("127.0.0.1", 11112),
+        api=Endpoint("127.0.0.1", 9000),
+        workstations={"VIEWER": Endpoint("10.0.0.9", 104)},
+    )
+    settings = settings_for(wishes, AssignedSettings("hospital-a", 800_000, 3_000_000))
+    assert settings.line == LineSettings(uplink=800_000, downlink=3_000_000)
+    assert settings.gateway.destinations == {"VIEWER": Endpoint("10.0.0.9", 104)}
+    assert settings.aet == "HOSPA"
+    assert len(settings.advertise) == 2
+
+
+@pytest.mark.parametrize(
+    ("wishes", "complaint"),
+    [
+        (JoinOptions(LISTEN, aet="MUCH TOO LONG A TITLE"), "aet: an AE title"),
+        (JoinOptions(LISTEN, api=Endpoint("0.0.0.0", 80)), "loopback"),  # noqa: S104
+        (JoinOptions(()), "listen: "),
+        (JoinOptions(LISTEN, workstations={"A\\B": LISTEN[0]}), "destinations"),
+    ],
+)
+def test_wishes_that_cannot_be(wishes: JoinOptions, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        settings_for(wishes, AssignedSettings("a", None, None))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"\xc1", 5, [], {}, {"name": ""}, {"name": 5}, {"name": "a", "uplink": "fast"},
+     {"name": "a", "downlink": 0}],
+)  # fmt: skip
+def test_a_registration_that_is_none(said: object) -> None:
+    raw = said if isinstance(said, bytes) else msgpack.packb(said)
+    with pytest.raises(MalformedMessageError):
+        AssignedSettings.decode(raw)
+
+
+def test_a_registration_of_a_later_version() -> None:
+    said = {"name": "a", "role": "hospital", "uplink": 5, "downlink": None, "hours": "nights"}
+    assert AssignedSettings.decode(msgpack.packb(said)) == AssignedSettings("a", 5, None)
+
+
+SECRET = Secret(b"0123456789abcdef")
+
+
+class Office:
+    """A broker that admits one member called north, with 800 kbit/s of uplink."""
+
+    def __init__(self, folder: Path) -> None:
+        self.network = Network.create(folder)
+        self.endpoint = Endpoint("127.0.0.1", free_port())
+        self.asked = 0
+
+    @property
+    def token(self) -> str:
+        pin = hashlib.sha256(self.network.authority.certificate).digest()
+        return Token(self.network.broker.address, (str(self.endpoint),), pin, SECRET).encode()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        broker = self.network.broker
+        book = DirectoryBook(broker.folder / FILE, broker.broker_key)
+        book.update(sign_directory(self.network.directory(), self.network.signing))
+        async with open_store(broker.folder / "store") as store:
+            node = Node(broker, book, store, Line(), Services(), [self.endpoint], self.admit)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(node.run)
+                task_status.started()
+
+    async def admit(self, query: EnrolQuery) -> Enrolled:
+        self.asked += 1
+        if self.asked > 1 or query.secret != SECRET.reveal():
+            raise AuthenticationError("this token is spent; ask for a new one")
+        network, address = self.network, self.network.authority.new_address()
+        key_hash = certificates.requested_key_hash(query.csr)
+        new = MemberRecord(
+            address, "north", Role.HOSPITAL, tuple(query.endpoints), key_hash, query.box_key
+        )
+        directory = Directory(2, 0, (record_of(network.broker, Role.BROKER), new))
+        settings = {"name": "north", "role": "hospital", "uplink": 800_000, "downlink": None}
+        return Enrolled(
+            query.id,
+            network.authority.issue(query.csr, address, "north"),
+            network.authority.certificate,
+            network.signing.public.raw,
+            sign_directory(directory, network.signing),
+            msgpack.packb(settings),
+        )
+
+
+async def test_a_token_becomes_a_folder(tmp_path: Path, nursery: trio.Nursery) -> None:
+    office = Office(tmp_path / "network")
+    await nursery.start(office.run)
+    folder = tmp_path / "north"
+    wishes = JoinOptions(LISTEN, advertise=(Endpoint("10.0.0.1", 4711),))
+    settings = await join(folder, office.token, wishes)
+    assert load_peer_settings(folder) == settings
+    assert settings.name == "north"
+    assert settings.line.uplink == 800_000
+    identity = NodeIdentity.load(folder / IDENTITY)
+    book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+    member = book.directory.get(identity.address)
+    assert member is not None
+    assert member.endpoints == ("10.0.0.1:4711",)
+
+    with pytest.raises(StateError, match="already joined"):
+        await join(folder, office.token, wishes)
+    with pytest.raises(AuthenticationError, match="spent"):
+        await join(tmp_path / "other", office.token, wishes)
+
+
+async def test_wishes_are_checked_before_the_token_is_spent(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    office = Office(tmp_path / "network")
+    await nursery.start(office.run)
+    with pytest.raises(UsageError, match="aet"):
+        await join(tmp_path / "north", office.token, JoinOptions(LISTEN, aet="A\\B"))
+    assert not office.asked
+
+
+async def test_a_token_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="token"):
+        await join(tmp_path / "north", "p2pacs1-xyz", JoinOptions(LISTEN))

@@ -1,0 +1,102 @@
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from peer.commands.get import GetOutcome
+from peer.commands.output import outcome_line, ready_line, status_view, studies_table
+from tests.peer.desk import transfer_of
+
+TRANSFER = transfer_of(
+    5_000_000,
+    10_000_000,
+    rate=150_000,
+    in_flight=262_144,
+    expected_seconds=33.3,
+    sources={
+        "replica-1": {
+            "bytes": 3_000_000, "rate": 150_000, "in_flight": 262_144, "linked": True,
+            "role": "replica",
+        },
+        "hospital-b": {
+            "bytes": 2_000_000, "rate": 0, "in_flight": 0, "linked": False, "role": None,
+        },
+    },
+)  # fmt: skip
+STUDY = {
+    "study_instance_uid": "1.2.3",
+    "patient_id": "P1",
+    "patient_name": "[red]Doe^Jane",
+    "study_date": "20240101",
+    "description": "CT [head]",
+    "modalities": ["CT", "SR"],
+    "instances": None,
+}
+
+
+def _shown(view: RenderableType) -> str:
+    out = StringIO()
+    Console(file=out, width=160).print(view)
+    return out.getvalue()
+
+
+def test_studies() -> None:
+    shown = _shown(studies_table([STUDY]))
+    for text in ("P1", "[red]Doe^Jane", "CT [head]", "CT SR", "1.2.3"):
+        assert text in shown
+    assert "No study matches" in _shown(studies_table([]))
+
+
+def test_lines() -> None:
+    outcome = GetOutcome("ab", 2, 3, TRANSFER, dict.fromkeys(range(5), ""))
+    line = outcome_line(outcome, Path("out"))
+    assert line == "5 instances in out (3 were there already); 5.0 MB received in 2.5 s."
+    said = {
+        "name": "a", "listen": ["127.0.0.1:1"], "dicom": "127.0.0.1:2", "aet": "P2PACS",
+        "api": "127.0.0.1:3",
+    }  # fmt: skip
+    assert "DICOM P2PACS on 127.0.0.1:2" in ready_line(said)
+    assert "DICOM" not in ready_line({**said, "dicom": None})
+
+
+def test_status() -> None:
+    shown = _shown(
+        status_view(
+            {
+                "name": "hospital-a",
+                "role": "hospital",
+                "address": "fd00::1",
+                "certificate_expires": "2026-12-01",
+                "broker": {"linked": False},
+                "links": [
+                    {
+                        "name": "replica-1",
+                        "address": "fd00::2",
+                        "role": "replica",
+                        "bytes_sent": 1000,
+                    }
+                ],
+                "uploads": [
+                    {"name": "replica-1", "bytes": 1000, "rate": 25_000, "waiting": 64_000}
+                ],
+                "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
+                "catalogue": {"studies": 7, "age": 12.0},
+                "audit_waiting": 3,
+                "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
+            }
+        )
+    )
+    for text in ("hospital-a", "away", "5.0 MB of 10.0 MB", "7 studies", "3 records"):
+        assert text in shown
+    for text in (
+        "200kbit/s",
+        "5.0 MB of 10.0 MB",
+        "1.2mbit/s",
+        "262.1 kB",
+        "64.0 kB",
+        "33 s left",
+        "away",
+    ):
+        assert text in shown
+    assert "replica-1 3.0 MB" in shown
+    assert "failed: no room" in shown

@@ -1,0 +1,336 @@
+"""The gateway as workstations see it: DCMTK, Orthanc, and our own SCU for what they cannot do."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import msgpack
+import pytest
+import trio
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom import AE, build_role, evt
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse import contexts
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scu import DimseClient
+from p2pacs.errors import (
+    ForbiddenError,
+    P2PacsError,
+    PacsError,
+    PacsRefusedError,
+    StudyNotFoundError,
+)
+from p2pacs.identity.directory import Role
+from p2pacs.swarm.download.transfer import TransferState
+from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.units import Endpoint
+from peer.app import Peer
+from peer.retrieval.requester import Requester
+from tests.components import dcmtk, orthanc, storescp
+from tests.p2pacs.study import samples
+from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
+from tests.peer.world import World, eventually, instances, open_world
+
+AET = "P2PACS"
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, sent: list[EncodedInstance], **gateway: object
+) -> AsyncIterator[tuple[World, Peer, Endpoint]]:
+    """A world with a study, and a peer with its gateway open."""
+    async with open_world(folder) as world:
+        if sent:
+            await world.broker.publish(sent)
+        else:
+            world.broker.catalogue.upsert([world.broker.record()])
+        peer = await world.add("a", dicom="127.0.0.1:0", gateway=gateway)
+        await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
+        async with peer.gateway() as where:
+            assert where is not None
+            yield world, peer, where
+
+
+def client(where: Endpoint, aet: str = "VIEWER") -> DimseClient:
+    return DimseClient(DimseRemote(AET, where.host, where.port), aet)
+
+
+def query(level: str, **keys: str) -> Dataset:
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = level
+    for keyword, value in keys.items():
+        setattr(identifier, keyword, value)
+    return identifier
+
+
+async def tool(name: str, where: Endpoint, *arguments: str) -> str:
+    """Run a tool of DCMTK against the gateway; what it says."""
+    run = partial(dcmtk, name, "-aec", AET, *arguments, where.host, str(where.port))
+    with trio.fail_after(LIMIT):
+        done = await trio.to_thread.run_sync(run)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def received(folder: Path) -> dict[str, EncodedInstance]:
+    files = [path for path in folder.iterdir() if path.is_file()]
+    return by_uid([EncodedInstance.from_part10(path.read_bytes()) for path in files])
+
+
+# ---------------------------------------------------------------- DCMTK and Orthanc
+
+
+@pytest.mark.dcmtk
+async def test_dcmtk_finds(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(3)) as (world, _, where):
+        assert "Success" in await tool("echoscu", where, "-v")
+        found = await tool(
+            "findscu", where, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientName=gr*",
+            "-k", "StudyInstanceUID", "-k", "StudyDate=20230101-20241231",
+        )  # fmt: skip
+        assert world.broker.uid in found
+        nothing = await tool(
+            "findscu", where, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyDate=19990101",
+        )  # fmt: skip
+        assert world.broker.uid not in nothing
+
+
+@pytest.mark.dcmtk
+async def test_dcmtk_moves_a_study_that_is_not_here_yet(tmp_path: Path) -> None:
+    sent = instances(5)
+    with storescp(tmp_path / "viewer", aet="VIEWER") as viewer:
+        destinations = {"VIEWER": f"127.0.0.1:{viewer.port}"}
+        async with served(tmp_path, sent, destinations=destinations) as (world, peer, where):
+            said = await tool(
+                "movescu", where, "-v", "-S", "-aem", "VIEWER", "-k", "QueryRetrieveLevel=STUDY",
+                "-k", f"StudyInstanceUID={world.broker.uid}",
+            )  # fmt: skip
+            assert "Received Final Move Response (Success)" in said
+            assert received(tmp_path / "viewer") == by_uid(sent)
+            assert world.broker.asked == [("move", peer.identity.address)]
+            await eventually(lambda: world.broker.audit)
+            record = msgpack.unpackb(world.broker.audit[0])
+            assert record["caller"] == "MOVESCU"
+            assert record["purpose"] == "C-MOVE to VIEWER"
+
+
+@pytest.mark.dcmtk
+async def test_dcmtk_gets_a_series(tmp_path: Path) -> None:
+    sent = instances(3)
+    out = tmp_path / "out"
+    out.mkdir()
+    async with served(tmp_path, sent) as (world, _, where):
+        await tool(
+            "getscu", where, "-S", "+B", "-od", str(out), "-k", "QueryRetrieveLevel=SERIES",
+            "-k", f"StudyInstanceUID={world.broker.uid}",
+            "-k", f"SeriesInstanceUID={world.broker.uid}.1",
+        )  # fmt: skip
+    assert received(out) == by_uid(sent)
+
+
+def _as_workstation(folder: Path, gateway_port: int, ready: Callable[[int], None]) -> set[str]:
+    """Orthanc finds and retrieves all studies of the gateway; the SOP Instance UIDs it got."""
+    with orthanc(folder, aet="VIEWER", modalities={AET: gateway_port}) as viewer:
+        ready(viewer.dicom_port)
+        question = json.dumps({"Level": "Study", "Query": {"PatientName": "GR*"}}).encode()
+        answer = json.loads(viewer.request("POST", f"/modalities/{AET}/query", question))
+        order = json.dumps({"TargetAet": "VIEWER", "Synchronous": True}).encode()
+        viewer.request("POST", f"/queries/{answer['ID']}/retrieve", order)
+        files = [EncodedInstance.from_part10(viewer.file(one)) for one in viewer.instances()]
+        return {one.sop_instance_uid for one in files}
+
+
+@pytest.mark.orthanc
+async def test_orthanc_is_a_workstation(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (_, peer, where):
+
+        def ready(port: int) -> None:
+            peer.destinations["VIEWER"] = DimseRemote("VIEWER", "127.0.0.1", port)
+
+        got = await trio.to_thread.run_sync(
+            _as_workstation, tmp_path / "orthanc", where.port, ready
+        )
+    assert got == set(by_uid(sent))
+
+
+# ---------------------------------------------------------------- what they cannot do
+
+
+async def test_levels_and_counts(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(3)) as (world, _, where):
+        uid = world.broker.uid
+        viewer = client(where)
+        (patient,) = await viewer.find(query("PATIENT", PatientName="GRÜN*"), "PATIENT")
+        assert patient.PatientName == "Grün^Zoë"
+        (study,) = await viewer.find(query("STUDY", StudyInstanceUID=f"{uid}\\1.2.3"))
+        assert study.StudyInstanceUID == uid
+        (series,) = await viewer.find(query("SERIES", StudyInstanceUID=uid, Modality=""))
+        assert series.Modality == "CT"
+
+
+async def test_images_are_listed_out_of_the_index_of_a_study_that_is_here(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, peer, where):
+        uid = world.broker.uid
+        await read_all(await peer.fetcher.open(uid, Requester("TEST", "get")))
+        await world.stop("broker")
+        question = query(
+            "IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", InstanceNumber="2"
+        )
+        question.Rows = None
+        (image,) = await client(where).find(question)
+        assert image.SOPInstanceUID == sent[1].sop_instance_uid
+        assert image.Rows == 64
+
+
+async def test_images_are_listed_by_the_broker_otherwise(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(3)) as (world, _, where):
+        uid = world.broker.uid
+        world.broker.described = [samples.encode(samples.dataset(n)) for n in (1, 2, 3)]
+        question = query(
+            "IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", InstanceNumber=""
+        )
+        assert len(await client(where).find(question)) == 3
+        await world.stop("broker")
+        with pytest.raises(PacsError):
+            await client(where).find(question)
+
+
+async def test_one_image_can_be_got(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, _, where):
+        uid = world.broker.uid
+        wanted = query(
+            "IMAGE",
+            StudyInstanceUID=uid,
+            SeriesInstanceUID=f"{uid}.1",
+            SOPInstanceUID=sent[1].sop_instance_uid,
+        )
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            assert [one async for one in inbox] == [sent[1]]
+
+
+@pytest.mark.parametrize(
+    ("urgency", "priority"),
+    [(0, Priority.INTERACTIVE), (1, Priority.STAT), (2, Priority.PREFETCH)],
+)
+async def test_the_priority_of_a_request_counts(
+    tmp_path: Path, urgency: int, priority: Priority
+) -> None:
+    async with served(tmp_path, instances(2)) as (world, peer, where):
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+
+        def get() -> int:
+            entity = AE("VIEWER")
+            entity.add_requested_context(contexts.GET["STUDY"])
+            entity.add_requested_context(samples.CT, samples.EXPLICIT)
+            assoc = entity.associate(
+                where.host,
+                where.port,
+                ae_title=AET,
+                ext_neg=[build_role(samples.CT, scp_role=True)],
+                evt_handlers=[(evt.EVT_C_STORE, lambda _event: 0)],
+            )
+            answers = assoc.send_c_get(wanted, UID(contexts.GET["STUDY"]), priority=urgency)
+            status = [status for status, _ in answers][-1].Status
+            assoc.release()
+            return int(status)
+
+        assert await trio.to_thread.run_sync(get) == 0
+        assert peer.node.transfers[world.broker.study].priority is priority
+        await eventually(lambda: world.broker.audit)
+        (said,) = [msgpack.unpackb(raw)["purpose"] for raw in world.broker.audit]
+        ordinary = priority is Priority.INTERACTIVE
+        assert said == ("C-GET" if ordinary else f"C-GET, {priority.name.lower()}")
+
+
+async def test_callers_can_be_restricted(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1), allowed_callers=["VIEWER"]) as (_, _, where):
+        await client(where, "VIEWER").echo()
+        with pytest.raises(PacsError):
+            await client(where, "STRANGER").echo()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ForbiddenError("the access rule does not allow this study"), 0x0124),
+        (StudyNotFoundError("the PACS has it no more"), 0xA900),
+    ],
+)
+async def test_errors_have_their_status(tmp_path: Path, error: P2PacsError, status: int) -> None:
+    async with served(tmp_path, instances(1)) as (world, _, where):
+        world.broker.staged = error
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            with pytest.raises(PacsRefusedError, match=f"{status:04X}"):
+                _ = [one async for one in inbox]
+
+
+async def test_a_study_that_is_not_in_the_catalogue(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1)) as (_, _, where):
+        wanted = query("STUDY", StudyInstanceUID="1.2.3")
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            with pytest.raises(PacsRefusedError):
+                _ = [one async for one in inbox]
+
+
+async def test_images_go_out_while_the_study_still_grows(tmp_path: Path) -> None:
+    sent = instances(4)
+    async with served(tmp_path, []) as (world, _, where):
+        await world.broker.publish(sent[:2], complete=False)
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            got: list[EncodedInstance] = []
+            with trio.fail_after(LIMIT):
+                async for one in inbox:
+                    got.append(one)
+                    if len(got) == 2:
+                        await world.broker.publish(sent[2:])
+    assert by_uid(got) == by_uid(sent)
+
+
+async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -> None:
+    async with served(tmp_path, []) as (world, peer, where):
+        await world.broker.publish(instances(1), complete=False)
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            with trio.fail_after(LIMIT):
+                await anext(aiter(inbox))
+            (transfer,) = peer.node.transfers.values()
+            assert transfer.state is TransferState.FETCHING
+        await eventually(lambda: transfer.ended is not None)
+        await eventually(lambda: not peer.fetcher.in_use(world.broker.study))
+
+
+async def test_the_peer_stops_while_a_workstation_waits(tmp_path: Path) -> None:
+    got: list[EncodedInstance] = []
+    ended: list[PacsError] = []
+
+    async def read(where: Endpoint, uid: str) -> None:
+        wanted = query("STUDY", StudyInstanceUID=uid)
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            try:
+                async for one in inbox:
+                    got.append(one)  # noqa: PERF401 - it raises after some
+            except PacsError as error:
+                ended.append(error)
+
+    with trio.fail_after(LIMIT):
+        async with trio.open_nursery() as nursery, served(tmp_path, []) as (world, _, where):
+            await world.broker.publish(instances(1), complete=False)
+            nursery.start_soon(read, where, world.broker.uid)
+            await eventually(lambda: got)
+    assert (len(got), len(ended)) == (1, 1)
+
+
+async def test_a_replica_has_no_gateway(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        replica = await world.add("r", Role.REPLICA, dicom="127.0.0.1:0")
+        async with replica.gateway() as where:
+            assert where is None

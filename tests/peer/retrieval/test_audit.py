@@ -1,0 +1,83 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgpack
+import pytest
+import trio
+from trio.testing import MockClock
+
+from p2pacs.errors import LinkClosedError
+from p2pacs.ids import StudyId
+from p2pacs.wire.messages import AuditReport
+from peer.db import PeerDatabase, open_database
+from peer.retrieval.audit import BATCH, AuditQueue
+
+STUDY = StudyId(bytes(range(16)))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[PeerDatabase]:
+    async with open_database(tmp_path / "peer.db") as opened:
+        yield opened
+
+
+class Broker:
+    def __init__(self) -> None:
+        self.away = False
+        self.records: list[dict[str, object]] = []
+        self.reports = 0
+        self.reported = trio.Event()
+
+    async def __call__(self, report: AuditReport) -> None:
+        self.reported.set()
+        self.reports += 1
+        if self.away:
+            raise LinkClosedError("the broker is away")
+        self.records += [msgpack.unpackb(raw) for raw in report.records]
+
+
+async def _drained(queue: AuditQueue) -> None:
+    while await queue.waiting():
+        await trio.lowlevel.checkpoint()
+
+
+async def test_reads_are_reported_once(database: PeerDatabase, nursery: trio.Nursery) -> None:
+    queue, broker = AuditQueue(database), Broker()
+    nursery.start_soon(queue.run, broker)
+    await queue.record(STUDY, caller="VIEWER", purpose="move")
+    with trio.fail_after(5):
+        await _drained(queue)
+    (record,) = broker.records
+    assert isinstance(record.pop("time"), int)
+    assert record == {"study": STUDY.raw, "caller": "VIEWER", "purpose": "move"}
+
+
+async def test_many_reads_go_in_batches(database: PeerDatabase, nursery: trio.Nursery) -> None:
+    queue, broker = AuditQueue(database), Broker()
+    for _ in range(BATCH + 1):
+        await queue.record(STUDY, caller="VIEWER", purpose="move")
+    nursery.start_soon(queue.run, broker)
+    with trio.fail_after(5):
+        await _drained(queue)
+    assert (broker.reports, len(broker.records)) == (2, BATCH + 1)
+
+
+async def test_reads_wait_for_the_broker_even_over_a_restart(
+    database: PeerDatabase, autojump_clock: MockClock
+) -> None:
+    broker = Broker()
+    broker.away = True
+    async with trio.open_nursery() as nursery:
+        queue = AuditQueue(database)
+        nursery.start_soon(queue.run, broker)
+        await queue.record(STUDY, caller="VIEWER", purpose="get")
+        await broker.reported.wait()
+        nursery.cancel_scope.cancel()
+    assert await queue.waiting() == 1
+    broker.away = False
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(AuditQueue(database).run, broker)
+        await _drained(queue)
+        nursery.cancel_scope.cancel()
+    assert len(broker.records) == 1
+    assert await queue.waiting() == 0

@@ -1,0 +1,64 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from p2pacs.errors import AccessError, KeyUnavailableError
+from p2pacs.identity.keys import BoxKey, StudyKey, wrap
+from p2pacs.ids import StudyId
+from p2pacs.wire.messages import GRANT_INFO
+from peer.db import PeerDatabase, open_database
+from peer.retrieval.grants import Grants
+
+STUDY = StudyId(bytes(16))
+
+
+def _files(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.iterdir()]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[PeerDatabase]:
+    async with open_database(tmp_path / "peer.db") as opened:
+        yield opened
+
+
+async def test_a_kept_grant_gives_the_key_after_a_restart(database: PeerDatabase) -> None:
+    box, key = BoxKey.generate(), StudyKey.generate()
+    wrapped = wrap(box.public, key, GRANT_INFO + STUDY.raw)
+    assert (await Grants(database, box).keep(STUDY, wrapped)).reveal() == key.reveal()
+    await Grants(database, box).keep(STUDY, wrapped)
+    assert (await Grants(database, box).key(STUDY)).reveal() == key.reveal()
+
+
+async def test_the_key_is_not_on_disk(database: PeerDatabase, tmp_path: Path) -> None:
+    box, key = BoxKey.generate(), StudyKey.generate()
+    await Grants(database, box).keep(STUDY, wrap(box.public, key, GRANT_INFO + STUDY.raw))
+    assert key.reveal() not in b"".join(_files(tmp_path))
+
+
+async def test_no_grant(database: PeerDatabase) -> None:
+    with pytest.raises(KeyUnavailableError, match=STUDY.short):
+        await Grants(database, BoxKey.generate()).key(STUDY)
+
+
+async def test_a_grant_for_another_member_or_study_is_not_kept(database: PeerDatabase) -> None:
+    box, other = BoxKey.generate(), BoxKey.generate()
+    grants = Grants(database, box)
+    for wrapped in (
+        wrap(other.public, StudyKey.generate(), GRANT_INFO + STUDY.raw),
+        wrap(box.public, StudyKey.generate(), GRANT_INFO + bytes(15) + b"x"),
+    ):
+        with pytest.raises(AccessError):
+            await grants.keep(STUDY, wrapped)
+    with pytest.raises(KeyUnavailableError):
+        await grants.key(STUDY)
+
+
+async def test_a_forgotten_grant_is_gone(database: PeerDatabase) -> None:
+    box = BoxKey.generate()
+    grants = Grants(database, box)
+    await grants.keep(STUDY, wrap(box.public, StudyKey.generate(), GRANT_INFO + STUDY.raw))
+    await grants.forget(STUDY)
+    with pytest.raises(KeyUnavailableError):
+        await grants.key(STUDY)

@@ -1,0 +1,181 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+from sqlalchemy import select
+
+from p2pacs.errors import DiskFullError, P2PacsError, PacsUnreachableError, StudyNotFoundError
+from p2pacs.swarm.download.transfer import TransferState
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.app import Peer
+from peer.db import fetches
+from peer.retrieval import pending_fetches as unfinished_module
+from peer.retrieval.requester import Requester
+from peer.retrieval.study_fetch import StudyFetch
+from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
+from tests.peer.world import World, eventually, instances, open_world
+
+
+async def _noted(peer: Peer) -> list[Any]:
+    return list(await peer.database.run(lambda c: c.execute(select(fetches)).all()))
+
+
+async def _until_noted(peer: Peer, count: int) -> Any:
+    with trio.fail_after(5):
+        while len(rows := await _noted(peer)) != count:
+            await trio.sleep(0.01)
+    return rows[0] if rows else None
+
+
+async def _half_fetched(world: World, *, priority: Priority = Priority.INTERACTIVE) -> Peer:
+    """A peer that waits for the second half of a study."""
+    await world.broker.publish(instances(2), complete=False)
+    peer = await world.add("a")
+    await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
+    asker = Requester("VIEWER", "move", priority, detail="C-MOVE to WS2")
+    fetch = await peer.fetcher.open(world.broker.uid, asker)
+    await eventually(lambda: len(fetch.transfer.have) > 0)
+    await _until_noted(peer, 1)
+    return peer
+
+
+def _transfer(peer: Peer, world: World) -> Any:
+    return peer.node.transfers.get(world.broker.study)
+
+
+async def test_who_asked_is_noted_until_it_is_complete(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world, priority=Priority.STAT)
+        (row,) = await _noted(peer)
+        assert (row.study, row.caller, row.purpose) == (world.broker.study.raw, "VIEWER", "move")
+        assert (row.detail, Priority(row.priority)) == ("C-MOVE to WS2", Priority.STAT)
+        assert world.broker.uid not in str(row)
+        await world.broker.publish(instances(2, first=3))
+        await _until_noted(peer, 0)
+
+
+async def test_a_peer_that_was_stopped_goes_on(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world, priority=Priority.PREFETCH)
+        held = _transfer(peer, world).bytes_held
+        await world.stop("a")
+        await world.broker.publish(instances(2, first=3))
+        asked = len(world.broker.asked)
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: _transfer(peer, world) is not None)
+        transfer = _transfer(peer, world)
+        assert transfer.priority is Priority.PREFETCH
+        await transfer.wait_complete()
+        assert transfer.bytes_received == transfer.bytes_total - held
+        await _until_noted(peer, 0)
+        # Its key is granted anew, for the old purpose; nobody reads it a second time.
+        assert world.broker.asked[asked:] == [("move", peer.identity.address)]
+        assert await peer.audit.waiting() + len(world.broker.audit) == 1
+        sent = [*instances(2), *instances(2, first=3)]
+        assert await read_all(await opened(world, peer)) == by_uid(sent)
+
+
+async def test_what_was_given_up_is_not_taken_up_again(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        peer.fetcher.get(world.broker.study).give_up()
+        await _until_noted(peer, 0)
+        await world.stop("a")
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: peer.identity.broker in peer.node.linked)
+        assert not peer.node.transfers
+
+
+async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        peer.unfinished.close()
+        peer.fetcher.get(world.broker.study).give_up()  # as the gateway does for its callers
+        await world.stop("a")
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: _transfer(peer, world) is not None)
+
+
+async def test_without_the_broker_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished_module, "RETRY", 0.05)
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        await world.stop("a")
+        world.broker.staged = PacsUnreachableError("the PACS is off")
+        asked = len(world.broker.asked)
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: len(world.broker.asked) > asked + 2)
+        assert len(await _noted(peer)) == 1
+        world.broker.staged = None
+        await eventually(lambda: _transfer(peer, world) is not None)
+
+
+@pytest.mark.parametrize("void", [StudyNotFoundError("gone"), None])
+async def test_what_can_never_be_or_nobody_waits_for_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, void: P2PacsError | None
+) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        await world.stop("a")
+        world.broker.staged = void or PacsUnreachableError("the PACS is off")
+        if void is None:
+            monkeypatch.setattr(unfinished_module, "PATIENCE", -1)
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await _until_noted(peer, 0)
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_a_fetch_that_failed_goes_on_if_nobody_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, read: bool
+) -> None:
+    monkeypatch.setattr(unfinished_module, "RETRY", 0.05)
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        fetch: StudyFetch = peer.fetcher.get(world.broker.study)
+        fetch.users += read
+        fetch.transfer.end(DiskFullError("no room"))
+        if read:
+            await _until_noted(peer, 0)
+            assert fetch.transfer.state is TransferState.FAILED
+        else:
+            await eventually(lambda: fetch.fetching)
+            assert len(await _noted(peer)) == 1
+
+
+async def test_what_is_here_already_is_not_noted(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        await fetch.transfer.wait_complete()
+        await _until_noted(peer, 0)
+        for _ in range(3):
+            await opened(world, peer)
+        assert await _noted(peer) == []
+
+
+async def test_a_full_disk_does_not_keep_a_study_from_being_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path) as world:
+        sent = instances(2)
+        await world.broker.publish(sent[:1], complete=False)
+        peer = await world.add("a")
+        tried: list[object] = []
+
+        async def full(_work: object) -> None:
+            tried.append(_work)
+            await trio.lowlevel.checkpoint()
+            raise DiskFullError("no room")
+
+        fetch = await peer.fetcher.resume(world.broker.study, Requester("TEST", "get"))
+        monkeypatch.setattr(peer.unfinished, "_database", SimpleNamespace(run=full))
+        peer.unfinished.asked(fetch, Requester("TEST", "get"))
+        await eventually(lambda: tried)
+        await world.broker.publish(sent[1:])
+        assert await read_all(fetch) == by_uid(sent)
+        await eventually(lambda: len(tried) == 2)

@@ -1,0 +1,108 @@
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+import trio
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import CodingError, NoSourceError, P2PacsError, UnavailableError
+from p2pacs.limits import MIB
+from peer.retrieval import read_ahead as ahead_module
+from peer.retrieval.read_ahead import AHEAD, ReadAhead, ReadRequest
+from tests.p2pacs.study.samples import instance
+
+SENT = [instance(n, rows=8, columns=8) for n in range(1, 13)]
+
+
+class Shelf:
+    """Instances that become readable one by one."""
+
+    def __init__(self, size: int = 100) -> None:
+        self.size = size
+        self.begun: list[int] = []
+        self.ready = [trio.Event() for _ in SENT]
+        self.errors: dict[int, P2PacsError] = {}
+        self.end: P2PacsError | None = None
+
+    def read(self, place: int) -> Callable[[], Awaitable[EncodedInstance]]:
+        async def read() -> EncodedInstance:
+            self.begun.append(place)
+            await self.ready[place].wait()
+            if place in self.errors:
+                raise self.errors[place]
+            return SENT[place]
+
+        return read
+
+    async def orders(self) -> AsyncGenerator[ReadRequest, None]:
+        for place in range(len(SENT)):
+            yield ReadRequest(self.size, self.read(place))
+        if self.end is not None:
+            raise self.end
+
+
+async def test_they_are_taken_in_order(
+    nursery: trio.Nursery, autojump_clock: trio.abc.Clock
+) -> None:
+    shelf = Shelf()
+    ahead = ReadAhead(shelf.orders())
+    nursery.start_soon(ahead.run)
+
+    async def last_first() -> None:
+        while not all(one.is_set() for one in shelf.ready):
+            await trio.sleep(1)
+            for place in sorted(shelf.begun, reverse=True):
+                if not shelf.ready[place].is_set():
+                    shelf.ready[place].set()
+                    break
+
+    nursery.start_soon(last_first)
+    assert [await ahead.next() for _ in SENT] == SENT
+    assert await ahead.next() is None
+
+
+@pytest.mark.parametrize(("size", "count"), [(100, AHEAD), (8 * MIB, 2), (100 * MIB, 1)])
+async def test_little_is_read_ahead(
+    nursery: trio.Nursery, autojump_clock: trio.abc.Clock, size: int, count: int
+) -> None:
+    shelf = Shelf(size)
+    for one in shelf.ready:
+        one.set()
+    ahead = ReadAhead(shelf.orders())
+    nursery.start_soon(ahead.run)
+    await trio.sleep(1)
+    assert len(shelf.begun) == count
+    assert await ahead.next() == SENT[0]
+    await trio.sleep(1)
+    assert len(shelf.begun) == count + 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_an_error_comes_in_its_place(nursery: trio.Nursery) -> None:
+    shelf = Shelf()
+    shelf.errors[1] = CodingError("it does not decode")
+    shelf.end = NoSourceError("nobody has the rest")
+    for one in shelf.ready:
+        one.set()
+    ahead = ReadAhead(shelf.orders())
+    nursery.start_soon(ahead.run)
+    assert await ahead.next() == SENT[0]
+    with pytest.raises(CodingError):
+        await ahead.next()
+    assert [await ahead.next() for _ in SENT[2:]] == SENT[2:]
+    with pytest.raises(NoSourceError):
+        await ahead.next()
+    assert await ahead.next() is None
+
+
+async def test_cancelling_ends_whoever_waits(autojump_clock: trio.abc.Clock) -> None:
+    shelf = Shelf()
+    ahead = ReadAhead(shelf.orders())
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ahead.run)
+            await trio.sleep(1)
+            scope.cancel()
+    for _ in range(ahead_module.AHEAD):
+        with pytest.raises(UnavailableError):
+            await ahead.next()
+    assert await ahead.next() is None

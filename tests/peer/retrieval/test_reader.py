@@ -1,0 +1,203 @@
+from pathlib import Path
+
+import msgpack
+import pytest
+from attrs import evolve
+
+from p2pacs.errors import ChunkMismatchError, KeyUnavailableError, NotFoundError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import ChunkId, StudyId
+from p2pacs.study.manifest import load_root
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval import reader as fetcher_module
+from peer.retrieval.fetch_order import looked_at
+from peer.retrieval.requester import Requester
+from peer.retrieval.resolve import ResolvedStudy
+from peer.retrieval.viewport import ViewRequest
+from tests.p2pacs.study import samples
+from tests.peer.retrieval.test_study_fetch import opened, read_all
+from tests.peer.world import eventually, instances, open_world
+
+
+async def test_reading_is_audited_with_what_was_asked(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        peer = await world.add("a")
+        await opened(world, peer)
+        await peer.fetcher.open(
+            world.broker.uid, Requester("VIEWER", "move", detail="C-MOVE to WS2")
+        )
+        await eventually(lambda: len(world.broker.audit) == 2)
+        records = [msgpack.unpackb(raw) for raw in world.broker.audit]
+        assert [(one["caller"], one["purpose"]) for one in records] == [
+            ("TEST", "get"),
+            ("VIEWER", "C-MOVE to WS2"),
+        ]
+        assert all(world.broker.uid not in str(one) for one in records)
+
+
+async def test_the_list_of_the_first_chunks_comes_with_the_grant(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(3))
+        peer = await world.add("a")
+        await opened(world, peer)
+        chunks = await peer.store.study(world.broker.study)
+        root = load_root(world.broker.root, peer.identity.broker_key, world.broker.study)
+        assert await chunks.segment(root.segments[0]) is not None
+
+
+async def test_a_list_that_the_root_does_not_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        peer = await world.add("a")
+        find = peer.resolver.find
+
+        async def forged(study: StudyId, purpose: str) -> ResolvedStudy:
+            return evolve(await find(study, purpose), segment=b"?" * 36)
+
+        monkeypatch.setattr(peer.resolver, "find", forged)
+        with pytest.raises(ChunkMismatchError):
+            await opened(world, peer)
+        chunks = await peer.store.study(world.broker.study)
+        assert await chunks.segment(ChunkId.of(b"?" * 36)) is None
+
+
+async def test_only_what_was_opened_can_be_got(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        peer = await world.add("a")
+        with pytest.raises(NotFoundError, match="fetch it first"):
+            peer.fetcher.get(world.broker.study)
+        fetch = await opened(world, peer)
+        assert peer.fetcher.get(world.broker.study) is fetch
+        assert not peer.fetcher.in_use(world.broker.study)
+        with fetch.in_use():
+            assert peer.fetcher.in_use(world.broker.study)
+        peer.fetcher.forget(world.broker.study)
+        with pytest.raises(NotFoundError):
+            peer.fetcher.get(world.broker.study)
+
+
+async def test_idle_studies_are_forgotten_but_not_those_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher_module, "KEPT", 0)
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        with fetch.in_use():
+            assert await opened(world, peer) is fetch
+        assert await opened(world, peer) is fetch
+
+
+async def test_what_is_held_is_read_without_asking_anybody(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        record = world.broker.record()
+        assert await peer.fetcher.held(record) is None
+        fetch = await opened(world, peer)
+        await read_all(fetch)
+        await fetch.transfer.wait_complete()
+        peer.fetcher.forget(record.study)
+        asked, audited = len(world.broker.asked), len(world.broker.audit)
+        held = await peer.fetcher.held(record)
+        assert held is not None
+        assert len(held.known) == 2
+        assert (len(world.broker.asked), len(world.broker.audit)) == (asked, audited)
+
+
+async def test_what_is_looked_at_comes_first_as_soon_as_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[list[int]] = []
+    monkeypatch.setattr(Transfer, "look", lambda _, numbers: looks.append(list(numbers)))
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2), complete=False)
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        # Nobody reads: the index is read for whoever looks.
+        assert peer.fetcher.look(fetch.study, ViewRequest(series=2)) == (0, 0)
+        await eventually(lambda: len(fetch.known) == 2)
+        assert not any(looks)
+        late = samples.instance(9, SeriesInstanceUID="1.2.9")
+        await world.broker.publish([late], complete=False)
+        await eventually(lambda: any(looks))
+        assert looks[-1] == list(fetch.known[2].chunks)
+        peer.fetcher.look(fetch.study, ViewRequest(instances=(1, 1)))
+        assert looks[-1] == list(fetch.known[0].chunks)
+        peer.fetcher.look(fetch.study, None)
+        assert looks[-1] == []
+        await world.broker.publish(instances(1, first=3))
+        await fetch.transfer.wait_complete()
+        assert looks[-1] == []
+
+
+async def test_a_view_outlives_its_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[Transfer, list[int]]] = []
+    monkeypatch.setattr(Transfer, "look", lambda one, numbers: looks.append((one, list(numbers))))
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2), complete=False)
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        peer.fetcher.look(fetch.study, ViewRequest(series=1))
+        await eventually(lambda: looks)
+        fetch.give_up()
+        await opened(world, peer)
+        transfer, numbers = looks[-1]
+        assert transfer is fetch.transfer
+        assert numbers == list(looked_at(fetch.known))
+
+
+async def test_a_transfer_can_be_more_and_less_urgent(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.broker.catalogue.upsert([world.broker.record()])
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        seen = [fetch.transfer.priority]
+        peer.fetcher.prioritise(fetch.study, Priority.BACKGROUND)
+        seen.append(fetch.transfer.priority)
+        uid = world.broker.uid
+        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.STAT))
+        seen.append(fetch.transfer.priority)
+        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.PREFETCH))
+        seen.append(fetch.transfer.priority)
+        peer.fetcher.forget(fetch.study)
+        peer.fetcher.prioritise(fetch.study, Priority.PREFETCH)  # as those of a replica
+        seen.append(fetch.transfer.priority)
+        assert [one.name for one in seen] == [
+            "INTERACTIVE", "BACKGROUND", "STAT", "STAT", "PREFETCH",
+        ]  # fmt: skip
+        with pytest.raises(NotFoundError, match="not being fetched"):
+            peer.fetcher.prioritise(StudyId(bytes(16)), Priority.STAT)
+
+
+async def test_a_later_fetch_is_as_urgent_as_it_says(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
+        uid = world.broker.uid
+        fetch = await peer.fetcher.open(uid, Requester("TEST", "get", Priority.STAT))
+        await fetch.transfer.wait_complete()
+        await world.broker.publish(instances(1, first=3))
+        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.PREFETCH))
+        assert fetch.transfer.priority is Priority.PREFETCH
+
+
+async def test_a_blind_replica_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        replica = await world.add("r", Role.REPLICA)
+        replica.index.upsert([world.broker.record()])
+        monkeypatch.setattr(world.broker, "_wrapped", lambda _member, _study: b"")
+        with pytest.raises(KeyUnavailableError, match="blind replica"):
+            await opened(world, replica)

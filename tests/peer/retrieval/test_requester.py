@@ -1,0 +1,17 @@
+import pytest
+
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval.requester import Requester
+
+
+@pytest.mark.parametrize(
+    ("asker", "audited"),
+    [
+        (Requester("command", "command"), "command"),
+        (Requester("VIEWER", "move", detail="C-MOVE to WS2"), "C-MOVE to WS2"),
+        (Requester("VIEWER", "move", Priority.STAT, detail="C-MOVE to WS2"), "C-MOVE to WS2, stat"),
+        (Requester("command", "command", Priority.BACKGROUND), "command, background"),
+    ],
+)
+def test_the_audit_tells_what_is_out_of_the_ordinary(asker: Requester, audited: str) -> None:
+    assert asker.audited == audited

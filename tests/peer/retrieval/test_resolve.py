@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from p2pacs.errors import ForbiddenError, KeyUnavailableError, StudyNotFoundError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import StudyId
+from tests.peer.retrieval.test_study_fetch import opened, read_all
+from tests.peer.world import eventually, instances, open_world
+
+
+async def test_the_broker_answers(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        one, other = await world.add("one"), await world.add("other")
+        world.broker.holders = [other.identity.address]
+        found = await one.resolver.find(world.broker.study, "move")
+        assert found.broker
+        assert found.key == world.broker.key
+        assert (found.version, found.holders) == (1, (other.identity.address,))
+        assert str(found.key) == "<redacted>"
+        assert await one.grants.key(world.broker.study) == world.broker.key
+
+
+async def test_a_blind_member_gets_no_key(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        replica = await world.add("r", Role.REPLICA)
+        found = await replica.resolver.find(world.broker.study, "replicate")
+        assert found.key is None
+        assert found.version == 1
+        await world.stop("broker")
+        await eventually(lambda: replica.identity.broker not in replica.node.linked)
+        found = await replica.resolver.find(world.broker.study, "replicate")
+        assert (found.key, found.broker, found.holders) == (None, False, ())
+
+
+async def test_members_answer_when_the_broker_is_away(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        one, other = await world.add("one"), await world.add("other")
+        fetch = await opened(world, other)
+        await read_all(fetch)
+        await eventually(lambda: one.index.by_uid(world.broker.uid) is not None)
+        await world.stop("broker")
+        found = await one.resolver.find(world.broker.study, "move")
+        assert not found.broker
+        assert found.key == world.broker.key
+        assert (found.version, found.holders) == (1, (other.identity.address,))
+
+
+async def test_a_refusal_is_remembered_while_the_broker_is_away(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.broker.catalogue.upsert([world.broker.record()])
+        peer = await world.add("a")
+        await peer.resolver.find(world.broker.study, "move")
+        world.broker.forbidden = True
+        with pytest.raises(ForbiddenError):
+            await peer.resolver.find(world.broker.study, "move")
+        await world.stop("broker")
+        with pytest.raises(KeyUnavailableError):
+            await peer.resolver.find(world.broker.study, "move")
+
+
+async def test_what_nobody_knows(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("a")
+        with pytest.raises(StudyNotFoundError):
+            await peer.resolver.find(StudyId(bytes(16)), "move")
+        with pytest.raises(StudyNotFoundError, match="check the Study Instance UID"):
+            await peer.resolver.record("1.2.3")
