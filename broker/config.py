@@ -23,7 +23,7 @@ from p2pacs.study.images import Coding
 from p2pacs.units import Endpoint
 
 BROKER_TOML: Final = "broker.toml"
-DATABASE: Final = "broker.database.db"
+DATABASE: Final = "broker.db"
 AUTHORITY: Final = "authority"
 IDENTITY: Final = "identity"
 SIGNING_KEY: Final = "signing.key"

@@ -26,7 +26,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[BrokerDatabase]:
-    async with open_database(tmp_path / "broker.database.db") as database:
+    async with open_database(tmp_path / "broker.db") as database:
         yield database
 
 
@@ -81,4 +81,4 @@ async def ground(tmp_path: Path, database: BrokerDatabase, authority: Authority)
     book = DirectoryBook(folder / "directory", key.public)
     me = broker_record(identity, "broker", [Endpoint("127.0.0.1", 4710)])
     keeper = DirectoryKeeper(database, book, key, me)
-    return Ground(database, authority, identity, key, book, keeper, tmp_path / "broker.database.db")
+    return Ground(database, authority, identity, key, book, keeper, tmp_path / "broker.db")

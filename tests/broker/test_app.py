@@ -130,7 +130,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 assert grant.root
                 transfer = node.fetch(study, holders=[], root=grant.root)
                 await transfer.wait_complete()
-                database = connect(folder / "broker.database.db")
+                database = connect(folder / "broker.db")
                 member = database.transact(list_members)[0]
                 assert member.linked
                 # As the command line does, in a process of its own.
@@ -140,7 +140,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                     await node.call(identity.broker, StudyQuery(0, study.raw, "get"), timeout=5)
                 peers.cancel_scope.cancel()
             broker.stop.set()
-    assert not connect(folder / "broker.database.db").transact(list_members)[0].linked
+    assert not connect(folder / "broker.db").transact(list_members)[0].linked
 
 
 async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:

@@ -167,7 +167,7 @@ async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixtu
         "--password-file", tmp_path / "password",
     )  # fmt: skip
     assert "admin is signed out" in out
-    async with open_database(tmp_path / "broker" / "broker.database.db") as database:
+    async with open_database(tmp_path / "broker" / "broker.db") as database:
         accounts = Accounts(database)
         await accounts.sign_in("admin", "another password", "10.0.0.1")
         with pytest.raises(AuthenticationError):
@@ -183,7 +183,7 @@ def test_linked_members_are_shown_as_such_only_while_the_broker_runs(
 
     command("token", folder, "--name", "North", "--role", "hospital")
     update = text("UPDATE members SET joined = 1, linked = 1")
-    connect(folder / "broker.database.db").transact(lambda c: c.execute(update))
+    connect(folder / "broker.db").transact(lambda c: c.execute(update))
     assert command.json("members", folder)["members"][0]["state"] == "joined"
     with running_lock(folder):
         assert command.json("members", folder)["members"][0]["state"] == "linked"

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from broker import config
 from broker.config import (
     BROKER_TOML,
     BrokerSettings,
@@ -75,3 +76,23 @@ def test_wrong_settings(tmp_path: Path, text: str, complaint: str) -> None:
 def test_no_broker_here(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="p2pacs broker init"):
         load_broker_settings(tmp_path)
+
+
+def test_a_folder_of_the_version_before_has_its_files_under_these_names() -> None:
+    """Renaming a module must not rename what lies in folders that are there."""
+    names = {name: getattr(config, name) for name in (
+        "BROKER_TOML", "DATABASE", "AUTHORITY", "IDENTITY", "SIGNING_KEY", "STUDY_SECRET",
+        "CATALOGUE", "STORE", "WEB", "LOCK",
+    )}  # fmt: skip
+    assert names == {
+        "BROKER_TOML": "broker.toml",
+        "DATABASE": "broker.db",
+        "AUTHORITY": "authority",
+        "IDENTITY": "identity",
+        "SIGNING_KEY": "signing.key",
+        "STUDY_SECRET": "study.secret",
+        "CATALOGUE": "catalogue.db",
+        "STORE": "store",
+        "WEB": "web",
+        "LOCK": "lock",
+    }

@@ -17,7 +17,7 @@ SECRET = Secret(b"s" * 32)
 async def test_a_key_is_made_once_and_wrapped_on_disk(tmp_path: Path) -> None:
     box = BoxKey.generate()
     keys: list[StudyKey] = []
-    async with open_database(tmp_path / "broker.database.db") as database:
+    async with open_database(tmp_path / "broker.db") as database:
         studies = StudyKeys(database, SECRET, box)
 
         async def ensure() -> None:
@@ -28,15 +28,15 @@ async def test_a_key_is_made_once_and_wrapped_on_disk(tmp_path: Path) -> None:
             nursery.start_soon(ensure)
         assert keys[0] == keys[1]
         assert await studies.ensure("1.2.4") != keys[0]
-    assert keys[0].reveal() not in (tmp_path / "broker.database.db").read_bytes()
-    async with open_database(tmp_path / "broker.database.db") as database:
+    assert keys[0].reveal() not in (tmp_path / "broker.db").read_bytes()
+    async with open_database(tmp_path / "broker.db") as database:
         assert await StudyKeys(database, SECRET, box).ensure("1.2.3") == keys[0]
         with pytest.raises(AccessError):
             await StudyKeys(database, SECRET, BoxKey.generate()).ensure("1.2.3")
 
 
 async def test_what_is_published(tmp_path: Path) -> None:
-    async with open_database(tmp_path / "broker.database.db") as database:
+    async with open_database(tmp_path / "broker.db") as database:
         studies = StudyKeys(database, SECRET, BoxKey.generate())
         study = studies.id_of("1.2.3")
         assert study == StudyId.derive(b"s" * 32, "1.2.3")

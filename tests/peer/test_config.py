@@ -5,6 +5,7 @@ import pytest
 from p2pacs.errors import SettingsError, StateError
 from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint
+from peer import config
 from peer.config import GatewaySettings, PeerSettings, load_peer_settings, save_peer_settings
 
 
@@ -57,3 +58,17 @@ def test_complaints_say_where(tmp_path: Path, text: str, complaint: str) -> None
 def test_a_folder_without_a_peer(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="p2pacs peer join"):
         load_peer_settings(tmp_path)
+
+
+def test_a_folder_of_the_version_before_has_its_files_under_these_names() -> None:
+    """Renaming a module must not rename what lies in folders that are there."""
+    names = ("PEER_TOML", "IDENTITY", "STORE", "CATALOGUE_DB", "PEER_DB", "API_ACCESS", "LOCK")
+    assert {name: getattr(config, name) for name in names} == {
+        "PEER_TOML": "peer.toml",
+        "IDENTITY": "identity",
+        "STORE": "store",
+        "CATALOGUE_DB": "catalogue.db",
+        "PEER_DB": "peer.db",
+        "API_ACCESS": "api.token",
+        "LOCK": "lock",
+    }

@@ -57,7 +57,7 @@ class Broker:
     def __init__(self, network: Network, folder: Path, store: ChunkStore) -> None:
         self.identity = network.broker
         self.store = store
-        self.catalogue = CatalogueIndex(folder / "broker.database.db")
+        self.catalogue = CatalogueIndex(folder / "broker.db")
         self.uid = samples.STUDY_UID
         self.study = samples.STUDY
         self.key = StudyKey.generate()

@@ -19,17 +19,17 @@ async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
         connection.execute(insert(admins), {"name": "b", "password_hash": "x"})
         raise KeyError
 
-    async with db.open_database(tmp_path / "broker.database.db") as database:
+    async with db.open_database(tmp_path / "broker.db") as database:
         await database.run(add)
         with pytest.raises(KeyError):
             await database.run(add_and_fail)
         names = await database.run(lambda c: c.execute(select(admins.c.name)).scalars().all())
     assert names == ["a"]
-    assert (tmp_path / "broker.database.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "broker.db").stat().st_mode & 0o777 == 0o600
 
 
 def test_migrating_again_changes_nothing_and_back_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "broker.database.db"
+    path = tmp_path / "broker.db"
     db.migrate(path)
     db.migrate(path)
     database = db.connect(path)
@@ -40,7 +40,7 @@ def test_migrating_again_changes_nothing_and_back_leaves_nothing(tmp_path: Path)
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "broker.database.db"
+    path = tmp_path / "broker.db"
     db.migrate(path)
     db.connect(path).transact(
         lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -50,7 +50,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "broker.database.db"
+    path = tmp_path / "broker.db"
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(CorruptStoreError, match=r"broker\.db refuses: .*restore"):
         db.migrate(path)
@@ -58,13 +58,13 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="restore it"):
-        db.connect(tmp_path / "broker.database.db")
+        db.connect(tmp_path / "broker.db")
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET outcome = 'no'", "DELETE FROM audit"])
 def test_the_audit_trail_is_append_only(tmp_path: Path, change: str) -> None:
-    db.migrate(tmp_path / "broker.database.db")
-    database = db.connect(tmp_path / "broker.database.db")
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
     row = {"time": 1, "actor": "a", "what": "w", "detail": "", "outcome": "yes"}
     database.transact(lambda c: c.execute(insert(audit), row))
     with pytest.raises(CorruptStoreError, match="append-only"):
@@ -72,8 +72,8 @@ def test_the_audit_trail_is_append_only(tmp_path: Path, change: str) -> None:
 
 
 def test_counters_only_grow_and_begin_at_the_time_of_day(tmp_path: Path) -> None:
-    db.migrate(tmp_path / "broker.database.db")
-    database = db.connect(tmp_path / "broker.database.db")
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
     assert database.transact(lambda c: db.read_counter(c, "epoch")) == 0
     before = db.now()
     first = database.transact(lambda c: db.bump(c, "epoch"))
@@ -83,7 +83,7 @@ def test_counters_only_grow_and_begin_at_the_time_of_day(tmp_path: Path) -> None
 
 
 def test_two_programs_may_write_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "broker.database.db"
+    path = tmp_path / "broker.db"
     db.migrate(path)
 
     def work() -> None:

@@ -7,8 +7,8 @@ from broker.database.schema import metadata
 
 
 def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
-    db.migrate(tmp_path / "broker.database.db")
-    database = db.connect(tmp_path / "broker.database.db")
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
     database.transact(lambda c: command.check(db.migrations(c)))
 
 

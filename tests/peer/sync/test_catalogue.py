@@ -39,7 +39,7 @@ class Broker:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path / "broker.database.db")
+    broker = Broker(tmp_path / "broker.db")
     yield broker
     broker.index.close()
 
