@@ -27,7 +27,6 @@ from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
 from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
-from broker.publish.coder import coder
 from broker.publish.room import Room
 from broker.setup import Keys, load_keys, renew_own
 from broker.study_keys import StudyKeys
@@ -36,6 +35,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
+from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
@@ -184,10 +184,10 @@ class Broker:
 
     def _busy(self, study: StudyId) -> bool:
         """Whether a study is being published, or fetched back: it stays in the store."""
-        staging = self.publisher.stagings.get(study)
+        progress = self.publisher.publications.get(study)
         transfer = self.node.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
-        return fetching or (staging is not None and not staging.over)
+        return fetching or (progress is not None and not progress.over)
 
     async def _drop(self, study: StudyId) -> None:
         self.node.dropped(study)

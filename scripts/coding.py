@@ -18,8 +18,8 @@ from typing import Any, Final, TypeVar, cast
 import trio
 from attrs import define, field
 
-from broker.publish.schedule import CUT_BYTES
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.publish.schedule import CUT_BYTES
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.images import Coding

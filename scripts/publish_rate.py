@@ -19,13 +19,13 @@ from attrs import asdict, frozen
 from broker.pacs.adapter import DateSpan
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
-from broker.publish.coder import coder
 from broker.publish.publisher import Publisher
 from broker.study_keys import Study
 from p2pacs import heap, logs
 from p2pacs.dataset.json_model import text
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.publish.coder import coder
 from p2pacs.store import open_store
 from p2pacs.study.images import Coding
 from p2pacs.workers.coding import open_workers
@@ -58,7 +58,7 @@ class PublishFigures:
 
 
 class _Keys:
-    """Keys that are forgotten afterwards (`broker.publish.StudyKeys`)."""
+    """Keys that are forgotten afterwards (`p2pacs.publish.source.StudyKeySource`)."""
 
     def __init__(self) -> None:
         self._keys: dict[StudyId, StudyKey] = {}
@@ -109,17 +109,17 @@ async def measure(
         await nursery.start(publisher.run)
         uids = [text(study, "StudyInstanceUID") async for study in pacs.studies(DateSpan())]
         start, cpu = trio.current_time(), time.process_time()
-        stagings = [publisher.stage(uid) for uid in uids]
-        for staging in stagings:
-            await staging.wait()
+        publications = [publisher.stage(uid) for uid in uids]
+        for progress in publications:
+            await progress.wait()
         seconds, cpu = trio.current_time() - start, time.process_time() - cpu
         peak = sum(map(_peak_bytes, (os.getpid(), *workers.processes)))
         nursery.cancel_scope.cancel()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return PublishFigures(
         studies=len(uids),
-        instances=sum(staging.instances_done for staging in stagings),
-        bytes=sum(staging.bytes_read for staging in stagings),
+        instances=sum(progress.instances_done for progress in publications),
+        bytes=sum(progress.bytes_read for progress in publications),
         stored=store.used,
         seconds=seconds,
         cpu_seconds=cpu,

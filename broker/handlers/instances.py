@@ -7,10 +7,10 @@ from typing import Final
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from broker.pacs.adapter import Description
 from p2pacs.dataset.from_json import to_dataset
 from p2pacs.dataset.json_model import Json, entry, tag
 from p2pacs.limits import FIND_RESULTS, FRAME_BYTES, KIB
+from p2pacs.publish.source import Description
 
 _ROOM: Final = FRAME_BYTES - 8 * KIB
 _OVERHEAD: Final = 5

@@ -11,12 +11,12 @@ from broker.database.db import BrokerDatabase
 from broker.handlers.tracker import HolderTracker
 from broker.members.enrolment import Enrolment
 from broker.pacs.adapter import PacsAdapter
-from broker.publish import PublishProgress
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.directory import Directory, Role
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
+from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore
 from p2pacs.wire.messages import Message, Possession, PossessionQuery
 

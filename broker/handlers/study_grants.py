@@ -12,11 +12,11 @@ from broker.handlers import grants
 from broker.handlers.grants import AskingMember
 from broker.handlers.instances import encode_instances
 from broker.handlers.interfaces import Parts, Stages, Voice
-from broker.publish import PublishProgress
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.publish import PublishProgress
 from p2pacs.study.manifest import load_root
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Reply
@@ -54,10 +54,10 @@ class StudyGrants:
         """
         record = await self._record(StudyId(query.study))
         who = await self._admit(member, record, query.purpose)
-        staging = await self._stage(record, who)
-        if staging is not None:
+        progress = await self._stage(record, who)
+        if progress is not None:
             with trio.move_on_after(FIRST_VERSION):
-                await staging.wait_version()
+                await progress.wait_version()
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )

@@ -16,12 +16,13 @@ import structlog
 import trio
 from attrs import evolve
 
-from broker.pacs.adapter import DateSpan, Description, Detail, PacsAdapter
+from broker.pacs.adapter import DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import Json, of_level, tag, text
 from p2pacs.errors import DeadlineError, PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
+from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
 

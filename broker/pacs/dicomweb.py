@@ -15,8 +15,6 @@ from broker.pacs.adapter import (
     SERIES_KEYS,
     STUDY_KEYS,
     DateSpan,
-    Description,
-    Detail,
     is_uid,
 )
 from broker.pacs.address import WebAddress
@@ -28,6 +26,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text
 from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.errors import StudyNotFoundError
+from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,6 @@ from broker.pacs.adapter import (
     STUDY_KEYS,
     UID_KEYS,
     DateSpan,
-    Description,
-    Detail,
     is_uid,
 )
 from broker.pacs.address import DimseAddress
@@ -33,6 +31,7 @@ from p2pacs.dataset.json_model import Json, from_dataset, text, texts
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import PacsRefusedError, PacsUnreachableError, StateError, StudyNotFoundError
+from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
 

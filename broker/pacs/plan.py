@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import field, frozen
 
-from broker.pacs.adapter import Description
 from p2pacs.dataset.json_model import text
+from p2pacs.publish.source import Description
 
 BATCH: Final = 100
 """SOP Instance UIDs in one request: 6 KiB of identifier, which every PACS takes."""

@@ -1,7 +1,5 @@
-"""Publication: from instances of the PACS to signed, growing manifests in the store."""
+"""Which studies of the PACS are published, how many at once, and again after errors."""
 
-from broker.publish.progress import PublishProgress, PublishStage
-from broker.publish.publication import KeySource
 from broker.publish.publisher import Publisher
 
-__all__ = ["KeySource", "PublishProgress", "PublishStage", "Publisher"]
+__all__ = ["Publisher"]

@@ -9,16 +9,17 @@ import structlog
 import trio
 
 from broker.pacs.adapter import PacsAdapter
-from broker.publish.coder import Coder
-from broker.publish.progress import PublishProgress
-from broker.publish.publication import KeySource, Publication, PublishContext
-from broker.publish.version_writer import PublishHooks
 from p2pacs.budget import Budget
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StateError
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
+from p2pacs.publish.coder import Coder
+from p2pacs.publish.progress import PublishProgress
+from p2pacs.publish.publication import Publication, PublishContext
+from p2pacs.publish.source import StudyKeySource
+from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.store import ChunkStore
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 
@@ -70,7 +71,7 @@ class Publisher:
         self,
         pacs: PacsAdapter,
         store: ChunkStore,
-        studies: KeySource,
+        studies: StudyKeySource,
         signing_key: SigningKey,
         coder: Coder,
         *,
@@ -87,19 +88,19 @@ class Publisher:
 
         self._studies = studies
         self._completed = completed
-        self._desk = PublishContext(
-            pacs=pacs,
+        self._context = PublishContext(
+            source=pacs,
             store=store,
             studies=studies,
             signing_key=signing_key,
-            outlets=PublishHooks(announce, make_room),
+            hooks=PublishHooks(announce, make_room),
             recover=recover,
             budget=Budget(BUDGET_BYTES),
             coder=coder,
             chunk_bytes=chunk_bytes,
         )
         self._slots = trio.CapacityLimiter(parallel)
-        self._stagings: dict[StudyId, PublishProgress] = {}
+        self._publications: dict[StudyId, PublishProgress] = {}
         self._again: set[StudyId] = set()
         self._nursery: trio.Nursery | None = None
 
@@ -114,9 +115,9 @@ class Publisher:
             self._nursery = None
 
     @property
-    def stagings(self) -> Mapping[StudyId, PublishProgress]:
+    def publications(self) -> Mapping[StudyId, PublishProgress]:
         """Publications under way, and the last ones that ended."""
-        return self._stagings
+        return self._publications
 
     def stage(self, uid: str, *, everything: bool = False) -> PublishProgress:
         """Publish a study, or what the PACS has that is not published yet.
@@ -132,58 +133,58 @@ class Publisher:
             StateError: the publisher is not running.
         """
         study = self._studies.id_of(uid)
-        current = self._stagings.get(study)
+        current = self._publications.get(study)
         if current is not None and not current.over:
             if everything and not current.everything:
                 self._again.add(study)
             return current
         return self._start(PublishProgress(study, uid, everything))
 
-    def _start(self, staging: PublishProgress) -> PublishProgress:
+    def _start(self, progress: PublishProgress) -> PublishProgress:
         if self._nursery is None:
             raise StateError("the publisher is not running")
-        self._stagings.pop(staging.study, None)
-        self._stagings[staging.study] = staging
-        ended = [study for study, one in self._stagings.items() if one.over]
+        self._publications.pop(progress.study, None)
+        self._publications[progress.study] = progress
+        ended = [study for study, one in self._publications.items() if one.over]
         for study in ended[:-REMEMBERED]:
-            del self._stagings[study]
-        self._nursery.start_soon(self._work, staging)
-        return staging
+            del self._publications[study]
+        self._nursery.start_soon(self._work, progress)
+        return progress
 
-    async def _work(self, staging: PublishProgress) -> None:
-        error = await self._attempts(staging)
+    async def _work(self, progress: PublishProgress) -> None:
+        error = await self._attempts(progress)
         if error is not None:
-            log.error("publication failed", study=staging.study.short, why=str(error))
+            log.error("publication failed", study=progress.study.short, why=str(error))
         else:
             log.info(
                 "study published",
-                study=staging.study.short,
-                version=staging.version,
-                instances=staging.instances_done,
-                left_out=staging.left_out,
+                study=progress.study.short,
+                version=progress.version,
+                instances=progress.instances_done,
+                left_out=progress.left_out,
             )
-        staging.end(error)
-        if staging.study in self._again:
-            self._again.discard(staging.study)
-            self._start(PublishProgress(staging.study, staging.uid, everything=True))
+        progress.end(error)
+        if progress.study in self._again:
+            self._again.discard(progress.study)
+            self._start(PublishProgress(progress.study, progress.uid, everything=True))
 
-    async def _attempts(self, staging: PublishProgress) -> P2PacsError | None:
+    async def _attempts(self, progress: PublishProgress) -> P2PacsError | None:
         """Publish, and go on after errors of the PACS if somebody may be following."""
-        edition = Publication(self._desk, staging)
+        publication = Publication(self._context, progress)
         failures, read = 0, 0
         while True:
             try:
                 async with self._slots:
-                    described = await edition.run()
+                    described = await publication.run()
             except (PacsError, DeadlineError) as error:
-                failures = failures + 1 if staging.bytes_read == read else 1
-                read = staging.bytes_read
-                if failures > len(RETRY_SECONDS) or not staging.version:
+                failures = failures + 1 if progress.bytes_read == read else 1
+                read = progress.bytes_read
+                if failures > len(RETRY_SECONDS) or not progress.version:
                     return error
-                log.warning("publication broke off", study=staging.study.short, why=str(error))
+                log.warning("publication broke off", study=progress.study.short, why=str(error))
             except P2PacsError as error:
                 return error
             else:
-                await self._completed(described.record(staging.study, staging.version))
+                await self._completed(described.record(progress.study, progress.version))
                 return None
             await trio.sleep(RETRY_SECONDS[failures - 1])

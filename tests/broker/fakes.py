@@ -7,7 +7,7 @@ from io import BytesIO
 import trio
 from pydicom import dcmread
 
-from broker.pacs.adapter import DateSpan, Description, Detail
+from broker.pacs.adapter import DateSpan
 from broker.pacs.stream import Put, streamed
 from broker.study_keys import Study
 from p2pacs.catalogue.matching import matches
@@ -27,6 +27,7 @@ from p2pacs.dataset.json_model import (
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.publish.source import Description, Detail
 
 _ALL = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 
@@ -130,7 +131,7 @@ def _dates(record: StudyRecord) -> list[str]:
 
 
 class FakeKeys:
-    """`broker.publish.StudyKeys` in memory."""
+    """`p2pacs.publish.source.StudyKeySource` in memory."""
 
     def __init__(self) -> None:
         self.keys: dict[StudyId, StudyKey] = {}

@@ -9,7 +9,6 @@ from broker.database.db import now
 from broker.handlers.interfaces import Parts
 from broker.members import registry
 from broker.members.enrolment import Enrolment
-from broker.publish import PublishProgress
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
@@ -18,6 +17,7 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, SigningKey
 from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.wire.messages import Message, Possession, PossessionQuery
@@ -63,12 +63,12 @@ class FakeStages:
 
     def stage(self, uid: str) -> PublishProgress:
         self.staged.append(uid)
-        staging = PublishProgress(self._studies.id_of(uid), uid)
+        progress = PublishProgress(self._studies.id_of(uid), uid)
         if self.error is not None:
-            staging.end(self.error)
+            progress.end(self.error)
         elif not self.never:
-            staging.published(1)
-        return staging
+            progress.published(1)
+        return progress
 
     async def publish(self, uid: str, key: SigningKey) -> tuple[bytes, bytes]:
         """What a real publisher leaves behind: a root and its one segment."""

@@ -9,10 +9,11 @@ import trio
 from attrs import frozen
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from broker.pacs.adapter import DateSpan, Description, Detail, PacsAdapter
+from broker.pacs.adapter import DateSpan, PacsAdapter
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import number, text
 from p2pacs.errors import PacsError, StudyNotFoundError
+from p2pacs.publish.source import Description, Detail
 
 from .instances import content, make, real, recode, study_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from broker.pacs.adapter import DateSpan, Description, PacsAdapter
+from broker.pacs.adapter import DateSpan, PacsAdapter
 from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from p2pacs.archive.server import archive
@@ -25,6 +25,7 @@ from p2pacs.errors import (
     PacsUnreachableError,
     StudyNotFoundError,
 )
+from p2pacs.publish.source import Description
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 

@@ -1,8 +1,8 @@
 from broker.handlers.instances import encode_instances
-from broker.pacs.adapter import Description
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.json_model import entry, tag
 from p2pacs.limits import FRAME_BYTES
+from p2pacs.publish.source import Description
 
 
 def _study(count: int, comment: str = "") -> Description:

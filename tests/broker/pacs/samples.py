@@ -1,8 +1,8 @@
 """Descriptions of studies for tests."""
 
-from broker.pacs.adapter import Description
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.json_model import entry, tag
+from p2pacs.publish.source import Description
 
 
 def described(**series: int) -> Description:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.pacs import catalogue_sync as module
-from broker.pacs.adapter import Detail
 from broker.pacs.catalogue_sync import CatalogueSync
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import text
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.ids import StudyId
+from p2pacs.publish.source import Detail
 from tests.broker.fakes import FakePacs
 from tests.conformance.instances import make
 

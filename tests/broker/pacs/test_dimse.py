@@ -5,7 +5,7 @@ import pytest
 import trio
 from pydicom.dataset import Dataset
 
-from broker.pacs.adapter import CLASSES_KEY, Description, Detail
+from broker.pacs.adapter import CLASSES_KEY
 from broker.pacs.address import DimseAddress
 from broker.pacs.dimse import DimseAdapter, _classes
 from p2pacs.dataset.instance import EncodedInstance
@@ -15,6 +15,7 @@ from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.errors import BusyError, PacsError, PacsRefusedError, StateError
+from p2pacs.publish.source import Description, Detail
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port, orthanc
 from tests.conformance.instances import make

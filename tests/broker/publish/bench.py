@@ -8,11 +8,12 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from broker.publish import Publisher, PublishProgress
+from broker.publish import Publisher
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId
+from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.manifest import ChunkList, Root, check_successor, load_root, load_segment
@@ -54,9 +55,9 @@ class Bench:
         self.records.append(record)
 
     async def publish(self, uid: str, *, everything: bool = False) -> PublishProgress:
-        staging = self.publisher.stage(uid, everything=everything)
-        await staging.wait()
-        return staging
+        progress = self.publisher.stage(uid, everything=everything)
+        await progress.wait()
+        return progress
 
     async def held(self, uid: str) -> dict[str, EncodedInstance]:
         """What a member with the key reads of the newest version."""

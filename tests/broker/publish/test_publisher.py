@@ -5,7 +5,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from broker.publish import Publisher, PublishStage
+from broker.publish import Publisher
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
     DeadlineError,
@@ -18,6 +18,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
     WrongStudyError,
 )
+from p2pacs.publish import PublishStage
 from p2pacs.store import open_store
 from tests.broker.fakes import FakeKeys, FakePacs
 from tests.conformance.instances import make, real, study_of
@@ -46,14 +47,14 @@ def noise(study: str, count: int, name: str = "Doe^John") -> list[EncodedInstanc
 
 async def test_a_study_comes_out_as_it_went_in(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(5), make(CT, 2, 1), make(MR)) as b:
-        staging = await b.publish(CT)
-        assert staging.stage is PublishStage.PUBLISHED
-        assert staging.problem is None
+        progress = await b.publish(CT)
+        assert progress.stage is PublishStage.PUBLISHED
+        assert progress.problem is None
         assert await b.held(CT) == by_uid([*ct(5), make(CT, 2, 1)])
         assert b.roots[-1].complete
-        assert b.keys.announced[-1] == (staging.version, True)
+        assert b.keys.announced[-1] == (progress.version, True)
         (record,) = b.records
-        assert (record.uid, record.version) == (CT, staging.version)
+        assert (record.uid, record.version) == (CT, progress.version)
 
 
 async def test_every_kind_of_instance_comes_out_exact(tmp_path: Path) -> None:
@@ -70,12 +71,12 @@ async def test_the_first_version_is_out_while_the_pacs_still_sends(
     pacs = FakePacs(ct(6))
     pacs.pause = 0.8
     async with bench(tmp_path, pacs=pacs) as b:
-        staging = b.publisher.stage(CT)
-        await staging.wait_version()
+        progress = b.publisher.stage(CT)
+        await progress.wait_version()
         assert len(pacs.sent) < 6
         assert not b.roots[0].complete
         assert len(await b.held(CT)) < 6
-        await staging.wait()
+        await progress.wait()
         assert b.versions(CT) == list(range(1, len(b.roots) + 1))
         assert len(b.roots) >= 4
         assert [root.complete for root in b.roots] == [False] * (len(b.roots) - 1) + [True]
@@ -127,10 +128,10 @@ async def test_a_corrected_name_moves_only_headers(tmp_path: Path) -> None:
 
 async def test_instances_that_arrive_while_it_is_staged_are_in_it(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(2)) as b:
-        staging = b.publisher.stage(CT)
-        await staging.wait_version()
+        progress = b.publisher.stage(CT)
+        await progress.wait_version()
         b.pacs.add(*ct(1, first=3))
-        await staging.wait()
+        await progress.wait()
         assert len(await b.held(CT)) == 3
 
 
@@ -140,7 +141,7 @@ async def test_one_study_is_staged_once_at_a_time(tmp_path: Path) -> None:
         assert b.publisher.stage(CT) is first
         assert b.publisher.stage(CT, everything=True) is first
         await first.wait()
-        again = b.publisher.stagings[first.study]
+        again = b.publisher.publications[first.study]
         assert again is not first
         await again.wait()
         assert len(b.pacs.sent) == 6
@@ -150,9 +151,9 @@ async def test_several_studies_at_once(tmp_path: Path) -> None:
     studies = [f"1.2.{n}" for n in range(10, 16)]
     instances = [make(study, 1, n) for study in studies for n in range(1, 4)]
     async with bench(tmp_path, *instances) as b:
-        stagings = [b.publisher.stage(study) for study in studies]
-        for staging in stagings:
-            await staging.wait()
+        publications = [b.publisher.stage(study) for study in studies]
+        for progress in publications:
+            await progress.wait()
         for study in studies:
             assert len(await b.held(study)) == 3
 
@@ -193,9 +194,9 @@ async def test_a_pacs_that_is_away_fails_at_once_if_nothing_is_out(
 ) -> None:
     async with bench(tmp_path, *ct(1)) as b:
         b.pacs.error = error
-        staging = b.publisher.stage(CT)
+        progress = b.publisher.stage(CT)
         with pytest.raises(type(error)):
-            await staging.wait_version()
+            await progress.wait_version()
         b.pacs.error = None
         await b.publish(CT)
         assert len(await b.held(CT)) == 1
@@ -208,12 +209,12 @@ async def test_a_pacs_that_breaks_off_is_asked_again_for_what_is_missing(
     pacs.pause = 1.5
     pacs.error, pacs.break_after = PacsUnreachableError("gone"), 2
     async with bench(tmp_path, pacs=pacs) as b:
-        staging = b.publisher.stage(CT)
+        progress = b.publisher.stage(CT)
         await trio.sleep(4)
         assert len(await b.held(CT)) == 2
         assert not b.roots[-1].complete
         pacs.error = pacs.break_after = None
-        await staging.wait()
+        await progress.wait()
         assert len(pacs.sent) == len(set(pacs.sent)) == 6
         assert await b.held(CT) == by_uid(ct(6))
         assert b.roots[-1].complete
@@ -223,12 +224,12 @@ async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtu
     pacs = FakePacs(ct(6))
     pacs.error, pacs.break_after = PacsRefusedError("out of resources"), 2
     async with bench(tmp_path, pacs=pacs) as b:
-        staging = b.publisher.stage(CT)
-        await staging.wait_version()
+        progress = b.publisher.stage(CT)
+        await progress.wait_version()
         pacs.break_after = 0
         with pytest.raises(PacsRefusedError):
-            await staging.wait()
-        assert staging.stage is PublishStage.FAILED
+            await progress.wait()
+        assert progress.stage is PublishStage.FAILED
         assert len(await b.held(CT)) == 2
         assert not b.roots[-1].complete
         pacs.error = pacs.break_after = None
@@ -250,10 +251,10 @@ async def test_a_pacs_that_breaks_off_again_and_again_gets_there(
 async def test_an_instance_of_another_study_is_left_out(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         b.pacs.extra = [make(MR)]
-        staging = await b.publish(CT)
-        assert isinstance(staging.problem, WrongStudyError)
-        assert staging.left_out == 1
-        assert CT not in str(staging.problem)
+        progress = await b.publish(CT)
+        assert isinstance(progress.problem, WrongStudyError)
+        assert progress.left_out == 1
+        assert CT not in str(progress.problem)
         assert await b.held(CT) == by_uid(ct(3))
         assert b.roots[-1].complete
 
@@ -261,8 +262,8 @@ async def test_an_instance_of_another_study_is_left_out(tmp_path: Path) -> None:
 async def test_one_uid_with_other_bytes_is_left_out(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         b.pacs.extra = [make(CT, 1, 2, name="Somebody^Else")]
-        staging = await b.publish(CT)
-        assert isinstance(staging.problem, DuplicateInstanceError)
+        progress = await b.publish(CT)
+        assert isinstance(progress.problem, DuplicateInstanceError)
         assert len(await b.held(CT)) == 3
 
 
@@ -270,9 +271,9 @@ async def test_what_is_no_dicom_is_left_out(tmp_path: Path) -> None:
     broken = EncodedInstance("1.2", f"{CT}.1.9", "1.2.840.10008.1.2.1", b"this is no data set")
     async with bench(tmp_path, *ct(3)) as b:
         b.pacs.extra = [broken]
-        staging = await b.publish(CT)
-        assert staging.left_out == 1
-        assert isinstance(staging.problem, PacsDataError)
+        progress = await b.publish(CT)
+        assert progress.left_out == 1
+        assert isinstance(progress.problem, PacsDataError)
         assert await b.held(CT) == by_uid(ct(3))
 
 
@@ -288,9 +289,9 @@ async def test_a_study_of_nothing_usable_fails(tmp_path: Path) -> None:
 async def test_instances_that_never_come_are_told(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         b.pacs.lost = {f"{CT}.1.2"}
-        staging = await b.publish(CT)
-        assert isinstance(staging.problem, PacsDataError)
-        assert "1 of the" in str(staging.problem)
+        progress = await b.publish(CT)
+        assert isinstance(progress.problem, PacsDataError)
+        assert "1 of the" in str(progress.problem)
         assert len(await b.held(CT)) == 2
         assert b.roots[-1].complete
         b.pacs.lost = set()

@@ -9,10 +9,10 @@ import structlog
 import trio
 from structlog.testing import capture_logs
 
-from broker.publish import coder as coder_module
-from broker.publish.coder import coder
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
+from p2pacs.publish import coder as coder_module
+from p2pacs.publish.coder import coder
 from p2pacs.study.codecs import IMAGES
 from p2pacs.study.coding import CodedInstance, code, code_plain
 from p2pacs.study.images import HTJ2K, JXL, Coding
@@ -89,8 +89,8 @@ async def test_a_study_with_an_image_that_no_codec_survives(
     structlog.reset_defaults()
     with capture_logs() as logs:
         async with bench(tmp_path, *SLICES, coder=coder(workers, Coding.SMALLEST)) as b:
-            staging = await b.publish(UID)
-            assert (staging.instances_done, staging.left_out) == (len(SLICES), 0)
+            progress = await b.publish(UID)
+            assert (progress.instances_done, progress.left_out) == (len(SLICES), 0)
             assert await b.held(UID) == {one.sop_instance_uid: one for one in SLICES}
     assert DEADLY in plain
     if trouble is not stall:  # others may be late on a busy machine

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.publish.schedule import CUT_BYTES, CUT_SECONDS, CutSchedule
 from p2pacs.limits import INDEX_PARTS
+from p2pacs.publish.schedule import CUT_BYTES, CUT_SECONDS, CutSchedule
 
 
 def test_the_first_cut_is_at_once_and_the_next_after_a_second() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 from attrs import frozen
 
-from broker.publish.progress import PublishProgress
-from broker.publish.schedule import CutSchedule
 from p2pacs.errors import DiskFullError, PacsDataError
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
+from p2pacs.publish.progress import PublishProgress
+from p2pacs.publish.schedule import CutSchedule
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Appended, Cut, StudyBuilder
 from p2pacs.study.coding import CodedInstance
@@ -33,17 +33,17 @@ class VersionWriter:
 
     def __init__(
         self,
-        staging: PublishProgress,
+        progress: PublishProgress,
         builder: StudyBuilder,
         files: StudyStore,
         signing_key: SigningKey,
-        outlets: PublishHooks,
+        hooks: PublishHooks,
     ) -> None:
-        self._staging = staging
+        self._progress = progress
         self._builder = builder
         self._files = files
         self._signing_key = signing_key
-        self._outlets = outlets
+        self._hooks = hooks
         self._schedule = CutSchedule(trio.current_time())
         self._uncut = False
         self.chunks_out = 0
@@ -93,13 +93,13 @@ class VersionWriter:
         batch = await trio.to_thread.run_sync(self._builder.cut)
         self._uncut = False
         root = self._builder.root(complete=complete)
-        if root.version == self._staging.version:
+        if root.version == self._progress.version:
             return
         raw = sign_root(root, self._signing_key)
         try:
             await self._store(batch)
         except DiskFullError:
-            if not await self._outlets.make_room():
+            if not await self._hooks.make_room():
                 raise
             await self._store(batch)
         await self._files.put_root(raw, version=root.version, segments=root.segments)
@@ -108,8 +108,8 @@ class VersionWriter:
         # then be given to another one.
         await self._files.flush()
         self._schedule.cut(trio.current_time())
-        await self._outlets.announce(root.study, root.version, complete)
-        self._staging.published(root.version)
+        await self._hooks.announce(root.study, root.version, complete)
+        self._progress.published(root.version)
 
     async def _store(self, batch: Cut) -> None:
         for chunk in batch.chunks:

@@ -3,18 +3,17 @@ from pathlib import Path
 import pytest
 import trio
 
-from broker.publish import PublishProgress
-from broker.publish.version_writer import PublishHooks, VersionWriter
 from p2pacs.errors import DiskFullError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.publish import PublishProgress
+from p2pacs.publish.version_writer import PublishHooks, VersionWriter
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.manifest import load_root
+from tests.broker.publish.bench import SIGNING
 from tests.conformance.instances import make
-
-from .bench import SIGNING
 
 UID = "1.2.1"
 STUDY = StudyId(bytes(16))
@@ -24,8 +23,8 @@ def coded(number: int) -> CodedInstance:
     return code(make(UID, 1, number))
 
 
-class Paper:
-    """A press on a store, and what it announced."""
+class Published:
+    """A writer on a store, and what it announced."""
 
     def __init__(self) -> None:
         self.announced: list[tuple[int, bool]] = []
@@ -40,7 +39,7 @@ class Paper:
         self.room += 1
         return False
 
-    async def press(self, store: ChunkStore) -> VersionWriter:
+    async def writer(self, store: ChunkStore) -> VersionWriter:
         return VersionWriter(
             PublishProgress(STUDY, UID),
             StudyBuilder(STUDY, StudyKey.generate(), UID),
@@ -51,48 +50,48 @@ class Paper:
 
 
 async def test_versions_come_when_due(tmp_path: Path, virtual: object) -> None:
-    paper = Paper()
+    published = Published()
     async with open_store(tmp_path) as store:
-        press = await paper.press(store)
-        assert press.due == float("inf")
-        assert await press.append([coded(1)]) == []
-        await press.cut_if_due()
-        assert paper.announced == [(1, False)]
-        await press.append([coded(2)])
-        await press.cut_if_due()
-        assert len(paper.announced) == 1
-        await trio.sleep_until(press.due)
-        await press.cut_if_due()
-        assert await press.append([coded(2)]) == []
-        assert press.due == float("inf")
-        await press.cut(complete=True)
-        await press.cut(complete=True)
-        assert paper.announced == [(1, False), (2, False), (3, True)]
-        assert press.instances == 2
+        writer = await published.writer(store)
+        assert writer.due == float("inf")
+        assert await writer.append([coded(1)]) == []
+        await writer.cut_if_due()
+        assert published.announced == [(1, False)]
+        await writer.append([coded(2)])
+        await writer.cut_if_due()
+        assert len(published.announced) == 1
+        await trio.sleep_until(writer.due)
+        await writer.cut_if_due()
+        assert await writer.append([coded(2)]) == []
+        assert writer.due == float("inf")
+        await writer.cut(complete=True)
+        await writer.cut(complete=True)
+        assert published.announced == [(1, False), (2, False), (3, True)]
+        assert writer.instances == 2
 
 
 async def test_what_was_announced_is_on_disk(tmp_path: Path) -> None:
-    paper = Paper()
+    published = Published()
     async with open_store(tmp_path) as store:
-        press = await paper.press(store)
-        await press.append([coded(1)])
-        await press.cut(complete=True)
+        writer = await published.writer(store)
+        await writer.append([coded(1)])
+        await writer.cut(complete=True)
     async with open_store(tmp_path) as store:
         files = await store.study(STUDY)
         assert files.root is not None
         root = load_root(files.root, SIGNING.public, STUDY)
-        assert root.chunks == press.chunks_out == len(files.have)
+        assert root.chunks == writer.chunks_out == len(files.have)
         assert [await files.segment(name) is not None for name in root.segments] == [True]
 
 
 async def test_a_full_store_is_recycled_once_and_announces_nothing(tmp_path: Path) -> None:
-    paper = Paper()
+    published = Published()
     async with open_store(tmp_path, capacity=100) as store:
-        press = await paper.press(store)
-        await press.append([coded(1)])
+        writer = await published.writer(store)
+        await writer.append([coded(1)])
         with pytest.raises(DiskFullError):
-            await press.cut(complete=True)
-        assert paper.announced == []
-        assert paper.room == 1
+            await writer.cut(complete=True)
+        assert published.announced == []
+        assert published.room == 1
         await (await store.study(STUDY)).cut_back(0)
         assert store.used == 0

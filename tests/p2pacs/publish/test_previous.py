@@ -2,22 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from broker.publish.previous import load_published
 from p2pacs.errors import CodingError, CorruptStoreError, ManifestError
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.publish.previous import load_published
+from tests.broker.publish.bench import SIGNING, bench
 from tests.conformance.instances import make
-
-from .bench import SIGNING, bench
 
 UID = "1.2.1"
 
 
 async def test_what_is_out_is_loaded_again(tmp_path: Path) -> None:
     async with bench(tmp_path, make(UID), make(UID, 1, 2)) as b:
-        staging = await b.publish(UID)
-        files = await b.store.study(staging.study)
-        key = b.keys.keys[staging.study]
+        progress = await b.publish(UID)
+        files = await b.store.study(progress.study)
+        key = b.keys.keys[progress.study]
         found = await load_published(files, key, SIGNING.public)
         assert found is not None
         assert found.root == b.roots[-1]
@@ -33,9 +32,9 @@ async def test_nothing_is_out(tmp_path: Path) -> None:
 
 async def test_damage_is_told_apart(tmp_path: Path) -> None:
     async with bench(tmp_path, make(UID)) as b:
-        staging = await b.publish(UID)
-        files = await b.store.study(staging.study)
-        key = b.keys.keys[staging.study]
+        progress = await b.publish(UID)
+        files = await b.store.study(progress.study)
+        key = b.keys.keys[progress.study]
         with pytest.raises(ManifestError):
             await load_published(files, key, SigningKey.generate().public)
         with pytest.raises(CodingError):
@@ -51,8 +50,8 @@ async def test_damage_is_told_apart(tmp_path: Path) -> None:
 
 async def test_chunks_of_a_publication_that_broke_off_are_numbered_anew(tmp_path: Path) -> None:
     async with bench(tmp_path, make(UID)) as b:
-        staging = await b.publish(UID)
-        files = await b.store.study(staging.study)
+        progress = await b.publish(UID)
+        files = await b.store.study(progress.study)
         out = b.roots[-1].chunks
         for number in range(out, out + 3):
             await files.put(number, b.roots[-1].segments[0], b"left behind")

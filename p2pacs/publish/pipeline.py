@@ -1,4 +1,4 @@
-"""The assembly line: instances come from the PACS, are coded on all cores, leave in order."""
+"""From a source to the version writer: instances are coded on all cores and leave in order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from broker.pacs.adapter import Description, PacsAdapter
-from broker.publish.coder import Coder
-from broker.publish.progress import PublishProgress
-from broker.publish.version_writer import VersionWriter
 from p2pacs.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
 from p2pacs.groups import single_error
+from p2pacs.publish.coder import Coder
+from p2pacs.publish.progress import PublishProgress
+from p2pacs.publish.source import Description, InstanceSource
+from p2pacs.publish.version_writer import VersionWriter
 from p2pacs.study.coding import CodedInstance
 
 _AHEAD: Final = 256
-"""Instances between PACS and builder, however small."""
+"""Instances between source and builder, however small."""
 
 _TOGETHER: Final = 32
 """Instances handed to the builder at once: each visit to a thread costs a tenth of a
@@ -27,7 +27,7 @@ millisecond."""
 
 @define(eq=False)
 class _Job:
-    """An instance on the line."""
+    """An instance on its way."""
 
     uid: str
     size: int
@@ -36,28 +36,28 @@ class _Job:
 
 
 class Pipeline:
-    """Brings instances of one study from the PACS to the press.
+    """Brings instances of one study from a source to the writer.
 
     Args:
-        pacs: where they come from.
-        press: where they go.
-        staging: is kept up to date.
-        budget: bytes on the line, shared with other studies.
+        source: where they come from.
+        writer: where they go.
+        progress: is kept up to date.
+        budget: bytes on their way, shared with other studies.
         coder: codes one instance; as many at once as the budget admits.
     """
 
     def __init__(
         self,
-        pacs: PacsAdapter,
-        press: VersionWriter,
-        staging: PublishProgress,
+        source: InstanceSource,
+        writer: VersionWriter,
+        progress: PublishProgress,
         *,
         budget: Budget,
         coder: Coder,
     ) -> None:
-        self._pacs = pacs
-        self._press = press
-        self._staging = staging
+        self._source = source
+        self._writer = writer
+        self._progress = progress
         self._budget = budget
         self._coder = coder
         self._held = 0
@@ -66,13 +66,13 @@ class Pipeline:
         """Retrieve these SOP Instance UIDs, or all (None).
 
         Args:
-            study: from the PACS.
+            study: from the source.
             wanted: which of its instances.
             handled: gets the UIDs that came, usable or not.
 
         Raises:
             PacsError, DeadlineError, NotFoundError: the retrieval broke off; what came before
-                is in the press.
+                is in the writer.
             DiskFullError: see `VersionWriter.cut`.
         """
         broken: P2PacsError | None = None
@@ -82,7 +82,7 @@ class Pipeline:
                 async with trio.open_nursery() as nursery, send:
                     nursery.start_soon(self._bind, receive, handled)
                     try:
-                        async with self._pacs.retrieve(study, wanted) as stream:
+                        async with self._source.retrieve(study, wanted) as stream:
                             async for instance in stream:
                                 await self._put(instance, nursery, send)
                     except (PacsError, DeadlineError, NotFoundError) as error:
@@ -102,7 +102,7 @@ class Pipeline:
         job = _Job(instance.sop_instance_uid, len(instance.data))
         await self._budget.acquire(job.size)
         self._held += job.size
-        self._staging.bytes_read += job.size
+        self._progress.bytes_read += job.size
         nursery.start_soon(self._code, job, instance)
         await send.send(job)
 
@@ -118,7 +118,7 @@ class Pipeline:
         job: _Job | None = None
         while True:
             ready: list[_Job] = []
-            with trio.move_on_at(self._press.due):
+            with trio.move_on_at(self._writer.due):
                 try:
                     job = job or await receive.receive()
                 except trio.EndOfChannel:
@@ -128,15 +128,15 @@ class Pipeline:
             if ready:
                 handled.update(one.uid for one in ready)
                 await self._take(ready)
-            await self._press.cut_if_due()
+            await self._writer.cut_if_due()
 
     async def _take(self, jobs: list[_Job]) -> None:
         coded = [job.result for job in jobs if isinstance(job.result, CodedInstance)]
         problems = [job.result for job in jobs if isinstance(job.result, PacsDataError)]
-        problems += await self._press.append(coded)
+        problems += await self._writer.append(coded)
         for problem in problems:
-            self._staging.left(problem)
-        self._staging.instances_done += len(jobs) - len(problems)
+            self._progress.left(problem)
+        self._progress.instances_done += len(jobs) - len(problems)
         size = sum(job.size for job in jobs)
         self._held -= size
         self._budget.release(size)

@@ -1,15 +1,13 @@
 from pathlib import Path
 
 import structlog
-from attrs import evolve
 from structlog.testing import capture_logs
 
-from broker.pacs.adapter import Detail
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.publish.source import Detail
 from p2pacs.study.coding import CodedInstance
+from tests.broker.publish.bench import bench, coded
 from tests.conformance.instances import make
-
-from .bench import bench, coded
 
 UID = "1.2.1"
 
@@ -33,24 +31,24 @@ async def test_a_study_that_grew_is_listed(tmp_path: Path) -> None:
         await b.publish(UID)
         b.pacs.described.clear()
         b.pacs.add(make(UID, 1, 2))
-        staging = await b.publish(UID)
+        progress = await b.publish(UID)
         assert b.pacs.described == [Detail.SERIES, Detail.UIDS, Detail.SERIES]
-        assert (staging.instances_done, staging.instances_wanted) == (2, 2)
+        assert (progress.instances_done, progress.instances_wanted) == (2, 2)
 
 
 async def test_a_study_is_pinned_only_while_it_is_staged(tmp_path: Path) -> None:
-    async with bench(tmp_path, make(UID)) as b:
-        pinned: list[bool] = []
+    pinned: list[bool] = []
 
-        async def coder(instance: EncodedInstance) -> CodedInstance:
-            pinned.extend(info.pinned for info in b.store.studies())
-            return await coded(instance)
+    async def coder(instance: EncodedInstance) -> CodedInstance:
+        pinned.extend(info.pinned for info in b.store.studies())
+        return await coded(instance)
 
-        await b.publish(UID)
-        b.publisher._desk = evolve(b.publisher._desk, coder=coder)
-        b.pacs.add(make(UID, 1, 2))
+    async with bench(tmp_path, make(UID), coder=coder) as b:
         await b.publish(UID)
         assert pinned == [True]
+        b.pacs.add(make(UID, 1, 2))
+        await b.publish(UID)
+        assert pinned == [True, True]
         assert [info.pinned for info in b.store.studies()] == [False]
 
 
