@@ -22,7 +22,7 @@ from p2pacs.errors import (
     UsageError,
 )
 from tests.components import HOST, free_port
-from tests.p2pacs.dimse.conftest import Filled
+from tests.p2pacs.conftest import Filled
 from tests.p2pacs.dimse.samples import instance, series
 
 Handler = Callable[[httpx.Request], httpx.Response]

@@ -18,8 +18,8 @@ from p2pacs.errors import (
 )
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
+from tests.p2pacs.conftest import Filled
 from tests.p2pacs.dimse.backends import Scripted, client, serving
-from tests.p2pacs.dimse.conftest import Filled
 from tests.p2pacs.dimse.samples import (
     CT,
     EXPLICIT,
