@@ -50,6 +50,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from p2pacs.texts import clean
+
 
 class P2PacsError(Exception):
     """Base of all errors that p2pacs raises on purpose."""
@@ -359,7 +361,11 @@ def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:
 
 
 def from_wire(code: int, text: str) -> P2PacsError:
-    """The error that a `Failure` message carries; unknown codes give `RemoteError`."""
+    """The error that a `Failure` message carries; unknown codes give `RemoteError`.
+
+    The text goes into logs and onto terminals here, so it is cleaned.
+    """
+    text = clean(text)
     for kind in _tree(P2PacsError):
         if kind.wire_code == code:
             return kind(text)

@@ -25,6 +25,7 @@ GROUND = [
     "p2pacs.signals",
     "p2pacs.sqlite",
     "p2pacs.stopping",
+    "p2pacs.texts",
     "p2pacs.units",
 ]
 """Single modules that any room may import; among each other as the circle test allows."""

@@ -15,6 +15,7 @@ from broker.members.registry import Member
 from p2pacs.errors import MalformedMessageError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import TEXT
+from p2pacs.texts import clean
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
@@ -77,7 +78,7 @@ def record(connection: Connection, *entries: Entry) -> None:
 def read(
     connection: Connection, *, uid: str = "", member: str = "", most: int = MOST
 ) -> list[Entry]:
-    """The newest entries, newest first.
+    """The newest entries, newest first, their texts cleaned: what members say is shown to people.
 
     Args:
         connection: a transaction.
@@ -103,11 +104,11 @@ def _by(member: str) -> Any:
 def _entry(row: Row[Any]) -> Entry:
     return Entry(
         what=row.what,
-        actor=row.actor,
+        actor=clean(row.actor),
         address=None if row.address is None else VirtualAddress(row.address),
         study=None if row.study is None else StudyId(row.study),
-        uid=row.uid,
-        detail=row.detail,
+        uid=None if row.uid is None else clean(row.uid),
+        detail=clean(row.detail),
         outcome=row.outcome,
         time=row.time,
     )

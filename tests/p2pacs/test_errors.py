@@ -25,6 +25,10 @@ def test_every_error_crosses_the_wire(kind: type[P2PacsError]) -> None:
     assert str(error) == "try again"
 
 
+def test_what_a_member_says_cannot_act_on_a_terminal_here() -> None:
+    assert str(from_wire(RemoteError.wire_code, "\x1b[2Jgone\u202e")) == "\\x1b[2Jgone\\u202e"
+
+
 def test_an_unknown_code_is_a_remote_error() -> None:
     assert type(from_wire(9999, "?")) is RemoteError
 

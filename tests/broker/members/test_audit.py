@@ -48,6 +48,13 @@ def test_entries_come_back_newest_first(connection: Connection) -> None:
     assert "1.2.3" not in repr(first)
 
 
+def test_what_is_shown_of_the_trail_cannot_act(connection: Connection) -> None:
+    audit.record(connection, Entry("study read", "No\u202erth", detail="move by \x1b[2J\nroot"))
+    (shown,) = audit.read(connection)
+    assert shown.actor == "No\\u202erth"
+    assert shown.detail == "move by \\x1b[2J\\x0aroot"
+
+
 def test_an_entry_as_json() -> None:
     entry = Entry("study read", "North", ADDRESS, STUDY, "1.2.3", "move by WS1", time=0)
     assert audit.as_json(entry) == {
