@@ -2,8 +2,8 @@
 
 A member's program, a PACS or a workstation may put anything into a text. Sequences that a terminal
 obeys (ECMA-48, `ESC [` and the C1 controls), line ends that forge a second line, and marks that
-turn the direction of what stands beside them (Unicode Standard Annex 9) are shown as escapes. Letters of
-every script stay as they are.
+turn the direction of what stands beside them (Unicode Standard Annex 9) are shown as escapes.
+Letters of every script stay as they are.
 """
 
 from __future__ import annotations

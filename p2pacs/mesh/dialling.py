@@ -13,7 +13,7 @@ import trio
 
 from p2pacs.errors import AccessError, NoSourceError, P2PacsError
 from p2pacs.identity.book import DirectoryBook
-from p2pacs.identity.directory import MemberRecord
+from p2pacs.identity.directory import MemberRecord, Remote
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.tls import Stream
 from p2pacs.line.gather import Gatherer
@@ -101,21 +101,28 @@ class TlsTransport:
         if race.winner is not None:
             await trio.aclose_forcefully(stream)
             return
-        race.winner = self.opened(stream, endpoint.host)
+        race.winner = self.opened(stream, remote, endpoint.host)
         others.cancel()
 
-    def opened(self, stream: Stream, host: str) -> Channel:
-        """A channel as the mesh uses it: paced, unless the other end is on the LAN."""
+    def opened(self, stream: Stream, remote: Remote, host: str) -> Channel:
+        """A channel as the mesh uses it: paced, unless the other end is on the LAN.
+
+        Args:
+            stream: after its handshake.
+            remote: who is at its other end.
+            host: where it was reached or came from, if the socket does not say.
+        """
         sock = channel.socket_of(stream)
         notice_silence(sock)
         address = _peer(sock, host)
         lan = self._line.is_lan(address)
         if lan or (self._up is None and self._down is None):
-            return Channel(BulkStream(stream), lan)
+            return Channel(BulkStream(stream), remote, lan)
         if self._gatherer is not None:  # a record of a slow line comes in many segments
             gathering = self._gatherer.stream(stream.transport_stream)
             cast("trio.SSLStream[trio.abc.Stream]", stream).transport_stream = gathering
-        return Channel(PacedStream(BulkStream(stream), self._up, self._down, sock), lan)
+        paced = PacedStream(BulkStream(stream), self._up, self._down, sock)
+        return Channel(paced, remote, lan)
 
     def _source(self, host: str) -> str | None:
         """The local address to dial from, so that both ends see the right network."""

@@ -8,7 +8,7 @@ from typing import Protocol
 import trio
 from attrs import frozen
 
-from p2pacs.identity.directory import Directory, MemberRecord
+from p2pacs.identity.directory import Directory, MemberRecord, Remote
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import Hello, Message, Query, Reply
 
@@ -18,6 +18,8 @@ class Channel:
     """An authenticated stream to a member."""
 
     stream: trio.abc.Stream
+    remote: Remote
+    """Who is at its other end, and with which key: a directory that has another key ends it."""
     lan: bool
 
 

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from p2pacs.errors import (
+    AccessError,
     AuthenticationError,
     BusyError,
     DeadlineError,
@@ -24,7 +25,7 @@ from p2pacs.errors import (
     RemoteError,
     RevokedError,
 )
-from p2pacs.identity.directory import Directory, MemberRecord
+from p2pacs.identity.directory import Directory, MemberRecord, Remote
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import LINKS, LINKS_A_MINUTE
 from p2pacs.mesh.bans import Bans
@@ -72,7 +73,7 @@ class Mesh:
         self._members = members
         self._transport = transport
         self.events = events
-        self._all: set[Connection] = set()
+        self._all: dict[Connection, Remote] = {}
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._kept: dict[VirtualAddress, int] = {}
         self._opened: dict[VirtualAddress, deque[float]] = {}
@@ -129,11 +130,15 @@ class Mesh:
             self._close_all(member, ForbiddenError("too many strikes: in quarantine for a while"))
 
     def _directory_changed(self, directory: Directory) -> None:
-        for connection in list(self._all):
-            record = directory.get(connection.member)
-            if record is None or record.revoked:
-                log.warning("link of a revoked member closed", member=self.name(connection.member))
-                connection.close(RevokedError("this member was revoked"))
+        """Who is no longer a member, or whose key was replaced, is cut off at once."""
+        for connection, remote in list(self._all.items()):
+            try:
+                directory.check(remote)
+            except AccessError as error:
+                log.warning("link closed", member=self.name(connection.member), why=str(error))
+                if self.links.get(connection.member) is connection:
+                    self._leave(connection)  # now, and not once it was told: nothing goes to it
+                connection.close(error)
         self._watch.changed()
 
     def _close_all(self, member: VirtualAddress, error: P2PacsError) -> None:
@@ -206,9 +211,10 @@ class Mesh:
 
     async def _carry(self, record: MemberRecord, channel: Channel, dial: _Dial | None) -> None:
         connection = Connection(self, record.address, channel.stream, dialled=dial is not None)
-        self._all.add(connection)
+        self._all[connection] = channel.remote
         try:
             self.allowed(record.address)  # it may have changed during the handshake
+            self._members.directory.check(channel.remote)
             error = await run_link(
                 channel.stream,
                 remote=record.address,
@@ -226,7 +232,7 @@ class Mesh:
                 raise
             dial.error = error
         finally:
-            self._all.discard(connection)
+            del self._all[connection]
 
     def _finish(self, member: VirtualAddress, dial: _Dial) -> None:
         if self._dials.get(member) is dial:

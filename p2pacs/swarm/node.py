@@ -240,7 +240,7 @@ class Node:
             log.warning("member refused", network_address=accepted.network_address, why=str(error))
             await channel.refuse(accepted.stream, error)
             return
-        opened = self._transport.opened(accepted.stream, accepted.network_address)
+        opened = self._transport.opened(accepted.stream, accepted.remote, accepted.network_address)
         await self._running.mesh.serve(record, opened)
 
 

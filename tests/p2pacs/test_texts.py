@@ -17,7 +17,7 @@ TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2
         "Яковлев^Алексей",
         "山田^太郎",
         "שלום",
-        "نام\u200cخانوادگی",  # Persian, with the zero-width non-joiner it is written with
+        "\u0646\u0627\u0645\u200c\u062e\u0627\u0646",  # Persian, with its zero-width non-joiner
         "e\u0301 combined",
         "",
     ],

@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 
 from p2pacs.errors import LinkClosedError, P2PacsError
-from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
+from p2pacs.identity.directory import Directory, MemberRecord, Remote, Role, sign_directory
 from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
@@ -189,7 +189,7 @@ class SimMember:
             await self._handshake(other)
             if stream.incoming.broken:
                 raise LinkClosedError(f"{member.name} refused")
-            return self._channel(stream)
+            return self._channel(stream, other)
         await self._handshake(other)
         if self.frozen or other.frozen:
             await trio.sleep_forever()
@@ -198,8 +198,8 @@ class SimMember:
         here, there = connect(self.nic, other.nic)
         self.streams.append(here)
         other.streams.append(there)
-        other._nursery.start_soon(other._serve, self.record, there)
-        return self._channel(here)
+        other._nursery.start_soon(other._serve, self, there)
+        return self._channel(here, other)
 
     async def _handshake(self, other: SimMember) -> None:
         """A round trip of TCP; and one of TLS where lines carry headers."""
@@ -217,18 +217,19 @@ class SimMember:
             stream.cut()
         else:
             self.streams.append(stream)
-            self._nursery.start_soon(self._serve, other.record, stream)
+            self._nursery.start_soon(self._serve, other, stream)
 
-    async def _serve(self, record: MemberRecord, stream: LineStream) -> None:
+    async def _serve(self, other: SimMember, stream: LineStream) -> None:
         try:
-            self.host.mesh.allowed(record.address)
-            await self.host.mesh.serve(record, self._channel(stream))
+            self.host.mesh.allowed(other.address)
+            await self.host.mesh.serve(other.record, self._channel(stream, other))
         except P2PacsError:
             stream.cut()
 
-    def _channel(self, stream: LineStream) -> Channel:
+    def _channel(self, stream: LineStream, other: SimMember) -> Channel:
         up, down = self.host.uplink, self.host.downlink
-        return Channel(PacedStream(stream, up, down) if up or down else stream, lan=False)
+        remote = Remote(other.address, other.record.key_hash)
+        return Channel(PacedStream(stream, up, down) if up or down else stream, remote, lan=False)
 
 
 class World:
@@ -274,6 +275,14 @@ class World:
         """Sign a directory without this member, and give it to all."""
         self._records = [
             evolve(record, revoked=True) if record.address == member.address else record
+            for record in self._records
+        ]
+        self.publish()
+
+    def rekey(self, member: SimMember) -> None:
+        """The member enrolled anew on another machine: this one's key is the old one now."""
+        self._records = [
+            evolve(record, key_hash=b"new" + bytes(29)) if record is member.record else record
             for record in self._records
         ]
         self.publish()

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 
-from p2pacs.errors import LinkClosedError, P2PacsError
+from p2pacs.errors import AuthenticationError, LinkClosedError, P2PacsError
 from p2pacs.identity.directory import Role
 from tests.simulation.world import SimMember, Study, adsl, open_world, paced, replicas
 
@@ -64,6 +65,35 @@ async def test_a_revoked_member_is_out_at_once(autojump_clock: Clock, tmp_path: 
         await trio.sleep(20)
         assert hospital.address not in sources[0].host.mesh.links
         assert len(transfer.have) <= held + 1
+
+
+async def test_a_key_that_was_replaced_loses_its_links_everywhere_at_once(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(64)
+        sources = await replicas(world, study, 2)
+        lost = await world.add("lost machine", nic=adsl(), line=paced())
+        transfer = lost.fetch(study, sources)
+        await trio.sleep(3)
+        others = [broker, *sources]
+        assert all(lost.address in other.host.mesh.links for other in others)
+        held = len(transfer.have)
+        world.rekey(lost)
+        assert not any(lost.address in other.host.mesh.links for other in others)
+        await trio.sleep(3)  # it was told, and the connections are closed
+        assert not any(
+            connection.member == lost.address
+            for other in others
+            for connection in other.host.mesh._all
+        )
+        await trio.sleep(60)  # and however often it dials, it is not let in
+        assert not any(lost.address in other.host.mesh.links for other in others)
+        assert len(transfer.have) <= held + 1
+        with pytest.raises(AuthenticationError, match="key that is not in the directory"):
+            await sources[0].host.mesh.connect(lost.address)
 
 
 async def test_the_line_that_was_down_is_dialled_again(

@@ -70,6 +70,23 @@ class Nodes:
         ]
         self.publish()
 
+    async def replace(self, node: Node, identity: NodeIdentity) -> Node:
+        """The member enrols anew: from now on the directory has the key of ``identity``."""
+        self.records = [
+            evolve(record, key_hash=identity.key_hash, box_key=identity.box_key.public)
+            if record.address == node.identity.address
+            else record
+            for record in self.records
+        ]
+        book = DirectoryBook(identity.folder / "directory", identity.broker_key)
+        self.books.append(book)
+        self.publish()
+        opened = open_store(identity.folder / "store", capacity=None)
+        store = await self._stack.enter_async_context(opened)
+        renewed = Node(identity, book, store, Line(), Services(), [], None)
+        await self.nursery.start(renewed.run)
+        return renewed
+
     async def add(
         self,
         name: str,

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from p2pacs.errors import (
+    AuthenticationError,
     DeadlineError,
     ForbiddenError,
     LinkClosedError,
@@ -170,6 +171,30 @@ async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
         with pytest.raises(RevokedError, match="was revoked"):  # it is told why
             await peer.call(broker.identity.address, CatalogueQuery(0, 1), timeout=5)
         assert address not in broker.linked
+
+
+async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(
+    tmp_path: Path,
+) -> None:
+    async def page(_member: VirtualAddress, query: Query) -> Reply:
+        return CataloguePage(query.id, [], 7, more=False, reset=False)
+
+    async with Nodes(tmp_path) as nodes:
+        asked = Services(queries={CatalogueQuery: page})
+        broker = await nodes.add("broker", Role.BROKER, services=asked)
+        lost = await nodes.add("hospital")
+        me, question = broker.identity.address, CatalogueQuery(0, 1)
+        assert isinstance(await lost.call(me, question, timeout=5), CataloguePage)
+        assert broker._host is not None
+        links = broker._host.mesh.links
+        old = links[lost.identity.address]
+        anew = nodes.network.member("anew", address=lost.identity.address)
+        nodes.books.pop()  # the lost machine hears of it over its link, if at all
+        node = await nodes.replace(lost, anew)
+        assert links.get(anew.address) is not old
+        with pytest.raises(AuthenticationError, match="key that is not in the directory"):
+            await lost.call(me, question, timeout=5)
+        assert isinstance(await node.call(me, question, timeout=5), CataloguePage)
 
 
 async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
