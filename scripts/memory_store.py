@@ -12,7 +12,7 @@ from p2pacs.ids import ChunkId, StudyId
 
 
 class MemoryStudy:
-    """One study's chunks in a dictionary; satisfies `p2pacs.swarm.chunks.StudyChunks`."""
+    """One study's chunks in a dictionary; satisfies `p2pacs.swarm.studies.chunks.StudyChunks`."""
 
     def __init__(self, capacity: int | None = None) -> None:
         self.have = Bitfield()
@@ -69,7 +69,7 @@ class MemoryStudy:
 
 
 class MemoryStore:
-    """Studies in memory; satisfies `p2pacs.swarm.chunks.ChunkStorage`."""
+    """Studies in memory; satisfies `p2pacs.swarm.studies.chunks.ChunkStorage`."""
 
     def __init__(self, capacity: int | None = None) -> None:
         self._studies: dict[StudyId, MemoryStudy] = {}

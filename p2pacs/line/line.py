@@ -1,4 +1,4 @@
-"""The line of a host, as it was told: what is paced, how much, and when."""
+"""The access line of a host as the program was told of it: what is paced, how much, and when."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from p2pacs.line.gather import GATHER_SECONDS
 from p2pacs.line.measured import START, UplinkController
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
-from p2pacs.settings import MEASURED
 from p2pacs.units import format_rate
 
 log = structlog.get_logger(__name__)
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MEASURED: Final = "measured"
+"""In the place of a rate: find out what the uplink carries."""
 
 UPLINK_SHARE: Final = 0.998
 """Of a configured uplink: all of it would never let a queue drain that was there once."""

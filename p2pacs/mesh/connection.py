@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from p2pacs.errors import LinkClosedError, P2PacsError, RemoteError
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.paced import PacedStream
+from p2pacs.mesh.interfaces import Events
 from p2pacs.wire.link import Link
 from p2pacs.wire.messages import Block, Hello, Message, Query, Reply
 
-if TYPE_CHECKING:
-    from p2pacs.mesh.mesh import Mesh
-
 BLOCK_ENVELOPE = 48
 """Frame length, message number, study, number, offset and size of a `Block`, at most."""
+
+
+class ConnectionOwner(Protocol):
+    """Who hears that a connection opened and closed (`p2pacs.mesh.mesh.Mesh`)."""
+
+    def opened(self, connection: Connection, hello: Hello) -> None:
+        """The other side's `Hello` came."""
+
+    def closed(self, connection: Connection, error: P2PacsError | None) -> None:
+        """A link is closed; None if this side closed it without an error."""
 
 
 class Connection:
     """A link of the mesh: its handler, and its sending side."""
 
     def __init__(
-        self, mesh: Mesh, member: VirtualAddress, stream: trio.abc.Stream, *, dialled: bool
+        self,
+        owner: ConnectionOwner,
+        events: Events,
+        member: VirtualAddress,
+        stream: trio.abc.Stream,
+        *,
+        dialled: bool,
     ) -> None:
+        """A link that is not open yet.
+
+        Args:
+            owner: Hears that it opened and closed.
+            events: Hears what the other side says.
+            member: Who is at the other end.
+            stream: The channel.
+            dialled: Whether this side dialled.
+        """
         self.member = member
         self.dialled = dialled
         self.opened_at = trio.current_time()
-        self._mesh = mesh
+        self._owner = owner
+        self._events = events
         self._paced = stream if isinstance(stream, PacedStream) else None
         self._link: Link | None = None
         self._refused: P2PacsError | None = None
@@ -92,23 +116,23 @@ class Connection:
         if self._refused is not None:
             link.close(self._refused)
         else:
-            self._mesh.opened(self, hello)
+            self._owner.opened(self, hello)
 
     def closed(self, link: Link, error: P2PacsError | None) -> None:
         """The link closed."""
-        self._mesh.closed(self, error)
+        self._owner.closed(self, error)
 
     def news(self, link: Link, message: Message) -> None:
         """A message without answer; what it may not say closes the link."""
         try:
-            self._mesh.events.news(self.member, message)
+            self._events.news(self.member, message)
         except RemoteError as error:
             link.close(error)
 
     def drained(self, link: Link) -> None:
         """The next block may come."""
-        self._mesh.events.drained(self.member)
+        self._events.drained(self.member)
 
     async def query(self, link: Link, query: Query) -> Reply:
         """A question."""
-        return await self._mesh.events.query(self.member, query)
+        return await self._events.query(self.member, query)

@@ -72,12 +72,12 @@ class Mesh:
         """Open links by member."""
         self._members = members
         self._transport = transport
-        self.events = events
+        self._events = events
         self._all: dict[Connection, Remote] = {}
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._kept: dict[VirtualAddress, int] = {}
         self._opened: dict[VirtualAddress, deque[float]] = {}
-        self._standing = Bans()
+        self._bans = Bans()
         self._watch = Watch()
         self._random = random.Random(bytes(me))  # noqa: S311 (jitter, no secret)
         self._nursery: trio.Nursery | None = None
@@ -111,7 +111,7 @@ class Mesh:
             raise AuthenticationError(f"{member} is not in the member directory")
         if record.revoked:
             raise RevokedError(f"{record.name} was revoked")
-        if self._standing.quarantined(member, trio.current_time()):
+        if self._bans.quarantined(member, trio.current_time()):
             raise ForbiddenError(f"{record.name} is in quarantine for what it sent")
         return record
 
@@ -122,7 +122,7 @@ class Mesh:
 
     def strike(self, member: VirtualAddress, error: P2PacsError) -> None:
         """A member misbehaved: count it, and at the last strike put it in quarantine."""
-        quarantined = self._standing.strike(member, trio.current_time())
+        quarantined = self._bans.strike(member, trio.current_time())
         log.warning(
             "member struck", member=self.name(member), error=str(error), quarantined=quarantined
         )
@@ -210,7 +210,9 @@ class Mesh:
             raise error
 
     async def _carry(self, record: MemberRecord, channel: Channel, dial: _Dial | None) -> None:
-        connection = Connection(self, record.address, channel.stream, dialled=dial is not None)
+        connection = Connection(
+            self, self._events, record.address, channel.stream, dialled=dial is not None
+        )
         self._all[connection] = channel.remote
         try:
             self.allowed(record.address)  # it may have changed during the handshake
@@ -218,7 +220,7 @@ class Mesh:
             error = await run_link(
                 channel.stream,
                 remote=record.address,
-                hello=self.events.hello(),
+                hello=self._events.hello(),
                 handler=connection,
                 dialled=dial is not None,
                 lan=channel.lan,
@@ -312,12 +314,12 @@ class Mesh:
     def _enter(self, connection: Connection, hello: Hello) -> None:
         self.links[connection.member] = connection
         log.info("linked", member=self.name(connection.member), dialled=connection.dialled)
-        self.events.linked(connection.member, hello)
+        self._events.linked(connection.member, hello)
         self._watch.changed()
 
     def _leave(self, connection: Connection) -> None:
         del self.links[connection.member]
-        self.events.unlinked(connection.member)
+        self._events.unlinked(connection.member)
         self._watch.changed()
 
     def _retire(self, connection: Connection) -> None:

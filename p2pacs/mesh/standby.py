@@ -16,7 +16,7 @@ REPLICAS: Final = 4
 """To so many replicas. Idle, a link costs 150 bytes every 30 seconds."""
 
 
-def backbone(directory: Directory, me: VirtualAddress) -> frozenset[VirtualAddress]:
+def standby_replicas(directory: Directory, me: VirtualAddress) -> frozenset[VirtualAddress]:
     """The replicas to which a member always holds links; none if it is not a hospital.
 
     Each hospital has its own, so that replicas have about equally many (rendezvous hashing:

@@ -28,14 +28,14 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.download.download import Download
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.open_swarms import OpenSwarms
 from p2pacs.swarm.scheduling.availability import Availability, Tier
 from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS, DownlinkShare, RunningTransfer
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.swarm.study_swarm import HAVE_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
+from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.study_swarm import HAVE_SECONDS, Partner, StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message
@@ -73,17 +73,18 @@ class Engine:
             downlink: Likewise.
         """
         self.transfers: dict[StudyId, Transfer] = {}
-        self.studies = OpenSwarms(mesh.me, mesh.links, storage, key)
+        self._downloads: dict[StudyId, Download] = {}
+        self.swarms = OpenSwarms(mesh.me, mesh.links, storage, key)
         is_broker = mesh.broker == mesh.me
         self.uploads = Uploads(
-            mesh.links, self.studies, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
+            mesh.links, self.swarms, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
         )
         self._mesh = mesh
         self._storage = storage
         self._key = key
         self._tier = tier
         self._downlink = downlink
-        self._leftover = DownlinkShare()
+        self._downlink_share = DownlinkShare()
         self._announce = Bell()
         self._announce_at = math.inf
         self._nursery: trio.Nursery | None = None
@@ -128,8 +129,7 @@ class Engine:
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
             transfer.prioritise(max(transfer.priority, priority))
-            download = self.studies.circle(study).download
-            if download:
+            if download := self._downloads.get(study):
                 download.recheck()
                 if root:
                     download.offer(self._mesh.me, root)
@@ -154,27 +154,36 @@ class Engine:
         if self._nursery is None:
             raise StateError("the host's network is not running")
         seed = bytes(self._mesh.me) + bytes(study)
-        ledger = Availability((), seed)
-        transfer = Transfer(study, ledger, priority)
+        availability = Availability((), seed)
+        transfer = Transfer(study, availability, priority)
         transfer.add_holders(holders)
         if self._mesh.broker != self._mesh.me:
             transfer.add_holders([self._mesh.broker])
-        circle = self.studies.circle(study)
-        circle.download = Download(
-            circle,
+        swarm = self.swarms.of(study)
+        download = self._downloads[study] = Download(
+            swarm,
             self._mesh,
             transfer,
-            ledger=ledger,
+            availability=availability,
             tier=self._tier,
             announce=self._fresh,
             allowance=partial(self._allowance, transfer),
-            asked=lambda size: self._leftover.asked(transfer.priority, size),
+            asked=lambda size: self._downlink_share.asked(transfer.priority, size),
         )
+        swarm.download = download.sources
         self.transfers.pop(study, None)
         self.transfers[study] = transfer
-        self._nursery.start_soon(circle.download.run, self._storage, self._key, root)
+        self._nursery.start_soon(self._run, download, root)
         self._forget_ended()
         return transfer
+
+    async def _run(self, download: Download, root: bytes | None) -> None:
+        try:
+            await download.run(self._storage, self._key, root)
+        finally:
+            study = download.transfer.study
+            if self._downloads.get(study) is download:  # it may have been begun anew meanwhile
+                del self._downloads[study]
 
     def _allowance(self, transfer: Transfer) -> float:
         """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
@@ -183,11 +192,10 @@ class Engine:
         now = trio.current_time()
         running = [
             RunningTransfer(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
-            for circle in self.studies
-            if (one := circle.download) is not None
-            if one.ledger.flights or now < one.transfer.urgent_since + FIRST_SECONDS
+            for one in self._downloads.values()
+            if one.availability.flights or now < one.transfer.urgent_since + FIRST_SECONDS
         ]
-        return self._leftover.allowance(transfer.priority, running, self._downlink.rate, now)
+        return self._downlink_share.allowance(transfer.priority, running, self._downlink.rate, now)
 
     def _forget_ended(self) -> None:
         ended = [t.study for t in self.transfers.values() if t.state is not TransferState.FETCHING]
@@ -200,71 +208,73 @@ class Engine:
         Raises:
             ManifestError: the stored root is not the broker's.
         """
-        circle = self.studies.circle(study)
-        before = circle.listed
-        chunks = await self.studies.open(circle)
+        swarm = self.swarms.of(study)
+        before = swarm.listed
+        chunks = await self.swarms.open(swarm)
         raw = chunks.root
         if raw is None:
             return
         root = load_root(raw, self._key, study)
-        circle.version, circle.listed = root.version, root.chunks
-        circle.push_root(raw)
-        circle.gained(n for n in range(before, root.chunks) if n in chunks.have)
+        swarm.version, swarm.listed = root.version, root.chunks
+        swarm.push_root(raw)
+        swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()
 
     def _fresh(self) -> None:
         """There is more to give, and to tell of."""
-        if any(circle.due < self._announce_at for circle in self.studies):
+        if any(swarm.due < self._announce_at for swarm in self.swarms):
             self._announce.ring()
         self.uploads.gained()
 
     def _chunks(self, study: StudyId) -> StudyChunks | None:
         """The chunks of an open study, unless the store dropped them meanwhile."""
-        circle = self.studies.get(study)
-        if circle is None or circle.chunks is None:
+        swarm = self.swarms.get(study)
+        if swarm is None or swarm.chunks is None:
             return None
-        if circle.chunks.dropped:
+        if swarm.chunks.dropped:
             self.dropped(study)
             return None
-        return circle.chunks
+        return swarm.chunks
 
     def dropped(self, study: StudyId) -> None:
         """The store no longer has this study: tell who joined."""
         if transfer := self.transfers.pop(study, None):
             transfer.cancel()
-        if circle := self.studies.remove(study):
-            for member in circle.told:
-                circle.send(member, messages.Leave(bytes(study)))
+        self._downloads.pop(study, None)
+        if swarm := self.swarms.remove(study):
+            for member in swarm.told:
+                swarm.send(member, messages.Leave(bytes(study)))
 
     # ------------------------------------------------------------ links
 
     async def _announcer(self) -> None:
         while True:
             now = trio.current_time()
-            due = [at for circle in self.studies if (at := circle.announce(now)) is not None]
+            due = [at for swarm in self.swarms if (at := swarm.announce(now)) is not None]
             self._announce_at = min(due, default=math.inf)
             with trio.move_on_at(max(self._announce_at, now + HAVE_SECONDS)):
                 await self._announce.wait()
 
     def linked(self, member: VirtualAddress) -> None:
         """A member is reachable: tell it what is fetched that it may have."""
-        for circle in self.studies:
-            if circle.download and member in circle.download.transfer.holders:
-                circle.join(member)
+        for study, download in self._downloads.items():
+            if member in download.transfer.holders:
+                self.swarms.of(study).join(member)
 
     def unlinked(self, member: VirtualAddress) -> None:
         """A member is gone: what it was sent, asked or owed is void."""
         self.uploads.drop(member)
-        for circle in list(self.studies):
-            circle.told.discard(member)
-            self._part(circle, member)
+        for swarm in list(self.swarms):
+            swarm.told.discard(member)
+            self._part(swarm, member)
 
-    def _part(self, circle: StudySwarm, member: VirtualAddress) -> None:
-        self.uploads.left(circle, member)
-        if circle.partners.pop(member, None) is not None and circle.download:
-            circle.download.sources.left(member)
-        if circle.idle:
-            self.studies.remove(circle.study)
+    def _part(self, swarm: StudySwarm, member: VirtualAddress) -> None:
+        self.uploads.left(swarm, member)
+        download = self._downloads.get(swarm.study)
+        if swarm.partners.pop(member, None) is not None and download:
+            download.sources.left(member)
+        if swarm.idle:
+            self.swarms.remove(swarm.study)
 
     # ------------------------------------------------------------ messages
 
@@ -276,7 +286,7 @@ class Engine:
         """
         match message:
             case messages.Block() | messages.Refuse() | messages.ManifestNews():
-                if download := self._download(message.study):
+                if download := self._downloads.get(StudyId(message.study)):
                     download.news(member, message)
             case messages.Have():
                 self._have(member, message)
@@ -294,15 +304,11 @@ class Engine:
                 return False
         return True
 
-    def _download(self, study: bytes) -> Download | None:
-        circle = self.studies.get(StudyId(study))
-        return circle.download if circle else None
-
     def _join(self, member: VirtualAddress, message: messages.Join) -> None:
         study = StudyId(message.study)
-        circle = self.studies.circle(study)
+        swarm = self.swarms.of(study)
         has = Bitfield.from_bytes(message.have)
-        before = circle.partners.get(member)
+        before = swarm.partners.get(member)
         announced = before.announced if before else 0
         partner = Partner(
             message.version,
@@ -315,56 +321,54 @@ class Engine:
             before.untold if before else [],
             before.untold_since if before else 0.0,
         )
-        circle.partners[member] = partner
+        swarm.partners[member] = partner
         if partner.untold:
             self._announce.ring()
         self.uploads.changed()
-        if circle.download:
-            circle.download.joined(member, partner)
-        if member in circle.told and (before or circle.said_all(member)):
+        if download := self._downloads.get(study):
+            download.joined(member, partner)
+        if member in swarm.told and (before or swarm.said_all(member)):
             return
-        if circle.chunks is not None or circle.download:
-            circle.join(member)
+        if swarm.chunks is not None or download:
+            swarm.join(member)
         elif self._nursery is not None and self._storage.holds(study):
-            self._nursery.start_soon(self._answer_join, circle, member)
+            self._nursery.start_soon(self._answer_join, swarm, member)
 
-    async def _answer_join(self, circle: StudySwarm, member: VirtualAddress) -> None:
+    async def _answer_join(self, swarm: StudySwarm, member: VirtualAddress) -> None:
         try:
-            await self.studies.open(circle)
+            await self.swarms.open(swarm)
         except (LocalError, ManifestError) as error:
-            log.warning("a stored study is not usable", study=circle.study.short, error=str(error))
+            log.warning("a stored study is not usable", study=swarm.study.short, error=str(error))
             return
-        if member in circle.partners and member not in circle.told:
-            circle.join(member)
+        if member in swarm.partners and member not in swarm.told:
+            swarm.join(member)
         self.uploads.gained()
 
     def _have(self, member: VirtualAddress, message: messages.Have) -> None:
-        circle = self.studies.get(StudyId(message.study))
-        partner = circle.partners.get(member) if circle else None
-        if circle is None or partner is None:
+        swarm = self.swarms.get(StudyId(message.study))
+        partner = swarm.partners.get(member) if swarm else None
+        if swarm is None or partner is None:
             raise MalformedMessageError("Have without Join")
         partner.announced += sum(count for _, count in message.ranges)
-        if partner.announced > 2 * (circle.listed or STUDY_CHUNKS) + GROWN_CHUNKS:
+        if partner.announced > 2 * (swarm.listed or STUDY_CHUNKS) + GROWN_CHUNKS:
             raise MalformedMessageError("the same chunks are announced over and over")
         partner.moved_at = trio.current_time()
         numbers = (n for first, count in message.ranges for n in range(first, first + count))
-        circle.partner_gained(member, numbers)  # it wants less of us than before: no line waits
+        swarm.partner_gained(member, numbers)  # it wants less of us than before: no line waits
 
     def _cancel(self, member: VirtualAddress, message: messages.Cancel) -> None:
         """It lacks them, or will say that it has them from somebody else."""
-        if circle := self.studies.get(StudyId(message.study)):
-            circle.partner_lost(member, message.numbers)
+        if swarm := self.swarms.get(StudyId(message.study)):
+            swarm.partner_lost(member, message.numbers)
         self.uploads.cancel(member, message)
 
     def _offer(self, member: VirtualAddress, message: messages.Offer) -> None:
-        study = StudyId(message.study)
-        circle = self.studies.get(study)
-        if circle is not None and circle.download is not None:
-            circle.download.sources.offered(member, message)
+        if download := self._downloads.get(StudyId(message.study)):
+            download.sources.offered(member, message)
         elif link := self._mesh.links.get(member):
             link.send(messages.Request(message.study, []))
 
     def _leave(self, member: VirtualAddress, message: messages.Leave) -> None:
-        if circle := self.studies.get(StudyId(message.study)):
-            circle.told.discard(member)
-            self._part(circle, member)
+        if swarm := self.swarms.get(StudyId(message.study)):
+            swarm.told.discard(member)
+            self._part(swarm, member)

@@ -21,10 +21,10 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.line.line import Line
 from p2pacs.mesh.interfaces import Transport
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.mesh.standby import backbone
-from p2pacs.swarm.chunks import ChunkStorage
+from p2pacs.mesh.standby import standby_replicas
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.availability import Tier
+from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Hello, Message, Query, Reply
 
@@ -96,7 +96,7 @@ class Host:
         )
         self._book = book
         self._services = services
-        self._backbone: frozenset[VirtualAddress] = frozenset()
+        self._standby: frozenset[VirtualAddress] = frozenset()
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -109,20 +109,20 @@ class Host:
                 nursery.start_soon(self._line.follow_hours, self.uplink)
             if self.address != self.broker:
                 self.mesh.keep(self.broker)
-            self._hold_backbone(self._book.directory)
-            unsubscribe = self._book.subscribe(self._hold_backbone)
+            self._hold_standby(self._book.directory)
+            unsubscribe = self._book.subscribe(self._hold_standby)
             task_status.started()
             try:
                 await trio.sleep_forever()
             finally:
                 unsubscribe()
 
-    def _hold_backbone(self, directory: Directory) -> None:
+    def _hold_standby(self, directory: Directory) -> None:
         """Hold links to the replicas of this directory, and no longer to those of the last."""
-        before, self._backbone = self._backbone, backbone(directory, self.address)
-        for member in sorted(self._backbone - before):
+        before, self._standby = self._standby, standby_replicas(directory, self.address)
+        for member in sorted(self._standby - before):
             self.mesh.keep(member)
-        for member in sorted(before - self._backbone):
+        for member in sorted(before - self._standby):
             self.mesh.release(member)
 
     def _tier(self, member: VirtualAddress) -> Tier:
@@ -224,9 +224,9 @@ class Host:
         """
         match query:
             case messages.ManifestQuery():
-                return await self.engine.studies.manifest(query)
+                return await self.engine.swarms.manifest(query)
             case messages.SegmentQuery():
-                return await self.engine.studies.segment(query)
+                return await self.engine.swarms.segment(query)
             case messages.DirectoryQuery():
                 newer = self._book.directory.version > query.newer_than
                 return messages.DirectoryAnswer(query.id, self._book.raw if newer else b"")

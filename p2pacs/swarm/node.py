@@ -23,10 +23,10 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import LINKS_PER_ADDRESS, PENDING_HANDSHAKES
 from p2pacs.line.line import Line
 from p2pacs.mesh.dialling import TlsTransport
-from p2pacs.swarm.chunks import ChunkStorage
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
 from p2pacs.wire.enrol import EnrolHandler, serve_enrolment

@@ -171,7 +171,7 @@ class Cancel(Message):
 @_message(21)
 @frozen
 class Block(Message):
-    """A piece of a requested chunk. Blocks of one chunk come in order and without gaps."""
+    """Part of a requested chunk. Blocks of one chunk come in order and without gaps."""
 
     study: bytes
     number: int

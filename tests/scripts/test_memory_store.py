@@ -2,7 +2,7 @@ import pytest
 
 from p2pacs.errors import DiskFullError, NotFoundError
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.swarm.chunks import ChunkStorage
+from p2pacs.swarm.studies.chunks import ChunkStorage
 from scripts.memory_store import MemoryStore
 
 CT = StudyId(bytes(16))

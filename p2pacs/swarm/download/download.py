@@ -22,14 +22,14 @@ from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import BLOCK_LEAST
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
-from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.download.manifest_sync import ManifestSync
 from p2pacs.swarm.download.sources import Sources
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
 from p2pacs.swarm.scheduling.neighbours import Neighbours
-from p2pacs.swarm.study_swarm import Partner, StudySwarm
+from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
+from p2pacs.swarm.studies.study_swarm import Partner, StudySwarm
 from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
@@ -65,11 +65,11 @@ class Download:
 
     def __init__(
         self,
-        circle: StudySwarm,
+        swarm: StudySwarm,
         mesh: Mesh,
         transfer: Transfer,
         *,
-        ledger: Availability,
+        availability: Availability,
         tier: Callable[[VirtualAddress], Tier],
         announce: Callable[[], None],
         allowance: Callable[[], float],
@@ -78,22 +78,22 @@ class Download:
         """Nothing happens before `run`.
 
         Args:
-            circle: Who takes part.
+            swarm: Who takes part.
             mesh: The links.
             transfer: What the rest of the program sees.
-            ledger: Empty; this download's own.
+            availability: Empty; this download's own.
             tier: Who is asked first.
             announce: Called when chunks arrived: partners may want them, and are to be told.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
         """
         self.transfer = transfer
-        self.ledger = ledger
+        self.availability = availability
         self.sources = Sources(
-            circle, mesh, transfer, ledger, tier=tier, allowance=allowance, asked=asked
+            swarm, mesh, transfer, availability, tier=tier, allowance=allowance, asked=asked
         )
-        self.follower: ManifestSync | None = None
-        self._circle = circle
+        self.manifest_sync: ManifestSync | None = None
+        self._swarm = swarm
         self._mesh = mesh
         self._announce = announce
         self._neighbours = Neighbours(
@@ -119,15 +119,15 @@ class Download:
         try:
             with self.transfer.scope:
                 chunks = await self._open(storage, key, root)
-                self._circle.join_all()
+                self._swarm.join_all()
                 self.transfer.on_holders(partial(self._meet, later=True))
-                self.transfer.on_priority(self._circle.join_all)
+                self.transfer.on_priority(self._swarm.join_all)
                 self._meet(self.transfer.holders)
-                for member, partner in self._circle.partners.items():
+                for member, partner in self._swarm.partners.items():
                     self.joined(member, partner)
                 async with trio.open_nursery() as nursery:
-                    if self.follower is not None:
-                        nursery.start_soon(self.follower.run)
+                    if self.manifest_sync is not None:
+                        nursery.start_soon(self.manifest_sync.run)
                     nursery.start_soon(self._write, chunks)
                     nursery.start_soon(self._tick)
         except* P2PacsError as group:
@@ -151,10 +151,10 @@ class Download:
 
     def _seek(self, now: float) -> None:
         """Hold links to as many as are of use."""
-        linked = [member for member in self._circle.partners if member != self._mesh.broker]
+        linked = [member for member in self._swarm.partners if member != self._mesh.broker]
         starved = (
-            self.ledger.wanted_bytes > 0
-            and not self.ledger.flights
+            self.availability.wanted_bytes > 0
+            and not self.availability.flights
             and now > self._moved_at + WITHOUT_SECONDS
         )
         for member in self._neighbours.seek(linked, now, starved=starved):
@@ -162,18 +162,18 @@ class Download:
             self._tell(member)
 
     def _tell(self, member: VirtualAddress) -> None:
-        if member not in self._circle.told:
-            self._circle.join(member)
+        if member not in self._swarm.told:
+            self._swarm.join(member)
 
     async def _open(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> StudyChunks:
         """What is here already, and the root to begin with."""
         chunks = await storage.study(self.transfer.study)
-        self._circle.chunks = chunks
+        self._swarm.chunks = chunks
         self.transfer.have = chunks.have
         for number in chunks.have:
-            self.ledger.have.add(number)
-        self.follower = ManifestSync(
-            self._circle,
+            self.availability.have.add(number)
+        self.manifest_sync = ManifestSync(
+            self._swarm,
             chunks,
             self._mesh,
             key,
@@ -182,15 +182,15 @@ class Download:
         )
         for raw in (chunks.root, root):
             if raw:
-                await self.follower.accept(raw)
+                await self.manifest_sync.accept(raw)
         return chunks
 
     def _stop(self) -> None:
         """Nothing more is wanted."""
         self.sources.stop()
-        if self._circle.download is self:
-            self._circle.download = None
-            self._circle.join_all()
+        if self._swarm.download is self.sources:
+            self._swarm.download = None
+            self._swarm.join_all()
         log.info(
             "transfer ended",
             study=self.transfer.study.short,
@@ -201,19 +201,19 @@ class Download:
 
     def _grown(self) -> None:
         """The root or the list of chunks has grown."""
-        if self.follower is None:
+        if self.manifest_sync is None:
             return
-        chunk_list = self.follower.list
-        first = self.ledger.total
+        chunk_list = self.manifest_sync.list
+        first = self.availability.total
         if len(chunk_list) > first:
             sizes = [chunk_list.size(number) for number in range(first, len(chunk_list))]
-            self.ledger.grow(sizes)
+            self.availability.grow(sizes)
             if first == 0:
-                self._circle.join_all()  # from now on it can choose
+                self._swarm.join_all()  # from now on it can choose
             self.transfer.bytes_held += sum(
-                size for number, size in enumerate(sizes, first) if number in self.ledger.have
+                size for number, size in enumerate(sizes, first) if number in self.availability.have
             )
-        self.transfer.root = self.follower.root
+        self.transfer.root = self.manifest_sync.root
         self.transfer.chunks = chunk_list
         self._moved_at = trio.current_time()
         self.transfer.watch.changed()
@@ -222,27 +222,27 @@ class Download:
 
     def offer(self, member: VirtualAddress, raw: bytes) -> None:
         """A member pushed a root."""
-        if self.follower is not None:
-            self.follower.offer(member, raw)
+        if self.manifest_sync is not None:
+            self.manifest_sync.offer(member, raw)
 
     def recheck(self) -> None:
         """Fetch again what the store has lost (a rotten chunk)."""
         coming = {verified.number for verified in self._verified}
-        held = [number for number in self.ledger.have if number < self.ledger.total]
+        held = [number for number in self.availability.have if number < self.availability.total]
         rotten = [n for n in held if n not in self.transfer.have and n not in coming]
         for number in rotten:
-            self.transfer.bytes_held -= self.ledger.sizes[number]
-            self.ledger.rotten(number)
+            self.transfer.bytes_held -= self.availability.sizes[number]
+            self.availability.rotten(number)
         if rotten:
-            self._circle.join_all()  # whoever gave them takes them to be here
+            self._swarm.join_all()  # whoever gave them takes them to be here
         self.sources.ask()
 
     def joined(self, member: VirtualAddress, partner: Partner) -> None:
         """A member takes part, or says anew what it has."""
         self.sources.joined(member, partner)
         self._seek(trio.current_time())
-        if self.follower is not None:
-            self.follower.notice(member, partner.version)
+        if self.manifest_sync is not None:
+            self.manifest_sync.notice(member, partner.version)
 
     # ------------------------------------------------------------ receiving
 
@@ -261,18 +261,18 @@ class Download:
                 self.offer(member, message.root)
 
     def _block(self, member: VirtualAddress, block: Block) -> None:
-        """A piece of a chunk came.
+        """A block of a chunk came.
 
         Raises:
             ProtocolError: nobody asked for it, it is too small, or its chunk's size is not the
                 listed one.
         """
-        source = self.ledger.sources.get(member)
+        source = self.availability.sources.get(member)
         rest = source.in_flight.get(block.number) if source else None
         if source is None or rest is None:
             self.sources.requests.stray(member, len(block.data))
             return
-        size = self.ledger.sizes[block.number]
+        size = self.availability.sizes[block.number]
         if block.size != size:
             raise ProtocolError("a chunk of another size than its manifest lists")
         if block.offset != size - rest:  # of an earlier, cancelled request
@@ -281,7 +281,7 @@ class Download:
         if len(block.data) < min(rest, BLOCK_LEAST):
             raise ProtocolError("a chunk that comes in crumbs")
         now = trio.current_time()
-        self.ledger.moved(source, block.number, len(block.data), now)
+        self.availability.moved(source, block.number, len(block.data), now)
         data = self.sources.requests.blocks.add(member, block)
         if data is not None:
             self._chunk(source, block.number, data, now)
@@ -292,14 +292,14 @@ class Download:
 
     def _chunk(self, source: Source, number: int, data: bytes, now: float) -> None:
         """A whole chunk came: keep it if it is the right one."""
-        if self.follower is None:
+        if self.manifest_sync is None:
             return
-        expected = self.follower.list.id(number)
+        expected = self.manifest_sync.list.id(number)
         if ChunkId.of(data) != expected:
-            self.ledger.lost(source, number, now)
+            self.availability.lost(source, number, now)
             self._mesh.strike(source.address, ChunkMismatchError("a chunk that is not its id"))
             return
-        for other in self.ledger.arrived(number, now):
+        for other in self.availability.arrived(number, now):
             if other is not source:
                 self.sources.cancel(other, [number])
         self._moved_at = now
@@ -319,7 +319,7 @@ class Download:
                 self._verified.popleft()
                 self.sources.unwritten -= len(one.data)
                 self.transfer.bytes_held += len(one.data)
-                self._circle.gained([one.number], one.giver)
+                self._swarm.gained([one.number], one.giver)
                 self._announce()
                 self.transfer.watch.changed()
             if self._complete():
@@ -329,13 +329,13 @@ class Download:
             await self._bell.wait()
 
     def _complete(self) -> bool:
-        follower = self.follower
+        manifest_sync = self.manifest_sync
         return (
-            follower is not None
-            and follower.root is not None
-            and follower.root.complete
-            and follower.listed
-            and self.ledger.complete
+            manifest_sync is not None
+            and manifest_sync.root is not None
+            and manifest_sync.root.complete
+            and manifest_sync.listed
+            and self.availability.complete
             and not self._verified
         )
 
@@ -356,12 +356,12 @@ class Download:
 
     def _hopeless(self, now: float) -> P2PacsError | None:
         """Why the transfer cannot go on, if it cannot."""
-        root = self.follower.root if self.follower else None
+        root = self.manifest_sync.root if self.manifest_sync else None
         growing = root is None or not root.complete
         staging = growing and self._mesh.broker in self._mesh.links
         patience = STAGING_SECONDS if staging else HOPE_SECONDS
         still = now - self._moved_at
-        if self.ledger.flights or self._verified or still < patience:
+        if self.availability.flights or self._verified or still < patience:
             return None
         if still < SILENT_SECONDS and self.sources.awaited:
             return None

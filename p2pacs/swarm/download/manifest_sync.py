@@ -27,8 +27,8 @@ from p2pacs.study.manifest import (
     load_root,
     load_segment,
 )
-from p2pacs.swarm.chunks import StudyChunks
-from p2pacs.swarm.study_swarm import OTHERS_SECONDS, StudySwarm
+from p2pacs.swarm.studies.chunks import StudyChunks
+from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
 from p2pacs.wire import messages
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class ManifestSync:
 
     def __init__(
         self,
-        circle: StudySwarm,
+        swarm: StudySwarm,
         chunks: StudyChunks,
         mesh: Mesh,
         key: VerifyKey,
@@ -62,7 +62,7 @@ class ManifestSync:
         """Nothing happens before `run`.
 
         Args:
-            circle: Who takes part.
+            swarm: Who takes part.
             chunks: The study's place in the store.
             mesh: The links.
             key: The broker's, which signs roots.
@@ -71,7 +71,7 @@ class ManifestSync:
         """
         self.root: Root | None = None
         self.list = ChunkList()
-        self._circle = circle
+        self._swarm = swarm
         self._chunks = chunks
         self._mesh = mesh
         self._key = key
@@ -113,16 +113,16 @@ class ManifestSync:
         Raises:
             ManifestError: not the broker's, or contradicting what is held.
         """
-        root = load_root(raw, self._key, self._circle.study)
+        root = load_root(raw, self._key, self._swarm.study)
         if root.version <= self.version:
             return False
         if self.root is not None:
             check_successor(self.root, root)
         self.root = root
-        self._circle.version = root.version
-        self._circle.listed = root.chunks
+        self._swarm.version = root.version
+        self._swarm.listed = root.chunks
         await self._chunks.put_root(raw, version=root.version, segments=root.segments)
-        self._circle.push_root(raw)
+        self._swarm.push_root(raw)
         self._bell.ring()
         self._changed()
         return True
@@ -187,7 +187,7 @@ class ManifestSync:
         if link is None:
             return False
         before = self.version
-        query = messages.ManifestQuery(0, bytes(self._circle.study), before)
+        query = messages.ManifestQuery(0, bytes(self._swarm.study), before)
         try:
             reply = await link.call(query, timeout=ANSWER_SECONDS)
             if isinstance(reply, messages.Manifest) and reply.root:
@@ -235,7 +235,7 @@ class ManifestSync:
         link = self._mesh.links.get(member)
         if link is None:
             raise NoSourceError("not linked")
-        query = messages.SegmentQuery(0, bytes(self._circle.study), bytes(segment_id))
+        query = messages.SegmentQuery(0, bytes(self._swarm.study), bytes(segment_id))
         reply = await link.call(query, timeout=ANSWER_SECONDS)
         if not isinstance(reply, messages.SegmentAnswer):
             raise ProtocolError("not the answer to the question")
@@ -252,12 +252,12 @@ class ManifestSync:
         nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=broker)
 
         def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
-            partner = self._circle.partners[member]
+            partner = self._swarm.partners[member]
             unlikely = partner.version < self.version or not len(partner.has)
             last = member == broker and nearest != broker
             return last, unlikely, _distance(me, bytes(member))
 
-        found = sorted(self._circle.partners, key=turn)
+        found = sorted(self._swarm.partners, key=turn)
         return [one for one in found if one != broker or nearest == broker or not early]
 
 

@@ -9,7 +9,7 @@ from p2pacs.errors import ProtocolError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB, REQUEST_NUMBERS
 from p2pacs.swarm.download.assembly import Assembly
-from p2pacs.swarm.study_swarm import StudySwarm
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Cancel, Request
 
 STRAY_BYTES: Final = 256 * KIB
@@ -19,31 +19,31 @@ STRAY_BYTES: Final = 256 * KIB
 class Requests:
     """The sending side of a download, and the chunks that came in part."""
 
-    def __init__(self, circle: StudySwarm) -> None:
+    def __init__(self, swarm: StudySwarm) -> None:
         self.blocks = Assembly()
-        self._circle = circle
+        self._swarm = swarm
         self._forgiven: dict[VirtualAddress, int] = {}
 
     def ask(self, member: VirtualAddress, numbers: Sequence[int]) -> None:
         """Ask a member for chunks, in this order."""
-        study = bytes(self._circle.study)
+        study = bytes(self._swarm.study)
         for first in range(0, len(numbers), REQUEST_NUMBERS):
             part = list(numbers[first : first + REQUEST_NUMBERS])
-            self._circle.send(member, Request(study, part))
+            self._swarm.send(member, Request(study, part))
 
     def choose(self, member: VirtualAddress, numbers: Sequence[int]) -> None:
         """Answer an offer; nothing is chosen if nothing is wanted now."""
-        self._circle.send(member, Request(bytes(self._circle.study), list(numbers)))
+        self._swarm.send(member, Request(bytes(self._swarm.study), list(numbers)))
 
     def cancel(self, member: VirtualAddress, numbers: Sequence[int], size: int) -> None:
         """Tell a member that chunks (of ``size`` bytes in all) are no longer needed."""
-        study = bytes(self._circle.study)
+        study = bytes(self._swarm.study)
         self._forgiven[member] = self._forgiven.get(member, 0) + size
         for number in numbers:
             self.blocks.forget(member, number)
         for first in range(0, len(numbers), REQUEST_NUMBERS):
             part = list(numbers[first : first + REQUEST_NUMBERS])
-            self._circle.send(member, Cancel(study, part))
+            self._swarm.send(member, Cancel(study, part))
 
     def stray(self, member: VirtualAddress, size: int) -> None:
         """Data came that is not awaited.

@@ -18,7 +18,7 @@ from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
-from p2pacs.swarm.study_swarm import OTHERS_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, Partner, StudySwarm
 from p2pacs.wire.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)
@@ -32,10 +32,10 @@ class Sources:
 
     def __init__(
         self,
-        circle: StudySwarm,
+        swarm: StudySwarm,
         mesh: Mesh,
         transfer: Transfer,
-        ledger: Availability,
+        availability: Availability,
         *,
         tier: Callable[[VirtualAddress], Tier],
         allowance: Callable[[], float],
@@ -44,20 +44,20 @@ class Sources:
         """Nothing is asked yet.
 
         Args:
-            circle: Who takes part.
+            swarm: Who takes part.
             mesh: The links.
             transfer: What the rest of the program sees.
-            ledger: Who has what.
+            availability: Who has what.
             tier: Who is asked first.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
         """
-        self.requests = Requests(circle)
+        self.requests = Requests(swarm)
         self.unwritten = 0
         """Bytes that arrived and are not yet stored."""
         self._mesh = mesh
         self._transfer = transfer
-        self._ledger = ledger
+        self._availability = availability
         self._tier = tier
         self._allowance = allowance
         self._asked = asked
@@ -70,7 +70,7 @@ class Sources:
         """A member takes part, or says anew what it has."""
         link = self._mesh.links.get(member)
         on_line = link is not None and link.on_line
-        if source := self._ledger.sources.get(member):
+        if source := self._availability.sources.get(member):
             source.offers, source.on_line = partner.offers, on_line
             self._update(source, partner.has)
         elif suspended := self._suspended.get(member):
@@ -78,50 +78,52 @@ class Sources:
             suspended.has = partner.has
         else:
             tier = self._tier(member)
-            self._ledger.join(member, tier, partner.has, offers=partner.offers, on_line=on_line)
+            self._availability.join(
+                member, tier, partner.has, offers=partner.offers, on_line=on_line
+            )
         self.ask()
 
     def _update(self, source: Source, has: Bitfield) -> None:
         """A partner said anew what it has; what was asked of it stays asked."""
         now = trio.current_time()
         for number in [number for number in source.has if number not in has]:
-            self._ledger.lost(source, number, now)
+            self._availability.lost(source, number, now)
         for number in has:
-            self._ledger.gained(source, number)
+            self._availability.gained(source, number)
         source.has = has
 
     def gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
         """A partner has more chunks."""
-        source = self._ledger.sources.get(member)
+        source = self._availability.sources.get(member)
         if source is None:
             if suspended := self._suspended.get(member):
                 for number in numbers:
                     suspended.has.add(number)
             return
         for number in numbers:
-            self._ledger.gained(source, number)
+            self._availability.gained(source, number)
         if not source.offers and picker.hungry(source):
             self.ask()
 
     def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
         """A partner lacks chunks that it was taken to have."""
         now = trio.current_time()
-        if source := self._ledger.sources.get(member):
+        if source := self._availability.sources.get(member):
             for number in numbers:
-                self._ledger.lost(source, number, now)
+                self._availability.lost(source, number, now)
 
     def left(self, member: VirtualAddress) -> None:
         """A partner is gone: what it owed is asked of others."""
         self._suspended.pop(member, None)
         self.requests.drop(member)
-        if source := self._ledger.sources.get(member):
-            self._ledger.leave(source, trio.current_time())
+        if source := self._availability.sources.get(member):
+            self._availability.leave(source, trio.current_time())
             self._part(source)
             self.ask()
 
     def refused(self, member: VirtualAddress, message: Refuse) -> None:
         """A partner will not send these."""
-        source = self._ledger.sources.get(member)
+        source = self._availability.sources.get(member)
         if source is None:
             return
         now = trio.current_time()
@@ -130,7 +132,7 @@ class Sources:
             return
         lacking = [number for number in message.numbers if number in source.has]
         for number in lacking:
-            self._ledger.lost(source, number, now)
+            self._availability.lost(source, number, now)
         self._refused[member] += len(lacking)
         if self._refused[member] > REFUSED_CHUNKS:
             del self._refused[member]
@@ -145,20 +147,30 @@ class Sources:
             source.bytes_received = 0
 
     @property
+    def fetching(self) -> bool:
+        """Whether there is a list of chunks: before, nothing can be chosen."""
+        return self._availability.total > 0
+
+    @property
+    def priority(self) -> int:
+        """How urgent the transfer is."""
+        return int(self._transfer.priority)
+
+    @property
     def awaited(self) -> bool:
         """Whether somebody who is linked says to have what is missing."""
-        sources = [*self._ledger.sources.values(), *self._suspended.values()]
-        return any(self._ledger.wanted(number) for source in sources for number in source.has)
+        sources = [*self._availability.sources.values(), *self._suspended.values()]
+        return any(self._availability.wanted(number) for source in sources for number in source.has)
 
     @property
     def line_rate(self) -> float:
         """Bytes a second that come over the host's line."""
-        sources = self._ledger.sources.values()
+        sources = self._availability.sources.values()
         return sum(source.meter.value for source in sources if source.in_flight and source.on_line)
 
     def owes(self, member: VirtualAddress) -> bool:
         """Whether something was asked of a member and is not here yet."""
-        source = self._ledger.sources.get(member)
+        source = self._availability.sources.get(member)
         return source is not None and bool(source.in_flight)
 
     # ------------------------------------------------------------ asking
@@ -169,29 +181,29 @@ class Sources:
             return
         now = trio.current_time()
         self._look_at_line(now)
-        plan = picker.plan(self._ledger, self.unwritten, broker=self._ask_broker(now))
+        plan = picker.plan(self._availability, self.unwritten, broker=self._ask_broker(now))
         for source, numbers in plan:
             self._request(source, numbers, now)
 
     def _look_at_line(self, now: float) -> None:
         """Learn what more urgent transfers leave; the first time, give way at once."""
-        before, self._ledger.allowance = self._ledger.allowance, self._allowance()
-        if self._ledger.allowance < math.inf == before:
-            for source in self._ledger.sources.values():
+        before, self._availability.allowance = self._availability.allowance, self._allowance()
+        if self._availability.allowance < math.inf == before:
+            for source in self._availability.sources.values():
                 waiting = list(source.in_flight)[1:] if source.on_line else []
                 self.cancel(source, waiting)
                 for number in waiting:
-                    self._ledger.again(source, number, now)
+                    self._availability.again(source, number, now)
 
     def offered(self, member: VirtualAddress, offer: Offer) -> None:
         """A partner's line is about to be free: choose, or take over what comes too late."""
         now = trio.current_time()
-        source = self._ledger.sources.get(member)
+        source = self._availability.sources.get(member)
         numbers: list[int] = []
         if source is not None and self._transfer.state is TransferState.FETCHING:
             self._look_at_line(now)
             numbers = picker.answer(
-                self._ledger, source, offer.chunks, offer.numbers, self.unwritten
+                self._availability, source, offer.chunks, offer.numbers, self.unwritten
             )
             if not numbers and (late := self._late(source)) is not None:
                 numbers = [self._moved(late, now)]
@@ -199,30 +211,32 @@ class Sources:
         self.requests.choose(member, numbers)
 
     def _late(self, source: Source) -> picker.Takeover | None:
-        if self._ledger.wanted_bytes or source.stalls or source.in_flight:
+        if self._availability.wanted_bytes or source.stalls or source.in_flight:
             return None
-        if source.on_line and self._ledger.allowance <= 0:
+        if source.on_line and self._availability.allowance <= 0:
             return None
-        return picker.takeover(self._ledger, source, self._ledger.sources.values())
+        return picker.takeover(self._availability, source, self._availability.sources.values())
 
     def _moved(self, takeover: picker.Takeover, now: float) -> int:
         """Take a chunk from the source that would send it late; its number."""
         if takeover.cancel is not None:
             self.cancel(takeover.cancel, [takeover.number])
-            self._ledger.again(takeover.cancel, takeover.number, now)
+            self._availability.again(takeover.cancel, takeover.number, now)
         return takeover.number
 
     def _ask_broker(self, now: float) -> bool:
         """Not while those who may have it are still being dialled."""
         return now - self._transfer.started > OTHERS_SECONDS or all(
-            member in self._ledger.sources
+            member in self._availability.sources
             for member in self._transfer.holders
             if member not in (self._mesh.me, self._mesh.broker)
         )
 
     def take_over(self, now: float) -> None:
         """Give sources that have nothing left to do what slower ones would send last."""
-        for takeover in picker.takeovers(self._ledger) if self._ledger.allowance > 0 else []:
+        for takeover in (
+            picker.takeovers(self._availability) if self._availability.allowance > 0 else []
+        ):
             self._request(takeover.source, [self._moved(takeover, now)], now)
 
     def _request(self, source: Source, numbers: list[int], now: float) -> None:
@@ -231,25 +245,25 @@ class Sources:
 
     def _ask(self, source: Source, numbers: list[int], now: float) -> None:
         before = source.asked_bytes
-        self._ledger.ask(source, numbers, now)
+        self._availability.ask(source, numbers, now)
         if source.on_line:
             self._asked(source.asked_bytes - before)
 
     def cancel(self, source: Source, numbers: list[int]) -> None:
-        """Tell a source that it need not send these; the ledger is the caller's."""
-        sizes = self._ledger.sizes
+        """Tell a source that it need not send these; the caller updates the availability."""
+        sizes = self._availability.sizes
         self.requests.cancel(source.address, numbers, sum(sizes[n] for n in numbers))
 
     # ------------------------------------------------------------ time
 
     def tick(self, now: float) -> None:
         """Leave stalled sources alone, come back to those whose pause is over, ask."""
-        for source in picker.stalled(self._ledger, now):
+        for source in picker.stalled(self._availability, now):
             self._suspend(source, now)
         for member, source in list(self._suspended.items()):
             if now >= source.suspended_until:
                 del self._suspended[member]
-                self._ledger.back(source)
+                self._availability.back(source)
         self.ask()
         self.take_over(now)
 
@@ -262,7 +276,7 @@ class Sources:
             chunks=len(source.in_flight),
         )
         self.cancel(source, list(source.in_flight))
-        self._ledger.leave(source, now)
+        self._availability.leave(source, now)
         self._part(source)
         source.suspended_until = now + picker.pause(source)
         source.stalls += 1
@@ -270,6 +284,6 @@ class Sources:
 
     def stop(self) -> None:
         """Nothing more is wanted."""
-        for source in self._ledger.sources.values():
+        for source in self._availability.sources.values():
             self.cancel(source, list(source.in_flight))
             self._part(source)

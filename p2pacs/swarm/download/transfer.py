@@ -41,7 +41,7 @@ class Transfer:
     """A study that is, or was, fetched. Made by `Node.fetch`; changed by the engine alone."""
 
     def __init__(
-        self, study: StudyId, ledger: Availability, priority: Priority = Priority.INTERACTIVE
+        self, study: StudyId, availability: Availability, priority: Priority = Priority.INTERACTIVE
     ) -> None:
         self.study = study
         self.priority = priority
@@ -65,7 +65,7 @@ class Transfer:
         self.watch = Watch()
         self.holders: dict[VirtualAddress, None] = {}
         self.past_sources: dict[VirtualAddress, int] = {}
-        self._ledger = ledger
+        self._availability = availability
         self._on_holders: Callable[[Iterable[VirtualAddress]], None] | None = None
         self._on_priority: Callable[[], None] | None = None
         self._scope = trio.CancelScope()
@@ -87,7 +87,7 @@ class Transfer:
                 source.meter.value,
                 source.asked_bytes,
             )
-            for source in self._ledger.sources.values()
+            for source in self._availability.sources.values()
         }
         return {
             member: stats
@@ -110,7 +110,7 @@ class Transfer:
 
     def want(self, numbers: Iterable[int]) -> None:
         """Somebody waits for these chunks: they come before all others."""
-        self._ledger.prefer(numbers)
+        self._availability.prefer(numbers)
 
     def look(self, numbers: Iterable[int]) -> None:
         """These chunks are looked at now, in this order: they come before others.
@@ -119,7 +119,7 @@ class Transfer:
         comes in a window that slides over it, the rarest of the window first
         (`p2pacs.swarm.scheduling.viewport`), so that the whole loses next to nothing.
         """
-        self._ledger.look(numbers)
+        self._availability.look(numbers)
 
     def prioritise(self, priority: Priority) -> None:
         """From now on it is this urgent; all who serve it are told."""

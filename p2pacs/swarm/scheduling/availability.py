@@ -1,9 +1,9 @@
 """Who has which chunk of a study, and what is asked of whom. Pure: no clock, no I/O.
 
-The ledger keeps, for every source, a queue of candidates by *rank* (how many linked sources
-have the chunk; 0 for chunks that somebody waits for). Entries of a queue may be stale: the
-picker looks again when it takes one. So every change costs O(1) a chunk and source, and
-nothing ever scans the whole study for one chunk.
+For every source there are queues of chunks by *rank* (how many linked sources have the chunk; 0
+for chunks that somebody waits for). Entries of a queue may be stale: the picker looks again when
+it takes one. So every change costs O(1) a chunk and source, and nothing ever scans the whole study
+for one chunk.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Source:
         "address",
         "asked_bytes",
         "bytes_received",
-        "candidates",
         "has",
         "in_flight",
         "meter",
         "moved_at",
         "offers",
         "on_line",
+        "queues",
         "stalls",
         "suspended_until",
         "tier",
@@ -72,7 +72,7 @@ class Source:
         """Nothing is asked of it but what it offers."""
         self.on_line = on_line
         """Whether it is reached over the host's line."""
-        self.candidates = RarityQueues()
+        self.queues = RarityQueues()
         self.in_flight: dict[int, int] = {}
         """Number → bytes still to come, in the order of asking."""
         self.asked_bytes = 0
@@ -102,7 +102,7 @@ class Availability:
     """The state of one transfer, as far as decisions need it."""
 
     def __init__(self, have: Iterable[int], seed: bytes) -> None:
-        """A ledger of a study of which nothing is known yet.
+        """The availability of a study of which nothing is known yet.
 
         Args:
             have: Numbers held already.
@@ -124,7 +124,7 @@ class Availability:
         self._copies = array("H")
         self._order: list[int] = []
         self._first: set[int] = set()
-        self._viewing = Viewport()
+        self._viewport = Viewport()
         self._seed = seed
         self._me = seed[: VirtualAddress.size]
 
@@ -157,7 +157,7 @@ class Availability:
         if number in self._first:
             return 0
         rank = min(TOP_RANK, max(1, self.copies(number)))
-        window = self._viewing.window
+        window = self._viewport.window
         if number in window:
             return min(TOP_RANK, 2 * rank - self._leads(number))
         return rank + TOP_RANK if window else rank
@@ -171,7 +171,7 @@ class Availability:
     @property
     def looking(self) -> bool:
         """Whether something comes before the rarest."""
-        return bool(self._first or self._viewing.window)
+        return bool(self._first or self._viewport.window)
 
     @property
     def complete(self) -> bool:
@@ -203,12 +203,12 @@ class Availability:
 
     def look(self, numbers: Iterable[int]) -> None:
         """Somebody looks at these, in this order: they come before others; none ends it."""
-        self._viewing.look(numbers)
+        self._viewport.look(numbers)
         self._slide()
 
     def _slide(self) -> None:
         """Let the next of what is looked at move up."""
-        for number in list(self._viewing.slide(self.have, self.total)):
+        for number in list(self._viewport.slide(self.have, self.total)):
             if self.wanted(number):
                 self._offer(number)
 
@@ -220,7 +220,7 @@ class Availability:
         rank = self.rank(number)
         for source in self.sources.values():
             if number in source.has:
-                source.candidates.push(rank, number)
+                source.queues.push(rank, number)
 
     # ------------------------------------------------------------ sources
 
@@ -245,10 +245,10 @@ class Availability:
                 raise MalformedMessageError("a bit field beyond the largest study")
             self._cover(number + 1)
             self._copies[number] += 1
-        source.candidates = RarityQueues()
+        source.queues = RarityQueues()
         for number in self._order:
             if number in source.has and self.wanted(number):
-                source.candidates.push(self.rank(number), number)
+                source.queues.push(self.rank(number), number)
 
     def gained(self, source: Source, number: int) -> None:
         """A source that is counted has one more chunk."""
@@ -256,7 +256,7 @@ class Availability:
             self._cover(number + 1)
             self._copies[number] += 1
             if self.wanted(number):
-                source.candidates.push(self.rank(number), number)
+                source.queues.push(self.rank(number), number)
 
     def lost(self, source: Source, number: int, now: float) -> None:
         """A source does not have a chunk after all."""
@@ -277,7 +277,7 @@ class Availability:
         for broker in brokers:  # may now be the only one that has some
             for number in source.has:
                 if self.copies(number) == 1 and number in broker.has and self.wanted(number):
-                    broker.candidates.push(self.rank(number), number)
+                    broker.queues.push(self.rank(number), number)
 
     def back(self, source: Source) -> None:
         """A source that left is there again, with what it had and how fast it was."""
@@ -318,8 +318,8 @@ class Availability:
         self._rest(now)
         self.have.add(number)
         self._first.discard(number)
-        if number in self._viewing.window:
-            self._viewing.window.discard(number)
+        if number in self._viewport.window:
+            self._viewport.window.discard(number)
             self._slide()
         return flights
 

@@ -139,48 +139,48 @@ class Offers:
 
     def choose(
         self,
-        candidates: Iterable[C],
+        fetchers: Iterable[C],
         now: float,
         look: Callable[[C], OfferTarget],
     ) -> OfferTarget | None:
         """Who is to be offered the line: of two of the most urgent, the less complete.
 
         Args:
-            candidates: Partners that fetch.
+            fetchers: Partners that fetch.
             now: The present.
-            look: What one of them wishes. Asked only of those that are drawn: to know what each
-                of many lacks would cost more than all else that an offer takes.
+            look: What there is for one of them. Called only for those that are drawn: to know what
+                each of many lacks would cost more than all else that an offer takes.
         """
         classes: dict[int, list[C]] = {}
-        for one in candidates:
+        for one in fetchers:
             if self.ready(one.member, one.study, now):
                 classes.setdefault(one.priority, []).append(one)
         for priority in sorted(classes, reverse=True):
             drawn = classes[priority]
             givers = [one for one in drawn if one.gives]
-            wishes = self._draw(drawn, look, CHOICES)
-            wishes += self._draw(givers, look, 1)
-            if wishes:
-                return min(wishes, key=self._turn)
+            targets = self._draw(drawn, look, CHOICES)
+            targets += self._draw(givers, look, 1)
+            if targets:
+                return min(targets, key=self._turn)
         return None
 
     def _draw(
-        self, candidates: list[C], look: Callable[[C], OfferTarget], count: int
+        self, fetchers: list[C], look: Callable[[C], OfferTarget], count: int
     ) -> list[OfferTarget]:
         """So many that lack something that is here, by lot; fewer if there are no more."""
-        wishes: list[OfferTarget] = []
-        while candidates and len(wishes) < count:
-            place = int(self._random.random() * len(candidates))
-            candidates[place], candidates[-1] = candidates[-1], candidates[place]
-            wish = look(candidates.pop())
-            if wish.useful > 0:
-                wishes.append(wish)
-        return wishes
+        targets: list[OfferTarget] = []
+        while fetchers and len(targets) < count:
+            place = int(self._random.random() * len(fetchers))
+            fetchers[place], fetchers[-1] = fetchers[-1], fetchers[place]
+            target = look(fetchers.pop())
+            if target.useful > 0:
+                targets.append(target)
+        return targets
 
-    def _turn(self, wish: OfferTarget) -> tuple[bool, int, int, VirtualAddress]:
-        served = self._served.get(wish.member, 0)
-        step = int(wish.completeness * CLASSES) - wish.gives * RETURNED
-        return wish.completeness > 0, step, served, wish.member
+    def _turn(self, target: OfferTarget) -> tuple[bool, int, int, VirtualAddress]:
+        served = self._served.get(target.member, 0)
+        step = int(target.completeness * CLASSES) - target.gives * RETURNED
+        return target.completeness > 0, step, served, target.member
 
     def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
         """Whether a partner may be offered something: it owes no answer, and has no pause."""
@@ -188,13 +188,13 @@ class Offers:
         pause = self._pauses.get(key)
         return key not in self._open and (pause is None or now >= pause.until)
 
-    def made(self, wish: OfferTarget, chunks: int, now: float) -> None:
+    def made(self, target: OfferTarget, chunks: int, now: float) -> None:
         """A partner was offered so many chunks."""
-        key = (wish.member, wish.study)
-        self._open[key] = _Open(chunks, wish.priority, now + SLOW_SECONDS, now + ANSWER_SECONDS)
+        key = (target.member, target.study)
+        self._open[key] = _Open(chunks, target.priority, now + SLOW_SECONDS, now + ANSWER_SECONDS)
         self._allowed.setdefault(key, deque(maxlen=UNANSWERED)).append(chunks)
         self._turns += 1
-        self._served[wish.member] = self._turns
+        self._served[target.member] = self._turns
 
     def answered(self, member: VirtualAddress, study: StudyId, count: int, now: float) -> int:
         """A partner chose so many chunks (none: it wants nothing now); how many it gets.

@@ -1,4 +1,4 @@
-"""Which chunks to ask of whom. Pure decisions on a `Availability`: same state, same answer.
+"""Which chunks to ask of whom. Pure decisions on an `Availability`: same state, same answer.
 
 Rules (docs/swarm.md): chunks that somebody waits for first, then the rarest; hospitals before
 replicas, the broker only for what nobody else has; as much in flight as a source moves in two
@@ -84,8 +84,8 @@ def depth(source: Source) -> int:
     if source.stalls:
         return CHUNK_BYTES
     rate = source.meter.value
-    wish = int(rate * DEPTH_SECONDS) if rate else DEPTH_START
-    return max(DEPTH_CHUNKS * CHUNK_BYTES, min(DEPTH_BYTES, wish))
+    target = int(rate * DEPTH_SECONDS) if rate else DEPTH_START
+    return max(DEPTH_CHUNKS * CHUNK_BYTES, min(DEPTH_BYTES, target))
 
 
 def hungry(source: Source) -> bool:
@@ -94,25 +94,25 @@ def hungry(source: Source) -> bool:
 
 
 def plan(
-    ledger: Availability, unwritten: int = 0, *, broker: bool = True
+    availability: Availability, unwritten: int = 0, *, broker: bool = True
 ) -> list[tuple[Source, list[int]]]:
-    """What to ask now of whom that makes no offers; only the queues of candidates change.
+    """What to ask now of whom that makes no offers; only the sources' rarity queues change.
 
     Args:
-        ledger: The transfer's state.
+        availability: The transfer's state.
         unwritten: Bytes that arrived and are not yet stored.
         broker: Whether the broker may be asked yet.
     """
     sources = [
         source
-        for source in ledger.sources.values()
+        for source in availability.sources.values()
         if not source.offers and (broker or source.tier is not Tier.BROKER)
     ]
     if not sources:
         return []
-    free = WINDOW_BYTES - unwritten - ledger.asked_bytes
-    line = ledger.allowance
-    wanted = ledger.wanted_bytes
+    free = WINDOW_BYTES - unwritten - availability.asked_bytes
+    line = availability.allowance
+    wanted = availability.wanted_bytes
     rates = sum(_pull(source) for source in sources)
     taken: set[int] = set()
     result = []
@@ -124,7 +124,7 @@ def plan(
         room = int(min(depth(source) - source.asked_bytes, max(left, 0), share))
         if not source.in_flight:
             room = max(room, 1)  # a source with nothing to do always gets one chunk
-        numbers, size = _pick(ledger, source, room, taken)
+        numbers, size = _pick(availability, source, room, taken)
         if numbers:
             free -= size
             line -= size * source.on_line
@@ -133,35 +133,39 @@ def plan(
 
 
 def answer(
-    ledger: Availability, source: Source, chunks: int, hints: Sequence[int], unwritten: int = 0
+    availability: Availability,
+    source: Source,
+    chunks: int,
+    hints: Sequence[int],
+    unwritten: int = 0,
 ) -> list[int]:
-    """What to choose of a source that offers its line; only its queue of candidates changes.
+    """What to choose of a source that offers its line; only its rarity queues change.
 
     Args:
-        ledger: The transfer's state.
+        availability: The transfer's state.
         source: Who offers.
         chunks: How many at most.
         hints: What it advises.
         unwritten: Bytes that arrived and are not yet stored.
     """
     room = _trust(source) - source.asked_bytes
-    if source.on_line and ledger.allowance < room:
-        room = int(ledger.allowance)
-    if room <= 0 or not _room(ledger, unwritten):
+    if source.on_line and availability.allowance < room:
+        room = int(availability.allowance)
+    if room <= 0 or not _room(availability, unwritten):
         return []
     chunks = min(chunks, -(-room // USUAL_BYTES))
-    if ledger.looking:  # few are to choose from, so the later the better
+    if availability.looking:  # few are to choose from, so the later the better
         chunks = max(1, chunks // 2)
-    advised = [n for n in dict.fromkeys(hints) if n in source.has and ledger.wanted(n)]
-    advised.sort(key=ledger.rank)
+    advised = [n for n in dict.fromkeys(hints) if n in source.has and availability.wanted(n)]
+    advised.sort(key=availability.rank)
     if source.tier is Tier.BROKER and hints:
         return advised[:chunks]
     numbers: list[int] = []
-    for most in (0, TOP_RANK, LAST_RANK) if ledger.looking else (LAST_RANK,):
+    for most in (0, TOP_RANK, LAST_RANK) if availability.looking else (LAST_RANK,):
         if most:  # for what somebody waits, there is no better
-            fresh = [n for n in advised if n not in numbers and ledger.rank(n) <= most]
+            fresh = [n for n in advised if n not in numbers and availability.rank(n) <= most]
             numbers += fresh[: chunks - len(numbers)]
-        numbers += _pick(ledger, source, room, set(numbers), chunks - len(numbers), most)[0]
+        numbers += _pick(availability, source, room, set(numbers), chunks - len(numbers), most)[0]
     return numbers
 
 
@@ -172,14 +176,16 @@ def _trust(source: Source) -> int:
     return max(UNPROVEN_BYTES, int(source.meter.value * FLIGHT_SECONDS))
 
 
-def _room(ledger: Availability, unwritten: int) -> bool:
+def _room(availability: Availability, unwritten: int) -> bool:
     """Whether the line down can take more: what is owed comes within seconds.
 
     Sources that have sent nothing yet are counted apart: they may never do.
     """
-    proven = sum(source.asked_bytes for source in ledger.sources.values() if source.meter.value)
-    most = min(WINDOW_BYTES, max(FLIGHT_BYTES, int(ledger.meter.value * FLIGHT_SECONDS)))
-    return proven + unwritten < most and ledger.asked_bytes + unwritten < 2 * most
+    proven = sum(
+        source.asked_bytes for source in availability.sources.values() if source.meter.value
+    )
+    most = min(WINDOW_BYTES, max(FLIGHT_BYTES, int(availability.meter.value * FLIGHT_SECONDS)))
+    return proven + unwritten < most and availability.asked_bytes + unwritten < 2 * most
 
 
 def _pull(source: Source) -> float:
@@ -191,7 +197,7 @@ def _turn(source: Source) -> tuple[Tier, float, VirtualAddress]:
 
 
 def _pick(  # noqa: PLR0917 (private, and called in one way)
-    ledger: Availability,
+    availability: Availability,
     source: Source,
     room: int,
     taken: set[int],
@@ -204,22 +210,22 @@ def _pick(  # noqa: PLR0917 (private, and called in one way)
     """
     numbers: list[int] = []
     size = 0
-    while size < room and len(numbers) < most and (entry := source.candidates.pop(last)):
+    while size < room and len(numbers) < most and (entry := source.queues.pop(last)):
         rank, number = entry
-        if number in taken or number not in source.has or not ledger.wanted(number):
+        if number in taken or number not in source.has or not availability.wanted(number):
             continue
-        if (now := ledger.rank(number)) > rank:
-            source.candidates.push(now, number)
-        elif source.tier is Tier.BROKER and ledger.copies(number) > 1:
+        if (now := availability.rank(number)) > rank:
+            source.queues.push(now, number)
+        elif source.tier is Tier.BROKER and availability.copies(number) > 1:
             continue  # offered again when the others are gone
         else:
             taken.add(number)
             numbers.append(number)
-            size += ledger.sizes[number]
+            size += availability.sizes[number]
     return numbers, size
 
 
-def takeovers(ledger: Availability) -> list[Takeover]:
+def takeovers(availability: Availability) -> list[Takeover]:
     """What sources with nothing left to send take over from slower ones: the end game.
 
     At most one chunk for each source that has nothing in flight. A chunk that waits behind
@@ -227,33 +233,33 @@ def takeovers(ledger: Availability) -> list[Takeover]:
     later is cancelled.
     """
     result: list[Takeover] = []
-    owed = [source for source in ledger.sources.values() if source.in_flight]
+    owed = [source for source in availability.sources.values() if source.in_flight]
     taken: set[int] = set()
     free = [
         source
-        for source in ledger.sources.values()
+        for source in availability.sources.values()
         if not (source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER)
     ]
     for source in sorted(free, key=_turn):
-        if found := takeover(ledger, source, owed, taken):
+        if found := takeover(availability, source, owed, taken):
             taken.add(found.number)
             result.append(found)
     return result
 
 
 def takeover(
-    ledger: Availability, source: Source, owed: Iterable[Source], taken: Collection[int] = ()
+    availability: Availability, source: Source, owed: Iterable[Source], taken: Collection[int] = ()
 ) -> Takeover | None:
     """What one source that has nothing else to send takes over from the others, if anything.
 
     Args:
-        ledger: The transfer's state.
+        availability: The transfer's state.
         source: Who is free.
         owed: From whom.
         taken: Numbers that were given to others in this turn.
     """
     best = max(
-        (entry for victim in owed if (entry := _last(ledger, source, victim, taken))),
+        (entry for victim in owed if (entry := _last(availability, source, victim, taken))),
         key=lambda entry: entry[0],
         default=None,
     )
@@ -265,16 +271,16 @@ def takeover(
 
 
 def _last(
-    ledger: Availability, source: Source, victim: Source, taken: Collection[int]
+    availability: Availability, source: Source, victim: Source, taken: Collection[int]
 ) -> tuple[float, int, Source] | None:
     """What ``victim`` would send last, when, if ``source`` would be clearly sooner."""
     if victim is source or not victim.in_flight:
         return None
     number = next(reversed(victim.in_flight))
-    if number in taken or number not in source.has or len(ledger.flights[number]) > 1:
+    if number in taken or number not in source.has or len(availability.flights[number]) > 1:
         return None
     there = victim.asked_bytes / _pull(victim)
-    here = ledger.sizes[number] / _pull(source)
+    here = availability.sizes[number] / _pull(source)
     if there < here * GAIN_FACTOR + GAIN_SECONDS:
         return None
     return there, number, victim
@@ -285,11 +291,11 @@ def patience(source: Source) -> float:
     return STALL_SECONDS + STALL_CHUNKS * CHUNK_BYTES / max(_pull(source), 1.0)
 
 
-def stalled(ledger: Availability, now: float) -> list[Source]:
+def stalled(availability: Availability, now: float) -> list[Source]:
     """Sources that owe something and have been silent for too long."""
     return [
         source
-        for source in ledger.sources.values()
+        for source in availability.sources.values()
         if source.in_flight and now - source.moved_at > patience(source)
     ]
 

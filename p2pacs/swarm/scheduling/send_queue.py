@@ -31,13 +31,13 @@ class SendQueue:
     """Promised chunks in the order of promising."""
 
     def __init__(self) -> None:
-        self._pieces: list[PromisedChunk] = []
+        self._chunks: list[PromisedChunk] = []
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._chunks)
 
     def __iter__(self) -> Iterator[PromisedChunk]:
-        return iter(self._pieces)
+        return iter(self._chunks)
 
     def add(
         self, member: VirtualAddress, study: StudyId, numbers: Iterable[int], priority: int
@@ -47,11 +47,11 @@ class SendQueue:
         Returns:
             What was not promised before.
         """
-        there = {(one.study, one.number) for one in self._pieces if one.member == member}
+        there = {(one.study, one.number) for one in self._chunks if one.member == member}
         fresh = [number for number in dict.fromkeys(numbers) if (study, number) not in there]
-        pieces = [PromisedChunk(member, study, number, priority) for number in fresh]
-        self._pieces += pieces
-        return pieces
+        chunks = [PromisedChunk(member, study, number, priority) for number in fresh]
+        self._chunks += chunks
+        return chunks
 
     def next(self, ready: Callable[[PromisedChunk], bool]) -> PromisedChunk | None:
         """What goes next: the most urgent, then what is begun, then what was promised first.
@@ -60,21 +60,21 @@ class SendQueue:
         where a link takes nothing now is it somebody else's turn.
 
         Args:
-            ready: Whether a block of this piece would leave at once.
+            ready: Whether a block of this chunk would leave at once.
         """
         return min(
-            (piece for piece in self._pieces if ready(piece)),
-            key=lambda piece: (-piece.priority, not piece.begun),
+            (chunk for chunk in self._chunks if ready(chunk)),
+            key=lambda chunk: (-chunk.priority, not chunk.begun),
             default=None,
         )
 
-    def remove(self, piece: PromisedChunk) -> None:
+    def remove(self, chunk: PromisedChunk) -> None:
         """It is sent, or cannot be."""
-        if piece in self._pieces:
-            self._pieces.remove(piece)
+        if chunk in self._chunks:
+            self._chunks.remove(chunk)
 
     def take_out(self, where: Callable[[PromisedChunk], bool]) -> list[PromisedChunk]:
-        """Take out the pieces for which this holds."""
-        out = [piece for piece in self._pieces if where(piece)]
-        self._pieces = [piece for piece in self._pieces if piece not in out]
+        """Take out the chunks for which this holds."""
+        out = [chunk for chunk in self._chunks if where(chunk)]
+        self._chunks = [chunk for chunk in self._chunks if chunk not in out]
         return out

@@ -33,7 +33,7 @@ class DirectSender:
         """Nothing is sent before `run`."""
         self._read = read
         self._sent = sent
-        self._outbox = RequestQueue()
+        self._queue = RequestQueue()
         self._busy: set[VirtualAddress] = set()
         self._nursery: trio.Nursery | None = None
 
@@ -51,17 +51,17 @@ class DirectSender:
         self, member: VirtualAddress, link: Connection, study: StudyId, numbers: Iterable[int]
     ) -> list[int]:
         """A member asks for chunks; the numbers that its limit has no room for."""
-        refused = self._outbox.ask(member, study, numbers)
+        refused = self._queue.ask(member, study, numbers)
         self._wake(member, link)
         return refused
 
     def cancel(self, member: VirtualAddress, study: StudyId, numbers: Iterable[int]) -> None:
         """A member no longer needs these."""
-        self._outbox.cancel(member, study, numbers)
+        self._queue.cancel(member, study, numbers)
 
     def drop(self, member: VirtualAddress) -> None:
         """A member is gone."""
-        self._outbox.drop(member)
+        self._queue.drop(member)
 
     def _wake(self, member: VirtualAddress, link: Connection) -> None:
         if self._nursery is not None and member not in self._busy:
@@ -75,7 +75,7 @@ class DirectSender:
             pass  # the mesh tells when the member is gone
         finally:
             self._busy.discard(member)
-            if self._outbox.next(member) is not None:  # asked for while the last was sent
+            if self._queue.next(member) is not None:  # asked for while the last was sent
                 self._wake(member, link)
 
     async def _pump(self, member: VirtualAddress, link: Connection) -> None:
@@ -92,7 +92,7 @@ class DirectSender:
     ) -> None:
         """Read what a member asked for, batch after batch, until it is all on its way."""
         async with ahead:
-            while taken := self._outbox.take(member, BATCH_CHUNKS):
+            while taken := self._queue.take(member, BATCH_CHUNKS):
                 study, numbers = taken
                 found = await self._read(member, study, numbers)
                 batch = [Block(bytes(study), number, 0, len(data), data) for number, data in found]

@@ -19,7 +19,14 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.signals import Bell
 from p2pacs.swarm.scheduling.offers import Offers, OfferTarget
 from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
-from p2pacs.swarm.study_swarm import EARLY, HINTS, LATE, STARVED_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.studies.study_swarm import (
+    EARLY,
+    HINTS,
+    LATE,
+    STARVED_SECONDS,
+    Partner,
+    StudySwarm,
+)
 from p2pacs.swarm.upload.direct_sender import Read, Sent
 from p2pacs.wire.messages import Block, Offer
 
@@ -70,14 +77,14 @@ def cut(size: int, most: int) -> int:
 class _Fetching:
     """A partner that fetches a study."""
 
-    __slots__ = ("circle", "gives", "member", "partner", "priority", "study")
+    __slots__ = ("gives", "member", "partner", "priority", "study", "swarm")
 
-    def __init__(self, member: VirtualAddress, circle: StudySwarm, partner: Partner) -> None:
+    def __init__(self, member: VirtualAddress, swarm: StudySwarm, partner: Partner) -> None:
         self.member = member
-        self.study = circle.study
-        self.priority = circle.priority(member)
-        self.gives = circle.download is not None and circle.download.sources.owes(member)
-        self.circle = circle
+        self.study = swarm.study
+        self.priority = swarm.priority(member)
+        self.gives = swarm.download is not None and swarm.download.owes(member)
+        self.swarm = swarm
         self.partner = partner
 
 
@@ -87,7 +94,7 @@ class PacedSender:
     def __init__(
         self,
         links: dict[VirtualAddress, Connection],
-        circles: Iterable[StudySwarm],
+        swarms: Iterable[StudySwarm],
         uplink: Pacer,
         read: Read,
         sent: Sent,
@@ -99,7 +106,7 @@ class PacedSender:
 
         Args:
             links: The open links.
-            circles: All studies.
+            swarms: All studies.
             uplink: The line's budget.
             read: Gives chunks, or refuses them.
             sent: Is told what went to whom.
@@ -107,14 +114,14 @@ class PacedSender:
             origin_of_last_resort: Offer only what no other member has (the broker).
         """
         self._links = links
-        self._circles = circles
+        self._swarms = swarms
         self._uplink = uplink
         self._read = read
         self._sent = sent
         self._last_resort = origin_of_last_resort
         self._offers = Offers(seed)
-        self._pieces = SendQueue()
-        self._chunk = TYPICAL_CHUNK
+        self._queue = SendQueue()
+        self._chunk_bytes = TYPICAL_CHUNK
         self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
         self._unwanted = True
@@ -128,7 +135,7 @@ class PacedSender:
         """A member answers an offer; the numbers for which there was none."""
         allowed = self._offers.answered(member, study, len(numbers), trio.current_time())
         numbers = list(numbers)
-        fresh = self._pieces.add(member, study, numbers[:allowed], priority)
+        fresh = self._queue.add(member, study, numbers[:allowed], priority)
         if fresh and self._nursery is not None:
             self._nursery.start_soon(self._load, fresh)  # it rings when they are here
         else:
@@ -137,7 +144,7 @@ class PacedSender:
 
     def cancel(self, member: VirtualAddress, study: StudyId, numbers: Collection[int]) -> None:
         """A member no longer needs these."""
-        self._pieces.take_out(
+        self._queue.take_out(
             lambda one: one.member == member and one.study == study and one.number in numbers
         )
         self._bell.ring()
@@ -147,7 +154,7 @@ class PacedSender:
         self._offers.drop(member, study)
         if study is None:
             self._busy_until.pop(member, None)
-        self._pieces.take_out(
+        self._queue.take_out(
             lambda one: one.member == member and (study is None or one.study == study)
         )
         self._bell.ring()
@@ -158,7 +165,7 @@ class PacedSender:
 
     def drained(self, member: VirtualAddress) -> None:
         """A member can take a block: that is news only if there is one."""
-        if any(piece.member == member for piece in self._pieces):
+        if any(chunk.member == member for chunk in self._queue):
             self._bell.ring()
 
     def gained(self) -> None:
@@ -169,7 +176,7 @@ class PacedSender:
 
     def promised(self, member: VirtualAddress) -> int:
         """Bytes that a member was promised and that are not yet sent."""
-        return int(sum(self._rest(piece) for piece in self._pieces if piece.member == member))
+        return int(sum(self._rest(chunk) for chunk in self._queue if chunk.member == member))
 
     # ------------------------------------------------------------ the task
 
@@ -187,12 +194,12 @@ class PacedSender:
             now = trio.current_time()
             self._offers.expire(now)
             self._make_offers(now)
-            if self._pieces.next(self._ready) is None:
+            if self._queue.next(self._ready) is None:
                 await self._wait(now)
                 continue
             await self._uplink.ready()
-            if piece := self._pieces.next(self._ready):  # it may have changed meanwhile
-                self._send(piece)
+            if chunk := self._queue.next(self._ready):  # it may have changed meanwhile
+                self._send(chunk)
 
     async def _wait(self, now: float) -> None:
         """Until something changes, or will without a sign."""
@@ -205,12 +212,12 @@ class PacedSender:
         """When a partner may get what others have, too, that may not now; None for never."""
         if not self._last_resort:
             return None
-        partners = (one for circle in self._circles for one in circle.partners.values())
+        partners = (one for swarm in self._swarms for one in swarm.partners.values())
         times = (one.moved_at + STARVED_SECONDS for one in partners if one.fetching)
         return min((at for at in times if at > now), default=None)
 
-    def _ready(self, piece: PromisedChunk) -> bool:
-        return piece.data is not None and self._can_take(piece.member)
+    def _ready(self, chunk: PromisedChunk) -> bool:
+        return chunk.data is not None and self._can_take(chunk.member)
 
     def _can_take(self, member: VirtualAddress) -> bool:
         link = self._links.get(member)
@@ -220,101 +227,101 @@ class PacedSender:
 
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
-        ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk)
+        ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk_bytes)
         highest = self._highest()
         self._unwanted = False
-        # The most frequent case by far is that there is work enough: nobody's wishes are looked at.
+        # Most often there is work enough: then nobody is looked at.
         while self._promised_bytes(now, highest) < ahead:
-            wish = self._offers.choose(self._fetching(now), now, self._wish)
-            if wish is None or self._promised_bytes(now, wish.priority) >= ahead:
+            target = self._offers.choose(self._fetching(now), now, self._target)
+            if target is None or self._promised_bytes(now, target.priority) >= ahead:
                 self._unwanted = True
                 return
-            chunks = min(self._chunks_for(wish), wish.useful)
-            self._offers.made(wish, chunks, now)
-            circle = next(one for one in self._circles if one.study == wish.study)
-            hints = self._hints(circle, wish, chunks)
-            circle.send(wish.member, Offer(bytes(wish.study), chunks, hints))
+            chunks = min(self._chunks_for(target), target.useful)
+            self._offers.made(target, chunks, now)
+            swarm = next(one for one in self._swarms if one.study == target.study)
+            hints = self._hints(swarm, target, chunks)
+            swarm.send(target.member, Offer(bytes(target.study), chunks, hints))
 
-    def _chunks_for(self, wish: OfferTarget) -> int:
+    def _chunks_for(self, target: OfferTarget) -> int:
         """How many chunks to offer at once."""
-        seconds = OFFER_SECONDS if EARLY < wish.completeness < LATE else CAREFUL_SECONDS
-        return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk)))
+        seconds = OFFER_SECONDS if EARLY < target.completeness < LATE else CAREFUL_SECONDS
+        return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk_bytes)))
 
     def _highest(self) -> int:
         """The most urgent that anybody fetches."""
-        partners = (one for circle in self._circles for one in circle.partners.values())
+        partners = (one for swarm in self._swarms for one in swarm.partners.values())
         return max((one.priority for one in partners if one.fetching), default=0)
 
     def _promised_bytes(self, now: float, priority: int) -> float:
         """Work that the line has before anything of a class: none is what waits for members that
         take nothing.
         """
-        pieces = (one for one in self._pieces if one.priority >= priority)
-        soon = sum(self._rest(one) for one in pieces if self._moves(one.member, now))
-        return self._offers.chunks(priority, now=now) * self._chunk + soon
+        chunks = (one for one in self._queue if one.priority >= priority)
+        soon = sum(self._rest(one) for one in chunks if self._moves(one.member, now))
+        return self._offers.chunks(priority, now=now) * self._chunk_bytes + soon
 
     def _moves(self, member: VirtualAddress, now: float) -> bool:
         """Whether a member takes what comes: its link is busy while the line sends a block."""
         return self._can_take(member) or now < self._busy_until.get(member, 0.0)
 
-    def _rest(self, piece: PromisedChunk) -> float:
-        return self._chunk if piece.data is None else len(piece.data) - piece.offset
+    def _rest(self, chunk: PromisedChunk) -> float:
+        return self._chunk_bytes if chunk.data is None else len(chunk.data) - chunk.offset
 
-    def _hints(self, circle: StudySwarm, wish: OfferTarget, chunks: int) -> list[int]:
+    def _hints(self, swarm: StudySwarm, target: OfferTarget, chunks: int) -> list[int]:
         if self._last_resort:
-            alone = circle.only_here(self._coming(circle.study))
+            alone = swarm.only_here(self._coming(swarm.study))
             return list(islice(alone, max(HINTS, chunks)))
-        return circle.hints(wish.member)
+        return swarm.hints(target.member)
 
     def _fetching(self, now: float) -> Iterator[_Fetching]:
         """The partners that fetch something and take what comes."""
-        stuck = {one.member for one in self._pieces if not self._moves(one.member, now)}
-        for circle in self._circles:
-            for member, partner in circle.partners.items():
+        stuck = {one.member for one in self._queue if not self._moves(one.member, now)}
+        for swarm in self._swarms:
+            for member, partner in swarm.partners.items():
                 if partner.fetching and member not in stuck:
                     link = self._links.get(member)
                     if link is not None and link.paced:
-                        yield _Fetching(member, circle, partner)
+                        yield _Fetching(member, swarm, partner)
 
-    def _wish(self, one: _Fetching) -> OfferTarget:
-        circle, member, partner = one.circle, one.member, one.partner
-        on_its_way = sum(p.member == member and p.study == circle.study for p in self._pieces)
-        useful = circle.useful(partner) - on_its_way
+    def _target(self, one: _Fetching) -> OfferTarget:
+        swarm, member, partner = one.swarm, one.member, one.partner
+        on_its_way = sum(p.member == member and p.study == swarm.study for p in self._queue)
+        useful = swarm.useful(partner) - on_its_way
         if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
-            useful = min(useful, len(circle.only_here(self._coming(circle.study))))
-        complete = circle.completeness(member, on_its_way)
-        return OfferTarget(member, circle.study, one.priority, complete, useful, one.gives)
+            useful = min(useful, len(swarm.only_here(self._coming(swarm.study))))
+        complete = swarm.completeness(member, on_its_way)
+        return OfferTarget(member, swarm.study, one.priority, complete, useful, one.gives)
 
     def _coming(self, study: StudyId) -> list[int]:
-        return [piece.number for piece in self._pieces if piece.study == study]
+        return [chunk.number for chunk in self._queue if chunk.study == study]
 
     # ------------------------------------------------------------ sending
 
-    async def _load(self, pieces: Sequence[PromisedChunk]) -> None:
+    async def _load(self, chunks: Sequence[PromisedChunk]) -> None:
         """Read promised chunks before it is their turn; what cannot be read is refused."""
-        first = pieces[0]
-        found = dict(await self._read(first.member, first.study, [one.number for one in pieces]))
-        for piece in pieces:
-            piece.data = found.get(piece.number)
-            if piece.data is None:
-                self._pieces.remove(piece)
+        first = chunks[0]
+        found = dict(await self._read(first.member, first.study, [one.number for one in chunks]))
+        for chunk in chunks:
+            chunk.data = found.get(chunk.number)
+            if chunk.data is None:
+                self._queue.remove(chunk)
             else:
-                self._chunk += (len(piece.data) - self._chunk) / CHUNKS_AVERAGED
+                self._chunk_bytes += (len(chunk.data) - self._chunk_bytes) / CHUNKS_AVERAGED
         self._bell.ring()
 
-    def _send(self, piece: PromisedChunk) -> None:
+    def _send(self, chunk: PromisedChunk) -> None:
         """The next block of a chunk."""
-        data = piece.data or b""  # it is ready
-        begin = piece.offset
+        data = chunk.data or b""  # it is ready
+        begin = chunk.offset
         end = min(len(data), begin + cut(len(data), block_bytes(self._uplink.rate)))
-        piece.offset = end
-        block = Block(bytes(piece.study), piece.number, begin, len(data), data[begin:end])
-        self._links[piece.member].send_block(block)
+        chunk.offset = end
+        block = Block(bytes(chunk.study), chunk.number, begin, len(data), data[begin:end])
+        self._links[chunk.member].send_block(block)
         seconds = len(block.data) / max(self._uplink.rate, 1.0)
-        self._busy_until[piece.member] = trio.current_time() + seconds
-        self._sent(piece.member, end - begin)
+        self._busy_until[chunk.member] = trio.current_time() + seconds
+        self._sent(chunk.member, end - begin)
         if end == len(data):
-            self._pieces.remove(piece)
-            for circle in self._circles:
-                if circle.study == piece.study:
-                    circle.partner_gained(piece.member, [piece.number])
+            self._queue.remove(chunk)
+            for swarm in self._swarms:
+                if swarm.study == chunk.study:
+                    swarm.partner_gained(chunk.member, [chunk.number])

@@ -13,9 +13,9 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import REFUSED_REQUESTS
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
-from p2pacs.swarm.chunks import StudyChunks
-from p2pacs.swarm.open_swarms import OpenSwarms
-from p2pacs.swarm.study_swarm import StudySwarm
+from p2pacs.swarm.studies.chunks import StudyChunks
+from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.direct_sender import DirectSender
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.wire.messages import Cancel, Refuse, Request
@@ -49,7 +49,7 @@ class Uploads:
         self._links = links
         self._studies = studies
         self._chunks = chunks
-        self._free = DirectSender(self._read, self._count)
+        self._direct = DirectSender(self._read, self._count)
         self._paced: PacedSender | None = None
         if uplink is not None:
             self._paced = PacedSender(
@@ -68,7 +68,7 @@ class Uploads:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send until cancelled."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._free.run)
+            await nursery.start(self._direct.run)
             if self._paced is not None:
                 nursery.start_soon(self._paced.run)
             task_status.started()
@@ -85,19 +85,19 @@ class Uploads:
         if link is None:
             return
         study = StudyId(message.study)
-        circle = self._studies.get(study)
+        swarm = self._studies.get(study)
         chunks = self._chunks(study)
         held = [] if chunks is None else [n for n in message.numbers if n in chunks.have]
         if chunks is not None and held:
             chunks.touch()
         if self._paced is not None and link.paced:
-            priority = circle.priority(member) if circle else 0
+            priority = swarm.priority(member) if swarm else 0
             refused = self._paced.chosen(member, study, held, priority)
-            if circle is not None:
+            if swarm is not None:
                 kept_from_it = set(refused)
-                circle.given(member, [n for n in held if n not in kept_from_it])
+                swarm.given(member, [n for n in held if n not in kept_from_it])
         else:
-            refused = self._free.ask(member, link, study, held)
+            refused = self._direct.ask(member, link, study, held)
         if refused:
             self._refuse(member, study, list(refused), BusyError.wire_code)
         if len(held) < len(message.numbers):
@@ -111,19 +111,19 @@ class Uploads:
     def cancel(self, member: VirtualAddress, message: Cancel) -> None:
         """A member no longer needs chunks."""
         study = StudyId(message.study)
-        self._free.cancel(member, study, message.numbers)
+        self._direct.cancel(member, study, message.numbers)
         if self._paced is not None:
             self._paced.cancel(member, study, message.numbers)
 
-    def left(self, circle: StudySwarm, member: VirtualAddress) -> None:
+    def left(self, swarm: StudySwarm, member: VirtualAddress) -> None:
         """A member takes no part in a study any more."""
         if self._paced is not None:
-            self._paced.drop(member, circle.study)
+            self._paced.drop(member, swarm.study)
 
     def drop(self, member: VirtualAddress) -> None:
         """A member is gone."""
         self._refused.pop(member, None)
-        self._free.drop(member)
+        self._direct.drop(member)
         if self._paced is not None:
             self._paced.drop(member)
 

@@ -7,9 +7,8 @@ import trio
 import trio.testing
 
 from p2pacs.hours import Hours
-from p2pacs.line.line import UPLINK_SHARE, Line
+from p2pacs.line.line import MEASURED, UPLINK_SHARE, Line
 from p2pacs.line.measured import START
-from p2pacs.settings import MEASURED
 
 Clock = trio.testing.MockClock
 

@@ -31,7 +31,7 @@ async def test_before_it_is_open_nothing_can_be_sent(autojump_clock: Clock, tmp_
         here, _ = trio.testing.memory_stream_pair()
         up = Pacer(800_000)
         paced = PacedStream(here, up, None)
-        connection = Connection(broker.host.mesh, broker.address, paced, dialled=True)
+        connection = Connection(broker.host.mesh, broker.host, broker.address, paced, dialled=True)
         assert connection.paced
         before = up._bucket._tokens
         assert not connection.idle

@@ -15,7 +15,7 @@ from p2pacs.limits import KIB
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.mesh.connection import Connection
-from p2pacs.swarm.study_swarm import Partner, StudySwarm
+from p2pacs.swarm.studies.study_swarm import Partner, StudySwarm
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.wire.messages import Block, Message, Offer
 from scripts.memory_store import MemoryStudy
@@ -61,7 +61,7 @@ class Member:
 
     def lacks(self, number: int) -> bool:
         """Whether it still wants a chunk, and we have it."""
-        chunks = self.line.circles[self.study].chunks
+        chunks = self.line.swarms[self.study].chunks
         there = chunks is not None and number in chunks.have
         return there and number not in self.asked and number not in self.partner.has
 
@@ -90,9 +90,9 @@ class Member:
     def choose(self, numbers: Sequence[int]) -> None:
         """Say what is wanted."""
         self.asked.update(numbers)
-        sender, circle = self.line.sender, self.line.circles[self.study]
+        sender, swarm = self.line.sender, self.line.swarms[self.study]
         self.refused += sender.chosen(self.address, self.study, numbers, self.partner.priority)
-        circle.given(self.address, numbers)
+        swarm.given(self.address, numbers)
 
     def send_block(self, block: Block) -> None:
         """A block is on its way."""
@@ -114,14 +114,14 @@ class PacedLine:
     def __init__(self, nursery: trio.Nursery, *, rate: int, broker: bool) -> None:
         self.nursery = nursery
         self.pacer = Pacer(rate * 8, NO_OVERHEAD)
-        self.circles: dict[StudyId, StudySwarm] = {}
+        self.swarms: dict[StudyId, StudySwarm] = {}
         self.members: dict[VirtualAddress, Member] = {}
         self.unreadable: set[int] = set()
         links = cast("dict[VirtualAddress, Connection]", self.members)
-        circles = cast(Any, self.circles.values())
+        swarms = cast(Any, self.swarms.values())
         self.sender = PacedSender(
             links,
-            circles,
+            swarms,
             self.pacer,
             self._read,
             lambda member, size: None,
@@ -134,12 +134,12 @@ class PacedLine:
         self, chunks: int, study: StudyId = CT, *, listed: int | None = None
     ) -> StudySwarm:
         """A study of which so many chunks are here."""
-        circle = self.circles[study] = StudySwarm(study, self._links, bytes(study))
-        circle.chunks = MemoryStudy()
+        swarm = self.swarms[study] = StudySwarm(study, self._links, bytes(study))
+        swarm.chunks = MemoryStudy()
         for number in range(chunks):
-            await circle.chunks.put(number, ChunkId(bytes(32)), b"")
-        circle.listed = chunks if listed is None else listed
-        return circle
+            await swarm.chunks.put(number, ChunkId(bytes(32)), b"")
+        swarm.listed = chunks if listed is None else listed
+        return swarm
 
     def add(self, number: int, has: Sequence[int] = (), **more: Any) -> Member:
         """A further partner that fetches; priority and whatever `Member` has may be told."""
@@ -148,14 +148,14 @@ class PacedLine:
         now = trio.current_time()
         partner = Partner(1, Bitfield(has), True, priority, True, moved_at=now)
         member = self.members[address] = Member(self, address, partner, **more)
-        self.circles[member.study].partners[address] = partner
+        self.swarms[member.study].partners[address] = partner
         self.sender.changed()
         return member
 
     def remove(self, member: Member) -> None:
         """It is gone."""
         del self.members[member.address]
-        del self.circles[member.study].partners[member.address]
+        del self.swarms[member.study].partners[member.address]
         self.sender.drop(member.address)
 
     async def _read(

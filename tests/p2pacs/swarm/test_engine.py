@@ -47,7 +47,7 @@ async def test_announcing_the_same_over_and_over_is_a_strike(
         for _ in range(3):
             link.send(Have(bytes(study.id), [(0, STUDY_CHUNKS)]))
         await trio.sleep(0.2)
-        assert len(broker.host.mesh._standing._strikes[noisy.address]) == 2
+        assert len(broker.host.mesh._bans._strikes[noisy.address]) == 2
 
 
 async def test_who_joins_late_hears_what_came_since_it_was_told(
@@ -65,6 +65,6 @@ async def test_who_joins_late_hears_what_came_since_it_was_told(
         assert len(held) > 10
         late.fetch(study, [early, origin])
         await trio.sleep(0.5)
-        circle = late.host.engine.studies.get(study.id)
-        assert circle is not None
-        assert held <= set(circle.partners[early.address].has)
+        swarm = late.host.engine.swarms.get(study.id)
+        assert swarm is not None
+        assert held <= set(swarm.partners[early.address].has)

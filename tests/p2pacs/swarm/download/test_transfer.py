@@ -13,17 +13,17 @@ A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))
 
 
 def transfer_of(chunks: int) -> tuple[Transfer, Availability]:
-    ledger = Availability((), b"")
-    ledger.grow([10] * chunks)
-    return Transfer(StudyId(bytes(16)), ledger), ledger
+    availability = Availability((), b"")
+    availability.grow([10] * chunks)
+    return Transfer(StudyId(bytes(16)), availability), availability
 
 
 async def test_waiting_for_chunks_prefers_them(autojump_clock: Clock) -> None:
-    transfer, ledger = transfer_of(5)
+    transfer, availability = transfer_of(5)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(transfer.wait_chunks, [3, 1])
         await trio.testing.wait_all_tasks_blocked()
-        assert ledger.rank(3) == ledger.rank(1) == 0
+        assert availability.rank(3) == availability.rank(1) == 0
         for number in (1, 3):
             transfer.have.add(number)
             transfer.watch.changed()
@@ -68,10 +68,10 @@ async def test_holders_are_told_once(autojump_clock: Clock) -> None:
 
 
 async def test_sources_add_up(autojump_clock: Clock) -> None:
-    transfer, ledger = transfer_of(5)
+    transfer, availability = transfer_of(5)
     transfer.past_sources[A] = 7
-    source = ledger.join(A, Tier.REPLICA, Bitfield(range(5)))
-    ledger.join(B, Tier.REPLICA, Bitfield(range(5)))
-    ledger.ask(source, [0], 0.0)
-    ledger.moved(source, 0, 4, 0.5)
+    source = availability.join(A, Tier.REPLICA, Bitfield(range(5)))
+    availability.join(B, Tier.REPLICA, Bitfield(range(5)))
+    availability.ask(source, [0], 0.0)
+    availability.moved(source, 0, 4, 0.5)
     assert transfer.sources == {A: SourceStats(11, 8.0, 6)}

@@ -38,45 +38,45 @@ def test_small_studies_are_shuffled_chunk_by_chunk() -> None:
 
 
 def test_a_bit_field_beyond_the_largest_study_is_refused() -> None:
-    ledger = Availability((), b"")
+    availability = Availability((), b"")
     with pytest.raises(MalformedMessageError):
-        ledger.join(member(1), Tier.REPLICA, Bitfield([STUDY_CHUNKS]))
+        availability.join(member(1), Tier.REPLICA, Bitfield([STUDY_CHUNKS]))
 
 
 def test_copies_in_flight_elsewhere_keep_a_chunk_asked() -> None:
-    ledger = Availability((), b"")
-    ledger.grow([10])
-    one = ledger.join(member(1), Tier.REPLICA, Bitfield([0]))
-    two = ledger.join(member(2), Tier.REPLICA, Bitfield([0]))
-    ledger.ask(one, [0], 0.0)
-    ledger.ask(two, [0], 0.0)
-    ledger.leave(one, 1.0)
-    assert not ledger.wanted(0)
-    ledger.leave(two, 1.0)
-    assert ledger.wanted(0)
-    assert ledger.wanted_bytes == 10
+    availability = Availability((), b"")
+    availability.grow([10])
+    one = availability.join(member(1), Tier.REPLICA, Bitfield([0]))
+    two = availability.join(member(2), Tier.REPLICA, Bitfield([0]))
+    availability.ask(one, [0], 0.0)
+    availability.ask(two, [0], 0.0)
+    availability.leave(one, 1.0)
+    assert not availability.wanted(0)
+    availability.leave(two, 1.0)
+    assert availability.wanted(0)
+    assert availability.wanted_bytes == 10
 
 
-def queued(ledger: Availability, who: int) -> list[int]:
+def queued(availability: Availability, who: int) -> list[int]:
     """What one member would be asked for, in this order."""
     order = []
-    while entry := ledger.sources[member(who)].candidates.pop():
+    while entry := availability.sources[member(who)].queues.pop():
         rank, number = entry
-        if (now := ledger.rank(number)) > rank:
-            ledger.sources[member(who)].candidates.push(now, number)
+        if (now := availability.rank(number)) > rank:
+            availability.sources[member(who)].queues.push(now, number)
         else:
             order.append(number)
     return list(dict.fromkeys(order))
 
 
 def test_what_is_looked_at_comes_first_the_rarest_of_it_before_all() -> None:
-    ledger = Availability((), b"seed")
-    ledger.grow([10] * 400)
-    ledger.join(member(1), Tier.REPLICA, Bitfield(range(400)))
-    ledger.join(member(2), Tier.REPLICA, Bitfield(n for n in range(400) if n not in (7, 399)))
-    ledger.look(range(400))
+    availability = Availability((), b"seed")
+    availability.grow([10] * 400)
+    availability.join(member(1), Tier.REPLICA, Bitfield(range(400)))
+    availability.join(member(2), Tier.REPLICA, Bitfield(n for n in range(400) if n not in (7, 399)))
+    availability.look(range(400))
     window = 400 // LOOK_PART
-    order = queued(ledger, 1)
+    order = queued(availability, 1)
     assert order[0] == 7
     assert set(order[:window]) == set(range(window))
     assert order[window] == 399  # then the rarest, as ever
@@ -84,36 +84,36 @@ def test_what_is_looked_at_comes_first_the_rarest_of_it_before_all() -> None:
 
 
 def test_the_window_slides_and_ends() -> None:
-    ledger = Availability((), b"seed")
-    ledger.grow([10] * 400)
-    one = ledger.join(member(1), Tier.REPLICA, Bitfield(range(400)))
-    ledger.look(range(100, 150))
+    availability = Availability((), b"seed")
+    availability.grow([10] * 400)
+    one = availability.join(member(1), Tier.REPLICA, Bitfield(range(400)))
+    availability.look(range(100, 150))
     for number in range(100, 150):
-        assert ledger.looking
-        assert ledger.rank(number) <= TOP_RANK < ledger.rank(399)
-        ledger.ask(one, [number], 0.0)
-        ledger.arrived(number, 0.0)
-    assert not ledger.looking
-    assert ledger.rank(399) <= TOP_RANK
+        assert availability.looking
+        assert availability.rank(number) <= TOP_RANK < availability.rank(399)
+        availability.ask(one, [number], 0.0)
+        availability.arrived(number, 0.0)
+    assert not availability.looking
+    assert availability.rank(399) <= TOP_RANK
 
 
 def test_looking_elsewhere_forgets_what_was_looked_at() -> None:
-    ledger = Availability((3,), b"seed")
-    ledger.grow([10] * 100)
-    ledger.join(member(1), Tier.REPLICA, Bitfield(range(100)))
-    ledger.look(range(20))
-    ledger.look([50, 51, 50, 3])
-    assert set(queued(ledger, 1)[:2]) == {50, 51}
-    ledger.look([])
-    assert not ledger.looking
+    availability = Availability((3,), b"seed")
+    availability.grow([10] * 100)
+    availability.join(member(1), Tier.REPLICA, Bitfield(range(100)))
+    availability.look(range(20))
+    availability.look([50, 51, 50, 3])
+    assert set(queued(availability, 1)[:2]) == {50, 51}
+    availability.look([])
+    assert not availability.looking
 
 
 def test_what_is_looked_at_is_known_before_it_is_listed() -> None:
-    ledger = Availability((), b"seed")
-    ledger.look([70, 71])
-    ledger.join(member(1), Tier.REPLICA, Bitfield(range(100)))
-    ledger.grow([10] * 100)
-    assert set(queued(ledger, 1)[:2]) == {70, 71}
+    availability = Availability((), b"seed")
+    availability.look([70, 71])
+    availability.join(member(1), Tier.REPLICA, Bitfield(range(100)))
+    availability.grow([10] * 100)
+    assert set(queued(availability, 1)[:2]) == {70, 71}
 
 
 SIZE = 10
@@ -121,114 +121,122 @@ MEMBERS = st.integers(1, 4)
 NUMBERS = st.integers(0, 39)
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class AvailabilityMachine(RuleBasedStateMachine):
     """Any order of events leaves the books in order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Availability((0, 1), b"seed")
+        self.availability = Availability((0, 1), b"seed")
         self.now = 0.0
 
     @rule(count=st.integers(1, 10))
     def grow(self, count: int) -> None:
-        if self.ledger.total + count <= 40:
-            self.ledger.grow([SIZE] * count)
+        if self.availability.total + count <= 40:
+            self.availability.grow([SIZE] * count)
 
     @rule(who=MEMBERS, has=st.sets(NUMBERS))
     def join(self, who: int, has: set[int]) -> None:
-        if member(who) not in self.ledger.sources:
-            self.ledger.join(member(who), Tier(who % 3), Bitfield(has))
+        if member(who) not in self.availability.sources:
+            self.availability.join(member(who), Tier(who % 3), Bitfield(has))
 
     @rule(who=MEMBERS, number=NUMBERS)
     def gained(self, who: int, number: int) -> None:
-        if source := self.ledger.sources.get(member(who)):
-            self.ledger.gained(source, number)
+        if source := self.availability.sources.get(member(who)):
+            self.availability.gained(source, number)
 
     @rule(who=MEMBERS, number=NUMBERS)
     def lost(self, who: int, number: int) -> None:
-        if source := self.ledger.sources.get(member(who)):
-            self.ledger.lost(source, number, self.now)
+        if source := self.availability.sources.get(member(who)):
+            self.availability.lost(source, number, self.now)
 
     @rule(who=MEMBERS)
     def leave(self, who: int) -> None:
-        if source := self.ledger.sources.get(member(who)):
-            self.ledger.leave(source, self.now)
+        if source := self.availability.sources.get(member(who)):
+            self.availability.leave(source, self.now)
 
     @rule(who=MEMBERS, number=NUMBERS)
     def ask(self, who: int, number: int) -> None:
-        source = self.ledger.sources.get(member(who))
-        known = number < self.ledger.total and number not in self.ledger.have
+        source = self.availability.sources.get(member(who))
+        known = number < self.availability.total and number not in self.availability.have
         if source and known and number in source.has and number not in source.in_flight:
-            self.ledger.ask(source, [number], self.now)
+            self.availability.ask(source, [number], self.now)
 
     @rule(who=MEMBERS, number=NUMBERS, size=st.integers(1, SIZE))
     def moved(self, who: int, number: int, size: int) -> None:
         self.now += 0.1
-        source = self.ledger.sources.get(member(who))
+        source = self.availability.sources.get(member(who))
         if source and source.in_flight.get(number, 0) >= size:
-            self.ledger.moved(source, number, size, self.now)
+            self.availability.moved(source, number, size, self.now)
 
     @rule(number=NUMBERS)
     def arrived(self, number: int) -> None:
-        if number in self.ledger.flights:
-            self.ledger.arrived(number, self.now)
+        if number in self.availability.flights:
+            self.availability.arrived(number, self.now)
 
     @rule(who=MEMBERS, number=NUMBERS)
     def again(self, who: int, number: int) -> None:
-        if source := self.ledger.sources.get(member(who)):
-            self.ledger.again(source, number, self.now)
+        if source := self.availability.sources.get(member(who)):
+            self.availability.again(source, number, self.now)
 
     @rule(numbers=st.sets(NUMBERS))
     def prefer(self, numbers: set[int]) -> None:
-        self.ledger.prefer(numbers)
+        self.availability.prefer(numbers)
 
     @rule(numbers=st.lists(NUMBERS, max_size=30))
     def look(self, numbers: list[int]) -> None:
-        self.ledger.look(numbers)
+        self.availability.look(numbers)
 
     @rule(number=NUMBERS)
     def rotten(self, number: int) -> None:
-        self.ledger.rotten(number)
+        self.availability.rotten(number)
 
     @invariant()
     def the_window_is_of_what_is_missing(self) -> None:
-        ledger = self.ledger
-        assert len(ledger._viewing.window) <= max(LOOK_CHUNKS, ledger.total // LOOK_PART)
+        availability = self.availability
+        assert len(availability._viewport.window) <= max(
+            LOOK_CHUNKS, availability.total // LOOK_PART
+        )
         for number in range(40):
-            outside = bool(ledger._viewing.window) and number not in ledger._viewing.window
-            assert (ledger.rank(number) > TOP_RANK) == (outside and number not in ledger._first)
+            outside = (
+                bool(availability._viewport.window) and number not in availability._viewport.window
+            )
+            assert (availability.rank(number) > TOP_RANK) == (
+                outside and number not in availability._first
+            )
 
     @invariant()
     def what_is_looked_at_waits_in_front(self) -> None:
-        ledger = self.ledger
-        for source in ledger.sources.values():
-            ranks = source.candidates._ranks.items()
+        availability = self.availability
+        for source in availability.sources.values():
+            ranks = source.queues._ranks.items()
             front = {number for rank, queue in ranks if rank <= TOP_RANK for number in queue}
-            for number in ledger._viewing.window:
-                assert number in front or number not in source.has or not ledger.wanted(number)
+            for number in availability._viewport.window:
+                assert (
+                    number in front or number not in source.has or not availability.wanted(number)
+                )
 
     @invariant()
     def books_balance(self) -> None:
-        ledger = self.ledger
+        availability = self.availability
         for number in range(40):
-            holders = sum(number in source.has for source in ledger.sources.values())
-            assert ledger.copies(number) == holders
-        wanted = [number for number in range(ledger.total) if ledger.wanted(number)]
-        assert ledger.wanted_bytes == len(wanted) * SIZE
-        for source in ledger.sources.values():
+            holders = sum(number in source.has for source in availability.sources.values())
+            assert availability.copies(number) == holders
+        wanted = [number for number in range(availability.total) if availability.wanted(number)]
+        assert availability.wanted_bytes == len(wanted) * SIZE
+        for source in availability.sources.values():
             assert source.asked_bytes == sum(source.in_flight.values())
-            assert all(source in ledger.flights[number] for number in source.in_flight)
-        for number, flights in ledger.flights.items():
+            assert all(source in availability.flights[number] for number in source.in_flight)
+        for number, flights in availability.flights.items():
             assert flights
             assert all(number in source.in_flight for source in flights)
 
     @invariant()
     def nothing_wanted_is_forgotten(self) -> None:
-        for source in self.ledger.sources.values():
-            offered = {number for queue in source.candidates._ranks.values() for number in queue}
+        for source in self.availability.sources.values():
+            offered = {number for queue in source.queues._ranks.values() for number in queue}
             for number in source.has:
-                assert not self.ledger.wanted(number) or number in offered
+                assert not self.availability.wanted(number) or number in offered
 
 
-TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestAvailability = AvailabilityMachine.TestCase
+TestAvailability.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

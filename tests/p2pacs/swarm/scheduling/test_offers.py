@@ -23,7 +23,7 @@ A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2, 3))
 CT, MR = StudyId(bytes(16)), StudyId(bytes(15) + b"\1")
 
 
-def wish(
+def target(
     member: VirtualAddress = A,
     study: StudyId = CT,
     *,
@@ -35,13 +35,13 @@ def wish(
     return OfferTarget(member, study, priority, completeness, useful, gives)
 
 
-def itself(wish: OfferTarget) -> OfferTarget:
-    return wish
+def itself(target: OfferTarget) -> OfferTarget:
+    return target
 
 
-def wishes_of(count: int) -> st.SearchStrategy[list[OfferTarget]]:
+def targets_of(count: int) -> st.SearchStrategy[list[OfferTarget]]:
     drawn = st.builds(
-        wish,
+        target,
         st.sampled_from((A, B, C)),
         st.sampled_from((CT, MR)),
         priority=st.integers(0, 3),
@@ -57,23 +57,23 @@ def wishes_of(count: int) -> st.SearchStrategy[list[OfferTarget]]:
 def test_nobody_wants_anything() -> None:
     offers = Offers(b"")
     assert offers.choose([], 0.0, itself) is None
-    assert offers.choose([wish(useful=0), wish(B, useful=-1)], 0.0, itself) is None
+    assert offers.choose([target(useful=0), target(B, useful=-1)], 0.0, itself) is None
     assert offers.next_change(0.0) is None
 
 
 @given(st.floats(0.0001, 1), st.binary(max_size=4))
 def test_who_has_nothing_to_give_comes_first(completeness: float, seed: bytes) -> None:
     offers = Offers(seed)
-    begun, empty = wish(A, completeness=completeness), wish(B)
+    begun, empty = target(A, completeness=completeness), target(B)
     offers.made(empty, 1, 0.0)  # though it had its turn last
     offers.answered(B, CT, 1, 0.0)
     assert offers.choose([begun, empty], 0.0, itself) == empty
 
 
-@given(wishes_of(6), st.binary(max_size=4))
-def test_the_most_urgent_class_alone_is_served(wishes: list[OfferTarget], seed: bytes) -> None:
-    chosen = Offers(seed).choose(wishes, 0.0, itself)
-    useful = [one for one in wishes if one.useful > 0]
+@given(targets_of(6), st.binary(max_size=4))
+def test_the_most_urgent_class_alone_is_served(targets: list[OfferTarget], seed: bytes) -> None:
+    chosen = Offers(seed).choose(targets, 0.0, itself)
+    useful = [one for one in targets if one.useful > 0]
     if chosen is None:
         assert useful == []
     else:
@@ -83,34 +83,34 @@ def test_the_most_urgent_class_alone_is_served(wishes: list[OfferTarget], seed: 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.binary(max_size=4))
 def test_of_two_the_less_complete_is_served(one: float, other: float, seed: bytes) -> None:
-    wishes = [wish(A, completeness=one), wish(B, completeness=other)]
-    chosen = Offers(seed).choose(wishes, 0.0, itself)
+    targets = [target(A, completeness=one), target(B, completeness=other)]
+    chosen = Offers(seed).choose(targets, 0.0, itself)
     assert chosen is not None
     assert int(chosen.completeness * CLASSES) == min(int(one * CLASSES), int(other * CLASSES))
 
 
 @given(st.binary(max_size=4), st.integers(1, CLASSES - 2))
 def test_who_gives_comes_before_equals(seed: bytes, step: int) -> None:
-    others = [wish(member, completeness=(step + 0.5) / CLASSES) for member in (A, B)]
+    others = [target(member, completeness=(step + 0.5) / CLASSES) for member in (A, B)]
     for ahead, comes in ((0, True), (RETURNED, False)):
-        giver = wish(C, completeness=(step + ahead + 0.5) / CLASSES, gives=True)
+        giver = target(C, completeness=(step + ahead + 0.5) / CLASSES, gives=True)
         offers = Offers(seed)
         offers.made(giver, 1, 0.0)  # it had its turn last
         offers.answered(C, CT, 1, 0.0)
         assert (offers.choose([*others, giver], 0.0, itself) == giver) is comes
-    newcomer = wish(B)
+    newcomer = target(B)
     assert Offers(seed).choose([newcomer, giver], 0.0, itself) == newcomer
 
 
 def test_who_wanted_nothing_may_want_what_is_new() -> None:
     offers = Offers(b"")
-    offers.made(wish(), 1, 0.0)
+    offers.made(target(), 1, 0.0)
     offers.answered(A, CT, 0, 0.0)
     assert not offers.ready(A, CT, PAUSE_SECONDS / 2)
     offers.gained()
     assert offers.ready(A, CT, PAUSE_SECONDS / 2)
     assert offers.next_change(PAUSE_SECONDS / 2) is None
-    offers.made(wish(), 1, 1.0)
+    offers.made(target(), 1, 1.0)
     offers.answered(A, CT, 0, 1.0)
     assert offers.next_change(1.0) == 1.0 + 2 * PAUSE_SECONDS, "it did not: the pause is longer"
 
@@ -118,28 +118,28 @@ def test_who_wanted_nothing_may_want_what_is_new() -> None:
 def test_what_is_counted_on_follows_what_is_chosen() -> None:
     offers = Offers(b"")
     for _ in range(40):
-        offers.made(wish(), 4, 0.0)
+        offers.made(target(), 4, 0.0)
         offers.answered(A, CT, 1, 0.0)
-    offers.made(wish(), 4, 0.0)
+    offers.made(target(), 4, 0.0)
     assert offers.chunks() == pytest.approx(1.0, abs=0.01)
     offers.answered(A, CT, 0, 0.0)
     for _ in range(40):
-        offers.made(wish(), 4, 100.0)
+        offers.made(target(), 4, 100.0)
         offers.answered(A, CT, 0, 100.0)
-    offers.made(wish(), 4, 100.0)
+    offers.made(target(), 4, 100.0)
     assert offers.chunks() == pytest.approx(4 * LEAST_SHARE, abs=0.01)
     for _ in range(40):
         offers.answered(A, CT, 4, 100.0)
-        offers.made(wish(), 4, 100.0)
+        offers.made(target(), 4, 100.0)
     assert offers.chunks() == pytest.approx(4.0, abs=0.01)
 
 
 def test_the_most_complete_of_many_is_never_served() -> None:
     members = [VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(9)]
-    wishes = [wish(member, completeness=n / 9) for n, member in enumerate(members)]
+    targets = [target(member, completeness=n / 9) for n, member in enumerate(members)]
     offers = Offers(b"seed")
     served = Counter(
-        chosen.member for _ in range(500) if (chosen := offers.choose(wishes, 0.0, itself))
+        chosen.member for _ in range(500) if (chosen := offers.choose(targets, 0.0, itself))
     )
     assert set(served) == set(members[: -(CHOICES - 1)])
     assert served[members[0]] > served[members[4]] > served[members[7]]
@@ -147,17 +147,17 @@ def test_the_most_complete_of_many_is_never_served() -> None:
 
 def test_hosts_draw_lots_of_their_own() -> None:
     members = [VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(30)]
-    wishes = [wish(member) for member in members]
-    drawn = [[Offers(seed).choose(wishes, 0.0, itself)] for seed in (b"one", b"two", b"one")]
+    targets = [target(member) for member in members]
+    drawn = [[Offers(seed).choose(targets, 0.0, itself)] for seed in (b"one", b"two", b"one")]
     assert drawn[0] == drawn[2] != drawn[1]
 
 
 def test_partners_that_are_about_equal_take_turns() -> None:
     offers = Offers(b"")
-    wishes = [wish(A, completeness=0.5), wish(B, completeness=0.5 + 0.5 / CLASSES)]
+    targets = [target(A, completeness=0.5), target(B, completeness=0.5 + 0.5 / CLASSES)]
     turns = []
     for now in range(6):
-        chosen = offers.choose(wishes, float(now), itself)
+        chosen = offers.choose(targets, float(now), itself)
         assert chosen is not None
         turns.append(chosen.member)
         offers.made(chosen, 1, float(now))
@@ -167,9 +167,9 @@ def test_partners_that_are_about_equal_take_turns() -> None:
 
 def test_a_partner_has_one_offer_of_a_study_at_a_time() -> None:
     offers = Offers(b"")
-    offers.made(wish(A), 2, 0.0)
-    assert offers.choose([wish(A)], 0.0, itself) is None
-    assert offers.choose([wish(A), wish(A, MR)], 0.0, itself) == wish(A, MR)
+    offers.made(target(A), 2, 0.0)
+    assert offers.choose([target(A)], 0.0, itself) is None
+    assert offers.choose([target(A), target(A, MR)], 0.0, itself) == target(A, MR)
     assert offers.chunks() == 2
 
 
@@ -180,7 +180,7 @@ def test_a_partner_has_one_offer_of_a_study_at_a_time() -> None:
 def test_nobody_gets_more_than_was_offered(offered: int, asked: int) -> None:
     offers = Offers(b"")
     assert offers.answered(A, CT, asked, 0.0) == 0
-    offers.made(wish(), offered, 0.0)
+    offers.made(target(), offered, 0.0)
     assert offers.answered(B, CT, asked, 0.0) == 0
     assert offers.answered(A, MR, asked, 0.0) == 0
     assert offers.answered(A, CT, asked, 0.0) == min(asked, offered)
@@ -191,7 +191,7 @@ def test_nobody_gets_more_than_was_offered(offered: int, asked: int) -> None:
 @pytest.mark.parametrize("late", [0.0, ANSWER_SECONDS, 10 * ANSWER_SECONDS])
 def test_late_answers_count(late: float) -> None:
     offers = Offers(b"")
-    offers.made(wish(), 3, 0.0)
+    offers.made(target(), 3, 0.0)
     offers.expire(late)
     assert offers.answered(A, CT, 3, late) == 3
 
@@ -212,8 +212,8 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
             unanswered.pop(0)
         now += ANSWER_SECONDS + PAUSE_LIMIT
         offers.expire(now - PAUSE_LIMIT)
-        assert offers.choose([wish()], now, itself) == wish()
-        offers.made(wish(), count, now)
+        assert offers.choose([target()], now, itself) == target()
+        offers.made(target(), count, now)
         unanswered.append(count)
     for count in unanswered:
         assert offers.answered(A, CT, count, now) == count
@@ -221,7 +221,7 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
 
 def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     offers = Offers(b"")
-    offers.made(wish(), 3, 1.0)
+    offers.made(target(), 3, 1.0)
     assert offers.next_change(1.0) == 1.0 + SLOW_SECONDS
     assert offers.chunks(now=1.0 + SLOW_SECONDS - 0.01) == 3
     assert offers.chunks(now=1.0 + SLOW_SECONDS) == 0  # another offer may be made meanwhile
@@ -231,24 +231,24 @@ def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     offers.expire(1.0 + ANSWER_SECONDS)
     assert offers.chunks() == 0
     assert (
-        offers.choose([wish()], 1.0 + ANSWER_SECONDS, itself) is None
+        offers.choose([target()], 1.0 + ANSWER_SECONDS, itself) is None
     )  # it is left alone for a while
     after = offers.next_change(1.0 + ANSWER_SECONDS)
     assert after == 1.0 + ANSWER_SECONDS + PAUSE_SECONDS
-    assert offers.choose([wish()], after, itself) == wish()
+    assert offers.choose([target()], after, itself) == target()
 
 
 def test_whoever_did_not_answer_is_not_counted_on_until_it_did() -> None:
     offers = Offers(b"")
-    offers.made(wish(), 3, 0.0)
+    offers.made(target(), 3, 0.0)
     assert (offers.chunks(2), offers.chunks(3)) == (3, 0)
     offers.expire(ANSWER_SECONDS)
-    offers.made(wish(), 3, 5.0)
+    offers.made(target(), 3, 5.0)
     assert offers.chunks() == 0
     assert offers.answered(A, CT, 3, 5.1) == 3  # the first one
     assert offers.chunks() == 3
     assert offers.answered(A, CT, 3, 5.2) == 3
-    offers.made(wish(), 3, 6.0)
+    offers.made(target(), 3, 6.0)
     assert offers.chunks() == 3
 
 
@@ -257,41 +257,41 @@ def test_pauses_double_up_to_a_limit_and_end_when_something_is_wanted() -> None:
     now = 0.0
     pauses = []
     for _ in range(6):
-        offers.made(wish(), 1, now)
+        offers.made(target(), 1, now)
         offers.answered(A, CT, 0, now)
-        assert offers.choose([wish()], now, itself) is None
+        assert offers.choose([target()], now, itself) is None
         until = offers.next_change(now)
         assert until is not None
         pauses.append(until - now)
         now = until
-        assert offers.choose([wish()], now, itself) == wish()
+        assert offers.choose([target()], now, itself) == target()
     assert pauses == pytest.approx([0.3, 0.6, 1.2, 2.4, 2.4, 2.4])
-    offers.made(wish(), 1, now)
+    offers.made(target(), 1, now)
     offers.answered(A, CT, 1, now)
-    assert offers.choose([wish()], now, itself) == wish()
-    offers.made(wish(), 1, now)
+    assert offers.choose([target()], now, itself) == target()
+    offers.made(target(), 1, now)
     offers.answered(A, CT, 0, now)
     assert offers.next_change(now) == now + PAUSE_SECONDS  # from the beginning
 
 
 def test_a_pause_is_of_one_study_alone() -> None:
     offers = Offers(b"")
-    offers.made(wish(), 1, 0.0)
+    offers.made(target(), 1, 0.0)
     offers.answered(A, CT, 0, 0.0)
-    assert offers.choose([wish(), wish(A, MR)], 0.0, itself) == wish(A, MR)
+    assert offers.choose([target(), target(A, MR)], 0.0, itself) == target(A, MR)
 
 
 def test_who_is_gone_is_forgotten() -> None:
     offers = Offers(b"")
     for study in (CT, MR):
-        offers.made(wish(A, study), 1, 0.0)
+        offers.made(target(A, study), 1, 0.0)
     offers.drop(A, MR)
     assert offers.chunks() == 1
     assert offers.answered(A, MR, 1, 0.0) == 0
     offers.drop(A)
     assert offers.chunks() == 0
     assert offers.answered(A, CT, 1, 0.0) == 0
-    assert offers.choose([wish()], 0.0, itself) == wish()
+    assert offers.choose([target()], 0.0, itself) == target()
     assert offers.next_change(0.0) is None
 
 
@@ -313,13 +313,13 @@ class OffersMachine(RuleBasedStateMachine):
         self.now += seconds
         self.offers.expire(self.now)
 
-    @rule(wishes=wishes_of(6), chunks=st.integers(1, 5))
-    def offer(self, wishes: list[OfferTarget], chunks: int) -> None:
-        chosen = self.offers.choose(wishes, self.now, itself)
+    @rule(fetchers=targets_of(6), chunks=st.integers(1, 5))
+    def offer(self, fetchers: list[OfferTarget], chunks: int) -> None:
+        chosen = self.offers.choose(fetchers, self.now, itself)
         if chosen is not None:
             self.offers.made(chosen, chunks, self.now)
             self.offered[chosen.member, chosen.study] += chunks
-        elif any(one.useful > 0 for one in wishes):
+        elif any(one.useful > 0 for one in fetchers):
             assert self.offers.next_change(self.now) is not None
 
     @rule(member=st.sampled_from((A, B, C)), study=st.sampled_from((CT, MR)), n=st.integers(0, 9))

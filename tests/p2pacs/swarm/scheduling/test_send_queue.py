@@ -25,18 +25,18 @@ def all_can(_member: VirtualAddress) -> bool:
 def filled(
     drawn: list[tuple[VirtualAddress, StudyId, list[int], int]],
 ) -> SendQueue:
-    pieces = SendQueue()
+    chunks = SendQueue()
     for member, study, numbers, priority in drawn:
-        pieces.add(member, study, numbers, priority)
-    return pieces
+        chunks.add(member, study, numbers, priority)
+    return chunks
 
 
-def drained(pieces: SendQueue) -> list[PromisedChunk]:
-    """All pieces in the order of sending."""
+def drained(chunks: SendQueue) -> list[PromisedChunk]:
+    """All chunks in the order of sending."""
     order = []
-    while piece := pieces.next(all_can):
-        order.append(piece)
-        pieces.remove(piece)
+    while chunk := chunks.next(all_can):
+        order.append(chunk)
+        chunks.remove(chunk)
     return order
 
 
@@ -44,9 +44,9 @@ def drained(pieces: SendQueue) -> list[PromisedChunk]:
 def test_nothing_is_promised_twice(
     drawn: list[tuple[VirtualAddress, StudyId, list[int], int]],
 ) -> None:
-    pieces = filled(drawn)
-    keys = [(one.member, one.study, one.number) for one in pieces]
-    assert len(keys) == len(set(keys)) == len(pieces)
+    chunks = filled(drawn)
+    keys = [(one.member, one.study, one.number) for one in chunks]
+    assert len(keys) == len(set(keys)) == len(chunks)
     assert set(keys) == {(m, s, n) for m, s, numbers, _ in drawn for n in numbers}
 
 
@@ -54,10 +54,10 @@ def test_nothing_is_promised_twice(
 def test_the_most_urgent_go_first_and_equals_as_promised(
     drawn: list[tuple[VirtualAddress, StudyId, list[int], int]],
 ) -> None:
-    pieces = filled(drawn)
-    promised = list(pieces)
-    assert drained(pieces) == sorted(promised, key=lambda one: -one.priority)
-    assert len(pieces) == 0
+    chunks = filled(drawn)
+    promised = list(chunks)
+    assert drained(chunks) == sorted(promised, key=lambda one: -one.priority)
+    assert len(chunks) == 0
 
 
 @given(promises, st.sets(st.sampled_from((A, B, C))), st.data())
@@ -66,11 +66,11 @@ def test_whoever_takes_nothing_holds_up_itself_alone(
     ready: set[VirtualAddress],
     data: st.DataObject,
 ) -> None:
-    pieces = filled(drawn)
-    possible = [one for one in pieces if one.member in ready]
+    chunks = filled(drawn)
+    possible = [one for one in chunks if one.member in ready]
     for begun in possible:
         begun.offset = data.draw(st.integers(0, 1))
-    chosen = pieces.next(lambda piece: piece.member in ready)
+    chosen = chunks.next(lambda chunk: chunk.member in ready)
     if not possible:
         assert chosen is None
         return
@@ -82,28 +82,28 @@ def test_whoever_takes_nothing_holds_up_itself_alone(
 
 
 def test_what_is_begun_is_finished_first_unless_something_is_more_urgent() -> None:
-    pieces = SendQueue()
-    pieces.add(A, CT, [1, 2], 1)
-    first, second = pieces
+    chunks = SendQueue()
+    chunks.add(A, CT, [1, 2], 1)
+    first, second = chunks
     second.offset = 100
-    assert pieces.next(all_can) is second
-    pieces.add(B, MR, [1], 3)
-    urgent = pieces.next(all_can)
+    assert chunks.next(all_can) is second
+    chunks.add(B, MR, [1], 3)
+    urgent = chunks.next(all_can)
     assert urgent is not None
     assert urgent.member == B
-    pieces.remove(urgent)
-    pieces.remove(urgent)  # it was cancelled meanwhile: nothing happens
-    assert pieces.next(all_can) is second
-    pieces.remove(second)
-    assert pieces.next(all_can) is first
+    chunks.remove(urgent)
+    chunks.remove(urgent)  # it was cancelled meanwhile: nothing happens
+    assert chunks.next(all_can) is second
+    chunks.remove(second)
+    assert chunks.next(all_can) is first
 
 
 @given(promises, st.sampled_from((A, B, C)))
 def test_what_is_taken_out_is_out(
     drawn: list[tuple[VirtualAddress, StudyId, list[int], int]], member: VirtualAddress
 ) -> None:
-    pieces = filled(drawn)
-    before = list(pieces)
-    out = pieces.take_out(lambda one: one.member == member)
+    chunks = filled(drawn)
+    before = list(chunks)
+    out = chunks.take_out(lambda one: one.member == member)
     assert out == [one for one in before if one.member == member]
-    assert list(pieces) == [one for one in before if one.member != member]
+    assert list(chunks) == [one for one in before if one.member != member]

@@ -15,7 +15,7 @@ from p2pacs.limits import CHUNK_BYTES, KIB
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import ANSWER_SECONDS
-from p2pacs.swarm.study_swarm import STARVED_SECONDS
+from p2pacs.swarm.studies.study_swarm import STARVED_SECONDS
 from p2pacs.swarm.upload.paced_sender import (
     AHEAD_SECONDS,
     LEAST_BLOCK,
@@ -231,7 +231,7 @@ async def test_beyond_what_was_offered_nothing_is_promised(autojump_clock: Clock
         other.choose([1, 2, 3, 4])
         assert other.refused == [1, 2, 3, 4][other.offers[0][1].chunks :]
         unasked = line.add(3, answer=None)
-        line.circles[CT].partners[unasked.address].fetching = False
+        line.swarms[CT].partners[unasked.address].fetching = False
         unasked.choose([1])
         assert unasked.refused == [1]
 

@@ -9,13 +9,13 @@ from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.chunks import ChunkStorage, StudyChunks
-from p2pacs.swarm.study_swarm import StudySwarm
+from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
 
 
 class OpenSwarms:
-    """Circles by study; what the store holds is opened when somebody asks for it."""
+    """Study swarms by study id; what the store holds is opened when somebody asks for it."""
 
     def __init__(
         self,
@@ -28,51 +28,51 @@ class OpenSwarms:
         self._links = links
         self._storage = storage
         self._key = key
-        self._circles: dict[StudyId, StudySwarm] = {}
+        self._swarms: dict[StudyId, StudySwarm] = {}
 
     def __iter__(self) -> Iterator[StudySwarm]:
-        return iter(list(self._circles.values()))
+        return iter(list(self._swarms.values()))
 
     def get(self, study: StudyId) -> StudySwarm | None:
-        """The circle of a study, if there is one."""
-        return self._circles.get(study)
+        """The swarm of a study, if there is one."""
+        return self._swarms.get(study)
 
-    def circle(self, study: StudyId) -> StudySwarm:
-        """The circle of a study, made if there is none."""
-        circle = self._circles.get(study)
-        if circle is None:
+    def of(self, study: StudyId) -> StudySwarm:
+        """The swarm of a study, made if there is none."""
+        swarm = self._swarms.get(study)
+        if swarm is None:
             seed = bytes(self._me) + bytes(study)
-            circle = self._circles[study] = StudySwarm(study, self._links, seed)
-        return circle
+            swarm = self._swarms[study] = StudySwarm(study, self._links, seed)
+        return swarm
 
     def remove(self, study: StudyId) -> StudySwarm | None:
         """Forget a study; what was known of it."""
-        return self._circles.pop(study, None)
+        return self._swarms.pop(study, None)
 
-    async def open(self, circle: StudySwarm) -> StudyChunks:
+    async def open(self, swarm: StudySwarm) -> StudyChunks:
         """The chunks of a study that the store holds.
 
         Raises:
             LocalError: the store cannot be read.
             ManifestError: the stored root is not the broker's.
         """
-        if circle.chunks is None or circle.chunks.dropped:
-            chunks = await self._storage.study(circle.study)
-            if circle.chunks is not chunks:
-                circle.chunks = chunks
+        if swarm.chunks is None or swarm.chunks.dropped:
+            chunks = await self._storage.study(swarm.study)
+            if swarm.chunks is not chunks:
+                swarm.chunks = chunks
                 if chunks.root is not None:
-                    root = load_root(chunks.root, self._key, circle.study)
-                    circle.version, circle.listed = root.version, root.chunks
-        return circle.chunks
+                    root = load_root(chunks.root, self._key, swarm.study)
+                    swarm.version, swarm.listed = root.version, root.chunks
+        return swarm.chunks
 
     async def manifest(self, query: ManifestQuery) -> Manifest:
         """The newest root here, if it is newer."""
         study = StudyId(query.study)
         if not self._storage.holds(study):
             return Manifest(query.id, b"")
-        circle = self.circle(study)
-        chunks = await self.open(circle)
-        newer = chunks.root is not None and circle.version > query.newer_than
+        swarm = self.of(study)
+        chunks = await self.open(swarm)
+        newer = chunks.root is not None and swarm.version > query.newer_than
         return Manifest(query.id, (chunks.root or b"") if newer else b"")
 
     async def segment(self, query: SegmentQuery) -> SegmentAnswer:
@@ -84,7 +84,7 @@ class OpenSwarms:
         study = StudyId(query.study)
         data = None
         if self._storage.holds(study):
-            chunks = await self.open(self.circle(study))
+            chunks = await self.open(self.of(study))
             data = await chunks.segment(ChunkId(query.chunk))
         if data is None:
             raise NoSourceError("this segment is not held here")

@@ -1,4 +1,4 @@
-"""Who takes part in one study's swarm, as seen from here, and what they were told."""
+"""Peers exchanging one study, as seen from this host, and what they were told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -17,13 +17,9 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES, KIB
 from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import BEGINNING
-from p2pacs.swarm.chunks import StudyChunks
 from p2pacs.swarm.scheduling.availability import arrange
+from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Request
-
-if TYPE_CHECKING:
-    from p2pacs.swarm.download.download import Download
-
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +95,27 @@ class Partner:
     """What an offer that it has not answered yet advises."""
 
 
+class ActiveDownload(Protocol):
+    """What a study swarm asks of the download of its study (`p2pacs.swarm.download`)."""
+
+    @property
+    def fetching(self) -> bool:
+        """Whether it has a list of chunks: before, it cannot choose what to ask for."""
+
+    @property
+    def priority(self) -> int:
+        """How urgent it is."""
+
+    def owes(self, member: VirtualAddress) -> bool:
+        """Whether something was asked of a member and is not here yet."""
+
+    def gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner has more chunks."""
+
+    def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
+        """A partner lacks chunks that it was taken to have."""
+
+
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
     """Numbers as ascending [first, count] pairs."""
     result: list[tuple[int, int]] = []
@@ -116,7 +133,7 @@ class StudySwarm:
     def __init__(
         self, study: StudyId, links: dict[VirtualAddress, Connection], seed: bytes = b""
     ) -> None:
-        """A circle of nobody.
+        """The swarm of a study in which nobody takes part yet.
 
         Args:
             study: Which.
@@ -133,7 +150,8 @@ class StudySwarm:
         self.partners: dict[VirtualAddress, Partner] = {}
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
-        self.download: Download | None = None
+        self.download: ActiveDownload | None = None
+        """The download of the study that is under way, if there is one."""
         self.due = math.inf
         """When the next partner is to be told something, at the earliest."""
         self._said: dict[VirtualAddress, int] = {}
@@ -234,7 +252,7 @@ class StudySwarm:
             return
         fresh = [number for number in numbers if number not in partner.has]
         if self.download is not None:
-            self.download.sources.gained(member, fresh)
+            self.download.gained(member, fresh)
         for number in fresh:
             partner.has.add(number)
 
@@ -245,7 +263,7 @@ class StudySwarm:
             return
         lost = [number for number in numbers if number in partner.has]
         if self.download is not None:
-            self.download.sources.lost(member, lost)
+            self.download.lost(member, lost)
         for number in lost:
             partner.has.discard(number)
 
@@ -268,8 +286,8 @@ class StudySwarm:
             partner.untold.clear()
         have = bytes(self.chunks.have) if self.chunks else b""
         download = self.download
-        fetching = download is not None and download.ledger.total > 0  # else it cannot choose
-        priority = int(download.transfer.priority) if download is not None else 0
+        fetching = download is not None and download.fetching
+        priority = download.priority if download is not None else 0
         link.send(Join(bytes(self.study), self.version, have, fetching, priority, link.paced))
         self.told.add(member)
         self._said[member] = len(self.chunks.have) if self.chunks else 0
