@@ -55,7 +55,7 @@ _segments = sa.Table(
 
 @define(eq=False)
 class Record:
-    """What is known of a study without opening it; shared by the store and its `StudyStore`."""
+    """What is known of a study without opening it; shared by the store and the study's journal."""
 
     key: int
     study: StudyId
@@ -92,7 +92,7 @@ class Contents:
     segments: dict[ChunkId, bytes]
 
 
-class StoreIndex:
+class ChunkIndex:
     """The database."""
 
     def __init__(self, path: Path) -> None:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, NotFoundError, StateError
+import structlog
+
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, StateError
 from p2pacs.ids import StudyId
+
+log = structlog.get_logger(__name__)
 
 _VECTORS: Final = 512
 """Buffers in one system call; Linux takes 1,024."""
@@ -94,7 +100,7 @@ class StudyFiles:
     def forget_notes(self, studies: Iterable[StudyId]) -> None:
         """All that was noted of these is confirmed."""
         for study in studies:
-            self._notes(study).unlink(missing_ok=True)
+            _unlink(self._notes(study))
 
     def sync(self, studies: Iterable[StudyId]) -> None:
         """Make what was written durable, names of new files included.
@@ -117,22 +123,19 @@ class StudyFiles:
         """What lies at these places (offset, length).
 
         Raises:
-            NotFoundError: the study was dropped.
-            CorruptStoreError: the disk cannot read it.
+            CorruptStoreError: the disk cannot read it, or the file is gone.
         """
         try:
             handle = os.open(self.path(study), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise NotFoundError(f"study {study.short} is not stored here any more") from error
-        try:
-            found = [os.pread(handle, length, offset) for offset, length in places]
+            try:
+                found = [os.pread(handle, length, offset) for offset, length in places]
+            finally:
+                os.close(handle)
         except OSError as error:
             raise CorruptStoreError(
                 f"the disk cannot read study {study.short}: {error.strerror}; "
                 "what is lost will be fetched again"
             ) from error
-        finally:
-            os.close(handle)
         if any(len(data) != length for data, (_, length) in zip(found, places, strict=True)):
             raise CorruptStoreError(
                 f"the file of study {study.short} is shorter than its index says; "
@@ -141,30 +144,68 @@ class StudyFiles:
         return found
 
     def trim(self, study: StudyId, length: int) -> int:
-        """Cut off what was written but never confirmed; the bytes that the file has then."""
+        """Cut off what was written but never confirmed; the bytes that the file has then.
+
+        Raises:
+            LocalError: the disk fails.
+        """
+        path = self.path(study)
         try:
-            have = self.path(study).stat().st_size
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                _set_aside(path)
+                return 0
+            if found.st_size > length:
+                os.truncate(path, length)
         except FileNotFoundError:
             return 0
-        if have > length:
-            os.truncate(self.path(study), length)
-        return min(have, length)
+        except OSError as error:
+            raise failure(error) from error
+        return min(found.st_size, length)
 
     def remove(self, study: StudyId) -> None:
-        """Remove the files of a study if there are any."""
+        """Remove the files of a study if there are any.
+
+        Raises:
+            LocalError: the disk fails.
+        """
         self.forget_notes([study])
-        self.path(study).unlink(missing_ok=True)
+        _unlink(self.path(study))
 
     def sweep(self, known: Iterable[StudyId]) -> None:
-        """Remove files of studies that the index does not know (a crash while dropping)."""
+        """Remove files of studies that the index does not know (a crash while dropping).
+
+        Raises:
+            LocalError: the disk fails.
+        """
         keep = {path for study in known for path in (self.path(study), self._notes(study))}
         for path in (*self._folder.glob("*.chunks"), *self._folder.glob("*.notes")):
-            if path not in keep:
-                path.unlink()
+            if path not in keep and path.is_file():
+                _unlink(path)
+
+
+def _set_aside(path: Path) -> None:
+    """What stands in the place of one of our files and is none is kept, out of the way."""
+    names = (path.with_name(f"{path.name}.aside-{number}") for number in count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    path.rename(aside)
+    log.error("something that is no file stood in the store", moved_to=aside.name)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        if path.is_dir():
+            _set_aside(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise failure(error) from error
 
 
 def _write_file(path: Path, offset: int, buffers: Sequence[bytes]) -> None:
     try:
+        if path.is_dir():
+            _set_aside(path)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             for at in range(0, len(buffers), _VECTORS):

@@ -12,14 +12,15 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from p2pacs.errors import LocalError, NotFoundError
+from p2pacs.errors import LocalError
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.store.chunk_index import Contents, Record, StoreIndex
+from p2pacs.store.chunk_index import ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles, locked
+from p2pacs.store.journal import StudyJournal
 from p2pacs.store.notes import NOTE_BYTES, unpack
 from p2pacs.store.study import StudyStore
-from p2pacs.store.writer import StoreWriter
+from p2pacs.store.writer import TUNING, StoreWriter, Tuning
 
 log = structlog.get_logger(__name__)
 
@@ -57,23 +58,30 @@ class ChunkStore:
     def __init__(
         self,
         files: StudyFiles,
-        index: StoreIndex,
+        index: ChunkIndex,
         records: list[Record],
         *,
         capacity: int | None,
         now: Callable[[], float],
+        tuning: Tuning = TUNING,
     ) -> None:
-        self.capacity = capacity
-        """Bytes of chunks at most; None for as many as the disk has room for."""
         self._files = files
         self._index = index
         self._records = {record.study: record for record in records}
         self._next_key = max((record.key for record in records), default=0) + 1
         self._open: WeakValueDictionary[StudyId, StudyStore] = WeakValueDictionary()
+        self._journals: WeakValueDictionary[StudyId, StudyJournal] = WeakValueDictionary()
         self._opening = trio.Lock()
         used = sum(record.bytes for record in records)
-        self.writer = StoreWriter(files, index, capacity=capacity, used=used, now=now)
+        self.writer = StoreWriter(
+            files, index, capacity=capacity, used=used, now=now, tuning=tuning
+        )
         """What writes behind; `open_store` runs it."""
+
+    @property
+    def capacity(self) -> int | None:
+        """Bytes of chunks at most; None for as many as the disk has room for."""
+        return self.writer.capacity
 
     @property
     def used(self) -> int:
@@ -110,19 +118,28 @@ class ChunkStore:
             opened = self._open.get(study)
             if opened is not None:
                 return opened
-            record = self._records.get(study)
-            if record is None:
-                record = Record(self._next_key, study)
-                self._next_key += 1
-                found = _Found(Contents([], {}))
-            else:
-                found = await trio.to_thread.run_sync(self._load, record)
-            self._records[study] = record
-            opened = StudyStore(record, found.contents, self._files, self.writer)
-            opened.forget_beyond(found.length)
-            opened.adopt(found.noted, found.notes)
-            self._open[study] = opened
+            # Nobody used the study, and yet the writer may not be done with it.
+            journal = self._journals.get(study) or await self._journal(study)
+            opened = self._open[study] = StudyStore(journal, self._files, self.writer)
             return opened
+
+    async def _journal(self, study: StudyId) -> StudyJournal:
+        record = self._records.get(study)
+        if record is None:
+            record = Record(self._next_key, study)
+            self._next_key += 1
+            found = _Found(Contents([], {}))
+        else:
+            found = await trio.to_thread.run_sync(self._load, record)
+        self._records[study] = record
+        journal = self._journals[study] = StudyJournal.load(record, found.contents)
+        if lost := journal.beyond(found.length):
+            log.error("chunks are lost", study=study.short, chunks=len(lost))
+            for number in lost:
+                self.writer.freed(journal, journal.lose(number))
+        if found.noted:
+            self.writer.adopted(journal, journal.adopt(found.noted, found.notes))
+        return journal
 
     async def drop(self, study: StudyId) -> None:
         """Remove all that is held of a study; nothing happens if nothing is.
@@ -134,12 +151,16 @@ class ChunkStore:
             record = self._records.get(study)
             if record is None:
                 return
-            await trio.to_thread.run_sync(self._remove, record)
-            record.dropped = True
+            record.dropped = True  # first: whoever reads it meanwhile finds no rot
+            try:
+                await trio.to_thread.run_sync(self._remove, record)
+            except LocalError:
+                record.dropped = False
+                raise
             del self._records[study]
-            opened = self._open.pop(study, None)
-            if opened is not None:
-                self.writer.forget(opened)
+            self._open.pop(study, None)
+            if (journal := self._journals.pop(study, None)) is not None:
+                self.writer.forget(journal)
             self.writer.used -= record.bytes
         log.info("study dropped", study=study.short, bytes=record.bytes)
 
@@ -166,7 +187,7 @@ class ChunkStore:
         """Whether a chunk really lies where it was noted."""
         try:
             (data,) = self._files.read(study, [(place.offset, place.size)])
-        except (LocalError, NotFoundError):
+        except LocalError:
             return False
         return ChunkId.of(data) == place.id
 
@@ -179,7 +200,11 @@ class ChunkStore:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, *, capacity: int | None = None, now: Callable[[], float] = time.time
+    folder: Path,
+    *,
+    capacity: int | None = None,
+    now: Callable[[], float] = time.time,
+    tuning: Tuning = TUNING,
 ) -> AsyncIterator[ChunkStore]:
     """Open the store in a folder (made if it is not there), and close it at the end.
 
@@ -187,6 +212,7 @@ async def open_store(
         folder: where everything lies.
         capacity: bytes of chunks at most; None for no limit but the disk's.
         now: seconds since the epoch, for `StudyStore.touch`.
+        tuning: when it writes and confirms.
 
     Raises:
         StateError: another process holds the folder.
@@ -196,11 +222,11 @@ async def open_store(
     await trio.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(folder):
         files = StudyFiles(folder / "chunks")
-        index = await trio.to_thread.run_sync(StoreIndex, folder / "index.sqlite")
+        index = await trio.to_thread.run_sync(ChunkIndex, folder / "index.sqlite")
         try:
             records = await trio.to_thread.run_sync(index.records)
             await trio.to_thread.run_sync(files.sweep, [record.study for record in records])
-            store = ChunkStore(files, index, records, capacity=capacity, now=now)
+            store = ChunkStore(files, index, records, capacity=capacity, now=now, tuning=tuning)
             with _alone():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(store.writer.run)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 import trio
@@ -12,13 +11,10 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import CorruptStoreError, NotFoundError, StateError, UsageError
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import CHUNK_BYTES, STUDY_CHUNKS
-from p2pacs.store.chunk_index import Changes, Contents, Record
-from p2pacs.store.extents import Extent, Extents
+from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles
-from p2pacs.store.notes import NOTE_BYTES, pack
-
-if TYPE_CHECKING:
-    from p2pacs.store.writer import StoreWriter
+from p2pacs.store.journal import StudyJournal
+from p2pacs.store.writer import StoreWriter
 
 log = structlog.get_logger(__name__)
 
@@ -30,55 +26,41 @@ class StudyStore:
     `load_many`, which worker threads call.
     """
 
-    def __init__(
-        self, record: Record, contents: Contents, files: StudyFiles, writer: StoreWriter
-    ) -> None:
-        self.have = Bitfield()
-        """Numbers of the chunks held; those not yet on disk included."""
-        self._record = record
+    def __init__(self, journal: StudyJournal, files: StudyFiles, writer: StoreWriter) -> None:
+        self._journal = journal
         self._files = files
         self._writer = writer
-        self._extents = Extents()
-        self._segments = dict(contents.segments)
-        self._pending: dict[int, tuple[ChunkId, bytes]] = {}
-        self._changes = Changes(record)
-        self._end = 0
-        self._noted = 0
-        """Bytes of notes of what was written and is not confirmed."""
-        for number, extent in contents.chunks:
-            self._extents.set(number, extent)
-            self._end = max(self._end, extent.offset + extent.size)
-            self.have.add(number)
+
+    @property
+    def have(self) -> Bitfield:
+        """Numbers of the chunks held; those not yet on disk included."""
+        return self._journal.have
 
     @property
     def study(self) -> StudyId:
         """Which study this is."""
-        return self._record.study
+        return self._journal.study
 
     @property
     def root(self) -> bytes | None:
         """The newest signed manifest root that was put, as it travels."""
-        return self._record.root
+        return self._journal.record.root
 
     @property
     def version(self) -> int:
         """The version of `root`; 0 for none."""
-        return self._record.version
+        return self._journal.record.version
 
     @property
     def dropped(self) -> bool:
         """Whether the study was removed from the store: nothing can be put any more."""
-        return self._record.dropped
+        return self._journal.record.dropped
 
     # ------------------------------------------------------------ chunks in
 
     def size(self, number: int) -> int:
         """Bytes of a chunk that is here; 0 of another."""
-        pending = self._pending.get(number)
-        if pending is not None:
-            return len(pending[1])
-        extent = self._extents.get(number)
-        return 0 if extent is None else extent.size
+        return self._journal.size(number)
 
     async def put(self, number: int, chunk_id: ChunkId, data: bytes) -> None:
         """Keep a chunk; the caller has verified that ``data`` is ``chunk_id``.
@@ -97,81 +79,8 @@ class StudyStore:
         self._check_open()
         if number in self.have:
             return
-        self._pending[number] = (chunk_id, data)
-        self.have.add(number)
-        self._record.chunks += 1
-        self._record.bytes += len(data)
-        self._writer.added(self, len(data))
-
-    def unwritten(self) -> list[tuple[int, ChunkId, bytes]]:
-        """For the writer: chunks that are not in the file, in the order of arrival."""
-        return [(number, chunk, data) for number, (chunk, data) in self._pending.items()]
-
-    def write(self, batch: Sequence[tuple[int, ChunkId, bytes]]) -> None:
-        """For the writer, in a thread: write these at the end of the file, and note them."""
-        self._files.write(self.study, self._end, [data for _, _, data in batch])
-        self._files.note(self.study, self._noted, pack(self._places(batch)))
-
-    def _places(self, batch: Iterable[tuple[int, ChunkId, bytes]]) -> Iterator[tuple[int, Extent]]:
-        """Where these lie, written one after the other at the end of the file."""
-        end = self._end
-        for number, chunk, data in batch:
-            yield number, Extent(end, len(data), chunk)
-            end += len(data)
-
-    def written(self, batch: Iterable[tuple[int, ChunkId, bytes]]) -> None:
-        """For the writer: these were written."""
-        for number, extent in list(self._places(batch)):
-            self._end += extent.size
-            self._noted += NOTE_BYTES
-            self._extents.set(number, extent)
-            self._changes.chunks[number] = extent
-            self._changes.lost.discard(number)
-            del self._pending[number]
-
-    @property
-    def confirmed(self) -> bool:
-        """For the writer: whether all that was written is committed, or about to be."""
-        return not self._changes.chunks
-
-    def notes_forgotten(self) -> None:
-        """For the writer: there are no notes any more."""
-        self._noted = 0
-
-    def adopt(self, chunks: Iterable[tuple[int, Extent]], notes: int) -> None:
-        """For the store: these were written and noted, and not confirmed, by who died meanwhile.
-
-        Args:
-            chunks: What they are.
-            notes: Bytes of notes that there are.
-        """
-        self._noted = notes
-        for number, extent in chunks:
-            if not self.have.add(number):
-                continue
-            self._end = max(self._end, extent.offset + extent.size)
-            self._extents.set(number, extent)
-            self._changes.chunks[number] = extent
-            self._record.chunks += 1
-            self._record.bytes += extent.size
-            self._writer.adopted(self, extent.size)
-
-    def take_changes(self) -> Changes:
-        """For the writer: what is to be committed; none is left."""
-        changes, self._changes = self._changes, Changes(self._record)
-        return changes
-
-    def give_back(self, changes: Changes) -> None:
-        """For the writer: these could not be committed; later ones stay on top."""
-        later, self._changes = self._changes, changes
-        changes.chunks.update(later.chunks)
-        changes.segments.update(later.segments)
-        changes.lost = (changes.lost - later.chunks.keys()) | later.lost
-        changes.unlisted = (changes.unlisted - later.segments.keys()) | later.unlisted
-        for number in later.lost:
-            changes.chunks.pop(number, None)
-        for chunk in later.unlisted:
-            changes.segments.pop(chunk, None)
+        self._journal.add(number, chunk_id, data)
+        self._writer.added(self._journal, len(data))
 
     # ------------------------------------------------------------ chunks out
 
@@ -223,22 +132,21 @@ class StudyStore:
             NotFoundError: one of them is not held here.
             CorruptStoreError: the disk cannot read one of them.
         """
-        found: list[bytes] = []
-        places: list[tuple[int, int]] = []
-        for number in numbers:
-            # First the buffer, then the file: a chunk moves in that direction, so whoever
-            # looks in this order finds it.
-            pending = self._pending.get(number)
-            if pending is not None:
-                found.append(pending[1])
-                continue
-            extent = self._extents.get(number)
-            if extent is None:
-                raise NotFoundError(f"chunk {number} of study {self.study.short} is not held here")
-            places.append((extent.offset, extent.size))
-            found.append(b"")
-        read = iter(self._files.read(self.study, places) if places else ())
-        return [data or next(read) for data in found]
+        located = [self._located(number) for number in numbers]
+        places = [(place.offset, place.size) for place in located if isinstance(place, Extent)]
+        try:
+            read = iter(self._files.read(self.study, places) if places else ())
+        except CorruptStoreError:
+            if self.dropped:  # meanwhile: nothing is wrong with its file
+                raise NotFoundError(f"study {self.study.short} is not stored here") from None
+            raise
+        return [next(read) if isinstance(place, Extent) else place for place in located]
+
+    def _located(self, number: int) -> bytes | Extent:
+        found = self._journal.locate(number)
+        if found is None:
+            raise NotFoundError(f"chunk {number} of study {self.study.short} is not held here")
+        return found
 
     async def verify(self, numbers: Iterable[int] | None = None) -> list[int]:
         """Compare held chunks with their ids; the rotten ones, which are no longer held.
@@ -258,13 +166,14 @@ class StudyStore:
         """In a thread: the chunks of these numbers, None for a rotten one."""
         found: list[bytes | None] = []
         for number in numbers:
-            extent = self._extents.get(number)
+            place = self._journal.locate(number)
             try:
                 data = self.load(number)
             except CorruptStoreError:
                 found.append(None)
                 continue
-            found.append(None if extent and ChunkId.of(data) != extent.id else data)
+            sound = not isinstance(place, Extent) or ChunkId.of(data) == place.id
+            found.append(data if sound else None)
         return found
 
     async def cut_back(self, count: int) -> None:
@@ -274,38 +183,19 @@ class StudyStore:
         """
         async with self._writer.paused():
             for number in [number for number in self.have if number >= count]:
-                if pending := self._pending.pop(number, None):
-                    self.have.discard(number)
-                    self._record.chunks -= 1
-                    self._record.bytes -= len(pending[1])
-                    self._writer.withdrawn(self, len(pending[1]))
-                else:
-                    self._lose(number)
-
-    def forget_beyond(self, length: int) -> None:
-        """For the store: the file has only ``length`` bytes; chunks beyond are not held."""
-        extents = ((number, self._extents.get(number)) for number in self.have)
-        self._quarantine(
-            [n for n, place in extents if place and place.offset + place.size > length]
-        )
+                unwritten = isinstance(self._journal.locate(number), bytes)
+                size = self._journal.lose(number)
+                told = self._writer.withdrawn if unwritten else self._writer.freed
+                told(self._journal, size)
 
     def _quarantine(self, numbers: Collection[int]) -> None:
+        """These are rotten or lost in the file: they are no longer held."""
         if self.dropped or not numbers:
             return
         log.error("chunks are rotten or lost", study=self.study.short, chunks=len(numbers))
         for number in numbers:
-            self._lose(number)
-
-    def _lose(self, number: int) -> None:
-        """A chunk in the file is no longer held."""
-        extent = self._extents.get(number)
-        if extent is not None and self.have.discard(number):
-            self._extents.discard(number)
-            self._changes.chunks.pop(number, None)
-            self._changes.lost.add(number)
-            self._record.chunks -= 1
-            self._record.bytes -= extent.size
-            self._writer.freed(self, extent.size)
+            if isinstance(self._journal.locate(number), Extent):
+                self._writer.freed(self._journal, self._journal.lose(number))
 
     # ------------------------------------------------------------ manifest and use
 
@@ -320,39 +210,31 @@ class StudyStore:
             segments: those that it names: all others are forgotten (None: none are).
         """
         self._check_open()
-        self._record.root = raw
-        self._record.version = version
-        if segments is not None:
-            for chunk in self._segments.keys() - set(segments):
-                del self._segments[chunk]
-                self._changes.segments.pop(chunk, None)
-                self._changes.unlisted.add(chunk)
-        self._writer.changed(self)
+        self._journal.put_root(raw, version, segments)
+        self._writer.changed(self._journal)
 
     async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """The segment of this id, if it is here."""
-        return self._segments.get(chunk_id)
+        return self._journal.segments.get(chunk_id)
 
     async def put_segment(self, chunk_id: ChunkId, data: bytes) -> None:
         """Keep a verified segment."""
         self._check_open()
-        self._segments[chunk_id] = data
-        self._changes.segments[chunk_id] = data
-        self._changes.unlisted.discard(chunk_id)
-        self._writer.changed(self)
+        self._journal.put_segment(chunk_id, data)
+        self._writer.changed(self._journal)
 
     def touch(self) -> None:
         """The study was used now: it is recycled last."""
         if self.dropped:
             return
-        self._record.last_used = self._writer.now()
-        self._writer.changed(self)
+        self._journal.record.last_used = self._writer.now()
+        self._writer.changed(self._journal)
 
     def pin(self, *, pinned: bool = True) -> None:
         """Whether the study must never be recycled."""
         self._check_open()
-        self._record.pinned = pinned
-        self._writer.changed(self)
+        self._journal.record.pinned = pinned
+        self._writer.changed(self._journal)
 
     async def flush(self) -> None:
         """Return when everything put so far would survive a power cut.

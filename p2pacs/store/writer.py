@@ -12,30 +12,35 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.limits import KIB, MIB
-from p2pacs.store.chunk_index import Changes, StoreIndex
+from p2pacs.store.chunk_index import Changes, ChunkIndex
 from p2pacs.store.files import StudyFiles
+from p2pacs.store.journal import StudyJournal, Unwritten
+from p2pacs.store.notes import pack
 
-if TYPE_CHECKING:
-    from p2pacs.store.study import StudyStore
 
-UNWRITTEN_BYTES: Final = 8 * MIB
-"""`StudyStore.put` waits while more than this is only in memory."""
+@frozen
+class Tuning:
+    """When the writer writes, and when it waits. Measured with 6,000 chunks of 32 KiB."""
 
-WRITE_BYTES: Final = 256 * KIB
-"""So much is written at once, when chunks come fast: who is killed asks for no more again."""
+    unwritten_bytes: int = 8 * MIB
+    """`StudyStore.put` waits while more than this is only in memory."""
+    write_bytes: int = 256 * KIB
+    """So much is written at once, when chunks come fast: who is killed asks for no more again."""
+    commit_bytes: int = 16 * MIB
+    """So much written is confirmed at once: a fsync costs as much as writing megabytes."""
+    commit_seconds: float = 1.0
+    """A chunk is confirmed this long after it came, at the latest."""
 
-COMMIT_BYTES: Final = 16 * MIB
-"""So much written is confirmed at once: a fsync costs as much as writing megabytes."""
 
-COMMIT_SECONDS: Final = 1.0
-"""A chunk is confirmed this long after it came, at the latest."""
+TUNING: Final = Tuning()
 
 log = structlog.get_logger(__name__)
 
@@ -46,24 +51,27 @@ class StoreWriter:
     def __init__(
         self,
         files: StudyFiles,
-        index: StoreIndex,
+        index: ChunkIndex,
         *,
         capacity: int | None,
         used: int,
         now: Callable[[], float] = time.time,
+        tuning: Tuning = TUNING,
     ) -> None:
         self._files = files
         self._index = index
-        self._capacity = capacity
+        self.capacity = capacity
+        """Bytes of chunks at most; None for as many as the disk has room for."""
         self.used = used
         """Bytes of all chunks held."""
         self.now = now
         """Seconds since the epoch."""
+        self._tuning = tuning
         self._unwritten = 0
         self._uncommitted = 0
-        self._with_chunks: dict[StudyStore, None] = {}
-        self._with_changes: dict[StudyStore, None] = {}
-        self._with_notes: dict[StudyStore, None] = {}
+        self._with_chunks: dict[StudyJournal, None] = {}
+        self._with_changes: dict[StudyJournal, None] = {}
+        self._with_notes: dict[StudyJournal, None] = {}
         self._failure: LocalError | None = None
         self._writing = trio.Lock()
         self._committing = trio.Lock()
@@ -71,7 +79,7 @@ class StoreWriter:
         self._work = trio.lowlevel.ParkingLot()
         self._much = trio.lowlevel.ParkingLot()
 
-    # ------------------------------------------------------------ called by StudyStore
+    # ------------------------------------------------------------ told by studies
 
     async def room(self, size: int) -> None:
         """Return when ``size`` more bytes may be kept in memory.
@@ -79,59 +87,59 @@ class StoreWriter:
         Raises:
             DiskFullError: the disk or the capacity is full.
         """
-        if self._capacity is not None and self.used + size > self._capacity:
+        if self.capacity is not None and self.used + size > self.capacity:
             raise DiskFullError(
                 "the store has reached its capacity; recycle studies or raise store.capacity"
             )
         await trio.lowlevel.checkpoint()
-        while self._failure is not None or self._unwritten >= UNWRITTEN_BYTES:
+        while self._failure is not None or self._unwritten >= self._tuning.unwritten_bytes:
             if self._failure is not None:
                 await self.flush()
             else:
                 await self._waiting.park()
 
-    def added(self, study: StudyStore, size: int) -> None:
+    def added(self, journal: StudyJournal, size: int) -> None:
         """A chunk waits to be written."""
         self.used += size
         self._unwritten += size
-        self._with_chunks[study] = None
-        self.changed(study)
-        if self._unwritten >= WRITE_BYTES:
+        self._with_chunks[journal] = None
+        self.changed(journal)
+        if self._unwritten >= self._tuning.write_bytes:
             self._much.unpark_all()
 
-    def adopted(self, study: StudyStore, size: int) -> None:
-        """A chunk is in the file, and noted there, that waits to be committed."""
+    def adopted(self, journal: StudyJournal, size: int) -> None:
+        """Chunks are in the file, and noted there, that wait to be committed."""
         self.used += size
         self._uncommitted += size
-        self._with_notes[study] = None
-        self.changed(study)
+        self._with_notes[journal] = None
+        self.changed(journal)
 
-    def freed(self, study: StudyStore, size: int) -> None:
+    def freed(self, journal: StudyJournal, size: int) -> None:
         """A chunk is no longer held."""
         self.used -= size
-        self.changed(study)
+        self.changed(journal)
 
-    def withdrawn(self, study: StudyStore, size: int) -> None:
-        """A chunk need not be written any more."""
+    def withdrawn(self, journal: StudyJournal, size: int) -> None:
+        """Unwritten chunks need not be written any more."""
         self._unwritten -= size
-        if not study.unwritten():
-            self._with_chunks.pop(study, None)
+        if not journal.unwritten_bytes:
+            self._with_chunks.pop(journal, None)
         self._waiting.unpark_all()
-        self.freed(study, size)
+        self.freed(journal, size)
 
-    def changed(self, study: StudyStore) -> None:
+    def changed(self, journal: StudyJournal) -> None:
         """Something of this study waits to be committed."""
-        if study.dropped:
+        if journal.record.dropped:
             return
-        self._with_changes[study] = None
+        self._with_changes[journal] = None
         self._work.unpark_all()
 
-    def forget(self, study: StudyStore) -> None:
+    def forget(self, journal: StudyJournal) -> None:
         """Nothing more of this study is to be written."""
-        self._unwritten -= sum(len(data) for _, _, data in study.unwritten())
-        self._with_chunks.pop(study, None)
-        self._with_changes.pop(study, None)
-        self._with_notes.pop(study, None)
+        self._unwritten -= journal.unwritten_bytes
+        self._with_chunks.pop(journal, None)
+        self._with_changes.pop(journal, None)
+        self._with_notes.pop(journal, None)
         self._waiting.unpark_all()
 
     # ------------------------------------------------------------ the two steps
@@ -145,25 +153,31 @@ class StoreWriter:
         """
         async with self._writing:
             try:
-                for study in list(self._with_chunks):
-                    await self._write_one(study)
+                for journal in list(self._with_chunks):
+                    await self._write_one(journal)
             except LocalError as error:
                 self._fail(error)
                 raise
 
-    async def _write_one(self, study: StudyStore) -> None:
-        batch = study.unwritten()
-        self._with_notes[study] = None
-        await trio.to_thread.run_sync(study.write, batch)
-        study.written(batch)
+    async def _write_one(self, journal: StudyJournal) -> None:
+        batch = journal.unwritten
+        self._with_notes[journal] = None
+        await trio.to_thread.run_sync(self._write_files, journal, batch)
+        journal.written(batch)
         size = sum(len(data) for _, _, data in batch)
         self._unwritten -= size
         self._uncommitted += size
-        if not study.unwritten():
-            self._with_chunks.pop(study, None)
-        self._with_changes[study] = None
+        if not journal.unwritten_bytes:
+            self._with_chunks.pop(journal, None)
+        self._with_changes[journal] = None
         self._waiting.unpark_all()
         self._work.unpark_all()
+
+    def _write_files(self, journal: StudyJournal, batch: list[Unwritten]) -> None:
+        """In a thread: these at the end of the study's file, and notes of them."""
+        study = journal.study
+        self._files.write(study, journal.end, [data for _, _, data in batch])
+        self._files.note(study, journal.noted, pack(journal.places(batch)))
 
     async def commit(self) -> None:
         """Confirm what was written and whatever else has changed.
@@ -173,17 +187,17 @@ class StoreWriter:
             LocalError: the disk fails otherwise; likewise.
         """
         async with self._committing:
-            studies, self._with_changes = list(self._with_changes), {}
-            if not studies:
+            journals, self._with_changes = list(self._with_changes), {}
+            if not journals:
                 return
             size, self._uncommitted = self._uncommitted, 0
-            changes = [study.take_changes() for study in studies]
+            changes = [journal.take_changes() for journal in journals]
             try:
                 await trio.to_thread.run_sync(self._confirm, changes)
             except LocalError as error:
-                for study, change in zip(studies, changes, strict=True):
-                    study.give_back(change)
-                    self._with_changes[study] = None
+                for journal, change in zip(journals, changes, strict=True):
+                    journal.give_back(change)
+                    self._with_changes[journal] = None
                 self._uncommitted += size
                 self._fail(error)
                 raise
@@ -208,12 +222,13 @@ class StoreWriter:
     async def _forget_notes(self) -> None:
         """Of studies of which all is confirmed."""
         async with self.paused():
-            done = [study for study in self._with_notes if study.confirmed]
+            done = [journal for journal in self._with_notes if journal.confirmed]
             if done:
-                await trio.to_thread.run_sync(self._files.forget_notes, [s.study for s in done])
-            for study in done:
-                del self._with_notes[study]
-                study.notes_forgotten()
+                studies = [journal.study for journal in done]
+                await trio.to_thread.run_sync(self._files.forget_notes, studies)
+            for journal in done:
+                del self._with_notes[journal]
+                journal.noted = 0
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
@@ -237,7 +252,7 @@ class StoreWriter:
 
     async def _write_behind(self) -> None:
         while True:
-            while self._unwritten < WRITE_BYTES or self._failure is not None:
+            while self._unwritten < self._tuning.write_bytes or self._failure is not None:
                 await self._much.park()
             await _quietly(self.write)
 
@@ -245,8 +260,8 @@ class StoreWriter:
         while True:
             while not self._with_changes:
                 await self._work.park()
-            with trio.move_on_after(COMMIT_SECONDS):
-                while self._uncommitted < COMMIT_BYTES or self._failure is not None:
+            with trio.move_on_after(self._tuning.commit_seconds):
+                while self._uncommitted < self._tuning.commit_bytes or self._failure is not None:
                     await self._work.park()
             await _quietly(self.flush)
 

@@ -309,7 +309,7 @@ async def test_a_full_store_is_told_and_keeps_what_was_there(tmp_path: Path) -> 
             await b.publish(MR)
         assert await b.held(CT) == by_uid(ct(2))
         b.store.capacity = None
-        b.store.writer._capacity = None
+        b.store.writer.capacity = None
         await b.publish(MR)
         assert await b.held(MR) == by_uid(noise(MR, 40))
         assert await b.held(CT) == by_uid(ct(2))
@@ -322,7 +322,7 @@ async def test_recycling_comes_before_a_full_store(tmp_path: Path) -> None:
             held = b.store.holds(study)
             b.roots = [root for root in b.roots if root.study != study]
             await b.store.drop(study)
-            b.store.writer._capacity = 10_000_000
+            b.store.writer.capacity = 10_000_000
             return held
 
         return make

@@ -6,7 +6,7 @@ import pytest
 from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError
 from p2pacs.ids import ChunkId
 from p2pacs.store import chunk_index as module
-from p2pacs.store.chunk_index import Changes, Contents, Record, StoreIndex
+from p2pacs.store.chunk_index import Changes, ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk
 
@@ -20,13 +20,13 @@ def changes(record: Record, *numbers: int) -> Changes:
 
 
 def test_survives_closing(tmp_path: Path) -> None:
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     one = Record(1, STUDY, version=3, root=b"root", last_used=5.5, pinned=True)
     segments = {ChunkId(bytes(32)): b"segment"}
     index.apply([Changes(one, {4: extent(4), 9: extent(9)}, segments=segments)])
     index.apply([changes(Record(2, OTHER))])
     index.close()
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     first, second = sorted(index.records(), key=lambda record: record.key)
     assert (first.key, first.study, first.version, first.root) == (1, STUDY, 3, b"root")
     assert (first.last_used, first.pinned, first.chunks, first.bytes) == (5.5, True, 2, 2000)
@@ -37,7 +37,7 @@ def test_survives_closing(tmp_path: Path) -> None:
 
 
 def test_later_changes_replace_and_remove(tmp_path: Path) -> None:
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     record = Record(1, STUDY)
     gone, kept = ChunkId(b"g" * 32), ChunkId(b"k" * 32)
     index.apply([Changes(record, {1: extent(1), 2: extent(2)}, segments={gone: b"", kept: b""})])
@@ -50,7 +50,7 @@ def test_later_changes_replace_and_remove(tmp_path: Path) -> None:
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     broken = Changes(Record(2, OTHER), {1: Extent(0, 2**80, ChunkId(bytes(32)))})
     with pytest.raises((LocalError, OverflowError)):
         index.apply([changes(Record(1, STUDY), 1), broken])
@@ -63,7 +63,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
 def test_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "index.sqlite").write_bytes(b"junk" * 1000)
     with pytest.raises(CorruptStoreError, match="damaged"):
-        StoreIndex(tmp_path / "index.sqlite")
+        ChunkIndex(tmp_path / "index.sqlite")
 
 
 def test_a_later_version(tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_a_later_version(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(CorruptStoreError, match="update"):
-        StoreIndex(tmp_path / "index.sqlite")
+        ChunkIndex(tmp_path / "index.sqlite")
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     with index._transaction() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
@@ -91,7 +91,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_commits_survive_a_power_cut(tmp_path: Path) -> None:
-    index = StoreIndex(tmp_path / "index.sqlite")
+    index = ChunkIndex(tmp_path / "index.sqlite")
     with index._transaction() as connection:
         pragmas = ("journal_mode", "synchronous", "locking_mode")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, NotFoundError, StateError
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, StateError
 from p2pacs.store.files import StudyFiles, failure, locked
 from tests.p2pacs.store.samples import OTHER, STUDY
 
@@ -51,7 +51,7 @@ def test_another_failure_of_the_disk() -> None:
 
 def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = StudyFiles(tmp_path / "chunks")
-    with pytest.raises(NotFoundError):
+    with pytest.raises(CorruptStoreError, match="No such file"):
         files.read(STUDY, [(0, 1)])
     files.write(STUDY, 0, [b"abc"])
     with pytest.raises(CorruptStoreError, match="shorter"):
@@ -67,7 +67,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_cannot_write(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path / "chunks")
-    files.path(STUDY).mkdir()
+    files.path(STUDY).symlink_to(tmp_path / "no" / "such" / "folder")
     with pytest.raises(LocalError, match="check the disk"):
         files.write(STUDY, 0, [b"abc"])
     with pytest.raises(LocalError):

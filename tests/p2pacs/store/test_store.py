@@ -3,18 +3,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 import trio
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, StateError
+from p2pacs.errors import CorruptStoreError, DiskFullError, NotFoundError, StateError
 from p2pacs.store import ChunkStore, StudyInfo, open_store
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles
 from p2pacs.store.notes import pack
-from p2pacs.store.writer import WRITE_BYTES
+from p2pacs.store.writer import TUNING, Tuning
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 
 
@@ -243,19 +244,19 @@ async def test_killed_while_writing(tmp_path: Path) -> None:
 UNCONFIRMED: Final = """
 import sys, trio
 from pathlib import Path
-from p2pacs.store import open_store, writer
+from p2pacs.store import open_store
+from p2pacs.store.writer import TUNING, Tuning, Tuning
 from tests.p2pacs.store.samples import STUDY, chunk
 
 async def main(folder, chunks):
-    async with open_store(Path(folder)) as store:
+    never = Tuning(commit_bytes=10**9, commit_seconds=10**9)
+    async with open_store(Path(folder), tuning=never) as store:
         study = await store.study(STUDY)
         await study.put(*chunk(0, 20_000))
         await study.flush()
-        writer.COMMIT_SECONDS = writer.COMMIT_BYTES = 10**9  # from now on nothing is confirmed
-        await trio.sleep(0)
         for number in range(1, chunks):
             await study.put(*chunk(number, 20_000))
-        while sum(len(data) for _, _, data in study.unwritten()) >= writer.WRITE_BYTES:
+        while study._journal.unwritten_bytes >= TUNING.write_bytes:
             await trio.sleep(0.001)
         print(chunks, flush=True)
         await trio.sleep_forever()
@@ -275,7 +276,7 @@ async def test_killed_before_anything_was_confirmed(tmp_path: Path) -> None:
     for _ in range(2):  # and it stays
         async with open_store(tmp_path) as store:
             study = await store.study(STUDY)
-            assert chunks * 20_000 - study_bytes(store) < WRITE_BYTES
+            assert chunks * 20_000 - study_bytes(store) < TUNING.write_bytes
             assert store.used == study_bytes(store)
             assert await study.verify() == []
             assert list(study.have) == list(range(len(study.have)))
@@ -367,3 +368,98 @@ async def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         study = await store.study(STUDY)
         assert list(study.have) == list(range(100))
         assert await study.verify() == []
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    (path / "of").mkdir(parents=True)
+
+
+ROT: Final[dict[str, Callable[[Path], None]]] = {
+    "removed": Path.unlink,
+    "a folder instead": _folder,
+}
+
+
+@pytest.mark.parametrize("how", ROT)
+async def test_a_file_that_is_gone_is_refilled(tmp_path: Path, how: str) -> None:
+    """Found when it is opened: nothing of it is held, and it can be written again."""
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(5))
+    ROT[how](path)
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert not study.have
+        assert store.used == 0
+        await fill(study, range(5))
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert await study.verify() == []
+        assert list(study.have) == list(range(5))
+        await store.drop(STUDY)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("how", ROT)
+async def test_a_file_that_goes_while_it_is_used(tmp_path: Path, how: str) -> None:
+    """Found when it is read, whole or in part; what comes again is kept."""
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(5))
+        await study.flush()
+        ROT[how](path)
+        with pytest.raises(CorruptStoreError, match="fetched again"):
+            await study.read(0)
+        with pytest.raises(CorruptStoreError, match="fetched again"):
+            await study.read_many([1, 2], verify=True)
+        assert list(study.have) == [0, 3, 4]
+        assert await study.verify() == [0, 3, 4]
+        await fill(study, range(5))
+        await study.flush()
+        assert await study.verify() == []
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert await study.verify() == []
+        assert list(study.have) == list(range(5))
+
+
+async def test_a_folder_in_the_place_of_a_file_does_not_hinder(tmp_path: Path) -> None:
+    """Neither at the start, nor when its study is dropped; what is in it is kept."""
+    async with open_store(tmp_path) as store:
+        await fill(await store.study(STUDY), range(5))
+    for name in (f"{STUDY}.chunks", f"{STUDY}.notes", f"{OTHER}.chunks"):
+        path = tmp_path / "chunks" / name
+        path.unlink(missing_ok=True)
+        path.mkdir()
+        (path / "mine").write_bytes(b"kept")
+    async with open_store(tmp_path) as store:
+        await store.drop(STUDY)
+        study = await store.study(STUDY)
+        await fill(study, range(3))
+        await study.flush()
+        assert await study.verify() == []
+    assert len(list((tmp_path / "chunks").glob("*/mine"))) == 3
+
+
+async def test_a_study_that_is_dropped_while_it_is_read_has_not_rotted(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(3))
+        await study.flush()
+        await store.drop(STUDY)
+        with pytest.raises(NotFoundError):
+            await study.read_many([0, 1, 2], verify=True)
+
+
+async def test_what_nobody_uses_and_is_not_written_yet_is_not_read_anew(tmp_path: Path) -> None:
+    async with open_store(tmp_path, tuning=Tuning(commit_seconds=10**9)) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(3))
+        del study
+        study = await store.study(STUDY)
+        assert list(study.have) == [0, 1, 2]
+        await study.flush()
+        assert await study.verify() == []
+        assert store.used == 3000

@@ -10,8 +10,8 @@ import trio.testing
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.store import files as files_module
 from p2pacs.store import open_store
-from p2pacs.store.chunk_index import StoreIndex
-from p2pacs.store.writer import COMMIT_SECONDS, UNWRITTEN_BYTES
+from p2pacs.store.chunk_index import ChunkIndex
+from p2pacs.store.writer import TUNING
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 
 Write = Callable[[int, int, Sequence[bytes]], None]
@@ -100,7 +100,7 @@ async def test_other_failures_of_the_disk(tmp_path: Path, disk: Disk) -> None:
 
 
 async def test_an_index_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    apply = StoreIndex.apply
+    apply = ChunkIndex.apply
 
     def full(*_: object) -> None:
         raise DiskFullError("full")
@@ -109,14 +109,14 @@ async def test_an_index_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.Mon
         study = await store.study(STUDY)
         await fill(study, range(5))
         await study.put_segment(chunk(1)[1], b"segment")
-        monkeypatch.setattr(StoreIndex, "apply", full)
+        monkeypatch.setattr(ChunkIndex, "apply", full)
         with pytest.raises(DiskFullError):
             await study.flush()
         assert await study.verify() == []
         await study.put_segment(chunk(2)[1], b"later")
         with pytest.raises(DiskFullError):
             await study.put(*chunk(5))
-        monkeypatch.setattr(StoreIndex, "apply", apply)
+        monkeypatch.setattr(ChunkIndex, "apply", apply)
         await study.put(*chunk(6))
     async with open_store(tmp_path) as store:
         study = await store.study(STUDY)
@@ -129,7 +129,7 @@ async def test_an_index_that_cannot_grow(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_put_waits_while_too_much_is_unwritten(tmp_path: Path, disk: Disk) -> None:
     disk.go.clear()
     size = 64 * 1024
-    fits = UNWRITTEN_BYTES // size
+    fits = TUNING.unwritten_bytes // size
     async with open_store(tmp_path) as store:
         study = await store.study(STUDY)
         await fill(study, range(fits), size)
@@ -146,7 +146,7 @@ async def test_who_waits_for_room_hears_of_a_full_disk(tmp_path: Path, disk: Dis
     size = 64 * 1024
     async with open_store(tmp_path) as store:
         study = await store.study(STUDY)
-        await fill(study, range(UNWRITTEN_BYTES // size), size)
+        await fill(study, range(TUNING.unwritten_bytes // size), size)
 
         async def one_more() -> None:
             with pytest.raises(DiskFullError):
@@ -167,21 +167,21 @@ async def test_confirms_by_itself_in_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commits = 0
-    apply = StoreIndex.apply
+    apply = ChunkIndex.apply
 
-    def count(self: StoreIndex, changes: list[object]) -> None:
+    def count(self: ChunkIndex, changes: list[object]) -> None:
         nonlocal commits
         commits += 1
         apply(self, changes)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(StoreIndex, "apply", count)
+    monkeypatch.setattr(ChunkIndex, "apply", count)
     async with open_store(tmp_path) as store:
         one, other = await store.study(STUDY), await store.study(OTHER)
         await fill(one, range(50))
         await fill(other, range(50))
         assert disk.writes == 0
         while commits == 0:
-            await trio.sleep(COMMIT_SECONDS)
+            await trio.sleep(TUNING.commit_seconds)
         assert (disk.writes, commits) == (4, 1), "chunks and notes of each, together"
 
 
@@ -190,6 +190,6 @@ async def test_much_is_written_without_waiting(tmp_path: Path, disk: Disk) -> No
         study = await store.study(STUDY)
         await fill(study, range(200), 64 * 1024)
         assert disk.writes > 0
-        assert study.unwritten() != []
+        assert study._journal.unwritten != []
         await study.flush()
-        assert study.unwritten() == []
+        assert study._journal.unwritten == []

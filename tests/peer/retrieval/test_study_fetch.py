@@ -314,7 +314,7 @@ async def test_a_full_store_stops_the_transfer_and_space_lets_it_go_on(
         assert fetch.transfer.state is TransferState.FAILED
         held = len(fetch.transfer.have)
         assert held > 0
-        monkeypatch.setattr(peer.store.writer, "_capacity", None)
+        monkeypatch.setattr(peer.store.writer, "capacity", None)
         fetch = await opened(world, peer)
         assert await read_all(fetch) == by_uid(sent)
         assert fetch.transfer.bytes_received < fetch.transfer.bytes_total
