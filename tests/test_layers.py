@@ -258,7 +258,6 @@ def test_imports_point_one_way(module: str) -> None:
         assert there in ROOMS[here], f"{module} imports {name}"
 
 
-@pytest.mark.xfail(reason="store, mesh and swarm: about to go", strict=True)
 def test_no_file_imports_itself_through_others() -> None:
     assert circle({name: imported(name) & set(modules()) for name in modules()}) is None
 
