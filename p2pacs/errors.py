@@ -28,6 +28,7 @@
     │   └── BusyError                 a named limit is reached
     ├── PacsError                     the PACS (not the swarm) is at fault
     │   ├── PacsUnreachableError      refused, hung or gone
+    │   │   └── PacsBusyError         it rejects associations for the moment
     │   ├── PacsRefusedError          it answered with a failure status
     │   └── PacsDataError             what it sent is not usable
     │       ├── BrokenInstanceError   truncated, broken or not DICOM
@@ -273,6 +274,13 @@ class PacsUnreachableError(PacsError):
     wire_code = 65
     exit_code = 65
     transient = True
+
+
+class PacsBusyError(PacsUnreachableError):
+    """It rejects associations for the moment (PS3.8 9.3.4: rejected-transient)."""
+
+    wire_code = 71
+    exit_code = 71
 
 
 class PacsRefusedError(PacsError):

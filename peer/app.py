@@ -155,7 +155,6 @@ class Peer:
                 gateway,
                 self.destinations,
                 allowed_callers=self.settings.gateway.allowed_callers,
-                stored_syntaxes=gateway.stored_syntaxes,
             )
             async with server:
                 yield Endpoint(where.host, server.port)

@@ -7,7 +7,6 @@ import hashlib
 import os
 import threading
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -134,12 +133,6 @@ class ArchiveFolder:
             )
         ]
         return sorted(chosen, key=lambda one: one.order)
-
-    def syntaxes(self, sop_class: str) -> list[str]:
-        """Transfer syntaxes that a SOP Class is held in, most frequent first."""
-        with self._lock:
-            counts = Counter(one.pair[1] for one in self._held.values() if one.pair[0] == sop_class)
-        return [syntax for syntax, _ in counts.most_common()]
 
     def _index_file(self, path: Path) -> None:
         try:

@@ -98,7 +98,6 @@ async def archive(
         {} if destinations is None else destinations,
         allowed_callers=allowed_callers,
         stores=True,
-        stored_syntaxes=store.syntaxes,
     )
     async with server:
         yield Archive(server, store)

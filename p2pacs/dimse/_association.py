@@ -25,13 +25,20 @@ from pynetdicom.transport import AddressInformation, AssociationServer, RequestH
 from p2pacs import limits
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._upper import BoundedSocket, Dimse
+from p2pacs.dimse.contexts import refusal
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.errors import PacsUnreachableError
+from p2pacs.errors import PacsBusyError, PacsError, PacsRefusedError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS: Final = 10.0
 """To connect, and then again to negotiate the association."""
+
+UID_CHARACTERS: Final = 64
+"""Of a UID in a DIMSE message (PS3.5 9.1); pynetdicom takes none that is longer."""
+
+_REJECTED_TRANSIENT: Final = 0x02
+"""Result of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 
 _FAREWELL_SECONDS: Final = 0.3
 """How long an A-ABORT may take to leave before the connection is cut."""
@@ -106,7 +113,9 @@ def associate(
         opening: gets the association before it is opened, so that another thread can hang up.
 
     Raises:
-        PacsUnreachableError: no connection, rejected, or nothing accepted.
+        PacsUnreachableError: no connection, or rejected.
+        PacsBusyError: rejected for the moment.
+        PacsRefusedError: it accepts associations, but none of these contexts.
     """
     try:
         address = AddressInformation.from_addr_port(remote.host, remote.port)
@@ -137,12 +146,25 @@ def associate(
         opening(assoc)
     assoc.request()
     if not assoc.is_established:
-        verdict = "rejects our association" if assoc.is_rejected else "cannot be reached"
-        raise PacsUnreachableError(f"{remote} {verdict}: check its address and AE titles")
+        raise _why_not(assoc, remote)
     # Its own thread is not started: all that it does for a requestor is to wait for an abort,
     # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
     assoc._is_paused = True
     return assoc
+
+
+def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
+    """Why an association does not stand."""
+    if assoc.rejected_contexts:
+        # Several fail together, as pynetdicom aborts an association without an accepted context.
+        pair = assoc.requestor.requested_contexts[0]
+        refused = refusal((str(pair.abstract_syntax), str(pair.transfer_syntax[0])))
+        return PacsRefusedError(f"{remote}: {refused}")
+    answer = assoc.acceptor.primitive
+    if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
+        return PacsBusyError(f"{remote} is busy and rejects our association: try again later")
+    verdict = "rejects our association" if assoc.is_rejected else "cannot be reached"
+    return PacsUnreachableError(f"{remote} {verdict}: check its address and AE titles")
 
 
 def _context(number: int, sop_class: str, syntaxes: Sequence[str]) -> PresentationContext:

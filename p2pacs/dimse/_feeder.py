@@ -10,6 +10,9 @@ from enum import Enum, auto
 from typing import Final
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse.backend import MissingInstance
+
+Item = EncodedInstance | MissingInstance
 
 
 class Nothing(Enum):
@@ -28,13 +31,13 @@ _OFFER_SECONDS: Final = 0.25
 class Feeder:
     """Iterates in its thread, so that the taker can look after other things meanwhile."""
 
-    def __init__(self, instances: Iterator[EncodedInstance]) -> None:
-        self._queue: queue.Queue[EncodedInstance | Nothing] = queue.Queue(_AHEAD)
+    def __init__(self, instances: Iterator[Item]) -> None:
+        self._queue: queue.Queue[Item | Nothing] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="retrieval")
         self._result = self._pool.submit(self._run, instances)
 
-    def take(self, timeout: float) -> EncodedInstance | Nothing:
+    def take(self, timeout: float) -> Item | Nothing:
         """The next instance; `Nothing.YET` after ``timeout`` seconds, `Nothing.MORE` at the end.
 
         Raises:
@@ -53,7 +56,7 @@ class Feeder:
         self._stopped.set()
         self._pool.shutdown(wait=False)
 
-    def _run(self, instances: Iterator[EncodedInstance]) -> None:
+    def _run(self, instances: Iterator[Item]) -> None:
         try:
             for instance in instances:
                 if not self._offer(instance):
@@ -64,7 +67,7 @@ class Feeder:
                 close()
             self._offer(Nothing.MORE)
 
-    def _offer(self, item: EncodedInstance | Nothing) -> bool:
+    def _offer(self, item: Item | Nothing) -> bool:
         while not self._stopped.is_set():
             try:
                 self._queue.put(item, timeout=_OFFER_SECONDS)

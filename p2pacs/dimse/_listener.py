@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -46,7 +46,6 @@ class Listener:
         stores: bool,
         handlers: Handlers,
         allowed_callers: Collection[str] = (),
-        stored_syntaxes: Callable[[str], Sequence[str]] = lambda _sop_class: (),
     ) -> None:
         self.entity = AE(check_aet(aet))
         self.entity.acse_timeout = CONNECT_SECONDS
@@ -58,7 +57,6 @@ class Listener:
         self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
         self._endpoint = endpoint
         self._stores = stores
-        self._stored_syntaxes = stored_syntaxes
         self.services: Mapping[type, Service] = {}
         self._handlers = [
             *handlers,
@@ -102,12 +100,12 @@ class Listener:
         return server
 
     def _requested(self, event: evt.Event) -> None:
-        """Choose what to accept, from what is proposed and what we hold."""
+        """Choose what to accept of what is proposed."""
         assoc: Any = event.assoc
-        request = assoc.requestor.primitive
+        definitions = assoc.requestor.primitive.presentation_context_definition_list
         proposed = [
             (str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
-            for context in request.presentation_context_definition_list
+            for context in definitions
         ]
         roles = assoc.requestor.role_selection
         assoc.acceptor.supported_contexts = [
@@ -116,9 +114,13 @@ class Listener:
                 proposed,
                 {str(sop_class) for sop_class, role in roles.items() if role.scp_role},
                 stores=self._stores,
-                stored_syntaxes=self._stored_syntaxes,
             )
         ]
+        # pynetdicom has one order of preference for all contexts of a SOP Class: so each
+        # offers what is chosen for it, and nothing else, when that order is applied.
+        for context, syntax in zip(definitions, contexts.choose_syntaxes(proposed), strict=True):
+            if syntax is not None:
+                context.transfer_syntax = [UID(syntax)]
 
 
 def _supported(acceptance: contexts.Acceptance) -> PresentationContext:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from pydicom.dataset import Dataset
@@ -18,27 +18,23 @@ from pynetdicom.presentation import PresentationContext
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
-from p2pacs.dimse._association import Association, Service, has_ended, remote_of, send_instance
+from p2pacs.dimse._association import (
+    UID_CHARACTERS,
+    Association,
+    Service,
+    has_ended,
+    remote_of,
+    send_instance,
+)
 from p2pacs.dimse._feeder import Feeder, Nothing
 from p2pacs.dimse._identifiers import decode_identifier
 from p2pacs.dimse._sender import Sender
-from p2pacs.dimse.backend import Backend, Retrieval, Urgency
+from p2pacs.dimse.backend import Backend, MissingInstance, Retrieval, Urgency
 from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.tuning import Tuning
 from p2pacs.errors import P2PacsError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
-
-_LOOK_SECONDS: Final = 0.1
-"""How often a retrieval that waits looks for a cancel or an abort."""
-
-_REPORT_SECONDS: Final = 0.05
-"""Pending responses are not sent more often: 20 a second are enough to show progress."""
-
-_KEEP_ALIVE_SECONDS: Final = 5.0
-"""A pending response at least this often, so that a slow line is no reason to give up."""
-
-_LOST_ASSOCIATIONS: Final = 3
-"""Failures to reach the destination, one after the other, that end a C-MOVE."""
 
 Send = Callable[[EncodedInstance], int | None]
 
@@ -47,8 +43,13 @@ class RetrieveService:
     """C-MOVE and C-GET of one server."""
 
     def __init__(
-        self, backend: Backend, entity: AE, destinations: Mapping[str, DimseRemote]
+        self,
+        backend: Backend,
+        entity: AE,
+        destinations: Mapping[str, DimseRemote],
+        tuning: Tuning,
     ) -> None:
+        self._tuning = tuning
         self._backend = backend
         self._entity = entity
         self._destinations = destinations
@@ -73,9 +74,10 @@ class RetrieveService:
             remote,
             known=retrieval.contexts,
             originator=(reply.caller, request.MessageID or 0),
+            tuning=self._tuning,
         )
         try:
-            _SubOperations(reply, retrieval, sender.send).run()
+            _SubOperations(reply, retrieval, sender.send, self._tuning).run()
         finally:
             sender.close()
 
@@ -86,18 +88,22 @@ class RetrieveService:
             return
         numbers = iter(range((request.MessageID or 0) + 1, 1 << 62))
 
+        refused: set[contexts.Pair] = set()
+
         def send(instance: EncodedInstance) -> int | None:
             status = send_instance(assoc, instance, next(numbers) % 0xFFFF + 1)
-            if status is None:
+            pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+            if status is None and pair not in refused:
+                refused.add(pair)
                 log.warning(
                     "C-GET client does not accept the stored transfer syntax",
                     caller=reply.caller,
-                    sop_class=UID(instance.sop_class_uid).name,
-                    transfer_syntax=UID(instance.transfer_syntax_uid).name,
+                    sop_class=UID(pair[0]).name,
+                    transfer_syntax=UID(pair[1]).name,
                 )
             return status
 
-        _SubOperations(reply, retrieval, send).run()
+        _SubOperations(reply, retrieval, send, self._tuning).run()
 
     def _open(self, reply: _Reply, models: Mapping[str, str], purpose: str) -> Retrieval | None:
         """Ask the backend; an error is answered and gives None."""
@@ -193,7 +199,8 @@ class _Reply:
 class _SubOperations:
     """The sub-operations of one request."""
 
-    def __init__(self, reply: _Reply, retrieval: Retrieval, send: Send) -> None:
+    def __init__(self, reply: _Reply, retrieval: Retrieval, send: Send, tuning: Tuning) -> None:
+        self._tuning = tuning
         self._reply = reply
         self._retrieval = retrieval
         self._send = send
@@ -209,7 +216,8 @@ class _SubOperations:
             status = self._all(feeder)
             if status is not None:
                 remaining = self._remaining() if status == sub.CANCELLED else None
-                reply.final(status, remaining=remaining)
+                why = next(iter(tally.reasons), "")
+                reply.final(status, remaining=remaining, comment=sub.comment_of(why))
         except P2PacsError as error:
             tally.failed += self._remaining()
             log.warning("retrieval failed", caller=reply.caller, error=str(error))
@@ -222,6 +230,7 @@ class _SubOperations:
                 remote=remote_of(reply.assoc),
                 completed=tally.completed,
                 failed=tally.failed,
+                why=tally.reasons,
                 warnings=tally.warnings,
                 seconds=round(time.monotonic() - started, 3),
             )
@@ -232,28 +241,35 @@ class _SubOperations:
         while not self._reply.gone:
             if self._reply.cancelled:
                 return sub.CANCELLED
-            item = feeder.take(_LOOK_SECONDS)
+            item = feeder.take(self._tuning.look)
             if isinstance(item, EncodedInstance):
-                tally.count(self._send_one(item), item.sop_instance_uid)
-                self._report(_REPORT_SECONDS)
+                self._send_one(item)
+                self._report(self._tuning.report)
+            elif isinstance(item, MissingInstance):
+                tally.fail(item.reason, item.sop_instance_uid)
             elif item is Nothing.YET:
-                self._report(_KEEP_ALIVE_SECONDS)
+                self._report(self._tuning.keep_alive)
             else:
                 return tally.final_status()
         return None
 
-    def _send_one(self, instance: EncodedInstance) -> int | None:
+    def _send_one(self, instance: EncodedInstance) -> None:
+        tally, uid = self._reply.tally, instance.sop_instance_uid
         try:
             status = self._send(instance)
         except PacsUnreachableError as error:
             self._lost += 1
-            if self._lost >= _LOST_ASSOCIATIONS or not self._reply.tally.completed:
-                self._reply.tally.failed_uids.append(instance.sop_instance_uid)
+            if self._lost >= self._tuning.lost_associations or not tally.completed:
+                tally.failed_uids.append(uid)
                 raise
             log.warning("sub-operation failed", caller=self._reply.caller, error=str(error))
-            return None
+            tally.fail(str(error), uid)
+            return
         self._lost = 0
-        return status
+        if status is None:
+            tally.fail(_unsendable(instance), uid)
+        else:
+            tally.count(status, uid)
 
     def _report(self, interval: float) -> None:
         now = time.monotonic()
@@ -263,3 +279,12 @@ class _SubOperations:
 
     def _remaining(self) -> int:
         return max(0, self._retrieval.total() - self._reply.tally.done)
+
+
+def _unsendable(instance: EncodedInstance) -> str:
+    """Why an instance was not even sent."""
+    if not instance.data:
+        return "an instance without a data set cannot be sent"
+    if len(instance.sop_instance_uid) > UID_CHARACTERS:
+        return "a UID is too long for a DIMSE message"
+    return contexts.refusal((instance.sop_class_uid, instance.transfer_syntax_uid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from itertools import count
 from typing import Final
@@ -21,6 +22,8 @@ from p2pacs.dimse._association import (
 )
 from p2pacs.dimse.contexts import Pair, propose_sending
 from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.errors import PacsBusyError, PacsRefusedError
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +45,14 @@ class Sender:
         known: Callable[[], Collection[Pair]],
         originator: tuple[str, int] | None = None,
         opening: Callable[[Association], None] | None = None,
+        tuning: Tuning = TUNING,
     ) -> None:
         self._ae = ae
         self._remote = remote
         self._known = known
         self._originator = originator
         self._opening = opening
+        self._tuning = tuning
         self._assoc: Association | None = None
         self._proposed: set[Pair] = set()
         self._refused: set[Pair] = set()
@@ -64,24 +69,38 @@ class Sender:
             PacsUnreachableError: no association, or it ended.
         """
         pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
-        assoc = self._association(pair)
-        if pair not in accepted_pairs(assoc):
-            self._log_refused(pair)
+        assoc = None if pair in self._refused else self._association(pair)
+        if assoc is None or pair not in accepted_pairs(assoc):
+            self._refuse(pair)
             return None
         number = next(self._numbers) % 0xFFFF + 1
         return send_instance(assoc, instance, number, self._originator)
 
-    def _association(self, pair: Pair) -> Association:
+    def _association(self, pair: Pair) -> Association | None:
+        """One that proposes a pair; None if of all that is proposed none is accepted."""
         assoc = self._assoc
         if assoc is not None and pair in self._proposed and not has_ended(assoc):
             return assoc
         self.close()
         contexts = propose_sending(pair, [*self._proposed, *self._known()])
-        self._assoc = associate(self._ae, self._remote, contexts, opening=self._opening)
         self._proposed = {(sop_class, syntaxes[0]) for sop_class, syntaxes in contexts}
+        try:
+            self._assoc = self._open(contexts)
+        except PacsRefusedError:
+            return None
         return self._assoc
 
-    def _log_refused(self, pair: Pair) -> None:
+    def _open(self, contexts: list[tuple[str, list[str]]]) -> Association:
+        """An association; asked for again where it is rejected for the moment only."""
+        for pause in self._tuning.busy:
+            try:
+                return associate(self._ae, self._remote, contexts, opening=self._opening)
+            except PacsBusyError as error:
+                log.info("destination is busy, trying again", error=str(error), seconds=pause)
+            time.sleep(pause)
+        return associate(self._ae, self._remote, contexts, opening=self._opening)
+
+    def _refuse(self, pair: Pair) -> None:
         if pair not in self._refused:
             self._refused.add(pair)
             log.warning(

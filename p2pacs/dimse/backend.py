@@ -32,12 +32,22 @@ class Urgency(IntEnum):
 
 
 @frozen
+class MissingInstance:
+    """An instance that is asked for and cannot be had: a failed sub-operation."""
+
+    reason: str
+    """For the Error Comment: without patient data."""
+    sop_instance_uid: str | None = None
+    """None where it is not known."""
+
+
+@frozen
 class Retrieval:
     """The instances that a C-MOVE or C-GET asks for, perhaps still arriving."""
 
     total: Callable[[], int]
     """How many there are, as far as known: it may grow while they arrive. From any thread."""
-    instances: Iterator[EncodedInstance]
+    instances: Iterator[EncodedInstance | MissingInstance]
     """Read in one thread of its own. Blocks until the next instance is here; raises
     `P2PacsError` when no more can come."""
     contexts: Callable[[], Collection[Pair]] = field(default=tuple)

@@ -8,7 +8,7 @@ its own, as far as the 128 of an association reach (PS3.8 9.3.2.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
@@ -87,6 +87,15 @@ def propose_storage(
     return [(sop_class, [syntax]) for sop_class, syntax in pairs[:room]]
 
 
+def refusal(pair: Pair) -> str:
+    """What to say of a pair that the other side does not accept, in the space of a comment.
+
+    The keywords of PS3.6, as the names are too long; the UID of what has none.
+    """
+    sop_class, syntax = (uid.UID(one).keyword or one for one in pair)
+    return f"{syntax} not accepted: {sop_class}"
+
+
 def propose_sending(next_pair: Pair, known: Iterable[Pair]) -> list[tuple[str, list[str]]]:
     """Contexts for sending: the pair needed now, then others that are known to come."""
     pairs = dict.fromkeys([next_pair, *known])
@@ -99,7 +108,7 @@ class Acceptance:
 
     sop_class: str
     syntaxes: tuple[str, ...]
-    """In the order of our preference."""
+    """Those chosen for its contexts."""
     roles: tuple[bool, bool] | None
     """Whether the requestor may be SCU, and SCP; None: the default roles."""
 
@@ -109,7 +118,6 @@ def accept(
     scp_proposed: Collection[str],
     *,
     stores: bool,
-    stored_syntaxes: Callable[[str], Sequence[str]],
 ) -> list[Acceptance]:
     """What an acceptor accepts of a proposal.
 
@@ -117,21 +125,41 @@ def accept(
         proposed: SOP Class and transfer syntaxes of each context.
         scp_proposed: SOP Classes for which the requestor offers to be SCP: for C-GET.
         stores: whether C-STORE from the requestor is accepted.
-        stored_syntaxes: for a SOP Class, the transfer syntaxes that we hold it in, most
-            frequent first. Where a context leaves the choice, they are preferred.
     """
-    accepted: dict[str, Acceptance] = {}
-    for sop_class in dict.fromkeys(sop_class for sop_class, _ in proposed):
-        offered = [
-            syntax for name, syntaxes in proposed if name == sop_class for syntax in syntaxes
-        ]
+    chosen: dict[str, list[str]] = {}
+    for (sop_class, _), syntax in zip(proposed, choose_syntaxes(proposed), strict=True):
+        if syntax is not None:
+            chosen.setdefault(sop_class, []).append(syntax)
+    return [
+        Acceptance(
+            sop_class,
+            tuple(dict.fromkeys(syntaxes)),
+            (stores, True) if sop_class in scp_proposed and sop_class not in SERVICES else None,
+        )
+        for sop_class, syntaxes in chosen.items()
+        if sop_class in SERVICES or stores or sop_class in scp_proposed
+    ]
+
+
+def choose_syntaxes(proposed: Sequence[tuple[str, Sequence[str]]]) -> list[str | None]:
+    """The transfer syntax to accept in each context; None: none of those that it offers.
+
+    What is stored is never converted, so each context of a SOP Class gets another syntax
+    where the requestor leaves the choice, and each the first in the requestor's own order.
+    What was sent to others before plays no part: a client that gets its study today gets it
+    tomorrow.
+    """
+    chosen: list[str | None] = [None] * len(proposed)
+    taken: set[Pair] = set()
+    # Those with the least choice first, or another would take what they need.
+    for place in sorted(range(len(proposed)), key=lambda place: len(proposed[place][1])):
+        sop_class, offered = proposed[place]
         if sop_class in SERVICES:
-            accepted[sop_class] = Acceptance(sop_class, NATIVE[:2], None)
-        elif stores or sop_class in scp_proposed:
-            mine = [syntax for syntax in stored_syntaxes(sop_class) if syntax in offered]
-            accepted[sop_class] = Acceptance(
-                sop_class,
-                tuple(dict.fromkeys([*mine, *offered])),
-                (stores, True) if sop_class in scp_proposed else None,
-            )
-    return list(accepted.values())
+            chosen[place] = next((one for one in NATIVE[:2] if one in offered), None)
+            continue
+        free = (one for one in offered if (sop_class, one) not in taken)
+        syntax = next(free, next(iter(offered), None))
+        if syntax is not None:
+            taken.add((sop_class, syntax))
+        chosen[place] = syntax
+    return chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +22,7 @@ from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.receiver import instance_of
 from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import P2PacsError, PacsDataError
 from p2pacs.units import Endpoint
 
@@ -43,8 +44,7 @@ class DimseServer:
         destinations: AE title → where a C-MOVE to it goes. Looked up at each request.
         allowed_callers: AE titles that may call us; empty: all.
         stores: whether C-STORE is accepted.
-        stored_syntaxes: for a SOP Class, the transfer syntaxes that the backend holds it in,
-            most frequent first: C-GET clients that leave us the choice get those.
+        tuning: deadlines and bounds.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DimseServer:
         *,
         allowed_callers: Collection[str] = (),
         stores: bool = False,
-        stored_syntaxes: Callable[[str], Sequence[str]] = lambda _sop_class: (),
+        tuning: Tuning = TUNING,
     ) -> None:
         self._backend = backend
         self._stack = AsyncExitStack()
@@ -66,10 +66,9 @@ class DimseServer:
             stores=stores,
             handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_STORE, self._store)],
             allowed_callers=allowed_callers,
-            stored_syntaxes=stored_syntaxes,
         )
         self.aet = self._listener.entity.ae_title
-        service = RetrieveService(backend, self._listener.entity, destinations)
+        service = RetrieveService(backend, self._listener.entity, destinations, tuning)
         self._listener.services = service.services()
 
     @property

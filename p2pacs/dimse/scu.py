@@ -201,13 +201,19 @@ class DimseClient:
     def _association(
         self, line: CallAssociation, proposal: Sequence[tuple[str, Sequence[str]]], **options: Any
     ) -> Iterator[Association]:
-        assoc = associate(self._entity(), self.remote, proposal, opening=line.opening, **options)
+        service = proposal[0][0]
+        refused = PacsRefusedError(
+            f"{self.remote} does not offer {UID(service).name} to {self.aet}: allow it in the PACS"
+        )
         try:
-            if proposal[0][0] not in {
-                context.abstract_syntax for context in assoc.accepted_contexts
-            }:
-                name = UID(proposal[0][0]).name
-                raise PacsRefusedError(f"{self.remote} does not offer {name} to {self.aet}")
+            assoc = associate(
+                self._entity(), self.remote, proposal, opening=line.opening, **options
+            )
+        except PacsRefusedError as error:
+            raise refused from error
+        try:
+            if service not in {context.abstract_syntax for context in assoc.accepted_contexts}:
+                raise refused
             yield assoc
         except RuntimeError as error:
             # What pynetdicom raises when the association ended before a message was sent.

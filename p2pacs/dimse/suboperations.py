@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from attrs import define, field
@@ -33,16 +34,33 @@ class SubOperationCounts:
     warnings: int = 0
     failed: int = 0
     failed_uids: list[str] = field(factory=list, repr=False)
+    _reasons: Counter[str] = field(factory=Counter, init=False)
 
-    def count(self, status: int | None, sop_instance_uid: str) -> None:
-        """Note the C-STORE status of one sub-operation; None: it could not be sent."""
+    def count(self, status: int, sop_instance_uid: str) -> None:
+        """Note the C-STORE status of one sub-operation."""
         if status == SUCCESS:
             self.completed += 1
-        elif status is not None and status & 0xF000 == WARNING:
+        elif status & 0xF000 == WARNING:
             self.warnings += 1
         else:
-            self.failed += 1
+            self.fail(f"the destination answers C-STORE with 0x{status:04X}", sop_instance_uid)
+
+    def fail(self, reason: str, sop_instance_uid: str | None = None) -> None:
+        """Note that one instance was not sent.
+
+        Args:
+            reason: for the Error Comment: without patient data.
+            sop_instance_uid: which; None where that is not known.
+        """
+        self.failed += 1
+        self._reasons[reason] += 1
+        if sop_instance_uid is not None:
             self.failed_uids.append(sop_instance_uid)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why instances were not sent, and how many for each reason, most first."""
+        return dict(self._reasons.most_common())
 
     @property
     def done(self) -> int:
@@ -67,8 +85,8 @@ def status_of(error: P2PacsError) -> int:
     return UNABLE if isinstance(error, LocalError) else error.dicom_status
 
 
-def comment_of(error: P2PacsError) -> str:
-    """The Error Comment that an error becomes."""
+def comment_of(error: P2PacsError | str) -> str:
+    """The Error Comment that an error or a reason becomes."""
     text = str(error).encode("ascii", "replace").decode()
     printable = "".join(character if character.isprintable() else " " for character in text)
     return printable.replace("\\", "/")[:_COMMENT_CHARACTERS].strip()

@@ -3,7 +3,6 @@ swarm (a `p2pacs.dimse.backend.Backend`, called in DICOM threads)."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -119,16 +118,6 @@ class Gateway:
         """Refused: studies come from the PACS alone."""
         del instance
         raise ForbiddenError(f"this gateway stores nothing ({caller}): send it to the PACS")
-
-    def stored_syntaxes(self, sop_class: str) -> Sequence[str]:
-        """Transfer syntaxes in which studies read here hold this SOP Class, frequent ones first."""
-        counts = Counter(
-            known.entry.transfer_syntax_uid
-            for fetch in self._fetcher.fetches
-            for known in list(fetch.known)
-            if known.entry.sop_class_uid == sop_class
-        )
-        return [syntax for syntax, _ in counts.most_common()]
 
 
 @define(eq=False)

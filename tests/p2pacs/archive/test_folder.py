@@ -10,7 +10,6 @@ from tests.p2pacs.dimse.samples import (
     CT,
     EXPLICIT,
     IMPLICIT,
-    JPEG_2000,
     MR,
     identifier,
     instance,
@@ -55,16 +54,6 @@ def test_an_instance_stored_again_takes_the_place_of_the_first(tmp_path: Path) -
     moved = instance(1, study=2)
     folder.put(EncodedInstance(CT, instance(1).sop_instance_uid, EXPLICIT, moved.data))
     assert [record.uid for record in folder.records()] == ["1.2.3.2"]
-
-
-def test_syntaxes_by_frequency(tmp_path: Path) -> None:
-    folder = ArchiveFolder(tmp_path)
-    for number in (1, 2):
-        folder.put(instance(number, syntax=JPEG_2000))
-    folder.put(instance(3))
-    folder.put(instance(4, sop_class=MR))
-    assert folder.syntaxes(CT) == [JPEG_2000, EXPLICIT]
-    assert folder.syntaxes("1.2.3") == []
 
 
 @pytest.mark.parametrize(

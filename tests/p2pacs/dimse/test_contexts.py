@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import AllTransferSyntaxes
@@ -9,10 +7,6 @@ from tests.p2pacs.dimse.samples import CT, EXPLICIT, IMPLICIT, JPEG_2000, JPEG_L
 
 SR = "1.2.840.10008.5.1.4.1.1.88.11"
 uids = st.integers(1, 200).map(lambda number: f"1.2.{number}")
-
-
-def nothing(_sop_class: str) -> Sequence[str]:
-    return ()
 
 
 def test_every_transfer_syntax_of_the_standard_is_proposed_for_images() -> None:
@@ -52,19 +46,66 @@ def test_what_is_to_be_sent_now_is_proposed(
 
 def test_storage_is_only_accepted_from_who_may_store_or_receives() -> None:
     proposed = [(CT, [IMPLICIT, EXPLICIT]), (contexts.VERIFICATION, [IMPLICIT])]
-    refused = contexts.accept(proposed, (), stores=False, stored_syntaxes=nothing)
+    refused = contexts.accept(proposed, (), stores=False)
     assert [one.sop_class for one in refused] == [contexts.VERIFICATION]
-    stored = contexts.accept(proposed, (), stores=True, stored_syntaxes=nothing)
-    assert stored[0] == contexts.Acceptance(CT, (IMPLICIT, EXPLICIT), None)
-    got = contexts.accept(proposed, {CT}, stores=False, stored_syntaxes=nothing)
+    stored = contexts.accept(proposed, (), stores=True)
+    assert stored[0] == contexts.Acceptance(CT, (IMPLICIT,), None)
+    got = contexts.accept(proposed, {CT}, stores=False)
     assert got[0].roles == (False, True)
 
 
-def test_where_the_client_leaves_the_choice_it_gets_what_is_held() -> None:
-    proposed = [(CT, [EXPLICIT, JPEG_LOSSLESS]), (CT, [JPEG_2000])]
+def test_where_the_client_leaves_the_choice_it_gets_what_it_offers_first() -> None:
+    assert contexts.choose_syntaxes([(CT, [JPEG_LOSSLESS, EXPLICIT, IMPLICIT])]) == [JPEG_LOSSLESS]
 
-    def held(_sop_class: str) -> Sequence[str]:
-        return (JPEG_2000, JPEG_LOSSLESS, "1.2.3")
 
-    accepted = contexts.accept(proposed, {CT}, stores=False, stored_syntaxes=held)
-    assert accepted[0].syntaxes == (JPEG_2000, JPEG_LOSSLESS, EXPLICIT)
+def test_contexts_of_one_class_get_different_syntaxes() -> None:
+    proposed = [(CT, [EXPLICIT, JPEG_LOSSLESS]), (CT, [EXPLICIT]), (MR, [EXPLICIT, JPEG_2000])]
+    assert contexts.choose_syntaxes(proposed) == [JPEG_LOSSLESS, EXPLICIT, EXPLICIT]
+
+
+def test_queries_come_explicit_whatever_the_order() -> None:
+    proposed = [
+        (contexts.FIND["STUDY"], [IMPLICIT, EXPLICIT]),
+        (contexts.VERIFICATION, [JPEG_2000]),
+    ]
+    assert contexts.choose_syntaxes(proposed) == [EXPLICIT, None]
+    accepted = contexts.accept(proposed, (), stores=False)
+    assert [one.sop_class for one in accepted] == [contexts.FIND["STUDY"]]
+
+
+proposals = st.lists(st.tuples(uids, st.lists(uids, max_size=5, unique=True)), max_size=30)
+
+
+@given(proposals)
+def test_a_choice_is_one_of_those_offered_and_none_is_wasted(
+    proposed: list[tuple[str, list[str]]],
+) -> None:
+    chosen = contexts.choose_syntaxes(proposed)
+    for (sop_class, offered), syntax in zip(proposed, chosen, strict=True):
+        assert syntax in offered if offered else syntax is None
+        same = [one for (name, _), one in zip(proposed, chosen, strict=True) if name == sop_class]
+        if syntax is not None and same.count(syntax) > 1:  # then whoever has it twice had no other
+            twice = [
+                choices
+                for (name, choices), one in zip(proposed, chosen, strict=True)
+                if name == sop_class and one == syntax
+            ]
+            assert sum(set(choices) <= set(same) for choices in twice) >= len(twice) - 1
+
+
+@given(proposals, st.sets(uids), st.booleans())
+def test_what_is_chosen_is_accepted_and_nothing_else(
+    proposed: list[tuple[str, list[str]]], scp_proposed: set[str], stores: bool
+) -> None:
+    accepted = contexts.accept(proposed, scp_proposed, stores=stores)
+    chosen = contexts.choose_syntaxes(proposed)
+    for one in accepted:
+        assert stores or one.sop_class in scp_proposed
+        pairs = zip(proposed, chosen, strict=True)
+        of_class = {syntax for (name, _), syntax in pairs if name == one.sop_class} - {None}
+        assert set(one.syntaxes) == of_class
+
+
+def test_a_refusal_names_class_and_syntax_in_the_space_of_a_comment() -> None:
+    assert contexts.refusal((CT, JPEG_LOSSLESS)) == "JPEGLosslessSV1 not accepted: CTImageStorage"
+    assert contexts.refusal(("1.2.3", "1.2.4")) == "1.2.4 not accepted: 1.2.3"

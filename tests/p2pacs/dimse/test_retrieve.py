@@ -11,15 +11,16 @@ import structlog
 import trio
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse import _retrieve, contexts
+from p2pacs.dimse import contexts
 from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
 from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.tuning import Tuning
 from p2pacs.errors import DiskFullError, NoSourceError, StudyNotFoundError
 from p2pacs.units import Endpoint
 from tests.components import HOST, dcmtk, free_port, storescp
@@ -28,9 +29,9 @@ from tests.p2pacs.dimse.samples import (
     CT,
     EXPLICIT,
     JPEG_2000,
+    JPEG_LOSSLESS,
     MR,
     NO_DATA_SET,
-    identifier,
     instance,
     series,
     study,
@@ -78,7 +79,6 @@ def counts(status: Dataset) -> tuple[int, int, int, int]:
 
 
 async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_retrieve, "_REPORT_SECONDS", 0)
     seen: list[tuple[str, int]] = []
     take = StorageReceiver.take
 
@@ -90,7 +90,7 @@ async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StorageReceiver, "take", note)
     backend, port = Scripted(series(3)), free_port()
     async with (
-        serving(backend, {"US": DimseRemote("US", HOST, port)}) as server,
+        serving(backend, {"US": DimseRemote("US", HOST, port)}, tuning=Tuning(report=0)) as server,
         storage_receiver("US", Endpoint(HOST, port)) as receiver,
     ):
         inbox = Inbox()
@@ -175,16 +175,34 @@ async def test_what_the_destination_does_not_accept_fails_and_is_named(tmp_path:
     assert counts(status) == (0xB000, 2, 1, 0)
     assert failed is not None
     assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.2"
+    assert status.ErrorComment == "JPEG2000Lossless not accepted: CTImageStorage"
     warned = [entry for entry in logs if entry["log_level"] == "warning"]
     assert warned[0]["transfer_syntax"] == "JPEG 2000 Image Compression (Lossless Only)"
     assert "1.2.3.1" not in repr(logs)
 
 
 @pytest.mark.dcmtk
-async def test_a_study_that_is_still_arriving_is_sent_as_it_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_workstation_that_accepts_no_syntax_is_not_called_unreachable(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(_retrieve, "_KEEP_ALIVE_SECONDS", 0.05)
+    """It is there and accepts associations: it is told what it does not take."""
+    backend = Scripted([instance(number, syntax=JPEG_2000) for number in (1, 2, 3)])
+    with storescp(tmp_path) as workstation, structlog.testing.capture_logs() as logs:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, move("WS"))
+    status, failed = answers[-1]
+    assert counts(status) == (0xA702, 0, 3, 0)
+    assert status.ErrorComment == "JPEG2000Lossless not accepted: CTImageStorage"
+    assert failed is not None
+    assert list(failed.FailedSOPInstanceUIDList) == [f"1.2.3.1.1.{n}" for n in (1, 2, 3)]
+    (warned,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warned["sop_class"] == "CT Image Storage"
+    assert warned["transfer_syntax"] == "JPEG 2000 Image Compression (Lossless Only)"
+
+
+@pytest.mark.dcmtk
+async def test_a_study_that_is_still_arriving_is_sent_as_it_comes(tmp_path: Path) -> None:
     backend = Scripted(series(5))
     backend.pause_after = 2
     alive = []
@@ -201,7 +219,7 @@ async def test_a_study_that_is_still_arriving_is_sent_as_it_comes(
 
     with storescp(tmp_path) as workstation:
         destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
-        async with serving(backend, destinations) as server:
+        async with serving(backend, destinations, tuning=Tuning(keep_alive=0.05)) as server:
             answers = await ask(server.port, operation)
         assert len(workstation.files()) == 5
     assert counts(alive[1])[1:] == (2, 0, 0)
@@ -297,17 +315,63 @@ class TestDcmtk:
         received = [EncodedInstance.from_part10(path.read_bytes()) for path in files]
         assert sorted(received, key=repr) == sorted(backend.held, key=repr)
 
-    async def test_getscu_of_a_stored_syntax_among_several(self, tmp_path: Path) -> None:
-        """The client leaves the choice, so it gets what we hold the class in."""
-        backend = Scripted([instance(1, syntax=JPEG_2000)])
-
-        def held(sop_class: str) -> list[str]:
-            return [JPEG_2000] if sop_class == CT else []
-
-        async with serving(backend, stored_syntaxes=held) as server:
+    @pytest.mark.parametrize(("option", "syntax"), [("+xs", JPEG_LOSSLESS), ("+xv", JPEG_2000)])
+    async def test_getscu_gets_the_syntax_that_it_asks_for(
+        self, tmp_path: Path, option: str, syntax: str
+    ) -> None:
+        """Its one context of a class offers several: the first of them is what it wants, also
+        after others were sent instances in another one."""
+        explicit = instance(9, study=2)
+        wanted = [instance(number, syntax=syntax) for number in range(1, 7)]
+        backend = Scripted([explicit])
+        (tmp_path / "other").mkdir()
+        (tmp_path / "got").mkdir()
+        async with serving(backend) as server:
             address = ["-aec", "GATEWAY", HOST, str(server.port)]
-            keys = self.keys(identifier("STUDY", StudyInstanceUID="1.2.3.1"))
-            await self.run("getscu", "-S", "+B", "+xv", "-od", str(tmp_path), *keys, *address)
-        (file,) = tmp_path.iterdir()
-        assert EncodedInstance.from_part10(file.read_bytes()) == backend.held[0]
-        assert backend.held[0].transfer_syntax_uid != EXPLICIT
+            keys = self.keys(study())
+            await self.run("getscu", "-S", "+B", "-od", str(tmp_path / "other"), *keys, *address)
+            backend.held = wanted
+            got = tmp_path / "got"
+            await self.run("getscu", "-S", "+B", option, "-od", str(got), *keys, *address)
+        files = [EncodedInstance.from_part10(path.read_bytes()) for path in got.iterdir()]
+        assert sorted(files, key=repr) == sorted(wanted, key=repr)
+        assert len(list((tmp_path / "other").iterdir())) == 1
+
+    async def test_getscu_is_told_what_it_would_have_to_offer_first(self, tmp_path: Path) -> None:
+        backend = Scripted([instance(1, syntax=JPEG_LOSSLESS)])
+        async with serving(backend) as server:
+            address = ["-aec", "GATEWAY", HOST, str(server.port)]
+            call = ["getscu", "-d", "-S", "+B", "-od", str(tmp_path), *self.keys(study()), *address]
+            said = (await trio.to_thread.run_sync(lambda: dcmtk(call[0], *call[1:]))).stdout
+        assert list(tmp_path.iterdir()) == []
+        assert "0xa702" in said.lower()
+        assert "JPEGLosslessSV1 not accepted: CTImageStorage" in said
+
+
+async def test_a_client_that_offers_a_class_in_several_contexts_gets_them_all() -> None:
+    """Each context has the same choice: together they cover all that it offers."""
+    offered = [EXPLICIT, JPEG_2000, JPEG_LOSSLESS]
+    backend = Scripted([instance(n, syntax=one) for n, one in enumerate(offered, 1)])
+    got: list[str] = []
+
+    def take(event: evt.Event) -> int:
+        got.append(str(event.context.transfer_syntax))
+        return 0x0000
+
+    def work() -> int:
+        ae = AE("WORKSTATION")
+        asked = [build_context(GET), *(build_context(CT, offered) for _ in offered)]
+        assoc = ae.associate(
+            *(HOST, port),
+            contexts=asked,
+            ext_neg=[build_role(CT, scp_role=True)],
+            evt_handlers=[(evt.EVT_C_STORE, take)],
+        )
+        answers = list(assoc.send_c_get(study(), GET))
+        assoc.release()
+        return int(answers[-1][0].Status)
+
+    async with serving(backend) as server:
+        port = server.port
+        assert await trio.to_thread.run_sync(work) == 0x0000
+    assert got == offered

@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import pytest
 import trio
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._association import Association, release
+from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._sender import Sender
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.errors import PacsUnreachableError
+from p2pacs.dimse.tuning import Tuning
+from p2pacs.errors import PacsBusyError, PacsUnreachableError
 from tests.components import HOST, free_port, storescp
 from tests.p2pacs.dimse.backends import Scripted, serving
 from tests.p2pacs.dimse.samples import CT, EXPLICIT, JPEG_2000, MR, instance, series
@@ -48,6 +52,50 @@ def test_nobody_there() -> None:
     with pytest.raises(PacsUnreachableError):
         sender.send(instance())
     sender.close()
+
+
+@pytest.mark.parametrize("refusals", [2, 3])
+async def test_a_destination_that_is_busy_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """PS3.8 9.3.4: rejected-transient; the pauses are bounded, so it may fail at the last."""
+    left = [refusals]
+    requested = Listener._requested
+
+    def busy(self: Listener, event: evt.Event) -> None:
+        if left[0]:
+            left[0] -= 1
+            event.assoc.acse.send_reject(0x02, 0x03, 0x01)
+            event.assoc.is_rejected = True
+            event.assoc.kill()
+        else:
+            requested(self, event)
+
+    monkeypatch.setattr(Listener, "_requested", busy)
+    async with serving(Scripted(), stores=True) as server:
+        remote = DimseRemote("GATEWAY", HOST, server.port)
+        sender = Sender(AE("SCU"), remote, known=tuple, tuning=Tuning(busy=(0, 0)))
+        if refusals == 2:
+            assert await trio.to_thread.run_sync(sender.send, instance()) == 0x0000
+        else:
+            with pytest.raises(PacsBusyError, match="busy"):
+                await trio.to_thread.run_sync(sender.send, instance())
+        await trio.to_thread.run_sync(sender.close)
+
+
+@pytest.mark.dcmtk
+def test_what_is_not_accepted_is_asked_for_once(
+    tmp_path: Path,
+) -> None:
+    opened: list[Association] = []
+    with storescp(tmp_path) as workstation:
+        remote = DimseRemote(workstation.aet, HOST, workstation.port)
+        sender = Sender(AE("SCU"), remote, known=tuple, opening=opened.append)
+        sent = [instance(number, syntax=JPEG_2000) for number in range(1, 6)]
+        assert [sender.send(one) for one in sent] == [None] * 5
+        assert sender.send(instance(6)) == 0x0000
+        sender.close()
+    assert len(opened) == 2
 
 
 @pytest.mark.dcmtk

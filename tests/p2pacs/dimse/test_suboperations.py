@@ -15,14 +15,13 @@ from p2pacs.errors import (
     [
         ([], 0x0000),
         ([0x0000, 0x0000], 0x0000),
-        ([0x0000, None], 0xB000),
         ([0x0000, 0xA700], 0xB000),
         ([0xB007, 0x0000], 0xB000),
         ([0xB000], 0xB000),
-        ([None, 0xC000], 0xA702),
+        ([0xA700, 0xC000], 0xA702),
     ],
 )
-def test_final_status(statuses: list[int | None], final: int) -> None:
+def test_final_status(statuses: list[int], final: int) -> None:
     tally = sub.SubOperationCounts()
     for number, status in enumerate(statuses):
         tally.count(status, str(number))
@@ -56,5 +55,20 @@ def test_counts_fit_into_two_bytes() -> None:
 
 def test_uids_of_failed_instances_are_not_in_the_repr() -> None:
     tally = sub.SubOperationCounts()
-    tally.count(None, "1.2.3")
+    tally.fail("not accepted", "1.2.3")
     assert "1.2.3" not in repr(tally)
+
+
+def test_reasons_are_counted_and_the_most_frequent_comes_first() -> None:
+    tally = sub.SubOperationCounts()
+    tally.fail("cannot be read", "1.1")
+    tally.fail("not accepted", "1.2")
+    tally.fail("not accepted")
+    tally.count(0xA700, "1.3")
+    assert list(tally.reasons.items()) == [
+        ("not accepted", 2),
+        ("cannot be read", 1),
+        ("the destination answers C-STORE with 0xA700", 1),
+    ]
+    assert (tally.failed, tally.failed_uids) == (4, ["1.1", "1.2", "1.3"])
+    assert tally.final_status() == 0xA702
