@@ -123,6 +123,7 @@ def orthanc(
     *,
     aet: str = "ORTHANC",
     modalities: Mapping[str, int] | None = None,
+    ports: tuple[int, int] | None = None,
     **options: object,
 ) -> Iterator[Orthanc]:
     """A real Orthanc in ``folder``.
@@ -131,13 +132,14 @@ def orthanc(
         folder: an empty or new folder for configuration and storage.
         aet: its AE title.
         modalities: destinations that it knows for C-MOVE: AE title → port of loopback.
+        ports: for DICOM and HTTP, as one of before had them; free ones unless given.
         options: further keys of its configuration, for instance ``MaximumPduLength=131072``.
     """
     binary, plugin = _orthanc_binary(), _dicomweb_plugin()
     if binary is None or plugin is None:
         raise RuntimeError("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
     folder.mkdir(parents=True, exist_ok=True)
-    dicom_port, http_port = free_port(), free_port()
+    dicom_port, http_port = ports or (free_port(), free_port())
     settings: dict[str, object] = {
         "Name": aet,
         "StorageDirectory": str(folder / "storage"),

@@ -43,8 +43,16 @@ class DateSpan:
     last: date | None = None
 
 
+CENTRAL: Final = "the central PACS"
+"""Its name in errors, which members are told, too: they need no address of it."""
+
+
 class PacsAdapter(InstanceSource, Protocol):
     """One PACS; more about errors and what may be said in them at `InstanceSource`."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for the broker's own logs; without credentials."""
 
     async def check(self) -> None:
         """Whether it answers at all."""

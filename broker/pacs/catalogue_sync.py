@@ -20,7 +20,7 @@ from broker.pacs.adapter import DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import Json, of_level, tag, text
-from p2pacs.errors import DeadlineError, PacsError, StudyNotFoundError
+from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail
 
@@ -91,6 +91,7 @@ class CatalogueSync:
         self._every = every
         self._hinted = trio.Event()
         self._hints: set[str] = set()
+        self._failed = 0
         self._writing = trio.Lock()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -105,8 +106,13 @@ class CatalogueSync:
                 await self.look(whole=whole)
                 if whole:
                     next_round = begin + round_pause(trio.current_time() - begin)
-            except (PacsError, DeadlineError) as error:
-                log.warning("the PACS was not swept", pacs=self._pacs.name, why=str(error))
+            except P2PacsError as error:
+                self._failed += 1
+                log.warning("the PACS was not swept", pacs=self._pacs.address, why=str(error))
+            else:
+                if self._failed:
+                    log.info("the PACS answers again", pacs=self._pacs.address, after=self._failed)
+                self._failed = 0
             with trio.move_on_after(self._every):
                 await self._hinted.wait()
 
@@ -174,9 +180,9 @@ class CatalogueSync:
 
     async def _answer_hints(self) -> None:
         self._hinted = trio.Event()
-        hints, self._hints = self._hints, set()
-        for uid in hints:
-            await self.refresh(uid)
+        for uid in list(self._hints):
+            await self.refresh(uid)  # an error leaves the hint for the next look
+            self._hints.discard(uid)
 
     async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
         """The new record of a study that is new or changed, else None."""

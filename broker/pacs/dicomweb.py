@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
 
 from broker.pacs.adapter import (
+    CENTRAL,
     INSTANCE_KEYS,
     SERIES_KEYS,
     STUDY_KEYS,
@@ -30,6 +33,9 @@ from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
 
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+"""What JSON can write and UTF-8 cannot."""
+
 
 def open_client(address: WebAddress, silence: float) -> DicomwebClient:
     """The client for an address: an async context manager."""
@@ -37,27 +43,26 @@ def open_client(address: WebAddress, silence: float) -> DicomwebClient:
     if address.credentials is not None:
         user, password = (quote(part, safe="") for part in address.credentials)
         root = root.replace("://", f"://{user}:{password}@", 1)
-    return DicomwebClient(root, silence=silence)
+    return DicomwebClient(root, silence=silence, name=CENTRAL)
 
 
 class WebAdapter:
     """See `PacsAdapter`."""
+
+    name = CENTRAL
 
     def __init__(self, address: WebAddress, client: DicomwebClient) -> None:
         self._address = address
         self._client = client
 
     @property
-    def name(self) -> str:
+    def address(self) -> str:
         """The root of the services."""
         return str(self._address)
 
     async def check(self) -> None:
-        """A search with at most one page of answers."""
-        today = f"{datetime.now(UTC):%Y%m%d}"
-        async with aclosing(self._client.studies({"StudyDate": today})) as answers:  # type: ignore[type-var]
-            async for _ in answers:
-                break
+        """A search that finds nothing."""
+        await self._client.probe()
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By QIDO-RS, window by window."""
@@ -76,18 +81,33 @@ class WebAdapter:
         attributes = next((one for one in found if text(one, "StudyInstanceUID") == uid), None)
         if attributes is None:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
-        series = await self._all(
+        async with self._missing():
+            series = await self._series(uid, detail)
+        return Description(uid, attributes, series)
+
+    @asynccontextmanager
+    async def _missing(self) -> AsyncIterator[None]:
+        """A study counts as missing only if there are DICOMweb services that say so: a server
+        without them (its plugin is not loaded, another root) says 404 to everything."""
+        try:
+            yield
+        except StudyNotFoundError:
+            await self._client.probe()
+            raise
+
+    async def _series(self, uid: str, detail: Detail) -> tuple[SeriesRecord, ...]:
+        found = await self._all(
             self._client.series(uid, SERIES_KEYS), SERIES_KEYS, "SeriesInstanceUID"
         )
-        described = [
+        series = [
             SeriesRecord(
                 series_uid := text(one, "SeriesInstanceUID"),
                 one,
                 () if detail is Detail.SERIES else await self._instances(uid, series_uid),
             )
-            for one in series
+            for one in found
         ]
-        return Description(uid, attributes, tuple(described))
+        return tuple(series)
 
     async def _instances(self, study: str, series: str) -> tuple[Json, ...]:
         answers = self._client.instances(study, series, INSTANCE_KEYS)
@@ -101,7 +121,7 @@ class WebAdapter:
         if len(usable) < len(found):
             log.warning(
                 "answers without a valid UID left out",
-                pacs=self.name,
+                pacs=self.address,
                 count=len(found) - len(usable),
             )
         return usable
@@ -119,7 +139,10 @@ class WebAdapter:
 
     async def _part(self, study: str, part: RetrieveRequest, put: Put) -> None:
         for uid in part.instances or (None,):
-            async with self._client.retrieve(study, part.series, uid) as instances:
+            async with (
+                self._missing(),
+                self._client.retrieve(study, part.series, uid) as instances,
+            ):
                 async for instance in instances:
                     await put(instance)
 
@@ -140,5 +163,9 @@ def clean(answer: Any, keys: Iterable[str]) -> Json:
 
 def _usable(value: Any, vr: str) -> bool:
     if vr == "PN":
-        return isinstance(value, dict) and all(isinstance(part, str) for part in value.values())
-    return isinstance(value, str | int | float)
+        return isinstance(value, dict) and all(
+            isinstance(part, str) and _usable(part, "") for part in value.values()
+        )
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATES.search(value)
+    return isinstance(value, int) or (isinstance(value, float) and isfinite(value))

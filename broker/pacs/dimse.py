@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,6 +13,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 
 from broker.pacs.adapter import (
+    CENTRAL,
     CLASSES_KEY,
     INSTANCE_KEYS,
     SERIES_KEYS,
@@ -30,7 +31,14 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, from_dataset, text, texts
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
-from p2pacs.errors import PacsRefusedError, PacsUnreachableError, StateError, StudyNotFoundError
+from p2pacs.errors import (
+    PacsError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StateError,
+    StudyNotFoundError,
+    UnavailableError,
+)
 from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
@@ -46,7 +54,7 @@ _COMMON_CLASSES: Final = tuple(
 
 
 class DimseAdapter:
-    """See `PacsAdapter`.
+    """See `PacsAdapter`. Errors of the client name a remote entity; here it is `CENTRAL`.
 
     Args:
         address: the PACS.
@@ -67,14 +75,24 @@ class DimseAdapter:
         self._receiver = None if address.retrieve == "get" else receiver
         self._get = address.retrieve != "move"
 
+    name = CENTRAL
+
     @property
-    def name(self) -> str:
+    def address(self) -> str:
         """AE title, host and port."""
         return str(self._client.remote)
 
+    @contextmanager
+    def _renamed(self) -> Iterator[None]:
+        try:
+            yield
+        except (PacsError, UnavailableError) as error:
+            raise type(error)(str(error).replace(self.address, self.name)) from error
+
     async def check(self) -> None:
         """C-ECHO."""
-        await self._client.echo()
+        with self._renamed():
+            await self._client.echo()
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By C-FIND at STUDY level, window by window."""
@@ -117,13 +135,14 @@ class DimseAdapter:
         return tuple(await self._find(identifier, keys, "SOPInstanceUID"))
 
     async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> list[Json]:
-        answers = await self._client.find(identifier, "STUDY")
+        with self._renamed():
+            answers = await self._client.find(identifier, "STUDY")
         found = [from_dataset(answer, keys) for answer in answers]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
         if len(usable) < len(found):
             log.warning(
                 "answers without a valid UID left out",
-                pacs=self.name,
+                pacs=self.address,
                 count=len(found) - len(usable),
             )
         return usable
@@ -171,9 +190,10 @@ class DimseAdapter:
                 request = self._client.get(identifier, classes=_classes(study))
             else:
                 request = self._client.move(identifier, receiver)
-            async with request as inbox:
-                async for instance in inbox:
-                    await put(instance)
+            with self._renamed():
+                async with request as inbox:
+                    async for instance in inbox:
+                        await put(instance)
 
 
 def _identifier(level: str, keys: Iterable[str] = (), **values: str) -> Dataset:

@@ -176,6 +176,7 @@ class Publisher:
             try:
                 async with self._slots:
                     described = await publication.run()
+                await self._completed(described.record(progress.study, progress.version))
             except (PacsError, DeadlineError) as error:
                 failures = failures + 1 if progress.bytes_read == read else 1
                 read = progress.bytes_read
@@ -185,6 +186,5 @@ class Publisher:
             except P2PacsError as error:
                 return error
             else:
-                await self._completed(described.record(progress.study, progress.version))
                 return None
             await trio.sleep(RETRY_SECONDS[failures - 1])

@@ -49,6 +49,18 @@ _BIG_BYTES: Final = 4 * limits.MIB
 _LEGIBLE: Final = "*?^,:;=@/\\\\$!'()~"
 """Characters that stay as they are in a query: Orthanc 1.10 does not decode what it matches."""
 
+_NOWHERE: Final = "2.25.0"
+"""A UID that no study has (PS3.5 B.2: a UUID of zeros is none)."""
+
+_MEANINGS: Final = {
+    301: "its services are elsewhere: write that address",
+    302: "its services are elsewhere, or want another way to sign in: write that address",
+    401: "check user and password in its address",
+    403: "it does not allow us this: check the rights of the user in its address",
+    404: "check the root in `pacs`, and that its DICOMweb services are switched on",
+    503: "it is overloaded, or starting",
+}
+
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -59,18 +71,26 @@ class DicomwebClient:
         root: its base URL, for instance ``http://pacs:8042/dicom-web``.
         silence: seconds after which a silent server counts as hung.
         tls: how to verify an https server; the system's authorities if None.
+        name: what errors call it; host and port unless given.
     """
 
     def __init__(
-        self, root: str, *, silence: float = SILENCE_SECONDS, tls: ssl.SSLContext | None = None
+        self,
+        root: str,
+        *,
+        silence: float = SILENCE_SECONDS,
+        tls: ssl.SSLContext | None = None,
+        name: str = "",
     ) -> None:
         self._http = httpx.AsyncClient(
             base_url=root.rstrip("/"),
             timeout=httpx.Timeout(silence, connect=CONNECT_SECONDS),
             verify=True if tls is None else tls,
+            headers={"Accept-Encoding": "identity"},  # images hardly shrink, and nothing inflates
             trust_env=False,  # a PACS is never behind the proxy of a user's environment
         )
-        self._name = f"{self._http.base_url.host}:{self._http.base_url.port or ''}".rstrip(":")
+        host, port = self._http.base_url.host, self._http.base_url.port
+        self._name = name or f"{host}:{port or ''}".rstrip(":")
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -83,6 +103,14 @@ class DicomwebClient:
         trace: TracebackType | None,
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
+
+    async def probe(self) -> None:
+        """Whether anything answers as DICOMweb services do: a search that finds nothing.
+
+        Raises:
+            PacsError, DeadlineError: as `studies`.
+        """
+        await self._page(f"/studies?StudyInstanceUID={_NOWHERE}&limit=1")
 
     def studies(self, query: Mapping[str, str], fields: Sequence[str] = ()) -> AsyncIterator[Json]:
         """Studies that match.
@@ -100,13 +128,13 @@ class DicomwebClient:
         return self._search("/studies", query, fields)
 
     def series(self, study_uid: str, fields: Sequence[str] = ()) -> AsyncIterator[Json]:
-        """The series of a study; raises as `studies`."""
+        """The series of a study; raises as `studies`, and `StudyNotFoundError`."""
         return self._search(f"/studies/{_uid(study_uid)}/series", {}, fields)
 
     def instances(
         self, study_uid: str, series_uid: str, fields: Sequence[str] = ()
     ) -> AsyncIterator[Json]:
-        """The instances of a series; raises as `studies`."""
+        """The instances of a series; raises as `series`."""
         path = f"/studies/{_uid(study_uid)}/series/{_uid(series_uid)}/instances"
         return self._search(path, {}, fields)
 
@@ -117,7 +145,8 @@ class DicomwebClient:
         """The instances of a study, a series, or one instance, as stored, as they come.
 
         Raises:
-            StudyNotFoundError: the server does not know it.
+            StudyNotFoundError: HTTP status 404: the server does not know it, or has no such
+                services at all (`probe` tells).
             BrokenInstanceError: a part that is not a DICOM file, or the answer is cut off.
             PacsRefusedError, PacsUnreachableError, DeadlineError: as `studies`.
         """
@@ -128,7 +157,7 @@ class DicomwebClient:
             path += f"/instances/{_uid(instance_uid)}"
         with self._translated():
             async with self._http.stream("GET", path, headers={"Accept": AS_STORED}) as answer:
-                self._check(answer)
+                self._check(answer, of_study=True)
                 yield self._parts(answer)
 
     async def _parts(self, answer: httpx.Response) -> AsyncIterator[EncodedInstance]:
@@ -165,7 +194,7 @@ class DicomwebClient:
         accept = {"Accept": "application/dicom+json"}
         with self._translated():
             async with self._http.stream("GET", path, headers=accept) as answer:
-                self._check(answer)
+                self._check(answer, of_study=path.startswith("/studies/"))
                 body = bytearray()
                 async for data in answer.aiter_bytes():
                     body += data
@@ -175,18 +204,20 @@ class DicomwebClient:
             return []
         try:
             page = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PacsDataError(f"{self._name} answers a search with no JSON") from error
         if not isinstance(page, list) or not all(isinstance(entity, dict) for entity in page):
             raise PacsDataError(f"{self._name} answers a search with no DICOM JSON")
         return page
 
-    def _check(self, answer: httpx.Response) -> None:
-        if answer.status_code == httpx.codes.NOT_FOUND:
+    def _check(self, answer: httpx.Response, *, of_study: bool) -> None:
+        """Args: ``of_study``: a study was named in the path, so 404 may mean that it is gone."""
+        if of_study and answer.status_code == httpx.codes.NOT_FOUND:
             raise StudyNotFoundError(f"{self._name} does not know this: is it still in the PACS?")
         if not answer.is_success:
+            meaning = _MEANINGS.get(answer.status_code, "see its log")
             raise PacsRefusedError(
-                f"{self._name} answers with HTTP status {answer.status_code}: see its log"
+                f"{self._name} answers with HTTP status {answer.status_code}: {meaning}"
             )
 
     @contextmanager
@@ -196,9 +227,22 @@ class DicomwebClient:
             yield
         except httpx.TimeoutException:
             raise DeadlineError(f"{self._name} does not answer: is it hung?") from None
-        except httpx.TransportError as error:
-            kind = type(error).__name__
-            raise PacsUnreachableError(f"{self._name} cannot be reached ({kind})") from None
+        except httpx.RequestError as error:
+            raise PacsUnreachableError(f"{self._name} cannot be reached: {_why(error)}") from None
+
+
+def _why(error: httpx.RequestError) -> str:
+    """What to check; without the texts of httpx, which may name URLs."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "its certificate is not trusted by this machine, or is for another host"
+        if isinstance(cause, ssl.SSLError):
+            return "no TLS with it: check whether its address begins with https"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "check its address, and whether it runs"
+    return f"the connection broke ({type(error).__name__})"
 
 
 async def _instance(part: BodyPart) -> EncodedInstance:

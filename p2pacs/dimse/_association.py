@@ -153,6 +153,14 @@ def associate(
     return assoc
 
 
+_REJECTIONS: Final[Mapping[object, str]] = {
+    (1, 2): "does not know such services: check its port",
+    (1, 3): "does not know our AE title: register it there",
+    (1, 7): "has another AE title: check it in its address",
+}
+"""By source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+
 def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
     """Why an association does not stand."""
     if assoc.rejected_contexts:
@@ -163,8 +171,12 @@ def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
     answer = assoc.acceptor.primitive
     if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
         return PacsBusyError(f"{remote} is busy and rejects our association: try again later")
-    verdict = "rejects our association" if assoc.is_rejected else "cannot be reached"
-    return PacsUnreachableError(f"{remote} {verdict}: check its address and AE titles")
+    if not assoc.is_rejected or answer is None:
+        verdict = "cannot be reached: check its address, and whether it runs"
+        return PacsUnreachableError(f"{remote} {verdict}")
+    reason = answer.result_source, answer.diagnostic
+    verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles on both sides")
+    return PacsUnreachableError(f"{remote} {verdict}")
 
 
 def _context(number: int, sop_class: str, syntaxes: Sequence[str]) -> PresentationContext:

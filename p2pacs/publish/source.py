@@ -68,7 +68,7 @@ class InstanceSource(Protocol):
 
     @property
     def name(self) -> str:
-        """For messages and logs; without credentials."""
+        """What errors call it: they go to other members, so no address."""
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """One study with its series, and with their instances if asked for.

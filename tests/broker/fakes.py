@@ -35,7 +35,8 @@ _ALL = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 class FakePacs:
     """A `PacsAdapter`."""
 
-    name = "PACS@fake:104"
+    name = "the central PACS"
+    address = "PACS@fake:104"
 
     def __init__(self, instances: Iterable[EncodedInstance] = ()) -> None:
         self.held: dict[str, EncodedInstance] = {}

@@ -68,6 +68,8 @@ async def attempt(address: str, step: Step, silence: float = 0.5) -> P2PacsError
             with pytest.raises(P2PacsError) as caught:
                 await step(pacs)
     assert STUDY not in str(caught.value)
+    assert HOST not in str(caught.value)
+    assert "the central PACS" in str(caught.value) or isinstance(caught.value, PacsDataError)
     return caught.value
 
 
@@ -101,7 +103,7 @@ async def test_a_pacs_that_does_not_know_us(step: Step, tmp_path: Path) -> None:
     async with archive(tmp_path, "PACS", Endpoint(HOST, 0), allowed_callers=["OTHER"]) as pacs:
         error = await attempt(f"dimse://PACS@{HOST}:{pacs.port}", step)
     assert isinstance(error, PacsUnreachableError)
-    assert "AE title" in str(error)
+    assert str(error) == "the central PACS does not know our AE title: register it there"
 
 
 # ---------------------------------------------------------------- DICOMweb alone
@@ -147,12 +149,18 @@ PART = b"\r\n--B\r\nContent-Type: application/dicom\r\n\r\n"
     ("status", "kind", "body", "step", "expected"),
     [
         (401, "text/html", b"who are you?", check, PacsRefusedError),
+        (404, "text/html", b"", check, PacsRefusedError),
+        (404, "text/html", b"", enumerate_, PacsRefusedError),
+        (404, "text/html", b"", describe, PacsRefusedError),
+        (302, "text/html", b"", enumerate_, PacsRefusedError),
+        (200, "application/dicom+json", b"[" * 100_000, enumerate_, PacsDataError),
+        (200, "application/dicom+json", b"\xff\xfe", enumerate_, PacsDataError),
         (500, "text/html", b"sorry", enumerate_, PacsRefusedError),
         (200, "text/html", b"<html>", describe, PacsDataError),
         (200, "application/dicom+json", b'{"a": 1}', describe, PacsDataError),
         (200, "application/dicom+json", b"[]", describe, StudyNotFoundError),
         (204, "application/dicom+json", b"", describe, StudyNotFoundError),
-        (404, "text/html", b"", retrieve, StudyNotFoundError),
+        (404, "text/html", b"", retrieve, PacsRefusedError),
         (200, "text/html", b"<html>", retrieve, BrokenInstanceError),
         (200, RELATED, PART + b"no DICOM file\r\n--B--", retrieve, BrokenInstanceError),
         (200, RELATED, PART + make(STUDY).part10()[:-99], retrieve, BrokenInstanceError),
@@ -164,6 +172,32 @@ async def test_answers_that_are_wrong(
     with http(status, kind, body) as port:
         error = await attempt(f"dicomweb+http://{HOST}:{port}/rs", step, silence=10)
     assert isinstance(error, expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (302, "write that address"),
+        (401, "check user and password"),
+        (403, "check the rights of the user"),
+        (404, "check the root in `pacs`"),
+        (418, "see its log"),
+        (503, "overloaded"),
+    ],
+)
+async def test_each_refusal_says_what_to_check(status: int, advice: str) -> None:
+    with http(status, "text/html", b"no") as port:
+        error = await attempt(f"dicomweb+http://{HOST}:{port}/rs", check, silence=10)
+    assert isinstance(error, PacsRefusedError)
+    assert str(status) in str(error)
+    assert advice in str(error)
+
+
+async def test_no_tls_where_the_address_says_so() -> None:
+    with http() as port:
+        error = await attempt(f"dicomweb+https://{HOST}:{port}/rs", check, silence=10)
+    assert isinstance(error, PacsUnreachableError)
+    assert "https" in str(error)
 
 
 async def test_attributes_of_the_wrong_shape_are_left_out() -> None:

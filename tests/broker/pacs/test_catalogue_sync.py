@@ -4,17 +4,26 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import structlog
 import trio
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from broker.pacs import catalogue_sync as module
 from broker.pacs.catalogue_sync import CatalogueSync
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import text
-from p2pacs.errors import PacsUnreachableError
+from p2pacs.errors import (
+    DeadlineError,
+    DiskFullError,
+    P2PacsError,
+    PacsDataError,
+    PacsRefusedError,
+    PacsUnreachableError,
+)
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Detail
 from tests.broker.fakes import FakePacs
@@ -159,19 +168,37 @@ async def test_a_round_does_not_ask_for_ever(bench: Bench, monkeypatch: pytest.M
     assert len(bench.uids()) == 1
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        PacsUnreachableError("away"),
+        PacsRefusedError("HTTP status 404"),
+        PacsDataError("no JSON"),
+        DeadlineError("hung"),
+        DiskFullError("no room for the catalogue"),
+    ],
+)
 async def test_the_catalogue_survives_a_pacs_that_is_away(
-    running: Bench, autojump_clock: object
+    running: Bench, autojump_clock: object, error: P2PacsError
 ) -> None:
     await settled(running)
     assert running.uids() == {CT, MR}
-    running.pacs.error = PacsUnreachableError("away")
-    await settled(running, 24 * 3600)
-    assert running.uids() == {CT, MR}
-    running.pacs.error = None
-    running.pacs.remove(MR)
-    running.pacs.add(make("1.2.3"))
-    await settled(running, 7 * 3600)
+    running.pacs.error = error
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        running.sweep.hint(CT)
+        await settled(running, 24 * 3600)
+        assert running.uids() == {CT, MR}
+        running.pacs.error = None
+        running.pacs.remove(MR)
+        running.pacs.add(make("1.2.3"))
+        await settled(running, 7 * 3600)
     assert running.uids() == {CT, "1.2.3"}
+    told = [(entry["event"], entry["log_level"]) for entry in logs]
+    assert told[0] == ("the PACS was not swept", "warning")
+    assert told.count(("the PACS answers again", "info")) == 1
+    assert logs[0]["why"] == str(error)
+    assert logs[0]["pacs"] == running.pacs.address
 
 
 async def test_looks_come_by_the_clock_and_after_a_hint(

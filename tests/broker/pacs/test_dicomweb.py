@@ -18,10 +18,18 @@ NAME, UID = tag("PatientName"), tag("StudyInstanceUID")
         ({NAME: {"vr": "PN", "Value": [{"Alphabetic": "A"}]}}, True),
         ({NAME: {"vr": "PN", "Value": ["A"]}}, False),
         ({NAME: {"vr": "PN", "Value": [{"Alphabetic": 1}]}}, False),
+        ({NAME: {"vr": "PN", "Value": [{"Alphabetic": "\ud800"}]}}, False),
     ],
 )
 def test_names_have_their_shape(answer: dict[str, object], expected: bool) -> None:
     assert ("Value" in clean(answer, [NAME])[NAME]) is expected
+
+
+@pytest.mark.parametrize("value", ["\ud800", float("inf"), float("nan"), None, [], {}])
+def test_values_that_no_database_takes_are_left_out(value: object) -> None:
+    assert clean({UID: {"vr": "UI", "Value": [value, "1"]}}, [UID]) == {
+        UID: {"vr": "UI", "Value": ["1"]}
+    }
 
 
 def test_only_what_was_asked_for_is_taken() -> None:
@@ -40,4 +48,4 @@ async def test_user_and_password_are_sent_and_never_named() -> None:
             pacs = WebAdapter(address, client)
             await pacs.check()
     assert seen[0] == "Basic " + base64.b64encode(b"me:p@ss word").decode()
-    assert "p@ss" not in pacs.name
+    assert "p@ss" not in pacs.address

@@ -12,10 +12,10 @@ from tests.components import HOST, free_port
 async def test_the_adapter_speaks_what_the_address_says() -> None:
     async with open_pacs(parse_pacs("dimse://P@127.0.0.1:104"), aet="ME", dicom=None) as pacs:
         assert isinstance(pacs, DimseAdapter)
-        assert pacs.name == "P@127.0.0.1:104"
+        assert pacs.address == "P@127.0.0.1:104"
     async with open_pacs(parse_pacs("dicomweb+http://h/rs"), aet="ME", dicom=None) as pacs:
         assert isinstance(pacs, WebAdapter)
-        assert pacs.name == "dicomweb+http://h/rs"
+        assert pacs.address == "dicomweb+http://h/rs"
 
 
 async def test_a_receiver_listens_only_where_one_is_needed() -> None:

@@ -84,7 +84,7 @@ async def test_nobody_there_and_rejected() -> None:
     with pytest.raises(PacsUnreachableError, match="cannot be reached"):
         await client(free_port()).echo()
     async with serving(Scripted(), allowed_callers=["KNOWN"]) as server:
-        with pytest.raises(PacsUnreachableError, match="rejects"):
+        with pytest.raises(PacsUnreachableError, match="does not know our AE title"):
             await client(server.port).echo()
         await client(server.port, aet="KNOWN").echo()
 
