@@ -44,8 +44,8 @@ ADDRESS: Final = LockoutPolicy(free=50, first=10, longest=5 * MINUTE)
 """Sign-ins from one network address whatever the account: each costs time and memory."""
 
 ENROL: Final = LockoutPolicy(free=20, first=1, longest=MINUTE)
-"""Of all together: a token cannot be guessed, this only keeps log and trail short. The
-delay is short, as it holds for those with a good token, too."""
+"""Wrong tokens of all together: a token cannot be guessed, this only keeps the trail short. Who
+has a good one is not held up."""
 
 
 def subject(what: str, *who: str) -> str:

@@ -141,11 +141,20 @@ LINKS: Final = 512
 LINKS_A_MINUTE: Final = 60
 """Links that one member may open to us within a minute: a line that comes and goes needs ten."""
 
-LINKS_PER_ADDRESS: Final = 64
-"""Connections from one network address that have not finished their handshake."""
+STRANGERS: Final = 96
+"""Connections in all from where no member came before, until they are a member's link or closed:
+handshakes, enrolments, refusals. With those of members and with `LINKS` they stay below the 1,024
+descriptors that a process usually has."""
 
-PENDING_HANDSHAKES: Final = 64
-"""Handshakes under way in all: each costs a signature."""
+STRANGERS_OF_ONE: Final = 16
+"""... and from one source (IPv4 address or IPv6 /64): several newcomers behind one address
+enrol at once."""
+
+KNOWN_CALLERS: Final = 128
+"""The same from where members came before, or have their endpoints: these places are theirs."""
+
+KNOWN_CALLERS_OF_ONE: Final = 32
+"""... and from one source: all members of a site behind one address dial at once."""
 
 # ---------------------------------------------------------------- DICOM
 

@@ -52,18 +52,18 @@ class Enrolment:
         """Make the owner of a token a member.
 
         Token, certificate and registry change in one transaction: a failure uses nothing up.
+        A good token is good however many wrong ones came: 128 random bits are not guessed, so
+        wrong ones are counted only to keep log and trail short.
 
         Raises:
             AuthenticationError: the token is unknown, used, expired or replaced.
-            TooManyAttemptsError: too many wrong tokens of late.
+            TooManyAttemptsError: the same, and too many wrong ones came to write each down.
             MalformedMessageError: the request or the keys are not usable.
         """
-        await self._database.run(lambda c: lockout.begin(c, _ATTEMPTS, lockout.ENROL))
         try:
             member, certificate = await self._database.run(lambda c: self._admit(c, query))
         except AuthenticationError as error:
-            refused = audit.Entry("member joined", "-", detail="wrong token", outcome=audit.REFUSED)
-            await self._database.run(lambda c: audit.record(c, refused))
+            await self._database.run(_count_refused)
             raise AuthenticationError(str(error)) from error
         await self._keeper.refresh()
         log.info("member joined", member=member.name, address=str(member.address))
@@ -98,7 +98,6 @@ class Enrolment:
         )
         entry = audit.Entry("member joined", member.name, member.address)
         audit.record(connection, entry)
-        lockout.succeeded(connection, _ATTEMPTS)
         return member, certificate
 
     async def renew(self, asker: VirtualAddress, query: RenewQuery) -> Renewal:
@@ -122,6 +121,17 @@ class Enrolment:
             return certificate
 
         return Renewal(id=query.id, certificate=await self._database.run(work))
+
+
+def _count_refused(connection: Connection) -> None:
+    """Write a wrong token down.
+
+    Raises:
+        TooManyAttemptsError: too many are written down already.
+    """
+    lockout.begin(connection, _ATTEMPTS, lockout.ENROL)
+    refused = audit.Entry("member joined", "-", detail="wrong token", outcome=audit.REFUSED)
+    audit.record(connection, refused)
 
 
 def _ends(certificate: bytes) -> int:

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import structlog
 import trio
 
-from p2pacs.errors import (
-    BusyError,
-    LinkClosedError,
-    P2PacsError,
-    StateError,
-)
+from p2pacs.errors import AccessError, BusyError, P2PacsError, StateError, UsageError
 from p2pacs.identity import tls
 from p2pacs.identity.book import DirectoryBook
-from p2pacs.identity.directory import Role
+from p2pacs.identity.directory import Directory, MemberRecord, Remote, Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.limits import LINKS_PER_ADDRESS, PENDING_HANDSHAKES
 from p2pacs.line.line import Line
 from p2pacs.mesh.dialling import TlsTransport
+from p2pacs.mesh.interfaces import Channel
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
+from p2pacs.wire.admission import Admission
 from p2pacs.wire.enrol import EnrolHandler, serve_enrolment
 from p2pacs.wire.messages import Message, Query, Reply
 
 __all__ = ["Line", "Node", "Services"]
 
 log = structlog.get_logger(__name__)
+
+TELL_EVERY: Final = 60.0
+"""Seconds between two lines of the log that tell how many strangers were turned away: a flood of
+them must not become a flood of lines."""
 
 
 class Node:
@@ -71,7 +70,7 @@ class Node:
         self._enrol = enrol
         self._host: Host | None = None
         self._transport: TlsTransport | None = None
-        self._pending: Counter[str] = Counter()
+        self._admission = Admission()
 
     async def run(
         self, *, task_status: trio.TaskStatus[list[Endpoint]] = trio.TASK_STATUS_IGNORED
@@ -95,9 +94,12 @@ class Node:
         transport.pace(host.uplink, host.downlink)
         self._transport = transport
         listeners = [one for endpoint in self._listen for one in await _open(endpoint)]
+        self._list_hosts(self._book.directory)
+        unsubscribe = self._book.subscribe(self._list_hosts)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(transport.run)
+                nursery.start_soon(self._tell_turned_away)
                 await nursery.start(host.run)
                 self._host = host
                 if listeners:
@@ -105,6 +107,7 @@ class Node:
                 task_status.started([_bound(listener) for listener in listeners])
         finally:
             self._host = None
+            unsubscribe()
             transport.close()
 
     # ------------------------------------------------------------ talking
@@ -193,55 +196,68 @@ class Node:
     # ------------------------------------------------------------ those who come
 
     async def _accept(self, tcp: trio.SocketStream) -> None:
-        """One connection that came in, until it closes. Refusals are logged."""
+        """One connection that came in, until it closes."""
         try:
-            with self._place(tcp):
-                context = tls.server_context(self.identity, enrolment=self._enrol is not None)
-                accepted = await channel.accept(tcp, context)
-            if accepted.remote is not None:
-                await self._link(accepted)
-            elif self._enrol is not None:
-                await serve_enrolment(accepted.stream, self.identity.authority, self._enrol)
+            if (admitted := await self._admit(tcp)) is not None:
+                await self._running.mesh.serve(*admitted)
+        except BusyError as error:
+            log.debug("connection refused", why=str(error))
         except P2PacsError as error:
             log.info("connection ended", why=str(error))
         finally:
             await trio.aclose_forcefully(tcp)
 
-    @contextmanager
-    def _place(self, tcp: trio.SocketStream) -> Iterator[None]:
-        """A place among the handshakes under way.
+    async def _admit(self, tcp: trio.SocketStream) -> tuple[MemberRecord, Channel] | None:
+        """Find out who came, and let a newcomer enrol; the member whose link this may become.
 
-        Raises:
-            BusyError: all are taken.
+        All this holds one place, and ends when somebody else needs it more. Refusals are logged.
         """
-        try:
-            address: str = tcp.socket.getpeername()[0]
-        except OSError as error:
-            raise LinkClosedError("it has gone already") from error
-        full = self._pending.total() >= PENDING_HANDSHAKES
-        if full or self._pending[address] >= LINKS_PER_ADDRESS:
-            raise BusyError(f"too many handshakes under way; {address} is not let in")
-        self._pending[address] += 1
-        try:
-            yield
-        finally:
-            self._pending[address] -= 1
-            if not self._pending[address]:
-                del self._pending[address]
+        address = channel.network_address_of(tcp)
+        scope = trio.CancelScope()
+        with scope, self._admission.place(address, trio.current_time(), scope.cancel):
+            context = tls.server_context(self.identity, enrolment=self._enrol is not None)
+            accepted = await channel.accept(tcp, context)
+            if accepted.remote is not None:
+                return await self._member(accepted.stream, accepted.remote, address)
+            if self._enrol is not None:
+                await serve_enrolment(accepted.stream, self.identity.authority, self._enrol)
+        return None
 
-    async def _link(self, accepted: channel.Accepted) -> None:
-        """A channel whose other end showed a certificate."""
-        if accepted.remote is None or self._transport is None:
-            return
+    async def _member(
+        self, stream: tls.Stream, remote: Remote, address: str
+    ) -> tuple[MemberRecord, Channel] | None:
+        """The member at the other end; None if it is none (any more), which it was told."""
+        host, transport = self._running, self._transport
         try:
-            record = self._book.directory.check(accepted.remote)
-            self._running.mesh.allowed(record.address)
-        except P2PacsError as error:
-            log.warning("member refused", network_address=accepted.network_address, why=str(error))
-            await channel.refuse(accepted.stream, error)
-            return
-        opened = self._transport.opened(accepted.stream, accepted.remote, accepted.network_address)
-        await self._running.mesh.serve(record, opened)
+            record = self._book.directory.check(remote)
+            host.mesh.allowed(record.address)
+        except AccessError as error:
+            log.warning("member refused", network_address=address, why=str(error))
+            await channel.refuse(stream, error)
+            return None
+        self._admission.member_came(address)
+        return (record, transport.opened(stream, remote, address)) if transport else None
+
+    def _list_hosts(self, directory: Directory) -> None:
+        """Members are known by their endpoints before they come."""
+        hosts: set[str] = set()
+        for member in directory.members:
+            for text in member.endpoints if not member.revoked else ():
+                try:
+                    hosts.add(Endpoint.parse(text).host)
+                except UsageError:
+                    log.debug("not an endpoint", member=member.name)
+        self._admission.list_hosts(hosts)
+
+    async def _tell_turned_away(self) -> None:
+        told = 0
+        while True:
+            await trio.sleep(TELL_EVERY)
+            if (count := self._admission.turned_away) > told:
+                log.warning(
+                    "connections turned away", count=count - told, held=len(self._admission)
+                )
+                told = count
 
 
 async def _open(endpoint: Endpoint) -> list[trio.SocketListener]:

@@ -149,7 +149,7 @@ async def accept(tcp: trio.SocketStream, context: ssl.SSLContext) -> Accepted:
         LinkClosedError: the connection broke.
         DeadlineError: not finished in time.
     """
-    network_address = _network_address(tcp)
+    network_address = network_address_of(tcp)
     try:
         stream = await handshake(tcp, context, who=network_address)
         try:
@@ -193,9 +193,10 @@ def socket_of(stream: tls.Stream) -> trio.socket.SocketType:
     return tcp.socket
 
 
-def _network_address(tcp: trio.SocketStream) -> str:
+def network_address_of(tcp: trio.SocketStream) -> str:
+    """Where a connection came from: an IP address; ``unknown`` if it has gone already."""
     try:
         name: tuple[str, int] = tcp.socket.getpeername()
-    except OSError:  # it has gone already
+    except OSError:
         return "unknown"
     return name[0]

@@ -211,7 +211,9 @@ async def _serve(exchange: _Exchange, handler: EnrolHandler) -> None:
         if query is None:
             return  # it came for the authority's certificate
         number = query.id
-        await exchange.send(await handler(query))
+        # The token is used up when the handler is done: whoever else comes, its owner is told.
+        with trio.move_on_after(deadlines.ENROL, shield=True):
+            await exchange.send(await handler(query))
     except P2PacsError as error:
         log.warning("enrolment refused", why=str(error))
         await exchange.send(failure(number, error))

@@ -83,14 +83,20 @@ async def test_a_broken_request_uses_nothing_up(ground: Ground, tmp_path: Path) 
     await enrolment.enrol(good)
 
 
-async def test_guessing_is_slowed_down(ground: Ground, tmp_path: Path) -> None:
+async def test_wrong_tokens_are_counted_and_keep_no_good_one_out(
+    ground: Ground, tmp_path: Path
+) -> None:
+    _, secret = await ground.register("North")
     enrolment = _enrolment(ground)
     query = _query(tmp_path / "north", Secret(b"g" * 16))
     for _ in range(lockout.ENROL.free):
         with pytest.raises(AuthenticationError):
             await enrolment.enrol(query)
-    with pytest.raises(TooManyAttemptsError):
-        await enrolment.enrol(query)
+    for _ in range(5):
+        with pytest.raises(TooManyAttemptsError):
+            await enrolment.enrol(query)
+    assert len(await _trail(ground)) == lockout.ENROL.free
+    await enrolment.enrol(_query(tmp_path / "north", secret))
 
 
 async def test_certificates_are_renewed_for_the_same_key(ground: Ground, tmp_path: Path) -> None:

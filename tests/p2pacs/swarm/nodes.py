@@ -19,6 +19,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.store.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
+from p2pacs.wire.enrol import EnrolHandler
 from tests.p2pacs.identity.network import Network, record_of
 
 LAN = (ipaddress.ip_network("127.0.1.0/24"),)
@@ -97,6 +98,7 @@ class Nodes:
         host: str = "127.0.0.1",
         lan: str | None = None,
         extra: tuple[str, ...] = (),
+        enrol: EnrolHandler | None = None,
     ) -> Node:
         """A further node; ``lan`` is its second address, ``extra`` endpoints lead nowhere."""
         identity: NodeIdentity = (
@@ -112,7 +114,7 @@ class Nodes:
             open_store(identity.folder / "store", capacity=None)
         )
         self.stores[name] = store
-        node = Node(identity, book, store, line or Line(), services or Services(), listen, None)
+        node = Node(identity, book, store, line or Line(), services or Services(), listen, enrol)
         await self.nursery.start(node.run)
         return node
 
