@@ -224,7 +224,7 @@ class Engine:
         """There is more to give, and to tell of."""
         if any(swarm.due < self._announce_at for swarm in self.swarms):
             self._announce.ring()
-        self.uploads.gained()
+        self.uploads.paced.gained()
 
     def _chunks(self, study: StudyId) -> StudyChunks | None:
         """The chunks of an open study, unless the store dropped them meanwhile."""
@@ -269,7 +269,7 @@ class Engine:
             self._part(swarm, member)
 
     def _part(self, swarm: StudySwarm, member: VirtualAddress) -> None:
-        self.uploads.left(swarm, member)
+        self.uploads.drop(member, swarm.study)
         download = self._downloads.get(swarm.study)
         if swarm.partners.pop(member, None) is not None and download:
             download.sources.left(member)
@@ -324,7 +324,7 @@ class Engine:
         swarm.partners[member] = partner
         if partner.untold:
             self._announce.ring()
-        self.uploads.changed()
+        self.uploads.paced.changed()
         if download := self._downloads.get(study):
             download.joined(member, partner)
         if member in swarm.told and (before or swarm.said_all(member)):
@@ -342,7 +342,7 @@ class Engine:
             return
         if member in swarm.partners and member not in swarm.told:
             swarm.join(member)
-        self.uploads.gained()
+        self.uploads.paced.gained()
 
     def _have(self, member: VirtualAddress, message: messages.Have) -> None:
         swarm = self.swarms.get(StudyId(message.study))

@@ -190,7 +190,7 @@ class Host:
 
     def drained(self, member: VirtualAddress) -> None:
         """The next block may be sent to a member."""
-        self.engine.uploads.drained(member)
+        self.engine.uploads.paced.drained(member)
 
     def news(self, member: VirtualAddress, message: Message) -> None:
         """A message without answer.

@@ -185,7 +185,7 @@ class Node:
 
     def promised(self, member: VirtualAddress) -> int:
         """Bytes of chunks that a member on the paced line is about to get."""
-        return self._host.engine.uploads.promised(member) if self._host else 0
+        return self._host.engine.uploads.paced.promised(member) if self._host else 0
 
     @property
     def _running(self) -> Host:

@@ -38,9 +38,12 @@ class RequestQueue:
         if not queue:
             del self._asked[member]
 
-    def drop(self, member: VirtualAddress) -> None:
-        """A member is gone."""
-        self._asked.pop(member, None)
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        queue = self._asked.pop(member, {})
+        left = {key: None for key in queue if study not in (None, key[0])}
+        if left:
+            self._asked[member] = left
 
     def next(self, member: VirtualAddress) -> tuple[StudyId, int] | None:
         """What a member gets next; stays in the queue."""

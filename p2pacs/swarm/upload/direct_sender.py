@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -11,6 +11,7 @@ from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.request_queue import RequestQueue
+from p2pacs.swarm.upload.sender import Read, Sent
 from p2pacs.wire.messages import Block
 
 BATCH_CHUNKS: Final = 8
@@ -19,18 +20,19 @@ BATCH_CHUNKS: Final = 8
 READ_AHEAD_BATCHES: Final = 1
 """Batches that wait while another is sent: the disk and the line work at the same time."""
 
-Read = Callable[[VirtualAddress, StudyId, list[int]], Awaitable[list[tuple[int, bytes]]]]
-"""The chunks that can be read; the others are refused."""
-
-Sent = Callable[[VirtualAddress, int], None]
-"""So many bytes of chunks went to a member."""
-
 
 class DirectSender:
-    """A queue for each member, and a pump while it is not empty."""
+    """A queue for each member, and a task that sends while it is not empty (`Sender`)."""
 
-    def __init__(self, read: Read, sent: Sent) -> None:
-        """Nothing is sent before `run`."""
+    def __init__(self, links: Mapping[VirtualAddress, Connection], read: Read, sent: Sent) -> None:
+        """Nothing is sent before `run`.
+
+        Args:
+            links: The open links.
+            read: Gives chunks, or refuses them.
+            sent: Is told what went to whom.
+        """
+        self._links = links
         self._read = read
         self._sent = sent
         self._queue = RequestQueue()
@@ -47,24 +49,36 @@ class DirectSender:
             finally:  # nothing new is begun while the rest ends
                 self._nursery = None
 
-    def ask(
-        self, member: VirtualAddress, link: Connection, study: StudyId, numbers: Iterable[int]
-    ) -> list[int]:
+    def ask(self, member: VirtualAddress, study: StudyId, numbers: Sequence[int]) -> list[int]:
         """A member asks for chunks; the numbers that its limit has no room for."""
         refused = self._queue.ask(member, study, numbers)
-        self._wake(member, link)
+        self._wake(member)
         return refused
 
-    def cancel(self, member: VirtualAddress, study: StudyId, numbers: Iterable[int]) -> None:
+    def cancel(self, member: VirtualAddress, study: StudyId, numbers: Collection[int]) -> None:
         """A member no longer needs these."""
         self._queue.cancel(member, study, numbers)
 
-    def drop(self, member: VirtualAddress) -> None:
-        """A member is gone."""
-        self._queue.drop(member)
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        self._queue.drop(member, study)
 
-    def _wake(self, member: VirtualAddress, link: Connection) -> None:
-        if self._nursery is not None and member not in self._busy:
+    def promised(self, member: VirtualAddress) -> int:
+        """None: what is asked for leaves as fast as it is read, and nothing waits for a line."""
+        return 0
+
+    def changed(self) -> None:
+        """Nothing: whoever wants something asks for it."""
+
+    def gained(self) -> None:
+        """Nothing: partners are told, and ask."""
+
+    def drained(self, member: VirtualAddress) -> None:
+        """Nothing: each member's task waits for its link."""
+
+    def _wake(self, member: VirtualAddress) -> None:
+        link = self._links.get(member)
+        if self._nursery is not None and link is not None and member not in self._busy:
             self._busy.add(member)
             self._nursery.start_soon(self._serve, member, link)
 
@@ -76,7 +90,7 @@ class DirectSender:
         finally:
             self._busy.discard(member)
             if self._queue.next(member) is not None:  # asked for while the last was sent
-                self._wake(member, link)
+                self._wake(member)
 
     async def _pump(self, member: VirtualAddress, link: Connection) -> None:
         """All that a member asked for; what follows is read meanwhile."""

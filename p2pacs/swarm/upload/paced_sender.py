@@ -6,7 +6,7 @@ would only make the choice worse (docs/swarm.md, "Offers").
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -19,6 +19,7 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.signals import Bell
 from p2pacs.swarm.scheduling.offers import Offers, OfferTarget
 from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
+from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.study_swarm import (
     EARLY,
     HINTS,
@@ -27,7 +28,7 @@ from p2pacs.swarm.studies.study_swarm import (
     Partner,
     StudySwarm,
 )
-from p2pacs.swarm.upload.direct_sender import Read, Sent
+from p2pacs.swarm.upload.sender import Read, Sent
 from p2pacs.wire.messages import Block, Offer
 
 AHEAD_SECONDS: Final = 0.6
@@ -89,12 +90,12 @@ class _Fetching:
 
 
 class PacedSender:
-    """The task that keeps a paced line busy."""
+    """The task that keeps a paced line busy (`Sender`)."""
 
     def __init__(
         self,
-        links: dict[VirtualAddress, Connection],
-        swarms: Iterable[StudySwarm],
+        links: Mapping[VirtualAddress, Connection],
+        swarms: OpenSwarms,
         uplink: Pacer,
         read: Read,
         sent: Sent,
@@ -106,7 +107,7 @@ class PacedSender:
 
         Args:
             links: The open links.
-            swarms: All studies.
+            swarms: What is here of each study, and who takes part.
             uplink: The line's budget.
             read: Gives chunks, or refuses them.
             sent: Is told what went to whom.
@@ -129,13 +130,14 @@ class PacedSender:
 
     # ------------------------------------------------------------ messages
 
-    def chosen(
-        self, member: VirtualAddress, study: StudyId, numbers: Collection[int], priority: int
-    ) -> Collection[int]:
+    def ask(self, member: VirtualAddress, study: StudyId, numbers: Sequence[int]) -> Sequence[int]:
         """A member answers an offer; the numbers for which there was none."""
         allowed = self._offers.answered(member, study, len(numbers), trio.current_time())
-        numbers = list(numbers)
+        swarm = self._swarms.get(study)
+        priority = swarm.priority(member) if swarm else 0
         fresh = self._queue.add(member, study, numbers[:allowed], priority)
+        if swarm is not None:
+            swarm.given(member, numbers[:allowed])
         if fresh and self._nursery is not None:
             self._nursery.start_soon(self._load, fresh)  # it rings when they are here
         else:
@@ -180,10 +182,11 @@ class PacedSender:
 
     # ------------------------------------------------------------ the task
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the line busy until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            task_status.started()
             try:
                 await self._share_line()
             finally:  # nothing new is read while the rest ends
@@ -238,7 +241,7 @@ class PacedSender:
                 return
             chunks = min(self._chunks_for(target), target.useful)
             self._offers.made(target, chunks, now)
-            swarm = next(one for one in self._swarms if one.study == target.study)
+            swarm = self._swarms.of(target.study)
             hints = self._hints(swarm, target, chunks)
             swarm.send(target.member, Offer(bytes(target.study), chunks, hints))
 
@@ -322,6 +325,5 @@ class PacedSender:
         self._sent(chunk.member, end - begin)
         if end == len(data):
             self._queue.remove(chunk)
-            for swarm in self._swarms:
-                if swarm.study == chunk.study:
-                    swarm.partner_gained(chunk.member, [chunk.number])
+            if swarm := self._swarms.get(chunk.study):
+                swarm.partner_gained(chunk.member, [chunk.number])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 import trio
@@ -15,21 +15,21 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
-from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.direct_sender import DirectSender
 from p2pacs.swarm.upload.paced_sender import PacedSender
+from p2pacs.swarm.upload.sender import Sender
 from p2pacs.wire.messages import Cancel, Refuse, Request
 
 log = structlog.get_logger(__name__)
 
 
 class Uploads:
-    """The sending side of a host."""
+    """Judges what members ask for, and reads it for the sender that serves their link."""
 
     def __init__(
         self,
-        links: dict[VirtualAddress, Connection],
-        studies: OpenSwarms,
+        links: Mapping[VirtualAddress, Connection],
+        swarms: OpenSwarms,
         chunks: Callable[[StudyId], StudyChunks | None],
         uplink: Pacer | None,
         *,
@@ -40,21 +40,22 @@ class Uploads:
 
         Args:
             links: The open links.
-            studies: What is held, and who takes part.
+            swarms: What is here of each study, and who takes part.
             chunks: The chunks of an open study; None if it is not here.
             uplink: The budget of the host's line; None for no limit.
             seed: What makes the choices of this host its own.
             is_broker: Whether this host sends only what no other has.
         """
         self._links = links
-        self._studies = studies
         self._chunks = chunks
-        self._direct = DirectSender(self._read, self._count)
-        self._paced: PacedSender | None = None
+        self.direct: Sender = DirectSender(links, self._read, self._count)
+        """Serves links that are not paced."""
+        self.paced: Sender = self.direct
+        """Serves links on the paced line; `direct` if there is no such line."""
         if uplink is not None:
-            self._paced = PacedSender(
+            self.paced = PacedSender(
                 links,
-                studies,
+                swarms,
                 uplink,
                 self._read,
                 self._count,
@@ -65,15 +66,19 @@ class Uploads:
         self.bytes_sent: dict[VirtualAddress, int] = {}
         """Bytes of chunks sent, by member."""
 
+    @property
+    def senders(self) -> tuple[Sender, ...]:
+        """Each sender once."""
+        return tuple(dict.fromkeys((self.direct, self.paced)))
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send until cancelled."""
         async with trio.open_nursery() as nursery:
-            await nursery.start(self._direct.run)
-            if self._paced is not None:
-                nursery.start_soon(self._paced.run)
+            for sender in self.senders:
+                await nursery.start(sender.run)
             task_status.started()
 
-    # ------------------------------------------------------------ messages
+    # ------------------------------------------------------------ what members say
 
     def request(self, member: VirtualAddress, message: Request) -> None:
         """A member asks for chunks.
@@ -85,66 +90,32 @@ class Uploads:
         if link is None:
             return
         study = StudyId(message.study)
-        swarm = self._studies.get(study)
         chunks = self._chunks(study)
         held = [] if chunks is None else [n for n in message.numbers if n in chunks.have]
         if chunks is not None and held:
             chunks.touch()
-        if self._paced is not None and link.paced:
-            priority = swarm.priority(member) if swarm else 0
-            refused = self._paced.chosen(member, study, held, priority)
-            if swarm is not None:
-                kept_from_it = set(refused)
-                swarm.given(member, [n for n in held if n not in kept_from_it])
-        else:
-            refused = self._direct.ask(member, link, study, held)
+        refused = (self.paced if link.paced else self.direct).ask(member, study, held)
         if refused:
             self._refuse(member, study, list(refused), BusyError.wire_code)
-        if len(held) < len(message.numbers):
-            lacking = sorted(set(message.numbers).difference(held))
+        lacking = sorted(set(message.numbers).difference(held))
+        if lacking:
             self._refuse(member, study, lacking, NoSourceError.wire_code)
-        if refused or len(held) < len(message.numbers):
+        if refused or lacking:
             self._refused[member] += 1
             if self._refused[member] > REFUSED_REQUESTS:
                 raise ProtocolError("asks for ever for what it was not offered")
 
     def cancel(self, member: VirtualAddress, message: Cancel) -> None:
         """A member no longer needs chunks."""
-        study = StudyId(message.study)
-        self._direct.cancel(member, study, message.numbers)
-        if self._paced is not None:
-            self._paced.cancel(member, study, message.numbers)
+        for sender in self.senders:  # its link may have been another one when it asked
+            sender.cancel(member, StudyId(message.study), message.numbers)
 
-    def left(self, swarm: StudySwarm, member: VirtualAddress) -> None:
-        """A member takes no part in a study any more."""
-        if self._paced is not None:
-            self._paced.drop(member, swarm.study)
-
-    def drop(self, member: VirtualAddress) -> None:
-        """A member is gone."""
-        self._refused.pop(member, None)
-        self._direct.drop(member)
-        if self._paced is not None:
-            self._paced.drop(member)
-
-    def drained(self, member: VirtualAddress) -> None:
-        """The next block may be sent to a member."""
-        if self._paced is not None:
-            self._paced.drained(member)
-
-    def changed(self) -> None:
-        """Somebody wants more."""
-        if self._paced is not None:
-            self._paced.changed()
-
-    def gained(self) -> None:
-        """There is more to give."""
-        if self._paced is not None:
-            self._paced.gained()
-
-    def promised(self, member: VirtualAddress) -> int:
-        """Bytes of chunks that a member on the paced line is about to get."""
-        return self._paced.promised(member) if self._paced is not None else 0
+    def drop(self, member: VirtualAddress, study: StudyId | None = None) -> None:
+        """A member is gone, or wants nothing more of a study."""
+        if study is None:
+            self._refused.pop(member, None)
+        for sender in self.senders:
+            sender.drop(member, study)
 
     def _refuse(
         self, member: VirtualAddress, study: StudyId, numbers: Sequence[int], code: int

@@ -87,7 +87,7 @@ async def test_the_engine_hears_that_the_next_block_may_come(
 ) -> None:
     async with linked(tmp_path, paced()) as (broker, connection):
         heard: list[VirtualAddress] = []
-        broker.host.engine.uploads.drained = heard.append  # type: ignore[method-assign]
+        broker.host.engine.uploads.paced.drained = heard.append  # type: ignore[method-assign]
         fill(connection)
         assert heard == []
         await trio.sleep(10)

@@ -10,15 +10,17 @@ import trio
 from attrs import define, field
 
 from p2pacs.bitfield import Bitfield
+from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import KIB
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.mesh.connection import Connection
+from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.study_swarm import Partner, StudySwarm
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.wire.messages import Block, Message, Offer
-from scripts.memory_store import MemoryStudy
+from scripts.memory_store import MemoryStore, MemoryStudy
 
 RATE = 100_000
 CHUNK = 32 * KIB
@@ -61,7 +63,7 @@ class Member:
 
     def lacks(self, number: int) -> bool:
         """Whether it still wants a chunk, and we have it."""
-        chunks = self.line.swarms[self.study].chunks
+        chunks = self.line.swarms.of(self.study).chunks
         there = chunks is not None and number in chunks.have
         return there and number not in self.asked and number not in self.partner.has
 
@@ -90,9 +92,7 @@ class Member:
     def choose(self, numbers: Sequence[int]) -> None:
         """Say what is wanted."""
         self.asked.update(numbers)
-        sender, swarm = self.line.sender, self.line.swarms[self.study]
-        self.refused += sender.chosen(self.address, self.study, numbers, self.partner.priority)
-        swarm.given(self.address, numbers)
+        self.refused += self.line.sender.ask(self.address, self.study, numbers)
 
     def send_block(self, block: Block) -> None:
         """A block is on its way."""
@@ -114,27 +114,26 @@ class PacedLine:
     def __init__(self, nursery: trio.Nursery, *, rate: int, broker: bool) -> None:
         self.nursery = nursery
         self.pacer = Pacer(rate * 8, NO_OVERHEAD)
-        self.swarms: dict[StudyId, StudySwarm] = {}
         self.members: dict[VirtualAddress, Member] = {}
         self.unreadable: set[int] = set()
         links = cast("dict[VirtualAddress, Connection]", self.members)
-        swarms = cast(Any, self.swarms.values())
+        key = SigningKey.generate().public
+        self.swarms = OpenSwarms(VirtualAddress(b"\xfd" + bytes(15)), links, MemoryStore(), key)
         self.sender = PacedSender(
             links,
-            swarms,
+            self.swarms,
             self.pacer,
             self._read,
             lambda member, size: None,
             seed=b"seed",
             origin_of_last_resort=broker,
         )
-        self._links = links
 
     async def study(
         self, chunks: int, study: StudyId = CT, *, listed: int | None = None
     ) -> StudySwarm:
         """A study of which so many chunks are here."""
-        swarm = self.swarms[study] = StudySwarm(study, self._links, bytes(study))
+        swarm = self.swarms.of(study)
         swarm.chunks = MemoryStudy()
         for number in range(chunks):
             await swarm.chunks.put(number, ChunkId(bytes(32)), b"")
@@ -148,14 +147,14 @@ class PacedLine:
         now = trio.current_time()
         partner = Partner(1, Bitfield(has), True, priority, True, moved_at=now)
         member = self.members[address] = Member(self, address, partner, **more)
-        self.swarms[member.study].partners[address] = partner
+        self.swarms.of(member.study).partners[address] = partner
         self.sender.changed()
         return member
 
     def remove(self, member: Member) -> None:
         """It is gone."""
         del self.members[member.address]
-        del self.swarms[member.study].partners[member.address]
+        del self.swarms.of(member.study).partners[member.address]
         self.sender.drop(member.address)
 
     async def _read(

@@ -17,7 +17,7 @@ CT, MR = StudyId(bytes(16)), StudyId(bytes(15) + b"\1")
 
 
 class SlowLink:
-    """A free link whose transport takes a batch only when it is told to."""
+    """A link that is not paced, whose transport takes a batch only when it is told to."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -57,26 +57,24 @@ class Shelf:
 
 
 @asynccontextmanager
-async def sending() -> AsyncIterator[tuple[DirectSender, Shelf]]:
+async def sending(
+    links: dict[VirtualAddress, SlowLink],
+) -> AsyncIterator[tuple[DirectSender, Shelf]]:
     shelf = Shelf()
-    sender = DirectSender(shelf.read, shelf.count)
+    sender = DirectSender(cast("dict[VirtualAddress, Connection]", links), shelf.read, shelf.count)
     async with trio.open_nursery() as nursery:
         await nursery.start(sender.run)
         yield sender, shelf
         nursery.cancel_scope.cancel()
 
 
-def of(link: SlowLink) -> Connection:
-    return cast(Connection, link)
-
-
 async def test_what_is_asked_for_while_the_last_batch_leaves_is_sent_too() -> None:
     link = SlowLink()
-    async with sending() as (sender, shelf):
-        assert sender.ask(A, of(link), CT, [0, 1]) == []
+    async with sending({A: link}) as (sender, shelf):
+        assert sender.ask(A, CT, [0, 1]) == []
         await link.waiting.wait()
         await trio.testing.wait_all_tasks_blocked()
-        sender.ask(A, of(link), CT, [3, 2])
+        sender.ask(A, CT, [3, 2])
         link.free.set()
         await trio.testing.wait_all_tasks_blocked()
         assert link.sent == [0, 1, 3, 2]
@@ -86,9 +84,9 @@ async def test_what_is_asked_for_while_the_last_batch_leaves_is_sent_too() -> No
 async def test_chunks_go_in_batches_of_one_study() -> None:
     link = SlowLink()
     link.free.set()
-    async with sending() as (sender, _):
-        sender.ask(A, of(link), CT, range(BATCH_CHUNKS + 3))
-        sender.ask(A, of(link), MR, [7, 8])
+    async with sending({A: link}) as (sender, _):
+        sender.ask(A, CT, range(BATCH_CHUNKS + 3))
+        sender.ask(A, MR, [7, 8])
         await trio.testing.wait_all_tasks_blocked()
     first = list(range(BATCH_CHUNKS))
     assert link.batches == [first, [BATCH_CHUNKS + n for n in range(3)], [7, 8]]
@@ -96,8 +94,8 @@ async def test_chunks_go_in_batches_of_one_study() -> None:
 
 async def test_no_more_is_read_ahead_than_is_allowed() -> None:
     link = SlowLink()
-    async with sending() as (sender, shelf):
-        sender.ask(A, of(link), CT, range(100 * BATCH_CHUNKS))
+    async with sending({A: link}) as (sender, shelf):
+        sender.ask(A, CT, range(100 * BATCH_CHUNKS))
         await trio.testing.wait_all_tasks_blocked()
         # one is being sent, those that wait, and one for which there is no room yet
         assert len(shelf.reads) == 1 + READ_AHEAD_BATCHES + 1
@@ -107,9 +105,9 @@ async def test_no_more_is_read_ahead_than_is_allowed() -> None:
 async def test_members_do_not_wait_for_each_other() -> None:
     stuck, quick = SlowLink(), SlowLink()
     quick.free.set()
-    async with sending() as (sender, shelf):
-        sender.ask(A, of(stuck), CT, [0])
-        sender.ask(B, of(quick), CT, [0, 1])
+    async with sending({A: stuck, B: quick}) as (sender, shelf):
+        sender.ask(A, CT, [0])
+        sender.ask(B, CT, [0, 1])
         await trio.testing.wait_all_tasks_blocked()
         assert quick.sent == [0, 1]
         assert shelf.sent == {B: 200}
@@ -118,12 +116,12 @@ async def test_members_do_not_wait_for_each_other() -> None:
 async def test_what_cannot_be_read_is_left_out() -> None:
     link = SlowLink()
     link.free.set()
-    async with sending() as (sender, shelf):
+    async with sending({A: link}) as (sender, shelf):
         shelf.rotten = {1, 8, 9}
-        sender.ask(A, of(link), CT, range(3))
+        sender.ask(A, CT, range(3))
         await trio.testing.wait_all_tasks_blocked()
-        sender.ask(A, of(link), CT, [8, 9])
-        sender.ask(A, of(link), CT, [5])
+        sender.ask(A, CT, [8, 9])
+        sender.ask(A, CT, [5])
         await trio.testing.wait_all_tasks_blocked()
         assert link.sent == [0, 2, 5]
         assert shelf.sent == {A: 300}
@@ -132,9 +130,9 @@ async def test_what_cannot_be_read_is_left_out() -> None:
 async def test_what_is_cancelled_or_asked_by_who_is_gone_is_not_sent() -> None:
     one, other = SlowLink(), SlowLink()
     many = range(10 * BATCH_CHUNKS)
-    async with sending() as (sender, shelf):
-        sender.ask(A, of(one), CT, many)
-        sender.ask(B, of(other), CT, many)
+    async with sending({A: one, B: other}) as (sender, shelf):
+        sender.ask(A, CT, many)
+        sender.ask(B, CT, many)
         await trio.testing.wait_all_tasks_blocked()
         read = len(shelf.reads)
         sender.cancel(A, CT, many)
@@ -149,21 +147,37 @@ async def test_what_is_cancelled_or_asked_by_who_is_gone_is_not_sent() -> None:
 async def test_a_link_that_closes_ends_its_pump_alone() -> None:
     link, new = SlowLink(), SlowLink()
     new.free.set()
-    async with sending() as (sender, shelf):
-        sender.ask(A, of(link), CT, [0, 1])
+    links = {A: link}
+    async with sending(links) as (sender, shelf):
+        sender.ask(A, CT, [0, 1])
         await trio.testing.wait_all_tasks_blocked()
         link.closed = True
         sender.drop(A)
         link.free.set()
         await trio.testing.wait_all_tasks_blocked()
         assert shelf.sent == {}
-        sender.ask(A, of(new), CT, [5])
+        links[A] = new
+        sender.ask(A, CT, [5])
         await trio.testing.wait_all_tasks_blocked()
         assert new.sent == [5]
 
 
 async def test_a_member_may_ask_for_so_much_at_a_time() -> None:
     link = SlowLink()
-    async with sending() as (sender, _):
-        assert sender.ask(A, of(link), CT, range(REQUESTED_CHUNKS)) == []
-        assert sender.ask(A, of(link), MR, [1, 2]) == [1, 2]
+    async with sending({A: link}) as (sender, _):
+        assert sender.ask(A, CT, range(REQUESTED_CHUNKS)) == []
+        assert sender.ask(A, MR, [1, 2]) == [1, 2]
+
+
+async def test_who_leaves_one_study_still_gets_the_other() -> None:
+    link = SlowLink()
+    async with sending({A: link}) as (sender, shelf):
+        sender.ask(A, CT, range(10 * BATCH_CHUNKS))
+        sender.ask(A, MR, [7])
+        await trio.testing.wait_all_tasks_blocked()
+        read = len(shelf.reads)
+        sender.drop(A, CT)
+        link.free.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert shelf.reads[read:] == [[7]]
+        assert link.sent[-1] == 7

@@ -231,7 +231,7 @@ async def test_beyond_what_was_offered_nothing_is_promised(autojump_clock: Clock
         other.choose([1, 2, 3, 4])
         assert other.refused == [1, 2, 3, 4][other.offers[0][1].chunks :]
         unasked = line.add(3, answer=None)
-        line.swarms[CT].partners[unasked.address].fetching = False
+        line.swarms.of(CT).partners[unasked.address].fetching = False
         unasked.choose([1])
         assert unasked.refused == [1]
 

@@ -117,7 +117,7 @@ async def test_what_went_to_whom_is_counted(autojump_clock: Clock, tmp_path: Pat
             await transfer.wait_complete()
             sent = source.host.engine.uploads.bytes_sent
             assert sent == {hospital.address: 16 * study.chunk}
-            assert source.host.engine.uploads.promised(hospital.address) == 0
+            assert source.host.engine.uploads.paced.promised(hospital.address) == 0
 
 
 async def test_a_study_that_the_store_dropped_is_refused(
@@ -132,9 +132,9 @@ async def test_a_study_that_the_store_dropped_is_refused(
         hospital = await world.add("hospital", nic=adsl(), line=paced())
         transfer = hospital.fetch(study, [origin])
         await trio.sleep(5)
-        assert origin.host.engine.uploads.promised(hospital.address) > 0
+        assert origin.host.engine.uploads.paced.promised(hospital.address) > 0
         await origin.store.drop(study.id)
         await transfer.wait_complete()
         await fetched(hospital, study)
-        assert origin.host.engine.uploads.promised(hospital.address) == 0
+        assert origin.host.engine.uploads.paced.promised(hospital.address) == 0
         assert transfer.sources[broker.address].bytes > 0
