@@ -14,10 +14,10 @@ import msgpack
 import zstandard
 
 from p2pacs.errors import CodingError, ManifestError
-from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS, INSTANCE_BYTES, UID_BYTES
+from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS, INSTANCE_BYTES, TEXT, UID_BYTES
 from p2pacs.study.blobs import BlobRun, Columns
 from p2pacs.study.codecs import decode_zstd, encode_zstd
-from p2pacs.study.study_index import IndexPart, InstanceEntry, Stretches
+from p2pacs.study.study_index import IndexPart, InstanceEntry, LeftOut, Stretches
 
 FORMAT: Final = 1
 
@@ -44,6 +44,12 @@ def encode_part(part: IndexPart) -> bytes:
         "base": columns.base,
         "instances": len(part.instances),
     }
+    if part.withdrawn:
+        head["withdrawn"] = _pack_uids(part.withdrawn)
+    if part.left_out is not None:
+        head["left_out"] = _pack_uids(part.left_out.uids)
+        head["unnamed"] = part.left_out.unnamed
+        head["why"] = part.left_out.why
     packer = msgpack.Packer()
     entries = (
         packer.pack(
@@ -96,9 +102,37 @@ def decode_part(coded: bytes) -> IndexPart:
             base=_field({"base": b"", **head}, "base", bytes),
         )
         entries = tuple(_entry(stream.unpack()) for _ in range(count))
-        return IndexPart(_field(head, "first", int), columns, entries)
+        return IndexPart(
+            _field(head, "first", int),
+            columns,
+            entries,
+            _uids({"withdrawn": b"", **head}, "withdrawn"),
+            _left_out(head) if "left_out" in head else None,
+        )
     except (ValueError, TypeError, struct.error, msgpack.OutOfData) as error:
         raise ManifestError("an index part is damaged") from error
+
+
+def _pack_uids(uids: Iterable[str]) -> bytes:
+    """UIDs in one field: a NUL, which no UID has, between them."""
+    return "\0".join(uids).encode()
+
+
+def _uids(head: dict[str, Any], name: str) -> tuple[str, ...]:
+    raw = _field(head, name, bytes)
+    uids = tuple(raw.decode().split("\0")) if raw else ()
+    if any(not 0 < len(uid) <= UID_BYTES for uid in uids):
+        raise ManifestError("an index part names an instance with a UID of wrong length")
+    return uids
+
+
+def _left_out(head: dict[str, Any]) -> LeftOut:
+    left_out = LeftOut(
+        _uids(head, "left_out"), _field(head, "unnamed", int), _field(head, "why", str)
+    )
+    if not 0 <= left_out.unnamed < 2**32 or len(left_out.why) > TEXT:
+        raise ManifestError("an index part has a number or a text out of bounds")
+    return left_out
 
 
 def _runs(raw: bytes, levels: object) -> tuple[BlobRun, ...]:

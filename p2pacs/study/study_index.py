@@ -70,12 +70,33 @@ def numbers(stretches: Stretches) -> Iterator[int]:
 
 
 @frozen
+class LeftOut:
+    """What the source of a study has, and this version of it has not."""
+
+    uids: tuple[str, ...] = field(default=(), repr=False)
+    """SOP Instance UIDs that the source lists."""
+    unnamed: int = 0
+    """How many more: by count only, or a second one under a SOP Instance UID."""
+    why: str = ""
+    """Reasons with their counts, for people; without patient data."""
+
+    @property
+    def count(self) -> int:
+        """How many instances are missing in all."""
+        return len(self.uids) + self.unnamed
+
+
+@frozen
 class IndexPart:
     """What one part adds: blobs from number ``first`` on, and instances new or changed."""
 
     first: int
     columns: Columns
     instances: tuple[InstanceEntry, ...]
+    withdrawn: tuple[str, ...] = field(default=(), repr=False)
+    """SOP Instance UIDs of earlier parts that the source has no longer."""
+    left_out: LeftOut | None = None
+    """What is missing from now on; None: as before."""
 
 
 @define
@@ -84,6 +105,10 @@ class StudyIndex:
 
     blobs: BlobTable = field(factory=BlobTable)
     instances: dict[str, InstanceEntry] = field(factory=dict)
+    withdrawn: set[str] = field(factory=set, repr=False)
+    """SOP Instance UIDs that were in it: who goes by parts must not give them any more."""
+    left_out: LeftOut = LeftOut()
+    """What the source has, and this version has not: a retrieval counts it as failed."""
 
     def add(self, part: IndexPart) -> list[InstanceEntry]:
         """Take in the next part.
@@ -107,8 +132,14 @@ class StudyIndex:
         except ManifestError:
             self.blobs.cut_back(part.first)
             raise
+        for uid in part.withdrawn:
+            if self.instances.pop(uid, None) is not None:
+                self.withdrawn.add(uid)
         for entry in entries:
             self.instances[entry.sop_instance_uid] = entry
+            self.withdrawn.discard(entry.sop_instance_uid)
+        if part.left_out is not None:
+            self.left_out = part.left_out
         return entries
 
     def refs(self, entry: InstanceEntry) -> Iterator[BlobRef]:
@@ -162,7 +193,9 @@ class StudyIndex:
 
     def copy(self) -> StudyIndex:
         """A copy that grows apart."""
-        return StudyIndex(self.blobs.copy(), dict(self.instances))
+        return StudyIndex(
+            self.blobs.copy(), dict(self.instances), set(self.withdrawn), self.left_out
+        )
 
 
 _FRAME: Final = int(Kind.FRAME)

@@ -18,6 +18,7 @@ from p2pacs.study.coding import code, code_plain
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, Coding
 from p2pacs.study.manifest import check_successor, sign_root
 from p2pacs.study.split import Kind
+from p2pacs.study.study_index import LeftOut
 from tests.p2pacs.study.samples import KEY, SIGNER, STUDY, STUDY_UID, Shelf, instance, smooth
 
 
@@ -283,6 +284,58 @@ def test_one_uid_with_different_bytes_is_refused_and_the_first_kept() -> None:
     with pytest.raises(DuplicateInstanceError):
         made.append(code(instance(1, PatientName="X")))
     assert made.append(code(instance(1))) is Appended.UNCHANGED
+
+
+def test_what_is_withdrawn_is_in_no_later_version() -> None:
+    shelf = Shelf()
+    sent = [instance(n) for n in range(1, 5)]
+    shelf.publish(sent)
+    before = shelf.root
+    made = builder(shelf)
+    uid = sent[1].sop_instance_uid
+    assert made.withdraw([uid, "1.9"]) == 1
+    assert made.instances == 3
+    batch = made.cut()
+    assert len(batch.chunks) == 1  # of the index
+    shelf.take(batch, sign_root(made.root(complete=True), SIGNER))
+    shelf.previous = made.published()
+    assert before is not None
+    assert shelf.root is not None
+    check_successor(before, shelf.root)
+    assert list(shelf.all()) == [sent[0], *sent[2:]]
+    again = shelf.publish([sent[1]])
+    assert len(again.chunks) == 1  # its blobs are there still
+    assert {one.sop_instance_uid for one in shelf.all()} == {one.sop_instance_uid for one in sent}
+
+
+def test_an_instance_that_is_withdrawn_and_comes_again_at_once() -> None:
+    shelf = Shelf()
+    sent = [instance(n) for n in range(1, 3)]
+    shelf.publish(sent)
+    made = builder(shelf)
+    made.withdraw([sent[0].sop_instance_uid])
+    assert made.append(code_plain(sent[0])) is Appended.NEW
+    shelf.take(made.cut(), sign_root(made.root(complete=True), SIGNER))
+    shelf.previous = made.published()
+    assert {one.sop_instance_uid for one in shelf.all()} == set(shelf.index.instances)
+    assert shelf.index.withdrawn == set()
+
+
+def test_what_is_missing_is_told_once() -> None:
+    shelf = Shelf()
+    shelf.publish([instance(1)])
+    left_out = LeftOut(("1.2.9",), 1, "2: lost")
+    made = builder(shelf)
+    assert made.leave_out(left_out)
+    shelf.take(made.cut(), sign_root(made.root(complete=True), SIGNER))
+    shelf.previous = made.published()
+    reader = shelf.reader()
+    reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+    assert reader.index.left_out == left_out
+    made = builder(shelf)
+    assert not made.leave_out(left_out)
+    assert made.cut() == Cut((), ())
+    assert made.root(complete=True) == shelf.root
 
 
 def test_growing_versions_succeed_each_other() -> None:

@@ -13,7 +13,7 @@ from p2pacs.limits import INDEX_PART_BYTES, INSTANCE_BLOBS
 from p2pacs.study.blobs import LEVELS
 from p2pacs.study.codecs import encode_zstd
 from p2pacs.study.parts import decode_part, encode_part
-from p2pacs.study.study_index import IndexPart, InstanceEntry, StudyIndex
+from p2pacs.study.study_index import IndexPart, InstanceEntry, LeftOut, StudyIndex
 from tests.p2pacs.study.test_blobs import columns_of
 from tests.p2pacs.study.test_study_index import ENTRY, PART, SHOWN
 
@@ -28,7 +28,21 @@ def encoded(parts: list[Any]) -> bytes:
     return encode_zstd(b"".join(msgpack.packb(each) for each in parts))
 
 
-@pytest.mark.parametrize("part", [PART, SHOWN, IndexPart(7, columns_of([], 100), ())])
+LEFT = IndexPart(
+    2, columns_of([], 100), (), ("1.2.3", "1.2.4"), LeftOut(("1.2.9", "1.2.8"), 3, "3: broken")
+)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        PART,
+        SHOWN,
+        IndexPart(7, columns_of([], 100), ()),
+        LEFT,
+        evolve(LEFT, withdrawn=(), left_out=LeftOut()),
+    ],
+)
 def test_round_trip(part: IndexPart) -> None:
     assert decode_part(encode_part(part)) == part
 
@@ -87,6 +101,40 @@ def test_the_objects_of_an_image_are_frozen() -> None:
     }
     assert entry[6] == bytes.fromhex("00000003 00000001  00000001 00000001  00000004 00000001")
     assert entry[8] == bytes.fromhex("00000000 00000001")
+
+
+def test_the_objects_of_what_is_missing_are_frozen() -> None:
+    (head,) = objects(LEFT)
+    names = ("withdrawn", "left_out", "unnamed", "why")
+    assert {name: head[name] for name in names} == {
+        "withdrawn": b"1.2.3\x001.2.4",
+        "left_out": b"1.2.9\x001.2.8",
+        "unnamed": 3,
+        "why": "3: broken",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"withdrawn": b"1.2\0"},
+        {"withdrawn": b"1" * 129},
+        {"withdrawn": "1.2"},
+        {"left_out": b"\0"},
+        {"left_out": b"\xff"},
+        {"left_out": None},
+        {"unnamed": -1},
+        {"unnamed": 2**32},
+        {"unnamed": True},
+        {"unnamed": None},
+        {"why": b"x"},
+        {"why": "x" * 1025},
+    ],
+)
+def test_what_is_missing_stays_within_its_bounds(wrong: dict[str, object]) -> None:
+    (head,) = objects(LEFT)
+    with pytest.raises(ManifestError):
+        decode_part(encoded([head | wrong]))
 
 
 def test_levels_and_dictionaries_may_be_absent() -> None:

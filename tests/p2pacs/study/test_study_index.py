@@ -7,7 +7,7 @@ from p2pacs.study.codecs import ZSTD_WITH
 from p2pacs.study.coding import digest_of
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL
 from p2pacs.study.split import Kind
-from p2pacs.study.study_index import IndexPart, InstanceEntry, StudyIndex
+from p2pacs.study.study_index import IndexPart, InstanceEntry, LeftOut, StudyIndex
 from tests.p2pacs.study.samples import CT, EXPLICIT
 from tests.p2pacs.study.test_blobs import Row, columns_of, rows
 
@@ -49,6 +49,36 @@ def test_entry() -> None:
     assert ENTRY.attributes["00080060"]["Value"] == ["CT"]
     with pytest.raises(ManifestError):
         _ = evolve(ENTRY, json=b"[]").attributes
+
+
+def test_what_is_withdrawn_is_gone_until_it_is_named_again() -> None:
+    index = index_of(PART, IndexPart(2, columns_of([], 100), (), ("1.2.3", "1.9")))
+    assert index.instances == {}
+    assert index.withdrawn == {"1.2.3"}
+    copy = index.copy()
+    index.add(IndexPart(2, columns_of([], 100), (ENTRY,)))
+    assert (set(index.instances), index.withdrawn) == ({"1.2.3"}, set())
+    assert (copy.instances, copy.withdrawn) == ({}, {"1.2.3"})
+
+
+def test_a_part_may_withdraw_an_instance_and_bring_it() -> None:
+    changed = evolve(ENTRY, sha256=b"x" * 32)
+    index = index_of(PART, IndexPart(2, columns_of([], 100), (changed,), ("1.2.3",)))
+    assert index.instances == {"1.2.3": changed}
+    assert index.withdrawn == set()
+
+
+def test_what_is_left_out_holds_until_a_part_says_otherwise() -> None:
+    left_out = LeftOut(("1.2.9",), 2, "why")
+    assert left_out.count == 3
+    index = index_of(PART)
+    assert index.left_out.count == 0
+    index.add(IndexPart(2, columns_of([], 100), (), left_out=left_out))
+    index.add(IndexPart(2, columns_of([], 100), ()))
+    assert index.left_out == left_out
+    assert index.copy().left_out == left_out
+    index.add(IndexPart(2, columns_of([], 100), (), left_out=LeftOut()))
+    assert index.left_out == LeftOut()
 
 
 def test_later_parts_win() -> None:
