@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from p2pacs.errors import LinkClosedError, P2PacsError
-from p2pacs.identity.directory import MemberRecord
 from p2pacs.limits import FRAME_BYTES
 from p2pacs.wire import messages
 from p2pacs.wire.codec import decode, encode
@@ -102,8 +101,8 @@ class Rogue(SimMember):
         for stream in self.streams:
             stream.cut()
 
-    async def _serve(self, record: MemberRecord, stream: LineStream) -> None:
-        await self._talk(self.world.members[record.address], stream)
+    async def _serve(self, other: SimMember, stream: LineStream) -> None:
+        await self._talk(other, stream)
 
     async def dial(self, member: SimMember) -> None:
         """Open a link to a member and do on it what this one does, until it ends."""
@@ -114,7 +113,7 @@ class Rogue(SimMember):
         here, there = connect(self.nic, member.nic)
         self.streams.append(here)
         member.streams.append(there)
-        other.start_soon(member._serve, self.record, there)
+        other.start_soon(member._serve, self, there)
         await self._talk(member, here)
 
     async def _talk(self, member: SimMember, stream: LineStream) -> None:

@@ -3,6 +3,7 @@
 from functools import cache
 
 import trio
+from attrs import evolve
 
 from p2pacs.swarm.scheduling.picker import FLIGHT_BYTES
 from tests.simulation.scenario import Plan, Swarm, simulate
@@ -135,8 +136,6 @@ def test_an_address_that_changes_asks_nothing_twice() -> None:
 
 
 def test_a_late_joiner_is_served_and_costs_the_others_little() -> None:
-    plan = Plan(members=5, megabytes=3)
-
     async def story(swarm: Swarm) -> None:
         *early, late = swarm.members
         for member in early:
@@ -145,11 +144,14 @@ def test_a_late_joiner_is_served_and_costs_the_others_little() -> None:
         swarm.fetch(late)
         await swarm.finished(*swarm.members)
 
-    swarm = simulate(plan, story).swarm
-    early = [swarm.done[member.address] for member in swarm.members[:-1]]
-    late = swarm.done[swarm.members[-1].address]
-    assert max(early) < 1.15 * untroubled().last  # the line is shared with one who lacks more
-    assert late < 1.3 * max(swarm.total / swarm.plan.down, untroubled().last - 10)
+    # One run's time for the late one is 1.19 to 1.40 times the least, by the order of events alone
+    # (20 seeds, 1.28 on the average): a single one would tell of luck.
+    swarms = [simulate(evolve(PLAN, seed=seed), story).swarm for seed in (1, 2, 3, 4)]
+    for swarm in swarms:
+        early = [swarm.done[member.address] for member in swarm.members[:-1]]
+        assert max(early) < 1.15 * untroubled().last  # the line is shared with one who lacks more
+    late = sum(swarm.done[swarm.members[-1].address] for swarm in swarms) / len(swarms)
+    assert late < 1.35 * max(swarms[0].total / PLAN.down, untroubled().last - 10)
 
 
 def test_members_that_leave_cost_only_what_they_carried() -> None:
