@@ -105,6 +105,9 @@ REFUSED_REQUESTS: Final = 16
 JOINED_STUDIES: Final = 1024
 """Studies that one member may have joined on one link."""
 
+AUDIT_RECORDS: Final = 100
+"""Audit records in one report: what our own programs send at once."""
+
 CATALOGUE_PAGE: Final = 200
 """Entries in one page of the catalogue feed (about 1 KiB each)."""
 

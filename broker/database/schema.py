@@ -98,8 +98,9 @@ audit: Final = Table(
 )
 """Append-only: triggers refuse every change of a row. ``actor`` is a member's name, an
 administrator's, or ``-``; ``address`` is null for administrators."""
-Index("ix_audit_study", audit.c.study)
+Index("ix_audit_uid", audit.c.uid)
 Index("ix_audit_actor", audit.c.actor)
+Index("ix_audit_address", audit.c.address, audit.c.time)
 
 admins: Final = Table(
     "admins",

@@ -7,13 +7,11 @@ from typing import Final, TypeVar
 
 import structlog
 import trio
-from attrs import evolve
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection
 
 from broker.database.db import read_counter
-from broker.database.schema import audit as trail
-from broker.database.schema import studies as published
 from broker.handlers import feed, grants
+from broker.handlers.budgets import Budgets
 from broker.handlers.holder_news import HolderNews
 from broker.handlers.interfaces import Parts, Proofs, Stages, Voice
 from broker.handlers.study_grants import StudyGrants
@@ -41,7 +39,8 @@ class BrokerServices:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._lending = StudyGrants(parts)
+        self._budgets = Budgets()
+        self._lending = StudyGrants(parts, self._budgets)
         self._voice: Voice
         self._proofs: Proofs
         self._tidings = HolderNews(self._tell)
@@ -107,7 +106,8 @@ class BrokerServices:
                 query.id, page.entries, page.until, more=page.more, reset=page.reset
             )
 
-        return await self._parts.database.run(work)
+        async with self._budgets.turn(member) as turn:
+            return await self._parts.database.run(turn.timed(work))
 
     async def whole(self, member: VirtualAddress, query: messages.PossessionQuery) -> Reply:
         """Whether the broker's own store has a study in whole."""
@@ -118,15 +118,16 @@ class BrokerServices:
 
         Raises:
             MalformedMessageError: not audit records.
+            BusyError: more than a member may report; it keeps them and tries again.
         """
 
         def work(connection: Connection) -> None:
             who = grants.asker(connection, member).member
-            for entry in audit.of_report(query.records, who):
-                if not _kept(connection, entry):
-                    audit.record(connection, _with_uid(connection, entry))
+            audit.keep_reported(connection, who.address, audit.of_report(query.records, who))
 
-        await self._parts.database.run(work)
+        self._budgets.take_records(member, len(query.records))
+        async with self._budgets.turn(member) as turn:
+            await self._parts.database.run(turn.timed(work))
         return messages.AuditKept(query.id)
 
     def grown(self, seq: int) -> None:
@@ -185,18 +186,3 @@ def _only(
         return await handler(member, query)
 
     return handle
-
-
-def _kept(connection: Connection, entry: audit.Entry) -> bool:
-    same = (
-        (trail.c.study == (entry.study and entry.study.raw))
-        & (trail.c.address == (entry.address and entry.address.raw))
-        & (trail.c.time == entry.time)
-        & (trail.c.detail == entry.detail)
-    )
-    return bool(connection.execute(select(exists().where(same))).scalar_one())
-
-
-def _with_uid(connection: Connection, entry: audit.Entry) -> audit.Entry:
-    query = select(published.c.uid).where(published.c.study == (entry.study and entry.study.raw))
-    return evolve(entry, uid=connection.execute(query).scalar_one_or_none())

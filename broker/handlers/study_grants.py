@@ -9,6 +9,7 @@ import trio
 from sqlalchemy import Connection
 
 from broker.handlers import grants
+from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.instances import encode_instances
 from broker.handlers.interfaces import Parts, Stages, Voice
@@ -33,8 +34,9 @@ FRESH: Final = 20.0
 class StudyGrants:
     """Answers queries about single studies. `attach` comes first."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, budgets: Budgets) -> None:
         self._parts = parts
+        self._budgets = budgets
         self._voice: Voice
         self._stages: Stages
         self._compared: dict[StudyId, float] = {}
@@ -51,7 +53,9 @@ class StudyGrants:
             StudyNotFoundError: the catalogue does not have it.
             ForbiddenError: the member's rule does not allow it.
             PacsError: it is not published yet, and the PACS does not give it.
+            BusyError: the member asks too often.
         """
+        self._budgets.take_grant(member)
         record = await self._record(StudyId(query.study))
         who = await self._admit(member, record, query.purpose)
         progress = await self._stage(record, who)
@@ -137,7 +141,9 @@ class StudyGrants:
         Raises:
             ForbiddenError: the member's rule does not allow the study.
             PacsError: the PACS does not answer.
+            BusyError: the member asks too often.
         """
+        self._budgets.take_grant(member)
         record = await self._record(StudyId(query.study))
         await self._admit_reader(member, record)
         described = await self._parts.pacs.describe(record.uid)

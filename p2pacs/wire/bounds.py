@@ -73,7 +73,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "protocol": _up_to(0xFFFF),
     "purpose": _up_to(16),
     "ranges": Bound(0, limits.STUDY_CHUNKS, items=limits.HAVE_RANGES),
-    "records": Bound(0, 4 * limits.KIB, items=1000),
+    "records": Bound(0, 4 * limits.KIB, items=limits.AUDIT_RECORDS),
     "root": _up_to(limits.ROOT_BYTES),
     "segment": _up_to(limits.CHUNK_BYTES),
     "secret": _exactly(SECRET_BYTES),

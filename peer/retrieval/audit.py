@@ -13,11 +13,9 @@ from sqlalchemy import delete, insert, select
 
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
+from p2pacs.limits import AUDIT_RECORDS
 from p2pacs.wire.messages import AuditReport
 from peer.db import PeerDatabase, audit
-
-BATCH: Final = 100
-"""Records in one report: far below a frame."""
 
 RETRY: Final = 60.0
 """Seconds after which a report that the broker did not take is sent again."""
@@ -73,7 +71,7 @@ class AuditQueue:
                 log.warning("audit not reported", error=str(error))
 
     async def _report(self, send: Callable[[AuditReport], Awaitable[object]]) -> bool:
-        query = select(audit).order_by(audit.c.id).limit(BATCH)
+        query = select(audit).order_by(audit.c.id).limit(AUDIT_RECORDS)
         rows = await self._database.run(lambda connection: connection.execute(query).all())
         if not rows:
             return False

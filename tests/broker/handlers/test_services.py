@@ -8,12 +8,13 @@ from attrs import frozen
 
 from broker.database.db import now
 from broker.handlers import feed
+from broker.handlers.budgets import BudgetTuning
 from broker.handlers.interfaces import Parts
 from broker.handlers.services import BrokerServices
 from broker.members import audit, registry
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.errors import MalformedMessageError, ProtocolError
+from p2pacs.errors import BusyError, MalformedMessageError, ProtocolError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.host import Services
@@ -91,6 +92,21 @@ async def test_reports_are_kept_once_with_the_studys_uid(desk: Desk) -> None:
     ]
     with pytest.raises(MalformedMessageError):
         await desk.ask(north.address, messages.AuditReport(4, [b"?"]))
+
+
+async def test_a_flood_of_reports_ends_at_the_members_budget(desk: Desk) -> None:
+    north, _ = await joined(desk.ground, "North")
+    south, _ = await joined(desk.ground, "South")
+    records = [
+        msgpack.packb({"study": b"?" * 16, "caller": "W", "purpose": "move", "time": now() + n})
+        for n in range(100)
+    ]
+    reports = [messages.AuditReport(4, records)] * int(BudgetTuning().records / 100 + 1)
+    for report in reports:
+        await desk.ask(north.address, report)
+    with pytest.raises(BusyError, match="again in"):
+        await desk.ask(north.address, reports[0])
+    await desk.ask(south.address, messages.AuditReport(4, records))
 
 
 async def test_who_fetches_hears_of_new_holders_until_they_are_gone(desk: Desk) -> None:

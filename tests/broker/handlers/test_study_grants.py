@@ -6,6 +6,7 @@ import trio
 from attrs import frozen
 from pydicom.data import get_testdata_file
 
+from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
 from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants
 from broker.members import audit, registry
@@ -57,7 +58,7 @@ async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
     assert isinstance(path, str)
     pacs = FakePacs([EncodedInstance.from_part10(Path(path).read_bytes())])
     async with open_parts(ground, tmp_path, pacs) as parts:
-        lending, voice = StudyGrants(parts), FakeVoice()
+        lending, voice = StudyGrants(parts, Budgets()), FakeVoice()
         stages = FakeStages(parts.studies, parts.store)
         lending.attach(voice, stages)
         parts.catalogue.upsert([record(parts)])

@@ -1,15 +1,18 @@
 import msgpack
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from broker.database.db import now
 from broker.members import audit
 from broker.members.audit import Entry
 from broker.members.registry import Member
 from p2pacs.errors import MalformedMessageError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import TEXT
 
 ADDRESS = VirtualAddress(b"\xfd" + bytes(15))
 STUDY = StudyId(b"s" * 16)
@@ -70,11 +73,51 @@ def test_an_entry_as_json() -> None:
 
 
 def test_what_a_member_reports() -> None:
-    raw = msgpack.packb({"study": STUDY.raw, "caller": "WS1", "purpose": "move", "time": 1000})
-    (entry,) = audit.of_report([raw], NORTH)
-    assert entry == Entry("study read", "North", ADDRESS, STUDY, None, "move by WS1", time=1000)
+    (reported,) = audit.of_report([_record(time=1000)], NORTH)
+    entry = Entry("study read", "North", ADDRESS, STUDY, None, "move by WS1", time=1000)
+    assert reported == audit.Reported(entry, believed=True)
     with pytest.raises(MalformedMessageError, match="at most"):
-        audit.of_report([raw] * 1001, NORTH)
+        audit.of_report([_record(time=1000)] * 101, NORTH)
+
+
+def _record(*, time: int, caller: str = "WS1") -> bytes:
+    fields = {"study": STUDY.raw, "caller": caller, "purpose": "move", "time": time}
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+@pytest.mark.parametrize(
+    ("time", "said"), [(0, "1970-01-01T00:00:00Z"), (253402300799000, "9999-12-31T23:59:59Z")]
+)
+def test_times_that_cannot_be_are_not_believed(
+    connection: Connection, time: int, said: str
+) -> None:
+    member = evolve(NORTH, registered=now() - 1000)
+    before = now()
+    for _ in range(2):
+        report = audit.of_report([_record(time=time, caller="W" * 2000)], member)
+        audit.keep_reported(connection, ADDRESS, report)
+    (entry,) = audit.read(connection)
+    assert before <= entry.time <= now()
+    assert entry.detail.endswith(f"(its clock said {said}, {time})")
+    assert len(entry.detail) <= TEXT
+
+
+def test_a_report_is_kept_once_entry_by_entry(connection: Connection) -> None:
+    times = [now() + number for number in range(50)]
+    first = audit.of_report([_record(time=time) for time in times[:30] + times[:5]], NORTH)
+    audit.keep_reported(connection, ADDRESS, first)
+    assert [entry.time for entry in reversed(audit.read(connection))] == times[:30]
+    audit.keep_reported(
+        connection, ADDRESS, audit.of_report([_record(time=time) for time in times[20:]], NORTH)
+    )
+    assert [entry.time for entry in reversed(audit.read(connection))] == times
+
+
+def test_a_report_is_compared_by_an_index(connection: Connection) -> None:
+    said = "SELECT study, detail, time FROM audit WHERE address = x'fd' AND time IN (1, 2)"
+    plan = connection.execute(text(f"EXPLAIN QUERY PLAN {said}"))
+    assert "ix_audit_address" in str(plan.all())
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from trio.testing import MockClock
 
 from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId
+from p2pacs.limits import AUDIT_RECORDS
 from p2pacs.wire.messages import AuditReport
 from peer.db import PeerDatabase, open_database
-from peer.retrieval.audit import BATCH, AuditQueue
+from peer.retrieval.audit import AuditQueue
 
 STUDY = StudyId(bytes(range(16)))
 
@@ -54,12 +55,12 @@ async def test_reads_are_reported_once(database: PeerDatabase, nursery: trio.Nur
 
 async def test_many_reads_go_in_batches(database: PeerDatabase, nursery: trio.Nursery) -> None:
     queue, broker = AuditQueue(database), Broker()
-    for _ in range(BATCH + 1):
+    for _ in range(AUDIT_RECORDS + 1):
         await queue.record(STUDY, caller="VIEWER", purpose="move")
     nursery.start_soon(queue.run, broker)
     with trio.fail_after(5):
         await _drained(queue)
-    assert (broker.reports, len(broker.records)) == (2, BATCH + 1)
+    assert (broker.reports, len(broker.records)) == (2, AUDIT_RECORDS + 1)
 
 
 async def test_reads_wait_for_the_broker_even_over_a_restart(
