@@ -13,17 +13,19 @@ from rich.console import Console
 from broker import cli_output
 from broker.accounts.admins import set_password
 from broker.accounts.sessions import end_all
-from broker.config import DATABASE, BrokerSettings, load_broker_settings
+from broker.config import DATABASE, OWN, BrokerSettings, load_broker_settings
 from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.lock import is_running
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
 from broker.pacs.address import parse_pacs
-from broker.setup import Keys, describe, found, load_keys
+from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.private_files import mend_modes
+from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
 from p2pacs.units import parse_rate
 
@@ -36,7 +38,10 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The broker's folder
 Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PasswordFile = Annotated[
-    Path | None, typer.Option(metavar="F", help="File with the password; else it is asked for.")
+    Path | None,
+    typer.Option(
+        metavar="F", help="File with the password; -: standard input. Else it is asked for."
+    ),
 ]
 
 
@@ -72,7 +77,8 @@ def init(
     given |= {"aet": aet} if aet else {}
     given |= {"dicom": dicom} if dicom else {}
     settings = _settings(given)
-    password = _password(password_file)
+    check_place(folder)
+    password = read_private(password_file, "Password", twice=True)
     keys = found(folder, settings, network=network, admin=admin, password=password)
     if as_json:
         _print_json(describe(keys, settings))
@@ -85,6 +91,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     """Run the broker until it is told to stop (Ctrl-C or SIGTERM)."""
     settings = load_broker_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
+    logs.say_mended(folder, mend_modes(folder, OWN))
     from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
@@ -136,7 +143,7 @@ def token(
         _print_json({"name": member.name, "address": str(member.address), "token": text})
     else:
         typer.echo(text)
-        typer.echo(cli_output.token_hint(member.name, text), err=True)
+        typer.echo(cli_output.token_hint(member.name), err=True)
 
 
 @app.command()
@@ -213,7 +220,7 @@ def password(
 ) -> None:
     """Change an administrator's password, or add an administrator."""
     _, database = _office(folder)
-    text = _password(password_file)
+    text = read_private(password_file, "Password", twice=True)
     changed = audit.Entry("password set", WHO, detail=admin)
     database.transact(lambda c: set_password(c, admin, text))
     database.transact(lambda c: end_all(c, admin))
@@ -242,16 +249,6 @@ def _settings(given: dict[str, Any]) -> BrokerSettings:
             for detail in error.errors(include_url=False, include_input=False)
         ]
         raise UsageError("; ".join(told)) from error
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-        return asked
-    try:
-        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the password file {file} cannot be read") from error
 
 
 def _print_json(value: object) -> None:

@@ -37,11 +37,11 @@ def ready(said: dict[str, Any]) -> str:
     return f"The broker listens for members at {where}; the pages are at {said['web']}"
 
 
-def token_hint(name: str, token: str) -> str:
+def token_hint(name: str) -> str:
     """What to do with a token."""
     return (
-        f"On the machine of {name}: p2pacs peer join DIR {token} --listen HOST:PORT\n"
-        "The token is shown this once, and is good once."
+        f"On the machine of {name}: p2pacs peer join DIR --listen HOST:PORT\n"
+        "It asks for the token. The token is shown this once, and is good once."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from p2pacs.errors import StateError
-from p2pacs.identity.files import write_private
+from p2pacs.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
     EndpointField,
@@ -32,6 +32,20 @@ CATALOGUE: Final = "catalogue.db"
 STORE: Final = "store"
 WEB: Final = "web"
 LOCK: Final = "lock"
+
+OWN: Final = (
+    BROKER_TOML,
+    DATABASE,
+    AUTHORITY,
+    IDENTITY,
+    SIGNING_KEY,
+    STUDY_SECRET,
+    CATALOGUE,
+    STORE,
+    WEB,
+    LOCK,
+)
+"""All that a broker has in its folder (SQLite adds endings)."""
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE

@@ -15,6 +15,7 @@ from broker.config import (
     BROKER_TOML,
     DATABASE,
     IDENTITY,
+    OWN,
     SIGNING_KEY,
     STUDY_SECRET,
     BrokerSettings,
@@ -24,9 +25,10 @@ from broker.database.db import connect, migrate
 from broker.members import audit
 from p2pacs.errors import StateError
 from p2pacs.identity.authority import Authority
-from p2pacs.identity.files import make_private_folder, read_secret, write_secret
+from p2pacs.identity.files import read_secret, write_secret
 from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.identity.node import NodeIdentity, make_request
+from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 
 LIFETIME: Final = timedelta(days=398)
 """Of the broker's own certificate; it renews it itself."""
@@ -47,7 +49,7 @@ def found(
 ) -> Keys:
     """Make a broker.
 
-    ``broker.toml`` is written last: it marks the folder whole.
+    ``broker.toml`` is written last: it marks the folder whole. If it fails, nothing is left.
 
     Args:
         folder: must not exist, or be empty.
@@ -58,15 +60,35 @@ def found(
 
     Raises:
         StateError: the folder holds something already.
+        LocalError: the folder cannot be made or written in.
         UsageError: a name or password that cannot be.
     """
     check_account(admin, password)
-    if (folder / BROKER_TOML).exists():
+    check_place(folder)
+    with new_folder(folder):
+        mend_modes(folder, OWN)
+        _fill(folder, settings, network=network, admin=admin, password=password)
+    return load_keys(folder)
+
+
+def check_place(folder: Path) -> None:
+    """Whether a broker can be made there; known before anybody is asked for a password.
+
+    Raises:
+        StateError: the folder holds something already.
+        LocalError: it cannot be made or written in.
+    """
+    present = strangers(folder, ())
+    if BROKER_TOML in present:
         raise StateError(f"there is a broker in {folder} already: choose another folder")
-    if folder.exists() and any(folder.iterdir()):
+    if present:
         raise StateError(f"{folder} is not empty: choose another folder, or empty it")
-    make_private_folder(folder)
-    folder.chmod(0o700)
+    check_folder(folder)
+
+
+def _fill(
+    folder: Path, settings: BrokerSettings, *, network: str, admin: str, password: str
+) -> None:
     authority = Authority.create(folder / AUTHORITY, network)
     signing = SigningKey.generate()
     write_secret(folder / SIGNING_KEY, signing.secret)
@@ -88,7 +110,6 @@ def found(
     founded = audit.Entry("network founded", admin, detail=network)
     database.transact(lambda c: audit.record(c, founded))
     save_broker_settings(folder, settings)
-    return load_keys(folder)
 
 
 def load_keys(folder: Path) -> Keys:

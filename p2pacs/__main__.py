@@ -15,7 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from p2pacs import heap
-from p2pacs.errors import P2PacsError, first_of, report
+from p2pacs.errors import P2PacsError, first_of, local_error, report
+from p2pacs.private_files import private_umask
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -114,15 +115,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = next((one for one in given if not one.startswith("-")), "")
     try:
-        build(wanted)(args=given, prog_name="p2pacs")
+        with private_umask():
+            build(wanted)(args=given, prog_name="p2pacs")
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    except (P2PacsError, ExceptionGroup) as error:
-        known = first_of(error)
+    except (P2PacsError, OSError, ExceptionGroup) as error:
+        known = _known(error)
         if known is None:
             raise
         _say(known, as_json="--json" in given)
         raise SystemExit(known.exit_code) from None
+
+
+def _known(error: BaseException) -> P2PacsError | None:
+    """The error of ours that matters; of the operating system's, what it means.
+
+    What a command expects to fail, it translates itself, with better advice: this is for the rest.
+    """
+    if (known := first_of(error)) is not None:
+        return known
+    if isinstance(error, ExceptionGroup):
+        return next((found for one in error.exceptions if (found := _known(one))), None)
+    if isinstance(error, OSError):
+        return local_error(error, f"cannot use {error.filename}" if error.filename else "failed")
+    return None
 
 
 def _say(error: P2PacsError, *, as_json: bool) -> None:

@@ -49,7 +49,8 @@ what to do and never contain patient data: name studies by `StudyId`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
 
 from p2pacs.texts import clean
 
@@ -362,6 +363,35 @@ class WorkerError(LocalError):
 
     wire_code = 85
     exit_code = 85
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_ADVICE: Final = {
+    errno.EACCES: "use the account that owns it, or choose another place",
+    errno.EPERM: "use the account that owns it, or choose another place",
+    errno.EROFS: "choose a place on a disk that may be written",
+    errno.ENOTDIR: "a file has the name of a folder: choose another place",
+    errno.EEXIST: "something else has that name: choose another place",
+    errno.EISDIR: "a folder has that name: move it away or choose another place",
+    errno.ENOENT: "check the path",
+    errno.EMFILE: "allow the program more open files",
+}
+"""What to do about the ordinary mistakes."""
+
+
+def local_error(error: OSError, doing: str) -> LocalError:
+    """What an error of the operating system means, and what to do about it.
+
+    Args:
+        error: with the reason.
+        doing: what could not be done, and to which file: ``cannot write /x/y``.
+    """
+    if error.errno in _FULL:
+        return DiskFullError(f"{doing}: the disk is full; free some space and try again")
+    advice = _ADVICE.get(error.errno or 0)
+    why = error.strerror or str(error)
+    return LocalError(f"{doing}: {why}" + (f"; {advice}" if advice else ""))
 
 
 def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:

@@ -11,14 +11,19 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import structlog
 from structlog.typing import Processor
 
 from p2pacs.errors import SettingsError
+from p2pacs.private_files import Mended
 
 Level = Literal["debug", "info", "warning", "error"]
+
+MOST_NAMED: Final = 5
+"""Files of another account that are named: if they are many, all are alike."""
 
 _SILENT = ("pynetdicom", "pydicom")
 _QUIET = ("alembic", "httpx", "httpcore", "hypercorn.access")
@@ -60,6 +65,19 @@ def configure(level: str, json: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     _hush()
+
+
+def say_mended(folder: Path, mended: Mended) -> None:
+    """Warn of what other accounts of this machine could open."""
+    log = structlog.get_logger(__name__)
+    if mended.closed:
+        log.warning(
+            "was open to other accounts of this machine, now closed",
+            folder=str(folder),
+            files=mended.closed,
+        )
+    for path in mended.left[:MOST_NAMED]:
+        log.warning("open to other accounts of this machine: give it mode 0700", path=str(path))
 
 
 class _Stderr(logging.Handler):

@@ -8,7 +8,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from p2pacs.errors import StateError
-from p2pacs.identity.files import write_private
+from p2pacs.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
     EndpointField,
@@ -28,6 +28,9 @@ CATALOGUE_DB: Final = "catalogue.db"
 PEER_DB: Final = "peer.db"
 API_ACCESS: Final = "api.token"
 LOCK: Final = "lock"
+
+OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, LOCK)
+"""All that a peer has in its folder (SQLite adds endings)."""
 
 
 class GatewaySettings(Settings):
@@ -94,7 +97,7 @@ def load_peer_settings(folder: Path) -> PeerSettings:
     """
     path = folder / PEER_TOML
     if not path.is_file():
-        raise StateError(f"no peer in {folder}: make one with p2pacs peer join {folder} TOKEN …")
+        raise StateError(f"no peer in {folder}: make one with p2pacs peer join {folder} …")
     return load_settings(path, PeerSettings)
 
 

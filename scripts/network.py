@@ -133,14 +133,14 @@ class Network:
             api_port=free_port(place.local),
         )
         token, port = await self._token(name, role), free_port(place.local)
-        command: Command = [*place.prefix, *P2PACS, "peer", "join", peer.folder, token]
+        command: Command = [*place.prefix, *P2PACS, "peer", "join", peer.folder]
         for one in place.hosts:
             command += ["--listen", f"{one}:{port}", "--advertise", f"{one}:{port}"]
         command += ["--aet", peer.aet, "--dicom", f"{place.local}:{peer.dicom_port}"]
         command += ["--api", f"{place.local}:{peer.api_port}"]
         for aet, endpoint in (workstations or {}).items():
             command += ["--workstation", f"{aet}={endpoint}"]
-        await output_of("p2pacs peer join", command, self.folder / f"{name}.log")
+        await output_of("p2pacs peer join", command, self.folder / f"{name}.log", given=token)
         if place.lan is not None:
             set_toml(peer.folder / "peer.toml", {"line.lan": [place.lan]})
         await place.reach(peer.api_port)

@@ -141,15 +141,26 @@ async def running(
         await program.stop()
 
 
-async def output_of(name: str, command: Command, log: Path, seconds: float = START_SECONDS) -> str:
+async def output_of(
+    name: str, command: Command, log: Path, seconds: float = START_SECONDS, given: str = ""
+) -> str:
     """Runs a program to its end and returns what it printed.
+
+    Args:
+        name: of the program, for errors.
+        command: with its arguments.
+        log: where its errors go.
+        seconds: that it has at most.
+        given: what it reads from standard input.
 
     Raises:
         ScriptError: its exit code is not 0, or it took too long.
     """
     text = [str(part) for part in command]
     with trio.move_on_after(seconds), log.open("ab") as errors:
-        done = await trio.run_process(text, capture_stdout=True, stderr=errors, check=False)
+        done = await trio.run_process(
+            text, stdin=given.encode(), capture_stdout=True, stderr=errors, check=False
+        )
         if done.returncode == 0:
             return bytes(done.stdout).decode()
         raise ScriptError(f"{name} ended with exit code {done.returncode}:\n{tail(log)}")

@@ -12,8 +12,9 @@ from typing import Final
 from attrs import frozen
 
 from broker.config import WebSettings
-from p2pacs.identity import certificates, files
+from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
+from p2pacs.private_files import make_private_folder, write_private
 from p2pacs.web.serving import web_context
 
 LIFETIME: Final = timedelta(days=90)
@@ -46,7 +47,7 @@ class WebCertificate:
         Raises:
             UsageError: a host that cannot be named.
         """
-        files.make_private_folder(folder)
+        make_private_folder(folder)
         _issue(folder, authority, hosts)
         context = web_context(str(folder / _CERTIFICATE), str(folder / _KEY))
         return cls(folder, authority, hosts, context)
@@ -61,6 +62,6 @@ def _issue(folder: Path, authority: Authority, hosts: Sequence[str]) -> None:
     key = certificates.generate_key()
     csr = certificates.request(certificates.load_key(key, "the key of the pages"))
     issued = authority.issue_web(csr, hosts, lifetime=LIFETIME)
-    files.write_private(folder / _KEY, key.reveal())
+    write_private(folder / _KEY, key.reveal())
     # With the authority's, so that a browser that trusts it need not fetch it.
-    files.write_private(folder / _CERTIFICATE, certificates.to_pem(issued, authority.certificate))
+    write_private(folder / _CERTIFICATE, certificates.to_pem(issued, authority.certificate))

@@ -14,6 +14,7 @@ from p2pacs.errors import StateError
 from p2pacs.identity import certificates, files
 from p2pacs.identity.keys import Secret
 from p2pacs.ids import VirtualAddress
+from p2pacs.private_files import make_private_folder, write_private
 
 MEMBER_LIFETIME: Final = timedelta(days=30)
 """Short: a lost key is of no use for long, even where no new directory arrives."""
@@ -47,17 +48,15 @@ class Authority:
         """
         if (folder / _NETWORK).exists():
             raise StateError(f"{folder} already holds an authority; choose another folder")
-        files.make_private_folder(folder)
+        make_private_folder(folder)
         key = certificates.generate_key()
         loaded = certificates.load_key(key, "the authority's key")
         certificate = certificates.self_signed(loaded, name, AUTHORITY_LIFETIME)
         prefix = b"\xfd" + secrets.token_bytes(5)
-        files.write_private(folder / _KEY, key.reveal())
-        files.write_private(folder / _CERTIFICATE, certificates.to_pem(certificate))
+        write_private(folder / _KEY, key.reveal())
+        write_private(folder / _CERTIFICATE, certificates.to_pem(certificate))
         network = {"name": name, "prefix": prefix.hex()}
-        files.write_private(
-            folder / _NETWORK, json.dumps(network).encode()
-        )  # last: it marks it whole
+        write_private(folder / _NETWORK, json.dumps(network).encode())  # last: it marks it whole
         return cls(key, certificate, name, prefix)
 
     @classmethod

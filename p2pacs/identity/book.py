@@ -10,6 +10,7 @@ from p2pacs.errors import DirectoryError, StateError
 from p2pacs.identity import files
 from p2pacs.identity.directory import Directory, load_directory
 from p2pacs.identity.keys import VerifyKey
+from p2pacs.private_files import write_private
 
 FILE: Final = "directory"
 """Name of the file in a member's identity folder."""
@@ -55,7 +56,7 @@ class DirectoryBook:
             raise DirectoryError(f"two member directories of version {new.version}")
         if new.epoch < old.epoch:
             raise DirectoryError("a newer member directory takes back a revocation's epoch")
-        files.write_private(self._path, raw)
+        write_private(self._path, raw)
         self.raw, self.directory = raw, new
         for listener in tuple(self._listeners):
             listener(new)

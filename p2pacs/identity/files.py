@@ -1,41 +1,12 @@
-"""Small files that hold keys: private to their owner, replaced whole or not at all."""
+"""Small files that hold keys, in private folders (`p2pacs.private_files`)."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from p2pacs.errors import StateError
 from p2pacs.identity.keys import Secret
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make the folder, with its parents; only its owner may enter it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Replace the file by ``data``, readable by its owner only (mode 0600).
-
-    Written beside it, flushed, renamed over it, and the folder flushed: after a
-    power cut the file holds either the old bytes or the new ones.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:  # mkstemp makes it 0600
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+from p2pacs.private_files import write_private
 
 
 def read_file(path: Path, what: str) -> bytes:

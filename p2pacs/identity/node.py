@@ -13,6 +13,7 @@ from p2pacs.errors import AuthenticationError, StateError, UsageError
 from p2pacs.identity import certificates, files
 from p2pacs.identity.keys import BoxKey, Secret, VerifyKey
 from p2pacs.ids import VirtualAddress
+from p2pacs.private_files import make_private_folder, write_private
 
 KEY: Final = "key.pem"
 CERTIFICATE: Final = "cert.pem"
@@ -29,9 +30,9 @@ def make_request(folder: Path) -> bytes:
     Raises:
         StateError: the keys there are damaged.
     """
-    files.make_private_folder(folder)
+    make_private_folder(folder)
     if not (folder / KEY).exists():
-        files.write_private(folder / KEY, certificates.generate_key().reveal())
+        write_private(folder / KEY, certificates.generate_key().reveal())
     if not (folder / BOX_KEY).exists():
         files.write_secret(folder / BOX_KEY, BoxKey.generate().secret)
     key = files.read_file(folder / KEY, _KEY_WHAT)
@@ -97,10 +98,10 @@ class NodeIdentity:
         if (folder / _NODE).exists():
             raise StateError(f"{folder} already belongs to a member; choose another folder")
         certificates.check_issued(certificate, authority, _own_key_hash(folder))
-        files.write_private(folder / CERTIFICATE, certificates.to_pem(certificate))
-        files.write_private(folder / AUTHORITY, certificates.to_pem(authority))
+        write_private(folder / CERTIFICATE, certificates.to_pem(certificate))
+        write_private(folder / AUTHORITY, certificates.to_pem(authority))
         node = {"name": name, "broker": str(broker), "broker_key": broker_key.raw.hex()}
-        files.write_private(folder / _NODE, json.dumps(node).encode())  # last: it marks it whole
+        write_private(folder / _NODE, json.dumps(node).encode())  # last: it marks it whole
         return cls.load(folder)
 
     @classmethod
@@ -141,7 +142,7 @@ class NodeIdentity:
         address = certificates.check_issued(certificate, self.authority, self.key_hash)
         if address != self.address:
             raise AuthenticationError(f"the new certificate is for {address}, not {self.address}")
-        files.write_private(self.folder / CERTIFICATE, certificates.to_pem(certificate))
+        write_private(self.folder / CERTIFICATE, certificates.to_pem(certificate))
         expires = certificates.load_certificate(certificate).not_valid_after_utc
         return evolve(self, expires=expires)
 

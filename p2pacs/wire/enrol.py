@@ -29,11 +29,12 @@ from p2pacs.errors import (
     UnavailableError,
     from_wire,
 )
-from p2pacs.identity import book, certificates, files, tls
+from p2pacs.identity import book, certificates, tls
 from p2pacs.identity.directory import Remote, load_directory
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.identity.node import NodeIdentity, make_request, read_box_key
 from p2pacs.identity.token import Token
+from p2pacs.private_files import write_private
 from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
@@ -169,7 +170,7 @@ def _keep(enrolled: Enrolled, token: Token, folder: Path) -> None:
     directory = load_directory(enrolled.directory, broker_key)
     address, key_hash = certificates.owner_of(enrolled.certificate)
     me = directory.check(Remote(address, key_hash))
-    files.write_private(folder / book.FILE, enrolled.directory)
+    write_private(folder / book.FILE, enrolled.directory)
     NodeIdentity.create(
         folder,
         name=me.name,

@@ -15,18 +15,28 @@ from rich.console import Console
 
 from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
+from p2pacs.private_files import mend_modes
+from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
 from p2pacs.units import Endpoint
 from peer.commands import output
 from peer.commands.bars import Bars
 from peer.commands.client import PeerClient
 from peer.commands.get import get as get_study
-from peer.commands.join import JoinOptions
+from peer.commands.join import JoinOptions, check_join
 from peer.commands.join import join as join_network
-from peer.config import load_peer_settings
+from peer.commands.keys import add_keys
+from peer.config import OWN, load_peer_settings
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+LEAVE_IT_OUT: Final = (
+    "leave the token out: what is typed here, every account of this machine can read while the "
+    "command runs, and the shell keeps it. It is asked for, or read from standard input or "
+    "--token-file. If others use this machine, ask the administrator for a new token"
+)
 
 
 class PriorityName(StrEnum):
@@ -56,11 +66,17 @@ def add_commands(root: typer.Typer) -> None:
 @app.command()
 def join(
     folder: Folder,
-    token: Annotated[str, typer.Argument(metavar="TOKEN", help="From the administrator.")],
+    token: Annotated[str | None, typer.Argument(hidden=True)] = None,
     *,
     listen: Annotated[
         list[str], typer.Option(metavar="HOST:PORT", help="Where members may connect to.")
     ],
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F", help="File with the token; -: standard input. Else it is asked for."
+        ),
+    ] = None,
     advertise: Annotated[
         list[str] | None,
         typer.Option(metavar="HOST:PORT", help="An address to tell the members; none behind NAT."),
@@ -78,8 +94,10 @@ def join(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Join a network with a token, once; then start the peer with ``p2pacs peer run DIR``."""
+    """Join a network with the administrator's token; then start ``p2pacs peer run DIR``."""
     logs.configure("warning", json=False)
+    if token is not None:
+        raise UsageError(LEAVE_IT_OUT)
     wishes = JoinOptions(
         listen=tuple(Endpoint.parse(one) for one in listen),
         advertise=tuple(Endpoint.parse(one) for one in advertise or ()),
@@ -88,7 +106,9 @@ def join(
         api=Endpoint.parse(api) if api else None,
         workstations=dict(_workstation(one) for one in workstation or ()),
     )
-    settings = _run(lambda: join_network(folder, token, wishes))
+    check_join(folder, wishes)
+    secret = read_private(token_file, "Token")
+    settings = _run(lambda: join_network(folder, secret, wishes))
     if as_json:
         print_json({"name": settings.name, "folder": str(folder)})
     else:
@@ -107,6 +127,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     """Run the peer until it is told to stop (Ctrl-C or SIGTERM)."""
     settings = load_peer_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
+    logs.say_mended(folder, mend_modes(folder, OWN))
     from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
@@ -125,6 +146,14 @@ def find(
     patient_name: Annotated[str | None, typer.Option(help="Family^Given; * and ? match.")] = None,
     study_date: Annotated[str | None, typer.Option(help="YYYYMMDD, or a range with -.")] = None,
     modality: Annotated[str | None, typer.Option(help="A modality in the study: CT, MR…")] = None,
+    keys_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F",
+            help="File with lines as patient-name=Doe^J*; -: standard input. Other accounts of "
+            "this machine can read options, but not these.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find studies in the catalogue that this peer may read."""
@@ -135,6 +164,8 @@ def find(
         "modality": modality,
     }
     wanted = {name: value for name, value in keys.items() if value}
+    if keys_file is not None:
+        wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
     studies = _ask(folder, lambda peer: peer.find(wanted))
     if as_json:
         print_json({"studies": studies})
@@ -144,7 +175,14 @@ def find(
 
 def get(
     folder: Folder,
-    study_uid: Annotated[str, typer.Argument(metavar="STUDY_UID", help="Study Instance UID.")],
+    study_uid: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY_UID",
+            help="Study Instance UID; -: asked for, or read from standard input, where other "
+            "accounts of this machine cannot see it.",
+        ),
+    ],
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
     priority: Annotated[
@@ -159,6 +197,8 @@ def get(
 ) -> None:
     """Fetch a study and write it as DICOM files; run it again to resume."""
     urgency = PriorityName.STAT if stat else priority
+    if study_uid == "-":
+        study_uid = read_private(None, "Study Instance UID", hidden=False).strip()
     with Bars(Console(stderr=True)) as bars:
         try:
             outcome = _run(

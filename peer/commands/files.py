@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import errno
+import os
 from pathlib import Path
 
-from p2pacs.errors import DiskFullError, LocalError
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, if it is not there.
-
-    Raises:
-        LocalError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise LocalError(f"cannot make the folder {folder}: {error.strerror}") from error
+from p2pacs.errors import local_error
+from p2pacs.private_files import FILE_MODE
 
 
 def replace(path: Path, data: bytes) -> None:
     """Write beside and rename, so that whoever reads finds the file of before or the new one.
 
-    No flush: what was lost with the power is found and written again by the next run.
+    No flush: what was lost with the power is found and written again by the next run. The name
+    beside is always the same, so that what a killed run left there is no litter. It is a patient's,
+    so it is readable by its owner only (mode 0600).
 
     Raises:
         DiskFullError: no room.
@@ -31,11 +22,14 @@ def replace(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_bytes(data)
+        with open(temporary, "wb", opener=_private) as file:
+            file.write(data)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else LocalError
-        raise kind(
-            f"cannot write to {path.parent}: {error.strerror}; mend that and run the command again"
-        ) from error
+        failed = local_error(error, f"cannot write to {path.parent}")
+        raise type(failed)(f"{failed}, then run the command again") from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)

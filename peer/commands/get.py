@@ -20,8 +20,9 @@ from p2pacs.errors import (
     StateError,
     first_of,
 )
+from p2pacs.private_files import new_folder
 from peer.commands.client import PeerClient
-from peer.commands.files import make_folder, replace
+from peer.commands.files import replace
 from peer.commands.preview import PreviewSheet
 from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
 
@@ -120,29 +121,30 @@ async def get(
         preview: Where a contact sheet goes as soon as there is something to see, if at all.
 
     Raises:
+        LocalError: The folder cannot be made, or its disk is full.
         StateError: The peer does not run, or stopped and was not started again.
-        P2PacsError: What the peer says, or DiskFullError; files written so far stay.
+        P2PacsError: What the peer says; files written so far stay, and no empty folder does.
     """
-    await trio.to_thread.run_sync(make_folder, out)
     sheet = None if preview is None else PreviewSheet(preview, watcher)
     outcome: GetOutcome | None = None
     patience = _RetryBudget()
-    while True:
-        try:
-            async with PeerClient.connect(folder) as client:
-                study = await client.fetch(uid, priority)
-                outcome = outcome or GetOutcome(study)
-                patience.renew()
-                await _take_all(client, outcome, out, watcher, sheet)
-                if sheet is not None:
-                    outcome.sheet = sheet.json()
-                return outcome
-        except (StateError, AuthenticationError):  # a new start has a new token
-            if outcome is None or not patience.lasts:
-                raise
-            outcome.interrupted()
-            watcher.away()
-            await trio.sleep(LOOK)
+    with new_folder(out, keep=True):
+        while True:
+            try:
+                async with PeerClient.connect(folder) as client:
+                    study = await client.fetch(uid, priority)
+                    outcome = outcome or GetOutcome(study)
+                    patience.renew()
+                    await _take_all(client, outcome, out, watcher, sheet)
+                    if sheet is not None:
+                        outcome.sheet = sheet.json()
+                    return outcome
+            except (StateError, AuthenticationError):  # a new start has a new token
+                if outcome is None or not patience.lasts:
+                    raise
+                outcome.interrupted()
+                watcher.away()
+                await trio.sleep(LOOK)
 
 
 class _RetryBudget:

@@ -12,10 +12,18 @@ from pydantic import ValidationError
 
 from p2pacs.errors import MalformedMessageError, StateError, UsageError
 from p2pacs.identity.token import Token
+from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.settings import LineSettings
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
-from peer.config import IDENTITY, PEER_TOML, GatewaySettings, PeerSettings, save_peer_settings
+from peer.config import (
+    IDENTITY,
+    OWN,
+    PEER_TOML,
+    GatewaySettings,
+    PeerSettings,
+    save_peer_settings,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +68,26 @@ class AssignedSettings:
         return cls(name, *rates)
 
 
+def check_join(folder: Path, wishes: JoinOptions) -> None:
+    """What can be known to be wrong before anybody is asked for a token.
+
+    Raises:
+        UsageError: wishes that cannot be.
+        StateError: a peer has already joined from this folder.
+        LocalError: the folder cannot be used.
+    """
+    if other := strangers(folder, OWN):
+        raise StateError(f"{folder} holds other files ({other[0]}): choose a folder of its own")
+    if (folder / PEER_TOML).exists():
+        raise StateError(f"a peer has already joined from {folder}: choose another folder")
+    settings_for(wishes, AssignedSettings("checked before the token is spent", None, None))
+    check_folder(folder)
+
+
 async def join(folder: Path, token_text: str, wishes: JoinOptions) -> PeerSettings:
     """Enrol with the broker that the token names, and write all that `peer run` needs.
+
+    If it fails, nothing of it is left on the disk: keys without a certificate are of no use.
 
     Raises:
         UsageError: not a token, or wishes that cannot be; the token is not spent.
@@ -69,14 +95,14 @@ async def join(folder: Path, token_text: str, wishes: JoinOptions) -> PeerSettin
         AccessError: the broker does not take the token.
         UnavailableError: the broker cannot be reached.
     """
-    if (folder / PEER_TOML).exists():
-        raise StateError(f"a peer has already joined from {folder}: choose another folder")
+    check_join(folder, wishes)
     token = Token.decode(token_text)
-    settings_for(wishes, AssignedSettings("checked before the token is spent", None, None))
     endpoints = [str(endpoint) for endpoint in wishes.advertise]
-    enrolled = await enrol(token, folder / IDENTITY, endpoints)
-    settings = settings_for(wishes, AssignedSettings.decode(enrolled.settings))
-    save_peer_settings(folder, settings)
+    with new_folder(folder / IDENTITY):
+        mend_modes(folder, OWN)
+        enrolled = await enrol(token, folder / IDENTITY, endpoints)
+        settings = settings_for(wishes, AssignedSettings.decode(enrolled.settings))
+        save_peer_settings(folder, settings)
     log.info("joined", name=settings.name)
     return settings
 

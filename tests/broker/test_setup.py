@@ -4,7 +4,7 @@ import pytest
 
 from broker.config import SIGNING_KEY
 from broker.setup import describe, found, load_keys
-from p2pacs.errors import StateError
+from p2pacs.errors import StateError, UsageError
 from p2pacs.identity.keys import SigningKey
 from tests.broker.pages.conftest import PASSWORD, settings
 
@@ -26,3 +26,12 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "b" / SIGNING_KEY).unlink()
     with pytest.raises(StateError, match="signing key is missing"):
         load_keys(tmp_path / "b")
+
+
+def test_what_cannot_be_made_whole_leaves_nothing(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    for folder in (there, tmp_path / "far" / "b"):
+        with pytest.raises(UsageError, match="a name has"):
+            found(folder, settings(), network="n" * 500, admin="admin", password=PASSWORD)
+    assert list(tmp_path.rglob("*")) == [there]

@@ -22,7 +22,7 @@ async def _register(admin: Browser, **fields: str) -> tuple[registry.Member, str
     assert answer.status_code == 200, answer.text
     token = re.search(r'<code [^>]*id="token"[^>]*>([^<]+)</code>', answer.text)
     assert token is not None
-    assert f"p2pacs peer join /var/lib/p2pacs {token[1]} --listen" in answer.text
+    assert "p2pacs peer join /var/lib/p2pacs/peer --listen" in answer.text
     name = (NORTH | fields)["name"]
     member = await admin.ground.database.run(lambda c: registry.find_member(c, name))
     return member, token[1]

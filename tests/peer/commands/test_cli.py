@@ -142,8 +142,9 @@ def test_errors_are_one_line_and_have_their_code(
     desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     desk.error = StudyNotFoundError("nobody has it")
-    command = ["get", tmp_path, UID, "--out", tmp_path / "out"]
+    command = ["get", tmp_path, UID, "--out", tmp_path / "far" / "out"]
     assert run(*command) == StudyNotFoundError.exit_code
+    assert not (tmp_path / "far").exists()
     assert capsys.readouterr().err == "p2pacs: nobody has it\n"
     assert run(*command, "--json") == StudyNotFoundError.exit_code
     assert json.loads(capsys.readouterr().err)["error"] == "StudyNotFoundError"
@@ -171,7 +172,57 @@ def test_wrong_settings_are_named_with_their_line(
     "more", [["--listen", "nowhere"], ["--listen", "h:1", "--workstation", "VIEWER"]]
 )
 def test_join_with_what_cannot_be(tmp_path: Path, more: list[str]) -> None:
-    assert run("peer", "join", tmp_path / "a", "p2pacs1-xyz", *more) == UsageError.exit_code
+    assert run("peer", "join", tmp_path / "a", *more) == UsageError.exit_code
+    assert not (tmp_path / "a").exists()
+
+
+def test_join_does_not_take_the_token_where_others_can_read_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["peer", "join", tmp_path / "a", "p2pacs1-xyz", "--listen", "h:1"]
+    assert run(*command) == UsageError.exit_code
+    said = capsys.readouterr().err
+    assert "leave the token out" in said
+    assert "p2pacs1-xyz" not in said
+
+
+@pytest.mark.parametrize("given", ["standard input", "-", "file"])
+def test_join_reads_the_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    source = tmp_path / "token"
+    source.write_text("p2pacs1-damaged\n")
+    more = {"standard input": [], "-": ["--token-file", "-"], "file": ["--token-file", source]}
+    with source.open() as opened:
+        monkeypatch.setattr("sys.stdin", opened)
+        command = ["peer", "join", tmp_path / "a", "--listen", "h:1", *more[given]]
+        assert run(*command) == UsageError.exit_code
+    assert "the token is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_find_reads_its_keys(
+    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("patient-name = Doe^J*\n")
+    command = ["find", tmp_path, "--modality", "CT", "--keys-file", keys, "--json"]
+    assert run(*command) == 0
+    assert desk.asked == [{"PatientName": "Doe^J*", "ModalitiesInStudy": "CT"}]
+    keys.write_text("patient-nam = Doe^J*\n")
+    assert run(*command) == UsageError.exit_code
+    said = capsys.readouterr().err
+    assert "line 1" in said
+    assert "Doe" not in said
+
+
+def test_get_reads_the_uid(desk: FakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "uid"
+    source.write_text(f"{UID}\n")
+    with source.open() as opened:
+        monkeypatch.setattr("sys.stdin", opened)
+        assert run("get", tmp_path, "-", "--out", tmp_path / "out") == 0
+    assert desk.opened == [UID]
 
 
 # ---------------------------------------------------------------- as processes

@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from p2pacs.errors import DiskFullError, LocalError
-from peer.commands.files import make_folder, replace
+from peer.commands.files import replace
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -23,20 +24,21 @@ def test_what_cannot_be_written_leaves_what_was_there(
     path = tmp_path / "one"
     replace(path, b"first")
 
-    def refused(temporary: Path, _data: bytes) -> int:
-        temporary.touch()
+    def refused(_temporary: Path, _target: Path) -> Path:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(Path, "write_bytes", refused)
-    with pytest.raises(kind, match="run the command again"):
-        replace(path, b"second")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refused)
+        with pytest.raises(kind, match=f"cannot write to {tmp_path}"):
+            replace(path, b"second")
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folders(tmp_path: Path) -> None:
-    make_folder(tmp_path / "a" / "b")
-    make_folder(tmp_path / "a" / "b")
-    (tmp_path / "file").touch()
-    with pytest.raises(LocalError, match="cannot make the folder"):
-        make_folder(tmp_path / "file" / "b")
+def test_it_is_its_owners_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        replace(tmp_path / "one", b"an image")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600

@@ -250,9 +250,9 @@ async def test_a_folder_that_cannot_be(peer: Served, tmp_path: Path) -> None:
 
 
 async def test_a_full_disk(peer: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_path: Path, _data: bytes) -> int:
+    def full(_path: Path, _target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DiskFullError, match="run the command again"):
         await get(peer.folder, UID, tmp_path / "out", Seen())

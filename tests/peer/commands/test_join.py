@@ -141,7 +141,8 @@ async def test_a_token_becomes_a_folder(tmp_path: Path, nursery: trio.Nursery) -
     with pytest.raises(StateError, match="already joined"):
         await join(folder, office.token, wishes)
     with pytest.raises(AuthenticationError, match="spent"):
-        await join(tmp_path / "other", office.token, wishes)
+        await join(tmp_path / "far" / "other", office.token, wishes)
+    assert not (tmp_path / "far").exists()
 
 
 async def test_wishes_are_checked_before_the_token_is_spent(
@@ -157,3 +158,12 @@ async def test_wishes_are_checked_before_the_token_is_spent(
 async def test_a_token_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="token"):
         await join(tmp_path / "north", "p2pacs1-xyz", JoinOptions(LISTEN))
+    assert not (tmp_path / "north").exists()
+
+
+async def test_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(StateError, match=r"holds other files \(letter\.txt\)"):
+        await join(tmp_path, "p2pacs1-xyz", JoinOptions(LISTEN))
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

@@ -148,10 +148,10 @@ async def test_a_sheet_that_cannot_be_written(  # noqa: PLR0917 (fixtures)
     number: int,
     kind: type[Exception],
 ) -> None:
-    def refused(_path: Path, _data: bytes) -> int:
+    def refused(_path: Path, _target: Path) -> Path:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(Path, "write_bytes", refused)
+    monkeypatch.setattr(Path, "replace", refused)
     arrive(desk, *EARLY)
     with pytest.raises(ExceptionGroup) as caught:
         async with trio.open_nursery() as nursery:
