@@ -8,7 +8,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from p2pacs.dataset.from_json import to_dataset
-from p2pacs.dataset.json_model import Json, entry, tag
+from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.limits import FIND_RESULTS, FRAME_BYTES, KIB
 from p2pacs.publish.source import Description
 

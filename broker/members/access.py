@@ -21,7 +21,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from p2pacs.catalogue.matching import matcher
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.times import KINDS, bounds
-from p2pacs.dataset.json_model import SERIES_TAGS, STUDY_LEVEL_TAGS, tag, texts
+from p2pacs.dataset.json_model import texts
+from p2pacs.dataset.vocabulary import SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Final, Protocol
 
 from attrs import frozen
 
-from p2pacs.dataset.json_model import Json, tag
+from p2pacs.dataset.json_model import Json
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.publish.source import InstanceSource
-
-_UID: Final = re.compile(r"[0-9.]{1,64}")
 
 
 def _tags(keywords: str) -> tuple[str, ...]:
@@ -60,8 +58,3 @@ class PacsAdapter(InstanceSource, Protocol):
     def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """The studies of these days, at study level; those without a date if the span is open
         at both ends. Asks piece by piece, so that a PACS which limits its answers gives all."""
-
-
-def is_uid(value: str) -> bool:
-    """Whether a text may stand where a UID is expected: in URLs, too."""
-    return _UID.fullmatch(value) is not None

@@ -19,7 +19,8 @@ from attrs import evolve
 from broker.pacs.adapter import DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import Json, of_level, tag, text
+from p2pacs.dataset.json_model import Json, of_level, text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail

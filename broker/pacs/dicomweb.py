@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
-from math import isfinite
-from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
@@ -18,7 +15,6 @@ from broker.pacs.adapter import (
     SERIES_KEYS,
     STUDY_KEYS,
     DateSpan,
-    is_uid,
 )
 from broker.pacs.address import WebAddress
 from broker.pacs.plan import RetrieveRequest, plan
@@ -26,15 +22,13 @@ from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, text
-from p2pacs.dicomweb.client import DicomwebClient
+from p2pacs.dataset.json_model import Json, text, understood
+from p2pacs.dataset.uids import is_uid
+from p2pacs.dicomweb.client import Answer, DicomwebClient
 from p2pacs.errors import StudyNotFoundError
 from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
-
-_SURROGATES: Final = re.compile("[\ud800-\udfff]")
-"""What JSON can write and UTF-8 cannot."""
 
 
 def open_client(address: WebAddress, silence: float) -> DicomwebClient:
@@ -114,9 +108,9 @@ class WebAdapter:
         return tuple(await self._all(answers, INSTANCE_KEYS, "SOPInstanceUID"))
 
     async def _all(
-        self, answers: AsyncIterator[Any], keys: Collection[str], unique: str
+        self, answers: AsyncIterator[Answer], keys: Collection[str], unique: str
     ) -> list[Json]:
-        found = [clean(answer, keys) async for answer in answers]
+        found = [understood(answer, keys) async for answer in answers]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
         if len(usable) < len(found):
             log.warning(
@@ -145,27 +139,3 @@ class WebAdapter:
             ):
                 async for instance in instances:
                     await put(instance)
-
-
-def clean(answer: Any, keys: Iterable[str]) -> Json:
-    """The attributes of an answer that have the shape of the JSON model."""
-    attributes: Json = {}
-    for key in keys:
-        entry = answer.get(key)
-        if not isinstance(entry, dict):
-            continue
-        vr, values = entry.get("vr"), entry.get("Value", [])
-        if isinstance(vr, str) and len(vr) == 2 and isinstance(values, list):
-            kept = [value for value in values if _usable(value, vr)]
-            attributes[key] = {"vr": vr, "Value": kept} if kept else {"vr": vr}
-    return attributes
-
-
-def _usable(value: Any, vr: str) -> bool:
-    if vr == "PN":
-        return isinstance(value, dict) and all(
-            isinstance(part, str) and _usable(part, "") for part in value.values()
-        )
-    if isinstance(value, str):
-        return value.isascii() or not _SURROGATES.search(value)
-    return isinstance(value, int) or (isinstance(value, float) and isfinite(value))

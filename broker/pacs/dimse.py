@@ -20,15 +20,16 @@ from broker.pacs.adapter import (
     STUDY_KEYS,
     UID_KEYS,
     DateSpan,
-    is_uid,
 )
 from broker.pacs.address import DimseAddress
 from broker.pacs.plan import RetrieveRequest, plan
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
 from p2pacs.catalogue.records import SeriesRecord
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, from_dataset, text, texts
+from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.uids import is_uid
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import (

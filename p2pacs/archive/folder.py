@@ -20,18 +20,10 @@ from pydicom.errors import InvalidDicomError
 
 from p2pacs.catalogue.question import Selection
 from p2pacs.catalogue.records import StudyRecord, assemble
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    SERIES_TAGS,
-    STUDY_LEVEL_TAGS,
-    Json,
-    entry,
-    from_dataset,
-    number,
-    tag,
-    text,
-)
+from p2pacs.dataset.json_model import Json, entry, number, text
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.dimse._identifiers import UNREADABLE
 from p2pacs.dimse.contexts import Pair
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError

@@ -25,7 +25,9 @@ from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
 from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import Json, from_dataset, tag, texts
+from p2pacs.dataset.elements import from_dataset
+from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import CorruptStoreError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
@@ -155,7 +157,7 @@ class CatalogueIndex:
             yield uid, StudyId(study)
 
     def candidates(self, identifier: Dataset) -> Iterator[StudyRecord]:
-        """Studies that may match a C-FIND (or C-MOVE, C-GET) identifier, for `catalog.find`.
+        """Studies that may match a C-FIND (or C-MOVE, C-GET) identifier.
 
         All that match are among them; indexed keys (UIDs, patient id and name, accession
         number, date, modalities) narrow what is read.

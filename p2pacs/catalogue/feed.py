@@ -16,7 +16,8 @@ import zstandard
 from attrs import evolve, frozen
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import Json
+from p2pacs.dataset.json_model import checked
+from p2pacs.dataset.uids import is_uid
 from p2pacs.errors import MalformedMessageError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE, KIB, MIB
@@ -30,9 +31,7 @@ ENTRY_PLAIN_BYTES: Final = 4 * MIB
 PAGE_BYTES: Final = 256 * KIB
 """Entries of one page together: a page fits in one message."""
 
-_UID_LENGTH: Final = 64
 _KEY_BYTES: Final = 4 * KIB
-_DEPTH: Final = 16
 _RECORD_FIELDS: Final = 6
 
 
@@ -117,43 +116,14 @@ def _record(fields: Any) -> StudyRecord:
     return StudyRecord(
         StudyId(study),
         _uid(uid),
-        _attributes(attributes),
-        tuple(SeriesRecord(_uid(uid), _attributes(of_series)) for uid, of_series in series),
+        checked(attributes),
+        tuple(SeriesRecord(_uid(uid), checked(of_series)) for uid, of_series in series),
         version,
         wrapped_key,
     )
 
 
 def _uid(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _UID_LENGTH:
-        raise TypeError("a UID is at most 64 characters")
+    if not isinstance(value, str) or not is_uid(value):
+        raise TypeError("not a UID")
     return value
-
-
-def _attributes(value: Any, depth: int = 0) -> Json:
-    """The JSON model, checked: everything after this may rely on its shape."""
-    if not isinstance(value, dict) or depth > _DEPTH:
-        raise TypeError("attributes are a map")
-    for key, entry in value.items():
-        if not isinstance(key, str) or len(key) != 8 or not isinstance(entry, dict):
-            raise TypeError("an attribute is a tag and a map")
-        int(key, 16)
-        if not isinstance(entry.get("vr"), str) or len(entry["vr"]) != 2:
-            raise TypeError("an attribute has a VR")
-        if not isinstance(entry.get("Value", []), list) or set(entry) - {"vr", "Value"}:
-            raise TypeError("an attribute has a list of values")
-        for item in entry.get("Value", []):
-            _check_value(item, entry["vr"], depth)
-    return value
-
-
-def _check_value(item: Any, vr: str, depth: int) -> None:
-    if vr == "SQ":
-        _attributes(item, depth + 1)
-    elif vr == "PN":
-        if item is not None and not (
-            isinstance(item, dict) and all(isinstance(v, str) for v in item.values())
-        ):
-            raise TypeError("a person name is a map of texts")
-    elif item is not None and not isinstance(item, str | int | float):
-        raise TypeError("a value is a text or a number")

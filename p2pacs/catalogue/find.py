@@ -25,7 +25,7 @@ def find(records: Iterable[StudyRecord], identifier: Dataset, root: Root) -> Ite
     """Answer a query at PATIENT, STUDY, SERIES or IMAGE level.
 
     Args:
-        records: studies that may match (`CatalogIndex.candidates` narrows them); with series
+        records: studies that may match (`CatalogueIndex.candidates` narrows them); with series
             and instances where the query is at their level.
         identifier: Query/Retrieve Level (0008,0052) and keys.
         root: information model.

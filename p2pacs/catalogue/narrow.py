@@ -1,7 +1,7 @@
 """How a query's keys narrow the index in SQL, without ever losing a match.
 
-A condition here may let too much through (`catalog.find` decides), but never
-too little: it asks for a superset of what `catalog.matching` accepts.
+A condition here may let too much through (`p2pacs.catalogue.find` decides), but never
+too little: it asks for a superset of what `p2pacs.catalogue.matching` accepts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from p2pacs.catalogue import times
 from p2pacs.catalogue.matching import WILD_VRS, name_groups
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.json_model import tag, texts
+from p2pacs.dataset.json_model import texts
+from p2pacs.dataset.vocabulary import tag
 
 TERMS: Final = {
     tag("PatientID"): "patient",

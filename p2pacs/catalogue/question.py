@@ -7,16 +7,9 @@ from typing import Final, Literal
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
-from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    PATIENT_TAGS,
-    SERIES_TAGS,
-    STUDY_TAGS,
-    Json,
-    read_element,
-    tag,
-    texts,
-)
+from p2pacs.dataset.elements import read_element
+from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS, tag
 from p2pacs.errors import UsageError
 
 Root = Literal["PATIENT", "STUDY"]

@@ -6,14 +6,8 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
-from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    SERIES_TAGS,
-    STUDY_LEVEL_TAGS,
-    Json,
-    of_level,
-    text,
-)
+from p2pacs.dataset.json_model import Json, of_level, text
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
 from p2pacs.ids import StudyId
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import PATIENT_TAGS, Json, entry, number, of_level, tag, text
+from p2pacs.dataset.json_model import Json, entry, number, of_level, text
+from p2pacs.dataset.vocabulary import PATIENT_TAGS, tag
 
 _SERIES_INSTANCES = tag("NumberOfSeriesRelatedInstances")
 

@@ -12,9 +12,11 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.valuerep import format_number_as_ds
 
+from p2pacs.dataset.elements import UTF8
 from p2pacs.dataset.json_model import Json, texts
 
-UTF8: Final = "ISO_IR 192"
+_NO_NUMBER: Final = (ValueError, TypeError, OverflowError)
+"""What pydicom raises on a text of IS or DS that is none."""
 
 
 def to_dataset(attributes: Json) -> Dataset:
@@ -43,7 +45,10 @@ def _element(key: str, attributes: Json) -> DataElement:
     else:
         converted = [_value(value, vr) for value in values]
     single = converted[0] if len(converted) == 1 else converted or None
-    return DataElement(Tag(key), vr, single, validation_mode=config.IGNORE)
+    try:
+        return DataElement(Tag(key), vr, single, validation_mode=config.IGNORE)
+    except _NO_NUMBER:  # what the PACS said goes on, if it is no number either
+        return DataElement(Tag(key), vr, single, already_converted=True)
 
 
 def _value(value: Any, vr: str) -> Any:

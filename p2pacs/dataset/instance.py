@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 
 from attrs import field, frozen
@@ -15,6 +14,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 
+from p2pacs.dataset.uids import is_uid
 from p2pacs.errors import BrokenInstanceError
 
 _PREAMBLE = bytes(128) + b"DICM"
@@ -24,7 +24,6 @@ _LENGTH = struct.Struct("<I")
 _SHORT = (b"UI", b"UL", b"SH", b"AE")
 _UIDS = (0x0002, 0x0003, 0x0010)
 """Elements of group 0002: SOP Class, SOP Instance, Transfer Syntax UID (PS3.10 7.1)."""
-_UID = re.compile(rb"[0-9.]{1,64}")
 _UNREADABLE = (
     AttributeError,
     BytesLengthException,
@@ -110,10 +109,11 @@ def _usual_meta(file: bytes) -> tuple[str, str, str, bytes] | None:
         at += length
     else:
         return None  # no data set, or too little of one
-    uids = [found.get(element, b"").removesuffix(b"\0") for element in _UIDS]
-    if not all(_UID.fullmatch(uid) for uid in uids):
+    sop_class, instance, syntax = (
+        found.get(element, b"").removesuffix(b"\0").decode("latin-1") for element in _UIDS
+    )
+    if not (is_uid(sop_class) and is_uid(instance) and is_uid(syntax)):
         return None
-    sop_class, instance, syntax = (uid.decode() for uid in uids)
     return sop_class, instance, syntax, file[at:]
 
 

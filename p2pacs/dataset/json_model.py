@@ -1,82 +1,37 @@
-"""The DICOM JSON model (PS3.18 F): attributes by level, and what is read out of data sets.
+"""The DICOM JSON model of a data set (PS3.18 F): its shape, and what is read in it.
 
-Attributes are kept by level, so that an answer at one level never shows what
-belongs to another. Numbers that DICOM writes as text (IS, DS) stay text: what
-the PACS said is what a workstation reads.
+Numbers that DICOM writes as text (IS, DS) are text here, too: what the PACS said is what a
+workstation reads. Numbers in their place (a DICOMweb PACS, indexes of version 0.1) are read as
+well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+import json
+import re
+import struct
+from collections.abc import Iterable
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
-from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
-from pydicom.multival import MultiValue
-from pydicom.valuerep import PersonName
+from p2pacs.dataset.vocabulary import NUMBER_FORMATS, TEXT_VRS, tag
 
 Json = dict[str, dict[str, Any]]
 """Tag (eight hexadecimal digits, upper case) → ``{"vr": …, "Value": […]}``."""
 
+DEPTH: Final = 16
+"""Sequences in sequences: a request has two, a structured report that is no key a dozen."""
 
-@cache
-def tag(keyword: str) -> str:
-    """The tag of a DICOM keyword as the JSON model writes it: ``PatientID`` → ``00100020``."""
-    number = tag_for_keyword(keyword)
-    if number is None:
-        raise ValueError(f"not a DICOM keyword: {keyword}")
-    return f"{number:08X}"
+_TAG: Final = re.compile(r"[0-9A-F]{8}")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+"""What JSON can write and UTF-8 cannot."""
 
-
-def _tags(keywords: str) -> frozenset[str]:
-    return frozenset(tag(keyword) for keyword in keywords.split())
+_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
-PATIENT_TAGS: Final = _tags(
-    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex "
-    "OtherPatientIDs EthnicGroup PatientComments NumberOfPatientRelatedStudies "
-    "NumberOfPatientRelatedSeries NumberOfPatientRelatedInstances"
-)
-STUDY_TAGS: Final = _tags(
-    "StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID ReferringPhysicianName "
-    "StudyDescription PatientAge PatientSize PatientWeight NameOfPhysiciansReadingStudy "
-    "AdmittingDiagnosesDescription Occupation AdditionalPatientHistory InstitutionName "
-    "TimezoneOffsetFromUTC ModalitiesInStudy SOPClassesInStudy NumberOfStudyRelatedSeries "
-    "NumberOfStudyRelatedInstances"
-)
-SERIES_TAGS: Final = _tags(
-    "SeriesInstanceUID Modality SeriesNumber SeriesDescription SeriesDate SeriesTime "
-    "BodyPartExamined ProtocolName Laterality PatientPosition OperatorsName "
-    "PerformingPhysicianName Manufacturer ManufacturerModelName StationName InstitutionName "
-    "InstitutionalDepartmentName PerformedProcedureStepStartDate "
-    "PerformedProcedureStepStartTime PerformedProcedureStepID "
-    "PerformedProcedureStepDescription RequestAttributesSequence "
-    "NumberOfSeriesRelatedInstances"
-)
-INSTANCE_TAGS: Final = _tags(
-    "SOPInstanceUID SOPClassUID InstanceNumber Rows Columns BitsAllocated NumberOfFrames "
-    "PhotometricInterpretation ImageType ContentDate ContentTime AcquisitionDate "
-    "AcquisitionTime AcquisitionDateTime AcquisitionNumber SliceLocation SliceThickness "
-    "ImagePositionPatient ImageOrientationPatient PixelSpacing ImageComments "
-    "ConceptNameCodeSequence AvailableTransferSyntaxUID"
-)
-_UNREADABLE: Final = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    LookupError,
-    NotImplementedError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What pydicom raises on values that it cannot convert."""
-
-STUDY_LEVEL_TAGS: Final = PATIENT_TAGS | STUDY_TAGS
-"""What a study answers with, at study level."""
+# ---------------------------------------------------------------- reading
 
 
 def texts(attributes: Json, name: str) -> list[str]:
@@ -100,19 +55,24 @@ def text(attributes: Json, name: str) -> str:
 
 def number(attributes: Json, name: str) -> int | None:
     """The first value of an attribute as a whole number, if it is one."""
-    try:
-        return int(text(attributes, name))
-    except ValueError:
-        return None
+    found = text(attributes, name)
+    return int(found) if _WHOLE.fullmatch(found) else None
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        groups = (str(value.get(g, "")) for g in ("Alphabetic", "Ideographic", "Phonetic"))
-        return "=".join(groups).rstrip("=")
+        return "=".join(str(value.get(group, "")) for group in _GROUPS).rstrip("=")
     return str(value).strip(" \0")
+
+
+def of_level(attributes: Json, tags: Iterable[str]) -> Json:
+    """The attributes that are among ``tags``."""
+    return {key: attributes[key] for key in tags if key in attributes}
+
+
+# ---------------------------------------------------------------- making
 
 
 def entry(vr: str, *values: Any) -> dict[str, Any]:
@@ -121,65 +81,133 @@ def entry(vr: str, *values: Any) -> dict[str, Any]:
     return {"vr": vr, "Value": list(values)} if kept else {"vr": vr}
 
 
-def from_dataset(dataset: Dataset, tags: Iterable[str]) -> Json:
-    """The attributes of a data set that are among ``tags``.
+def name_groups(name: str) -> dict[str, str] | None:
+    """A person name ``alphabetic=ideographic=phonetic`` by its component groups."""
+    return {g: part for g, part in zip(_GROUPS, name.split("="), strict=False) if part} or None
 
-    Binary ones, and ones whose bytes are no value of their VR, are left out.
+
+# ---------------------------------------------------------------- from strangers
+
+
+def checked(attributes: object, depth: int = 0) -> Json:
+    """Attributes that have this shape: everything after this may rely on it.
+
+    Raises:
+        ValueError: something else.
     """
-    attributes: Json = {}
-    for key in tags:
-        try:
-            found = read_element(dataset, key)
-        except ValueError:
-            continue
-        if found is not None:
-            attributes[key] = found
+    if not isinstance(attributes, dict) or depth > DEPTH:
+        raise ValueError("not the DICOM JSON model")
+    for key, held in attributes.items():
+        if not isinstance(key, str) or not _TAG.fullmatch(key) or not isinstance(held, dict):
+            raise ValueError("not the DICOM JSON model: an attribute is a tag and an object")
+        vr, values = held.get("vr"), held.get("Value", ())
+        if not isinstance(vr, str) or len(vr) != 2 or not isinstance(values, list | tuple):
+            raise ValueError("not the DICOM JSON model: an attribute has a VR and a list of values")
+        if held.keys() - {"vr", "Value"}:
+            raise ValueError("not the DICOM JSON model: more than a VR and values")
+        for value in values:
+            _check(value, vr, depth)
     return attributes
 
 
-def read_element(dataset: Dataset, key: str) -> dict[str, Any] | None:
-    """One attribute of a data set, or None if it is absent or binary.
+def _check(value: object, vr: str, depth: int) -> None:
+    if vr == "SQ":
+        checked(value, depth + 1)
+    elif value is not None and not _fits(value, vr):
+        raise ValueError("not the DICOM JSON model: a value that its VR cannot have")
+
+
+def _fits(value: object, vr: str) -> bool:
+    """Whether a value is one of its VR; IS and DS may be numbers (PS3.18 F.2.3)."""
+    if vr == "PN":
+        return isinstance(value, dict) and all(_is_text(part) for part in value.values())
+    if isinstance(value, int | float) and vr in ("IS", "DS"):
+        return True
+    if vr in TEXT_VRS:
+        return _is_text(value)
+    if vr == "AT":
+        return isinstance(value, str) and _TAG.fullmatch(value.upper()) is not None
+    return vr in NUMBER_FORMATS and _packs(value, NUMBER_FORMATS[vr])
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and (value.isascii() or not _SURROGATES.search(value))
+
+
+def _packs(value: object, layout: str) -> bool:
+    try:
+        struct.pack("<" + layout, value)
+    except (struct.error, OverflowError):
+        return False
+    return True
+
+
+def understood(answer: object, tags: Iterable[str], depth: int = 0) -> Json:
+    """What of a PACS's answer is the JSON model, as far as it is among ``tags``.
+
+    What is not is left out, not refused: the rest of the answer is still of use. IS and DS
+    become text, as in all else; binary attributes are left out.
+    """
+    if not isinstance(answer, dict):
+        return {}
+    found: Json = {}
+    for key in tags:
+        held = answer.get(key)
+        if not isinstance(held, dict):
+            continue
+        vr, values = held.get("vr"), held.get("Value", [])
+        if isinstance(vr, str) and len(vr) == 2 and isinstance(values, list):
+            usable = [_usable(value, vr, depth) for value in values]
+            found[key] = entry(vr, *(value for value in usable if value is not None))
+    return found
+
+
+def _usable(value: object, vr: str, depth: int) -> Any:
+    if vr == "SQ":
+        if not isinstance(value, dict) or depth >= DEPTH:
+            return None
+        return understood(value, [key for key in value if _TAG.fullmatch(str(key))], depth + 1)
+    if isinstance(value, Decimal) and vr != "DS":
+        value = float(value)
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, int | float | Decimal) and vr in ("IS", "DS"):
+        return str(value)
+    return value if _fits(value, vr) else None
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def dump(attributes: Json) -> bytes:
+    """Attributes as compact JSON in UTF-8."""
+    return json.dumps(attributes, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
+
+
+def load(raw: bytes) -> Json:
+    """The attributes that `dump` gave.
 
     Raises:
-        ValueError: its bytes are no value of its VR.
+        ValueError: not JSON, or not the JSON model.
     """
     try:
-        return _entry_of(dataset.get(int(key, 16)))
-    except _UNREADABLE as error:
-        raise ValueError(f"({key[:4]},{key[4:]}) is no value of its VR") from error
+        return checked(json.loads(raw))
+    except RecursionError as error:
+        raise ValueError("JSON nested too deep") from error
 
 
-def _entry_of(element: DataElement | None) -> dict[str, Any] | None:
-    if element is None or element.VR[0] == "O" or element.VR == "UN":
-        return None
-    vr = element.VR[:2]  # "US or SS": pydicom could not tell which
-    values = element.value
-    many = isinstance(values, MultiValue | list) or vr == "SQ"
-    items: Sequence[Any] = values if many else [] if values is None else [values]
-    return entry(vr, *(_json_value(item, vr) for item in items))
+def load_answers(raw: bytes | bytearray) -> list[dict[str, object]]:
+    """The answers to a DICOMweb search; decimals stay as they are written (`Decimal`).
 
-
-def _json_value(value: Any, vr: str) -> Any:
-    if isinstance(value, Dataset):
-        return from_dataset(value, [f"{int(key):08X}" for key in sorted(value.keys())])
-    if vr == "PN":
-        return _name_groups(value if isinstance(value, PersonName) else PersonName(str(value)))
-    if vr == "AT":
-        return f"{int(value):08X}"
-    if isinstance(value, int | float) and vr not in ("IS", "DS"):
-        return value
-    return str(value).strip(" \0")
-
-
-def _name_groups(name: PersonName) -> dict[str, str] | None:
-    groups = {
-        "Alphabetic": name.alphabetic,
-        "Ideographic": name.ideographic,
-        "Phonetic": name.phonetic,
-    }
-    return {group: value for group, value in groups.items() if value} or None
-
-
-def of_level(attributes: Json, tags: Iterable[str]) -> Json:
-    """The attributes that are among ``tags``."""
-    return {key: attributes[key] for key in tags if key in attributes}
+    Raises:
+        ValueError: not JSON, or no array of objects.
+    """
+    try:
+        answers = json.loads(raw, parse_float=Decimal)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deep") from error
+    if not isinstance(answers, list) or not all(isinstance(one, dict) for one in answers):
+        raise ValueError("not an array of objects")
+    return answers

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 import httpx
@@ -16,6 +14,8 @@ import trio
 
 from p2pacs import limits
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import load_answers
+from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
 from p2pacs.errors import (
     DeadlineError,
@@ -26,8 +26,8 @@ from p2pacs.errors import (
     UsageError,
 )
 
-Json = dict[str, dict[str, Any]]
-"""Tag → ``{"vr": …, "Value": […]}``: the DICOM JSON model (PS3.18 F)."""
+Answer = dict[str, object]
+"""An answer to a search, not yet believed (`p2pacs.dataset.json_model.understood`)."""
 
 SILENCE_SECONDS: Final = 60.0
 """How long a PACS may be silent before it counts as hung."""
@@ -60,8 +60,6 @@ _MEANINGS: Final = {
     404: "check the root in `pacs`, and that its DICOMweb services are switched on",
     503: "it is overloaded, or starting",
 }
-
-_UID = re.compile(r"[0-9.]{1,64}")
 
 
 class DicomwebClient:
@@ -112,7 +110,9 @@ class DicomwebClient:
         """
         await self._page(f"/studies?StudyInstanceUID={_NOWHERE}&limit=1")
 
-    def studies(self, query: Mapping[str, str], fields: Sequence[str] = ()) -> AsyncIterator[Json]:
+    def studies(
+        self, query: Mapping[str, str], fields: Sequence[str] = ()
+    ) -> AsyncIterator[Answer]:
         """Studies that match.
 
         Args:
@@ -127,13 +127,13 @@ class DicomwebClient:
         """
         return self._search("/studies", query, fields)
 
-    def series(self, study_uid: str, fields: Sequence[str] = ()) -> AsyncIterator[Json]:
+    def series(self, study_uid: str, fields: Sequence[str] = ()) -> AsyncIterator[Answer]:
         """The series of a study; raises as `studies`, and `StudyNotFoundError`."""
         return self._search(f"/studies/{_uid(study_uid)}/series", {}, fields)
 
     def instances(
         self, study_uid: str, series_uid: str, fields: Sequence[str] = ()
-    ) -> AsyncIterator[Json]:
+    ) -> AsyncIterator[Answer]:
         """The instances of a series; raises as `series`."""
         path = f"/studies/{_uid(study_uid)}/series/{_uid(series_uid)}/instances"
         return self._search(path, {}, fields)
@@ -170,8 +170,8 @@ class DicomwebClient:
 
     async def _search(
         self, path: str, query: Mapping[str, str], fields: Sequence[str]
-    ) -> AsyncIterator[Json]:
-        before: list[Json] = []
+    ) -> AsyncIterator[Answer]:
+        before: list[Answer] = []
         offset = 0
         while True:
             parameters = [
@@ -190,7 +190,7 @@ class DicomwebClient:
                 return
             before, offset = page, offset + len(page)
 
-    async def _page(self, path: str) -> list[Json]:
+    async def _page(self, path: str) -> list[Answer]:
         accept = {"Accept": "application/dicom+json"}
         with self._translated():
             async with self._http.stream("GET", path, headers=accept) as answer:
@@ -203,12 +203,9 @@ class DicomwebClient:
         if answer.status_code == httpx.codes.NO_CONTENT or not body:
             return []
         try:
-            page = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise PacsDataError(f"{self._name} answers a search with no JSON") from error
-        if not isinstance(page, list) or not all(isinstance(entity, dict) for entity in page):
-            raise PacsDataError(f"{self._name} answers a search with no DICOM JSON")
-        return page
+            return load_answers(body)
+        except ValueError as error:
+            raise PacsDataError(f"{self._name} answers a search with no DICOM JSON") from error
 
     def _check(self, answer: httpx.Response, *, of_study: bool) -> None:
         """Args: ``of_study``: a study was named in the path, so 404 may mean that it is gone."""
@@ -252,6 +249,6 @@ async def _instance(part: BodyPart) -> EncodedInstance:
 
 
 def _uid(text: str) -> str:
-    if not _UID.fullmatch(text):
-        raise UsageError("not a DICOM UID (digits and dots, at most 64)")
-    return text
+    if not is_uid(text):
+        raise UsageError("not a DICOM UID")
+    return quote(text, safe="")

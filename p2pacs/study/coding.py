@@ -14,9 +14,9 @@ from typing import Final
 
 from attrs import field, frozen
 
-from p2pacs.dataset import attributes as dicom_json
 from p2pacs.dataset.header import Header
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import dump, text
 from p2pacs.errors import BrokenInstanceError, CodingError
 from p2pacs.limits import DICTIONARY_BYTES, UID_BYTES
 from p2pacs.study.blobs import DIGEST_BYTES, key_of
@@ -75,7 +75,7 @@ class CodedInstance:
     blobs: tuple[CodedBlob, ...]
     """Headers that others may be coded with, or that may be coded with others, are plain."""
     attributes: bytes = field(repr=False)
-    """DICOM JSON (study/attributes.py)."""
+    """DICOM JSON (`p2pacs.dataset.elements.attributes_of`)."""
     previews: tuple[CodedBlob, ...] = ()
     """No part of the data set."""
 
@@ -109,16 +109,17 @@ def code_plain(instance: EncodedInstance) -> CodedInstance:
 
 def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
     parts = split(instance.data, instance.transfer_syntax_uid)
-    study = dicom_json.first_text(parts.attributes, dicom_json.STUDY_INSTANCE_UID)
-    series = dicom_json.first_text(parts.attributes, dicom_json.SERIES_INSTANCE_UID)
-    own = dicom_json.first_text(parts.attributes, dicom_json.SOP_INSTANCE_UID)
-    if study is None or series is None or own is None:
+    study, series, own = (
+        text(parts.attributes, keyword)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    )
+    if not (study and series and own):
         raise BrokenInstanceError(
             "an instance without Study, Series or SOP Instance UID: truncated or not DICOM; "
             "check it in the PACS"
         )
     identity = (study, series, instance.sop_class_uid, instance.sop_instance_uid)
-    if any(len(text) > UID_BYTES for text in identity) or not instance.sop_instance_uid:
+    if any(len(uid) > UID_BYTES for uid in identity) or not instance.sop_instance_uid:
         raise BrokenInstanceError(
             "an instance whose UIDs are empty or too long; fix it in the PACS"
         )
@@ -132,7 +133,7 @@ def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
         sha256=hashlib.sha256(instance.data).digest(),
         size=len(instance.data),
         blobs=tuple(blob for blob in blobs if blob.kind is not Kind.PREVIEW),
-        attributes=dicom_json.dump(parts.attributes),
+        attributes=dump(parts.attributes),
         previews=tuple(blob for blob in blobs if blob.kind is Kind.PREVIEW),
     )
 

@@ -13,8 +13,9 @@ from typing import Final
 
 from attrs import frozen
 
-from p2pacs.dataset.attributes import Json, attributes_of, first_number, first_text
+from p2pacs.dataset.elements import attributes_of
 from p2pacs.dataset.header import UNDEFINED_LENGTH, Header, read_header
+from p2pacs.dataset.json_model import Json, number, text
 
 PIECE_BYTES: Final = 16 * 1024 * 1024
 """Bytes that are not a frame are cut at this length, so that no blob is large."""
@@ -78,8 +79,8 @@ def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[Spl
         return
     end = min(start + header.pixels_length, total)
     size, count = _frames(end - start, attributes)
-    for number in range(count):
-        yield SplitPiece(Kind.FRAME, start + number * size, start + (number + 1) * size)
+    for at in range(start, start + count * size, size or 1):
+        yield SplitPiece(Kind.FRAME, at, at + size)
     yield from _cut(Kind.OTHER, start + count * size, total)
 
 
@@ -93,12 +94,12 @@ def _frames(length: int, attributes: Json) -> tuple[int, int]:
 
     The pixel data may be longer by padding (PS3.5 7.1.1), but by less than a frame.
     """
-    rows = first_number(attributes, "00280010") or 0
-    columns = first_number(attributes, "00280011") or 0
-    samples = first_number(attributes, "00280002") or 1
-    allocated = first_number(attributes, "00280100") or 0
-    count = first_number(attributes, "00280008") or 1
-    if first_text(attributes, "00280004") in _SUBSAMPLED:
+    rows = number(attributes, "Rows") or 0
+    columns = number(attributes, "Columns") or 0
+    samples = number(attributes, "SamplesPerPixel") or 1
+    allocated = number(attributes, "BitsAllocated") or 0
+    count = number(attributes, "NumberOfFrames") or 1
+    if text(attributes, "PhotometricInterpretation") in _SUBSAMPLED:
         samples = 2
     bits = rows * columns * samples * allocated
     if bits <= 0 or bits % 8 or not 0 < count <= FRAMES or bits // 8 > FRAME_BYTES:

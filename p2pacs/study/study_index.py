@@ -12,8 +12,7 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from p2pacs.dataset import attributes as dicom_json
-from p2pacs.dataset.attributes import Json
+from p2pacs.dataset.json_model import Json, load
 from p2pacs.errors import ManifestError
 from p2pacs.study.blobs import BlobRef, BlobTable, Columns
 from p2pacs.study.codecs import IMAGES
@@ -58,7 +57,7 @@ class InstanceEntry:
             ManifestError: not the DICOM JSON model.
         """
         try:
-            return dicom_json.load(self.json)
+            return load(self.json)
         except ValueError as error:
             raise ManifestError("the attributes of an instance are not DICOM JSON") from error
 

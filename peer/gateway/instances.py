@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import Json, entry, tag
+from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.study.study_index import InstanceEntry

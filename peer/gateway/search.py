@@ -15,15 +15,9 @@ from pydicom.filereader import read_dataset
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    SERIES_TAGS,
-    Json,
-    from_dataset,
-    of_level,
-    tag,
-    text,
-)
+from p2pacs.dataset.elements import from_dataset
+from p2pacs.dataset.json_model import Json, of_level, text
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, tag
 from p2pacs.errors import BusyError, MalformedMessageError
 from p2pacs.limits import FIND_RESULTS
 

@@ -13,17 +13,10 @@ from broker.study_keys import Study
 from p2pacs.catalogue.matching import matches
 from p2pacs.catalogue.records import StudyRecord, assemble
 from p2pacs.catalogue.views import series_view, study_view
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    SERIES_TAGS,
-    STUDY_LEVEL_TAGS,
-    Json,
-    entry,
-    from_dataset,
-    tag,
-    text,
-)
+from p2pacs.dataset.json_model import Json, entry, text
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId

@@ -12,7 +12,8 @@ from broker.members.enrolment import Enrolment
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, SigningKey

@@ -20,7 +20,8 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import encode_entry
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
 from p2pacs.identity.authority import MEMBER_LIFETIME
 from p2pacs.identity.book import FILE, DirectoryBook

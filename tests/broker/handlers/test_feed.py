@@ -11,7 +11,8 @@ from broker.members.access import ALL, NONE, parse_rule
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import PAGE_BYTES, Tombstone, decode_entry
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.ids import StudyId
 
 

@@ -1,6 +1,7 @@
 from broker.handlers.instances import encode_instances
 from p2pacs.catalogue.records import SeriesRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.limits import FRAME_BYTES
 from p2pacs.publish.source import Description
 

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from broker.members.access import ALL, NONE, Rule, allows, parse_rule
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
 

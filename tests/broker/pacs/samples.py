@@ -1,7 +1,8 @@
 """Descriptions of studies for tests."""
 
 from p2pacs.catalogue.records import SeriesRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.publish.source import Description
 
 

@@ -1,6 +1,3 @@
-import pytest
-
-from broker.pacs.adapter import is_uid
 from p2pacs.ids import StudyId
 
 from .samples import described
@@ -15,11 +12,3 @@ def test_a_description_lists_its_instances_and_becomes_a_record() -> None:
 
 def test_a_description_prints_no_uid() -> None:
     assert "1.a" not in repr(described(a=2))
-
-
-@pytest.mark.parametrize(
-    ("text", "fine"),
-    [("1.2.840", True), ("", False), ("1/2", False), ("1" * 65, False), ("1.2\n", False)],
-)
-def test_what_may_stand_in_a_url(text: str, fine: bool) -> None:
-    assert is_uid(text) is fine

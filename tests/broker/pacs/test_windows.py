@@ -5,7 +5,8 @@ import pytest
 from broker.pacs.adapter import DateSpan
 from broker.pacs.windows import ENOUGH, by_windows
 from p2pacs.catalogue.matching import matches
-from p2pacs.dataset.json_model import Json, entry, tag, text
+from p2pacs.dataset.json_model import Json, entry, text
+from p2pacs.dataset.vocabulary import tag
 
 TODAY = date(2024, 6, 1)
 

@@ -3,7 +3,8 @@
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import Json, entry, tag
+from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.ids import StudyId
 
 

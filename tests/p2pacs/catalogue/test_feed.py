@@ -50,7 +50,7 @@ def test_a_tombstone_travels() -> None:
         bad(),
         bad(b"short"),
         bad(bytes(16), "1", {}, [], 0),
-        bad(bytes(16), "1" * 65, {}, [], 0, b""),
+        bad(bytes(16), "1" * 129, {}, [], 0, b""),
         bad(bytes(16), 1, {}, [], 0, b""),
         bad(bytes(16), "1", [], [], 0, b""),
         bad(bytes(16), "1", {"0010": {"vr": "LO"}}, [], 0, b""),

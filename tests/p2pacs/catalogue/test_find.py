@@ -6,7 +6,8 @@ from pydicom.sequence import Sequence
 
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.records import SeriesRecord
-from p2pacs.dataset.json_model import entry, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 
 from .samples import attributes, query, series, study

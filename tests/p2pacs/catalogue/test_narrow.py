@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from p2pacs.catalogue.matching import matches
 from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
-from p2pacs.dataset.json_model import tag
+from p2pacs.dataset.vocabulary import tag
 
 from .samples import series, study
 

@@ -5,7 +5,8 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from p2pacs.catalogue.question import Question, Root, Selection
-from p2pacs.dataset.json_model import tag, texts
+from p2pacs.dataset.json_model import texts
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 
 from .samples import query

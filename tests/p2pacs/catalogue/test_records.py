@@ -3,10 +3,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from p2pacs.catalogue.records import assemble
-from p2pacs.dataset.json_model import (
-    SERIES_TAGS,
-    text,
-)
+from p2pacs.dataset.json_model import text
+from p2pacs.dataset.vocabulary import SERIES_TAGS
 from p2pacs.ids import StudyId
 
 from .samples import attributes

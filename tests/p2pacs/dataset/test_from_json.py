@@ -6,8 +6,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.from_json import UTF8, to_dataset
-from p2pacs.dataset.json_model import entry, from_dataset, tag
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from tests.p2pacs.catalogue.samples import attributes
 
 

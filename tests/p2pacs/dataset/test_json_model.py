@@ -1,57 +1,152 @@
-from io import BytesIO
+import json
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
-from pydicom.sequence import Sequence
+from hypothesis import given
+from hypothesis import strategies as st
 
+from p2pacs.dataset.elements import attributes_of
+from p2pacs.dataset.header import read_header
 from p2pacs.dataset.json_model import (
-    INSTANCE_TAGS,
-    STUDY_LEVEL_TAGS,
+    DEPTH,
+    checked,
+    dump,
     entry,
-    from_dataset,
+    load,
+    load_answers,
     number,
-    tag,
     text,
     texts,
+    understood,
+)
+from p2pacs.dataset.vocabulary import tag
+from tests.p2pacs.study.samples import EXPLICIT, instance
+
+
+def test_values_as_text() -> None:
+    held = {
+        tag("PatientID"): entry("LO", "77 "),
+        tag("StudyDescription"): entry("LO", None),
+        tag("Rows"): entry("US", 512),
+        tag("PatientName"): entry("PN", {"Alphabetic": "A^B", "Phonetic": "c"}),
+    }
+    assert text(held, "PatientID") == "77"
+    assert number(held, "PatientID") == 77
+    assert number(held, "Rows") == 512
+    assert number(held, "StudyDescription") is None
+    assert texts(held, "PatientName") == ["A^B==c"]
+    assert text(held, "Modality") == ""
+
+
+@pytest.mark.parametrize("said", ["1_0", "٣", "", "1.5", "9" * 30])
+def test_what_is_no_whole_number(said: str) -> None:
+    assert number({tag("InstanceNumber"): {"vr": "IS", "Value": [said]}}, "InstanceNumber") is None
+
+
+def test_numbers_in_place_of_texts_are_read() -> None:
+    """As indexes of version 0.1 have them, and answers of a DICOMweb PACS."""
+    old = load(b'{"00200013":{"vr":"IS","Value":[7]},"00201041":{"vr":"DS","Value":[-120.5]}}')
+    assert number(old, "InstanceNumber") == 7
+    assert text(old, "SliceLocation") == "-120.5"
+
+
+def test_dump_and_load() -> None:
+    header = read_header(instance().data, EXPLICIT)
+    assert header is not None
+    found = attributes_of(header)
+    raw = dump(found)
+    assert load(raw) == found
+    assert "Grün".encode() in raw
+    assert b" " not in raw.replace(b"ISO_IR 192", b"")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
 )
 
 
-def sample() -> Dataset:
-    dataset = Dataset()
-    dataset.PatientName = "Yamada^Tarou=山田^太郎=やまだ^たろう"
-    dataset.PatientID = "77 "
-    dataset.InstanceNumber = "5"
-    dataset.PixelSpacing = ["0.50", "0.50"]
-    dataset.Rows = 512
-    dataset.StudyDescription = None
-    dataset.ConceptNameCodeSequence = Sequence([Dataset()])
-    dataset.ConceptNameCodeSequence[0].CodeValue = "121"
-    dataset.PixelData = b"\0\0"
-    return dataset
+@given(st.binary(max_size=50) | json_values.map(json.dumps).map(str.encode))
+def test_load_only_raises_value_error(junk: bytes) -> None:
+    with suppress(ValueError):
+        assert isinstance(load(junk), dict)
 
 
-def test_a_data_set_becomes_json_with_its_decimals_as_written() -> None:
-    held = from_dataset(sample(), STUDY_LEVEL_TAGS | INSTANCE_TAGS)
-    assert held[tag("PatientName")]["Value"][0]["Ideographic"] == "山田^太郎"
-    assert texts(held, "PatientName") == ["Yamada^Tarou=山田^太郎=やまだ^たろう"]
-    assert texts(held, "PixelSpacing") == ["0.50", "0.50"]
-    assert held[tag("Rows")] == {"vr": "US", "Value": [512]}
-    assert held[tag("StudyDescription")] == {"vr": "LO"}
-    assert held[tag("ConceptNameCodeSequence")]["Value"] == [{"00080100": entry("SH", "121")}]
-    assert text(held, "PatientID") == "77"
-    assert number(held, "InstanceNumber") == 5
-    assert number(held, "PatientID") == 77
-    assert number(held, "StudyDescription") is None
+def test_deep_json() -> None:
+    for read in (load, load_answers):
+        with pytest.raises(ValueError, match="deep"):
+            read(b"[" * 100_000)
+    nested: dict[str, Any] = {}
+    for _ in range(DEPTH + 2):
+        nested = {"0040A043": {"vr": "SQ", "Value": [nested]}}
+    with pytest.raises(ValueError, match="JSON model"):
+        checked(nested)
 
 
-def test_binary_attributes_and_unreadable_ones_are_left_out() -> None:
-    assert from_dataset(sample(), ["7FE00010"]) == {}
-    rows = b"\x28\x00\x10\x00\x03\x00\x00\x00odd"
-    dataset = read_dataset(BytesIO(rows), is_implicit_VR=True, is_little_endian=True)
-    assert from_dataset(dataset, INSTANCE_TAGS) == {}
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {"0010": {"vr": "LO"}},
+        {"0010001g": {"vr": "LO"}},
+        {"00100010": []},
+        {"00100010": {"vr": "LONG"}},
+        {"00100010": {"Value": ["x"]}},
+        {"00100010": {"vr": "XX", "Value": ["x"]}},
+        {"00100010": {"vr": "LO", "Value": "x"}},
+        {"00100010": {"vr": "LO", "Value": [["x"]]}},
+        {"00100010": {"vr": "PN", "Value": ["x"]}},
+        {"00100010": {"vr": "PN", "Value": [{"Alphabetic": 1}]}},
+        {"00100010": {"vr": "PN", "Value": [{"Alphabetic": "\ud800"}]}},
+        {"00100020": {"vr": "LO", "Value": ["\ud800"]}},
+        {"00280010": {"vr": "US", "Value": [1.5]}},
+        {"00280010": {"vr": "US", "Value": [65536]}},
+        {"00280009": {"vr": "AT", "Value": ["pixels"]}},
+        {"0040A043": {"vr": "SQ", "Value": ["x"]}},
+        {"7FE00010": {"vr": "OB", "InlineBinary": "AA=="}},
+    ],
+)
+def test_what_is_not_the_model_is_refused_and_of_an_answer_left_out(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="JSON model"):
+        checked(wrong)
+    kept = understood(wrong, wrong if isinstance(wrong, dict) else ["00100010"])
+    assert not any(held.get("Value") for held in kept.values())
+    checked({key: value for key, value in kept.items() if len(key) == 8 and key != "0010001g"})
 
 
-def test_an_unknown_keyword_is_a_programming_error() -> None:
-    with pytest.raises(ValueError, match="NoSuchKeyword"):
-        tag("NoSuchKeyword")
+def test_answers_of_a_dicomweb_pacs_that_gives_numbers() -> None:
+    (answer,) = load_answers(
+        b'[{"00201041":{"vr":"DS","Value":[-120.50]},"00200013":{"vr":"IS","Value":[7]},'
+        b'"00280030":{"vr":"DS","Value":["0.50",1]},"00189087":{"vr":"FD","Value":[0.5]},'
+        b'"00100020":{"vr":"LO","Value":["P"]},'
+        b'"0040A043":{"vr":"SQ","Value":[{"00080100":{"vr":"SH","Value":["121"]}}, "no item"]}}]'
+    )
+    held = understood(answer, answer)
+    assert texts(held, "SliceLocation") == ["-120.50"]
+    assert texts(held, "InstanceNumber") == ["7"]
+    assert texts(held, "PixelSpacing") == ["0.50", "1"]
+    assert held["00189087"]["Value"] == [0.5]
+    assert held["0040A043"]["Value"] == [{"00080100": entry("SH", "121")}]
+    assert set(understood(answer, ["00100020"])) == {"00100020"}
+    checked(held)
+
+
+@given(json_values, st.text("0123456789ABCDEF", min_size=8, max_size=8))
+def test_what_is_understood_has_the_shape(junk: object, key: str) -> None:
+    checked(understood({key: {"vr": "SQ", "Value": [junk]}}, [key]))
+    checked(understood({key: junk, "00100010": {"vr": "PN", "Value": [junk]}}, [key, "00100010"]))
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), None, [], {}])
+def test_values_that_no_database_takes_are_left_out(value: object) -> None:
+    for vr in ("UI", "IS", "DS"):
+        answer = {"00020010": {"vr": vr, "Value": [value, "1"]}, "x": 1, "00100010": "no object"}
+        assert understood(answer, ["00020010", "00100010"]) == {"00020010": entry(vr, "1")}
+
+
+def test_decimals_beyond_floats_stay_texts() -> None:
+    (answer,) = load_answers(b'[{"00201041":{"vr":"DS","Value":[1.5e400, 0.10]}}]')
+    assert texts(understood(answer, answer), "SliceLocation") == [str(Decimal("1.5e400")), "0.10"]

@@ -64,7 +64,7 @@ def test_codes_and_describes(
     assert coded.series_instance_uid == f"{STUDY_UID}.1"
     assert sorted({blob.codec for blob in coded.blobs}) == codecs
     assert coded.previews == ()
-    assert b'"00200013":{"vr":"IS","Value":[3]}' in coded.attributes
+    assert b'"00200013":{"vr":"IS","Value":["3"]}' in coded.attributes
 
 
 def test_what_does_not_get_smaller_stays() -> None:

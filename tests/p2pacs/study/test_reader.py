@@ -63,7 +63,7 @@ def test_the_index_first_then_any_instance_from_its_chunks_alone(shelf: Shelf) -
     assert len(needed) < len(shelf.chunks) / 4
     some = {number: shelf.chunks[number] for number in needed}
     assert reader.join(entries[5], some.__getitem__) == INSTANCES[5]
-    assert entries[5].attributes["00200013"]["Value"] == [6]
+    assert entries[5].attributes["00200013"]["Value"] == ["6"]
 
 
 def test_advance_waits_for_the_whole_part(shelf: Shelf) -> None:

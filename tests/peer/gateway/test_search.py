@@ -9,7 +9,8 @@ from pydicom.filewriter import write_dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import entry, tag, text
+from p2pacs.dataset.json_model import entry, text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import MalformedMessageError
 from p2pacs.ids import StudyId
 from peer.gateway.search import find_studies, read_instances, with_instances
