@@ -12,11 +12,10 @@ from typing import Any, Final
 import structlog
 import trio
 
-from broker.config import CATALOGUE, DATABASE, STORE, WEB, BrokerSettings
+from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
 from broker.database.db import BrokerDatabase, open_database
 from broker.handlers.interfaces import Parts
 from broker.handlers.services import BrokerServices
-from broker.lock import running_lock
 from broker.members.admin_actions import AdminActions
 from broker.members.directory import DirectoryKeeper, broker_record
 from broker.members.enrolment import Enrolment
@@ -35,6 +34,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
+from p2pacs.locks import locked
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
@@ -230,7 +230,8 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
     keys = load_keys(folder)
     address = parse_pacs(settings.pacs)
     async with AsyncExitStack() as stack:
-        stack.enter_context(running_lock(folder))
+        already = f"a broker runs in {folder} already: stop it first"
+        stack.enter_context(locked(folder / LOCK, already))
         certificate = None
         if settings.web.secure:
             hosts = host_names(settings.web)

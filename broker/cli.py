@@ -13,9 +13,8 @@ from rich.console import Console
 from broker import cli_output
 from broker.accounts.admins import set_password
 from broker.accounts.sessions import end_all
-from broker.config import DATABASE, OWN, BrokerSettings, load_broker_settings
+from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_settings
 from broker.database.db import BrokerDatabase, connect, migrate, now
-from broker.lock import is_running
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
@@ -24,6 +23,7 @@ from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
@@ -151,7 +151,7 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
     """List the members and how they are."""
     _, database = _office(folder)
     listed, at = database.transact(registry.list_members), now()
-    running = is_running(folder)
+    running = is_locked(folder / LOCK)
     if as_json:
         _print_json(
             {"members": [cli_output.member_json(one, at, running=running) for one in listed]}

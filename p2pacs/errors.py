@@ -39,7 +39,8 @@
         ├── CorruptStoreError         stored bytes do not verify
         ├── KeyUnavailableError       no grant for this study here
         ├── CodingError               a coded blob that does not decode within its bounds
-        └── WorkerError               a worker process crashed, or took too much memory or time
+        ├── WorkerError               a worker process crashed, or took too much memory or time
+        └── DatabaseLockedError       another program held a database for too long
 
 Every class carries its translation to the four outside worlds, so that no
 layer invents one: ``wire_code`` (docs/wire.md), ``exit_code`` (the command
@@ -363,6 +364,15 @@ class WorkerError(LocalError):
 
     wire_code = 85
     exit_code = 85
+
+
+class DatabaseLockedError(LocalError):
+    """Another program (a backup, a shell) held one of our databases for too long."""
+
+    wire_code = 86
+    exit_code = 86
+    http_status = 503
+    transient = True
 
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

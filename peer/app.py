@@ -20,6 +20,7 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.locks import locked
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import Transfer, TransferState
@@ -33,13 +34,12 @@ from p2pacs.workers.coding import Workers, open_workers
 from peer.api.activity import Activity
 from peer.api.api import make_api, make_token
 from peer.api.status import Json, link_json
-from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, PeerSettings
+from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.bridge import Bridge
 from peer.gateway.dimse import Gateway
 from peer.gateway.instances import InstanceDescriber
 from peer.gateway.search import find_studies
-from peer.lock import locked
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
@@ -296,7 +296,8 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
     """
     identity = NodeIdentity.load(folder / IDENTITY)
     async with AsyncExitStack() as stack:
-        stack.enter_context(locked(folder))
+        already = f"the peer in {folder} is already running"
+        stack.enter_context(locked(folder / LOCK, already))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         opened = await stack.enter_async_context(store)
         database = await stack.enter_async_context(open_database(folder / PEER_DB))

@@ -7,27 +7,16 @@ One owner: `open_database` opens the file and closes it; everything else asks
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import trio
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, P2PacsError, StateError
+from p2pacs.errors import StateError
+from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 SCHEMA: Final = 1
 """``PRAGMA user_version`` of the file."""
@@ -66,47 +55,13 @@ fetches = Table(
     Column("asked", Integer, nullable=False),
 )
 
-T = TypeVar("T")
 
-
-class PeerDatabase:
+class PeerDatabase(SqliteFile):
     """The open file; see `open_database`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self._engine = engine
-        self._path = path
-        self._one = trio.CapacityLimiter(1)
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a transaction of its own: committed when it returns, else rolled back.
-
-        Raises:
-            DiskFullError: no room; nothing was changed.
-            CorruptStoreError: the file is damaged.
-        """
-        return await trio.to_thread.run_sync(self._transact, work, limiter=self._one)
-
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        try:
-            with self._engine.begin() as connection:
-                return work(connection)
-        except DatabaseError as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: DatabaseError) -> P2PacsError:
-        if "full" in str(error.orig):
-            return DiskFullError(f"no room to write {self._path.name}: free space on its disk")
-        if isinstance(error, OperationalError):
-            return StateError(f"cannot use {self._path.name}: {error.orig}")
-        return CorruptStoreError(
-            f"{self._path.name} is damaged ({error.orig}): move it away and start again; "
-            "keys are granted anew by the broker"
-        )
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+        remedy = "move it away and start again; keys are granted anew by the broker"
+        super().__init__(path, remedy, tuning=tuning)
 
 
 def _create(connection: Connection) -> None:
@@ -126,12 +81,9 @@ async def open_database(path: Path) -> AsyncIterator[PeerDatabase]:
     Raises:
         StateError: a file of a newer p2pacs.
     """
-    await trio.Path(path).touch(mode=0o600, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", _prepare)
-    database = PeerDatabase(engine, path)
+    database = await trio.to_thread.run_sync(PeerDatabase, path)
     try:
         await database.run(_create)
         yield database
     finally:
-        engine.dispose()
+        database.close()

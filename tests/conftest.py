@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from scripts.lab import shell
 from scripts.program import ScriptError
+from tests import small_disk
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
 DATA = os.environ.get("P2PACS_DICOM_DATA")
@@ -53,6 +54,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "dcmtk": _dcmtk_missing,
     "data": _data_missing,
     "lab": _lab_missing,
+    "disk": small_disk.why_none,
 }
 """Marker → why its tests cannot run here; None if they can."""
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import trio
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError, OperationalError
 
 from broker.database.schema import counters
-from p2pacs.errors import CorruptStoreError, DiskFullError, P2PacsError, StateError
+from p2pacs.errors import StateError
+from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_BUSY_SECONDS: Final = 10.0
-
-T = TypeVar("T")
 
 
 def now() -> int:
@@ -31,43 +27,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-class BrokerDatabase:
+class BrokerDatabase(SqliteFile):
     """The open database; see `open_database`.
 
     The command line and the running broker may have it open at once (SQLite in WAL mode).
     """
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine = engine
-        self._name = name
-        self._one = trio.CapacityLimiter(1)
-
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in a transaction of its own: committed when it returns, else rolled back.
-
-        Raises:
-            DiskFullError: no room; nothing was changed.
-            StateError: another program holds the database for too long.
-            CorruptStoreError: the file is damaged.
-        """
-        return await trio.to_thread.run_sync(self.transact, work, limiter=self._one)
-
-    def transact(self, work: Callable[[Connection], T]) -> T:
-        """As `run`, in this thread: for commands, which have no event loop."""
-        try:
-            with self._engine.begin() as connection:
-                return work(connection)
-        except DatabaseError as error:
-            raise _translated(error, self._name) from error
-
-
-def _translated(error: DatabaseError, name: str) -> P2PacsError:
-    said = str(error.orig)
-    if "full" in said:
-        return DiskFullError(f"no room to write {name}: free space on its disk")
-    if isinstance(error, OperationalError):
-        return StateError(f"cannot use {name}: {said}")
-    return CorruptStoreError(f"{name} refuses: {said}; if it is damaged, restore it from a backup")
+    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+        super().__init__(path, "restore it from a backup", tuning=tuning)
 
 
 def bump(connection: Connection, counter: str) -> int:
@@ -94,20 +61,16 @@ def migrate(path: Path) -> None:
     Raises:
         StateError: a newer p2pacs made it.
     """
-    path.touch(mode=0o600)
-    engine = _engine(path)
+    database = BrokerDatabase(path)
     try:
-        with engine.begin() as connection:
-            command.upgrade(migrations(connection), "head")
-    except DatabaseError as error:
-        raise _translated(error, path.name) from error
+        database.transact(lambda connection: command.upgrade(migrations(connection), "head"))
     except CommandError as error:
         raise StateError(
             f"{path.name} cannot be brought to this version ({error}): was it made by a newer"
             " p2pacs?"
         ) from error
     finally:
-        engine.dispose()
+        database.close()
 
 
 def migrations(connection: Connection) -> Config:
@@ -127,7 +90,7 @@ def connect(path: Path) -> BrokerDatabase:
     """
     if not path.is_file():
         raise StateError(f"there is no {path}: restore it from a backup")
-    return BrokerDatabase(_engine(path), path.name)
+    return BrokerDatabase(path)
 
 
 @asynccontextmanager
@@ -138,30 +101,8 @@ async def open_database(path: Path) -> AsyncIterator[BrokerDatabase]:
         StateError: a newer p2pacs made it.
     """
     await trio.to_thread.run_sync(migrate, path)
-    engine = _engine(path)
+    database = BrokerDatabase(path)
     try:
-        yield BrokerDatabase(engine, path.name)
+        yield database
     finally:
-        engine.dispose()
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{os.fspath(path)}",
-        connect_args={"timeout": _BUSY_SECONDS},
-        hide_parameters=True,  # errors are logged, and parameters may be patient data
-    )
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    # Python's driver would begin transactions late, and not at all before DDL.
-    connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+        database.close()

@@ -15,9 +15,8 @@ from typing import Any, Final
 
 from attrs import frozen
 from pydicom.dataset import Dataset
-from sqlalchemy import Connection, Select, create_engine, delete, event, func, or_, select
+from sqlalchemy import Connection, Select, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import schema
@@ -28,14 +27,13 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import Json, texts
 from p2pacs.dataset.vocabulary import tag
-from p2pacs.errors import CorruptStoreError
+from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
+from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _BATCH: Final = 256
 """Records read or written at a time."""
-
-_BUSY_SECONDS: Final = 10.0
 
 
 @frozen
@@ -53,24 +51,24 @@ class FeedPage:
 class CatalogueIndex:
     """An index in one SQLite file; ``close`` when done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+        """Open it, or make it.
+
+        Raises:
+            LocalError: it cannot be made or read.
+        """
         self._writing = Lock()
-        self._engine = create_engine(
-            f"sqlite:///{path}",
-            connect_args={"timeout": _BUSY_SECONDS},
-            hide_parameters=True,  # errors are logged, and parameters are patient data
+        self._file = SqliteFile(
+            path, "remove it, it is filled again", synchronous="NORMAL", tuning=tuning
         )
-        event.listen(self._engine, "connect", _pragmas)
         try:
             self._prepare()
-        except DBAPIError as error:
+        except LocalError:
             self.close()
-            raise CorruptStoreError(
-                f"the catalogue index {path.name} is not readable: remove it, it is filled again"
-            ) from error
+            raise
 
     def _prepare(self) -> None:
-        with self._engine.begin() as connection:
+        with self._file.writing() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
             if version not in (0, schema.VERSION):
                 schema.metadata.drop_all(connection)
@@ -83,7 +81,7 @@ class CatalogueIndex:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._file.close()
 
     # ------------------------------------------------------------ writing
 
@@ -102,7 +100,7 @@ class CatalogueIndex:
     def _write(
         self, entries: Iterable[Entry], *, position: int | None = None, reset: bool = False
     ) -> int:
-        with self._writing, self._engine.begin() as connection:
+        with self._writing, self._file.writing() as connection:
             if reset:
                 connection.execute(delete(schema.terms))
                 connection.execute(delete(schema.studies))
@@ -121,18 +119,18 @@ class CatalogueIndex:
     @property
     def seq(self) -> int:
         """Sequence number of the last change here."""
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             return _state(connection, "seq")
 
     @property
     def position(self) -> int:
         """How far another index's feed was taken over; 0 if never."""
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             return _state(connection, "position")
 
     def __len__(self) -> int:
         query = select(func.count()).where(schema.studies.c.uid.is_not(None))
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
     def get(self, study: StudyId) -> StudyRecord | None:
@@ -145,7 +143,7 @@ class CatalogueIndex:
 
     def _one(self, condition: ColumnElement[bool]) -> StudyRecord | None:
         query = select(schema.studies.c.record).where(condition)
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             raw = connection.execute(query).scalar_one_or_none()
         entry = None if raw is None else decode_entry(raw)
         return entry if isinstance(entry, StudyRecord) else None
@@ -173,7 +171,7 @@ class CatalogueIndex:
     def since(self, seq: int, limit: int = CATALOGUE_PAGE) -> FeedPage:
         """The changes after a sequence number, each study once, tombstones included."""
         table = schema.studies.c
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             last = _state(connection, "seq")
             reset = not _state(connection, "floor") <= seq <= last
             after = 0 if reset else seq
@@ -186,18 +184,13 @@ class CatalogueIndex:
         return FeedPage(entries, rows[limit - 1][0] if more else last, more, reset)
 
     def _stream(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
-        with self._engine.connect() as connection:
+        with self._file.reading() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(query)
             yield from result
 
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _pragmas(connection: Any, _record: Any) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _state(connection: Connection, name: str) -> int:

@@ -6,17 +6,16 @@ at a time. A chunk's row is committed only after its bytes are durable.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 from attrs import define, field, frozen
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError
+from p2pacs.errors import CorruptStoreError
 from p2pacs.ids import ChunkId, StudyId
+from p2pacs.sqlite import SqliteFile
 from p2pacs.store.extents import Extent
 
 _SCHEMA_VERSION: Final = 1
@@ -102,13 +101,9 @@ class ChunkIndex:
             CorruptStoreError: not a database, or of a later version.
             DiskFullError: no room to make it.
         """
-        self._engine = sa.create_engine(
-            f"sqlite:///{path}",
-            poolclass=sa.StaticPool,
-            connect_args={"check_same_thread": False},
-        )
-        sa.event.listen(self._engine, "connect", _configure)
-        with self._transaction() as connection:
+        # Exclusive: the folder's lock makes us the only user.
+        self._file = SqliteFile(path, "remove the store; it will refill", exclusive=True)
+        with self._file.writing() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
             if version not in (0, _SCHEMA_VERSION):
                 raise CorruptStoreError("the store is of a later version: update p2pacs")
@@ -117,15 +112,7 @@ class ChunkIndex:
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DBAPIError as error:
-            raise _translate(error) from error
+        self._file.close()
 
     def records(self) -> list[Record]:
         """All studies."""
@@ -136,7 +123,7 @@ class ChunkIndex:
             .select_from(_studies.outerjoin(_chunks, _chunks.c.study == _studies.c.key))
             .group_by(_studies.c.key)
         )
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute(query).all()
         return [
             Record(key, StudyId(study), version, root, last_used, pinned, chunks, total)
@@ -145,7 +132,7 @@ class ChunkIndex:
 
     def contents(self, key: int) -> Contents:
         """Chunks and segments of one study."""
-        with self._transaction() as connection:
+        with self._file.reading() as connection:
             chunks = connection.execute(
                 sa.select(_chunks.c.number, _chunks.c.offset, _chunks.c.size, _chunks.c.id).where(
                     _chunks.c.study == key
@@ -166,13 +153,13 @@ class ChunkIndex:
             DiskFullError: no room; nothing has changed.
             LocalError: the disk fails otherwise.
         """
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             for change in changes:
                 _apply(connection, change)
 
     def remove(self, key: int) -> None:
         """Forget a study."""
-        with self._transaction() as connection:
+        with self._file.writing() as connection:
             for table in (_chunks, _segments):
                 connection.execute(sa.delete(table).where(table.c.study == key))
             connection.execute(sa.delete(_studies).where(_studies.c.key == key))
@@ -232,24 +219,3 @@ def _delete(
     if rows:
         gone = sa.delete(study.table).where(study == key, column == sa.bindparam("_value"))
         connection.execute(gone, rows)
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    # Exclusive: the folder's lock makes us the only user, and no shared memory file is
-    # needed. Full: a commit that returned survives a power cut.
-    for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
-
-
-def _translate(error: sa.exc.DBAPIError) -> LocalError:
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code in _FULL:
-        return DiskFullError(
-            "the disk of the store is full; what was stored is kept: free some space"
-        )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return CorruptStoreError("the store's index is damaged: remove the store; it will refill")
-    return LocalError(f"the store's index cannot be used: {error.orig}")

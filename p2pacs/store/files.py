@@ -1,4 +1,4 @@
-"""The files of a store: one append-only file a study, and the lock of the folder.
+"""The files of a store: one append-only file a study.
 
 Names are the `StudyId` in hexadecimal and nothing else. Descriptors are opened for one
 operation each: that costs microseconds, and no number of studies runs out of them.
@@ -6,64 +6,44 @@ operation each: that costs microseconds, and no number of studies runs out of th
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, StateError
+from p2pacs.errors import CorruptStoreError, LocalError, local_error
 from p2pacs.ids import StudyId
+from p2pacs.store.positioned import BINARY, read_at, sync_file, sync_folder, write_at
 
 log = structlog.get_logger(__name__)
 
 _VECTORS: Final = 512
-"""Buffers in one system call; Linux takes 1,024."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Buffers written together; Linux takes 1,024 in one system call."""
 
 
 def failure(error: OSError) -> LocalError:
     """What an error of the operating system while writing means."""
-    if error.errno in _FULL:
-        return DiskFullError(
-            "the disk of the store is full; what was stored is kept: free some space"
-        )
-    return LocalError(f"the store cannot write: {error.strerror}; check the disk")
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process alone.
-
-    Raises:
-        StateError: another process holds it.
-    """
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StateError(
-                "another process uses this store; stop it, or use another folder"
-            ) from error
-        yield
-    finally:
-        os.close(handle)
+    return local_error(error, "the store cannot write (what was stored is kept)")
 
 
 class StudyFiles:
     """The files with the chunks, in one folder."""
 
     def __init__(self, folder: Path) -> None:
+        """Make the folder if it is not there.
+
+        Raises:
+            LocalError: it cannot be made.
+        """
         self._folder = folder
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise failure(error) from error
 
     def path(self, study: StudyId) -> Path:
         """The file of a study."""
@@ -110,12 +90,9 @@ class StudyFiles:
             LocalError: the disk fails otherwise.
         """
         try:
-            for path in (*map(self.path, studies), self._folder):
-                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+            for study in studies:
+                sync_file(self.path(study))
+            sync_folder(self._folder)
         except OSError as error:
             raise failure(error) from error
 
@@ -126,9 +103,9 @@ class StudyFiles:
             CorruptStoreError: the disk cannot read it, or the file is gone.
         """
         try:
-            handle = os.open(self.path(study), os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(self.path(study), os.O_RDONLY | BINARY)
             try:
-                found = [os.pread(handle, length, offset) for offset, length in places]
+                found = [read_at(handle, length, offset) for offset, length in places]
             finally:
                 os.close(handle)
         except OSError as error:
@@ -206,7 +183,7 @@ def _write_file(path: Path, offset: int, buffers: Sequence[bytes]) -> None:
     try:
         if path.is_dir():
             _set_aside(path)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | BINARY, 0o600)
         try:
             for at in range(0, len(buffers), _VECTORS):
                 part = buffers[at : at + _VECTORS]
@@ -221,7 +198,7 @@ def _write_file(path: Path, offset: int, buffers: Sequence[bytes]) -> None:
 def _write_all(handle: int, offset: int, buffers: Sequence[bytes]) -> None:
     left = [memoryview(buffer) for buffer in buffers]
     while left:
-        written = os.pwritev(handle, left, offset)
+        written = write_at(handle, left, offset)
         offset += written
         while left and written >= len(left[0]):
             written -= len(left.pop(0))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -13,16 +14,20 @@ import trio
 from attrs import field, frozen
 
 from p2pacs.errors import LocalError
+from p2pacs.groups import single_error
 from p2pacs.ids import ChunkId, StudyId
+from p2pacs.locks import locked
 from p2pacs.store.chunk_index import ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
-from p2pacs.store.files import StudyFiles, locked
+from p2pacs.store.files import StudyFiles
 from p2pacs.store.journal import StudyJournal
 from p2pacs.store.notes import NOTE_BYTES, unpack
 from p2pacs.store.study import StudyStore
 from p2pacs.store.writer import TUNING, StoreWriter, Tuning
 
 log = structlog.get_logger(__name__)
+
+_IN_USE: Final = "another process uses this store; stop it, or use another folder"
 
 
 @frozen
@@ -220,14 +225,14 @@ async def open_store(
         DiskFullError: at the end: what was put last did not fit and is lost.
     """
     await trio.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked(folder):
+    with locked(folder / "lock", _IN_USE):
         files = StudyFiles(folder / "chunks")
         index = await trio.to_thread.run_sync(ChunkIndex, folder / "index.sqlite")
         try:
             records = await trio.to_thread.run_sync(index.records)
             await trio.to_thread.run_sync(files.sweep, [record.study for record in records])
             store = ChunkStore(files, index, records, capacity=capacity, now=now, tuning=tuning)
-            with _alone():
+            with single_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(store.writer.run)
                     try:
@@ -238,14 +243,3 @@ async def open_store(
                         nursery.cancel_scope.cancel()
         finally:
             index.close()
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """An exception that a nursery wrapped comes out as it was raised."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
-            raise
-        raise group.exceptions[0] from group.exceptions[0].__cause__

@@ -34,7 +34,7 @@ async def database(tmp_path: Path) -> AsyncIterator[BrokerDatabase]:
 def connection(tmp_path: Path) -> Iterator[Connection]:
     """An open transaction."""
     migrate(tmp_path / "plain.db")
-    with connect(tmp_path / "plain.db")._engine.begin() as connection:
+    with connect(tmp_path / "plain.db").writing() as connection:
         yield connection
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from broker import cli
-from broker.config import BROKER_TOML
-from broker.lock import running_lock
+from broker.config import BROKER_TOML, LOCK
 from p2pacs import __main__ as front
 from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
 from p2pacs.identity.token import Token
+from p2pacs.locks import locked
 
 PASSWORD = "a password of some length"
 
@@ -185,6 +185,6 @@ def test_linked_members_are_shown_as_such_only_while_the_broker_runs(
     update = text("UPDATE members SET joined = 1, linked = 1")
     connect(folder / "broker.db").transact(lambda c: c.execute(update))
     assert command.json("members", folder)["members"][0]["state"] == "joined"
-    with running_lock(folder):
+    with locked(folder / LOCK, "taken"):
         assert command.json("members", folder)["members"][0]["state"] == "linked"
         assert "runs in" in command("run", folder, code=StateError.exit_code)

@@ -308,7 +308,6 @@ async def test_a_full_store_is_told_and_keeps_what_was_there(tmp_path: Path) -> 
         with pytest.raises(DiskFullError, match="capacity"):
             await b.publish(MR)
         assert await b.held(CT) == by_uid(ct(2))
-        b.store.capacity = None
         b.store.writer.capacity = None
         await b.publish(MR)
         assert await b.held(MR) == by_uid(noise(MR, 40))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError, StateError
-from p2pacs.store.files import StudyFiles, failure, locked
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError
+from p2pacs.store.files import StudyFiles, failure
 from tests.p2pacs.store.samples import OTHER, STUDY
 
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_cannot_write(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path / "chunks")
     files.path(STUDY).symlink_to(tmp_path / "no" / "such" / "folder")
-    with pytest.raises(LocalError, match="check the disk"):
+    with pytest.raises(LocalError, match="the store cannot write"):
         files.write(STUDY, 0, [b"abc"])
     with pytest.raises(LocalError):
         files.sync([OTHER])
@@ -95,10 +95,3 @@ def test_what_is_not_the_stores_is_left_alone(tmp_path: Path) -> None:
     files.note(OTHER, 0, b"of a study that was dropped")
     files.sweep([STUDY])
     assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["lost+found"]
-
-
-def test_one_owner(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(StateError, match="another process"), locked(tmp_path):
-        pass
-    with locked(tmp_path):
-        pass

@@ -93,7 +93,7 @@ async def test_other_failures_of_the_disk(tmp_path: Path, disk: Disk) -> None:
         study = await store.study(STUDY)
         disk.error = OSError(errno.EIO, "Input/output error")
         await study.put(*chunk(1))
-        with pytest.raises(LocalError, match="check the disk"):
+        with pytest.raises(LocalError, match="the store cannot write"):
             await study.flush()
         disk.error = None
         await study.flush()
