@@ -164,6 +164,23 @@ KNOWN_CALLERS_OF_ONE: Final = 32
 DICOM_ASSOCIATIONS: Final = 32
 """Associations that the gateway serves at once: pynetdicom uses two threads each."""
 
+DICOM_KEPT_ASSOCIATIONS: Final = 8
+"""... of which so many are kept for hosts that the settings name: nobody else is authenticated."""
+
+DICOM_CONNECTIONS: Final = 64
+"""DICOM connections at once, with those that have not asked for an association yet: each takes
+two threads and three descriptors."""
+
+DICOM_KEPT_CONNECTIONS: Final = 16
+"""... of which so many are kept for hosts that the settings name."""
+
+DICOM_CONNECTIONS_PER_ADDRESS: Final = 16
+"""... and so many that one other address may have: workstations open a handful."""
+
+DICOM_SLOWEST: Final = 16 * KIB
+"""Bytes a second at which a PDU must come, after its first seconds: 128 kbit/s, a line that no
+hospital reads images over."""
+
 DICOM_PDU_BYTES: Final = 1 * MIB
 """Maximum length of a P-DATA PDU that we offer: large PDUs avoid a stall of delayed ACKs."""
 

@@ -42,5 +42,5 @@ async def open_pacs(
             raise StateError("?retrieve=move needs the key dicom in broker.toml: where to send to")
         yield DimseAdapter(address, aet, None, silence=silence)
     else:
-        async with storage_receiver(aet, dicom) as receiver:
+        async with storage_receiver(aet, dicom, senders=[address.remote.host]) as receiver:
             yield DimseAdapter(address, aet, receiver, silence=silence)

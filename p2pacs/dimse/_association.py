@@ -8,6 +8,7 @@ to our own services (`Association.services`) instead of pynetdicom's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Final
@@ -20,13 +21,14 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_P_ABORT, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import StorageServiceClass
-from pynetdicom.transport import AddressInformation, AssociationServer, RequestHandler
+from pynetdicom.transport import AddressInformation
 
 from p2pacs import limits
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse._upper import BoundedSocket, Dimse
+from p2pacs.dimse._upper import BoundedSocket, Dimse, Reactor
 from p2pacs.dimse.contexts import refusal
 from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import PacsBusyError, PacsError, PacsRefusedError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
@@ -50,10 +52,44 @@ Service = Callable[["Association", Any, PresentationContext], None]
 class Association(_Association):
     """An association whose C-GET and C-MOVE requests are served by us, from raw bytes."""
 
-    def __init__(self, ae: AE, mode: str) -> None:
+    def __init__(self, ae: AE, mode: str, tuning: Tuning = TUNING) -> None:
         super().__init__(ae, mode)
+        self.tuning = tuning
         self.services: Mapping[type, Service] = {}
         self.dimse: Dimse = Dimse(self)
+        self.dul: Reactor = Reactor(self)
+        # Setting them is what tells the reactor of its timers.
+        self.acse_timeout, self.network_timeout = self.acse_timeout, self.network_timeout
+        self.ended: Callable[[], None] = _nothing
+        """Called when an accepted association is over and its connection closed."""
+
+    def run_reactor(self) -> None:
+        """As pynetdicom's; however it ends, nothing of it stays open."""
+        try:
+            super().run_reactor()
+        finally:
+            self.kill()
+            self.dul.join(self.tuning.farewell)
+            self.ended()
+
+    def kill(self) -> None:
+        """End both threads: in order, or by force where the peer keeps them from it.
+
+        pynetdicom waits without an end until the state machine is idle, which it never gets
+        while its thread is in the middle of a PDU.
+        """
+        self._reactor_checkpoint.set()
+        self._kill = True
+        self.is_established = False
+        self._is_paused = True
+        deadline = time.monotonic() + self.tuning.farewell
+        while self.dul.is_alive() and not self.dul.stop_dul() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.dul.kill_dul()
+        sock = self.dul.socket
+        if isinstance(sock, BoundedSocket) and self.dul.is_alive():
+            sock.shut()
+            sock.wake()
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         service = self.services.get(type(msg))
@@ -79,6 +115,10 @@ class Association(_Association):
             self.abort(block=False)
             return
         super()._c_store_scp(req)
+
+
+def _nothing() -> None:
+    return
 
 
 def _serve_store(assoc: Association, msg: Any, context: PresentationContext) -> None:
@@ -124,7 +164,8 @@ def associate(
     local = AddressInformation("" if address.is_ipv4 else "::0", 0)
     assoc = Association(ae, "requestor")
     assoc.name = f"RequestorThread@{remote.aet}"
-    assoc.set_socket(BoundedSocket(assoc, address=local))
+    sock = BoundedSocket(assoc, address=local)
+    assoc.set_socket(sock)
     assoc.acceptor.ae_title = remote.aet
     assoc.acceptor.address_info = address
     assoc.requestor.address_info = local
@@ -142,8 +183,12 @@ def associate(
         assoc.requestor.add_negotiation_item(role)
     for event, handler in handlers:
         assoc.bind(event, handler)
-    if opening is not None:
-        opening(assoc)
+    try:
+        if opening is not None:
+            opening(assoc)
+    except PacsUnreachableError:
+        sock.dispose()
+        raise
     assoc.request()
     if not assoc.is_established:
         raise _why_not(assoc, remote)
@@ -284,59 +329,3 @@ def hang_up(assoc: _Association) -> None:
         assoc.join(_FAREWELL_SECONDS)
     assoc.dimse.msg_queue.put((None, None))
     assoc.dimse.msg_queue.put((None, None))
-
-
-class _Handler(RequestHandler):
-    """Makes our associations for connections that come in."""
-
-    server: Server
-
-    def _create_association(self) -> Association:
-        ae = self.server.ae
-        assoc = Association(ae, "acceptor")
-        assoc._server = self.server
-        assoc.name = "AcceptorThread@p2pacs"
-        assoc.services = self.server.services
-        assoc.dimse.largest_data_set = self.server.largest_data_set
-        assoc.set_socket(BoundedSocket(assoc, client_socket=self.request))
-        assoc.acceptor.maximum_length = ae.maximum_pdu_size
-        assoc.acceptor.ae_title = self.server.ae_title
-        assoc.acceptor.address_info = self.local
-        assoc.acceptor.implementation_class_uid = ae.implementation_class_uid
-        assoc.acceptor.implementation_version_name = ae.implementation_version_name
-        assoc.requestor.address_info = self.remote
-        for event, handler in self.server.handlers:
-            assoc.bind(event, handler)
-        return assoc
-
-
-class Server(AssociationServer):
-    """Listens, and starts an association with two threads for each connection."""
-
-    request_queue_size = 64
-
-    def __init__(
-        self,
-        ae: AE,
-        address: tuple[str, int],
-        *,
-        handlers: Handlers,
-        services: Mapping[type, Service],
-        largest_data_set: int,
-    ) -> None:
-        self.handlers = handlers
-        self.services = services
-        self.largest_data_set = largest_data_set
-        super().__init__(ae, address, ae.ae_title, [], request_handler=_Handler)
-        ae._servers.append(self)  # type: ignore[arg-type]
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether to serve this connection: silent ones take threads, too."""
-        return len(self.active_associations) < 2 * limits.DICOM_ASSOCIATIONS
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log a connection that could not be served."""
-        log.warning("connection dropped", remote=str(client_address), exc_info=True)
-
-    def service_actions(self) -> None:
-        """Nothing: pynetdicom would force a garbage collection every minute."""

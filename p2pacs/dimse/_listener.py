@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -15,8 +15,11 @@ from pynetdicom.presentation import PresentationContext
 
 from p2pacs import limits
 from p2pacs.dimse import contexts
-from p2pacs.dimse._association import CONNECT_SECONDS, Handlers, Server, Service, hang_up, remote_of
+from p2pacs.dimse._association import CONNECT_SECONDS, Handlers, Service, hang_up, remote_of
+from p2pacs.dimse._server import Server
+from p2pacs.dimse.admission import Admission, KnownHosts
 from p2pacs.dimse.remote import check_aet
+from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 
@@ -26,10 +29,10 @@ _IDENTIFIER_BYTES: Final = 1 * limits.MIB
 _SUB_OPERATION_SECONDS: Final = 60.0
 """How long a workstation may take to answer one C-STORE sub-operation."""
 
-_IDLE_SECONDS: Final = 300.0
-"""After which an association that nobody uses is aborted."""
-
 _POLL_SECONDS: Final = 0.05
+
+_LIMIT_EXCEEDED: Final = (0x02, 0x03, 0x02)
+"""Rejected-transient, by the presentation layer, as a local limit is exceeded (PS3.8 9.3.4)."""
 
 
 class Listener:
@@ -46,16 +49,33 @@ class Listener:
         stores: bool,
         handlers: Handlers,
         allowed_callers: Collection[str] = (),
+        known_hosts: Callable[[], Iterable[str]] = tuple,
+        tuning: Tuning = TUNING,
     ) -> None:
+        """Nothing listens before `listening`.
+
+        Args:
+            aet: our AE title.
+            endpoint: where to listen.
+            stores: whether C-STORE is accepted.
+            handlers: of pynetdicom's events.
+            allowed_callers: AE titles that may call; empty: all.
+            known_hosts: hosts that the settings name, for which room is kept; looked up at
+                each connection.
+            tuning: deadlines and bounds.
+        """
         self.entity = AE(check_aet(aet))
-        self.entity.acse_timeout = CONNECT_SECONDS
+        self.entity.acse_timeout = tuning.negotiate
         self.entity.connection_timeout = CONNECT_SECONDS
         self.entity.dimse_timeout = _SUB_OPERATION_SECONDS
-        self.entity.network_timeout = _IDLE_SECONDS
-        self.entity.maximum_associations = limits.DICOM_ASSOCIATIONS
+        self.entity.network_timeout = tuning.idle
+        # Admission decides; pynetdicom would count connections that ask for nothing, too.
+        self.entity.maximum_associations = 2 * tuning.connections
         self.entity.maximum_pdu_size = limits.DICOM_PDU_BYTES
         self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
         self._endpoint = endpoint
+        self._tuning = tuning
+        self._known = KnownHosts(known_hosts)
         self._stores = stores
         self.services: Mapping[type, Service] = {}
         self._handlers = [
@@ -77,11 +97,23 @@ class Listener:
             target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener", daemon=True
         )
         thread.start()
+        stopped = threading.Event()
+        # A thread, as the resolver blocks and nobody may wait for it, not even at the end.
+        threading.Thread(
+            target=self._keep_known, args=(stopped,), name="dicom-hosts", daemon=True
+        ).start()
         try:
             yield
         finally:
+            stopped.set()
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(_close, server)
+
+    def _keep_known(self, stopped: threading.Event) -> None:
+        """Look names of hosts up, now and then: what they mean changes."""
+        while not stopped.is_set():
+            self._known.refresh()
+            stopped.wait(self._tuning.resolve)
 
     def _open(self) -> Server:
         try:
@@ -91,6 +123,8 @@ class Listener:
                 handlers=self._handlers,
                 services=self.services,
                 largest_data_set=limits.INSTANCE_BYTES if self._stores else _IDENTIFIER_BYTES,
+                admission=Admission(self._known, self._tuning),
+                tuning=self._tuning,
             )
         except OSError as error:
             raise StateError(
@@ -102,6 +136,11 @@ class Listener:
     def _requested(self, event: evt.Event) -> None:
         """Choose what to accept of what is proposed."""
         assoc: Any = event.assoc
+        if not assoc._server.may_associate(assoc):
+            log.warning("association rejected: too many", remote=remote_of(assoc))
+            assoc.acse.send_reject(*_LIMIT_EXCEEDED)
+            assoc.kill()
+            return
         definitions = assoc.requestor.primitive.presentation_context_definition_list
         proposed = [
             (str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
@@ -134,7 +173,7 @@ def _supported(acceptance: contexts.Acceptance) -> PresentationContext:
 
 def _rejected(event: evt.Event) -> None:
     log.warning(
-        "association rejected: calling AE title not allowed, or too many associations",
+        "association rejected: calling AE title not allowed",
         remote=remote_of(event.assoc),
     )
 

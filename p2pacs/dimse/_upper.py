@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pynetdicom import _config
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
+from pynetdicom.pdu_primitives import A_P_ABORT, P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from p2pacs import limits
+from p2pacs.dimse.tuning import TUNING, Tuning
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
-
-STALL_SECONDS: Final = 30.0
-"""How long one PDU may stand still half sent or half received."""
 
 _POLL_SECONDS: Final = 0.01
 """How long the reactor sleeps when nothing happens: what its own timers and flags may be late."""
@@ -50,6 +50,32 @@ _QUEUED_PDUS: Final = 32
 _MESSAGE_BYTES: Final = 1 * limits.MIB
 """A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
 
+_ENDING: Final = "Sta13"
+"""State of PS3.8 9.2: waiting for the connection to be closed."""
+
+_NEGOTIATING: Final = ("Sta2", "Sta5")
+"""States of PS3.8 9.2: waiting for an A-ASSOCIATE-RQ, and for its answer."""
+
+
+class Reactor(DULServiceProvider):
+    """pynetdicom's lower thread of an association, which closes what it read from at its end.
+
+    pynetdicom closes a connection only if it could be shut down in order, which fails where
+    the peer has reset it; and it knows nothing of the pipe that wakes us.
+    """
+
+    def run_reactor(self) -> None:
+        """As pynetdicom's; however it ends, the connection is closed."""
+        try:
+            super().run_reactor()
+        except InvalidEventError:  # pynetdicom would leave those who wait for a message waiting
+            self.to_user_queue.put(A_P_ABORT())
+            self.assoc.dimse.msg_queue.put((None, None))
+        finally:
+            sock = self.socket
+            if isinstance(sock, BoundedSocket):
+                sock.dispose()
+
 
 class BoundedSocket(AssociationSocket):
     """pynetdicom's socket with bounded PDUs, early acknowledgement, deadlines and a wake-up."""
@@ -59,8 +85,10 @@ class BoundedSocket(AssociationSocket):
         assoc: Association,
         client_socket: socket.socket | None = None,
         address: AddressInformation | None = None,
+        tuning: Tuning = TUNING,
     ) -> None:
-        self.last_activity = time.monotonic()
+        self._tuning = tuning
+        self.last_activity = self._opened = time.monotonic()
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -77,6 +105,7 @@ class BoundedSocket(AssociationSocket):
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect as pynetdicom does, then set our options."""
         super().connect(primitive)
+        self._opened = time.monotonic()
         if self.socket is not None:
             _tune(self.socket)
 
@@ -89,6 +118,11 @@ class BoundedSocket(AssociationSocket):
 
     def _send_fairly(self) -> bool:
         """Send the next PDU, but not twice while there is something to read."""
+        if self.assoc.dul.state_machine.current_state == _ENDING:
+            # What a service goes on saying has no place after an abort, nor in the state machine.
+            waiting = self.assoc.dul.to_provider_queue
+            while waiting.queue and isinstance(waiting.queue[0], P_DATA):
+                waiting.get(block=False)
         self._sent_last = not (self._sent_last and self._readable(0)) and self._send_next()
         return self._sent_last
 
@@ -117,43 +151,64 @@ class BoundedSocket(AssociationSocket):
             return False
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Exactly ``nr_bytes``, or fewer at the end of the stream.
+        """Exactly ``nr_bytes``; fewer at the end of the stream, or when they did not come in time.
 
         Raises:
-            OSError: more than we offered to receive, or nothing came for `STALL_SECONDS`.
+            OSError: more than we offered to receive, or the connection is broken.
         """
         if nr_bytes > limits.DICOM_PDU_BYTES:
             raise OSError(f"a PDU of {nr_bytes} bytes is longer than was agreed")
         sock = self.socket
         if sock is None:
             return bytearray()
+        deadline = self._deadline(nr_bytes)
         data = bytearray(nr_bytes)
         view, received = memoryview(data), 0
         while received < nr_bytes:
-            count = sock.recv_into(view[received:])
-            if not count:
-                return bytearray(view[:received])
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                count = sock.recv_into(view[received:])
+            except TimeoutError:
+                count = 0
+            if not count or time.monotonic() > deadline:
+                return data[:received]
             received += count
         self.last_activity = time.monotonic()
         _acknowledge_now(sock)
         return data
 
     def send(self, bytestream: bytes) -> None:
-        """All of ``bytestream``; a peer that does not read for `STALL_SECONDS` is given up."""
+        """All of ``bytestream``; a peer that does not read it in time is given up."""
         sock = self.socket
         if sock is None:
             return
         try:
+            sock.settimeout(self._seconds(len(bytestream)))  # for all of it, not for each part
             sock.sendall(bytestream)
             self.last_activity = time.monotonic()
             _acknowledge_now(sock)
         except OSError:
             self.event_queue.put("Evt17")
 
+    def _deadline(self, size: int) -> float:
+        """When so many bytes must be here: the clock does not start anew with each of them."""
+        deadline = time.monotonic() + self._seconds(size)
+        if self.assoc.dul.state_machine.current_state in _NEGOTIATING:
+            deadline = min(deadline, self._opened + self._tuning.negotiate)
+        return deadline
+
+    def _seconds(self, size: int) -> float:
+        return self._tuning.pdu + size / self._tuning.slowest
+
     def _shutdown_socket(self) -> None:
         super()._shutdown_socket()
-        self._woken.close()
-        self._waker.close()
+        self.dispose()
+
+    def dispose(self) -> None:
+        """Close all that is open, whatever state it is in."""
+        for one in (self.socket, self._woken, self._waker):
+            if one is not None:
+                one.close()
 
     def shut(self) -> None:
         """End the connection from any thread: whoever reads or writes it notices at once."""
@@ -226,10 +281,9 @@ class Dimse(DIMSEServiceProvider):
 
 
 def _tune(sock: socket.socket) -> None:
-    """No Nagle, and no call that blocks for ever; nothing if it is closed already."""
+    """No Nagle; nothing if it is closed already."""
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(STALL_SECONDS)
         _acknowledge_now(sock)
     except OSError:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
@@ -70,18 +70,27 @@ class StorageReceiver:
 
 
 @asynccontextmanager
-async def storage_receiver(aet: str, endpoint: Endpoint) -> AsyncIterator[StorageReceiver]:
+async def storage_receiver(
+    aet: str, endpoint: Endpoint, *, senders: Collection[str] = ()
+) -> AsyncIterator[StorageReceiver]:
     """A running receiver.
 
     Args:
         aet: our AE title, which the PACS must know as a destination.
         endpoint: where to listen.
+        senders: the hosts that are asked to send here; room is kept for them.
 
     Raises:
         StateError: the endpoint is taken.
     """
     receiver = StorageReceiver(aet)
-    listener = Listener(aet, endpoint, stores=True, handlers=[(evt.EVT_C_STORE, receiver.take)])
+    listener = Listener(
+        aet,
+        endpoint,
+        stores=True,
+        handlers=[(evt.EVT_C_STORE, receiver.take)],
+        known_hosts=lambda: senders,
+    )
     async with listener.listening():
         yield receiver
 

@@ -66,6 +66,8 @@ class DimseServer:
             stores=stores,
             handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_STORE, self._store)],
             allowed_callers=allowed_callers,
+            known_hosts=lambda: {remote.host for remote in tuple(destinations.values())},
+            tuning=tuning,
         )
         self.aet = self._listener.entity.ae_title
         service = RetrieveService(backend, self._listener.entity, destinations, tuning)

@@ -4,10 +4,36 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from p2pacs import limits
+
 
 @frozen
 class Tuning:
     """What a server and its sub-operations go by; seconds, unless it says otherwise."""
+
+    negotiate: float = 10.0
+    """From the connection to the whole A-ASSOCIATE-RQ (or its answer), however it comes."""
+
+    pdu: float = 30.0
+    """For a whole PDU, sent or received: a byte now and then is no progress ..."""
+
+    slowest: int = limits.DICOM_SLOWEST
+    """... and a second more for so many bytes of it."""
+
+    idle: float = 300.0
+    """After which an association that nobody uses is aborted."""
+
+    farewell: float = 1.0
+    """For an association to end in order, before its connection is cut."""
+
+    associations: int = limits.DICOM_ASSOCIATIONS
+    kept_associations: int = limits.DICOM_KEPT_ASSOCIATIONS
+    connections: int = limits.DICOM_CONNECTIONS
+    kept_connections: int = limits.DICOM_KEPT_CONNECTIONS
+    connections_per_address: int = limits.DICOM_CONNECTIONS_PER_ADDRESS
+
+    resolve: float = 60.0
+    """How often the names of known hosts are looked up."""
 
     look: float = 0.1
     """How often a retrieval that waits looks for a cancel or an abort."""

@@ -24,10 +24,10 @@ from tests.p2pacs.dimse.samples import CT, EXPLICIT, JPEG_2000, MR, instance
 
 NAMES = {
     association.Association: "_accepted_cx _sent_release _is_paused _reactor_checkpoint "
-    "_sent_abort _kill _server _serve_request _c_store_scp abort kill",
+    "_sent_abort _kill _server _serve_request _c_store_scp abort kill run_reactor",
     transport.AssociationSocket: "ready recv send _shutdown_socket connect _is_connected",
     dul.DULServiceProvider: "_run_loop_delay to_provider_queue to_user_queue event_queue "
-    "_idle_timer peek_next_pdu kill_dul",
+    "_idle_timer artim_timer state_machine run_reactor stop_dul peek_next_pdu kill_dul",
     dimse.DIMSEServiceProvider: "msg_queue cancel_req receive_primitive get_msg send_msg",
     transport.RequestHandler: "_create_association",
     service_class.StorageServiceClass: "SCP",

@@ -362,7 +362,8 @@ async def test_a_client_that_offers_a_class_in_several_contexts_gets_them_all() 
         ae = AE("WORKSTATION")
         asked = [build_context(GET), *(build_context(CT, offered) for _ in offered)]
         assoc = ae.associate(
-            *(HOST, port),
+            HOST,
+            port,
             contexts=asked,
             ext_neg=[build_role(CT, scp_role=True)],
             evt_handlers=[(evt.EVT_C_STORE, take)],

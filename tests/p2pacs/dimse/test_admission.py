@@ -1,0 +1,118 @@
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pacs.dimse.admission import Admission, Admitted, KnownHosts, plain
+from p2pacs.dimse.tuning import Tuning
+
+BOUNDS = Tuning(
+    connections=8,
+    kept_connections=3,
+    connections_per_address=4,
+    associations=5,
+    kept_associations=2,
+)
+KNOWN = "10.0.0.1"
+
+
+def admission() -> Admission:
+    return Admission(lambda address: address == KNOWN, BOUNDS)
+
+
+def fill(one: Admission, *addresses: str) -> list[Admitted]:
+    entered = [one.enter(address) for address in addresses]
+    assert None not in entered
+    return [inside for inside in entered if inside is not None]
+
+
+def test_one_address_may_have_so_many() -> None:
+    one = admission()
+    inside = fill(one, *["10.0.0.9"] * 4)
+    assert one.enter("10.0.0.9") is None
+    assert one.enter("10.0.0.8") is not None
+    one.leave(inside[0])
+    one.leave(inside[0])  # twice is once
+    assert len(one) == 4
+
+
+def test_strangers_leave_room_for_known_hosts() -> None:
+    one = admission()
+    fill(one, *(f"10.0.1.{number}" for number in range(5)))
+    assert one.enter("10.0.2.1") is None
+    fill(one, KNOWN, f"::ffff:{KNOWN}", KNOWN)
+    assert one.enter(KNOWN) is None  # it is full
+
+
+def test_a_known_host_may_have_all_the_room() -> None:
+    fill(admission(), *[KNOWN] * 8)
+
+
+def test_associations_leave_room_too() -> None:
+    one = admission()
+    strangers = fill(one, *(f"10.0.1.{number}" for number in range(4)))
+    assert [one.associate(stranger) for stranger in strangers] == [True, True, True, False]
+    (known,) = fill(one, KNOWN)
+    assert one.associate(known)
+    one.leave(strangers[0])
+    assert one.associate(strangers[3])
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["enter", "associate", "leave"]), st.integers(1, 7), st.integers(0))
+)
+
+
+@given(steps)
+def test_bounds_hold_and_a_known_host_finds_room(taken: list[tuple[str, int, int]]) -> None:
+    """Whatever strangers (and one known host that holds less than what is kept) do."""
+    one, inside = admission(), list[Admitted]()
+    for step, host, place in taken:
+        if step == "enter" and (entered := one.enter(f"10.0.0.{host + 1}")) is not None:
+            inside.append(entered)
+        elif step == "associate" and inside:
+            one.associate(inside[place % len(inside)])
+        elif step == "leave" and inside:
+            one.leave(inside.pop(place % len(inside)))
+        assert len(one) == len(inside) <= BOUNDS.connections - BOUNDS.kept_connections
+        addresses = [entry.address for entry in inside]
+        assert all(addresses.count(a) <= BOUNDS.connections_per_address for a in addresses)
+    workstation = one.enter(KNOWN)
+    assert workstation is not None
+    assert one.associate(workstation)
+
+
+@pytest.mark.parametrize(
+    ("given", "compared"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("viewer.example", "viewer.example"),
+    ],
+)
+def test_addresses_as_they_are_compared(given: str, compared: str) -> None:
+    assert plain(given) == compared
+
+
+def test_hosts_are_known_by_address_at_once_and_by_name_when_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if host == "gone.example":
+            raise OSError("no such host")
+        address = "10.0.0.7" if host == "viewer.example" else host
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    hosts = ["10.0.0.1", "viewer.example", "gone.example"]
+    known = KnownHosts(lambda: hosts)
+    assert known("10.0.0.1")
+    assert not known("10.0.0.7")
+    known.refresh()
+    assert known("10.0.0.7")
+    hosts.remove("viewer.example")
+    known.refresh()
+    assert not known("10.0.0.7")

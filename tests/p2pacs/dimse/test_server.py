@@ -1,0 +1,89 @@
+"""The accepting end; floods are in test_listener."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from pynetdicom import AE
+from pynetdicom.transport import AssociationServer
+
+from p2pacs.dimse import _server
+from p2pacs.dimse._association import Association
+from p2pacs.dimse._server import Server
+from p2pacs.dimse.admission import Admission
+from p2pacs.dimse.tuning import Tuning
+from tests.components import HOST
+
+BOUNDS = Tuning(connections=2, kept_connections=0)
+
+
+@pytest.fixture
+def admission() -> Admission:
+    return Admission(tuning=BOUNDS)
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [1000.0]
+
+
+@pytest.fixture
+def server(admission: Admission, now: list[float]) -> Iterator[Server]:
+    one = Server(
+        AE("GATEWAY"),
+        (HOST, 0),
+        handlers=[],
+        services={},
+        largest_data_set=1000,
+        admission=admission,
+        tuning=BOUNDS,
+        clock=lambda: now[0],
+    )
+    yield one
+    one.server_close()
+
+
+def test_a_flood_does_not_fill_the_log(server: Server, now: list[float]) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(1000):
+            server.verify_request(None, ("10.0.0.9", 1))
+        now[0] += 61
+        server.verify_request(None, ("10.0.0.9", 1))
+    assert [entry["connections"] for entry in logs] == [1, 998]
+
+
+def test_a_connection_that_cannot_be_served_gives_its_place_back(
+    server: Server, admission: Admission
+) -> None:
+    for _ in range(5):
+        assert server.verify_request(None, ("10.0.0.9", 1))
+        server.handle_error(None, ("10.0.0.9", 1))  # as no thread or descriptor was to be had
+    assert len(admission) == 0
+
+
+def test_an_association_gives_its_place_back_when_it_ends(
+    server: Server, admission: Admission
+) -> None:
+    assert server.verify_request(None, ("10.0.0.9", 1))
+    assoc = Association(AE("GATEWAY"), "acceptor")
+    server.takes(assoc)
+    assert server.may_associate(assoc)
+    assert len(admission) == 1
+    assoc.ended()
+    assert len(admission) == 0
+    assert not server.may_associate(assoc)
+
+
+def test_without_descriptors_it_pauses_instead_of_trying_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: AssociationServer) -> None:
+        raise OSError("too many open files")
+
+    slept: list[float] = []
+    monkeypatch.setattr(AssociationServer, "get_request", full)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with pytest.raises(OSError, match="too many"):
+        server.get_request()
+    assert slept == [_server._FULL_SECONDS]
