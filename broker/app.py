@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -234,7 +235,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         stack.enter_context(locked(folder / LOCK, already))
         certificate = None
         if settings.web.secure:
-            hosts = host_names(settings.web)
+            hosts = partial(host_names, settings.web)
             certificate = WebCertificate.make(folder / WEB, keys.authority, hosts)
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)

@@ -11,8 +11,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from broker import cli_output
-from broker.accounts.admins import set_password
-from broker.accounts.sessions import end_all
 from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_settings
 from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.members import audit, registry
@@ -21,6 +19,7 @@ from broker.members.registry import Registration
 from broker.pacs.address import parse_pacs
 from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
+from p2pacs.accounts.passwords import set_password
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.locks import is_locked
@@ -223,7 +222,6 @@ def password(
     text = read_private(password_file, "Password", twice=True)
     changed = audit.Entry("password set", WHO, detail=admin)
     database.transact(lambda c: set_password(c, admin, text))
-    database.transact(lambda c: end_all(c, admin))
     database.transact(lambda c: audit.record(c, changed))
     typer.echo(f"The password of {admin} is set; {admin} is signed out everywhere.")
 

@@ -66,8 +66,9 @@ class WebSettings(Settings):
     )
     hosts: tuple[str, ...] = Field(
         default=(),
-        description="Host names and addresses that the certificate names besides the one in "
-        "listen: what the administrator types into the browser.",
+        description="What the administrator types into the browser, besides the host in listen "
+        "(for 0.0.0.0 besides this machine's name and addresses): the pages answer to no other "
+        "names, and the certificate names no others.",
         examples=[["broker.hospital.example", "192.168.1.4"]],
     )
     idle_minutes: int = Field(

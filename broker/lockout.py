@@ -13,7 +13,7 @@ from attrs import frozen
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from broker.config import DAY, HOUR, MINUTE
+from broker.config import DAY, MINUTE
 from broker.database.db import now
 from broker.database.schema import failures
 from p2pacs.errors import TooManyAttemptsError
@@ -36,12 +36,6 @@ class LockoutPolicy:
             return 0
         return int(min(self.first * 2 ** min(count - self.free, 30), self.longest))
 
-
-SIGN_IN: Final = LockoutPolicy(free=5, first=30, longest=HOUR)
-"""Of one account from one network address: people mistype."""
-
-ADDRESS: Final = LockoutPolicy(free=50, first=10, longest=5 * MINUTE)
-"""Sign-ins from one network address whatever the account: each costs time and memory."""
 
 ENROL: Final = LockoutPolicy(free=20, first=1, longest=MINUTE)
 """Wrong tokens of all together: a token cannot be guessed, this only keeps the trail short. Who

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from broker.accounts.admins import check_account, set_password
 from broker.config import (
     AUTHORITY,
     BROKER_TOML,
@@ -23,6 +22,7 @@ from broker.config import (
 )
 from broker.database.db import connect, migrate
 from broker.members import audit
+from p2pacs.accounts.passwords import check_account, set_password
 from p2pacs.errors import StateError
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.files import read_secret, write_secret

@@ -186,3 +186,11 @@ DICOM_PDU_BYTES: Final = 1 * MIB
 
 FIND_RESULTS: Final = 10_000
 """Answers to one C-FIND: a wider query gets the first ones and a warning."""
+
+# ---------------------------------------------------------------- pages
+
+SIGN_INS: Final = 32
+"""Passwords of strangers that wait to be checked: each check takes a tenth of a second."""
+
+SIGN_INS_PER_SOURCE: Final = 3
+"""... of one network address or browser: a colleague or two, and whoever retries."""

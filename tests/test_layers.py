@@ -33,6 +33,7 @@ GROUND = [
 """Single modules that any room may import; among each other as the circle test allows."""
 
 ROOMS: dict[str, list[str]] = {
+    "p2pacs.accounts": [],
     "p2pacs.dataset": [],
     "p2pacs.identity": [],
     "p2pacs.settings": [],
@@ -105,7 +106,6 @@ ROOMS: dict[str, list[str]] = {
     "broker.lockout": ["broker.config", "broker.database"],
     "broker.study_keys": ["broker.database"],
     "broker.members": ["broker.config", "broker.database", "broker.lockout"],
-    "broker.accounts": ["broker.config", "broker.database", "broker.lockout", "broker.members"],
     "broker.pacs": [],
     "broker.publish": ["broker.pacs"],
     "broker.handlers": [
@@ -115,8 +115,8 @@ ROOMS: dict[str, list[str]] = {
         "broker.publish",
         "broker.study_keys",
     ],
-    "broker.pages": ["broker.config", "broker.database", "broker.members", "broker.accounts"],
-    "broker.setup": ["broker.config", "broker.database", "broker.members", "broker.accounts"],
+    "broker.pages": ["broker.config", "broker.database", "broker.members"],
+    "broker.setup": ["broker.config", "broker.database", "broker.members"],
     "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
     "broker.app": [
         "broker.config",
@@ -130,7 +130,6 @@ ROOMS: dict[str, list[str]] = {
         "broker.study_keys",
     ],
     "broker.cli": [
-        "broker.accounts",
         "broker.app",
         "broker.cli_output",
         "broker.config",

@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
 )
 
+from p2pacs.accounts.tables import metadata as accounts
+
 metadata: Final = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -102,23 +104,6 @@ Index("ix_audit_uid", audit.c.uid)
 Index("ix_audit_actor", audit.c.actor)
 Index("ix_audit_address", audit.c.address, audit.c.time)
 
-admins: Final = Table(
-    "admins",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("password_hash", String, nullable=False),
-)
-
-sessions: Final = Table(
-    "sessions",
-    metadata,
-    Column("token_hash", LargeBinary, primary_key=True),
-    Column("admin", String, nullable=False),
-    Column("csrf", String, nullable=False),
-    Column("started", Integer, nullable=False),
-    Column("used", Integer, nullable=False),
-)
-
 failures: Final = Table(
     "failures",
     metadata,
@@ -127,4 +112,7 @@ failures: Final = Table(
     Column("last", Integer, nullable=False),
     Column("locked_until", Integer, nullable=False),
 )
-"""Failed attempts: ``subject`` says of what (sign-in or enrolment) and by whom."""
+"""Failed attempts to enrol: ``subject`` says of what."""
+
+for _table in accounts.sorted_tables:
+    _table.to_metadata(metadata)

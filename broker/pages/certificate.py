@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,9 @@ from attrs import frozen
 from broker.config import WebSettings
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
+from p2pacs.identity.certificates import is_virtual
 from p2pacs.private_files import make_private_folder, write_private
+from p2pacs.web.addresses import machine_addresses
 from p2pacs.web.serving import web_context
 
 LIFETIME: Final = timedelta(days=90)
@@ -24,11 +26,16 @@ _CERTIFICATE: Final = "web-cert.pem"
 
 
 def host_names(settings: WebSettings) -> Sequence[str]:
-    """What the certificate names: where the pages listen, and what else the administrator says."""
+    """What the pages are called: in their certificate, and in requests that they answer.
+
+    That is where they listen (for all addresses: each of this machine's), and what else the
+    administrator says.
+    """
     host = settings.listen.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - every address of this machine
-        host = socket.gethostname()
-    return tuple(dict.fromkeys([*settings.hosts, host]))
+    if host not in ("0.0.0.0", "::"):  # noqa: S104 - every address of this machine
+        return tuple(dict.fromkeys([*settings.hosts, host]))
+    here = [one for one in machine_addresses() if not is_virtual(one)]
+    return tuple(dict.fromkeys([*settings.hosts, socket.gethostname(), "localhost", *here]))
 
 
 @frozen
@@ -37,24 +44,27 @@ class WebCertificate:
 
     folder: Path
     authority: Authority
-    hosts: Sequence[str]
+    hosts: Callable[[], Sequence[str]]
+    """Asked again for every new certificate: a machine's addresses change."""
     context: ssl.SSLContext
 
     @classmethod
-    def make(cls, folder: Path, authority: Authority, hosts: Sequence[str]) -> WebCertificate:
+    def make(
+        cls, folder: Path, authority: Authority, hosts: Callable[[], Sequence[str]]
+    ) -> WebCertificate:
         """A fresh key and certificate.
 
         Raises:
             UsageError: a host that cannot be named.
         """
         make_private_folder(folder)
-        _issue(folder, authority, hosts)
+        _issue(folder, authority, hosts())
         context = web_context(str(folder / _CERTIFICATE), str(folder / _KEY))
         return cls(folder, authority, hosts, context)
 
     def renew(self) -> None:
         """A fresh certificate; connections made from now on see it."""
-        _issue(self.folder, self.authority, self.hosts)
+        _issue(self.folder, self.authority, self.hosts())
         self.context.load_cert_chain(self.folder / _CERTIFICATE, self.folder / _KEY)
 
 

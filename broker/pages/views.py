@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broker.accounts.sessions import SignedIn
 from broker.database.db import BrokerDatabase, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.registry import Member
 from broker.pages.forms import BLANK, Filled, read_registration, sentence, text_of, wrong_by_field
+from p2pacs.accounts.sessions import Session
 from p2pacs.errors import UsageError
 from p2pacs.ids import VirtualAddress
 from p2pacs.web.pages import Pages
@@ -30,19 +30,19 @@ class Views:
     """The pages of somebody who is signed in."""
 
     database: BrokerDatabase
-    office: AdminActions
+    actions: AdminActions
     pages: Pages
 
-    async def members(self, request: Request, session: SignedIn) -> Response:
+    async def members(self, request: Request, session: Session) -> Response:
         """All members."""
         members = await self.database.run(registry.list_members)
         return self.pages.page(request, "members.html", session=session, members=members, now=now())
 
-    async def new(self, request: Request, session: SignedIn) -> Response:
+    async def new(self, request: Request, session: Session) -> Response:
         """The blank form."""
         return self._form(request, session, BLANK)
 
-    async def register(self, request: Request, session: SignedIn, form: FormData) -> Response:
+    async def register(self, request: Request, session: Session, form: FormData) -> Response:
         """Register a member, and show its token."""
         filled = read_registration(form)
         registration = filled.registration
@@ -50,33 +50,33 @@ class Views:
             return self._form(request, session, filled)
         try:
             member, token = await self.database.run(
-                lambda c: self.office.register(c, registration, session.admin)
+                lambda c: self.actions.register(c, registration, session.account)
             )
         except UsageError as error:
             return self._form(request, session, evolve(filled, wrong=wrong_by_field(error)))
         return self._token(request, session, member, token)
 
-    async def member(self, request: Request, session: SignedIn) -> Response:
+    async def member(self, request: Request, session: Session) -> Response:
         """One member."""
         return await self._member(request, session, wrong="", read=None)
 
-    async def token(self, request: Request, session: SignedIn, _form: FormData) -> Response:
+    async def token(self, request: Request, session: Session, _form: FormData) -> Response:
         """Make a new token, and show it."""
         address = _address(request)
 
         def work(connection: Connection) -> tuple[Member, str]:
-            token = self.office.new_token(connection, address, session.admin)
+            token = self.actions.new_token(connection, address, session.account)
             return registry.get_member(connection, address), token
 
         member, token = await self.database.run(work)
         return self._token(request, session, member, token)
 
-    async def read(self, request: Request, session: SignedIn, form: FormData) -> Response:
+    async def read(self, request: Request, session: Session, form: FormData) -> Response:
         """Change what a member may read."""
         address, read = _address(request), text_of(form, "read")
         try:
             await self.database.run(
-                lambda c: self.office.change_rule(c, address, read, session.admin)
+                lambda c: self.actions.change_rule(c, address, read, session.account)
             )
         except UsageError as error:
             if error.http_status != UsageError.http_status:
@@ -84,35 +84,35 @@ class Views:
             return await self._member(request, session, wrong=sentence(str(error)), read=read)
         return _see(f"/members/{address}")
 
-    async def revoke(self, request: Request, session: SignedIn, _form: FormData) -> Response:
+    async def revoke(self, request: Request, session: Session, _form: FormData) -> Response:
         """End a membership."""
         address = _address(request)
-        await self.database.run(lambda c: self.office.revoke(c, address, session.admin))
+        await self.database.run(lambda c: self.actions.revoke(c, address, session.account))
         return _see(f"/members/{address}")
 
-    async def trail(self, request: Request, session: SignedIn) -> Response:
+    async def trail(self, request: Request, session: Session) -> Response:
         """The audit trail."""
         return await self._trail(request, session, member="", uid="")
 
-    async def search(self, request: Request, session: SignedIn, form: FormData) -> Response:
+    async def search(self, request: Request, session: Session, form: FormData) -> Response:
         """The audit trail of a member or a study; by POST, as a UID must not stand in a URL."""
         member, uid = text_of(form, "member"), text_of(form, "uid")
         return await self._trail(request, session, member=member, uid=uid)
 
     # ------------------------------------------------------------ pages
 
-    def _form(self, request: Request, session: SignedIn, filled: Filled) -> Response:
+    def _form(self, request: Request, session: Session, filled: Filled) -> Response:
         status = 400 if filled.wrong else 200
         return self.pages.page(request, "new.html", status=status, session=session, filled=filled)
 
-    def _token(self, request: Request, session: SignedIn, member: Member, token: str) -> Response:
-        days = self.office.settings.enrolment.token_days
+    def _token(self, request: Request, session: Session, member: Member, token: str) -> Response:
+        days = self.actions.settings.enrolment.token_days
         return self.pages.page(
             request, "token.html", session=session, member=member, token=token, days=days
         )
 
     async def _member(
-        self, request: Request, session: SignedIn, *, wrong: str, read: str | None
+        self, request: Request, session: Session, *, wrong: str, read: str | None
     ) -> Response:
         address = _address(request)
 
@@ -134,7 +134,7 @@ class Views:
         )
 
     async def _trail(
-        self, request: Request, session: SignedIn, *, member: str, uid: str
+        self, request: Request, session: Session, *, member: str, uid: str
     ) -> Response:
         entries = await self.database.run(
             lambda c: audit.read(c, member=member, uid=uid, most=_ENTRIES)

@@ -219,12 +219,21 @@ def web_certificate(
     )
 
 
+def is_virtual(host: str) -> bool:
+    """Whether this is an address out of fd00::/8, where members' virtual addresses lie."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 6 and address.packed[0] == 0xFD
+
+
 def _host(host: str) -> Name:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return x509.DNSName(host)
-    if address.packed[0] == 0xFD and address.version == 6:
+    if is_virtual(host):
         raise UsageError(f"{host} lies in fd00::/8, where members live; name another address")
     return x509.IPAddress(address)
 

@@ -1,13 +1,18 @@
-"""ASGI middleware that every web side needs: security headers, and a cap on bodies."""
+"""ASGI middleware that every web side needs: known hosts, security headers, a cap on bodies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ipaddress
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from p2pacs.web.answers import Answer, answer_to
 
 PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
@@ -52,6 +57,68 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_guarded)
+
+
+class KnownHosts:
+    """Refuses (421) a request whose Host header names a host that is not ours.
+
+    Otherwise a page of ``evil.example``, whose name its owner lets point to this machine (DNS
+    rebinding), would be of one origin with ours in the browser of somebody in the LAN. A bare
+    address cannot be rebound, so any is taken: of this machine, a tunnel or a port forward.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        render: Callable[[Request, Answer], Response],
+        names: Collection[str] = (),
+        setting: str = "",
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            render: makes the answer to who is refused.
+            names: host names that are ours, beside ``localhost``.
+            setting: where another one can be named, for the answer.
+        """
+        self._app = app
+        self._render = render
+        self._names = {name.lower() for name in ("localhost", *names)}
+        self._hint = f" If it is a name of this server, add it to {setting}." if setting else ""
+
+    async def __call__(  # noqa: D102 - the ASGI call
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] == "http":
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or not self._is_ours(host_of(hosts[0])):
+                error = HTTPException(
+                    421, f"This server is not known by the name in the address.{self._hint}"
+                )
+                response = self._render(Request(scope), answer_to(error))
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        return host in self._names or _is_address(host)
+
+
+def host_of(header: bytes) -> str:
+    """The host in a Host header (RFC 9110, 7.2), in lower case and without the port."""
+    text = header.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].removesuffix(".")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class BodyLimit:

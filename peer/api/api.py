@@ -46,7 +46,7 @@ from p2pacs.ids import StudyId
 from p2pacs.private_files import write_private
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
-from p2pacs.web.guard import API_POLICY, BodyLimit, SecurityHeaders
+from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 from peer.api import streams
 from peer.api.png import to_png
 from peer.api.status import Json
@@ -140,6 +140,7 @@ def make_api(desk: PeerServices, token: str) -> Starlette:
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),
+            Middleware(KnownHosts, render=json_answer),
             Middleware(_Guard, token=token),
             Middleware(BodyLimit),
         ],

@@ -7,17 +7,19 @@ from broker import lockout
 from broker.database.db import now
 from p2pacs.errors import TooManyAttemptsError
 
+POLICY = lockout.LockoutPolicy(free=5, first=30, longest=3600)
+
 
 @given(st.integers(0, 10**6))
-def test_delays_grow_to_an_hour(count: int) -> None:
-    delay = lockout.SIGN_IN.delay_after(count)
-    assert 0 <= delay <= lockout.SIGN_IN.delay_after(count + 1) <= 3600
+def test_delays_grow_to_the_longest(count: int) -> None:
+    delay = POLICY.delay_after(count)
+    assert 0 <= delay <= POLICY.delay_after(count + 1) <= 3600
     assert (delay == 0) == (count < 5)
 
 
 def _fail(connection: Connection, who: str, times: int) -> None:
     for _ in range(times):
-        lockout.begin(connection, who, lockout.SIGN_IN)
+        lockout.begin(connection, who, POLICY)
 
 
 def test_locked_out_after_five_failures_for_growing_times(

@@ -7,23 +7,24 @@ from alembic import command
 from sqlalchemy import Connection, insert, select, text
 
 from broker.database import db
-from broker.database.schema import admins, audit
+from broker.database.schema import audit
+from p2pacs.accounts.tables import accounts
 from p2pacs.errors import CorruptStoreError, StateError
 
 
 async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
     def add(connection: Connection) -> None:
-        connection.execute(insert(admins), {"name": "a", "password_hash": "x"})
+        connection.execute(insert(accounts), {"name": "a", "password_hash": "x"})
 
     def add_and_fail(connection: Connection) -> None:
-        connection.execute(insert(admins), {"name": "b", "password_hash": "x"})
+        connection.execute(insert(accounts), {"name": "b", "password_hash": "x"})
         raise KeyError
 
     async with db.open_database(tmp_path / "broker.db") as database:
         await database.run(add)
         with pytest.raises(KeyError):
             await database.run(add_and_fail)
-        names = await database.run(lambda c: c.execute(select(admins.c.name)).scalars().all())
+        names = await database.run(lambda c: c.execute(select(accounts.c.name)).scalars().all())
     assert names == ["a"]
     assert (tmp_path / "broker.db").stat().st_mode & 0o777 == 0o600
 

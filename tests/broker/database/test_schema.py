@@ -4,6 +4,7 @@ from alembic import command
 
 from broker.database import db
 from broker.database.schema import metadata
+from p2pacs.accounts.passwords import stored_hash
 
 
 def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
@@ -14,3 +15,20 @@ def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
 
 def test_every_table_has_a_primary_key() -> None:
     assert [table.name for table in metadata.sorted_tables if not table.primary_key.columns] == []
+
+
+def test_accounts_of_the_version_before_stay(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0002"))
+    for row in (
+        "admins VALUES ('anna', 'a hash')",
+        "sessions VALUES (x'00', 'anna', 'csrf', 0, 0)",
+        "failures VALUES ('sign-in:00', 1, 2, 3)",
+        "failures VALUES ('enrolment:00', 1, 2, 3)",
+    ):
+        database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    db.migrate(tmp_path / "broker.db")
+    assert database.transact(lambda c: stored_hash(c, "anna")) == "a hash"
+    left = database.transact(lambda c: c.exec_driver_sql("SELECT subject FROM failures").all())
+    assert left == [("enrolment:00",)]

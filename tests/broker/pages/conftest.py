@@ -8,11 +8,12 @@ import httpx
 import pytest
 from attrs import frozen
 
-from broker.accounts.admins import set_password
 from broker.config import BrokerSettings, WebSettings
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
+from p2pacs.accounts.passwords import set_password
 from tests.broker.conftest import Ground
+from tests.p2pacs.accounts.conftest import CHEAP
 
 PASSWORD = "a password of some length"
 
@@ -22,19 +23,9 @@ def settings(**web: object) -> BrokerSettings:
         {
             "pacs": "dimse://PACS@127.0.0.1:104",
             "listen": ["127.0.0.1:4710"],
-            "web": {"listen": "127.0.0.1:8443", **web},
+            "web": {"listen": "127.0.0.1:8443", "hosts": ["broker"], **web},
         }
     )
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    from argon2 import PasswordHasher  # noqa: PLC0415
-
-    from broker.accounts import admins  # noqa: PLC0415
-
-    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(admins, "_HASHER", cheap)
 
 
 @frozen
@@ -61,8 +52,8 @@ def client(
     ground: Ground, web: WebSettings | None = None, address: str = "10.0.0.1"
 ) -> httpx.AsyncClient:
     whole = settings()
-    office = AdminActions(ground.authority, ground.identity.address, whole)
-    app = make_app(ground.database, office, web or whole.web)
+    actions = AdminActions(ground.authority, ground.identity.address, whole)
+    app = make_app(ground.database, actions, web or whole.web, CHEAP)
     transport = httpx.ASGITransport(app, client=(address, 50000))
     scheme = "https" if web and web.secure else "http"
     return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://broker")
@@ -71,7 +62,7 @@ def client(
 @pytest.fixture
 async def browser(ground: Ground, tmp_path: Path) -> AsyncIterator[Browser]:
     """Nobody is signed in yet."""
-    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD))
+    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
     async with client(ground) as http:
         yield Browser(http, ground)
 

@@ -1,12 +1,19 @@
-import pytest
+import re
+from collections import Counter
+from pathlib import Path
 
-from broker import lockout
-from broker.accounts import sessions
+import pytest
+import trio
+from trio.testing import MockClock
+
 from broker.config import WebSettings
-from broker.database.db import now
 from broker.members import audit
+from broker.pages.door import Door
+from p2pacs.accounts.pace import OF_SOURCE
+from p2pacs.web.pages import Pages
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser, client
+from tests.p2pacs.accounts.conftest import CHEAP
 
 PAGES = ["/members", "/members/new", "/members/fd00::1", "/audit"]
 FORMS = [
@@ -60,7 +67,9 @@ async def test_signing_in_and_out(browser: Browser) -> None:
 
 @pytest.mark.parametrize("tls", ["auto", "off"])
 async def test_cookies_are_secure_under_tls_here_or_at_a_proxy(ground: Ground, tls: str) -> None:
-    web = WebSettings.model_validate({"listen": "192.168.1.4:8443", "tls": tls})
+    web = WebSettings.model_validate(
+        {"listen": "192.168.1.4:8443", "tls": tls, "hosts": ["broker"]}
+    )
     async with client(ground, web) as http:
         cookie = (await http.get("/login")).headers["set-cookie"]
     assert cookie.startswith("__Host-form=")
@@ -82,47 +91,88 @@ async def test_a_sign_in_form_from_elsewhere_is_refused(browser: Browser) -> Non
     assert answer.status_code == 403
 
 
-async def test_locked_out_even_with_the_right_password_and_after_a_restart(
-    browser: Browser, monkeypatch: pytest.MonkeyPatch
+async def test_after_five_wrong_passwords_the_right_one_still_gets_in(
+    browser: Browser, autojump_clock: MockClock
 ) -> None:
-    for _ in range(lockout.SIGN_IN.free):
+    for _ in range(OF_SOURCE.free + 1):
         assert (await browser.sign_in(password="wrong")).status_code == 401
-    answer = await browser.sign_in()
-    assert answer.status_code == 429
-    assert "try again in" in answer.text
-    async with client(browser.ground, address="10.0.0.2") as http:
-        assert (await Browser(http, browser.ground).sign_in()).status_code == 303
-    async with client(browser.ground) as http:  # an application anew: the database remembers
-        again = Browser(http, browser.ground)
-        assert (await again.sign_in()).status_code == 429
-        later = now() + 31_000
-        monkeypatch.setattr(lockout, "now", lambda: later)
-        assert (await again.sign_in()).status_code == 303
+    assert (await browser.sign_in()).status_code == 303
     entries = await browser.ground.database.run(audit.read)
-    told = [(entry.actor, entry.outcome, entry.detail) for entry in entries]
-    assert ("admin", "refused", "from 10.0.0.1: locked out") in told
-    assert ("admin", "done", "from 10.0.0.2") in told
+    assert [(entry.actor, entry.outcome, entry.detail) for entry in entries] == [
+        ("admin", "done", "from 10.0.0.1"),
+        ("admin", "refused", "from 10.0.0.1: wrong name or password"),
+    ]
 
 
-@pytest.mark.parametrize(("minutes", "signed_in"), [(14, True), (16, False)])
-async def test_an_idle_session_ends(
-    admin: Browser, monkeypatch: pytest.MonkeyPatch, minutes: int, signed_in: bool
+async def test_a_flood_of_sign_ins_leaves_neither_long_trail_nor_passwords(
+    browser: Browser, autojump_clock: MockClock
 ) -> None:
-    later = now() + minutes * 60_000
-    monkeypatch.setattr(sessions, "now", lambda: later)
-    assert ((await admin.get("/members")).status_code == 200) is signed_in
+    page = await browser.get("/login")
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert csrf is not None
+    typed = "my secret passphrase " * 1400
+    statuses = Counter[int]()
+
+    async def post() -> None:
+        fields = {"csrf": csrf[1], "name": typed, "password": "x"}
+        answer = await browser.http.post("/login", data=fields)
+        statuses[answer.status_code] += 1
+        assert len(answer.text) < 5000
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(300):
+            nursery.start_soon(post)
+    assert set(statuses) == {401, 429}
+    assert statuses.total() == 300
+    entries = await browser.ground.database.run(audit.read)
+    assert 1 <= len(entries) <= 3
+    for entry in entries:
+        assert entry.actor == "-"
+        assert "secret" not in entry.detail
 
 
-async def test_a_session_in_use_ends_in_the_end(
-    admin: Browser, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_and_a_known_browser_stay_while_a_stranger_guesses(
+    admin: Browser, autojump_clock: MockClock
 ) -> None:
-    clock = now()
-    monkeypatch.setattr(sessions, "now", lambda: clock)
-    for _ in range(8 * 6 - 1):
-        clock += 10 * 60_000
-        assert (await admin.get("/members")).status_code == 200
-    clock += 11 * 60_000
-    assert (await admin.get("/members")).status_code == 303
+    cookies = dict(admin.http.cookies)
+    assert {"session", "browser"} <= set(cookies)
+    async with client(admin.ground) as http:  # from the same address: a proxy's
+        stranger = Browser(http, admin.ground)
+        for _ in range(30):
+            assert (await stranger.sign_in(password="wrong")).status_code == 401
+    assert (await admin.get("/members")).status_code == 200
+    await admin.send("/members", "/logout")
+    began = trio.current_time()
+    assert (await admin.sign_in()).status_code == 303
+    assert trio.current_time() - began < 1
+
+
+async def test_settings_say_when_a_session_ends(ground: Ground) -> None:
+    web = WebSettings.model_validate(
+        {"listen": "127.0.0.1:1", "idle_minutes": 2, "session_hours": 3}
+    )
+    door = Door.of(ground.database, Pages(Path()), web, CHEAP)
+    assert (door.sessions.idle, door.sessions.longest) == (120_000, 3 * 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 421),
+        ("evil.example:8443", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+        ("broker", 200),
+        ("BROKER.:8443", 200),
+        ("localhost:8443", 200),
+        ("127.0.0.1:8443", 200),
+        ("[::1]:8443", 200),
+    ],
+)
+async def test_only_names_of_ours_are_answered(browser: Browser, host: str, status: int) -> None:
+    answer = await browser.http.get("/login", headers={"Host": host})
+    assert answer.status_code == status
+    assert ("web.hosts" in answer.text) is (status == 421)
 
 
 async def test_headers_and_error_pages(admin: Browser) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from cryptography import x509
 
 from broker.config import WebSettings
 from broker.pages.app import make_app
@@ -14,19 +15,20 @@ from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser, settings
+from tests.p2pacs.accounts.conftest import CHEAP
 
 
 async def test_the_pages_by_https_under_the_networks_authority(
     ground: Ground, tmp_path: Path
 ) -> None:
-    from broker.accounts.admins import set_password  # noqa: PLC0415
     from broker.members.admin_actions import AdminActions  # noqa: PLC0415
+    from p2pacs.accounts.passwords import set_password  # noqa: PLC0415
 
-    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD))
+    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
     web = settings(tls="on").web
-    certificate = WebCertificate.make(tmp_path / "web", ground.authority, host_names(web))
-    office = AdminActions(ground.authority, ground.identity.address, settings(tls="on"))
-    app = make_app(ground.database, office, web)
+    certificate = WebCertificate.make(tmp_path / "web", ground.authority, lambda: host_names(web))
+    actions = AdminActions(ground.authority, ground.identity.address, settings(tls="on"))
+    app = make_app(ground.database, actions, web, CHEAP)
     trusting = ssl.create_default_context(cadata=ground.authority.certificate)
     stop = trio.Event()
     with trio.fail_after(20):
@@ -59,13 +61,37 @@ async def test_the_pages_by_https_under_the_networks_authority(
 
 
 def test_what_the_certificate_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    from broker.pages import certificate  # noqa: PLC0415
+
     monkeypatch.setattr("socket.gethostname", lambda: "machine")
-    web = WebSettings.model_validate({"listen": "0.0.0.0:1", "hosts": ["broker.example"]})
-    assert host_names(web) == ("broker.example", "machine")
+    here = ("127.0.0.1", "192.168.1.4", "2001:db8::4", "fd12::4")
+    monkeypatch.setattr(certificate, "machine_addresses", lambda: here)
+    for everywhere in ("0.0.0.0:1", "[::]:1"):
+        web = WebSettings.model_validate({"listen": everywhere, "hosts": ["broker.example"]})
+        assert host_names(web) == ("broker.example", "machine", "localhost", *here[:3])
     web = WebSettings.model_validate({"listen": "10.0.0.1:1", "hosts": ["10.0.0.1"]})
     assert host_names(web) == ("10.0.0.1",)
 
 
+def test_the_certificate_of_a_machine_follows_its_addresses(
+    authority: Authority, tmp_path: Path
+) -> None:
+    hosts = ["192.168.1.4"]
+    certificate = WebCertificate.make(tmp_path / "web", authority, lambda: hosts)
+
+    def named() -> list[str]:
+        pem = (tmp_path / "web" / "web-cert.pem").read_bytes()
+        names = x509.load_pem_x509_certificate(pem).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+        return [str(one) for one in names.value.get_values_for_type(x509.IPAddress)]
+
+    assert named() == ["192.168.1.4"]
+    hosts.append("192.168.7.4")
+    certificate.renew()
+    assert named() == ["192.168.1.4", "192.168.7.4"]
+
+
 def test_a_members_address_is_no_web_host(authority: Authority, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fd00::"):
-        WebCertificate.make(tmp_path / "web", authority, ["fd00::1"])
+        WebCertificate.make(tmp_path / "web", authority, lambda: ["fd00::1"])

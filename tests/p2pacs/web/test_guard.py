@@ -4,8 +4,17 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
-from p2pacs.web.guard import API_POLICY, PAGE_POLICY, BodyLimit, SecurityHeaders
+from p2pacs.web.answers import json_answer
+from p2pacs.web.guard import (
+    API_POLICY,
+    PAGE_POLICY,
+    BodyLimit,
+    KnownHosts,
+    SecurityHeaders,
+    host_of,
+)
 
 
 async def _length(request: Request) -> Response:
@@ -43,3 +52,61 @@ async def test_long_bodies_are_refused() -> None:
         answer = await client.post("/", content=b"0123456789a")
         assert answer.status_code == 413
         assert "longer than 10 bytes" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [
+        (b"Broker.Example:8443", "broker.example"),
+        (b"broker.example.", "broker.example"),
+        (b"[fd00::1]:80", "fd00::1"),
+        (b" 10.0.0.1 ", "10.0.0.1"),
+        (b"", ""),
+        (b"[", ""),
+        (b"\xff", "\xff"),
+    ],
+)
+def test_hosts_of_headers(header: bytes, host: str) -> None:
+    assert host_of(header) == host
+
+
+async def _ask(*hosts: bytes) -> int:
+    """The status of a request with these Host headers."""
+    statuses: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "headers": [(b"host", host) for host in hosts],
+    }
+    app = KnownHosts(APP, json_answer, names=["Broker.example"])
+    await app(scope, receive, send)
+    (status,) = statuses
+    return status
+
+
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        ([b"broker.example"], 200),
+        ([b"localhost:1"], 200),
+        ([b"203.0.113.7:1"], 200),
+        ([b"[2001:db8::1]"], 200),
+        ([b"evil.example"], 421),
+        ([b"evil.broker.example"], 421),
+        ([b"2130706433"], 421),
+        ([], 421),
+        ([b"broker.example", b"evil.example"], 421),
+    ],
+)
+async def test_only_known_hosts_are_answered(hosts: list[bytes], status: int) -> None:
+    assert await _ask(*hosts) == status

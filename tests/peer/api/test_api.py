@@ -33,7 +33,7 @@ async def http(desk: FakeDesk) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(make_api(desk, "secret"))
     headers = {"Authorization": "Bearer secret"}
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://peer", headers=headers
+        transport=transport, base_url="http://127.0.0.1:8711", headers=headers
     ) as client:
         yield client
 
@@ -60,10 +60,18 @@ def test_the_token_is_new_each_time_and_for_its_owner_only(tmp_path: Path) -> No
 async def test_nothing_without_the_token(desk: FakeDesk, given: str | None, path: str) -> None:
     headers = {"Authorization": given} if given else {}
     transport = httpx.ASGITransport(make_api(desk, "secret"))
-    async with httpx.AsyncClient(transport=transport, base_url="http://peer") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8711") as client:
         answer = await client.get(path, headers=headers)
     assert answer.status_code == 401
     assert "api.token" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("evil.example:8711", 421), ("localhost:8711", 200)])
+async def test_a_name_from_elsewhere_is_not_answered(
+    http: httpx.AsyncClient, host: str, status: int
+) -> None:
+    answer = await http.get("/status", headers={"Host": host})
+    assert answer.status_code == status
 
 
 async def test_status_and_transfers(http: httpx.AsyncClient) -> None:

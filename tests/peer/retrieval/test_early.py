@@ -225,6 +225,6 @@ async def over(peer: Peer) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(make_api(peer, "secret"))
     headers = {"Authorization": "Bearer secret"}
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://peer", headers=headers
+        transport=transport, base_url="http://127.0.0.1:8711", headers=headers
     ) as http:
         yield http

@@ -1,1 +1,0 @@
-"""People who sign in: accounts and sessions."""

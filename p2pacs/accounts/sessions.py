@@ -1,0 +1,94 @@
+"""Sessions of people who signed in: random tokens, of which only the hash is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from attrs import field, frozen
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from p2pacs.accounts.tables import accounts, sessions
+
+_TOUCH: Final = 30_000
+"""Milliseconds between two writes of when a session was last used."""
+
+_LENGTH: Final = 128
+
+
+def now() -> int:
+    """Milliseconds since 1970 (UTC), as the tables keep time."""
+    return time.time_ns() // 1_000_000
+
+
+@frozen
+class Session:
+    """Somebody who is signed in."""
+
+    account: str
+    csrf: str = field(repr=False)
+    """What every form of the session carries."""
+
+
+@frozen
+class Sessions:
+    """Starts, finds and ends sessions, each on a transaction."""
+
+    idle: int
+    """Milliseconds unused after which a session is over."""
+    longest: int
+    """Milliseconds after which it is over in any case."""
+    clock: Callable[[], int] = now
+
+    def start(self, connection: Connection, account: str) -> str:
+        """Begin a session: the token for the cookie."""
+        token, at = secrets.token_urlsafe(32), self.clock()
+        connection.execute(delete(sessions).where(self._over(at)))
+        row = {"account": account, "csrf": secrets.token_urlsafe(32), "started": at, "used": at}
+        connection.execute(insert(sessions).values(token_hash=token_hash(token), **row))
+        return token
+
+    def find(self, connection: Connection, token: str) -> Session | None:
+        """The session of a cookie, if it is not over; it counts as used now."""
+        if not 0 < len(token) <= _LENGTH:
+            return None
+        at = self.clock()
+        query = (
+            select(sessions)
+            .join(accounts, accounts.c.name == sessions.c.account)
+            .where(sessions.c.token_hash == token_hash(token), ~self._over(at))
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        if at > row.used + _TOUCH:
+            of_row = sessions.c.token_hash == row.token_hash
+            connection.execute(update(sessions).where(of_row).values(used=at))
+        return Session(row.account, row.csrf)
+
+    def _over(self, at: int) -> ColumnElement[bool]:
+        return (sessions.c.used <= at - self.idle) | (sessions.c.started <= at - self.longest)
+
+
+def end(connection: Connection, token: str) -> None:
+    """Sign out."""
+    connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash(token)))
+
+
+def end_all(connection: Connection, account: str) -> None:
+    """Sign somebody out everywhere: the password was changed."""
+    connection.execute(delete(sessions).where(sessions.c.account == account))
+
+
+def equal(one: str, other: str) -> bool:
+    """Compare secrets in constant time."""
+    return bool(one) and hmac.compare_digest(one.encode(), other.encode())
+
+
+def token_hash(token: str) -> bytes:
+    """What is kept of a token: 256 random bits need no slow hash."""
+    return hashlib.sha256(b"p2pacs session\0" + token.encode()).digest()

@@ -1,0 +1,48 @@
+"""Tables of accounts, to be made in the database of the program that has accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, MetaData, String, Table
+
+T = TypeVar("T")
+
+metadata: Final = MetaData()
+
+# Times are milliseconds since 1970 (UTC).
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("password_hash", String, nullable=False),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("csrf", String, nullable=False),
+    Column("started", Integer, nullable=False),
+    Column("used", Integer, nullable=False),
+)
+
+known_places: Final = Table(
+    "known_places",
+    metadata,
+    Column("place_hash", LargeBinary, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("used", Integer, nullable=False),
+)
+"""Browsers and network addresses from which an account signed in; hashed with the account."""
+Index("ix_known_places_account", known_places.c.account)
+
+
+class AccountsDatabase(Protocol):
+    """The database of the program that has accounts."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction of its own, in a worker thread."""

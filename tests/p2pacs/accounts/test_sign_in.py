@@ -1,0 +1,190 @@
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+from sqlalchemy import Connection
+from trio.testing import MockClock
+
+from p2pacs.accounts.pace import PaceTuning
+from p2pacs.accounts.passwords import set_password
+from p2pacs.accounts.sign_in import NOBODY, Outcome, SignIn, SignInTuning, source_of
+from p2pacs.errors import AuthenticationError, TooManyAttemptsError
+from tests.p2pacs.accounts.conftest import CHEAP, MemoryDatabase
+
+PASSWORD = "a password of some length"
+STRANGER, HOME = "203.0.113.9", "10.0.0.1"
+TUNING = SignInTuning(
+    source=PaceTuning(free=5, first=1.0, longest=10.0),
+    account=PaceTuning(free=8, first=0.5, longest=2.0),
+    waiting=6,
+    waiting_per_source=3,
+)
+
+
+class Door:
+    """A sign-in that remembers what the audit trail was told."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.told: list[Outcome] = []
+        with database.engine.begin() as connection:
+            set_password(connection, "anna", PASSWORD, CHEAP)
+        self.sign_in = SignIn(
+            database, self._record, passwords=CHEAP, tuning=TUNING, clock=lambda: 0
+        ).sign_in
+
+    def _record(self, _connection: Connection, outcome: Outcome) -> None:
+        self.told.append(outcome)
+
+    async def fail(self, name: str = "anna", address: str = STRANGER, cookie: str = "") -> None:
+        with pytest.raises(AuthenticationError, match=r"^The name or the password is wrong\.$"):
+            await self.sign_in(name, "wrong", address, cookie)
+
+
+@pytest.fixture
+def door(database: MemoryDatabase) -> Door:
+    return Door(database)
+
+
+async def test_the_right_password_and_wrong_ones(door: Door, autojump_clock: MockClock) -> None:
+    await door.sign_in("anna", PASSWORD, HOME)
+    for name, password in (("anna", "x"), ("root", PASSWORD), ("anna", PASSWORD * 100)):
+        with pytest.raises(AuthenticationError, match=r"^The name or the password is wrong\.$"):
+            await door.sign_in(name, password, HOME)
+
+
+async def test_after_many_failures_the_right_password_waits_and_gets_in(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    for _ in range(20):
+        await door.fail(address=HOME)
+    began = trio.current_time()
+    await door.sign_in("anna", PASSWORD, HOME)
+    assert 0 < trio.current_time() - began <= 10
+    began = trio.current_time()
+    await door.fail(address=HOME)
+    assert trio.current_time() == began
+
+
+async def _flood(door: Door, addresses: list[str], work: Callable[[], Awaitable[None]]) -> None:
+    """Work while strangers try as fast as they are answered."""
+
+    async def guess(address: str) -> None:
+        while True:
+            with pytest.raises((AuthenticationError, TooManyAttemptsError)):
+                await door.sign_in("anna", "wrong", address)
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        for address in addresses:  # more of each than may wait
+            for _ in range(4):
+                nursery.start_soon(guess, address)
+        await trio.sleep(60)
+        await work()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_stranger_cannot_keep_out_who_signs_in_elsewhere(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    async def work() -> None:
+        began = trio.current_time()
+        await door.sign_in("anna", PASSWORD, HOME)
+        assert trio.current_time() - began <= 2 * TUNING.waiting
+
+    await _flood(door, [STRANGER], work)
+
+
+async def test_a_known_browser_is_not_delayed_by_who_shares_its_address(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    cookie = await door.sign_in("anna", PASSWORD, HOME)
+
+    async def work() -> None:
+        began = trio.current_time()
+        assert await door.sign_in("anna", PASSWORD, HOME, cookie) == cookie
+        assert trio.current_time() == began
+        with pytest.raises(TooManyAttemptsError, match="half a minute"):
+            await door.sign_in("anna", PASSWORD, HOME)
+
+    await _flood(door, [HOME], work)
+
+
+async def test_a_known_address_is_not_delayed_by_many_strangers(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    await door.sign_in("anna", PASSWORD, HOME)
+
+    async def work() -> None:
+        began = trio.current_time()
+        await door.sign_in("anna", PASSWORD, HOME)
+        assert trio.current_time() == began
+
+    await _flood(door, [f"203.0.113.{number}" for number in range(8)], work)
+
+
+async def test_somebody_elses_cookie_is_no_key(door: Door, autojump_clock: MockClock) -> None:
+    cookie = await door.sign_in("anna", PASSWORD, HOME)
+    began = trio.current_time()
+    for _ in range(7):
+        await door.fail("root", STRANGER, cookie)
+    assert trio.current_time() > began
+
+
+async def test_guessing_from_a_known_browser_is_slowed_too(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    cookie = await door.sign_in("anna", PASSWORD, HOME)
+    began = trio.current_time()
+    for _ in range(7):
+        await door.fail("anna", HOME, cookie)
+    assert trio.current_time() > began
+
+
+async def test_few_wait_and_the_others_are_told_at_once(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    refused = 0
+
+    async def guess() -> None:
+        nonlocal refused
+        try:
+            await door.sign_in("anna", "wrong", STRANGER)
+        except TooManyAttemptsError:
+            refused += 1
+        except AuthenticationError:
+            pass
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(guess)
+    assert refused >= 90
+    await door.fail()  # all places are free again
+
+
+async def test_the_trail_stays_short_and_has_no_password_in_it(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    for _ in range(150):
+        await door.fail("a password typed as name " * 1000)
+    await door.fail()
+    assert door.told == [Outcome(NOBODY, STRANGER, count) for count in (1, 10, 100)]
+    await door.sign_in("anna", PASSWORD, HOME)
+    assert door.told[-1] == Outcome("anna", HOME, 0)
+    await door.fail(address=HOME)
+    assert door.told[-1] == Outcome("anna", HOME, 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:0:0:1", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("?" * 1000, "?" * 64),
+    ],
+)
+def test_sources(address: str, source: str) -> None:
+    assert source_of(address) == source
