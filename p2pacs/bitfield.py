@@ -43,6 +43,14 @@ class Bitfield:
             if byte:
                 yield from (index * 8 + bit for bit in range(8) if byte & (0x80 >> bit))
 
+    @property
+    def highest(self) -> int:
+        """The largest number in the set; -1 if it is empty."""
+        bits = self._bits.rstrip(b"\0")
+        if not bits:
+            return -1
+        return 8 * len(bits) - (bits[-1] & -bits[-1]).bit_length()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Bitfield) and bytes(self) == bytes(other)
 

@@ -67,3 +67,12 @@ def test_beyond_a_set_that_shrank_or_came_as_bytes(
         taken.discard(number)
     padded = Bitfield.from_bytes(bytes(taken) + bytes(300))
     assert set(field.beyond(padded)) == (values - gone) - (other - gone)
+
+
+@given(numbers, st.sets(st.integers(0, 2000), max_size=5))
+def test_the_highest_is_the_largest_number(values: set[int], gone: set[int]) -> None:
+    field = Bitfield(values)
+    for number in gone:
+        field.discard(number)
+    assert field.highest == max(values - gone, default=-1)
+    assert Bitfield.from_bytes(bytes(field) + bytes(3)).highest == field.highest

@@ -26,7 +26,9 @@ from p2pacs.study.manifest import (
     check_successor,
     load_root,
     load_segment,
+    segment_start,
 )
+from p2pacs.swarm.scheduling.backoff import Backoff
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
 from p2pacs.wire import messages
@@ -40,7 +42,11 @@ HEDGE_SECONDS: Final = 1.5
 """Who has not answered after this long is not waited for: the next one is asked, too."""
 
 RETRY_SECONDS: Final = 0.5
-"""Pause when nobody gave a segment."""
+"""A member that did not give a segment is not asked for it again for this long, doubled each time
+(two members that both lacked one asked each other every 2 ms) ..."""
+
+RETRY_LIMIT: Final = 8.0
+"""... up to this."""
 
 Ask = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""
@@ -82,6 +88,8 @@ class ManifestSync:
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
         self._asked: set[tuple[VirtualAddress, object]] = set()
+        self._refused = Backoff[tuple[VirtualAddress, ChunkId, bool]](RETRY_SECONDS, RETRY_LIMIT)
+        """Who did not give which segment, and whether it must have had it."""
         self._nursery: trio.Nursery | None = None
 
     @property
@@ -96,6 +104,7 @@ class ManifestSync:
 
     def notice(self, member: VirtualAddress, version: int) -> None:
         """A member holds this version; it may also have the segments that are missing."""
+        self._refused.forget(lambda key: key[0] == member)
         if version > self.version:
             self._ahead[member] = version
             self._bell.ring()
@@ -223,11 +232,13 @@ class ManifestSync:
             else:
                 await self._chunks.put_segment(segment_id, raw)
                 return True
+            key = (member, segment_id, self._must_have(member, number))
+            self._refused.failed(key, trio.current_time())
             return False
 
         held = await self._chunks.segment(segment_id)
         if held is None:
-            await self._first(segment_id, self._partners(), ask)
+            await self._first(segment_id, self._holders_of(root, number), ask)
             held = await self._chunks.segment(segment_id)
         return load_segment(held, root, number) if held is not None else None
 
@@ -241,24 +252,37 @@ class ManifestSync:
             raise ProtocolError("not the answer to the question")
         return reply.data
 
-    def _partners(self) -> list[VirtualAddress]:
-        """Who may have the newest segments: those with chunks, spread.
+    def _holders_of(self, root: Root, number: int) -> list[VirtualAddress]:
+        """Whom to ask for a segment, in turn: who must have it, spread; others if there is nobody.
 
-        The broker is linked first. So that not all ask it at once, it counts as one of the
-        holders while others are still being dialled, and comes last from then on.
+        A list of chunks grows from its beginning, so whoever has a chunk of a segment, or a later
+        one, has its list. The broker is linked first: so that not all ask it at once, it counts
+        as one of the holders while others are still being dialled, and comes last from then on.
         """
         me, broker = bytes(self._mesh.me), self._mesh.broker
-        early = trio.current_time() < self._patient_until
+        now = trio.current_time()
+        early = now < self._patient_until
         nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=broker)
 
-        def turn(member: VirtualAddress) -> tuple[bool, bool, bytes]:
-            partner = self._swarm.partners[member]
-            unlikely = partner.version < self.version or not len(partner.has)
-            last = member == broker and nearest != broker
-            return last, unlikely, _distance(me, bytes(member))
+        def turn(member: VirtualAddress) -> tuple[bool, bytes]:
+            return member == broker and nearest != broker, _distance(me, bytes(member))
 
-        found = sorted(self._swarm.partners, key=turn)
-        return [one for one in found if one != broker or nearest == broker or not early]
+        found: dict[bool, list[VirtualAddress]] = {True: [], False: []}
+        for member in sorted(self._swarm.partners, key=turn):
+            must = self._must_have(member, number)
+            waits = member == broker and nearest != broker and early
+            if not waits and self._refused.ready((member, root.segments[number], must), now):
+                found[must].append(member)
+        return found[True] or found[False]
+
+    def _must_have(self, member: VirtualAddress, number: int) -> bool:
+        """Whether a partner knows the list of a segment's chunks: it has one of them, or later."""
+        partner = self._swarm.partners.get(member)
+        return (
+            partner is not None
+            and partner.version >= self.version
+            and partner.has.highest >= segment_start(number)
+        )
 
 
 def _distance(one: bytes, other: bytes) -> bytes:

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from p2pacs.identity.directory import Role
+from p2pacs.limits import KIB
 from p2pacs.swarm.download.transfer import TransferState
-from tests.simulation.world import Study, fetched, open_world
+from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
 
@@ -52,3 +54,46 @@ async def test_a_study_that_is_not_yet_published_is_awaited(
         await broker.host.engine.updated(study.id)
         await transfer.wait_complete()
         await fetched(hospital, study)
+
+
+async def test_who_lacks_a_segment_too_is_not_asked_for_it_on_and_on(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        root = study.grow(600)
+        one, other = await world.add("one"), await world.add("other")
+        transfers = [one.fetch(study, [other], root), other.fetch(study, [one], root)]
+        with capture_logs() as logs:
+            await trio.sleep(15)
+        asked = [line for line in logs if line.get("kind") == "SegmentQuery"]
+        assert 2 <= len(asked) <= 24, "each asks both others for the first segment, ever less often"
+        await study.put(broker.store)  # from now on it can be had
+        await broker.host.engine.updated(study.id)
+        with trio.fail_after(15):
+            for transfer in transfers:
+                await transfer.wait_complete()
+        await fetched(one, study)
+
+
+async def test_only_those_are_asked_for_a_segment_who_must_have_it(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key, chunk=2 * KIB)
+        study.grow(2500)
+        replica = await world.add("replica", Role.REPLICA, nic=adsl(), line=paced())
+        await study.put(replica.store)
+        hospitals = [
+            await world.add(f"hospital {number}", nic=adsl(), line=paced()) for number in range(8)
+        ]
+        with capture_logs() as logs:
+            them = [replica, *hospitals]
+            transfers = [hospital.fetch(study, them) for hospital in hospitals]
+            for transfer in transfers:
+                await transfer.watch.until(
+                    lambda transfer=transfer: len(transfer.chunks or ()) == 2500
+                )
+        assert not [line for line in logs if line.get("kind") == "SegmentQuery"]
