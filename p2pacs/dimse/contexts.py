@@ -69,22 +69,24 @@ def plausible_syntaxes(sop_class: str) -> tuple[str, ...]:
 
 def propose_storage(
     wanted: Mapping[str, Sequence[str]], room: int = CONTEXTS - 1
-) -> list[tuple[str, list[str]]]:
+) -> list[list[tuple[str, list[str]]]]:
     """Contexts for receiving instances of these SOP Classes as they are stored.
 
     Args:
         wanted: SOP Class → the transfer syntaxes it is stored in; empty if not known.
-        room: how many contexts there may be.
+        room: how many contexts there may be in one association.
 
     Returns:
-        One context a pair; the first choices of every class before the second of any.
+        One context a pair, for one association after the other; the first choices of every
+        class before the second of any, so that the first association mostly brings all.
     """
     columns = [
         [(sop_class, syntax) for syntax in syntaxes or plausible_syntaxes(sop_class)]
         for sop_class, syntaxes in wanted.items()
     ]
     pairs = [pair for row in zip_longest(*columns) for pair in row if pair is not None]
-    return [(sop_class, [syntax]) for sop_class, syntax in pairs[:room]]
+    proposed = [(sop_class, [syntax]) for sop_class, syntax in pairs]
+    return [proposed[at : at + room] for at in range(0, len(proposed), room)]
 
 
 def refusal(pair: Pair) -> str:

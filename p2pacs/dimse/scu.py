@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -38,6 +38,8 @@ ANSWERS: Final = 100_000
 """Answers to one C-FIND at most: they are held in memory, about 2 KiB each."""
 
 _PENDING: Final = (0xFF00, 0xFF01)
+_INCOMPLETE: Final = (0xB000, 0xA702)
+"""Some instances, or all, were not sent: perhaps as no context for them was proposed."""
 _MEANINGS: Final = {
     0xA700: "it is out of resources",
     0xA701: "it is out of resources to count the matches",
@@ -109,29 +111,68 @@ class DimseClient:
         (also when single instances failed), `PacsUnreachableError`, `DeadlineError`,
         `BrokenInstanceError`. Leaving the block aborts the association.
 
+        Where there are more pairs of SOP Class and transfer syntax than one association has
+        contexts for, and not all instances came, it asks again with the other pairs.
+
         Args:
             identifier: with QueryRetrieveLevel and the unique keys.
             root: information model.
             classes: SOP Class → transfer syntaxes that it is stored in, as far as known (an
                 empty list proposes all plausible ones). At best from an image level C-FIND.
         """
-        model = contexts.GET[root]
-        proposal = [(model, list(contexts.NATIVE[:2])), *contexts.propose_storage(classes)]
         inbox = Inbox()
 
-        def store(event: evt.Event) -> int:
-            return _deliver(event, inbox)
-
         def work(line: CallAssociation) -> None:
-            with self._association(
-                line, proposal, scp_roles=list(classes), handlers=[(evt.EVT_C_STORE, store)]
-            ) as assoc:
-                answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
-                status = _last(answers)
-                self._check(assoc, status, "C-GET")
+            self._get(
+                line, identifier, contexts.GET[root], contexts.propose_storage(classes), inbox
+            )
 
         async with filling(inbox, work):
             yield inbox
+
+    def _get(
+        self,
+        line: CallAssociation,
+        identifier: Dataset,
+        model: str,
+        proposals: Sequence[Sequence[tuple[str, Sequence[str]]]],
+        inbox: Inbox,
+    ) -> None:
+        """Ask with one proposal after the other, as long as instances fail."""
+        received: set[str] = set()
+        before: frozenset[str] = frozenset()
+        first, lacking = Dataset(), set[str]()
+
+        def store(event: evt.Event) -> int:
+            request: Any = event.request
+            uid = str(request.AffectedSOPInstanceUID)
+            if uid in before:  # by the association before; twice in one is passed on
+                return SUCCESS
+            status = _deliver(event, inbox)
+            if status == SUCCESS:
+                received.add(uid)
+            return status
+
+        for number, proposal in enumerate(proposals or [[]]):
+            before = frozenset(received)
+            with self._association(
+                line,
+                [(model, contexts.NATIVE[:2]), *proposal],
+                scp_roles=list(dict.fromkeys(sop_class for sop_class, _ in proposal)),
+                handlers=[(evt.EVT_C_STORE, store)],
+            ) as assoc:
+                answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
+                status, failed = _last(answers)
+                if number == 0:
+                    first, lacking = status, _uids(failed)
+                if status.get("Status") not in _INCOMPLETE:
+                    self._check(assoc, status, "C-GET")
+                    return
+            if lacking and lacking <= received:
+                return
+        if lacking:
+            first.NumberOfFailedSuboperations = len(lacking - received)
+        self._refuse(first, "C-GET")
 
     @asynccontextmanager
     async def move(
@@ -153,7 +194,7 @@ class DimseClient:
                     msg_id=number,
                     priority=Urgency.MEDIUM,
                 )
-                self._check(assoc, _last(answers), "C-MOVE")
+                self._check(assoc, _last(answers)[0], "C-MOVE")
 
         async with filling(inbox, work):
             yield inbox
@@ -238,6 +279,10 @@ class DimseClient:
             raise DeadlineError(f"{self.remote} does not answer {operation}: is it hung?")
         if code is None:
             raise PacsUnreachableError(f"{self.remote} ended the association during {operation}")
+        self._refuse(status, operation)
+
+    def _refuse(self, status: Dataset, operation: str) -> NoReturn:
+        code = status.Status
         meaning = _MEANINGS.get(code, "see its log")
         failed = status.get("NumberOfFailedSuboperations")
         counts = f" ({failed} instances failed)" if failed else ""
@@ -246,12 +291,18 @@ class DimseClient:
         )
 
 
-def _last(answers: Iterable[tuple[Dataset, Dataset | None]]) -> Dataset:
-    """The status of the last answer; the ones before only count sub-operations."""
-    last = Dataset()
-    for status, _ in answers:
-        last = status
+def _last(answers: Iterable[tuple[Dataset, Dataset | None]]) -> tuple[Dataset, Dataset | None]:
+    """The last answer; the ones before only count sub-operations."""
+    last: tuple[Dataset, Dataset | None] = Dataset(), None
+    for answer in answers:
+        last = answer
     return last
+
+
+def _uids(failed: Dataset | None) -> set[str]:
+    """The instances that an answer says failed; empty if it does not say which."""
+    found = failed.get("FailedSOPInstanceUIDList") if failed is not None else None
+    return {str(uid) for uid in ([found] if isinstance(found, str) else found or ())}
 
 
 def _deliver(event: evt.Event, inbox: Inbox) -> int:

@@ -22,16 +22,22 @@ def test_reports_have_no_compressed_pixels() -> None:
 
 
 def test_known_syntaxes_get_a_context_each() -> None:
-    proposal = contexts.propose_storage({CT: [JPEG_2000, EXPLICIT], MR: [IMPLICIT]})
+    (proposal,) = contexts.propose_storage({CT: [JPEG_2000, EXPLICIT], MR: [IMPLICIT]})
     assert sorted(proposal) == sorted([(CT, [JPEG_2000]), (MR, [IMPLICIT]), (CT, [EXPLICIT])])
 
 
 @given(st.dictionaries(uids, st.lists(uids, max_size=60, unique=True), max_size=60))
-def test_a_proposal_fits_and_leaves_no_choice(wanted: dict[str, list[str]]) -> None:
-    proposal = contexts.propose_storage(wanted)
-    assert len(proposal) <= contexts.CONTEXTS - 1
-    assert all(len(syntaxes) == 1 for _, syntaxes in proposal)
-    assert {sop_class for sop_class, _ in proposal} == set(wanted)  # every class its first choice
+def test_a_proposal_fits_leaves_no_choice_and_lacks_nothing(wanted: dict[str, list[str]]) -> None:
+    proposals = contexts.propose_storage(wanted)
+    assert all(0 < len(proposal) <= contexts.CONTEXTS - 1 for proposal in proposals)
+    proposed = [pair for proposal in proposals for pair in proposal]
+    assert all(len(syntaxes) == 1 for _, syntaxes in proposed)
+    assert len({(name, syntaxes[0]) for name, syntaxes in proposed}) == len(proposed)
+    for name, syntaxes in wanted.items():
+        of_class = {syntaxes[0] for other, syntaxes in proposed if other == name}
+        assert of_class == set(syntaxes or contexts.plausible_syntaxes(name))
+    if wanted:  # the first association has every class, with its first choice
+        assert {name for name, _ in proposals[0]} == set(wanted)
 
 
 @given(st.tuples(uids, uids), st.lists(st.tuples(uids, uids), max_size=300))

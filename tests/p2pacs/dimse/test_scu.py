@@ -70,6 +70,56 @@ async def test_single_failures_are_told_after_what_came() -> None:
             await anext(inbox)
 
 
+MPEG4 = "1.2.840.10008.1.2.4.102"
+IMAGES = tuple(f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("1", "1.1", "2", "4", "6.1", "7"))
+VIDEO = "1.2.840.10008.5.1.4.1.1.77.1.4.1"
+ODD = [f"1.2.3.{number}" for number in range(20)]
+"""Transfer syntaxes that nothing is stored in, to fill an association with."""
+
+
+class Asked(Scripted):
+    """Counts the retrievals."""
+
+    def calls(self) -> int:
+        return len([operation for operation, *_ in self.asked if operation == "C-GET"])
+
+
+async def test_more_pairs_than_an_association_has_contexts_for() -> None:
+    """Six image classes and a video in MPEG-4, of which no syntax is known: none is lost."""
+    held = [instance(number, sop_class=name) for number, name in enumerate(IMAGES, 1)]
+    held.append(instance(7, sop_class=VIDEO, syntax=MPEG4))
+    backend = Asked(held)
+    async with (
+        serving(backend) as server,
+        client(server.port).get(study(), classes=dict.fromkeys([*IMAGES, VIDEO], ())) as inbox,
+    ):
+        assert [one async for one in inbox] == held
+    assert backend.calls() == 2
+
+
+async def test_what_is_sent_twice_in_one_association_comes_twice() -> None:
+    """Not so over several: what the first brought is passed over in the second."""
+    held = [instance(1), instance(1), instance(2, sop_class=VIDEO, syntax=MPEG4)]
+    backend = Asked(held)
+    classes = {name: [EXPLICIT, IMPLICIT, *ODD] for name in IMAGES} | {VIDEO: ()}
+    async with serving(backend) as server, client(server.port).get(study(), classes=classes) as box:
+        assert [one async for one in box] == held
+    assert backend.calls() == 2
+
+
+async def test_what_comes_by_no_association_is_told_once_all_was_tried() -> None:
+    held = [instance(1), instance(2, syntax="1.2.3.99"), instance(3, sop_class=VIDEO, syntax=MPEG4)]
+    backend = Asked(held)
+    async with (
+        serving(backend) as server,
+        client(server.port).get(study(), classes=dict.fromkeys([*IMAGES, VIDEO], ())) as inbox,
+    ):
+        assert [await anext(inbox), await anext(inbox)] == [held[0], held[2]]
+        with pytest.raises(PacsRefusedError, match=r"0xB000 \(1 instances failed\)"):
+            await anext(inbox)
+    assert backend.calls() == 3
+
+
 async def test_refusals_name_the_status_and_what_to_do() -> None:
     backend = Scripted(series(1))
     async with serving(backend, stores=True) as server:
@@ -89,13 +139,13 @@ async def test_refusals_name_the_status_and_what_to_do() -> None:
 async def test_a_service_that_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pacs.dimse.contexts.SERVICES", frozenset())
     async with serving(Scripted(), stores=False) as server:
-        with pytest.raises(Exception, match=r"cannot be reached|does not offer"):
+        with pytest.raises(PacsRefusedError, match="does not offer Study Root"):
             await client(server.port).find(study())
 
 
 async def test_what_the_peer_does_not_accept_is_not_sent() -> None:
     async with serving(Scripted()) as server:  # stores nothing
-        with pytest.raises(Exception, match=r"cannot be reached|does not accept"):
+        with pytest.raises(PacsRefusedError, match="does not accept CT Image Storage in Explicit"):
             await client(server.port).store(series(1))
 
 
