@@ -42,6 +42,7 @@ from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.node import Line, Node
 from p2pacs.units import Endpoint
+from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
 from p2pacs.workers.coding import Workers, open_workers
 
@@ -167,10 +168,13 @@ class Broker:
         self, stop: trio.Event, *, task_status: trio.TaskStatus[Endpoint]
     ) -> None:
         office = AdminActions(self.keys.authority, self.keys.identity.address, self.settings)
-        app = make_app(self._database, office, self.settings.web)
+        admission = web_admission()
+        app = make_app(self._database, office, self.settings.web, came=admission.member_came)
         tls = self._certificate.context if self._certificate else None
         endpoint = self.settings.web.listen
-        await serve_web(app, endpoint, stop=stop, tls=tls, task_status=task_status)
+        await serve_web(
+            app, endpoint, stop=stop, tls=tls, admission=admission, task_status=task_status
+        )
 
     async def _keep_renewed(self) -> None:
         """The broker's own certificates never end while it runs."""

@@ -194,3 +194,15 @@ SIGN_INS: Final = 32
 
 SIGN_INS_PER_SOURCE: Final = 3
 """... of one network address or browser: a colleague or two, and whoever retries."""
+
+WEB_STRANGERS: Final = 96
+"""Connections of browsers at once: each takes a descriptor of the 1,024 that a process has."""
+
+WEB_STRANGERS_OF_ONE: Final = 24
+"""... from one network address: a browser opens six to a server that speaks HTTP/1.1."""
+
+WEB_KNOWN: Final = 96
+"""... and from this machine, and from addresses where somebody is signed in."""
+
+WEB_STREAMS: Final = 32
+"""Requests at once on one connection that speaks HTTP/2: browsers ask for a page's parts."""

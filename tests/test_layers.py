@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = ("broker", "peer")
 
 GROUND = [
+    "p2pacs.admission",
     "p2pacs.bitfield",
     "p2pacs.budget",
     "p2pacs.errors",

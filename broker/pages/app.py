@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,7 @@ def make_app(
     actions: AdminActions,
     settings: WebSettings,
     passwords: Passwords = ARGON2ID,
+    came: Callable[[str], object] = lambda _address: None,
 ) -> Starlette:
     """The application.
 
@@ -41,10 +43,11 @@ def make_app(
         actions: what an administrator does.
         settings: of the pages; where browsers come by HTTPS, cookies are marked so.
         passwords: how they are hashed.
+        came: told from which network addresses come those who are signed in.
     """
     pages = Pages(_TEMPLATES, network=actions.authority.name)
     pages.filter(minute=_minute, utc=_utc, rate=_rate)
-    door = Door.of(database, pages, settings, passwords)
+    door = Door.of(database, pages, settings, passwords, came)
     views = Views(database, actions, pages)
     return Starlette(
         routes=[

@@ -43,10 +43,17 @@ class Door:
     """Whether browsers come by HTTPS."""
     sessions: Sessions
     accounts: SignIn
+    came: Callable[[str], object]
+    """Told from which network address somebody who is signed in comes."""
 
     @classmethod
     def of(
-        cls, database: BrokerDatabase, pages: Pages, settings: WebSettings, passwords: Passwords
+        cls,
+        database: BrokerDatabase,
+        pages: Pages,
+        settings: WebSettings,
+        passwords: Passwords,
+        came: Callable[[str], object],
     ) -> Door:
         """A door as the settings want it."""
         of_settings = Sessions(
@@ -54,7 +61,7 @@ class Door:
             longest=settings.session_hours * HOUR * 1000,
         )
         accounts = SignIn(database, _record, passwords=passwords)
-        return cls(database, pages, settings.secure_cookies, of_settings, accounts)
+        return cls(database, pages, settings.secure_cookies, of_settings, accounts, came)
 
     def cookie(self, name: str) -> str:
         """The full name of a cookie: ``session``, ``form`` or ``browser``."""
@@ -93,6 +100,8 @@ class Door:
         if not token:
             return None
         found = await self.database.run(lambda c: self.sessions.find(c, token))
+        if found is not None and request.client is not None:
+            self.came(request.client.host)
         request.state.session = found  # error pages show the navigation, too
         return found
 

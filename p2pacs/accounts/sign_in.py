@@ -7,7 +7,6 @@ spaces between attempts are those of `pace`.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from p2pacs.accounts.passwords import ARGON2ID, LONGEST, stored_hash
 from p2pacs.accounts.sessions import now
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.accounts.tally import Tally, Told
+from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from p2pacs.limits import NAME, SIGN_INS, SIGN_INS_PER_SOURCE
 
@@ -172,22 +172,6 @@ class SignIn:
         if told is not None:
             outcome = Outcome(account if told.source else NOBODY, told.source, told.count)
             await self._database.run(lambda c: self._record(c, outcome))
-
-
-def source_of(address: str) -> str:
-    """Whose attempts are counted together: an IPv4 address, or the /64 of an IPv6 address.
-
-    One line has a whole /64 of IPv6 to itself (RFC 6177), so a single address there costs nothing.
-    """
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:NAME]
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _account(name: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 import trio
 
+from p2pacs.admission import Admission
 from p2pacs.errors import AccessError, BusyError, P2PacsError, StateError, UsageError
 from p2pacs.identity import tls
 from p2pacs.identity.book import DirectoryBook
@@ -23,7 +24,6 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
-from p2pacs.wire.admission import Admission
 from p2pacs.wire.enrol import EnrolHandler, serve_enrolment
 from p2pacs.wire.messages import Message, Query, Reply
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import structlog
 from attrs import frozen
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from p2pacs.errors import P2PacsError, first_of, report
+from p2pacs.web.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,8 @@ def _title(status: int) -> str:
 def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, Handler]:
     """Starlette's ``exception_handlers``, answering with ``render``."""
 
+    failures = Sparse()
+
     async def known(request: Request, error: Exception) -> Response:
         if isinstance(error, ExceptionGroup) and first_of(error) is None:
             raise error
@@ -65,10 +69,17 @@ def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, H
     async def unforeseen(request: Request, error: Exception) -> Response:
         answer = answer_to(error)
         if answer.status == 500:
-            log.error("request failed", path=request.url.path, error=type(error).__name__)
+            kind = type(error).__name__
+            left_out = failures.lets((request.url.path, kind), time.monotonic())
+            if left_out is not None:
+                log.error("request failed", path=request.url.path, error=kind, left_out=left_out)
         return render(request, answer)
 
+    async def gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=400)  # the client left in the middle of its request
+
     return {
+        ClientDisconnect: gone,
         P2PacsError: known,
         HTTPException: known,
         ExceptionGroup: known,

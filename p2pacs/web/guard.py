@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+import trio
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,6 +33,10 @@ _HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+BODY_SECONDS: Final = 30.0
+"""For a whole body, from the head on: forms and queries are a few kilobytes."""
 
 
 class SecurityHeaders:
@@ -122,11 +128,12 @@ def _is_address(host: str) -> bool:
 
 
 class BodyLimit:
-    """Refuses (413) a request as soon as its body is longer than ``limit`` bytes."""
+    """Refuses a request whose body is longer than ``limit`` bytes (413) or dawdles (408)."""
 
-    def __init__(self, app: ASGIApp, limit: int = 64 * 1024) -> None:
+    def __init__(self, app: ASGIApp, limit: int = 64 * 1024, seconds: float = BODY_SECONDS) -> None:
         self._app = app
         self._limit = limit
+        self._seconds = seconds
 
     async def __call__(  # noqa: D102 - the ASGI call
         self, scope: Scope, receive: Receive, send: Send
@@ -135,13 +142,19 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         left = self._limit
+        deadline = trio.current_time() + self._seconds
 
         async def receive_limited() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, deadline
+            with trio.CancelScope(deadline=deadline) as waiting:
+                message = await receive()
+            if waiting.cancelled_caught:
+                raise HTTPException(408, "The request did not come whole in time.")
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, f"The request is longer than {self._limit} bytes.")
+            if not message.get("more_body"):
+                deadline = math.inf  # what comes after the body is the client's going away
             return message
 
         await self._app(scope, receive_limited, send)

@@ -1,49 +1,36 @@
-"""Serve an ASGI application with Hypercorn on trio: known port, TLS, graceful stop."""
+"""Serve an ASGI application on trio: known port, TLS, bounded connections, graceful stop."""
 
 from __future__ import annotations
 
-import logging
+import errno
 import socket
 import ssl
 import sys
+from typing import Final, Protocol
 
+import structlog
 import trio
-from hypercorn.config import Config, Sockets
-from hypercorn.trio import serve
 from starlette.types import ASGIApp
 
+from p2pacs.admission import Admission
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
+from p2pacs.web.connections import Connections, ServingTuning, web_admission
+from p2pacs.web.sparse_log import Sparse
 
-_GRACE = 3.0
-"""Seconds that requests under way get when the server stops."""
+log = structlog.get_logger(__name__)
 
-_STUCK = 20_000
-"""Milliseconds after which a client that takes no bytes is cut off: Hypercorn shields its
-writes from cancellation, so such a client would keep the process from ending."""
+_BACKLOG: Final = 128
+
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What accept(2) says while the process or the system has no descriptor or memory left."""
 
 
-class _Bound(Config):
-    """Hypercorn's configuration with a socket that is already bound."""
+class Listener(Protocol):
+    """What connections come from."""
 
-    accesslog = None
-    errorlog = logging.getLogger("hypercorn.error")
-    graceful_timeout = _GRACE
-    include_server_header = False
-    keep_alive_timeout = 30
-    ssl_handshake_timeout = 10
-
-    def __init__(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        self._listener = listener
-        self._context = context
-
-    def create_sockets(self) -> Sockets:
-        return Sockets(
-            [self._listener] if self._context else [], [] if self._context else [self._listener], []
-        )
-
-    def create_ssl_context(self) -> ssl.SSLContext | None:
-        return self._context
+    async def accept(self) -> trio.SocketStream:
+        """The next one."""
 
 
 async def serve_web(
@@ -52,6 +39,8 @@ async def serve_web(
     *,
     stop: trio.Event,
     tls: ssl.SSLContext | None = None,
+    admission: Admission | None = None,
+    tuning: ServingTuning | None = None,
     task_status: trio.TaskStatus[Endpoint] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until ``stop`` is set; requests under way then get a few seconds.
@@ -61,28 +50,57 @@ async def serve_web(
         endpoint: where to listen; port 0 takes any free one.
         stop: set it to stop gracefully (cancelling stops at once).
         tls: with it HTTPS, else plain HTTP.
+        admission: the places for connections; else those of `web_admission`.
+        tuning: deadlines.
         task_status: told the endpoint with its real port as soon as it listens.
 
     Raises:
         StateError: the endpoint cannot be listened on.
     """
-    listener = await _listen(endpoint)
-    with listener:
-        config = _Bound(listener, tls)
-        port = listener.getsockname()[1]
-        async with trio.open_nursery() as nursery:
+    tuning = tuning or ServingTuning()
+    connections = Connections(app, tls=tls, admission=admission or web_admission(), tuning=tuning)
+    with await _listen(endpoint, tuning) as listener:
+        accepting = trio.SocketListener(listener)
+        async with trio.open_nursery() as closing:
+            closing.start_soon(_close_at_last, connections)
+            async with trio.open_nursery() as speaking:
+                async with trio.open_nursery() as listening:
+                    listening.start_soon(_accept, accepting, connections, speaking, tuning)
+                    task_status.started(Endpoint(endpoint.host, listener.getsockname()[1]))
+                    await stop.wait()
+                    listening.cancel_scope.cancel()
+                listener.close()
+                await connections.stop()
+                closing.cancel_scope.deadline = trio.current_time() + tuning.grace
+            closing.cancel_scope.cancel()
 
-            async def run(*, task_status: trio.TaskStatus[list[str]]) -> None:
-                await serve(
-                    app,  # type: ignore[arg-type]
-                    config,
-                    shutdown_trigger=stop.wait,
-                    mode="asgi",
-                    task_status=task_status,
-                )
 
-            await nursery.start(run)
-            task_status.started(Endpoint(endpoint.host, port))
+async def _accept(
+    listener: Listener,
+    connections: Connections,
+    speaking: trio.Nursery,
+    tuning: ServingTuning,
+) -> None:
+    sparse = Sparse()
+    while True:
+        try:
+            stream = await listener.accept()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            if sparse.lets(error.errno, trio.current_time()) is not None:
+                log.warning("cannot take a connection", why=error.strerror, open=len(connections))
+            await trio.sleep(tuning.accept_again)
+        else:
+            speaking.start_soon(connections.serve, stream)
+
+
+async def _close_at_last(connections: Connections) -> None:
+    """Writes of Hypercorn are shielded from being cancelled: closing the socket ends them."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        connections.close()
 
 
 def web_context(certificate: str, key: str) -> ssl.SSLContext:
@@ -94,22 +112,23 @@ def web_context(certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
-async def _listen(endpoint: Endpoint) -> socket.socket:
+async def _listen(endpoint: Endpoint, tuning: ServingTuning) -> trio.socket.SocketType:
     try:
         found = await trio.socket.getaddrinfo(
             endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, kind, number, _, address = found[0]
-        listener = socket.socket(family, kind, number)
+        listener = trio.socket.socket(family, kind, number)
     except OSError as error:
         raise StateError(f"cannot listen on {endpoint}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sys.platform == "linux":
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK)
-        listener.bind(address)
-        listener.setblocking(False)
+            stuck = round(tuning.stuck * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stuck)
+        await listener.bind(address)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise StateError(

@@ -1,7 +1,7 @@
 """The administrator's pages without a server: httpx talks ASGI to them."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
@@ -49,11 +49,14 @@ class Browser:
 
 
 def client(
-    ground: Ground, web: WebSettings | None = None, address: str = "10.0.0.1"
+    ground: Ground,
+    web: WebSettings | None = None,
+    address: str = "10.0.0.1",
+    came: Callable[[str], object] = lambda _address: None,
 ) -> httpx.AsyncClient:
     whole = settings()
     actions = AdminActions(ground.authority, ground.identity.address, whole)
-    app = make_app(ground.database, actions, web or whole.web, CHEAP)
+    app = make_app(ground.database, actions, web or whole.web, CHEAP, came)
     transport = httpx.ASGITransport(app, client=(address, 50000))
     scheme = "https" if web and web.secure else "http"
     return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://broker")

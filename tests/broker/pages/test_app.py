@@ -10,6 +10,7 @@ from broker.config import WebSettings
 from broker.members import audit
 from broker.pages.door import Door
 from p2pacs.accounts.pace import OF_SOURCE
+from p2pacs.accounts.passwords import set_password
 from p2pacs.web.pages import Pages
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser, client
@@ -147,11 +148,23 @@ async def test_a_session_and_a_known_browser_stay_while_a_stranger_guesses(
     assert trio.current_time() - began < 1
 
 
+async def test_addresses_of_those_who_are_signed_in_are_known(ground: Ground) -> None:
+    came: list[str] = []
+    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
+    async with client(ground, came=came.append) as http:
+        browser = Browser(http, ground)
+        assert (await browser.sign_in(password="wrong")).status_code == 401
+        assert came == []
+        await browser.sign_in()
+        await browser.get("/members")
+    assert set(came) == {"10.0.0.1"}
+
+
 async def test_settings_say_when_a_session_ends(ground: Ground) -> None:
     web = WebSettings.model_validate(
         {"listen": "127.0.0.1:1", "idle_minutes": 2, "session_hours": 3}
     )
-    door = Door.of(ground.database, Pages(Path()), web, CHEAP)
+    door = Door.of(ground.database, Pages(Path()), web, CHEAP, lambda _address: None)
     assert (door.sessions.idle, door.sessions.longest) == (120_000, 3 * 3_600_000)
 
 

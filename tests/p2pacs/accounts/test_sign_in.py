@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from p2pacs.accounts.pace import PaceTuning
 from p2pacs.accounts.passwords import set_password
-from p2pacs.accounts.sign_in import NOBODY, Outcome, SignIn, SignInTuning, source_of
+from p2pacs.accounts.sign_in import NOBODY, Outcome, SignIn, SignInTuning
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from tests.p2pacs.accounts.conftest import CHEAP, MemoryDatabase
 
@@ -172,19 +172,3 @@ async def test_the_trail_stays_short_and_has_no_password_in_it(
     assert door.told[-1] == Outcome("anna", HOME, 0)
     await door.fail(address=HOME)
     assert door.told[-1] == Outcome("anna", HOME, 1)
-
-
-@pytest.mark.parametrize(
-    ("address", "source"),
-    [
-        ("10.0.0.1", "10.0.0.1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("2001:db8::ffff:0:0:1", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("?" * 1000, "?" * 64),
-    ],
-)
-def test_sources(address: str, source: str) -> None:
-    assert source_of(address) == source

@@ -1,3 +1,5 @@
+import errno
+
 import httpx
 import pytest
 import trio
@@ -5,10 +7,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
-from p2pacs.web.serving import serve_web
+from p2pacs.web.connections import Connections, ServingTuning, web_admission
+from p2pacs.web.serving import _accept, serve_web
 
 ANY = Endpoint("127.0.0.1", 0)
 
@@ -63,3 +68,23 @@ async def test_a_taken_port_is_named() -> None:
         app = Starlette(routes=[Route("/", _hello)])
         with pytest.raises(StateError, match=rf"cannot listen on 127.0.0.1:{port}: .*in use"):
             await serve_web(app, Endpoint("127.0.0.1", port), stop=trio.Event())
+
+
+async def test_no_descriptor_left_is_said_once_a_minute(autojump_clock: MockClock) -> None:
+    class Exhausted:
+        """A listener for which accept(2) says EMFILE, for two and a half minutes."""
+
+        async def accept(self) -> trio.SocketStream:
+            await trio.lowlevel.checkpoint()
+            if trio.current_time() < 150:
+                raise OSError(errno.EMFILE, "Too many open files")
+            await trio.sleep_forever()
+            raise AssertionError
+
+    connections = Connections(
+        Starlette(), tls=None, admission=web_admission(), tuning=ServingTuning()
+    )
+    with capture_logs() as logs, trio.move_on_after(200):
+        async with trio.open_nursery() as nursery:
+            await _accept(Exhausted(), connections, nursery, ServingTuning())
+    assert [log["why"] for log in logs] == ["Too many open files"] * 3

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pacs.admission import Admission, AdmissionTuning, source_of
 from p2pacs.errors import BusyError
-from p2pacs.wire.admission import Admission, AdmissionTuning, source_of
 
 SMALL = AdmissionTuning(
     strangers=4, strangers_of_one=2, known=3, known_of_one=2, remembered=2, grace=1.0

@@ -1,0 +1,173 @@
+"""The connections of a web server: each holds a place, is fenced in, and is closed at the end.
+
+Hypercorn speaks HTTP on each of them. An error that it makes of a stranger's bytes (0.18 does of an
+HTTP/2 path that is not ASCII, or of a body that goes on after the answer) ends that connection and
+not the server, which its own accept loop would let happen.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Final, cast
+
+import structlog
+import trio
+from attrs import frozen
+from h2.exceptions import H2Error
+from h11 import ProtocolError
+from hpack import HPACKError
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+from priority.priority import PriorityError
+from starlette.types import ASGIApp
+
+from p2pacs import limits
+from p2pacs.admission import Admission, AdmissionTuning
+from p2pacs.errors import BusyError
+from p2pacs.web.sparse_log import Sparse, SparseFilter
+
+log = structlog.get_logger(__name__)
+
+_PLACES: Final = AdmissionTuning(
+    strangers=limits.WEB_STRANGERS,
+    strangers_of_one=limits.WEB_STRANGERS_OF_ONE,
+    known=limits.WEB_KNOWN,
+    known_of_one=limits.WEB_KNOWN,
+)
+
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+
+_LIBRARY_ERRORS: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError),
+    *(RuntimeError, TypeError, ValueError),
+    *(trio.BrokenResourceError, trio.BusyResourceError, trio.ClosedResourceError),
+    *(H2Error, HPACKError, PriorityError, ProtocolError),
+)
+"""What an HTTP library may raise over bytes that its authors did not think of."""
+
+_ERRORS: Final = logging.getLogger("p2pacs.web")
+"""Where Hypercorn logs what applications raise."""
+_ERRORS.addFilter(SparseFilter())
+
+
+@frozen
+class ServingTuning:
+    """Deadlines of connections, in seconds."""
+
+    head: float = 15.0
+    """From the connection, or the answer before, to a whole head of a request."""
+    handshake: float = 10.0
+    """For TLS."""
+    grace: float = 3.0
+    """For requests under way when the server stops."""
+    stuck: float = 20.0
+    """In which a client must acknowledge something: Hypercorn shields its writes from being
+    cancelled."""
+    accept_again: float = 0.1
+    """After the system had no descriptor for a connection."""
+
+
+def web_admission() -> Admission:
+    """Places of a web server: programs of this machine have their own."""
+    admission = Admission(_PLACES)
+    admission.list_hosts(_LOOPBACK)
+    return admission
+
+
+class Connections:
+    """Serves one application on many connections."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tls: ssl.SSLContext | None,
+        admission: Admission,
+        tuning: ServingTuning,
+    ) -> None:
+        self._app = ASGIWrapper(cast("ASGIFramework", app))
+        self._tls = tls
+        self._admission = admission
+        self._config = _config(tuning)
+        self._context = WorkerContext(None)
+        self._open: set[trio.SocketStream] = set()
+        self._sparse = Sparse()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Speak with one client until it or we have enough; the socket is closed then."""
+        scope = trio.CancelScope()
+
+        def turn_out() -> None:
+            scope.cancel()
+            stream.socket.close()
+
+        self._open.add(stream)
+        try:
+            address = stream.socket.getpeername()[0]
+            with scope, self._admission.place(address, trio.current_time(), turn_out):
+                await self._speak(stream)
+        except BusyError:
+            self._say("no place for a further connection", turned_away=self._admission.turned_away)
+        except OSError as error:
+            log.debug("connection was gone at once", why=error.strerror)
+        finally:
+            self._open.discard(stream)
+            stream.socket.close()
+
+    async def _speak(self, stream: trio.SocketStream) -> None:
+        # It takes either kind of stream, and says so of one.
+        secured = stream if self._tls is None else _secured(stream, self._tls)
+        spoken = cast("trio.SSLStream[trio.SocketStream]", secured)
+        try:
+            await TCPServer(
+                self._app, self._config, self._context, ConnectionState({}), spoken
+            ).run()
+        except* _LIBRARY_ERRORS as group:
+            kinds = sorted({type(error).__name__ for error in _leaves(group)})
+            self._say("a connection ended by an error of the HTTP library", errors=kinds)
+
+    async def stop(self) -> None:
+        """Idle connections are closed now; each of the others after its answer."""
+        await self._context.terminated.set()
+
+    def close(self) -> None:
+        """Close all sockets, also under writes that cannot be cancelled."""
+        for stream in self._open:
+            stream.socket.close()
+
+    def _say(self, what: str, **details: object) -> None:
+        left_out = self._sparse.lets(what, trio.current_time())
+        if left_out is not None:
+            log.warning(what, left_out=left_out, **details)
+
+
+def _config(tuning: ServingTuning) -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = _ERRORS
+    config.include_server_header = False
+    config.keep_alive_timeout = tuning.head
+    config.ssl_handshake_timeout = tuning.handshake
+    config.h2_max_concurrent_streams = limits.WEB_STREAMS
+    return config
+
+
+def _secured(
+    stream: trio.SocketStream, context: ssl.SSLContext
+) -> trio.SSLStream[trio.SocketStream]:
+    return trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

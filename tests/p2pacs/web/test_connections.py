@@ -1,0 +1,268 @@
+"""A real server on loopback under floods; time is virtual, sockets and descriptors are real.
+
+127.0.0.1 is this machine, with places of its own; the rest of 127.0.0.0/8 are strangers.
+"""
+
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
+from trio.testing import MockClock
+
+from p2pacs import limits
+from p2pacs.identity import certificates
+from p2pacs.identity.authority import Authority
+from p2pacs.units import Endpoint
+from p2pacs.web.answers import error_handlers, json_answer
+from p2pacs.web.connections import ServingTuning
+from p2pacs.web.guard import BODY_SECONDS, BodyLimit
+from p2pacs.web.serving import serve_web, web_context
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
+
+STRANGER = "127.0.0.2"
+HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
+TUNING = ServingTuning(stuck=600.0)
+
+
+async def _hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+async def _form(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.form())))
+
+
+async def _endless(_request: Request) -> Response:
+    async def zeros() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(65536)
+
+    return StreamingResponse(zeros())
+
+
+APP = Starlette(
+    routes=[
+        Route("/", _hello, methods=["GET", "POST"]),
+        Route("/form", _form, methods=["POST"]),
+        Route("/endless", _endless),
+    ],
+    middleware=[Middleware(BodyLimit)],
+    exception_handlers=error_handlers(json_answer),
+)
+
+
+@asynccontextmanager
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
+    async with trio.open_nursery() as nursery:
+
+        async def start(*, task_status: trio.TaskStatus[Endpoint]) -> None:
+            await serve_web(
+                APP,
+                Endpoint("127.0.0.1", 0),
+                stop=trio.Event(),
+                tls=tls,
+                tuning=TUNING,
+                task_status=task_status,
+            )
+
+        yield await nursery.start(start)
+        nursery.cancel_scope.cancel()
+
+
+async def connect(endpoint: Endpoint, source: str, said: bytes = b"") -> trio.SocketStream:
+    client = trio.socket.socket()
+    await client.bind((source, 0))
+    await client.connect((endpoint.host, endpoint.port))
+    stream = trio.SocketStream(client)
+    if said:
+        await stream.send_all(said)
+    return stream
+
+
+async def ask(endpoint: Endpoint, source: str) -> str:
+    transport = httpx.AsyncHTTPTransport(local_address=source)
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+        return (await client.get(f"http://{endpoint}/")).text
+
+
+async def ended(stream: trio.SocketStream) -> None:
+    """Return once the server has closed this connection."""
+    try:
+        while await stream.receive_some():
+            pass
+    except trio.BrokenResourceError:
+        pass
+
+
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_half_heads_take_few_descriptors_and_nobody_elses_place(
+    mock_clock: MockClock,
+) -> None:
+    async with serving() as endpoint, AsyncExitStack() as stack:
+        before = descriptors()
+        with capture_logs() as logs:
+            for _ in range(300):
+                stranger = await connect(endpoint, STRANGER, HALF_HEAD)
+                stack.push_async_callback(trio.aclose_forcefully, stranger)
+            assert await ask(endpoint, "127.0.0.3") == "hello"
+            assert await ask(endpoint, "127.0.0.1") == "hello"
+            await trio.testing.wait_all_tasks_blocked()
+            assert descriptors() - before - 300 <= limits.WEB_STRANGERS_OF_ONE
+        assert [log["event"] for log in logs] == ["no place for a further connection"]
+
+
+async def test_many_strangers_leave_room_for_those_of_this_machine(mock_clock: MockClock) -> None:
+    async with serving() as endpoint, AsyncExitStack() as stack:
+        before = descriptors()
+        for number in range(200):
+            stranger = await connect(endpoint, f"127.0.1.{number + 1}", HALF_HEAD)
+            stack.push_async_callback(trio.aclose_forcefully, stranger)
+        assert await ask(endpoint, "127.0.0.1") == "hello"
+        await trio.testing.wait_all_tasks_blocked()
+        assert descriptors() - before - 200 <= limits.WEB_STRANGERS
+
+
+async def test_a_newcomer_takes_the_place_of_who_holds_most(mock_clock: MockClock) -> None:
+    async with serving() as endpoint:
+        held = [
+            await connect(endpoint, STRANGER, HALF_HEAD) for _ in range(limits.WEB_STRANGERS_OF_ONE)
+        ]
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(2.0)
+        assert await ask(endpoint, STRANGER) == "hello"
+        await ended(held[0])
+        for stream in held:
+            await trio.aclose_forcefully(stream)
+
+
+async def test_a_head_that_drips_is_cut_off_in_time(mock_clock: MockClock) -> None:
+    async with serving() as endpoint:
+        before = descriptors()
+        client = await connect(endpoint, STRANGER, HALF_HEAD)
+        for _ in range(7):
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(2.0)
+            await client.send_all(b"x")
+        assert descriptors() - before == 2
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(1.5)
+        await ended(client)
+        assert descriptors() - before == 1
+        await trio.aclose_forcefully(client)
+
+
+async def test_a_body_that_drips_is_answered_408(mock_clock: MockClock) -> None:
+    async with serving() as endpoint:
+        head = (
+            b"POST /form HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        )
+        client = await connect(endpoint, STRANGER, head)
+        for _ in range(4):
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(BODY_SECONDS / 4)
+            await client.send_all(b"x")
+        answer = b""
+        while got := await client.receive_some():
+            answer += got
+        assert answer.startswith(b"HTTP/1.1 408")
+        await trio.aclose_forcefully(client)
+
+
+async def test_who_leaves_in_the_middle_of_a_body_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = (
+        b"POST /form HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nabc"
+    )
+    async with serving() as endpoint:
+        with capture_logs() as logs:
+            for _ in range(20):
+                client = await connect(endpoint, STRANGER, head)
+                await trio.testing.wait_all_tasks_blocked()
+                await trio.aclose_forcefully(client)
+            assert await ask(endpoint, STRANGER) == "hello"
+        assert (logs, caplog.records) == ([], [])
+
+
+async def test_silence_instead_of_a_handshake(mock_clock: MockClock, tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path / "authority", "a network")
+    key = certificates.generate_key()
+    csr = certificates.request(certificates.load_key(key, "a key"))
+    issued = authority.issue_web(csr, ["127.0.0.1"], lifetime=timedelta(days=1))
+    (tmp_path / "key.pem").write_bytes(key.reveal())
+    (tmp_path / "cert.pem").write_bytes(certificates.to_pem(issued))
+    context = web_context(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
+    async with serving(context) as endpoint:
+        before = descriptors()
+        silent = [await connect(endpoint, STRANGER) for _ in range(5)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert descriptors() - before == 10
+        mock_clock.jump(TUNING.handshake + 0.1)
+        for stream in silent:
+            await ended(stream)
+        assert descriptors() - before == 5
+        for stream in silent:
+            await trio.aclose_forcefully(stream)
+
+
+def _http2(path: bytes) -> H2Connection:
+    client = H2Connection(H2Configuration(header_encoding=None, validate_outbound_headers=False))
+    client.initiate_connection()
+    head = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"127.0.0.1")]
+    client.send_headers(1, [*head, (b":path", path)])
+    return client
+
+
+async def test_an_error_of_the_library_ends_one_connection_and_is_logged_once() -> None:
+    async with serving() as endpoint:
+        with capture_logs() as logs:
+            for _ in range(20):
+                client = await connect(endpoint, STRANGER, _http2(b"/\xff").data_to_send())
+                await ended(client)
+                await trio.aclose_forcefully(client)
+            assert await ask(endpoint, STRANGER) == "hello"
+    (said,) = [log for log in logs if "HTTP library" in log["event"]]
+    assert said["errors"] == ["UnicodeDecodeError"]
+
+
+async def test_a_body_that_goes_on_after_the_answer_ends_one_connection() -> None:
+    async with serving() as endpoint:
+        http2 = _http2(b"/")
+        client = await connect(endpoint, STRANGER, http2.data_to_send())
+        await client.receive_some()
+        await trio.testing.wait_all_tasks_blocked()
+        http2.send_data(1, b"x")
+        await client.send_all(http2.data_to_send())
+        await ended(client)
+        assert await ask(endpoint, STRANGER) == "hello"
+        await trio.aclose_forcefully(client)
+
+
+async def test_the_server_ends_also_under_a_client_that_takes_nothing() -> None:
+    async with serving() as endpoint:
+        client = await connect(
+            endpoint, STRANGER, b"GET /endless HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        )
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    await ended(client)
+    await trio.aclose_forcefully(client)
