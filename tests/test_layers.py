@@ -24,7 +24,6 @@ GROUND = [
     "p2pacs.logs",
     "p2pacs.private_files",
     "p2pacs.private_input",
-    "p2pacs.settings",
     "p2pacs.signals",
     "p2pacs.sqlite",
     "p2pacs.stopping",
