@@ -33,7 +33,7 @@ app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, an
 WHO: Final = "command line"
 """The actor in the audit trail."""
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The broker's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The broker's folder.")]
 Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PasswordFile = Annotated[

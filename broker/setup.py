@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -105,10 +106,10 @@ def _fill(
         broker_key=signing.public,
     )
     migrate(folder / DATABASE)
-    database = connect(folder / DATABASE)
-    database.transact(lambda c: set_password(c, admin, password))
     founded = audit.Entry("network founded", admin, detail=network)
-    database.transact(lambda c: audit.record(c, founded))
+    with closing(connect(folder / DATABASE)) as database:
+        database.transact(lambda c: set_password(c, admin, password))
+        database.transact(lambda c: audit.record(c, founded))
     save_broker_settings(folder, settings)
 
 

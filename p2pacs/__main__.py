@@ -78,7 +78,9 @@ def _options(
 
 
 def _archive(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="DICOM files; made if missing.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", readable=False, help="DICOM files; made if missing.")
+    ],
     *,
     dicom: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where it listens.")],
     aet: Annotated[str, typer.Option(help="Its AE title.")] = "ARCHIVE",

@@ -50,7 +50,7 @@ class PriorityName(StrEnum):
 
 T = TypeVar("T")
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The peer's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The peer's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = typer.Typer(no_args_is_help=True, help="Be a peer: a hospital's gateway, or a replica.")

@@ -1,0 +1,72 @@
+"""Runs commands as an account that may not do everything: a program of its own, for test_mistakes.
+
+Reads a JSON list of commands, each a list of arguments, and writes what each came to. All are
+run in one process, since each start takes most of a second.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+from types import TracebackType
+
+from attrs import define, field
+
+from p2pacs import __main__ as front
+
+SECONDS = 0.5
+"""A program that could start is told to stop then."""
+
+
+@define
+class Outcome:
+    """What a command comes to, also if it ends with what it should not."""
+
+    code: int | str | None = 0
+    out: io.StringIO = field(factory=io.StringIO)
+    err: io.StringIO = field(factory=io.StringIO)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _where: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, SystemExit):
+            self.code = error.code or 0
+        elif error is not None:
+            self.code = 1
+            traceback.print_exception(error, file=self.err)
+        return True
+
+
+def run(arguments: list[str]) -> dict[str, object]:
+    """What a command wrote, and its exit code."""
+    outcome = Outcome()
+    with contextlib.redirect_stdout(outcome.out), contextlib.redirect_stderr(outcome.err):
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        with outcome:
+            front.main(arguments)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return {"code": outcome.code, "out": outcome.out.getvalue(), "err": outcome.err.getvalue()}
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+
+
+def _not_yet(_signal: int, _frame: object) -> None:
+    """It comes again when the program has begun to listen for it."""
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGTERM, _not_yet)
+    json.dump([run(arguments) for arguments in json.load(sys.stdin)], sys.stdout)
