@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
-from broker.handlers.instances import encode_instances
 from broker.handlers.interfaces import Parts, Stages, Voice
+from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
 from p2pacs.identity.directory import Role
@@ -147,8 +147,8 @@ class StudyGrants:
         record = await self._record(StudyId(query.study))
         await self._admit_reader(member, record)
         described = await self._parts.pacs.describe(record.uid)
-        datasets, more = await trio.to_thread.run_sync(encode_instances, described)
-        return messages.Instances(id=query.id, datasets=datasets, more=more)
+        series, more = await trio.to_thread.run_sync(encode_listing, described.series)
+        return messages.Instances(id=query.id, series=series, more=more)
 
     async def _admit_reader(self, member: VirtualAddress, record: StudyRecord) -> None:
         who = await self._admit(member, record, "list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from p2pacs.archive.folder import ArchiveFolder, read
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.question import Selection
+from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.remote import DimseRemote, Root
@@ -26,7 +27,7 @@ class ArchiveBackend:
     def __init__(self, folder: ArchiveFolder) -> None:
         self._folder = folder
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
         """C-FIND over all that is stored, whoever asks."""
         del caller
         return find(self._folder.records(), identifier, root)

@@ -21,9 +21,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import schema
 from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
-from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
+from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.views import series_view, study_view
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import Json, texts
 from p2pacs.dataset.vocabulary import tag
@@ -76,8 +77,10 @@ class CatalogueIndex:
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
             # A new index begins above every number of an older one: followers notice.
             rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
-            rows.append({"name": "position", "value": 0})
+            rows += [{"name": name, "value": 0} for name in ("position", "vocabulary")]
             connection.execute(insert(schema.state).on_conflict_do_nothing(), rows)
+            found = set(connection.execute(select(schema.known.c.tag)).scalars())
+            self._known = frozenset(found) or _learn(connection)
 
     def close(self) -> None:
         """Close all connections."""
@@ -106,13 +109,23 @@ class CatalogueIndex:
                 connection.execute(delete(schema.studies))
             # A restored backup goes on above what it told before it was lost.
             seq = max(_state(connection, "seq"), _now())
+            learnt = set[str]()
             for entry in entries:
                 seq += 1
                 _put(connection, entry, seq)
+                if isinstance(entry, StudyRecord):
+                    learnt |= tags_of(entry) - self._known
+            _know(connection, learnt)
             _set_state(connection, "seq", seq)
             if position is not None:
                 _set_state(connection, "position", position)
+        self._known |= learnt  # only what is committed
         return seq
+
+    def set_vocabulary(self, version: int) -> None:
+        """Remember with which vocabulary all studies were described."""
+        with self._writing, self._file.writing() as connection:
+            _set_state(connection, "vocabulary", version)
 
     # ------------------------------------------------------------ reading
 
@@ -127,6 +140,17 @@ class CatalogueIndex:
         """How far another index's feed was taken over; 0 if never."""
         with self._file.reading() as connection:
             return _state(connection, "position")
+
+    @property
+    def vocabulary(self) -> int:
+        """With which vocabulary all studies were described; 0 if they were not yet."""
+        with self._file.reading() as connection:
+            return _state(connection, "vocabulary")
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Attributes that some study or series has: what can be matched (`find`)."""
+        return self._known
 
     def __len__(self) -> int:
         query = select(func.count()).where(schema.studies.c.uid.is_not(None))
@@ -145,7 +169,7 @@ class CatalogueIndex:
         query = select(schema.studies.c.record).where(condition)
         with self._file.reading() as connection:
             raw = connection.execute(query).scalar_one_or_none()
-        entry = None if raw is None else decode_entry(raw)
+        entry = None if raw is None else decode_entry(raw, own=True)
         return entry if isinstance(entry, StudyRecord) else None
 
     def uids(self) -> Iterator[tuple[str, StudyId]]:
@@ -164,7 +188,7 @@ class CatalogueIndex:
             schema.studies.c.uid.is_not(None), *_conditions(identifier)
         )
         for (raw,) in self._stream(query):
-            entry = decode_entry(raw)
+            entry = decode_entry(raw, own=True)
             if isinstance(entry, StudyRecord):
                 yield entry
 
@@ -180,7 +204,7 @@ class CatalogueIndex:
                 query = query.where(table.uid.is_not(None))
             rows = connection.execute(query.order_by(table.seq).limit(limit + 1)).all()
         more = len(rows) > limit
-        entries = tuple(decode_entry(raw) for _, raw in rows[:limit])
+        entries = tuple(decode_entry(raw, own=True) for _, raw in rows[:limit])
         return FeedPage(entries, rows[limit - 1][0] if more else last, more, reset)
 
     def _stream(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
@@ -225,10 +249,34 @@ def _put(connection: Connection, entry: Entry, seq: int) -> None:
         connection.execute(insert(schema.terms), rows)
 
 
+def tags_of(record: StudyRecord) -> set[str]:
+    """The attributes of which a study, or one of its series, has a value."""
+    views = (study_view(record), *(series_view(series) for series in record.series))
+    return {key for view in views for key, held in view.items() if held.get("Value")}
+
+
+def _know(connection: Connection, learnt: Iterable[str]) -> None:
+    rows = [{"tag": key} for key in sorted(learnt)]
+    if rows:
+        connection.execute(insert(schema.known).on_conflict_do_nothing(), rows)
+
+
+def _learn(connection: Connection) -> frozenset[str]:
+    """What the records of an index of version 0.1 have, once."""
+    found = set[str]()
+    query = select(schema.studies.c.record).where(schema.studies.c.uid.is_not(None))
+    for raw in connection.execute(query).scalars():
+        entry = decode_entry(raw, own=True)
+        if isinstance(entry, StudyRecord):
+            found |= tags_of(entry)
+    _know(connection, found)
+    return frozenset(found)
+
+
 def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
     """The strongest key drives the query; the others are looked up study by study."""
     level = str(identifier.get("QueryRetrieveLevel") or "").strip()
-    keys = from_dataset(identifier, [*TERMS, *UNIQUE.values()])
+    keys = from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()])
     levels = upto(level) if level in UNIQUE else ()
     if "STUDY" in levels and (uids := texts(keys, UNIQUE["STUDY"])):
         first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]
@@ -238,7 +286,7 @@ def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
     if "SERIES" in levels and (uids := texts(keys, UNIQUE["SERIES"])):
         tests.append(_term("series", [("=", uid) for uid in uids]))
     of_patient = {tag("PatientID"), tag("PatientName")}
-    for key, kind in TERMS.items():
+    for key, kind in ASKED_TERMS.items():
         if "STUDY" in levels or key in of_patient:
             tests.extend(_narrowed(keys, key, kind))
     if tests and not first:

@@ -41,8 +41,8 @@ def matcher(vr: str, key: str) -> Matcher | None:
     parts = [key] if vr in _SINGLE_VRS else key.split("\\")
     alternatives = [part.strip(" \0") for part in parts]
     alternatives = [part for part in alternatives if part]
-    if not alternatives or (vr in WILD_VRS and any(set(part) == {"*"} for part in alternatives)):
-        return None
+    if not alternatives or any(set(part) == {"*"} for part in alternatives):
+        return None  # as some write it for dates and UIDs, too
     tests = [_test(vr, part) for part in alternatives]
     return lambda values: any(test(value) for value in values for test in tests)
 

@@ -24,17 +24,20 @@ TERMS: Final = {
 }
 """Attributes with an index, and what their terms are called; the most selective first."""
 
+ASKED_TERMS: Final = {**TERMS, tag("Modality"): "modality"}
+"""Keys that ask for a term; a modality is one of the study's, whichever series has it."""
+
 Narrowing = list[tuple[str, str]]
 """Alternatives: (operator, operand), operators being =, GLOB, and BETWEEN with ``low\\0high``."""
 
 
 def terms_of(record: StudyRecord) -> set[tuple[str, str]]:
     """The terms under which a study is found: (kind, value)."""
-    view = study_view(record)
     found: set[tuple[str, str]] = set()
-    for key, kind in TERMS.items():
-        for value in texts(view, key):
-            found.update((kind, term) for term in _terms(kind, value))
+    for view in (study_view(record), *record.patients[1:]):
+        for key, kind in TERMS.items():
+            for value in texts(view, key):
+                found.update((kind, term) for term in _terms(kind, value))
     found.update(("series", series.uid) for series in record.series)
     return found
 
@@ -52,12 +55,12 @@ def narrowing(key: str, vr: str, value: str) -> Narrowing | None:
     """How one key narrows its terms; None if it cannot.
 
     Args:
-        key: tag, one of `TERMS`.
+        key: tag, one of `ASKED_TERMS`.
         vr: VR of the key.
         value: the key's text, alternatives separated by backslashes.
     """
     alternatives = [part.strip() for part in value.split("\\") if part.strip()]
-    steps = [_step(TERMS[key], vr, part) for part in alternatives]
+    steps = [_step(ASKED_TERMS[key], vr, part) for part in alternatives]
     known = [step for step in steps if step is not None]
     return known if known and len(known) == len(steps) else None
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
+from p2pacs.catalogue.times import KINDS, bounds
 from p2pacs.dataset.elements import read_element
 from p2pacs.dataset.json_model import Json, texts
-from p2pacs.dataset.vocabulary import INSTANCE_TAGS, PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS, tag
+from p2pacs.dataset.vocabulary import (
+    CONTROL_TAGS,
+    INSTANCE_TAGS,
+    PATIENT_TAGS,
+    SERIES_TAGS,
+    STUDY_TAGS,
+    tag,
+)
 from p2pacs.errors import UsageError
+
+_FORMS: Final = {
+    "DA": "a date or range: 20260131, 20260101-20260131",
+    "TM": "a time or range: 1030, 0800-1200",
+    "DT": "a date time or range: 202601311030",
+}
+"""Short enough for an Error Comment, 64 characters with the tag."""
+
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 Root = Literal["PATIENT", "STUDY"]
 """Information model: Patient Root or Study Root (PS3.4 C.6)."""
@@ -37,25 +55,37 @@ class Question:
     level: str
     root: Root
     keys: Json = field(repr=False)
-    """Keys that the catalogue holds at this level or above; without value if only asked for."""
+    """Keys of the vocabulary at this level or above; without value if only asked for."""
+    below: Json = field(factory=dict, repr=False)
+    """Keys of series in a query at study level."""
+    unmatched: frozenset[str] = frozenset()
+    """Tags of other keys with a value: below the level, or not in the vocabulary."""
 
     @classmethod
     def parse(cls, identifier: Dataset, root: Root) -> Question:
         """Check an identifier.
 
-        Keys below the level, and keys that the catalogue does not hold, are left out: they
-        neither match nor come back.
-
         Raises:
-            UsageError: no or another level, no unique key of a level above, or a key that
-                cannot be read (status 0xA900).
+            UsageError: no or another level, no unique key of a level above, a key that cannot be
+                read, or one whose value nothing can be compared with (status 0xA900).
         """
         level = _level(identifier, root)
         keys = _keys(identifier)
         for above in LEVELS[LEVELS.index(root) : LEVELS.index(level)]:
             _require(keys, above, level)
         held = frozenset[str]().union(*(_LEVEL_TAGS[name] for name in upto(level)))
-        return cls(level, root, {key: keys[key] for key in keys if key in held})
+        below = SERIES_TAGS - held if level == "STUDY" else frozenset[str]()
+        for key in keys:
+            if key in held | below:
+                _comparable(keys, key)
+        others = [key for key in keys if key not in held | below | CONTROL_TAGS]
+        return cls(
+            level,
+            root,
+            {key: keys[key] for key in keys if key in held},
+            {key: keys[key] for key in keys if key in below},
+            frozenset(key for key in others if keys[key].get("Value")),
+        )
 
 
 @frozen
@@ -108,6 +138,18 @@ def _keys(identifier: Dataset) -> Json:
         if found is not None:
             keys[key] = found
     return keys
+
+
+def _comparable(keys: Json, key: str) -> None:
+    """Refuse a value that can match nothing, as no attribute can have it."""
+    vr = keys[key]["vr"]
+    for value in texts(keys, key):
+        if set(value) == {"*"}:
+            continue
+        if vr in KINDS and bounds(vr, value) is None:
+            raise UsageError(f"({key[:4]},{key[4:]}) must be {_FORMS[vr]}")
+        if vr in ("IS", "DS") and not _NUMBER.fullmatch(value):
+            raise UsageError(f"({key[:4]},{key[4:]}) must be a number")
 
 
 def _require(keys: Json, needed: str, level: str) -> None:

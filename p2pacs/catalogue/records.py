@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from attrs import field, frozen
 
 from p2pacs.dataset.json_model import Json, of_level, text
-from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, PATIENT_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
 from p2pacs.ids import StudyId
 
 
 @frozen
 class SeriesRecord:
-    """One series; ``instances`` is empty where the catalogue does not list them."""
+    """One series; ``instances`` is empty where the catalogue does not list them.
+
+    Its attributes hold those of a patient, too, where that is another one than the study's first
+    (wrong, and found in one of a hundred archives: PS3.3 A.1.2 has one patient a study).
+    """
 
     uid: str = field(repr=False)
     attributes: Json = field(repr=False)
@@ -32,6 +36,59 @@ class StudyRecord:
     """Manifest version; 0 while nothing is published."""
     wrapped_key: bytes = field(default=b"", repr=False)
     """The study key, wrapped to the member that holds this record."""
+    instance_keys: frozenset[str] | None = field(default=None, repr=False, kw_only=True)
+    """Attributes that are known of its instances, where these are listed; None: all of the
+    vocabulary. What is not known cannot be matched."""
+
+    @property
+    def patients(self) -> tuple[Json, ...]:
+        """The attributes of its patients: one, but for studies that mix several."""
+        found = {patient_of(self.attributes): of_level(self.attributes, PATIENT_TAGS)}
+        for series in self.series:
+            if "00100020" in series.attributes:
+                other = of_level(series.attributes, PATIENT_TAGS)
+                found.setdefault(patient_of(other), other)
+        return tuple(found.values())
+
+
+def patient_of(attributes: Json) -> tuple[str, str]:
+    """What tells one patient from another: id and its issuer."""
+    return text(attributes, "PatientID"), text(attributes, "IssuerOfPatientID")
+
+
+def other_patient(attributes: Json, study: Json) -> Json:
+    """The patient's attributes if it is another patient than the study's, else none."""
+    if patient_of(attributes) == patient_of(study):
+        return {}
+    return of_level(attributes, PATIENT_TAGS)
+
+
+def series_of(instances: Iterable[Json]) -> tuple[SeriesRecord, ...]:
+    """The series of these instances, whose attributes hold those of their series, too.
+
+    The first instance of a series speaks for the series.
+    """
+    return _series_of(_by_series(instances), {})
+
+
+def _by_series(instances: Iterable[Json]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for attributes in instances:
+        found.setdefault(text(attributes, "SeriesInstanceUID"), []).append(attributes)
+    return found
+
+
+def _series_of(
+    by_series: dict[str, list[Json]], patients: dict[str, Json]
+) -> tuple[SeriesRecord, ...]:
+    return tuple(
+        SeriesRecord(
+            uid,
+            patients.get(uid, {}) | of_level(members[0], SERIES_TAGS),
+            tuple(of_level(member, INSTANCE_TAGS) for member in members),
+        )
+        for uid, members in by_series.items()
+    )
 
 
 def assemble(study: StudyId, instances: Iterable[Json], version: int = 0) -> StudyRecord:
@@ -42,19 +99,11 @@ def assemble(study: StudyId, instances: Iterable[Json], version: int = 0) -> Stu
     Raises:
         ValueError: no instance at all.
     """
-    by_series: dict[str, list[Json]] = {}
-    for attributes in instances:
-        by_series.setdefault(text(attributes, "SeriesInstanceUID"), []).append(attributes)
+    by_series = _by_series(instances)
     if not by_series:
         raise ValueError("a study has at least one instance")
-    series = tuple(
-        SeriesRecord(
-            uid,
-            of_level(members[0], SERIES_TAGS),
-            tuple(of_level(member, INSTANCE_TAGS) for member in members),
-        )
-        for uid, members in by_series.items()
-    )
     first = next(iter(by_series.values()))[0]
+    others = {uid: other_patient(members[0], first) for uid, members in by_series.items()}
     uid = text(first, "StudyInstanceUID")
-    return StudyRecord(study, uid, of_level(first, STUDY_LEVEL_TAGS), series, version)
+    attributes = of_level(first, STUDY_LEVEL_TAGS)
+    return StudyRecord(study, uid, attributes, _series_of(by_series, others), version)

@@ -40,6 +40,13 @@ terms: Final = Table(
 )
 Index("terms_of_study", terms.c.study)
 
+known: Final = Table(
+    "known",
+    metadata,
+    Column("tag", String, primary_key=True),
+)
+"""Attributes that some study or series has or had a value of. Version 0.1 had no such table."""
+
 state: Final = Table(
     "state",
     metadata,

@@ -80,6 +80,18 @@ INSTANCE_TAGS: Final = _tags(
     "AvailableTransferSyntaxUID"
 )
 
+REQUIRED_TAGS: Final = _tags(
+    "PatientName PatientID StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID "
+    "SeriesInstanceUID Modality SeriesNumber SOPInstanceUID InstanceNumber"
+)
+"""Unique and required keys (PS3.4 C.6.1.1, C.6.2.1): matched always, also where none has one."""
+
+CONTROL_TAGS: Final = _tags(
+    "SpecificCharacterSet QueryRetrieveLevel RetrieveAETitle InstanceAvailability "
+    "QueryRetrieveView TimezoneOffsetFromUTC StorageMediaFileSetID StorageMediaFileSetUID"
+)
+"""What an identifier may hold besides keys (PS3.4 C.4.1.1.3); a time zone says how to read it."""
+
 STUDY_LEVEL_TAGS: Final = PATIENT_TAGS | STUDY_TAGS
 """What a study answers with, at study level."""
 

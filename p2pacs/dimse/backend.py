@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
+from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.contexts import Pair
 from p2pacs.dimse.remote import Root
@@ -63,7 +64,7 @@ class Backend(Protocol):
     A `P2PacsError` becomes its ``dicom_status`` and, cut to 64 characters, the Error Comment.
     """
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
         """Answers to a C-FIND of ``caller`` (an AE title)."""
 
     def retrieve(

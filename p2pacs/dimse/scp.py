@@ -100,7 +100,8 @@ class DimseServer:
             request: C_FIND = event.request  # type: ignore[assignment]
             syntax = UID(event.context.transfer_syntax)
             identifier = decode_identifier(request.Identifier, syntax)
-            for number, answer in enumerate(self._backend.find(identifier, root, caller)):
+            answers = self._backend.find(identifier, root, caller)
+            for number, answer in enumerate(answers):
                 if event.is_cancelled:
                     yield sub.CANCELLED, None
                     return
@@ -109,7 +110,7 @@ class DimseServer:
                     yield _status(_OUT_OF_RESOURCES, "too many answers: narrow the query"), None
                     return
                 answer.RetrieveAETitle = self.aet
-                yield sub.PENDING, answer
+                yield (sub.PENDING_IGNORED if answers.ignored else sub.PENDING), answer
         except P2PacsError as error:
             log.warning("C-FIND refused", caller=caller, error=str(error))
             yield _status(error.dicom_status, sub.comment_of(error)), None

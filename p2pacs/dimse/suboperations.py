@@ -17,6 +17,8 @@ UNABLE: Final = 0xA702
 UNKNOWN_DESTINATION: Final = 0xA801
 CANCELLED: Final = 0xFE00
 PENDING: Final = 0xFF00
+PENDING_IGNORED: Final = 0xFF01
+"""An answer; some optional key was not matched (PS3.4 C.4.1.1.4)."""
 INVALID: Final = 0xA900
 
 _COMMENT_CHARACTERS: Final = 64

@@ -59,7 +59,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "csr": _up_to(4 * limits.KIB),
     "Block.data": _up_to(limits.BLOCK_BYTES),
     "SegmentAnswer.data": _up_to(limits.CHUNK_BYTES),
-    "datasets": Bound(0, limits.FRAME_BYTES, items=limits.FIND_RESULTS),
+    "Instances.series": Bound(0, limits.FRAME_BYTES, items=limits.FIND_RESULTS),
     "directory": _up_to(limits.DIRECTORY_BYTES),
     "endpoints": Bound(1, 300, items=limits.ENDPOINTS),
     "entries": Bound(0, limits.FRAME_BYTES, items=limits.CATALOGUE_PAGE),

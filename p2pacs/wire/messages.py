@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -407,10 +407,10 @@ class InstancesQuery(Query):
 @_message(57)
 @frozen
 class Instances(Reply):
-    """Encoded data sets (Explicit VR Little Endian), one an instance."""
+    """The instances of a study, by series (`p2pacs/catalogue/listing.py`)."""
 
     id: int
-    datasets: list[bytes]
+    series: list[bytes]
     more: bool
 
 

@@ -15,11 +15,13 @@ from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
+from p2pacs.catalogue.listing import Listing
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, number, text
+from p2pacs.dataset.json_model import number, text
 from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.contexts import Pair
 from p2pacs.dimse.remote import Root
@@ -27,7 +29,6 @@ from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, Unava
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
-from peer.gateway.search import with_instances
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
@@ -43,7 +44,7 @@ PRIORITIES: Final = {
 }
 """What a workstation's Priority (0000,0700) is in the swarm."""
 
-Describe = Callable[[StudyRecord], Awaitable[list[Json]]]
+Describe = Callable[[StudyRecord], Awaitable[Listing]]
 
 log = structlog.get_logger(__name__)
 
@@ -69,20 +70,20 @@ class Gateway:
 
     # ------------------------------------------------------------ C-FIND
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
         """Answers out of the catalogue that this peer holds; the broker may be away."""
         question = Question.parse(identifier, root)
         records: Iterable[StudyRecord] = self._catalogue.candidates(identifier)
         if question.level == "IMAGE":
             records = self._filled(records)
         log.debug("C-FIND", caller=caller, level=question.level)
-        return find(records, identifier, root)
+        return find(records, identifier, root, self._catalogue.known)
 
     def _filled(self, records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
         for count, record in enumerate(records):
             if count == MANY:
                 raise UnavailableError("too many studies at image level: narrow the query")
-            yield with_instances(record, self._bridge.call(self._describe, record))
+            yield self._bridge.call(self._describe, record).into(record)
 
     # ------------------------------------------------------------ C-MOVE, C-GET
 
@@ -95,7 +96,8 @@ class Gateway:
             record
             for record in self._catalogue.candidates(identifier)
             if not selection.studies or record.uid in selection.studies
-            if not selection.patients or text(record.attributes, "PatientID") in selection.patients
+            if not selection.patients
+            or any(text(patient, "PatientID") in selection.patients for patient in record.patients)
         ]
         if not records:
             raise StudyNotFoundError("no such study in the catalogue that this peer may read")

@@ -5,19 +5,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from p2pacs.catalogue.records import StudyRecord
+import trio
+
+from p2pacs.catalogue.listing import Listing, decode_listing
+from p2pacs.catalogue.records import StudyRecord, series_of
+from p2pacs.dataset.elements import CHARACTER_SET
 from p2pacs.dataset.json_model import Json, entry
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.node import Node
 from p2pacs.wire.messages import Instances, InstancesQuery
-from peer.gateway.search import read_instances
 from peer.retrieval.reader import StudyReads
 
 ANSWER: Final = 30.0
 """Seconds for the broker, which asks the PACS."""
+
+_ADDED_SINCE: Final = frozenset(
+    {
+        tag("PixelSpacing"),
+        tag("ImageComments"),
+        tag("AcquisitionDateTime"),
+        tag("ConceptNameCodeSequence"),
+    }
+)
+"""What indexes of version 0.1 do not tell of an instance, whether it has it or not."""
 
 
 class InstanceDescriber:
@@ -28,7 +41,7 @@ class InstanceDescriber:
         self._node = node
         self._fetcher = fetcher
 
-    async def __call__(self, record: StudyRecord) -> list[Json]:
+    async def __call__(self, record: StudyRecord) -> Listing:
         """The instances of a study.
 
         Raises:
@@ -37,7 +50,8 @@ class InstanceDescriber:
         """
         held = await self._fetcher.held(record)
         if held is not None:
-            return [attributes_of(known.entry) for known in held.known]
+            entries = [known.entry for known in held.known]
+            return await trio.to_thread.run_sync(listing_of_entries, entries)
         query = InstancesQuery(0, record.study.raw)
         try:
             reply = await self._node.call(self._identity.broker, query, timeout=ANSWER)
@@ -49,7 +63,14 @@ class InstanceDescriber:
             raise ProtocolError("the broker answered an InstancesQuery with something else")
         if reply.more:
             raise BusyError("more images than can be listed before the study is here: retrieve it")
-        return read_instances(reply.datasets)
+        return await trio.to_thread.run_sync(decode_listing, reply.series)
+
+
+def listing_of_entries(entries: list[InstanceEntry]) -> Listing:
+    """What a query at image level may ask of the instances of an index."""
+    told = [attributes_of(entry) for entry in entries]
+    old = any(CHARACTER_SET not in attributes for attributes in told)
+    return Listing(series_of(told), INSTANCE_TAGS - _ADDED_SINCE if old else None)
 
 
 def attributes_of(instance: InstanceEntry) -> Json:

@@ -18,10 +18,12 @@ from attrs import evolve
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import encode_entry
-from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.catalogue.listing import encode_listing
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord, series_of
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
 from p2pacs.identity.authority import MEMBER_LIFETIME
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -52,6 +54,12 @@ def instances(count: int, *, first: int = 1, rows: int = 64) -> list[EncodedInst
     return [samples.instance(first + n, rows=rows, columns=rows) for n in range(count)]
 
 
+def described(count: int) -> list[SeriesRecord]:
+    """The same slices as a PACS lists them."""
+    told = [samples.dataset(number) for number in range(1, count + 1)]
+    return list(series_of(from_dataset(one, HEADER_TAGS) for one in told))
+
+
 class Broker:
     """Publishes studies, grants keys, keeps the feed, collects the audit."""
 
@@ -68,7 +76,7 @@ class Broker:
         self.audit: list[bytes] = []
         self.announced: list[tuple[VirtualAddress, messages.Announce]] = []
         self.holders: list[VirtualAddress] = []
-        self.described: list[bytes] = []
+        self.described: list[SeriesRecord] = []
         self.more = False
         self.kept_back: list[Chunk] = []
         self.node: Node
@@ -190,7 +198,7 @@ class Broker:
         )
 
     async def _instances(self, _member: VirtualAddress, query: Query) -> Reply:
-        return messages.Instances(query.id, self.described, more=self.more)
+        return messages.Instances(query.id, encode_listing(self.described)[0], more=self.more)
 
     async def _report(self, _member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.AuditReport)

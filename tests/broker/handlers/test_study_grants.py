@@ -162,7 +162,7 @@ async def test_instances_as_the_pacs_lists_them(desk: Desk) -> None:
     query = InstancesQuery(9, desk.parts.studies.id_of(uid).raw)
     listed = await desk.lending.instances(north.address, query)
     assert isinstance(listed, Instances)
-    assert (listed.id, len(listed.datasets), listed.more) == (9, 1, False)
+    assert (listed.id, len(listed.series), listed.more) == (9, 1, False)
     with pytest.raises(ProtocolError, match="blind"):
         await desk.lending.instances(replica.address, query)
 

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from broker.pacs.adapter import CLASSES_KEY
 from broker.pacs.address import DimseAddress
 from broker.pacs.dimse import DimseAdapter, _classes
+from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dimse.backend import Retrieval
@@ -33,8 +34,8 @@ class Breaking:
     def __init__(self, count: int) -> None:
         self.instances = [make(STUDY, 1, n) for n in range(1, count + 1)]
 
-    def find(self, _identifier: Dataset, _root: str, _caller: str) -> Iterator[Dataset]:
-        yield from ()
+    def find(self, _identifier: Dataset, _root: str, _caller: str) -> Answers:
+        return Answers(iter(()))
 
     def retrieve(self, *_asked: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:

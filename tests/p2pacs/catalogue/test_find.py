@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -12,9 +13,14 @@ from p2pacs.errors import UsageError
 
 from .samples import attributes, query, series, study
 
+
+def head(of: SeriesRecord) -> SeriesRecord:
+    return evolve(of, attributes=of.attributes | attributes(BodyPartExamined=("CS", "HEAD")))
+
+
 RECORDS = [
     study(1, series("1.2.1.1", "CT", 2), series("1.2.1.2", "SR", 1), name="Müller^Hans"),
-    study(2, series("1.2.2.1", "MR", 3), patient="P2", date="20230101"),
+    study(2, head(series("1.2.2.1", "MR", 3)), patient="P2", date="20230101"),
     study(3, series("1.2.3.1", "CT", 1), patient="P1", date="20200101", name="Doe^John"),
 ]
 
@@ -48,7 +54,13 @@ def test_each_level_answers_with_its_entities() -> None:
         ({"StudyInstanceUID": "1.2.1\\1.2.3"}, ["1.2.1", "1.2.3"]),
         ({"PatientID": "P1", "ModalitiesInStudy": "MR"}, []),
         ({"StudyDescription": "x"}, []),
-        ({"SeriesDescription": "ignored below the level"}, ["1.2.1", "1.2.2", "1.2.3"]),
+        ({"Modality": "SR"}, ["1.2.1"]),
+        ({"Modality": "C*\\SR"}, ["1.2.1", "1.2.3"]),
+        ({"BodyPartExamined": "HEAD"}, ["1.2.2"]),
+        ({"BodyPartExamined": "HEAD", "Modality": "MR"}, ["1.2.2"]),
+        ({"BodyPartExamined": "HEAD", "Modality": "CT"}, []),
+        ({"SeriesInstanceUID": "1.2.3.1"}, ["1.2.3"]),
+        ({"StudyDate": "*", "StudyInstanceUID": "*"}, ["1.2.1", "1.2.2", "1.2.3"]),
     ],
 )
 def test_studies_by_key(keys: dict[str, str], expected: list[str]) -> None:
@@ -133,3 +145,112 @@ def test_an_empty_sequence_key_asks_for_the_whole_sequence() -> None:
     asked.RequestAttributesSequence = Sequence([])
     (answer,) = find([study(1, SeriesRecord("1.5", held))], asked, "STUDY")
     assert answer.RequestAttributesSequence[0].StudyID == "7"
+
+
+# ---------------------------------------------------------------- keys of series at study level
+
+
+def test_a_key_of_series_comes_back_from_the_series_that_matched() -> None:
+    (answer,) = find(RECORDS, query(Modality="SR", SeriesDescription=""), "STUDY")
+    assert answer.Modality == "SR"
+    assert "SeriesDescription" not in answer
+
+
+def test_all_keys_of_series_must_be_those_of_one_series() -> None:
+    record = study(1, head(series("1.2.1.1", "MR")), series("1.2.1.2", "CT"))
+    assert not list(find([record], query(BodyPartExamined="HEAD", Modality="CT"), "STUDY"))
+
+
+def test_modalities_are_known_of_a_study_whose_series_are_not_listed() -> None:
+    record = study(1, ModalitiesInStudy=("CS", "CT\\PT"))
+    for modality, count in (("PT", 1), ("MR", 0)):
+        answers = find([record], query(Modality=modality), "STUDY")
+        assert len(list(answers)) == count
+        assert not answers.ignored
+    answers = find([record], query(Modality="PT", BodyPartExamined="HEAD"), "STUDY")
+    assert len(list(answers)) == 1
+    assert answers.ignored == {tag("BodyPartExamined")}
+
+
+# ---------------------------------------------------------------- what is not known
+
+
+def test_what_no_record_has_lets_everything_through_and_is_said() -> None:
+    asked = query(PatientWeight="70", BodyPartExamined="HEAD", PatientID="P1")
+    answers = find(RECORDS, asked, "STUDY", known={tag("BodyPartExamined")})
+    assert not list(answers)
+    assert answers.ignored == {tag("PatientWeight")}
+    answers = find(RECORDS, query(PatientWeight="70"), "STUDY", known=set())
+    assert len(list(answers)) == 3
+    assert answers.ignored == {tag("PatientWeight")}
+
+
+def test_required_keys_are_matched_even_if_no_record_has_one() -> None:
+    answers = find(RECORDS, query(AccessionNumber="A1"), "STUDY", known=set())
+    assert not list(answers)
+    assert not answers.ignored
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "ignored"),
+    [
+        ("STUDY", {"InstanceNumber": "1"}, "InstanceNumber"),
+        ("STUDY", {"KVP": "120"}, "KVP"),
+        ("SERIES", {"StudyInstanceUID": "1.2.1", "SliceLocation": "5"}, "SliceLocation"),
+    ],
+)
+def test_keys_below_the_level_and_unknown_ones_are_said(
+    level: str, keys: dict[str, str], ignored: str
+) -> None:
+    answers = find(RECORDS, query(level, **keys), "STUDY")
+    assert list(answers)
+    assert answers.ignored == {tag(ignored)}
+
+
+def test_keys_that_only_ask_are_nothing_to_say() -> None:
+    asked = query(KVP="", SliceLocation="", Modality="", RetrieveAETitle="X")
+    assert not find(RECORDS, asked, "STUDY").ignored
+
+
+def test_what_is_not_known_of_instances_is_said() -> None:
+    record = evolve(RECORDS[1], instance_keys=frozenset({tag("InstanceNumber")}))
+    asked = query(
+        "IMAGE", StudyInstanceUID="1.2.2", SeriesInstanceUID="1.2.2.1", InstanceNumber="2"
+    )
+    assert len(list(find([record], asked, "STUDY"))) == 1
+    asked.SliceLocation = "7"
+    answers = find([record], asked, "STUDY")
+    assert len(list(answers)) == 1
+    assert answers.ignored == {tag("SliceLocation")}
+    assert not list(find([RECORDS[1]], asked, "STUDY"))
+
+
+# ---------------------------------------------------------------- several patients in one study
+
+
+@pytest.mark.parametrize(
+    ("keys", "patients"),
+    [
+        ({"PatientID": "PA"}, ["PA"]),
+        ({"PatientID": "PB"}, ["PB"]),
+        ({"PatientName": "b*"}, ["PB"]),
+        ({"PatientID": "PB", "PatientName": "a*"}, []),
+        ({"PatientID": "PB", "Modality": "CT"}, ["PB"]),
+        ({"PatientID": "PA", "BodyPartExamined": "HEAD"}, []),
+        ({}, ["PA", "PB"]),
+    ],
+)
+def test_a_study_of_two_patients_is_found_by_each(
+    keys: dict[str, str], patients: list[str]
+) -> None:
+    other = attributes(
+        PatientID=("LO", "PB"), PatientName=("PN", "B^B"), Modality=("CS", "CT"),
+        BodyPartExamined=("CS", "HEAD"),
+    )  # fmt: skip
+    record = study(1, series("1.2.1.1"), SeriesRecord("1.2.1.2", other), name="A^A", patient="PA")
+    found = list(find([record], query(**{"PatientID": "", **keys}), "STUDY"))
+    assert [str(answer.PatientID) for answer in found] == patients
+    assert {str(answer.StudyInstanceUID) for answer in found} <= {"1.2.1"}
+    below = query("SERIES", StudyInstanceUID="1.2.1", PatientID="PB", PatientName="")
+    (one,) = find([record], below, "STUDY")
+    assert (one.SeriesInstanceUID, one.PatientName) == ("1.2.1.2", "B^B")

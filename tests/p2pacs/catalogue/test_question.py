@@ -6,19 +6,45 @@ from pydicom.filewriter import write_dataset
 
 from p2pacs.catalogue.question import Question, Root, Selection
 from p2pacs.dataset.json_model import texts
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import tag, vr_of
 from p2pacs.errors import UsageError
 
 from .samples import query
 
 
-def test_keys_below_the_level_and_unknown_ones_do_not_count() -> None:
+def test_keys_of_the_level_of_series_and_what_cannot_be_matched() -> None:
     asked = query(PatientID="P", SeriesDescription="x", ModalitiesInStudy="CT", Allergies="y")
-    asked.RetrieveAETitle = ""
+    asked.RetrieveAETitle = "AET"
+    asked.SliceLocation, asked.KVP = "1", ""
     question = Question.parse(asked, "STUDY")
     assert set(question.keys) == {tag("PatientID"), tag("ModalitiesInStudy")}
+    assert set(question.below) == {tag("SeriesDescription")}
+    assert question.unmatched == {tag("Allergies"), tag("SliceLocation")}
     patient = Question.parse(query("PATIENT", PatientID="P", StudyDate="2024"), "PATIENT")
     assert set(patient.keys) == {tag("PatientID")}
+    assert patient.unmatched == {tag("StudyDate")}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("StudyDate", "2026-01-10"),
+        ("StudyDate", "20260110-soon"),
+        ("StudyDate", "-"),
+        ("StudyTime", "noon"),
+        ("SeriesDate", "10.1.2026"),
+        ("PatientWeight", "70 kg"),
+    ],
+)
+def test_what_no_attribute_can_have_is_refused(keyword: str, value: str) -> None:
+    asked = Dataset()
+    asked.QueryRetrieveLevel = "STUDY"
+    asked.add_new(tag(keyword), "LO", value)  # else pydicom refuses it here
+    asked[tag(keyword)].VR = str(vr_of(tag(keyword)))
+    with pytest.raises(UsageError) as caught:
+        Question.parse(asked, "STUDY")
+    assert len(str(caught.value)) <= 64, "an Error Comment"
+    assert len(value) == 1 or value not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-from p2pacs.catalogue.records import SeriesRecord
-from p2pacs.catalogue.views import series_view, study_view, views
-from p2pacs.dataset.json_model import number, texts
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.catalogue.views import by_patient, patients, series_view, study_view
+from p2pacs.dataset.json_model import number, text, texts
 
 from .samples import attributes, series, study
 
@@ -31,18 +31,6 @@ def test_classes_of_the_instances_are_those_of_the_study() -> None:
     assert texts(study_view(study(1, held)), "SOPClassesInStudy") == ["1.4", "1.5"]
 
 
-def test_an_entity_shows_the_levels_above_it() -> None:
-    records = [study(1, series("1.2.1.1"), series("1.2.1.2")), study(2)]
-    assert [texts(v, "SeriesInstanceUID") for v in views(records, "SERIES")] == [
-        ["1.2.1.1"],
-        ["1.2.1.2"],
-    ]
-    images = list(views(records, "IMAGE"))
-    assert len(images) == 4
-    assert texts(images[0], "PatientID") == ["P1"]
-    assert len(list(views(records, "STUDY"))) == 2
-
-
 def test_patients_are_counted_over_their_studies() -> None:
     records = [
         study(1, series("1", instances=2), patient="A"),
@@ -51,11 +39,37 @@ def test_patients_are_counted_over_their_studies() -> None:
         study(4, patient=""),
         study(5, patient=""),
     ]
-    patients = list(views(records, "PATIENT"))
-    assert [texts(v, "PatientID") for v in patients] == [["A"], ["B"], [], []]
+    found = list(patients(records))
+    assert [texts(v, "PatientID") for v in found] == [["A"], ["B"], [], []]
     counts = [
-        number(patients[0], f"NumberOfPatientRelated{n}")
-        for n in ("Studies", "Series", "Instances")
+        number(found[0], f"NumberOfPatientRelated{n}") for n in ("Studies", "Series", "Instances")
     ]
     assert counts == [2, 3, 6]
-    assert not texts(patients[0], "StudyDate")
+    assert not texts(found[0], "StudyDate")
+
+
+def mixed() -> StudyRecord:
+    """A study with a series of another patient in it."""
+    other = SeriesRecord(
+        "1.2.1.2",
+        attributes(PatientID=("LO", "PB"), PatientName=("PN", "B"), Modality=("CS", "CT")),
+    )
+    return study(1, series("1.2.1.1"), other, name="A", patient="PA", PatientSex=("CS", "F"))
+
+
+def test_a_study_of_two_patients_is_that_of_each() -> None:
+    (own, first), (others, second) = by_patient(mixed())
+    assert (text(own, "PatientID"), text(own, "PatientSex")) == ("PA", "F")
+    assert [one.uid for one in first] == ["1.2.1.1"]
+    assert (text(others, "PatientID"), text(others, "PatientName")) == ("PB", "B")
+    assert [one.uid for one in second] == ["1.2.1.2"]
+    assert text(others, "StudyDate") == "20240131"
+    assert not text(others, "PatientSex"), "another patient's sex"
+    assert [text(one, "PatientID") for one in patients([mixed()])] == ["PA", "PB"]
+
+
+def test_nearly_every_study_has_one_patient() -> None:
+    record = study(1, series("1.2.1.1"))
+    ((own, parts),) = by_patient(record)
+    assert own is record.attributes
+    assert parts is record.series

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.remote import DimseRemote, Root
@@ -25,6 +26,7 @@ class Scripted:
     def __init__(self, instances: Iterable[EncodedInstance] = ()) -> None:
         self.held = list(instances)
         self.answers: list[Dataset] = []
+        self.ignored: set[str] = set()
         self.error: P2PacsError | None = None
         self.asked: list[tuple[str, str, str]] = []
         self.urgency: Urgency | None = None
@@ -36,11 +38,11 @@ class Scripted:
         """Wait for ``released`` (or ``closed``) after so many instances."""
         self.fail_after: int | None = None
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Iterator[Dataset]:
+    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
         self.asked.append(("find", root, caller))
         if self.error is not None:
             raise self.error
-        return iter(self.answers)
+        return Answers(iter(self.answers), self.ignored)
 
     def retrieve(
         self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency

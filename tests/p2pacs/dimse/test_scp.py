@@ -34,6 +34,15 @@ async def find(
     return await trio.to_thread.run_sync(work)
 
 
+async def test_a_key_that_was_not_matched_is_said() -> None:
+    backend = Scripted()
+    backend.answers = [study(1)]
+    backend.ignored = {"00180060"}
+    async with serving(backend) as server:
+        answers = await find(server.port)
+    assert [status.Status for status, _ in answers] == [0xFF01, 0x0000]
+
+
 async def test_answers_name_where_to_retrieve() -> None:
     backend = Scripted()
     backend.answers = [study(1), study(2)]

@@ -33,7 +33,7 @@ from peer.retrieval.requester import Requester
 from tests.components import dcmtk, orthanc, storescp
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, described, eventually, instances, open_world
 
 AET = "P2PACS"
 
@@ -191,7 +191,7 @@ async def test_images_are_listed_out_of_the_index_of_a_study_that_is_here(tmp_pa
 async def test_images_are_listed_by_the_broker_otherwise(tmp_path: Path) -> None:
     async with served(tmp_path, instances(3)) as (world, _, where):
         uid = world.broker.uid
-        world.broker.described = [samples.encode(samples.dataset(n)) for n in (1, 2, 3)]
+        world.broker.described = described(3)
         question = query(
             "IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", InstanceNumber=""
         )

@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import BusyError, UnavailableError
-from peer.gateway.instances import InstanceDescriber
+from p2pacs.study.study_index import InstanceEntry
+from peer.gateway.instances import InstanceDescriber, listing_of_entries
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import eventually, instances, open_world
+from tests.peer.world import described, eventually, instances, open_world
 
 
 async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:
@@ -21,11 +23,13 @@ async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:
         peer.fetcher.forget(world.broker.study)
         describe = InstanceDescriber(peer.identity, peer.node, peer.fetcher)
         found = await describe(world.broker.record())
-        assert [text(one, "SOPInstanceUID") for one in found] == [
+        (series,) = found.series
+        assert series.uid == f"{world.broker.uid}.1"
+        assert [text(one, "SOPInstanceUID") for one in series.instances] == [
             one.sop_instance_uid for one in sent
         ]
-        assert text(found[0], "SeriesInstanceUID") == f"{world.broker.uid}.1"
-        assert text(found[0], "AvailableTransferSyntaxUID") == samples.EXPLICIT
+        assert text(series.instances[0], "AvailableTransferSyntaxUID") == samples.EXPLICIT
+        assert found.keys is None, "all is known of what is here"
 
 
 async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
@@ -33,9 +37,10 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
         await world.broker.publish(instances(2))
         peer = await world.add("a")
         describe = InstanceDescriber(peer.identity, peer.node, peer.fetcher)
-        world.broker.described = [samples.encode(samples.dataset(n)) for n in (1, 2)]
+        world.broker.described = described(2)
         found = await describe(world.broker.record())
-        assert [text(one, "InstanceNumber") for one in found] == ["1", "2"]
+        (series,) = found.series
+        assert [text(one, "InstanceNumber") for one in series.instances] == ["1", "2"]
         assert not peer.node.transfers
 
         world.broker.more = True
@@ -46,3 +51,16 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
         await eventually(lambda: peer.identity.broker not in peer.node.linked)
         with pytest.raises(UnavailableError, match="when the broker is there"):
             await describe(world.broker.record())
+
+
+def test_an_index_of_version_0_1_does_not_tell_all() -> None:
+    """It has numbers where the data set has texts, and fewer attributes."""
+    raw = b'{"00200013":{"vr":"IS","Value":[7]},"00201041":{"vr":"DS","Value":[-120.5]}}'
+    old = InstanceEntry("1.2.1", "1.2.2", "1.2.3", samples.EXPLICIT, bytes(32), 1, (), raw)
+    listing = listing_of_entries([old])
+    (series,) = listing.series
+    assert text(series.instances[0], "InstanceNumber") == "7"
+    assert text(series.instances[0], "SliceLocation") == "-120.5"
+    assert listing.keys is not None
+    assert tag("SliceLocation") in listing.keys
+    assert tag("PixelSpacing") not in listing.keys

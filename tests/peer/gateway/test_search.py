@@ -1,19 +1,15 @@
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.catalogue.records import SeriesRecord, StudyRecord
-from p2pacs.dataset.json_model import entry, text
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
-from p2pacs.errors import MalformedMessageError
+from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
-from peer.gateway.search import find_studies, read_instances, with_instances
+from peer.gateway.search import find_studies
 
 
 def _record(number: int, name: str, date: str) -> StudyRecord:
@@ -62,32 +58,7 @@ def test_keys_match_as_in_dicom(index: CatalogueIndex, keys: dict[str, str]) -> 
     assert [study["patient_id"] for study in find_studies(index, keys)] == ["P1"]
 
 
-def _encoded(number: int) -> bytes:
-    dataset = Dataset()
-    dataset.SOPInstanceUID = f"1.3.{number}"
-    dataset.Modality = "CT"
-    dataset.SeriesInstanceUID = f"1.4.{number % 2}"
-    dataset.InstanceNumber = number
-    out = DicomBytesIO(BytesIO().getvalue())
-    out.is_little_endian, out.is_implicit_VR = True, False
-    write_dataset(out, dataset)
-    return bytes(out.getvalue())
-
-
-def test_instances_go_into_their_series() -> None:
-    record = StudyRecord(
-        StudyId(bytes(16)),
-        "1.2",
-        {},
-        (SeriesRecord("1.4.0", {tag("Modality"): entry("CS", "MR")}),),
-    )
-    filled = with_instances(record, read_instances(_encoded(number) for number in range(3)))
-    assert [series.uid for series in filled.series] == ["1.4.0", "1.4.1"]
-    numbers = [[text(i, "InstanceNumber") for i in series.instances] for series in filled.series]
-    assert numbers == [["0", "2"], ["1"]]
-    assert [text(series.attributes, "Modality") for series in filled.series] == ["MR", "CT"]
-
-
-def test_instances_that_cannot_be_read() -> None:
-    with pytest.raises(MalformedMessageError):
-        read_instances([bytes(40)])
+@pytest.mark.parametrize("date", ["2026-01-10", "yesterday", "20240101-2024-02"])
+def test_a_date_that_is_none_is_refused(index: CatalogueIndex, date: str) -> None:
+    with pytest.raises(UsageError, match="20260101-20260131"):
+        find_studies(index, {"StudyDate": date})
