@@ -27,7 +27,6 @@ from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
 from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
-from broker.publish.room import Room
 from broker.setup import Keys, load_keys, renew_own
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
@@ -35,9 +34,10 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
+from p2pacs.limits import MIB
 from p2pacs.locks import locked
 from p2pacs.publish.coder import coder
-from p2pacs.retention.recycler import Recycler
+from p2pacs.retention.recycler import Recycler, Tuning
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.node import Line, Node
@@ -53,6 +53,10 @@ RENEW_LEFT: Final = timedelta(days=60)
 
 RENEW_EVERY: Final = 12 * 3600.0
 """Seconds between two looks at the certificates."""
+
+RECYCLING: Final = Tuning(least=512 * MIB, served_seconds=15.0)
+"""Asking for proofs again for every version of a study would be slow; and what the broker serves
+others have, too, soon after it was published: it need not stay for long."""
 
 RECOVERY: Final = 600.0
 """Seconds to fetch a published study that the store lost back from other members."""
@@ -109,8 +113,14 @@ class Broker:
             settings.listen,
             enrolment.enrol,
         )
-        self.cache = Recycler(
-            identity, self.book, self.node, store, busy=self._busy, drop=self._drop
+        self.recycler = Recycler(
+            identity,
+            self.book,
+            self.node,
+            store,
+            busy=self._busy,
+            drop=self._drop,
+            tuning=RECYCLING,
         )
         self.publisher = Publisher(
             pacs,
@@ -121,7 +131,7 @@ class Broker:
             updated=self.node.updated,
             completed=self._completed,
             recover=self._recover,
-            make_room=Room(store, self.parts.holders.copies, self.node.dropped).make,
+            make_room=partial(self.recycler.make_room, 1),
         )
         self.sweep = CatalogueSync(
             pacs,
@@ -132,7 +142,7 @@ class Broker:
             today=lambda: datetime.now().astimezone().date(),
             every=settings.sweep.every_seconds,
         )
-        self.services.attach(self.node, self.publisher, self.cache)
+        self.services.attach(self.node, self.publisher, self.recycler)
         self._certificate = certificate
         self._database = database
 
@@ -146,7 +156,7 @@ class Broker:
             await nursery.start(self.publisher.run)
             await nursery.start(self.sweep.run)
             nursery.start_soon(self.keeper.watch)
-            nursery.start_soon(self.cache.run)
+            nursery.start_soon(self.recycler.run)
             nursery.start_soon(self._keep_renewed)
             async with trio.open_nursery() as pages:
                 web: Endpoint = await pages.start(self._serve_pages, stop)

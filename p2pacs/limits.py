@@ -81,6 +81,9 @@ NUMBERED_STUDIES: Final = 64
 """Studies of one side of a link that have a number: what runs at the same time, mostly. A number
 of one byte is enough for them (msgpack: up to 127)."""
 
+NONCE_BYTES: Final = 32
+"""Random bytes of a challenge, and a hash that answers it: nobody finds the same twice."""
+
 OFFERED_CHUNKS: Final = 256
 """Chunks in one `Offer`: what a line of 100 Mbit/s sends in half a second."""
 

@@ -85,7 +85,7 @@ class Peer:
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
         self.holdings = HoldingsAnnouncer(identity, self.node, store)
-        self.cache = Recycler(
+        self.recycler = Recycler(
             identity, self.book, self.node, store, busy=self._busy, drop=self._drop
         )
         self.grants = Grants(database, identity.box_key)
@@ -99,14 +99,14 @@ class Peer:
             audit=self.audit,
             began=self._began,
             asked=self.unfinished.asked,
-            make_room=self.cache.make_room,
+            make_room=self.recycler.make_room,
         )
         self.destinations = {
             aet: DimseRemote(aet, endpoint.host, endpoint.port)
             for aet, endpoint in settings.gateway.destinations.items()
         }
         start = partial(self.fetcher.start, priority=Priority.BACKGROUND)
-        self.replica = ReplicaSync(database, self._find_blindly, start, self.cache.make_room)
+        self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
 
     @property
     def role(self) -> Role:
@@ -126,7 +126,7 @@ class Peer:
         async with trio.open_nursery() as nursery:
             listens = await nursery.start(self.node.run)
             nursery.start_soon(self.holdings.run)
-            nursery.start_soon(self.cache.run)
+            nursery.start_soon(self.recycler.run)
             nursery.start_soon(keep_renewed, self.identity, self.node, self._renewed)
             nursery.start_soon(self.audit.run, self._report)
             if self.blind:
@@ -176,8 +176,8 @@ class Peer:
 
     async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
         if not isinstance(query, messages.PossessionQuery):
-            raise ProtocolError("not a WholeQuery")
-        return await self.cache.answer(member, query)
+            raise ProtocolError("not a PossessionQuery")
+        return await self.recycler.answer(member, query)
 
     def _linked(self, member: VirtualAddress) -> None:
         if member == self.identity.broker:

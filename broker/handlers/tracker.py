@@ -67,10 +67,6 @@ class HolderTracker:
         ordered += self._granted.get(study, ())
         return [member for member in ordered if member != asker][:HOLDERS]
 
-    def copies(self, study: StudyId) -> int:
-        """How many members hold all of the study."""
-        return sum(self._complete.get(study, {}).values())
-
     def _settle(self, member: VirtualAddress, study: StudyId) -> None:
         """It has said what it does."""
         granted = self._granted.get(study, {})

@@ -1,47 +1,63 @@
-"""Which studies stay: space is taken back by use, and never from the last copy."""
+"""Which studies stay: space is taken back by use, and never from the last copy.
+
+One for every role. A study goes only when another member has proved that it holds the same bytes
+(possession.py). Whoever proves it promises to keep them for a while, over a restart, too, as the
+asker may drop its copy now; and who is about to drop a study proves nothing of it. So two members
+that ask each other at the same time both keep theirs.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from hmac import compare_digest
 from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
-from p2pacs.errors import P2PacsError
+from p2pacs.bitfield import Bitfield
+from p2pacs.errors import BusyError, CorruptStoreError, LocalError, NotFoundError, P2PacsError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
 from p2pacs.retention.eviction import EvictionCandidate, choose
-from p2pacs.retention.possession import answer_whole
+from p2pacs.retention.possession import Challenge, holds_whole
 from p2pacs.store import ChunkStore, StudyInfo
 from p2pacs.swarm.node import Node
 from p2pacs.wire.messages import Possession, PossessionQuery
 
-LOOK: Final = 60.0
-"""Seconds between two looks at how full the store is."""
-
-HIGH: Final = 0.95
-"""Part of the capacity above which space is taken back ..."""
-
-LOW: Final = 0.90
-"""... until this part is left in use."""
-
-SERVED: Final = 120.0
-"""A study that was used this many seconds ago is being served: it stays."""
-
-PROMISED: Final = 600.0
-"""Seconds for which a study stays after another member was told that it is whole here: that
-member may drop its own copy."""
-
-ANSWER: Final = 5.0
-"""Seconds for a member to say whether it holds a study in whole."""
-
-LEAST: Final = 16 * MIB
-"""Bytes that are made free where that is possible, so that it is not asked for again at once."""
-
 log = structlog.get_logger(__name__)
+
+
+@frozen
+class Tuning:
+    """When space is taken back, and how long a promise holds."""
+
+    look_seconds: float = 60.0
+    """Between two looks at how full the store is."""
+    high: float = 0.95
+    """Part of the capacity above which space is taken back ..."""
+    low: float = 0.90
+    """... until this part is left in use."""
+    served_seconds: float = 120.0
+    """A study that was used this long ago is being served: it stays."""
+    promised_seconds: float = 600.0
+    """So long a study stays after it was proved to another member, which may drop its copy."""
+    answer_seconds: float = 5.0
+    """For a member to say whether it holds a study in whole ..."""
+    proof_bytes_per_second: float = 10 * MIB
+    """... and to prove it: what a busy disk reads at the least."""
+    least: int = 16 * MIB
+    """Bytes that are made free where that is possible: to ask for proofs again would be slow."""
+    proofs: int = 1
+    """Proofs made at the same time: each reads and hashes a whole study."""
+
+
+TUNING: Final = Tuning()
 
 
 class Recycler:
@@ -56,17 +72,20 @@ class Recycler:
         *,
         busy: Callable[[StudyId], bool],
         drop: Callable[[StudyId], Awaitable[None]],
+        tuning: Tuning = TUNING,
     ) -> None:
-        """A cache that does nothing until it is asked.
+        """A recycler that does nothing until it is asked.
 
         Args:
             identity: this member's.
             book: who else might hold a study.
             node: to ask them.
             store: what is recycled.
-            busy: whether a study is fetched or read now.
+            busy: whether a study is published, fetched or read now.
             drop: removes a study and tells whom it concerns.
+            tuning: when, and for how long.
         """
+        self.tuning = tuning
         self._identity = identity
         self._book = book
         self._node = node
@@ -75,14 +94,16 @@ class Recycler:
         self._drop = drop
         self._one = trio.Lock()
         self._leaving: set[StudyId] = set()
-        self._promised: dict[StudyId, float] = {}
+        self._proving: Counter[StudyId] = Counter()
+        self._asking: set[VirtualAddress] = set()
+        self._proofs = trio.CapacityLimiter(tuning.proofs)
 
     async def run(self) -> None:
         """Keep the store below its capacity, for ever; at once if there is no capacity."""
         while (capacity := self._store.capacity) is not None:
-            if self._store.used > HIGH * capacity:
-                await self.make_room(int(self._store.used - LOW * capacity))
-            await trio.sleep(LOOK)
+            if self._store.used > self.tuning.high * capacity:
+                await self.make_room(int(self._store.used - self.tuning.low * capacity))
+            await trio.sleep(self.tuning.look_seconds)
 
     async def make_room(self, need: int) -> bool:
         """Drop what was not used for longest and is whole elsewhere; whether ``need`` came free.
@@ -92,68 +113,178 @@ class Recycler:
         async with self._one:
             try:
                 chosen = await self._choose(need)
-                for study in chosen:
-                    await self._drop(study)
+                dropped = [info for info in chosen if await self._dropped(info)]
             finally:
                 self._leaving.clear()
         if not chosen:
             log.warning("nothing may be recycled: no study that is whole elsewhere", need=need)
-        return bool(chosen)
+        return bool(chosen) and dropped == chosen
 
-    async def answer(self, _member: VirtualAddress, query: PossessionQuery) -> Possession:
-        """Whether a study is whole here and stays: another member would drop its copy."""
+    async def _dropped(self, proven: StudyInfo) -> bool:
+        """Drop a study, if it is as it was proven elsewhere and not in use; whether it is gone."""
+        if self._stays(proven.study) or not self._still(proven):
+            return False
+        try:
+            await self._drop(proven.study)
+        except LocalError as error:
+            log.warning("a study cannot be dropped", study=proven.study.short, error=str(error))
+            return False
+        return True
+
+    def _still(self, proven: StudyInfo) -> bool:
+        """Whether a study is here as it was when it was proven elsewhere."""
+        now = self._store.info(proven.study)
+        held = (proven.version, proven.chunks_held, proven.bytes)
+        return now is not None and (now.version, now.chunks_held, now.bytes) == held
+
+    # ------------------------------------------------------------ proving to others
+
+    async def answer(self, member: VirtualAddress, query: PossessionQuery) -> Possession:
+        """Whether a study is whole here; proved, and promised to stay, if that is demanded.
+
+        Raises:
+            BusyError: this member's last demand is not answered yet.
+            LocalError: the store cannot be read, or the promise cannot be written down.
+        """
         study = StudyId(query.study)
-        # Two members that ask each other at once must not both drop theirs.
         if study in self._leaving:
-            return Possession(query.id, whole=False)
-        self._promised[study] = trio.current_time()
-        reply = await answer_whole(self._store, self._identity.broker_key, query)
-        if not reply.whole:
-            del self._promised[study]
-        return reply
+            return _no(query)
+        if not query.nonce:
+            return Possession(query.id, await self._whole(query), b"")
+        if member in self._asking:
+            raise BusyError("one proof at a time: wait for the last one")
+        self._asking.add(member)
+        self._proving[study] += 1  # it stays from now on, whatever comes out
+        try:
+            async with self._proofs:
+                return await self._prove(member, study, query)
+        finally:
+            self._asking.discard(member)
+            self._proving -= Counter([study])
+
+    async def _whole(self, query: PossessionQuery) -> bool:
+        study, key = StudyId(query.study), self._identity.broker_key
+        return await holds_whole(self._store, key, study, query.version)
+
+    async def _prove(
+        self, member: VirtualAddress, study: StudyId, query: PossessionQuery
+    ) -> Possession:
+        if not await self._whole(query):
+            return _no(query)
+        numbers = Bitfield.from_bytes(query.have)
+        challenge = Challenge(study, member, self._identity.address, numbers, query.nonce)
+        chunks = await self._store.study(study)
+        try:
+            proof = await challenge.prove(chunks)
+        except (NotFoundError, CorruptStoreError) as error:
+            log.warning("a study is not whole after all", study=study.short, error=str(error))
+            return _no(query)
+        # On disk before it is told: after a restart it holds all the same.
+        chunks.promise(self._store.writer.now() + self.tuning.promised_seconds)
+        await chunks.flush()
+        log.info("a study is kept for another member", study=study.short, member=str(member))
+        return Possession(query.id, whole=True, proof=proof)
 
     # ------------------------------------------------------------ deciding
 
-    async def _choose(self, need: int) -> list[StudyId]:
+    async def _choose(self, need: int) -> list[StudyInfo]:
         """Look for proof of other copies, longest unused first, until it is enough."""
-        proven: list[EvictionCandidate] = []
-        for info in sorted(self._store.studies(), key=lambda one: one.last_used):
-            if self._stays(info):
+        proven: dict[StudyId, tuple[float, StudyInfo]] = {}
+        for study in [i.study for i in sorted(self._store.studies(), key=lambda i: i.last_used)]:
+            info = self._store.info(study)
+            if info is None or self._stays(study):
                 continue
-            self._leaving.add(info.study)
-            copies = await self._copies(info)
-            if copies and not self._stays(info):
-                proven.append(
-                    EvictionCandidate(info.study, info.bytes, info.last_used, False, copies)
-                )
-            if chosen := choose(proven, max(need, LEAST)):
+            self._leaving.add(study)
+            began = trio.current_time()
+            if await self._proven_elsewhere(info):
+                proven[study] = began, info
+            # What was proved long ago may have been dropped since: half a promise is left.
+            oldest = trio.current_time() - self.tuning.promised_seconds / 2
+            proven = {one: (at, info) for one, (at, info) in proven.items() if at > oldest}
+            if chosen := _choice(proven, max(need, self.tuning.least)):
                 return chosen
-        return choose(proven, need)
+        return _choice(proven, need)
 
-    def _stays(self, info: StudyInfo) -> bool:
-        promised = self._promised.get(info.study)
-        kept = promised is not None and trio.current_time() - promised < PROMISED
-        served = self._store.writer.now() - info.last_used < SERVED
-        return info.pinned or kept or served or self._busy(info.study)
+    def _stays(self, study: StudyId) -> bool:
+        info = self._store.info(study)
+        if info is None:
+            return True
+        now = self._store.writer.now()
+        served = now - info.last_used < self.tuning.served_seconds
+        promised = now < info.promised_until or self._proving[study] > 0
+        return info.pinned or promised or served or self._busy(study)
 
-    async def _copies(self, info: StudyInfo) -> int:
-        """How many members say that they hold it in whole: 1 is enough to know."""
-        found = 0
-
-        async def ask(member: VirtualAddress) -> None:
-            nonlocal found
-            query = PossessionQuery(0, info.study.raw, max(1, info.version))
-            try:
-                reply = await self._node.call(member, query, timeout=ANSWER)
-            except P2PacsError as error:
-                log.debug("no proof of a copy", member=str(member), error=str(error))
-                return
-            if isinstance(reply, Possession) and reply.whole:
-                found += 1
-                nursery.cancel_scope.cancel()
-
+    async def _proven_elsewhere(self, info: StudyInfo) -> bool:
+        """Whether some member proves that it holds the bytes that are held here."""
+        send, receive = trio.open_memory_channel[VirtualAddress](math.inf)
         async with trio.open_nursery() as nursery:
-            for member in self._book.directory.members:
-                if member.address != self._identity.address and not member.revoked:
-                    nursery.start_soon(ask, member.address)
-        return found
+            nursery.start_soon(self._find_claims, info, send)
+            async for member in receive:
+                if await self._proves(member, info):
+                    nursery.cancel_scope.cancel()
+                    return True
+        return False
+
+    async def _find_claims(
+        self, info: StudyInfo, found: trio.MemorySendChannel[VirtualAddress]
+    ) -> None:
+        """Ask all members whether they hold a study, at the same time."""
+        query = PossessionQuery(0, info.study.raw, max(1, info.version), b"", b"")
+        others = [
+            member.address
+            for member in self._book.directory.members
+            if member.address != self._identity.address and not member.revoked
+        ]
+        async with found, trio.open_nursery() as nursery:
+            for member in others:
+                nursery.start_soon(self._claims, member, query, found)
+
+    async def _claims(
+        self,
+        member: VirtualAddress,
+        query: PossessionQuery,
+        found: trio.MemorySendChannel[VirtualAddress],
+    ) -> None:
+        if await self._ask(member, query, self.tuning.answer_seconds) is not None:
+            await found.send(member)
+
+    async def _proves(self, member: VirtualAddress, info: StudyInfo) -> bool:
+        """Demand a proof of a member that claims to hold a study."""
+        chunks = await self._store.study(info.study)
+        challenge = Challenge.fresh(info.study, self._identity.address, member, chunks.have)
+        try:
+            expected = await challenge.prove(chunks)
+        except (NotFoundError, CorruptStoreError) as error:
+            log.warning("a study here is not sound", study=info.study.short, error=str(error))
+            return False
+        have = bytes(challenge.numbers)
+        query = PossessionQuery(0, info.study.raw, max(1, info.version), have, challenge.nonce)
+        seconds = self.tuning.answer_seconds + info.bytes / self.tuning.proof_bytes_per_second
+        reply = await self._ask(member, query, seconds)
+        if reply is not None and not compare_digest(expected, reply.proof):
+            log.error("a member proves wrongly what it holds", member=str(member))
+            return False
+        return reply is not None
+
+    async def _ask(
+        self, member: VirtualAddress, query: PossessionQuery, seconds: float
+    ) -> Possession | None:
+        """What a member says that holds the study in whole; None of another."""
+        try:
+            reply = await self._node.call(member, query, timeout=seconds)
+        except P2PacsError as error:
+            log.debug("no proof of a copy", member=str(member), error=str(error))
+            return None
+        return reply if isinstance(reply, Possession) and reply.whole else None
+
+
+def _choice(proven: dict[StudyId, tuple[float, StudyInfo]], need: int) -> list[StudyInfo]:
+    candidates = [
+        EvictionCandidate(one.study, one.bytes, one.last_used, one.pinned, copies=1)
+        for _, one in proven.values()
+    ]
+    return [proven[study][1] for study in choose(candidates, need)]
+
+
+def _no(query: PossessionQuery) -> Possession:
+    return Possession(query.id, whole=False, proof=b"")

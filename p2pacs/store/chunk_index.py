@@ -18,7 +18,8 @@ from p2pacs.ids import ChunkId, StudyId
 from p2pacs.sqlite import SqliteFile
 from p2pacs.store.extents import Extent
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
+"""2 added `promised_until`; a store of version 1 gets it when it is opened."""
 
 _metadata = sa.MetaData()
 
@@ -31,6 +32,7 @@ _studies = sa.Table(
     sa.Column("root", sa.LargeBinary),
     sa.Column("last_used", sa.Float, nullable=False),
     sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("promised_until", sa.Float, nullable=False, server_default="0"),
 )
 _chunks = sa.Table(
     "chunks",
@@ -62,6 +64,7 @@ class Record:
     root: bytes | None = None
     last_used: float = 0.0
     pinned: bool = False
+    promised_until: float = 0.0
     chunks: int = 0
     bytes: int = 0
     dropped: bool = False
@@ -105,8 +108,12 @@ class ChunkIndex:
         self._file = SqliteFile(path, "remove the store; it will refill", exclusive=True)
         with self._file.writing() as connection:
             version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-            if version not in (0, _SCHEMA_VERSION):
+            if version not in range(_SCHEMA_VERSION + 1):
                 raise CorruptStoreError("the store is of a later version: update p2pacs")
+            if version == 1:
+                connection.exec_driver_sql(
+                    "ALTER TABLE studies ADD COLUMN promised_until FLOAT NOT NULL DEFAULT 0"
+                )
             _metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
@@ -126,8 +133,8 @@ class ChunkIndex:
         with self._file.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Record(key, StudyId(study), version, root, last_used, pinned, chunks, total)
-            for key, study, version, root, last_used, pinned, chunks, total in rows
+            Record(key, StudyId(study), version, root, last_used, pinned, promised, chunks, total)
+            for key, study, version, root, last_used, pinned, promised, chunks, total in rows
         ]
 
     def contents(self, key: int) -> Contents:
@@ -178,6 +185,7 @@ def _apply(connection: sa.Connection, change: Changes) -> None:
                 "root": record.root,
                 "last_used": record.last_used,
                 "pinned": record.pinned,
+                "promised_until": record.promised_until,
             }
         ],
     )

@@ -13,7 +13,7 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from p2pacs.errors import LocalError
+from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.groups import single_error
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.locks import locked
@@ -42,6 +42,9 @@ class StudyInfo:
     last_used: float
     """Seconds since the epoch; 0 for never."""
     pinned: bool
+    promised_until: float
+    """Seconds since the epoch: till then it was promised to another member, which may have dropped
+    its own copy."""
 
 
 @frozen
@@ -100,18 +103,11 @@ class ChunkStore:
 
     def studies(self) -> list[StudyInfo]:
         """What is held of every study."""
-        return [
-            StudyInfo(
-                study=record.study,
-                version=record.version,
-                chunks_held=record.chunks,
-                bytes=record.bytes,
-                last_used=record.last_used,
-                pinned=record.pinned,
-            )
-            for record in self._records.values()
-            if record.held
-        ]
+        return [_info(record) for record in self._records.values() if record.held]
+
+    def info(self, study: StudyId) -> StudyInfo | None:
+        """What is held of a study; None if nothing is."""
+        return _info(self._records[study]) if self.holds(study) else None
 
     async def study(self, study: StudyId) -> StudyStore:
         """The study of this id: as stored, or empty. The same object while anyone holds it.
@@ -198,9 +194,27 @@ class ChunkStore:
 
     def _remove(self, record: Record) -> None:
         # The rows first: a crash in between leaves a file that nobody knows, and `open_store`
-        # sweeps it; the other way round it would leave rows without bytes.
-        self._index.remove(record.key)
-        self._files.remove(record.study)
+        # sweeps it; the other way round it leaves rows without bytes, which are lost chunks then.
+        # But on a full disk the rows cannot go before there is room.
+        try:
+            self._index.remove(record.key)
+        except DiskFullError:
+            self._files.remove(record.study)
+            self._index.remove(record.key)
+        else:
+            self._files.remove(record.study)
+
+
+def _info(record: Record) -> StudyInfo:
+    return StudyInfo(
+        study=record.study,
+        version=record.version,
+        chunks_held=record.chunks,
+        bytes=record.bytes,
+        last_used=record.last_used,
+        pinned=record.pinned,
+        promised_until=record.promised_until,
+    )
 
 
 @asynccontextmanager

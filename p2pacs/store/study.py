@@ -202,7 +202,7 @@ class StudyStore:
     async def put_root(
         self, raw: bytes, *, version: int = 0, segments: Collection[ChunkId] | None = None
     ) -> None:
-        """Keep a verified manifest root; the one before is forgotten.
+        """Keep a verified manifest root; the one before is forgotten. This is use (`touch`).
 
         Args:
             raw: as it travels.
@@ -211,7 +211,7 @@ class StudyStore:
         """
         self._check_open()
         self._journal.put_root(raw, version, segments)
-        self._writer.changed(self._journal)
+        self.touch()
 
     async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """The segment of this id, if it is here."""
@@ -228,6 +228,13 @@ class StudyStore:
         if self.dropped:
             return
         self._journal.record.last_used = self._writer.now()
+        self._writer.changed(self._journal)
+
+    def promise(self, until: float) -> None:
+        """The study must not be recycled before this time (seconds since the epoch)."""
+        self._check_open()
+        record = self._journal.record
+        record.promised_until = max(record.promised_until, until)
         self._writer.changed(self._journal)
 
     def pin(self, *, pinned: bool = True) -> None:

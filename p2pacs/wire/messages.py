@@ -262,20 +262,23 @@ class ManifestNews(Message):
 @frozen
 class PossessionQuery(Query):
     """Do you hold every chunk of this version, or of a newer one? Asked before a copy is
-    dropped: the last one never is."""
+    dropped: the last one never is. With a nonce: prove it of these chunks, and keep them."""
 
     id: int
     study: bytes
     version: int
+    have: bytes
+    nonce: bytes
 
 
 @_message(38)
 @frozen
 class Possession(Reply):
-    """Whether every chunk is held, on disk."""
+    """Whether every chunk is held, on disk; with the proof if it was demanded."""
 
     id: int
     whole: bool
+    proof: bytes
 
 
 # ---------------------------------------------------------------- the directory of members

@@ -12,13 +12,12 @@ import trio
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
-from p2pacs.retention.possession import answer_whole
+from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.study.manifest import load_root, load_segment
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Node
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.wire.messages import PossessionQuery
 from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.live_index import LiveIndex
@@ -152,6 +151,7 @@ class StudyReads:
             ManifestError: it is not what the root names, or the root is not the broker's.
         """
         chunks = await self._store.study(found.study)
+        chunks.touch()
         if found.root and found.segment and chunks.root is None:
             root = load_root(found.root, self._node.identity.broker_key, found.study)
             segment = load_segment(found.segment, root, 0)
@@ -163,8 +163,8 @@ class StudyReads:
         Nobody is asked and nothing is fetched.
         """
         if record.study not in self._fetches:
-            whole = PossessionQuery(0, record.study.raw, max(1, record.version))
-            if not (await answer_whole(self._store, self._node.identity.broker_key, whole)).whole:
+            broker_key, version = self._node.identity.broker_key, max(1, record.version)
+            if not await holds_whole(self._store, broker_key, record.study, version):
                 return None
             try:
                 key = await self._resolver.held_key(record.study)

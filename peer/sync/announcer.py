@@ -10,11 +10,11 @@ import trio
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
-from p2pacs.retention.possession import answer_whole
+from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.node import Node
-from p2pacs.wire.messages import Announce, PossessionQuery
+from p2pacs.wire.messages import Announce
 
 WAITING: Final = 1024
 """Transfers whose end is awaited at most: more than the swarm remembers."""
@@ -73,13 +73,13 @@ class HoldingsAnnouncer:
 
     async def _announce_all(self) -> None:
         for info in self._store.studies():
-            query = PossessionQuery(0, info.study.raw, info.version)
+            key = self._identity.broker_key
             try:
-                reply = await answer_whole(self._store, self._identity.broker_key, query)
+                whole = await holds_whole(self._store, key, info.study, info.version)
             except P2PacsError as error:
                 log.warning("stored study not usable", study=info.study.short, error=str(error))
                 continue
-            self._tell(info.study, info.version, held=True, complete=reply.whole)
+            self._tell(info.study, info.version, held=True, complete=whole)
 
     def _tell(self, study: StudyId, version: int, *, held: bool, complete: bool) -> None:
         self._node.tell(

@@ -49,7 +49,7 @@ class FakeProofs:
         self._study = study
 
     async def answer(self, _member: VirtualAddress, query: PossessionQuery) -> Possession:
-        return Possession(query.id, whole=query.study == self._study)
+        return Possession(query.id, whole=query.study == self._study, proof=b"")
 
 
 class FakeStages:

@@ -31,7 +31,7 @@ from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_direct
 from p2pacs.identity.keys import StudyKey, wrap
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.retention.possession import answer_whole
+from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import Chunk, Published, StudyBuilder
 from p2pacs.study.coding import code
@@ -80,6 +80,7 @@ class Broker:
         self.more = False
         self.kept_back: list[Chunk] = []
         self.node: Node
+        self.recycler: Recycler
         self.members: dict[VirtualAddress, NodeIdentity] = {}
         self._network = network
         self._published: Published | None = None
@@ -210,9 +211,9 @@ class Broker:
         issued = self._network.authority.issue(query.csr, member, self.members[member].name)
         return messages.Renewal(query.id, issued)
 
-    async def _whole(self, _member: VirtualAddress, query: Query) -> Reply:
+    async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.PossessionQuery)
-        return await answer_whole(self.store, self.identity.broker_key, query)
+        return await self.recycler.answer(member, query)
 
     def _announce(self, member: VirtualAddress, news: messages.Message) -> None:
         assert isinstance(news, messages.Announce)
@@ -270,6 +271,9 @@ class World:
             self._publish_directory()
             node = Node(identity, book, store, Line(), self.broker.services(), [self._listen])
             self.broker.node = node
+            self.broker.recycler = Recycler(
+                identity, book, node, store, busy=lambda _: False, drop=store.drop
+            )
             nursery = await stack.enter_async_context(trio.open_nursery())
             await nursery.start(node.run)
             task_status.started()

@@ -207,5 +207,5 @@ async def test_certificates_are_renewed_over_a_link(desk: Desk) -> None:
 @pytest.mark.parametrize(("study", "whole"), [(b"1" * 16, True), (b"2" * 16, False)])
 async def test_proof_of_a_copy(desk: Desk, study: bytes, whole: bool) -> None:
     north, _ = await joined(desk.ground, "North")
-    reply = await desk.ask(north.address, messages.PossessionQuery(3, study, 1))
-    assert reply == messages.Possession(3, whole=whole)
+    reply = await desk.ask(north.address, messages.PossessionQuery(3, study, 1, b"", b""))
+    assert reply == messages.Possession(3, whole=whole, proof=b"")

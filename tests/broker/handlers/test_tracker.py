@@ -24,7 +24,6 @@ def test_who_fetches_hears_of_new_holders_once() -> None:
     assert list(holders.announce(C, news(complete=True))) == [A]
     assert holders.of(STUDY) == [B, C, A]
     assert holders.of(STUDY, B) == [C, A]
-    assert holders.copies(STUDY) == 2
 
 
 def test_who_drops_or_goes_holds_nothing() -> None:
@@ -44,7 +43,6 @@ def test_who_was_granted_a_study_can_be_dialled_until_it_says_what_it_does() -> 
     holders = HolderTracker()
     holders.granted(A, STUDY)
     assert holders.of(STUDY, B) == [A]
-    assert holders.copies(STUDY) == 0
     assert list(holders.announce(B, news())) == []
     holders.announce(C, news(complete=True))
     assert holders.of(STUDY) == [C, B, A]

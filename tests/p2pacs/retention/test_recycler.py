@@ -1,30 +1,55 @@
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
-from p2pacs.ids import StudyId
-from p2pacs.retention import recycler as cache_module
+from p2pacs.errors import BusyError
+from p2pacs.identity.directory import Role
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.retention.recycler import Recycler
 from p2pacs.swarm.download.transfer import TransferState
-from p2pacs.wire.messages import PossessionQuery
+from p2pacs.wire.messages import Possession, PossessionQuery, Query, Reply
 from peer.app import Peer
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, eventually, instances, open_world
 
 
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(recycler: Recycler) -> Recycler:
     """Nothing counts as being served only because it was just used."""
-    monkeypatch.setattr(cache_module, "SERVED", -1.0)
+    recycler.tuning = evolve(recycler.tuning, served_seconds=-1.0)
+    return recycler
 
 
-async def _holding(world: World, name: str) -> Peer:
-    peer = await world.add(name)
-    fetch = await opened(world, peer)
-    await read_all(fetch)
-    with trio.fail_after(LIMIT):
-        await fetch.transfer.wait_complete()
+async def _holding(world: World, name: str, role: Role = Role.HOSPITAL) -> Peer:
+    peer = await world.add(name, role)
+    await _fetched(world, peer)
     return peer
+
+
+async def _fetched(world: World, peer: Peer) -> None:
+    at_once(peer.recycler)
+    if peer.blind:
+        peer.replica.order(world.broker.study)
+        await eventually(lambda: world.broker.study in peer.node.transfers)
+        transfer = peer.node.transfers[world.broker.study]
+    else:
+        fetch = await opened(world, peer)
+        await read_all(fetch)
+        transfer = fetch.transfer
+    with trio.fail_after(LIMIT):
+        await transfer.wait_complete()
+
+
+def _query(study: StudyId, version: int = 1, nonce: bytes = b"") -> PossessionQuery:
+    return PossessionQuery(0, study.raw, version, b"\x80", nonce)
+
+
+async def _ask(peer: Peer, member: VirtualAddress, query: PossessionQuery) -> Possession:
+    reply = await peer.node.call(member, query, timeout=5)
+    assert isinstance(reply, Possession)
+    return reply
 
 
 async def test_a_study_that_is_whole_elsewhere_goes(tmp_path: Path) -> None:
@@ -33,7 +58,7 @@ async def test_a_study_that_is_whole_elsewhere_goes(tmp_path: Path) -> None:
         await world.broker.publish(sent)
         peer = await _holding(world, "a")
         assert peer.store.used > 0
-        assert await peer.cache.make_room(1)
+        assert await peer.recycler.make_room(1)
         assert peer.store.used == 0
         assert not peer.store.holds(world.broker.study)
         await eventually(lambda: not world.broker.announced[-1][1].held)
@@ -47,30 +72,38 @@ async def test_the_last_copy_stays(tmp_path: Path) -> None:
         await world.broker.publish(instances(2))
         peer = await _holding(world, "a")
         await world.broker.store.drop(world.broker.study)
-        assert not await peer.cache.make_room(1)
+        assert not await peer.recycler.make_room(1)
         await world.stop("broker")
         await eventually(lambda: peer.identity.broker not in peer.node.linked)
-        assert not await peer.cache.make_room(1)
+        assert not await peer.recycler.make_room(1)
         assert peer.store.used > 0
 
 
-async def test_a_study_in_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_study_in_use_stays(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await _holding(world, "a")
         with peer.fetcher.get(world.broker.study).in_use():
-            assert not await peer.cache.make_room(1)
-        monkeypatch.setattr(cache_module, "SERVED", 60.0)
+            assert not await peer.recycler.make_room(1)
+        peer.recycler.tuning = evolve(peer.recycler.tuning, served_seconds=60.0)
         (await peer.store.study(world.broker.study)).touch()
-        assert not await peer.cache.make_room(1)
+        assert not await peer.recycler.make_room(1)
 
 
 async def test_too_little_is_nothing(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await _holding(world, "a")
-        assert not await peer.cache.make_room(10**9)
+        assert not await peer.recycler.make_room(10**9)
         assert peer.store.used > 0
+
+
+# ---------------------------------------------------------------- the last copy
+
+
+def _held_by(world: World, *peers: Peer) -> list[bool]:
+    stores = [world.broker.store, *(peer.store for peer in peers)]
+    return [store.holds(world.broker.study) for store in stores]
 
 
 async def test_two_members_do_not_both_drop_the_last_copies(tmp_path: Path) -> None:
@@ -81,25 +114,165 @@ async def test_two_members_do_not_both_drop_the_last_copies(tmp_path: Path) -> N
 
         async with trio.open_nursery() as nursery:
             for peer in (one, other):
-                nursery.start_soon(peer.cache.make_room, 1)
+                nursery.start_soon(peer.recycler.make_room, 1)
         for peer in (one, other):
-            await peer.cache.make_room(1)
-        assert [peer.store.holds(world.broker.study) for peer in (one, other)].count(True) == 1
+            await peer.recycler.make_room(1)
+        assert _held_by(world, one, other).count(True) == 1
+
+
+async def test_the_broker_and_a_replica_do_not_both_drop(tmp_path: Path) -> None:
+    """The broker's recycler is everybody's: what it promised a replica, it keeps."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        replica = await _holding(world, "r", Role.REPLICA)
+        at_once(world.broker.recycler)
+        assert await replica.recycler.make_room(1)
+        assert _held_by(world, replica) == [True, False]
+        await _fetched(world, replica)
+        assert not await world.broker.recycler.make_room(1), "promised"
+        assert not await replica.recycler.make_room(10**9)
+        assert _held_by(world, replica) == [True, True]
+
+
+async def test_a_promise_outlives_a_restart(tmp_path: Path) -> None:
+    """Between the promise and the drop of who asked, the one who promised is started anew."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        one, other = await _holding(world, "one"), await _holding(world, "other")
+        await world.broker.store.drop(world.broker.study)
+        drop = one.recycler._drop
+
+        async def slowly(study: StudyId) -> None:
+            await world.stop("other")
+            again = await world.start("other", tmp_path / "other", other.settings)
+            at_once(again.recycler)
+            assert not await again.recycler.make_room(1)
+            await drop(study)
+
+        one.recycler._drop = slowly
+        with trio.fail_after(LIMIT):
+            assert await one.recycler.make_room(1)
+        again = world.peers["other"]
+        assert _held_by(world, one, again) == [False, False, True]
+        world.broker.holders = [again.identity.address]
+        await _fetched(world, one)
+        assert not await again.recycler.make_room(1)
+        # Ten minutes later it may go: the other one has it again.
+        now = again.store.writer.now
+        again.store.writer.now = lambda: now() + again.recycler.tuning.promised_seconds
+        assert await again.recycler.make_room(1)
+
+
+def _answer_with(peer: Peer, answer: Callable[[PossessionQuery], Awaitable[Possession]]) -> None:
+    async def handle(_member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, PossessionQuery)
+        return await answer(query)
+
+    peer.node._services.queries[PossessionQuery] = handle
+
+
+@pytest.mark.parametrize("asker", ["hospital", "broker"])
+@pytest.mark.parametrize("proof", [b"", bytes(32)], ids=["a mere word", "a made-up proof"])
+async def test_a_liar_is_not_believed(tmp_path: Path, asker: str, proof: bytes) -> None:
+    async def lie(query: PossessionQuery) -> Possession:
+        return Possession(query.id, whole=True, proof=proof)
+
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        liar = await world.add("liar")
+        _answer_with(liar, lie)
+        if asker == "hospital":
+            peer = await _holding(world, "a")
+            await world.broker.store.drop(world.broker.study)
+            recycler, store = peer.recycler, peer.store
+        else:
+            recycler, store = at_once(world.broker.recycler), world.broker.store
+        assert not await recycler.make_room(1)
+        assert store.holds(world.broker.study)
+
+
+async def test_a_proof_of_another_member_is_worth_nothing(tmp_path: Path) -> None:
+    """A liar that passes the challenge on to who does hold the study."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        honest, liar = await _holding(world, "honest"), await world.add("liar")
+        passed_on = []
+
+        async def pass_on(query: PossessionQuery) -> Possession:
+            reply = await _ask(liar, honest.identity.address, query)
+            passed_on.append(reply)
+            return Possession(query.id, reply.whole, reply.proof)
+
+        async def no(query: PossessionQuery) -> Possession:
+            return Possession(query.id, whole=False, proof=b"")
+
+        _answer_with(liar, pass_on)
+        ask = honest.node._services.queries[PossessionQuery]
+
+        async def to_liars_alone(member: VirtualAddress, query: Query) -> Reply:
+            assert isinstance(query, PossessionQuery)
+            return await (ask(member, query) if member == liar.identity.address else no(query))
+
+        honest.node._services.queries[PossessionQuery] = to_liars_alone
+        assert not await at_once(world.broker.recycler).make_room(1)
+        assert [len(reply.proof) for reply in passed_on] == [0, 32], "it was a real proof"
+        assert world.broker.store.holds(world.broker.study)
+
+
+async def test_what_has_rotted_is_no_copy(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await _holding(world, "a")
+        await world.broker.store.writer.flush()
+        (path,) = (world.broker.identity.folder / "store" / "chunks").glob("*.chunks")
+        rotten = bytearray(path.read_bytes())
+        rotten[-1] ^= 1
+        path.write_bytes(rotten)
+        assert not await peer.recycler.make_room(1)
+        assert peer.store.used > 0
 
 
 async def test_what_is_told(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
+        peer, asker = await _holding(world, "a"), await world.add("b")
+        study, address = world.broker.study, peer.identity.address
+        assert (await _ask(asker, address, _query(study))).whole
+        assert not (await _ask(asker, address, _query(study, 2))).whole
+        assert not (await _ask(asker, address, _query(StudyId(bytes(16))))).whole
+        told = peer.store.info(study)
+        assert told is not None
+        assert told.promised_until == 0, "a word promises nothing"
+        assert not (await _ask(asker, address, _query(study, 2, bytes(32)))).whole
+        proof = await _ask(asker, address, _query(study, 1, bytes(32)))
+        assert (proof.whole, len(proof.proof)) == (True, 32)
+        told = peer.store.info(study)
+        assert told is not None
+        assert told.promised_until > peer.store.writer.now()
+
+
+async def test_one_proof_at_a_time_for_a_member(tmp_path: Path) -> None:
+    """Each reads a whole study: nobody may have more than one under way."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
         peer = await _holding(world, "a")
+        asker, other = (VirtualAddress(bytes([0xFD, *bytes(14), n])) for n in (1, 2))
+        query = _query(world.broker.study, 1, bytes(32))
+        whole: list[bool] = []
 
-        async def whole(study: StudyId, version: int) -> bool:
-            query = PossessionQuery(0, study.raw, version)
-            reply = await world.broker.node.call(peer.identity.address, query, timeout=5)
-            return bool(getattr(reply, "whole", None))
+        async def ask(member: VirtualAddress) -> None:
+            whole.append((await peer.recycler.answer(member, query)).whole)
 
-        assert await whole(world.broker.study, 1)
-        assert not await whole(world.broker.study, 2)
-        assert not await whole(StudyId(bytes(16)), 1)
+        await peer.recycler._proofs.acquire_on_behalf_of("a third one")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, asker)
+            nursery.start_soon(ask, other)
+            await eventually(lambda: peer.recycler._asking == {asker, other})
+            with pytest.raises(BusyError):
+                await peer.recycler.answer(asker, query)
+            assert not await peer.recycler.make_room(1), "what is being proved stays"
+            peer.recycler._proofs.release_on_behalf_of("a third one")
+        assert whole == [True, True]
 
 
 async def test_the_store_is_kept_below_its_capacity(tmp_path: Path) -> None:
@@ -107,9 +280,11 @@ async def test_the_store_is_kept_below_its_capacity(tmp_path: Path) -> None:
         await world.broker.publish(instances(2))
         whole = world.broker.store.used
         peer = await world.add("a", store={"capacity": whole + 100})
+        at_once(peer.recycler)
         fetch = await opened(world, peer)
         await read_all(fetch)
         await eventually(lambda: fetch.transfer.state is TransferState.COMPLETE)
-        with trio.move_on_after(1):
-            await peer.cache.run()
-        assert peer.store.used == 0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.recycler.run)
+            await eventually(lambda: peer.store.used == 0)
+            nursery.cancel_scope.cancel()

@@ -104,6 +104,25 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     index.close()
 
 
+def test_a_store_of_version_1_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    index = ChunkIndex(path)
+    index.apply([changes(Record(1, STUDY, root=b"root", last_used=5.5), 1, 2)])
+    with index._file.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN promised_until")
+        connection.exec_driver_sql("PRAGMA user_version = 1")
+    index.close()
+    index = ChunkIndex(path)
+    (record,) = index.records()
+    assert (record.root, record.last_used, record.promised_until) == (b"root", 5.5, 0)
+    index.apply([changes(Record(1, STUDY, promised_until=7.5), 3)])
+    index.close()
+    index = ChunkIndex(path)
+    (record,) = index.records()
+    assert (record.chunks, record.promised_until) == (3, 7.5)
+    index.close()
+
+
 COMMITS: Final = """
 import sys
 from pathlib import Path
@@ -144,10 +163,10 @@ def test_a_process_killed_in_the_middle_of_commits(tmp_path: Path, lines: int) -
 
 def test_the_schema_is_versioned() -> None:
     """Who changes a table raises the version and migrates: docs/formats.md describes it."""
-    assert module._SCHEMA_VERSION == 1
+    assert module._SCHEMA_VERSION == 2
     columns = {table.name: list(table.columns.keys()) for table in module._metadata.sorted_tables}
     assert columns == {
-        "studies": ["key", "study", "version", "root", "last_used", "pinned"],
+        "studies": ["key", "study", "version", "root", "last_used", "pinned", "promised_until"],
         "chunks": ["study", "number", "offset", "size", "id"],
         "segments": ["study", "id", "data"],
     }
