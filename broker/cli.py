@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from broker import cli_output
 from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_settings
@@ -26,6 +25,7 @@ from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
+from p2pacs.tables import show
 from p2pacs.units import parse_rate
 
 app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")
@@ -156,7 +156,7 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
             {"members": [cli_output.member_json(one, at, running=running) for one in listed]}
         )
     else:
-        Console().print(cli_output.members_table(listed, at, running=running))
+        show(cli_output.members_table(listed, at, running=running))
 
 
 @app.command()
@@ -207,7 +207,7 @@ def show_audit(
     if as_json:
         _print_json({"entries": [audit.as_json(entry) for entry in entries]})
     else:
-        Console().print(cli_output.audit_table(entries))
+        show(cli_output.audit_table(entries))
 
 
 @app.command()

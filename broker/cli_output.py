@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from broker.config import AUTHORITY, BROKER_TOML, BrokerSettings
 from broker.members import audit
 from broker.members.registry import Member
 from broker.setup import Keys, describe
+from p2pacs.tables import Column, Table
 from p2pacs.units import format_rate
 
 
@@ -72,11 +70,16 @@ def member_json(member: Member, at: int, *, running: bool) -> dict[str, Any]:
 
 def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table:
     """All members as a table."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("Name", "State", "Role", "Up / down", "May read", "Last seen"):
-        table.add_column(heading, no_wrap=heading in ("Name", "State"))
-    for member in members:
-        table.add_row(
+    columns = [
+        Column("Name", wraps=True),
+        Column("State"),
+        Column("Role"),
+        Column("Up / down"),
+        Column("May read", wraps=True),
+        Column("Last seen"),
+    ]
+    rows = [
+        (
             member.name,
             _state(member, at, running=running),
             member.role.value,
@@ -84,18 +87,33 @@ def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table
             member.read,
             _utc(member.last_seen) or "never",
         )
-    return table
+        for member in members
+    ]
+    return Table(columns, rows)
 
 
 def audit_table(entries: Sequence[audit.Entry]) -> Table:
-    """The audit trail as a table."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("When (UTC)", "Who", "What", "Detail", "Study", "Outcome"):
-        table.add_column(heading, overflow="fold")
-    for entry in entries:
-        study = entry.study.short if entry.study else ""  # --json has the UID
-        table.add_row(entry.when, entry.actor, entry.what, entry.detail, study, entry.outcome)
-    return table
+    """The audit trail as a table; studies by their ids (``--json`` has the UIDs)."""
+    columns = [
+        Column("When (UTC)"),
+        Column("Who", wraps=True),
+        Column("What", wraps=True),
+        Column("Detail", wraps=True),
+        Column("Study"),
+        Column("Outcome"),
+    ]
+    rows = [
+        (
+            entry.when,
+            entry.actor,
+            entry.what,
+            entry.detail,
+            entry.study.short if entry.study else "",
+            entry.outcome,
+        )
+        for entry in entries
+    ]
+    return Table(columns, rows)
 
 
 def _utc(time: int | None) -> str | None:

@@ -27,6 +27,7 @@ GROUND = [
     "p2pacs.signals",
     "p2pacs.sqlite",
     "p2pacs.stopping",
+    "p2pacs.tables",
     "p2pacs.texts",
     "p2pacs.units",
 ]

@@ -18,6 +18,7 @@ from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
+from p2pacs.tables import show
 from p2pacs.units import Endpoint
 from peer.commands import output
 from peer.commands.bars import Bars
@@ -170,7 +171,9 @@ def find(
     if as_json:
         print_json({"studies": studies})
     else:
-        Console().print(output.studies_table(studies))
+        show(output.studies_table(studies))
+        if not studies:
+            typer.echo("No study matches.", err=True)
 
 
 def get(
@@ -221,7 +224,7 @@ def status(folder: Folder, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(said)
     else:
-        Console().print(output.status_view(said))
+        show(*output.status_view(said))
 
 
 def print_json(value: object) -> None:

@@ -1,17 +1,17 @@
-"""What the commands show: tables and closing lines (Rich); `peer.commands.bars` has what moves."""
+"""What the commands show: tables and closing lines; `peer.commands.bars` has what moves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from p2pacs.tables import Column, Facts, Table
 from p2pacs.units import format_bytes
-from peer.commands.bars import format_rate, format_seconds, when
-from peer.commands.get import GetOutcome
+from peer.commands.wording import format_rate, format_seconds, when
+
+if TYPE_CHECKING:
+    from peer.commands.get import GetOutcome
 
 Json = dict[str, Any]
 
@@ -19,26 +19,31 @@ RECENT: Final = 12
 """Transfers that ended and are shown."""
 
 
-def studies_table(studies: list[Json]) -> RenderableType:
+def studies_table(studies: Sequence[Json]) -> Table:
     """The answer of ``find``."""
-    table = Table(title=None if studies else "No study matches.")
-    titles = ("Patient ID", "Name", "Date", "Modality", "Description", "Images")
-    for title in titles:
-        table.add_column(title)
-    table.add_column("Study Instance UID", overflow="fold")
-    for study in studies:
-        cells = (
-            study["patient_id"],
-            study["patient_name"],
-            study["study_date"],
-            " ".join(study["modalities"]),
-            study["description"],
-            "" if study["instances"] is None else str(study["instances"]),
-            study["study_instance_uid"],
-        )
-        # As Text: what the PACS says is never taken for markup.
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+    return Table(
+        [
+            Column("Patient ID"),
+            Column("Name", wraps=True),
+            Column("Date"),
+            Column("Modality"),
+            Column("Description", wraps=True),
+            Column("Images", right=True),
+            Column("Study UID"),
+        ],
+        [
+            (
+                study["patient_id"],
+                study["patient_name"],
+                study["study_date"],
+                " ".join(study["modalities"]),
+                study["description"],
+                "" if study["instances"] is None else str(study["instances"]),
+                study["study_instance_uid"],
+            )
+            for study in studies
+        ],
+    )
 
 
 def outcome_line(outcome: GetOutcome, out: Path) -> str:
@@ -61,17 +66,14 @@ def ready_line(said: Json) -> str:
     return f"{said['name']} is ready: members on {listens}{dicom}, commands on {said['api']}"
 
 
-def status_view(said: Json) -> RenderableType:
+def status_view(said: Json) -> list[Table | Facts]:
     """The answer of ``status``."""
-    parts = Table.grid(padding=(0, 2))
-    for name, text in _facts(said):
-        parts.add_row(name, text)
-    return Group(
-        parts,
-        _links(said["links"], said["uploads"]),
-        *_running(said["transfers"]),
+    return [
+        Facts(_facts(said)),
+        *_links(said["links"], said["uploads"]),
+        *(_transfer(one) for one in said["transfers"] if one["state"] == "fetching"),
         *_ended(said["transfers"]),
-    )
+    ]
 
 
 def _facts(said: Json) -> list[tuple[str, str]]:
@@ -89,22 +91,22 @@ def _facts(said: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _links(links: list[Json], uploads: list[Json]) -> Table:
-    table = Table(title="Links" if links else "No links")
-    for title in ("Member", "Role", "Address"):
-        table.add_column(title)
-    for title in ("Sent", "Sending", "Waiting"):
-        table.add_column(title, justify="right")
+def _links(links: list[Json], uploads: list[Json]) -> list[Table]:
+    if not links:
+        return []
     sent = {one["name"]: one for one in uploads}
-    for link in links:
-        table.add_row(
+    columns = [Column("Linked to"), Column("Role")]
+    columns += [Column(title, right=True) for title in ("Sent", "Sending", "Waiting")]
+    rows = [
+        (
             link["name"],
             link["role"],
-            link["address"],
             format_bytes(link["bytes_sent"]),
             *_sending(sent.get(link["name"])),
         )
-    return table
+        for link in links
+    ]
+    return [Table(columns, rows)]
 
 
 def _sending(upload: Json | None) -> tuple[str, str]:
@@ -113,18 +115,11 @@ def _sending(upload: Json | None) -> tuple[str, str]:
     return format_rate(upload["rate"]), format_bytes(upload["waiting"])
 
 
-def _running(transfers: list[Json]) -> list[Table]:
-    """A table for each transfer under way: the whole, and a row a source."""
-    return [_transfer(one) for one in transfers if one["state"] == "fetching"]
-
-
 def _transfer(one: Json) -> Table:
-    table = Table(title=f"Study {one['study'][:8]}, {one['priority']}")
-    table.add_column("From")
-    table.add_column("Role")
-    for title in ("Received", "Rate", "In flight", "End"):
-        table.add_column(title, justify="right")
-    table.add_row(
+    """A transfer under way: the whole, and a row a source."""
+    columns = [Column("From"), Column("Role")]
+    columns += [Column(title, right=True) for title in ("Received", "Rate", "In flight", "End")]
+    whole = (
         "all",
         "",
         f"{format_bytes(one['bytes_held'])} of {format_bytes(one['bytes_total'])}",
@@ -133,31 +128,39 @@ def _transfer(one: Json) -> Table:
         when(one),
     )
     sources = one["sources"]
-    for name in sorted(sources, key=lambda name: -sources[name]["bytes"]):
-        source = sources[name]
-        table.add_row(
+    rows = [
+        (
             name,
-            source["role"],
-            format_bytes(source["bytes"]),
-            format_rate(source["rate"]),
-            format_bytes(source["in_flight"]),
-            "" if source["linked"] else "away",
+            sources[name]["role"] or "",
+            format_bytes(sources[name]["bytes"]),
+            format_rate(sources[name]["rate"]),
+            format_bytes(sources[name]["in_flight"]),
+            "" if sources[name]["linked"] else "away",
         )
-    return table
+        for name in sorted(sources, key=lambda name: -sources[name]["bytes"])
+    ]
+    return Table(columns, [whole, *rows], f"Study {one['study'][:8]}, {one['priority']}")
 
 
 def _ended(transfers: list[Json]) -> list[Table]:
     ended = [one for one in transfers if one["state"] != "fetching"][:RECENT]
     if not ended:
         return []
-    table = Table(title="Ended transfers")
-    for title in ("Study", "State", "Received", "From"):
-        table.add_column(title)
-    for one in ended:
-        received = f"{format_bytes(one['bytes_received'])} of {format_bytes(one['bytes_total'])}"
-        sources = ", ".join(
-            f"{name} {format_bytes(source['bytes'])}" for name, source in one["sources"].items()
+    columns = [
+        Column("Study"),
+        Column("State", wraps=True),
+        Column("Received", right=True),
+        Column("From", wraps=True),
+    ]
+    rows = [
+        (
+            one["study"][:8],
+            f"complete {when(one)}" if one["error"] is None else f"failed: {one['error']}",
+            f"{format_bytes(one['bytes_received'])} of {format_bytes(one['bytes_total'])}",
+            ", ".join(
+                f"{name} {format_bytes(source['bytes'])}" for name, source in one["sources"].items()
+            ),
         )
-        state = f"complete {when(one)}" if one["error"] is None else f"failed: {one['error']}"
-        table.add_row(one["study"][:8], state, received, sources)
-    return [table]
+        for one in ended
+    ]
+    return [Table(columns, rows, "Ended transfers")]

@@ -1,20 +1,16 @@
-from io import StringIO
 from pathlib import Path
-
-from rich.console import Console
 
 from broker import cli_output
 from broker.members import audit
 from broker.setup import found
 from p2pacs.ids import StudyId
+from p2pacs.tables import Table, render
 from tests.broker.members.test_audit import ADDRESS, NORTH
 from tests.broker.pages.conftest import PASSWORD, settings
 
 
-def _shown(table: object) -> str:
-    out = StringIO()
-    Console(file=out, width=120).print(table)
-    return out.getvalue()
+def _shown(table: Table) -> str:
+    return "\n".join(render([table], 80))
 
 
 def test_members() -> None:

@@ -1,8 +1,6 @@
-from io import StringIO
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-
+from p2pacs.tables import Facts, Table, render
 from peer.commands.get import GetOutcome
 from peer.commands.output import outcome_line, ready_line, status_view, studies_table
 from tests.peer.desk import transfer_of
@@ -34,17 +32,32 @@ STUDY = {
 }
 
 
-def _shown(view: RenderableType) -> str:
-    out = StringIO()
-    Console(file=out, width=160).print(view)
-    return out.getvalue()
+def _shown(*parts: Table | Facts, wide: int | None = 160) -> str:
+    return "\n".join(render(parts, wide))
 
 
 def test_studies() -> None:
     shown = _shown(studies_table([STUDY]))
     for text in ("P1", "[red]Doe^Jane", "CT [head]", "CT SR", "1.2.3"):
         assert text in shown
-    assert "No study matches" in _shown(studies_table([]))
+
+
+def test_a_uid_is_whole_on_a_terminal_and_in_a_pipe() -> None:
+    uid = "1.2.840.113619.2.55.3.2831164355.781." + "1234567890" * 2 + ".1234567"
+    study = {**STUDY, "study_instance_uid": uid, "instances": 255, "description": "CT " * 20}
+    lines = _shown(studies_table([study]), wide=80).splitlines()
+    assert f"Study UID    {uid}" in lines
+    assert all(len(line) <= 80 for line in lines if uid in line)
+    titles, row = _shown(studies_table([study]), wide=None).splitlines()
+    assert dict(zip(titles.split("\t"), row.split("\t"), strict=True)) == {
+        "Patient ID": "P1",
+        "Name": "[red]Doe^Jane",
+        "Date": "20240101",
+        "Modality": "CT SR",
+        "Description": "CT " * 20,
+        "Images": "255",
+        "Study UID": uid,
+    }
 
 
 def test_lines() -> None:
@@ -61,7 +74,7 @@ def test_lines() -> None:
 
 def test_status() -> None:
     shown = _shown(
-        status_view(
+        *status_view(
             {
                 "name": "hospital-a",
                 "role": "hospital",
