@@ -130,6 +130,7 @@ class Broker:
             coder(workers, settings.coding),
             updated=self.node.updated,
             completed=self._completed,
+            incomplete=self.services.incomplete,
             recover=self._recover,
             make_room=partial(self.recycler.make_room, 1),
         )

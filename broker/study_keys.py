@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import field, frozen
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -11,6 +13,9 @@ from broker.database.schema import studies
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages import GRANT_INFO
+
+UNFINISHED: Final = 24 * 3600 * 1000
+"""Milliseconds after which nobody waits any more for what was broken off."""
 
 
 @frozen
@@ -67,6 +72,17 @@ class StudyKeys:
         query = select(studies).where(studies.c.study == study.raw)
         row = await self._database.run(lambda connection: connection.execute(query).one_or_none())
         return None if row is None else Study(study, row.uid, row.version, row.complete)
+
+    async def unfinished(self) -> list[str]:
+        """Study Instance UIDs of studies whose publication was broken off lately."""
+        query = select(studies.c.uid).where(
+            studies.c.version > 0,
+            studies.c.complete.is_(False),
+            studies.c.published > now() - UNFINISHED,
+        )
+        return await self._database.run(
+            lambda connection: list(connection.execute(query).scalars())
+        )
 
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         """Remember that a version was published."""

@@ -72,6 +72,9 @@ class _Keys:
     async def find(self, study: StudyId) -> Study | None:
         return None
 
+    async def unfinished(self) -> list[str]:
+        return []
+
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         return
 

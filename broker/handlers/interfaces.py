@@ -38,8 +38,8 @@ class Voice(Protocol):
 class Stages(Protocol):
     """Who publishes studies (`broker.publish.Publisher`)."""
 
-    def stage(self, uid: str) -> PublishProgress:
-        """Publish what is not published yet of a study."""
+    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
+        """Publish what is not published yet of a study; ``asked``: for somebody to read it."""
 
 
 class Directories(Protocol):

@@ -19,6 +19,7 @@ from broker.members import audit, registry
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.directory import Directory, Role
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.publish import PublishProgress
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Query, Reply
@@ -53,6 +54,10 @@ class BrokerServices:
         self._voice = voice
         self._proofs = proofs
         self._lending.attach(voice, stages)
+
+    async def incomplete(self, progress: PublishProgress) -> None:
+        """A publication found out that instances are missing, or are not any more."""
+        await self._lending.incomplete(progress)
 
     def table(self) -> Services:
         """The handlers by message."""

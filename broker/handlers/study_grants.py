@@ -12,6 +12,7 @@ from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import Parts, Stages, Voice
+from broker.members import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
@@ -26,6 +27,10 @@ log = structlog.get_logger(__name__)
 
 FIRST_VERSION: Final = 20.0
 """Seconds that a member waits for a study's first version; after that it comes as news."""
+
+COMPARED: Final = 1.0
+"""Seconds that a member waits until what is published was compared with the PACS, so that it is
+not given what is gone; after that it comes as news."""
 
 FRESH: Final = 20.0
 """Seconds for which a study that was compared with the PACS is not compared again."""
@@ -62,6 +67,8 @@ class StudyGrants:
         if progress is not None:
             with trio.move_on_after(FIRST_VERSION):
                 await progress.wait_version()
+                with trio.move_on_after(COMPARED):
+                    await progress.wait_compared()
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
@@ -77,6 +84,22 @@ class StudyGrants:
             holders=[bytes(one) for one in others],
             segment=segment,
         )
+
+    async def incomplete(self, progress: PublishProgress) -> None:
+        """Write down that instances of a study are missing, or are not any more: for the pages."""
+        left_out = progress.missing
+        if left_out is None:
+            return
+        detail = f"{left_out.count} instances are missing; {left_out.why}"
+        entry = audit.Entry(
+            what="study published",
+            actor="-",
+            study=progress.study,
+            uid=progress.uid,
+            detail=detail if left_out.count else "nothing is missing any more",
+            outcome=audit.FAILED if left_out.count else audit.DONE,
+        )
+        await self._parts.database.run(lambda c: audit.record(c, entry))
 
     async def _record(self, study: StudyId) -> StudyRecord:
         record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
@@ -114,7 +137,7 @@ class StudyGrants:
         self._compared[record.study] = now
         for study in [one for one, at in self._compared.items() if now - at >= FRESH]:
             del self._compared[study]
-        return self._stages.stage(record.uid)
+        return self._stages.stage(record.uid, asked=True)
 
     async def _manifest(self, study: StudyId) -> tuple[bytes, bytes]:
         """The newest root, and its first segment; empty where there is none."""

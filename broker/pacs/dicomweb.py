@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 import structlog
+from attrs import frozen
 
 from broker.pacs.adapter import (
     CENTRAL,
@@ -17,18 +18,31 @@ from broker.pacs.adapter import (
     DateSpan,
 )
 from broker.pacs.address import WebAddress
-from broker.pacs.plan import RetrieveRequest, plan
+from broker.pacs.plan import RetrieveRequest, plan, uids_of
+from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, understood
 from p2pacs.dataset.uids import is_uid
-from p2pacs.dicomweb.client import Answer, DicomwebClient
-from p2pacs.errors import StudyNotFoundError
-from p2pacs.publish.source import Description, Detail
+from p2pacs.dicomweb.client import DicomwebClient
+from p2pacs.dicomweb.search import Search
+from p2pacs.errors import DeadlineError, PacsError, PacsRefusedError, StudyNotFoundError
+from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
 
 log = structlog.get_logger(__name__)
+
+
+@frozen
+class Answers:
+    """What a search gave."""
+
+    usable: list[Json]
+    untold: int
+    """Answers that failed, or without a UID."""
+    is_cut: bool
+    """The server says that it has more than it gives."""
 
 
 def open_client(address: WebAddress, silence: float) -> DicomwebClient:
@@ -66,18 +80,23 @@ class WebAdapter:
     async def _ask(self, dates: str, times: str) -> list[Json]:
         query = {"StudyDate": dates, "StudyTime": times}
         answers = self._client.studies({k: v for k, v in query.items() if v}, STUDY_KEYS)
-        return await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
+        return (await self._all(answers, STUDY_KEYS, "StudyInstanceUID")).usable
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By QIDO-RS for the study, its series, and the instances of each series."""
         answers = self._client.studies({"StudyInstanceUID": uid}, STUDY_KEYS)
         found = await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
-        attributes = next((one for one in found if text(one, "StudyInstanceUID") == uid), None)
+        attributes = next(
+            (one for one in found.usable if text(one, "StudyInstanceUID") == uid), None
+        )
+        if attributes is None and found.untold:
+            raise PacsRefusedError(
+                f"{self.name} fails at this study (HTTP status 500): see its log"
+            )
         if attributes is None:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
         async with self._missing():
-            series = await self._series(uid, detail)
-        return Description(uid, attributes, series)
+            return await self._described(uid, attributes, detail)
 
     @asynccontextmanager
     async def _missing(self) -> AsyncIterator[None]:
@@ -89,53 +108,71 @@ class WebAdapter:
             await self._client.probe()
             raise
 
-    async def _series(self, uid: str, detail: Detail) -> tuple[SeriesRecord, ...]:
-        found = await self._all(
-            self._client.series(uid, SERIES_KEYS), SERIES_KEYS, "SeriesInstanceUID"
-        )
-        series = [
-            SeriesRecord(
-                series_uid := text(one, "SeriesInstanceUID"),
-                one,
-                () if detail is Detail.SERIES else await self._instances(uid, series_uid),
-            )
-            for one in found
-        ]
-        return tuple(series)
+    async def _described(self, uid: str, attributes: Json, detail: Detail) -> Description:
+        search = self._client.series(uid, SERIES_KEYS)
+        series = await self._all(search, SERIES_KEYS, "SeriesInstanceUID")
+        untold = series.untold
+        described: list[SeriesRecord] = []
+        for one in series.usable:
+            name = text(one, "SeriesInstanceUID")
+            instances: list[Json] = []
+            if detail is not Detail.SERIES:
+                search = self._client.instances(uid, name, INSTANCE_KEYS)
+                found = await self._all(search, INSTANCE_KEYS, "SOPInstanceUID")
+                instances, untold = found.usable, untold + found.untold
+            described.append(SeriesRecord(name, one, tuple(instances)))
+        return Description(uid, attributes, tuple(described), untold)
 
-    async def _instances(self, study: str, series: str) -> tuple[Json, ...]:
-        answers = self._client.instances(study, series, INSTANCE_KEYS)
-        return tuple(await self._all(answers, INSTANCE_KEYS, "SOPInstanceUID"))
-
-    async def _all(
-        self, answers: AsyncIterator[Answer], keys: Collection[str], unique: str
-    ) -> list[Json]:
-        found = [understood(answer, keys) async for answer in answers]
+    async def _all(self, search: Search, keys: Collection[str], unique: str) -> Answers:
+        found = [understood(answer, keys) async for answer in search]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
-        if len(usable) < len(found):
-            log.warning(
-                "answers without a valid UID left out",
-                pacs=self.address,
-                count=len(found) - len(usable),
-            )
-        return usable
+        untold = search.untold + len(found) - len(usable)
+        if untold:
+            log.warning("answers without a UID, or that failed", pacs=self.address, count=untold)
+        return Answers(usable, untold, search.is_cut)
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
-        """By WADO-RS."""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Retrieved]]:
+        """By WADO-RS: whole where it can be, and instance by instance what that does not give."""
+        return streamed(lambda put: self._retrieve(study, wanted, put))
 
-        async def produce(put: Put) -> None:
-            for part in plan(study, wanted):
-                await self._part(study.uid, part, put)
+    async def _retrieve(self, study: Description, wanted: Collection[str] | None, put: Put) -> None:
+        series_of = {uid: one.uid for one in study.series for uid in uids_of(one)}
 
-        return streamed(produce)
+        async def alone(uids: Sequence[str], take: Put) -> None:
+            for uid in uids:
+                await self._request(study.uid, RetrieveRequest(series_of[uid], (uid,)), take)
 
-    async def _part(self, study: str, part: RetrieveRequest, put: Put) -> None:
-        for uid in part.instances or (None,):
-            async with (
-                self._missing(),
-                self._client.retrieve(study, part.series, uid) as instances,
-            ):
-                async for instance in instances:
+        taken = Taken(put)
+        for part in plan(study, wanted):
+            if part.instances:
+                await salvage(part.instances, taken, alone, self.check, most=1)
+                continue
+            try:
+                await self._request(study.uid, part, taken.put)
+            except (PacsError, DeadlineError, StudyNotFoundError) as error:
+                await self.check()
+                log.warning(
+                    "what one request did not give is asked for one by one",
+                    pacs=self.address,
+                    why=str(error),
+                )
+                study = await self.describe(study.uid, Detail.UIDS)
+                series_of |= {uid: one.uid for one in study.series for uid in uids_of(one)}
+                rest = [uid for uid, of in series_of.items() if part.series in (None, of)]
+                await salvage(rest, taken, alone, self.check, most=1)
+                if not taken.usable:
+                    raise
+
+    async def _request(self, study: str, part: RetrieveRequest, put: Put) -> None:
+        uid = part.instances[0] if part.instances else None
+        async with (
+            self._missing(),
+            self._client.retrieve(study, part.series, uid) as instances,
+        ):
+            async for instance in instances:
+                if isinstance(instance, EncodedInstance):
                     await put(instance)
+                else:
+                    await put(FailedInstance(instance, uid))

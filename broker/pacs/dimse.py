@@ -22,25 +22,24 @@ from broker.pacs.adapter import (
     DateSpan,
 )
 from broker.pacs.address import DimseAddress
-from broker.pacs.plan import RetrieveRequest, plan
+from broker.pacs.plan import BATCH, RetrieveRequest, plan
+from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import (
+    DeadlineError,
     PacsError,
-    PacsRefusedError,
-    PacsUnreachableError,
     StateError,
     StudyNotFoundError,
     UnavailableError,
 )
-from p2pacs.publish.source import Description, Detail
+from p2pacs.publish.source import Description, Detail, Retrieved
 
 log = structlog.get_logger(__name__)
 
@@ -150,33 +149,40 @@ class DimseAdapter:
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
-        """By C-GET, and by C-MOVE for what C-GET does not give."""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Retrieved]]:
+        """By C-GET, by C-MOVE what C-GET does not give, and in smaller requests what is left."""
         return streamed(lambda put: self._retrieve(study, wanted, put))
 
     async def _retrieve(self, study: Description, wanted: Collection[str] | None, put: Put) -> None:
-        got: set[str] = set()
-
-        async def take(instance: EncodedInstance) -> None:
-            got.add(instance.sop_instance_uid)
-            await put(instance)
-
-        if self._get:
+        ways: list[StorageReceiver | None] = [None] if self._get else []
+        if self._receiver is not None:
+            ways.append(self._receiver)
+        if not ways:
+            raise StateError(f"{self.name} is to send by C-MOVE: set dicom in broker.toml")
+        taken, is_whole = Taken(put), wanted is None
+        failure: PacsError | DeadlineError | None = None
+        for way in ways:
+            if taken.uids and wanted is None:
+                study = await self.describe(study.uid, Detail.UIDS)
+                wanted = list(study.instances)
+            missing = wanted if wanted is None else taken.missing(wanted)
             try:
-                await self._parts(study, wanted, take, receiver=None)
-            except (PacsRefusedError, PacsUnreachableError) as error:  # some hang up on a C-GET
-                if self._receiver is None:
-                    raise
-                log.info("trying C-MOVE for what C-GET did not give", why=str(error))
+                await self._parts(study, missing, taken.put, way)
+            except (PacsError, DeadlineError) as error:  # some hang up on a C-GET
+                await self.check()
+                log.info("what did not come is asked for again", pacs=self.address, why=str(error))
+                failure = error
             else:
                 return
-            if got and wanted is None:
-                study = await self.describe(study.uid, Detail.UIDS)
-                wanted = study.instances
-        if self._receiver is None:
-            raise StateError(f"{self.name} is to send by C-MOVE: set dicom in broker.toml")
-        missing = wanted if wanted is None else set(wanted) - got
-        await self._parts(study, missing, take, receiver=self._receiver)
+        if wanted is None:
+            study = await self.describe(study.uid, Detail.UIDS)
+
+        async def ask(uids: Sequence[str], take: Put) -> None:
+            await self._parts(study, uids, take, ways[-1])
+
+        await salvage(list(wanted or study.instances), taken, ask, self.check, most=BATCH)
+        if is_whole and failure is not None and not taken.usable:
+            raise failure
 
     async def _parts(
         self,

@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
+from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.json_model import text
 from p2pacs.publish.source import Description
 
@@ -22,13 +23,18 @@ class RetrieveRequest:
     instances: tuple[str, ...] = field(default=(), repr=False)
 
 
+def uids_of(series: SeriesRecord) -> list[str]:
+    """SOP Instance UIDs of a series that was described with its instances."""
+    return [text(instance, "SOPInstanceUID") for instance in series.instances]
+
+
 def plan(study: Description, wanted: Collection[str] | None) -> Iterator[RetrieveRequest]:
     """The requests that bring these SOP Instance UIDs (None: all), and no other instance."""
     if wanted is None or (wanted and set(study.instances) <= set(wanted)):
         yield RetrieveRequest()
         return
     for series in study.series:
-        held = [text(instance, "SOPInstanceUID") for instance in series.instances]
+        held = uids_of(series)
         some = [uid for uid in held if uid in wanted]
         if some and len(some) == len(held):
             yield RetrieveRequest(series.uid)

@@ -7,24 +7,24 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError
 from p2pacs.groups import single_error
+from p2pacs.publish.source import Retrieved
 
-Put = Callable[[EncodedInstance], Awaitable[None]]
+Put = Callable[[Retrieved], Awaitable[None]]
 
 
 class _Stream:
     """Iterates over what was put; raises the producer's error after the last one."""
 
-    def __init__(self, channel: trio.MemoryReceiveChannel[EncodedInstance]) -> None:
+    def __init__(self, channel: trio.MemoryReceiveChannel[Retrieved]) -> None:
         self._channel = channel
         self.error: P2PacsError | None = None
 
     def __aiter__(self) -> _Stream:
         return self
 
-    async def __anext__(self) -> EncodedInstance:
+    async def __anext__(self) -> Retrieved:
         try:
             return await self._channel.receive()
         except trio.EndOfChannel:
@@ -36,13 +36,13 @@ class _Stream:
 @asynccontextmanager
 async def streamed(
     produce: Callable[[Put], Awaitable[None]],
-) -> AsyncIterator[AsyncIterator[EncodedInstance]]:
+) -> AsyncIterator[AsyncIterator[Retrieved]]:
     """Run ``produce`` beside the block; what it puts is taken one by one, without a buffer.
 
     Its `P2PacsError` is raised to the iterating block after the last instance. Leaving the
     block cancels it.
     """
-    send, receive = trio.open_memory_channel[EncodedInstance](0)
+    send, receive = trio.open_memory_channel[Retrieved](0)
     stream = _Stream(receive)
 
     async def run() -> None:

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.budget import Budget
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StateError
+from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsError, StateError
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.publication import Publication, PublishContext
-from p2pacs.publish.source import StudyKeySource
+from p2pacs.publish.source import Description, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.store import ChunkStore
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 
 log = structlog.get_logger(__name__)
 
-PARALLEL: Final = 2
-"""Studies that are retrieved at once: one uses all cores, two hide the waits of each other."""
 
-BUDGET_BYTES: Final = 8 * MIB
-"""Data sets between PACS and builder, over all studies; what DICOM receives ahead is apart."""
+@frozen
+class Tuning:
+    """What a broker spends on publishing."""
 
-RETRY_SECONDS: Final = (2.0, 10.0, 30.0)
-"""Pauses before a publication that broke off goes on, as whoever follows it waits; after the
-last one without anything new it has failed."""
-
-REMEMBERED: Final = 256
-"""Publications that ended and are still shown."""
+    parallel: int = 2
+    """Studies that are retrieved at once: one uses all cores, two hide the waits of each other."""
+    budget_bytes: int = 8 * MIB
+    """Data sets between PACS and builder, over all studies; what DICOM receives ahead is apart."""
+    retry_seconds: tuple[float, ...] = (2.0, 10.0, 30.0)
+    """Pauses before a publication that broke off goes on, as whoever follows it waits; after the
+    last one without anything new it has failed."""
+    remembered: int = 256
+    """Publications that ended and are still shown, and compared again."""
+    compare_seconds: float = 900.0
+    """After so long a remembered study is compared with the PACS again, by a list of its
+    instances: who fetched it follows its versions."""
+    times: int = 10_000
+    """Studies of which it is known when they were read in whole."""
+    read_seconds: float = 6 * 3600.0
+    """After so long a study that is asked for is read again in whole and compared byte for byte:
+    a list does not tell of an instance that was replaced under its UID by a similar one."""
 
 
 async def _not_here(_study: StudyId) -> bool:
@@ -45,6 +55,10 @@ async def _not_here(_study: StudyId) -> bool:
 
 async def _no_room() -> bool:
     return False
+
+
+async def _untold(_progress: PublishProgress) -> None:
+    return
 
 
 async def _nobody(_record: StudyRecord) -> None:
@@ -62,6 +76,7 @@ class Publisher:
         coder: codes one instance.
         updated: tells the swarm that a study has a newer root (`Node.updated`).
         completed: gets the record of a study when all of it is out.
+        incomplete: told of a publication that found out that something is missing.
         recover: fetches what was published of a study back from other members, when the
             store lost it; whether that worked.
         make_room: recycles studies when the store is full; whether anything came free.
@@ -77,10 +92,11 @@ class Publisher:
         *,
         updated: Callable[[StudyId], Awaitable[None]],
         completed: Callable[[StudyRecord], Awaitable[None]] = _nobody,
+        incomplete: Callable[[PublishProgress], Awaitable[None]] = _untold,
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        parallel: int = PARALLEL,
+        tuning: Tuning = Tuning(),
     ) -> None:
         async def announce(study: StudyId, version: int, complete: bool) -> None:
             await studies.published(study, version, complete=complete)
@@ -88,6 +104,7 @@ class Publisher:
 
         self._studies = studies
         self._completed = completed
+        self._incomplete = incomplete
         self._context = PublishContext(
             source=pacs,
             store=store,
@@ -95,11 +112,16 @@ class Publisher:
             signing_key=signing_key,
             hooks=PublishHooks(announce, make_room),
             recover=recover,
-            budget=Budget(BUDGET_BYTES),
+            budget=Budget(tuning.budget_bytes),
             coder=coder,
             chunk_bytes=chunk_bytes,
         )
-        self._slots = trio.CapacityLimiter(parallel)
+        self._tuning = tuning
+        self._slots = trio.CapacityLimiter(tuning.parallel)
+        self._reading = trio.CapacityLimiter(1)
+        self._ended: dict[StudyId, float] = {}
+        self._read: dict[StudyId, float] = {}
+        self._started = 0.0
         self._publications: dict[StudyId, PublishProgress] = {}
         self._again: set[StudyId] = set()
         self._nursery: trio.Nursery | None = None
@@ -109,22 +131,36 @@ class Publisher:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                self._started = trio.current_time()
+                for uid in await self._studies.unfinished():
+                    self.stage(uid)
                 task_status.started()
-                await trio.sleep_forever()
+                while True:
+                    await trio.sleep(self._tuning.compare_seconds / 15)
+                    self._compare_again()
         finally:
             self._nursery = None
+
+    def _compare_again(self) -> None:
+        """Compare remembered studies with the PACS that were not for a while."""
+        before = trio.current_time() - self._tuning.compare_seconds
+        for study in [study for study, at in self._ended.items() if at <= before]:
+            del self._ended[study]
+            if (one := self._publications.get(study)) is not None and one.version:
+                self.stage(one.uid)
 
     @property
     def publications(self) -> Mapping[StudyId, PublishProgress]:
         """Publications under way, and the last ones that ended."""
         return self._publications
 
-    def stage(self, uid: str, *, everything: bool = False) -> PublishProgress:
+    def stage(self, uid: str, *, everything: bool = False, asked: bool = False) -> PublishProgress:
         """Publish a study, or what the PACS has that is not published yet.
 
         Args:
             uid: Study Instance UID.
             everything: ask for all instances again, and publish those that changed.
+            asked: somebody wants to read it now: everything, if that was not done for a while.
 
         Returns:
             The publication of this study that is under way, or a new one.
@@ -133,6 +169,9 @@ class Publisher:
             StateError: the publisher is not running.
         """
         study = self._studies.id_of(uid)
+        read = self._read.get(study, self._started)
+        if asked and trio.current_time() - read >= self._tuning.read_seconds:
+            everything = True
         current = self._publications.get(study)
         if current is not None and not current.over:
             if everything and not current.everything:
@@ -146,8 +185,9 @@ class Publisher:
         self._publications.pop(progress.study, None)
         self._publications[progress.study] = progress
         ended = [study for study, one in self._publications.items() if one.over]
-        for study in ended[:-REMEMBERED]:
+        for study in ended[: -self._tuning.remembered]:
             del self._publications[study]
+            self._ended.pop(study, None)
         self._nursery.start_soon(self._work, progress)
         return progress
 
@@ -155,7 +195,7 @@ class Publisher:
         error = await self._attempts(progress)
         if error is not None:
             log.error("publication failed", study=progress.study.short, why=str(error))
-        else:
+        elif progress.bytes_read:
             log.info(
                 "study published",
                 study=progress.study.short,
@@ -163,10 +203,23 @@ class Publisher:
                 instances=progress.instances_done,
                 left_out=progress.left_out,
             )
+        if progress.missing is not None:
+            await self._incomplete(progress)
         progress.end(error)
+        if not isinstance(error, NotFoundError):
+            self._ended[progress.study] = trio.current_time()
         if progress.study in self._again:
             self._again.discard(progress.study)
             self._start(PublishProgress(progress.study, progress.uid, everything=True))
+
+    async def _note(self, progress: PublishProgress, described: Description) -> None:
+        """All is out."""
+        if progress.everything or progress.is_new:
+            self._read.pop(progress.study, None)
+            self._read[progress.study] = trio.current_time()
+            while len(self._read) > self._tuning.times:
+                del self._read[next(iter(self._read))]
+        await self._completed(described.record(progress.study, progress.version))
 
     async def _attempts(self, progress: PublishProgress) -> P2PacsError | None:
         """Publish, and go on after errors of the PACS if somebody may be following."""
@@ -174,17 +227,18 @@ class Publisher:
         failures, read = 0, 0
         while True:
             try:
-                async with self._slots:
-                    described = await publication.run()
-                await self._completed(described.record(progress.study, progress.version))
+                async with self._reading if progress.everything else self._slots:
+                    last = failures == len(self._tuning.retry_seconds)
+                    described = await publication.run(last=last)
+                await self._note(progress, described)
             except (PacsError, DeadlineError) as error:
                 failures = failures + 1 if progress.bytes_read == read else 1
                 read = progress.bytes_read
-                if failures > len(RETRY_SECONDS) or not progress.version:
+                if failures > len(self._tuning.retry_seconds) or not progress.version:
                     return error
                 log.warning("publication broke off", study=progress.study.short, why=str(error))
             except P2PacsError as error:
                 return error
             else:
                 return None
-            await trio.sleep(RETRY_SECONDS[failures - 1])
+            await trio.sleep(self._tuning.retry_seconds[failures - 1])

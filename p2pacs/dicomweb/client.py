@@ -12,12 +12,14 @@ from urllib.parse import quote
 import httpx
 import trio
 
-from p2pacs import limits
+from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import load_answers
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
+from p2pacs.dicomweb.search import MORE, Page, Search, Tuning
 from p2pacs.errors import (
+    BrokenInstanceError,
     DeadlineError,
     PacsDataError,
     PacsRefusedError,
@@ -26,28 +28,13 @@ from p2pacs.errors import (
     UsageError,
 )
 
-Answer = dict[str, object]
-"""An answer to a search, not yet believed (`p2pacs.dataset.json_model.understood`)."""
-
 SILENCE_SECONDS: Final = 60.0
 """How long a PACS may be silent before it counts as hung."""
 
 CONNECT_SECONDS: Final = 10.0
 
-PAGE: Final = 200
-"""Answers asked for at once."""
-
-PAGE_BYTES: Final = 32 * limits.MIB
-"""One page of answers: 200 with every attribute asked for need 1 MiB."""
-
 AS_STORED: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """Without the asterisk a server transcodes to Explicit VR Little Endian (PS3.18 8.7.3.5.2)."""
-
-_BIG_BYTES: Final = 4 * limits.MIB
-"""From here on, copying an instance would hold up the trio loop for milliseconds."""
-
-_LEGIBLE: Final = "*?^,:;=@/\\\\$!'()~"
-"""Characters that stay as they are in a query: Orthanc 1.10 does not decode what it matches."""
 
 _NOWHERE: Final = "2.25.0"
 """A UID that no study has (PS3.5 B.2: a UUID of zeros is none)."""
@@ -70,6 +57,8 @@ class DicomwebClient:
         silence: seconds after which a silent server counts as hung.
         tls: how to verify an https server; the system's authorities if None.
         name: what errors call it; host and port unless given.
+        tuning: sizes of pages and instances.
+        transport: another way to a server than TCP.
     """
 
     def __init__(
@@ -79,16 +68,20 @@ class DicomwebClient:
         silence: float = SILENCE_SECONDS,
         tls: ssl.SSLContext | None = None,
         name: str = "",
+        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        self.tuning = tuning
         self._http = httpx.AsyncClient(
             base_url=root.rstrip("/"),
             timeout=httpx.Timeout(silence, connect=CONNECT_SECONDS),
             verify=True if tls is None else tls,
             headers={"Accept-Encoding": "identity"},  # images hardly shrink, and nothing inflates
+            transport=transport,
             trust_env=False,  # a PACS is never behind the proxy of a user's environment
         )
         host, port = self._http.base_url.host, self._http.base_url.port
-        self._name = name or f"{host}:{port or ''}".rstrip(":")
+        self.name = name or f"{host}:{port or ''}".rstrip(":")
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -108,11 +101,11 @@ class DicomwebClient:
         Raises:
             PacsError, DeadlineError: as `studies`.
         """
-        await self._page(f"/studies?StudyInstanceUID={_NOWHERE}&limit=1")
+        page = await self.page(f"/studies?StudyInstanceUID={_NOWHERE}&limit=1")
+        if page.failed:
+            raise PacsRefusedError(f"{self.name} answers with HTTP status 500: see its log")
 
-    def studies(
-        self, query: Mapping[str, str], fields: Sequence[str] = ()
-    ) -> AsyncIterator[Answer]:
+    def studies(self, query: Mapping[str, str], fields: Sequence[str] = ()) -> Search:
         """Studies that match.
 
         Args:
@@ -125,29 +118,30 @@ class DicomwebClient:
             PacsUnreachableError: no connection, or it ended.
             DeadlineError: the server hangs.
         """
-        return self._search("/studies", query, fields)
+        return Search(self, "/studies", query, fields)
 
-    def series(self, study_uid: str, fields: Sequence[str] = ()) -> AsyncIterator[Answer]:
+    def series(self, study_uid: str, fields: Sequence[str] = ()) -> Search:
         """The series of a study; raises as `studies`, and `StudyNotFoundError`."""
-        return self._search(f"/studies/{_uid(study_uid)}/series", {}, fields)
+        return Search(self, f"/studies/{_uid(study_uid)}/series", {}, fields)
 
-    def instances(
-        self, study_uid: str, series_uid: str, fields: Sequence[str] = ()
-    ) -> AsyncIterator[Answer]:
+    def instances(self, study_uid: str, series_uid: str, fields: Sequence[str] = ()) -> Search:
         """The instances of a series; raises as `series`."""
         path = f"/studies/{_uid(study_uid)}/series/{_uid(series_uid)}/instances"
-        return self._search(path, {}, fields)
+        return Search(self, path, {}, fields)
 
     @asynccontextmanager
     async def retrieve(
         self, study_uid: str, series_uid: str | None = None, instance_uid: str | None = None
-    ) -> AsyncIterator[AsyncIterator[EncodedInstance]]:
+    ) -> AsyncIterator[AsyncIterator[EncodedInstance | BrokenInstanceError]]:
         """The instances of a study, a series, or one instance, as stored, as they come.
+
+        A part that is no DICOM file is read as a data set if it can be; else its error comes
+        in its place, and the parts behind it follow.
 
         Raises:
             StudyNotFoundError: HTTP status 404: the server does not know it, or has no such
                 services at all (`probe` tells).
-            BrokenInstanceError: a part that is not a DICOM file, or the answer is cut off.
+            BrokenInstanceError: the answer is not multipart, or is cut off.
             PacsRefusedError, PacsUnreachableError, DeadlineError: as `studies`.
         """
         path = f"/studies/{_uid(study_uid)}"
@@ -160,61 +154,58 @@ class DicomwebClient:
                 self._check(answer, of_study=True)
                 yield self._parts(answer)
 
-    async def _parts(self, answer: httpx.Response) -> AsyncIterator[EncodedInstance]:
+    async def _parts(
+        self, answer: httpx.Response
+    ) -> AsyncIterator[EncodedInstance | BrokenInstanceError]:
         parser = MultipartParser(boundary_of(answer.headers.get("Content-Type", "")))
         with self._translated():
             async for data in answer.aiter_bytes():
                 for part in parser.feed(data):
-                    yield await _instance(part)
+                    yield await self._instance(part)
         parser.finish()
 
-    async def _search(
-        self, path: str, query: Mapping[str, str], fields: Sequence[str]
-    ) -> AsyncIterator[Answer]:
-        before: list[Answer] = []
-        offset = 0
-        while True:
-            parameters = [
-                *query.items(),
-                *(("includefield", field) for field in fields),
-                ("limit", str(PAGE)),
-                ("offset", str(offset)),
-            ]
-            text = "&".join(f"{key}={quote(value, safe=_LEGIBLE)}" for key, value in parameters)
-            page = await self._page(f"{path}?{text}")
-            if page == before:  # a server that does not know paging gives all at once, for ever
-                return
-            for entity in page:
-                yield entity
-            if len(page) < PAGE:
-                return
-            before, offset = page, offset + len(page)
+    async def _instance(self, part: BodyPart) -> EncodedInstance | BrokenInstanceError:
+        if part.size < self.tuning.big_bytes:
+            return _read(part)
+        return await trio.to_thread.run_sync(_read, part)
 
-    async def _page(self, path: str) -> list[Answer]:
+    async def page(self, path: str) -> Page:
+        """One answer to a search.
+
+        Args:
+            path: below the root, with its query.
+
+        Raises:
+            PacsError, DeadlineError: as `studies`.
+        """
         accept = {"Accept": "application/dicom+json"}
         with self._translated():
             async with self._http.stream("GET", path, headers=accept) as answer:
+                if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+                    return Page([], failed=True)
                 self._check(answer, of_study=path.startswith("/studies/"))
                 body = bytearray()
                 async for data in answer.aiter_bytes():
                     body += data
-                    if len(body) > PAGE_BYTES:
-                        raise PacsDataError(f"{self._name} answers a search with too much")
+                    if len(body) > self.tuning.page_bytes:
+                        raise PacsDataError(f"{self.name} answers a search with too much")
         if answer.status_code == httpx.codes.NO_CONTENT or not body:
-            return []
+            return Page([])
         try:
-            return load_answers(body)
+            page = load_answers(body)
         except ValueError as error:
-            raise PacsDataError(f"{self._name} answers a search with no DICOM JSON") from error
+            raise PacsDataError(f"{self.name} answers a search with no DICOM JSON") from error
+        warning = answer.headers.get("Warning", "")
+        return Page(page, more="299" in warning and MORE.search(warning) is not None)
 
     def _check(self, answer: httpx.Response, *, of_study: bool) -> None:
         """Args: ``of_study``: a study was named in the path, so 404 may mean that it is gone."""
         if of_study and answer.status_code == httpx.codes.NOT_FOUND:
-            raise StudyNotFoundError(f"{self._name} does not know this: is it still in the PACS?")
+            raise StudyNotFoundError(f"{self.name} does not know this: is it still in the PACS?")
         if not answer.is_success:
             meaning = _MEANINGS.get(answer.status_code, "see its log")
             raise PacsRefusedError(
-                f"{self._name} answers with HTTP status {answer.status_code}: {meaning}"
+                f"{self.name} answers with HTTP status {answer.status_code}: {meaning}"
             )
 
     @contextmanager
@@ -223,9 +214,9 @@ class DicomwebClient:
         try:
             yield
         except httpx.TimeoutException:
-            raise DeadlineError(f"{self._name} does not answer: is it hung?") from None
+            raise DeadlineError(f"{self.name} does not answer: is it hung?") from None
         except httpx.RequestError as error:
-            raise PacsUnreachableError(f"{self._name} cannot be reached: {_why(error)}") from None
+            raise PacsUnreachableError(f"{self.name} cannot be reached: {_why(error)}") from None
 
 
 def _why(error: httpx.RequestError) -> str:
@@ -242,10 +233,12 @@ def _why(error: httpx.RequestError) -> str:
     return f"the connection broke ({type(error).__name__})"
 
 
-async def _instance(part: BodyPart) -> EncodedInstance:
-    if part.size < _BIG_BYTES:
-        return EncodedInstance.from_part10(part.body())
-    return await trio.to_thread.run_sync(lambda: EncodedInstance.from_part10(part.body()))
+def _read(part: BodyPart) -> EncodedInstance | BrokenInstanceError:
+    """The instance of a part, or what is wrong with it."""
+    try:
+        return read_instance(part.body(), part.parameter("transfer-syntax"))
+    except BrokenInstanceError as error:
+        return error
 
 
 def _uid(text: str) -> str:

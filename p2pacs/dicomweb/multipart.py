@@ -30,6 +30,13 @@ class BodyPart:
         """Bytes of the body."""
         return sum(map(len, self.pieces))
 
+    def parameter(self, name: str) -> str:
+        """A parameter of the Content-Type, for instance ``transfer-syntax``; empty if absent."""
+        message = Message()
+        message["Content-Type"] = self.headers.get("content-type", "")
+        value = message.get_param(name, "")
+        return value if isinstance(value, str) and value != "*" else ""
+
     def body(self) -> bytes:
         """The body in one piece: copies it."""
         return b"".join(self.pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import trio
@@ -13,7 +14,7 @@ from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataErr
 from p2pacs.groups import single_error
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.progress import PublishProgress
-from p2pacs.publish.source import Description, InstanceSource
+from p2pacs.publish.source import Description, FailedInstance, InstanceSource
 from p2pacs.publish.version_writer import VersionWriter
 from p2pacs.study.coding import CodedInstance
 
@@ -62,13 +63,15 @@ class Pipeline:
         self._coder = coder
         self._held = 0
 
-    async def run(self, study: Description, wanted: set[str] | None, handled: set[str]) -> None:
+    async def run(
+        self, study: Description, wanted: Collection[str] | None, handled: set[str]
+    ) -> None:
         """Retrieve these SOP Instance UIDs, or all (None).
 
         Args:
             study: from the source.
             wanted: which of its instances.
-            handled: gets the UIDs that came, usable or not.
+            handled: gets the UIDs that came, usable or not, and those that do not come.
 
         Raises:
             PacsError, DeadlineError, NotFoundError: the retrieval broke off; what came before
@@ -83,8 +86,11 @@ class Pipeline:
                     nursery.start_soon(self._bind, receive, handled)
                     try:
                         async with self._source.retrieve(study, wanted) as stream:
-                            async for instance in stream:
-                                await self._put(instance, nursery, send)
+                            async for item in stream:
+                                if isinstance(item, FailedInstance):
+                                    self._fail(item, handled)
+                                else:
+                                    await self._put(item, nursery, send)
                     except (PacsError, DeadlineError, NotFoundError) as error:
                         broken = error
         finally:
@@ -92,6 +98,11 @@ class Pipeline:
             self._held = 0
         if broken is not None:
             raise broken
+
+    def _fail(self, failed: FailedInstance, handled: set[str]) -> None:
+        self._progress.fail(failed.error, failed.uid)
+        if failed.uid is not None:
+            handled.add(failed.uid)
 
     async def _put(
         self,
@@ -132,11 +143,14 @@ class Pipeline:
 
     async def _take(self, jobs: list[_Job]) -> None:
         coded = [job.result for job in jobs if isinstance(job.result, CodedInstance)]
-        problems = [job.result for job in jobs if isinstance(job.result, PacsDataError)]
-        problems += await self._writer.append(coded)
+        self._progress.came(one.sop_instance_uid for one in coded)
+        for job in jobs:
+            if isinstance(job.result, PacsDataError):
+                self._progress.fail(job.result, job.uid)
+        problems = await self._writer.append(coded)
         for problem in problems:
             self._progress.left(problem)
-        self._progress.instances_done += len(jobs) - len(problems)
+        self._progress.instances_done += len(coded) - len(problems)
         size = sum(job.size for job in jobs)
         self._held -= size
         self._budget.release(size)

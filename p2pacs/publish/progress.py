@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 
 import trio
 from attrs import define, field
 
-from p2pacs.errors import P2PacsError
+from p2pacs.errors import DuplicateInstanceError, P2PacsError
 from p2pacs.ids import StudyId
+from p2pacs.limits import TEXT
+from p2pacs.study.study_index import LeftOut
 
 
 class PublishStage(StrEnum):
@@ -32,6 +36,8 @@ class PublishProgress:
     uid: str = field(repr=False)
     everything: bool = False
     """Whether instances that are published already are asked for again, to be compared."""
+    is_new: bool = False
+    """Whether nothing of the study was published before."""
     stage: PublishStage = PublishStage.WAITING
     version: int = 0
     """Newest version out; 0 while there is none."""
@@ -39,10 +45,19 @@ class PublishProgress:
     instances_done: int = 0
     bytes_read: int = 0
     """Data set bytes that came from the PACS."""
-    left_out: int = 0
-    """Instances that are not usable; ``problem`` tells of the last one."""
+    failed: dict[str, str] = field(factory=dict, repr=False)
+    """SOP Instance UID → why this instance did not come, or is not usable."""
+    nameless: Counter[str] = field(factory=Counter, repr=False)
+    """Why instances without a known UID are not usable: until they are asked for by name."""
+    others: Counter[str] = field(factory=Counter, repr=False)
+    """Why further ones were left out: of another study, or a second one under a UID."""
+    duplicates: int = 0
+    """Of these, second ones under a UID."""
     problem: P2PacsError | None = field(default=None, repr=False)
     """Why it failed, or what was left out."""
+    missing: LeftOut | None = field(default=None, repr=False)
+    """What the newest version has not, if this publication found out something new about it."""
+    _compared: trio.Event = field(factory=trio.Event, init=False, repr=False)
     _out: trio.Event = field(factory=trio.Event, init=False, repr=False)
     _ended: trio.Event = field(factory=trio.Event, init=False, repr=False)
 
@@ -53,15 +68,45 @@ class PublishProgress:
             self._out.set()
 
     def left(self, problem: P2PacsError) -> None:
-        """An instance is not usable."""
-        self.left_out += 1
+        """An instance came that cannot be in this study."""
+        self.others[str(problem)] += 1
+        self.duplicates += isinstance(problem, DuplicateInstanceError)
         self.problem = problem
+
+    def fail(self, problem: P2PacsError, uid: str | None) -> None:
+        """An instance did not come, or is not usable."""
+        if uid is None:
+            self.nameless[str(problem)] += 1
+        else:
+            self.failed[uid] = str(problem)
+        self.problem = problem
+
+    def came(self, uids: Iterable[str]) -> None:
+        """These came after all."""
+        for uid in uids:
+            self.failed.pop(uid, None)
+
+    @property
+    def left_out(self) -> int:
+        """Instances that did not come or are not usable; ``problem`` tells of the last one."""
+        return len(self.failed) + self.nameless.total() + self.others.total()
+
+    @property
+    def why(self) -> str:
+        """Why instances are left out, the most frequent reason first; empty if none is."""
+        reasons = Counter(self.failed.values()) + self.nameless + self.others
+        return "; ".join(f"{count}: {text}" for text, count in reasons.most_common())[:TEXT]
+
+    def compared(self) -> None:
+        """What is out was compared with a list of the source, as far as it is to be."""
+        self._compared.set()
 
     def end(self, error: P2PacsError | None) -> None:
         """It is over."""
         if error is not None:
             self.problem = error
         self.stage = PublishStage.FAILED if error is not None else PublishStage.PUBLISHED
+        self._compared.set()
         self._out.set()
         self._ended.set()
 
@@ -80,6 +125,10 @@ class PublishProgress:
         if not self.version and self.problem is not None:
             raise self.problem
         return self.version
+
+    async def wait_compared(self) -> None:
+        """Until what is gone from the source is out of the newest version, or it is over."""
+        await self._compared.wait()
 
     async def wait(self) -> None:
         """Until all is out.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
-from attrs import frozen
+import trio
+from attrs import field, frozen
 
 from p2pacs.budget import Budget
 from p2pacs.errors import (
@@ -15,12 +16,15 @@ from p2pacs.errors import (
     DiskFullError,
     ManifestError,
     NotFoundError,
+    P2PacsError,
     PacsDataError,
     PacsError,
 )
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.limits import TEXT
 from p2pacs.publish.coder import Coder
+from p2pacs.publish.comparison import changed, fingerprint, gone, missing
 from p2pacs.publish.pipeline import Pipeline
 from p2pacs.publish.previous import load_published
 from p2pacs.publish.progress import PublishProgress, PublishStage
@@ -29,7 +33,7 @@ from p2pacs.publish.version_writer import PublishHooks, VersionWriter
 from p2pacs.store import ChunkStore, StudyStore
 from p2pacs.study.builder import Published, StudyBuilder
 from p2pacs.study.manifest import ChunkList, Root
-from p2pacs.study.study_index import StudyIndex
+from p2pacs.study.study_index import InstanceEntry, LeftOut, StudyIndex
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +52,8 @@ class PublishContext:
     budget: Budget
     coder: Coder
     chunk_bytes: int
+    compared: dict[StudyId, bytes] = field(factory=dict)
+    """What the source told of the instances of a study when all of them were last found equal."""
 
 
 class Publication:
@@ -57,9 +63,15 @@ class Publication:
         self._context = context
         self._progress = progress
         self._handled: set[str] = set()
+        self._described: Description | None = None
+        """The newest list of instances."""
 
-    async def run(self) -> Description:
-        """Publish version after version until the PACS has no more; what it has.
+    async def run(self, *, last: bool = False) -> Description:
+        """Publish version after version until the source has no more; what it has.
+
+        Args:
+            last: it will not be run again: if it breaks off, a closing version says what is
+                missing, so that nobody waits for it.
 
         Raises:
             P2PacsError: it broke off; what is out stays.
@@ -72,15 +84,17 @@ class Publication:
             previous = await self._previous(files, key)
             out = previous.root.chunks if previous else 0
             await files.cut_back(out)
+            progress.is_new = previous is None or progress.is_new
             if previous is not None:
                 progress.published(previous.root.version)
+                if progress.everything:
+                    progress.compared()  # that takes as long as to read all of it
             builder = StudyBuilder(
                 progress.study, key, progress.uid, previous, chunk_bytes=context.chunk_bytes
             )
             writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
-            known = set(previous.index.instances) if previous and not progress.everything else set()
             try:
-                return await self._publish(writer, known)
+                return await self._publish(writer, previous, last=last)
             except DiskFullError:
                 await files.cut_back(max(out, writer.chunks_out))
                 raise
@@ -106,7 +120,9 @@ class Publication:
         empty = Root(study, version, False, self._context.chunk_bytes, 0, 0, (), ())
         return Published(empty, ChunkList(), StudyIndex())
 
-    async def _publish(self, writer: VersionWriter, known: set[str]) -> Description:
+    async def _publish(
+        self, writer: VersionWriter, previous: Published | None, *, last: bool
+    ) -> Description:
         pipeline = Pipeline(
             self._context.source,
             writer,
@@ -115,9 +131,13 @@ class Publication:
             coder=self._context.coder,
         )
         try:
-            described = await self._retrieve(pipeline, known)
-        except (PacsError, DeadlineError, NotFoundError):
-            await writer.cut(complete=False)
+            described = await self._retrieve(pipeline, writer, previous)
+        except (PacsError, DeadlineError, NotFoundError) as error:
+            is_out = previous is not None and previous.root.complete and not self._handled
+            is_last = (last or isinstance(error, NotFoundError)) and writer.instances > 0
+            if is_last and not is_out:
+                self._close(writer, error)
+            await writer.cut(complete=is_last or is_out)
             raise
         if not writer.instances:
             raise self._progress.problem or PacsDataError(
@@ -127,36 +147,107 @@ class Publication:
         await writer.cut(complete=True)
         return described
 
-    async def _retrieve(self, pipeline: Pipeline, known: set[str]) -> Description:
+    def _close(self, writer: VersionWriter, error: P2PacsError) -> None:
+        """Say what the source did not give before it broke off."""
+        named: set[str] = set()
+        count = self._progress.instances_wanted
+        if self._described is not None:
+            named = set(self._described.instances) - writer.uids
+        unnamed = 0 if named else max(1, count - writer.instances)
+        why = f"{len(named) + unnamed}: {error}"
+        self._leave_out(writer, LeftOut(tuple(sorted(named)), unnamed, why[:TEXT]))
+
+    async def _retrieve(
+        self, pipeline: Pipeline, writer: VersionWriter, previous: Published | None
+    ) -> Description:
         """Ask and retrieve until nothing is missing: instances may arrive meanwhile.
 
-        Counting is cheap, listing instances is not: some PACS open every file for it. So a
-        study is retrieved whole when nothing of it is known, and listed only when the count
-        is not what was got.
+        Counting is cheap, listing instances is not: some PACS open every file for it. So a new
+        study is retrieved whole, and listed only when the count is not what was got. One that
+        was published before is listed: instances may have come, gone, or changed.
         """
-        progress = self._progress
+        progress, source = self._progress, self._context.source
+        published = previous.index.instances if previous is not None else {}
+        known = set() if progress.everything else set(published)
         while True:
             progress.stage = PublishStage.ASKING
-            described = await self._context.source.describe(progress.uid, Detail.SERIES)
+            described = await source.describe(
+                progress.uid, Detail.UIDS if published else Detail.SERIES
+            )
             seen = known | self._handled
             progress.instances_wanted, progress.instances_done = described.count or 0, len(seen)
-            missing: set[str] | None = None
-            if described.count == len(seen) and seen:
-                return described
-            if seen:
-                listed = await self._context.source.describe(progress.uid, Detail.UIDS)
-                missing = set(listed.instances) - seen
-                if not missing:
-                    return described
-                described = listed
+            wanted: set[str] | None = None
+            if published or self._handled:
+                if not published:
+                    if described.count == len(seen) == writer.instances and not progress.left_out:
+                        return described
+                    described = await source.describe(progress.uid, Detail.UIDS)
+                self._described = described
+                self._withdraw(writer, described)
+                wanted = set(described.instances) - seen
+                wanted |= await self._changed(described, published) - self._handled
+                progress.nameless.clear()
+                if not wanted:
+                    return self._finish(writer, described, previous)
             progress.stage = PublishStage.RETRIEVING
+            progress.compared()
             before = len(self._handled)
-            await pipeline.run(described, missing, self._handled)
+            await pipeline.run(described, wanted, self._handled)
             if len(self._handled) == before:
-                count = "the" if missing is None else f"{len(missing)} of the"
-                progress.problem = PacsDataError(
-                    f"{self._context.source.name} did not send {count} instances of study "
-                    f"{progress.study.short}: check them in the PACS"
-                )
-                log.error("instances are missing", why=str(progress.problem))
-                return described
+                self._nothing_came(wanted)
+                if wanted is None:
+                    return described
+                return self._finish(writer, described, previous)
+
+    def _nothing_came(self, wanted: set[str] | None) -> None:
+        error = PacsDataError(f"{self._context.source.name} lists it and does not send it")
+        for uid in wanted or ():
+            self._progress.fail(error, uid)
+        if wanted is None:
+            self._progress.problem = PacsDataError(
+                f"{self._context.source.name} did not send the instances of study "
+                f"{self._progress.study.short}: check them there"
+            )
+
+    async def _changed(
+        self, described: Description, published: Mapping[str, InstanceEntry]
+    ) -> set[str]:
+        """Published instances of which the source tells something else now."""
+        study, told = self._progress.study, described.instances
+        if not published or self._context.compared.get(study) == fingerprint(described):
+            return set()
+        return await trio.to_thread.run_sync(lambda: set(changed(told, published)))
+
+    def _finish(
+        self, writer: VersionWriter, described: Description, previous: Published | None
+    ) -> Description:
+        """Say what is missing."""
+        progress = self._progress
+        before = previous.index.left_out if previous is not None else LeftOut()
+        duplicates = progress.duplicates
+        if not progress.everything and not self._handled:
+            duplicates = before.unnamed  # nothing was asked for that could show them again
+        left_out = missing(described, writer.uids, duplicates=duplicates, why=progress.why)
+        if (left_out.uids, left_out.unnamed) != (before.uids, before.unnamed):
+            self._leave_out(writer, left_out)
+        self._context.compared[progress.study] = fingerprint(described)
+        return described
+
+    def _leave_out(self, writer: VersionWriter, left_out: LeftOut) -> None:
+        writer.leave_out(left_out)
+        self._progress.missing = left_out
+        if left_out.count:
+            log.warning(
+                "instances are missing",
+                study=self._progress.study.short,
+                count=left_out.count,
+                why=left_out.why,
+            )
+
+    def _withdraw(self, writer: VersionWriter, described: Description) -> None:
+        if count := writer.withdraw(gone(described, writer.uids, self._handled)):
+            log.info(
+                "instances are gone from their source",
+                study=self._progress.study.short,
+                count=count,
+            )

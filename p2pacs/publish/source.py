@@ -12,6 +12,7 @@ from attrs import field, frozen
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, number, text
+from p2pacs.errors import P2PacsError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
 
@@ -34,6 +35,13 @@ class Description:
     uid: str = field(repr=False)
     attributes: Json = field(repr=False)
     series: tuple[SeriesRecord, ...] = field(repr=False)
+    untold: int = 0
+    """Answers that the source is known to have held back: what is listed is not all."""
+
+    @property
+    def listed(self) -> int:
+        """How many instances are listed; two under one UID count twice."""
+        return sum(len(series.instances) for series in self.series)
 
     @property
     def instances(self) -> Mapping[str, Json]:
@@ -62,6 +70,18 @@ class Description:
         return StudyRecord(study, self.uid, self.attributes, self.series, version)
 
 
+@frozen
+class FailedInstance:
+    """One that the source has and does not give, or gives in no usable form."""
+
+    error: P2PacsError
+    uid: str | None = field(default=None, repr=False)
+    """SOP Instance UID, if it is known."""
+
+
+Retrieved = EncodedInstance | FailedInstance
+
+
 class InstanceSource(Protocol):
     """A PACS, or whatever else holds studies. Methods raise `PacsError` or `DeadlineError`, in
     bounded time; no message holds a UID or any patient data."""
@@ -79,11 +99,13 @@ class InstanceSource(Protocol):
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Retrieved]]:
         """The instances as they are stored, one by one while they come.
 
-        What went wrong is raised after the last instance that came. Leaving the block ends the
-        retrieval. What is taken slowly is sent slowly: little is held in memory.
+        What one request does not give is asked for again in smaller ones; an instance that does
+        not come even alone is a `FailedInstance`. Only a source that is away is an error, raised
+        after the last instance that came. Leaving the block ends the retrieval. What is taken
+        slowly is sent slowly: little is held in memory.
 
         Args:
             study: from `describe`; with its instances if some of them are wanted.
@@ -110,6 +132,9 @@ class StudyKeySource(Protocol):
 
     async def find(self, study: StudyId) -> AnnouncedStudy | None:
         """What is known of a study; None if it never had a key."""
+
+    async def unfinished(self) -> list[str]:
+        """Study Instance UIDs of studies whose newest version is not the last one."""
 
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         """Remember that a version is out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 from attrs import frozen
@@ -16,6 +16,7 @@ from p2pacs.store import StudyStore
 from p2pacs.study.builder import Appended, Cut, StudyBuilder
 from p2pacs.study.coding import CodedInstance
 from p2pacs.study.manifest import sign_root
+from p2pacs.study.study_index import LeftOut
 
 
 @frozen
@@ -53,6 +54,21 @@ class VersionWriter:
     def instances(self) -> int:
         """How many instances the study has, those of the next version included."""
         return self._builder.instances
+
+    @property
+    def uids(self) -> set[str]:
+        """SOP Instance UIDs of the study, those of the next version included."""
+        return self._builder.uids()
+
+    def withdraw(self, uids: Iterable[str]) -> int:
+        """Take out instances that the source has no longer; how many the study had."""
+        count = self._builder.withdraw(uids)
+        self._uncut = self._uncut or count > 0
+        return count
+
+    def leave_out(self, left_out: LeftOut) -> None:
+        """Say what the next version has not."""
+        self._builder.leave_out(left_out)
 
     @property
     def due(self) -> float:

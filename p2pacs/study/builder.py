@@ -166,10 +166,9 @@ class StudyBuilder:
         self._withdrawn += gone
         return len(gone)
 
-    def leave_out(self, left_out: LeftOut) -> bool:
-        """Say what is missing from the next version on; whether that is something new."""
+    def leave_out(self, left_out: LeftOut) -> None:
+        """Say what is missing from the next version on."""
         self._left_out = left_out
-        return left_out != self._index.left_out
 
     def cut(self) -> Cut:
         """Close the runs of blobs, append an index part for what is new, hand out the chunks.

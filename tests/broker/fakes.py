@@ -20,7 +20,7 @@ from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TA
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
-from p2pacs.publish.source import Description, Detail
+from p2pacs.publish.source import Description, Detail, FailedInstance
 
 _ALL = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 
@@ -37,6 +37,12 @@ class FakePacs:
         """Sent with every retrieval, whatever was asked for."""
         self.lost: set[str] = set()
         """Described, but never sent."""
+        self.failing: dict[str, P2PacsError] = {}
+        """SOP Instance UID → why this one does not come."""
+        self.nameless = False
+        """Of one that does not come, the UID is told only if it was asked for by name."""
+        self.lists_at_most: int | None = None
+        """Instances of a series in one answer."""
         self.error: P2PacsError | None = None
         """Raised by every search, and by a retrieval after ``break_after`` instances."""
         self.break_after: int | None = None
@@ -74,7 +80,9 @@ class FakePacs:
             raise StudyNotFoundError("not in the PACS")
         series = tuple(
             type(one)(
-                one.uid, series_view(one), one.instances if detail is not Detail.SERIES else ()
+                one.uid,
+                series_view(one),
+                one.instances[: self.lists_at_most] if detail is not Detail.SERIES else (),
             )
             for one in record.series
         )
@@ -90,7 +98,10 @@ class FakePacs:
                 if self.break_after is not None and count >= self.break_after:
                     assert self.error is not None
                     raise self.error
-                if one.sop_instance_uid not in self.lost:
+                if error := self.failing.get(one.sop_instance_uid):
+                    hidden = self.nameless and wanted is None
+                    await put(FailedInstance(error, None if hidden else one.sop_instance_uid))
+                elif one.sop_instance_uid not in self.lost:
                     await trio.sleep(self.pause)
                     self.sent.append(one.sop_instance_uid)
                     await put(one)
@@ -147,6 +158,10 @@ class FakeKeys:
         if study not in self.keys:
             return None
         return Study(study, self.uids[study], *self.versions.get(study, (0, False)))
+
+    async def unfinished(self) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return [self.uids[study] for study, (_, complete) in self.versions.items() if not complete]
 
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         await trio.lowlevel.checkpoint()

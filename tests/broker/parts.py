@@ -62,13 +62,14 @@ class FakeStages:
         self._studies = studies
         self._store = store
 
-    def stage(self, uid: str) -> PublishProgress:
+    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
         self.staged.append(uid)
         progress = PublishProgress(self._studies.id_of(uid), uid)
         if self.error is not None:
             progress.end(self.error)
         elif not self.never:
             progress.published(1)
+            progress.compared()
         return progress
 
     async def publish(self, uid: str, key: SigningKey) -> tuple[bytes, bytes]:

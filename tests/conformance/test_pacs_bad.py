@@ -25,7 +25,7 @@ from p2pacs.errors import (
     PacsUnreachableError,
     StudyNotFoundError,
 )
-from p2pacs.publish.source import Description
+from p2pacs.publish.source import Description, FailedInstance, Retrieved
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 
@@ -49,7 +49,7 @@ async def describe(pacs: PacsAdapter) -> object:
     return await pacs.describe(STUDY)
 
 
-async def retrieve(pacs: PacsAdapter) -> list[EncodedInstance]:
+async def retrieve(pacs: PacsAdapter) -> list[Retrieved]:
     taken = []
     async with pacs.retrieve(PLAIN) as stream:
         async for instance in stream:
@@ -161,9 +161,8 @@ PART = b"\r\n--B\r\nContent-Type: application/dicom\r\n\r\n"
         (200, "application/dicom+json", b"[]", describe, StudyNotFoundError),
         (204, "application/dicom+json", b"", describe, StudyNotFoundError),
         (404, "text/html", b"", retrieve, PacsRefusedError),
-        (200, "text/html", b"<html>", retrieve, BrokenInstanceError),
-        (200, RELATED, PART + b"no DICOM file\r\n--B--", retrieve, BrokenInstanceError),
-        (200, RELATED, PART + make(STUDY).part10()[:-99], retrieve, BrokenInstanceError),
+        (200, "text/html", b"<html>", retrieve, PacsDataError),
+        (200, RELATED, PART + make(STUDY).part10()[:-99], retrieve, PacsDataError),
     ],
 )
 async def test_answers_that_are_wrong(
@@ -219,21 +218,14 @@ async def test_attributes_of_the_wrong_shape_are_left_out() -> None:
     }
 
 
-async def test_what_came_before_the_data_broke_is_kept() -> None:
-    whole = make(STUDY)
-    body = PART + whole.part10() + PART + b"rubbish" + b"\r\n--B--"
-    taken: list[EncodedInstance] = []
+async def test_a_part_that_is_broken_spoils_no_other() -> None:
+    whole, other = make(STUDY), make(STUDY, 1, 2)
+    body = PART + whole.part10() + PART + b"rubbish" + PART + other.part10() + b"\r\n--B--"
     with http(kind=RELATED, body=body) as port:
         address = parse_pacs(f"dicomweb+http://{HOST}:{port}/rs")
-
-        async def take() -> None:
-            async with (
-                open_pacs(address, aet="ME", dicom=None) as pacs,
-                pacs.retrieve(PLAIN) as stream,
-            ):
-                async for instance in stream:
-                    taken.append(instance)  # noqa: PERF401
-
-        with pytest.raises(BrokenInstanceError):
-            await take()
-    assert taken == [whole]
+        async with open_pacs(address, aet="ME", dicom=None) as pacs:
+            taken = await retrieve(pacs)
+    assert [one for one in taken if isinstance(one, EncodedInstance)] == [whole, other]
+    (failed,) = [one for one in taken if isinstance(one, FailedInstance)]
+    assert isinstance(failed.error, BrokenInstanceError)
+    assert failed.uid is None

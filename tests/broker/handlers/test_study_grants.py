@@ -19,6 +19,8 @@ from p2pacs.errors import (
     StudyNotFoundError,
 )
 from p2pacs.identity.directory import Role
+from p2pacs.publish import PublishProgress
+from p2pacs.study.study_index import LeftOut
 from p2pacs.wire.messages import (
     GRANT_INFO,
     Announce,
@@ -173,3 +175,17 @@ async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
 
     async for attributes in pacs.studies(DateSpan()):
         yield text(attributes, "StudyInstanceUID")
+
+
+async def test_what_is_missing_is_in_the_trail_by_count_and_reason(desk: Desk) -> None:
+    progress = PublishProgress(desk.parts.studies.id_of(UID), UID)
+    await desk.lending.incomplete(progress)
+    assert await desk.trail() == []
+    progress.missing = LeftOut(("1.2.9",), 1, "2: its file is lost")
+    await desk.lending.incomplete(progress)
+    progress.missing = LeftOut()
+    await desk.lending.incomplete(progress)
+    assert await desk.trail() == [
+        ("study published", "-", "nothing is missing any more", audit.DONE, UID),
+        ("study published", "-", "2 instances are missing; 2: its file is lost", audit.FAILED, UID),
+    ]

@@ -15,8 +15,8 @@ from p2pacs.dimse.backend import Retrieval
 from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scp import DimseServer
-from p2pacs.errors import BusyError, PacsError, PacsRefusedError, StateError
-from p2pacs.publish.source import Description, Detail
+from p2pacs.errors import BusyError, PacsError, StateError
+from p2pacs.publish.source import Description, Detail, FailedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port, orthanc
 from tests.conformance.instances import make
@@ -34,6 +34,10 @@ class Breaking:
     def __init__(self, count: int) -> None:
         self.instances = [make(STUDY, 1, n) for n in range(1, count + 1)]
 
+    @property
+    def uids(self) -> list[str]:
+        return [one.sop_instance_uid for one in self.instances]
+
     def find(self, _identifier: Dataset, _root: str, _caller: str) -> Answers:
         return Answers(iter(()))
 
@@ -50,18 +54,15 @@ class Breaking:
 
 async def test_what_came_before_the_pacs_gave_up_is_kept() -> None:
     server = DimseServer("PACS", Endpoint(HOST, 0), Breaking(2), {})
-    taken: list[EncodedInstance] = []
+    taken: list[object] = []
     async with server:
         pacs = DimseAdapter(address_of(server.port), "ME", None, silence=10)
-
-        async def take() -> None:
-            async with pacs.retrieve(Description(STUDY, {}, ())) as stream:
-                async for instance in stream:
-                    taken.append(instance)  # noqa: PERF401
-
-        with pytest.raises(PacsRefusedError):
-            await take()
-    assert taken == Breaking(2).instances
+        async with pacs.retrieve(Description(STUDY, {}, ()), ["1.2", *Breaking(2).uids]) as stream:
+            async for instance in stream:
+                taken.append(instance)  # noqa: PERF401
+    assert taken[:2] == Breaking(2).instances
+    (failed,) = [one for one in taken if isinstance(one, FailedInstance)]
+    assert failed.uid == "1.2"
 
 
 async def test_a_pacs_that_is_to_move_needs_a_receiver() -> None:

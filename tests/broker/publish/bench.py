@@ -18,6 +18,7 @@ from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.manifest import ChunkList, Root, check_successor, load_root, load_segment
 from p2pacs.study.reader import StudyReader
+from p2pacs.study.study_index import StudyIndex
 from tests.broker.fakes import FakeKeys, FakePacs
 
 SIGNING = SigningKey.generate()
@@ -59,8 +60,18 @@ class Bench:
         await progress.wait()
         return progress
 
+    async def index(self, uid: str) -> StudyIndex:
+        """What a member with the key knows of the newest version."""
+        return (await self._read(uid)).index
+
     async def held(self, uid: str) -> dict[str, EncodedInstance]:
         """What a member with the key reads of the newest version."""
+        reader, files = await self._read(uid), await self.store.study(self.keys.id_of(uid))
+        return {
+            uid: reader.join(entry, files.load) for uid, entry in reader.index.instances.items()
+        }
+
+    async def _read(self, uid: str) -> StudyReader:
         study = self.keys.id_of(uid)
         files = await self.store.study(study)
         assert files.root is not None
@@ -75,9 +86,7 @@ class Bench:
         reader = StudyReader(self.keys.keys[study], root, chunks)
         while not reader.whole:
             reader.load_part(files.load)
-        return {
-            uid: reader.join(entry, files.load) for uid, entry in reader.index.instances.items()
-        }
+        return reader
 
     def versions(self, uid: str) -> list[int]:
         study = self.keys.id_of(uid)

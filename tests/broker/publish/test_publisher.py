@@ -8,6 +8,7 @@ from attrs import evolve
 from broker.publish import Publisher
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
+    BrokenInstanceError,
     DeadlineError,
     DiskFullError,
     DuplicateInstanceError,
@@ -20,6 +21,7 @@ from p2pacs.errors import (
 )
 from p2pacs.publish import PublishStage
 from p2pacs.store import open_store
+from p2pacs.study.study_index import LeftOut
 from tests.broker.fakes import FakeKeys, FakePacs
 from tests.conformance.instances import make, real, study_of
 
@@ -231,7 +233,8 @@ async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtu
             await progress.wait()
         assert progress.stage is PublishStage.FAILED
         assert len(await b.held(CT)) == 2
-        assert not b.roots[-1].complete
+        assert b.roots[-1].complete  # so that nobody waits for more, which would not come
+        assert (await b.index(CT)).left_out.count == 4
         pacs.error = pacs.break_after = None
         await b.publish(CT)
         assert await b.held(CT) == by_uid(ct(6))
@@ -291,12 +294,137 @@ async def test_instances_that_never_come_are_told(tmp_path: Path) -> None:
         b.pacs.lost = {f"{CT}.1.2"}
         progress = await b.publish(CT)
         assert isinstance(progress.problem, PacsDataError)
-        assert "1 of the" in str(progress.problem)
+        assert progress.left_out == 1
         assert len(await b.held(CT)) == 2
         assert b.roots[-1].complete
+        assert (await b.index(CT)).left_out == LeftOut((f"{CT}.1.2",), 0, progress.why)
+        assert progress.why == "1: the central PACS lists it and does not send it"
         b.pacs.lost = set()
         await b.publish(CT)
         assert len(await b.held(CT)) == 3
+        assert (await b.index(CT)).left_out == LeftOut()
+
+
+async def test_instances_that_cannot_be_had_are_told_and_the_others_come(tmp_path: Path) -> None:
+    broken = BrokenInstanceError("it is truncated")
+    async with bench(tmp_path, *ct(6)) as b:
+        b.pacs.failing = {f"{CT}.1.2": broken, f"{CT}.1.5": PacsRefusedError("its file is lost")}
+        progress = await b.publish(CT)
+        assert progress.left_out == 2
+        assert await b.held(CT) == by_uid([*ct(1), *ct(2, first=3), *ct(1, first=6)])
+        left_out = (await b.index(CT)).left_out
+        assert left_out.uids == (f"{CT}.1.2", f"{CT}.1.5")
+        assert left_out.unnamed == 0
+        assert set(left_out.why.split("; ")) == {"1: it is truncated", "1: its file is lost"}
+        versions = len(b.roots)
+        await b.publish(CT)  # asked for again, and nothing new
+        assert len(b.roots) == versions
+        del b.pacs.failing[f"{CT}.1.2"]
+        assert (await b.publish(CT)).left_out == 1
+        assert (await b.index(CT)).left_out.uids == (f"{CT}.1.5",)
+        assert len(await b.held(CT)) == 5
+
+
+async def test_what_has_no_uid_is_asked_for_by_name_and_counted_once(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.failing = {f"{CT}.1.2": BrokenInstanceError("no header")}
+        b.pacs.nameless = True
+        progress = await b.publish(CT)
+        assert progress.left_out == 1
+        assert progress.why == "1: no header"
+        assert (await b.index(CT)).left_out.uids == (f"{CT}.1.2",)
+
+
+async def test_a_second_instance_under_a_uid_is_counted_as_missing(tmp_path: Path) -> None:
+    second = make(CT, 1, 2, name="Somebody^Else")
+    async with bench(tmp_path, *ct(3)) as b:
+        b.pacs.extra = [second]
+        progress = await b.publish(CT)
+        assert (progress.left_out, progress.duplicates) == (1, 1)
+        left_out = (await b.index(CT)).left_out
+        assert (left_out.uids, left_out.unnamed) == ((), 1)
+        assert "one SOP Instance UID" in left_out.why
+        await b.publish(CT)  # it is known, though nothing is sent again
+        assert (await b.index(CT)).left_out == left_out
+        b.pacs.extra = []
+        await b.publish(CT, everything=True)
+        assert (await b.index(CT)).left_out.count == 0
+
+
+# ---------------------------------------------------------------- what changes in the PACS
+
+
+async def test_a_series_that_is_gone_is_withdrawn(tmp_path: Path) -> None:
+    gone = [make(CT, 2, n) for n in range(1, 4)]
+    async with bench(tmp_path, *ct(3), *gone) as b:
+        await b.publish(CT)
+        for one in gone:
+            del b.pacs.held[one.sop_instance_uid]
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(ct(3))
+        assert (await b.index(CT)).withdrawn == set(by_uid(gone))
+        assert b.roots[-1].complete
+        b.pacs.add(*gone)
+        used = b.store.used
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid([*ct(3), *gone])
+        assert b.store.used - used < 2000  # the index alone
+
+
+async def test_one_that_goes_and_one_that_comes_are_noticed(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        del b.pacs.held[f"{CT}.1.2"]
+        b.pacs.add(*ct(1, first=9))
+        await b.publish(CT)
+        assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3", f"{CT}.1.9"}
+
+
+async def test_one_that_is_replaced_is_noticed_by_what_the_pacs_tells(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        b.pacs.sent.clear()
+        other = evolve(make(CT, 1, 9), sop_instance_uid=f"{CT}.1.2")
+        uid = (f"{CT}.1.9".encode(), f"{CT}.1.2".encode())
+        other = evolve(other, data=other.data.replace(*uid))
+        b.pacs.add(other)
+        await b.publish(CT)
+        assert b.pacs.sent == [f"{CT}.1.2"]
+        assert (await b.held(CT))[f"{CT}.1.2"] == other
+        await b.publish(CT)
+        assert len(b.pacs.sent) == 1
+
+
+async def test_a_list_that_is_cut_off_withdraws_nothing(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(6)) as b:
+        await b.publish(CT)
+        b.pacs.lists_at_most = 4
+        await b.publish(CT)
+        assert len(await b.held(CT)) == 6
+
+
+async def test_a_pacs_that_goes_away_for_good_leaves_a_closing_version(
+    tmp_path: Path, virtual: object
+) -> None:
+    pacs = FakePacs(ct(6))
+    pacs.error, pacs.break_after = PacsUnreachableError("gone"), 2
+    async with bench(tmp_path, pacs=pacs) as b:
+        progress = b.publisher.stage(CT)
+        await progress.wait_version()
+        pacs.break_after = None
+        with pytest.raises(PacsUnreachableError):
+            await progress.wait()
+        assert b.roots[-1].complete
+        left_out = (await b.index(CT)).left_out
+        assert (left_out.count, left_out.why) == (4, "4: gone")
+        version = b.roots[-1].version
+        with pytest.raises(PacsUnreachableError):
+            await b.publish(CT)
+        assert b.roots[-1].version == version  # nothing new to say
+        pacs.error = None
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(ct(6))
+        assert (await b.index(CT)).left_out == LeftOut()
 
 
 # ---------------------------------------------------------------- a full store, a lost one

@@ -18,12 +18,12 @@ async def test_a_new_study_is_counted_and_never_listed(tmp_path: Path) -> None:
         assert b.pacs.described == [Detail.SERIES, Detail.SERIES]
 
 
-async def test_an_unchanged_study_is_counted_once(tmp_path: Path) -> None:
+async def test_an_unchanged_study_is_listed_once(tmp_path: Path) -> None:
     async with bench(tmp_path, make(UID)) as b:
         await b.publish(UID)
         b.pacs.described.clear()
         await b.publish(UID)
-        assert b.pacs.described == [Detail.SERIES]
+        assert b.pacs.described == [Detail.UIDS]
 
 
 async def test_a_study_that_grew_is_listed(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_a_study_that_grew_is_listed(tmp_path: Path) -> None:
         b.pacs.described.clear()
         b.pacs.add(make(UID, 1, 2))
         progress = await b.publish(UID)
-        assert b.pacs.described == [Detail.SERIES, Detail.UIDS, Detail.SERIES]
+        assert b.pacs.described == [Detail.UIDS, Detail.UIDS]
         assert (progress.instances_done, progress.instances_wanted) == (2, 2)
 
 

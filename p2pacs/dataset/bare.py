@@ -1,0 +1,68 @@
+"""Instances without a proper file header: what a PACS gives that stored them so.
+
+Orthanc keeps and gives out a file as it came: without preamble and group 0002 (a bare data set),
+or with a group 0002 that lacks UIDs. What the data set itself says is enough for all but one
+thing: which compressed transfer syntax its pixel data are in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydicom.valuerep import VR
+
+from p2pacs.dataset.elements import attributes_of
+from p2pacs.dataset.header import UNDEFINED_LENGTH, read_header
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import text
+from p2pacs.errors import BrokenInstanceError
+
+_PREAMBLE: Final = bytes(128) + b"DICM"
+_GROUP_2: Final = b"\x02\x00"
+
+_IMPLICIT: Final = "1.2.840.10008.1.2"
+_EXPLICIT: Final = "1.2.840.10008.1.2.1"
+_BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+_NATIVE: Final = frozenset({_IMPLICIT, _EXPLICIT, _BIG_ENDIAN})
+_VRS: Final = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)
+
+
+def read_instance(file: bytes, told: str = "") -> EncodedInstance:
+    """The instance in a DICOM file, or in what is left of one; its data set bytes untouched.
+
+    Args:
+        file: a file (PS3.10 7), or a data set without preamble or group 0002.
+        told: its transfer syntax UID if somebody told, for instance beside it in HTTP.
+
+    Raises:
+        BrokenInstanceError: no data set, without UIDs, or in a transfer syntax that is not known.
+    """
+    if file[:2] == _GROUP_2 and file[128:132] != b"DICM":
+        file = _PREAMBLE + file
+    try:
+        return EncodedInstance.from_part10(file)
+    except BrokenInstanceError:
+        if file.startswith(_GROUP_2, 132):
+            raise  # it has a header that says too little: what follows it is not certain
+    return _of_data_set(file[132:] if file[128:132] == b"DICM" else file, told)
+
+
+def _of_data_set(data: bytes, told: str) -> EncodedInstance:
+    syntax = told if told and told not in _NATIVE else _native(data)
+    header = read_header(data, syntax)
+    attributes = {} if header is None else attributes_of(header)
+    sop_class, uid = text(attributes, "SOPClassUID"), text(attributes, "SOPInstanceUID")
+    if header is None or not sop_class or not uid:
+        raise BrokenInstanceError("not a DICOM file, and no data set with its UIDs either")
+    if header.pixels_length == UNDEFINED_LENGTH and syntax in _NATIVE:
+        raise BrokenInstanceError(
+            "compressed images without a file header: their transfer syntax is not known"
+        )
+    return EncodedInstance(sop_class, uid, syntax, data)
+
+
+def _native(data: bytes) -> str:
+    """The transfer syntax that the first element is written in (PS3.5 7.1)."""
+    if data[:1] == b"\0" and data[1:2] != b"\0":  # its group number, the high byte first
+        return _BIG_ENDIAN
+    return _EXPLICIT if data[4:6] in _VRS else _IMPLICIT

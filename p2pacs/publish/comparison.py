@@ -1,0 +1,101 @@
+"""What is published of a study against what its source has now (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from p2pacs.dataset.json_model import Json, texts
+from p2pacs.errors import ManifestError
+from p2pacs.limits import TEXT
+from p2pacs.publish.source import Description
+from p2pacs.study.study_index import InstanceEntry, LeftOut
+
+TRUSTED: Final = 100
+"""A list of fewer instances is believed without a count to compare it with: no PACS is known that
+cuts its answers off earlier."""
+
+
+def gone(
+    described: Description, published: Collection[str], arrived: Collection[str]
+) -> frozenset[str]:
+    """SOP Instance UIDs that are published, and that the source has no longer.
+
+    Args:
+        described: the study with its instances.
+        published: of the next version.
+        arrived: those that came from the source just now: they are not gone, listed or not.
+    """
+    if not _is_whole(described):
+        return frozenset()
+    return frozenset(published) - described.instances.keys() - frozenset(arrived)
+
+
+def missing(
+    described: Description, published: Collection[str], *, duplicates: int, why: str
+) -> LeftOut:
+    """What the source has and a version has not.
+
+    Args:
+        described: the study with its instances.
+        published: SOP Instance UIDs of the version.
+        duplicates: instances that were left out as the second one under their UID.
+        why: reasons for what did not come.
+    """
+    listed = described.instances.keys()
+    named = tuple(sorted(listed - set(published)))
+    by_count = max(described.count or 0, described.listed) - len(listed | set(published))
+    unnamed = max(by_count, duplicates, 0)
+    if unnamed and not duplicates:
+        why = "; ".join(filter(None, [why, f"{unnamed}: counted, but under no UID of its own"]))
+    return LeftOut(named, unnamed, why[:TEXT] if named or unnamed else "")
+
+
+def _is_whole(described: Description) -> bool:
+    """Whether what is not listed is not there: a list that was cut off must withdraw nothing."""
+    if described.untold or not described.listed:
+        return False
+    if described.count is None:
+        return described.listed < TRUSTED
+    return described.listed >= described.count
+
+
+def changed(told: Mapping[str, Json], published: Mapping[str, InstanceEntry]) -> Iterator[str]:
+    """SOP Instance UIDs of which the source tells something else than what is published.
+
+    Only what both tell is compared: another instance under the same UID mostly has other times.
+    """
+    for uid, attributes in told.items():
+        entry = published.get(uid)
+        if entry is None:
+            continue
+        try:
+            known = entry.attributes
+        except ManifestError:
+            continue
+        if any(
+            _values(attributes, tag) != _values(known, tag)
+            for tag in attributes.keys() & known.keys()
+            if texts(attributes, tag) and texts(known, tag)
+        ):
+            yield uid
+
+
+def _values(attributes: Json, tag: str) -> tuple[str, ...]:
+    """Values in one way of writing: 7, ``007`` and ``7.0`` are one number."""
+    return tuple(_number(value) for value in texts(attributes, tag))
+
+
+def _number(value: str) -> str:
+    try:
+        return str(float(value))
+    except ValueError:
+        return value
+
+
+def fingerprint(described: Description) -> bytes:
+    """A digest of all that a source tells of the instances of a study."""
+    told = json.dumps(sorted(described.instances.items()), sort_keys=True)
+    return hashlib.sha256(told.encode("utf-8", "replace")).digest()

@@ -1,0 +1,73 @@
+from contextlib import suppress
+from io import BytesIO
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from p2pacs.dataset.bare import read_instance
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import BrokenInstanceError
+from tests.conformance.instances import make, recode
+
+WHOLE = make("1.2.3")
+PREAMBLE = bytes(128) + b"DICM"
+
+
+def big_endian() -> EncodedInstance:
+    dataset = dcmread(BytesIO(WHOLE.part10()))
+    out = DicomBytesIO()
+    out.is_little_endian, out.is_implicit_VR = False, False
+    write_dataset(out, dataset)
+    return evolve(WHOLE, data=out.getvalue(), transfer_syntax_uid=str(ExplicitVRBigEndian))
+
+
+NATIVE = {
+    "explicit": WHOLE,
+    "implicit": recode(WHOLE, ImplicitVRLittleEndian),
+    "big endian": big_endian(),
+}
+
+
+@pytest.mark.parametrize("instance", NATIVE.values(), ids=NATIVE.keys())
+@pytest.mark.parametrize("told", ["", str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)])
+def test_native_data_sets_say_themselves_how_they_are_written(
+    instance: EncodedInstance, told: str
+) -> None:
+    for file in (
+        instance.data,
+        PREAMBLE + instance.data,
+        instance.part10(),
+        instance.part10()[132:],
+    ):
+        assert read_instance(file, told) == instance
+
+
+def test_compressed_pixel_data_need_somebody_who_tells_how() -> None:
+    instance = recode(WHOLE, RLELossless)
+    assert read_instance(instance.data, str(RLELossless)) == instance
+    with pytest.raises(BrokenInstanceError, match="transfer syntax"):
+        read_instance(instance.data)
+
+
+def test_without_uids_it_is_nothing() -> None:
+    for file in (b"", b"x", b"no DICOM file", PREAMBLE, WHOLE.data[:40], bytes(1000)):
+        with pytest.raises(BrokenInstanceError):
+            read_instance(file)
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", str(RLELossless)]))
+def test_junk_only_raises_broken_instance_error(junk: bytes, told: str) -> None:
+    for file in (junk, PREAMBLE + junk, WHOLE.data[:60] + junk):
+        with suppress(BrokenInstanceError):
+            read_instance(file, told)
