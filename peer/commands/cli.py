@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, TypeVar
 
 import trio
 import typer
-from rich.console import Console
 
 from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
@@ -21,11 +20,7 @@ from p2pacs.stopping import run_until_stopped
 from p2pacs.tables import show
 from p2pacs.units import Endpoint
 from peer.commands import output
-from peer.commands.bars import Bars
 from peer.commands.client import PeerClient
-from peer.commands.get import get as get_study
-from peer.commands.join import JoinOptions, check_join
-from peer.commands.join import join as join_network
 from peer.commands.keys import add_keys
 from peer.config import OWN, load_peer_settings
 
@@ -96,10 +91,12 @@ def join(
     as_json: AsJson = False,
 ) -> None:
     """Join a network with the administrator's token; then start ``p2pacs peer run DIR``."""
+    from peer.commands import join as joining  # noqa: PLC0415 - TLS, for this alone
+
     logs.configure("warning", json=False)
     if token is not None:
         raise UsageError(LEAVE_IT_OUT)
-    wishes = JoinOptions(
+    wishes = joining.JoinOptions(
         listen=tuple(Endpoint.parse(one) for one in listen),
         advertise=tuple(Endpoint.parse(one) for one in advertise or ()),
         aet=aet,
@@ -107,9 +104,9 @@ def join(
         api=Endpoint.parse(api) if api else None,
         workstations=dict(_workstation(one) for one in workstation or ()),
     )
-    check_join(folder, wishes)
+    joining.check_join(folder, wishes)
     secret = read_private(token_file, "Token")
-    settings = _run(lambda: join_network(folder, secret, wishes))
+    settings = _run(lambda: joining.join(folder, secret, wishes))
     if as_json:
         print_json({"name": settings.name, "folder": str(folder)})
     else:
@@ -199,6 +196,11 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a study and write it as DICOM files; run it again to resume."""
+    from rich.console import Console  # noqa: PLC0415 - for this alone
+
+    from peer.commands.bars import Bars  # noqa: PLC0415
+    from peer.commands.get import get as get_study  # noqa: PLC0415 - pydicom and Pillow
+
     urgency = PriorityName.STAT if stat else priority
     if study_uid == "-":
         study_uid = read_private(None, "Study Instance UID", hidden=False).strip()
