@@ -33,7 +33,7 @@ from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Mes
 from p2pacs.workers.coding import Workers, open_workers
 from peer.api.activity import Activity
 from peer.api.api import make_api, make_token
-from peer.api.status import Json, link_json
+from peer.api.status import Json, broker_json, gateway_json, link_json
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.bridge import Bridge
@@ -144,6 +144,8 @@ class Peer:
         if where is None or self.blind:
             if where is not None:
                 log.info("no gateway: a replica holds no keys to read with")
+            elif not self.blind:
+                log.warning("no gateway for workstations: set dicom in peer.toml")
             yield None
             return
         describe = InstanceDescriber(self.identity, self.node, self.fetcher)
@@ -250,7 +252,8 @@ class Peer:
             "address": str(self.identity.address),
             "role": str(self.role),
             "certificate_expires": self.identity.expires.isoformat(),
-            "broker": {"linked": self.identity.broker in self.node.linked},
+            "broker": broker_json(self.identity, self.book, self.node),
+            "gateway": gateway_json(self.settings, self.role),
             "links": [
                 link_json(member, self.book, sent=self.node.bytes_sent.get(member, 0))
                 for member in sorted(self.node.linked)
@@ -330,6 +333,7 @@ async def run_peer(
                 {
                     "event": "ready",
                     "name": settings.name,
+                    "role": str(peer.role),
                     "address": str(peer.identity.address),
                     "listen": [str(endpoint) for endpoint in listens],
                     "aet": settings.aet,

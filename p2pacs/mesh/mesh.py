@@ -70,6 +70,8 @@ class Mesh:
         self.broker = broker
         self.links: dict[VirtualAddress, Connection] = {}
         """Open links by member."""
+        self.refused: dict[VirtualAddress, AccessError] = {}
+        """Why a member lets no link be, as was last heard; until there is one."""
         self._members = members
         self._transport = transport
         self._events = events
@@ -260,6 +262,7 @@ class Mesh:
             await self.connect(member)
         except P2PacsError as error:
             log.debug("not reached", member=self.name(member), error=str(error))
+            self._note_refusal(member, error)
             return False
         return True
 
@@ -313,6 +316,7 @@ class Mesh:
 
     def _enter(self, connection: Connection, hello: Hello) -> None:
         self.links[connection.member] = connection
+        self.refused.pop(connection.member, None)
         log.info("linked", member=self.name(connection.member), dialled=connection.dialled)
         self._events.linked(connection.member, hello)
         self._watch.changed()
@@ -339,8 +343,14 @@ class Mesh:
                 error=str(error) if error else None,
             )
             self._leave(connection)
+        self._note_refusal(connection.member, error)
         if isinstance(error, RemoteError):
             self.strike(connection.member, error)
+
+    def _note_refusal(self, member: VirtualAddress, error: P2PacsError | None) -> None:
+        """Keep what an administrator has to know; merely being away is no refusal."""
+        if isinstance(error, AccessError) and member not in self.links:
+            self.refused[member] = error
 
 
 class _Dial:

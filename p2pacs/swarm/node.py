@@ -140,6 +140,10 @@ class Node:
         """Members with whom there is a link now."""
         return self._host.mesh.links.keys() if self._host else ()
 
+    def refusal(self, member: VirtualAddress) -> AccessError | None:
+        """Why there must be no link with a member, if that is why there is none."""
+        return self._host.mesh.refused.get(member) if self._host else None
+
     # ------------------------------------------------------------ studies
 
     def fetch(

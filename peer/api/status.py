@@ -8,9 +8,13 @@ from typing import Any
 from attrs import field, frozen
 
 from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
+from p2pacs.swarm.node import Node
 from peer.api.progress import expected_seconds
+from peer.config import PeerSettings
 
 Json = dict[str, Any]
 
@@ -34,6 +38,23 @@ def member_role(book: DirectoryBook, address: VirtualAddress) -> str | None:
     """``hospital``, ``replica`` or ``broker``; None while the directory does not know it."""
     member = book.directory.get(address)
     return None if member is None else str(member.role)
+
+
+def broker_json(identity: NodeIdentity, book: DirectoryBook, node: Node) -> Json:
+    """Whether the broker is linked, and why it takes no link of this member, if it said so."""
+    me = book.directory.get(identity.address)
+    refused: str | None = None
+    if me is not None and me.revoked:
+        refused = f"{me.name} was revoked"
+    elif (error := node.refusal(identity.broker)) is not None:
+        refused = str(error)
+    return {"linked": identity.broker in node.linked, "refused": refused}
+
+
+def gateway_json(settings: PeerSettings, role: Role) -> Json:
+    """Where workstations find a PACS; ``dicom`` is null if there is none."""
+    there = settings.dicom is not None and role is not Role.REPLICA
+    return {"aet": settings.aet, "dicom": str(settings.dicom) if there else None}
 
 
 def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> Json:

@@ -61,9 +61,9 @@ def outcome_line(outcome: GetOutcome, out: Path) -> str:
 
 def ready_line(said: Json) -> str:
     """The line that says that the peer runs."""
-    dicom = f", DICOM {said['aet']} on {said['dicom']}" if said["dicom"] else ""
     listens = ", ".join(said["listen"])
-    return f"{said['name']} is ready: members on {listens}{dicom}, commands on {said['api']}"
+    line = f"{said['name']} is ready: members on {listens}, commands on {said['api']}"
+    return f"{line}; gateway: {_gateway(said, said['role'])}"
 
 
 def status_view(said: Json) -> list[Table | Facts]:
@@ -77,18 +77,35 @@ def status_view(said: Json) -> list[Table | Facts]:
 
 
 def _facts(said: Json) -> list[tuple[str, str]]:
-    store, catalogue = said["store"], said["catalogue"]
+    store, catalogue, broker = said["store"], said["catalogue"], said["broker"]
     capacity = "" if store["capacity"] is None else f" of {format_bytes(store['capacity'])}"
     age = catalogue["age"]
     current = "not current since the start" if age is None else f"current {age:.0f} s ago"
     return [
         ("Member", f"{said['name']} ({said['role']}) {said['address']}"),
-        ("Broker", "linked" if said["broker"]["linked"] else "away: what is held can be read"),
+        ("Broker", _broker(broker)),
+        ("Gateway", _gateway(said["gateway"], said["role"])),
         ("Store", f"{format_bytes(store['used'])}{capacity}, {store['studies']} studies"),
         ("Catalogue", f"{catalogue['studies']} studies, {current}"),
         ("Audit", f"{said['audit_waiting']} records wait for the broker"),
         ("Certificate", f"valid until {said['certificate_expires']}"),
     ]
+
+
+def _broker(broker: Json) -> str:
+    if broker["linked"]:
+        return "linked"
+    if broker["refused"] is not None:
+        return f"takes no link of this member: {broker['refused']}"
+    return "away: what is held can be read"
+
+
+def _gateway(gateway: Json, role: str) -> str:
+    if gateway["dicom"] is not None:
+        return f"{gateway['aet']} at {gateway['dicom']}"
+    if role == "replica":
+        return "none: a replica holds no keys to read with"
+    return "none: workstations find nothing here; set dicom (and aet) in peer.toml, start again"
 
 
 def _links(links: list[Json], uploads: list[Json]) -> list[Table]:

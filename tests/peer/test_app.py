@@ -55,7 +55,8 @@ async def test_the_whole_road(tmp_path: Path) -> None:
                 status = await peer.status()
             assert received(tmp_path / "out") == by_uid(sent)
             assert outcome.json()["sources"] == {"broker": outcome.json()["bytes_received"]}
-            assert status["broker"] == {"linked": True}
+            assert status["broker"] == {"linked": True, "refused": None}
+            assert (status["gateway"]["aet"], said[0]["role"]) == ("P2PACS", "hospital")
             assert status["store"]["used"] > 0
             assert status["catalogue"]["studies"] == 1
             with pytest.raises(StateError, match="already running"):
@@ -87,13 +88,26 @@ async def test_further_holders_are_used(tmp_path: Path) -> None:
         await eventually(lambda: other.identity.address in fetch.transfer.holders)
 
 
+async def test_a_revoked_member_says_so(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("north")
+        await eventually(lambda: peer.identity.broker in peer.node.linked)
+        assert (await peer.status())["broker"] == {"linked": True, "refused": None}
+        world.revoke("north")
+        await eventually(lambda: peer.node.refusal(peer.identity.broker))
+        said = (await peer.status())["broker"]
+        assert (said["linked"], "north" in said["refused"]) == (False, True)
+        assert "was revoked" in said["refused"]
+
+
 async def test_a_replica_is_blind(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         replica = await world.add("r", Role.REPLICA)
         await eventually(lambda: replica.identity.broker in replica.node.linked)
         assert await replica.find({}) == []
-        assert (await replica.status())["role"] == "replica"
+        status = await replica.status()
+        assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)
 
 
 async def test_a_peer_serves_while_it_fetches(tmp_path: Path) -> None:

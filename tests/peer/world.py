@@ -336,6 +336,17 @@ class World:
         finally:
             ended.set()
 
+    def revoke(self, name: str) -> None:
+        """Expel a member, which nobody has told it: the broker alone has the new directory."""
+        self._records = [
+            evolve(record, revoked=True) if record.name == name else record
+            for record in self._records
+        ]
+        broker, *others = self._books
+        self._books = [broker]
+        self._publish_directory()
+        self._books = [broker, *others]
+
     async def stop(self, name: str) -> None:
         """End the broker or a peer."""
         self._scopes.pop(name).cancel()

@@ -171,6 +171,7 @@ async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
         with pytest.raises(RevokedError, match="was revoked"):  # it is told why
             await peer.call(broker.identity.address, CatalogueQuery(0, 1), timeout=5)
         assert address not in broker.linked
+        assert isinstance(peer.refusal(broker.identity.address), RevokedError)
 
 
 async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(

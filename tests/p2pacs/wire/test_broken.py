@@ -33,6 +33,15 @@ def test_a_refused_certificate(reason: str) -> None:
     assert "north refuses" in str(error)
 
 
+@pytest.mark.parametrize(("code", "why"), [(9, "is not valid yet"), (10, "has ended")])
+def test_a_wrong_clock_is_called_so(code: int, why: str) -> None:
+    cause = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
+    cause.reason, cause.verify_code, cause.verify_message = "X", code, "X"
+    error = explain(broken(cause), "north")
+    assert isinstance(error, AuthenticationError)
+    assert f"the certificate of north {why} by the clock of this machine" in str(error)
+
+
 def test_something_else_than_tls() -> None:
     error = explain(broken(tls("WRONG_VERSION_NUMBER")), "north")
     assert isinstance(error, AuthenticationError)

@@ -66,39 +66,39 @@ def test_lines() -> None:
     assert line == "5 instances in out (3 were there already); 5.0 MB received in 2.5 s."
     said = {
         "name": "a", "listen": ["127.0.0.1:1"], "dicom": "127.0.0.1:2", "aet": "P2PACS",
-        "api": "127.0.0.1:3",
+        "api": "127.0.0.1:3", "role": "hospital",
     }  # fmt: skip
-    assert "DICOM P2PACS on 127.0.0.1:2" in ready_line(said)
-    assert "DICOM" not in ready_line({**said, "dicom": None})
+    assert "gateway: P2PACS at 127.0.0.1:2" in ready_line(said)
+    assert "workstations find nothing here; set dicom" in ready_line({**said, "dicom": None})
+    replica = {**said, "dicom": None, "role": "replica"}
+    assert "a replica holds no keys" in ready_line(replica)
+
+
+STATUS = {
+    "name": "hospital-a",
+    "role": "hospital",
+    "address": "fd00::1",
+    "certificate_expires": "2026-12-01",
+    "broker": {"linked": False, "refused": None},
+    "gateway": {"aet": "P2PACS", "dicom": None},
+    "links": [
+        {
+            "name": "replica-1",
+            "address": "fd00::2",
+            "role": "replica",
+            "bytes_sent": 1000,
+        }
+    ],
+    "uploads": [{"name": "replica-1", "bytes": 1000, "rate": 25_000, "waiting": 64_000}],
+    "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
+    "catalogue": {"studies": 7, "age": 12.0},
+    "audit_waiting": 3,
+    "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
+}
 
 
 def test_status() -> None:
-    shown = _shown(
-        *status_view(
-            {
-                "name": "hospital-a",
-                "role": "hospital",
-                "address": "fd00::1",
-                "certificate_expires": "2026-12-01",
-                "broker": {"linked": False},
-                "links": [
-                    {
-                        "name": "replica-1",
-                        "address": "fd00::2",
-                        "role": "replica",
-                        "bytes_sent": 1000,
-                    }
-                ],
-                "uploads": [
-                    {"name": "replica-1", "bytes": 1000, "rate": 25_000, "waiting": 64_000}
-                ],
-                "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
-                "catalogue": {"studies": 7, "age": 12.0},
-                "audit_waiting": 3,
-                "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
-            }
-        )
-    )
+    shown = _shown(*status_view(STATUS))
     for text in ("hospital-a", "away", "5.0 MB of 10.0 MB", "7 studies", "3 records"):
         assert text in shown
     for text in (
@@ -113,3 +113,18 @@ def test_status() -> None:
         assert text in shown
     assert "replica-1 3.0 MB" in shown
     assert "failed: no room" in shown
+
+
+def test_a_hospital_without_a_gateway_or_a_broker_is_told_so() -> None:
+    shown = _shown(*status_view(STATUS))
+    assert "Gateway" in shown
+    assert "none: workstations find nothing here; set dicom" in shown
+    assert "away: what is held can be read" in shown
+    there = {
+        **STATUS,
+        "broker": {"linked": False, "refused": "hospital-a was revoked"},
+        "gateway": {"aet": "NORTH", "dicom": "127.0.0.1:104"},
+    }
+    shown = _shown(*status_view(there))
+    assert "takes no link of this member: hospital-a was revoked" in shown
+    assert "NORTH at 127.0.0.1:104" in shown
