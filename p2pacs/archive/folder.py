@@ -25,6 +25,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, entry, number, text
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.dimse._identifiers import UNREADABLE
+from p2pacs.dimse.backend import MissingInstances
 from p2pacs.dimse.contexts import Pair
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
 from p2pacs.ids import StudyId
@@ -151,18 +152,21 @@ class ArchiveFolder:
             del self._studies[study]
 
 
-def read(held: Iterable[Held]) -> Iterator[EncodedInstance]:
-    """The instances themselves, one file at a time.
-
-    Raises:
-        LocalError: a file is gone or cannot be read.
-    """
+def read(held: Iterable[Held]) -> Iterator[EncodedInstance | MissingInstances]:
+    """The instances themselves, one file at a time; one that cannot be read keeps none back."""
     for one in held:
         try:
-            file = one.path.read_bytes()
+            yield EncodedInstance.from_part10(one.path.read_bytes())
         except OSError as error:
-            raise LocalError(f"cannot read {one.path.name}: {error.strerror}") from error
-        yield EncodedInstance.from_part10(file)
+            log.warning(
+                "a file of the archive cannot be read", file=one.path.name, why=error.strerror
+            )
+            uid = text(one.attributes, "SOPInstanceUID")
+            yield MissingInstances("the file of an instance cannot be read", (uid,))
+        except BrokenInstanceError as error:
+            log.warning("a file of the archive is broken", file=one.path.name, why=str(error))
+            uid = text(one.attributes, "SOPInstanceUID")
+            yield MissingInstances("the file of an instance is broken", (uid,))
 
 
 def attributes_of(instance: EncodedInstance) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -26,10 +26,15 @@ from p2pacs.dimse._association import (
     remote_of,
     send_instance,
 )
-from p2pacs.dimse._feeder import Feeder, Nothing
 from p2pacs.dimse._identifiers import decode_identifier
 from p2pacs.dimse._sender import Sender
-from p2pacs.dimse.backend import Backend, MissingInstance, Retrieval, Urgency
+from p2pacs.dimse.backend import (
+    Backend,
+    MissingInstances,
+    Retrieval,
+    RetrievedItem,
+    Urgency,
+)
 from p2pacs.dimse.remote import DimseRemote, Root
 from p2pacs.dimse.tuning import Tuning
 from p2pacs.errors import P2PacsError, PacsUnreachableError
@@ -211,9 +216,9 @@ class _SubOperations:
         """Send instances as they come, until the end, a cancel, an abort or an error."""
         reply, tally = self._reply, self._reply.tally
         started = time.monotonic()
-        feeder = Feeder(self._retrieval.instances)
+        instances = self._retrieval.instances
         try:
-            status = self._all(feeder)
+            status = self._all(instances)
             if status is not None:
                 remaining = self._remaining() if status == sub.CANCELLED else None
                 why = next(iter(tally.reasons), "")
@@ -223,8 +228,9 @@ class _SubOperations:
             log.warning("retrieval failed", caller=reply.caller, error=str(error))
             reply.final(sub.status_of(error), comment=sub.comment_of(error))
         finally:
+            if isinstance(instances, Generator):
+                instances.close()
             self._retrieval.close()
-            feeder.stop()
             log.info(
                 "retrieval over",
                 remote=remote_of(reply.assoc),
@@ -235,22 +241,22 @@ class _SubOperations:
                 seconds=round(time.monotonic() - started, 3),
             )
 
-    def _all(self, feeder: Feeder) -> int | None:
+    def _all(self, instances: Iterator[RetrievedItem]) -> int | None:
         """The final status; None if the client is gone."""
         tally = self._reply.tally
         while not self._reply.gone:
             if self._reply.cancelled:
                 return sub.CANCELLED
-            item = feeder.take(self._tuning.look)
+            item = next(instances, None)
             if isinstance(item, EncodedInstance):
                 self._send_one(item)
                 self._report(self._tuning.report)
-            elif isinstance(item, MissingInstance):
-                tally.fail(item.reason, item.sop_instance_uid)
-            elif item is Nothing.YET:
-                self._report(self._tuning.keep_alive)
-            else:
+            elif isinstance(item, MissingInstances):
+                tally.fail(item.reason, *item.uids, unnamed=item.unnamed)
+            elif item is None:
                 return tally.final_status()
+            else:
+                self._report(self._tuning.keep_alive)
         return None
 
     def _send_one(self, instance: EncodedInstance) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from typing import Protocol, Self
 
 from attrs import field, frozen
@@ -33,13 +33,29 @@ class Urgency(IntEnum):
 
 
 @frozen
-class MissingInstance:
-    """An instance that is asked for and cannot be had: a failed sub-operation."""
+class MissingInstances:
+    """Instances that are asked for and cannot be had: failed sub-operations."""
 
     reason: str
     """For the Error Comment: without patient data."""
-    sop_instance_uid: str | None = None
-    """None where it is not known."""
+    uids: tuple[str, ...] = field(default=(), repr=False)
+    """SOP Instance UIDs, as far as they are known."""
+    unnamed: int = 0
+    """How many more."""
+
+    @property
+    def count(self) -> int:
+        """How many in all."""
+        return len(self.uids) + self.unnamed
+
+
+class Waiting(Enum):
+    """What a retrieval gives while nothing is here."""
+
+    NOTHING_YET = auto()
+
+
+RetrievedItem = EncodedInstance | MissingInstances | Waiting
 
 
 @frozen
@@ -48,14 +64,14 @@ class Retrieval:
 
     total: Callable[[], int]
     """How many there are, as far as known: it may grow while they arrive. From any thread."""
-    instances: Iterator[EncodedInstance | MissingInstance]
-    """Read in one thread of its own. Blocks until the next instance is here; raises
-    `P2PacsError` when no more can come."""
+    instances: Iterator[RetrievedItem]
+    """Read in the thread of the association; raises `P2PacsError` when no more can come. Where
+    the next instance takes time it gives `Waiting.NOTHING_YET` now and then, so that progress is
+    told, and a cancel or an abort is seen; one that reads ahead does so in threads of its own."""
     contexts: Callable[[], Collection[Pair]] = field(default=tuple)
     """(SOP Class, transfer syntax) of what is to come, as far as known. From any thread."""
     close: Callable[[], None] = field(default=_nothing)
-    """Called once at the end, also from another thread while ``instances`` blocks: it must
-    then end soon. (A generator is closed in its own thread besides.)"""
+    """Called once at the end, however it comes; a generator is closed before."""
 
 
 class Backend(Protocol):

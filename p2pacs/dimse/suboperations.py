@@ -47,17 +47,18 @@ class SubOperationCounts:
         else:
             self.fail(f"the destination answers C-STORE with 0x{status:04X}", sop_instance_uid)
 
-    def fail(self, reason: str, sop_instance_uid: str | None = None) -> None:
-        """Note that one instance was not sent.
+    def fail(self, reason: str, *sop_instance_uids: str, unnamed: int = 0) -> None:
+        """Note that instances were not sent.
 
         Args:
             reason: for the Error Comment: without patient data.
-            sop_instance_uid: which; None where that is not known.
+            sop_instance_uids: which, as far as that is known.
+            unnamed: how many more.
         """
-        self.failed += 1
-        self._reasons[reason] += 1
-        if sop_instance_uid is not None:
-            self.failed_uids.append(sop_instance_uid)
+        count = len(sop_instance_uids) + unnamed
+        self.failed += count
+        self._reasons[reason] += count
+        self.failed_uids.extend(sop_instance_uids)
 
     @property
     def reasons(self) -> dict[str, int]:

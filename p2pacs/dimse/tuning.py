@@ -35,9 +35,6 @@ class Tuning:
     resolve: float = 60.0
     """How often the names of known hosts are looked up."""
 
-    look: float = 0.1
-    """How often a retrieval that waits looks for a cancel or an abort."""
-
     report: float = 0.05
     """Pending responses are not sent more often: 20 a second are enough to show progress."""
 

@@ -61,7 +61,15 @@ async def instances(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
         except P2PacsError as error:
             yield report(error)
         else:
-            yield {"complete": True, "instances": len(fetch.known)}
+            yield _complete(fetch)
+
+
+def _complete(fetch: StudyFetch) -> Json:
+    """The end; with what the PACS lists and did not give, as a study without it is not whole."""
+    end: Json = {"complete": True, "instances": len(fetch.present)}
+    if fetch.left_out.count:
+        end |= {"left_out": fetch.left_out.count, "why": fetch.left_out.why}
+    return end
 
 
 def _whole(known: Known, fetch: StudyFetch) -> Json:
@@ -100,7 +108,7 @@ async def levels(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
         except P2PacsError as error:
             yield report(error)
         else:
-            yield {"complete": True, "instances": len(fetch.known)}
+            yield _complete(fetch)
 
 
 def _news(told: Levels, fetch: StudyFetch) -> Iterator[Reached]:

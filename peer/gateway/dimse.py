@@ -22,20 +22,31 @@ from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import number, text
-from p2pacs.dimse.backend import Retrieval, Urgency
+from p2pacs.dimse.backend import (
+    MissingInstances,
+    Retrieval,
+    RetrievedItem,
+    Urgency,
+    Waiting,
+)
 from p2pacs.dimse.contexts import Pair
 from p2pacs.dimse.remote import Root
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, UnavailableError
-from p2pacs.study.study_index import InstanceEntry
+from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
+from peer.retrieval.cursor import Cursor
+from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
-from peer.retrieval.study_fetch import Cursor, StudyFetch
+from peer.retrieval.study_fetch import StudyFetch
 
 MANY: Final = 50
 """Studies whose instances one query may ask for: more would have the broker ask the PACS of all."""
+
+LOOK: Final = 0.1
+"""Seconds that a DICOM thread waits for an instance before it looks for a cancel or an abort."""
 
 PRIORITIES: Final = {
     Urgency.HIGH: Priority.STAT,
@@ -53,19 +64,19 @@ class Gateway:
     """Behind the hospital's DICOM server."""
 
     def __init__(
-        self, bridge: Bridge, catalogue: CatalogueIndex, fetcher: StudyReads, describe: Describe
+        self, bridge: Bridge, catalogue: CatalogueIndex, reads: StudyReads, describe: Describe
     ) -> None:
         """A gateway.
 
         Args:
             bridge: to the trio side.
             catalogue: what may be found.
-            fetcher: brings what is asked for.
+            reads: brings what is asked for.
             describe: attributes of a study's instances, with those of their series.
         """
         self._bridge = bridge
         self._catalogue = catalogue
-        self._fetcher = fetcher
+        self._reads = reads
         self._describe = describe
 
     # ------------------------------------------------------------ C-FIND
@@ -101,19 +112,16 @@ class Gateway:
         ]
         if not records:
             raise StudyNotFoundError("no such study in the catalogue that this peer may read")
-        asker = Requester(
+        requester = Requester(
             caller,
             "move" if purpose.startswith("C-MOVE") else "get",
             PRIORITIES[urgency],
             detail=purpose,
         )
-        order = _RetrieveJob(self._bridge, self._fetcher, selection, asker)
-        order.open(records)
+        job = _RetrieveJob(self._bridge, self._reads, selection, requester)
+        job.open(records)
         return Retrieval(
-            total=order.total,
-            instances=order.instances(),
-            contexts=order.contexts,
-            close=order.close,
+            total=job.total, instances=job.instances(), contexts=job.contexts, close=job.close
         )
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
@@ -124,7 +132,7 @@ class Gateway:
 
 @define(eq=False)
 class _StudyDelivery:
-    """One study of an order."""
+    """One study of a retrieval."""
 
     fetch: StudyFetch
     cursor: Cursor
@@ -135,23 +143,25 @@ class _StudyDelivery:
 
     @property
     def total(self) -> int:
-        """Instances that this study gives, as far as known."""
+        """Instances that this study gives, or lacks, as far as known."""
         known = self.given + self.cursor.expected
-        return known if self.fetch.settled else max(known, self.promised)
+        if self.fetch.settled:
+            return known + self.fetch.left_out.count
+        return max(known, self.promised)
 
 
 class _RetrieveJob:
     """One C-MOVE or C-GET: one study after the other, each instance once."""
 
     def __init__(
-        self, bridge: Bridge, fetcher: StudyReads, selection: Selection, asker: Requester
+        self, bridge: Bridge, reads: StudyReads, selection: Selection, requester: Requester
     ) -> None:
         self._bridge = bridge
-        self._fetcher = fetcher
+        self._reads = reads
         self._selection = selection
-        self._asker = asker
-        self._readings: list[_StudyDelivery] = []
-        self._ahead = ReadAhead(self._orders())
+        self._requester = requester
+        self._deliveries: list[_StudyDelivery] = []
+        self._ahead = ReadAhead(self._requests())
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
 
@@ -168,22 +178,22 @@ class _RetrieveJob:
 
     def total(self) -> int:
         """Instances that will come, as far as known."""
-        return sum(reading.total for reading in self._readings)
+        return sum(delivery.total for delivery in self._deliveries)
 
     def contexts(self) -> set[Pair]:
         """SOP Classes and transfer syntaxes of the instances known."""
         return {
             (known.entry.sop_class_uid, known.entry.transfer_syntax_uid)
-            for reading in self._readings
-            for known in list(reading.fetch.known)
+            for delivery in self._deliveries
+            for known in list(delivery.fetch.known)
             if self._wanted(known.entry)
         }
 
-    def instances(self) -> Iterator[EncodedInstance]:
-        """The instances, each when all of it is here."""
+    def instances(self) -> Iterator[RetrievedItem]:
+        """The instances, each when all of it is here; what cannot be had is said in its place."""
         self._bridge.begin(self._read)
-        while (instance := self._bridge.call(self._ahead.next)) is not None:
-            yield instance
+        while (item := self._bridge.call(self._next)) is not None:
+            yield item
 
     def close(self) -> None:
         """End it, whatever it waits for."""
@@ -192,14 +202,14 @@ class _RetrieveJob:
     # ------------------------------------------------------------ on the trio side
 
     async def _open(self, record: StudyRecord) -> None:
-        fetch = await self._fetcher.open(record.uid, self._asker)
+        fetch = await self._reads.open(record.uid, self._requester)
         self._in_use.enter_context(fetch.in_use())
         if self._selection.series or self._selection.instances:
-            reading = _StudyDelivery(fetch, fetch.cursor(self._wanted), 0)
+            delivery = _StudyDelivery(fetch, fetch.cursor(self._wanted), 0)
         else:
             count = number(study_view(record), "NumberOfStudyRelatedInstances")
-            reading = _StudyDelivery(fetch, fetch.cursor(), count or 0)
-        self._readings.append(reading)
+            delivery = _StudyDelivery(fetch, fetch.cursor(), count or 0)
+        self._deliveries.append(delivery)
 
     def _wanted(self, entry: InstanceEntry) -> bool:
         series, instances = self._selection.series, self._selection.instances
@@ -207,20 +217,48 @@ class _RetrieveJob:
             not instances or entry.sop_instance_uid in instances
         )
 
-    async def _orders(self) -> AsyncGenerator[ReadRequest, None]:
-        for reading in self._readings:
-            while (known := await reading.cursor.next()) is not None:
-                reading.given += 1
-                yield ReadRequest(known.entry.size, partial(reading.fetch.read, known))
+    async def _requests(self) -> AsyncGenerator[ReadRequest[RetrievedItem], None]:
+        for delivery in self._deliveries:
+            while (known := await delivery.cursor.next()) is not None:
+                delivery.given += 1
+                yield ReadRequest(known.entry.size, partial(self._instance, delivery.fetch, known))
+            if (missing := self._missing(delivery.fetch.left_out)).count:
+                yield ReadRequest(0, partial(_as_it_is, missing))
+
+    async def _instance(self, fetch: StudyFetch, known: Known) -> RetrievedItem:
+        """An instance; why not, if it is this one alone that cannot be read."""
+        try:
+            return await fetch.read(known)
+        except P2PacsError as error:
+            log.warning("an instance cannot be read", study=fetch.study.short, why=str(error))
+            return MissingInstances(str(error), (known.entry.sop_instance_uid,))
+
+    def _missing(self, left_out: LeftOut) -> MissingInstances:
+        """Of what the PACS lists and did not give, what was asked for: in which series such an
+        instance is, nobody knows, so all of them count where a series is asked for."""
+        wanted = self._selection.instances
+        if wanted:
+            uids = tuple(uid for uid in left_out.uids if uid in wanted)
+            return MissingInstances(left_out.why, uids)
+        return MissingInstances(left_out.why, left_out.uids, left_out.unnamed)
 
     async def _read(self) -> None:
         """Read instances before they are asked for, until this ends."""
         with self._scope:
             await self._ahead.run()
 
+    async def _next(self) -> RetrievedItem | None:
+        with trio.move_on_after(LOOK):
+            return await self._ahead.next()
+        return Waiting.NOTHING_YET
+
     def _end(self) -> None:
         """What nobody wants any more is not fetched; what is here stays for the next time."""
         self._scope.cancel()
-        for reading in self._readings:
-            reading.fetch.give_up()
+        for delivery in self._deliveries:
+            delivery.fetch.give_up()
         self._in_use.close()
+
+
+async def _as_it_is(missing: MissingInstances) -> MissingInstances:
+    return missing

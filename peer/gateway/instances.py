@@ -50,7 +50,7 @@ class InstanceDescriber:
         """
         held = await self._fetcher.held(record)
         if held is not None:
-            entries = [known.entry for known in held.known]
+            entries = [known.entry for known in held.present]
             return await trio.to_thread.run_sync(listing_of_entries, entries)
         query = InstancesQuery(0, record.study.raw)
         try:

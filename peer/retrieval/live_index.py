@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import number
@@ -23,7 +23,7 @@ from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Picture
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.study.reader import StudyReader
-from p2pacs.study.study_index import InstanceEntry
+from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.workers.coding import Workers
 
 
@@ -43,6 +43,8 @@ class Known:
     is the log2 of how much smaller than the image is what can be shown of it."""
     place: int = field(default=0, repr=False)
     """Its Instance Number, the order within its series; 0 if it has none."""
+    withdrawn: bool = False
+    """Whether the PACS has it no longer: it keeps its number and is not given any more."""
 
 
 @frozen
@@ -92,6 +94,11 @@ class LiveIndex:
             await trio.to_thread.run_sync(self._reader.follow, root, chunks)
 
     @property
+    def left_out(self) -> LeftOut:
+        """What the PACS lists and did not give, by what is read so far."""
+        return self._reader.index.left_out if self._reader else LeftOut()
+
+    @property
     def parts(self) -> list[range]:
         """The chunks of each index part that is not loaded, in the order of loading."""
         if self._reader is None or self._reader.whole:
@@ -119,6 +126,9 @@ class LiveIndex:
                 self.known[known.number - 1] = known
             else:
                 self.known.append(known)
+        for uid in self._loaded().index.withdrawn:
+            if (place := self._places.get(uid)) is not None:
+                self.known[place - 1] = evolve(self.known[place - 1], withdrawn=True)
 
     def _load(self, numbers: Sequence[int]) -> list[Known]:
         reader = self._loaded()

@@ -1,8 +1,8 @@
 """One study on its way here, and its instances as they become whole.
 
 However many workstations and commands read a study, there is one `StudyFetch` of
-it (`peer.retrieval.reader`). Each reader has a `Cursor`. Nothing decrypted is kept: an
-instance is joined for whoever takes it, one at a time.
+it (`peer.retrieval.reader`). Each reader has a `Cursor` (`peer.retrieval.cursor`). Nothing
+decrypted is kept: an instance is joined for whoever takes it, one at a time.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from p2pacs.errors import (
     UnavailableError,
 )
 from p2pacs.ids import StudyId
-from p2pacs.study.study_index import InstanceEntry
+from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval.cursor import Cursor, Wanted
 from peer.retrieval.fetch_order import looked_at, previews
 from peer.retrieval.live_index import Known, LiveIndex, Preview
 from peer.retrieval.resolve import ResolvedStudy
@@ -38,9 +39,6 @@ members) is asked again who has the study. The transfer itself decides when to g
 
 COALESCE: Final = 0.02
 """Seconds between two looks at what has become whole."""
-
-Wanted = Callable[[InstanceEntry], bool]
-"""Which instances a reader takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +79,16 @@ class StudyFetch:
     def known(self) -> Sequence[Known]:
         """The instances known so far; number n is at n - 1."""
         return self._index.known
+
+    @property
+    def present(self) -> list[Known]:
+        """Those of them that the PACS has still."""
+        return [known for known in self.known if not known.withdrawn]
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the PACS lists and did not give: whoever retrieves the study is told."""
+        return self._index.left_out
 
     @property
     def fetching(self) -> bool:
@@ -291,59 +299,3 @@ class StudyFetch:
             self.begin(await self._supply.again())
             return
         raise error or UnavailableError(f"fetching study {self.study.short} was stopped")
-
-
-class Cursor:
-    """One reader's way through a study: each instance once.
-
-    Of those that are whole the one with the lowest number comes first, so none waits for
-    another that is not.
-    """
-
-    def __init__(self, fetch: StudyFetch, wanted: Wanted | None) -> None:
-        self._fetch = fetch
-        self._wanted = wanted
-        self._seen = 0
-        self._begun = False
-        self._pending: list[int] = []
-
-    @property
-    def expected(self) -> int:
-        """Instances known and still to come."""
-        return len(self._pending)
-
-    async def next(self) -> Known | None:
-        """The next instance that can be read; None after the last.
-
-        Raises:
-            P2PacsError: why the others will not come.
-        """
-        fetch = self._fetch
-        while True:
-            mark = fetch.mark()
-            await fetch.refresh()
-            self._begun = self._begun or fetch.current
-            if self._begun:
-                self._take_in()
-                if (known := self._ready()) is not None:
-                    return known
-                if fetch.settled and not self._pending:
-                    return None
-            await fetch.moved(mark)
-
-    def _ready(self) -> Known | None:
-        for place, number in enumerate(self._pending):
-            known = self._fetch.known[number - 1]
-            if self._fetch.is_here(known):
-                del self._pending[place]
-                return known
-        return None
-
-    def _take_in(self) -> None:
-        """The instances that became known since."""
-        for known in self._fetch.known[self._seen :]:
-            if self._wanted is None or self._wanted(known.entry):
-                self._pending.append(known.number)
-                if self._wanted is not None:
-                    self._fetch.transfer.want(known.chunks)
-        self._seen = len(self._fetch.known)

@@ -16,7 +16,7 @@ from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.signals import Bell
 from p2pacs.study.images import Picture
-from p2pacs.study.study_index import InstanceEntry
+from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.retrieval.live_index import Known, Preview
 from peer.retrieval.requester import Requester
@@ -85,6 +85,14 @@ class FakeFetch:
     @cached_property
     def known(self) -> list[Known]:
         return [_known(n, one, self.frames) for n, one in enumerate(self.instances, 1)]
+
+    @property
+    def present(self) -> list[Known]:
+        return self.known
+
+    @property
+    def left_out(self) -> LeftOut:
+        return LeftOut()
 
     @property
     def transfer(self) -> FakeFetch:

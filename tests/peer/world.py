@@ -38,6 +38,7 @@ from p2pacs.study.coding import code
 from p2pacs.study.images import Coding
 from p2pacs.study.manifest import sign_root
 from p2pacs.study.reader import StudyReader
+from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire import messages
@@ -107,6 +108,8 @@ class Broker:
         complete: bool = True,
         coding: Coding = Coding.SMALLEST,
         finest: int = 0,
+        withdrawn: Sequence[str] = (),
+        left_out: LeftOut | None = None,
     ) -> bytes:
         """A further version of the study; its root.
 
@@ -117,6 +120,9 @@ class Broker:
         )
         for one in added:
             builder.append(code(one, coding))
+        builder.withdraw(withdrawn)
+        if left_out is not None:
+            builder.leave_out(left_out)
         batch = builder.cut()
         held = await self.store.study(self.study)
         raw = sign_root(builder.root(complete=complete), self._network.signing)

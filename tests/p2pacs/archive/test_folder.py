@@ -5,6 +5,7 @@ import pytest
 from p2pacs.archive.folder import ArchiveFolder, attributes_of, read
 from p2pacs.catalogue.question import Selection
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dimse.backend import MissingInstances
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
 from tests.p2pacs.dimse.samples import (
     CT,
@@ -17,7 +18,9 @@ from tests.p2pacs.dimse.samples import (
 )
 
 
-def select(folder: ArchiveFolder, level: str, **keys: str) -> list[EncodedInstance]:
+def select(
+    folder: ArchiveFolder, level: str, **keys: str
+) -> list[EncodedInstance | MissingInstances]:
     return list(read(folder.select(Selection.parse(identifier(level, **keys), "STUDY"))))
 
 
@@ -96,12 +99,17 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         folder.put(instance(2))
 
 
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_or_broken_keeps_none_back(tmp_path: Path) -> None:
     folder = ArchiveFolder(tmp_path)
-    folder.put(instance(1))
-    next(tmp_path.iterdir()).unlink()
-    with pytest.raises(LocalError, match="cannot read"):
-        select(folder, "STUDY", StudyInstanceUID="1.2.3.1")
+    for number in (1, 2, 3):
+        folder.put(instance(number))
+    held = folder.select(Selection.parse(identifier(StudyInstanceUID="1.2.3.1"), "STUDY"))
+    held[0].path.unlink()
+    held[1].path.write_bytes(b"rotten")
+    gone, broken, whole = read(held)
+    assert gone == MissingInstances("the file of an instance cannot be read", ("1.2.3.1.1.1",))
+    assert broken == MissingInstances("the file of an instance is broken", ("1.2.3.1.1.2",))
+    assert whole == instance(3)
 
 
 def test_uids_of_the_command_count_not_those_inside() -> None:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.backend import Retrieval, Urgency
+from p2pacs.dimse.backend import MissingInstances, Retrieval, RetrievedItem, Urgency, Waiting
 from p2pacs.dimse.remote import DimseRemote, Root
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.dimse.scu import DimseClient
@@ -23,7 +23,7 @@ from tests.components import HOST
 class Scripted:
     """Answers as a test says, and remembers what it was asked."""
 
-    def __init__(self, instances: Iterable[EncodedInstance] = ()) -> None:
+    def __init__(self, instances: Iterable[EncodedInstance | MissingInstances] = ()) -> None:
         self.held = list(instances)
         self.answers: list[Dataset] = []
         self.ignored: set[str] = set()
@@ -62,16 +62,14 @@ class Scripted:
         growing = self.pause_after is not None and not self.released.is_set()
         return self.pause_after if growing and self.pause_after else len(self.held)
 
-    def _instances(self) -> Iterator[EncodedInstance]:
+    def _instances(self) -> Iterator[RetrievedItem]:
         for number, instance in enumerate(self.held):
             if number == self.fail_after:
                 raise self.error or StudyNotFoundError("gone")
             if number == self.pause_after:
                 self.waiting.set()
-                while not (self.released.wait(0.01) or self.closed.is_set()):
-                    pass
-                if self.closed.is_set():
-                    return
+                while not self.released.wait(0.01):
+                    yield Waiting.NOTHING_YET
             yield instance
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from p2pacs.dimse.backend import Retrieval, Urgency
+from p2pacs.dimse.backend import MissingInstances, Retrieval, Urgency
 from tests.p2pacs.dimse.samples import series
 
 
@@ -18,3 +18,9 @@ def test_only_what_is_there_must_be_given() -> None:
 )  # fmt: skip
 def test_what_a_request_says_of_its_urgency(said: int | None, meant: Urgency) -> None:
     assert Urgency.of(said) is meant
+
+
+def test_missing_instances_are_counted_and_their_uids_not_shown() -> None:
+    missing = MissingInstances("cannot be read", ("1.2.3", "1.2.4"), unnamed=3)
+    assert missing.count == 5
+    assert "1.2.3" not in repr(missing)

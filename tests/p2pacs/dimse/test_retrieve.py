@@ -16,7 +16,7 @@ from pynetdicom.association import Association
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse import contexts
-from p2pacs.dimse.backend import Urgency
+from p2pacs.dimse.backend import MissingInstances, Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
 from p2pacs.dimse.remote import DimseRemote
@@ -265,6 +265,30 @@ async def test_an_abort_stops_the_retrieval() -> None:
             await trio.to_thread.run_sync(backend.closed.wait)
 
 
+@pytest.mark.dcmtk
+async def test_what_cannot_be_had_is_a_failed_sub_operation(tmp_path: Path) -> None:
+    """The rest comes all the same; never a success when something was left out."""
+    missing = MissingInstances("the PACS lists it and does not send it", ("1.2.3.1.1.9",), 2)
+    backend = Scripted([instance(1), missing, instance(2)])
+    with storescp(tmp_path) as workstation:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, move("WS"))
+        assert len(workstation.files()) == 2
+    status, failed = answers[-1]
+    assert counts(status) == (0xB000, 2, 3, 0)
+    assert status.ErrorComment == "the PACS lists it and does not send it"
+    assert failed is not None
+    assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.9"
+
+
+async def test_if_nothing_can_be_had_it_is_a_failure() -> None:
+    backend = Scripted([MissingInstances("nothing of it can be read", unnamed=2)])
+    async with serving(backend, {"US": DimseRemote("US", HOST, free_port())}) as server:
+        answers = await ask(server.port, move("US"))
+    assert counts(answers[-1][0]) == (0xA702, 0, 2, 0)
+
+
 async def test_nothing_to_send_is_a_success() -> None:
     destinations = {"US": DimseRemote("US", HOST, free_port())}
     async with serving(Scripted(), destinations) as server:
@@ -330,7 +354,7 @@ class TestDcmtk:
             address = ["-aec", "GATEWAY", HOST, str(server.port)]
             keys = self.keys(study())
             await self.run("getscu", "-S", "+B", "-od", str(tmp_path / "other"), *keys, *address)
-            backend.held = wanted
+            backend.held = [*wanted]
             got = tmp_path / "got"
             await self.run("getscu", "-S", "+B", option, "-od", str(got), *keys, *address)
         files = [EncodedInstance.from_part10(path.read_bytes()) for path in got.iterdir()]

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgpack
 import pytest
 import trio
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
@@ -18,6 +19,7 @@ from p2pacs.dimse import contexts
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
 from p2pacs.errors import (
+    CodingError,
     ForbiddenError,
     P2PacsError,
     PacsError,
@@ -25,11 +27,14 @@ from p2pacs.errors import (
     StudyNotFoundError,
 )
 from p2pacs.identity.directory import Role
+from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
 from peer.app import Peer
+from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester
+from peer.retrieval.study_fetch import StudyFetch
 from tests.components import dcmtk, orthanc, storescp
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
@@ -293,6 +298,76 @@ async def test_images_go_out_while_the_study_still_grows(tmp_path: Path) -> None
                     if len(got) == 2:
                         await world.broker.publish(sent[2:])
     assert by_uid(got) == by_uid(sent)
+
+
+@pytest.mark.parametrize("level", ["STUDY", "SERIES", "IMAGE"])
+async def test_what_the_pacs_did_not_give_is_told_at_once(tmp_path: Path, level: str) -> None:
+    """The rest comes; what is missing is a failed sub-operation with its reason."""
+    sent = instances(2)
+    missing = LeftOut(("1.2.3.4", "1.2.3.5"), 1, "3 instances: the PACS does not send them")
+    async with served(tmp_path, []) as (world, _, where):
+        await world.broker.publish(sent, left_out=missing)
+        uid = world.broker.uid
+        wanted = query(level, StudyInstanceUID=uid)
+        if level != "STUDY":
+            wanted.SeriesInstanceUID = f"{uid}.1"
+        if level == "IMAGE":
+            wanted.SOPInstanceUID = [sent[0].sop_instance_uid, "1.2.3.5"]
+        with trio.fail_after(LIMIT):
+            got, status, failed = await trio.to_thread.run_sync(_get, where, wanted)
+    uids = ["1.2.3.5"] if level == "IMAGE" else ["1.2.3.4", "1.2.3.5"]
+    assert len(got) == (1 if level == "IMAGE" else 2)
+    assert status.Status == 0xB000
+    assert status.NumberOfFailedSuboperations == (1 if level == "IMAGE" else 3)
+    assert status.NumberOfCompletedSuboperations == len(got)
+    assert status.ErrorComment == "3 instances: the PACS does not send them"
+    assert failed is not None
+    assert DataElement(0x00080058, "UI", uids).value == failed.FailedSOPInstanceUIDList
+
+
+def _get(where: Endpoint, wanted: Dataset) -> tuple[list[str], Dataset, Dataset | None]:
+    """C-GET: UIDs that came, last status, its identifier."""
+    got: list[str] = []
+    entity = AE("VIEWER")
+    entity.add_requested_context(contexts.GET["STUDY"])
+    entity.add_requested_context(samples.CT, samples.EXPLICIT)
+
+    def take(event: evt.Event) -> int:
+        got.append(str(event.request.AffectedSOPInstanceUID))  # type: ignore[union-attr]
+        return 0
+
+    assoc = entity.associate(
+        where.host,
+        where.port,
+        ae_title=AET,
+        ext_neg=[build_role(samples.CT, scp_role=True)],
+        evt_handlers=[(evt.EVT_C_STORE, take)],
+    )
+    *_, (status, failed) = assoc.send_c_get(wanted, UID(contexts.GET["STUDY"]))
+    assoc.release()
+    return got, status, failed
+
+
+async def test_an_instance_that_cannot_be_read_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = instances(3)
+    read = StudyFetch.read
+
+    async def broken(self: StudyFetch, known: Known) -> EncodedInstance:
+        if known.number == 2:
+            raise CodingError("an instance does not decode: a worker process ended (SIGSEGV)")
+        return await read(self, known)
+
+    monkeypatch.setattr(StudyFetch, "read", broken)
+    async with served(tmp_path, sent) as (world, _, where):
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        got, status, failed = await trio.to_thread.run_sync(_get, where, wanted)
+    assert got == [sent[0].sop_instance_uid, sent[2].sop_instance_uid]
+    assert (status.Status, status.NumberOfFailedSuboperations) == (0xB000, 1)
+    assert status.ErrorComment.startswith("an instance does not decode: a worker process ended")
+    assert failed is not None
+    assert failed.FailedSOPInstanceUIDList == sent[1].sop_instance_uid
 
 
 async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -> None:

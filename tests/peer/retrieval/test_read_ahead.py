@@ -6,7 +6,6 @@ import trio
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError, NoSourceError, P2PacsError, UnavailableError
 from p2pacs.limits import MIB
-from peer.retrieval import read_ahead as ahead_module
 from peer.retrieval.read_ahead import AHEAD, ReadAhead, ReadRequest
 from tests.p2pacs.study.samples import instance
 
@@ -33,7 +32,7 @@ class Shelf:
 
         return read
 
-    async def orders(self) -> AsyncGenerator[ReadRequest, None]:
+    async def requests(self) -> AsyncGenerator[ReadRequest[EncodedInstance], None]:
         for place in range(len(SENT)):
             yield ReadRequest(self.size, self.read(place))
         if self.end is not None:
@@ -44,7 +43,7 @@ async def test_they_are_taken_in_order(
     nursery: trio.Nursery, autojump_clock: trio.abc.Clock
 ) -> None:
     shelf = Shelf()
-    ahead = ReadAhead(shelf.orders())
+    ahead = ReadAhead(shelf.requests())
     nursery.start_soon(ahead.run)
 
     async def last_first() -> None:
@@ -67,7 +66,7 @@ async def test_little_is_read_ahead(
     shelf = Shelf(size)
     for one in shelf.ready:
         one.set()
-    ahead = ReadAhead(shelf.orders())
+    ahead = ReadAhead(shelf.requests())
     nursery.start_soon(ahead.run)
     await trio.sleep(1)
     assert len(shelf.begun) == count
@@ -83,7 +82,7 @@ async def test_an_error_comes_in_its_place(nursery: trio.Nursery) -> None:
     shelf.end = NoSourceError("nobody has the rest")
     for one in shelf.ready:
         one.set()
-    ahead = ReadAhead(shelf.orders())
+    ahead = ReadAhead(shelf.requests())
     nursery.start_soon(ahead.run)
     assert await ahead.next() == SENT[0]
     with pytest.raises(CodingError):
@@ -96,13 +95,31 @@ async def test_an_error_comes_in_its_place(nursery: trio.Nursery) -> None:
 
 async def test_cancelling_ends_whoever_waits(autojump_clock: trio.abc.Clock) -> None:
     shelf = Shelf()
-    ahead = ReadAhead(shelf.orders())
+    ahead = ReadAhead(shelf.requests())
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ahead.run)
             await trio.sleep(1)
             scope.cancel()
-    for _ in range(ahead_module.AHEAD):
+    for _ in range(AHEAD):
         with pytest.raises(UnavailableError):
             await ahead.next()
     assert await ahead.next() is None
+
+
+async def test_who_waits_may_look_up_and_ask_again(
+    nursery: trio.Nursery, autojump_clock: trio.abc.Clock
+) -> None:
+    """Nothing is lost by it, and the order stays."""
+    shelf = Shelf()
+    ahead = ReadAhead(shelf.requests())
+    nursery.start_soon(ahead.run)
+    taken: list[EncodedInstance | None] = []
+    for ready in shelf.ready:
+        for _ in range(3):
+            with trio.move_on_after(1) as waiting:
+                taken.append(await ahead.next())
+            assert waiting.cancelled_caught
+        ready.set()
+        taken.append(await ahead.next())
+    assert taken == SENT
