@@ -54,8 +54,6 @@ def _endpoint(value: object) -> Endpoint:
 
 
 def _rate(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
     try:
         return parse_rate(value if isinstance(value, str) else repr(value))
     except UsageError as error:

@@ -12,17 +12,25 @@ from p2pacs.errors import UsageError
 
 _RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmg]?)bit(?:/s|ps)?", re.IGNORECASE)
 _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_SLOWEST: Final = 8000
+"""Bits a second of the slowest line: who writes a smaller number without a unit means kbit."""
+
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 def parse_rate(text: str) -> int:
     """A rate such as ``800kbit``, ``3mbit`` or ``1gbit``, in bits a second (decimal).
 
+    A bare number is bits a second, too, unless it is so small that kbit or mbit must be meant.
+
     Raises:
         UsageError: not a positive rate with its unit.
     """
     match = _RATE.fullmatch(text.strip())
     rate = round(float(match["number"]) * _FACTORS[match["unit"].lower()]) if match else 0
+    bare = text.strip().isascii() and text.strip().isdigit() and len(text) < 20
+    if bare and int(text) >= _SLOWEST:
+        return int(text)
     if rate < 1:
         raise UsageError(f"not a rate: {text!r} (write it as 800kbit, 3mbit or 1gbit)")
     return rate

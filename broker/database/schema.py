@@ -59,9 +59,11 @@ members: Final = Table(
     Column("linked", Boolean, nullable=False),
     Column("last_seen", Integer),
     Column("revoked", Integer),
+    Column("version", Integer, nullable=False, server_default="0"),
     CheckConstraint("role IN ('broker', 'replica', 'hospital')", name="role"),
 )
-"""``token_hash`` is null once the token was used; ``endpoints`` are separated by spaces."""
+"""``token_hash`` is null once the token was used; ``endpoints`` are separated by spaces;
+``version`` grows with every change that an administrator makes."""
 
 studies: Final = Table(
     "studies",
@@ -96,12 +98,15 @@ audit: Final = Table(
     Column("uid", String),
     Column("detail", String, nullable=False),
     Column("outcome", String, nullable=False),
+    Column("about", LargeBinary),
     sqlite_autoincrement=True,
 )
 """Append-only: triggers refuse every change of a row. ``actor`` is a member's name, an
-administrator's, or ``-``; ``address`` is null for administrators."""
+administrator's, or ``-``; ``address`` is null for administrators, and ``about`` is the member that
+something was done to."""
 Index("ix_audit_uid", audit.c.uid)
 Index("ix_audit_actor", audit.c.actor)
+Index("ix_audit_about", audit.c.about)
 Index("ix_audit_address", audit.c.address, audit.c.time)
 
 failures: Final = Table(

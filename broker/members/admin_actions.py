@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from broker.config import BrokerSettings
 from broker.members import audit, registry
+from broker.members.corrections import Wanted, check_version, correct, remove, touch
 from broker.members.registry import Member, Registration
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.keys import Secret
@@ -40,34 +41,97 @@ class AdminActions:
             token_days=self.settings.enrolment.token_days,
             reserved=self.settings.name,
         )
-        self._record(connection, "member registered", admin, registration.name)
+        member = registry.get_member(connection, address)
+        self._record(connection, "member registered", admin, member)
         return registry.get_member(connection, address), self._token(secret)
 
-    def new_token(self, connection: Connection, address: VirtualAddress, admin: str) -> str:
+    def new_token(
+        self,
+        connection: Connection,
+        address: VirtualAddress,
+        admin: str,
+        *,
+        version: int | None = None,
+    ) -> str:
         """A new token instead of the one before.
+
+        Args:
+            connection: a transaction.
+            address: the member.
+            admin: who does it.
+            version: of the member that the administrator saw; None: it does not matter.
 
         Raises:
             NotFoundError: there is no such member.
             RevokedError: it was revoked.
+            StateError: somebody else has changed it since.
         """
+        member = self._as_seen(connection, address, version)
         days = self.settings.enrolment.token_days
         secret = registry.renew_token(connection, address, token_days=days)
-        name = registry.get_member(connection, address).name
-        self._record(connection, "token issued", admin, name)
+        self._record(connection, "token issued", admin, member)
         return self._token(secret)
 
     def change_rule(
-        self, connection: Connection, address: VirtualAddress, read: str, admin: str
+        self,
+        connection: Connection,
+        address: VirtualAddress,
+        read: str,
+        admin: str,
+        *,
+        version: int | None = None,
     ) -> None:
         """What a member may read from now on.
 
         Raises:
             UsageError: not a rule.
             NotFoundError: there is no such member.
+            StateError: somebody else has changed it since.
         """
+        member = self._as_seen(connection, address, version)
         registry.change_rule(connection, address, read)
-        name = registry.get_member(connection, address).name
-        self._record(connection, "read rule changed", admin, f"{name}: {read}")
+        self._record(connection, "read rule changed", admin, member, f": {read}")
+
+    def correct(
+        self,
+        connection: Connection,
+        address: VirtualAddress,
+        wanted: Wanted,
+        admin: str,
+        *,
+        version: int | None = None,
+    ) -> Member:
+        """Change a member's name, and its role and lines as long as it has not joined.
+
+        Raises:
+            UsageError: what cannot be, or a name that is taken.
+            NotFoundError: there is no such member.
+            RevokedError: it was revoked.
+            StateError: it has joined, or somebody else has changed it since.
+        """
+        member = self._as_seen(connection, address, version)
+        changed = correct(connection, member, wanted, reserved=self.settings.name)
+        if changed:
+            self._record(connection, "member corrected", admin, member, f": {changed}")
+        return registry.get_member(connection, address)
+
+    def remove(
+        self,
+        connection: Connection,
+        address: VirtualAddress,
+        admin: str,
+        *,
+        version: int | None = None,
+    ) -> None:
+        """Delete a member that never joined.
+
+        Raises:
+            NotFoundError: there is no such member.
+            StateError: it has joined, or somebody else has changed it since.
+        """
+        member = self._as_seen(connection, address, version)
+        remove(connection, member)
+        self._record(connection, "member deleted", admin, member)
 
     def revoke(self, connection: Connection, address: VirtualAddress, admin: str) -> bool:
         """End a membership; whether it had not ended before.
@@ -77,12 +141,23 @@ class AdminActions:
         """
         changed = registry.revoke(connection, address)
         if changed:
-            name = registry.get_member(connection, address).name
-            self._record(connection, "member revoked", admin, name)
+            member = registry.get_member(connection, address)
+            self._record(connection, "member revoked", admin, member)
         return changed
 
-    def _record(self, connection: Connection, what: str, admin: str, detail: str) -> None:
-        audit.record(connection, audit.Entry(what, admin, detail=detail))
+    def _as_seen(
+        self, connection: Connection, address: VirtualAddress, version: int | None
+    ) -> Member:
+        member = registry.get_member(connection, address)
+        check_version(member, version)
+        return member
+
+    def _record(
+        self, connection: Connection, what: str, admin: str, member: Member, more: str = ""
+    ) -> None:
+        touch(connection, member.address)
+        entry = audit.Entry(what, admin, about=member.address, detail=f"{member.name}{more}")
+        audit.record(connection, entry)
 
     def _token(self, secret: Secret) -> str:
         return Token(

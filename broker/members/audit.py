@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgpack
 from attrs import evolve, field, frozen
-from sqlalchemy import Connection, Row, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, literal, or_, select
 
 from broker.config import DAY
 from broker.database.db import now
-from broker.database.schema import audit, studies
+from broker.database.schema import audit, members, studies
 from broker.members.registry import Member
-from p2pacs.errors import MalformedMessageError, UsageError
+from p2pacs.errors import MalformedMessageError, NotFoundError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS, TEXT
 from p2pacs.texts import clean
@@ -43,6 +44,8 @@ class Entry:
     uid: str | None = field(default=None, repr=False)
     detail: str = ""
     outcome: str = DONE
+    about: VirtualAddress | None = None
+    """The member that it was done to."""
     time: int = field(factory=now)
     """Milliseconds since 1970 (UTC)."""
 
@@ -70,6 +73,7 @@ def record(connection: Connection, *entries: Entry) -> None:
             "uid": entry.uid,
             "detail": entry.detail[:TEXT],
             "outcome": entry.outcome,
+            "about": entry.about and entry.about.raw,
         }
         for entry in entries
     ]
@@ -85,22 +89,41 @@ def read(
     Args:
         connection: a transaction.
         uid: only those of this study (Study Instance UID).
-        member: only those of this member, by name or virtual address.
+        member: only what this member did or what was done to it, by name or virtual address; or
+            what an administrator of this name did.
         most: at most so many.
+
+    Raises:
+        NotFoundError: nobody of this name is in the trail.
     """
     query = select(audit).order_by(audit.c.id.desc()).limit(most)
     if uid:
         query = query.where(audit.c.uid == uid)
     if member:
-        query = query.where(_by(member))
+        query = query.where(_by(connection, member.strip()))
     return [_entry(row) for row in connection.execute(query)]
 
 
-def _by(member: str) -> Any:
-    try:
-        return audit.c.address == VirtualAddress.parse(member).raw
-    except UsageError:
-        return audit.c.actor == member
+def _by(connection: Connection, name: str) -> ColumnElement[bool]:
+    # An actor's name is also that of a member that was called so before, or was deleted.
+    theirs: ColumnElement[bool] = audit.c.actor == name
+    address = None
+    with suppress(UsageError):
+        address = VirtualAddress.parse(name).raw
+    query = select(members.c.address).where(
+        (members.c.name == name) | (members.c.address == address)
+    )
+    known = connection.execute(query).first()
+    if known is not None:
+        address = known.address
+    if address is not None:
+        theirs = or_(audit.c.address == address, audit.c.about == address, theirs)
+    if (
+        known is None
+        and connection.execute(select(audit.c.id).where(theirs).limit(1)).first() is None
+    ):
+        raise NotFoundError(f"nobody called {clean(name)!r} is in the audit trail")
+    return theirs
 
 
 def _entry(row: Row[Any]) -> Entry:
@@ -112,6 +135,7 @@ def _entry(row: Row[Any]) -> Entry:
         uid=None if row.uid is None else clean(row.uid),
         detail=clean(row.detail),
         outcome=row.outcome,
+        about=None if row.about is None else VirtualAddress(row.about),
         time=row.time,
     )
 
@@ -218,4 +242,5 @@ def as_json(entry: Entry) -> dict[str, str | None]:
         "study_instance_uid": entry.uid,
         "detail": entry.detail,
         "outcome": entry.outcome,
+        "about": None if entry.about is None else str(entry.about),
     }

@@ -65,6 +65,11 @@ class Registration:
         parse_rule(self.read)
 
 
+def default_read(role: Role) -> str:
+    """What a member of this role may read if nobody says anything else."""
+    return "none" if role is Role.REPLICA else "all"
+
+
 @frozen
 class Member:
     """A member, as the registry has it. Times are milliseconds since 1970 (UTC)."""
@@ -88,6 +93,8 @@ class Member:
     linked: bool
     last_seen: int | None
     revoked: int | None
+    version: int = 0
+    """Grows with every change that an administrator makes."""
 
     def state(self, at: int) -> str:
         """One word: revoked, registered, expired, linked or joined.
@@ -180,9 +187,7 @@ def register(
         UsageError: the name is taken, or the network is full.
     """
     name = registration.name
-    same = select(members.c.name).where(func.lower(members.c.name) == name.lower())
-    if name.lower() == reserved.lower() or connection.execute(same).first():
-        raise UsageError(f"name: there is a member {name!r} already; choose another name")
+    check_name(connection, name, reserved)
     count = connection.execute(select(func.count()).select_from(members)).scalar_one()
     if count >= limits.MEMBERS - 1:
         raise UsageError(f"a network has at most {limits.MEMBERS} members")
@@ -204,6 +209,17 @@ def register(
         )
     )
     return secret
+
+
+def check_name(connection: Connection, name: str, reserved: str = "") -> None:
+    """Whether a member may be called so.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    same = select(members.c.name).where(func.lower(members.c.name) == name.lower())
+    if name.lower() == reserved.lower() or connection.execute(same).first():
+        raise UsageError(f"name: there is a member {name!r} already; choose another name")
 
 
 def renew_token(connection: Connection, address: VirtualAddress, *, token_days: int) -> Secret:

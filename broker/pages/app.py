@@ -18,6 +18,8 @@ from broker.members.admin_actions import AdminActions
 from broker.members.audit import utc
 from broker.pages.certificate import host_names
 from broker.pages.door import Door
+from broker.pages.member_views import MemberViews
+from broker.pages.shown_tokens import ShownTokens
 from broker.pages.views import Views
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.units import format_rate
@@ -45,10 +47,13 @@ def make_app(
         passwords: how they are hashed.
         came: told from which network addresses come those who are signed in.
     """
-    pages = Pages(_TEMPLATES, network=actions.authority.name)
+    pages = Pages(_TEMPLATES, base="base.html", network=actions.authority.name)
     pages.filter(minute=_minute, utc=_utc, rate=_rate)
     door = Door.of(database, pages, settings, passwords, came)
-    views = Views(database, actions, pages)
+    tokens = ShownTokens()
+    views = Views(database, actions, pages, tokens)
+    one = MemberViews(database, actions, pages, tokens)
+    member = "/members/{address}"
     return Starlette(
         routes=[
             Route("/", _home),
@@ -58,13 +63,18 @@ def make_app(
             Route("/members", door.shows(views.members), methods=["GET"]),
             Route("/members", door.changes(views.register), methods=["POST"]),
             Route("/members/new", door.shows(views.new), methods=["GET"]),
-            Route("/members/{address}", door.shows(views.member), methods=["GET"]),
-            Route("/members/{address}/token", door.changes(views.token), methods=["POST"]),
-            Route("/members/{address}/read", door.changes(views.read), methods=["POST"]),
-            Route("/members/{address}/revoke", door.changes(views.revoke), methods=["POST"]),
+            Route(member, door.shows(one.show), methods=["GET"]),
+            Route(f"{member}/token", door.shows(one.token), methods=["GET"]),
+            Route(f"{member}/token", door.changes(one.new_token), methods=["POST"]),
+            Route(f"{member}/token/away", door.changes(one.put_away), methods=["POST"]),
+            Route(f"{member}/read", door.changes(one.read), methods=["POST"]),
+            Route(f"{member}/correct", door.changes(one.correct), methods=["POST"]),
+            Route(f"{member}/delete", door.changes(one.remove), methods=["POST"]),
+            Route(f"{member}/revoke", door.changes(one.revoke), methods=["POST"]),
             Route("/audit", door.shows(views.trail), methods=["GET"]),
             Route("/audit", door.changes(views.search), methods=["POST"]),
             static_files(),
+            Route("/{path:path}", door.shows(views.nowhere), methods=["GET", "POST"]),
         ],
         middleware=[
             Middleware(SecurityHeaders),

@@ -1,4 +1,7 @@
-"""What the administrator's pages do. Every POST has checked its CSRF token before (app.py)."""
+"""Pages of all members, of registering one, and of the audit trail.
+
+Every POST has checked its CSRF token before (`door`).
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,14 @@ from starlette.responses import RedirectResponse, Response
 from broker.database.db import BrokerDatabase, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.members.registry import Member
 from broker.pages.forms import BLANK, Filled, read_registration, sentence, text_of, wrong_by_field
+from broker.pages.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
-from p2pacs.errors import UsageError
-from p2pacs.ids import VirtualAddress
+from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.web.pages import Pages
 
 _ENTRIES = 200
 """Entries of the audit trail on one page."""
-
-_RECENT = 10
 
 
 @frozen
@@ -32,6 +32,7 @@ class Views:
     database: BrokerDatabase
     actions: AdminActions
     pages: Pages
+    tokens: ShownTokens
 
     async def members(self, request: Request, session: Session) -> Response:
         """All members."""
@@ -43,7 +44,7 @@ class Views:
         return self._form(request, session, BLANK)
 
     async def register(self, request: Request, session: Session, form: FormData) -> Response:
-        """Register a member, and show its token."""
+        """Register a member, and go on to the page of its token."""
         filled = read_registration(form)
         registration = filled.registration
         if registration is None:
@@ -54,41 +55,8 @@ class Views:
             )
         except UsageError as error:
             return self._form(request, session, evolve(filled, wrong=wrong_by_field(error)))
-        return self._token(request, session, member, token)
-
-    async def member(self, request: Request, session: Session) -> Response:
-        """One member."""
-        return await self._member(request, session, wrong="", read=None)
-
-    async def token(self, request: Request, session: Session, _form: FormData) -> Response:
-        """Make a new token, and show it."""
-        address = _address(request)
-
-        def work(connection: Connection) -> tuple[Member, str]:
-            token = self.actions.new_token(connection, address, session.account)
-            return registry.get_member(connection, address), token
-
-        member, token = await self.database.run(work)
-        return self._token(request, session, member, token)
-
-    async def read(self, request: Request, session: Session, form: FormData) -> Response:
-        """Change what a member may read."""
-        address, read = _address(request), text_of(form, "read")
-        try:
-            await self.database.run(
-                lambda c: self.actions.change_rule(c, address, read, session.account)
-            )
-        except UsageError as error:
-            if error.http_status != UsageError.http_status:
-                raise
-            return await self._member(request, session, wrong=sentence(str(error)), read=read)
-        return _see(f"/members/{address}")
-
-    async def revoke(self, request: Request, session: Session, _form: FormData) -> Response:
-        """End a membership."""
-        address = _address(request)
-        await self.database.run(lambda c: self.actions.revoke(c, address, session.account))
-        return _see(f"/members/{address}")
+        self.tokens.keep(session, member, token, now())
+        return see(f"/members/{member.address}/token")
 
     async def trail(self, request: Request, session: Session) -> Response:
         """The audit trail."""
@@ -99,63 +67,41 @@ class Views:
         member, uid = text_of(form, "member"), text_of(form, "uid")
         return await self._trail(request, session, member=member, uid=uid)
 
+    async def nowhere(self, _request: Request, _session: Session) -> Response:
+        """A page that there is not; who is signed in keeps the navigation."""
+        raise HTTPException(404)
+
     # ------------------------------------------------------------ pages
 
     def _form(self, request: Request, session: Session, filled: Filled) -> Response:
         status = 400 if filled.wrong else 200
         return self.pages.page(request, "new.html", status=status, session=session, filled=filled)
 
-    def _token(self, request: Request, session: Session, member: Member, token: str) -> Response:
-        days = self.actions.settings.enrolment.token_days
-        return self.pages.page(
-            request, "token.html", session=session, member=member, token=token, days=days
-        )
-
-    async def _member(
-        self, request: Request, session: Session, *, wrong: str, read: str | None
-    ) -> Response:
-        address = _address(request)
-
-        def work(connection: Connection) -> tuple[Member, list[audit.Entry]]:
-            member = registry.get_member(connection, address)
-            return member, audit.read(connection, member=str(address), most=_RECENT)
-
-        member, entries = await self.database.run(work)
-        return self.pages.page(
-            request,
-            "member.html",
-            status=400 if wrong else 200,
-            session=session,
-            member=member,
-            state=member.state(now()),
-            entries=entries,
-            wrong=wrong,
-            read=member.read if read is None else read,
-        )
-
     async def _trail(
         self, request: Request, session: Session, *, member: str, uid: str
     ) -> Response:
-        entries = await self.database.run(
-            lambda c: audit.read(c, member=member, uid=uid, most=_ENTRIES)
-        )
+        wrong = ""
+
+        def work(connection: Connection) -> list[audit.Entry]:
+            return audit.read(connection, member=member, uid=uid, most=_ENTRIES)
+
+        try:
+            entries = await self.database.run(work)
+        except NotFoundError as error:
+            entries, wrong = [], sentence(str(error))
         return self.pages.page(
             request,
             "audit.html",
+            status=404 if wrong else 200,
             session=session,
             entries=entries,
             member=member,
             uid=uid,
             most=_ENTRIES,
+            wrong=wrong,
         )
 
 
-def _address(request: Request) -> VirtualAddress:
-    try:
-        return VirtualAddress.parse(request.path_params["address"])
-    except UsageError as error:
-        raise HTTPException(404) from error
-
-
-def _see(path: str) -> Response:
+def see(path: str) -> Response:
+    """Go on to another page, so that a reload repeats nothing."""
     return RedirectResponse(path, status_code=303)

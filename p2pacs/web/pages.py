@@ -19,7 +19,15 @@ _HERE = Path(__file__).parent
 class Pages:
     """The templates of one web side; ``layout.html`` and ``error.html`` come from here."""
 
-    def __init__(self, templates: Path, **everywhere: object) -> None:
+    def __init__(self, templates: Path, base: str = "layout.html", **everywhere: object) -> None:
+        """Load templates.
+
+        Args:
+            templates: their folder.
+            base: the template that error pages stand in; it sees ``session``, which is None as
+                long as nobody is known to be signed in.
+            everywhere: what every template sees.
+        """
         self._environment = Environment(
             loader=ChoiceLoader(
                 [FileSystemLoader(templates), FileSystemLoader(_HERE / "templates")]
@@ -29,7 +37,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(everywhere)
+        self._environment.globals.update(everywhere, base=base)
 
     def filter(self, **filters: object) -> None:
         """Add template filters."""
@@ -44,7 +52,10 @@ class Pages:
 
     def error(self, request: Request, answer: Answer) -> Response:
         """The page for an error (for `error_handlers`)."""
-        return self.page(request, "error.html", status=answer.status, answer=answer)
+        session = getattr(request.state, "session", None)
+        return self.page(
+            request, "error.html", status=answer.status, answer=answer, session=session
+        )
 
 
 class _Styles(StaticFiles):

@@ -1,5 +1,8 @@
+import html
 import re
+import shlex
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from broker.app import run_broker
 from broker.config import BrokerSettings
 from broker.database.db import connect
 from broker.members.admin_actions import AdminActions
+from broker.members.join_command import FOLDER, PROGRAM
 from broker.members.registry import list_members
 from broker.setup import found, load_keys, renew_own
 from p2pacs.archive.server import archive
@@ -28,6 +32,7 @@ from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
 from p2pacs.wire.messages import CataloguePage, CatalogueQuery, StudyGrant, StudyQuery
+from peer.config import load_peer_settings
 from tests.components import free_port
 
 PASSWORD = "a password of some length"
@@ -84,23 +89,66 @@ class Running:
 
 
 async def _register_by_form(web: str, verify: ssl.SSLContext | bool = True) -> str:
+    """Register a hospital; its token."""
+    page, _ = await _token_page(web, verify)
+    token = re.search(r'id="token"[^>]*>([^<]+)<', page)
+    assert token is not None, page
+    return token[1]
+
+
+async def _token_page(
+    web: str, verify: ssl.SSLContext | bool = True, **plan: str
+) -> tuple[str, str]:
+    """Register a hospital and say what is different at it: the token's page twice, after each."""
     async with httpx.AsyncClient(
         base_url=web, verify=verify, trust_env=False, follow_redirects=True
     ) as http:
 
-        async def send(form: str, action: str, **fields: str) -> str:
+        async def send(form: str, action: str, **fields: str) -> httpx.Response:
             csrf = re.search(r'name="csrf" value="([^"]+)"', (await http.get(form)).text)
             assert csrf is not None
-            return (await http.post(action, data={"csrf": csrf[1], **fields})).text
+            return await http.post(action, data={"csrf": csrf[1], **fields})
 
         await send("/login", "/login", name="admin", password=PASSWORD)
         page = await send(
             "/members/new", "/members", name="North", role="hospital", uplink="", downlink="",
             read="all",
         )  # fmt: skip
-    token = re.search(r'id="token"[^>]*>([^<]+)<', page)
-    assert token is not None, page
-    return token[1]
+        return page.text, (await http.get(str(page.url), params=plan)).text
+
+
+async def test_what_the_token_page_shows_can_be_pasted(
+    folder: Path, settings: BrokerSettings, tmp_path: Path
+) -> None:
+    broker = Running(folder, settings)
+    port, dicom = free_port(), free_port()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(broker.run)
+            pages = await _token_page(
+                broker.said["web"],
+                listen=f"{LOCAL}:{port}",
+                dicom=f"{LOCAL}:{dicom}",
+                aet="NORTH",
+                workstations=f"VIEWER={LOCAL}:104",
+            )
+            shown = [re.search(r'<pre [^>]*id="join"[^>]*><code>([^<]+)<', page) for page in pages]
+            assert shown[0] is not None
+            assert shown[1] is not None
+            assert "--aet NORTH --dicom 0.0.0.0:11112" in shown[0][1]
+            command = html.unescape(shown[1][1])
+            program = shlex.join([sys.executable, "-m", "p2pacs"])
+            command = command.replace(shlex.join(PROGRAM), program)
+            command = command.replace(FOLDER, str(tmp_path / "peer"))
+            await trio.run_process(["bash", "-ec", command], capture_stdout=True)
+            broker.stop.set()
+    member = connect(folder / "broker.db").transact(list_members)[0]
+    assert member.joined is not None
+    made = load_peer_settings(tmp_path / "peer")
+    assert made.name == "North"
+    assert (made.aet, made.dicom) == ("NORTH", Endpoint(LOCAL, dicom))
+    assert made.listen == (Endpoint(LOCAL, port),)
+    assert made.gateway.destinations == {"VIEWER": Endpoint(LOCAL, 104)}
 
 
 async def test_from_the_form_to_a_granted_study_and_a_revocation(

@@ -14,13 +14,30 @@ from p2pacs.units import Endpoint, format_bytes, format_rate, parse_rate
         ("0.8 Mbit/s", 800_000),
         ("1gbit", 10**9),
         ("64bit", 64),
+        ("800000", 800_000),
+        (" 8000 ", 8000),
     ],
 )
 def test_rates(text: str, rate: int) -> None:
     assert parse_rate(text) == rate
 
 
-@pytest.mark.parametrize("text", ["", "800", "kbit", "-3mbit", "0kbit", "3mbyte", "3 m bit"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "800",
+        "7999",
+        "8000.5",
+        "8_000",
+        "9" * 30,
+        "kbit",
+        "-3mbit",
+        "0kbit",
+        "3mbyte",
+        "3 m bit",
+    ],
+)
 def test_what_is_not_a_rate(text: str) -> None:
     with pytest.raises(UsageError, match="not a rate"):
         parse_rate(text)

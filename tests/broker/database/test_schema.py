@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import pytest
 from alembic import command
 
 from broker.database import db
 from broker.database.schema import metadata
 from p2pacs.accounts.passwords import stored_hash
+from p2pacs.errors import CorruptStoreError
 
 
 def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
@@ -32,3 +34,29 @@ def test_accounts_of_the_version_before_stay(tmp_path: Path) -> None:
     assert database.transact(lambda c: stored_hash(c, "anna")) == "a hash"
     left = database.transact(lambda c: c.exec_driver_sql("SELECT subject FROM failures").all())
     assert left == [("enrolment:00",)]
+
+
+def test_entries_of_the_version_before_are_found_with_their_member(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0003"))
+    columns = "(address, name, role, read, read_version, registered, endpoints, linked)"
+    rows = [f"members {columns} VALUES (x'fd01', 'North', 'hospital', 'all', 0, 0, '', 0)"]
+    rows += [
+        f"audit (time, actor, what, detail, outcome) VALUES (0, 'anna', '{what}', '{detail}', '')"
+        for what, detail in [
+            ("member registered", "North"),
+            ("read rule changed", "North: none"),
+            ("member revoked", "North General"),
+            ("sign-in", "North"),
+        ]
+    ]
+    for row in rows:
+        database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    db.migrate(tmp_path / "broker.db")
+    about = database.transact(
+        lambda c: c.exec_driver_sql("SELECT about FROM audit ORDER BY id").all()
+    )
+    assert about == [(b"\xfd\x01",), (b"\xfd\x01",), (None,), (None,)]
+    with pytest.raises(CorruptStoreError, match="append-only"):
+        database.transact(lambda c: c.exec_driver_sql("UPDATE audit SET detail = ''"))

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
 from broker.database.db import now
-from broker.members import audit
+from broker.members import audit, registry
 from broker.members.audit import Entry
-from broker.members.registry import Member
-from p2pacs.errors import MalformedMessageError
+from broker.members.registry import Member, Registration
+from p2pacs.errors import MalformedMessageError, NotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import TEXT
@@ -46,9 +46,24 @@ def test_entries_come_back_newest_first(connection: Connection) -> None:
     assert audit.read(connection, uid="1.2.3") == [first]
     assert audit.read(connection, member="North") == [first]
     assert audit.read(connection, member=str(ADDRESS)) == [first]
-    assert audit.read(connection, member="South") == []
+    with pytest.raises(NotFoundError, match="nobody called 'South'"):
+        audit.read(connection, member="South")
     assert audit.read(connection, most=1) == [second]
     assert "1.2.3" not in repr(first)
+
+
+def test_what_was_done_to_a_member_is_found_with_it(connection: Connection) -> None:
+    registration = Registration("North", Role.HOSPITAL, None, None, "all")
+    registry.register(connection, ADDRESS, registration, token_days=1)
+    assert audit.read(connection, member="North") == []
+    own = Entry("study read", "North", ADDRESS)
+    done = Entry("member revoked", "anna", about=ADDRESS, detail="North")
+    other = Entry("member revoked", "anna", about=VirtualAddress(b"\xfd" + bytes(14) + b"o"))
+    before = Entry("study granted", "North")
+    audit.record(connection, own, done, other, before)
+    assert audit.read(connection, member="North") == [before, done, own]
+    assert audit.read(connection, member=str(ADDRESS)) == [done, own]
+    assert audit.read(connection, member=" anna ") == [other, done]
 
 
 def test_what_is_shown_of_the_trail_cannot_act(connection: Connection) -> None:
@@ -69,6 +84,7 @@ def test_an_entry_as_json() -> None:
         "study_instance_uid": "1.2.3",
         "detail": "move by WS1",
         "outcome": "done",
+        "about": None,
     }
 
 

@@ -1,0 +1,72 @@
+"""The commands that make a machine a member, as the pages and the command line show them. Pure.
+
+Paths and account are those of docs/operations.md and deploy/p2pacs-peer.service (a test compares).
+The token goes in by standard input: arguments can be read by every account of the machine.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from typing import Final
+
+from attrs import field, frozen
+
+from p2pacs.identity.directory import Role
+from p2pacs.units import Endpoint
+
+PROGRAM: Final = ("runuser", "-u", "p2pacs", "--", "/opt/p2pacs/bin/p2pacs")
+FOLDER: Final = "/var/lib/p2pacs/peer"
+
+AET_LENGTH: Final = 16
+"""Characters of an AE title (PS3.5 6.2)."""
+
+
+@frozen
+class JoinPlan:
+    """What the commands say beside the token."""
+
+    listen: Endpoint = field(factory=lambda: _everywhere(4711))
+    advertise: tuple[Endpoint, ...] = ()
+    aet: str = ""
+    """AE title of the gateway; empty: no gateway."""
+    dicom: Endpoint | None = None
+    """Where workstations find the gateway."""
+    workstations: tuple[tuple[str, Endpoint], ...] = ()
+    """AE titles and addresses that a C-MOVE may name."""
+
+
+def usual_plan(name: str, role: Role) -> JoinPlan:
+    """What is right for most members: a hospital has a gateway on all of its addresses."""
+    if role is not Role.HOSPITAL:
+        return JoinPlan()
+    return JoinPlan(aet=aet_of(name), dicom=_everywhere(11112))
+
+
+def join_command(token: str, plan: JoinPlan) -> str:
+    """What to paste on the member's machine."""
+    options = [["--listen", str(plan.listen)]]
+    options += [["--advertise", str(endpoint)] for endpoint in plan.advertise]
+    if plan.dicom is not None:
+        options.append(["--aet", plan.aet, "--dicom", str(plan.dicom)])
+        options += [["--workstation", f"{aet}={where}"] for aet, where in plan.workstations]
+    options.append(["--token-file", "-"])
+    lines = [shlex.join([*PROGRAM, "peer", "join", FOLDER]), *map(shlex.join, options)]
+    return " \\\n    ".join(lines) + f" <<'TOKEN'\n{token}\nTOKEN"
+
+
+def run_command() -> str:
+    """What starts the member then."""
+    return shlex.join([*PROGRAM, "peer", "run", FOLDER])
+
+
+def _everywhere(port: int) -> Endpoint:
+    return Endpoint("0.0.0.0", port)  # noqa: S104 - of the member's machine, and only shown here
+
+
+def aet_of(name: str) -> str:
+    """An AE title like a name: ``North General`` becomes ``NORTH_GENERAL``."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
+    words = "_".join(re.findall("[A-Z0-9]+", plain))
+    return words[:AET_LENGTH].rstrip("_") or "HOSPITAL"
