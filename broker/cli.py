@@ -14,6 +14,7 @@ from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_setti
 from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
+from broker.members.corrections import Wanted
 from broker.members.registry import Registration
 from broker.pacs.address import parse_pacs
 from broker.setup import Keys, check_place, describe, found, load_keys
@@ -135,7 +136,7 @@ def token(
             Role(role),
             parse_rate(uplink) if uplink else None,
             parse_rate(downlink) if downlink else None,
-            read or ("all" if role == Role.HOSPITAL else "none"),
+            read or registry.default_read(Role(role)),
         )
         member, text = database.transact(lambda c: office.register(c, registration, WHO))
     if as_json:
@@ -171,6 +172,56 @@ def revoke(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
     else:
         done = "is revoked" if changed else "was revoked before"
         typer.echo(f"{found_one.name} ({found_one.address}) {done}.")
+
+
+@app.command()
+def correct(
+    folder: Folder,
+    member: Member,
+    *,
+    name: Annotated[str | None, typer.Option(help="What people call it from now on.")] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="hospital|replica", help="What it is for.")
+    ] = None,
+    uplink: Annotated[str | None, typer.Option(help="Its uplink: 800kbit, or none.")] = None,
+    downlink: Annotated[str | None, typer.Option(help="Its downlink: 3mbit, or none.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Correct a member's name; and its role and lines, as long as it has not joined."""
+    if (name, role, uplink, downlink) == (None, None, None, None):
+        raise UsageError("say what shall be different: --name, --role, --uplink or --downlink")
+    if role not in (None, Role.HOSPITAL, Role.REPLICA):
+        raise UsageError("--role is hospital or replica")
+    actions, database = _office(folder)
+    before = database.transact(lambda c: registry.find_member(c, member))
+    wanted = Wanted(
+        before.name if name is None else name,
+        before.role if role is None else Role(role),
+        _rate_or(uplink, before.uplink),
+        _rate_or(downlink, before.downlink),
+    )
+    after = database.transact(
+        lambda c: actions.correct(c, before.address, wanted, WHO, version=before.version)
+    )
+    if as_json:
+        _print_json(cli_output.member_json(after, now(), running=is_locked(folder / LOCK)))
+    else:
+        changed = "is corrected" if after.version != before.version else "was so already"
+        typer.echo(f"{after.name} ({after.address}) {changed}.")
+
+
+@app.command()
+def delete(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
+    """Delete a member that never joined: its token is good no longer, its name is free."""
+    actions, database = _office(folder)
+    found_one = database.transact(lambda c: registry.find_member(c, member))
+    database.transact(
+        lambda c: actions.remove(c, found_one.address, WHO, version=found_one.version)
+    )
+    if as_json:
+        _print_json({"name": found_one.name, "address": str(found_one.address)})
+    else:
+        typer.echo(f"{found_one.name} ({found_one.address}) is deleted.")
 
 
 @app.command()
@@ -227,6 +278,12 @@ def password(
 
 
 # ---------------------------------------------------------------- what they share
+
+
+def _rate_or(text: str | None, before: int | None) -> int | None:
+    if text is None:
+        return before
+    return None if text.strip().lower() in ("", "none") else parse_rate(text)
 
 
 def _office(folder: Path) -> tuple[AdminActions, BrokerDatabase]:

@@ -138,6 +138,29 @@ def test_from_token_to_revocation(command: Command, folder: Path) -> None:
     assert command.json("audit", folder, "--study", "1.2.3") == {"entries": []}
 
 
+def test_correcting_and_deleting(command: Command, folder: Path) -> None:
+    command("token", folder, "--name", "Nroth", "--role", "hospital", "--uplink", "1mbit")
+    out = command(
+        "correct", folder, "Nroth", "--name", "North", "--role", "replica", "--uplink", "none",
+        "--downlink", "3mbit", "--json",
+    )  # fmt: skip
+    said = json.loads(out)
+    assert (said["name"], said["role"], said["uplink"]) == ("North", "replica", None)
+    assert (said["downlink"], said["read"]) == (3_000_000, "none")
+    assert "was so already" in command("correct", folder, "North", "--downlink", "3mbit")
+    assert "say what" in command("correct", folder, "North", code=UsageError.exit_code)
+    command("correct", folder, "Nroth", "--name", "x", code=NotFoundError.exit_code)
+    assert "is deleted" in command("delete", folder, "North")
+    command("delete", folder, "North", code=NotFoundError.exit_code)
+    trail = json.loads(command("audit", folder, "--json"))["entries"]
+    assert [entry["what"] for entry in trail][:3] == [
+        "member deleted",
+        "member corrected",
+        "member registered",
+    ]
+    command("audit", folder, "--member", "Nobody", code=NotFoundError.exit_code)
+
+
 def test_wrong_members_roles_and_rules(command: Command, folder: Path) -> None:
     assert "no member" in command("revoke", folder, "South", code=NotFoundError.exit_code)
     name = ("--name", "North")
