@@ -44,6 +44,11 @@ class Bitfield:
                 yield from (index * 8 + bit for bit in range(8) if byte & (0x80 >> bit))
 
     @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self._bits)
+
+    @property
     def highest(self) -> int:
         """The largest number in the set; -1 if it is empty."""
         bits = self._bits.rstrip(b"\0")
@@ -69,6 +74,19 @@ class Bitfield:
         self._bits[index] |= 0x80 >> (number & 7)
         self._count += 1
         return True
+
+    def add_range(self, first: int, end: int) -> None:
+        """Add the numbers from ``first`` below ``end``; cheap: no loop over them."""
+        if first >= end:
+            return
+        low, high = first >> 3, -(-end // 8)
+        if high > len(self._bits):
+            self._bits.extend(bytes(high - len(self._bits)))
+        before = int.from_bytes(self._bits[low:high], "big")
+        mask = ((1 << (end - first)) - 1) << (8 * high - end)
+        after = before | mask
+        self._bits[low:high] = after.to_bytes(high - low, "big")
+        self._count += after.bit_count() - before.bit_count()
 
     def discard(self, number: int) -> bool:
         """Take a number out; whether it was in."""

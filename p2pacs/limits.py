@@ -132,9 +132,21 @@ DIRECTORY_BYTES: Final = 256 * KIB
 NAME: Final = 64
 """Characters of a member's name: what a certificate's common name may have (RFC 5280)."""
 
-CONTROL_QUEUE_BYTES: Final = 24 * MIB
-"""Messages that wait for one link besides blocks: the answers to all open queries at their
-largest (20 MiB), and news. Whoever does not read them is cut off."""
+PARTNER_BYTES: Final = 4 * MIB
+"""What the studies that one member joined cost here: 1,024 of 2 KiB of bit field each (up to 1 GiB
+of data), or 31 of the largest. 1,024 of the largest would be 130 MB, kept as long as its link."""
+
+ANSWER_QUEUE_BYTES: Final = 4 * MIB
+"""Messages that wait for one link besides blocks, above which a query is answered as busy: on a
+line of 800 kbit/s more would take 40 s, longer than anybody waits for an answer ..."""
+
+CONTROL_QUEUE_BYTES: Final = 8 * MIB
+"""... and above which the link is closed, as its other side does not read: a second of news of the
+largest study (5 MB of `Have`) has room beside the answers."""
+
+PROMISED_BYTES: Final = 16 * MIB
+"""Chunks that one member was promised on the paced line and that are read already: what a gigabit
+line sends in a round trip of 0.1 s. A member that takes nothing must not hold more."""
 
 STRIKES: Final = 3
 """Wrong chunks or protocol errors after which a member is quarantined."""

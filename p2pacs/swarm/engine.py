@@ -35,6 +35,7 @@ from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS, DownlinkShare,
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.partner_budget import PartnerBudget
 from p2pacs.swarm.studies.study_swarm import HAVE_SECONDS, Partner, StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
 from p2pacs.wire import messages
@@ -74,6 +75,7 @@ class Engine:
         """
         self.transfers: dict[StudyId, Transfer] = {}
         self._downloads: dict[StudyId, Download] = {}
+        self._partner_budget = PartnerBudget()
         self.swarms = OpenSwarms(mesh.me, mesh.links, storage, key)
         is_broker = mesh.broker == mesh.me
         self.uploads = Uploads(
@@ -244,6 +246,8 @@ class Engine:
         if swarm := self.swarms.remove(study):
             for member in swarm.told:
                 swarm.send(member, messages.Leave(bytes(study)))
+            for member in swarm.partners:
+                self._partner_budget.give_back(member, study)
 
     # ------------------------------------------------------------ links
 
@@ -270,6 +274,7 @@ class Engine:
 
     def _part(self, swarm: StudySwarm, member: VirtualAddress) -> None:
         self.uploads.drop(member, swarm.study)
+        self._partner_budget.give_back(member, swarm.study)
         download = self._downloads.get(swarm.study)
         if swarm.partners.pop(member, None) is not None and download:
             download.sources.left(member)
@@ -306,8 +311,9 @@ class Engine:
 
     def _join(self, member: VirtualAddress, message: messages.Join) -> None:
         study = StudyId(message.study)
+        has = Bitfield.from_bytes(message.have.rstrip(b"\0"))
+        self._partner_budget.keep(member, study, has.size)
         swarm = self.swarms.of(study)
-        has = Bitfield.from_bytes(message.have)
         before = swarm.partners.get(member)
         announced = before.announced if before else 0
         partner = Partner(
@@ -353,8 +359,9 @@ class Engine:
         if partner.announced > 2 * (swarm.listed or STUDY_CHUNKS) + GROWN_CHUNKS:
             raise MalformedMessageError("the same chunks are announced over and over")
         partner.moved_at = trio.current_time()
-        numbers = (n for first, count in message.ranges for n in range(first, first + count))
-        swarm.partner_gained(member, numbers)  # it wants less of us than before: no line waits
+        last = max((first + count for first, count in message.ranges), default=0)
+        self._partner_budget.keep(member, swarm.study, max(partner.has.size, -(-last // 8)))
+        swarm.partner_announced(member, message.ranges)  # it wants less than before: no line waits
 
     def _cancel(self, member: VirtualAddress, message: messages.Cancel) -> None:
         """It lacks them, or will say that it has them from somebody else."""

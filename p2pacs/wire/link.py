@@ -83,7 +83,7 @@ class Link:
         self._last_received = trio.current_time()
         self._sending = trio.CancelScope()
         self._patience = deadlines.SEND
-        self._answered_at = 0.0
+        self._answered_at = -math.inf
         self._all = trio.CancelScope()
         self._prompt = stream if isinstance(stream, PromptStream) and stream.prompt else None
         self._closing = self._torn = self._unsent = False
@@ -324,8 +324,12 @@ class Link:
             await trio.sleep_until(self._answered_at)
 
     def _reply(self, reply: Reply) -> None:
-        if not self._closing:
-            self._enqueue(self._session.send(reply))
+        """Answer a query; who does not read its answers is told to ask again."""
+        if self._closing:
+            return
+        if self._outbox.control_bytes > limits.ANSWER_QUEUE_BYTES:
+            reply = failure(reply.id, BusyError("answers wait unread here; ask again later"))
+        self._enqueue(self._session.send(reply))
 
     # ------------------------------------------------------------ the watching task
 

@@ -11,7 +11,11 @@ from attrs import define
 from p2pacs import limits
 
 BATCH_BYTES: Final = 256 * limits.KIB
-"""Given to the transport at once: large enough for speed; slow lines have small blocks."""
+"""Given to the transport at once: large enough for speed; slow lines have small blocks. TLS and
+the transport each copy a batch, so all that waits would be there four times over."""
+
+FRAME_COST: Final = 64
+"""Bytes that a waiting frame costs beside its own: the least has 7 (`Pong`)."""
 
 
 @define(eq=False)
@@ -34,7 +38,7 @@ class Outbox:
     """The two queues of a link's sending task.
 
     Attributes:
-        control_bytes: what waits besides blocks.
+        control_bytes: what waits besides blocks, with `FRAME_COST` for each.
     """
 
     def __init__(self) -> None:
@@ -51,7 +55,7 @@ class Outbox:
     def put(self, frame: bytes) -> None:
         """Queue a control message."""
         self._control.append(frame)
-        self.control_bytes += len(frame)
+        self.control_bytes += len(frame) + FRAME_COST
         self._wake.set()
 
     def put_block(self, frame: bytes) -> None:
@@ -90,12 +94,14 @@ class Outbox:
         await self._wake.wait()
 
     def take(self) -> bytes:
-        """What is sent next: all control messages, then blocks up to a batch."""
+        """What is sent next: control messages, then blocks, up to a batch."""
         self._wake = trio.Event()
-        frames = list(self._control)
-        self._control.clear()
-        self.control_bytes = 0
+        frames: list[bytes] = []
         size = 0
+        while self._control and size < BATCH_BYTES:
+            frames.append(frame := self._control.popleft())
+            self.control_bytes -= len(frame) + FRAME_COST
+            size += len(frame)
         while self._blocks and size < BATCH_BYTES:
             blocks = self._blocks.popleft()
             blocks.settle(taken=True)

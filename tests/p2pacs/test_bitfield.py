@@ -76,3 +76,16 @@ def test_the_highest_is_the_largest_number(values: set[int], gone: set[int]) -> 
         field.discard(number)
     assert field.highest == max(values - gone, default=-1)
     assert Bitfield.from_bytes(bytes(field) + bytes(3)).highest == field.highest
+
+
+@given(numbers, st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80)), max_size=4))
+def test_ranges_are_added_as_their_numbers_are(
+    values: set[int], ranges: list[tuple[int, int]]
+) -> None:
+    field, one_by_one = Bitfield(values), Bitfield(values)
+    for first, count in ranges:
+        field.add_range(first, first + count)
+        for number in range(first, first + count):
+            one_by_one.add(number)
+    assert field == one_by_one
+    assert len(field) == len(one_by_one) == len(list(field))

@@ -256,6 +256,21 @@ class StudySwarm:
         for number in fresh:
             partner.has.add(number)
 
+    def partner_announced(self, member: VirtualAddress, pairs: Iterable[tuple[int, int]]) -> None:
+        """A partner says that it has more chunks, as [first, count] pairs.
+
+        A single pair may name a million chunks. Only a download looks at each of them: for all
+        others that would stop the event loop for 0.7 s.
+        """
+        partner = self.partners.get(member)
+        if partner is not None and self.download is None:
+            for first, count in pairs:
+                partner.has.add_range(first, first + count)
+        else:
+            self.partner_gained(
+                member, (n for first, count in pairs for n in range(first, first + count))
+            )
+
     def partner_lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
         """A partner gave up on chunks: what was sent of them did not count, so it lacks them."""
         partner = self.partners.get(member)

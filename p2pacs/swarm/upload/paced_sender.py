@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS
+from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS, PROMISED_BYTES
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
 from p2pacs.signals import Bell
@@ -246,7 +246,7 @@ class PacedSender:
             swarm.send(target.member, Offer(bytes(target.study), chunks, hints))
 
     def _chunks_for(self, target: OfferTarget) -> int:
-        """How many chunks to offer at once."""
+        """How many chunks to offer at once: `useful` ones have room (`_target`)."""
         seconds = OFFER_SECONDS if EARLY < target.completeness < LATE else CAREFUL_SECONDS
         return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk_bytes)))
 
@@ -289,7 +289,8 @@ class PacedSender:
     def _target(self, one: _Fetching) -> OfferTarget:
         swarm, member, partner = one.swarm, one.member, one.partner
         on_its_way = sum(p.member == member and p.study == swarm.study for p in self._queue)
-        useful = swarm.useful(partner) - on_its_way
+        room = int((PROMISED_BYTES - self.promised(member)) / self._chunk_bytes)
+        useful = min(swarm.useful(partner) - on_its_way, room)
         if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
             useful = min(useful, len(swarm.only_here(self._coming(swarm.study))))
         complete = swarm.completeness(member, on_its_way)

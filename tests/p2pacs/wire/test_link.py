@@ -18,7 +18,8 @@ from p2pacs.errors import (
     UnknownMessageError,
 )
 from p2pacs.wire import deadlines
-from p2pacs.wire.codec import encode
+from p2pacs.wire.codec import decode, encode
+from p2pacs.wire.frames import FrameReader
 from p2pacs.wire.link import Link
 from p2pacs.wire.messages import (
     PROTOCOL,
@@ -28,7 +29,9 @@ from p2pacs.wire.messages import (
     Manifest,
     ManifestNews,
     ManifestQuery,
+    Message,
     Ping,
+    QueryFailure,
     SegmentQuery,
     StudyQuery,
 )
@@ -209,6 +212,42 @@ async def test_a_control_queue_that_nobody_reads_is_bounded() -> None:
             ours.link.send(news)
         await wait_all_tasks_blocked()
         assert [type(error) for error in ours.ends] == [BusyError]
+
+
+async def test_many_small_answers_that_nobody_reads_are_bounded() -> None:
+    async with raw() as (ours, other):
+        await greet(other)
+        assert await other.receive_some()
+        await ours.ready.wait()
+        pings = b"".join(encode(Ping(number)) for number in range(1, 20_001))
+        with suppress(trio.BrokenResourceError):
+            for _ in range(limits.CONTROL_QUEUE_BYTES // (64 * 20_000) + 2):
+                await other.send_all(pings)
+        await wait_all_tasks_blocked()
+        assert [type(error) for error in ours.ends] == [BusyError]
+
+
+async def test_large_answers_that_nobody_reads_become_small_ones(
+    autojump_clock: MockClock,
+) -> None:
+    async with raw() as (ours, other):
+        await greet(other)
+        assert await other.receive_some()
+        await ours.ready.wait()
+        ours.answer = Manifest(0, bytes(limits.ROOT_BYTES))
+        asked = 3 * limits.ANSWER_QUEUE_BYTES // limits.ROOT_BYTES
+        for number in range(1, asked + 1):
+            await other.send_all(encode(ManifestQuery(number, STUDY, 0)))
+            await wait_all_tasks_blocked()
+        assert ours.ends == [], "it may be slow: what it asked for is answered, if not in full"
+        frames, heard = FrameReader(limits.FRAME_BYTES), list[Message]()
+        while len(heard) < asked:
+            heard += [decode(frame) for frame in frames.feed(await other.receive_some())]
+        full = [message for message in heard if isinstance(message, Manifest)]
+        busy = [message for message in heard if isinstance(message, QueryFailure)]
+        assert len(full) + len(busy) == asked
+        assert abs(len(full) - limits.ANSWER_QUEUE_BYTES // limits.ROOT_BYTES) <= 2
+        assert {message.code for message in busy} == {BusyError.wire_code}
 
 
 async def test_closing_a_link_that_is_stuck_takes_no_longer_than_a_farewell(

@@ -1,7 +1,7 @@
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from p2pacs.wire.outbox import BATCH_BYTES, Outbox
+from p2pacs.wire.outbox import BATCH_BYTES, FRAME_COST, Outbox
 
 
 async def test_control_goes_first_in_one_piece() -> None:
@@ -16,7 +16,7 @@ async def test_control_goes_first_in_one_piece() -> None:
         await wait_all_tasks_blocked()
         outbox.put(b"one ")
         outbox.put(b"two ")
-        assert outbox.control_bytes == 8
+        assert outbox.control_bytes == 8 + 2 * FRAME_COST
         assert outbox.take() == b"one two block"
     assert results == [True]
     assert outbox.empty
@@ -35,6 +35,19 @@ async def test_a_batch_is_bounded() -> None:
             BATCH_BYTES,
             BATCH_BYTES // 2,
         ]
+
+
+async def test_control_is_given_in_batches_too_and_blocks_come_after_all_of_it() -> None:
+    outbox = Outbox()
+    frames = [bytes([number]) * (BATCH_BYTES // 2) for number in range(5)]
+    outbox.put_block(b"block")
+    for frame in frames:
+        outbox.put(frame)
+    assert outbox.take() == frames[0] + frames[1]
+    assert outbox.control_bytes == sum(len(frame) + FRAME_COST for frame in frames[2:])
+    assert outbox.take() == frames[2] + frames[3]
+    assert outbox.take() == frames[4] + b"block"
+    assert outbox.control_bytes == 0
 
 
 async def test_a_cancelled_block_is_not_sent() -> None:
