@@ -19,12 +19,13 @@ from broker.members.registry import Registration
 from broker.pacs.address import parse_pacs
 from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
-from p2pacs.accounts.passwords import set_password
+from p2pacs.accounts.passwords import check_name, set_password
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
-from p2pacs.private_input import read_private
+from p2pacs.private_input import read_private, sure
+from p2pacs.settings import complaints
 from p2pacs.stopping import run_until_stopped
 from p2pacs.tables import show
 from p2pacs.units import parse_rate
@@ -77,6 +78,7 @@ def init(
     given |= {"aet": aet} if aet else {}
     given |= {"dicom": dicom} if dicom else {}
     settings = _settings(given)
+    check_name(admin)
     check_place(folder)
     password = read_private(password_file, "Password", twice=True)
     keys = found(folder, settings, network=network, admin=admin, password=password)
@@ -161,10 +163,18 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
+def revoke(
+    folder: Folder,
+    member: Member,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
     office, database = _office(folder)
     found_one = database.transact(lambda c: registry.find_member(c, member))
+    if not yes:
+        sure(f"Expel {found_one.name} ({found_one.address}) for good")
     changed = database.transact(lambda c: office.revoke(c, found_one.address, WHO))
     if as_json:
         said = {"name": found_one.name, "address": str(found_one.address), "changed": changed}
@@ -269,6 +279,7 @@ def password(
     password_file: PasswordFile = None,
 ) -> None:
     """Change an administrator's password, or add an administrator."""
+    check_name(admin)
     _, database = _office(folder)
     text = read_private(password_file, "Password", twice=True)
     changed = audit.Entry("password set", WHO, detail=admin)
@@ -298,12 +309,7 @@ def _settings(given: dict[str, Any]) -> BrokerSettings:
     try:
         return BrokerSettings.model_validate(given)
     except ValidationError as error:
-        told = [
-            f"{'.'.join(str(part) for part in detail['loc'] if isinstance(part, str))}: "
-            f"{detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-            for detail in error.errors(include_url=False, include_input=False)
-        ]
-        raise UsageError("; ".join(told)) from error
+        raise UsageError(complaints(error)) from error
 
 
 def _print_json(value: object) -> None:

@@ -172,7 +172,7 @@ class BrokerSettings(Settings):
     def _reachable(self) -> Self:
         if any(endpoint.port == 0 for endpoint in self.endpoints):
             raise ValueError("listen: members must know the port, so it cannot be 0")
-        unusable = [one.host for one in self.endpoints if one.host in ("0.0.0.0", "::")]  # noqa: S104
+        unusable = [one.host for one in self.endpoints if one.is_unspecified]
         if unusable:
             raise ValueError(
                 f"advertise: name the endpoints at which members reach {unusable[0]} (each of "

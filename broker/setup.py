@@ -19,6 +19,7 @@ from broker.config import (
     SIGNING_KEY,
     STUDY_SECRET,
     BrokerSettings,
+    WebSettings,
     save_broker_settings,
 )
 from broker.database.db import connect, migrate
@@ -30,6 +31,8 @@ from p2pacs.identity.files import read_secret, write_secret
 from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.identity.node import NodeIdentity, make_request
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
+from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_addresses
 
 LIFETIME: Final = timedelta(days=398)
 """Of the broker's own certificate; it renews it itself."""
@@ -142,5 +145,13 @@ def describe(keys: Keys, settings: BrokerSettings) -> dict[str, Any]:
         "prefix": str(keys.authority.network),
         "address": str(keys.identity.address),
         "endpoints": [str(endpoint) for endpoint in settings.endpoints],
-        "web": f"{'https' if settings.web.secure else 'http'}://{settings.web.listen}",
+        "web": f"{'https' if settings.web.secure else 'http'}://{_opens(settings.web)}",
     }
+
+
+def _opens(web: WebSettings) -> Endpoint:
+    """What a browser can be pointed to: where pages listen everywhere, one place of those."""
+    if not web.listen.is_unspecified:
+        return web.listen
+    here = [one for one in machine_addresses() if not Endpoint(one, 0).is_loopback]
+    return Endpoint([*web.hosts, *here, "localhost"][0], web.listen.port)

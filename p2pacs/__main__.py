@@ -40,6 +40,7 @@ def build(wanted: str) -> typer.Typer:
     app = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="A peer-to-peer distribution network for DICOM studies.",
     )
     app.callback()(_options)

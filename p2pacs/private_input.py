@@ -45,6 +45,18 @@ def read_private(
     return text
 
 
+def sure(what: str) -> None:
+    """Ask on the terminal whether to do what cannot be taken back.
+
+    Raises:
+        UsageError: no, or there is nobody to ask.
+    """
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"{what.lower()}? Nobody is there to be asked: add --yes")
+    if not typer.confirm(f"{what}?", err=True):
+        raise UsageError("nothing was changed")
+
+
 def _read(source: Path, what: str) -> str:
     try:
         if source == STANDARD_INPUT:

@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from p2pacs.errors import SettingsError, UsageError
 from p2pacs.hours import Hours
@@ -79,6 +80,9 @@ def _hours(value: object) -> Hours:
 
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]?B)")
+_SMALLEST: Final = 10**6
+"""Bytes: who writes a smaller number without a unit means another unit."""
+
 _SIZES: Final = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
 
 
@@ -89,12 +93,12 @@ def _ae_title(text: str) -> str:
 
 
 def parse_size(value: object) -> int:
-    """Bytes in ``50GB`` (decimal units), or the number itself.
+    """Bytes in ``50GB`` (decimal units), or the number itself if that can be meant.
 
     Raises:
         ValueError: neither.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= _SMALLEST:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     size = round(float(match["number"]) * _SIZES[match["unit"]]) if match else 0
@@ -218,19 +222,57 @@ def load_settings(path: Path, model: type[M]) -> M:
 
 
 def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
-    for detail in error.errors(include_url=False, include_input=False):
-        keys = [str(part) for part in detail["loc"] if isinstance(part, str)]
-        key = ".".join(keys)
-        line = _line_of(text, keys)
+    for keys, detail in _details(error):
+        key, said = ".".join(keys), _in_words(detail)
         if detail["type"] == "missing":
-            yield f"{path}: {key}: this setting is missing"
-        elif detail["type"] == "extra_forbidden":
-            yield f"{path}:{line}: {key}: there is no such setting (is it misspelt?)"
-        elif detail["type"] == "value_error" and not keys:  # of the whole: it begins with a key
-            said = detail["msg"].removeprefix("Value error, ")
+            yield f"{path}: {key}: {said}"
+        elif not keys:  # of the whole: it begins with a key
             yield f"{path}:{_line_of(text, said.partition(':')[0].split('.'))}: {said}"
         else:
-            yield f"{path}:{line}: {key}: {detail['msg'].removeprefix('Value error, ')}"
+            yield f"{path}:{_line_of(text, keys)}: {key}: {said}"
+
+
+def complaints(error: ValidationError) -> str:
+    """What is wrong with settings that came from elsewhere than a file: each with its key."""
+    told = [(".".join(keys), _in_words(detail)) for keys, detail in _details(error)]
+    return "; ".join(f"{key}: {said}" if key else said for key, said in told)
+
+
+def _details(error: ValidationError) -> Iterator[tuple[list[str], ErrorDetails]]:
+    """What is wrong, with its keys; places in lists are left out."""
+    for detail in error.errors(include_url=False, include_input=False):
+        yield [str(part) for part in detail["loc"] if isinstance(part, str)], detail
+
+
+_WORDS: Final = {
+    "missing": "this setting is missing",
+    "extra_forbidden": "there is no such setting (is it misspelt?)",
+    "tuple_type": 'a list is expected: ["…", "…"]',
+    "too_short": "at least {min_length} must be named",
+    "string_type": 'a text in quotes is expected: "…"',
+    "string_too_short": "it has at least so many characters: {min_length}",
+    "string_too_long": "it has at most so many characters: {max_length}",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "greater_than_equal": "at least {ge} is possible",
+    "less_than_equal": "at most {le} is possible",
+    "literal_error": "{expected} is expected",
+    "enum": "{expected} is expected",
+    "dict_type": "a table is expected, of keys with values",
+    "model_type": "a table is expected, of keys with values",
+    "model_attributes_type": "a table is expected, of keys with values",
+}
+"""Pydantic's kinds of errors (docs.pydantic.dev, Validation Errors) in words of settings."""
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    words = _WORDS.get(detail["type"])
+    if words is None:
+        return detail["msg"].removeprefix("Value error, ")
+    return words.format_map(detail.get("ctx", {}))
 
 
 def _line_of(text: str, keys: list[str]) -> int:

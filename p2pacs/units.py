@@ -91,6 +91,14 @@ class Endpoint:
         except ValueError:
             return self.host.lower() == "localhost"
 
+    @property
+    def is_unspecified(self) -> bool:
+        """Whether it stands for all addresses of this machine (0.0.0.0 or ::)."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
 
 def _is_ipv6(host: str) -> bool:
     try:

@@ -49,14 +49,23 @@ class Passwords:
 ARGON2ID: Final = Passwords()
 
 
-def check_account(name: str, password: str) -> None:
-    """What an account must be like.
+def check_name(name: str) -> None:
+    """What the name of an account must be like.
 
     Raises:
         UsageError: it is not.
     """
     if not 0 < len(name) <= NAME or not name.isprintable() or name != name.strip():
         raise UsageError(f"an administrator's name has 1 to {NAME} printable characters")
+
+
+def check_account(name: str, password: str) -> None:
+    """What an account must be like.
+
+    Raises:
+        UsageError: it is not.
+    """
+    check_name(name)
     if not SHORTEST <= len(password) <= LONGEST:
         raise UsageError(f"a password has {SHORTEST} to {LONGEST} characters; a sentence is good")
 

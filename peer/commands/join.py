@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from p2pacs.errors import MalformedMessageError, StateError, UsageError
 from p2pacs.identity.token import Token
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
-from p2pacs.settings import LineSettings
+from p2pacs.settings import LineSettings, complaints
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
 from peer.config import (
@@ -132,7 +132,4 @@ def settings_for(wishes: JoinOptions, registration: AssignedSettings) -> PeerSet
             {name: value for name, value in said.items() if value is not None}
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {what}" if where else what) from error
+        raise UsageError(complaints(error)) from error

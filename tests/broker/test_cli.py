@@ -10,6 +10,8 @@ from p2pacs import __main__ as front
 from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
 from p2pacs.identity.token import Token
 from p2pacs.locks import locked
+from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_addresses
 
 PASSWORD = "a password of some length"
 
@@ -79,6 +81,32 @@ def test_init_says_what_comes_next(command: Command, tmp_path: Path) -> None:
     assert "authority.pem" in out
 
 
+def test_init_says_where_the_pages_open(command: Command, tmp_path: Path) -> None:
+    said = command.json(*init(tmp_path, web="0.0.0.0:8443"))
+    scheme, host, port = said["web"].split(":")
+    assert (scheme, port) == ("https", "8443")
+    host = host.removeprefix("//")
+    assert host in {*machine_addresses(), "localhost"}
+    assert not Endpoint(host, 0).is_unspecified
+
+
+def test_init_checks_before_it_asks(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: object, **_more: object) -> str:
+        raise AssertionError("nobody is to be asked")
+
+    monkeypatch.setattr(cli, "read_private", asked)
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "broker" / "letter").touch()
+    command(*init(tmp_path), code=StateError.exit_code)
+    (tmp_path / "broker" / "letter").unlink()
+    for option, value in (("admin", " anna"), ("aet", "A\\B"), ("listen", "nowhere")):
+        command(*init(tmp_path, **{option: value}), code=UsageError.exit_code)
+    with pytest.raises(AssertionError, match="asked"):
+        front.main(["broker", *map(str, init(tmp_path))])
+
+
 def test_init_refuses_what_is_there(command: Command, folder: Path, tmp_path: Path) -> None:
     before = (folder / BROKER_TOML).read_bytes()
     assert "already" in command(*init(tmp_path), code=StateError.exit_code)
@@ -128,9 +156,13 @@ def test_from_token_to_revocation(command: Command, folder: Path) -> None:
     renewed = command.json("token", folder, "--name", "North", "--renew")
     assert renewed["address"] == north["address"]
     assert command.json("rule", folder, "North", "none")["read"] == "none"
-    assert command.json("revoke", folder, replica["address"])["changed"]
-    assert not command.json("revoke", folder, "R1")["changed"]
-    assert "was revoked before" in command("revoke", folder, "R1")
+    refused = command("revoke", folder, "R1", code=UsageError.exit_code)
+    assert "expel r1" in refused
+    assert "add --yes" in refused
+    assert command.json("members", folder)["members"][1]["state"] == "registered"
+    assert command.json("revoke", folder, replica["address"], "--yes")["changed"]
+    assert not command.json("revoke", folder, "R1", "-y")["changed"]
+    assert "was revoked before" in command("revoke", folder, "R1", "-y")
     entries = command.json("audit", folder)["entries"]
     assert [entry["what"] for entry in entries][:2] == ["member revoked", "read rule changed"]
     assert entries[-1]["what"] == "network founded"
@@ -162,7 +194,7 @@ def test_correcting_and_deleting(command: Command, folder: Path) -> None:
 
 
 def test_wrong_members_roles_and_rules(command: Command, folder: Path) -> None:
-    assert "no member" in command("revoke", folder, "South", code=NotFoundError.exit_code)
+    assert "no member" in command("revoke", folder, "South", "-y", code=NotFoundError.exit_code)
     name = ("--name", "North")
     assert "--role" in command("token", folder, *name, code=UsageError.exit_code)
     hospital = ("--role", "hospital")

@@ -54,6 +54,12 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"p2pacs {version('p2pacs')}\n"
 
 
+@pytest.mark.parametrize("command", [[], ["broker"], ["peer", "join"], ["find"], ["broker", "run"]])
+def test_a_short_way_to_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    assert _main([*command, "-h"]) == 0
+    assert "Usage: p2pacs" in capsys.readouterr().out
+
+
 def test_no_or_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert _main([]) in (0, 2)
     assert _main(["bake"]) == 2

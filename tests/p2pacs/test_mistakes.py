@@ -57,7 +57,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker run": [],
         "broker token": ["--name", "South", "--role", "replica"],
         "broker members": [],
-        "broker revoke": member,
+        "broker revoke": [*member, "--yes"],
         "broker rule": [*member, "none"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p2pacs.errors import UsageError
-from p2pacs.private_input import MOST_BYTES, STANDARD_INPUT, read_private
+from p2pacs.private_input import MOST_BYTES, STANDARD_INPUT, read_private, sure
 
 
 def test_a_file_gives_its_text_without_the_line_end(tmp_path: Path) -> None:
@@ -72,3 +72,9 @@ def test_what_cannot_be_it(tmp_path: Path, content: bytes | None, said: str) -> 
         (tmp_path / "f").write_bytes(content)
     with pytest.raises(UsageError, match=said):
         read_private(tmp_path / "f", "Token")
+
+
+def test_nobody_is_sure_where_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageError, match="expel north"):
+        sure("Expel north")
