@@ -1,6 +1,7 @@
-"""The worker process itself: ``python -P -m p2pacs.workers.child``, with a pipe on each side.
+"""The worker process itself: ``python -P -m p2pacs.workers.child TETHER``, a pipe on each side.
 
-It ends with the pipe that its tasks come from, even in the middle of one that hangs.
+It ends when the program does, even in the middle of a task that hangs: TETHER is the number of
+the reading end of a pipe that nothing is ever written to, and whose other end the program holds.
 """
 
 from __future__ import annotations
@@ -38,16 +39,14 @@ _STATM: Final = Path("/proc/self/statm")
 def main() -> None:
     """Do what comes, until the program ends."""
     tasks, answers = _pipes()
-    tether = _Tether(tasks.fileno())
     _prepare()
+    tie(int(sys.argv[1]))
     while True:
         try:
             number, batch = receive_batch(tasks)
         except EOFError:
             return
-        tether.tie()
         outcomes = work(batch)
-        tether.untie()
         try:
             send(answers, number, outcomes)
         except BrokenPipeError:
@@ -77,29 +76,19 @@ def _last_words(kind: type[BaseException], _error: BaseException, trace: Traceba
     sys.stderr.write(f"worker process: {kind.__name__}{place}\n")
 
 
-class _Tether:
-    """Ties the process to the program: the kernel ends it when the other end of the pipe closes.
+def tie(tether: int) -> None:
+    """Have the kernel end this process when the other end of a pipe closes (fcntl(2), O_ASYNC).
 
-    While a task runs nothing else comes through the pipe, so a signal means its end. It ends a
-    process that hangs in a codec, where no thread of Python would run (fcntl(2), O_ASYNC).
+    It ends a process that hangs in a codec, where no thread of Python would run. It has to be a
+    pipe of its own: the kernel signals the pipe of the tasks at the end of a write, when all
+    that was written may have been read, and the work on it have begun (pipe_write in fs/pipe.c).
     """
-
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-        self._flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
-
-    def tie(self) -> None:
-        """From now on."""
-        fcntl.fcntl(self._pipe, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(self._pipe, fcntl.F_SETFL, self._flags | os.O_ASYNC)
-        poll = select.poll()
-        poll.register(self._pipe, select.POLLHUP)
-        if poll.poll(0):
-            os._exit(0)
-
-    def untie(self) -> None:
-        """No longer."""
-        fcntl.fcntl(self._pipe, fcntl.F_SETFL, self._flags)
+    fcntl.fcntl(tether, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(tether, fcntl.F_SETFL, fcntl.fcntl(tether, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(tether, select.POLLHUP)
+    if poll.poll(0):  # it closed before
+        os._exit(0)
 
 
 def _pipes() -> tuple[IO[bytes], IO[bytes]]:

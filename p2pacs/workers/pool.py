@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from p2pacs.errors import WorkerError
 from p2pacs.groups import single_error
@@ -19,23 +19,38 @@ from p2pacs.workers.process import WorkerProcess
 
 T = TypeVar("T")
 
-IDLE_SECONDS: Final = 30.0
-"""After so long without work a process ends: each takes 50 MB."""
 
-BATCH_BYTES: Final = 256 * KIB
-"""Calls of less than this go to a process together: a message costs a third of a millisecond."""
+@frozen
+class Tuning:
+    """What a pool goes by."""
 
-BATCH_CALLS: Final = 32
-"""Calls that go together at most, so that the results of the first are not long in coming."""
+    idle: float = 30.0
+    """Seconds without work after which a process ends: each takes 50 MB."""
 
-SECONDS: Final = 30.0
-"""For a call, whatever its size: the process may have to import what it needs ..."""
+    batch_bytes: int = 256 * KIB
+    """Calls of less than this go to a process together: a message costs a third of a
+    millisecond."""
 
-SLOWEST: Final = 1 * MIB
-"""... and bytes a second that every call manages, at a twentieth of the usual speed."""
+    batch_calls: int = 32
+    """Calls that go together at most, so that the results of the first are not long in coming."""
 
-ROOM: Final = 256 * MIB
-"""Address space for a call, whatever its size: libraries are loaded in it."""
+    seconds: float = 30.0
+    """For a call, whatever its size: the process may have to import what it needs ..."""
+
+    slowest: int = 1 * MIB
+    """... and bytes a second that every call manages, at a twentieth of the usual speed."""
+
+    room: int = 256 * MIB
+    """Address space for a call, whatever its size: libraries are loaded in it."""
+
+    deaths: int = 2
+    """Processes that may be killed with a call in hand before it counts as their killer. The
+    first may have been chance (a memory hog beside it, somebody's kill), and is tried again."""
+
+
+TUNING = Tuning()
+"""As measured."""
+
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +65,8 @@ class _Call:
     _outcome: Outcome = field(factory=lambda: CallFailure(WorkerError("not done")), init=False)
     alone: bool = False
     """It was in a batch that ended a process: it may be the one."""
+    deaths: int = 0
+    """Processes that were killed while they had it."""
     wanted: bool = True
     done: trio.Event = field(factory=trio.Event)
 
@@ -69,6 +86,7 @@ class _Work:
 
     process: WorkerProcess
     calls: list[_Call]
+    tuning: Tuning
     _unwanted: trio.Event = field(factory=trio.Event)
     _answered: bool = False
     _late: bool = False
@@ -82,9 +100,9 @@ class _Work:
         """Have it done in time."""
         size = sum(call.size for call in self.calls)
         # One call after the other: of those before, the results are left.
-        memory = ROOM + size + max(call.memory for call in self.calls)
+        memory = self.tuning.room + size + max(call.memory for call in self.calls)
         batch = CallBatch(tuple(call.task for call in self.calls), memory)
-        seconds = SECONDS + size / SLOWEST
+        seconds = self.tuning.seconds + size / self.tuning.slowest
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, seconds)
             # When this is cancelled, so is the watch, which ends the process and so the thread.
@@ -94,6 +112,11 @@ class _Work:
         if isinstance(outcomes, WorkerError) and self._late:
             return WorkerError(f"a worker process was not done within {seconds:.0f} s")
         return outcomes
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the process died, and not of its own accord nor by us."""
+        return self.process.signalled and not self._late
 
     async def _watch(self, seconds: float) -> None:
         try:
@@ -115,10 +138,10 @@ def _attempt(process: WorkerProcess, batch: CallBatch) -> list[Outcome] | Worker
 class Pool:
     """Runs pure functions in processes. `open_pool` makes one."""
 
-    def __init__(self, nursery: trio.Nursery, count: int, idle: float) -> None:
+    def __init__(self, nursery: trio.Nursery, count: int, tuning: Tuning) -> None:
         self._nursery = nursery
         self._free = count
-        self._idle_seconds = idle
+        self._tuning = tuning
         self._threads = trio.CapacityLimiter(count)
         self._queue: deque[_Call] = deque()
         self._idle: list[trio.Event] = []
@@ -133,15 +156,16 @@ class Pool:
         """Call a function in a process; nothing of it goes on when this is cancelled.
 
         Args:
-            function: found by its name in its module; called once, or again if another call
-                ended the process.
+            function: found by its name in its module; called once, or again if its process was
+                killed.
             arguments: picklable; never changed.
             size: bytes that it works on, which give it its time.
             memory: bytes that it needs for them.
 
         Raises:
             P2PacsError: whatever it raises.
-            WorkerError: it ended its process, or was not done in time.
+            WorkerError: it ended its process, again where that was killed, or was not done in
+                time.
         """
         if not self._open:
             raise WorkerError("worker processes have ended")
@@ -205,7 +229,7 @@ class Pool:
         while not self._queue:
             wake = trio.Event()
             self._idle.append(wake)
-            with trio.move_on_after(self._idle_seconds):
+            with trio.move_on_after(self._tuning.idle):
                 await wake.wait()
             if not wake.is_set():
                 self._idle.remove(wake)
@@ -216,16 +240,16 @@ class Pool:
         """The next call with small ones that follow it."""
         calls = [self._queue.popleft()]
         size = calls[0].size
-        while self._queue and len(calls) < BATCH_CALLS and not calls[0].alone:
+        while self._queue and len(calls) < self._tuning.batch_calls and not calls[0].alone:
             size += self._queue[0].size
-            if size > BATCH_BYTES or self._queue[0].alone:
+            if size > self._tuning.batch_bytes or self._queue[0].alone:
                 break
             calls.append(self._queue.popleft())
         return calls
 
     async def _work(self, process: WorkerProcess, calls: list[_Call]) -> bool:
         """Have calls done; whether the process may go on."""
-        work = _Work(process, calls)
+        work = _Work(process, calls, self._tuning)
         self._works.update(dict.fromkeys(calls, work))
         try:
             outcomes = await work.run(self._threads)
@@ -239,12 +263,14 @@ class Pool:
         wanted = [call for call in calls if call.wanted]
         if wanted:
             log.warning("worker process ended", why=str(outcomes), calls=len(calls))
-        if len(calls) == 1:
-            calls[0].end(CallFailure(outcomes))
-        else:  # one of them did it: each gets a process of its own
-            for call in reversed(wanted):
+        for call in reversed(wanted):
+            call.deaths += 1
+            # One of several did it, or none: each gets a process of its own to show which.
+            if len(calls) > 1 or (work.was_killed and call.deaths < self._tuning.deaths):
                 call.alone = True
                 self._queue.appendleft(call)
+            else:
+                call.end(CallFailure(outcomes))
         return False
 
     def close(self) -> None:
@@ -255,16 +281,16 @@ class Pool:
 
 
 @asynccontextmanager
-async def open_pool(count: int, *, idle: float = IDLE_SECONDS) -> AsyncIterator[Pool]:
+async def open_pool(count: int, tuning: Tuning = TUNING) -> AsyncIterator[Pool]:
     """Worker processes, none of which outlives the block, or the program.
 
     Args:
         count: how many at most.
-        idle: seconds without work after which each ends.
+        tuning: what they go by.
     """
     with single_error():
         async with trio.open_nursery() as nursery:
-            pool = Pool(nursery, count, idle)
+            pool = Pool(nursery, count, tuning)
             try:
                 yield pool
             finally:

@@ -19,7 +19,8 @@ _PIPE_BYTES: Final = 1 * MIB
 """What Linux lets anybody have in a pipe: an image fits, so nobody waits for the other."""
 
 _COMMAND: Final = ("-P", "-m", "p2pacs.workers.child")
-"""-P: nothing is imported from the folder that the program happens to be in."""
+"""-P: nothing is imported from the folder that the program happens to be in. It is given the
+number of the descriptor that says when the program has ended."""
 
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """There is a worker for every core; each thread of a library would take address space."""
@@ -40,14 +41,23 @@ class WorkerProcess:
         """
         modules = os.pathsep.join(path for path in sys.path if path)
         try:
+            tether, held = os.pipe()
+        except OSError as error:
+            raise _no_room(error) from error
+        self._tether = os.fdopen(held, "wb", buffering=0)
+        try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *_COMMAND],
+                [sys.executable, *_COMMAND, str(tether)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                pass_fds=[tether],
                 env={**os.environ, **_ONE_THREAD, "PYTHONPATH": modules},
             )
         except OSError as error:
-            raise WorkerError(f"no worker process can be started: {error.strerror}") from error
+            self._tether.close()
+            raise _no_room(error) from error
+        finally:
+            os.close(tether)
         self._sent = 0
         _widen(self._pipes)
 
@@ -60,6 +70,11 @@ class WorkerProcess:
     def alive(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
+
+    @property
+    def signalled(self) -> bool:
+        """Whether it was ended by a signal: by the system, by a codec, or by `kill`."""
+        return (self._process.poll() or 0) < 0
 
     def work(self, batch: CallBatch) -> list[Outcome]:
         """Have a batch done.
@@ -90,6 +105,7 @@ class WorkerProcess:
     def end(self) -> None:
         """End it, and wait until it has."""
         self._process.kill()
+        self._tether.close()
         for pipe in self._pipes:
             with suppress(OSError):  # what was not written yet has nobody to go to
                 pipe.close()
@@ -109,6 +125,10 @@ class WorkerProcess:
             self._process.kill()
             code = self._process.wait()
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _no_room(error: OSError) -> WorkerError:
+    return WorkerError(f"no worker process can be started: {error.strerror}")
 
 
 def _widen(pipes: Iterable[IO[bytes]]) -> None:

@@ -79,3 +79,24 @@ def suicide() -> None:
 
 def limits() -> tuple[int, bool]:
     return os.nice(0), "trio" in sys.modules
+
+
+def _sign(folder: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+
+
+def once_hung(folder: str) -> int:
+    """Hangs in the first process that is asked, and in no other."""
+    if not any(Path(folder).iterdir()):
+        hang(folder)
+    return os.getpid()
+
+
+def counted_suicide(folder: str) -> None:
+    _sign(folder)
+    suicide()
+
+
+def counted_stumble(folder: str) -> None:
+    _sign(folder)
+    stumble("")

@@ -22,12 +22,16 @@ class Child:
     """A worker with its two pipes."""
 
     def __init__(self) -> None:
+        tether, held = os.pipe()
+        self.tether = os.fdopen(held, "wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "p2pacs.workers.child"],
+            [sys.executable, "-P", "-m", "p2pacs.workers.child", str(tether)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            pass_fds=[tether],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
+        os.close(tether)
 
     @property
     def tasks(self) -> IO[bytes]:
@@ -49,6 +53,7 @@ def child() -> Iterator[Child]:
     made = Child()
     yield made
     made.process.kill()
+    made.tether.close()
     made.tasks.close()
     made.answers.close()
     made.process.wait()
@@ -60,11 +65,20 @@ def test_it_ends_with_its_pipe(child: Child) -> None:
     assert child.process.wait(10) == 0
 
 
-def test_it_ends_in_the_middle_of_a_task_with_its_pipe(child: Child, tmp_path: Path) -> None:
+def test_it_ends_in_the_middle_of_a_task_with_the_program(child: Child, tmp_path: Path) -> None:
     send(child.tasks, 1, CallBatch((Task(jobs.hang, (str(tmp_path),)),), MIB))
-    child.tasks.close()
+    child.tether.close()
     child.process.wait(10)
     assert child.answers.read() == b""
+
+
+def test_what_comes_through_the_pipe_meanwhile_does_not_end_it(child: Child) -> None:
+    """The kernel may signal the end of a write when all of it has been read: a pipe that tells
+    of the program's end must be another than that of the tasks."""
+    for number in (1, 2, 3):
+        send(child.tasks, number, CallBatch((Task(jobs.wait, (100,)),), MIB))
+    for number in (1, 2, 3):
+        assert receive_outcomes(child.answers, number, MIB) == [CallResult(child.process.pid)]
 
 
 def test_it_leaves_signals_to_the_program(child: Child) -> None:

@@ -25,7 +25,7 @@ def instance() -> EncodedInstance:
 
 @pytest.fixture
 async def workers() -> AsyncIterator[Workers]:
-    async with open_workers(2, idle=60) as opened:
+    async with open_workers(2) as opened:
         yield opened
 
 

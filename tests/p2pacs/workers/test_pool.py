@@ -11,8 +11,7 @@ import trio
 
 from p2pacs.errors import CodingError, WorkerError
 from p2pacs.limits import MIB
-from p2pacs.workers import pool as pool_module
-from p2pacs.workers.pool import Pool, open_pool
+from p2pacs.workers.pool import Pool, Tuning, open_pool
 from tests.p2pacs.workers import jobs
 
 ROOT = Path(__file__).parents[3]
@@ -118,17 +117,58 @@ async def test_what_a_library_prints_is_no_answer(
     assert capfd.readouterr().out == ""
 
 
-async def test_a_call_that_hangs_is_ended(
-    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await pool.run(jobs.pid)
-    with monkeypatch.context() as patch:
-        patch.setattr(pool_module, "SECONDS", 1.0)
+async def test_a_call_that_hangs_is_ended_and_not_tried_again(tmp_path: Path) -> None:
+    async with open_pool(1, Tuning(seconds=1.0)) as pool:
         with pytest.raises(WorkerError, match="not done within 1 s"):
             await pool.run(jobs.hang, str(tmp_path))
-    (pid,) = (int(path.name) for path in tmp_path.iterdir())
-    await until(lambda: not runs(pid))
-    assert await pool.run(jobs.length, b"123") == 3
+        (pid,) = (int(path.name) for path in tmp_path.iterdir())
+        await until(lambda: not runs(pid))
+    async with open_pool(1) as pool:
+        assert await pool.run(jobs.length, b"123") == 3
+
+
+@pytest.mark.parametrize("size", [0, MIB], ids=["of a batch", "alone"])
+async def test_a_process_that_somebody_kills_costs_nothing(tmp_path: Path, size: int) -> None:
+    """As the system does when memory runs out: what was in hand is tried in another."""
+    results: list[int] = []
+
+    async def one(pool: Pool) -> None:
+        results.append(await pool.run(jobs.once_hung, str(tmp_path), size=size))
+
+    async with open_pool(1) as pool, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(one, pool)
+        await until(lambda: any(tmp_path.iterdir()))
+        (pid,) = pool.processes
+        os.kill(pid, signal.SIGKILL)
+    assert len(results) == 20
+    assert pid not in results
+
+
+@pytest.mark.parametrize("neighbours", [0, 5])
+async def test_a_poison_kills_two_processes_and_no_more(tmp_path: Path, neighbours: int) -> None:
+    """Among others it is found out; alone it may have been chance, once."""
+    results: list[int] = []
+
+    async def beside(pool: Pool) -> None:
+        results.append(await pool.run(jobs.length, b"12345"))
+
+    async with open_pool(1) as pool, trio.open_nursery() as nursery:
+        await pool.run(jobs.pid)
+        for _ in range(neighbours):
+            nursery.start_soon(beside, pool)
+        with pytest.raises(WorkerError, match="SIGKILL"):
+            await pool.run(jobs.counted_suicide, str(tmp_path))
+    assert results == [5] * neighbours
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+async def test_what_ends_by_itself_is_not_tried_again(tmp_path: Path) -> None:
+    """A defect or want of memory would come again."""
+    async with open_pool(1) as pool:
+        with pytest.raises(WorkerError, match="exit code 1"):
+            await pool.run(jobs.counted_stumble, str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 async def test_a_call_that_is_cancelled_is_ended(pool: Pool, tmp_path: Path) -> None:
@@ -169,7 +209,7 @@ async def test_cancelling_one_of_a_batch_leaves_the_others(tmp_path: Path) -> No
 
 
 async def test_processes_end_when_idle() -> None:
-    async with open_pool(2, idle=0.2) as pool:
+    async with open_pool(2, Tuning(idle=0.2)) as pool:
         pid = await pool.run(jobs.pid)
         assert runs(pid)
         await until(lambda: not pool.processes)
