@@ -97,13 +97,18 @@ class Network:
             if rate is not None:
                 settings[f"line.{key}"] = rate
         set_toml(folder / "broker.toml", settings)
-        command = [*place.prefix, *P2PACS, "broker", "run", folder]
-        broker = await stack.enter_async_context(running("broker", command, log))
-        self.broker = broker
-        await place.reach(self._web_port)
-        await broker.ready(self._form_answers)
+        await self.run_broker(stack)
         login = {"name": ADMIN, "password": secret}
         self._administrator = await stack.enter_async_context(administrator(self._web, login))
+
+    async def run_broker(self, stack: AsyncExitStack) -> None:
+        """Runs the broker, again if it has ended; ``stack`` ends it."""
+        command = [*self._broker_place.prefix, *P2PACS, "broker", "run", self.folder / "broker"]
+        log = self.folder / "broker.log"
+        broker = await stack.enter_async_context(running("broker", command, log))
+        self.broker = broker
+        await self._broker_place.reach(self._web_port)
+        await broker.ready(self._form_answers)
 
     async def _form_answers(self) -> bool:
         try:

@@ -44,7 +44,8 @@ RETRY_SECONDS: Final = 0.5
 """Pause before the second try to reach a member; doubled up to ..."""
 
 RETRY_LIMIT: Final = 30.0
-"""... this many seconds."""
+BROKER_RETRY_LIMIT: Final = 3.0
+"""... this many seconds. All wait for the broker: a SYN every three costs no line anything."""
 
 TOGETHER_SECONDS: Final = 10.0
 """Two links opened within this time, one by each side, were dialled at once."""
@@ -275,17 +276,18 @@ class Mesh:
 
     async def _keeper(self, member: VirtualAddress) -> None:
         pause = RETRY_SECONDS
+        limit = BROKER_RETRY_LIMIT if member == self.broker else RETRY_LIMIT
         while member in self._kept:
             if await self._try(member):
                 since = trio.current_time()
                 await self._watch.until(
                     lambda: member not in self.links or member not in self._kept
                 )
-                if trio.current_time() - since > RETRY_LIMIT:
+                if trio.current_time() - since > limit:
                     pause = RETRY_SECONDS
             with trio.move_on_after(pause * self._random.uniform(0.8, 1.2)):
                 await self._watch.until(lambda: member in self.links or member not in self._kept)
-            pause = min(RETRY_LIMIT, pause * 2)
+            pause = min(limit, pause * 2)
 
     async def until_linked(self, member: VirtualAddress) -> None:
         """Until there is a link to this member."""

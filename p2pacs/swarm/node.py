@@ -144,6 +144,14 @@ class Node:
         """Why there must be no link with a member, if that is why there is none."""
         return self._host.mesh.refused.get(member) if self._host else None
 
+    async def until_linked(self, member: VirtualAddress) -> None:
+        """Until there is a link to this member.
+
+        Raises:
+            StateError: the node is not running.
+        """
+        await self._running.mesh.until_linked(member)
+
     # ------------------------------------------------------------ studies
 
     def fetch(

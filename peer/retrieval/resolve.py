@@ -13,6 +13,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import (
     ForbiddenError,
     KeyUnavailableError,
+    LinkClosedError,
     P2PacsError,
     ProtocolError,
     StudyNotFoundError,
@@ -29,6 +30,9 @@ from peer.retrieval.grants import Grants
 
 BROKER_TIMEOUT: Final = 30.0
 """Seconds for the broker to answer a StudyQuery: it may ask the PACS first."""
+
+RETURN_TIMEOUT: Final = 15.0
+"""Seconds to wait for a broker that was there when it was asked: it was restarted, most likely."""
 
 DIAL_TIMEOUT: Final = 8.0
 """The same while there is no link to it: then it is most likely away, and somebody waits."""
@@ -97,14 +101,33 @@ class Resolver:
             StudyNotFoundError: neither the broker nor the PACS knows it.
             KeyUnavailableError: the broker is away and no key is held.
         """
-        query = StudyQuery(id=0, study=study.raw, purpose=purpose)
-        broker = self._identity.broker
-        timeout = BROKER_TIMEOUT if broker in self._node.linked else DIAL_TIMEOUT
+        linked = self._identity.broker in self._node.linked
+        cut_off = False
         try:
-            grant = await self._node.call(broker, query, timeout=timeout)
+            return await self._ask_broker(
+                study, purpose, BROKER_TIMEOUT if linked else DIAL_TIMEOUT
+            )
         except UnavailableError as error:
             log.info("broker away, asking the members", study=study.short, error=str(error))
+            cut_off = linked and isinstance(error, LinkClosedError)
+        try:
             return await self._find_without_broker(study, blind=purpose == "replicate")
+        except KeyUnavailableError:
+            if not cut_off or not await self._broker_returned():
+                raise
+        return await self._ask_broker(study, purpose, BROKER_TIMEOUT)
+
+    async def _broker_returned(self) -> bool:
+        """Wait for the broker, which was there just now; whether it came back."""
+        with trio.move_on_after(RETURN_TIMEOUT):
+            await self._node.until_linked(self._identity.broker)
+            return True
+        return False
+
+    async def _ask_broker(self, study: StudyId, purpose: str, patience: float) -> ResolvedStudy:
+        query = StudyQuery(id=0, study=study.raw, purpose=purpose)
+        try:
+            grant = await self._node.call(self._identity.broker, query, timeout=patience)
         except ForbiddenError:
             await self._grants.forget(study)
             raise

@@ -13,13 +13,14 @@ import trio
 from attrs import evolve
 from pydicom.data import get_testdata_file
 
-from broker.app import run_broker
-from broker.config import BrokerSettings
-from broker.database.db import connect
+from broker.app import open_broker, run_broker
+from broker.config import DATABASE, STORE, BrokerSettings
+from broker.database.db import connect, open_database
 from broker.members.admin_actions import AdminActions
 from broker.members.join_command import FOLDER, PROGRAM
 from broker.members.registry import list_members
 from broker.setup import found, load_keys, renew_own
+from broker.study_keys import StudyKeys
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import AccessError, AuthenticationError, LinkClosedError, StateError
@@ -28,6 +29,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
 from p2pacs.store import open_store
+from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
@@ -225,6 +227,51 @@ async def test_restarting_keeps_the_directory(folder: Path, settings: BrokerSett
         book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         versions.append(book.directory.version)
     assert versions[0] == versions[1] > 0
+
+
+async def _cut_off(folder: Path, study: StudyId) -> None:
+    """Leave a published study as a broker that was killed in its middle leaves it."""
+    keys = load_keys(folder)
+    async with open_store(folder / STORE) as store:
+        files = await store.study(study)
+        assert files.root is not None
+        root = load_root(files.root, keys.signing.public, study)
+        root = evolve(root, version=root.version + 1, complete=False)
+        signed = sign_root(root, keys.signing)
+        await files.put_root(signed, version=root.version, segments=root.segments)
+        await files.flush()
+    async with open_database(folder / DATABASE) as database:
+        studies = StudyKeys(database, keys.study_secret, keys.identity.box_key)
+        await studies.published(study, root.version, complete=False)
+
+
+async def test_what_was_cut_off_goes_on_at_the_next_start_though_nobody_asks(
+    folder: Path, settings: BrokerSettings
+) -> None:
+    keys = load_keys(folder)
+    async with open_database(folder / DATABASE) as database:
+        studies = StudyKeys(database, keys.study_secret, keys.identity.box_key)
+        uid = str(get_testdata_file("CT_small.dcm", read=True).StudyInstanceUID)
+        study = studies.id_of(uid)
+
+        async def complete() -> bool:
+            found = await studies.find(study)
+            return found is not None and found.complete
+
+        with trio.fail_after(60):
+            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+                await nursery.start(broker.run, trio.Event())
+                await broker.publisher.stage(uid).wait()
+                nursery.cancel_scope.cancel()
+        assert await complete()
+        await _cut_off(folder, study)
+        assert not await complete()
+        with trio.fail_after(60):
+            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+                await nursery.start(broker.run, trio.Event())
+                while not await complete():
+                    await trio.sleep(0.05)
+                nursery.cancel_scope.cancel()
 
 
 async def test_pages_by_https_where_the_settings_say_so(

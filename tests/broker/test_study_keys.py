@@ -35,6 +35,18 @@ async def test_a_key_is_made_once_and_wrapped_on_disk(tmp_path: Path) -> None:
             await StudyKeys(database, SECRET, BoxKey.generate()).ensure("1.2.3")
 
 
+async def test_what_was_cut_off(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "broker.db") as database:
+        studies = StudyKeys(database, SECRET, BoxKey.generate())
+        for uid, version, complete in [
+            ("1.1", 2, False), ("1.2", 3, True), ("1.3", 0, False), ("1.4", 1, False),
+        ]:  # fmt: skip
+            await studies.ensure(uid)
+            if version:
+                await studies.published(studies.id_of(uid), version, complete=complete)
+        assert sorted(await studies.unfinished()) == ["1.1", "1.4"]
+
+
 async def test_what_is_published(tmp_path: Path) -> None:
     async with open_database(tmp_path / "broker.db") as database:
         studies = StudyKeys(database, SECRET, BoxKey.generate())

@@ -1,10 +1,13 @@
 from pathlib import Path
 
 import pytest
+import trio
 
 from p2pacs.errors import ForbiddenError, KeyUnavailableError, StudyNotFoundError
 from p2pacs.identity.directory import Role
-from p2pacs.ids import StudyId
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.wire.messages import Query, Reply
+from peer.retrieval.resolve import ResolvedStudy
 from tests.peer.retrieval.test_study_fetch import opened, read_all
 from tests.peer.world import eventually, instances, open_world
 
@@ -58,8 +61,42 @@ async def test_a_refusal_is_remembered_while_the_broker_is_away(tmp_path: Path) 
         with pytest.raises(ForbiddenError):
             await peer.resolver.find(world.broker.study, "move")
         await world.stop("broker")
+        await eventually(lambda: peer.identity.broker not in peer.node.linked)
         with pytest.raises(KeyUnavailableError):
             await peer.resolver.find(world.broker.study, "move")
+
+
+async def test_a_broker_that_is_restarted_while_it_is_asked_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world:
+        grant, asked = world.broker._grant, trio.Event()
+
+        async def never(_member: VirtualAddress, _query: Query) -> Reply:
+            asked.set()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        world.broker._grant = never
+        await world.stop("broker")
+        await world.start_broker()
+        peer = await world.add("a")
+        await eventually(lambda: peer.identity.broker in peer.node.linked)
+        world.broker.catalogue.upsert([world.broker.record()])
+        found: list[ResolvedStudy] = []
+
+        async def find() -> None:
+            found.append(await peer.resolver.find(world.broker.study, "move"))
+
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(find)
+                await asked.wait()
+                world.broker._grant = grant
+                await world.stop("broker")
+                await world.start_broker()
+        assert found[0].broker
+        assert found[0].key == world.broker.key
 
 
 async def test_what_nobody_knows(tmp_path: Path) -> None:
