@@ -34,7 +34,7 @@ from tests.p2pacs.dimse.samples import EXPLICIT
 async def test_who_may_call_is_restricted() -> None:
     async with serving(Scripted(), allowed_callers=["ONE", "TWO "]) as server:
         await client(server.port, aet="TWO").echo()
-        with pytest.raises(PacsUnreachableError, match="rejects"):
+        with pytest.raises(PacsUnreachableError, match="does not know our AE title"):
             await client(server.port, aet="THREE").echo()
 
 
@@ -211,7 +211,7 @@ async def test_our_own_associations_leave_nothing_behind(descriptors: Callable[[
             await client(free_port()).echo()
     async with serving(Scripted(), allowed_callers=["KNOWN"], tuning=HASTY) as server:
         for _ in range(8):
-            with pytest.raises(PacsUnreachableError, match="rejects"):
+            with pytest.raises(PacsUnreachableError, match="does not know our AE title"):
                 await client(server.port).echo()
             await client(server.port, "KNOWN").echo()
     await gone(lambda: descriptors() <= before)
