@@ -178,9 +178,9 @@ class Broker:
     async def _serve_pages(
         self, stop: trio.Event, *, task_status: trio.TaskStatus[Endpoint]
     ) -> None:
-        office = AdminActions(self.keys.authority, self.keys.identity.address, self.settings)
+        actions = AdminActions(self.keys.authority, self.keys.identity.address, self.settings)
         admission = web_admission()
-        app = make_app(self._database, office, self.settings.web, came=admission.member_came)
+        app = make_app(self._database, actions, self.settings.web, came=admission.member_came)
         tls = self._certificate.context if self._certificate else None
         endpoint = self.settings.web.listen
         await serve_web(

@@ -69,7 +69,7 @@ class Views:
 
     async def nowhere(self, _request: Request, _session: Session) -> Response:
         """A page that there is not; who is signed in keeps the navigation."""
-        raise HTTPException(404)
+        raise HTTPException(404, "There is no such page.")
 
     # ------------------------------------------------------------ pages
 

@@ -85,7 +85,7 @@ class Running:
         await run_broker(self.folder, self.settings, ready, self.stop)
 
     @property
-    def office(self) -> AdminActions:
+    def actions(self) -> AdminActions:
         keys = load_keys(self.folder)
         return AdminActions(keys.authority, keys.identity.address, self.settings)
 
@@ -184,7 +184,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 member = database.transact(list_members)[0]
                 assert member.linked
                 # As the command line does, in a process of its own.
-                database.transact(lambda c: broker.office.revoke(c, member.address, "test"))
+                database.transact(lambda c: broker.actions.revoke(c, member.address, "test"))
                 await unlinked.wait()
                 with pytest.raises((AccessError, LinkClosedError)):
                     await node.call(identity.broker, StudyQuery(0, study.raw, "get"), timeout=5)

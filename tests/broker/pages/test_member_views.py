@@ -152,6 +152,7 @@ async def test_revoking(admin: Browser) -> None:
     assert "/revoke" not in shown
     assert "Nothing yet" not in shown
     assert "member revoked" in shown
+    assert "register it under another name" in shown
     for form in ("token", "correct"):
         version = str((await _now(admin, member)).version)
         answer = await admin.send("/members", f"{page}/{form}", name="X", version=version)
