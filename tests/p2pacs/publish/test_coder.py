@@ -17,8 +17,8 @@ from p2pacs.study.codecs import IMAGES
 from p2pacs.study.coding import CodedInstance, code, code_plain
 from p2pacs.study.images import HTJ2K, JXL, Coding
 from p2pacs.workers import coding as workers_module
-from p2pacs.workers import pool as pool_module
 from p2pacs.workers.coding import Workers, open_workers
+from p2pacs.workers.pool import TUNING, Tuning
 from scripts.phantom import slices
 from tests.broker.publish.bench import bench
 from tests.p2pacs.workers import jobs
@@ -74,11 +74,10 @@ def stall(instance: EncodedInstance, coding: Coding) -> CodedInstance:
 
 @pytest.mark.parametrize("trouble", [crash, bomb, stall])
 async def test_a_study_with_an_image_that_no_codec_survives(
-    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: object
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: object
 ) -> None:
     monkeypatch.setattr(workers_module, "code", trouble)
-    if trouble is stall:
-        monkeypatch.setattr(pool_module, "SECONDS", 3.0)
+    tuning = Tuning(seconds=3.0) if trouble is stall else TUNING
     plain: list[str] = []
 
     def noted(instance: EncodedInstance) -> CodedInstance:
@@ -88,7 +87,10 @@ async def test_a_study_with_an_image_that_no_codec_survives(
     monkeypatch.setattr(coder_module, "code_plain", noted)
     structlog.reset_defaults()
     with capture_logs() as logs:
-        async with bench(tmp_path, *SLICES, coder=coder(workers, Coding.SMALLEST)) as b:
+        async with (
+            open_workers(2, tuning) as workers,
+            bench(tmp_path, *SLICES, coder=coder(workers, Coding.SMALLEST)) as b,
+        ):
             progress = await b.publish(UID)
             assert (progress.instances_done, progress.left_out) == (len(SLICES), 0)
             assert await b.held(UID) == {one.sop_instance_uid: one for one in SLICES}
