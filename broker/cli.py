@@ -124,12 +124,12 @@ def token(
     as_json: AsJson = False,
 ) -> None:
     """Register a member and print its one-time token (the same as the form)."""
-    office, database = _office(folder)
+    actions, database = _open(folder)
     if renew:
         if any((role, uplink, downlink, read)):
             raise UsageError("--renew takes --name alone")
         member = database.transact(lambda c: registry.find_member(c, name))
-        text = database.transact(lambda c: office.new_token(c, member.address, WHO))
+        text = database.transact(lambda c: actions.new_token(c, member.address, WHO))
     else:
         if role not in (Role.HOSPITAL, Role.REPLICA):
             raise UsageError("--role is hospital or replica")
@@ -140,7 +140,7 @@ def token(
             parse_rate(downlink) if downlink else None,
             read or registry.default_read(Role(role)),
         )
-        member, text = database.transact(lambda c: office.register(c, registration, WHO))
+        member, text = database.transact(lambda c: actions.register(c, registration, WHO))
     if as_json:
         _print_json({"name": member.name, "address": str(member.address), "token": text})
     else:
@@ -151,7 +151,7 @@ def token(
 @app.command()
 def members(folder: Folder, *, as_json: AsJson = False) -> None:
     """List the members and how they are."""
-    _, database = _office(folder)
+    _, database = _open(folder)
     listed, at = database.transact(registry.list_members), now()
     running = is_locked(folder / LOCK)
     if as_json:
@@ -171,11 +171,11 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
-    office, database = _office(folder)
+    actions, database = _open(folder)
     found_one = database.transact(lambda c: registry.find_member(c, member))
     if not yes:
         sure(f"Expel {found_one.name} ({found_one.address}) for good")
-    changed = database.transact(lambda c: office.revoke(c, found_one.address, WHO))
+    changed = database.transact(lambda c: actions.revoke(c, found_one.address, WHO))
     if as_json:
         said = {"name": found_one.name, "address": str(found_one.address), "changed": changed}
         _print_json(said)
@@ -202,7 +202,7 @@ def correct(
         raise UsageError("say what shall be different: --name, --role, --uplink or --downlink")
     if role not in (None, Role.HOSPITAL, Role.REPLICA):
         raise UsageError("--role is hospital or replica")
-    actions, database = _office(folder)
+    actions, database = _open(folder)
     before = database.transact(lambda c: registry.find_member(c, member))
     wanted = Wanted(
         before.name if name is None else name,
@@ -223,7 +223,7 @@ def correct(
 @app.command()
 def delete(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
     """Delete a member that never joined: its token is good no longer, its name is free."""
-    actions, database = _office(folder)
+    actions, database = _open(folder)
     found_one = database.transact(lambda c: registry.find_member(c, member))
     database.transact(
         lambda c: actions.remove(c, found_one.address, WHO, version=found_one.version)
@@ -243,9 +243,9 @@ def rule(
     as_json: AsJson = False,
 ) -> None:
     """Change what a member may read."""
-    office, database = _office(folder)
+    actions, database = _open(folder)
     found_one = database.transact(lambda c: registry.find_member(c, member))
-    database.transact(lambda c: office.change_rule(c, found_one.address, read, WHO))
+    database.transact(lambda c: actions.change_rule(c, found_one.address, read, WHO))
     if as_json:
         said = {"name": found_one.name, "address": str(found_one.address), "read": read}
         _print_json(said)
@@ -263,7 +263,7 @@ def show_audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who did what, newest first."""
-    _, database = _office(folder)
+    _, database = _open(folder)
     entries = database.transact(lambda c: audit.read(c, uid=study, member=member, most=most))
     if as_json:
         _print_json({"entries": [audit.as_json(entry) for entry in entries]})
@@ -280,7 +280,7 @@ def password(
 ) -> None:
     """Change an administrator's password, or add an administrator."""
     check_name(admin)
-    _, database = _office(folder)
+    _, database = _open(folder)
     text = read_private(password_file, "Password", twice=True)
     changed = audit.Entry("password set", WHO, detail=admin)
     database.transact(lambda c: set_password(c, admin, text))
@@ -297,7 +297,7 @@ def _rate_or(text: str | None, before: int | None) -> int | None:
     return None if text.strip().lower() in ("", "none") else parse_rate(text)
 
 
-def _office(folder: Path) -> tuple[AdminActions, BrokerDatabase]:
+def _open(folder: Path) -> tuple[AdminActions, BrokerDatabase]:
     logs.configure("warning", json=False)
     settings = load_broker_settings(folder)
     keys: Keys = load_keys(folder)

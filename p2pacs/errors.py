@@ -10,7 +10,7 @@
     │   ├── AuthenticationError       certificate, cipher, password or token refused
     │   ├── RevokedError              the member was revoked
     │   ├── ForbiddenError            the access rule does not allow the study
-    │   └── TooManyAttemptsError      locked out after repeated failures
+    │   └── TooManyAttemptsError      too many attempts at once: later it will do
     ├── RemoteError                   the other member misbehaved: strike it
     │   ├── ProtocolError             bytes or messages that the protocol does not allow
     │   │   ├── MessageTooLongError
@@ -143,7 +143,7 @@ class ForbiddenError(AccessError):
 
 
 class TooManyAttemptsError(AccessError):
-    """Locked out for a while after repeated failures."""
+    """Too many attempts wait to be checked already; a later one will do."""
 
     wire_code = 20
     exit_code = 20

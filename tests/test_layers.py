@@ -104,9 +104,8 @@ ROOMS: dict[str, list[str]] = {
     "broker.database": [],
     "broker.database.migrations": ["broker.database"],
     "broker.database.migrations.versions": [],
-    "broker.lockout": ["broker.config", "broker.database"],
     "broker.study_keys": ["broker.database"],
-    "broker.members": ["broker.config", "broker.database", "broker.lockout"],
+    "broker.members": ["broker.config", "broker.database"],
     "broker.pacs": [],
     "broker.publish": ["broker.pacs"],
     "broker.handlers": [

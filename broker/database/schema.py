@@ -109,15 +109,5 @@ Index("ix_audit_actor", audit.c.actor)
 Index("ix_audit_about", audit.c.about)
 Index("ix_audit_address", audit.c.address, audit.c.time)
 
-failures: Final = Table(
-    "failures",
-    metadata,
-    Column("subject", String, primary_key=True),
-    Column("count", Integer, nullable=False),
-    Column("last", Integer, nullable=False),
-    Column("locked_until", Integer, nullable=False),
-)
-"""Failed attempts to enrol: ``subject`` says of what."""
-
 for _table in accounts.sorted_tables:
     _table.to_metadata(metadata)

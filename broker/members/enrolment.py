@@ -6,14 +6,15 @@ from datetime import timedelta
 
 import msgpack
 import structlog
+import trio
 from sqlalchemy import Connection
 
-from broker import lockout
 from broker.config import EnrolmentSettings
 from broker.database.db import BrokerDatabase
 from broker.members import audit, registry
 from broker.members.directory import DirectoryKeeper
 from p2pacs import limits
+from p2pacs.accounts.tally import EVERYBODY, Tally
 from p2pacs.errors import AuthenticationError, MalformedMessageError, UsageError
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
@@ -24,8 +25,6 @@ from p2pacs.units import Endpoint
 from p2pacs.wire.messages import Enrolled, EnrolQuery, Renewal, RenewQuery
 
 log = structlog.get_logger(__name__)
-
-_ATTEMPTS = lockout.subject("enrolment")
 
 
 class Enrolment:
@@ -47,23 +46,23 @@ class Enrolment:
         self._book = book
         self._keeper = keeper
         self._lifetime = timedelta(days=settings.certificate_days)
+        self._tally = Tally()
 
     async def enrol(self, query: EnrolQuery) -> Enrolled:
         """Make the owner of a token a member.
 
         Token, certificate and registry change in one transaction: a failure uses nothing up.
         A good token is good however many wrong ones came: 128 random bits are not guessed, so
-        wrong ones are counted only to keep log and trail short.
+        wrong ones only leave a line in the trail now and then.
 
         Raises:
             AuthenticationError: the token is unknown, used, expired or replaced.
-            TooManyAttemptsError: the same, and too many wrong ones came to write each down.
             MalformedMessageError: the request or the keys are not usable.
         """
         try:
             member, certificate = await self._database.run(lambda c: self._admit(c, query))
         except AuthenticationError as error:
-            await self._database.run(_count_refused)
+            await self._refused()
             raise AuthenticationError(str(error)) from error
         await self._keeper.refresh()
         log.info("member joined", member=member.name, address=str(member.address))
@@ -82,6 +81,16 @@ class Enrolment:
                 }
             ),
         )
+
+    async def _refused(self) -> None:
+        told = self._tally.failed(EVERYBODY, trio.current_time())
+        if told is None:
+            return
+        often = f" ({told.count} times of late)" if told.count > 1 else ""
+        entry = audit.Entry(
+            "member joined", "-", detail=f"wrong token{often}", outcome=audit.REFUSED
+        )
+        await self._database.run(lambda c: audit.record(c, entry))
 
     def _admit(self, connection: Connection, query: EnrolQuery) -> tuple[registry.Member, bytes]:
         member = registry.redeem(connection, Secret(query.secret))
@@ -121,17 +130,6 @@ class Enrolment:
             return certificate
 
         return Renewal(id=query.id, certificate=await self._database.run(work))
-
-
-def _count_refused(connection: Connection) -> None:
-    """Write a wrong token down.
-
-    Raises:
-        TooManyAttemptsError: too many are written down already.
-    """
-    lockout.begin(connection, _ATTEMPTS, lockout.ENROL)
-    refused = audit.Entry("member joined", "-", detail="wrong token", outcome=audit.REFUSED)
-    audit.record(connection, refused)
 
 
 def _ends(certificate: bytes) -> int:

@@ -27,13 +27,10 @@ def test_accounts_of_the_version_before_stay(tmp_path: Path) -> None:
         "admins VALUES ('anna', 'a hash')",
         "sessions VALUES (x'00', 'anna', 'csrf', 0, 0)",
         "failures VALUES ('sign-in:00', 1, 2, 3)",
-        "failures VALUES ('enrolment:00', 1, 2, 3)",
     ):
         database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
     db.migrate(tmp_path / "broker.db")
     assert database.transact(lambda c: stored_hash(c, "anna")) == "a hash"
-    left = database.transact(lambda c: c.exec_driver_sql("SELECT subject FROM failures").all())
-    assert left == [("enrolment:00",)]
 
 
 def test_entries_of_the_version_before_are_found_with_their_member(tmp_path: Path) -> None:
