@@ -6,7 +6,7 @@ one number. A changed rule makes every earlier position invalid: the feed starts
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from attrs import evolve, frozen
@@ -20,6 +20,9 @@ from p2pacs.limits import CATALOGUE_PAGE
 
 _RULE_BITS: Final = 16
 _RULES: Final = 1 << _RULE_BITS
+
+Former = Callable[[StudyId], Iterable[StudyRecord] | None]
+"""What a study was before it changed; None if that is not known."""
 
 Wrap = Callable[[StudyId], bytes]
 """A study's key, wrapped to the member that asks; empty if there is none."""
@@ -47,15 +50,19 @@ def sequence(since: int, read_version: int) -> int:
     return since >> _RULE_BITS if since % _RULES == read_version % _RULES else 0
 
 
-def visible(entry: Entry, rule: Rule, *, reset: bool) -> Entry | None:
+def visible(entry: Entry, rule: Rule, former: Former, *, reset: bool) -> Entry | None:
     """What a member is told of an entry.
 
-    A study that it may not read (any more) is gone for it; in a feed that starts anew it was
-    never there.
+    A study that it may not read (any more) is gone for it, if it could have seen it before. In a
+    feed that starts anew nothing was ever there.
     """
     if isinstance(entry, StudyRecord) and allows(rule, entry):
         return entry
-    return None if reset else Tombstone(entry.study)
+    if reset:
+        return None
+    before = None if rule.everything else former(entry.study)
+    seen = before is None or any(allows(rule, record) for record in before)
+    return Tombstone(entry.study) if seen else None
 
 
 def read_page(
@@ -70,7 +77,7 @@ def read_page(
         granted: list[StudyRecord] = []
         room, fitting = PAGE_BYTES, 0
         for entry in page.entries:
-            shown = visible(entry, rule, reset=page.reset)
+            shown = visible(entry, rule, index.former, reset=page.reset)
             if isinstance(shown, StudyRecord) and shown.version:
                 shown = evolve(shown, wrapped_key=wrap(shown.study))
             raw = b"" if shown is None else encode_entry(shown)

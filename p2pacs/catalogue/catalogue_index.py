@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 
-from p2pacs.catalogue import schema
+from p2pacs.catalogue import former, schema
 from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
 from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
@@ -79,8 +79,17 @@ class CatalogueIndex:
             rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
             rows += [{"name": name, "value": 0} for name in ("position", "vocabulary")]
             connection.execute(insert(schema.state).on_conflict_do_nothing(), rows)
+            self._begin_former(connection)
             found = set(connection.execute(select(schema.known.c.tag)).scalars())
             self._known = frozenset(found) or _learn(connection)
+
+    def _begin_former(self, connection: Connection) -> None:
+        """An index of before does not know what its studies were: followers start anew, once."""
+        begun = insert(schema.state).values(name="former", value=1).on_conflict_do_nothing()
+        if connection.execute(begun).rowcount:
+            floor = max(_state(connection, "seq"), _now()) + 1
+            for name in ("floor", "seq"):
+                _set_state(connection, name, floor)
 
     def close(self) -> None:
         """Close all connections."""
@@ -112,6 +121,8 @@ class CatalogueIndex:
             learnt = set[str]()
             for entry in entries:
                 seq += 1
+                if position is None:
+                    former.remember(connection, entry)
                 _put(connection, entry, seq)
                 if isinstance(entry, StudyRecord):
                     learnt |= tags_of(entry) - self._known
@@ -191,6 +202,11 @@ class CatalogueIndex:
             entry = decode_entry(raw, own=True)
             if isinstance(entry, StudyRecord):
                 yield entry
+
+    def former(self, study: StudyId) -> list[StudyRecord] | None:
+        """What a study was before it changed, oldest first; None if it changed too often."""
+        with self._file.reading() as connection:
+            return former.records(connection, study)
 
     def since(self, seq: int, limit: int = CATALOGUE_PAGE) -> FeedPage:
         """The changes after a sequence number, each study once, tombstones included."""

@@ -47,6 +47,16 @@ known: Final = Table(
 )
 """Attributes that some study or series has or had a value of. Version 0.1 had no such table."""
 
+former: Final = Table(
+    "former",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("record", LargeBinary, nullable=False),
+)
+"""What studies were before they changed, oldest first; only in an index that others follow. Version
+0.1 had no such table."""
+
 state: Final = Table(
     "state",
     metadata,

@@ -1,6 +1,7 @@
 import random
 import string
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from broker.handlers import feed
 from broker.members.access import ALL, NONE, parse_rule
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import PAGE_BYTES, Tombstone, decode_entry
+from p2pacs.catalogue.former import MOST
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
@@ -67,6 +69,55 @@ def test_changes_after_a_position(index: CatalogueIndex) -> None:
     assert not second.reset
     told = [decode_entry(raw) for raw in second.entries]
     assert told == [Tombstone(record(1).study), Tombstone(record(2).study)]
+
+
+def test_nothing_is_told_of_studies_that_a_member_could_never_see(index: CatalogueIndex) -> None:
+    rule = parse_rule("Modality=CT")
+    index.upsert([record(1), record(2, "MR"), record(3, "MR")])
+    first = feed.read_page(index, 0, rule, 0, wrap)
+    index.upsert([record(2, "MR", text="changed"), record(4, "US")])
+    index.remove([record(3).study, record(4).study, record(9).study])
+    second = feed.read_page(index, first.until, rule, 0, wrap)
+    assert (second.entries, second.reset) == ([], False)
+    assert second.until > first.until
+
+
+def test_who_slept_through_several_changes_is_told_that_a_study_is_gone(
+    index: CatalogueIndex,
+) -> None:
+    rule = parse_rule("Modality=CT")
+    index.upsert([record(1)])
+    first = feed.read_page(index, 0, rule, 0, wrap)
+    for step in (record(1, "MR"), record(1, "US")):
+        index.upsert([step])
+    index.remove([record(1).study])
+    second = feed.read_page(index, first.until, rule, 0, wrap)
+    assert [decode_entry(raw) for raw in second.entries] == [Tombstone(record(1).study)]
+
+
+@given(st.lists(st.sampled_from(["CT", "MR", "US", ""]), min_size=1, max_size=24))
+def test_whoever_saw_a_study_is_told_and_nobody_else(steps: list[str]) -> None:
+    """Read after each change, or after the last: the same follower ends with the same studies."""
+    rule = parse_rule("Modality=CT")
+    with TemporaryDirectory() as folder:
+        index = CatalogueIndex(Path(folder) / "catalogue.db")
+        start = feed.read_page(index, 0, rule, 0, wrap).until
+        eager, seen = start, False
+        for number, modality in enumerate(steps):
+            if modality:
+                index.upsert([record(1, modality, text=str(number))])
+            else:
+                index.remove([record(1).study])
+            page = feed.read_page(index, eager, rule, 0, wrap)
+            eager = page.until
+            told = [decode_entry(raw) for raw in page.entries]
+            if modality == "CT":
+                assert [type(one) for one in told] == [StudyRecord]
+            elif seen or told:
+                assert [type(one) for one in told] == [Tombstone]
+                assert seen or number >= MOST
+            seen = seen or modality == "CT"
+        index.close()
 
 
 def test_a_changed_rule_starts_anew(index: CatalogueIndex) -> None:
