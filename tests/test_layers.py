@@ -166,8 +166,11 @@ OWNERS = {
     "imagecodecs": ["p2pacs.study.images"],
     "PIL": ["peer.api", "peer.commands"],
     "cryptography": ["p2pacs.identity", "p2pacs.study"],
+    "fcntl": ["p2pacs.locks", "p2pacs.web", "p2pacs.workers"],
+    "msvcrt": ["p2pacs.locks"],
+    "resource": ["p2pacs.workers"],
 }
-"""Libraries that these rooms alone may import."""
+"""Libraries, and modules of one operating system, that these rooms alone may import."""
 
 
 @cache

@@ -14,7 +14,6 @@ Why this is needed (each has a test that fails when pynetdicom changes it):
 from __future__ import annotations
 
 import queue
-import select
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +27,7 @@ from pynetdicom.pdu_primitives import A_P_ABORT, P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from p2pacs import limits
+from p2pacs.dimse._readable import readable
 from p2pacs.dimse.tuning import TUNING, Tuning
 
 if TYPE_CHECKING:
@@ -137,18 +137,14 @@ class BoundedSocket(AssociationSocket):
             time.sleep(min(seconds, 0.001))
             return False
         full = self.assoc.dimse.msg_queue.qsize() >= _QUEUED_MESSAGES
-        poll = select.poll()
         try:
-            poll.register(self._woken, select.POLLIN)
-            if not full:
-                poll.register(sock, select.POLLIN)
-            events = dict(poll.poll(seconds * 1000))
-            if self._woken.fileno() in events:
+            found = readable([self._woken] if full else [self._woken, sock], seconds)
+            if self._woken in found:
                 self._woken.recv(4096)
-            return not full and sock.fileno() in events
         except (OSError, ValueError):  # closed by another thread
             self.event_queue.put("Evt17")
             return False
+        return sock in found
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Exactly ``nr_bytes``; fewer at the end of the stream, or when they did not come in time.

@@ -1,14 +1,13 @@
 """Reading slow lines in batches: a wake-up for every segment costs more than the bytes.
 
-One task reads all paced links of a host at common ticks of the clock, and wakes a link's own
-task only when there is a whole TLS record for it: before, nothing could be opened. The kernel,
-too, acknowledges less often what is read less often.
+On Linux (`p2pacs.line.readable`) one task reads all paced links of a host at common ticks of the
+clock, and wakes a link's own task only when there is a whole TLS record for it: before, nothing
+could be opened. The kernel, too, acknowledges less often what is read less often.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import socket
 from contextlib import suppress
 from typing import Final
@@ -17,6 +16,7 @@ import trio
 
 from p2pacs.limits import KIB
 from p2pacs.line.pacing import SEGMENT_BYTES
+from p2pacs.line.readable import ReadableSockets
 from p2pacs.wire.records import RecordEnds
 
 GATHER_SECONDS: Final = 0.04
@@ -28,6 +28,9 @@ GATHER_BYTES: Final = 32 * KIB
 CORK: Final = getattr(socket, "TCP_CORK", None)
 """Linux's; other systems send what there is. (MSG_MORE would not do: without Nagle's algorithm the
 next acknowledgement lets go of what it holds back.)"""
+
+QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
+"""Linux's, too; other systems acknowledge as they like."""
 
 PROMPTER: Final = 5
 """After a read that was less than a segment (`SEGMENT_BYTES`) the next comes so many times earlier:
@@ -50,36 +53,36 @@ class Gatherer:
             seconds: Between two reads.
         """
         self._seconds = seconds
-        self._epoll = select.epoll()
+        self._sockets = ReadableSockets()
         self._streams: dict[int, GatheringStream] = {}
 
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
-            while events := self._epoll.poll(0, len(self._streams) + 1):
-                read = sum(self._streams[descriptor].look() for descriptor, _ in events)
+            await trio.lowlevel.wait_readable(self._sockets.fileno())
+            while readable := self._sockets.now(len(self._streams) + 1):
+                read = sum(self._streams[descriptor].look() for descriptor in readable)
                 pause = self._seconds if read >= SEGMENT_BYTES else self._seconds / PROMPTER
                 await trio.sleep_until(_tick(trio.current_time(), pause))
 
     def close(self) -> None:
         """Nothing is read any more; streams may still be closed."""
         self._streams.clear()
-        self._epoll.close()
+        self._sockets.close()
 
     def stream(self, inner: trio.SocketStream) -> GatheringStream:
         """A stream that is read together with the others, in front of a socket's."""
         stream = GatheringStream(inner, self)
         descriptor = inner.socket.fileno()
         self._streams[descriptor] = stream
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._sockets.add(descriptor)
         return stream
 
     def forget(self, stream: GatheringStream, descriptor: int) -> None:
         """A stream is about to be closed."""
         if self._streams.get(descriptor) is stream:
             del self._streams[descriptor]
-            self._epoll.unregister(descriptor)
+            self._sockets.remove(descriptor)
 
 
 class GatheringStream(trio.abc.Stream):
@@ -96,7 +99,7 @@ class GatheringStream(trio.abc.Stream):
         self._gatherer = gatherer
         self._descriptor = inner.socket.fileno()
         self._corked = False
-        self._tcp = inner.socket.family != socket.AF_UNIX
+        self._tcp = inner.socket.family in (socket.AF_INET, socket.AF_INET6)
         self._records = RecordEnds()
         self._held = b""
         self._fast = self._whole = self._ended = False
@@ -115,8 +118,9 @@ class GatheringStream(trio.abc.Stream):
             return 0
         data = b""
         try:
-            if self._tcp:  # else the kernel acknowledges 16 segments one by one after each pause
-                self.inner.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            if self._tcp and QUICKACK is not None:
+                # else the kernel acknowledges 16 segments one by one after each pause
+                self.inner.socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 0)
             data = os.read(self._descriptor, READ_BYTES)
             self._take(data)
         except BlockingIOError:

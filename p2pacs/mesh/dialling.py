@@ -20,6 +20,7 @@ from p2pacs.line.gather import Gatherer
 from p2pacs.line.line import Line
 from p2pacs.line.paced import PacedStream
 from p2pacs.line.pacer import Pacer
+from p2pacs.line.readable import READS_TOGETHER
 from p2pacs.mesh.interfaces import Channel
 from p2pacs.units import Endpoint
 from p2pacs.wire import channel
@@ -47,7 +48,8 @@ class TlsTransport:
         self._hosts = [endpoint.host for endpoint in listen if _is_specific(endpoint.host)]
         self._up: Pacer | None = None
         self._down: Pacer | None = None
-        self._gatherer = Gatherer(line.gather) if line.gather > 0 else None
+        together = READS_TOGETHER and line.gather > 0
+        self._gatherer = Gatherer(line.gather) if together else None
 
     async def run(self) -> None:
         """Read paced channels until cancelled."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO, Final
 
 from p2pacs.errors import WorkerError
-from p2pacs.limits import MIB
 from p2pacs.workers.messages import CallBatch, Outcome, receive_outcomes, send
-
-_PIPE_BYTES: Final = 1 * MIB
-"""What Linux lets anybody have in a pipe: an image fits, so nobody waits for the other."""
+from p2pacs.workers.system import start, widen
 
 _COMMAND: Final = ("-P", "-m", "p2pacs.workers.child")
-"""-P: nothing is imported from the folder that the program happens to be in. It is given the
-number of the descriptor that says when the program has ended."""
+"""-P: nothing is imported from the folder that the program happens to be in. One argument more
+says how it learns that the program has ended (`p2pacs.workers.system`)."""
 
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """There is a worker for every core; each thread of a library would take address space."""
@@ -40,26 +35,13 @@ class WorkerProcess:
             WorkerError: the system has no room for a process.
         """
         modules = os.pathsep.join(path for path in sys.path if path)
+        environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": modules}
         try:
-            tether, held = os.pipe()
+            self._process, self._tether = start([sys.executable, *_COMMAND], environment)
         except OSError as error:
-            raise _no_room(error) from error
-        self._tether = os.fdopen(held, "wb", buffering=0)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, *_COMMAND, str(tether)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[tether],
-                env={**os.environ, **_ONE_THREAD, "PYTHONPATH": modules},
-            )
-        except OSError as error:
-            self._tether.close()
-            raise _no_room(error) from error
-        finally:
-            os.close(tether)
+            raise WorkerError(f"no worker process can be started: {error.strerror}") from error
         self._sent = 0
-        _widen(self._pipes)
+        widen(self._pipes)
 
     @property
     def pid(self) -> int:
@@ -125,13 +107,3 @@ class WorkerProcess:
             self._process.kill()
             code = self._process.wait()
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-
-
-def _no_room(error: OSError) -> WorkerError:
-    return WorkerError(f"no worker process can be started: {error.strerror}")
-
-
-def _widen(pipes: Iterable[IO[bytes]]) -> None:
-    with suppress(OSError):  # a user with many pipes has small ones
-        for pipe in pipes:
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
