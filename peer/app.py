@@ -107,6 +107,7 @@ class Peer:
         }
         start = partial(self.fetcher.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
+        store.writer.lost = self._lost
 
     @property
     def role(self) -> Role:
@@ -200,6 +201,11 @@ class Peer:
     def _replicate(self, member: VirtualAddress, news: Message) -> None:
         if self._by_broker(member) and self.blind and isinstance(news, messages.Replicate):
             self.replica.order(StudyId(news.study))
+
+    def _lost(self, study: StudyId) -> None:
+        """Chunks of a study have rotted: a replica is there to have it; others, who read it."""
+        if self.blind:
+            self.replica.order(study)
 
     def _by_broker(self, member: VirtualAddress) -> bool:
         """Whether it was the broker that said it; nobody else may."""

@@ -138,6 +138,7 @@ class ChunkStore:
             log.error("chunks are lost", study=study.short, chunks=len(lost))
             for number in lost:
                 self.writer.freed(journal, journal.lose(number))
+            self.writer.lost(study)
         if found.noted:
             self.writer.adopted(journal, journal.adopt(found.noted, found.notes))
         return journal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+from typing import Final
 
 import structlog
 import trio
@@ -17,6 +19,9 @@ from p2pacs.store.journal import StudyJournal
 from p2pacs.store.writer import StoreWriter
 
 log = structlog.get_logger(__name__)
+
+_BATCH: Final = 64
+"""Chunks verified at a time: 4 MiB at most."""
 
 
 class StudyStore:
@@ -106,15 +111,16 @@ class StudyStore:
         """
         if not verify:
             return await trio.to_thread.run_sync(self.load_many, numbers)
-        found = await trio.to_thread.run_sync(self._load_verified, numbers)
-        rotten = [number for number, data in zip(numbers, found, strict=True) if data is None]
-        if rotten:
-            self._quarantine(rotten)
+        found = await trio.to_thread.run_sync(self._checked, numbers)
+        if rotten := self._quarantine(numbers, found):
             raise CorruptStoreError(
                 f"chunk {rotten[0]} of study {self.study.short} is rotten on disk; "
                 "it will be fetched again"
             )
-        return [data for data in found if data is not None]
+        sound = [data for data in found if isinstance(data, bytes)]
+        if len(sound) < len(found):
+            raise self._not_held(numbers[found.index(None)])
+        return sound
 
     def load(self, number: int) -> bytes:
         """The chunk of this number, for a worker thread; not verified.
@@ -133,20 +139,28 @@ class StudyStore:
             CorruptStoreError: the disk cannot read one of them.
         """
         located = [self._located(number) for number in numbers]
-        places = [(place.offset, place.size) for place in located if isinstance(place, Extent)]
+        places = [place for place in located if isinstance(place, Extent)]
+        read = iter(self._read(places))
+        return [next(read) if isinstance(place, Extent) else place for place in located]
+
+    def _read(self, places: Sequence[Extent]) -> list[bytes]:
+        if not places:
+            return []
         try:
-            read = iter(self._files.read(self.study, places) if places else ())
+            return self._files.read(self.study, [(place.offset, place.size) for place in places])
         except CorruptStoreError:
             if self.dropped:  # meanwhile: nothing is wrong with its file
                 raise NotFoundError(f"study {self.study.short} is not stored here") from None
             raise
-        return [next(read) if isinstance(place, Extent) else place for place in located]
 
     def _located(self, number: int) -> bytes | Extent:
         found = self._journal.locate(number)
         if found is None:
-            raise NotFoundError(f"chunk {number} of study {self.study.short} is not held here")
+            raise self._not_held(number)
         return found
+
+    def _not_held(self, number: int) -> NotFoundError:
+        return NotFoundError(f"chunk {number} of study {self.study.short} is not held here")
 
     async def verify(self, numbers: Iterable[int] | None = None) -> list[int]:
         """Compare held chunks with their ids; the rotten ones, which are no longer held.
@@ -155,25 +169,26 @@ class StudyStore:
             numbers: which; all that are held if None (scrubbing).
         """
         rotten: list[int] = []
-        for number in [n for n in (self.have if numbers is None else numbers) if n in self.have]:
-            (data,) = await trio.to_thread.run_sync(self._load_verified, [number])
-            if data is None:
-                rotten.append(number)
-        self._quarantine(rotten)
+        left = iter(list(self.have if numbers is None else numbers))
+        while batch := list(islice(left, _BATCH)):
+            found = await trio.to_thread.run_sync(self._checked, batch)
+            rotten += self._quarantine(batch, found)
         return rotten
 
-    def _load_verified(self, numbers: Sequence[int]) -> list[bytes | None]:
-        """In a thread: the chunks of these numbers, None for a rotten one."""
-        found: list[bytes | None] = []
+    def _checked(self, numbers: Sequence[int]) -> list[bytes | Extent | None]:
+        """In a thread: these chunks; where it lies of a rotten one; None of one not held."""
+        found: list[bytes | Extent | None] = []
         for number in numbers:
             place = self._journal.locate(number)
-            try:
-                data = self.load(number)
-            except CorruptStoreError:
-                found.append(None)
+            if not isinstance(place, Extent):
+                found.append(place)
                 continue
-            sound = not isinstance(place, Extent) or ChunkId.of(data) == place.id
-            found.append(data if sound else None)
+            try:
+                (data,) = self._read([place])
+            except CorruptStoreError:
+                found.append(place)
+            else:
+                found.append(data if ChunkId.of(data) == place.id else place)
         return found
 
     async def cut_back(self, count: int) -> None:
@@ -188,14 +203,23 @@ class StudyStore:
                 told = self._writer.withdrawn if unwritten else self._writer.freed
                 told(self._journal, size)
 
-    def _quarantine(self, numbers: Collection[int]) -> None:
-        """These are rotten or lost in the file: they are no longer held."""
-        if self.dropped or not numbers:
-            return
-        log.error("chunks are rotten or lost", study=self.study.short, chunks=len(numbers))
-        for number in numbers:
-            if isinstance(self._journal.locate(number), Extent):
+    def _quarantine(
+        self, numbers: Iterable[int], found: Iterable[bytes | Extent | None]
+    ) -> list[int]:
+        """What lies rotten in the file is no longer held; the numbers of all that is rotten."""
+        rotten = [
+            (number, place)
+            for number, place in zip(numbers, found, strict=True)
+            if isinstance(place, Extent)
+        ]
+        # One that came again meanwhile lies elsewhere, and is sound.
+        lost = [number for number, place in rotten if self._journal.locate(number) == place]
+        if lost and not self.dropped:
+            log.error("chunks are rotten or lost", study=self.study.short, chunks=len(lost))
+            for number in lost:
                 self._writer.freed(self._journal, self._journal.lose(number))
+            self._writer.lost(self.study)
+        return [number for number, _ in rotten]
 
     # ------------------------------------------------------------ manifest and use
 

@@ -19,6 +19,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.ids import StudyId
 from p2pacs.limits import KIB, MIB
 from p2pacs.store.chunk_index import Changes, ChunkIndex
 from p2pacs.store.files import StudyFiles
@@ -66,6 +67,8 @@ class StoreWriter:
         """Bytes of all chunks held."""
         self.now = now
         """Seconds since the epoch."""
+        self.lost: Callable[[StudyId], None] = _nobody
+        """Told of a study that is found to have rotted or lost chunks."""
         self._tuning = tuning
         self._unwritten = 0
         self._uncommitted = 0
@@ -264,6 +267,10 @@ class StoreWriter:
                 while self._uncommitted < self._tuning.commit_bytes or self._failure is not None:
                     await self._work.park()
             await _quietly(self.flush)
+
+
+def _nobody(_study: StudyId) -> None:
+    """Nobody needs to know."""
 
 
 async def _quietly(step: Callable[[], Awaitable[None]]) -> None:

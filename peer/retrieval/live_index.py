@@ -202,8 +202,16 @@ class LiveIndex:
         raise NotFoundError(f"nothing of instance {known.number} can be shown (yet)")
 
     def _read(self, numbers: Sequence[int]) -> Callable[[int], bytes]:
-        """These chunks, read together; in a worker thread."""
-        return dict(zip(numbers, self._chunks.load_many(numbers), strict=True)).__getitem__
+        """These chunks, read together; in a worker thread.
+
+        Raises:
+            CorruptStoreError: the disk cannot read one, or it is not held any more.
+        """
+        try:
+            found = self._chunks.load_many(numbers)
+        except NotFoundError as error:  # they were here: another reader found one rotten
+            raise CorruptStoreError(str(error)) from error
+        return dict(zip(numbers, found, strict=True)).__getitem__
 
     def _loaded(self) -> StudyReader:
         if self._reader is None:

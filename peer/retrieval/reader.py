@@ -23,7 +23,8 @@ from peer.retrieval.audit import AuditQueue
 from peer.retrieval.live_index import LiveIndex
 from peer.retrieval.requester import Requester
 from peer.retrieval.resolve import ResolvedStudy, Resolver
-from peer.retrieval.study_fetch import StudyFetch, Supply
+from peer.retrieval.study_fetch import StudyFetch
+from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest
 
 LOADING: Final = 10.0

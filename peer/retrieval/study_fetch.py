@@ -7,13 +7,12 @@ decrypted is kept: an instance is joined for whoever takes it, one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import structlog
 import trio
-from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
@@ -31,6 +30,7 @@ from peer.retrieval.cursor import Cursor, Wanted
 from peer.retrieval.fetch_order import looked_at, previews
 from peer.retrieval.live_index import Known, LiveIndex, Preview
 from peer.retrieval.resolve import ResolvedStudy
+from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest, shown
 
 PATIENCE: Final = 20.0
@@ -40,19 +40,10 @@ members) is asked again who has the study. The transfer itself decides when to g
 COALESCE: Final = 0.02
 """Seconds between two looks at what has become whole."""
 
+MENDED: Final = 3
+"""Times that what rotted of one instance is fetched again before its reader is told."""
+
 log = structlog.get_logger(__name__)
-
-
-@frozen
-class Supply:
-    """How a `StudyFetch` gets what it lacks (`peer.retrieval.reader` provides it)."""
-
-    start: Callable[[ResolvedStudy, Priority], Transfer]
-    """Fetch, or go on fetching."""
-    again: Callable[[], Awaitable[ResolvedStudy]]
-    """Ask anew who has the study."""
-    make_room: Callable[[int], Awaitable[bool]]
-    """Recycle so many bytes; whether they came free."""
 
 
 class StudyFetch:
@@ -74,6 +65,8 @@ class StudyFetch:
         self._supply = supply
         self._least = 0
         self._one = trio.Lock()
+        self._restarting = trio.Lock()
+        self._found: ResolvedStudy
 
     @property
     def known(self) -> Sequence[Known]:
@@ -144,11 +137,12 @@ class StudyFetch:
             CodingError: it does not decode to what its hash says.
             UnavailableError: what is missing did not come.
         """
-        await self._arrived(known.chunks)
-        try:
-            return await self._index.join(known)
-        except CorruptStoreError as error:
-            await self._restart(error)
+        for _ in range(MENDED):
+            await self._arrived(known.chunks)
+            try:
+                return await self._index.join(known)
+            except CorruptStoreError as error:
+                await self._restart(str(error))
         await self._arrived(known.chunks)
         return await self._index.join(known)
 
@@ -173,6 +167,7 @@ class StudyFetch:
 
     def begin(self, found: ResolvedStudy) -> None:
         """Fetch, or go on fetching, what is not here of this version or a newer one."""
+        self._found = found
         self._least = max(self._least, found.version)
         self.given_up = False
         self.transfer = self._supply.start(found, self.priority)
@@ -242,7 +237,7 @@ class StudyFetch:
                 try:
                     await self._index.load()
                 except CorruptStoreError as error:
-                    await self._restart(error)
+                    await self._restart(str(error))
                     return
                 loaded = True
             if loaded:
@@ -250,9 +245,13 @@ class StudyFetch:
                 self._previews = await trio.to_thread.run_sync(previews, known)
                 self._show()
 
-    async def _restart(self, error: CorruptStoreError) -> None:
-        log.warning("rotten chunk, fetched again", study=self.study.short, error=str(error))
-        self.begin(await self._supply.again())
+    async def _restart(self, why: str) -> None:
+        """Fetch again what was here and is lost; however many readers find it, ask once."""
+        async with self._restarting:
+            if not self.fetching:
+                log.warning("rotten chunks, fetched again", study=self.study.short, error=why)
+                self._found = await self._supply.again()
+            self.begin(self._found)
 
     async def _arrived(self, numbers: Sequence[int]) -> None:
         """Until these chunks can be read."""
@@ -278,10 +277,11 @@ class StudyFetch:
             P2PacsError: why nothing more will come.
         """
         while self.mark() == since and self.transfer.state is not TransferState.FAILED:
-            if (
-                self.transfer.state is TransferState.COMPLETE
-            ):  # and yet something is missing: it rotted
-                raise UnavailableError(f"study {self.study.short} is not whole here: try again")
+            if self.transfer.state is TransferState.COMPLETE:  # and yet something is missing
+                await self._restart("chunks of a complete study are missing")
+                if self.transfer.state is TransferState.COMPLETE:
+                    raise UnavailableError(f"study {self.study.short} is not whole here: try again")
+                return
             with trio.move_on_after(PATIENCE) as waiting:
                 await self.changed(since)
             if waiting.cancelled_caught:

@@ -52,6 +52,7 @@ class ReplicaSync:
         self._make_room = make_room
         self._send, self._receive = trio.open_memory_channel[StudyId](WAITING)
         self._under_way: set[StudyId] = set()
+        self._again: set[StudyId] = set()
 
     def order(self, study: StudyId) -> None:
         """The broker wants this study kept here."""
@@ -77,6 +78,7 @@ class ReplicaSync:
 
     async def _carry_out(self, study: StudyId, places: trio.CapacityLimiter) -> None:
         if study in self._under_way:
+            self._again.add(study)
             return
         self._under_way.add(study)
         try:
@@ -88,6 +90,9 @@ class ReplicaSync:
             await self._database.run(lambda connection: connection.execute(statement))
         finally:
             self._under_way.discard(study)
+        if study in self._again:  # what was lost meanwhile may not have been missed any more
+            self._again.discard(study)
+            self.order(study)
 
     async def _try(self, study: StudyId, places: trio.CapacityLimiter) -> bool:
         """Fetch a study; whether the order is over."""

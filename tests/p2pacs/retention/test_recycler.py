@@ -279,7 +279,7 @@ async def test_the_store_is_kept_below_its_capacity(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         whole = world.broker.store.used
-        peer = await world.add("a", store={"capacity": whole + 100})
+        peer = await world.add("a", store={"capacity": f"{whole + 100}B"})
         at_once(peer.recycler)
         fetch = await opened(world, peer)
         await read_all(fetch)

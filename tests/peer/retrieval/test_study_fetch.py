@@ -307,7 +307,7 @@ async def test_a_full_store_stops_the_transfer_and_space_lets_it_go_on(
     async with open_world(tmp_path) as world:
         sent = instances(8)
         await world.broker.publish(sent)
-        peer = await world.add("a", store={"capacity": 20_000})
+        peer = await world.add("a", store={"capacity": "20kB"})
         fetch = await opened(world, peer)
         with pytest.raises(DiskFullError):
             await read_all(fetch)
