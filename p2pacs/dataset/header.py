@@ -31,6 +31,15 @@ _INFLATED_BYTES: Final = 16 * 1024 * 1024
 
 _SERIES_INSTANCE_UID: Final = 0x0020000E
 
+_ELEMENT: Final = struct.Struct("<HHL")
+"""Tag and length of an element, an item or a delimiter in Implicit VR Little Endian."""
+
+_DELIMITERS: Final = frozenset({(0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)})
+"""Ends of an item and of a sequence of undefined length."""
+
+StopWhen = Callable[[BaseTag, str | None, int], bool]
+"""Told tag, VR and length of an element before its value is read."""
+
 _BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -80,6 +89,9 @@ def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
         return True
 
     elements = _read(stream, implicit, little, at_pixels)
+    if elements is None and not little:
+        stream.seek(0)
+        elements = _read_around_unknown(stream, at_pixels)
     if elements is None:
         elements = _read(io.BytesIO(data), implicit, little, _after_identity)
         return None if elements is None else Header(elements, little, None, 0)
@@ -101,12 +113,58 @@ def _read(
     stream: io.BytesIO,
     implicit: bool,
     little: bool,
-    stop_when: Callable[[BaseTag, str | None, int], bool],
+    stop_when: StopWhen,
 ) -> Dataset | None:
     try:
         return read_dataset(stream, implicit, little, stop_when=stop_when)
     except _BROKEN:
         return None
+
+
+def _read_around_unknown(stream: io.BytesIO, stop_when: StopWhen) -> Dataset | None:
+    """A Big Endian data set with sequences in UN of undefined length, which are left out.
+
+    Whatever the data set is in, such a sequence is in Implicit VR Little Endian (PS3.5 6.2.2,
+    note 2); pydicom looks for its end in Big Endian, and reads on to the end of the file.
+    """
+    elements = Dataset()
+    while True:
+        unknown: list[int] = []
+
+        def stop(tag: BaseTag, vr: str | None, length: int, at: list[int] = unknown) -> bool:
+            if vr == "UN" and length == UNDEFINED_LENGTH:
+                at.append(stream.tell())
+                return True
+            return stop_when(tag, vr, length)
+
+        read = _read(stream, False, False, stop)
+        if read is None:
+            return None
+        elements.update(read)
+        if not unknown:
+            return elements
+        end = _end_of_sequence(stream.getbuffer(), unknown[0])
+        if end is None:
+            return None
+        stream.seek(end)
+
+
+def _end_of_sequence(data: memoryview, at: int) -> int | None:
+    """Where a sequence of undefined length in Implicit VR Little Endian ends, which begins ``at``;
+    None if it has no end."""
+    depth = 1  # sequences and items that are open: counted, as recursion has a bound
+    while at + _ELEMENT.size <= len(data):
+        group, number, length = _ELEMENT.unpack_from(data, at)
+        at += _ELEMENT.size
+        if (group, number) in _DELIMITERS:
+            depth -= 1
+            if not depth:
+                return at
+        elif length == UNDEFINED_LENGTH:
+            depth += 1
+        else:
+            at += length
+    return None
 
 
 def _is_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:

@@ -82,7 +82,9 @@ class RetrieveService:
             tuning=self._tuning,
         )
         try:
-            _SubOperations(reply, retrieval, sender.send, self._tuning).run()
+            _SubOperations(
+                reply, retrieval, sender.send, self._tuning, reached=lambda: sender.reached
+            ).run()
         finally:
             sender.close()
 
@@ -204,8 +206,16 @@ class _Reply:
 class _SubOperations:
     """The sub-operations of one request."""
 
-    def __init__(self, reply: _Reply, retrieval: Retrieval, send: Send, tuning: Tuning) -> None:
+    def __init__(
+        self,
+        reply: _Reply,
+        retrieval: Retrieval,
+        send: Send,
+        tuning: Tuning,
+        reached: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._tuning = tuning
+        self._reached = reached
         self._reply = reply
         self._retrieval = retrieval
         self._send = send
@@ -265,7 +275,8 @@ class _SubOperations:
             status = self._send(instance)
         except PacsUnreachableError as error:
             self._lost += 1
-            if self._lost >= self._tuning.lost_associations or not tally.completed:
+            # One instance may break the destination, and the next ones be taken all the same.
+            if self._lost >= self._tuning.lost_associations or not self._reached():
                 tally.failed_uids.append(uid)
                 raise
             log.warning("sub-operation failed", caller=self._reply.caller, error=str(error))

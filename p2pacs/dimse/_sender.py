@@ -53,6 +53,8 @@ class Sender:
         self._originator = originator
         self._opening = opening
         self._tuning = tuning
+        self.reached = False
+        """Whether an association was ever open."""
         self._assoc: Association | None = None
         self._proposed: set[Pair] = set()
         self._refused: set[Pair] = set()
@@ -86,6 +88,7 @@ class Sender:
         self._proposed = {(sop_class, syntaxes[0]) for sop_class, syntaxes in contexts}
         try:
             self._assoc = self._open(contexts)
+            self.reached = True
         except PacsRefusedError:
             return None
         return self._assoc

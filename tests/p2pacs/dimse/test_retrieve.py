@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,25 @@ async def test_an_abort_stops_the_retrieval() -> None:
         await ask(server.port, operation)
         with trio.fail_after(10):
             await trio.to_thread.run_sync(backend.closed.wait)
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_an_instance_that_breaks_the_workstation_fails_alone(
+    tmp_path: Path, place: int
+) -> None:
+    """storescp ends the association at native pixel data of an odd length, also at the first."""
+    whole = series(2)
+    pixels = struct.pack("<HH2s2xL", 0x7FE0, 0x0010, b"OB", 5) + b"12345"
+    odd = EncodedInstance(CT, "1.2.3.1.1.9", EXPLICIT, instance(9).data + pixels)
+    backend = Scripted([*whole[:place], odd, *whole[place:]])
+    with storescp(tmp_path) as workstation:
+        destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
+        async with serving(backend, destinations) as server:
+            answers = await ask(server.port, move("WS"))
+        assert len(workstation.files()) == 2
+    assert counts(answers[-1][0]) == (0xB000, 2, 1, 0)
+    assert "ended the association" in answers[-1][0].ErrorComment
 
 
 @pytest.mark.dcmtk
