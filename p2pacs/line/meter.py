@@ -13,8 +13,8 @@ from typing import Final
 
 from attrs import frozen
 
-from p2pacs.line.measured import QueueDelay
 from p2pacs.line.pacing import SEGMENT_BYTES, Overhead
+from p2pacs.line.queue_delay import QueueDelay
 from p2pacs.line.tcpinfo import TcpInfo
 
 ACK_HELD_BACK: Final = 0.04

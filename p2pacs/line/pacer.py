@@ -6,29 +6,36 @@ from typing import Final, Protocol
 from weakref import WeakSet
 
 import trio
+from attrs import frozen
 
 from p2pacs.limits import KIB
-from p2pacs.line.drain import DRAIN_SHARE, Drain
+from p2pacs.line.drain import Drain
 from p2pacs.line.measured import Sample, UplinkController
 from p2pacs.line.meter import Look
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead, TokenBucket
 
-BURST_SECONDS: Final = 0.02
-"""A budget saves up at most this much: more would stand in the modem's queue ..."""
 
-BURST_BYTES: Final = 4 * KIB
-"""... but a timer that is late must not cost throughput."""
+@frozen
+class PacerTuning:
+    """What `Pacer` saves up and when it corrects itself."""
 
-SETTLE_SECONDS: Final = 0.1
-"""Estimates are corrected this often, while there are any: later, their error would be a burst."""
+    burst_seconds: float = 0.02
+    """A budget saves up at most this much: more would stand in the modem's queue ..."""
+    burst_bytes: int = 4 * KIB
+    """... but a timer that is late must not cost throughput."""
+    settle_seconds: float = 0.1
+    """Estimates are corrected this often, while there are any: later, their error would be a
+    burst."""
+    overtaken_seconds: float = 0.06
+    """What links had kept back leaves the kernel beside what is sent meanwhile, and stands in the
+    modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
+    acknowledgements wait there, too, so that one late link makes others late."""
+    spacing_change: float = 0.03
+    """The kernel is told of a rate that differs by more than this part."""
 
-OVERTAKEN_SECONDS: Final = 0.06
-"""What links had kept back leaves the kernel beside what is sent meanwhile, and stands in the
-modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
-acknowledgements wait there, too, so that one late link makes others late."""
 
-SPACING_CHANGE: Final = 0.03
-"""The kernel is told of a rate that differs by more than this part."""
+TUNING: Final = PacerTuning()
+"""What is used unless a test hands in another."""
 
 
 class Metered(Protocol):
@@ -49,25 +56,30 @@ class Pacer:
         bits: float,
         overhead: Overhead = TLS_OVER_TCP,
         *,
-        burst: float = BURST_SECONDS,
+        burst: float | None = None,
         control: UplinkController | None = None,
+        drain: Drain | None = None,
+        tuning: PacerTuning = TUNING,
     ) -> None:
         """A full bucket.
 
         Args:
             bits: Bits a second at most; 0 for a line that is closed for now.
             overhead: What the transport adds to what is written.
-            burst: Seconds of the rate that are saved up at most.
+            burst: Seconds of the rate that are saved up at most; None: as the tuning says.
             control: Finds out what the line carries; None: just what was said.
+            drain: Finds queues on a line whose rate was configured.
+            tuning: What it goes by.
         """
+        self._tuning = tuning
         self.overhead = overhead
         self._limit = bits / 8
         self._control = control
-        self._seconds = burst
+        self._seconds = tuning.burst_seconds if burst is None else burst
         rate = min(self._limit, control.rate) if control else self._limit
         self._bucket = TokenBucket(rate, burst=self._burst(rate), now=trio.current_time())
         self._spaced = rate
-        self._drain = Drain()
+        self._drain = drain or Drain()
         self._streams: WeakSet[Metered] = WeakSet()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
@@ -77,7 +89,7 @@ class Pacer:
         self._waiting = trio.lowlevel.ParkingLot()
 
     def _burst(self, rate: float) -> float:
-        return max(BURST_BYTES, rate * self._seconds)
+        return max(self._tuning.burst_bytes, rate * self._seconds)
 
     @property
     def rate(self) -> float:
@@ -96,12 +108,15 @@ class Pacer:
     def _apply(self) -> None:
         rate = min(self._limit, self._control.rate) if self._control else self._limit
         if self._drain.draining:
-            rate *= DRAIN_SHARE
+            rate *= self._drain.tuning.drain_share
         if rate == self.rate:
             return
         wake = rate > self.rate
         self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
-        if not self._drain.draining and abs(rate - self._spaced) > SPACING_CHANGE * self._spaced:
+        if (
+            not self._drain.draining
+            and abs(rate - self._spaced) > self._tuning.spacing_change * self._spaced
+        ):
             self._spaced = rate
             for stream in self._streams:
                 stream.paced(rate)
@@ -120,7 +135,9 @@ class Pacer:
         delay = self._delay()
         while delay:  # others may have used the line meanwhile
             self._limited = True
-            with trio.move_on_after(min(delay, SETTLE_SECONDS) if self._control else delay):
+            with trio.move_on_after(
+                min(delay, self._tuning.settle_seconds) if self._control else delay
+            ):
                 await self._waiting.park()
             self._settle()
             delay = self._delay()
@@ -128,7 +145,7 @@ class Pacer:
     def _delay(self) -> float:
         """Seconds until the next block: budget must be there, and no queue in the modem."""
         now = trio.current_time()
-        kept = self._queue - (now - self._settled + OVERTAKEN_SECONDS) * self._limit
+        kept = self._queue - (now - self._settled + self._tuning.overtaken_seconds) * self._limit
         overtaken = kept / self._limit if kept >= 1.0 else 0.0  # less than a byte is nothing
         return max(self._bucket.delay(now), overtaken)
 
@@ -154,7 +171,7 @@ class Pacer:
     def _settle(self) -> None:
         """Correct the estimates, from time to time: idle streams cost nothing."""
         now = trio.current_time()
-        if not self._touched or now - self._settled < SETTLE_SECONDS:
+        if not self._touched or now - self._settled < self._tuning.settle_seconds:
             return
         since, self._settled = now - self._settled, now
         looks = {stream: stream.look(now) for stream in self._touched}

@@ -5,19 +5,14 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.line.drain import (
-    DRAIN_SHARE,
-    DRAINED_SECONDS,
-    SETTLING_SECONDS,
-    STANDING_SECONDS,
-    Drain,
-)
+from p2pacs.line.drain import TUNING as DRAIN
+from p2pacs.line.drain import Drain
 
 LOOK = 0.1
 """Seconds between two looks."""
 
-LONG = STANDING_SECONDS * 1.2
-SOME = (STANDING_SECONDS + DRAINED_SECONDS) / 2
+LONG = DRAIN.standing_seconds * 1.2
+SOME = (DRAIN.standing_seconds + DRAIN.drained_seconds) / 2
 
 
 def seen(drain: Drain, delay: float, begin: float, seconds: float) -> list[float]:
@@ -37,13 +32,13 @@ def test_a_queue_that_stands_is_drained_until_it_has_gone() -> None:
     assert drain.update(LONG, LOOK)
     assert not drain.update(SOME, 2 * LOOK)
     assert drain.draining
-    assert drain.update(DRAINED_SECONDS * 0.9, 3 * LOOK)
+    assert drain.update(DRAIN.drained_seconds * 0.9, 3 * LOOK)
     assert not drain.draining
 
 
 def test_a_delay_that_no_drain_ends_is_not_ours() -> None:
     drain = Drain()
-    lasts = LONG / (1 - DRAIN_SHARE) + SETTLING_SECONDS
+    lasts = LONG / (1 - DRAIN.drain_share) + DRAIN.settling_seconds
     drained = seen(drain, LONG, 0.0, 20 * lasts)
     assert lasts - 2 * LOOK <= drained[-1] - drained[0] <= lasts + 2 * LOOK, "once, and never again"
     # what comes on top of it is ours again
@@ -52,7 +47,7 @@ def test_a_delay_that_no_drain_ends_is_not_ours() -> None:
 
 def test_what_others_did_is_forgotten_when_it_ends() -> None:
     drain = Drain()
-    end = 2 * (LONG / (1 - DRAIN_SHARE) + SETTLING_SECONDS)
+    end = 2 * (LONG / (1 - DRAIN.drain_share) + DRAIN.settling_seconds)
     seen(drain, LONG, 0.0, end)
     assert not seen(drain, LONG, end, 1.0)
     drain.update(0.0, end + 3)
@@ -68,6 +63,6 @@ def test_nothing_is_drained_for_longer_than_it_takes(delays: list[float]) -> Non
         if drain.update(delay, turn * LOOK)
     ]
     assert [draining for _, draining in changes] == [n % 2 == 0 for n in range(len(changes))]
-    longest = 2 / (1 - DRAIN_SHARE) + SETTLING_SECONDS + 2 * LOOK
+    longest = 2 / (1 - DRAIN.drain_share) + DRAIN.settling_seconds + 2 * LOOK
     for (begin, draining), (end, _) in pairwise(changes):
         assert not draining or end - begin <= longest

@@ -8,7 +8,7 @@ import trio.testing
 
 from p2pacs.hours import Hours
 from p2pacs.line.line import MEASURED, UPLINK_SHARE, Line
-from p2pacs.line.measured import START
+from p2pacs.line.measured import TUNING as UPLINK
 
 Clock = trio.testing.MockClock
 
@@ -31,11 +31,11 @@ async def test_a_line_makes_the_budgets_that_it_has(autojump_clock: Clock) -> No
     assert down.rate == 375_000
     up, _ = Line(MEASURED).pacers()
     assert up is not None
-    assert up.rate == START
+    assert up.rate == UPLINK.start
 
 
 @pytest.mark.parametrize(
-    ("uplink", "usual"), [(800_000, 100_000 * UPLINK_SHARE), (MEASURED, START)]
+    ("uplink", "usual"), [(800_000, 100_000 * UPLINK_SHARE), (MEASURED, UPLINK.start)]
 )
 async def test_hours_are_followed(
     autojump_clock: Clock, uplink: int | Literal["measured"], usual: float

@@ -7,16 +7,9 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pacs.line.measured import (
-    ACK_SECONDS,
-    LEAST,
-    MOST,
-    START,
-    Phase,
-    QueueDelay,
-    Sample,
-    UplinkController,
-)
+from p2pacs.line.measured import TUNING as UPLINK
+from p2pacs.line.measured import Phase, Sample, UplinkController, UplinkTuning
+from p2pacs.line.queue_delay import QueueDelay
 
 STEP: Final = 0.1
 TRIP: Final = 0.042
@@ -190,7 +183,7 @@ def test_a_budget_that_is_not_used_does_not_grow() -> None:
     control = UplinkController(0.0)
     for tick in range(1000):
         control.update(Sample(100, 0.0, limited=False), tick * STEP)
-    assert control.rate == START
+    assert control.rate == UPLINK.start
     assert control.phase is Phase.START
 
 
@@ -203,7 +196,7 @@ def test_a_start_without_a_word_of_the_queue_is_slow_but_not_stuck() -> None:
     stuck = UplinkController(0.0)
     for tick in range(600):
         stuck.update(Sample(0.0, None, limited=True), tick * STEP)
-    assert stuck.rate == START
+    assert stuck.rate == UPLINK.start
 
 
 SAMPLES = st.builds(
@@ -221,30 +214,11 @@ def test_the_rate_stays_in_bounds_whatever_is_seen(seen: list[tuple[Sample, floa
     now = 0.0
     for sample, passed in seen:
         now += passed
-        assert LEAST <= control.update(sample, now) <= MOST
+        assert UPLINK.least <= control.update(sample, now) <= UPLINK.most
 
 
-def test_what_a_round_trip_remembers_is_taken_out() -> None:
-    delay = QueueDelay()
-    delay.update(0.040, 0.040, 100, 0.0)
-    assert delay.update(0.040, 0.040, 110, 1.0) == pytest.approx(0.0)
-    smoothed = 0.040
-    for _ in range(14):
-        smoothed += (0.100 - smoothed) / 8
-    late = delay.update(smoothed, 0.040, 124, 2.0)
-    assert late is not None
-    assert late > 0.05
-    assert delay.update(smoothed, 0.040, 125, 3.0) is None, "too little to tell"
-
-
-def test_a_longer_way_is_the_base_after_a_while() -> None:
-    delay = QueueDelay()
-    delay.update(0.040, 0.040, 10, 0.0)
-    for tick in range(1, 70):
-        last = delay.update(0.080, 0.040, 10 + 12 * tick, float(tick))
-    assert last == pytest.approx(0.0)
-
-
-def test_a_queue_that_was_there_before_the_connection_is_seen() -> None:
-    delay = QueueDelay()
-    assert delay.update(0.340, 0.042, 20, 0.0) == pytest.approx(0.340 - 0.042 - ACK_SECONDS)
+def test_what_it_goes_by_can_be_handed_in() -> None:
+    control = UplinkController(0.0, UplinkTuning(start=5000.0, most=6000.0, start_step=0.01))
+    for tick in range(100):
+        control.update(Sample(600.0, 0.0, True), 0.1 * tick)
+    assert control.rate == 6000.0

@@ -5,10 +5,12 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from p2pacs.line.drain import DRAIN_SHARE, DRAINED_SECONDS, STANDING_SECONDS
-from p2pacs.line.measured import START, UplinkController
+from p2pacs.line.drain import TUNING as DRAIN
+from p2pacs.line.measured import TUNING as UPLINK
+from p2pacs.line.measured import UplinkController
 from p2pacs.line.meter import Look
-from p2pacs.line.pacer import OVERTAKEN_SECONDS, SETTLE_SECONDS, Pacer
+from p2pacs.line.pacer import TUNING as PACER
+from p2pacs.line.pacer import Pacer
 
 Clock = trio.testing.MockClock
 
@@ -78,11 +80,11 @@ async def test_idle_streams_are_not_looked_at(autojump_clock: Clock) -> None:
     for _ in range(100):
         pacer.touched(stream)
     assert stream.looks == 2
-    await trio.sleep(SETTLE_SECONDS)
+    await trio.sleep(PACER.settle_seconds)
     pacer.touched(stream)
     assert stream.looks == 3
     pacer.remove(stream)
-    await trio.sleep(SETTLE_SECONDS)
+    await trio.sleep(PACER.settle_seconds)
     pacer.touched(stream)
     assert stream.looks == 3
 
@@ -157,7 +159,7 @@ async def test_a_rate_is_measured_while_it_is_used(autojump_clock: Clock) -> Non
     pacer = Pacer(math.inf, control=UplinkController(trio.current_time()))
     modem = Modem(100_000)
     pacer.add(modem)
-    assert pacer.rate == START
+    assert pacer.rate == UPLINK.start
     await send_for(20, pacer, modem)
     assert await send_for(30, pacer, modem) > 0.96 * 100_000
     assert modem.queued < 8_000
@@ -196,7 +198,7 @@ async def test_what_left_late_and_together_is_given_the_line(autojump_clock: Clo
         """For how long the next block is kept back after so many bytes within 0.2 s."""
         await trio.sleep(2)
         pacer.touched(stream)
-        await trio.sleep(2 * SETTLE_SECONDS)
+        await trio.sleep(2 * PACER.settle_seconds)
         stream.gone = sent
         pacer.touched(stream)
         start = trio.current_time()
@@ -204,7 +206,7 @@ async def test_what_left_late_and_together_is_given_the_line(autojump_clock: Clo
         return trio.current_time() - start
 
     assert await wait(20_000) == 0.0, "in its time"
-    assert await wait(20_000 + 100_000 * OVERTAKEN_SECONDS) == pytest.approx(0.0, abs=1e-6)
+    assert await wait(20_000 + 100_000 * PACER.overtaken_seconds) == pytest.approx(0.0, abs=1e-6)
     assert await wait(36_000) == pytest.approx(0.1, abs=1e-6)
 
 
@@ -231,15 +233,15 @@ async def test_a_queue_that_all_links_tell_of_is_drained(autojump_clock: Clock) 
         one.delay, other.delay = delays
         for stream in (one, other):
             pacer.touched(stream)
-        await trio.sleep(SETTLE_SECONDS * 1.5)
+        await trio.sleep(PACER.settle_seconds * 1.5)
         await pacer.ready()  # looks at both
         return pacer.rate
 
     pacer.touched(one)
     await pacer.ready()
-    long, some = STANDING_SECONDS * 1.1, (STANDING_SECONDS + DRAINED_SECONDS) / 2
+    long, some = DRAIN.standing_seconds * 1.1, (DRAIN.standing_seconds + DRAIN.drained_seconds) / 2
     assert await rate(long, 0.0) == 100_000, "one receiver's own queue"
-    assert await rate(long, long) == 100_000 * DRAIN_SHARE
-    assert await rate(some, long) == 100_000 * DRAIN_SHARE, "until it has gone"
+    assert await rate(long, long) == 100_000 * DRAIN.drain_share
+    assert await rate(some, long) == 100_000 * DRAIN.drain_share, "until it has gone"
     assert await rate(0.0, long) == 100_000
     assert await rate(some, some) == 100_000, "what comes and goes by itself"
