@@ -4,33 +4,43 @@ from __future__ import annotations
 
 from typing import Final
 
+from attrs import frozen
+
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STRIKES
 
-QUARANTINE_SECONDS: Final = 600.0
-"""How long a struck-out member is neither dialled nor let in."""
 
-FORGIVEN_SECONDS: Final = 3600.0
-"""A strike older than this no longer counts."""
+@frozen
+class BansTuning:
+    """How long strikes and quarantines last."""
+
+    quarantine_seconds: float = 600.0
+    """How long a struck-out member is neither dialled nor let in."""
+    forgiven_seconds: float = 3600.0
+    """A strike older than this no longer counts."""
+
+
+TUNING: Final = BansTuning()
+"""What is used unless a test hands in another."""
 
 
 class Bans:
     """Who was struck how often."""
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: BansTuning = TUNING) -> None:
+        self._tuning = tuning
         self._strikes: dict[VirtualAddress, list[float]] = {}
         self._until: dict[VirtualAddress, float] = {}
 
     def strike(self, member: VirtualAddress, now: float) -> bool:
         """Count a strike; whether it is the last one and the member is quarantined now."""
-        strikes = [at for at in self._strikes.get(member, ()) if now - at < FORGIVEN_SECONDS] + [
-            now
-        ]
+        since = now - self._tuning.forgiven_seconds
+        strikes = [*(at for at in self._strikes.get(member, ()) if at > since), now]
         if len(strikes) < STRIKES:
             self._strikes[member] = strikes
             return False
         self._strikes.pop(member, None)
-        self._until[member] = now + QUARANTINE_SECONDS
+        self._until[member] = now + self._tuning.quarantine_seconds
         return True
 
     def quarantined(self, member: VirtualAddress, now: float) -> bool:

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.errors import (
     AccessError,
@@ -37,23 +38,29 @@ from p2pacs.wire.messages import Hello
 
 log = structlog.get_logger(__name__)
 
-DIAL_SECONDS: Final = 20.0
-"""From the first packet to the other side's `Hello`."""
 
-RETRY_SECONDS: Final = 0.5
-"""Pause before the second try to reach a member; doubled up to ..."""
+@frozen
+class MeshTuning:
+    """How members are dialled, and links replaced."""
 
-RETRY_LIMIT: Final = 30.0
-BROKER_RETRY_LIMIT: Final = 3.0
-"""... this many seconds. All wait for the broker: a SYN every three costs no line anything."""
+    dial_seconds: float = 20.0
+    """From the first packet to the other side's `Hello`."""
+    retry_seconds: float = 0.5
+    """Pause before the second try to reach a member; doubled up to ..."""
+    retry_limit: float = 30.0
+    broker_retry_limit: float = 3.0
+    """... this many seconds. All wait for the broker: a SYN every three costs no line anything."""
+    together_seconds: float = 10.0
+    """Two links opened within this time, one by each side, were dialled at once."""
+    grace_seconds: float = 5.0
+    """A retired link delivers what is under way for this long."""
 
-TOGETHER_SECONDS: Final = 10.0
-"""Two links opened within this time, one by each side, were dialled at once."""
+
+TUNING: Final = MeshTuning()
+"""What is used unless a test hands in another."""
+
 
 MINUTE: Final = 60.0
-
-GRACE_SECONDS: Final = 5.0
-"""A retired link delivers what is under way for this long."""
 
 
 class Mesh:
@@ -66,6 +73,8 @@ class Mesh:
         members: Members,
         transport: Transport,
         events: Events,
+        *,
+        tuning: MeshTuning = TUNING,
     ) -> None:
         self.me = me
         self.broker = broker
@@ -76,6 +85,7 @@ class Mesh:
         self._members = members
         self._transport = transport
         self._events = events
+        self._tuning = tuning
         self._all: dict[Connection, Remote] = {}
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._kept: dict[VirtualAddress, int] = {}
@@ -174,7 +184,7 @@ class Mesh:
     async def _dial(self, record: MemberRecord, dial: _Dial) -> None:
         """Reach a member and run the link until it closes."""
         try:
-            with trio.fail_after(DIAL_SECONDS):
+            with trio.fail_after(self._tuning.dial_seconds):
                 channel = await self._transport.connect(record)
         except trio.TooSlowError:
             dial.error = DeadlineError(f"{record.name} does not answer")
@@ -275,8 +285,9 @@ class Mesh:
             self._watch.changed()
 
     async def _keeper(self, member: VirtualAddress) -> None:
-        pause = RETRY_SECONDS
-        limit = BROKER_RETRY_LIMIT if member == self.broker else RETRY_LIMIT
+        tuning = self._tuning
+        pause = tuning.retry_seconds
+        limit = tuning.broker_retry_limit if member == self.broker else tuning.retry_limit
         while member in self._kept:
             if await self._try(member):
                 since = trio.current_time()
@@ -284,7 +295,7 @@ class Mesh:
                     lambda: member not in self.links or member not in self._kept
                 )
                 if trio.current_time() - since > limit:
-                    pause = RETRY_SECONDS
+                    pause = tuning.retry_seconds
             with trio.move_on_after(pause * self._random.uniform(0.8, 1.2)):
                 await self._watch.until(lambda: member in self.links or member not in self._kept)
             pause = min(limit, pause * 2)
@@ -303,7 +314,7 @@ class Mesh:
             self._enter(connection, hello)
         elif (
             old.dialled != connection.dialled
-            and connection.opened_at - old.opened_at < TOGETHER_SECONDS
+            and connection.opened_at - old.opened_at < self._tuning.together_seconds
         ):
             wins = connection.dialled == (self.me < member)
             if wins:
@@ -333,7 +344,7 @@ class Mesh:
             self._nursery.start_soon(self._bury, connection)
 
     async def _bury(self, connection: Connection) -> None:
-        await trio.sleep(GRACE_SECONDS)
+        await trio.sleep(self._tuning.grace_seconds)
         connection.close(None)
 
     def closed(self, connection: Connection, error: P2PacsError | None) -> None:

@@ -31,7 +31,7 @@ from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.download import Download
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.availability import Availability, Tier
-from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS, DownlinkShare, RunningTransfer
+from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfer
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
@@ -192,10 +192,11 @@ class Engine:
         if self._downlink is None:
             return math.inf
         now = trio.current_time()
+        first = self._downlink_share.tuning.first_seconds
         running = [
             RunningTransfer(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
             for one in self._downloads.values()
-            if one.availability.flights or now < one.transfer.urgent_since + FIRST_SECONDS
+            if one.availability.flights or now < one.transfer.urgent_since + first
         ]
         return self._downlink_share.allowance(transfer.priority, running, self._downlink.rate, now)
 

@@ -9,7 +9,7 @@ import trio
 
 from p2pacs.errors import NoSourceError
 from p2pacs.limits import BLOCK_LEAST, KIB, LINKS_A_MINUTE, REQUEST_NUMBERS
-from p2pacs.mesh.bans import QUARANTINE_SECONDS
+from p2pacs.mesh.bans import TUNING as BANS
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Offer, Request
@@ -348,4 +348,4 @@ def test_hundreds_of_connections_are_bounded() -> None:
 
 
 def test_a_quarantine_ends() -> None:
-    assert 10 * honest().last < QUARANTINE_SECONDS
+    assert 10 * honest().last < BANS.quarantine_seconds

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from p2pacs.swarm.download.transfer import Transfer
-from p2pacs.swarm.scheduling.downlink_share import FIRST_SECONDS
+from p2pacs.swarm.scheduling.downlink_share import TUNING as DOWNLINK
 from p2pacs.swarm.scheduling.priority import Priority
 from tests.simulation.scenario import Plan, Swarm, simulate
 from tests.simulation.world import SimMember, Study, fetched
@@ -223,7 +223,7 @@ def test_an_emergency_that_leaves_room_on_its_own_line_holds_nobody_back() -> No
         later = begin(hurt, swarm.study, others, Priority.BACKGROUND)
         await trio.sleep(4)
         stat = begin(hurt, urgent, [one], Priority.STAT)
-        await trio.sleep(FIRST_SECONDS + 1)
+        await trio.sleep(DOWNLINK.first_seconds + 1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_at_least, others, hurt, 0.6 * (NARROW.down - RATE))
             assert await received([one], hurt, LONG) > 0.9 * RATE

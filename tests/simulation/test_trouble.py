@@ -5,7 +5,7 @@ from functools import cache
 import trio
 from attrs import evolve
 
-from p2pacs.swarm.scheduling.picker import FLIGHT_BYTES
+from p2pacs.swarm.scheduling.picker import TUNING as PICKER
 from tests.simulation.scenario import Plan, Swarm, simulate
 from tests.simulation.world import SimMember
 
@@ -129,7 +129,7 @@ def test_an_address_that_changes_asks_nothing_twice() -> None:
             for stream in victim.streams:
                 stream.cut()
         await swarm.finished(*swarm.members)
-        assert victim.nic.received < swarm.total * 1.02 + 3 * FLIGHT_BYTES
+        assert victim.nic.received < swarm.total * 1.02 + 3 * PICKER.flight_bytes
 
     swarm = simulate(PLAN, story).swarm
     assert swarm.last < untroubled().last + 3 * 3

@@ -25,7 +25,6 @@ from p2pacs.signals import Bell
 from p2pacs.swarm.download.manifest_sync import ManifestSync
 from p2pacs.swarm.download.sources import Sources
 from p2pacs.swarm.download.transfer import Transfer
-from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
 from p2pacs.swarm.scheduling.neighbours import Neighbours
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
@@ -34,20 +33,25 @@ from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS: Final = 0.5
-"""How often deadlines and pauses are looked at."""
 
-WITHOUT_SECONDS: Final = 3.0
-"""After this long without anything on its way, more members are asked for what is missing."""
+@frozen
+class DownloadTuning:
+    """When a download looks for more, and when it gives up."""
 
-HOPE_SECONDS: Final = 30.0
-"""A transfer fails after this long without anybody who has what is missing ..."""
+    tick_seconds: float = 0.5
+    """How often deadlines and pauses are looked at."""
+    without_seconds: float = 3.0
+    """After this long without anything on its way, more members are asked for what is missing."""
+    hope_seconds: float = 30.0
+    """A transfer fails after this long without anybody who has what is missing ..."""
+    silent_seconds: float = 90.0
+    """... while those who have it are linked and silent (a line is down), after this long ..."""
+    staging_seconds: float = 300.0
+    """... or, while the broker is linked and the study still grows, after this long."""
 
-SILENT_SECONDS: Final = 90.0
-"""... while those who have it are linked and silent (a line is down), after this long ..."""
 
-STAGING_SECONDS: Final = 300.0
-"""... or, while the broker is linked and the study still grows, after this long."""
+TUNING: Final = DownloadTuning()
+"""What is used unless a test hands in another."""
 
 
 @frozen
@@ -74,6 +78,7 @@ class Download:
         announce: Callable[[], None],
         allowance: Callable[[], float],
         asked: Callable[[int], None],
+        tuning: DownloadTuning = TUNING,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -86,7 +91,9 @@ class Download:
             announce: Called when chunks arrived: partners may want them, and are to be told.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
+            tuning: When it looks for more, and gives up.
         """
+        self._tuning = tuning
         self.transfer = transfer
         self.availability = availability
         self.sources = Sources(
@@ -155,7 +162,7 @@ class Download:
         starved = (
             self.availability.wanted_bytes > 0
             and not self.availability.flights
-            and now > self._moved_at + WITHOUT_SECONDS
+            and now > self._moved_at + self._tuning.without_seconds
         )
         for member in self._neighbours.seek(linked, now, starved=starved):
             self._mesh.keep(member)
@@ -285,7 +292,7 @@ class Download:
         data = self.sources.requests.blocks.add(member, block)
         if data is not None:
             self._chunk(source, block.number, data, now)
-        if not source.offers and picker.hungry(source):
+        if not source.offers and self.sources.picker.hungry(source):
             self.sources.ask()
             if not source.in_flight:
                 self.sources.take_over(now)
@@ -341,7 +348,7 @@ class Download:
 
     async def _tick(self) -> None:
         now = trio.current_time()
-        tick_at = now + TICK_SECONDS
+        tick_at = now + self._tuning.tick_seconds
         while True:
             with trio.move_on_at(min(tick_at, self._neighbours.due(now))):
                 await self._met.wait()
@@ -349,7 +356,7 @@ class Download:
             self._seek(now)
             if now < tick_at:
                 continue
-            tick_at = now + TICK_SECONDS
+            tick_at = now + self._tuning.tick_seconds
             self.sources.tick(now)
             if error := self._hopeless(now):
                 self.transfer.end(error)
@@ -359,11 +366,11 @@ class Download:
         root = self.manifest_sync.root if self.manifest_sync else None
         growing = root is None or not root.complete
         staging = growing and self._mesh.broker in self._mesh.links
-        patience = STAGING_SECONDS if staging else HOPE_SECONDS
+        patience = self._tuning.staging_seconds if staging else self._tuning.hope_seconds
         still = now - self._moved_at
         if self.availability.flights or self._verified or still < patience:
             return None
-        if still < SILENT_SECONDS and self.sources.awaited:
+        if still < self._tuning.silent_seconds and self.sources.awaited:
             return None
         return NoSourceError(
             f"no reachable member has what is missing of study {self.transfer.study.short}; "

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.errors import (
     ManifestError,
@@ -35,18 +36,26 @@ from p2pacs.wire import messages
 
 log = structlog.get_logger(__name__)
 
-ANSWER_SECONDS: Final = 15.0
-"""For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before it."""
 
-HEDGE_SECONDS: Final = 1.5
-"""Who has not answered after this long is not waited for: the next one is asked, too."""
+@frozen
+class ManifestTuning:
+    """How long is waited for manifests and segments."""
 
-RETRY_SECONDS: Final = 0.5
-"""A member that did not give a segment is not asked for it again for this long, doubled each time
-(two members that both lacked one asked each other every 2 ms) ..."""
+    answer_seconds: float = 15.0
+    """For a root or a segment (36 KiB): three seconds of a slow uplink, and what waits before
+    it."""
+    hedge_seconds: float = 1.5
+    """Who has not answered after this long is not waited for: the next one is asked, too."""
+    retry_seconds: float = 0.5
+    """A member that did not give a segment is not asked for it again for this long, doubled each
+    time (two members that both lacked one asked each other every 2 ms) ..."""
+    retry_limit: float = 8.0
+    """... up to this."""
 
-RETRY_LIMIT: Final = 8.0
-"""... up to this."""
+
+TUNING: Final = ManifestTuning()
+"""What is used unless a test hands in another."""
+
 
 Ask = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""
@@ -64,6 +73,7 @@ class ManifestSync:
         changed: Callable[[], None],
         *,
         holders: Collection[VirtualAddress] = (),
+        tuning: ManifestTuning = TUNING,
     ) -> None:
         """Nothing happens before `run`.
 
@@ -74,7 +84,9 @@ class ManifestSync:
             key: The broker's, which signs roots.
             changed: Called when the root or the list of chunks has grown.
             holders: Who may have the study, linked or not yet.
+            tuning: How long is waited for what.
         """
+        self._tuning = tuning
         self.root: Root | None = None
         self.list = ChunkList()
         self._swarm = swarm
@@ -88,7 +100,9 @@ class ManifestSync:
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
         self._asked: set[tuple[VirtualAddress, object]] = set()
-        self._refused = Backoff[tuple[VirtualAddress, ChunkId, bool]](RETRY_SECONDS, RETRY_LIMIT)
+        self._refused = Backoff[tuple[VirtualAddress, ChunkId, bool]](
+            tuning.retry_seconds, tuning.retry_limit
+        )
         """Who did not give which segment, and whether it must have had it."""
         self._nursery: trio.Nursery | None = None
 
@@ -153,13 +167,13 @@ class ManifestSync:
             if done and root is self.root and not self._offered:
                 await self._bell.wait()
             elif not done:
-                with trio.move_on_after(RETRY_SECONDS):
+                with trio.move_on_after(self._tuning.retry_seconds):
                     await self._bell.wait()
 
     async def _first(self, what: object, members: Iterable[VirtualAddress], ask: Ask) -> None:
         """Ask one after the other until one gives it; the slow ones go on meanwhile.
 
-        So somebody who never answers costs `HEDGE_SECONDS`, not the whole deadline.
+        So somebody who never answers costs `ManifestTuning.hedge_seconds`, not the whole deadline.
         """
         given = False
 
@@ -177,7 +191,7 @@ class ManifestSync:
             if self._nursery is not None and (member, what) not in self._asked:
                 over = trio.Event()
                 self._nursery.start_soon(one, member, over)
-                with trio.move_on_after(HEDGE_SECONDS):
+                with trio.move_on_after(self._tuning.hedge_seconds):
                     await over.wait()
             if given:
                 return
@@ -198,7 +212,7 @@ class ManifestSync:
         before = self.version
         query = messages.ManifestQuery(0, bytes(self._swarm.study), before)
         try:
-            reply = await link.call(query, timeout=ANSWER_SECONDS)
+            reply = await link.call(query, timeout=self._tuning.answer_seconds)
             if isinstance(reply, messages.Manifest) and reply.root:
                 await self._judge(member, reply.root)
         except P2PacsError as error:
@@ -247,7 +261,7 @@ class ManifestSync:
         if link is None:
             raise NoSourceError("not linked")
         query = messages.SegmentQuery(0, bytes(self._swarm.study), bytes(segment_id))
-        reply = await link.call(query, timeout=ANSWER_SECONDS)
+        reply = await link.call(query, timeout=self._tuning.answer_seconds)
         if not isinstance(reply, messages.SegmentAnswer):
             raise ProtocolError("not the answer to the question")
         return reply.data

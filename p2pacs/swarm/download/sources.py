@@ -16,8 +16,8 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.picker import Picker, Takeover
 from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, Partner, StudySwarm
 from p2pacs.wire.messages import Offer, Refuse
 
@@ -40,6 +40,7 @@ class Sources:
         tier: Callable[[VirtualAddress], Tier],
         allowance: Callable[[], float],
         asked: Callable[[int], None],
+        picker: Picker | None = None,
     ) -> None:
         """Nothing is asked yet.
 
@@ -51,7 +52,9 @@ class Sources:
             tier: Who is asked first.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
+            picker: Decides what to ask of whom; None: the usual one.
         """
+        self.picker = picker or Picker()
         self.requests = Requests(swarm)
         self.unwritten = 0
         """Bytes that arrived and are not yet stored."""
@@ -102,7 +105,7 @@ class Sources:
             return
         for number in numbers:
             self._availability.gained(source, number)
-        if not source.offers and picker.hungry(source):
+        if not source.offers and self.picker.hungry(source):
             self.ask()
 
     def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
@@ -181,7 +184,7 @@ class Sources:
             return
         now = trio.current_time()
         self._look_at_line(now)
-        plan = picker.plan(self._availability, self.unwritten, broker=self._ask_broker(now))
+        plan = self.picker.plan(self._availability, self.unwritten, broker=self._ask_broker(now))
         for source, numbers in plan:
             self._request(source, numbers, now)
 
@@ -202,7 +205,7 @@ class Sources:
         numbers: list[int] = []
         if source is not None and self._transfer.state is TransferState.FETCHING:
             self._look_at_line(now)
-            numbers = picker.answer(
+            numbers = self.picker.answer(
                 self._availability, source, offer.chunks, offer.numbers, self.unwritten
             )
             if not numbers and (late := self._late(source)) is not None:
@@ -210,14 +213,14 @@ class Sources:
             self._ask(source, numbers, now)
         self.requests.choose(member, numbers)
 
-    def _late(self, source: Source) -> picker.Takeover | None:
+    def _late(self, source: Source) -> Takeover | None:
         if self._availability.wanted_bytes or source.stalls or source.in_flight:
             return None
         if source.on_line and self._availability.allowance <= 0:
             return None
-        return picker.takeover(self._availability, source, self._availability.sources.values())
+        return self.picker.takeover(self._availability, source, self._availability.sources.values())
 
-    def _moved(self, takeover: picker.Takeover, now: float) -> int:
+    def _moved(self, takeover: Takeover, now: float) -> int:
         """Take a chunk from the source that would send it late; its number."""
         if takeover.cancel is not None:
             self.cancel(takeover.cancel, [takeover.number])
@@ -235,7 +238,7 @@ class Sources:
     def take_over(self, now: float) -> None:
         """Give sources that have nothing left to do what slower ones would send last."""
         for takeover in (
-            picker.takeovers(self._availability) if self._availability.allowance > 0 else []
+            self.picker.takeovers(self._availability) if self._availability.allowance > 0 else []
         ):
             self._request(takeover.source, [self._moved(takeover, now)], now)
 
@@ -258,7 +261,7 @@ class Sources:
 
     def tick(self, now: float) -> None:
         """Leave stalled sources alone, come back to those whose pause is over, ask."""
-        for source in picker.stalled(self._availability, now):
+        for source in self.picker.stalled(self._availability, now):
             self._suspend(source, now)
         for member, source in list(self._suspended.items()):
             if now >= source.suspended_until:
@@ -278,7 +281,7 @@ class Sources:
         self.cancel(source, list(source.in_flight))
         self._availability.leave(source, now)
         self._part(source)
-        source.suspended_until = now + picker.pause(source)
+        source.suspended_until = now + self.picker.pause(source)
         source.stalls += 1
         self._suspended[source.address] = source
 

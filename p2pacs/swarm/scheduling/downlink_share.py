@@ -15,16 +15,23 @@ from attrs import frozen
 from p2pacs.limits import CHUNK_BYTES
 from p2pacs.swarm.scheduling.priority import Priority
 
-FIRST_SECONDS: Final = 5.0
-"""Who has become urgent has the line alone for so long: what was asked for before has come by then,
-and its own rate is known."""
 
-SHARE: Final = 0.85
-"""Others may ask for what it then leaves of this part of the rate: so there is room for it to show
-that it can be faster."""
+@frozen
+class DownlinkTuning:
+    """How less urgent transfers make room."""
 
-BURST_BYTES: Final = 2 * CHUNK_BYTES
-"""So much may be saved up until somebody offers something."""
+    first_seconds: float = 5.0
+    """Who has become urgent has the line alone for so long: what was asked for before has come by
+    then, and its own rate is known."""
+    share: float = 0.85
+    """Others may ask for what it then leaves of this part of the rate: so there is room for it to
+    show that it can be faster."""
+    burst_bytes: int = 2 * CHUNK_BYTES
+    """So much may be saved up until somebody offers something."""
+
+
+TUNING: Final = DownlinkTuning()
+"""What is used unless a test hands in another."""
 
 
 @frozen
@@ -41,7 +48,8 @@ class RunningTransfer:
 class DownlinkShare:
     """How much each class may ask for."""
 
-    def __init__(self) -> None:
+    def __init__(self, tuning: DownlinkTuning = TUNING) -> None:
+        self.tuning = tuning
         self._saved: dict[Priority, tuple[float, float]] = {}
         """Bytes that may be asked for (negative: too much was), and when."""
 
@@ -60,11 +68,11 @@ class DownlinkShare:
         if not before:
             self._saved.pop(priority, None)
             return math.inf
-        begin = max(one.since for one in before) + FIRST_SECONDS
+        begin = max(one.since for one in before) + self.tuning.first_seconds
         saved, at = self._saved.get(priority, (0.0, begin))
         at = max(at, begin)
-        spare = max(0.0, SHARE * rate - sum(one.rate for one in before))
-        saved = min(BURST_BYTES, saved + spare * max(0.0, now - at))
+        spare = max(0.0, self.tuning.share * rate - sum(one.rate for one in before))
+        saved = min(self.tuning.burst_bytes, saved + spare * max(0.0, now - at))
         self._saved[priority] = saved, max(now, at)
         return saved
 

@@ -12,27 +12,33 @@ import random
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+from attrs import frozen
+
 from p2pacs.ids import VirtualAddress
 
-NEIGHBOURS: Final = 8
-"""Links that a transfer seeks; more come from those that seek this member."""
 
-TRY_SECONDS: Final = 3.0
-"""A member that is not linked after this long does not count: another one is tried, too."""
+@frozen
+class NeighboursTuning:
+    """To how many links are sought, and when."""
 
-ORIGINS_SECONDS: Final = 0.5
-"""Replicas come first: others are sought when one is linked, or after this long."""
+    neighbours: int = 8
+    """Links that a transfer seeks; more come from those that seek this member."""
+    try_seconds: float = 3.0
+    """A member that is not linked after this long does not count: another one is tried, too."""
+    origins_seconds: float = 0.5
+    """Replicas come first: others are sought when one is linked, or after this long."""
+    dial_seconds: float = 0.15
+    """Who came later dials at once; who is told of it leaves it this long. Of two that came
+    together one dials then ..."""
+    dialled_seconds: float = 2.0
+    """... and the other after this: two handshakes cost the line three kilobytes more, in the
+    moment in which nobody has anything yet."""
+    starved_more: int = 4
+    """So many more are tried at a time while none that is linked has what is missing."""
 
-DIAL_SECONDS: Final = 0.15
-"""Who came later dials at once; who is told of it leaves it this long. Of two that came together
-one dials then ..."""
 
-DIALLED_SECONDS: Final = 2.0
-"""... and the other after this: two handshakes cost the line three kilobytes more, in the moment in
-which nobody has anything yet."""
-
-STARVED_MORE: Final = 4
-"""So many more are tried at a time while none that is linked has what is missing."""
+TUNING: Final = NeighboursTuning()
+"""What is used unless a test hands in another."""
 
 
 class Neighbours:
@@ -43,6 +49,7 @@ class Neighbours:
         me: VirtualAddress,
         seed: bytes,
         is_origin: Callable[[VirtualAddress], bool] = lambda _: False,
+        tuning: NeighboursTuning = TUNING,
     ) -> None:
         """Nobody is known yet.
 
@@ -50,7 +57,9 @@ class Neighbours:
             me: Never sought.
             seed: What makes the lots of this member its own.
             is_origin: Whether a member is a replica, which dials nobody that fetches.
+            tuning: To how many, and when.
         """
+        self._tuning = tuning
         self.sought: dict[VirtualAddress, float] = {}
         """Members to whom a link is to be held, with since when."""
         self._random = random.Random(seed)  # noqa: S311 (no secret)
@@ -89,14 +98,14 @@ class Neighbours:
         if self._begun is None:
             self._begun = now
         trying = sum(
-            member not in linked and now < since + TRY_SECONDS
+            member not in linked and now < since + self._tuning.try_seconds
             for member, since in self.sought.items()
         )
-        room = NEIGHBOURS - len(linked) - trying
+        room = self._tuning.neighbours - len(linked) - trying
         if starved and not trying:
-            room = max(room, STARVED_MORE)
+            room = max(room, self._tuning.starved_more)
         first: list[VirtualAddress] = []
-        if not linked and now < self._begun + ORIGINS_SECONDS:
+        if not linked and now < self._begun + self._tuning.origins_seconds:
             first = [member for member in self._others if self._is_origin(member)]
         found = [
             member
@@ -110,14 +119,16 @@ class Neighbours:
         """When somebody may be sought who may not yet; infinite for never."""
         times = [at for member, at in self._ripe.items() if member not in self.sought]
         if self._begun is not None:
-            times.append(self._begun + ORIGINS_SECONDS)
+            times.append(self._begun + self._tuning.origins_seconds)
         return min((at for at in times if at > now), default=math.inf)
 
     def _patience(self, member: VirtualAddress) -> float:
         """How long a member that came later is left to dial, in seconds."""
         if self._is_origin(member):
             return 0.0
-        return DIAL_SECONDS if dials(self._me, member) else DIALLED_SECONDS
+        return (
+            self._tuning.dial_seconds if dials(self._me, member) else self._tuning.dialled_seconds
+        )
 
 
 def dials(one: VirtualAddress, other: VirtualAddress) -> bool:

@@ -17,41 +17,43 @@ from attrs import evolve, frozen
 
 from p2pacs.ids import StudyId, VirtualAddress
 
-CHOICES: Final = 2
-"""Of so many partners, drawn by lot, the least complete is chosen. If every uploader took the
-least complete of all, all would offer to the same one, and it has room for a few only; with two
-choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001)."""
 
-CLASSES: Final = 32
-"""Partners whose studies are complete to the same thirty-second take turns; who has nothing yet,
-and so nothing to give, comes before them."""
+@frozen
+class OffersTuning:
+    """What `Offers` goes by."""
 
-RETURNED: Final = 1
-"""A partner that is about to send something here is taken for so many thirty-seconds less complete:
-while bytes go both ways at once, each side's acknowledgements ride on its own segments."""
+    choices: int = 2
+    """Of so many partners, drawn by lot, the least complete is chosen. If every uploader took the
+    least complete of all, all would offer to the same one, and it has room for a few only; with two
+    choices the load is nearly as even (Mitzenmacher, The Power of Two Choices, 2001)."""
+    classes: int = 32
+    """Partners whose studies are complete to the same thirty-second take turns; who has nothing
+    yet, and so nothing to give, comes before them."""
+    returned: int = 1
+    """A partner that is about to send something here is taken for so many thirty-seconds less
+    complete: while bytes go both ways at once, each side's acknowledgements ride on its own
+    segments."""
+    slow_seconds: float = 0.3
+    """An answer usually comes within this time; where it waits behind blocks on the other's line,
+    the line here is offered to somebody else meanwhile."""
+    answer_seconds: float = 3.0
+    """An offer that is not answered after this long no longer counts as work for the line."""
+    unanswered: int = 16
+    """Offers to one partner whose answers may still come, late."""
+    least_share: float = 0.2
+    """Of what is offered a smaller or larger part is chosen (little where everybody has the same,
+    or the end is near); so much is counted on at least ..."""
+    answers_averaged: int = 4
+    """... and what about so many answers were like."""
+    pause_seconds: float = 0.3
+    """A partner that wanted nothing is not offered anything for this long, doubled each time ..."""
+    pause_limit: float = 2.4
+    """... up to this."""
 
-SLOW_SECONDS: Final = 0.3
-"""An answer usually comes within this time; where it waits behind blocks on the other's line, the
-line here is offered to somebody else meanwhile."""
 
-ANSWER_SECONDS: Final = 3.0
-"""An offer that is not answered after this long no longer counts as work for the line."""
+TUNING: Final = OffersTuning()
+"""What is used unless a test hands in another."""
 
-UNANSWERED: Final = 16
-"""Offers to one partner whose answers may still come, late."""
-
-LEAST_SHARE: Final = 0.2
-"""Of what is offered a smaller or larger part is chosen (little where everybody has the same, or
-the end is near); so much is counted on at least ..."""
-
-ANSWERS_AVERAGED: Final = 4
-"""... and what about so many answers were like."""
-
-PAUSE_SECONDS: Final = 0.3
-"""A partner that wanted nothing is not offered anything for this long, doubled each time ..."""
-
-PAUSE_LIMIT: Final = 2.4
-"""... up to this."""
 
 Key = tuple[VirtualAddress, StudyId]
 
@@ -111,12 +113,14 @@ class _Pause:
 class Offers:
     """Offers that wait for an answer, and partners that are left alone for a while."""
 
-    def __init__(self, seed: bytes) -> None:
+    def __init__(self, seed: bytes, tuning: OffersTuning = TUNING) -> None:
         """Nothing is offered yet.
 
         Args:
             seed: What makes the lots of this host its own.
+            tuning: What it goes by.
         """
+        self._tuning = tuning
         self._random = random.Random(seed)  # noqa: S311 (no secret)
         self._open: dict[Key, _Open] = {}
         self._allowed: dict[Key, deque[int]] = {}
@@ -129,7 +133,7 @@ class Offers:
         """Chunks offered to this class or higher ones that will be chosen soon: likely so many.
 
         Whoever did not answer before may not answer again, and is not counted on; nor is who has
-        not answered by ``now`` though `SLOW_SECONDS` are over.
+        not answered by ``now`` though `OffersTuning.slow_seconds` are over.
         """
         return self._share * sum(
             one.chunks
@@ -158,7 +162,7 @@ class Offers:
         for priority in sorted(classes, reverse=True):
             drawn = classes[priority]
             givers = [one for one in drawn if one.gives]
-            targets = self._draw(drawn, look, CHOICES)
+            targets = self._draw(drawn, look, self._tuning.choices)
             targets += self._draw(givers, look, 1)
             if targets:
                 return min(targets, key=self._turn)
@@ -179,7 +183,9 @@ class Offers:
 
     def _turn(self, target: OfferTarget) -> tuple[bool, int, int, VirtualAddress]:
         served = self._served.get(target.member, 0)
-        step = int(target.completeness * CLASSES) - target.gives * RETURNED
+        step = (
+            int(target.completeness * self._tuning.classes) - target.gives * self._tuning.returned
+        )
         return target.completeness > 0, step, served, target.member
 
     def ready(self, member: VirtualAddress, study: StudyId, now: float) -> bool:
@@ -191,8 +197,13 @@ class Offers:
     def made(self, target: OfferTarget, chunks: int, now: float) -> None:
         """A partner was offered so many chunks."""
         key = (target.member, target.study)
-        self._open[key] = _Open(chunks, target.priority, now + SLOW_SECONDS, now + ANSWER_SECONDS)
-        self._allowed.setdefault(key, deque(maxlen=UNANSWERED)).append(chunks)
+        self._open[key] = _Open(
+            chunks,
+            target.priority,
+            now + self._tuning.slow_seconds,
+            now + self._tuning.answer_seconds,
+        )
+        self._allowed.setdefault(key, deque(maxlen=self._tuning.unanswered)).append(chunks)
         self._turns += 1
         self._served[target.member] = self._turns
 
@@ -208,7 +219,9 @@ class Offers:
             return 0
         most = offered.popleft()
         allowed = min(count, most)
-        self._share += (max(LEAST_SHARE, allowed / most) - self._share) / ANSWERS_AVERAGED
+        self._share += (
+            max(self._tuning.least_share, allowed / most) - self._share
+        ) / self._tuning.answers_averaged
         was_open = not offered and self._open.pop(key, None) is not None
         if count:
             self._pauses.pop(key, None)
@@ -224,7 +237,11 @@ class Offers:
 
     def _pause(self, key: Key, now: float) -> None:
         before = self._pauses.get(key)
-        seconds = min(PAUSE_LIMIT, before.seconds * 2) if before else PAUSE_SECONDS
+        seconds = (
+            min(self._tuning.pause_limit, before.seconds * 2)
+            if before
+            else self._tuning.pause_seconds
+        )
         self._pauses[key] = _Pause(seconds, now + seconds)
 
     def gained(self) -> None:

@@ -18,56 +18,51 @@ from p2pacs.limits import CHUNK_BYTES, KIB, MIB, STUDY_CHUNKS
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
 from p2pacs.swarm.scheduling.rarity_queues import LAST_RANK, TOP_RANK
 
-DEPTH_SECONDS: Final = 2.0
-"""What is in flight from a source, in seconds of its measured rate."""
 
-DEPTH_START: Final = 192 * KIB
-"""In flight from a source whose rate is not known yet."""
+@frozen
+class PickerTuning:
+    """How much is asked for, and when a source counts as stalled."""
 
-DEPTH_CHUNKS: Final = 2
-"""Chunks in flight at least: one that comes and one that waits."""
+    depth_seconds: float = 2.0
+    """What is in flight from a source, in seconds of its measured rate."""
+    depth_start: int = 192 * KIB
+    """In flight from a source whose rate is not known yet."""
+    depth_chunks: int = 2
+    """Chunks in flight at least: one that comes and one that waits."""
+    depth_bytes: int = 8 * MIB
+    """In flight from one source at most."""
+    window_bytes: int = 32 * MIB
+    """In flight and not yet on disk of one transfer at most (memory)."""
+    stall_seconds: float = 2.0
+    """A source may be silent this long ..."""
+    stall_chunks: float = 3.0
+    """... and for the time that this many chunks take at its measured rate ..."""
+    stall_rate: int = 32 * KIB
+    """... or at this rate, in bytes a second, while none is measured."""
+    pause_seconds: float = 4.0
+    """A stalled source is not asked again for this long, doubled with every further stall."""
+    pause_limit: float = 64.0
+    """The longest pause, in seconds."""
+    flight_seconds: float = 2.0
+    """Of what is offered, as much is chosen as comes within this time by measurement: from that
+    source, and from all ..."""
+    flight_bytes: int = 384 * KIB
+    """... but always as much as this. More uploaders than the line down carries sometimes send at
+    once, and what is too much waits in the provider's queue: it must not overflow (where this grew
+    with their number, one byte in a hundred found more than 96 kB there; simulation)."""
+    usual_bytes: int = CHUNK_BYTES // 2
+    """What a chunk that is offered is taken for: two blocks of a slow line."""
+    unproven_bytes: int = 2 * CHUNK_BYTES
+    """Chosen at most of a source that has not shown yet how fast it is (or that it sends at
+    all)."""
+    gain_seconds: float = 0.3
+    """A chunk is taken over only if that saves at least this much ..."""
+    gain_factor: float = 1.5
+    """... and this factor."""
 
-DEPTH_BYTES: Final = 8 * MIB
-"""In flight from one source at most."""
 
-WINDOW_BYTES: Final = 32 * MIB
-"""In flight and not yet on disk of one transfer at most (memory)."""
-
-STALL_SECONDS: Final = 2.0
-"""A source may be silent this long ..."""
-
-STALL_CHUNKS: Final = 3.0
-"""... and for the time that this many chunks take at its measured rate ..."""
-
-STALL_RATE: Final = 32 * KIB
-"""... or at this rate, in bytes a second, while none is measured."""
-
-PAUSE_SECONDS: Final = 4.0
-"""A stalled source is not asked again for this long, doubled with every further stall."""
-
-PAUSE_LIMIT: Final = 64.0
-"""The longest pause, in seconds."""
-
-FLIGHT_SECONDS: Final = 2.0
-"""Of what is offered, as much is chosen as comes within this time by measurement: from that source,
-and from all ..."""
-
-FLIGHT_BYTES: Final = 384 * KIB
-"""... but always as much as this. More uploaders than the line down carries sometimes send at once,
-and what is too much waits in the provider's queue: it must not overflow (where this
-grew with their number, one byte in a hundred found more than 96 kB there; simulation)."""
-
-USUAL_BYTES: Final = CHUNK_BYTES // 2
-"""What a chunk that is offered is taken for: two blocks of a slow line."""
-
-UNPROVEN_BYTES: Final = 2 * CHUNK_BYTES
-"""Chosen at most of a source that has not shown yet how fast it is (or that it sends at all)."""
-
-GAIN_SECONDS: Final = 0.3
-"""A chunk is taken over only if that saves at least this much ..."""
-
-GAIN_FACTOR: Final = 1.5
-"""... and this factor."""
+TUNING: Final = PickerTuning()
+"""What is used unless a test hands in another."""
 
 
 @frozen
@@ -79,227 +74,250 @@ class Takeover:
     cancel: Source | None
 
 
-def depth(source: Source) -> int:
-    """Bytes to keep in flight from a source."""
-    if source.stalls:
-        return CHUNK_BYTES
-    rate = source.meter.value
-    target = int(rate * DEPTH_SECONDS) if rate else DEPTH_START
-    return max(DEPTH_CHUNKS * CHUNK_BYTES, min(DEPTH_BYTES, target))
+class Picker:
+    """Decides what to ask of whom."""
 
+    def __init__(self, tuning: PickerTuning = TUNING) -> None:
+        """A picker.
 
-def hungry(source: Source) -> bool:
-    """Whether half of the depth is drained: requests go out in batches."""
-    return source.asked_bytes * 2 <= depth(source)
+        Args:
+            tuning: What it goes by.
+        """
+        self._tuning = tuning
 
+    def depth(self, source: Source) -> int:
+        """Bytes to keep in flight from a source."""
+        if source.stalls:
+            return CHUNK_BYTES
+        rate = source.meter.value
+        wanted = int(rate * self._tuning.depth_seconds) if rate else self._tuning.depth_start
+        return max(self._tuning.depth_chunks * CHUNK_BYTES, min(self._tuning.depth_bytes, wanted))
 
-def plan(
-    availability: Availability, unwritten: int = 0, *, broker: bool = True
-) -> list[tuple[Source, list[int]]]:
-    """What to ask now of whom that makes no offers; only the sources' rarity queues change.
+    def hungry(self, source: Source) -> bool:
+        """Whether half of the depth is drained: requests go out in batches."""
+        return source.asked_bytes * 2 <= self.depth(source)
 
-    Args:
-        availability: The transfer's state.
-        unwritten: Bytes that arrived and are not yet stored.
-        broker: Whether the broker may be asked yet.
-    """
-    sources = [
-        source
-        for source in availability.sources.values()
-        if not source.offers and (broker or source.tier is not Tier.BROKER)
-    ]
-    if not sources:
-        return []
-    free = WINDOW_BYTES - unwritten - availability.asked_bytes
-    line = availability.allowance
-    wanted = availability.wanted_bytes
-    rates = sum(_pull(source) for source in sources)
-    taken: set[int] = set()
-    result = []
-    for source in sorted(filter(hungry, sources), key=_turn):
-        if source.on_line and line <= 0:
-            continue
-        share = int(wanted * _pull(source) / rates) + CHUNK_BYTES
-        left = min(free, line) if source.on_line else free
-        room = int(min(depth(source) - source.asked_bytes, max(left, 0), share))
-        if not source.in_flight:
-            room = max(room, 1)  # a source with nothing to do always gets one chunk
-        numbers, size = _pick(availability, source, room, taken)
-        if numbers:
-            free -= size
-            line -= size * source.on_line
-            result.append((source, numbers))
-    return result
+    def plan(
+        self, availability: Availability, unwritten: int = 0, *, broker: bool = True
+    ) -> list[tuple[Source, list[int]]]:
+        """What to ask now of whom that makes no offers; only the sources' rarity queues change.
 
+        Args:
+            availability: The transfer's state.
+            unwritten: Bytes that arrived and are not yet stored.
+            broker: Whether the broker may be asked yet.
+        """
+        sources = [
+            source
+            for source in availability.sources.values()
+            if not source.offers and (broker or source.tier is not Tier.BROKER)
+        ]
+        if not sources:
+            return []
+        free = self._tuning.window_bytes - unwritten - availability.asked_bytes
+        line = availability.allowance
+        wanted = availability.wanted_bytes
+        rates = sum(self._pull(source) for source in sources)
+        taken: set[int] = set()
+        result = []
+        for source in sorted(filter(self.hungry, sources), key=self._turn):
+            if source.on_line and line <= 0:
+                continue
+            share = int(wanted * self._pull(source) / rates) + CHUNK_BYTES
+            left = min(free, line) if source.on_line else free
+            room = int(min(self.depth(source) - source.asked_bytes, max(left, 0), share))
+            if not source.in_flight:
+                room = max(room, 1)  # a source with nothing to do always gets one chunk
+            numbers, size = self._pick(availability, source, room, taken)
+            if numbers:
+                free -= size
+                line -= size * source.on_line
+                result.append((source, numbers))
+        return result
 
-def answer(
-    availability: Availability,
-    source: Source,
-    chunks: int,
-    hints: Sequence[int],
-    unwritten: int = 0,
-) -> list[int]:
-    """What to choose of a source that offers its line; only its rarity queues change.
+    def answer(
+        self,
+        availability: Availability,
+        source: Source,
+        chunks: int,
+        hints: Sequence[int],
+        unwritten: int = 0,
+    ) -> list[int]:
+        """What to choose of a source that offers its line; only its rarity queues change.
 
-    Args:
-        availability: The transfer's state.
-        source: Who offers.
-        chunks: How many at most.
-        hints: What it advises.
-        unwritten: Bytes that arrived and are not yet stored.
-    """
-    room = _trust(source) - source.asked_bytes
-    if source.on_line and availability.allowance < room:
-        room = int(availability.allowance)
-    if room <= 0 or not _room(availability, unwritten):
-        return []
-    chunks = min(chunks, -(-room // USUAL_BYTES))
-    if availability.looking:  # few are to choose from, so the later the better
-        chunks = max(1, chunks // 2)
-    advised = [n for n in dict.fromkeys(hints) if n in source.has and availability.wanted(n)]
-    advised.sort(key=availability.rank)
-    if source.tier is Tier.BROKER and hints:
-        return advised[:chunks]
-    numbers: list[int] = []
-    for most in (0, TOP_RANK, LAST_RANK) if availability.looking else (LAST_RANK,):
-        if most:  # for what somebody waits, there is no better
-            fresh = [n for n in advised if n not in numbers and availability.rank(n) <= most]
-            numbers += fresh[: chunks - len(numbers)]
-        numbers += _pick(availability, source, room, set(numbers), chunks - len(numbers), most)[0]
-    return numbers
+        Args:
+            availability: The transfer's state.
+            source: Who offers.
+            chunks: How many at most.
+            hints: What it advises.
+            unwritten: Bytes that arrived and are not yet stored.
+        """
+        room = self._trust(source) - source.asked_bytes
+        if source.on_line and availability.allowance < room:
+            room = int(availability.allowance)
+        if room <= 0 or not self._room(availability, unwritten):
+            return []
+        chunks = min(chunks, -(-room // self._tuning.usual_bytes))
+        if availability.looking:  # few are to choose from, so the later the better
+            chunks = max(1, chunks // 2)
+        advised = [n for n in dict.fromkeys(hints) if n in source.has and availability.wanted(n)]
+        advised.sort(key=availability.rank)
+        if source.tier is Tier.BROKER and hints:
+            return advised[:chunks]
+        numbers: list[int] = []
+        for most in (0, TOP_RANK, LAST_RANK) if availability.looking else (LAST_RANK,):
+            if most:  # for what somebody waits, there is no better
+                fresh = [n for n in advised if n not in numbers and availability.rank(n) <= most]
+                numbers += fresh[: chunks - len(numbers)]
+            numbers += self._pick(
+                availability, source, room, set(numbers), chunks - len(numbers), most
+            )[0]
+        return numbers
 
+    def _trust(self, source: Source) -> int:
+        """Bytes that a source may owe: what it can send soon, as far as it has shown that."""
+        if source.stalls:
+            return CHUNK_BYTES
+        return max(
+            self._tuning.unproven_bytes, int(source.meter.value * self._tuning.flight_seconds)
+        )
 
-def _trust(source: Source) -> int:
-    """Bytes that a source may owe: what it can send soon, as far as it has shown that."""
-    if source.stalls:
-        return CHUNK_BYTES
-    return max(UNPROVEN_BYTES, int(source.meter.value * FLIGHT_SECONDS))
+    def _room(self, availability: Availability, unwritten: int) -> bool:
+        """Whether the line down can take more: what is owed comes within seconds.
 
+        Sources that have sent nothing yet are counted apart: they may never do.
+        """
+        proven = sum(
+            source.asked_bytes for source in availability.sources.values() if source.meter.value
+        )
+        most = min(
+            self._tuning.window_bytes,
+            max(
+                self._tuning.flight_bytes,
+                int(availability.meter.value * self._tuning.flight_seconds),
+            ),
+        )
+        return proven + unwritten < most and availability.asked_bytes + unwritten < 2 * most
 
-def _room(availability: Availability, unwritten: int) -> bool:
-    """Whether the line down can take more: what is owed comes within seconds.
+    def _pull(self, source: Source) -> float:
+        return source.meter.value or self._tuning.stall_rate
 
-    Sources that have sent nothing yet are counted apart: they may never do.
-    """
-    proven = sum(
-        source.asked_bytes for source in availability.sources.values() if source.meter.value
-    )
-    most = min(WINDOW_BYTES, max(FLIGHT_BYTES, int(availability.meter.value * FLIGHT_SECONDS)))
-    return proven + unwritten < most and availability.asked_bytes + unwritten < 2 * most
+    def _turn(self, source: Source) -> tuple[Tier, float, VirtualAddress]:
+        return source.tier, source.asked_bytes / self.depth(source), source.address
 
+    def _pick(  # noqa: PLR0917 (private, and called in one way)
+        self,
+        availability: Availability,
+        source: Source,
+        room: int,
+        taken: set[int],
+        most: int = STUDY_CHUNKS,
+        last: int = LAST_RANK,
+    ) -> tuple[list[int], int]:
+        """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes.
 
-def _pull(source: Source) -> float:
-    return source.meter.value or STALL_RATE
+        At most ``most``, and none beyond the rank ``last``.
+        """
+        numbers: list[int] = []
+        size = 0
+        while size < room and len(numbers) < most and (entry := source.queues.pop(last)):
+            rank, number = entry
+            if number in taken or number not in source.has or not availability.wanted(number):
+                continue
+            if (now := availability.rank(number)) > rank:
+                source.queues.push(now, number)
+            elif source.tier is Tier.BROKER and availability.copies(number) > 1:
+                continue  # offered again when the others are gone
+            else:
+                taken.add(number)
+                numbers.append(number)
+                size += availability.sizes[number]
+        return numbers, size
 
+    def takeovers(self, availability: Availability) -> list[Takeover]:
+        """What sources with nothing left to send take over from slower ones: the end game.
 
-def _turn(source: Source) -> tuple[Tier, float, VirtualAddress]:
-    return source.tier, source.asked_bytes / depth(source), source.address
+        At most one chunk for each source that has nothing in flight. A chunk that waits behind
+        others is moved; one that is on its way is asked a second time, and the copy that comes
+        later is cancelled.
+        """
+        result: list[Takeover] = []
+        owed = [source for source in availability.sources.values() if source.in_flight]
+        taken: set[int] = set()
+        free = [
+            source
+            for source in availability.sources.values()
+            if not (
+                source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER
+            )
+        ]
+        for source in sorted(free, key=self._turn):
+            if found := self.takeover(availability, source, owed, taken):
+                taken.add(found.number)
+                result.append(found)
+        return result
 
+    def takeover(
+        self,
+        availability: Availability,
+        source: Source,
+        owed: Iterable[Source],
+        taken: Collection[int] = (),
+    ) -> Takeover | None:
+        """What one source that has nothing else to send takes over from the others, if anything.
 
-def _pick(  # noqa: PLR0917 (private, and called in one way)
-    availability: Availability,
-    source: Source,
-    room: int,
-    taken: set[int],
-    most: int = STUDY_CHUNKS,
-    last: int = LAST_RANK,
-) -> tuple[list[int], int]:
-    """Numbers for one source, rarest first, until ``room`` bytes are filled, and their bytes.
+        Args:
+            availability: The transfer's state.
+            source: Who is free.
+            owed: From whom.
+            taken: Numbers that were given to others in this turn.
+        """
+        best = max(
+            (
+                entry
+                for victim in owed
+                if (entry := self._last(availability, source, victim, taken))
+            ),
+            key=lambda entry: entry[0],
+            default=None,
+        )
+        if best is None:
+            return None
+        _, number, victim = best
+        begun = len(victim.in_flight) == 1
+        return Takeover(source, number, None if begun else victim)
 
-    At most ``most``, and none beyond the rank ``last``.
-    """
-    numbers: list[int] = []
-    size = 0
-    while size < room and len(numbers) < most and (entry := source.queues.pop(last)):
-        rank, number = entry
-        if number in taken or number not in source.has or not availability.wanted(number):
-            continue
-        if (now := availability.rank(number)) > rank:
-            source.queues.push(now, number)
-        elif source.tier is Tier.BROKER and availability.copies(number) > 1:
-            continue  # offered again when the others are gone
-        else:
-            taken.add(number)
-            numbers.append(number)
-            size += availability.sizes[number]
-    return numbers, size
+    def _last(
+        self, availability: Availability, source: Source, victim: Source, taken: Collection[int]
+    ) -> tuple[float, int, Source] | None:
+        """What ``victim`` would send last, when, if ``source`` would be clearly sooner."""
+        if victim is source or not victim.in_flight:
+            return None
+        number = next(reversed(victim.in_flight))
+        if number in taken or number not in source.has or len(availability.flights[number]) > 1:
+            return None
+        there = victim.asked_bytes / self._pull(victim)
+        here = availability.sizes[number] / self._pull(source)
+        if there < here * self._tuning.gain_factor + self._tuning.gain_seconds:
+            return None
+        return there, number, victim
 
+    def patience(self, source: Source) -> float:
+        """Seconds that a source which owes something may be silent."""
+        return self._tuning.stall_seconds + self._tuning.stall_chunks * CHUNK_BYTES / max(
+            self._pull(source), 1.0
+        )
 
-def takeovers(availability: Availability) -> list[Takeover]:
-    """What sources with nothing left to send take over from slower ones: the end game.
+    def stalled(self, availability: Availability, now: float) -> list[Source]:
+        """Sources that owe something and have been silent for too long."""
+        return [
+            source
+            for source in availability.sources.values()
+            if source.in_flight and now - source.moved_at > self.patience(source)
+        ]
 
-    At most one chunk for each source that has nothing in flight. A chunk that waits behind
-    others is moved; one that is on its way is asked a second time, and the copy that comes
-    later is cancelled.
-    """
-    result: list[Takeover] = []
-    owed = [source for source in availability.sources.values() if source.in_flight]
-    taken: set[int] = set()
-    free = [
-        source
-        for source in availability.sources.values()
-        if not (source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER)
-    ]
-    for source in sorted(free, key=_turn):
-        if found := takeover(availability, source, owed, taken):
-            taken.add(found.number)
-            result.append(found)
-    return result
-
-
-def takeover(
-    availability: Availability, source: Source, owed: Iterable[Source], taken: Collection[int] = ()
-) -> Takeover | None:
-    """What one source that has nothing else to send takes over from the others, if anything.
-
-    Args:
-        availability: The transfer's state.
-        source: Who is free.
-        owed: From whom.
-        taken: Numbers that were given to others in this turn.
-    """
-    best = max(
-        (entry for victim in owed if (entry := _last(availability, source, victim, taken))),
-        key=lambda entry: entry[0],
-        default=None,
-    )
-    if best is None:
-        return None
-    _, number, victim = best
-    begun = len(victim.in_flight) == 1
-    return Takeover(source, number, None if begun else victim)
-
-
-def _last(
-    availability: Availability, source: Source, victim: Source, taken: Collection[int]
-) -> tuple[float, int, Source] | None:
-    """What ``victim`` would send last, when, if ``source`` would be clearly sooner."""
-    if victim is source or not victim.in_flight:
-        return None
-    number = next(reversed(victim.in_flight))
-    if number in taken or number not in source.has or len(availability.flights[number]) > 1:
-        return None
-    there = victim.asked_bytes / _pull(victim)
-    here = availability.sizes[number] / _pull(source)
-    if there < here * GAIN_FACTOR + GAIN_SECONDS:
-        return None
-    return there, number, victim
-
-
-def patience(source: Source) -> float:
-    """Seconds that a source which owes something may be silent."""
-    return STALL_SECONDS + STALL_CHUNKS * CHUNK_BYTES / max(_pull(source), 1.0)
-
-
-def stalled(availability: Availability, now: float) -> list[Source]:
-    """Sources that owe something and have been silent for too long."""
-    return [
-        source
-        for source in availability.sources.values()
-        if source.in_flight and now - source.moved_at > patience(source)
-    ]
-
-
-def pause(source: Source) -> float:
-    """Seconds for which a source that stalled is left alone."""
-    return float(min(PAUSE_LIMIT, PAUSE_SECONDS * 2.0 ** min(source.stalls, 8)))
+    def pause(self, source: Source) -> float:
+        """Seconds for which a source that stalled is left alone."""
+        return float(
+            min(self._tuning.pause_limit, self._tuning.pause_seconds * 2.0 ** min(source.stalls, 8))
+        )

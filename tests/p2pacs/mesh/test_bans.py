@@ -1,6 +1,7 @@
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STRIKES
-from p2pacs.mesh.bans import FORGIVEN_SECONDS, QUARANTINE_SECONDS, Bans
+from p2pacs.mesh.bans import TUNING as BANS
+from p2pacs.mesh.bans import Bans
 
 A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))
 
@@ -10,11 +11,11 @@ def test_the_last_strike_means_quarantine_for_a_time() -> None:
     assert [standing.strike(A, 1.0) for _ in range(STRIKES)] == [False] * (STRIKES - 1) + [True]
     assert standing.quarantined(A, 2.0)
     assert not standing.quarantined(B, 2.0)
-    assert not standing.quarantined(A, 1.0 + QUARANTINE_SECONDS)
-    assert not standing.strike(A, 1.0 + QUARANTINE_SECONDS)
+    assert not standing.quarantined(A, 1.0 + BANS.quarantine_seconds)
+    assert not standing.strike(A, 1.0 + BANS.quarantine_seconds)
 
 
 def test_old_strikes_are_forgiven() -> None:
     standing = Bans()
     for round_ in range(2 * STRIKES):
-        assert not standing.strike(A, round_ * FORGIVEN_SECONDS)
+        assert not standing.strike(A, round_ * BANS.forgiven_seconds)

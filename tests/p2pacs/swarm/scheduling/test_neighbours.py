@@ -5,16 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.ids import VirtualAddress
-from p2pacs.swarm.scheduling.neighbours import (
-    DIAL_SECONDS,
-    DIALLED_SECONDS,
-    NEIGHBOURS,
-    ORIGINS_SECONDS,
-    STARVED_MORE,
-    TRY_SECONDS,
-    Neighbours,
-    dials,
-)
+from p2pacs.swarm.scheduling.neighbours import TUNING as NEIGHBOURHOOD
+from p2pacs.swarm.scheduling.neighbours import Neighbours, NeighboursTuning, dials
 
 ME, *OTHERS = (VirtualAddress(b"\xfd" + bytes(13) + n.to_bytes(2, "big")) for n in range(101))
 
@@ -27,14 +19,14 @@ def met(count: int, seed: bytes = b"x") -> Neighbours:
 
 
 def test_all_of_a_few_are_sought() -> None:
-    few = met(NEIGHBOURS)
-    assert sorted(few.seek((), 0.0)) == OTHERS[:NEIGHBOURS]
+    few = met(NEIGHBOURHOOD.neighbours)
+    assert sorted(few.seek((), 0.0)) == OTHERS[: NEIGHBOURHOOD.neighbours]
     assert few.seek((), 100.0) == []
 
 
 def test_some_of_many_are_sought_and_others_by_others() -> None:
     one, other = met(100, b"one").seek((), 0.0), met(100, b"other").seek((), 0.0)
-    assert len(one) == len(other) == NEIGHBOURS
+    assert len(one) == len(other) == NEIGHBOURHOOD.neighbours
     assert set(one) != set(other)
     assert ME not in {*one, *other}
 
@@ -42,16 +34,16 @@ def test_some_of_many_are_sought_and_others_by_others() -> None:
 def test_who_came_by_itself_counts() -> None:
     many = met(100)
     sought = many.seek(OTHERS[:5], 0.0)
-    assert len(sought) == NEIGHBOURS - 5
+    assert len(sought) == NEIGHBOURHOOD.neighbours - 5
     assert not set(sought) & set(OTHERS[:5])
 
 
 def test_who_does_not_answer_is_made_up_for() -> None:
     many = met(100)
     first = many.seek((), 0.0)
-    assert many.seek((), TRY_SECONDS - 0.1) == []
-    second = many.seek(first[:4], TRY_SECONDS)
-    assert len(second) == NEIGHBOURS - 4
+    assert many.seek((), NEIGHBOURHOOD.try_seconds - 0.1) == []
+    second = many.seek(first[:4], NEIGHBOURHOOD.try_seconds)
+    assert len(second) == NEIGHBOURHOOD.neighbours - 4
     assert not set(first) & set(second)
     assert set(many.sought) == {*first, *second}
 
@@ -60,9 +52,9 @@ def test_who_starves_asks_around() -> None:
     many = met(100)
     first = many.seek((), 0.0)
     more = many.seek(first, 1.0, starved=True)
-    assert len(more) == STARVED_MORE
+    assert len(more) == NEIGHBOURHOOD.starved_more
     assert many.seek(first, 1.1, starved=True) == []  # these are being tried
-    assert len(many.seek([*first, *more], 1.2, starved=True)) == STARVED_MORE
+    assert len(many.seek([*first, *more], 1.2, starved=True)) == NEIGHBOURHOOD.starved_more
 
 
 def test_origins_come_first_then_those_who_fetch() -> None:
@@ -70,17 +62,19 @@ def test_origins_come_first_then_those_who_fetch() -> None:
     some = Neighbours(ME, b"x", lambda member: member == origin)
     some.add([*others, origin], 7.0)
     assert some.seek((), 7.0) == [origin]
-    assert some.due(7.0) == 7.0 + ORIGINS_SECONDS
+    assert some.due(7.0) == 7.0 + NEIGHBOURHOOD.origins_seconds
     assert sorted(some.seek([origin], 7.01)) == others, "it is linked"
     away = Neighbours(ME, b"x", lambda member: member == origin)
     away.add([*others, origin], 7.0)
     away.seek((), 7.0)
-    assert sorted(away.seek((), 7.0 + ORIGINS_SECONDS)) == others, "it does not answer"
+    assert sorted(away.seek((), 7.0 + NEIGHBOURHOOD.origins_seconds)) == others, (
+        "it does not answer"
+    )
     assert away.due(8.0) == math.inf
 
 
 def test_who_came_later_is_left_to_dial() -> None:
-    origin, *others = OTHERS[:NEIGHBOURS]
+    origin, *others = OTHERS[: NEIGHBOURHOOD.neighbours]
     one = Neighbours(ME, b"x", lambda member: member == origin)
     one.add([origin], 0.0)
     one.seek((), 0.0)
@@ -90,10 +84,10 @@ def test_who_came_later_is_left_to_dial() -> None:
     assert mine
     assert theirs
     assert one.seek([origin], 5.0) == []
-    assert one.due(5.0) == 5.0 + DIAL_SECONDS
-    assert sorted(one.seek([origin], 5.0 + DIAL_SECONDS)) == mine
-    assert one.due(5.0 + DIAL_SECONDS) == 5.0 + DIALLED_SECONDS
-    assert sorted(one.seek([origin], 5.0 + DIALLED_SECONDS)) == theirs
+    assert one.due(5.0) == 5.0 + NEIGHBOURHOOD.dial_seconds
+    assert sorted(one.seek([origin], 5.0 + NEIGHBOURHOOD.dial_seconds)) == mine
+    assert one.due(5.0 + NEIGHBOURHOOD.dial_seconds) == 5.0 + NEIGHBOURHOOD.dialled_seconds
+    assert sorted(one.seek([origin], 5.0 + NEIGHBOURHOOD.dialled_seconds)) == theirs
 
 
 @given(st.sampled_from(OTHERS), st.sampled_from(OTHERS))
@@ -115,5 +109,11 @@ def test_nobody_is_sought_twice_and_never_too_many(rounds: list[set[int]], seed:
         fresh = neighbours.seek(linked, turn / 10)
         assert not seen & set(fresh)
         assert not set(fresh) & set(linked)
-        assert len(fresh) <= max(0, NEIGHBOURS - len(linked))
+        assert len(fresh) <= max(0, NEIGHBOURHOOD.neighbours - len(linked))
         seen |= set(fresh)
+
+
+def test_how_many_are_sought_can_be_handed_in() -> None:
+    few = Neighbours(ME, b"", tuning=NeighboursTuning(neighbours=3))
+    few.add(OTHERS, 0.0)
+    assert len(few.seek([], 0.0)) == 3

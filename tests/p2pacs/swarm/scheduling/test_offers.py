@@ -6,18 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.swarm.scheduling.offers import (
-    ANSWER_SECONDS,
-    CHOICES,
-    CLASSES,
-    LEAST_SHARE,
-    PAUSE_LIMIT,
-    PAUSE_SECONDS,
-    RETURNED,
-    SLOW_SECONDS,
-    Offers,
-    OfferTarget,
-)
+from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
+from p2pacs.swarm.scheduling.offers import Offers, OffersTuning, OfferTarget
 
 A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2, 3))
 CT, MR = StudyId(bytes(16)), StudyId(bytes(15) + b"\1")
@@ -86,14 +76,16 @@ def test_of_two_the_less_complete_is_served(one: float, other: float, seed: byte
     targets = [target(A, completeness=one), target(B, completeness=other)]
     chosen = Offers(seed).choose(targets, 0.0, itself)
     assert chosen is not None
-    assert int(chosen.completeness * CLASSES) == min(int(one * CLASSES), int(other * CLASSES))
+    assert int(chosen.completeness * OFFERS.classes) == min(
+        int(one * OFFERS.classes), int(other * OFFERS.classes)
+    )
 
 
-@given(st.binary(max_size=4), st.integers(1, CLASSES - 2))
+@given(st.binary(max_size=4), st.integers(1, OFFERS.classes - 2))
 def test_who_gives_comes_before_equals(seed: bytes, step: int) -> None:
-    others = [target(member, completeness=(step + 0.5) / CLASSES) for member in (A, B)]
-    for ahead, comes in ((0, True), (RETURNED, False)):
-        giver = target(C, completeness=(step + ahead + 0.5) / CLASSES, gives=True)
+    others = [target(member, completeness=(step + 0.5) / OFFERS.classes) for member in (A, B)]
+    for ahead, comes in ((0, True), (OFFERS.returned, False)):
+        giver = target(C, completeness=(step + ahead + 0.5) / OFFERS.classes, gives=True)
         offers = Offers(seed)
         offers.made(giver, 1, 0.0)  # it had its turn last
         offers.answered(C, CT, 1, 0.0)
@@ -106,13 +98,15 @@ def test_who_wanted_nothing_may_want_what_is_new() -> None:
     offers = Offers(b"")
     offers.made(target(), 1, 0.0)
     offers.answered(A, CT, 0, 0.0)
-    assert not offers.ready(A, CT, PAUSE_SECONDS / 2)
+    assert not offers.ready(A, CT, OFFERS.pause_seconds / 2)
     offers.gained()
-    assert offers.ready(A, CT, PAUSE_SECONDS / 2)
-    assert offers.next_change(PAUSE_SECONDS / 2) is None
+    assert offers.ready(A, CT, OFFERS.pause_seconds / 2)
+    assert offers.next_change(OFFERS.pause_seconds / 2) is None
     offers.made(target(), 1, 1.0)
     offers.answered(A, CT, 0, 1.0)
-    assert offers.next_change(1.0) == 1.0 + 2 * PAUSE_SECONDS, "it did not: the pause is longer"
+    assert offers.next_change(1.0) == 1.0 + 2 * OFFERS.pause_seconds, (
+        "it did not: the pause is longer"
+    )
 
 
 def test_what_is_counted_on_follows_what_is_chosen() -> None:
@@ -127,7 +121,7 @@ def test_what_is_counted_on_follows_what_is_chosen() -> None:
         offers.made(target(), 4, 100.0)
         offers.answered(A, CT, 0, 100.0)
     offers.made(target(), 4, 100.0)
-    assert offers.chunks() == pytest.approx(4 * LEAST_SHARE, abs=0.01)
+    assert offers.chunks() == pytest.approx(4 * OFFERS.least_share, abs=0.01)
     for _ in range(40):
         offers.answered(A, CT, 4, 100.0)
         offers.made(target(), 4, 100.0)
@@ -141,7 +135,7 @@ def test_the_most_complete_of_many_is_never_served() -> None:
     served = Counter(
         chosen.member for _ in range(500) if (chosen := offers.choose(targets, 0.0, itself))
     )
-    assert set(served) == set(members[: -(CHOICES - 1)])
+    assert set(served) == set(members[: -(OFFERS.choices - 1)])
     assert served[members[0]] > served[members[4]] > served[members[7]]
 
 
@@ -154,7 +148,7 @@ def test_hosts_draw_lots_of_their_own() -> None:
 
 def test_partners_that_are_about_equal_take_turns() -> None:
     offers = Offers(b"")
-    targets = [target(A, completeness=0.5), target(B, completeness=0.5 + 0.5 / CLASSES)]
+    targets = [target(A, completeness=0.5), target(B, completeness=0.5 + 0.5 / OFFERS.classes)]
     turns = []
     for now in range(6):
         chosen = offers.choose(targets, float(now), itself)
@@ -188,7 +182,7 @@ def test_nobody_gets_more_than_was_offered(offered: int, asked: int) -> None:
     assert offers.chunks() == 0
 
 
-@pytest.mark.parametrize("late", [0.0, ANSWER_SECONDS, 10 * ANSWER_SECONDS])
+@pytest.mark.parametrize("late", [0.0, OFFERS.answer_seconds, 10 * OFFERS.answer_seconds])
 def test_late_answers_count(late: float) -> None:
     offers = Offers(b"")
     offers.made(target(), 3, 0.0)
@@ -210,8 +204,8 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
             asked = data.draw(st.integers(0, unanswered[0]))
             assert offers.answered(A, CT, asked, now) == asked
             unanswered.pop(0)
-        now += ANSWER_SECONDS + PAUSE_LIMIT
-        offers.expire(now - PAUSE_LIMIT)
+        now += OFFERS.answer_seconds + OFFERS.pause_limit
+        offers.expire(now - OFFERS.pause_limit)
         assert offers.choose([target()], now, itself) == target()
         offers.made(target(), count, now)
         unanswered.append(count)
@@ -222,19 +216,19 @@ def test_every_offer_is_honoured_however_late_its_answer_comes(
 def test_an_offer_that_is_not_answered_no_longer_counts() -> None:
     offers = Offers(b"")
     offers.made(target(), 3, 1.0)
-    assert offers.next_change(1.0) == 1.0 + SLOW_SECONDS
-    assert offers.chunks(now=1.0 + SLOW_SECONDS - 0.01) == 3
-    assert offers.chunks(now=1.0 + SLOW_SECONDS) == 0  # another offer may be made meanwhile
-    assert offers.next_change(1.0 + SLOW_SECONDS) == 1.0 + ANSWER_SECONDS
-    offers.expire(1.0 + ANSWER_SECONDS - 0.01)
+    assert offers.next_change(1.0) == 1.0 + OFFERS.slow_seconds
+    assert offers.chunks(now=1.0 + OFFERS.slow_seconds - 0.01) == 3
+    assert offers.chunks(now=1.0 + OFFERS.slow_seconds) == 0  # another offer may be made meanwhile
+    assert offers.next_change(1.0 + OFFERS.slow_seconds) == 1.0 + OFFERS.answer_seconds
+    offers.expire(1.0 + OFFERS.answer_seconds - 0.01)
     assert offers.chunks() == 3
-    offers.expire(1.0 + ANSWER_SECONDS)
+    offers.expire(1.0 + OFFERS.answer_seconds)
     assert offers.chunks() == 0
     assert (
-        offers.choose([target()], 1.0 + ANSWER_SECONDS, itself) is None
+        offers.choose([target()], 1.0 + OFFERS.answer_seconds, itself) is None
     )  # it is left alone for a while
-    after = offers.next_change(1.0 + ANSWER_SECONDS)
-    assert after == 1.0 + ANSWER_SECONDS + PAUSE_SECONDS
+    after = offers.next_change(1.0 + OFFERS.answer_seconds)
+    assert after == 1.0 + OFFERS.answer_seconds + OFFERS.pause_seconds
     assert offers.choose([target()], after, itself) == target()
 
 
@@ -242,7 +236,7 @@ def test_whoever_did_not_answer_is_not_counted_on_until_it_did() -> None:
     offers = Offers(b"")
     offers.made(target(), 3, 0.0)
     assert (offers.chunks(2), offers.chunks(3)) == (3, 0)
-    offers.expire(ANSWER_SECONDS)
+    offers.expire(OFFERS.answer_seconds)
     offers.made(target(), 3, 5.0)
     assert offers.chunks() == 0
     assert offers.answered(A, CT, 3, 5.1) == 3  # the first one
@@ -271,7 +265,7 @@ def test_pauses_double_up_to_a_limit_and_end_when_something_is_wanted() -> None:
     assert offers.choose([target()], now, itself) == target()
     offers.made(target(), 1, now)
     offers.answered(A, CT, 0, now)
-    assert offers.next_change(now) == now + PAUSE_SECONDS  # from the beginning
+    assert offers.next_change(now) == now + OFFERS.pause_seconds  # from the beginning
 
 
 def test_a_pause_is_of_one_study_alone() -> None:
@@ -308,7 +302,7 @@ class OffersMachine(RuleBasedStateMachine):
         self.offered: Counter[tuple[VirtualAddress, StudyId]] = Counter()
         self.given: Counter[tuple[VirtualAddress, StudyId]] = Counter()
 
-    @rule(seconds=st.floats(0, 2 * ANSWER_SECONDS))
+    @rule(seconds=st.floats(0, 2 * OFFERS.answer_seconds))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.offers.expire(self.now)
@@ -346,7 +340,7 @@ class OffersMachine(RuleBasedStateMachine):
     @invariant()
     def everybody_is_ready_again_after_a_while(self) -> None:
         offers = self.offers
-        later = self.now + ANSWER_SECONDS + PAUSE_LIMIT
+        later = self.now + OFFERS.answer_seconds + OFFERS.pause_limit
         waits = {key: one.until for key, one in offers._open.items()}
         assert all(self.now < until <= later for until in waits.values())
         for key, pause in offers._pauses.items():
@@ -355,3 +349,13 @@ class OffersMachine(RuleBasedStateMachine):
 
 TestOffers = OffersMachine.TestCase
 TestOffers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_what_it_goes_by_can_be_handed_in() -> None:
+    offers = Offers(b"", OffersTuning(answer_seconds=10.0, pause_seconds=7.0))
+    offers.made(target(), 1, 0.0)
+    offers.expire(OFFERS.answer_seconds)
+    assert not offers.ready(A, CT, OFFERS.answer_seconds), "its answer may still come"
+    offers.expire(10.0)
+    assert not offers.ready(A, CT, 16.9)
+    assert offers.ready(A, CT, 17.0)

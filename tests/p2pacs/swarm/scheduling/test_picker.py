@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES
-from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.picker import TUNING as PICKER
+from p2pacs.swarm.scheduling.picker import Picker, PickerTuning, Takeover
 
+picker = Picker()
 SIZE = CHUNK_BYTES
 
 
@@ -87,7 +89,7 @@ def test_depth_is_seconds_of_the_measured_rate() -> None:
     slow = with_rate(availability.join(member(1), Tier.REPLICA, Bitfield(range(1000))), 10_000)
     fast = with_rate(availability.join(member(2), Tier.REPLICA, Bitfield(range(1000))), 1_000_000)
     act(availability)
-    assert slow.asked_bytes == picker.DEPTH_CHUNKS * SIZE
+    assert slow.asked_bytes == PICKER.depth_chunks * SIZE
     assert 2_000_000 <= fast.asked_bytes < 2_000_000 + SIZE
 
 
@@ -96,13 +98,13 @@ def test_all_that_is_in_flight_is_bounded() -> None:
     for number in range(1, 20):
         with_rate(availability.join(member(number), Tier.REPLICA, Bitfield(range(4000))), 1e9)
     act(availability)
-    assert availability.asked_bytes <= picker.WINDOW_BYTES + 20 * SIZE
+    assert availability.asked_bytes <= PICKER.window_bytes + 20 * SIZE
 
 
 def test_what_is_not_written_yet_counts() -> None:
     availability = availability_of(400)
     availability.join(member(1), Tier.REPLICA, Bitfield(range(400)))
-    ((_, numbers),) = picker.plan(availability, unwritten=picker.WINDOW_BYTES)
+    ((_, numbers),) = picker.plan(availability, unwritten=PICKER.window_bytes)
     assert len(numbers) == 1
 
 
@@ -125,7 +127,7 @@ def test_idle_sources_take_over_what_would_come_last() -> None:
     slow = with_rate(availability.join(member(1), Tier.REPLICA, Bitfield(range(4))), 1e4)
     availability.ask(slow, [0, 1, 2, 3], 0.0)
     fast = with_rate(availability.join(member(2), Tier.REPLICA, Bitfield(range(4))), 1e6)
-    assert picker.takeovers(availability) == [picker.Takeover(fast, 3, slow)]
+    assert picker.takeovers(availability) == [Takeover(fast, 3, slow)]
 
 
 def test_a_chunk_on_its_way_is_asked_twice_at_most() -> None:
@@ -134,7 +136,7 @@ def test_a_chunk_on_its_way_is_asked_twice_at_most() -> None:
     availability.ask(slow, [0], 0.0)
     fast = with_rate(availability.join(member(2), Tier.REPLICA, Bitfield([0])), 1e6)
     with_rate(availability.join(member(3), Tier.REPLICA, Bitfield([0])), 1e6)
-    assert picker.takeovers(availability) == [picker.Takeover(fast, 0, None)]
+    assert picker.takeovers(availability) == [Takeover(fast, 0, None)]
     availability.ask(fast, [0], 0.0)
     assert picker.takeovers(availability) == []
 
@@ -164,7 +166,7 @@ def test_pauses_grow_and_end() -> None:
     source.stalls = 3
     assert picker.pause(source) == first * 8
     source.stalls = 100
-    assert picker.pause(source) == picker.PAUSE_LIMIT
+    assert picker.pause(source) == PICKER.pause_limit
 
 
 @settings(max_examples=40, deadline=None)
@@ -211,3 +213,10 @@ def test_only_what_comes_over_the_line_waits_for_more_urgent_transfers() -> None
     assert set(act(availability)) == {member(2)}
     availability.allowance = 1.0
     assert len(act(availability)[member(1)]) == 1
+
+
+def test_what_it_goes_by_can_be_handed_in() -> None:
+    availability = availability_of(50)
+    availability.join(member(1), Tier.REPLICA, Bitfield(range(50)))
+    ((_, numbers),) = Picker(PickerTuning(depth_start=7 * SIZE)).plan(availability)
+    assert len(numbers) == 7

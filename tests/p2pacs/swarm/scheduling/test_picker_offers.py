@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES
-from p2pacs.swarm.scheduling import picker
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.picker import TUNING as PICKER
+from p2pacs.swarm.scheduling.picker import Picker, Takeover
 from p2pacs.swarm.scheduling.viewport import LOOK_CHUNKS
 
+picker = Picker()
 SIZE = CHUNK_BYTES
 
 
@@ -187,7 +189,7 @@ def test_nothing_is_chosen_of_who_owes_as_much_as_it_sends() -> None:
     one = offering(availability, 1, Bitfield(range(400)), rate=1e6)
     two = offering(availability, 2, Bitfield(range(400)), rate=1e6)
     availability.meter.value = 1e9
-    availability.ask(one, range(int(picker.FLIGHT_SECONDS * 1e6 / SIZE) + 1), 0.0)
+    availability.ask(one, range(int(PICKER.flight_seconds * 1e6 / SIZE) + 1), 0.0)
     assert picker.answer(availability, one, 1, []) == []
     assert picker.answer(availability, two, 1, [])
     availability.arrived(0, 0.0)
@@ -199,7 +201,7 @@ def test_nothing_is_chosen_while_as_much_as_comes_at_all_is_on_its_way(rate: flo
     availability = availability_of(400)
     sources = [offering(availability, n, Bitfield(range(400)), rate=1e6) for n in range(1, 4)]
     availability.meter.value = rate
-    most = max(picker.FLIGHT_BYTES, rate * picker.FLIGHT_SECONDS)
+    most = max(PICKER.flight_bytes, rate * PICKER.flight_seconds)
     chunks = math.ceil(most / SIZE) - 1
     availability.ask(sources[0], range(chunks), 0.0)
     assert picker.answer(availability, sources[1], 1, [])
@@ -213,7 +215,7 @@ def test_who_has_not_shown_that_it_sends_is_owed_little() -> None:
     availability = availability_of(40)
     one = offering(availability, 1, Bitfield(range(40)))
     chosen = picker.answer(availability, one, 9, [])
-    assert len(chosen) * SIZE == picker.UNPROVEN_BYTES
+    assert len(chosen) * SIZE == PICKER.unproven_bytes
     availability.ask(one, chosen, 0.0)
     assert picker.answer(availability, one, 9, []) == []
     others = [offering(availability, number, Bitfield(range(40))) for number in range(2, 5)]
@@ -241,7 +243,7 @@ RATES = st.sampled_from((0.0, 1e3, 1e4, 1e5, 1e6))
 
 
 def pull(source: Source) -> float:
-    return source.meter.value or picker.STALL_RATE
+    return source.meter.value or PICKER.stall_rate
 
 
 @settings(max_examples=150)
@@ -264,7 +266,7 @@ def test_taking_over_always_saves_time(
         if victim.in_flight and next(reversed(victim.in_flight)) in source.has
     }
     here = SIZE / pull(source)
-    worth = [late for late in gains.values() if late >= here * picker.GAIN_FACTOR + 0.3]
+    worth = [late for late in gains.values() if late >= here * PICKER.gain_factor + 0.3]
     if found is None:
         assert worth == []
         return
@@ -283,7 +285,7 @@ def test_nobody_takes_over_from_itself_or_a_third_time() -> None:
     availability.ask(slow, [0], 0.0)
     assert picker.takeover(availability, slow, [slow]) is None
     assert picker.takeover(availability, fast, [slow], taken={0}) is None
-    assert picker.takeover(availability, fast, [slow]) == picker.Takeover(fast, 0, None)
+    assert picker.takeover(availability, fast, [slow]) == Takeover(fast, 0, None)
     availability.ask(fast, [0], 0.0)
     assert picker.takeover(availability, third, [slow, fast]) is None
 

@@ -14,7 +14,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import CHUNK_BYTES, KIB
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
-from p2pacs.swarm.scheduling.offers import ANSWER_SECONDS
+from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
 from p2pacs.swarm.studies.study_swarm import STARVED_SECONDS
 from p2pacs.swarm.upload.paced_sender import (
     AHEAD_SECONDS,
@@ -194,7 +194,7 @@ async def test_who_never_answers_costs_bounded_time(autojump_clock: Clock) -> No
         silent = [line.add(number, answer=None) for number in range(6)]
         one = line.add(9, has=range(200))  # it comes after all the others
         await trio.sleep(60)
-        lost = 3 * ANSWER_SECONDS  # two of them at a time are enough work for the line
+        lost = 3 * OFFERS.answer_seconds  # two of them at a time are enough work for the line
         assert one.bytes() > 0.98 * (60 - lost) * RATE
         assert all(5 < len(member.offers) < 20 for member in silent)
 
@@ -213,7 +213,7 @@ async def test_who_wants_nothing_is_asked_ever_less(autojump_clock: Clock) -> No
 
 async def test_late_answers_are_served(autojump_clock: Clock) -> None:
     async with paced_line() as line:
-        one = line.add(1, round_trip=2 * ANSWER_SECONDS)
+        one = line.add(1, round_trip=2 * OFFERS.answer_seconds)
         await trio.sleep(60)
         assert one.refused == []
         on_its_way = line.sender.promised(one.address) / CHUNK
