@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 from typing import Final, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from p2pacs.dataset.json_model import Json
 from p2pacs.dataset.vocabulary import tag
@@ -39,6 +39,30 @@ class DateSpan:
 
     first: date | None = None
     last: date | None = None
+
+
+CAPS: Final = 50
+"""Limits of PACS are multiples of it: 50, 100, 200, 500, 1000. (Orthanc gives one answer more.)"""
+
+ENOUGH: Final = 200
+"""So many answers look as if there were more, whatever their number is."""
+
+
+@frozen
+class Found:
+    """What a query gave."""
+
+    usable: list[Json] = field(repr=False)
+    is_cut: bool = False
+    """The PACS says that it has more."""
+    untold: int = 0
+    """Answers that failed, or without a UID."""
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether there may be more."""
+        count = len(self.usable)
+        return self.is_cut or count >= ENOUGH or (count >= CAPS and count % CAPS <= 1)
 
 
 CENTRAL: Final = "the central PACS"

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import structlog
-from attrs import frozen
 
 from broker.pacs.adapter import (
     CENTRAL,
@@ -16,8 +15,10 @@ from broker.pacs.adapter import (
     SERIES_KEYS,
     STUDY_KEYS,
     DateSpan,
+    Found,
 )
 from broker.pacs.address import WebAddress
+from broker.pacs.days import Window
 from broker.pacs.plan import RetrieveRequest, plan, uids_of
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
@@ -32,17 +33,6 @@ from p2pacs.errors import DeadlineError, PacsError, PacsRefusedError, StudyNotFo
 from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
 
 log = structlog.get_logger(__name__)
-
-
-@frozen
-class Answers:
-    """What a search gave."""
-
-    usable: list[Json]
-    untold: int
-    """Answers that failed, or without a UID."""
-    is_cut: bool
-    """The server says that it has more than it gives."""
 
 
 def open_client(address: WebAddress, silence: float) -> DicomwebClient:
@@ -74,13 +64,22 @@ class WebAdapter:
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By QIDO-RS, window by window."""
-        async for study in by_windows(self._ask, span, datetime.now(UTC).date()):
+        today = datetime.now(UTC).date()
+        async for study in by_windows(self._ask, span, today, self._incomplete):
             yield study
 
-    async def _ask(self, dates: str, times: str) -> list[Json]:
-        query = {"StudyDate": dates, "StudyTime": times}
+    def _incomplete(self) -> None:
+        log.warning("the PACS limits its answers: studies may be missed", pacs=self.address)
+
+    async def _ask(self, window: Window) -> Found:
+        query = {
+            "StudyDate": window.dates,
+            "StudyTime": window.times,
+            "PatientID": window.patient,
+            "ModalitiesInStudy": window.modality,
+        }
         answers = self._client.studies({k: v for k, v in query.items() if v}, STUDY_KEYS)
-        return (await self._all(answers, STUDY_KEYS, "StudyInstanceUID")).usable
+        return await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By QIDO-RS for the study, its series, and the instances of each series."""
@@ -111,7 +110,7 @@ class WebAdapter:
     async def _described(self, uid: str, attributes: Json, detail: Detail) -> Description:
         search = self._client.series(uid, SERIES_KEYS)
         series = await self._all(search, SERIES_KEYS, "SeriesInstanceUID")
-        untold = series.untold
+        untold = series.untold + series.is_cut
         described: list[SeriesRecord] = []
         for one in series.usable:
             name = text(one, "SeriesInstanceUID")
@@ -119,17 +118,17 @@ class WebAdapter:
             if detail is not Detail.SERIES:
                 search = self._client.instances(uid, name, INSTANCE_KEYS)
                 found = await self._all(search, INSTANCE_KEYS, "SOPInstanceUID")
-                instances, untold = found.usable, untold + found.untold
+                instances, untold = found.usable, untold + found.untold + found.is_cut
             described.append(SeriesRecord(name, one, tuple(instances)))
         return Description(uid, attributes, tuple(described), untold)
 
-    async def _all(self, search: Search, keys: Collection[str], unique: str) -> Answers:
+    async def _all(self, search: Search, keys: Collection[str], unique: str) -> Found:
         found = [understood(answer, keys) async for answer in search]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
         untold = search.untold + len(found) - len(usable)
         if untold:
             log.warning("answers without a UID, or that failed", pacs=self.address, count=untold)
-        return Answers(usable, untold, search.is_cut)
+        return Found(usable, search.is_cut, untold)
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None

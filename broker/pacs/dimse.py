@@ -20,8 +20,10 @@ from broker.pacs.adapter import (
     STUDY_KEYS,
     UID_KEYS,
     DateSpan,
+    Found,
 )
 from broker.pacs.address import DimseAddress
+from broker.pacs.days import Window
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
@@ -35,6 +37,7 @@ from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.errors import (
     DeadlineError,
     PacsError,
+    PacsRefusedError,
     StateError,
     StudyNotFoundError,
     UnavailableError,
@@ -96,12 +99,17 @@ class DimseAdapter:
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By C-FIND at STUDY level, window by window."""
-        async for study in by_windows(self._ask, span, datetime.now(UTC).date()):
+        today = datetime.now(UTC).date()
+        async for study in by_windows(self._ask, span, today, self._incomplete):
             yield study
 
-    async def _ask(self, dates: str, times: str) -> list[Json]:
+    def _incomplete(self) -> None:
+        log.warning("the PACS limits its answers: studies may be missed", pacs=self.address)
+
+    async def _ask(self, window: Window) -> Found:
         identifier = _identifier("STUDY", STUDY_KEYS)
-        identifier.StudyDate, identifier.StudyTime = dates, times
+        identifier.StudyDate, identifier.StudyTime = window.dates, window.times
+        identifier.PatientID, identifier.ModalitiesInStudy = window.patient, window.modality
         return await self._find(identifier, STUDY_KEYS, "StudyInstanceUID")
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
@@ -110,7 +118,12 @@ class DimseAdapter:
         found = await self._find(
             _identifier("STUDY", keys, StudyInstanceUID=uid), keys, "StudyInstanceUID"
         )
-        attributes = next((one for one in found if text(one, "StudyInstanceUID") == uid), None)
+        matching = (one for one in found.usable if text(one, "StudyInstanceUID") == uid)
+        attributes = next(matching, None)
+        if attributes is None and found.is_cut:
+            raise PacsRefusedError(
+                f"{self.name} does not finish a query for one study: see its log"
+            )
         if attributes is None:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
         series = await self._find(
@@ -120,23 +133,23 @@ class DimseAdapter:
         )
         needs_classes = detail is Detail.INSTANCES or not texts(attributes, CLASSES_KEY)
         keys = INSTANCE_KEYS if needs_classes else UID_KEYS
-        described = [
-            SeriesRecord(
-                series_uid := text(one, "SeriesInstanceUID"),
-                one,
-                () if detail is Detail.SERIES else await self._instances(uid, series_uid, keys),
-            )
-            for one in series
-        ]
-        return Description(uid, attributes, tuple(described))
+        untold = series.untold + series.is_cut
+        described: list[SeriesRecord] = []
+        for one in series.usable:
+            name = text(one, "SeriesInstanceUID")
+            instances: list[Json] = []
+            if detail is not Detail.SERIES:
+                identifier = _identifier(
+                    "IMAGE", keys, StudyInstanceUID=uid, SeriesInstanceUID=name
+                )
+                listed = await self._find(identifier, keys, "SOPInstanceUID")
+                instances, untold = listed.usable, untold + listed.untold + listed.is_cut
+            described.append(SeriesRecord(name, one, tuple(instances)))
+        return Description(uid, attributes, tuple(described), untold)
 
-    async def _instances(self, study: str, series: str, keys: tuple[str, ...]) -> tuple[Json, ...]:
-        identifier = _identifier("IMAGE", keys, StudyInstanceUID=study, SeriesInstanceUID=series)
-        return tuple(await self._find(identifier, keys, "SOPInstanceUID"))
-
-    async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> list[Json]:
+    async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> Found:
         with self._renamed():
-            answers = await self._client.find(identifier, "STUDY")
+            answers, ended = await self._client.find_some(identifier, "STUDY")
         found = [from_dataset(answer, keys) for answer in answers]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
         if len(usable) < len(found):
@@ -145,7 +158,7 @@ class DimseAdapter:
                 pacs=self.address,
                 count=len(found) - len(usable),
             )
-        return usable
+        return Found(usable, ended is not None, len(found) - len(usable))
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None

@@ -40,6 +40,7 @@ ANSWERS: Final = 100_000
 _PENDING: Final = (0xFF00, 0xFF01)
 _INCOMPLETE: Final = (0xB000, 0xA702)
 """Some instances, or all, were not sent: perhaps as no context for them was proposed."""
+_ENDED_EARLY: Final = (0xA700, 0xA701, 0xFE00)
 _MEANINGS: Final = {
     0xA700: "it is out of resources",
     0xA701: "it is out of resources to count the matches",
@@ -78,22 +79,43 @@ class DimseClient:
         """C-FIND: all answers.
 
         Raises:
-            PacsRefusedError: a failure status.
+            PacsRefusedError: a failure status, also after some answers.
+            PacsDataError, PacsUnreachableError, DeadlineError: see `find_some`.
+        """
+        answers, failure = await self.find_some(identifier, root)
+        if failure is not None:
+            raise failure
+        return answers
+
+    async def find_some(
+        self, identifier: Dataset, root: Root = "STUDY"
+    ) -> tuple[list[Dataset], PacsRefusedError | None]:
+        """C-FIND: the answers that come, and why there are no more if the remote ended it early:
+        many end a query that has more answers than they give (Orthanc: cancelled, 0xFE00).
+
+        Raises:
+            PacsRefusedError: a failure status without any answer, other than being out of
+                resources or cancelled.
             PacsDataError: an answer that cannot be decoded, or too many.
             PacsUnreachableError: no association, or it ended.
             DeadlineError: the PACS hangs.
         """
         model = contexts.FIND[root]
 
-        def work(line: CallAssociation) -> list[Dataset]:
+        def work(line: CallAssociation) -> tuple[list[Dataset], PacsRefusedError | None]:
             answers: list[Dataset] = []
             with self._association(line, [(model, contexts.NATIVE[:2])]) as assoc:
                 status = Dataset()
                 for status, answer in assoc.send_c_find(identifier, UID(model)):
                     if status.get("Status") in _PENDING:
                         answers.append(self._answer(answer, len(answers)))
-                self._check(assoc, status, "C-FIND")
-            return answers
+                try:
+                    self._check(assoc, status, "C-FIND")
+                except PacsRefusedError as failure:
+                    if not answers and status.get("Status") not in _ENDED_EARLY:
+                        raise
+                    return answers, failure
+            return answers, None
 
         return await call(work)
 

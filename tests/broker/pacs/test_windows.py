@@ -2,8 +2,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from broker.pacs.adapter import DateSpan
-from broker.pacs.windows import ENOUGH, by_windows
+from broker.pacs.adapter import ENOUGH, DateSpan, Found
+from broker.pacs.days import Window
+from broker.pacs.windows import by_windows
 from p2pacs.catalogue.matching import matches
 from p2pacs.dataset.json_model import Json, entry, text
 from p2pacs.dataset.vocabulary import tag
@@ -14,29 +15,48 @@ TODAY = date(2024, 6, 1)
 class Pacs:
     """Answers at most ``limit`` studies, and says nothing of it."""
 
-    def __init__(self, studies: list[tuple[str, str]], limit: int = ENOUGH) -> None:
+    def __init__(
+        self,
+        studies: list[tuple[str, str]],
+        limit: int = ENOUGH,
+        *,
+        says: bool = False,
+        times: bool = True,
+        patients: list[str] | None = None,
+        modalities: list[str] | None = None,
+    ) -> None:
         self.limit = limit
+        self.says = says
+        self.times = times
+        """Whether it matches times."""
+        self.incomplete: list[bool] = []
         self.asked = 0
         self.studies: list[Json] = [
             {
                 tag("StudyInstanceUID"): entry("UI", str(number)),
                 tag("StudyDate"): entry("DA", day),
                 tag("StudyTime"): entry("TM", time),
+                tag("PatientID"): entry("LO", patients[number] if patients else f"P{number}"),
+                tag("ModalitiesInStudy"): entry("CS", modalities[number] if modalities else "CT"),
             }
             for number, (day, time) in enumerate(studies)
         ]
 
-    async def ask(self, dates: str, times: str) -> list[Json]:
+    async def ask(self, window: Window) -> Found:
         self.asked += 1
-        return [
+        found = [
             study
             for study in self.studies
-            if matches("DA", dates, [text(study, "StudyDate")])
-            and matches("TM", times, [text(study, "StudyTime")])
-        ][: self.limit]
+            if matches("DA", window.dates, [text(study, "StudyDate")])
+            and (not self.times or matches("TM", window.times, [text(study, "StudyTime")]))
+            and matches("LO", window.patient, [text(study, "PatientID")])
+            and matches("CS", window.modality, [text(study, "ModalitiesInStudy")])
+        ]
+        return Found(found[: self.limit], is_cut=self.says and len(found) > self.limit)
 
     async def all(self, span: DateSpan = DateSpan()) -> list[str]:  # noqa: B008
-        return [text(s, "StudyInstanceUID") async for s in by_windows(self.ask, span, TODAY)]
+        found = by_windows(self.ask, span, TODAY, lambda: self.incomplete.append(True))
+        return [text(s, "StudyInstanceUID") async for s in found]
 
 
 def days(count: int, each: int, first: date = TODAY) -> list[tuple[str, str]]:
@@ -90,9 +110,51 @@ async def test_studies_without_a_date_are_found_in_a_small_pacs() -> None:
 async def test_a_study_that_is_not_found_by_the_date_it_is_shown_with() -> None:
     pacs = Pacs(days(3, 2))
 
-    async def ask(dates: str, times: str) -> list[Json]:
-        answers = await pacs.ask(dates, times)
-        return [one for one in answers if not dates or text(one, "StudyInstanceUID") != "3"]
+    async def ask(window: Window) -> Found:
+        hidden = "3" if window.dates else ""
+        found = await pacs.ask(window)
+        return Found([one for one in found.usable if text(one, "StudyInstanceUID") != hidden])
 
-    found = [text(study, "StudyInstanceUID") async for study in by_windows(ask, DateSpan(), TODAY)]
+    windows = by_windows(ask, DateSpan(), TODAY, lambda: None)
+    found = [text(study, "StudyInstanceUID") async for study in windows]
     assert sorted(found) == [str(number) for number in range(6)]
+
+
+SAME = [(f"{TODAY:%Y%m%d}", "101500")]
+
+
+@pytest.mark.parametrize("limit", [50, 51, 100, 101, 200])
+@pytest.mark.parametrize("says", [False, True])
+async def test_a_day_beyond_any_usual_limit(limit: int, says: bool) -> None:
+    pacs = Pacs(days(1, 330), limit, says=says)
+    assert len(set(await pacs.all())) == 330
+    assert pacs.incomplete == []
+
+
+@pytest.mark.parametrize("times", [False, True])
+@pytest.mark.parametrize("time", ["101500", ""])
+async def test_a_minute_with_too_many_is_split_by_patient(times: bool, time: str) -> None:
+    pacs = Pacs([(SAME[0][0], time)] * 330, 100, times=times)
+    assert len(set(await pacs.all())) == 330
+    assert pacs.incomplete == []
+
+
+async def test_a_patient_with_too_many_is_split_by_modality() -> None:
+    modalities = [("CT", "MR", "US", "CR")[n % 4] for n in range(330)]
+    pacs = Pacs(SAME * 330, 100, patients=["P"] * 330, modalities=modalities)
+    assert len(set(await pacs.all())) == 330
+    assert pacs.incomplete == []
+
+
+async def test_what_cannot_be_split_is_said() -> None:
+    pacs = Pacs(SAME * 330, 100, patients=["P"] * 330)
+    assert len(set(await pacs.all())) == 100
+    assert pacs.incomplete
+    assert pacs.asked < 5000
+
+
+async def test_an_answer_that_only_looks_cut_costs_little_and_is_whole() -> None:
+    pacs = Pacs(days(1, 100), 1000)
+    assert len(await pacs.all()) == 100
+    assert pacs.incomplete == []
+    assert pacs.asked < 200
