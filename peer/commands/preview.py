@@ -108,6 +108,8 @@ class PreviewSheet:
                     self._hear(line)
                 elif "previews" in line:
                     self._all = True
+                    if self._drawn is self.layout:  # before it was said that this is all
+                        self._tell_drawn()
                 elif "complete" in line:
                     self._ended = True
                 self._bell.ring()
@@ -157,9 +159,11 @@ class PreviewSheet:
         """Whether the sheet is to be written now."""
         if not self._listed:
             return False
-        first = next(self._lacking, None)
+        lacking = list(self._lacking)
         if self._all:
-            return first is None and self._drawn is not self.layout
+            return not lacking and self._drawn is not self.layout
+        if lacking and all(cell.number in self._here for cell in lacking):
+            return False  # nothing is waited for: soon there is a sheet with all
         return not self._begun and 0 < len(self.layout.cells) <= EARLY * self.shown
 
     # ------------------------------------------------------------ doing it
@@ -173,7 +177,7 @@ class PreviewSheet:
             self._thumbs[cell] = await trio.to_thread.run_sync(thumb, png)
 
     async def _write(self) -> None:
-        layout, whole = self.layout, self._all
+        layout, whole = self.layout, not any(True for _ in self._lacking)
         thumbs = {
             cell: image for cell in layout.cells if (image := self._thumbs.get(cell)) is not None
         }
@@ -181,4 +185,8 @@ class PreviewSheet:
         self._begun = True
         if whole:
             self._drawn = layout
-            self._watcher.previews(len(self._here), self._known, sheet=True)
+        if whole and self._all:
+            self._tell_drawn()
+
+    def _tell_drawn(self) -> None:
+        self._watcher.previews(len(self._here), self._known, sheet=True)

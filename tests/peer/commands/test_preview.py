@@ -92,8 +92,10 @@ async def test_what_is_here_already_is_drawn_once(
         await write(sheet)
 
     monkeypatch.setattr(PreviewSheet, "_write", counted)
-    await PreviewSheet(tmp_path / "sheet.png", Seen()).follow(client, str(STUDY))
-    assert drawn in ([COUNT], [len(EARLY), COUNT])  # whatever the peer said first
+    seen = Seen()
+    await PreviewSheet(tmp_path / "sheet.png", seen).follow(client, str(STUDY))
+    assert drawn == [COUNT]
+    assert seen.previews_[-1] == (COUNT, COUNT, True)
 
 
 async def test_a_study_that_cannot_be_shown_has_dashes(
