@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,6 @@ from broker.members.admin_actions import AdminActions
 from broker.members.directory import DirectoryKeeper, broker_record
 from broker.members.enrolment import Enrolment
 from broker.pacs.adapter import PacsAdapter
-from broker.pacs.address import parse_pacs
 from broker.pacs.catalogue_sync import CatalogueSync
 from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
@@ -232,8 +230,8 @@ class Broker:
 
 
 def _line(settings: BrokerSettings) -> Line:
-    lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
-    return Line(settings.line.uplink, settings.line.downlink, lan, settings.line.hours)
+    line = settings.line
+    return Line(line.uplink, line.downlink, line.lan, line.hours)
 
 
 @asynccontextmanager
@@ -244,7 +242,6 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         StateError: another process runs it, or files are missing.
     """
     keys = load_keys(folder)
-    address = parse_pacs(settings.pacs)
     async with AsyncExitStack() as stack:
         already = f"a broker runs in {folder} already: stop it first"
         stack.enter_context(locked(folder / LOCK, already))
@@ -258,7 +255,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         catalogue = await trio.to_thread.run_sync(CatalogueIndex, folder / CATALOGUE)
         stack.callback(catalogue.close)
         pacs = await stack.enter_async_context(
-            open_pacs(address, aet=settings.aet, dicom=settings.dicom)
+            open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom)
         )
         workers = await stack.enter_async_context(open_workers())
         yield Broker(

@@ -16,7 +16,6 @@ from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.corrections import Wanted
 from broker.members.registry import Registration
-from broker.pacs.address import parse_pacs
 from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
 from p2pacs.accounts.passwords import check_name, set_password
@@ -72,7 +71,6 @@ def init(
 ) -> None:
     """Make a broker: a new network with its authority, database and settings."""
     logs.configure("warning", json=False)
-    parse_pacs(pacs)
     given = {"pacs": pacs, "listen": listen, "web": {"listen": web}}
     given |= {"advertise": advertise} if advertise else {}
     given |= {"aet": aet} if aet else {}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from p2pacs.errors import StateError
+from broker.pacs.address import PacsAddress, parse_pacs
+from p2pacs.errors import StateError, UsageError
 from p2pacs.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
@@ -50,6 +52,15 @@ OWN: Final = (
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+
+
+def _pacs(text: str) -> str:
+    """Checked when it is loaded, so that a mistake is named with its line."""
+    try:
+        parse_pacs(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 class WebSettings(Settings):
@@ -103,6 +114,11 @@ class EnrolmentSettings(Settings):
         "two thirds of it.",
     )
 
+    @property
+    def certificate_lifetime(self) -> timedelta:
+        """How long a member's certificate lasts."""
+        return timedelta(days=self.certificate_days)
+
 
 class SweepSettings(Settings):
     """How the catalogue follows the PACS."""
@@ -127,7 +143,7 @@ class BrokerSettings(Settings):
         min_length=1,
         max_length=64,
     )
-    pacs: str = Field(
+    pacs: Annotated[str, AfterValidator(_pacs)] = Field(
         description="The central PACS: dimse://AET@HOST:PORT or dicomweb+http://HOST:PORT/ROOT "
         "(dicomweb+https too).",
         examples=[
@@ -179,6 +195,11 @@ class BrokerSettings(Settings):
                 "this machine's addresses that they may use)"
             )
         return self
+
+    @property
+    def central_pacs(self) -> PacsAddress:
+        """The address of the central PACS."""
+        return parse_pacs(self.pacs)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

@@ -41,6 +41,8 @@ class Settings(BaseModel):
 
 M = TypeVar("M", bound=BaseModel)
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 MEASURED: Final = "measured"
 """Instead of an uplink's rate: find it out."""
 
@@ -112,8 +114,10 @@ def _format_size(size: int) -> str:
     return f"{size // factor}{unit}"
 
 
-def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text, strict=False))
+def _network(value: object) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    return ipaddress.ip_network(value if isinstance(value, str) else repr(value), strict=False)
 
 
 EndpointField = Annotated[Endpoint, PlainValidator(_endpoint), PlainSerializer(str)]
@@ -136,7 +140,7 @@ SizeField = Annotated[int, PlainValidator(parse_size), PlainSerializer(_format_s
 AeTitleField = Annotated[str, AfterValidator(_ae_title)]
 """An AE title."""
 
-NetworkField = Annotated[str, AfterValidator(_network)]
+NetworkField = Annotated[Network, PlainValidator(_network), PlainSerializer(str)]
 """An IP network, written ``"192.168.1.0/24"``."""
 
 

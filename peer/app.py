@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -292,8 +291,8 @@ class Peer:
 
 
 def _line(settings: PeerSettings) -> Line:
-    lan = tuple(ipaddress.ip_network(network) for network in settings.line.lan)
-    return Line(settings.line.uplink, settings.line.downlink, lan, settings.line.hours)
+    line = settings.line
+    return Line(line.uplink, line.downlink, line.lan, line.hours)
 
 
 @asynccontextmanager

@@ -100,7 +100,7 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.wire",
         "p2pacs.swarm",
     ],
-    "broker.config": [],
+    "broker.config": ["broker.pacs"],
     "broker.database": [],
     "broker.database.migrations": ["broker.database"],
     "broker.database.migrations.versions": [],

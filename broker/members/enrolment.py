@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import msgpack
 import structlog
 import trio
@@ -45,7 +43,7 @@ class Enrolment:
         self._key = key
         self._book = book
         self._keeper = keeper
-        self._lifetime = timedelta(days=settings.certificate_days)
+        self._lifetime = settings.certificate_lifetime
         self._tally = Tally()
 
     async def enrol(self, query: EnrolQuery) -> Enrolled:

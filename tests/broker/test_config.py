@@ -66,6 +66,8 @@ def test_plain_http_on_loopback_only(listen: str, tls: str, secure: bool) -> Non
         (MINIMAL.replace("127.0.0.1:4710", "0.0.0.0:4710"), "advertise: name the endpoints"),
         (MINIMAL.replace("web", "wed"), "wed: there is no such setting"),
         (MINIMAL + "idle_minutes = 0", "toml:6: web.idle_minutes: "),
+        (MINIMAL.replace("dimse://ORTHANC@", "dimse://"), "toml:2: pacs: the PACS address needs"),
+        (MINIMAL.replace("dimse:", "http:"), "toml:2: pacs: unknown scheme 'http'"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, text: str, complaint: str) -> None:

@@ -1,4 +1,5 @@
 import tomllib
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Literal
 
@@ -132,7 +133,7 @@ def test_the_tables_that_both_sides_have(tmp_path: Path) -> None:
     )
     shared = load_settings(path, Shared)
     assert shared.aet == "WS1"
-    assert shared.line.lan == ("10.0.0.0/8",)
+    assert shared.line.lan == (IPv4Network("10.0.0.0/8"),)
     assert shared.store.capacity == 1_500_000_000
     path.write_text(render_settings(shared, "Shared."))
     assert load_settings(path, Shared) == shared

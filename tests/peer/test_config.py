@@ -1,3 +1,4 @@
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_written_settings_load_again(tmp_path: Path) -> None:
     settings = _settings(
         advertise=["10.0.0.1:2", "[2001:db8::1]:3"],
         dicom="127.0.0.1:11112",
-        line=LineSettings(uplink=800_000, lan=("10.1.2.3/8",)),
+        line=LineSettings(uplink=800_000, lan=(IPv4Network("10.0.0.0/8"),)),
         store=StoreSettings(capacity=50_000_000_000),
         gateway=GatewaySettings(
             allowed_callers=("A B",), destinations={"VIEWER": Endpoint("10.0.0.9", 104)}
@@ -25,7 +26,7 @@ def test_written_settings_load_again(tmp_path: Path) -> None:
     )
     save_peer_settings(tmp_path, settings)
     assert load_peer_settings(tmp_path) == settings
-    assert settings.line.lan == ("10.0.0.0/8",)
+    assert settings.line.lan == (IPv4Network("10.0.0.0/8"),)
 
 
 def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
