@@ -143,7 +143,7 @@ def token(
         _print_json({"name": member.name, "address": str(member.address), "token": text})
     else:
         typer.echo(text)
-        typer.echo(cli_output.token_hint(member.name), err=True)
+        typer.echo(cli_output.token_hint(member), err=True)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Any
 
 from broker.config import AUTHORITY, BROKER_TOML, BrokerSettings
 from broker.members import audit
+from broker.members.join_command import join_command, run_command, usual_plan
 from broker.members.registry import Member
 from broker.setup import Keys, describe
 from p2pacs.tables import Column, Table
@@ -35,11 +36,13 @@ def ready(said: dict[str, Any]) -> str:
     return f"The broker listens for members at {where}; the pages are at {said['web']}"
 
 
-def token_hint(name: str) -> str:
-    """What to do with a token."""
+def token_hint(member: Member) -> str:
+    """What to do with a token: commands that can be pasted as they are."""
     return (
-        f"On the machine of {name}: p2pacs peer join DIR --listen HOST:PORT\n"
-        "It asks for the token. The token is shown this once, and is good once."
+        f"On the machine of {member.name}, as root; the first command asks for the token:\n\n"
+        f"{join_command(None, usual_plan(member.name, member.role))}\n"
+        f"{run_command()}\n\n"
+        "The token is shown this once, and is good once."
     )
 
 

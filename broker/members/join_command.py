@@ -44,16 +44,18 @@ def usual_plan(name: str, role: Role) -> JoinPlan:
     return JoinPlan(aet=aet_of(name), dicom=_everywhere(11112))
 
 
-def join_command(token: str, plan: JoinPlan) -> str:
-    """What to paste on the member's machine."""
+def join_command(token: str | None, plan: JoinPlan) -> str:
+    """What to paste on the member's machine; without a token it asks for it."""
     options = [["--listen", str(plan.listen)]]
     options += [["--advertise", str(endpoint)] for endpoint in plan.advertise]
     if plan.dicom is not None:
         options.append(["--aet", plan.aet, "--dicom", str(plan.dicom)])
         options += [["--workstation", f"{aet}={where}"] for aet, where in plan.workstations]
-    options.append(["--token-file", "-"])
+    if token is not None:
+        options.append(["--token-file", "-"])
     lines = [shlex.join([*PROGRAM, "peer", "join", FOLDER]), *map(shlex.join, options)]
-    return " \\\n    ".join(lines) + f" <<'TOKEN'\n{token}\nTOKEN"
+    command = " \\\n    ".join(lines)
+    return command if token is None else f"{command} <<'TOKEN'\n{token}\nTOKEN"
 
 
 def run_command() -> str:

@@ -31,9 +31,8 @@ def host_names(settings: WebSettings) -> Sequence[str]:
     That is where they listen (for all addresses: each of this machine's), and what else the
     administrator says.
     """
-    host = settings.listen.host
-    if host not in ("0.0.0.0", "::"):  # noqa: S104 - every address of this machine
-        return tuple(dict.fromkeys([*settings.hosts, host]))
+    if not settings.listen.is_unspecified:
+        return tuple(dict.fromkeys([*settings.hosts, settings.listen.host]))
     here = [one for one in machine_addresses() if not is_virtual(one)]
     return tuple(dict.fromkeys([*settings.hosts, socket.gethostname(), "localhost", *here]))
 

@@ -36,6 +36,13 @@ def test_what_init_says(tmp_path: Path) -> None:
     assert "p2pacs broker run" in said
 
 
+def test_what_is_said_beside_a_token_can_be_pasted() -> None:
+    said = cli_output.token_hint(NORTH)
+    assert "peer join /var/lib/p2pacs/peer \\\n    --listen 0.0.0.0:4711" in said
+    assert "--aet NORTH --dicom 0.0.0.0:11112" in said
+    assert "asks for the token" in said
+
+
 def test_the_ready_line() -> None:
     said = {"listen": ["127.0.0.1:1"], "web": "http://127.0.0.1:2"}
     assert "127.0.0.1:1; the pages are at http://127.0.0.1:2" in cli_output.ready(said)

@@ -31,6 +31,11 @@ def test_a_hospital_is_a_pacs_to_its_workstations() -> None:
     )
 
 
+def test_without_a_token_it_is_asked_for() -> None:
+    text = join_command(None, usual_plan("North", Role.HOSPITAL))
+    assert text.endswith("--aet NORTH --dicom 0.0.0.0:11112")
+
+
 def test_a_replica_has_no_gateway() -> None:
     text = join_command("T0KEN", usual_plan("North", Role.REPLICA))
     assert "--aet" not in text
