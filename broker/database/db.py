@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from broker.database.schema import counters
 from p2pacs.errors import StateError
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -61,20 +61,43 @@ def migrate(path: Path) -> None:
     Raises:
         StateError: a newer p2pacs made it.
     """
-    database = BrokerDatabase(path)
+    with closing(BrokerDatabase(path)) as database:
+        if database.transact(_revision) != newest_revision():
+            _upgrade(database)
+
+
+def newest_revision() -> str:
+    """The revision of this version's tables: of the last file among the migrations."""
+    files = (_MIGRATIONS / "versions").glob("v[0-9]*_*.py")
+    return max(file.name.removeprefix("v").partition("_")[0] for file in files)
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision of the tables that there are."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    query = text("SELECT version_num FROM alembic_version")
+    revision: str | None = connection.execute(query).scalar_one_or_none()
+    return revision
+
+
+def _upgrade(database: BrokerDatabase) -> None:
+    from alembic import command  # noqa: PLC0415 - a tenth of a second, for new versions alone
+    from alembic.util import CommandError  # noqa: PLC0415
+
     try:
         database.transact(lambda connection: command.upgrade(migrations(connection), "head"))
     except CommandError as error:
         raise StateError(
-            f"{path.name} cannot be brought to this version ({error}): was it made by a newer"
-            " p2pacs?"
+            f"{database.path.name} cannot be brought to this version ({error}): was it made by a "
+            "newer p2pacs?"
         ) from error
-    finally:
-        database.close()
 
 
 def migrations(connection: Connection) -> Config:
     """Alembic's configuration for this connection."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")

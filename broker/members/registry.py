@@ -19,7 +19,6 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from broker.config import DAY
 from broker.database.db import bump, now
 from broker.database.schema import members
-from broker.members.access import parse_rule
 from p2pacs import limits
 from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, UsageError
 from p2pacs.identity.directory import Role
@@ -62,7 +61,7 @@ class Registration:
             raise UsageError("role: a new member is a hospital or a replica")
         if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):
             raise UsageError("uplink and downlink: more than nothing")
-        parse_rule(self.read)
+        _check_rule(self.read)
 
 
 def default_read(role: Role) -> str:
@@ -211,6 +210,17 @@ def register(
     return secret
 
 
+def _check_rule(read: str) -> None:
+    """Whether a rule can be understood.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    from broker.members.access import parse_rule  # noqa: PLC0415 - pydicom: half of a start-up
+
+    parse_rule(read)
+
+
 def check_name(connection: Connection, name: str, reserved: str = "") -> None:
     """Whether a member may be called so.
 
@@ -249,7 +259,7 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
         UsageError: not a rule.
         NotFoundError: there is no such member.
     """
-    parse_rule(read)
+    _check_rule(read)
     member = get_member(connection, address)
     if read != member.read:
         _set(connection, address, read=read, read_version=member.read_version + 1)

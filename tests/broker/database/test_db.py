@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 
 from broker.database import db
@@ -98,3 +99,12 @@ def test_two_programs_may_write_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert db.connect(path).transact(lambda c: db.read_counter(c, "directory")) >= 40
+
+
+def test_the_newest_revision_is_alembics_head(tmp_path: Path) -> None:
+    database = db.BrokerDatabase(tmp_path / "broker.db")
+    heads = database.transact(
+        lambda connection: ScriptDirectory.from_config(db.migrations(connection)).get_heads()
+    )
+    database.close()
+    assert heads == [db.newest_revision()]
