@@ -89,22 +89,22 @@ class Peer:
         )
         self.grants = Grants(database, identity.box_key)
         self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
-        self.unfinished = PendingFetches(database)
-        self.fetcher = StudyReads(
+        self.pending = PendingFetches(database)
+        self.reads = StudyReads(
             self.node,
             store,
             self.resolver,
             workers=workers,
             audit=self.audit,
             began=self._began,
-            asked=self.unfinished.asked,
+            asked=self.pending.asked,
             make_room=self.recycler.make_room,
         )
         self.destinations = {
             aet: DimseRemote(aet, endpoint.host, endpoint.port)
             for aet, endpoint in settings.gateway.destinations.items()
         }
-        start = partial(self.fetcher.start, priority=Priority.BACKGROUND)
+        start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
         store.writer.lost = self._lost
 
@@ -133,8 +133,8 @@ class Peer:
                 nursery.start_soon(self.replica.run)
             else:
                 nursery.start_soon(self.catalogue.run)
-                nursery.start_soon(self.fetcher.run)
-                nursery.start_soon(self.unfinished.run, self.fetcher.resume)
+                nursery.start_soon(self.reads.run)
+                nursery.start_soon(self.pending.run, self.reads.resume)
             task_status.started(listens)
 
     @asynccontextmanager
@@ -148,9 +148,9 @@ class Peer:
                 log.warning("no gateway for workstations: set dicom in peer.toml")
             yield None
             return
-        describe = InstanceDescriber(self.identity, self.node, self.fetcher)
+        describe = InstanceDescriber(self.identity, self.node, self.reads)
         async with trio.open_nursery() as nursery:
-            gateway = Gateway(Bridge(nursery), self.index, self.fetcher, describe)
+            gateway = Gateway(Bridge(nursery), self.index, self.reads, describe)
             server = DimseServer(
                 self.settings.aet,
                 where,
@@ -239,10 +239,10 @@ class Peer:
     def _busy(self, study: StudyId) -> bool:
         transfer = self.node.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
-        return fetching or self.fetcher.in_use(study)
+        return fetching or self.reads.in_use(study)
 
     async def _drop(self, study: StudyId) -> None:
-        self.fetcher.forget(study)
+        self.reads.forget(study)
         self.node.dropped(study)
         await self.store.drop(study)
         self.holdings.dropped(study)
@@ -348,7 +348,7 @@ async def run_peer(
             )
             await stop.wait()
             log.info("stopping")
-            peer.unfinished.close()
+            peer.pending.close()
         nursery.cancel_scope.cancel()
 
 

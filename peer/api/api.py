@@ -77,7 +77,7 @@ class PeerServices(Protocol):
     """What the interface asks of the peer (`peer.app`)."""
 
     @property
-    def fetcher(self) -> StudyReads:
+    def reads(self) -> StudyReads:
         """Opens studies."""
 
     async def status(self) -> Json:
@@ -164,8 +164,8 @@ class _Handlers:
 
     async def fetch(self, request: Request) -> Response:
         body = await _body(request)
-        asker = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
-        fetch = await self._desk.fetcher.open(_text(body, "study_instance_uid"), asker)
+        requester = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
+        fetch = await self._desk.reads.open(_text(body, "study_instance_uid"), requester)
         return JSONResponse({"study": str(fetch.study)})
 
     async def instances(self, request: Request) -> Response:
@@ -202,16 +202,16 @@ class _Handlers:
 
     async def priority(self, request: Request) -> Response:
         priority = _priority(await _body(request))
-        self._desk.fetcher.prioritise(_study(request), priority)
+        self._desk.reads.prioritise(_study(request), priority)
         return JSONResponse({})
 
     async def view(self, request: Request) -> Response:
-        view = ViewRequest.parse(await _body(request))
-        instances, known = self._desk.fetcher.look(_study(request), view)
+        viewed = ViewRequest.parse(await _body(request))
+        instances, known = self._desk.reads.look(_study(request), viewed)
         return JSONResponse({"instances": instances, "known": known})
 
     def _fetch(self, request: Request) -> StudyFetch:
-        return self._desk.fetcher.get(_study(request))
+        return self._desk.reads.get(_study(request))
 
 
 def _study(request: Request) -> StudyId:

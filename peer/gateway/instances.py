@@ -36,10 +36,10 @@ _ADDED_SINCE: Final = frozenset(
 class InstanceDescriber:
     """Gives the attributes of a study's instances, with those of their series."""
 
-    def __init__(self, identity: NodeIdentity, node: Node, fetcher: StudyReads) -> None:
+    def __init__(self, identity: NodeIdentity, node: Node, reads: StudyReads) -> None:
         self._identity = identity
         self._node = node
-        self._fetcher = fetcher
+        self._reads = reads
 
     async def __call__(self, record: StudyRecord) -> Listing:
         """The instances of a study.
@@ -48,7 +48,7 @@ class InstanceDescriber:
             UnavailableError: it is not held here, and the broker is away.
             BusyError: it is not held here, and too large to be listed by the broker.
         """
-        held = await self._fetcher.held(record)
+        held = await self._reads.held(record)
         if held is not None:
             entries = [known.entry for known in held.present]
             return await trio.to_thread.run_sync(listing_of_entries, entries)

@@ -44,7 +44,7 @@ class _PendingFetch:
     """One fetch that somebody asked for."""
 
     study: StudyId
-    asker: Requester
+    requester: Requester
     asked: int
     """Seconds since 1970."""
 
@@ -59,10 +59,10 @@ class PendingFetches:
         self._one = trio.Lock()
         self._scope = trio.CancelScope()
 
-    def asked(self, fetch: StudyFetch, asker: Requester) -> None:
+    def asked(self, fetch: StudyFetch, requester: Requester) -> None:
         """Somebody asked for a study, which is being fetched now."""
         try:
-            self._send.send_nowait((fetch, asker))
+            self._send.send_nowait((fetch, requester))
         except trio.WouldBlock:
             log.warning("too many fetches to note down", study=fetch.study.short)
 
@@ -76,41 +76,45 @@ class PendingFetches:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for row in rows:
-                    asker = Requester(row.caller, row.purpose, Priority(row.priority), row.detail)
-                    order = _PendingFetch(StudyId(row.study), asker, row.asked)
-                    self._followed.add(order.study)
-                    nursery.start_soon(self._follow, order, None, resume)
-                async for fetch, asker in self._receive:
+                    requester = Requester(
+                        row.caller, row.purpose, Priority(row.priority), row.detail
+                    )
+                    pending = _PendingFetch(StudyId(row.study), requester, row.asked)
+                    self._followed.add(pending.study)
+                    nursery.start_soon(self._follow, pending, None, resume)
+                async for fetch, requester in self._receive:
                     if fetch.transfer.state is TransferState.COMPLETE:
                         continue
-                    order = _PendingFetch(fetch.study, asker, int(time.time()))
+                    pending = _PendingFetch(fetch.study, requester, int(time.time()))
                     async with self._one:
-                        await self._note(order)
-                        if order.study not in self._followed:
-                            self._followed.add(order.study)
-                            nursery.start_soon(self._follow, order, fetch, resume)
+                        await self._note(pending)
+                        if pending.study not in self._followed:
+                            self._followed.add(pending.study)
+                            nursery.start_soon(self._follow, pending, fetch, resume)
 
-    async def _follow(self, order: _PendingFetch, fetch: StudyFetch | None, resume: Resume) -> None:
+    async def _follow(
+        self, pending: _PendingFetch, fetch: StudyFetch | None, resume: Resume
+    ) -> None:
         """Until a fetch is at its end; begun anew where nobody else would."""
         while True:
             if fetch is None or not await _at_end(fetch):
-                fetch = await _begun_again(order, resume)
+                fetch = await _begun_again(pending, resume)
             async with self._one:
                 if fetch is None or fetch.transfer.state is not TransferState.FETCHING:
-                    await self._forget(order.study)
+                    await self._forget(pending.study)
                     return
 
     # ------------------------------------------------------------ the database
 
-    async def _note(self, order: _PendingFetch) -> None:
+    async def _note(self, pending: _PendingFetch) -> None:
         values = {
-            "caller": order.asker.caller,
-            "purpose": order.asker.purpose,
-            "detail": order.asker.detail,
-            "priority": int(order.asker.priority),
-            "asked": order.asked,
+            "caller": pending.requester.caller,
+            "purpose": pending.requester.purpose,
+            "detail": pending.requester.detail,
+            "priority": int(pending.requester.priority),
+            "asked": pending.asked,
         }
-        statement = insert(fetches).values(study=order.study.raw, **values)
+        statement = insert(fetches).values(study=pending.study.raw, **values)
         await self._write(statement.on_conflict_do_update(index_elements=["study"], set_=values))
 
     async def _forget(self, study: StudyId) -> None:
@@ -125,21 +129,21 @@ class PendingFetches:
             log.warning("unfinished fetches are not kept", error=str(error))
 
 
-async def _begun_again(order: _PendingFetch, resume: Resume) -> StudyFetch | None:
+async def _begun_again(pending: _PendingFetch, resume: Resume) -> StudyFetch | None:
     """The fetch; None if it can never be, or nobody waits for it any more."""
     while True:
         try:
-            fetch = await resume(order.study, order.asker)
+            fetch = await resume(pending.study, pending.requester)
         except (NotFoundError, AccessError) as error:
-            log.warning("unfinished fetch is void", study=order.study.short, error=str(error))
+            log.warning("unfinished fetch is void", study=pending.study.short, error=str(error))
             return None
         except P2PacsError as error:
-            log.info("cannot go on fetching yet", study=order.study.short, error=str(error))
-            if time.time() - order.asked > PATIENCE:
+            log.info("cannot go on fetching yet", study=pending.study.short, error=str(error))
+            if time.time() - pending.asked > PATIENCE:
                 return None
             await trio.sleep(RETRY)
         else:
-            log.info("fetch taken up again", study=order.study.short)
+            log.info("fetch taken up again", study=pending.study.short)
             return fetch
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
@@ -27,11 +27,17 @@ from peer.retrieval.study_fetch import StudyFetch
 from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest
 
-LOADING: Final = 10.0
-"""Seconds for the index of a study that is all here."""
 
-KEPT: Final = 8
-"""Idle studies whose index stays in memory, so that the next reader need not load it again."""
+@frozen
+class Tuning:
+    """What `StudyReads` goes by."""
+
+    loading: float = 10.0
+    """Seconds for the index of a study that is all here."""
+
+    kept: int = 8
+    """Idle studies whose index stays in memory, so that the next reader need not load it again."""
+
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +69,8 @@ class StudyReads:
             asked: told what somebody asked for.
             make_room: recycles so many bytes; whether they came free.
         """
+        self.tuning = Tuning()
+        """What it goes by."""
         self._node = node
         self._store = store
         self._resolver = resolver
@@ -90,12 +98,12 @@ class StudyReads:
         """Studies that are, or lately were, read here."""
         return list(self._fetches.values())
 
-    async def open(self, study_instance_uid: str, asker: Requester) -> StudyFetch:
+    async def open(self, study_instance_uid: str, requester: Requester) -> StudyFetch:
         """Begin to read a study, or go on.
 
         Args:
             study_instance_uid: as the catalogue has it.
-            asker: who reads; the audit tells.
+            requester: who reads; the audit tells.
 
         Raises:
             StudyNotFoundError: nobody knows it, as far as this peer may know.
@@ -103,27 +111,27 @@ class StudyReads:
             KeyUnavailableError: no key is held and the broker is away.
         """
         record = await self._resolver.record(study_instance_uid)
-        found = await self._find(record.study, asker)
-        await self._audit.record(record.study, caller=asker.caller, purpose=asker.audited)
-        fetch = await self._begin(found, asker)
-        self._asked(fetch, asker)
+        found = await self._find(record.study, requester)
+        await self._audit.record(record.study, caller=requester.caller, purpose=requester.audited)
+        fetch = await self._begin(found, requester)
+        self._asked(fetch, requester)
         return fetch
 
-    async def resume(self, study: StudyId, asker: Requester) -> StudyFetch:
+    async def resume(self, study: StudyId, requester: Requester) -> StudyFetch:
         """Go on with what somebody asked for before; that they read it is in the audit.
 
         Raises:
             P2PacsError: as `open`.
         """
-        return await self._begin(await self._find(study, asker), asker)
+        return await self._begin(await self._find(study, requester), requester)
 
-    async def _find(self, study: StudyId, asker: Requester) -> ResolvedStudy:
-        found = await self._resolver.find(study, asker.purpose)
+    async def _find(self, study: StudyId, requester: Requester) -> ResolvedStudy:
+        found = await self._resolver.find(study, requester.purpose)
         if found.key is None:
             raise _blind()
         return found
 
-    async def _begin(self, found: ResolvedStudy, asker: Requester) -> StudyFetch:
+    async def _begin(self, found: ResolvedStudy, requester: Requester) -> StudyFetch:
         study = found.study
         async with self._one:
             fetch = self._fetches.pop(study, None)
@@ -131,13 +139,13 @@ class StudyReads:
                 if found.key is None:
                     raise _blind()
                 index = LiveIndex(found.key, await self._store.study(study), self._workers)
-                again = partial(self._resolver.find, study, asker.purpose)
+                again = partial(self._resolver.find, study, requester.purpose)
                 fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
-                fetch.priority = asker.priority
+                fetch.priority = requester.priority
             elif fetch.fetching:
-                fetch.priority = max(fetch.priority, asker.priority)
+                fetch.priority = max(fetch.priority, requester.priority)
             else:
-                fetch.priority = asker.priority
+                fetch.priority = requester.priority
             await self._keep_beginning(found)
             fetch.begin(found)
             self._lead(fetch)
@@ -174,7 +182,7 @@ class StudyReads:
             found = ResolvedStudy(record.study, key, None, 0, (), broker=False)
             await self._begin(found, Requester("", "get"))
         fetch = self._fetches[record.study]
-        with trio.move_on_after(LOADING):
+        with trio.move_on_after(self.tuning.loading):
             while not fetch.settled and fetch.transfer.state is not TransferState.FAILED:
                 before = fetch.mark()
                 await fetch.refresh()
@@ -192,21 +200,21 @@ class StudyReads:
             raise NotFoundError(f"study {study.short} is not being read: fetch it first")
         return self._fetches[study]
 
-    def look(self, study: StudyId, view: ViewRequest | None) -> tuple[int, int]:
+    def look(self, study: StudyId, request: ViewRequest | None) -> tuple[int, int]:
         """Somebody looks at a part of a study that was opened: this comes first from now on.
 
         Args:
             study: which.
-            view: instead of what was looked at before; None: nothing any more.
+            request: instead of what was looked at before; None: nothing any more.
 
         Returns:
-            Instances of the view that are known already, and instances known in all.
+            Instances that it names and that are known already, and instances known in all.
 
         Raises:
             NotFoundError: it was not opened, or not for long.
         """
         fetch = self.get(study)
-        count = fetch.look(view)
+        count = fetch.look(request)
         self._lead(fetch)
         return count, len(fetch.known)
 
@@ -252,7 +260,7 @@ class StudyReads:
             for study, fetch in self._fetches.items()
             if not fetch.users and not fetch.fetching
         ]
-        for study in idle[:-KEPT]:
+        for study in idle[: -self.tuning.kept or None]:
             del self._fetches[study]
 
     def start(self, found: ResolvedStudy, priority: Priority) -> Transfer:

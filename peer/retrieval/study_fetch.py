@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
@@ -33,15 +34,24 @@ from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest, shown
 
-PATIENCE: Final = 20.0
-"""Seconds without a chunk or a newer manifest after which the broker (or, when it is away, all
-members) is asked again who has the study. The transfer itself decides when to give up."""
 
-COALESCE: Final = 0.02
-"""Seconds between two looks at what has become whole."""
+@frozen
+class Tuning:
+    """What a fetch goes by; seconds, unless it says otherwise."""
 
-MENDED: Final = 3
-"""Times that what rotted of one instance is fetched again before its reader is told."""
+    patience: float = 20.0
+    """Without a chunk or a newer manifest, after which the broker (or, when it is away, all
+    members) is asked again who has the study. The transfer itself decides when to give up."""
+
+    coalesce: float = 0.02
+    """Between two looks at what has become whole."""
+
+    mended: int = 3
+    """Times that what rotted of one instance is fetched again before its reader is told."""
+
+
+TUNING: Final = Tuning()
+"""As measured."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +61,8 @@ class StudyFetch:
 
     def __init__(self, study: StudyId, index: LiveIndex, supply: Supply) -> None:
         self.study = study
+        self.tuning = TUNING
+        """What it goes by."""
         self.users = 0
         """Readers at this moment."""
         self.transfer: Transfer
@@ -59,7 +71,7 @@ class StudyFetch:
         """How urgent it is."""
         self.given_up = False
         """Whether its transfer was stopped because nobody wanted it any more."""
-        self._view: ViewRequest | None = None
+        self._viewed: ViewRequest | None = None
         self._previews: Sequence[int] = ()
         self._index = index
         self._supply = supply
@@ -137,7 +149,7 @@ class StudyFetch:
             CodingError: it does not decode to what its hash says.
             UnavailableError: what is missing did not come.
         """
-        for _ in range(MENDED):
+        for _ in range(self.tuning.mended):
             await self._arrived(known.chunks)
             try:
                 return await self._index.join(known)
@@ -182,21 +194,21 @@ class StudyFetch:
     @property
     def awaited(self) -> bool:
         """Whether somebody looks at it, or waits to: then what can be shown soon comes first."""
-        return self._view is not None or self.priority >= Priority.INTERACTIVE
+        return self._viewed is not None or self.priority >= Priority.INTERACTIVE
 
-    def look(self, view: ViewRequest | None) -> int:
+    def look(self, request: ViewRequest | None) -> int:
         """From now on this is looked at, and comes first; None: nothing any more.
 
         Returns:
             So many instances of it are known already. Those that become known later are looked
             at from then on (`refresh`).
         """
-        self._view = view
+        self._viewed = request
         return self._show()
 
     def _show(self) -> int:
         """Tell the transfer what comes first, as far as it is known; instances of the view."""
-        viewed = [] if self._view is None else list(shown(self._view, self.known))
+        viewed = [] if self._viewed is None else list(shown(self._viewed, self.known))
         urgent = self._previews if self.priority >= Priority.INTERACTIVE else ()
         self.transfer.look([*looked_at(viewed), *urgent])
         return len(viewed)
@@ -208,7 +220,7 @@ class StudyFetch:
             await self.refresh()
             if not self.settled:
                 await self.changed(mark)
-                await trio.sleep(COALESCE)
+                await trio.sleep(self.tuning.coalesce)
 
     def give_up(self) -> None:
         """Stop fetching, unless somebody else reads it."""
@@ -282,14 +294,14 @@ class StudyFetch:
                 if self.transfer.state is TransferState.COMPLETE:
                     raise UnavailableError(f"study {self.study.short} is not whole here: try again")
                 return
-            with trio.move_on_after(PATIENCE) as waiting:
+            with trio.move_on_after(self.tuning.patience) as waiting:
                 await self.changed(since)
             if waiting.cancelled_caught:
                 log.info("nothing came, asking again", study=self.study.short)
                 self.transfer.add_holders((await self._supply.again()).holders)
         if self.transfer.state is TransferState.FAILED:
             await self._mend(self.transfer.error)
-        await trio.sleep(COALESCE)
+        await trio.sleep(self.tuning.coalesce)
 
     async def _mend(self, error: P2PacsError | None) -> None:
         """Go on after a failure that can be mended here, else raise it."""

@@ -50,10 +50,10 @@ class ViewRequest:
         )
 
 
-def shown(view: ViewRequest, known: Sequence[Known]) -> Iterator[Known]:
+def shown(request: ViewRequest, known: Sequence[Known]) -> Iterator[Known]:
     """The instances that are looked at, in the order of the study."""
-    first, last = view.instances or (1, len(known))
-    return filter(view.shows, known[first - 1 : last])
+    first, last = request.instances or (1, len(known))
+    return filter(request.shows, known[first - 1 : last])
 
 
 def _is_place(value: object) -> bool:

@@ -153,7 +153,7 @@ class FakeFetch:
 
 @define
 class FakeDesk:
-    """Satisfies `peer.api.api.PeerServices`, its fetcher included."""
+    """Satisfies `peer.api.api.PeerServices`, its reads included."""
 
     fetch: FakeFetch = field(factory=lambda: FakeFetch(()))
     error: P2PacsError | None = None
@@ -163,12 +163,12 @@ class FakeDesk:
     views: list[ViewRequest | None] = field(factory=list)
 
     @property
-    def fetcher(self) -> Any:
+    def reads(self) -> Any:
         return self
 
-    async def open(self, uid: str, asker: Requester) -> FakeFetch:
-        assert (asker.caller, asker.purpose) == ("command", "command")
-        self.priorities.append(asker.priority)
+    async def open(self, uid: str, requester: Requester) -> FakeFetch:
+        assert (requester.caller, requester.purpose) == ("command", "command")
+        self.priorities.append(requester.priority)
         if self.error is not None:
             raise self.error
         self.opened.append(uid)

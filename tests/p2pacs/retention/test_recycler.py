@@ -83,7 +83,7 @@ async def test_a_study_in_use_stays(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await _holding(world, "a")
-        with peer.fetcher.get(world.broker.study).in_use():
+        with peer.reads.get(world.broker.study).in_use():
             assert not await peer.recycler.make_room(1)
         peer.recycler.tuning = evolve(peer.recycler.tuning, served_seconds=60.0)
         (await peer.store.study(world.broker.study)).touch()

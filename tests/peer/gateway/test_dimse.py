@@ -182,7 +182,7 @@ async def test_images_are_listed_out_of_the_index_of_a_study_that_is_here(tmp_pa
     sent = instances(3)
     async with served(tmp_path, sent) as (world, peer, where):
         uid = world.broker.uid
-        await read_all(await peer.fetcher.open(uid, Requester("TEST", "get")))
+        await read_all(await peer.reads.open(uid, Requester("TEST", "get")))
         await world.stop("broker")
         question = query(
             "IMAGE", StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", InstanceNumber="2"
@@ -380,7 +380,7 @@ async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -
             (transfer,) = peer.node.transfers.values()
             assert transfer.state is TransferState.FETCHING
         await eventually(lambda: transfer.ended is not None)
-        await eventually(lambda: not peer.fetcher.in_use(world.broker.study))
+        await eventually(lambda: not peer.reads.in_use(world.broker.study))
 
 
 async def test_the_peer_stops_while_a_workstation_waits(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:
         await read_all(await opened(world, peer))
         await world.stop("broker")
         # As after a restart: nothing of it is open.
-        peer.fetcher.forget(world.broker.study)
-        describe = InstanceDescriber(peer.identity, peer.node, peer.fetcher)
+        peer.reads.forget(world.broker.study)
+        describe = InstanceDescriber(peer.identity, peer.node, peer.reads)
         found = await describe(world.broker.record())
         (series,) = found.series
         assert series.uid == f"{world.broker.uid}.1"
@@ -36,7 +36,7 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await world.add("a")
-        describe = InstanceDescriber(peer.identity, peer.node, peer.fetcher)
+        describe = InstanceDescriber(peer.identity, peer.node, peer.reads)
         world.broker.described = described(2)
         found = await describe(world.broker.record())
         (series,) = found.series

@@ -164,7 +164,7 @@ async def test_previews_come_first_where_somebody_waits(
         await world.broker.publish(slices(4), finest=1)
         peer = await world.add("a")
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        fetch = await peer.fetcher.open(world.broker.uid, Requester("TEST", "get", priority))
+        fetch = await peer.reads.open(world.broker.uid, Requester("TEST", "get", priority))
         if priority < Priority.INTERACTIVE:
             await world.supply()
             await read_all(fetch)
@@ -176,7 +176,7 @@ async def test_previews_come_first_where_somebody_waits(
         early = previews(fetch.known)
         assert early
         assert looks[-1] == early
-        peer.fetcher.prioritise(fetch.study, Priority.PREFETCH)
+        peer.reads.prioritise(fetch.study, Priority.PREFETCH)
         assert looks[-1] == []
 
 
@@ -188,7 +188,7 @@ async def test_a_view_comes_before_the_previews_of_the_rest(
         peer = await world.add("a")
         fetch = await opened(world, peer)
         await eventually(lambda: len(fetch.known) == 5)
-        peer.fetcher.look(fetch.study, ViewRequest(instances=(2, 4)))
+        peer.reads.look(fetch.study, ViewRequest(instances=(2, 4)))
         middle = fetch.known[2]
         order = list(dict.fromkeys(looks[-1]))
         assert order[0] in middle.levels[0][1]

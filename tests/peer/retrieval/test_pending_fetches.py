@@ -11,7 +11,7 @@ from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
 from peer.db import fetches
-from peer.retrieval import pending_fetches as unfinished_module
+from peer.retrieval import pending_fetches as pending_module
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
@@ -34,8 +34,8 @@ async def _half_fetched(world: World, *, priority: Priority = Priority.INTERACTI
     await world.broker.publish(instances(2), complete=False)
     peer = await world.add("a")
     await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-    asker = Requester("VIEWER", "move", priority, detail="C-MOVE to WS2")
-    fetch = await peer.fetcher.open(world.broker.uid, asker)
+    requester = Requester("VIEWER", "move", priority, detail="C-MOVE to WS2")
+    fetch = await peer.reads.open(world.broker.uid, requester)
     await eventually(lambda: len(fetch.transfer.have) > 0)
     await _until_noted(peer, 1)
     return peer
@@ -80,7 +80,7 @@ async def test_a_peer_that_was_stopped_goes_on(tmp_path: Path) -> None:
 async def test_what_was_given_up_is_not_taken_up_again(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         peer = await _half_fetched(world)
-        peer.fetcher.get(world.broker.study).give_up()
+        peer.reads.get(world.broker.study).give_up()
         await _until_noted(peer, 0)
         await world.stop("a")
         peer = await world.start("a", tmp_path / "a", peer.settings)
@@ -91,8 +91,8 @@ async def test_what_was_given_up_is_not_taken_up_again(tmp_path: Path) -> None:
 async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         peer = await _half_fetched(world)
-        peer.unfinished.close()
-        peer.fetcher.get(world.broker.study).give_up()  # as the gateway does for its callers
+        peer.pending.close()
+        peer.reads.get(world.broker.study).give_up()  # as the gateway does for its callers
         await world.stop("a")
         peer = await world.start("a", tmp_path / "a", peer.settings)
         await eventually(lambda: _transfer(peer, world) is not None)
@@ -101,7 +101,7 @@ async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) ->
 async def test_without_the_broker_it_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unfinished_module, "RETRY", 0.05)
+    monkeypatch.setattr(pending_module, "RETRY", 0.05)
     async with open_world(tmp_path) as world:
         peer = await _half_fetched(world)
         await world.stop("a")
@@ -123,7 +123,7 @@ async def test_what_can_never_be_or_nobody_waits_for_is_dropped(
         await world.stop("a")
         world.broker.staged = void or PacsUnreachableError("the PACS is off")
         if void is None:
-            monkeypatch.setattr(unfinished_module, "PATIENCE", -1)
+            monkeypatch.setattr(pending_module, "PATIENCE", -1)
         peer = await world.start("a", tmp_path / "a", peer.settings)
         await _until_noted(peer, 0)
 
@@ -132,10 +132,10 @@ async def test_what_can_never_be_or_nobody_waits_for_is_dropped(
 async def test_a_fetch_that_failed_goes_on_if_nobody_was_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, read: bool
 ) -> None:
-    monkeypatch.setattr(unfinished_module, "RETRY", 0.05)
+    monkeypatch.setattr(pending_module, "RETRY", 0.05)
     async with open_world(tmp_path) as world:
         peer = await _half_fetched(world)
-        fetch: StudyFetch = peer.fetcher.get(world.broker.study)
+        fetch: StudyFetch = peer.reads.get(world.broker.study)
         fetch.users += read
         fetch.transfer.end(DiskFullError("no room"))
         if read:
@@ -172,9 +172,9 @@ async def test_a_full_disk_does_not_keep_a_study_from_being_fetched(
             await trio.lowlevel.checkpoint()
             raise DiskFullError("no room")
 
-        fetch = await peer.fetcher.resume(world.broker.study, Requester("TEST", "get"))
-        monkeypatch.setattr(peer.unfinished, "_database", SimpleNamespace(run=full))
-        peer.unfinished.asked(fetch, Requester("TEST", "get"))
+        fetch = await peer.reads.resume(world.broker.study, Requester("TEST", "get"))
+        monkeypatch.setattr(peer.pending, "_database", SimpleNamespace(run=full))
+        peer.pending.asked(fetch, Requester("TEST", "get"))
         await eventually(lambda: tried)
         await world.broker.publish(sent[1:])
         assert await read_all(fetch) == by_uid(sent)

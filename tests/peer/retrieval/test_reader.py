@@ -10,8 +10,8 @@ from p2pacs.ids import ChunkId, StudyId
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.retrieval import reader as fetcher_module
 from peer.retrieval.fetch_order import looked_at
+from peer.retrieval.reader import Tuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.viewport import ViewRequest
@@ -25,9 +25,7 @@ async def test_reading_is_audited_with_what_was_asked(tmp_path: Path) -> None:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
         await opened(world, peer)
-        await peer.fetcher.open(
-            world.broker.uid, Requester("VIEWER", "move", detail="C-MOVE to WS2")
-        )
+        await peer.reads.open(world.broker.uid, Requester("VIEWER", "move", detail="C-MOVE to WS2"))
         await eventually(lambda: len(world.broker.audit) == 2)
         records = [msgpack.unpackb(raw) for raw in world.broker.audit]
         assert [(one["caller"], one["purpose"]) for one in records] == [
@@ -70,24 +68,22 @@ async def test_only_what_was_opened_can_be_got(tmp_path: Path) -> None:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
         with pytest.raises(NotFoundError, match="fetch it first"):
-            peer.fetcher.get(world.broker.study)
+            peer.reads.get(world.broker.study)
         fetch = await opened(world, peer)
-        assert peer.fetcher.get(world.broker.study) is fetch
-        assert not peer.fetcher.in_use(world.broker.study)
+        assert peer.reads.get(world.broker.study) is fetch
+        assert not peer.reads.in_use(world.broker.study)
         with fetch.in_use():
-            assert peer.fetcher.in_use(world.broker.study)
-        peer.fetcher.forget(world.broker.study)
+            assert peer.reads.in_use(world.broker.study)
+        peer.reads.forget(world.broker.study)
         with pytest.raises(NotFoundError):
-            peer.fetcher.get(world.broker.study)
+            peer.reads.get(world.broker.study)
 
 
-async def test_idle_studies_are_forgotten_but_not_those_in_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetcher_module, "KEPT", 0)
+async def test_idle_studies_are_forgotten_but_not_those_in_use(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
+        peer.reads.tuning = Tuning(kept=0)
         fetch = await opened(world, peer)
         with fetch.in_use():
             assert await opened(world, peer) is fetch
@@ -99,13 +95,13 @@ async def test_what_is_held_is_read_without_asking_anybody(tmp_path: Path) -> No
         await world.broker.publish(instances(2))
         peer = await world.add("a")
         record = world.broker.record()
-        assert await peer.fetcher.held(record) is None
+        assert await peer.reads.held(record) is None
         fetch = await opened(world, peer)
         await read_all(fetch)
         await fetch.transfer.wait_complete()
-        peer.fetcher.forget(record.study)
+        peer.reads.forget(record.study)
         asked, audited = len(world.broker.asked), len(world.broker.audit)
-        held = await peer.fetcher.held(record)
+        held = await peer.reads.held(record)
         assert held is not None
         assert len(held.known) == 2
         assert (len(world.broker.asked), len(world.broker.audit)) == (asked, audited)
@@ -121,16 +117,16 @@ async def test_what_is_looked_at_comes_first_as_soon_as_it_is_known(
         peer = await world.add("a")
         fetch = await opened(world, peer)
         # Nobody reads: the index is read for whoever looks.
-        assert peer.fetcher.look(fetch.study, ViewRequest(series=2)) == (0, 0)
+        assert peer.reads.look(fetch.study, ViewRequest(series=2)) == (0, 0)
         await eventually(lambda: len(fetch.known) == 2)
         assert not any(looks)
         late = samples.instance(9, SeriesInstanceUID="1.2.9")
         await world.broker.publish([late], complete=False)
         await eventually(lambda: any(looks))
         assert looks[-1] == list(fetch.known[2].chunks)
-        peer.fetcher.look(fetch.study, ViewRequest(instances=(1, 1)))
+        peer.reads.look(fetch.study, ViewRequest(instances=(1, 1)))
         assert looks[-1] == list(fetch.known[0].chunks)
-        peer.fetcher.look(fetch.study, None)
+        peer.reads.look(fetch.study, None)
         assert looks[-1] == []
         await world.broker.publish(instances(1, first=3))
         await fetch.transfer.wait_complete()
@@ -146,7 +142,7 @@ async def test_a_view_outlives_its_transfer(
         await world.broker.publish(instances(2), complete=False)
         peer = await world.add("a")
         fetch = await opened(world, peer)
-        peer.fetcher.look(fetch.study, ViewRequest(series=1))
+        peer.reads.look(fetch.study, ViewRequest(series=1))
         await eventually(lambda: looks)
         fetch.give_up()
         await opened(world, peer)
@@ -161,21 +157,21 @@ async def test_a_transfer_can_be_more_and_less_urgent(tmp_path: Path) -> None:
         peer = await world.add("a")
         fetch = await opened(world, peer)
         seen = [fetch.transfer.priority]
-        peer.fetcher.prioritise(fetch.study, Priority.BACKGROUND)
+        peer.reads.prioritise(fetch.study, Priority.BACKGROUND)
         seen.append(fetch.transfer.priority)
         uid = world.broker.uid
-        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.STAT))
+        await peer.reads.open(uid, Requester("TEST", "get", Priority.STAT))
         seen.append(fetch.transfer.priority)
-        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.PREFETCH))
+        await peer.reads.open(uid, Requester("TEST", "get", Priority.PREFETCH))
         seen.append(fetch.transfer.priority)
-        peer.fetcher.forget(fetch.study)
-        peer.fetcher.prioritise(fetch.study, Priority.PREFETCH)  # as those of a replica
+        peer.reads.forget(fetch.study)
+        peer.reads.prioritise(fetch.study, Priority.PREFETCH)  # as those of a replica
         seen.append(fetch.transfer.priority)
         assert [one.name for one in seen] == [
             "INTERACTIVE", "BACKGROUND", "STAT", "STAT", "PREFETCH",
         ]  # fmt: skip
         with pytest.raises(NotFoundError, match="not being fetched"):
-            peer.fetcher.prioritise(StudyId(bytes(16)), Priority.STAT)
+            peer.reads.prioritise(StudyId(bytes(16)), Priority.STAT)
 
 
 async def test_a_later_fetch_is_as_urgent_as_it_says(tmp_path: Path) -> None:
@@ -184,10 +180,10 @@ async def test_a_later_fetch_is_as_urgent_as_it_says(tmp_path: Path) -> None:
         peer = await world.add("a")
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         uid = world.broker.uid
-        fetch = await peer.fetcher.open(uid, Requester("TEST", "get", Priority.STAT))
+        fetch = await peer.reads.open(uid, Requester("TEST", "get", Priority.STAT))
         await fetch.transfer.wait_complete()
         await world.broker.publish(instances(1, first=3))
-        await peer.fetcher.open(uid, Requester("TEST", "get", Priority.PREFETCH))
+        await peer.reads.open(uid, Requester("TEST", "get", Priority.PREFETCH))
         assert fetch.transfer.priority is Priority.PREFETCH
 
 

@@ -5,7 +5,7 @@ from peer.retrieval.requester import Requester
 
 
 @pytest.mark.parametrize(
-    ("asker", "audited"),
+    ("requester", "audited"),
     [
         (Requester("command", "command"), "command"),
         (Requester("VIEWER", "move", detail="C-MOVE to WS2"), "C-MOVE to WS2"),
@@ -13,5 +13,5 @@ from peer.retrieval.requester import Requester
         (Requester("command", "command", Priority.BACKGROUND), "command, background"),
     ],
 )
-def test_the_audit_tells_what_is_out_of_the_ordinary(asker: Requester, audited: str) -> None:
-    assert asker.audited == audited
+def test_the_audit_tells_what_is_out_of_the_ordinary(requester: Requester, audited: str) -> None:
+    assert requester.audited == audited

@@ -106,7 +106,7 @@ async def test_at_a_hospital(tmp_path: Path, state: str, reader: str) -> None:
             if state == "restarted":
                 peer = await world.start("a", world.folder / "a", peer.settings)
             elif state == "forgotten":  # as when eight other studies were read since
-                peer.fetcher.forget(world.broker.study)
+                peer.reads.forget(world.broker.study)
             assert await READERS[reader](await opened(world, peer)) == by_uid(sent), how
             await _is_sound(peer, world)
 

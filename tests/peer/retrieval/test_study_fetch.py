@@ -22,9 +22,8 @@ from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
-from peer.retrieval import study_fetch as fetch_module
 from peer.retrieval.requester import Requester
-from peer.retrieval.study_fetch import StudyFetch
+from peer.retrieval.study_fetch import StudyFetch, Tuning
 from tests.peer.world import World, eventually, instances, open_world
 
 LIMIT = 20.0
@@ -45,7 +44,7 @@ async def read_all(fetch: StudyFetch) -> dict[str, EncodedInstance]:
 async def opened(world: World, peer: Peer) -> StudyFetch:
     with trio.fail_after(LIMIT):
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        return await peer.fetcher.open(world.broker.uid, Requester("TEST", "get"))
+        return await peer.reads.open(world.broker.uid, Requester("TEST", "get"))
 
 
 def by_uid(sent: list[EncodedInstance]) -> dict[str, EncodedInstance]:
@@ -231,7 +230,7 @@ async def test_a_study_that_nobody_has(tmp_path: Path) -> None:
         peer = await world.add("a")
         await opened(world, peer)
         with pytest.raises(StudyNotFoundError, match="catalogue"):
-            await peer.fetcher.open("1.2.3.4", Requester("TEST", "get"))
+            await peer.reads.open("1.2.3.4", Requester("TEST", "get"))
         world.broker.staged = StudyNotFoundError("the PACS does not have it any more")
         with pytest.raises(StudyNotFoundError, match="any more"):
             await opened(world, peer)
@@ -336,13 +335,11 @@ async def test_a_rotten_chunk_is_fetched_again(tmp_path: Path) -> None:
         assert await read_all(fetch) == by_uid(sent)
 
 
-async def test_nothing_comes_and_the_holders_are_asked_for_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetch_module, "PATIENCE", 0.05)
+async def test_nothing_comes_and_the_holders_are_asked_for_anew(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         world.broker.catalogue.upsert([world.broker.record()])
         fetch = await opened(world, await world.add("a"))
+        fetch.tuning = Tuning(patience=0.05)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read_all, fetch)
             await eventually(lambda: len(world.broker.asked) > 3)
