@@ -61,14 +61,16 @@ async def handshake(
     *,
     who: str,
     server_hostname: str | None = None,
+    within: float = deadlines.HANDSHAKE,
 ) -> tls.Stream:
-    """Finish a TLS handshake within `deadlines.HANDSHAKE`; on failure the connection is closed.
+    """Finish a TLS handshake; on failure the connection is closed.
 
     Args:
         tcp: the connection.
         context: of the side that we are.
         who: the other end, for error messages.
         server_hostname: the dialler's: the name that the server's certificate must carry.
+        within: seconds that all of it may take.
 
     Raises:
         AuthenticationError: no TLS, or a certificate that is refused.
@@ -78,7 +80,7 @@ async def handshake(
     server_side = context.protocol is ssl.PROTOCOL_TLS_SERVER
     stream = trio.SSLStream(tcp, context, server_hostname=server_hostname, server_side=server_side)
     try:
-        with trio.fail_after(deadlines.HANDSHAKE):
+        with trio.fail_after(within):
             await stream.do_handshake()
     except trio.TooSlowError as error:
         raise DeadlineError(f"{who} did not finish the TLS handshake") from error
@@ -103,6 +105,7 @@ async def connect(
     expected: VirtualAddress,
     *,
     source: str | None = None,
+    within: float = deadlines.HANDSHAKE,
 ) -> tuple[tls.Stream, Remote]:
     """Open a channel to a member.
 
@@ -111,6 +114,7 @@ async def connect(
         identity: ours.
         expected: whom we want: its certificate must carry this virtual address.
         source: the local address to come from; None for any.
+        within: seconds for the handshake.
 
     Returns:
         The channel, and who is at its other end; `Directory.check` has the last word.
@@ -122,7 +126,9 @@ async def connect(
     """
     tcp = await open_tcp(endpoint, source=source)
     context = tls.client_context(identity)
-    stream = await handshake(tcp, context, who=str(endpoint), server_hostname=str(expected))
+    stream = await handshake(
+        tcp, context, who=str(endpoint), server_hostname=str(expected), within=within
+    )
     try:
         return stream, _expected(tls.verify_channel(stream), expected)
     except AuthenticationError:
@@ -137,12 +143,15 @@ def _expected(remote: Remote, expected: VirtualAddress) -> Remote:
     return remote
 
 
-async def accept(tcp: trio.SocketStream, context: ssl.SSLContext) -> Accepted:
+async def accept(
+    tcp: trio.SocketStream, context: ssl.SSLContext, *, within: float = deadlines.HANDSHAKE
+) -> Accepted:
     """Finish the handshake of a connection that came in; a refusal is logged and closes it.
 
     Args:
         tcp: what a listener gave.
         context: from `tls.server_context`; whether one may come to enrol is written there.
+        within: seconds that all of it may take.
 
     Raises:
         AuthenticationError: no TLS 1.3, another cipher, no or a wrong certificate.
@@ -151,7 +160,7 @@ async def accept(tcp: trio.SocketStream, context: ssl.SSLContext) -> Accepted:
     """
     network_address = network_address_of(tcp)
     try:
-        stream = await handshake(tcp, context, who=network_address)
+        stream = await handshake(tcp, context, who=network_address, within=within)
         try:
             return Accepted(stream, _who(stream), network_address)
         except AuthenticationError:

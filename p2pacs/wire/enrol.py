@@ -87,7 +87,9 @@ class _Exchange:
 # ---------------------------------------------------------------- the newcomer
 
 
-async def enrol(token: Token, folder: Path, endpoints: Sequence[str]) -> Enrolled:
+async def enrol(
+    token: Token, folder: Path, endpoints: Sequence[str], *, within: float = deadlines.ENROL
+) -> Enrolled:
     """Join the network and write the identity folder, the directory in it.
 
     The keys made in the folder stay for another try if this one fails.
@@ -96,6 +98,7 @@ async def enrol(token: Token, folder: Path, endpoints: Sequence[str]) -> Enrolle
         token: from the administrator.
         folder: becomes the identity folder; `NodeIdentity.load` reads it.
         endpoints: HOST:PORT at which this member may be reached; none behind NAT.
+        within: seconds for each exchange with the broker.
 
     Returns:
         What the broker answered, verified.
@@ -115,8 +118,8 @@ async def enrol(token: Token, folder: Path, endpoints: Sequence[str]) -> Enrolle
     failure: UnavailableError = LinkClosedError("the token names no endpoint of the broker")
     for endpoint in map(Endpoint.parse, token.endpoints):
         try:
-            authority = await _pinned_authority(endpoint, token)
-            enrolled = await _ask(endpoint, token, authority, query)
+            authority = await _pinned_authority(endpoint, token, within)
+            enrolled = await _ask(endpoint, token, authority, query, within)
         except UnavailableError as error:
             failure = error
         else:
@@ -127,13 +130,13 @@ async def enrol(token: Token, folder: Path, endpoints: Sequence[str]) -> Enrolle
 
 @asynccontextmanager
 async def _channel(
-    endpoint: Endpoint, context: ssl.SSLContext, token: Token
+    endpoint: Endpoint, context: ssl.SSLContext, token: Token, within: float
 ) -> AsyncIterator[_Exchange]:
     tcp = await open_tcp(endpoint)
     stream = await handshake(tcp, context, who=str(endpoint), server_hostname=str(token.broker))
     try:
         tls.protocol_of(stream)
-        with trio.fail_after(deadlines.ENROL):
+        with trio.fail_after(within):
             yield _Exchange(stream, limits.FRAME_BYTES)
     except trio.TooSlowError as error:
         raise DeadlineError(f"the broker at {endpoint} does not answer") from error
@@ -144,9 +147,10 @@ async def _channel(
             await stream.aclose()
 
 
-async def _pinned_authority(endpoint: Endpoint, token: Token) -> bytes:
+async def _pinned_authority(endpoint: Endpoint, token: Token, within: float) -> bytes:
     """The authority's certificate (DER), from whoever answers: its hash makes it true."""
-    async with _channel(endpoint, tls.enrolment_client_context(None), token) as exchange:
+    context = tls.enrolment_client_context(None)
+    async with _channel(endpoint, context, token, within) as exchange:
         certificate = (await exchange.expect(AuthorityCertificate)).certificate
     if hashlib.sha256(certificate).digest() != token.authority_sha256:
         raise AuthenticationError(
@@ -156,8 +160,11 @@ async def _pinned_authority(endpoint: Endpoint, token: Token) -> bytes:
     return certificate
 
 
-async def _ask(endpoint: Endpoint, token: Token, authority: bytes, query: EnrolQuery) -> Enrolled:
-    async with _channel(endpoint, tls.enrolment_client_context(authority), token) as exchange:
+async def _ask(
+    endpoint: Endpoint, token: Token, authority: bytes, query: EnrolQuery, within: float
+) -> Enrolled:
+    context = tls.enrolment_client_context(authority)
+    async with _channel(endpoint, context, token, within) as exchange:
         await exchange.expect(AuthorityCertificate)
         await exchange.send(query)
         return await exchange.expect(Enrolled)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
 from p2pacs.errors import (
     AuthenticationError,
-    DeadlineError,
     ForbiddenError,
     LinkClosedError,
-    P2PacsError,
+    NoSourceError,
     RevokedError,
     StateError,
     UnknownMessageError,
@@ -31,6 +31,7 @@ from p2pacs.wire.messages import (
     Query,
     Reply,
 )
+from tests.p2pacs.identity.network import record_of
 from tests.p2pacs.swarm.nodes import LAN, Nodes, free_port
 
 CT = StudyId(bytes(16))
@@ -208,10 +209,12 @@ async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
         broker_version = nodes.books[0].directory.version
         assert book.directory.version < broker_version
         assert broker._host is not None
+        newer = trio.Event()
+        book.subscribe(lambda _directory: newer.set())
         broker._host.mesh.links[peer.identity.address].close(None)
         with trio.fail_after(10):
-            while book.directory.version < broker_version:
-                await trio.sleep(0.01)
+            await newer.wait()
+        assert book.directory.version == broker_version
 
 
 async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
@@ -239,8 +242,15 @@ async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
 async def test_nobody_answers(tmp_path: Path) -> None:
     async with Nodes(tmp_path) as nodes:
         peer = await nodes.add("peer")
-        other = nodes.network.member("other")
-        with pytest.raises(P2PacsError, match="directory"):
-            await peer.call(other.address, CatalogueQuery(0, 1), timeout=1)
-        with pytest.raises((LinkClosedError, DeadlineError, P2PacsError)):
-            await peer.call(peer.identity.broker, CatalogueQuery(0, 1), timeout=1)
+        unknown, dialler, gone = [nodes.network.member(name) for name in "abc"]
+        nowhere = str(Endpoint("127.0.0.1", free_port()))
+        nodes.records.append(evolve(record_of(dialler), endpoints=()))
+        nodes.records.append(evolve(record_of(gone), endpoints=(nowhere,)))
+        nodes.publish()
+        question = CatalogueQuery(0, 1)
+        with pytest.raises(AuthenticationError, match="not in the member directory"):
+            await peer.call(unknown.address, question, timeout=5)
+        with pytest.raises(NoSourceError, match="it has to dial itself"):
+            await peer.call(dialler.address, question, timeout=5)
+        with pytest.raises(LinkClosedError, match="cannot connect"):
+            await peer.call(gone.address, question, timeout=5)

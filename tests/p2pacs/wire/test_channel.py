@@ -54,6 +54,8 @@ class Listener:
     endpoint: Endpoint
     accepted: list[Accepted] = field(factory=list)
     refused: list[P2PacsError] = field(factory=list)
+    came: trio.Event = field(factory=trio.Event)
+    """Somebody was accepted or refused."""
 
 
 @asynccontextmanager
@@ -63,6 +65,7 @@ async def listening(
     enrolment: bool = False,
     directory: Directory | None = None,
     context: ssl.SSLContext | None = None,
+    within: float = deadlines.HANDSHAKE,
 ) -> AsyncIterator[Listener]:
     [tcp] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     listener = Listener(Endpoint("127.0.0.1", tcp.socket.getsockname()[1]))
@@ -70,13 +73,15 @@ async def listening(
 
     async def serve(stream: trio.SocketStream) -> None:
         try:
-            accepted = await accept(stream, used)
+            accepted = await accept(stream, used, within=within)
             if directory is not None and accepted.remote is not None:
                 directory.check(accepted.remote)
             listener.accepted.append(accepted)
+            listener.came.set()
             await accepted.stream.send_all(b"hello")
         except P2PacsError as error:
             listener.refused.append(error)
+            listener.came.set()
         except trio.BrokenResourceError:
             pass
         finally:
@@ -98,8 +103,7 @@ async def read_from(endpoint: Endpoint, dialler: NodeIdentity, server: VirtualAd
 
 async def settle(listener: Listener) -> None:
     with trio.fail_after(10):
-        while not (listener.accepted or listener.refused):
-            await trio.sleep(0.005)
+        await listener.came.wait()
 
 
 async def test_two_members_know_each_other(network: Network) -> None:
@@ -298,8 +302,10 @@ async def test_a_server_with_tls_1_2_only_is_refused(network: Network) -> None:
     context = tls.server_context(network.broker)
     _only_tls_1_2(context)
     async with listening(network.broker, context=context) as listener:
-        with pytest.raises((AuthenticationError, LinkClosedError)):
+        with pytest.raises(LinkClosedError, match="broke"):  # trio sends no alert
             await connect(listener.endpoint, network.member("a"), network.broker.address)
+        await settle(listener)
+        assert [type(error) for error in listener.refused] == [AuthenticationError]
 
 
 async def test_only_enrolment_comes_without_a_certificate(network: Network) -> None:
@@ -410,11 +416,8 @@ async def test_nobody_listens(network: Network) -> None:
             await connect(endpoint, network.broker, VirtualAddress(b"\xfd" + bytes(15)))
 
 
-async def test_a_handshake_has_a_deadline(
-    network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deadlines, "HANDSHAKE", 0.05)
-    async with listening(network.broker) as listener:
+async def test_a_handshake_has_a_deadline(network: Network) -> None:
+    async with listening(network.broker, within=0.05) as listener:
         tcp = await open_tcp(listener.endpoint)
         await settle(listener)
         assert [type(error) for error in listener.refused] == [DeadlineError]
@@ -422,7 +425,7 @@ async def test_a_handshake_has_a_deadline(
     [mute] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     endpoint = Endpoint("127.0.0.1", mute.socket.getsockname()[1])
     with pytest.raises(DeadlineError):
-        await connect(endpoint, network.broker, network.broker.address)
+        await connect(endpoint, network.broker, network.broker.address, within=0.05)
     await mute.aclose()
 
 
@@ -448,6 +451,9 @@ class Exchange:
     ready: trio.Event = field(factory=trio.Event)
     links: list[Link] = field(factory=list)
     received: int = 0
+    expected: int = 0
+    all_here: trio.Event = field(factory=trio.Event)
+    """So many blocks as are expected have come."""
     ends: list[P2PacsError | None] = field(factory=list)
 
     def opened(self, link: Link, hello: Hello) -> None:
@@ -461,6 +467,8 @@ class Exchange:
         assert isinstance(message, Block)
         assert message.number == self.received
         self.received += 1
+        if self.received == self.expected:
+            self.all_here.set()
 
     def drained(self, link: Link) -> None:
         """Blocks are sent by tasks that wait."""
@@ -485,7 +493,7 @@ async def test_a_link_moves_blocks_both_ways_at_once_and_says_why_it_ends(
     network: Network,
 ) -> None:
     hospital = network.member("hospital")
-    ours, theirs = Exchange(), Exchange()
+    ours, theirs = Exchange(expected=50), Exchange(expected=50)
     [tcp] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     endpoint = Endpoint("127.0.0.1", tcp.socket.getsockname()[1])
 
@@ -501,8 +509,8 @@ async def test_a_link_moves_blocks_both_ways_at_once_and_says_why_it_ends(
             uploads.start_soon(ours.upload, 50)
             uploads.start_soon(theirs.upload, 50)
         with trio.fail_after(10):
-            while ours.received + theirs.received < 100:
-                await trio.sleep(0.005)
+            await ours.all_here.wait()
+            await theirs.all_here.wait()
         theirs.links[0].close(RevokedError("hospital was revoked"))
     await tcp.aclose()
     assert [str(error) for error in ours.ends] == ["hospital was revoked"]
