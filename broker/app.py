@@ -177,7 +177,7 @@ class Broker:
         self, stop: trio.Event, *, task_status: trio.TaskStatus[Endpoint]
     ) -> None:
         actions = AdminActions(self.keys.authority, self.keys.identity.address, self.settings)
-        admission = web_admission()
+        admission = web_admission(self.settings.web.proxies)
         app = make_app(self._database, actions, self.settings.web, came=admission.member_came)
         tls = self._certificate.context if self._certificate else None
         endpoint = self.settings.web.listen

@@ -16,6 +16,7 @@ from p2pacs.settings import (
     EndpointField,
     LineSettings,
     LogSettings,
+    NetworkField,
     Settings,
     StoreSettings,
     load_settings,
@@ -81,6 +82,12 @@ class WebSettings(Settings):
         "(for 0.0.0.0 besides this machine's name and addresses): the pages answer to no other "
         "names, and the certificate names no others.",
         examples=[["broker.hospital.example", "192.168.1.4"]],
+    )
+    proxies: tuple[NetworkField, ...] = Field(
+        default=(),
+        description="Reverse proxies before the pages: whom they name in X-Forwarded-For is "
+        "believed to ask. Not set: all who come through a proxy count as one address.",
+        examples=[["192.168.1.7/32"]],
     )
     idle_minutes: int = Field(
         default=15, ge=1, description="An administrator is signed out after this time unused."

@@ -26,6 +26,7 @@ from p2pacs.units import format_rate
 from p2pacs.web.answers import error_handlers
 from p2pacs.web.guard import BodyLimit, KnownHosts, SecurityHeaders
 from p2pacs.web.pages import Pages, static_files
+from p2pacs.web.proxies import BehindProxies
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _FORM_BYTES: Final = 32 * 1024
@@ -77,6 +78,7 @@ def make_app(
             Route("/{path:path}", door.shows(views.nowhere), methods=["GET", "POST"]),
         ],
         middleware=[
+            Middleware(BehindProxies, proxies=settings.proxies),
             Middleware(SecurityHeaders),
             Middleware(
                 KnownHosts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Iterable
 from typing import Final, cast
 
 import structlog
@@ -28,6 +29,7 @@ from starlette.types import ASGIApp
 from p2pacs import limits
 from p2pacs.admission import Admission, AdmissionTuning
 from p2pacs.errors import BusyError
+from p2pacs.web.proxies import Network
 from p2pacs.web.sparse_log import Sparse, SparseFilter
 
 log = structlog.get_logger(__name__)
@@ -71,10 +73,11 @@ class ServingTuning:
     """After the system had no descriptor for a connection."""
 
 
-def web_admission() -> Admission:
-    """Places of a web server: programs of this machine have their own."""
+def web_admission(proxies: Iterable[Network] = ()) -> Admission:
+    """Places of a web server: programs of this machine, and its proxies, have their own."""
     admission = Admission(_PLACES)
-    admission.list_hosts(_LOOPBACK)
+    single = [str(one.network_address) for one in proxies if one.num_addresses == 1]
+    admission.list_hosts([*_LOOPBACK, *single])
     return admission
 
 

@@ -66,7 +66,7 @@ class SecurityHeaders:
 
 
 class KnownHosts:
-    """Refuses (421) a request whose Host header names a host that is not ours.
+    """Refuses (421) a request whose Host header names a host that is not ours, and WebSockets.
 
     Otherwise a page of ``evil.example``, whose name its owner lets point to this machine (DNS
     rebinding), would be of one origin with ours in the browser of somebody in the LAN. A bare
@@ -96,6 +96,9 @@ class KnownHosts:
     async def __call__(  # noqa: D102 - the ASGI call
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        if scope["type"] == "websocket":  # nothing of ours speaks it
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] == "http":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not self._is_ours(host_of(hosts[0])):

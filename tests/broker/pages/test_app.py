@@ -160,6 +160,24 @@ async def test_addresses_of_those_who_are_signed_in_are_known(ground: Ground) ->
     assert set(came) == {"10.0.0.1"}
 
 
+async def test_behind_a_proxy_everybody_has_an_address(ground: Ground) -> None:
+    web = WebSettings.model_validate(
+        {"listen": "127.0.0.1:1", "hosts": ["broker"], "proxies": ["10.0.0.1"]}
+    )
+    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
+    async with client(ground, web) as http:
+        http.headers["X-Forwarded-For"] = "203.0.113.9"
+        assert (await Browser(http, ground).sign_in(password="wrong")).status_code == 401
+    async with client(ground, web, address="10.0.0.2") as http:  # no proxy of ours
+        http.headers["X-Forwarded-For"] = "203.0.113.9"
+        assert (await Browser(http, ground).sign_in(password="wrong")).status_code == 401
+    entries = await ground.database.run(audit.read)
+    assert [entry.detail for entry in entries] == [
+        "from 10.0.0.2: wrong name or password",
+        "from 203.0.113.9: wrong name or password",
+    ]
+
+
 async def test_settings_say_when_a_session_ends(ground: Ground) -> None:
     web = WebSettings.model_validate(
         {"listen": "127.0.0.1:1", "idle_minutes": 2, "session_hours": 3}

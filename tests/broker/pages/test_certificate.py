@@ -7,11 +7,14 @@ import trio
 from cryptography import x509
 
 from broker.config import WebSettings
+from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
 from broker.pages.certificate import WebCertificate, host_names
+from p2pacs.accounts.passwords import set_password
 from p2pacs.errors import UsageError
 from p2pacs.identity.authority import Authority
 from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_addresses
 from p2pacs.web.serving import serve_web
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser, settings
@@ -21,8 +24,6 @@ from tests.p2pacs.accounts.conftest import CHEAP
 async def test_the_pages_by_https_under_the_networks_authority(
     ground: Ground, tmp_path: Path
 ) -> None:
-    from broker.members.admin_actions import AdminActions  # noqa: PLC0415
-    from p2pacs.accounts.passwords import set_password  # noqa: PLC0415
 
     await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
     web = settings(tls="on").web
@@ -58,6 +59,32 @@ async def test_the_pages_by_https_under_the_networks_authority(
             stop.set()
     for path in (tmp_path / "web").iterdir():
         assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_pages_on_all_addresses_open_at_each_of_them(ground: Ground, tmp_path: Path) -> None:
+    whole = settings(listen="0.0.0.0:1")
+    certificate = WebCertificate.make(
+        tmp_path / "web", ground.authority, lambda: host_names(whole.web)
+    )
+    actions = AdminActions(ground.authority, ground.identity.address, whole)
+    app = make_app(ground.database, actions, whole.web, CHEAP)
+    trusting = ssl.create_default_context(cadata=ground.authority.certificate)
+    stop = trio.Event()
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+
+            async def serve(*, task_status: trio.TaskStatus[Endpoint]) -> None:
+                everywhere = Endpoint(whole.web.listen.host, 0)
+                tls = certificate.context
+                await serve_web(app, everywhere, stop=stop, tls=tls, task_status=task_status)
+
+            endpoint: Endpoint = await nursery.start(serve)
+            hosts = [one for one in (*machine_addresses(), "localhost") if ":" not in one]
+            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+                for host in hosts:
+                    answer = await http.get(f"https://{host}:{endpoint.port}/login")
+                    assert answer.status_code == 200
+            stop.set()
 
 
 def test_what_the_certificate_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 127.0.0.1 is this machine, with places of its own; the rest of 127.0.0.0/8 are strangers.
 """
 
+import ipaddress
 import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,12 +25,13 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from p2pacs import limits
+from p2pacs.errors import BusyError
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.units import Endpoint
 from p2pacs.web.answers import error_handlers, json_answer
-from p2pacs.web.connections import ServingTuning
-from p2pacs.web.guard import BODY_SECONDS, BodyLimit
+from p2pacs.web.connections import ServingTuning, web_admission
+from p2pacs.web.guard import BODY_SECONDS, BodyLimit, KnownHosts
 from p2pacs.web.serving import serve_web, web_context
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
@@ -61,7 +63,7 @@ APP = Starlette(
         Route("/form", _form, methods=["POST"]),
         Route("/endless", _endless),
     ],
-    middleware=[Middleware(BodyLimit)],
+    middleware=[Middleware(KnownHosts, render=json_answer), Middleware(BodyLimit)],
     exception_handlers=error_handlers(json_answer),
 )
 
@@ -107,6 +109,20 @@ async def ended(stream: trio.SocketStream) -> None:
             pass
     except trio.BrokenResourceError:
         pass
+
+
+def test_proxies_have_places_of_their_own() -> None:
+    networks = [ipaddress.ip_network("10.0.0.1/32"), ipaddress.ip_network("10.1.0.0/16")]
+    admission = web_admission(networks)
+    with ExitStack() as stack:
+        for address, places in (
+            ("10.0.0.1", limits.WEB_KNOWN),
+            ("10.1.0.1", limits.WEB_STRANGERS_OF_ONE),
+        ):
+            for _ in range(places):
+                stack.enter_context(admission.place(address, 0.0, lambda: None))
+            with pytest.raises(BusyError):
+                stack.enter_context(admission.place(address, 0.0, lambda: None))
 
 
 def descriptors() -> int:
@@ -256,6 +272,22 @@ async def test_a_body_that_goes_on_after_the_answer_ends_one_connection() -> Non
         await ended(client)
         assert await ask(endpoint, STRANGER) == "hello"
         await trio.aclose_forcefully(client)
+
+
+async def test_a_websocket_is_refused_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as endpoint:
+        client = await connect(
+            endpoint,
+            STRANGER,
+            b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+        )
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 403")
+        await trio.aclose_forcefully(client)
+        assert await ask(endpoint, STRANGER) == "hello"
+    assert not caplog.records
 
 
 async def test_the_server_ends_also_under_a_client_that_takes_nothing() -> None:

@@ -110,3 +110,17 @@ async def _ask(*hosts: bytes) -> int:
 )
 async def test_only_known_hosts_are_answered(hosts: list[bytes], status: int) -> None:
     assert await _ask(*hosts) == status
+
+
+async def test_websockets_are_refused() -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/", "headers": [(b"host", b"127.0.0.1")]}
+    await KnownHosts(APP, json_answer)(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
