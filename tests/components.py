@@ -218,6 +218,39 @@ def storescp(folder: Path, *options: str, aet: str = "STORESCP") -> Iterator[Sto
         _stop(process)
 
 
+@frozen
+class QrScp:
+    """A running DCMTK dcmqrscp: a PACS that counts nothing."""
+
+    aet: str
+    port: int
+
+
+@contextmanager
+def dcmqrscp(folder: Path, aet: str = "DCMQRSCP") -> Iterator[QrScp]:
+    """DCMTK's dcmqrscp with an empty storage area.
+
+    Args:
+        folder: where it stores; made if missing.
+        aet: its AE title.
+    """
+    (folder / "db").mkdir(parents=True)
+    port, config = free_port(), folder / "dcmqrscp.cfg"
+    config.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\n{aet} {folder / 'db'} RW (200, 1024mb) ANY\nAETable END\n"
+    )
+    process = subprocess.Popen(
+        ["dcmqrscp", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for_port(port, process)
+        yield QrScp(aet, port)
+    finally:
+        _stop(process)
+
+
 def dcmtk(tool: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run one of DCMTK's tools to its end; output and error text together in ``stdout``."""
     return subprocess.run(

@@ -6,7 +6,8 @@
     value        text, or "text in quotes" where it holds , ; | or "" for a quote
 
 Keywords are DICOM's (PS3.6) of patient, study or series; ``Modality`` looks at all series
-of the study. Values match as in a C-FIND: wild cards ``*`` and ``?``, ranges of dates
+of the study, and a patient's attributes at all its patients, should there be several (one that
+matches is enough). Values match as in a C-FIND: wild cards ``*`` and ``?``, ranges of dates
 (``20260101-``), person names without regard to case.
 """
 
@@ -22,7 +23,13 @@ from p2pacs.catalogue.matching import matcher
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.times import KINDS, bounds
 from p2pacs.dataset.json_model import texts
-from p2pacs.dataset.vocabulary import SERIES_TAGS, STUDY_LEVEL_TAGS, tag
+from p2pacs.dataset.vocabulary import (
+    PATIENT_COUNTS,
+    PATIENT_TAGS,
+    SERIES_TAGS,
+    STUDY_LEVEL_TAGS,
+    tag,
+)
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
 
@@ -30,6 +37,9 @@ _LENGTH: Final = 4 * KIB
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<mark>[=,;|])|"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^=,;|"]+))'
 )
+_KEPT: Final = (STUDY_LEVEL_TAGS | SERIES_TAGS) - PATIENT_COUNTS
+"""What a study can be known to have; what a patient has in all is counted when it is asked for."""
+
 _EXAMPLE: Final = "for example Modality=CT,MR; InstitutionName=North*"
 
 
@@ -92,7 +102,7 @@ def _values(record: StudyRecord, keyword: str) -> list[str]:
         found = texts(record.attributes, "ModalitiesInStudy")
     else:
         found = texts(record.attributes, keyword)
-    if tag(keyword) in SERIES_TAGS:
+    if tag(keyword) in SERIES_TAGS | PATIENT_TAGS:  # a series may be of another patient
         found = found + [
             one for series in record.series for one in texts(series.attributes, keyword)
         ]
@@ -123,7 +133,7 @@ class _Parser:
     def _condition(self) -> Condition:
         start, keyword = self._word("a DICOM keyword")
         number = tag_for_keyword(keyword)
-        if number is None or f"{number:08X}" not in STUDY_LEVEL_TAGS | SERIES_TAGS:
+        if number is None or f"{number:08X}" not in _KEPT:
             raise self._error(
                 start, f"{keyword!r} is no DICOM keyword of patient, study or series that is kept"
             )

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from p2pacs.dataset.json_model import Json
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.publish.source import InstanceSource
 
 
@@ -28,9 +28,12 @@ SERIES_KEYS: Final = _tags(
 )
 CLASSES_KEY: Final = tag("SOPClassesInStudy")
 UID_KEYS: Final = _tags("SOPInstanceUID InstanceNumber")
-INSTANCE_KEYS: Final = _tags("SOPInstanceUID SOPClassUID InstanceNumber NumberOfFrames")
-"""What is asked of the PACS: only what it usually keeps in its database, so that it answers
-without opening files. (Orthanc opens every file for a SOP Class UID.)"""
+LISTED_KEYS: Final = _tags("SOPInstanceUID SOPClassUID InstanceNumber NumberOfFrames")
+"""What is asked of the PACS again and again: only what it usually keeps in its database, so that
+it answers without opening files. (Orthanc opens every file for a SOP Class UID.)"""
+
+INSTANCE_KEYS: Final = tuple(sorted(INSTANCE_TAGS))
+"""What a query at image level may ask for: once, of the study that somebody looks at."""
 
 
 @frozen

@@ -6,8 +6,6 @@ finds what was deleted. A PACS that is away changes nothing: the catalogue stays
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Final
@@ -16,11 +14,11 @@ import structlog
 import trio
 from attrs import evolve
 
-from broker.pacs.adapter import DateSpan, PacsAdapter
+from broker.pacs.adapter import SERIES_KEYS, STUDY_KEYS, DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import Json, of_level, text
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.vocabulary import VERSION, tag
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail
@@ -44,9 +42,6 @@ CONFIRMED: Final = 1000
 """Studies that one round asks for by UID before they count as deleted: an enumeration may be cut
 off, or the PACS may have lost its database for a while."""
 
-_VOLATILE: Final = frozenset({tag("SOPClassesInStudy")})
-"""Told by some queries and not by others: no sign of change."""
-
 _COUNTS: Final = frozenset(
     tag(name)
     for name in (
@@ -56,6 +51,9 @@ _COUNTS: Final = frozenset(
     )
 )
 """Change when instances are added, while those that were there stay as they are."""
+
+_STUDY_TOLD: Final = frozenset(STUDY_KEYS) - _COUNTS
+_SERIES_TOLD: Final = frozenset(SERIES_KEYS) - {tag("NumberOfSeriesRelatedInstances")}
 
 
 class CatalogueSync:
@@ -94,6 +92,11 @@ class CatalogueSync:
         self._hints: set[str] = set()
         self._failed = 0
         self._writing = trio.Lock()
+        self._is_described = index.vocabulary == VERSION
+        """Whether all studies were described with this vocabulary: those that an older program
+        described are described again, once, in the first round."""
+        self._described: set[StudyId] = set()
+        """Those of the first round, as far as it came."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the PACS until cancelled: a round first, then looks, rounds, and hints."""
@@ -151,6 +154,10 @@ class CatalogueSync:
                 await self._upsert(batch)
         if whole:
             await self._confirm_gone(seen)
+            if not self._is_described:
+                await trio.to_thread.run_sync(self._index.set_vocabulary, VERSION)
+                self._is_described = True
+                self._described.clear()
 
     async def refresh(self, uid: str) -> StudyRecord | None:
         """Ask the PACS for one study and bring its record up to date; None if it is gone.
@@ -173,6 +180,8 @@ class CatalogueSync:
         """
         record = _catalogued(record)
         known = await trio.to_thread.run_sync(self._index.get, record.study)
+        if known is not None and not record.version:
+            record = _with_headers(record, known)
         if known is not None:
             record = evolve(record, version=max(record.version, known.version))
         if record != known:
@@ -188,20 +197,24 @@ class CatalogueSync:
     async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
         """The new record of a study that is new or changed, else None."""
         known = await trio.to_thread.run_sync(self._index.get, study)
-        if known is not None and _mark(known.attributes) == _mark(attributes):
+        is_same = known is not None and _is_same(known.attributes, attributes)
+        if is_same and (self._is_described or study in self._described):
             return None
         uid = text(attributes, "StudyInstanceUID")
         try:
             described = await self._pacs.describe(uid, Detail.SERIES)
         except StudyNotFoundError:  # deleted since it was enumerated
             return None
-        record = _catalogued(Description(uid, attributes, described.series).record(study))
+        if not self._is_described:
+            self._described.add(study)
+        told = described.attributes | attributes
+        record = _catalogued(Description(uid, told, described.series).record(study))
         if known is None:
             return record
-        if known.version:
-            same = _mark(known.attributes, _COUNTS) == _mark(attributes, _COUNTS)
-            self._restage(uid, not same)
-        return evolve(record, version=known.version)
+        if known.version and not is_same:
+            self._restage(uid, not _is_same(known.attributes, attributes, _COUNTS))
+        record = evolve(_with_headers(record, known), version=known.version)
+        return None if record == known else record
 
     async def _confirm_gone(self, seen: set[StudyId]) -> None:
         """Ask for each study that the enumeration did not name."""
@@ -233,13 +246,50 @@ def round_pause(seconds: float) -> float:
 
 
 def _catalogued(record: StudyRecord) -> StudyRecord:
-    """The record as the catalogue keeps it: without instances."""
-    series = tuple(evolve(series, instances=()) for series in record.series)
-    attributes = of_level(record.attributes, record.attributes.keys() - _VOLATILE)
-    return evolve(record, series=series, attributes=attributes)
+    """The record as the catalogue keeps it: without instances, and without empty attributes."""
+    series = tuple(
+        evolve(series, attributes=_told(series.attributes), instances=())
+        for series in record.series
+    )
+    return evolve(record, series=series, attributes=_told(record.attributes))
 
 
-def _mark(attributes: Json, without: frozenset[str] = frozenset()) -> bytes:
-    """A digest of what the PACS tells of a study: another one means that it changed."""
-    told = {key: attributes[key] for key in attributes.keys() - _VOLATILE - without}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+def _told(attributes: Json) -> Json:
+    return {key: held for key, held in attributes.items() if "Value" in held}
+
+
+def _with_headers(record: StudyRecord, known: StudyRecord) -> StudyRecord:
+    """What the PACS tells of a published study, and what only the headers of its instances told
+    (`p2pacs.publish.headers`): until it is published again they still hold.
+
+    What is asked of the PACS at every look is the PACS's to say, but for counts: some PACS never
+    tell those.
+    """
+    if not known.version:
+        return record
+    before = {series.uid: series.attributes for series in known.series}
+    series = tuple(
+        evolve(one, attributes=_kept(before.get(one.uid, {}), _SERIES_TOLD) | one.attributes)
+        for one in record.series
+    )
+    attributes = _kept(known.attributes, _STUDY_TOLD) | record.attributes
+    return evolve(record, attributes=attributes, series=series)
+
+
+def _kept(attributes: Json, without: frozenset[str]) -> Json:
+    return {key: attributes[key] for key in attributes.keys() - without}
+
+
+def _is_same(known: Json, told: Json, without: frozenset[str] = frozenset()) -> bool:
+    """Whether the PACS tells of a study what it told before.
+
+    Args:
+        known: as the catalogue has it, which may know more.
+        told: as it was enumerated. A count that is not told is no sign of change.
+        without: not compared.
+    """
+    return all(
+        texts(known, key) == texts(told, key)
+        for key in frozenset(STUDY_KEYS) - without
+        if key not in _COUNTS or texts(told, key)
+    )

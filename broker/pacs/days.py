@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from broker.pacs.adapter import Found
+from p2pacs.catalogue.records import patient_of
 from p2pacs.dataset.json_model import Json, text
 
 QUERIES: Final = 2000
@@ -40,12 +41,12 @@ Ask = Callable[[Window], Awaitable[Found]]
 
 
 class DaySplit:
-    """Asks in smaller pieces; studies are told apart by their UID."""
+    """Asks in smaller pieces; studies are told apart by their UID and patient."""
 
     def __init__(self, ask: Ask, incomplete: Callable[[], None]) -> None:
         self._ask = ask
         self._incomplete = incomplete
-        self._studies: dict[str, Json] = {}
+        self._studies: dict[tuple[str, ...], Json] = {}
         self._left = 0
         self._is_whole = True
 
@@ -69,7 +70,7 @@ class DaySplit:
         return list(self._studies.values())
 
     def _take(self, found: Found) -> None:
-        self._studies.update((text(one, "StudyInstanceUID"), one) for one in found.usable)
+        self._studies.update((_identity(one), one) for one in found.usable)
 
     async def _query(self, window: Window) -> Found | None:
         """One query; None if too many were made."""
@@ -128,6 +129,11 @@ class DaySplit:
                 self._is_whole = False
         if said and len(self._studies) == before:
             self._is_whole = False
+
+
+def _identity(study: Json) -> tuple[str, ...]:
+    """A study of several patients is one answer for each of them."""
+    return text(study, "StudyInstanceUID"), *patient_of(study)
 
 
 def _all_within(found: Found, first: int, minutes: int) -> bool:

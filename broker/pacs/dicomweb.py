@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -11,7 +11,7 @@ import structlog
 
 from broker.pacs.adapter import (
     CENTRAL,
-    INSTANCE_KEYS,
+    LISTED_KEYS,
     SERIES_KEYS,
     STUDY_KEYS,
     DateSpan,
@@ -19,6 +19,8 @@ from broker.pacs.adapter import (
 )
 from broker.pacs.address import WebAddress
 from broker.pacs.days import Window
+from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import RetrieveRequest, plan, uids_of
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
@@ -51,6 +53,7 @@ class WebAdapter:
 
     def __init__(self, address: WebAddress, client: DicomwebClient) -> None:
         self._address = address
+        self._keys = WideKeys(str(address))
         self._client = client
 
     @property
@@ -83,19 +86,23 @@ class WebAdapter:
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By QIDO-RS for the study, its series, and the instances of each series."""
-        answers = self._client.studies({"StudyInstanceUID": uid}, STUDY_KEYS)
-        found = await self._all(answers, STUDY_KEYS, "StudyInstanceUID")
-        attributes = next(
-            (one for one in found.usable if text(one, "StudyInstanceUID") == uid), None
-        )
-        if attributes is None and found.untold:
+
+        def of_study(keys: Keys) -> Awaitable[Found]:
+            answers = self._client.studies({"StudyInstanceUID": uid}, keys)
+            return self._all(answers, keys, "StudyInstanceUID")
+
+        answers = await self._keys.ask(STUDY_KEYS, of_study)
+        found = [one for one in answers.usable if text(one, "StudyInstanceUID") == uid]
+        if not found and answers.untold:
             raise PacsRefusedError(
                 f"{self.name} fails at this study (HTTP status 500): see its log"
             )
-        if attributes is None:
+        if not found:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
+        (attributes,) = merged(found)
+        more = PATIENT_KEYS if are_several(found) else ()
         async with self._missing():
-            return await self._described(uid, attributes, detail)
+            return await self._described(uid, attributes, detail, more)
 
     @asynccontextmanager
     async def _missing(self) -> AsyncIterator[None]:
@@ -107,20 +114,32 @@ class WebAdapter:
             await self._client.probe()
             raise
 
-    async def _described(self, uid: str, attributes: Json, detail: Detail) -> Description:
-        search = self._client.series(uid, SERIES_KEYS)
-        series = await self._all(search, SERIES_KEYS, "SeriesInstanceUID")
+    async def _described(
+        self, uid: str, attributes: Json, detail: Detail, more: Keys
+    ) -> Description:
+        def of_series(keys: Keys) -> Awaitable[Found]:
+            search = self._client.series(uid, (*keys, *more))
+            return self._all(search, (*keys, *more), "SeriesInstanceUID")
+
+        series = await self._keys.ask(SERIES_KEYS, of_series)
         untold = series.untold + series.is_cut
         described: list[SeriesRecord] = []
         for one in series.usable:
             name = text(one, "SeriesInstanceUID")
             instances: list[Json] = []
             if detail is not Detail.SERIES:
-                search = self._client.instances(uid, name, INSTANCE_KEYS)
-                found = await self._all(search, INSTANCE_KEYS, "SOPInstanceUID")
+                found = await self._instances(uid, name, detail)
                 instances, untold = found.usable, untold + found.untold + found.is_cut
-            described.append(SeriesRecord(name, one, tuple(instances)))
+            described.append(SeriesRecord(name, with_patient(one, attributes), tuple(instances)))
         return Description(uid, attributes, tuple(described), untold)
+
+    async def _instances(self, study: str, series: str, detail: Detail) -> Found:
+        def of_instances(keys: Keys) -> Awaitable[Found]:
+            return self._all(self._client.instances(study, series, keys), keys, "SOPInstanceUID")
+
+        if detail is Detail.INSTANCES:
+            return await self._keys.ask(LISTED_KEYS, of_instances)
+        return await of_instances(LISTED_KEYS)
 
     async def _all(self, search: Search, keys: Collection[str], unique: str) -> Found:
         found = [understood(answer, keys) async for answer in search]

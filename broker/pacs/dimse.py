@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from broker.pacs.adapter import (
     CENTRAL,
     CLASSES_KEY,
-    INSTANCE_KEYS,
+    LISTED_KEYS,
     SERIES_KEYS,
     STUDY_KEYS,
     UID_KEYS,
@@ -24,6 +24,8 @@ from broker.pacs.adapter import (
 )
 from broker.pacs.address import DimseAddress
 from broker.pacs.days import Window
+from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
@@ -75,6 +77,7 @@ class DimseAdapter:
         silence: float = SILENCE_SECONDS,
     ) -> None:
         self._client = DimseClient(address.remote, aet, silence=silence)
+        self._keys = WideKeys(str(address.remote))
         self._receiver = None if address.retrieve == "get" else receiver
         self._get = address.retrieve != "move"
 
@@ -114,38 +117,51 @@ class DimseAdapter:
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By C-FIND at STUDY and SERIES level, and at IMAGE level for each series."""
-        keys = (*STUDY_KEYS, CLASSES_KEY)
-        found = await self._find(
-            _identifier("STUDY", keys, StudyInstanceUID=uid), keys, "StudyInstanceUID"
-        )
-        matching = (one for one in found.usable if text(one, "StudyInstanceUID") == uid)
-        attributes = next(matching, None)
-        if attributes is None and found.is_cut:
+
+        def of_study(keys: Keys) -> Awaitable[Found]:
+            asked = (*keys, CLASSES_KEY)
+            identifier = _identifier("STUDY", asked, StudyInstanceUID=uid)
+            return self._find(identifier, asked, "StudyInstanceUID")
+
+        answers = await self._keys.ask(STUDY_KEYS, of_study)
+        found = [one for one in answers.usable if text(one, "StudyInstanceUID") == uid]
+        if not found and answers.is_cut:
             raise PacsRefusedError(
                 f"{self.name} does not finish a query for one study: see its log"
             )
-        if attributes is None:
+        if not found:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
-        series = await self._find(
-            _identifier("SERIES", SERIES_KEYS, StudyInstanceUID=uid),
-            SERIES_KEYS,
-            "SeriesInstanceUID",
-        )
+        (attributes,) = merged(found)
+        # PS3.4 C.4.1.2.2.1 knows no keys of the patient at series level: only where they matter.
+        more = PATIENT_KEYS if are_several(found) else ()
+
+        def of_series(keys: Keys) -> Awaitable[Found]:
+            identifier = _identifier("SERIES", (*keys, *more), StudyInstanceUID=uid)
+            return self._find(identifier, (*keys, *more), "SeriesInstanceUID")
+
+        series = await self._keys.ask(SERIES_KEYS, of_series)
         needs_classes = detail is Detail.INSTANCES or not texts(attributes, CLASSES_KEY)
-        keys = INSTANCE_KEYS if needs_classes else UID_KEYS
         untold = series.untold + series.is_cut
         described: list[SeriesRecord] = []
         for one in series.usable:
             name = text(one, "SeriesInstanceUID")
             instances: list[Json] = []
             if detail is not Detail.SERIES:
-                identifier = _identifier(
-                    "IMAGE", keys, StudyInstanceUID=uid, SeriesInstanceUID=name
-                )
-                listed = await self._find(identifier, keys, "SOPInstanceUID")
+                listed = await self._instances(uid, name, detail, needs_classes)
                 instances, untold = listed.usable, untold + listed.untold + listed.is_cut
-            described.append(SeriesRecord(name, one, tuple(instances)))
+            described.append(SeriesRecord(name, with_patient(one, attributes), tuple(instances)))
         return Description(uid, attributes, tuple(described), untold)
+
+    async def _instances(
+        self, study: str, series: str, detail: Detail, needs_classes: bool
+    ) -> Found:
+        def of_instances(keys: Keys) -> Awaitable[Found]:
+            where = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
+            return self._find(_identifier("IMAGE", keys, **where), keys, "SOPInstanceUID")
+
+        if detail is Detail.INSTANCES:
+            return await self._keys.ask(LISTED_KEYS, of_instances)
+        return await of_instances(LISTED_KEYS if needs_classes else UID_KEYS)
 
     async def _find(self, identifier: Dataset, keys: Iterable[str], unique: str) -> Found:
         with self._renamed():

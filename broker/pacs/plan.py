@@ -29,11 +29,18 @@ def uids_of(series: SeriesRecord) -> list[str]:
 
 
 def plan(study: Description, wanted: Collection[str] | None) -> Iterator[RetrieveRequest]:
-    """The requests that bring these SOP Instance UIDs (None: all), and no other instance."""
-    if wanted is None or (wanted and set(study.instances) <= set(wanted)):
+    """The requests that bring these SOP Instance UIDs (None: all), and no other instance.
+
+    A study of several patients is asked for by series: Orthanc knows no such study (404).
+    """
+    is_whole = wanted is None or (wanted and set(study.instances) <= set(wanted))
+    if is_whole and not study.has_several_patients:
         yield RetrieveRequest()
         return
     for series in study.series:
+        if wanted is None:
+            yield RetrieveRequest(series.uid)
+            continue
         held = uids_of(series)
         some = [uid for uid in held if uid in wanted]
         if some and len(some) == len(held):

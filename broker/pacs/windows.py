@@ -13,6 +13,7 @@ from typing import Final
 
 from broker.pacs.adapter import DateSpan
 from broker.pacs.days import Ask, DaySplit, Window
+from broker.pacs.patients import merged
 from p2pacs.dataset.json_model import Json, text
 
 SMALL: Final = 10_000
@@ -44,7 +45,7 @@ async def by_windows(
     last, days = newest, 1
     split = DaySplit(ask, incomplete)
     if span.last is None:
-        for study in await split.all(Window(f"{newest + _DAY:%Y%m%d}-")):
+        for study in merged(await split.all(Window(f"{newest + _DAY:%Y%m%d}-"))):
             found.add(text(study, "StudyInstanceUID"))
             yield study
     while last >= first:
@@ -58,13 +59,13 @@ async def by_windows(
             studies = await split.further(Window(_range(low, last)), answers)
         if len(found) <= SMALL:  # beyond it nothing more is done with them
             found.update(text(study, "StudyInstanceUID") for study in studies)
-        for study in studies:
+        for study in merged(studies):
             yield study
         if len(studies) < FEW:
             days = min(days * 2, _LONGEST)
         last = low - _DAY
     if span.first is None and span.last is None and len(found) <= SMALL:
-        for study in await split.all(Window()):
+        for study in merged(await split.all(Window())):
             # Not by its date: one whose first instance has none, but a later one has, is shown
             # with a date by Orthanc and yet not found by it.
             if text(study, "StudyInstanceUID") not in found:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.matching import matcher
@@ -34,7 +34,6 @@ from p2pacs.dataset.json_model import Json, entry, texts
 from p2pacs.dataset.vocabulary import (
     INSTANCE_TAGS,
     PATIENT_COUNTS,
-    PATIENT_TAGS,
     REQUIRED_TAGS,
     tag,
 )
@@ -108,13 +107,13 @@ class _Search:
         return (self._answer(view) for record in records for view in of_record(record))
 
     def _studies(self, record: StudyRecord) -> Iterator[Json]:
-        """One a patient, nearly always one."""
+        """One a patient, with the counts of his series: nearly always one."""
         for attributes, series in by_patient(record):
             if not _passes(attributes, self.plain):
                 continue
-            view = study_view(record)
-            if attributes is not record.attributes:
-                view = of_patient(view, {k: attributes[k] for k in attributes if k in PATIENT_TAGS})
+            is_only = attributes is record.attributes
+            of_one = record if is_only else evolve(record, attributes=attributes, series=series)
+            view = study_view(of_one)
             if not _passes(view, self.counted):
                 continue
             if not self.of_series:

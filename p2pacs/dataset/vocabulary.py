@@ -24,6 +24,10 @@ NUMBER_FORMATS: Final = {
 """VRs whose values are binary numbers, with their formats in `struct`."""
 
 
+VERSION: Final = 1
+"""Of the vocabulary: with a higher one the broker asks the PACS for all studies again."""
+
+
 @cache
 def tag(keyword: str) -> str:
     """The tag of a DICOM keyword as the JSON model writes it: ``PatientID`` → ``00100020``."""

@@ -25,6 +25,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import TEXT
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.comparison import changed, fingerprint, gone, missing
+from p2pacs.publish.headers import with_headers
 from p2pacs.publish.pipeline import Pipeline
 from p2pacs.publish.previous import load_published
 from p2pacs.publish.progress import PublishProgress, PublishStage
@@ -94,10 +95,12 @@ class Publication:
             )
             writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
             try:
-                return await self._publish(writer, previous, last=last)
+                described = await self._publish(writer, previous, last=last)
             except DiskFullError:
                 await files.cut_back(max(out, writer.chunks_out))
                 raise
+            entries = list(builder.entries)
+            return await trio.to_thread.run_sync(with_headers, described, entries)
         finally:
             files.pin(pinned=False)
 

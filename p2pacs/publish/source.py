@@ -53,6 +53,11 @@ class Description:
         }
 
     @property
+    def has_several_patients(self) -> bool:
+        """Whether some series is of another patient than the others."""
+        return any(text(series.attributes, "PatientID") for series in self.series)
+
+    @property
     def count(self) -> int | None:
         """How many instances there are, if the source says so."""
         if self.series:

@@ -8,7 +8,7 @@ last `cut`, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -116,6 +116,11 @@ class StudyBuilder:
     def pending_bytes(self) -> int:
         """Bytes appended since the last `cut`, those of the index too, all in memory."""
         return self._drafts.laid_bytes + self._drafts.entry_bytes
+
+    @property
+    def entries(self) -> Collection[InstanceEntry]:
+        """The instances of the newest version that was cut."""
+        return self._index.instances.values()
 
     @property
     def instances(self) -> int:

@@ -15,8 +15,8 @@ from p2pacs.catalogue.records import StudyRecord, assemble
 from p2pacs.catalogue.views import series_view, study_view
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, entry, text
-from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
+from p2pacs.dataset.json_model import Json, text
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
@@ -43,6 +43,8 @@ class FakePacs:
         """Of one that does not come, the UID is told only if it was asked for by name."""
         self.lists_at_most: int | None = None
         """Instances of a series in one answer."""
+        self.untold: set[str] = set()
+        """Attributes of studies that it does not tell."""
         self.error: P2PacsError | None = None
         """Raised by every search, and by a retrieval after ``break_after`` instances."""
         self.break_after: int | None = None
@@ -70,7 +72,7 @@ class FakePacs:
         last = f"{span.last:%Y%m%d}" if span.last else ""
         for record in self._records():
             if matches("DA", f"{first}-{last}".strip("-") and f"{first}-{last}", _dates(record)):
-                yield _told(study_view(record))
+                yield self._told(record)
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         await self._answer()
@@ -86,7 +88,7 @@ class FakePacs:
             )
             for one in record.series
         )
-        return Description(uid, _told(study_view(record)), series)
+        return Description(uid, self._told(record), series)
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None
@@ -108,6 +110,10 @@ class FakePacs:
 
         return streamed(produce)
 
+    def _told(self, record: StudyRecord) -> Json:
+        view = study_view(record)
+        return {key: view[key] for key in view if key not in self.untold}
+
     async def _answer(self) -> None:
         await trio.lowlevel.checkpoint()
         if self.error is not None and self.break_after is None:
@@ -125,10 +131,6 @@ def _attributes(instance: EncodedInstance) -> tuple[Json, str]:
     dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
     attributes = from_dataset(dataset, _ALL)
     return attributes, text(attributes, "StudyInstanceUID")
-
-
-def _told(view: Json) -> Json:
-    return view | {tag("StudyInstanceUID"): entry("UI", text(view, "StudyInstanceUID"))}
 
 
 def _dates(record: StudyRecord) -> list[str]:

@@ -3,6 +3,7 @@
 import zlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from attrs import evolve
@@ -34,15 +35,21 @@ def make(
     modality: str = "CT",
     date: str = "20240131",
     size: int = 64,
+    patient: str | None = None,
+    **more: Any,
 ) -> EncodedInstance:
-    """An image of ``size`` x ``size`` pixels; its UIDs follow from study, series and number."""
+    """An image of ``size`` x ``size`` pixels; its UIDs follow from study, series and number.
+
+    Args:
+        more: further attributes, or others, by keyword.
+    """
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.SOPClassUID = CLASSES[modality]
     dataset.SOPInstanceUID = f"{study}.{series}.{number}"
     dataset.StudyInstanceUID = study
     dataset.SeriesInstanceUID = f"{study}.{series}"
-    dataset.PatientName, dataset.PatientID = name, f"P{study}"
+    dataset.PatientName, dataset.PatientID = name, patient or f"P{study}"
     dataset.PatientBirthDate, dataset.PatientSex = "", "O"
     dataset.StudyDate, dataset.StudyTime = date, "101500"
     dataset.StudyID, dataset.AccessionNumber = "1", f"A{study[-4:]}"
@@ -57,6 +64,8 @@ def make(
     row = b"".join(((x * seed) % 4096).to_bytes(2, "little") for x in range(size))
     dataset.PixelData = row * size
     dataset["PixelData"].VR = "OW"
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
     return encode(dataset)
 
 

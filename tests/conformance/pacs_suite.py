@@ -11,7 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from broker.pacs.adapter import DateSpan, PacsAdapter
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import number, text
+from p2pacs.dataset.json_model import number, text, texts
 from p2pacs.errors import PacsError, StudyNotFoundError
 from p2pacs.publish.source import Description, Detail
 
@@ -157,6 +157,48 @@ class PacsSuite:
         assert len((await pacs.adapter.describe(CT)).instances) == 2
         await pacs.store(ct(4))
         assert len((await pacs.adapter.describe(CT)).instances) == 4
+
+    async def test_a_study_of_two_patients_is_one_study_of_both(self, pacs: Pacs) -> None:
+        stored = [*ct(2), make(CT, 2, patient="PB", name="Roe^Bea"), *ct(1, series=3)]
+        await pacs.store([*stored, make(MR)])
+        found = [s async for s in pacs.adapter.studies(DateSpan())]
+        assert sorted(text(one, "StudyInstanceUID") for one in found) == [CT, MR]
+        (listed,) = (one for one in found if text(one, "StudyInstanceUID") == CT)
+        assert number(listed, "NumberOfStudyRelatedInstances") == 4
+        for detail in (Detail.SERIES, Detail.UIDS, Detail.INSTANCES):
+            study = await pacs.adapter.describe(CT, detail)
+            assert study.count == 4
+            assert study.has_several_patients
+            of = dict.fromkeys((f"P{CT}", "PB"), 0)
+            for series in study.series:
+                of[text({**study.attributes, **series.attributes}, "PatientID")] += 1
+            assert of == {f"P{CT}": 2, "PB": 1}
+        assert text(study.attributes, "PatientID") == text(listed, "PatientID") == f"P{CT}"
+        async with pacs.adapter.retrieve(await pacs.adapter.describe(CT, Detail.SERIES)) as stream:
+            assert by_uid([one async for one in stream]) == by_uid(stored)
+        assert await fetch(pacs, CT) == by_uid(stored)
+
+    async def test_all_that_the_vocabulary_has_is_told(self, pacs: Pacs) -> None:
+        """What an older program did not ask for: C-FIND finds by it."""
+        told = {
+            "PatientWeight": "70.50",
+            "OperatorsName": "Roe^Max",
+            "BodyPartExamined": "HEAD",
+            "PatientPosition": "HFS",
+            "PixelSpacing": ["0.50", "0.5"],
+            "SliceLocation": "-120.50",
+        }
+        await pacs.store([make(CT, **told)])
+        study = await pacs.adapter.describe(CT)
+        assert number(study.attributes, "PatientWeight") is None
+        assert float(text(study.attributes, "PatientWeight")) == 70.5
+        (series,) = study.series
+        for keyword in ("OperatorsName", "BodyPartExamined", "PatientPosition"):
+            assert text(series.attributes, keyword) == told[keyword]
+        (image,) = series.instances
+        assert [float(one) for one in texts(image, "PixelSpacing")] == [0.5, 0.5]
+        assert float(text(image, "SliceLocation")) == -120.5
+        assert number(image, "Rows") == 64
 
     async def test_leaving_early_ends_the_retrieval(self, pacs: Pacs) -> None:
         await pacs.store(ct(20))

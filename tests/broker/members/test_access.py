@@ -76,6 +76,8 @@ def test_rules(text: str, ct: bool, old: bool) -> None:
         ('InstitutionName=" "', "position 19: expected a value"),
         ("Modality=CT\\MR", "position 10: several values are separated by commas"),
         ("SOPInstanceUID=1.2", "position 1: 'SOPInstanceUID' is no DICOM keyword"),
+        ("NumberOfPatientRelatedStudies=1", "is no DICOM keyword of patient, study or series that"),
+        ("PixelSpacing=1", "position 1: 'PixelSpacing' is no DICOM keyword"),
         ("RequestAttributesSequence=1", "position 27: RequestAttributesSequence is a sequence"),
         ("Modality=" + "x" * 5000, "all, none or conditions"),
     ],
@@ -93,6 +95,21 @@ def test_any_text_is_a_rule_or_a_usage_error(text: str) -> None:
         return
     assert isinstance(allows(rule, CT), bool)
     assert rule in (ALL, NONE) or rule.alternatives
+
+
+def test_a_study_of_two_patients_may_be_read_for_either() -> None:
+    other = {tag("PatientID"): entry("LO", "PB"), tag("Modality"): entry("CS", "CT")}
+    mixed = StudyRecord(
+        StudyId(bytes(16)),
+        "1.2",
+        {tag("PatientID"): entry("LO", "PA")},
+        (SeriesRecord("1", {}), SeriesRecord("2", other)),
+    )
+    assert [allows(parse_rule(f"PatientID={one}"), mixed) for one in ("PA", "PB", "PC")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_nothing_is_allowed_by_default() -> None:

@@ -14,8 +14,10 @@ from structlog.testing import capture_logs
 from broker.pacs import catalogue_sync as module
 from broker.pacs.catalogue_sync import CatalogueSync
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import (
     DeadlineError,
     DiskFullError,
@@ -28,6 +30,7 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.source import Detail
 from tests.broker.fakes import FakePacs
 from tests.conformance.instances import make
+from tests.p2pacs.catalogue.samples import attributes
 
 CT, MR = "1.2.1", "1.2.2"
 TODAY = date(2024, 2, 1)
@@ -251,3 +254,83 @@ def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
     pause = module.round_pause(seconds)
     assert pause <= module.ROUND_SECONDS
     assert pause == module.ROUND_SECONDS or seconds <= pause * module.ROUND_SHARE * 1.001
+
+
+# ---------------------------------------------------------------- what only headers tell
+
+
+async def published(bench: Bench, **told: tuple[str, str]) -> StudyRecord:
+    """The study, published, with what its headers told besides."""
+    await bench.sweep.look(whole=True)
+    known = bench.index.by_uid(CT)
+    assert known is not None
+    (series,) = known.series
+    left = attributes(Laterality=("CS", "L"))
+    return await bench.sweep.update(
+        evolve(
+            known,
+            version=1,
+            attributes=known.attributes | attributes(**told),
+            series=(evolve(series, attributes=series.attributes | left),),
+        )
+    )
+
+
+async def test_what_headers_told_stays_while_the_pacs_does_not_tell_it(bench: Bench) -> None:
+    known = await published(bench, PatientWeight=("DS", "70.50"))
+    assert await bench.sweep.refresh(CT) == known
+    await bench.sweep.look(whole=True)
+    assert bench.index.by_uid(CT) == known
+    bench.pacs.add(make(CT, 1, 2))
+    await bench.sweep.look(whole=True)
+    grown = bench.index.by_uid(CT)
+    assert grown is not None
+    assert text(study_view(grown), "NumberOfStudyRelatedInstances") == "2"
+    assert text(grown.attributes, "PatientWeight") == "70.50"
+    assert text(grown.series[0].attributes, "Laterality") == "L"
+
+
+async def test_what_the_pacs_tells_at_every_look_is_its_own_to_say(bench: Bench) -> None:
+    await published(bench, StudyDescription=("LO", "of the headers"))
+    changed = await bench.sweep.refresh(CT)
+    assert changed is not None
+    assert text(changed.attributes, "StudyDescription") == "Schädel"
+
+
+async def test_a_pacs_that_does_not_count_has_not_changed(bench: Bench) -> None:
+    bench.pacs.untold = {tag("NumberOfStudyRelatedInstances"), tag("NumberOfStudyRelatedSeries")}
+    known = await published(bench, NumberOfStudyRelatedInstances=("IS", "1"))
+    seq = bench.index.seq
+    await bench.sweep.look(whole=True)
+    assert bench.index.seq == seq
+    assert bench.restaged == []
+    assert bench.index.by_uid(CT) == known
+    assert text(study_view(known), "NumberOfStudyRelatedInstances") == "1"
+
+
+async def test_studies_that_an_older_program_described_are_described_again_once(
+    index: CatalogueIndex,
+) -> None:
+    older = Bench(index)
+    await older.sweep.look(whole=True)
+    known = index.by_uid(CT)
+    assert known is not None
+    index.upsert([evolve(known, version=3, series=())])
+    index.set_vocabulary(0)
+    bench = Bench(index)
+    for _ in range(3):
+        await bench.sweep.look(whole=True)
+    assert len(bench.pacs.described) == 2
+    again = index.by_uid(CT)
+    assert again == evolve(known, version=3)
+    assert bench.restaged == [], "nothing changed in the PACS"
+
+
+async def test_a_study_of_two_patients_is_compared_as_one(bench: Bench) -> None:
+    bench.pacs.add(make(CT, 2, patient="PB", name="Roe^Bea"))
+    await bench.sweep.look(whole=True)
+    known, seq = bench.index.by_uid(CT), bench.index.seq
+    assert known is not None
+    assert [text(one, "PatientID") for one in known.patients] == [f"P{CT}", "PB"]
+    await bench.sweep.look(whole=True)
+    assert bench.index.seq == seq

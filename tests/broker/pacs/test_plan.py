@@ -1,7 +1,10 @@
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 
 from .samples import described
 
@@ -33,3 +36,14 @@ def test_a_plan_brings_what_is_wanted_and_nothing_else(wanted: set[str]) -> None
         held = [uid for uid in study.instances if part.series is None or part.series in uid]
         brought.extend(part.instances or held)
     assert sorted(brought) == sorted(wanted)
+
+
+def test_a_study_of_two_patients_is_asked_for_by_series() -> None:
+    study = described(a=2, b=1)
+    other = evolve(study.series[1], attributes={tag("PatientID"): entry("LO", "PB")})
+    study = evolve(study, series=(study.series[0], other))
+    by_series = [RetrieveRequest("1.a"), RetrieveRequest("1.b")]
+    assert list(plan(study, None)) == by_series
+    assert list(plan(study, study.instances)) == by_series
+    listed = evolve(study, series=tuple(evolve(one, instances=()) for one in study.series))
+    assert list(plan(listed, None)) == by_series

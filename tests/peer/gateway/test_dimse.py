@@ -9,12 +9,16 @@ from pathlib import Path
 import msgpack
 import pytest
 import trio
+from attrs import evolve
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
 
+from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import entry, text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.dimse import contexts
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
@@ -31,6 +35,7 @@ from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
+from p2pacs.wire.messages import CatalogueNews
 from peer.app import Peer
 from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester
@@ -409,3 +414,55 @@ async def test_a_replica_has_no_gateway(tmp_path: Path) -> None:
         replica = await world.add("r", Role.REPLICA, dicom="127.0.0.1:0")
         async with replica.gateway() as where:
             assert where is None
+
+
+# ---------------------------------------------------------------- odd studies and odd keys
+
+
+async def test_a_study_of_two_patients_is_found_and_sent_for_each(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, peer, where):
+        record = world.broker.record()
+        other = {
+            tag("PatientID"): entry("LO", "PB"),
+            tag("PatientName"): entry("PN", {"Alphabetic": "Roe^Bea"}),
+        }
+        mixed = evolve(record, series=(*record.series, SeriesRecord("1.2.99", other)))
+        world.broker.catalogue.upsert([mixed])
+        world.broker.node.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
+        await eventually(lambda: len((peer.index.get(record.study) or record).patients) == 2)
+        first = text(record.attributes, "PatientID")
+        for patient in (first, "PB"):
+            (found,) = await client(where).find(query("STUDY", PatientID=patient, PatientName=""))
+            assert found.StudyInstanceUID == record.uid
+            assert found.PatientID == patient
+            wanted = query("STUDY", PatientID=patient, StudyInstanceUID=record.uid)
+            classes = {samples.CT: [samples.EXPLICIT]}
+            async with client(where).get(wanted, "PATIENT", classes=classes) as inbox:
+                assert by_uid([one async for one in inbox]) == by_uid(sent)
+
+
+async def test_keys_that_cannot_be_matched_and_values_that_cannot_be(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1)) as (world, _, where):
+        for keys, statuses in (
+            ({"Modality": "CT"}, [0xFF00, 0x0000]),
+            ({"Modality": "MR"}, [0x0000]),
+            ({"KVP": "120"}, [0xFF01, 0x0000]),
+            ({"PatientWeight": "70"}, [0xFF01, 0x0000]),
+            ({"StudyTime": "noon"}, [0xA900]),
+        ):
+            assert await _statuses(where, query("STUDY", **keys)) == statuses, keys
+        assert world.broker.uid
+
+
+async def _statuses(where: Endpoint, identifier: Dataset) -> list[int]:
+    def work() -> list[int]:
+        entity = AE("VIEWER")
+        entity.add_requested_context(contexts.FIND["STUDY"])
+        assoc = entity.associate(where.host, where.port, ae_title=AET)
+        answers = assoc.send_c_find(identifier, UID(contexts.FIND["STUDY"]))
+        found = [int(status.Status) for status, _ in answers]
+        assoc.release()
+        return found
+
+    return await trio.to_thread.run_sync(work)
