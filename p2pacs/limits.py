@@ -199,6 +199,12 @@ hospital reads images over."""
 DICOM_PDU_BYTES: Final = 1 * MIB
 """Maximum length of a P-DATA PDU that we offer: large PDUs avoid a stall of delayed ACKs."""
 
+DICOM_MESSAGE_BYTES: Final = 1 * MIB
+"""A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
+
+DICOM_ANSWERS: Final = 100_000
+"""Answers of a PACS to one C-FIND: they are held in memory, about 2 KiB each."""
+
 FIND_RESULTS: Final = 10_000
 """Answers to one C-FIND: a wider query gets the first ones and a warning."""
 

@@ -36,6 +36,7 @@ from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
+from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import (
     DeadlineError,
     PacsError,
@@ -66,6 +67,7 @@ class DimseAdapter:
         aet: our own AE title.
         receiver: where C-MOVE sends to; None: only C-GET is used.
         silence: seconds without a sign of life after which the PACS counts as hung.
+        tuning: further deadlines and bounds.
     """
 
     def __init__(
@@ -75,8 +77,9 @@ class DimseAdapter:
         receiver: StorageReceiver | None,
         *,
         silence: float = SILENCE_SECONDS,
+        tuning: Tuning = TUNING,
     ) -> None:
-        self._client = DimseClient(address.remote, aet, silence=silence)
+        self._client = DimseClient(address.remote, aet, silence=silence, tuning=tuning)
         self._keys = WideKeys(str(address.remote))
         self._receiver = None if address.retrieve == "get" else receiver
         self._get = address.retrieve != "move"

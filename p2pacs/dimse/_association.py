@@ -23,7 +23,6 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AddressInformation
 
-from p2pacs import limits
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._upper import BoundedSocket, Dimse, Reactor
 from p2pacs.dimse.contexts import refusal
@@ -32,9 +31,6 @@ from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import PacsBusyError, PacsError, PacsRefusedError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
-
-CONNECT_SECONDS: Final = 10.0
-"""To connect, and then again to negotiate the association."""
 
 UID_CHARACTERS: Final = 64
 """Of a UID in a DIMSE message (PS3.5 9.1); pynetdicom takes none that is longer."""
@@ -57,6 +53,7 @@ class Association(_Association):
         self.tuning = tuning
         self.services: Mapping[type, Service] = {}
         self.dimse: Dimse = Dimse(self)
+        self.dimse.largest_message = tuning.message_bytes
         self.dul: Reactor = Reactor(self)
         # Setting them is what tells the reactor of its timers.
         self.acse_timeout, self.network_timeout = self.acse_timeout, self.network_timeout
@@ -141,6 +138,7 @@ def associate(
     scp_roles: Collection[str] = (),
     handlers: Handlers = (),
     opening: Callable[[Association], None] | None = None,
+    tuning: Tuning = TUNING,
 ) -> Association:
     """Open an association; blocks until it stands.
 
@@ -151,6 +149,7 @@ def associate(
         scp_roles: SOP Classes for which the peer may send to us on this association.
         handlers: pynetdicom's event handlers.
         opening: gets the association before it is opened, so that another thread can hang up.
+        tuning: deadlines and bounds.
 
     Raises:
         PacsUnreachableError: no connection, or rejected.
@@ -162,15 +161,15 @@ def associate(
     except OSError as error:
         raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
     local = AddressInformation("" if address.is_ipv4 else "::0", 0)
-    assoc = Association(ae, "requestor")
+    assoc = Association(ae, "requestor", tuning)
     assoc.name = f"RequestorThread@{remote.aet}"
-    sock = BoundedSocket(assoc, address=local)
+    sock = BoundedSocket(assoc, address=local, tuning=tuning)
     assoc.set_socket(sock)
     assoc.acceptor.ae_title = remote.aet
     assoc.acceptor.address_info = address
     assoc.requestor.address_info = local
     assoc.requestor.ae_title = ae.ae_title
-    assoc.requestor.maximum_length = limits.DICOM_PDU_BYTES
+    assoc.requestor.maximum_length = tuning.pdu_bytes
     assoc.requestor.implementation_class_uid = ae.implementation_class_uid
     assoc.requestor.implementation_version_name = ae.implementation_version_name
     assoc.requestor.requested_contexts = [

@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext
 
 from p2pacs import limits
 from p2pacs.dimse import contexts
-from p2pacs.dimse._association import CONNECT_SECONDS, Handlers, Service, hang_up, remote_of
+from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
 from p2pacs.dimse.admission import Admission, KnownHosts
 from p2pacs.dimse.remote import check_aet
@@ -25,7 +25,6 @@ from p2pacs.units import Endpoint
 
 log = structlog.get_logger(__name__)
 
-_IDENTIFIER_BYTES: Final = 1 * limits.MIB
 _SUB_OPERATION_SECONDS: Final = 60.0
 """How long a workstation may take to answer one C-STORE sub-operation."""
 
@@ -66,12 +65,12 @@ class Listener:
         """
         self.entity = AE(check_aet(aet))
         self.entity.acse_timeout = tuning.negotiate
-        self.entity.connection_timeout = CONNECT_SECONDS
+        self.entity.connection_timeout = tuning.connect
         self.entity.dimse_timeout = _SUB_OPERATION_SECONDS
         self.entity.network_timeout = tuning.idle
         # Admission decides; pynetdicom would count connections that ask for nothing, too.
         self.entity.maximum_associations = 2 * tuning.connections
-        self.entity.maximum_pdu_size = limits.DICOM_PDU_BYTES
+        self.entity.maximum_pdu_size = tuning.pdu_bytes
         self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
         self._endpoint = endpoint
         self._tuning = tuning
@@ -116,13 +115,14 @@ class Listener:
             stopped.wait(self._tuning.resolve)
 
     def _open(self) -> Server:
+        largest = limits.INSTANCE_BYTES if self._stores else limits.DICOM_MESSAGE_BYTES
         try:
             server = Server(
                 self.entity,
                 (self._endpoint.host, self._endpoint.port),
                 handlers=self._handlers,
                 services=self.services,
-                largest_data_set=limits.INSTANCE_BYTES if self._stores else _IDENTIFIER_BYTES,
+                largest_data_set=largest,
                 admission=Admission(self._known, self._tuning),
                 tuning=self._tuning,
             )

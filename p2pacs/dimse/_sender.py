@@ -97,11 +97,16 @@ class Sender:
         """An association; asked for again where it is rejected for the moment only."""
         for pause in self._tuning.busy:
             try:
-                return associate(self._ae, self._remote, contexts, opening=self._opening)
+                return self._associate(contexts)
             except PacsBusyError as error:
                 log.info("destination is busy, trying again", error=str(error), seconds=pause)
             time.sleep(pause)
-        return associate(self._ae, self._remote, contexts, opening=self._opening)
+        return self._associate(contexts)
+
+    def _associate(self, contexts: list[tuple[str, list[str]]]) -> Association:
+        return associate(
+            self._ae, self._remote, contexts, opening=self._opening, tuning=self._tuning
+        )
 
     def _refuse(self, pair: Pair) -> None:
         if pair not in self._refused:

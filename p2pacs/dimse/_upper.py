@@ -47,9 +47,6 @@ _QUEUED_MESSAGES: Final = 4
 _QUEUED_PDUS: Final = 32
 """PDUs that wait to be sent: 512 KiB of the usual 16 KiB ones, 32 MiB of the largest."""
 
-_MESSAGE_BYTES: Final = 1 * limits.MIB
-"""A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
-
 _ENDING: Final = "Sta13"
 """State of PS3.8 9.2: waiting for the connection to be closed."""
 
@@ -152,7 +149,7 @@ class BoundedSocket(AssociationSocket):
         Raises:
             OSError: more than we offered to receive, or the connection is broken.
         """
-        if nr_bytes > limits.DICOM_PDU_BYTES:
+        if nr_bytes > self._tuning.pdu_bytes:
             raise OSError(f"a PDU of {nr_bytes} bytes is longer than was agreed")
         sock = self.socket
         if sock is None:
@@ -240,6 +237,7 @@ class Dimse(DIMSEServiceProvider):
     """pynetdicom's message queue with bounded messages and a deadline on silence only."""
 
     largest_data_set: int = limits.INSTANCE_BYTES
+    largest_message: int = limits.DICOM_MESSAGE_BYTES
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Add a fragment; a message beyond its cap ends the association."""
@@ -248,10 +246,10 @@ class Dimse(DIMSEServiceProvider):
         if message is None:
             return
         held = message.encoded_command_set.tell()
-        cap = _MESSAGE_BYTES
+        cap = self.largest_message
         if message.data_set is not None and message.data_set.tell():
             held = message.data_set.tell()
-            cap = self.largest_data_set if isinstance(message, C_STORE_RQ) else _MESSAGE_BYTES
+            cap = self.largest_data_set if isinstance(message, C_STORE_RQ) else cap
         if held > cap:
             self.dul.event_queue.put("Evt19")
 

@@ -16,13 +16,14 @@ from pynetdicom import AE, evt
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse import contexts
-from p2pacs.dimse._association import CONNECT_SECONDS, Association, associate, release
+from p2pacs.dimse._association import Association, associate, release
 from p2pacs.dimse._calls import CallAssociation, call, filling
 from p2pacs.dimse._sender import SUCCESS, Sender
 from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, instance_of
 from p2pacs.dimse.remote import DimseRemote, Root, check_aet
+from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -33,9 +34,6 @@ from p2pacs.errors import (
 
 SILENCE_SECONDS: Final = 60.0
 """How long a PACS may be silent in an operation before it counts as hung."""
-
-ANSWERS: Final = 100_000
-"""Answers to one C-FIND at most: they are held in memory, about 2 KiB each."""
 
 _PENDING: Final = (0xFF00, 0xFF01)
 _INCOMPLETE: Final = (0xB000, 0xA702)
@@ -57,7 +55,15 @@ _MEANINGS: Final = {
 class DimseClient:
     """Speaks to one remote application entity; every call opens an association of its own."""
 
-    def __init__(self, remote: DimseRemote, aet: str, *, silence: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        remote: DimseRemote,
+        aet: str,
+        *,
+        silence: float = SILENCE_SECONDS,
+        tuning: Tuning = TUNING,
+    ) -> None:
+        self._tuning = tuning
         self.remote = remote
         self.aet = check_aet(aet)
         self._silence = silence
@@ -233,7 +239,13 @@ class DimseClient:
         """
 
         def work(line: CallAssociation) -> int:
-            sender = Sender(self._entity(), self.remote, known=lambda: (), opening=line.opening)
+            sender = Sender(
+                self._entity(),
+                self.remote,
+                known=lambda: (),
+                opening=line.opening,
+                tuning=self._tuning,
+            )
             sent = 0
             try:
                 for instance in instances:
@@ -255,8 +267,8 @@ class DimseClient:
 
     def _entity(self) -> AE:
         entity = AE(self.aet)
-        entity.connection_timeout = CONNECT_SECONDS
-        entity.acse_timeout = CONNECT_SECONDS
+        entity.connection_timeout = self._tuning.connect
+        entity.acse_timeout = self._tuning.negotiate
         entity.dimse_timeout = self._silence
         return entity
 
@@ -270,7 +282,12 @@ class DimseClient:
         )
         try:
             assoc = associate(
-                self._entity(), self.remote, proposal, opening=line.opening, **options
+                self._entity(),
+                self.remote,
+                proposal,
+                opening=line.opening,
+                tuning=self._tuning,
+                **options,
             )
         except PacsRefusedError as error:
             raise refused from error
@@ -289,8 +306,9 @@ class DimseClient:
     def _answer(self, answer: Dataset | None, count: int) -> Dataset:
         if answer is None:
             raise PacsDataError(f"{self.remote} sent an answer to C-FIND that is not DICOM")
-        if count >= ANSWERS:
-            raise PacsDataError(f"{self.remote} has over {ANSWERS} answers: narrow the query")
+        if count >= self._tuning.answers:
+            most = self._tuning.answers
+            raise PacsDataError(f"{self.remote} has over {most} answers: narrow the query")
         return answer
 
     def _check(self, assoc: Association, status: Dataset, operation: str) -> None:

@@ -20,6 +20,13 @@ class Tuning:
     slowest: int = limits.DICOM_SLOWEST
     """... and a second more for so many bytes of it."""
 
+    connect: float = 10.0
+    """To connect to another application entity."""
+
+    pdu_bytes: int = limits.DICOM_PDU_BYTES
+    message_bytes: int = limits.DICOM_MESSAGE_BYTES
+    answers: int = limits.DICOM_ANSWERS
+
     idle: float = 300.0
     """After which an association that nobody uses is aborted."""
 

@@ -9,6 +9,7 @@ from p2pacs.dimse.backend import Retrieval
 from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.tuning import Tuning
 from p2pacs.errors import (
     DiskFullError,
     ForbiddenError,
@@ -149,13 +150,12 @@ async def test_what_the_peer_does_not_accept_is_not_sent() -> None:
             await client(server.port).store(series(1))
 
 
-async def test_too_many_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2pacs.dimse.scu.ANSWERS", 2)
+async def test_too_many_answers() -> None:
     backend = Scripted()
     backend.answers = [study(number) for number in (1, 2, 3)]
     async with serving(backend) as server:
-        with pytest.raises(PacsDataError, match="narrow"):
-            await client(server.port).find(study())
+        with pytest.raises(PacsDataError, match="over 2 answers: narrow"):
+            await client(server.port, tuning=Tuning(answers=2)).find(study())
 
 
 class Empty(Scripted):

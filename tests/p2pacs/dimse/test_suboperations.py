@@ -63,7 +63,7 @@ def test_reasons_are_counted_and_the_most_frequent_comes_first() -> None:
     tally = sub.SubOperationCounts()
     tally.fail("cannot be read", "1.1")
     tally.fail("not accepted", "1.2")
-    tally.fail("not accepted")
+    tally.fail("not accepted", unnamed=1)
     tally.count(0xA700, "1.3")
     assert list(tally.reasons.items()) == [
         ("not accepted", 2),

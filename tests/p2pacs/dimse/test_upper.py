@@ -16,6 +16,7 @@ from p2pacs import limits
 from p2pacs.dimse import _upper
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._upper import BoundedSocket, Dimse
+from p2pacs.dimse.tuning import Tuning
 from tests.components import HOST
 from tests.p2pacs.dimse.backends import Scripted, client, serving
 from tests.p2pacs.dimse.samples import series, study
@@ -146,13 +147,10 @@ async def test_garbage_is_dropped_and_the_server_goes_on(garbage: bytes) -> None
         await client(server.port).echo()
 
 
-async def test_a_message_without_bounds_ends_the_association(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_upper, "_MESSAGE_BYTES", 2000)
-    monkeypatch.setattr(limits, "DICOM_PDU_BYTES", 4096)  # it is checked at each PDU
+async def test_a_message_without_bounds_ends_the_association() -> None:
+    bounds = Tuning(message_bytes=2000, pdu_bytes=4096)  # it is checked at each PDU
     backend = Scripted(series(1))
-    async with serving(backend) as server:
+    async with serving(backend, tuning=bounds) as server:
         wide = study()
         wide.StudyInstanceUID = [f"1.2.{number}" for number in range(1000)]
         with pytest.raises(Exception, match="ended the association"):
