@@ -94,7 +94,7 @@ class Broker:
         self.parts = Parts(
             database=database,
             book=self.book,
-            broker_key=identity.broker_key,
+            broker_keys=self.book.keys,
             catalogue=catalogue,
             store=store,
             studies=studies,

@@ -123,6 +123,9 @@ TEXT: Final = 1024
 MEMBERS: Final = 1024
 """Members of one network: a directory of them is pushed to all, 140 KiB at most usually."""
 
+BROKERS: Final = 16
+"""Brokers of one network: each verifies a signature by trying their keys."""
+
 ENDPOINTS: Final = 16
 """Endpoints of one member: its LAN's and its lines'."""
 

@@ -83,7 +83,7 @@ class Peer:
         self.activity = Activity(self.node, self.book)
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
-        self.holdings = HoldingsAnnouncer(identity, self.node, store)
+        self.holdings = HoldingsAnnouncer(self.node, store)
         self.recycler = Recycler(
             identity, self.book, self.node, store, busy=self._busy, drop=self._drop
         )
@@ -148,7 +148,7 @@ class Peer:
                 log.warning("no gateway for workstations: set dicom in peer.toml")
             yield None
             return
-        describe = InstanceDescriber(self.identity, self.node, self.reads)
+        describe = InstanceDescriber(self.node, self.reads)
         async with trio.open_nursery() as nursery:
             gateway = Gateway(Bridge(nursery), self.index, self.reads, describe)
             server = DimseServer(
@@ -182,7 +182,7 @@ class Peer:
         return await self.recycler.answer(member, query)
 
     def _linked(self, member: VirtualAddress) -> None:
-        if member == self.identity.broker:
+        if member in self.book.directory.brokers:
             self.catalogue.wake()
             self.audit.wake()
             self.holdings.linked()
@@ -207,9 +207,9 @@ class Peer:
             self.replica.order(study)
 
     def _by_broker(self, member: VirtualAddress) -> bool:
-        """Whether it was the broker that said it; nobody else may."""
-        if member != self.identity.broker:
-            raise ProtocolError("only the broker may say this")
+        """Whether it was a broker that said it; nobody else may."""
+        if member not in self.book.directory.brokers:
+            raise ProtocolError("only a broker may say this")
         return True
 
     # ------------------------------------------------------------ what the parts need
@@ -221,7 +221,7 @@ class Peer:
         await self._ask(report, messages.AuditKept)
 
     async def _ask(self, query: Query, kind: type[K]) -> K:
-        reply = await self.node.call(self.identity.broker, query, timeout=ASK)
+        reply = await self.node.call_broker(query, timeout=ASK)
         if not isinstance(reply, kind):
             raise ProtocolError(f"the broker answered a {type(query).__name__} with something else")
         return reply

@@ -14,7 +14,7 @@ from broker.pacs.adapter import PacsAdapter
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore
@@ -62,7 +62,7 @@ class Parts:
 
     database: BrokerDatabase
     book: Directories
-    broker_key: VerifyKey
+    broker_keys: Verifier
     catalogue: CatalogueIndex
     store: ChunkStore
     studies: StudyKeys

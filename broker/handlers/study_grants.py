@@ -146,7 +146,7 @@ class StudyGrants:
         files = await self._parts.store.study(study)
         if files.root is None:
             return b"", b""
-        root = load_root(files.root, self._parts.broker_key, study)
+        root = load_root(files.root, self._parts.broker_keys, study)
         first = await files.segment(root.segments[0]) if root.segments else None
         return files.root, first or b""
 

@@ -18,7 +18,7 @@ from broker.database.db import BrokerDatabase, bump, now, read_counter
 from broker.members.registry import DIRECTORY, EPOCH, Member, list_members
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import DirectoryBook
-from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
+from p2pacs.identity.directory import BrokerKey, Directory, MemberRecord, Role, sign_directory
 from p2pacs.identity.keys import SigningKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.units import Endpoint
@@ -79,6 +79,7 @@ class DirectoryKeeper:
         self._book = book
         self._key = key
         self._me = me
+        self._my_key = BrokerKey(me.address, key.public.raw)
         self._one = trio.Lock()
 
     async def refresh(self) -> bool:
@@ -88,7 +89,9 @@ class DirectoryKeeper:
         """
         async with self._one:
             version = await self._database.run(lambda c: read_counter(c, DIRECTORY))
-            if version == self._book.directory.version and self._me in self._book.directory.members:
+            held = self._book.directory
+            mine = self._me in held.members and self._my_key in held.broker_keys
+            if version == held.version and mine:
                 return False
             directory = await self._database.run(self._build)
             raw = sign_directory(directory, self._key)
@@ -99,11 +102,12 @@ class DirectoryKeeper:
     def _build(self, connection: Connection) -> Directory:
         version = read_counter(connection, DIRECTORY)
         members = (self._me, *listed(list_members(connection), now()))
-        held = self._book.directory
-        if version <= held.version and members != held.members:
+        keys, held = (self._my_key,), self._book.directory
+        changed = (members, keys) != (held.members, held.broker_keys)
+        if version <= held.version and changed:
             # Changed without the registry: the broker's endpoints, or a restored backup.
             version = bump(connection, DIRECTORY)
-        return Directory(version, read_counter(connection, EPOCH), members)
+        return Directory(version, read_counter(connection, EPOCH), members, keys)
 
     async def watch(self) -> None:
         """Follow the registry for ever."""

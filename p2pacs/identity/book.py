@@ -9,11 +9,15 @@ from typing import Final
 from p2pacs.errors import DirectoryError, StateError
 from p2pacs.identity import files
 from p2pacs.identity.directory import Directory, load_directory
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import KEY_BYTES, BrokerKeys, VerifyKey
 from p2pacs.private_files import write_private
 
 FILE: Final = "directory"
 """Name of the file in a member's identity folder."""
+
+KEYS: Final = "broker-keys"
+"""Beside it, where there are several brokers: what they sign with. Another than the one that
+admitted this member may have signed the directory."""
 
 Listener = Callable[[Directory], None]
 
@@ -24,20 +28,31 @@ class DirectoryBook:
     Attributes:
         directory: the verified directory; version 0 without members before the first.
         raw: its signed bytes, to be passed on; empty before the first.
+        keys: what the brokers sign with: the one that this member was admitted by, and those
+            that the directory names.
     """
 
     def __init__(self, path: Path, verify_key: VerifyKey) -> None:
         self._path = path
-        self._key = verify_key
+        self._pinned = verify_key
+        self.keys = BrokerKeys(verify_key, *_kept(path.with_name(KEYS)))
         self._listeners: list[Listener] = []
         self.raw = b""
         self.directory = Directory(version=0, epoch=0, members=())
         if path.exists():
             self.raw = files.read_file(path, "the member directory")
             try:
-                self.directory = load_directory(self.raw, verify_key)
+                self._go_by(load_directory(self.raw, self.keys))
             except DirectoryError as error:
                 raise StateError(f"{path} is damaged ({error}); join again") from error
+
+    def _go_by(self, directory: Directory) -> None:
+        self.directory = directory
+        self.keys.keys = self._keys_of(directory)
+
+    def _keys_of(self, directory: Directory) -> tuple[VerifyKey, ...]:
+        named = (VerifyKey(one.signing_key) for one in directory.broker_keys)
+        return BrokerKeys(self._pinned, *named).keys
 
     def update(self, raw: bytes) -> bool:
         """Go by these signed bytes if they are newer than what is held; whether they were.
@@ -49,15 +64,18 @@ class DirectoryBook:
         """
         if raw == self.raw:
             return False
-        new, old = load_directory(raw, self._key), self.directory
+        new, old = load_directory(raw, self.keys), self.directory
         if new.version < old.version:
             return False
         if new.version == old.version and old.version > 0:
             raise DirectoryError(f"two member directories of version {new.version}")
         if new.epoch < old.epoch:
             raise DirectoryError("a newer member directory takes back a revocation's epoch")
+        if (keys := self._keys_of(new)) != self.keys.keys:  # first: they open what comes next
+            write_private(self._path.with_name(KEYS), b"".join(map(bytes, keys)))
         write_private(self._path, raw)
-        self.raw, self.directory = raw, new
+        self.raw = raw
+        self._go_by(new)
         for listener in tuple(self._listeners):
             listener(new)
         return True
@@ -70,3 +88,12 @@ class DirectoryBook:
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+
+def _kept(path: Path) -> list[VerifyKey]:
+    if not path.exists():
+        return []
+    raw = files.read_file(path, "the brokers' keys")
+    if len(raw) % KEY_BYTES:
+        raise StateError(f"{path} is damaged; join again")
+    return [VerifyKey(raw[at : at + KEY_BYTES]) for at in range(0, len(raw), KEY_BYTES)]

@@ -22,11 +22,14 @@ from p2pacs.errors import (
     RevokedError,
     UsageError,
 )
-from p2pacs.identity.keys import KEY_BYTES, SIGNATURE_BYTES, SigningKey, VerifyKey
+from p2pacs.identity.keys import KEY_BYTES, SIGNATURE_BYTES, SigningKey, Verifier
 from p2pacs.ids import VirtualAddress
 
 PURPOSE: Final = b"p2pacs member directory"
-FORMAT: Final = 1
+FORMAT: Final = 2
+OLDER_FORMAT: Final = 1
+"""Of version 0.1: without the brokers' keys. Members of then have such directories on disk."""
+
 HASH_BYTES: Final = 32
 
 _ENDPOINT_CHARACTERS: Final = 300  # a host name has at most 253, an address in brackets 41
@@ -65,6 +68,15 @@ class MemberRecord:
     revoked: bool = False
 
 
+@frozen
+class BrokerKey:
+    """What a broker signs manifests and directories with; a member's record tells where it is."""
+
+    address: VirtualAddress
+    signing_key: bytes
+    """Raw Ed25519 public key."""
+
+
 @define(frozen=True, slots=False)
 class Directory:
     """All members at one version. The epoch grows with every revocation."""
@@ -72,6 +84,14 @@ class Directory:
     version: int
     epoch: int
     members: tuple[MemberRecord, ...]
+    broker_keys: tuple[BrokerKey, ...] = ()
+    """Of the brokers among the members."""
+
+    @cached_property
+    def brokers(self) -> frozenset[VirtualAddress]:
+        """The brokers of this network."""
+        brokers = (one for one in self.members if one.role is Role.BROKER and not one.revoked)
+        return frozenset(one.address for one in brokers)
 
     @cached_property
     def _by_address(self) -> Mapping[VirtualAddress, MemberRecord]:
@@ -123,6 +143,7 @@ def sign_directory(directory: Directory, key: SigningKey) -> bytes:
                 ]
                 for member in directory.members
             ],
+            [[bytes(one.address), one.signing_key] for one in directory.broker_keys],
         ]
     )
     try:
@@ -132,7 +153,7 @@ def sign_directory(directory: Directory, key: SigningKey) -> bytes:
     return key.sign(body, PURPOSE) + bytes(body)
 
 
-def load_directory(raw: bytes, key: VerifyKey) -> Directory:
+def load_directory(raw: bytes, key: Verifier) -> Directory:
     """The directory in these bytes.
 
     Raises:
@@ -185,12 +206,34 @@ def _parse(body: bytes) -> Directory:
         fields = msgpack.unpackb(body, max_array_len=limits.MEMBERS, max_map_len=0, max_ext_len=0)
     except (ValueError, msgpack.UnpackException) as error:
         raise DirectoryError("the member directory is malformed: not msgpack") from error
-    if not isinstance(fields, list) or len(fields) != 4 or fields[0] != FORMAT:
-        raise _malformed(f"not an array of four fields in format {FORMAT}; update this program")
+    if not isinstance(fields, list) or not fields or fields[0] not in (OLDER_FORMAT, FORMAT):
+        raise _malformed(f"not an array in format {FORMAT}; update this program")
+    if len(fields) != (4 if fields[0] == OLDER_FORMAT else 5):
+        raise _malformed("fields are missing, or there are more")
     members = tuple(_member(item) for item in _items(fields[3], limits.MEMBERS, "members"))
     if len({member.address for member in members}) != len(members):
         raise _malformed("an address twice")
-    return Directory(_natural(fields[1], "version"), _natural(fields[2], "epoch"), members)
+    keys = [] if fields[0] == OLDER_FORMAT else _items(fields[4], limits.BROKERS, "brokers")
+    directory = Directory(
+        _natural(fields[1], "version"),
+        _natural(fields[2], "epoch"),
+        members,
+        tuple(map(_broker_key, keys)),
+    )
+    if not {one.address for one in directory.broker_keys} <= directory.brokers:
+        raise _malformed("a key of a broker that is none")
+    return directory
+
+
+def _broker_key(value: object) -> BrokerKey:
+    fields = _items(value, 2, "a broker's key")
+    if len(fields) != 2:
+        raise _malformed("a broker's key has two fields")
+    try:
+        address = VirtualAddress(_raw(fields[0], 16, "address"))
+    except UsageError as error:
+        raise DirectoryError("the member directory is malformed: a broker's address") from error
+    return BrokerKey(address, _raw(fields[1], KEY_BYTES, "signing key"))
 
 
 def _member(value: object) -> MemberRecord:

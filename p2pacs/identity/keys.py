@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -105,6 +105,41 @@ class VerifyKey:
 
     def __repr__(self) -> str:
         return f"VerifyKey({self.raw.hex()})"
+
+
+class Verifier(Protocol):
+    """Who tells whether a broker signed something: one key, or those of all brokers."""
+
+    def verify(self, signature: bytes, data: bytes, purpose: bytes) -> None:
+        """Return if it did.
+
+        Raises:
+            BadSignatureError: it did not.
+        """
+
+
+class BrokerKeys:
+    """The keys of all brokers of a network: what one of them signed is good.
+
+    The set changes with the member directory, for whoever holds this object.
+    """
+
+    def __init__(self, *keys: VerifyKey) -> None:
+        self.keys = tuple(dict.fromkeys(keys))
+
+    def verify(self, signature: bytes, data: bytes, purpose: bytes) -> None:
+        """Return if one of the brokers made ``signature``.
+
+        Raises:
+            BadSignatureError: none did.
+        """
+        for key in self.keys[1:]:
+            try:
+                key.verify(signature, data, purpose)
+            except BadSignatureError:
+                continue
+            return
+        self.keys[0].verify(signature, data, purpose)
 
 
 class SigningKey:

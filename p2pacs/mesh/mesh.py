@@ -69,7 +69,6 @@ class Mesh:
     def __init__(
         self,
         me: VirtualAddress,
-        broker: VirtualAddress,
         members: Members,
         transport: Transport,
         events: Events,
@@ -77,7 +76,6 @@ class Mesh:
         tuning: MeshTuning = TUNING,
     ) -> None:
         self.me = me
-        self.broker = broker
         self.links: dict[VirtualAddress, Connection] = {}
         """Open links by member."""
         self.refused: dict[VirtualAddress, AccessError] = {}
@@ -110,6 +108,11 @@ class Mesh:
                     self._nursery = None
         finally:
             unsubscribe()
+
+    @property
+    def brokers(self) -> frozenset[VirtualAddress]:
+        """The brokers of this network, this host too if it is one."""
+        return self._members.directory.brokers
 
     # ------------------------------------------------------------ who may
 
@@ -287,7 +290,7 @@ class Mesh:
     async def _keeper(self, member: VirtualAddress) -> None:
         tuning = self._tuning
         pause = tuning.retry_seconds
-        limit = tuning.broker_retry_limit if member == self.broker else tuning.retry_limit
+        limit = tuning.broker_retry_limit if member in self.brokers else tuning.retry_limit
         while member in self._kept:
             if await self._try(member):
                 since = trio.current_time()
@@ -300,9 +303,9 @@ class Mesh:
                 await self._watch.until(lambda: member in self.links or member not in self._kept)
             pause = min(limit, pause * 2)
 
-    async def until_linked(self, member: VirtualAddress) -> None:
-        """Until there is a link to this member."""
-        await self._watch.until(lambda: member in self.links)
+    async def until_linked(self, *members: VirtualAddress) -> None:
+        """Until there is a link to one of these members."""
+        await self._watch.until(lambda: not self.links.keys().isdisjoint(members))
 
     # ------------------------------------------------------------ called by connections
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import trio
 
 from p2pacs.errors import CorruptStoreError, NotFoundError
-from p2pacs.identity.keys import StudyKey, VerifyKey
+from p2pacs.identity.keys import StudyKey, Verifier
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Published
 from p2pacs.study.manifest import ChunkList, load_root, load_segment
 from p2pacs.study.reader import StudyReader
 
 
-async def load_published(
-    files: StudyStore, key: StudyKey, signed_by: VerifyKey
-) -> Published | None:
+async def load_published(files: StudyStore, key: StudyKey, signed_by: Verifier) -> Published | None:
     """The newest version in the store, or None if there is none.
 
     Raises:

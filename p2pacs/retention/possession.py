@@ -19,7 +19,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.bitfield import Bitfield
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import NONCE_BYTES
 from p2pacs.study.manifest import load_root
@@ -59,7 +59,7 @@ class HeldStudies(Protocol):
 
 
 async def holds_whole(
-    store: HeldStudies, broker_key: VerifyKey, study: StudyId, version: int
+    store: HeldStudies, broker_key: Verifier, study: StudyId, version: int
 ) -> bool:
     """Whether every chunk of that version, or of a newer one, is held, and on disk.
 

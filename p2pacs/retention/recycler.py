@@ -163,8 +163,8 @@ class Recycler:
             self._proving -= Counter([study])
 
     async def _whole(self, query: PossessionQuery) -> bool:
-        study, key = StudyId(query.study), self._identity.broker_key
-        return await holds_whole(self._store, key, study, query.version)
+        study = StudyId(query.study)
+        return await holds_whole(self._store, self._book.keys, study, query.version)
 
     async def _prove(
         self, member: VirtualAddress, study: StudyId, query: PossessionQuery

@@ -15,7 +15,7 @@ import msgpack
 from attrs import frozen
 
 from p2pacs.errors import ChunkMismatchError, ManifestError, StaleVersionError
-from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey, VerifyKey
+from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey, Verifier
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import (
     CHUNK_BYTES,
@@ -121,7 +121,7 @@ def sign_root(root: Root, key: SigningKey) -> bytes:
     return key.sign(payload, PURPOSE) + payload
 
 
-def load_root(raw: bytes, key: VerifyKey, study: StudyId) -> Root:
+def load_root(raw: bytes, key: Verifier, study: StudyId) -> Root:
     """The root in these bytes, verified.
 
     Args:

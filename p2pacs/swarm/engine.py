@@ -21,7 +21,7 @@ from p2pacs.errors import (
     ManifestError,
     StateError,
 )
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
 from p2pacs.line.pacer import Pacer
@@ -57,7 +57,7 @@ class Engine:
         self,
         mesh: Mesh,
         storage: ChunkStorage,
-        key: VerifyKey,
+        key: Verifier,
         tier: Callable[[VirtualAddress], Tier],
         *,
         uplink: Pacer | None,
@@ -77,7 +77,7 @@ class Engine:
         self._downloads: dict[StudyId, Download] = {}
         self._partner_budget = PartnerBudget()
         self.swarms = OpenSwarms(mesh.me, mesh.links, storage, key)
-        is_broker = mesh.broker == mesh.me
+        is_broker = mesh.me in mesh.brokers
         self.uploads = Uploads(
             mesh.links, self.swarms, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
         )
@@ -159,8 +159,7 @@ class Engine:
         availability = Availability((), seed)
         transfer = Transfer(study, availability, priority)
         transfer.add_holders(holders)
-        if self._mesh.broker != self._mesh.me:
-            transfer.add_holders([self._mesh.broker])
+        transfer.add_holders(sorted(self._mesh.brokers - {self._mesh.me}))
         swarm = self.swarms.of(study)
         download = self._downloads[study] = Download(
             swarm,

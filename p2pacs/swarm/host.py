@@ -13,10 +13,15 @@ import structlog
 import trio
 from attrs import define, field
 
-from p2pacs.errors import DeadlineError, LinkClosedError, UnknownMessageError
+from p2pacs.errors import (
+    DeadlineError,
+    LinkClosedError,
+    NoSourceError,
+    UnavailableError,
+    UnknownMessageError,
+)
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.identity.keys import VerifyKey
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.line import Line
 from p2pacs.mesh.interfaces import Transport
@@ -61,8 +66,6 @@ class Host:
         self,
         *,
         address: VirtualAddress,
-        broker: VirtualAddress,
-        broker_key: VerifyKey,
         book: DirectoryBook,
         store: ChunkStorage,
         line: Line,
@@ -73,8 +76,6 @@ class Host:
 
         Args:
             address: This member's.
-            broker: The broker's address.
-            broker_key: Verifies manifests.
             book: The member directory.
             store: Where chunks are kept.
             line: What is paced, and how.
@@ -82,47 +83,45 @@ class Host:
             transport: How members are reached.
         """
         self.address = address
-        self.broker = broker
         self._line = line
         self.uplink, self.downlink = line.pacers()
-        self.mesh = Mesh(address, broker, book, transport, self)
+        self.mesh = Mesh(address, book, transport, self)
         self.engine = Engine(
             self.mesh,
             store,
-            broker_key,
+            book.keys,
             self._tier,
             uplink=self.uplink,
             downlink=self.downlink,
         )
         self._book = book
         self._services = services
-        self._standby: frozenset[VirtualAddress] = frozenset()
+        self._held: frozenset[VirtualAddress] = frozenset()
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Take part until cancelled; keeps links to the broker and to some replicas."""
+        """Take part until cancelled; keeps links to the brokers and to some replicas."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self.mesh.run)
             await nursery.start(self.engine.run)
             if self.uplink is not None and self._line.hours:
                 nursery.start_soon(self._line.follow_hours, self.uplink)
-            if self.address != self.broker:
-                self.mesh.keep(self.broker)
-            self._hold_standby(self._book.directory)
-            unsubscribe = self._book.subscribe(self._hold_standby)
+            self._hold_links(self._book.directory)
+            unsubscribe = self._book.subscribe(self._hold_links)
             task_status.started()
             try:
                 await trio.sleep_forever()
             finally:
                 unsubscribe()
 
-    def _hold_standby(self, directory: Directory) -> None:
-        """Hold links to the replicas of this directory, and no longer to those of the last."""
-        before, self._standby = self._standby, standby_replicas(directory, self.address)
-        for member in sorted(self._standby - before):
+    def _hold_links(self, directory: Directory) -> None:
+        """Hold links to brokers and replicas of this directory, no longer to those of the last."""
+        brokers = directory.brokers - {self.address}
+        before, self._held = self._held, brokers | standby_replicas(directory, self.address)
+        for member in sorted(self._held - before, key=lambda one: (one not in brokers, one)):
             self.mesh.keep(member)
-        for member in sorted(before - self._standby):
+        for member in sorted(before - self._held):
             self.mesh.release(member)
 
     def _tier(self, member: VirtualAddress) -> Tier:
@@ -151,6 +150,29 @@ class Host:
                 link = await self.mesh.connect(member)
                 return await link.call(query, timeout=scope.deadline - trio.current_time())
         raise DeadlineError(f"{self.mesh.name(member)} did not answer within {timeout:g} s")
+
+    async def call_broker(
+        self,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        """Ask a broker: one that is linked if there is one, else all in turn until one answers.
+
+        Raises:
+            P2PacsError: what the broker failed with, or why none can be reached.
+        """
+        linked = self.mesh.links.keys()
+        brokers = sorted(self.mesh.brokers, key=lambda one: (one not in linked, one))
+        failure: UnavailableError = NoSourceError("the member directory names no broker")
+        with trio.move_on_after(timeout) as scope:
+            for broker in brokers:
+                try:
+                    left = scope.deadline - trio.current_time()
+                    return await self.call(broker, query, timeout=left)
+                except UnavailableError as error:
+                    failure = error
+        raise failure
 
     def tell(self, member: VirtualAddress, message: Message) -> bool:
         """Send news to a member; whether it is linked."""

@@ -13,6 +13,7 @@ from p2pacs.errors import AccessError, BusyError, P2PacsError, StateError, Usage
 from p2pacs.identity import tls
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, MemberRecord, Remote, Role
+from p2pacs.identity.keys import Verifier
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.line.line import Line
@@ -83,8 +84,6 @@ class Node:
         transport = TlsTransport(self.identity, self._book, self._line, self._listen)
         host = Host(
             address=self.identity.address,
-            broker=self.identity.broker,
-            broker_key=self.identity.broker_key,
             book=self._book,
             store=self._store,
             line=self._line,
@@ -144,13 +143,36 @@ class Node:
         """Why there must be no link with a member, if that is why there is none."""
         return self._host.mesh.refused.get(member) if self._host else None
 
-    async def until_linked(self, member: VirtualAddress) -> None:
-        """Until there is a link to this member.
+    async def call_broker(
+        self,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        """Ask a broker, one that is linked if there is one; the query's id is filled in.
+
+        Raises:
+            P2PacsError: what the broker failed with, or why none can be reached.
+        """
+        return await self._running.call_broker(query, timeout=timeout)
+
+    @property
+    def broker_keys(self) -> Verifier:
+        """What verifies manifests: the keys of all brokers."""
+        return self._book.keys
+
+    @property
+    def broker_linked(self) -> bool:
+        """Whether there is a link to a broker now."""
+        return not self._book.directory.brokers.isdisjoint(self.linked)
+
+    async def until_broker_linked(self) -> None:
+        """Until there is.
 
         Raises:
             StateError: the node is not running.
         """
-        await self._running.mesh.until_linked(member)
+        await self._running.mesh.until_linked(*self._book.directory.brokers)
 
     # ------------------------------------------------------------ studies
 

@@ -46,9 +46,10 @@ def broker_json(identity: NodeIdentity, book: DirectoryBook, node: Node) -> Json
     refused: str | None = None
     if me is not None and me.revoked:
         refused = f"{me.name} was revoked"
-    elif (error := node.refusal(identity.broker)) is not None:
-        refused = str(error)
-    return {"linked": identity.broker in node.linked, "refused": refused}
+    elif not node.broker_linked:
+        said = (node.refusal(broker) for broker in sorted(book.directory.brokers))
+        refused = next((str(error) for error in said if error is not None), None)
+    return {"linked": node.broker_linked, "refused": refused}
 
 
 def gateway_json(settings: PeerSettings, role: Role) -> Json:

@@ -13,7 +13,6 @@ from p2pacs.dataset.elements import CHARACTER_SET
 from p2pacs.dataset.json_model import Json, entry
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
-from p2pacs.identity.node import NodeIdentity
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.node import Node
 from p2pacs.wire.messages import Instances, InstancesQuery
@@ -36,8 +35,7 @@ _ADDED_SINCE: Final = frozenset(
 class InstanceDescriber:
     """Gives the attributes of a study's instances, with those of their series."""
 
-    def __init__(self, identity: NodeIdentity, node: Node, reads: StudyReads) -> None:
-        self._identity = identity
+    def __init__(self, node: Node, reads: StudyReads) -> None:
         self._node = node
         self._reads = reads
 
@@ -54,7 +52,7 @@ class InstanceDescriber:
             return await trio.to_thread.run_sync(listing_of_entries, entries)
         query = InstancesQuery(0, record.study.raw)
         try:
-            reply = await self._node.call(self._identity.broker, query, timeout=ANSWER)
+            reply = await self._node.call_broker(query, timeout=ANSWER)
         except UnavailableError as error:
             raise UnavailableError(
                 "images of a study that is not here are listed when the broker is there"

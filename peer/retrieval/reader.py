@@ -162,7 +162,7 @@ class StudyReads:
         chunks = await self._store.study(found.study)
         chunks.touch()
         if found.root and found.segment and chunks.root is None:
-            root = load_root(found.root, self._node.identity.broker_key, found.study)
+            root = load_root(found.root, self._node.broker_keys, found.study)
             segment = load_segment(found.segment, root, 0)
             await chunks.put_segment(root.segments[0], segment.raw)
 
@@ -172,8 +172,8 @@ class StudyReads:
         Nobody is asked and nothing is fetched.
         """
         if record.study not in self._fetches:
-            broker_key, version = self._node.identity.broker_key, max(1, record.version)
-            if not await holds_whole(self._store, broker_key, record.study, version):
+            keys, version = self._node.broker_keys, max(1, record.version)
+            if not await holds_whole(self._store, keys, record.study, version):
                 return None
             try:
                 key = await self._resolver.held_key(record.study)

@@ -101,7 +101,7 @@ class Resolver:
             StudyNotFoundError: neither the broker nor the PACS knows it.
             KeyUnavailableError: the broker is away and no key is held.
         """
-        linked = self._identity.broker in self._node.linked
+        linked = self._node.broker_linked
         cut_off = False
         try:
             return await self._ask_broker(
@@ -120,14 +120,14 @@ class Resolver:
     async def _broker_returned(self) -> bool:
         """Wait for the broker, which was there just now; whether it came back."""
         with trio.move_on_after(RETURN_TIMEOUT):
-            await self._node.until_linked(self._identity.broker)
+            await self._node.until_broker_linked()
             return True
         return False
 
     async def _ask_broker(self, study: StudyId, purpose: str, patience: float) -> ResolvedStudy:
         query = StudyQuery(id=0, study=study.raw, purpose=purpose)
         try:
-            grant = await self._node.call(self._identity.broker, query, timeout=patience)
+            grant = await self._node.call_broker(query, timeout=patience)
         except ForbiddenError:
             await self._grants.forget(study)
             raise
@@ -167,10 +167,10 @@ class Resolver:
     async def _ask_members(self, study: StudyId) -> dict[VirtualAddress, bytes]:
         """The roots that the members which hold the study answer with."""
         roots: dict[VirtualAddress, bytes] = {}
-        own = {self._identity.address, self._identity.broker}
+        left_out = {self._identity.address, *self._book.directory.brokers}
         async with trio.open_nursery() as nursery:
             for member in self._book.directory.members:
-                if member.address not in own and not member.revoked:
+                if member.address not in left_out and not member.revoked:
                     nursery.start_soon(self._ask_member, member.address, study, roots)
         return roots
 
@@ -181,11 +181,11 @@ class Resolver:
         try:
             reply = await self._node.call(member, query, timeout=MEMBER_TIMEOUT)
             if isinstance(reply, Manifest) and reply.root:
-                load_root(reply.root, self._identity.broker_key, study)
+                load_root(reply.root, self._book.keys, study)
                 roots[member] = reply.root
         except P2PacsError as error:
             # One member that is away or lies must not keep the others from answering.
             log.debug("member has no manifest", member=str(member), error=str(error))
 
     def _version(self, raw: bytes, study: StudyId) -> int:
-        return load_root(raw, self._identity.broker_key, study).version
+        return load_root(raw, self._book.keys, study).version

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from p2pacs.errors import P2PacsError
-from p2pacs.identity.node import NodeIdentity
+from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
@@ -25,8 +25,7 @@ log = structlog.get_logger(__name__)
 class HoldingsAnnouncer:
     """Announces what begins, what is complete and what is gone."""
 
-    def __init__(self, identity: NodeIdentity, node: Node, store: ChunkStore) -> None:
-        self._identity = identity
+    def __init__(self, node: Node, store: ChunkStore) -> None:
         self._node = node
         self._store = store
         self._send, self._receive = trio.open_memory_channel[Transfer | None](WAITING)
@@ -73,18 +72,18 @@ class HoldingsAnnouncer:
 
     async def _announce_all(self) -> None:
         for info in self._store.studies():
-            key = self._identity.broker_key
             try:
-                whole = await holds_whole(self._store, key, info.study, info.version)
+                whole = await holds_whole(
+                    self._store, self._node.broker_keys, info.study, info.version
+                )
             except P2PacsError as error:
                 log.warning("stored study not usable", study=info.study.short, error=str(error))
                 continue
             self._tell(info.study, info.version, held=True, complete=whole)
 
     def _tell(self, study: StudyId, version: int, *, held: bool, complete: bool) -> None:
-        self._node.tell(
-            self._identity.broker, Announce(study.raw, version, held=held, complete=complete)
-        )
+        news = Announce(study.raw, version, held=held, complete=complete)
+        self._node.tell_linked(news, [Role.BROKER])
 
 
 def _version(transfer: Transfer) -> int:

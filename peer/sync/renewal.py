@@ -61,7 +61,7 @@ async def renew(identity: NodeIdentity, node: Node) -> NodeIdentity:
         P2PacsError: the broker is away, refuses, or answers with a wrong certificate.
     """
     csr = await trio.to_thread.run_sync(make_request, identity.folder)
-    reply = await node.call(identity.broker, RenewQuery(0, csr), timeout=ANSWER)
+    reply = await node.call_broker(RenewQuery(0, csr), timeout=ANSWER)
     if not isinstance(reply, Renewal):
         raise ProtocolError("the broker answered a RenewQuery with something else")
     renewed = await trio.to_thread.run_sync(identity.renewed, reply.certificate)

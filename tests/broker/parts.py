@@ -112,7 +112,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
         yield Parts(
             database=ground.database,
             book=ground.book,
-            broker_key=ground.key.public,
+            broker_keys=ground.book.keys,
             catalogue=catalogue,
             store=store,
             studies=StudyKeys(ground.database, Secret(b"s" * 32), ground.identity.box_key),

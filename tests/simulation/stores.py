@@ -51,10 +51,11 @@ class SharedBook(DirectoryBook):
         """Go by these signed bytes if they are newer than what is held; whether they were."""
         new = self._read.get(raw)
         if new is None:
-            new = self._read[raw] = load_directory(raw, self._key)
+            new = self._read[raw] = load_directory(raw, self.keys)
         if new.version <= self.directory.version:
             return False
-        self.raw, self.directory = raw, new
+        self.raw = raw
+        self._go_by(new)
         for listener in tuple(self._listeners):
             listener(new)
         return True

@@ -134,11 +134,8 @@ class SimMember:
         await self.world.nursery.start(self._run)
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        broker = next(m.address for m in self.book.directory.members if m.role is Role.BROKER)
         self._host = Host(
             address=self.address,
-            broker=broker,
-            broker_key=self.world.key.public,
             book=self.book,
             store=self.store,
             line=self.line,

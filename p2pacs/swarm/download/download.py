@@ -17,7 +17,7 @@ from p2pacs.errors import (
     P2PacsError,
     ProtocolError,
 )
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import BLOCK_LEAST
 from p2pacs.mesh.mesh import Mesh
@@ -115,7 +115,7 @@ class Download:
 
     # ------------------------------------------------------------ the whole
 
-    async def run(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> None:
+    async def run(self, storage: ChunkStorage, key: Verifier, root: bytes | None) -> None:
         """Fetch until complete, failed or cancelled.
 
         Args:
@@ -147,18 +147,21 @@ class Download:
             self._stop()
 
     def _meet(self, members: Iterable[VirtualAddress], *, later: bool = False) -> None:
-        """These hold or fetch the study: the broker, which is always linked, and others."""
-        if self._mesh.broker in members:
-            self._tell(self._mesh.broker)
+        """These hold or fetch the study: brokers, which are always linked, and others."""
+        brokers, others = self._mesh.brokers, []
+        for member in members:
+            if member in brokers:
+                self._tell(member)
+            else:
+                others.append(member)
         now = trio.current_time()
-        others = (member for member in members if member != self._mesh.broker)
         self._neighbours.add(others, now, later=later)
         self._seek(now)
         self._met.ring()
 
     def _seek(self, now: float) -> None:
         """Hold links to as many as are of use."""
-        linked = [member for member in self._swarm.partners if member != self._mesh.broker]
+        linked = [member for member in self._swarm.partners if member not in self._mesh.brokers]
         starved = (
             self.availability.wanted_bytes > 0
             and not self.availability.flights
@@ -172,7 +175,7 @@ class Download:
         if member not in self._swarm.told:
             self._swarm.join(member)
 
-    async def _open(self, storage: ChunkStorage, key: VerifyKey, root: bytes | None) -> StudyChunks:
+    async def _open(self, storage: ChunkStorage, key: Verifier, root: bytes | None) -> StudyChunks:
         """What is here already, and the root to begin with."""
         chunks = await storage.study(self.transfer.study)
         self._swarm.chunks = chunks
@@ -365,7 +368,7 @@ class Download:
         """Why the transfer cannot go on, if it cannot."""
         root = self.manifest_sync.root if self.manifest_sync else None
         growing = root is None or not root.complete
-        staging = growing and self._mesh.broker in self._mesh.links
+        staging = growing and not self._mesh.brokers.isdisjoint(self._mesh.links)
         patience = self._tuning.staging_seconds if staging else self._tuning.hope_seconds
         still = now - self._moved_at
         if self.availability.flights or self._verified or still < patience:

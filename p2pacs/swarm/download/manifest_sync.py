@@ -16,7 +16,7 @@ from p2pacs.errors import (
     ProtocolError,
     RemoteError,
 )
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
@@ -69,7 +69,7 @@ class ManifestSync:
         swarm: StudySwarm,
         chunks: StudyChunks,
         mesh: Mesh,
-        key: VerifyKey,
+        key: Verifier,
         changed: Callable[[], None],
         *,
         holders: Collection[VirtualAddress] = (),
@@ -273,18 +273,19 @@ class ManifestSync:
         one, has its list. The broker is linked first: so that not all ask it at once, it counts
         as one of the holders while others are still being dialled, and comes last from then on.
         """
-        me, broker = bytes(self._mesh.me), self._mesh.broker
+        me, brokers = bytes(self._mesh.me), self._mesh.brokers
         now = trio.current_time()
         early = now < self._patient_until
-        nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=broker)
+        nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=None)
+        others = nearest is not None and nearest not in brokers
 
         def turn(member: VirtualAddress) -> tuple[bool, bytes]:
-            return member == broker and nearest != broker, _distance(me, bytes(member))
+            return member in brokers and others, _distance(me, bytes(member))
 
         found: dict[bool, list[VirtualAddress]] = {True: [], False: []}
         for member in sorted(self._swarm.partners, key=turn):
             must = self._must_have(member, number)
-            waits = member == broker and nearest != broker and early
+            waits = member in brokers and others and early
             if not waits and self._refused.ready((member, root.segments[number], must), now):
                 found[must].append(member)
         return found[True] or found[False]

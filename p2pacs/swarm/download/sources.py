@@ -232,7 +232,7 @@ class Sources:
         return now - self._transfer.started > OTHERS_SECONDS or all(
             member in self._availability.sources
             for member in self._transfer.holders
-            if member not in (self._mesh.me, self._mesh.broker)
+            if member != self._mesh.me and member not in self._mesh.brokers
         )
 
     def take_over(self, now: float) -> None:

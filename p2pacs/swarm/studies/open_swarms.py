@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from p2pacs.errors import NoSourceError
-from p2pacs.identity.keys import VerifyKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import load_root
@@ -22,7 +22,7 @@ class OpenSwarms:
         me: VirtualAddress,
         links: dict[VirtualAddress, Connection],
         storage: ChunkStorage,
-        key: VerifyKey,
+        key: Verifier,
     ) -> None:
         self._me = me
         self._links = links

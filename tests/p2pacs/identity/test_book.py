@@ -4,8 +4,8 @@ import pytest
 from attrs import evolve
 
 from p2pacs.errors import DirectoryError, StateError
-from p2pacs.identity.book import DirectoryBook
-from p2pacs.identity.directory import Directory, sign_directory
+from p2pacs.identity.book import KEYS, DirectoryBook
+from p2pacs.identity.directory import BrokerKey, Directory, Role, sign_directory
 from p2pacs.identity.keys import SigningKey
 from tests.p2pacs.identity.test_directory import record
 
@@ -26,6 +26,29 @@ def test_the_newest_is_kept_over_a_restart(tmp_path: Path) -> None:
     again = DirectoryBook(tmp_path / "directory", KEY.public)
     assert again.directory == book.directory
     assert again.raw == signed(3)
+
+
+def test_every_broker_of_the_directory_may_sign(tmp_path: Path) -> None:
+    second = SigningKey.generate()
+    brokers = tuple(evolve(record(number), role=Role.BROKER) for number in (1, 2))
+    keys = (
+        BrokerKey(brokers[0].address, KEY.public.raw),
+        BrokerKey(brokers[1].address, second.public.raw),
+    )
+    book = DirectoryBook(tmp_path / "directory", KEY.public)
+    held = book.keys
+    later = sign_directory(Directory(2, 0, brokers, keys), second)
+    with pytest.raises(DirectoryError, match="not signed"):
+        book.update(later)  # nobody has said yet that it is a broker
+    book.update(sign_directory(Directory(1, 0, brokers, keys), KEY))
+    assert book.update(later)
+    assert held is book.keys
+    assert set(held.keys) == {KEY.public, second.public}
+    again = DirectoryBook(tmp_path / "directory", KEY.public)
+    assert (again.directory, again.keys.keys) == (book.directory, held.keys)
+    (tmp_path / KEYS).write_bytes(b"short")
+    with pytest.raises(StateError, match="damaged"):
+        DirectoryBook(tmp_path / "directory", KEY.public)
 
 
 def test_it_never_goes_back(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from p2pacs import limits
 from p2pacs.errors import AuthenticationError, DirectoryError, RevokedError, UsageError
 from p2pacs.identity.directory import (
     PURPOSE,
+    BrokerKey,
     Directory,
     MemberRecord,
     Remote,
@@ -49,9 +50,39 @@ directories = st.builds(
 )
 
 
-@given(directories)
-def test_a_directory_comes_back(directory: Directory) -> None:
+@given(directories, st.binary(min_size=32, max_size=32))
+def test_a_directory_comes_back(directory: Directory, signing_key: bytes) -> None:
+    keys = tuple(BrokerKey(broker, signing_key) for broker in sorted(directory.brokers))
+    directory = evolve(directory, broker_keys=keys)
     assert load_directory(sign_directory(directory, KEY), KEY.public) == directory
+
+
+def test_a_directory_of_version_0_1_is_read() -> None:
+    member = [bytes(address(1)), "m1", "broker", ["h:1"], bytes(32), b"b" * 32, False]
+    body = msgpack.packb([1, 7, 2, [member]])
+    directory = load_directory(KEY.sign(body, PURPOSE) + body, KEY.public)
+    assert directory == Directory(7, 2, (evolve(record(1), role=Role.BROKER),))
+    assert directory.brokers == {address(1)}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        [bytes(address(1)), b"short"],
+        [bytes(16), bytes(32)],
+        [bytes(address(1))],
+        [bytes(address(2)), bytes(32)],  # a hospital
+        "key",
+    ],
+)
+def test_a_key_of_a_broker_that_is_none(key: object) -> None:
+    rows = [
+        [bytes(address(number)), f"m{number}", role, [], bytes(32), bytes(32), False]
+        for number, role in ((1, "broker"), (2, "hospital"))
+    ]
+    body = msgpack.packb([2, 7, 2, rows, [key]])
+    with pytest.raises(DirectoryError, match="malformed"):
+        load_directory(KEY.sign(body, PURPOSE) + body, KEY.public)
 
 
 @given(st.binary(max_size=200))

@@ -4,13 +4,13 @@ import pytest
 import trio
 import trio.testing
 
-from p2pacs.errors import DeadlineError, P2PacsError
+from p2pacs.errors import DeadlineError, P2PacsError, UnavailableError
 from p2pacs.hours import Hours
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.line import Line
 from p2pacs.wire.messages import DirectoryAnswer, DirectoryQuery, Query, Renewal, RenewQuery, Reply
-from tests.simulation.world import open_world
+from tests.simulation.world import Study, fetched, open_world
 
 Clock = trio.testing.MockClock
 
@@ -26,6 +26,49 @@ async def test_the_directory_can_be_asked_for(autojump_clock: Clock, tmp_path: P
         reply = await peer.host.call(broker.address, DirectoryQuery(0, newest), timeout=5)
         assert isinstance(reply, DirectoryAnswer)
         assert reply.signed == b""
+
+
+async def test_any_broker_that_is_there_is_asked(autojump_clock: Clock, tmp_path: Path) -> None:
+    async def renew(_member: VirtualAddress, query: Query) -> Reply:
+        return Renewal(query.id, b"certificate")
+
+    async with open_world(tmp_path) as world:
+        brokers = [await world.add(f"broker {n}", Role.BROKER, start=False) for n in (1, 2)]
+        for broker in brokers:
+            broker.services.queries[RenewQuery] = renew
+            await broker.start()
+        peer = await world.add("peer")
+        await trio.sleep(1)
+        links = peer.host.mesh.links
+        assert {broker.address for broker in brokers} <= links.keys()
+        for killed in brokers:  # whichever it is that is asked first
+            killed.kill()
+            await trio.sleep(1)
+            reply = await peer.host.call_broker(RenewQuery(0, b"request"), timeout=30)
+            assert isinstance(reply, Renewal)
+            await killed.start()
+            with trio.fail_after(5):
+                await peer.host.mesh.until_linked(killed.address)
+        for broker in brokers:
+            broker.kill()
+        await trio.sleep(1)
+        with pytest.raises(UnavailableError):
+            await peer.host.call_broker(RenewQuery(0, b"request"), timeout=30)
+
+
+async def test_a_study_comes_from_whichever_broker_has_it(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker 1", Role.BROKER)
+        second = await world.add("broker 2", Role.BROKER)
+        study = Study(world.key)
+        study.grow(8)
+        await study.put(second.store)
+        peer = await world.add("peer")
+        with trio.fail_after(20):
+            await peer.fetch(study, []).wait_complete()
+        await fetched(peer, study)
 
 
 async def test_links_are_told_to_the_services(autojump_clock: Clock, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:
         await world.stop("broker")
         # As after a restart: nothing of it is open.
         peer.reads.forget(world.broker.study)
-        describe = InstanceDescriber(peer.identity, peer.node, peer.reads)
+        describe = InstanceDescriber(peer.node, peer.reads)
         found = await describe(world.broker.record())
         (series,) = found.series
         assert series.uid == f"{world.broker.uid}.1"
@@ -36,7 +36,7 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await world.add("a")
-        describe = InstanceDescriber(peer.identity, peer.node, peer.reads)
+        describe = InstanceDescriber(peer.node, peer.reads)
         world.broker.described = described(2)
         found = await describe(world.broker.record())
         (series,) = found.series
