@@ -59,6 +59,9 @@ class Pace:
         self._most = most
         self._subjects: OrderedDict[bytes, _Subject] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._subjects)
+
     def reserve(self, who: bytes, at: float) -> float:
         """When an attempt that comes now has its turn (the same clock, seconds); it is counted."""
         one = self._subjects.pop(who, None)

@@ -51,6 +51,9 @@ class Tally:
         self._window = _Window(0.0)
         self._counts: OrderedDict[str, int] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._counts)
+
     def failed(self, source: str, at: float) -> Told | None:
         """Count a failure; what to write of it, if anything."""
         if at - self._window.began >= self._tuning.window or not self._counts:

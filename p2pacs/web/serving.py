@@ -60,12 +60,12 @@ async def serve_web(
     tuning = tuning or ServingTuning()
     connections = Connections(app, tls=tls, admission=admission or web_admission(), tuning=tuning)
     with await _listen(endpoint, tuning) as listener:
-        accepting = trio.SocketListener(listener)
+        source = trio.SocketListener(listener)
         async with trio.open_nursery() as closing:
             closing.start_soon(_close_at_last, connections)
             async with trio.open_nursery() as speaking:
                 async with trio.open_nursery() as listening:
-                    listening.start_soon(_accept, accepting, connections, speaking, tuning)
+                    listening.start_soon(accept_connections, source, connections, speaking, tuning)
                     task_status.started(Endpoint(endpoint.host, listener.getsockname()[1]))
                     await stop.wait()
                     listening.cancel_scope.cancel()
@@ -75,12 +75,13 @@ async def serve_web(
             closing.cancel_scope.cancel()
 
 
-async def _accept(
+async def accept_connections(
     listener: Listener,
     connections: Connections,
     speaking: trio.Nursery,
     tuning: ServingTuning,
 ) -> None:
+    """Take connections for ever, also after the system had no room for one."""
     sparse = Sparse()
     while True:
         try:

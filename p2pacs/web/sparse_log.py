@@ -21,6 +21,9 @@ class Sparse:
         self._every = every
         self._kinds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._kinds)
+
     def lets(self, kind: Hashable, at: float) -> int | None:
         """How many lines of this kind were left out before this one; None: leave it out, too."""
         said, left_out = self._kinds.get(kind, (-self._every, 0))

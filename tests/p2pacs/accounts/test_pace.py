@@ -42,4 +42,4 @@ def test_few_subjects_are_remembered_and_turns_never_go_back(
         at += seconds
         turn = pace.reserve(b"%d" % who, at)
         assert at <= turn < math.inf
-    assert len(pace._subjects) <= 4
+    assert len(pace) <= 4

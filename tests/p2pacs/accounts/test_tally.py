@@ -33,4 +33,4 @@ def test_lines_and_memory_are_bounded(sources: list[int]) -> None:
     tally = Tally(TallyTuning(lines=5, sources=4))
     told = [tally.failed(str(source), 0.0) for source in sources]
     assert sum(one is not None for one in told) <= 5 + 3
-    assert len(tally._counts) <= 4
+    assert len(tally) <= 4

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import Connections, ServingTuning, web_admission
-from p2pacs.web.serving import _accept, serve_web
+from p2pacs.web.serving import accept_connections, serve_web
 
 ANY = Endpoint("127.0.0.1", 0)
 
@@ -86,5 +86,5 @@ async def test_no_descriptor_left_is_said_once_a_minute(autojump_clock: MockCloc
     )
     with capture_logs() as logs, trio.move_on_after(200):
         async with trio.open_nursery() as nursery:
-            await _accept(Exhausted(), connections, nursery, ServingTuning())
+            await accept_connections(Exhausted(), connections, nursery, ServingTuning())
     assert [log["why"] for log in logs] == ["Too many open files"] * 3

@@ -18,7 +18,7 @@ def test_kinds_are_bounded(kinds: list[int]) -> None:
     sparse = Sparse()
     for kind in kinds * 10:
         sparse.lets(kind, 0.0)
-    assert len(sparse._kinds) <= 256
+    assert len(sparse) <= 256
 
 
 def _record(message: str, error: BaseException | None = None) -> logging.LogRecord:
