@@ -170,16 +170,16 @@ def revoke(
 ) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
     actions, database = _open(folder)
-    found_one = database.transact(lambda c: registry.find_member(c, member))
+    record = database.transact(lambda c: registry.find_member(c, member))
     if not yes:
-        sure(f"Expel {found_one.name} ({found_one.address}) for good")
-    changed = database.transact(lambda c: actions.revoke(c, found_one.address, WHO))
+        sure(f"Expel {record.name} ({record.address}) for good")
+    changed = database.transact(lambda c: actions.revoke(c, record.address, WHO))
     if as_json:
-        said = {"name": found_one.name, "address": str(found_one.address), "changed": changed}
+        said = {"name": record.name, "address": str(record.address), "changed": changed}
         _print_json(said)
     else:
         done = "is revoked" if changed else "was revoked before"
-        typer.echo(f"{found_one.name} ({found_one.address}) {done}.")
+        typer.echo(f"{record.name} ({record.address}) {done}.")
 
 
 @app.command()
@@ -222,14 +222,12 @@ def correct(
 def delete(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
     """Delete a member that never joined: its token is good no longer, its name is free."""
     actions, database = _open(folder)
-    found_one = database.transact(lambda c: registry.find_member(c, member))
-    database.transact(
-        lambda c: actions.remove(c, found_one.address, WHO, version=found_one.version)
-    )
+    record = database.transact(lambda c: registry.find_member(c, member))
+    database.transact(lambda c: actions.remove(c, record.address, WHO, version=record.version))
     if as_json:
-        _print_json({"name": found_one.name, "address": str(found_one.address)})
+        _print_json({"name": record.name, "address": str(record.address)})
     else:
-        typer.echo(f"{found_one.name} ({found_one.address}) is deleted.")
+        typer.echo(f"{record.name} ({record.address}) is deleted.")
 
 
 @app.command()
@@ -242,26 +240,31 @@ def rule(
 ) -> None:
     """Change what a member may read."""
     actions, database = _open(folder)
-    found_one = database.transact(lambda c: registry.find_member(c, member))
-    database.transact(lambda c: actions.change_rule(c, found_one.address, read, WHO))
+    record = database.transact(lambda c: registry.find_member(c, member))
+    database.transact(lambda c: actions.change_rule(c, record.address, read, WHO))
     if as_json:
-        said = {"name": found_one.name, "address": str(found_one.address), "read": read}
+        said = {"name": record.name, "address": str(record.address), "read": read}
         _print_json(said)
     else:
-        typer.echo(f"{found_one.name} may now read: {read}")
+        typer.echo(f"{record.name} may now read: {read}")
 
 
 @app.command(name="audit")
 def show_audit(
     folder: Folder,
     *,
-    study: Annotated[str, typer.Option(metavar="UID", help="Of this study only.")] = "",
+    study: Annotated[
+        str,
+        typer.Option(metavar="UID", help="Of this study only; -: asked for, or standard input."),
+    ] = "",
     member: Annotated[str, typer.Option(metavar="NAME", help="Of this member only.")] = "",
     most: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = audit.MOST,
     as_json: AsJson = False,
 ) -> None:
     """Show who did what, newest first."""
     _, database = _open(folder)
+    if study == "-":
+        study = read_private(None, "Study Instance UID", hidden=False).strip()
     entries = database.transact(lambda c: audit.read(c, uid=study, member=member, most=most))
     if as_json:
         _print_json({"entries": [audit.as_json(entry) for entry in entries]})

@@ -96,7 +96,7 @@ def join(
     logs.configure("warning", json=False)
     if token is not None:
         raise UsageError(LEAVE_IT_OUT)
-    wishes = joining.JoinOptions(
+    options = joining.JoinOptions(
         listen=tuple(Endpoint.parse(one) for one in listen),
         advertise=tuple(Endpoint.parse(one) for one in advertise or ()),
         aet=aet,
@@ -104,9 +104,9 @@ def join(
         api=Endpoint.parse(api) if api else None,
         workstations=dict(_workstation(one) for one in workstation or ()),
     )
-    joining.check_join(folder, wishes)
+    joining.check_join(folder, options)
     secret = read_private(token_file, "Token")
-    settings = _run(lambda: joining.join(folder, secret, wishes))
+    settings = _run(lambda: joining.join(folder, secret, options))
     if as_json:
         print_json({"name": settings.name, "folder": str(folder)})
     else:

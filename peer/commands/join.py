@@ -68,11 +68,11 @@ class AssignedSettings:
         return cls(name, *rates)
 
 
-def check_join(folder: Path, wishes: JoinOptions) -> None:
+def check_join(folder: Path, options: JoinOptions) -> None:
     """What can be known to be wrong before anybody is asked for a token.
 
     Raises:
-        UsageError: wishes that cannot be.
+        UsageError: options that cannot be.
         StateError: a peer has already joined from this folder.
         LocalError: the folder cannot be used.
     """
@@ -80,34 +80,34 @@ def check_join(folder: Path, wishes: JoinOptions) -> None:
         raise StateError(f"{folder} holds other files ({other[0]}): choose a folder of its own")
     if (folder / PEER_TOML).exists():
         raise StateError(f"a peer has already joined from {folder}: choose another folder")
-    settings_for(wishes, AssignedSettings("checked before the token is spent", None, None))
+    settings_for(options, AssignedSettings("checked before the token is spent", None, None))
     check_folder(folder)
 
 
-async def join(folder: Path, token_text: str, wishes: JoinOptions) -> PeerSettings:
+async def join(folder: Path, token_text: str, options: JoinOptions) -> PeerSettings:
     """Enrol with the broker that the token names, and write all that `peer run` needs.
 
     If it fails, nothing of it is left on the disk: keys without a certificate are of no use.
 
     Raises:
-        UsageError: not a token, or wishes that cannot be; the token is not spent.
+        UsageError: not a token, or options that cannot be; the token is not spent.
         StateError: a peer has already joined from this folder.
         AccessError: the broker does not take the token.
         UnavailableError: the broker cannot be reached.
     """
-    check_join(folder, wishes)
+    check_join(folder, options)
     token = Token.decode(token_text)
-    endpoints = [str(endpoint) for endpoint in wishes.advertise]
+    endpoints = [str(endpoint) for endpoint in options.advertise]
     with new_folder(folder / IDENTITY):
         mend_modes(folder, OWN)
         enrolled = await enrol(token, folder / IDENTITY, endpoints)
-        settings = settings_for(wishes, AssignedSettings.decode(enrolled.settings))
+        settings = settings_for(options, AssignedSettings.decode(enrolled.settings))
         save_peer_settings(folder, settings)
     log.info("joined", name=settings.name)
     return settings
 
 
-def settings_for(wishes: JoinOptions, registration: AssignedSettings) -> PeerSettings:
+def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSettings:
     """The settings to write: only what was said, so that defaults stay defaults.
 
     Raises:
@@ -117,17 +117,17 @@ def settings_for(wishes: JoinOptions, registration: AssignedSettings) -> PeerSet
     line = {name: rate for name, rate in rates.items() if rate is not None}
     said: dict[str, Any] = {
         "name": registration.name,
-        "listen": wishes.listen,
-        "advertise": wishes.advertise or None,
-        "aet": wishes.aet,
-        "dicom": wishes.dicom,
-        "api": wishes.api,
+        "listen": options.listen,
+        "advertise": options.advertise or None,
+        "aet": options.aet,
+        "dicom": options.dicom,
+        "api": options.api,
     }
     try:
         if line:
             said["line"] = LineSettings.model_validate(line)
-        if wishes.workstations:
-            said["gateway"] = GatewaySettings.model_validate({"destinations": wishes.workstations})
+        if options.workstations:
+            said["gateway"] = GatewaySettings.model_validate({"destinations": options.workstations})
         return PeerSettings.model_validate(
             {name: value for name, value in said.items() if value is not None}
         )

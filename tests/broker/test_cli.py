@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ import pytest
 
 from broker import cli
 from broker.config import BROKER_TOML, LOCK
+from broker.members import audit
 from p2pacs import __main__ as front
 from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
 from p2pacs.identity.token import Token
@@ -168,6 +170,21 @@ def test_from_token_to_revocation(command: Command, folder: Path) -> None:
     assert entries[-1]["what"] == "network founded"
     assert "North: none" in command("audit", folder, "--member", cli.WHO)
     assert command.json("audit", folder, "--study", "1.2.3") == {"entries": []}
+
+
+def test_audit_reads_the_uid(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def read(_connection: object, *, uid: str, **_more: object) -> list[audit.Entry]:
+        asked.append(uid)
+        return []
+
+    monkeypatch.setattr(audit, "read", read)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1.2.3\n")))
+    assert command.json("audit", folder, "--study", "-") == {"entries": []}
+    assert asked == ["1.2.3"]
 
 
 def test_correcting_and_deleting(command: Command, folder: Path) -> None:

@@ -58,6 +58,8 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker token": ["--name", "South", "--role", "replica"],
         "broker members": [],
         "broker revoke": [*member, "--yes"],
+        "broker correct": [*member, "--name", "West"],
+        "broker delete": member,
         "broker rule": [*member, "none"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],
