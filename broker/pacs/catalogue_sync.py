@@ -18,6 +18,7 @@ from broker.pacs.adapter import SERIES_KEYS, STUDY_KEYS, DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.uids import is_standard_uid
 from p2pacs.dataset.vocabulary import VERSION, tag
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
@@ -210,6 +211,7 @@ class CatalogueSync:
         told = described.attributes | attributes
         record = _catalogued(Description(uid, told, described.series).record(study))
         if known is None:
+            _warn_of_uids(record)
             return record
         if known.version and not is_same:
             self._restage(uid, not _is_same(known.attributes, attributes, _COUNTS))
@@ -243,6 +245,16 @@ class CatalogueSync:
 def round_pause(seconds: float) -> float:
     """Seconds from the start of a round that took this long to the start of the next."""
     return min(ROUND_SECONDS, seconds / ROUND_SHARE)
+
+
+def _warn_of_uids(record: StudyRecord) -> None:
+    """Say it once, when a study is first seen: by its id, as the UID is patient data."""
+    if not all(map(is_standard_uid, (record.uid, *(series.uid for series in record.series)))):
+        log.warning(
+            "Study or Series Instance UIDs are not as PS3.5 9.1 has them: some systems will not "
+            "take this study",
+            study=record.study.short,
+        )
 
 
 def _catalogued(record: StudyRecord) -> StudyRecord:

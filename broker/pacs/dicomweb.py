@@ -20,6 +20,7 @@ from broker.pacs.adapter import (
 from broker.pacs.address import WebAddress
 from broker.pacs.days import Window
 from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.oddities import LeftOutAnswers
 from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import RetrieveRequest, plan, uids_of
 from broker.pacs.salvage import Taken, salvage
@@ -54,6 +55,7 @@ class WebAdapter:
     def __init__(self, address: WebAddress, client: DicomwebClient) -> None:
         self._address = address
         self._keys = WideKeys(str(address))
+        self._left_out = LeftOutAnswers()
         self._client = client
 
     @property
@@ -144,10 +146,12 @@ class WebAdapter:
     async def _all(self, search: Search, keys: Collection[str], unique: str) -> Found:
         found = [understood(answer, keys) async for answer in search]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
-        untold = search.untold + len(found) - len(usable)
-        if untold:
-            log.warning("answers without a UID, or that failed", pacs=self.address, count=untold)
-        return Found(usable, search.is_cut, untold)
+        left = [attributes for attributes in found if not is_uid(text(attributes, unique))]
+        if count := self._left_out.new(left):
+            log.warning("answers without a usable UID left out", pacs=self.address, count=count)
+        if search.untold:
+            log.warning("answers failed", pacs=self.address, count=search.untold)
+        return Found(usable, search.is_cut, search.untold + len(left))
 
     def retrieve(
         self, study: Description, wanted: Collection[str] | None = None

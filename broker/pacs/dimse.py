@@ -25,6 +25,7 @@ from broker.pacs.adapter import (
 from broker.pacs.address import DimseAddress
 from broker.pacs.days import Window
 from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.oddities import LeftOutAnswers
 from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
 from broker.pacs.salvage import Taken, salvage
@@ -81,6 +82,7 @@ class DimseAdapter:
     ) -> None:
         self._client = DimseClient(address.remote, aet, silence=silence, tuning=tuning)
         self._keys = WideKeys(str(address.remote))
+        self._left_out = LeftOutAnswers()
         self._receiver = None if address.retrieve == "get" else receiver
         self._get = address.retrieve != "move"
 
@@ -171,12 +173,9 @@ class DimseAdapter:
             answers, ended = await self._client.find_some(identifier, "STUDY")
         found = [from_dataset(answer, keys) for answer in answers]
         usable = [attributes for attributes in found if is_uid(text(attributes, unique))]
-        if len(usable) < len(found):
-            log.warning(
-                "answers without a valid UID left out",
-                pacs=self.address,
-                count=len(found) - len(usable),
-            )
+        left = [attributes for attributes in found if not is_uid(text(attributes, unique))]
+        if count := self._left_out.new(left):
+            log.warning("answers without a usable UID left out", pacs=self.address, count=count)
         return Found(usable, ended is not None, len(found) - len(usable))
 
     def retrieve(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 import trio
 from attrs import field, frozen
 
 from p2pacs.budget import Budget
+from p2pacs.dataset.uids import is_standard_uid
 from p2pacs.errors import (
     CodingError,
     CorruptStoreError,
@@ -57,6 +58,25 @@ class PublishContext:
     """What the source told of the instances of a study when all of them were last found equal."""
 
 
+def _warn_of_uids(
+    study: StudyId, entries: Sequence[InstanceEntry], previous: Published | None
+) -> None:
+    """Say it once: not again of instances that were published before."""
+    before = previous.index.instances if previous is not None else {}
+    odd = [
+        entry
+        for entry in entries
+        if entry.sop_instance_uid not in before and not is_standard_uid(entry.sop_instance_uid)
+    ]
+    if odd:
+        log.warning(
+            "SOP Instance UIDs are not as PS3.5 9.1 has them: some systems will not take these "
+            "instances, and DIMSE carries none of more than 64 characters",
+            study=study.short,
+            count=len(odd),
+        )
+
+
 class Publication:
     """Publishes a study; can be run again after an error, and then goes on."""
 
@@ -100,6 +120,7 @@ class Publication:
                 await files.cut_back(max(out, writer.chunks_out))
                 raise
             entries = list(builder.entries)
+            _warn_of_uids(progress.study, entries, previous)
             return await trio.to_thread.run_sync(with_headers, described, entries)
         finally:
             files.pin(pinned=False)

@@ -178,6 +178,22 @@ class PacsSuite:
             assert by_uid([one async for one in stream]) == by_uid(stored)
         assert await fetch(pacs, CT) == by_uid(stored)
 
+    async def test_uids_are_taken_as_they_are(self, pacs: Pacs) -> None:
+        """Letters, more than 64 characters: devices write them, and PACS take them."""
+        study, series = "1.2.826.0.1." + "7" * 58, "1.2.826.SERIES_1"
+        odd = [
+            make(CT, 1, n, StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=uid)
+            for n, uid in enumerate(("1.2.ABC-1", "1.2.3.4", "2." + "8" * 62), start=1)
+        ]
+        await pacs.store([*odd, make(MR)])
+        found = [s async for s in pacs.adapter.studies(DateSpan())]
+        assert {text(one, "StudyInstanceUID") for one in found} == {study, MR}
+        described = await pacs.adapter.describe(study)
+        assert [one.uid for one in described.series] == [series]
+        assert await fetch(pacs, study) == by_uid(odd)
+        wanted = [odd[0].sop_instance_uid]
+        assert await fetch(pacs, study, wanted) == by_uid(odd[:1])
+
     async def test_all_that_the_vocabulary_has_is_told(self, pacs: Pacs) -> None:
         """What an older program did not ask for: C-FIND finds by it."""
         told = {

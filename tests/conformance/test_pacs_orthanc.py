@@ -12,7 +12,8 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, Orthanc, free_port, orthanc
 
-from .pacs_suite import Pacs, PacsSuite
+from .instances import make
+from .pacs_suite import CT, Pacs, PacsSuite, fetch
 
 pytestmark = pytest.mark.orthanc
 
@@ -65,3 +66,22 @@ class TestWeb(PacsSuite):
     async def pacs(self, running: tuple[Orthanc, int]) -> AsyncIterator[Pacs]:
         async for pacs in pacs_at(running[0], running[0].dicomweb, None):
             yield pacs
+
+
+@pytest.mark.parametrize("way", ["web", "get", "move"])
+async def test_a_sop_instance_uid_that_no_dimse_message_can_carry(
+    running: tuple[Orthanc, int], way: str
+) -> None:
+    """Orthanc cuts it off in C-STORE; the data set has all of it."""
+    started, port = running
+    uid = "1.2." + "9" * 70
+    stored = [make(CT, 1, 1, SOPInstanceUID=uid), make(CT, 1, 2)]
+    address = {
+        "web": started.dicomweb,
+        "get": started.dimse,
+        "move": f"{started.dimse}?retrieve=move",
+    }
+    async for pacs in pacs_at(started, address[way], Endpoint(HOST, port)):
+        await pacs.store(stored)
+        assert set(await fetch(pacs, CT)) == {uid, f"{CT}.1.2"}
+        assert set(await fetch(pacs, CT, [uid])) == {uid}

@@ -334,3 +334,18 @@ async def test_a_study_of_two_patients_is_compared_as_one(bench: Bench) -> None:
     assert [text(one, "PatientID") for one in known.patients] == [f"P{CT}", "PB"]
     await bench.sweep.look(whole=True)
     assert bench.index.seq == seq
+
+
+# ---------------------------------------------------------------- UIDs as they are
+
+
+async def test_an_odd_uid_is_said_once_by_the_id_of_its_study(bench: Bench) -> None:
+    odd = "1.2.A" + "7" * 65
+    bench.pacs.add(make(odd, 1, SeriesInstanceUID="1.2.3", SOPInstanceUID="1.2.4"))
+    with capture_logs() as logs:
+        for _ in range(3):
+            await bench.sweep.look(whole=True)
+    assert bench.uids() == {CT, MR, odd}
+    warnings = [one for one in logs if one["log_level"] == "warning"]
+    assert [one["study"] for one in warnings] == [id_of(odd).short]
+    assert odd not in str(logs)

@@ -31,6 +31,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
 )
 from p2pacs.identity.directory import Role
+from p2pacs.ids import StudyId
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
@@ -466,3 +467,33 @@ async def _statuses(where: Endpoint, identifier: Dataset) -> list[int]:
         return found
 
     return await trio.to_thread.run_sync(work)
+
+
+async def test_uids_as_they_are_are_found_and_sent(tmp_path: Path) -> None:
+    odd = "1.2.ABC_" + "7" * 20
+    sent = [samples.instance(1, SOPInstanceUID=odd), *instances(1, first=2)]
+    async with served(tmp_path, sent) as (world, peer, where):
+        study, series = "1.2.STUDY-" + "8" * 60, "1.2.SERIES-" + "9" * 60
+        strange = evolve(
+            world.broker.record(),
+            study=StudyId(bytes(16)),
+            uid=study,
+            version=0,
+            series=(SeriesRecord(series, {tag("Modality"): entry("CS", "CT")}),),
+        )
+        world.broker.catalogue.upsert([strange])
+        world.broker.node.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
+        await eventually(lambda: peer.index.by_uid(study) is not None)
+        (found,) = await client(where).find(query("SERIES", StudyInstanceUID=study))
+        assert (found.StudyInstanceUID, found.SeriesInstanceUID) == (study, series)
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            assert by_uid([one async for one in inbox]) == by_uid(sent)
+        one = query(
+            "IMAGE",
+            StudyInstanceUID=world.broker.uid,
+            SeriesInstanceUID=f"{world.broker.uid}.1",
+            SOPInstanceUID=odd,
+        )
+        async with client(where).get(one, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            assert [got async for got in inbox] == sent[:1]
