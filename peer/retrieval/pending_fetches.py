@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 import trio
@@ -24,14 +23,20 @@ from peer.db import PeerDatabase, fetches
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 
-RETRY: Final = 60.0
-"""Seconds after which a fetch that failed is begun again."""
 
-PATIENCE: Final = 3 * 24 * 3600
-"""Seconds after which nobody waits for a fetch any more."""
+@frozen
+class Tuning:
+    """What fetches that did not end go by."""
 
-WAITING: Final = 1024
-"""Fetches that wait to be noted down."""
+    retry: float = 60.0
+    """Seconds after which a fetch that failed is begun again."""
+
+    patience: float = 3 * 24 * 3600
+    """Seconds after which nobody waits for a fetch any more."""
+
+    waiting: int = 1024
+    """Fetches that wait to be noted down."""
+
 
 Resume = Callable[[StudyId, Requester], Awaitable[StudyFetch]]
 """Begins a fetch again for somebody who asked for it before."""
@@ -53,8 +58,11 @@ class PendingFetches:
     """The fetches under way, on disk."""
 
     def __init__(self, database: PeerDatabase) -> None:
+        self.tuning = Tuning()
+        """What they go by; before `run`."""
         self._database = database
-        self._send, self._receive = trio.open_memory_channel[tuple[StudyFetch, Requester]](WAITING)
+        asked = trio.open_memory_channel[tuple[StudyFetch, Requester]](self.tuning.waiting)
+        self._send, self._receive = asked
         self._followed: set[StudyId] = set()
         self._one = trio.Lock()
         self._scope = trio.CancelScope()
@@ -97,8 +105,8 @@ class PendingFetches:
     ) -> None:
         """Until a fetch is at its end; begun anew where nobody else would."""
         while True:
-            if fetch is None or not await _at_end(fetch):
-                fetch = await _begun_again(pending, resume)
+            if fetch is None or not await _at_end(fetch, self.tuning):
+                fetch = await _begun_again(pending, resume, self.tuning)
             async with self._one:
                 if fetch is None or fetch.transfer.state is not TransferState.FETCHING:
                     await self._forget(pending.study)
@@ -129,7 +137,7 @@ class PendingFetches:
             log.warning("unfinished fetches are not kept", error=str(error))
 
 
-async def _begun_again(pending: _PendingFetch, resume: Resume) -> StudyFetch | None:
+async def _begun_again(pending: _PendingFetch, resume: Resume, tuning: Tuning) -> StudyFetch | None:
     """The fetch; None if it can never be, or nobody waits for it any more."""
     while True:
         try:
@@ -139,15 +147,15 @@ async def _begun_again(pending: _PendingFetch, resume: Resume) -> StudyFetch | N
             return None
         except P2PacsError as error:
             log.info("cannot go on fetching yet", study=pending.study.short, error=str(error))
-            if time.time() - pending.asked > PATIENCE:
+            if time.time() - pending.asked > tuning.patience:
                 return None
-            await trio.sleep(RETRY)
+            await trio.sleep(tuning.retry)
         else:
             log.info("fetch taken up again", study=pending.study.short)
             return fetch
 
 
-async def _at_end(fetch: StudyFetch) -> bool:
+async def _at_end(fetch: StudyFetch, tuning: Tuning) -> bool:
     """Wait until a transfer ends; whether the fetch is over with it.
 
     One that failed is over if somebody was there to be told.
@@ -158,7 +166,7 @@ async def _at_end(fetch: StudyFetch) -> bool:
         if transfer.state is TransferState.COMPLETE or fetch.given_up:
             return True
         told = fetch.users > 0
-        await trio.sleep(RETRY)
+        await trio.sleep(tuning.retry)
         if fetch.transfer is transfer:
             return told
 

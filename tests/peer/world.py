@@ -7,7 +7,7 @@ The broker here is a real `Node` with real keys and a real store; only what stan
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -244,6 +244,8 @@ class World:
     """A network with its broker running; peers are added as a test needs them."""
 
     def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
+        self.prepare: Callable[[Peer], None] = lambda _peer: None
+        """Called with each peer before it runs."""
         self.folder = folder
         self.network = Network.create(folder)
         self.broker: Broker
@@ -333,6 +335,7 @@ class World:
         try:
             with trio.CancelScope() as self._scopes[name]:
                 async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
+                    self.prepare(peer)
                     self._books.append(peer.book)
                     self._publish_directory()
                     await nursery.start(peer.run)

@@ -17,6 +17,7 @@ from p2pacs.dimse import _upper
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._upper import BoundedSocket, Dimse
 from p2pacs.dimse.tuning import Tuning
+from p2pacs.errors import PacsUnreachableError
 from tests.components import HOST
 from tests.p2pacs.dimse.backends import Scripted, client, serving
 from tests.p2pacs.dimse.samples import series, study
@@ -153,6 +154,6 @@ async def test_a_message_without_bounds_ends_the_association() -> None:
     async with serving(backend, tuning=bounds) as server:
         wide = study()
         wide.StudyInstanceUID = [f"1.2.{number}" for number in range(1000)]
-        with pytest.raises(Exception, match="ended the association"):
+        with pytest.raises(PacsUnreachableError, match="ended the association"):
             await client(server.port).find(wide)
         assert backend.asked == []

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
 from peer.db import fetches
-from peer.retrieval import pending_fetches as pending_module
+from peer.retrieval.pending_fetches import Tuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
@@ -98,11 +99,16 @@ async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) ->
         await eventually(lambda: _transfer(peer, world) is not None)
 
 
-async def test_without_the_broker_it_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pending_module, "RETRY", 0.05)
+def _tuned(tuning: Tuning) -> Callable[[Peer], None]:
+    def prepare(peer: Peer) -> None:
+        peer.pending.tuning = tuning
+
+    return prepare
+
+
+async def test_without_the_broker_it_is_tried_again(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
+        world.prepare = _tuned(Tuning(retry=0.05))
         peer = await _half_fetched(world)
         await world.stop("a")
         world.broker.staged = PacsUnreachableError("the PACS is off")
@@ -116,24 +122,24 @@ async def test_without_the_broker_it_is_tried_again(
 
 @pytest.mark.parametrize("void", [StudyNotFoundError("gone"), None])
 async def test_what_can_never_be_or_nobody_waits_for_is_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, void: P2PacsError | None
+    tmp_path: Path, void: P2PacsError | None
 ) -> None:
     async with open_world(tmp_path) as world:
         peer = await _half_fetched(world)
         await world.stop("a")
         world.broker.staged = void or PacsUnreachableError("the PACS is off")
         if void is None:
-            monkeypatch.setattr(pending_module, "PATIENCE", -1)
+            world.prepare = _tuned(Tuning(patience=-1))
         peer = await world.start("a", tmp_path / "a", peer.settings)
         await _until_noted(peer, 0)
 
 
 @pytest.mark.parametrize("read", [True, False])
 async def test_a_fetch_that_failed_goes_on_if_nobody_was_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, read: bool
+    tmp_path: Path, *, read: bool
 ) -> None:
-    monkeypatch.setattr(pending_module, "RETRY", 0.05)
     async with open_world(tmp_path) as world:
+        world.prepare = _tuned(Tuning(retry=0.05))
         peer = await _half_fetched(world)
         fetch: StudyFetch = peer.reads.get(world.broker.study)
         fetch.users += read
