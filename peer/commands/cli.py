@@ -218,6 +218,7 @@ def get(
         print_json({**outcome.json(), "out": str(out)})
     else:
         typer.echo(output.outcome_line(outcome, out))
+    outcome.check()
 
 
 def status(folder: Folder, *, as_json: AsJson = False) -> None:

@@ -17,10 +17,12 @@ from p2pacs.errors import (
     AuthenticationError,
     BrokenInstanceError,
     P2PacsError,
+    PacsDataError,
     StateError,
     first_of,
 )
 from p2pacs.private_files import new_folder
+from p2pacs.texts import clean
 from peer.commands.client import PeerClient
 from peer.commands.files import replace
 from peer.commands.preview import PreviewSheet
@@ -67,6 +69,10 @@ class GetOutcome:
     """The files that are whole: number → SHA-256."""
     sheet: Json | None = None
     """The contact sheet, if there is one."""
+    left_out: int = 0
+    """Instances that the PACS lists and did not give, or that cannot be in the study."""
+    why: str = ""
+    """Why these are missing."""
     earlier: list[Json] = field(factory=list, repr=False)
     """The last that was heard of the transfer each time that the peer stopped."""
 
@@ -90,7 +96,18 @@ class GetOutcome:
             "seconds": round(sum(one["seconds"] for one in transfers), 3),
             "sources": dict(sources),
             **({} if self.sheet is None else {"preview": self.sheet}),
+            **({"left_out": self.left_out, "why": self.why} if self.left_out else {}),
         }
+
+    def check(self) -> None:
+        """Whether these are all instances that the PACS has.
+
+        Raises:
+            PacsDataError: some are missing.
+        """
+        if self.left_out:
+            which = "one instance is" if self.left_out == 1 else f"{self.left_out} instances are"
+            raise PacsDataError(f"{which} missing: the PACS did not give all ({clean(self.why)})")
 
     def interrupted(self) -> None:
         """The peer stopped: what it counts begins anew."""
@@ -223,6 +240,7 @@ async def _write_all(
                 if "waiting" in line:
                     continue
                 if "complete" in line:
+                    outcome.left_out, outcome.why = line.get("left_out", 0), line.get("why", "")
                     return
                 await files.begin(line, nursery)
         except P2PacsError as error:  # what was begun is written all the same

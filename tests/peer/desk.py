@@ -81,6 +81,7 @@ class FakeFetch:
     news: Bell = field(factory=Bell)
     current: bool = True
     settled: bool = True
+    left_out: LeftOut = field(factory=LeftOut)
 
     @cached_property
     def known(self) -> list[Known]:
@@ -89,10 +90,6 @@ class FakeFetch:
     @property
     def present(self) -> list[Known]:
         return self.known
-
-    @property
-    def left_out(self) -> LeftOut:
-        return LeftOut()
 
     @property
     def transfer(self) -> FakeFetch:

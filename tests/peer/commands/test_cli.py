@@ -15,7 +15,8 @@ import trio
 from sqlalchemy import select
 
 from p2pacs.__main__ import main
-from p2pacs.errors import SettingsError, StateError, StudyNotFoundError, UsageError
+from p2pacs.errors import PacsDataError, SettingsError, StateError, StudyNotFoundError, UsageError
+from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
@@ -89,6 +90,25 @@ def test_get_writes_files_and_says_so(
     assert run("get", tmp_path, UID, "--out", out, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["study"], said["kept"], said["out"]) == (str(STUDY), 2, str(out))
+
+
+def test_get_is_no_success_where_something_was_left_out(
+    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when two images have one SOP Instance UID: one of them cannot be had."""
+    desk.fetch.left_out = LeftOut((), 1, "1: two different instances with one UID\x1b[2J")
+    out = tmp_path / "out"
+    assert run("get", tmp_path, UID, "--out", out) == PacsDataError.exit_code
+    said = capsys.readouterr()
+    assert "2 instances in" in said.out
+    assert "one instance is missing" in said.err
+    assert "with one UID" in said.err
+    assert "\x1b" not in said.err
+    assert len(list(out.iterdir())) == 2, "what can be had is there"
+    assert run("get", tmp_path, UID, "--out", out, "--json") == PacsDataError.exit_code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["left_out"] == 1
+    assert json.loads(said.err)["error"] == "PacsDataError"
 
 
 def test_get_draws_a_sheet(
