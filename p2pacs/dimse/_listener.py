@@ -17,7 +17,7 @@ from p2pacs import limits
 from p2pacs.dimse import contexts
 from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
-from p2pacs.dimse.admission import Admission, KnownHosts
+from p2pacs.dimse.association_limits import AssociationLimits, KnownHosts
 from p2pacs.dimse.remote import check_aet
 from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import StateError
@@ -68,7 +68,7 @@ class Listener:
         self.entity.connection_timeout = tuning.connect
         self.entity.dimse_timeout = _SUB_OPERATION_SECONDS
         self.entity.network_timeout = tuning.idle
-        # Admission decides; pynetdicom would count connections that ask for nothing, too.
+        # AssociationLimits decide; pynetdicom would count connections that ask for nothing, too.
         self.entity.maximum_associations = 2 * tuning.connections
         self.entity.maximum_pdu_size = tuning.pdu_bytes
         self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
@@ -123,7 +123,7 @@ class Listener:
                 handlers=self._handlers,
                 services=self.services,
                 largest_data_set=largest,
-                admission=Admission(self._known, self._tuning),
+                limits=AssociationLimits(self._known, self._tuning),
                 tuning=self._tuning,
             )
         except OSError as error:

@@ -12,7 +12,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from p2pacs.dimse._association import Association, Handlers, Service
 from p2pacs.dimse._upper import BoundedSocket
-from p2pacs.dimse.admission import Admission, Admitted
+from p2pacs.dimse.association_limits import Admitted, AssociationLimits
 from p2pacs.dimse.tuning import Tuning
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class Server(AssociationServer):
         handlers: Handlers,
         services: Mapping[type, Service],
         largest_data_set: int,
-        admission: Admission,
+        limits: AssociationLimits,
         tuning: Tuning,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,7 +81,7 @@ class Server(AssociationServer):
         self.services = services
         self.largest_data_set = largest_data_set
         self.tuning = tuning
-        self._admission = admission
+        self._limits = limits
         self._entering: Admitted | None = None
         self._admitted: dict[Association, Admitted] = {}
         self._clock = clock
@@ -104,7 +104,7 @@ class Server(AssociationServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether to serve this connection: silent ones take threads, too."""
-        self._entering = self._admission.enter(client_address[0])
+        self._entering = self._limits.enter(client_address[0])
         if self._entering is None:
             self._tell(str(client_address[0]))
         return self._entering is not None
@@ -118,19 +118,19 @@ class Server(AssociationServer):
 
         def ended() -> None:
             self._admitted.pop(assoc, None)
-            self._admission.leave(one)
+            self._limits.leave(one)
 
         assoc.ended = ended
 
     def may_associate(self, assoc: Association) -> bool:
         """Whether there is room for one more association from where this one comes from."""
         one = self._admitted.get(assoc)
-        return one is not None and self._admission.associate(one)
+        return one is not None and self._limits.associate(one)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Forget a connection that could not be served."""
         if self._entering is not None:
-            self._admission.leave(self._entering)
+            self._limits.leave(self._entering)
         self._tell(str(client_address[0]), exc_info=True)
 
     def service_actions(self) -> None:

@@ -11,7 +11,7 @@ from pynetdicom.transport import AssociationServer
 from p2pacs.dimse import _server
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._server import Server
-from p2pacs.dimse.admission import Admission
+from p2pacs.dimse.association_limits import AssociationLimits
 from p2pacs.dimse.tuning import Tuning
 from tests.components import HOST
 
@@ -19,8 +19,8 @@ BOUNDS = Tuning(connections=2, kept_connections=0)
 
 
 @pytest.fixture
-def admission() -> Admission:
-    return Admission(tuning=BOUNDS)
+def limits() -> AssociationLimits:
+    return AssociationLimits(tuning=BOUNDS)
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def server(admission: Admission, now: list[float]) -> Iterator[Server]:
+def server(limits: AssociationLimits, now: list[float]) -> Iterator[Server]:
     one = Server(
         AE("GATEWAY"),
         (HOST, 0),
         handlers=[],
         services={},
         largest_data_set=1000,
-        admission=admission,
+        limits=limits,
         tuning=BOUNDS,
         clock=lambda: now[0],
     )
@@ -54,24 +54,24 @@ def test_a_flood_does_not_fill_the_log(server: Server, now: list[float]) -> None
 
 
 def test_a_connection_that_cannot_be_served_gives_its_place_back(
-    server: Server, admission: Admission
+    server: Server, limits: AssociationLimits
 ) -> None:
     for _ in range(5):
         assert server.verify_request(None, ("10.0.0.9", 1))
         server.handle_error(None, ("10.0.0.9", 1))  # as no thread or descriptor was to be had
-    assert len(admission) == 0
+    assert len(limits) == 0
 
 
 def test_an_association_gives_its_place_back_when_it_ends(
-    server: Server, admission: Admission
+    server: Server, limits: AssociationLimits
 ) -> None:
     assert server.verify_request(None, ("10.0.0.9", 1))
     assoc = Association(AE("GATEWAY"), "acceptor")
     server.takes(assoc)
     assert server.may_associate(assoc)
-    assert len(admission) == 1
+    assert len(limits) == 1
     assoc.ended()
-    assert len(admission) == 0
+    assert len(limits) == 0
     assert not server.may_associate(assoc)
 
 

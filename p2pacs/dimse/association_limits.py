@@ -7,13 +7,13 @@ no workstation out.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterable
 
 from attrs import define
 
+from p2pacs.admission import source_of
 from p2pacs.dimse.tuning import TUNING, Tuning
 
 
@@ -21,12 +21,12 @@ from p2pacs.dimse.tuning import TUNING, Tuning
 class Admitted:
     """A connection that was let in."""
 
-    address: str
+    source: str
     known: bool
     associated: bool = False
 
 
-class Admission:
+class AssociationLimits:
     """The connections of one server; its methods are called in several threads."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Admission:
         """Nobody is in.
 
         Args:
-            known: whether the settings name a host of this address.
+            known: whether the settings name a host of this source.
             tuning: the bounds.
         """
         self._known = known
@@ -48,14 +48,15 @@ class Admission:
 
     def enter(self, address: str) -> Admitted | None:
         """Let a connection in; None if there is no room for one from there."""
-        one = Admitted(plain(address), self._known(plain(address)))
+        source = source_of(address)
+        one = Admitted(source, self._known(source))
         bounds = self._tuning
         with self._lock:
             if len(self._inside) >= bounds.connections:
                 return None
             if not one.known:
                 strangers = [other for other in self._inside if not other.known]
-                same = sum(other.address == one.address for other in strangers)
+                same = sum(other.source == one.source for other in strangers)
                 if same >= bounds.connections_per_address:
                     return None
                 if len(strangers) >= bounds.connections - bounds.kept_connections:
@@ -93,9 +94,9 @@ class KnownHosts:
         self._hosts = hosts
         self._named: frozenset[str] = frozenset()
 
-    def __call__(self, address: str) -> bool:
-        """Whether one of the hosts has this address."""
-        return address in self._named or address in {plain(host) for host in self._hosts()}
+    def __call__(self, source: str) -> bool:
+        """Whether one of the hosts is this source (`p2pacs.admission.source_of`)."""
+        return source in self._named or source in {source_of(host) for host in self._hosts()}
 
     def refresh(self) -> None:
         """Look the names up; blocks as long as the resolver does."""
@@ -105,15 +106,5 @@ class KnownHosts:
                 found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             except OSError:
                 continue  # not known at the moment: then it is served as a stranger
-            named.update(plain(str(entry[4][0])) for entry in found)
+            named.update(source_of(str(entry[4][0])) for entry in found)
         self._named = frozenset(named)
-
-
-def plain(address: str) -> str:
-    """An address as it is compared: IPv4 in IPv6 is IPv4; a host name stays as it is."""
-    try:
-        parsed = ipaddress.ip_address(address.split("%", 1)[0])
-    except ValueError:
-        return address
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return str(mapped or parsed)
