@@ -15,7 +15,9 @@ import trio
 from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
 from broker.database.db import BrokerDatabase, open_database
 from broker.handlers.interfaces import Parts
+from broker.handlers.member_news import MemberNews
 from broker.handlers.services import BrokerServices
+from broker.handlers.study_grants import record_missing
 from broker.members.admin_actions import AdminActions
 from broker.members.directory import DirectoryKeeper, broker_record
 from broker.members.enrolment import Enrolment
@@ -38,7 +40,7 @@ from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, Tuning
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
-from p2pacs.swarm.node import Line, Node
+from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
@@ -92,6 +94,7 @@ class Broker:
         )
         studies = StudyKeys(database, keys.study_secret, identity.box_key)
         self.parts = Parts(
+            address=identity.address,
             database=database,
             book=self.book,
             broker_keys=self.book.keys,
@@ -101,16 +104,17 @@ class Broker:
             enrolment=enrolment,
             pacs=pacs,
         )
-        self.services = BrokerServices(self.parts)
+        services = Services()
         self.node = Node(
             identity,
             self.book,
             store,
             _line(settings),
-            self.services.table(),
+            services,
             settings.listen,
             enrolment.enrol,
         )
+        self.news = MemberNews(self.node, self.book)
         self.recycler = Recycler(
             identity,
             self.book,
@@ -128,7 +132,7 @@ class Broker:
             coder(workers, settings.coding),
             updated=self.node.updated,
             completed=self._completed,
-            incomplete=self.services.incomplete,
+            incomplete=partial(record_missing, database),
             recover=self._recover,
             make_room=partial(self.recycler.make_room, 1),
         )
@@ -136,21 +140,24 @@ class Broker:
             pacs,
             catalogue,
             studies.id_of,
-            changed=self.services.grown,
+            changed=self.news.catalogue_grown,
             restage=self._restage,
             today=lambda: datetime.now().astimezone().date(),
             every=settings.sweep.every_seconds,
         )
-        self.services.attach(self.node, self.publisher, self.recycler)
+        self.handlers = BrokerServices(
+            self.parts, self.node, self.publisher, self.recycler, self.news
+        )
+        self.handlers.enter(services)
         self._certificate = certificate
         self._database = database
 
     async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[dict[str, Any]]) -> None:
         """Serve until told to stop; reports where. Pages that are under way are served first."""
-        self.book.subscribe(self.services.directory_changed)
+        self.book.subscribe(self.news.directory_changed)
         await self.keeper.refresh()
         async with trio.open_nursery() as nursery:
-            await nursery.start(self.services.run)
+            await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
             await nursery.start(self.publisher.run)
             await nursery.start(self.sweep.run)

@@ -6,9 +6,9 @@ from typing import Final
 
 from attrs import field, frozen
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from broker.database.db import BrokerDatabase, now
+from broker.database.portable import insert_missing
 from broker.database.schema import studies
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
@@ -53,7 +53,7 @@ class StudyKeys:
         }
 
         def work(connection: Connection) -> bytes:
-            connection.execute(insert(studies).values(row).on_conflict_do_nothing())
+            insert_missing(connection, studies, row)
             query = select(studies.c.wrapped_key).where(studies.c.study == study.raw)
             return bytes(connection.execute(query).scalar_one())
 

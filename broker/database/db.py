@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from sqlalchemy import Connection, inspect, select, text
-from sqlalchemy.dialects.sqlite import insert
 
+from broker.database.portable import upsert
 from broker.database.schema import counters
 from p2pacs.errors import StateError
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning
@@ -44,8 +44,7 @@ def bump(connection: Connection, counter: str) -> int:
     versions that they have already seen.
     """
     value = max(read_counter(connection, counter) + 1, now())
-    statement = insert(counters).values(name=counter, value=value)
-    connection.execute(statement.on_conflict_do_update(["name"], set_={"value": value}))
+    upsert(connection, counters, ["name"], {"name": counter, "value": value})
     return value
 
 

@@ -56,7 +56,6 @@ members: Final = Table(
     Column("box_key", LargeBinary),
     Column("endpoints", String, nullable=False),
     Column("certificate_expires", Integer),
-    Column("linked", Boolean, nullable=False),
     Column("last_seen", Integer),
     Column("revoked", Integer),
     Column("version", Integer, nullable=False, server_default="0"),
@@ -64,6 +63,15 @@ members: Final = Table(
 )
 """``token_hash`` is null once the token was used; ``endpoints`` are separated by spaces;
 ``version`` grows with every change that an administrator makes."""
+
+links: Final = Table(
+    "links",
+    metadata,
+    Column("broker", LargeBinary, primary_key=True),
+    Column("member", LargeBinary, primary_key=True),
+)
+"""Which member is linked with which broker; each broker writes its own."""
+Index("ix_links_member", links.c.member)
 
 studies: Final = Table(
     "studies",

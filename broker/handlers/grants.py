@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from attrs import frozen
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from broker.database.db import now
+from broker.database.portable import insert_missing
 from broker.database.schema import grants
 from broker.members import audit, registry
 from broker.members.access import Rule, allows, parse_rule
@@ -46,7 +46,7 @@ def _parsed(text: str) -> Rule:
     return parse_rule(text)
 
 
-def asker(connection: Connection, address: VirtualAddress) -> AskingMember:
+def asking_member(connection: Connection, address: VirtualAddress) -> AskingMember:
     """The member with this address.
 
     Raises:
@@ -90,8 +90,7 @@ def entrust(connection: Connection, who: AskingMember, records: list[StudyRecord
 
 def _remember(connection: Connection, who: AskingMember, record: StudyRecord) -> bool:
     row = {"study": record.study.raw, "address": who.member.address.raw, "granted": now()}
-    statement = insert(grants).values(row).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return insert_missing(connection, grants, row)
 
 
 def _entry(

@@ -21,7 +21,7 @@ from p2pacs.store import ChunkStore
 from p2pacs.wire.messages import Message, Possession, PossessionQuery
 
 
-class Voice(Protocol):
+class MemberLinks(Protocol):
     """How members are told something (`p2pacs.swarm.node.Node`)."""
 
     @property
@@ -35,7 +35,7 @@ class Voice(Protocol):
         """Send news to all linked members with one of these roles."""
 
 
-class Stages(Protocol):
+class StudyPublisher(Protocol):
     """Who publishes studies (`broker.publish.Publisher`)."""
 
     def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
@@ -49,7 +49,7 @@ class Directories(Protocol):
     raw: bytes
 
 
-class Proofs(Protocol):
+class PossessionProver(Protocol):
     """Who says that a study is whole here (`p2pacs.retention.recycler.Recycler`)."""
 
     async def answer(self, member: VirtualAddress, query: PossessionQuery) -> Possession:
@@ -60,6 +60,8 @@ class Proofs(Protocol):
 class Parts:
     """What the answers are made of."""
 
+    address: VirtualAddress
+    """The broker's own."""
     database: BrokerDatabase
     book: Directories
     broker_keys: Verifier

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -13,13 +14,12 @@ from broker.database.db import read_counter
 from broker.handlers import feed, grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.holder_news import HolderNews
-from broker.handlers.interfaces import Parts, Proofs, Stages, Voice
+from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, StudyPublisher
+from broker.handlers.member_news import MemberNews
 from broker.handlers.study_grants import StudyGrants
 from broker.members import audit, registry
 from p2pacs.errors import ProtocolError
-from p2pacs.identity.directory import Directory, Role
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.publish import PublishProgress
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Query, Reply
@@ -36,58 +36,56 @@ Q = TypeVar("Q", bound=Query)
 
 
 class BrokerServices:
-    """Answers queries, takes announcements, and tells who must know. `attach` comes first."""
+    """Answers queries, takes announcements, and tells who must know."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        links: MemberLinks,
+        publisher: StudyPublisher,
+        prover: PossessionProver,
+        news: MemberNews,
+    ) -> None:
         self._parts = parts
         self._budgets = Budgets()
-        self._lending = StudyGrants(parts, self._budgets)
-        self._voice: Voice
-        self._proofs: Proofs
-        self._tidings = HolderNews(self._tell)
+        self._study_grants = StudyGrants(parts, links, publisher, self._budgets)
+        self._prover = prover
+        self._news = news
+        self._holder_news = HolderNews(links.tell)
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
             _LINKS
         )
 
-    def attach(self, voice: Voice, stages: Stages, proofs: Proofs) -> None:
-        """Node, publisher and cache, which are made after their services."""
-        self._voice = voice
-        self._proofs = proofs
-        self._lending.attach(voice, stages)
-
-    async def incomplete(self, progress: PublishProgress) -> None:
-        """A publication found out that instances are missing, or are not any more."""
-        await self._lending.incomplete(progress)
-
-    def table(self) -> Services:
-        """The handlers by message."""
-        return Services(
-            queries={
+    def enter(self, services: Services) -> None:
+        """Enter the handlers, by message, among what a node answers."""
+        single = self._study_grants
+        services.queries.update(
+            {
                 messages.PossessionQuery: _only(messages.PossessionQuery, self.whole),
-                messages.StudyQuery: _only(messages.StudyQuery, self._lending.study),
+                messages.StudyQuery: _only(messages.StudyQuery, single.study),
                 messages.CatalogueQuery: _only(messages.CatalogueQuery, self.page),
-                messages.InstancesQuery: _only(messages.InstancesQuery, self._lending.instances),
+                messages.InstancesQuery: _only(messages.InstancesQuery, single.instances),
                 messages.AuditReport: _only(messages.AuditReport, self.report),
                 messages.RenewQuery: _only(messages.RenewQuery, self._parts.enrolment.renew),
-            },
-            news={messages.Announce: self.announced},
-            linked=lambda member: self._link(member, linked=True),
-            unlinked=lambda member: self._link(member, linked=False),
+            }
         )
+        services.news[messages.Announce] = self.announced
+        services.linked = partial(self._link, linked=True)
+        services.unlinked = partial(self._link, linked=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Write down links, and watch the read rules, until cancelled."""
-        await self._parts.database.run(registry.all_unlinked)
+        await self._none_linked()
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_rules)
-                nursery.start_soon(self._tidings.run)
+                nursery.start_soon(self._holder_news.run)
                 async for member, linked in self._links_out:
                     await self._seen(member, linked=linked)
         finally:
             with trio.CancelScope(shield=True):
-                await self._parts.database.run(registry.all_unlinked)
+                await self._none_linked()
 
     # ------------------------------------------------------------ catalogue, audit
 
@@ -95,7 +93,7 @@ class BrokerServices:
         """The catalogue's changes as far as the member may read them, with keys."""
 
         def work(connection: Connection) -> Reply:
-            who = grants.asker(connection, member)
+            who = grants.asking_member(connection, member)
             box_key = who.member.box_key
             if who.blind or box_key is None:
                 return messages.CataloguePage(query.id, [], query.since, more=False, reset=False)
@@ -116,7 +114,7 @@ class BrokerServices:
 
     async def whole(self, member: VirtualAddress, query: messages.PossessionQuery) -> Reply:
         """Whether the broker's own store has a study in whole."""
-        return await self._proofs.answer(member, query)
+        return await self._prover.answer(member, query)
 
     async def report(self, member: VirtualAddress, query: messages.AuditReport) -> Reply:
         """Keep what was read at a member; a report that comes twice is kept once.
@@ -127,18 +125,13 @@ class BrokerServices:
         """
 
         def work(connection: Connection) -> None:
-            who = grants.asker(connection, member).member
+            who = grants.asking_member(connection, member).member
             audit.keep_reported(connection, who.address, audit.of_report(query.records, who))
 
         self._budgets.take_records(member, len(query.records))
         async with self._budgets.turn(member) as turn:
             await self._parts.database.run(turn.timed(work))
         return messages.AuditKept(query.id)
-
-    def grown(self, seq: int) -> None:
-        """The catalogue has grown to this sequence number: tell who follows it."""
-        news = messages.CatalogueNews(feed.position(seq, 0))
-        self._voice.tell_linked(news, [Role.HOSPITAL])
 
     async def _watch_rules(self) -> None:
         known = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
@@ -147,7 +140,8 @@ class BrokerServices:
             newest = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
             if newest != known:
                 known = newest
-                self.grown(await trio.to_thread.run_sync(lambda: self._parts.catalogue.seq))
+                seq = await trio.to_thread.run_sync(lambda: self._parts.catalogue.seq)
+                self._news.catalogue_grown(seq)
 
     # ------------------------------------------------------------ members
 
@@ -158,14 +152,9 @@ class BrokerServices:
         study = StudyId(news.study)
         fetching = self._parts.holders.announce(member, news)
         for other in fetching:
-            self._tidings.add(other, study, [member])
+            self._holder_news.add(other, study, [member])
         if fetching and not news.complete:  # those who asked when it did are not in its grant
-            self._tidings.add(member, study, fetching)
-
-    def directory_changed(self, _directory: Directory) -> None:
-        """There is a newer member directory: push it."""
-        news = messages.DirectoryNews(self._parts.book.raw)
-        self._voice.tell_linked(news, [Role.HOSPITAL, Role.REPLICA])
+            self._holder_news.add(member, study, fetching)
 
     def _link(self, member: VirtualAddress, *, linked: bool) -> None:
         if not linked:
@@ -175,11 +164,13 @@ class BrokerServices:
         except trio.WouldBlock:
             log.warning("too many links change to write all of them down")
 
-    def _tell(self, member: VirtualAddress, news: Message) -> None:
-        self._voice.tell(member, news)  # it comes after this object
-
     async def _seen(self, member: VirtualAddress, *, linked: bool) -> None:
-        await self._parts.database.run(lambda c: registry.seen(c, member, linked=linked))
+        me = self._parts.address
+        await self._parts.database.run(lambda c: registry.seen(c, me, member, linked=linked))
+
+    async def _none_linked(self) -> None:
+        me = self._parts.address
+        await self._parts.database.run(lambda c: registry.none_linked(c, me))
 
 
 def _only(

@@ -8,10 +8,11 @@ import structlog
 import trio
 from sqlalchemy import Connection
 
+from broker.database.db import BrokerDatabase
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
-from broker.handlers.interfaces import Parts, Stages, Voice
+from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
 from broker.members import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
@@ -36,20 +37,34 @@ FRESH: Final = 20.0
 """Seconds for which a study that was compared with the PACS is not compared again."""
 
 
+async def record_missing(database: BrokerDatabase, progress: PublishProgress) -> None:
+    """Write down that instances of a study are missing, or are not any more: for the pages."""
+    left_out = progress.missing
+    if left_out is None:
+        return
+    detail = f"{left_out.count} instances are missing; {left_out.why}"
+    entry = audit.Entry(
+        what="study published",
+        actor="-",
+        study=progress.study,
+        uid=progress.uid,
+        detail=detail if left_out.count else "nothing is missing any more",
+        outcome=audit.FAILED if left_out.count else audit.DONE,
+    )
+    await database.run(lambda c: audit.record(c, entry))
+
+
 class StudyGrants:
-    """Answers queries about single studies. `attach` comes first."""
+    """Answers queries about single studies."""
 
-    def __init__(self, parts: Parts, budgets: Budgets) -> None:
+    def __init__(
+        self, parts: Parts, links: MemberLinks, publisher: StudyPublisher, budgets: Budgets
+    ) -> None:
         self._parts = parts
+        self._links = links
+        self._publisher = publisher
         self._budgets = budgets
-        self._voice: Voice
-        self._stages: Stages
         self._compared: dict[StudyId, float] = {}
-
-    def attach(self, voice: Voice, stages: Stages) -> None:
-        """Node and publisher, which are made after their services."""
-        self._voice = voice
-        self._stages = stages
 
     async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
         """Key, manifest and holders of a study that the member may have; stages it.
@@ -85,22 +100,6 @@ class StudyGrants:
             segment=segment,
         )
 
-    async def incomplete(self, progress: PublishProgress) -> None:
-        """Write down that instances of a study are missing, or are not any more: for the pages."""
-        left_out = progress.missing
-        if left_out is None:
-            return
-        detail = f"{left_out.count} instances are missing; {left_out.why}"
-        entry = audit.Entry(
-            what="study published",
-            actor="-",
-            study=progress.study,
-            uid=progress.uid,
-            detail=detail if left_out.count else "nothing is missing any more",
-            outcome=audit.FAILED if left_out.count else audit.DONE,
-        )
-        await self._parts.database.run(lambda c: audit.record(c, entry))
-
     async def _record(self, study: StudyId) -> StudyRecord:
         record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
         if record is None:
@@ -115,7 +114,7 @@ class StudyGrants:
         """The asker, if it may have this study; a refusal is written down before it is told."""
 
         def work(connection: Connection) -> tuple[AskingMember, ForbiddenError | None]:
-            who = grants.asker(connection, member)
+            who = grants.asking_member(connection, member)
             if who.blind or who.may_read(record):
                 return who, None
             return who, grants.refuse(connection, who, record, purpose)
@@ -137,7 +136,7 @@ class StudyGrants:
         self._compared[record.study] = now
         for study in [one for one, at in self._compared.items() if now - at >= FRESH]:
             del self._compared[study]
-        return self._stages.stage(record.uid, asked=True)
+        return self._publisher.stage(record.uid, asked=True)
 
     async def _manifest(self, study: StudyId) -> tuple[bytes, bytes]:
         """The newest root, and its first segment; empty where there is none."""
@@ -153,10 +152,10 @@ class StudyGrants:
     def _replicate(self, study: StudyId) -> None:
         """Replicas that do not have it shall fetch it, while it travels to who asked."""
         have = set(self._parts.holders.of(study))
-        for member in self._voice.linked:
+        for member in self._links.linked:
             record = self._parts.book.directory.get(member)
             if record is not None and record.role is Role.REPLICA and member not in have:
-                self._voice.tell(member, messages.Replicate(study.raw))
+                self._links.tell(member, messages.Replicate(study.raw))
 
     async def instances(self, member: VirtualAddress, query: messages.InstancesQuery) -> Reply:
         """Series and instances of a study, as the PACS lists them now.

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
 from broker.config import DAY
 from broker.database.db import bump, now
-from broker.database.schema import members
+from broker.database.portable import insert_missing
+from broker.database.schema import links, members
 from p2pacs import limits
 from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, UsageError
 from p2pacs.identity.directory import Role
@@ -124,10 +125,14 @@ def _member(row: Row[Any]) -> Member:
 
 # ---------------------------------------------------------------- reading
 
+_SELECT: Final = select(
+    members, exists().where(links.c.member == members.c.address).label("linked")
+)
+
 
 def list_members(connection: Connection) -> list[Member]:
     """All members, by name."""
-    query = select(members).order_by(func.lower(members.c.name))
+    query = _SELECT.order_by(func.lower(members.c.name))
     return [_member(row) for row in connection.execute(query)]
 
 
@@ -137,7 +142,7 @@ def get_member(connection: Connection, address: VirtualAddress) -> Member:
     Raises:
         NotFoundError: there is none.
     """
-    query = select(members).where(members.c.address == address.raw)
+    query = _SELECT.where(members.c.address == address.raw)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no member {address}; see p2pacs broker members")
@@ -150,7 +155,7 @@ def find_member(connection: Connection, name_or_address: str) -> Member:
     Raises:
         NotFoundError: there is none.
     """
-    query = select(members).where(members.c.name == name_or_address.strip())
+    query = _SELECT.where(members.c.name == name_or_address.strip())
     row = connection.execute(query).one_or_none()
     if row is not None:
         return _member(row)
@@ -204,7 +209,6 @@ def register(
             token_hash=hash_secret(secret),
             token_expires=at + token_days * DAY * 1000,
             endpoints="",
-            linked=False,
         )
     )
     return secret
@@ -274,7 +278,8 @@ def revoke(connection: Connection, address: VirtualAddress) -> bool:
     """
     if get_member(connection, address).revoked is not None:
         return False
-    _set(connection, address, revoked=now(), token_hash=None, token_expires=None, linked=False)
+    _set(connection, address, revoked=now(), token_hash=None, token_expires=None)
+    connection.execute(delete(links).where(links.c.member == address.raw))
     bump(connection, EPOCH)
     bump(connection, DIRECTORY)
     return True
@@ -290,7 +295,7 @@ def redeem(connection: Connection, secret: Secret) -> Member:
         AuthenticationError: unknown, used, expired or replaced.
     """
     wanted = hash_secret(secret)
-    row = connection.execute(select(members).where(members.c.token_hash == wanted)).one_or_none()
+    row = connection.execute(_SELECT.where(members.c.token_hash == wanted)).one_or_none()
     # The index lookup tells nothing that could be used: it compares hashes of 128 random bits.
     known = hmac.compare_digest(wanted, row.token_hash if row is not None else bytes(len(wanted)))
     if row is None or not known or row.revoked is not None or now() >= row.token_expires:
@@ -327,14 +332,23 @@ def renewed(connection: Connection, address: VirtualAddress, certificate_expires
     _set(connection, address, certificate_expires=certificate_expires)
 
 
-def seen(connection: Connection, address: VirtualAddress, *, linked: bool) -> None:
-    """Keep that a member's link was opened or closed just now."""
-    _set(connection, address, linked=linked, last_seen=now())
+def seen(
+    connection: Connection, broker: VirtualAddress, address: VirtualAddress, *, linked: bool
+) -> None:
+    """Keep that a member's link with a broker was opened or closed just now."""
+    _set(connection, address, last_seen=now())
+    link = {"broker": broker.raw, "member": address.raw}
+    if linked:
+        insert_missing(connection, links, link)
+    else:
+        connection.execute(
+            delete(links).where(links.c.broker == broker.raw, links.c.member == address.raw)
+        )
 
 
-def all_unlinked(connection: Connection) -> None:
-    """No member is linked: the broker starts or has stopped."""
-    connection.execute(update(members).where(members.c.linked).values(linked=False))
+def none_linked(connection: Connection, broker: VirtualAddress) -> None:
+    """No member is linked with this broker: it starts or has stopped."""
+    connection.execute(delete(links).where(links.c.broker == broker.raw))
 
 
 def _set(connection: Connection, address: VirtualAddress, **values: object) -> None:

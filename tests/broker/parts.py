@@ -26,7 +26,7 @@ from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 
 
-class FakeVoice:
+class FakeLinks:
     """A node that remembers what it was to tell."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class FakeVoice:
         self.told_roles.append((message, list(roles)))
 
 
-class FakeProofs:
+class FakeProver:
     """A cache that holds one study in whole."""
 
     def __init__(self, study: bytes) -> None:
@@ -52,7 +52,7 @@ class FakeProofs:
         return Possession(query.id, whole=query.study == self._study, proof=b"")
 
 
-class FakeStages:
+class FakePublisher:
     """A publisher that has published at once, or has failed."""
 
     def __init__(self, studies: StudyKeys, store: ChunkStore) -> None:
@@ -110,6 +110,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
     catalogue = CatalogueIndex(folder / "catalogue.db")
     async with open_store(folder / "store") as store:
         yield Parts(
+            address=ground.identity.address,
             database=ground.database,
             book=ground.book,
             broker_keys=ground.book.keys,

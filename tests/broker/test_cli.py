@@ -254,8 +254,11 @@ def test_linked_members_are_shown_as_such_only_while_the_broker_runs(
     from broker.database.db import connect  # noqa: PLC0415
 
     command("token", folder, "--name", "North", "--role", "hospital")
-    update = text("UPDATE members SET joined = 1, linked = 1")
-    connect(folder / "broker.db").transact(lambda c: c.execute(update))
+    for said in (
+        "UPDATE members SET joined = 1",
+        "INSERT INTO links SELECT x'fd', address FROM members",
+    ):
+        connect(folder / "broker.db").transact(lambda c, said=said: c.execute(text(said)))
     assert command.json("members", folder)["members"][0]["state"] == "joined"
     with locked(folder / LOCK, "taken"):
         assert command.json("members", folder)["members"][0]["state"] == "linked"

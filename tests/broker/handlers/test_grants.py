@@ -16,15 +16,15 @@ async def test_who_may_read_what(ground: Ground, tmp_path: Path) -> None:
     replica, _ = await joined(ground, "R1", role=Role.REPLICA, read="all")
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
         ct, mr = record(parts, "1.1"), record(parts, "1.2", "MR")
-    who = await ground.database.run(lambda c: grants.asker(c, north.address))
+    who = await ground.database.run(lambda c: grants.asking_member(c, north.address))
     assert (who.blind, who.may_read(ct), who.may_read(mr)) == (False, True, False)
-    who = await ground.database.run(lambda c: grants.asker(c, replica.address))
+    who = await ground.database.run(lambda c: grants.asking_member(c, replica.address))
     assert (who.blind, who.may_read(ct)) == (True, False)
     with pytest.raises(NotFoundError):
-        await ground.database.run(lambda c: grants.asker(c, ground.identity.address))
+        await ground.database.run(lambda c: grants.asking_member(c, ground.identity.address))
     await ground.database.run(lambda c: registry.revoke(c, north.address))
     with pytest.raises(RevokedError):
-        await ground.database.run(lambda c: grants.asker(c, north.address))
+        await ground.database.run(lambda c: grants.asking_member(c, north.address))
 
 
 async def test_grants_and_refusals_are_written_down(ground: Ground, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_grants_and_refusals_are_written_down(ground: Ground, tmp_path: Pa
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
         study = record(parts)
         await parts.studies.ensure(study.uid)
-        who = await ground.database.run(lambda c: grants.asker(c, north.address))
+        who = await ground.database.run(lambda c: grants.asking_member(c, north.address))
         run, studies = ground.database.run, parts.studies
         assert await run(lambda c: grants.grant(c, studies, who, study, "get"))
         refusal = await run(lambda c: grants.refuse(c, who, study, "get"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.handlers.interfaces import Directories, Proofs, Stages, Voice
+from broker.handlers.interfaces import Directories, MemberLinks, PossessionProver, StudyPublisher
 from broker.publish import Publisher
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.retention.recycler import Recycler
@@ -13,21 +13,21 @@ def directories(book: DirectoryBook) -> Directories:
     return book
 
 
-def proofs(cache: Recycler) -> Proofs:
+def proofs(cache: Recycler) -> PossessionProver:
     return cache
 
 
-def stages(publisher: Publisher) -> Stages:
+def publisher(publisher: Publisher) -> StudyPublisher:
     return publisher
 
 
-def voice(node: Node) -> Voice:
+def links(node: Node) -> MemberLinks:
     return node
 
 
 @pytest.mark.parametrize(
     ("port", "part"),
-    [(Proofs, Recycler), (Stages, Publisher), (Voice, Node)],
+    [(PossessionProver, Recycler), (StudyPublisher, Publisher), (MemberLinks, Node)],
 )
 def test_every_method_is_there(port: type, part: type) -> None:
     asked = {name for name in vars(port) if not name.startswith("_")}

@@ -10,6 +10,7 @@ from broker.database.db import now
 from broker.handlers import feed
 from broker.handlers.budgets import BudgetTuning
 from broker.handlers.interfaces import Parts
+from broker.handlers.member_news import MemberNews
 from broker.handlers.services import BrokerServices
 from broker.members import audit, registry
 from p2pacs.catalogue.feed import decode_entry
@@ -22,7 +23,7 @@ from p2pacs.wire import messages
 from p2pacs.wire.messages import Query, Reply
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
-from tests.broker.parts import FakeProofs, FakeStages, FakeVoice, joined, open_parts, record
+from tests.broker.parts import FakeLinks, FakeProver, FakePublisher, joined, open_parts, record
 
 
 @frozen
@@ -30,7 +31,7 @@ class Desk:
     parts: Parts
     services: BrokerServices
     table: Services
-    voice: FakeVoice
+    links: FakeLinks
     ground: Ground
 
     async def ask(self, member: VirtualAddress, query: Query) -> Reply:
@@ -40,9 +41,12 @@ class Desk:
 @pytest.fixture
 async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
-        services, voice = BrokerServices(parts), FakeVoice()
-        services.attach(voice, FakeStages(parts.studies, parts.store), FakeProofs(b"1" * 16))
-        yield Desk(parts, services, services.table(), voice, ground)
+        links, table = FakeLinks(), Services()
+        publisher = FakePublisher(parts.studies, parts.store)
+        news = MemberNews(links, parts.book)
+        services = BrokerServices(parts, links, publisher, FakeProver(b"1" * 16), news)
+        services.enter(table)
+        yield Desk(parts, services, table, links, ground)
 
 
 async def test_the_catalogue_as_a_member_may_read_it_with_keys_written_down_once(
@@ -118,12 +122,12 @@ async def test_who_fetches_hears_of_new_holders_until_they_are_gone(desk: Desk) 
     handler(north.address, messages.Announce(study, 0, held=True, complete=False))
     handler(south.address, messages.Announce(study, 1, held=True, complete=True))
     handler(east.address, messages.Announce(study, 0, held=True, complete=False))
-    assert desk.voice.told == []
+    assert desk.links.told == []
     async with trio.open_nursery() as nursery:
         await nursery.start(desk.services.run)
         await _until(lambda: _told(desk, 2))
         nursery.cancel_scope.cancel()
-    assert desk.voice.told == [
+    assert desk.links.told == [
         (north.address, messages.HoldersNews(study, [south.address.raw, east.address.raw])),
         (east.address, messages.HoldersNews(study, [north.address.raw])),
     ]
@@ -141,17 +145,9 @@ async def test_every_question_goes_to_its_own_answer(desk: Desk) -> None:
             await handler(north.address, messages.Ping(1))
 
 
-async def test_a_newer_directory_is_pushed(desk: Desk) -> None:
-    await desk.ground.keeper.refresh()
-    desk.services.directory_changed(desk.ground.book.directory)
-    news, roles = desk.voice.told_roles[0]
-    assert news == messages.DirectoryNews(desk.ground.book.raw)
-    assert roles == [Role.HOSPITAL, Role.REPLICA]
-
-
 async def _told(desk: Desk, count: int) -> bool:
     await trio.sleep(0.01)
-    return len(desk.voice.told) >= count
+    return len(desk.links.told) >= count
 
 
 async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -177,7 +173,7 @@ async def test_links_are_written_down_and_a_changed_rule_is_told(
         return await state() == "joined"
 
     async def told() -> bool:
-        return bool(desk.voice.told_roles)
+        return bool(desk.links.told_roles)
 
     assert desk.table.linked is not None
     assert desk.table.unlinked is not None
@@ -187,11 +183,11 @@ async def test_links_are_written_down_and_a_changed_rule_is_told(
         await _until(linked)
         desk.table.unlinked(north.address)
         await _until(unlinked)
-        assert desk.voice.told_roles == []
+        assert desk.links.told_roles == []
         await desk.ground.database.run(lambda c: registry.change_rule(c, north.address, "none"))
         await _until(told)
         until = feed.position(desk.parts.catalogue.seq, 0)
-        assert desk.voice.told_roles == [(messages.CatalogueNews(until), [Role.HOSPITAL])]
+        assert desk.links.told_roles == [(messages.CatalogueNews(until), [Role.HOSPITAL])]
         desk.table.linked(north.address)
         await _until(linked)
         nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ from pydicom.data import get_testdata_file
 
 from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
-from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants
+from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants, record_missing
 from broker.members import audit, registry
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
@@ -32,7 +32,7 @@ from p2pacs.wire.messages import (
 )
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
-from tests.broker.parts import FakeStages, FakeVoice, joined, open_parts, record
+from tests.broker.parts import FakeLinks, FakePublisher, joined, open_parts, record
 
 UID = "1.2.3"
 
@@ -40,9 +40,9 @@ UID = "1.2.3"
 @frozen
 class Desk:
     parts: Parts
-    lending: StudyGrants
-    voice: FakeVoice
-    stages: FakeStages
+    study_grants: StudyGrants
+    links: FakeLinks
+    publisher: FakePublisher
     pacs: FakePacs
     ground: Ground
 
@@ -60,52 +60,51 @@ async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
     assert isinstance(path, str)
     pacs = FakePacs([EncodedInstance.from_part10(Path(path).read_bytes())])
     async with open_parts(ground, tmp_path, pacs) as parts:
-        lending, voice = StudyGrants(parts, Budgets()), FakeVoice()
-        stages = FakeStages(parts.studies, parts.store)
-        lending.attach(voice, stages)
+        links, publisher = FakeLinks(), FakePublisher(parts.studies, parts.store)
+        study_grants = StudyGrants(parts, links, publisher, Budgets())
         parts.catalogue.upsert([record(parts)])
-        yield Desk(parts, lending, voice, stages, pacs, ground)
+        yield Desk(parts, study_grants, links, publisher, pacs, ground)
 
 
 async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(desk: Desk) -> None:
     north, box = await joined(desk.ground, "North")
     replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
     idle, _ = await joined(desk.ground, "R2", role=Role.REPLICA)
-    root, segment = await desk.stages.publish(UID, desk.ground.key)
+    root, segment = await desk.publisher.publish(UID, desk.ground.key)
     study = desk.parts.studies.id_of(UID)
     held = Announce(study.raw, 1, held=True, complete=True)
     desk.parts.holders.announce(replica.address, held)
-    desk.voice.linked = [north.address, replica.address, idle.address]
-    grant = await desk.lending.study(north.address, desk.query())
+    desk.links.linked = [north.address, replica.address, idle.address]
+    grant = await desk.study_grants.study(north.address, desk.query())
     assert isinstance(grant, StudyGrant)
     assert (grant.id, grant.root, grant.segment) == (7, root, segment)
     assert grant.holders == [replica.address.raw]
     key = await desk.parts.studies.ensure(UID)
     assert box.open(grant.wrapped_key, GRANT_INFO + study.raw) == key
-    assert desk.stages.staged == [UID]
-    assert desk.voice.told == [(idle.address, Replicate(study.raw))]
+    assert desk.publisher.staged == [UID]
+    assert desk.links.told == [(idle.address, Replicate(study.raw))]
     assert await desk.trail() == [("study granted", "North", "move", "done", UID)]
 
 
 async def test_a_replica_gets_no_key_and_stages_nothing_anew(desk: Desk) -> None:
     replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA, read="none")
-    desk.voice.linked = [replica.address]
-    root, _ = await desk.stages.publish(UID, desk.ground.key)
-    grant = await desk.lending.study(replica.address, desk.query(purpose="replicate"))
+    desk.links.linked = [replica.address]
+    root, _ = await desk.publisher.publish(UID, desk.ground.key)
+    grant = await desk.study_grants.study(replica.address, desk.query(purpose="replicate"))
     assert isinstance(grant, StudyGrant)
     assert (grant.wrapped_key, grant.root) == (b"", root)
-    assert desk.stages.staged == []
-    assert desk.voice.told == []
+    assert desk.publisher.staged == []
+    assert desk.links.told == []
     assert await desk.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
 
 
 async def test_what_the_rule_does_not_allow_is_refused_and_written_down(desk: Desk) -> None:
     north, _ = await joined(desk.ground, "North", read="Modality=MR")
     with pytest.raises(ForbiddenError, match=r"North may not read study [0-9a-f]{8}"):
-        await desk.lending.study(north.address, desk.query())
+        await desk.study_grants.study(north.address, desk.query())
     with pytest.raises(ForbiddenError):
-        await desk.lending.instances(north.address, InstancesQuery(1, desk.query().study))
-    assert desk.stages.staged == []
+        await desk.study_grants.instances(north.address, InstancesQuery(1, desk.query().study))
+    assert desk.publisher.staged == []
     assert [line[:4] for line in await desk.trail()] == [
         ("study granted", "North", "list", "refused"),
         ("study granted", "North", "move", "refused"),
@@ -115,17 +114,17 @@ async def test_what_the_rule_does_not_allow_is_refused_and_written_down(desk: De
 async def test_unknown_studies_and_revoked_members(desk: Desk) -> None:
     north, _ = await joined(desk.ground, "North")
     with pytest.raises(StudyNotFoundError):
-        await desk.lending.study(north.address, desk.query("1.2.4"))
+        await desk.study_grants.study(north.address, desk.query("1.2.4"))
     await desk.ground.database.run(lambda c: registry.revoke(c, north.address))
     with pytest.raises(RevokedError):
-        await desk.lending.study(north.address, desk.query())
+        await desk.study_grants.study(north.address, desk.query())
 
 
 async def test_a_pacs_that_is_away_is_named_unless_the_study_is_published(desk: Desk) -> None:
     north, _ = await joined(desk.ground, "North")
-    desk.stages.error = PacsUnreachableError("no answer")
+    desk.publisher.error = PacsUnreachableError("no answer")
     with pytest.raises(PacsUnreachableError):
-        await desk.lending.study(north.address, desk.query())
+        await desk.study_grants.study(north.address, desk.query())
     assert await desk.trail() == []
 
 
@@ -134,9 +133,9 @@ async def test_a_first_version_that_takes_long_comes_as_news(
 ) -> None:
     north, _ = await joined(desk.ground, "North")
     await desk.parts.studies.ensure(UID)
-    desk.stages.never = True
+    desk.publisher.never = True
     began = trio.current_time()
-    grant = await desk.lending.study(north.address, desk.query())
+    grant = await desk.study_grants.study(north.address, desk.query())
     assert trio.current_time() - began == pytest.approx(FIRST_VERSION)
     assert isinstance(grant, StudyGrant)
     assert grant.root == b""
@@ -147,13 +146,13 @@ async def test_the_pacs_is_asked_again_only_after_a_while(
     desk: Desk, autojump_clock: trio.testing.MockClock
 ) -> None:
     north, _ = await joined(desk.ground, "North")
-    await desk.stages.publish(UID, desk.ground.key)
+    await desk.publisher.publish(UID, desk.ground.key)
     for _ in range(3):
-        await desk.lending.study(north.address, desk.query())
-    assert desk.stages.staged == [UID]
+        await desk.study_grants.study(north.address, desk.query())
+    assert desk.publisher.staged == [UID]
     await trio.sleep(FRESH)
-    await desk.lending.study(north.address, desk.query())
-    assert desk.stages.staged == [UID, UID]
+    await desk.study_grants.study(north.address, desk.query())
+    assert desk.publisher.staged == [UID, UID]
 
 
 async def test_instances_as_the_pacs_lists_them(desk: Desk) -> None:
@@ -162,11 +161,11 @@ async def test_instances_as_the_pacs_lists_them(desk: Desk) -> None:
     [uid] = [one async for one in _uids(desk.pacs)]
     desk.parts.catalogue.upsert([record(desk.parts, uid)])
     query = InstancesQuery(9, desk.parts.studies.id_of(uid).raw)
-    listed = await desk.lending.instances(north.address, query)
+    listed = await desk.study_grants.instances(north.address, query)
     assert isinstance(listed, Instances)
     assert (listed.id, len(listed.series), listed.more) == (9, 1, False)
     with pytest.raises(ProtocolError, match="blind"):
-        await desk.lending.instances(replica.address, query)
+        await desk.study_grants.instances(replica.address, query)
 
 
 async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
@@ -179,12 +178,12 @@ async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
 
 async def test_what_is_missing_is_in_the_trail_by_count_and_reason(desk: Desk) -> None:
     progress = PublishProgress(desk.parts.studies.id_of(UID), UID)
-    await desk.lending.incomplete(progress)
+    await record_missing(desk.ground.database, progress)
     assert await desk.trail() == []
     progress.missing = LeftOut(("1.2.9",), 1, "2: its file is lost")
-    await desk.lending.incomplete(progress)
+    await record_missing(desk.ground.database, progress)
     progress.missing = LeftOut()
-    await desk.lending.incomplete(progress)
+    await record_missing(desk.ground.database, progress)
     assert await desk.trail() == [
         ("study published", "-", "nothing is missing any more", audit.DONE, UID),
         ("study published", "-", "2 instances are missing; 2: its file is lost", audit.FAILED, UID),

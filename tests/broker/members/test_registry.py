@@ -47,9 +47,15 @@ def test_from_registered_to_revoked(connection: Connection) -> None:
     assert member.endpoints == ("10.0.0.1:1", "10.0.0.2:2")
     assert member.state(now()) == "joined"
     assert member.state(now() + 2 * DAY_MS) == "expired"
-    registry.seen(connection, address(), linked=True)
+    one, other = address(101), address(102)
+    for broker in (one, other, one):
+        registry.seen(connection, broker, address(), linked=True)
     assert registry.get_member(connection, address()).state(now()) == "linked"
-    registry.all_unlinked(connection)
+    registry.none_linked(connection, one)  # a start of one broker clears nothing of the other's
+    assert registry.list_members(connection)[0].state(now()) == "linked"
+    registry.seen(connection, other, address(), linked=False)
+    assert registry.get_member(connection, address()).state(now()) == "joined"
+    registry.seen(connection, other, address(), linked=True)
     joined = read_counter(connection, registry.DIRECTORY)
     assert joined > 0
     assert registry.revoke(connection, address())
