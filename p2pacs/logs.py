@@ -85,6 +85,9 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
+        # Not by their level alone: pydicom sets its own anew when it is imported later.
+        if record.name.partition(".")[0] in _SILENT:
+            return
         try:
             sys.stderr.write(self.format(record) + "\n")
         except (OSError, ValueError):

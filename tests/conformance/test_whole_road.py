@@ -5,19 +5,26 @@ Every program is a process of its own, as on real machines.
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
+import trio
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import PacsDataError
 from p2pacs.study.images import Coding
 from scripts.loaded import digest, load_folder
-from scripts.network import LineRates, network
+from scripts.network import LineRates, Network, network
 from scripts.pacs import open_orthanc
-from scripts.program import P2PACS, output_of
-from scripts.steps import hospital, timed_fetch
+from scripts.program import P2PACS, Command, output_of
+from scripts.steps import CATALOGUE_SECONDS, hospital, timed_fetch
+from tests.components import orthanc
+from tests.conformance.instances import make
 from tests.conformance.odd import ODD
+from tests.conformance.pacs_suite import CT
 from tests.conformance.test_exactness import both
 
 CHOSEN: Final = (
@@ -66,3 +73,53 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
         await output_of("p2pacs get", command, tmp_path / "get.log")
     got = (EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").iterdir())
     assert {one.sop_instance_uid: digest(one) for one in got} == study.digests
+
+
+@pytest.mark.orthanc
+@pytest.mark.system
+async def test_a_study_of_two_patients_with_odd_uids_by_the_whole_road(tmp_path: Path) -> None:
+    """Letters and 70 characters; and two different images under one UID: one of them is missing."""
+    uid = "1.2.826.STUDY-" + "7" * 56
+    made = [
+        make(
+            CT,
+            series,
+            number,
+            patient=patient,
+            StudyInstanceUID=uid,
+            SeriesInstanceUID=f"1.2.SERIES_{series}",
+            SOPInstanceUID=sop,
+            BodyPartExamined=part,
+        )
+        for series, number, patient, sop, part in (
+            (1, 1, "PA", "1.2.A-1", "HEAD"),
+            (1, 2, "PA", "1.2.A-2", "HEAD"),
+            (2, 1, "PB", "1.2.B." + "9" * 70, "CHEST"),
+            (3, 1, "PB", "1.2.A-1", "CHEST"),
+        )
+    ]
+    with orthanc(tmp_path / "orthanc") as server:
+        await trio.to_thread.run_sync(server.load, [one.part10() for one in made])
+        async with network(tmp_path, LineRates(None, None), server.dicomweb) as net:
+            await _found_and_got(net, tmp_path, uid)
+    got = [EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").iterdir()]
+    assert {one.sop_instance_uid for one in got} == {one.sop_instance_uid for one in made}
+    assert {digest(one) for one in got} <= {digest(one) for one in made}
+    assert "7" * 56 not in "".join(net.logs())
+
+
+async def _found_and_got(net: Network, folder: Path, uid: str) -> None:
+    peer = await hospital(net, "hospital", "127.2.0.1")
+    await peer.ready(partial(peer.knows, uid), CATALOGUE_SECONDS)
+    for patient in ("PA", "PB"):
+        command: Command = [*P2PACS, "find", peer.folder, "--patient-id", patient, "--json"]
+        said = json.loads(await output_of("p2pacs find", command, folder / "find.log"))
+        (found,) = said["studies"]
+        assert (found["study_instance_uid"], found["patient_id"]) == (uid, patient)
+    command = [*P2PACS, "get", peer.folder, uid, "--out", folder / "got", "--json"]
+    done = await trio.run_process(
+        [str(part) for part in command], capture_stdout=True, capture_stderr=True, check=False
+    )
+    assert done.returncode == PacsDataError.exit_code, done.stderr
+    assert json.loads(done.stdout)["left_out"] == 1
+    assert b"one SOP Instance UID" in done.stderr

@@ -60,6 +60,8 @@ def test_dicom_libraries_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("debug", json=False)
     logging.getLogger("pynetdicom.acse").error("identifier 1.2.3")
     logging.getLogger("pydicom").critical("value DOE")
+    logging.getLogger("pydicom").setLevel(logging.WARNING)  # as it does itself when imported later
+    logging.getLogger("pydicom").warning("Invalid value for VR UI: '1.2.A'")
     assert capsys.readouterr().err == ""
 
 
