@@ -25,16 +25,25 @@ _KEY: Final = "web-key.pem"
 _CERTIFICATE: Final = "web-cert.pem"
 
 
-def host_names(settings: WebSettings) -> Sequence[str]:
+def host_names(
+    settings: WebSettings,
+    machine: Callable[[], Sequence[str]] = machine_addresses,
+    name: Callable[[], str] = socket.gethostname,
+) -> Sequence[str]:
     """What the pages are called: in their certificate, and in requests that they answer.
 
     That is where they listen (for all addresses: each of this machine's), and what else the
     administrator says.
+
+    Args:
+        settings: of the pages.
+        machine: says which addresses this machine has.
+        name: says what it is called.
     """
     if not settings.listen.is_unspecified:
         return tuple(dict.fromkeys([*settings.hosts, settings.listen.host]))
-    here = [one for one in machine_addresses() if not is_virtual(one)]
-    return tuple(dict.fromkeys([*settings.hosts, socket.gethostname(), "localhost", *here]))
+    here = [one for one in machine() if not is_virtual(one)]
+    return tuple(dict.fromkeys([*settings.hosts, name(), "localhost", *here]))
 
 
 @frozen

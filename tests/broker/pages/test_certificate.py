@@ -87,15 +87,12 @@ async def test_pages_on_all_addresses_open_at_each_of_them(ground: Ground, tmp_p
             stop.set()
 
 
-def test_what_the_certificate_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    from broker.pages import certificate  # noqa: PLC0415
-
-    monkeypatch.setattr("socket.gethostname", lambda: "machine")
+def test_what_the_certificate_names() -> None:
     here = ("127.0.0.1", "192.168.1.4", "2001:db8::4", "fd12::4")
-    monkeypatch.setattr(certificate, "machine_addresses", lambda: here)
     for everywhere in ("0.0.0.0:1", "[::]:1"):
         web = WebSettings.model_validate({"listen": everywhere, "hosts": ["broker.example"]})
-        assert host_names(web) == ("broker.example", "machine", "localhost", *here[:3])
+        named = host_names(web, lambda: here, lambda: "machine")
+        assert named == ("broker.example", "machine", "localhost", *here[:3])
     web = WebSettings.model_validate({"listen": "10.0.0.1:1", "hosts": ["10.0.0.1"]})
     assert host_names(web) == ("10.0.0.1",)
 

@@ -117,6 +117,8 @@ async def test_the_audit_trail_is_searched_without_uids_in_urls(admin: Browser) 
     assert ">1.2.4<" in answer.text
     assert "sign-in" not in answer.text
     assert "member registered" in answer.text
+    answer = await admin.send("/audit", "/audit", member="", uid="1.2.5")
+    assert "Nothing was found." in answer.text
     answer = await admin.send("/audit", "/audit", member="Nroth", uid="")
     assert answer.status_code == 404
     assert "Nobody called &#39;Nroth&#39; is in the audit trail." in answer.text
