@@ -1,5 +1,6 @@
 """A broker's database, authority and identity in a temporary folder."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,16 +25,25 @@ def authority(tmp_path: Path) -> Authority:
     return Authority.create(tmp_path / "authority", "a network")
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database: copying it takes a tenth of the time that building it does."""
+    path = tmp_path_factory.mktemp("migrated") / "broker.db"
+    migrate(path)
+    return path
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[BrokerDatabase]:
+async def database(tmp_path: Path, migrated: Path) -> AsyncIterator[BrokerDatabase]:
+    shutil.copy(migrated, tmp_path / "broker.db")
     async with open_database(tmp_path / "broker.db") as database:
         yield database
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
+def connection(tmp_path: Path, migrated: Path) -> Iterator[Connection]:
     """An open transaction."""
-    migrate(tmp_path / "plain.db")
+    shutil.copy(migrated, tmp_path / "plain.db")
     with connect(tmp_path / "plain.db").writing() as connection:
         yield connection
 
