@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import Final, Literal
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from p2pacs.errors import SettingsError
 from p2pacs.private_files import Mended
+from p2pacs.texts import clean
 
 Level = Literal["debug", "info", "warning", "error"]
 
 MOST_NAMED: Final = 5
 """Files of another account that are named: if they are many, all are alike."""
+
+_MANY_LINES: Final = frozenset({"exception", "stack"})
+"""Fields of the log that are tracebacks: our own lines."""
 
 _SILENT = ("pynetdicom", "pydicom")
 _QUIET = ("alembic", "httpx", "httpcore", "hypercorn.access")
@@ -98,11 +102,20 @@ def _json() -> list[Processor]:
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
+def _cleaned(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """What others said must not act on the terminal, or forge a second line."""
+    return {
+        key: clean(value) if isinstance(value, str) and key not in _MANY_LINES else value
+        for key, value in event.items()
+    }
+
+
 def _text() -> list[Processor]:
     return [
+        _cleaned,
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        ),
     ]
 
 

@@ -45,12 +45,15 @@ class BrokerServices:
         publisher: StudyPublisher,
         prover: PossessionProver,
         news: MemberNews,
+        *,
+        rules_every: float = RULES_EVERY,
     ) -> None:
         self._parts = parts
         self._budgets = Budgets()
         self._study_grants = StudyGrants(parts, links, publisher, self._budgets)
         self._prover = prover
         self._news = news
+        self._rules_every = rules_every
         self._holder_news = HolderNews(links.tell)
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
             _LINKS
@@ -136,7 +139,7 @@ class BrokerServices:
     async def _watch_rules(self) -> None:
         known = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
         while True:
-            await trio.sleep(RULES_EVERY)
+            await trio.sleep(self._rules_every)
             newest = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
             if newest != known:
                 known = newest

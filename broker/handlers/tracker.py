@@ -6,19 +6,26 @@ Members announce everything anew when their link opens, so nothing is kept on di
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS, JOINED_STUDIES
 from p2pacs.wire.messages import Announce
 
-_KNOWN = 64 * JOINED_STUDIES
+KNOWN: Final = 64 * JOINED_STUDIES
 """Studies that one member may announce: a replica's disk holds fewer."""
 
 
 class HolderTracker:
     """The broker's view of the swarm."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = KNOWN) -> None:
+        """Nobody holds anything.
+
+        Args:
+            most: studies of one member, and studies granted and not yet fetched, at most.
+        """
+        self._most = most
         self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
         self._studies: dict[VirtualAddress, set[StudyId]] = {}
         self._granted: dict[StudyId, dict[VirtualAddress, None]] = {}
@@ -27,7 +34,7 @@ class HolderTracker:
         """A member may fetch a study now, and will say so: whoever asks meanwhile can dial it."""
         if study not in self._studies.get(member, ()):
             self._granted.setdefault(study, {})[member] = None
-            if len(self._granted) > _KNOWN:  # asked for, and never fetched
+            if len(self._granted) > self._most:  # asked for, and never fetched
                 del self._granted[next(iter(self._granted))]
 
     def announce(self, member: VirtualAddress, news: Announce) -> Collection[VirtualAddress]:
@@ -43,7 +50,7 @@ class HolderTracker:
             self._forget(member, study)
             return ()
         theirs = self._studies.setdefault(member, set())
-        if study not in theirs and len(theirs) >= _KNOWN:
+        if study not in theirs and len(theirs) >= self._most:
             return ()
         theirs.add(study)
         holding = self._complete.setdefault(study, {})
@@ -60,12 +67,12 @@ class HolderTracker:
         for study in [study for study, members in self._granted.items() if member in members]:
             self._settle(member, study)
 
-    def of(self, study: StudyId, asker: VirtualAddress | None = None) -> list[VirtualAddress]:
+    def of(self, study: StudyId, asking: VirtualAddress | None = None) -> list[VirtualAddress]:
         """Members that hold or fetch the study, or soon will; those with all of it first."""
         holding = self._complete.get(study, {})
         ordered = sorted(holding, key=lambda member: (not holding[member], member))
         ordered += self._granted.get(study, ())
-        return [member for member in ordered if member != asker][:HOLDERS]
+        return [member for member in ordered if member != asking][:HOLDERS]
 
     def _settle(self, member: VirtualAddress, study: StudyId) -> None:
         """It has said what it does."""

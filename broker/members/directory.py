@@ -109,11 +109,11 @@ class DirectoryKeeper:
             version = bump(connection, DIRECTORY)
         return Directory(version, read_counter(connection, EPOCH), members, keys)
 
-    async def watch(self) -> None:
-        """Follow the registry for ever."""
+    async def watch(self, every: float = EVERY) -> None:
+        """Follow the registry for ever, with so many seconds between two looks."""
         while True:
             try:
                 await self.refresh()
             except P2PacsError as error:
                 log.warning("directory not refreshed", error=str(error))
-            await trio.sleep(EVERY)
+            await trio.sleep(every)

@@ -107,7 +107,7 @@ class Enrolment:
         audit.record(connection, entry)
         return member, certificate
 
-    async def renew(self, asker: VirtualAddress, query: RenewQuery) -> Renewal:
+    async def renew(self, address: VirtualAddress, query: RenewQuery) -> Renewal:
         """A new certificate for a member's same key and address.
 
         Raises:
@@ -117,14 +117,14 @@ class Enrolment:
         key_hash = certificates.requested_key_hash(query.csr)
 
         def work(connection: Connection) -> bytes:
-            member = registry.get_member(connection, asker)
+            member = registry.get_member(connection, address)
             if member.key_hash != key_hash or member.revoked is not None:
                 raise AuthenticationError("a certificate is renewed for the same key only")
             certificate = self._authority.issue(
                 query.csr, member.address, member.name, lifetime=self._lifetime
             )
-            registry.renewed(connection, asker, _ends(certificate))
-            audit.record(connection, audit.Entry("certificate renewed", member.name, asker))
+            registry.renewed(connection, address, _ends(certificate))
+            audit.record(connection, audit.Entry("certificate renewed", member.name, address))
             return certificate
 
         return Renewal(id=query.id, certificate=await self._database.run(work))

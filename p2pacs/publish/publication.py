@@ -136,6 +136,10 @@ class Publication:
             except (CorruptStoreError, CodingError, ManifestError) as error:
                 log.error("published study is damaged", study=study.short, why=str(error))  # noqa: TRY400
                 found = None
+            if found is not None and found.root.version > version:
+                # It was in the store, and the program ended before anybody heard of it.
+                root = found.root
+                await self._context.hooks.announce(study, root.version, root.complete)
             if found is not None or version == 0:
                 return found
             if last or not await self._context.recover(study):

@@ -32,6 +32,20 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[1]["event"] == "odd thing"
 
 
+def test_what_others_said_is_one_line_and_does_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", json=False)
+    said = "gone\x1b[2J\n2026-01-01 [info] all is well\u202e"
+    structlog.get_logger("here").info("link refused", member="North", why=said)
+    logging.getLogger("library").warning("heard %s", said)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        assert "\\x0a2026-01-01" in line.replace("\\\\", "\\")
+        assert not {"\x1b", "\u202e"} & set(line)
+
+
 def test_the_level_holds(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("warning", json=False)
     structlog.get_logger("here").info("hidden")

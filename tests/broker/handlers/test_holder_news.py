@@ -16,14 +16,14 @@ async def test_what_comes_together_goes_together(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     told: Told = []
-    tidings = HolderNews(lambda member, news: told.append((member, news)))
+    holder_news = HolderNews(lambda member, news: told.append((member, news)))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(tidings.run)
-        tidings.add(A, CT, [B])
+        nursery.start_soon(holder_news.run)
+        holder_news.add(A, CT, [B])
         await trio.sleep(GATHER_SECONDS / 2)
-        tidings.add(A, CT, [C, B])
-        tidings.add(A, MR, [C])
-        tidings.add(B, CT, [C])
+        holder_news.add(A, CT, [C, B])
+        holder_news.add(A, MR, [C])
+        holder_news.add(B, CT, [C])
         assert told == []
         await trio.sleep(GATHER_SECONDS)
         assert told == [
@@ -32,7 +32,7 @@ async def test_what_comes_together_goes_together(
             (B, HoldersNews(CT.raw, [C.raw])),
         ]
         await trio.sleep(1)
-        tidings.add(A, CT, [B])
+        holder_news.add(A, CT, [B])
         await trio.sleep(1)
         assert told[3:] == [(A, HoldersNews(CT.raw, [B.raw]))]
         nursery.cancel_scope.cancel()
@@ -40,11 +40,11 @@ async def test_what_comes_together_goes_together(
 
 async def test_of_too_many_the_newest_are_named(autojump_clock: trio.testing.MockClock) -> None:
     told: Told = []
-    tidings = HolderNews(lambda member, news: told.append((member, news)))
+    holder_news = HolderNews(lambda member, news: told.append((member, news)))
     many = [VirtualAddress(b"\xfd" + n.to_bytes(15, "big")) for n in range(HOLDERS + 1)]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(tidings.run)
-        tidings.add(A, CT, many)
+        nursery.start_soon(holder_news.run)
+        holder_news.add(A, CT, many)
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert told == [(A, HoldersNews(CT.raw, [one.raw for one in many[1:]]))]

@@ -44,7 +44,9 @@ async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
         links, table = FakeLinks(), Services()
         publisher = FakePublisher(parts.studies, parts.store)
         news = MemberNews(links, parts.book)
-        services = BrokerServices(parts, links, publisher, FakeProver(b"1" * 16), news)
+        services = BrokerServices(
+            parts, links, publisher, FakeProver(b"1" * 16), news, rules_every=0.01
+        )
         services.enter(table)
         yield Desk(parts, services, table, links, ground)
 
@@ -156,10 +158,7 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
             await trio.sleep(0.01)
 
 
-async def test_links_are_written_down_and_a_changed_rule_is_told(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("broker.handlers.services.RULES_EVERY", 0.01)
+async def test_links_are_written_down_and_a_changed_rule_is_told(desk: Desk) -> None:
     north, _ = await joined(desk.ground, "North")
 
     async def state() -> str:

@@ -1,8 +1,6 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handlers import tracker as holders_module
 from broker.handlers.tracker import HolderTracker
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Announce
@@ -58,11 +56,8 @@ def test_who_was_granted_a_study_can_be_dialled_until_it_says_what_it_does() -> 
     assert not holders._granted
 
 
-def test_what_was_granted_and_is_never_fetched_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(holders_module, "_KNOWN", 3)
-    holders = HolderTracker()
+def test_what_was_granted_and_is_never_fetched_is_forgotten() -> None:
+    holders = HolderTracker(most=3)
     studies = [StudyId(bytes([number]) * 16) for number in range(5)]
     for study in studies:
         holders.granted(A, study)

@@ -65,16 +65,13 @@ async def test_members_revoked_long_ago_are_no_longer_listed(ground: Ground) -> 
     assert ground.book.directory.get(north.address) is None
 
 
-async def test_a_change_by_another_program_is_noticed(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(directory, "EVERY", 0.01)
+async def test_a_change_by_another_program_is_noticed(ground: Ground) -> None:
     changed = trio.Event()
     await ground.keeper.refresh()
     ground.book.subscribe(lambda _: changed.set())
     other = connect(ground.path)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ground.keeper.watch)
+        nursery.start_soon(ground.keeper.watch, 0.01)
         await trio.to_thread.run_sync(other.transact, lambda c: bump(c, registry.DIRECTORY))
         with trio.fail_after(20):
             await changed.wait()

@@ -106,6 +106,17 @@ async def test_instances_that_arrive_later_are_a_new_version(tmp_path: Path) -> 
         assert len(await b.held(CT)) == 5
 
 
+async def test_a_version_that_was_stored_and_not_announced_is_announced(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        first = await b.publish(CT)
+        study = b.keys.id_of(CT)
+        for left in ((first.version - 1, False), (0, False)):  # killed between the two
+            b.keys.versions[study] = left
+            again = await b.publish(CT)
+            assert again.version == first.version
+            assert b.keys.versions[study] == (first.version, True)
+
+
 async def test_an_unchanged_study_is_no_new_version(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         first = await b.publish(CT)
