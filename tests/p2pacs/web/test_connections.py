@@ -220,7 +220,9 @@ async def test_who_leaves_in_the_middle_of_a_body_leaves_no_traceback(
         assert (logs, caplog.records) == ([], [])
 
 
-async def test_silence_instead_of_a_handshake(mock_clock: MockClock, tmp_path: Path) -> None:
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS contexts of a server at 127.0.0.1 and of a browser that trusts it."""
     authority = Authority.create(tmp_path / "authority", "a network")
     key = certificates.generate_key()
     csr = certificates.request(certificates.load_key(key, "a key"))
@@ -228,6 +230,29 @@ async def test_silence_instead_of_a_handshake(mock_clock: MockClock, tmp_path: P
     (tmp_path / "key.pem").write_bytes(key.reveal())
     (tmp_path / "cert.pem").write_bytes(certificates.to_pem(issued))
     context = web_context(str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
+    return context, ssl.create_default_context(cadata=authority.certificate)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+async def test_browsers_speak_either_version_by_tls(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext], version: str
+) -> None:
+    server, browser = certified
+    newer = version == "HTTP/2"
+    async with (
+        serving(server) as endpoint,
+        httpx.AsyncClient(http1=not newer, http2=newer, verify=browser, trust_env=False) as http,
+    ):
+        answer = await http.get(f"https://{endpoint}/")
+        assert (answer.text, answer.http_version) == ("hello", version)
+        answer = await http.get(f"https://{endpoint}/", headers={"Host": "evil.example"})
+        assert answer.status_code == 421
+
+
+async def test_silence_instead_of_a_handshake(
+    mock_clock: MockClock, certified: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    context, _ = certified
     async with serving(context) as endpoint:
         before = descriptors()
         silent = [await connect(endpoint, STRANGER) for _ in range(5)]
