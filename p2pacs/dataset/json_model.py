@@ -25,6 +25,9 @@ DEPTH: Final = 16
 
 _TAG: Final = re.compile(r"[0-9A-F]{8}")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_DS_CHARACTERS: Final = 16
+"""Of a Decimal String (PS3.5 6.2)."""
+
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 """What JSON can write and UTF-8 cannot."""
 
@@ -172,8 +175,16 @@ def _usable(value: object, vr: str, depth: int) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None
     if isinstance(value, int | float | Decimal) and vr in ("IS", "DS"):
-        return str(value)
+        return _decimal(value)
     return value if _fits(value, vr) else None
+
+
+def _decimal(value: float | Decimal) -> str:
+    """A number as it is written, but in no more characters than a DS has: some write a double with
+    17 digits (Orthanc: -77.204063415500002 for -77.2040634155)."""
+    text = str(value)
+    shortest = text if len(text) <= _DS_CHARACTERS else repr(float(value))
+    return shortest if isfinite(float(shortest)) else text
 
 
 # ---------------------------------------------------------------- bytes

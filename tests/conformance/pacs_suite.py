@@ -3,17 +3,34 @@
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import date
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 import trio
-from attrs import frozen
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from attrs import evolve, frozen
+from pydicom import dcmread
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
 
 from broker.pacs.adapter import DateSpan, PacsAdapter
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.find import find
+from p2pacs.catalogue.listing import decode_listing, encode_listing
+from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import number, text, texts
+from p2pacs.dataset.json_model import Json, load, number, text, texts
+from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.errors import PacsError, StudyNotFoundError
+from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail
+from p2pacs.study.coding import code
 
 from .instances import content, make, real, recode, study_of
 
@@ -28,6 +45,8 @@ class Pacs:
     """Take a study out of the PACS."""
     rewrites: bool = False
     """It writes lengths of sequences and padding anew when it sends: Orthanc over DIMSE."""
+    numbers: bool = False
+    """It answers with numbers where DICOM has texts: DICOMweb's JSON."""
 
 
 CT = "1.2.826.0.1.1"
@@ -216,6 +235,47 @@ class PacsSuite:
         assert float(text(image, "SliceLocation")) == -120.5
         assert number(image, "Rows") == 64
 
+    async def test_every_attribute_of_an_image_finds_it_or_is_said_not_to_count(
+        self, pacs: Pacs, tmp_path: Path
+    ) -> None:
+        (image,) = (one for one in real() if one.sop_class_uid == CTImageStorage)
+        await pacs.store([image, make(MR)])
+        uid = study_of(image)
+        described = await pacs.adapter.describe(uid)
+        index = CatalogueIndex(tmp_path / "catalogue.db")
+        index.upsert([evolve(described, series=_bare(described)).record(StudyId(bytes(16)))])
+        listing = decode_listing(encode_listing(described.series)[0])
+        asked = matched = 0
+        for element in dcmread(BytesIO(image.part10()), stop_before_pixels=True):
+            value = "" if element.VR == "SQ" or element.tag.is_private else str(element.value)
+            if not value or len(value) > 64 or element.VM > 1:
+                continue
+            identifier = _question(uid, described.series[0].uid, element)
+            records = index.candidates(identifier)
+            if identifier.QueryRetrieveLevel == "IMAGE":
+                records = (listing.into(record) for record in records)
+            answers = find(records, identifier, "STUDY", index.known)
+            assert len(list(answers)) == 1, element.keyword
+            asked, matched = asked + 1, matched + (not answers.ignored)
+        index.close()
+        assert asked >= 50
+        assert matched >= 34, "the others are not in the vocabulary"
+
+    async def test_images_are_described_alike_whether_they_are_held_or_not(
+        self, pacs: Pacs
+    ) -> None:
+        (image,) = (one for one in real() if one.sop_class_uid == CTImageStorage)
+        await pacs.store([image])
+        told = (await pacs.adapter.describe(study_of(image))).instances[image.sop_instance_uid]
+        held = load(code(image).attributes)
+        keys = [key for key in INSTANCE_TAGS & told.keys() if texts(told, key)]
+        assert {tag("PixelSpacing"), tag("ImagePositionPatient"), tag("InstanceNumber")} <= {*keys}
+        for key in set(keys) - {tag("AvailableTransferSyntaxUID")}:
+            same = texts(told, key) == texts(held, key)
+            assert same or _numbers(told, key) == _numbers(held, key), key
+            if not pacs.numbers:
+                assert same, key
+
     async def test_leaving_early_ends_the_retrieval(self, pacs: Pacs) -> None:
         await pacs.store(ct(20))
         study = await pacs.adapter.describe(CT)
@@ -246,6 +306,25 @@ class PacsSuite:
         assert await _taken(pacs, study) == []
         with pytest.raises(StudyNotFoundError):
             await pacs.adapter.describe(CT)
+
+
+def _bare(described: Description) -> tuple[SeriesRecord, ...]:
+    return tuple(evolve(series, instances=()) for series in described.series)
+
+
+def _question(study: str, series: str, element: DataElement) -> Dataset:
+    """A query for this attribute with its own value, at its level."""
+    key, identifier = f"{int(element.tag):08X}", Dataset()
+    identifier.StudyInstanceUID, identifier.SeriesInstanceUID = study, series
+    identifier.QueryRetrieveLevel = "IMAGE"
+    if key in SERIES_TAGS | STUDY_LEVEL_TAGS:
+        identifier.QueryRetrieveLevel = "SERIES" if key in SERIES_TAGS else "STUDY"
+    identifier.add(element)
+    return identifier
+
+
+def _numbers(attributes: Json, key: str) -> list[float]:
+    return [float(value) for value in texts(attributes, key)]
 
 
 def mixed() -> list[EncodedInstance]:

@@ -42,7 +42,8 @@ async def pacs_at(started: Orthanc, address: str, dicom: Endpoint | None) -> Asy
         await trio.to_thread.run_sync(started.request, "DELETE", f"/studies/{name}")
 
     async with open_pacs(parse_pacs(address), aet=AET, dicom=dicom, silence=20) as adapter:
-        yield Pacs(adapter, store, remove, rewrites=address.startswith("dimse"))
+        dimse = address.startswith("dimse")
+        yield Pacs(adapter, store, remove, rewrites=dimse, numbers=not dimse)
 
 
 class TestGet(PacsSuite):

@@ -120,6 +120,7 @@ def test_what_is_not_the_model_is_refused_and_of_an_answer_left_out(wrong: Any) 
 def test_answers_of_a_dicomweb_pacs_that_gives_numbers() -> None:
     (answer,) = load_answers(
         b'[{"00201041":{"vr":"DS","Value":[-120.50]},"00200013":{"vr":"IS","Value":[7]},'
+        b'"00200032":{"vr":"DS","Value":[-158.13580300000001,-77.204063415500002]},'
         b'"00280030":{"vr":"DS","Value":["0.50",1]},"00189087":{"vr":"FD","Value":[0.5]},'
         b'"00100020":{"vr":"LO","Value":["P"]},'
         b'"0040A043":{"vr":"SQ","Value":[{"00080100":{"vr":"SH","Value":["121"]}}, "no item"]}}]'
@@ -127,6 +128,7 @@ def test_answers_of_a_dicomweb_pacs_that_gives_numbers() -> None:
     held = understood(answer, answer)
     assert texts(held, "SliceLocation") == ["-120.50"]
     assert texts(held, "InstanceNumber") == ["7"]
+    assert texts(held, "ImagePositionPatient") == ["-158.135803", "-77.2040634155"]
     assert texts(held, "PixelSpacing") == ["0.50", "1"]
     assert held["00189087"]["Value"] == [0.5]
     assert held["0040A043"]["Value"] == [{"00080100": entry("SH", "121")}]
