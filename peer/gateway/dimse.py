@@ -3,6 +3,7 @@ swarm (a `p2pacs.dimse.backend.Backend`, called in DICOM threads)."""
 
 from __future__ import annotations
 
+import queue
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -161,7 +162,7 @@ class _RetrieveJob:
         self._selection = selection
         self._requester = requester
         self._deliveries: list[_StudyDelivery] = []
-        self._ahead = ReadAhead(self._requests())
+        self._ahead = ReadAhead(self._requests(), bridge.soon)
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
 
@@ -192,7 +193,14 @@ class _RetrieveJob:
     def instances(self) -> Iterator[RetrievedItem]:
         """The instances, each when all of it is here; what cannot be had is said in its place."""
         self._bridge.begin(self._read)
-        while (item := self._bridge.call(self._next)) is not None:
+        while True:
+            try:
+                item = self._ahead.take(LOOK)
+            except queue.Empty:
+                yield Waiting.NOTHING_YET
+                continue
+            if item is None:
+                return
             yield item
 
     def close(self) -> None:
@@ -246,11 +254,6 @@ class _RetrieveJob:
         """Read instances before they are asked for, until this ends."""
         with self._scope:
             await self._ahead.run()
-
-    async def _next(self) -> RetrievedItem | None:
-        with trio.move_on_after(LOOK):
-            return await self._ahead.next()
-        return Waiting.NOTHING_YET
 
     def _end(self) -> None:
         """What nobody wants any more is not fetched; what is here stays for the next time."""

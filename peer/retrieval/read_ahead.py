@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from queue import SimpleQueue
 from typing import Final, Generic, TypeVar
 
 import outcome
@@ -55,11 +57,15 @@ class _PendingRead(Generic[T]):
 
 
 class ReadAhead(Generic[T]):
-    """Reads what is requested, as requests come, while others take what is read."""
+    """Reads what is requested, as requests come, while another thread takes what is read.
+
+    That thread need not wait for the event loop: what is read lies ready for it.
+    """
 
     def __init__(
         self,
         requests: AsyncGenerator[ReadRequest[T], None],
+        soon: Callable[[Callable[[], object]], None],
         count: int = AHEAD,
         size: int = AHEAD_BYTES,
     ) -> None:
@@ -67,18 +73,30 @@ class ReadAhead(Generic[T]):
 
         Args:
             requests: what to read; its `P2PacsError` is raised in its place.
+            soon: has a function called in the event loop, from the thread that takes.
             count: instances that may be in memory ...
             size: ... and bytes of them.
         """
         self._requests = requests
+        self._soon = soon
         self._budget = Budget(size)
         self._places = trio.Semaphore(count)
         self._send, self._receive = trio.open_memory_channel[_PendingRead[T]](math.inf)
-        self._next: _PendingRead[T] | None = None
+        self._ready: SimpleQueue[_PendingRead[T] | None] = SimpleQueue()
 
     async def run(self) -> None:
         """Read until all requests are read, or until cancelled."""
-        async with self._send, aclosing(self._requests) as requests, trio.open_nursery() as nursery:
+        last: _PendingRead[T] | None = _PendingRead(0)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pass_on)
+                await self._read(nursery)
+            last = None
+        finally:  # cancelled, it is no orderly end: something is missing
+            self._ready.put(last)
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        async with self._send, aclosing(self._requests) as requests:
             try:
                 async for request in requests:
                     await self._places.acquire()
@@ -91,21 +109,28 @@ class ReadAhead(Generic[T]):
                 broken.done.set()
                 self._send.send_nowait(broken)
 
-    async def next(self) -> T | None:
-        """The next instance in order; None after the last, or when `run` has ended.
+    async def _pass_on(self) -> None:
+        """In order, each when it is read."""
+        async for reading in self._receive:
+            await reading.done.wait()
+            self._ready.put(reading)
 
-        Who is cancelled while waiting for it may ask for it again; one at a time.
+    def take(self, seconds: float) -> T | None:
+        """The next instance in order; None after the last. In another thread.
+
+        Args:
+            seconds: how long to wait for it.
 
         Raises:
+            queue.Empty: it is not here yet.
             P2PacsError: why it, or all that follow, cannot be read.
         """
-        if self._next is None:
-            try:
-                self._next = await self._receive.receive()
-            except trio.EndOfChannel:
-                return None
-        await self._next.done.wait()
-        reading, self._next = self._next, None
-        self._places.release()
-        self._budget.release(reading.size)
+        reading = self._ready.get(timeout=seconds)
+        if reading is None:
+            return None
+        self._soon(partial(self._free, reading.size))
         return reading.result.unwrap()
+
+    def _free(self, size: int) -> None:
+        self._places.release()
+        self._budget.release(size)
