@@ -35,8 +35,9 @@ from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfe
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.partner_budget import PartnerBudget
-from p2pacs.swarm.studies.study_swarm import HAVE_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message
@@ -256,7 +257,7 @@ class Engine:
             now = trio.current_time()
             due = [at for swarm in self.swarms if (at := swarm.announce(now)) is not None]
             self._announce_at = min(due, default=math.inf)
-            with trio.move_on_at(max(self._announce_at, now + HAVE_SECONDS)):
+            with trio.move_on_at(max(self._announce_at, now + self.swarms.tuning.have_seconds)):
                 await self._announce.wait()
 
     def linked(self, member: VirtualAddress) -> None:

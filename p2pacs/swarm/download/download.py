@@ -28,7 +28,8 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
 from p2pacs.swarm.scheduling.neighbours import Neighbours
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
-from p2pacs.swarm.studies.study_swarm import Partner, StudySwarm
+from p2pacs.swarm.studies.partner import Partner
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,8 @@ from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
 from p2pacs.swarm.scheduling.picker import Picker, Takeover
-from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, Partner, StudySwarm
+from p2pacs.swarm.studies.partner import Partner
+from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
 from p2pacs.wire.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
-from p2pacs.swarm.studies.study_swarm import StudySwarm
+from p2pacs.swarm.studies.study_swarm import TUNING, StudySwarm, StudySwarmTuning
 from p2pacs.wire.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
 
 
@@ -23,7 +23,18 @@ class OpenSwarms:
         links: dict[VirtualAddress, Connection],
         storage: ChunkStorage,
         key: Verifier,
+        tuning: StudySwarmTuning = TUNING,
     ) -> None:
+        """No study is open yet.
+
+        Args:
+            me: This host.
+            links: The open links.
+            storage: Where chunks are kept.
+            key: The broker's, which signs roots.
+            tuning: Of each study's swarm.
+        """
+        self.tuning = tuning
         self._me = me
         self._links = links
         self._storage = storage
@@ -42,7 +53,7 @@ class OpenSwarms:
         swarm = self._swarms.get(study)
         if swarm is None:
             seed = bytes(self._me) + bytes(study)
-            swarm = self._swarms[study] = StudySwarm(study, self._links, seed)
+            swarm = self._swarms[study] = StudySwarm(study, self._links, seed, self.tuning)
         return swarm
 
     def remove(self, study: StudyId) -> StudySwarm | None:

@@ -6,11 +6,11 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import frozen
 
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import StudyId, VirtualAddress
@@ -19,119 +19,73 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import BEGINNING
 from p2pacs.swarm.scheduling.availability import arrange
 from p2pacs.swarm.studies.chunks import StudyChunks
+from p2pacs.swarm.studies.interfaces import ActiveDownload
+from p2pacs.swarm.studies.partner import Partner, ranges
 from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Request
 
 log = structlog.get_logger(__name__)
 
-HAVE_SECONDS: Final = 0.2
-"""A partner that asks unasked (its link is not paced) hears of new chunks after this time ..."""
 
-LATE_HAVE_SECONDS: Final = 1.5
-"""... one that gets offers after this, if nothing goes to it before: news ride on other messages
-(a message of its own costs 120 bytes on the line) ..."""
+@frozen
+class StudySwarmTuning:
+    """When partners are told of what is new, and what they are advised."""
 
-IDLE_HAVE_SECONDS: Final = 5.0
-"""... and one that fetches nothing after this."""
+    have_seconds: float = 0.2
+    """A partner that asks unasked (its link is not paced) hears of new chunks after this time
+    ..."""
+    late_have_seconds: float = 1.5
+    """... one that gets offers after this, if nothing goes to it before: news ride on other
+    messages (a message of its own costs 120 bytes on the line) ..."""
+    idle_have_seconds: float = 5.0
+    """... and one that fetches nothing after this."""
+    calm_have_seconds: float = 10.0
+    """Between its beginning and its end a transfer tells what is new with its offers, so that no
+    choice is made on old news, and else after this time: how rare a chunk is changes slowly
+    then."""
+    few: int = 8
+    """To no more partners than this, news are never so many that they had to wait."""
+    early: float = 0.05
+    """The beginning: less than this fraction of the study is here ..."""
+    late: float = 0.9
+    """... and the end: more than this. Then choosing well counts most."""
+    haste: float = 0.125
+    """News leave earlier by this part of their time if others leave now: so one wake-up tells
+    many."""
+    starved_seconds: float = 8.0
+    """A partner that got nothing from others for this long gets from the broker what they have,
+    too."""
+    given_again: int = 8
+    """Chunks that a member may ask for once more (it died before they were on its disk); one that
+    asks for the same for ever comes after all others."""
+    hints: int = 8
+    """Chunks that an origin advises with an offer."""
+    small_chunk: int = 8 * KIB
+    """What a study begins with is given first, where chunks are not larger than this: so whoever
+    has nothing yet can pass something on soon."""
+    small_alone: int = 24
+    """After so many they take turns with large ones: else, when all have the small ones, nobody has
+    anything else to pass on yet."""
+    hints_scanned: int = 512
+    """How far it looks for them."""
 
-CALM_HAVE_SECONDS: Final = 10.0
-"""Between its beginning and its end a transfer tells what is new with its offers, so that no choice
-is made on old news, and else after this time: how rare a chunk is changes slowly then."""
 
-FEW: Final = 8
-"""To no more partners than this, news are never so many that they had to wait."""
+TUNING: Final = StudySwarmTuning()
+"""What is used unless a test hands in another."""
 
-EARLY: Final = 0.05
-"""The beginning: less than this fraction of the study is here ..."""
-
-LATE: Final = 0.9
-"""... and the end: more than this. Then choosing well counts most."""
-
-HASTE: Final = 0.125
-"""News leave earlier by this part of their time if others leave now: so one wake-up tells many."""
 
 OTHERS_SECONDS: Final = 1.0
 """How long the broker is not asked in the place of other holders that are being dialled."""
-
-STARVED_SECONDS: Final = 8.0
-"""A partner that got nothing from others for this long gets from the broker what they have, too."""
-
-GIVEN_AGAIN: Final = 8
-"""Chunks that a member may ask for once more (it died before they were on its disk); one that
-asks for the same for ever comes after all others."""
-
-HINTS: Final = 8
-"""Chunks that an origin advises with an offer."""
-
-SMALL_CHUNK: Final = 8 * KIB
-"""What a study begins with is given first, where chunks are not larger than this: so whoever has
-nothing yet can pass something on soon."""
-
-SMALL_ALONE: Final = 24
-"""After so many they take turns with large ones: else, when all have the small ones, nobody has
-anything else to pass on yet."""
-
-HINTS_SCANNED: Final = 512
-"""How far it looks for them."""
-
-
-@define
-class Partner:
-    """A linked member that joined the study."""
-
-    version: int
-    has: Bitfield
-    fetching: bool
-    priority: int = 0
-    offers: bool = False
-    """It sends what it offers; nothing is asked of it unasked."""
-    moved_at: float = 0.0
-    """When it last said that it has something (what it gets from here it does not say)."""
-    announced: int = 0
-    """Numbers that it named in `Have`: each once, so never more than a study has."""
-    untold: list[int] = field(factory=list)
-    """What is new here and it was not told of."""
-    untold_since: float = 0.0
-    hinted: list[int] = field(factory=list)
-    """What an offer that it has not answered yet advises."""
-
-
-class ActiveDownload(Protocol):
-    """What a study swarm asks of the download of its study (`p2pacs.swarm.download`)."""
-
-    @property
-    def fetching(self) -> bool:
-        """Whether it has a list of chunks: before, it cannot choose what to ask for."""
-
-    @property
-    def priority(self) -> int:
-        """How urgent it is."""
-
-    def owes(self, member: VirtualAddress) -> bool:
-        """Whether something was asked of a member and is not here yet."""
-
-    def gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
-        """A partner has more chunks."""
-
-    def lost(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
-        """A partner lacks chunks that it was taken to have."""
-
-
-def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """Numbers as ascending [first, count] pairs."""
-    result: list[tuple[int, int]] = []
-    for number in sorted(set(numbers)):
-        if result and sum(result[-1]) == number:
-            result[-1] = (result[-1][0], result[-1][1] + 1)
-        else:
-            result.append((number, 1))
-    return result
 
 
 class StudySwarm:
     """One study: its partners, its chunks here, its download if there is one."""
 
     def __init__(
-        self, study: StudyId, links: dict[VirtualAddress, Connection], seed: bytes = b""
+        self,
+        study: StudyId,
+        links: dict[VirtualAddress, Connection],
+        seed: bytes = b"",
+        tuning: StudySwarmTuning = TUNING,
     ) -> None:
         """The swarm of a study in which nobody takes part yet.
 
@@ -139,7 +93,9 @@ class StudySwarm:
             study: Which.
             links: The open links.
             seed: What makes the order in which this host gives chunks its own.
+            tuning: When partners are told what.
         """
+        self.tuning = tuning
         self.study = study
         self.chunks: StudyChunks | None = None
         """None while nothing of the study is here."""
@@ -178,7 +134,7 @@ class StudySwarm:
     def priority(self, member: VirtualAddress) -> int:
         """How urgent the study is to a member; 0 if it takes no part, or asks for ever."""
         partner = self.partners.get(member)
-        return partner.priority if partner and self._again[member] <= GIVEN_AGAIN else 0
+        return partner.priority if partner and self._again[member] <= self.tuning.given_again else 0
 
     def completeness(self, member: VirtualAddress, on_its_way: int = 0) -> float:
         """Which fraction of the study a member has, from 0 to 1."""
@@ -203,8 +159,10 @@ class StudySwarm:
             first = len(self._giving)
             fresh = arrange(first, self.listed - first, self._seed)
             self._giving = OrderedDict.fromkeys([*self._small_first(fresh), *self._giving])
-        likely = (n for n in islice(self._giving, HINTS_SCANNED) if n not in partner.has)
-        partner.hinted = list(islice(likely, HINTS))
+        likely = (
+            n for n in islice(self._giving, self.tuning.hints_scanned) if n not in partner.has
+        )
+        partner.hinted = list(islice(likely, self.tuning.hints))
         for number in partner.hinted:  # the next one is advised otherwise
             self._giving.move_to_end(number)
         return partner.hinted
@@ -215,8 +173,8 @@ class StudySwarm:
         large: list[int] = []
         for number in numbers:
             size = self.chunks.size(number) if self.chunks and number < BEGINNING else 0
-            (small if 0 < size <= SMALL_CHUNK else large).append(number)
-        first, later = small[:SMALL_ALONE], small[SMALL_ALONE:]
+            (small if 0 < size <= self.tuning.small_chunk else large).append(number)
+        first, later = small[: self.tuning.small_alone], small[self.tuning.small_alone :]
         turns = chain.from_iterable(zip(large, later, strict=False))
         return [*first, *turns, *later[len(large) :], *large[len(later) :]]
 
@@ -237,7 +195,7 @@ class StudySwarm:
 
     def _asked_again(self, member: VirtualAddress) -> None:
         self._again[member] += 1
-        if self._again[member] == GIVEN_AGAIN + 1:
+        if self._again[member] == self.tuning.given_again + 1:
             log.warning("chunks asked for again and again", member=str(member))
 
     def only_here(self, promised: Iterable[int]) -> Bitfield:
@@ -343,7 +301,7 @@ class StudySwarm:
                 continue
             patience = self._patience(member, partner)
             at = partner.untold_since + patience
-            if at > now + HASTE * patience:
+            if at > now + self.tuning.haste * patience:
                 due.append(at)
             elif member not in self.told:
                 self.join(member)
@@ -356,19 +314,22 @@ class StudySwarm:
     def _patience(self, member: VirtualAddress, partner: Partner) -> float:
         """How long news may wait for a partner."""
         if not partner.fetching:
-            return IDLE_HAVE_SECONDS
+            return self.tuning.idle_have_seconds
         link = self._links.get(member)
         if link is None or not link.paced:
-            return HAVE_SECONDS
+            return self.tuning.have_seconds
         if self.chunks is not None and len(self.chunks.have) == 1:
             return 0.0  # who has nothing comes first, so it matters who no longer has nothing
-        return CALM_HAVE_SECONDS if self._calm else LATE_HAVE_SECONDS
+        return self.tuning.calm_have_seconds if self._calm else self.tuning.late_have_seconds
 
     @property
     def _calm(self) -> bool:
         """Whether what is here is neither little nor nearly all, and many would be told of it."""
         here = len(self.chunks.have) if self.chunks else 0
-        return len(self.partners) > FEW and EARLY * self.listed < here < LATE * self.listed
+        return (
+            len(self.partners) > self.tuning.few
+            and self.tuning.early * self.listed < here < self.tuning.late * self.listed
+        )
 
     def _news(self, member: VirtualAddress) -> Iterator[Have]:
         partner = self.partners.get(member)

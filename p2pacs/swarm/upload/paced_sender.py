@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final
 
 import trio
+from attrs import frozen
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS, PROMISED_BYTES
@@ -20,35 +21,35 @@ from p2pacs.signals import Bell
 from p2pacs.swarm.scheduling.offers import Offers, OfferTarget
 from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
-from p2pacs.swarm.studies.study_swarm import (
-    EARLY,
-    HINTS,
-    LATE,
-    STARVED_SECONDS,
-    Partner,
-    StudySwarm,
-)
+from p2pacs.swarm.studies.partner import Partner
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.sender import Read, Sent
 from p2pacs.wire.messages import Block, Offer
 
-AHEAD_SECONDS: Final = 0.6
-"""The line has promised work for this long: an offer's round trip, and what stands before it."""
 
-AHEAD_CHUNKS: Final = 1.5
-"""... and never less than this many chunks."""
+@frozen
+class PacedSenderTuning:
+    """How much of the line is offered, and how far ahead."""
 
-OFFER_SECONDS: Final = 1.0
-"""Work in one offer, one chunk at least ..."""
+    ahead_seconds: float = 0.6
+    """The line has promised work for this long: an offer's round trip, and what stands before
+    it."""
+    ahead_chunks: float = 1.5
+    """... and never less than this many chunks."""
+    offer_seconds: float = 1.0
+    """Work in one offer, one chunk at least ..."""
+    careful_seconds: float = 0.2
+    """... but this much, a chunk of a slow line, to a member that is at its beginning, and so
+    begins to give, or near its end, where choosing late counts most (`StudySwarmTuning`)."""
+    typical_chunk: float = 32.0 * KIB
+    """What a chunk is taken for before one was sent; then the average ..."""
+    chunks_averaged: int = 16
+    """... of about so many: the last one of a run may be tiny."""
 
-CAREFUL_SECONDS: Final = 0.2
-"""... but this much, a chunk of a slow line, to a member that is at its beginning, and so begins to
-give, or near its end, where choosing late counts most (`EARLY`, `LATE`)."""
 
-TYPICAL_CHUNK: Final = 32.0 * KIB
-"""What a chunk is taken for before one was sent; then the average ..."""
+TUNING: Final = PacedSenderTuning()
+"""What is used unless a test hands in another."""
 
-CHUNKS_AVERAGED: Final = 16
-"""... of about so many: the last one of a run may be tiny."""
 
 RECORD_DATA: Final = 16 * KIB - 64
 """Data of a block that fits, with its frame, in one TLS record (RFC 8446 5.1: 16 KiB)."""
@@ -102,6 +103,7 @@ class PacedSender:
         *,
         seed: bytes,
         origin_of_last_resort: bool,
+        tuning: PacedSenderTuning = TUNING,
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -113,7 +115,9 @@ class PacedSender:
             sent: Is told what went to whom.
             seed: What makes the choices of this host its own.
             origin_of_last_resort: Offer only what no other member has (the broker).
+            tuning: How much is offered, and how far ahead.
         """
+        self._tuning = tuning
         self._links = links
         self._swarms = swarms
         self._uplink = uplink
@@ -122,7 +126,7 @@ class PacedSender:
         self._last_resort = origin_of_last_resort
         self._offers = Offers(seed)
         self._queue = SendQueue()
-        self._chunk_bytes = TYPICAL_CHUNK
+        self._chunk_bytes = self._tuning.typical_chunk
         self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
         self._unwanted = True
@@ -216,7 +220,9 @@ class PacedSender:
         if not self._last_resort:
             return None
         partners = (one for swarm in self._swarms for one in swarm.partners.values())
-        times = (one.moved_at + STARVED_SECONDS for one in partners if one.fetching)
+        times = (
+            one.moved_at + self._swarms.tuning.starved_seconds for one in partners if one.fetching
+        )
         return min((at for at in times if at > now), default=None)
 
     def _ready(self, chunk: PromisedChunk) -> bool:
@@ -230,7 +236,9 @@ class PacedSender:
 
     def _make_offers(self, now: float) -> None:
         rate = self._uplink.rate
-        ahead = max(rate * AHEAD_SECONDS, AHEAD_CHUNKS * self._chunk_bytes)
+        ahead = max(
+            rate * self._tuning.ahead_seconds, self._tuning.ahead_chunks * self._chunk_bytes
+        )
         highest = self._highest()
         self._unwanted = False
         # Most often there is work enough: then nobody is looked at.
@@ -247,7 +255,9 @@ class PacedSender:
 
     def _chunks_for(self, target: OfferTarget) -> int:
         """How many chunks to offer at once: `useful` ones have room (`_target`)."""
-        seconds = OFFER_SECONDS if EARLY < target.completeness < LATE else CAREFUL_SECONDS
+        seconds, study = self._tuning.offer_seconds, self._swarms.tuning
+        if not study.early < target.completeness < study.late:
+            seconds = self._tuning.careful_seconds
         return max(1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._chunk_bytes)))
 
     def _highest(self) -> int:
@@ -273,7 +283,7 @@ class PacedSender:
     def _hints(self, swarm: StudySwarm, target: OfferTarget, chunks: int) -> list[int]:
         if self._last_resort:
             alone = swarm.only_here(self._coming(swarm.study))
-            return list(islice(alone, max(HINTS, chunks)))
+            return list(islice(alone, max(swarm.tuning.hints, chunks)))
         return swarm.hints(target.member)
 
     def _fetching(self, now: float) -> Iterator[_Fetching]:
@@ -291,7 +301,10 @@ class PacedSender:
         on_its_way = sum(p.member == member and p.study == swarm.study for p in self._queue)
         room = int((PROMISED_BYTES - self.promised(member)) / self._chunk_bytes)
         useful = min(swarm.useful(partner) - on_its_way, room)
-        if self._last_resort and trio.current_time() < partner.moved_at + STARVED_SECONDS:
+        if (
+            self._last_resort
+            and trio.current_time() < partner.moved_at + swarm.tuning.starved_seconds
+        ):
             useful = min(useful, len(swarm.only_here(self._coming(swarm.study))))
         complete = swarm.completeness(member, on_its_way)
         return OfferTarget(member, swarm.study, one.priority, complete, useful, one.gives)
@@ -310,7 +323,9 @@ class PacedSender:
             if chunk.data is None:
                 self._queue.remove(chunk)
             else:
-                self._chunk_bytes += (len(chunk.data) - self._chunk_bytes) / CHUNKS_AVERAGED
+                self._chunk_bytes += (
+                    len(chunk.data) - self._chunk_bytes
+                ) / self._tuning.chunks_averaged
         self._bell.ring()
 
     def _send(self, chunk: PromisedChunk) -> None:

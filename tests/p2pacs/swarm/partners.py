@@ -17,7 +17,8 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
-from p2pacs.swarm.studies.study_swarm import Partner, StudySwarm
+from p2pacs.swarm.studies.partner import Partner
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.wire.messages import Block, Message, Offer
 from scripts.memory_store import MemoryStore, MemoryStudy

@@ -12,27 +12,17 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
 from p2pacs.mesh.connection import Connection
-from p2pacs.swarm.studies.study_swarm import (
-    CALM_HAVE_SECONDS,
-    FEW,
-    GIVEN_AGAIN,
-    HAVE_SECONDS,
-    HINTS,
-    HINTS_SCANNED,
-    IDLE_HAVE_SECONDS,
-    LATE_HAVE_SECONDS,
-    SMALL_ALONE,
-    SMALL_CHUNK,
-    Partner,
-    StudySwarm,
-    ranges,
-)
+from p2pacs.swarm.studies.partner import Partner, ranges
+from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer, Request
 from scripts.memory_store import MemoryStudy
 
 Clock = trio.testing.MockClock
 
-A, B, C, *OTHERS = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(1, FEW + 2))
+A, B, C, *OTHERS = (
+    VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in range(1, STUDY.few + 2)
+)
 CT = StudyId(bytes(16))
 RAW = bytes(CT)
 
@@ -64,7 +54,7 @@ async def holding(
 ) -> StudySwarm:
     """The first ``count`` chunks are here, of ``listed`` (or of so many); so many are small."""
     swarm.chunks = MemoryStudy()
-    sizes = bytes(SMALL_CHUNK), bytes(SMALL_CHUNK + 1)
+    sizes = bytes(STUDY.small_chunk), bytes(STUDY.small_chunk + 1)
     for number in range(count):
         await swarm.chunks.put(number, ChunkId(bytes(32)), sizes[number >= small])
     swarm.listed = count if listed is None else listed
@@ -85,10 +75,10 @@ def test_ranges_say_the_same(numbers: set[int]) -> None:
 @pytest.mark.parametrize(
     ("paced", "fetching", "seconds"),
     [
-        (False, True, HAVE_SECONDS),
-        (True, True, LATE_HAVE_SECONDS),
-        (False, False, IDLE_HAVE_SECONDS),
-        (True, False, IDLE_HAVE_SECONDS),
+        (False, True, STUDY.have_seconds),
+        (True, True, STUDY.late_have_seconds),
+        (False, False, STUDY.idle_have_seconds),
+        (True, False, STUDY.idle_have_seconds),
     ],
 )
 async def test_each_partner_hears_in_its_time(
@@ -113,9 +103,11 @@ async def test_in_mid_transfer_news_wait_for_something_to_ride_on(autojump_clock
     await holding(swarm, 10, listed=20)
     swarm.gained([9])
     now = trio.current_time()
-    assert swarm.announce(now + LATE_HAVE_SECONDS) == pytest.approx(now + CALM_HAVE_SECONDS)
+    assert swarm.announce(now + STUDY.late_have_seconds) == pytest.approx(
+        now + STUDY.calm_have_seconds
+    )
     await holding(swarm, 19, listed=20)  # nearly complete: it matters who lacks what
-    assert swarm.announce(now + LATE_HAVE_SECONDS) is None
+    assert swarm.announce(now + STUDY.late_have_seconds) is None
     assert ears[A].heard == [Have(RAW, [(9, 1)])]
 
 
@@ -148,7 +140,7 @@ async def test_what_is_due_is_known_as_soon_as_there_is_something_to_tell(
     swarm, _ = circle_of(A, paced=True)
     assert swarm.due == float("inf")
     swarm.gained([1])
-    assert swarm.due == pytest.approx(trio.current_time() + LATE_HAVE_SECONDS)
+    assert swarm.due == pytest.approx(trio.current_time() + STUDY.late_have_seconds)
     swarm.announce(swarm.due)
     assert swarm.due == float("inf")
 
@@ -161,7 +153,7 @@ async def test_news_ride_ahead_of_what_goes_to_the_same_member() -> None:
     swarm.send(A, offer)
     assert ears[A].heard == [Have(RAW, [(2, 1)]), offer, offer]
     assert ears[B].heard == []
-    assert swarm.announce(trio.current_time() + LATE_HAVE_SECONDS) is None
+    assert swarm.announce(trio.current_time() + STUDY.late_have_seconds) is None
     assert len(ears[A].heard) == 3
     assert ears[B].heard == [Have(RAW, [(2, 1)])]
 
@@ -178,7 +170,7 @@ async def test_whoever_gave_a_chunk_is_not_told_of_it() -> None:
     swarm, ears = circle_of(A, B)
     swarm.gained([1, 2], giver=A)
     swarm.gained([3], giver=B)
-    assert swarm.announce(trio.current_time() + HAVE_SECONDS) is None
+    assert swarm.announce(trio.current_time() + STUDY.have_seconds) is None
     assert ears[A].heard == [Have(RAW, [(3, 1)])]
     assert ears[B].heard == [Have(RAW, [(1, 2)])]
 
@@ -188,7 +180,7 @@ async def test_joining_says_all_so_that_no_news_are_left() -> None:
     await holding(swarm, 2, listed=8)
     swarm.gained([0, 1])
     swarm.join(A)
-    assert swarm.announce(trio.current_time() + IDLE_HAVE_SECONDS) is None
+    assert swarm.announce(trio.current_time() + STUDY.idle_have_seconds) is None
     assert ears[A].heard == [Join(RAW, 0, b"\xc0", False, 0, False)]
 
 
@@ -204,14 +196,14 @@ async def test_partners_that_were_told_nothing_yet_get_all_we_have() -> None:
     await holding(swarm, 2)
     swarm.gained([1])
     swarm.send(A, Offer(RAW, 1, []))  # a Have before our Join would be an offence
-    swarm.announce(trio.current_time() + HAVE_SECONDS)
+    swarm.announce(trio.current_time() + STUDY.have_seconds)
     assert ears[A].heard == [Offer(RAW, 1, []), Join(RAW, 0, b"\xc0", False, 0, False)]
 
 
 async def test_long_news_are_split() -> None:
     swarm, ears = circle_of(A)
     swarm.gained(range(0, 2 * HAVE_RANGES + 2, 2))
-    swarm.announce(trio.current_time() + HAVE_SECONDS)
+    swarm.announce(trio.current_time() + STUDY.have_seconds)
     assert [len(m.ranges) for m in ears[A].heard if isinstance(m, Have)] == [HAVE_RANGES, 1]
 
 
@@ -220,9 +212,9 @@ async def test_a_partner_without_a_link_keeps_its_news() -> None:
     ear = ears.pop(A)  # it is being dialled anew
     swarm.gained([1])
     swarm.send(A, Offer(RAW, 1, []))
-    assert swarm.announce(trio.current_time() + IDLE_HAVE_SECONDS) is None
+    assert swarm.announce(trio.current_time() + STUDY.idle_have_seconds) is None
     ears[A] = ear
-    swarm.announce(trio.current_time() + IDLE_HAVE_SECONDS)
+    swarm.announce(trio.current_time() + STUDY.idle_have_seconds)
     assert ear.heard == [Have(RAW, [(1, 1)])]
 
 
@@ -294,12 +286,12 @@ async def test_each_partner_is_advised_otherwise_until_it_has_chosen() -> None:
     swarm, _ = circle_of(A, B)
     await holding(swarm, 40)
     to_a, to_b = list(swarm.hints(A)), list(swarm.hints(B))
-    assert len(to_a) == len(to_b) == HINTS
+    assert len(to_a) == len(to_b) == STUDY.hints
     assert not set(to_a) & set(to_b)
     swarm.given(A, to_a[:2])
     swarm.given(B, [])  # it wanted nothing: what it was advised is as good as before
     assert list(swarm.hints(A)) == to_b
-    assert list(swarm.hints(B))[: HINTS - 2] == to_a[2:]
+    assert list(swarm.hints(B))[: STUDY.hints - 2] == to_a[2:]
 
 
 async def test_a_partner_that_gave_up_on_chunks_lacks_them() -> None:
@@ -382,11 +374,11 @@ async def test_then_small_and_large_ones_take_turns() -> None:
     await holding(swarm, 400, small=48)
     swarm.hints(A)
     given = list(swarm._giving)
-    given = [*given[-HINTS:], *given[:-HINTS]]  # what was advised has gone to the end
+    given = [*given[-STUDY.hints :], *given[: -STUDY.hints]]  # what was advised has gone to the end
     assert sorted(given) == list(range(400))
-    assert all(number < 48 for number in given[:SMALL_ALONE])
-    rest = given[SMALL_ALONE:]
-    assert [number < 48 for number in rest[:48]] == [False, True] * (48 - SMALL_ALONE)
+    assert all(number < 48 for number in given[: STUDY.small_alone])
+    rest = given[STUDY.small_alone :]
+    assert [number < 48 for number in rest[:48]] == [False, True] * (48 - STUDY.small_alone)
     few, _ = circle_of(A)
     await holding(few, 50, small=48)
     few.hints(A)
@@ -395,10 +387,10 @@ async def test_then_small_and_large_ones_take_turns() -> None:
 
 async def test_hints_are_looked_for_within_bounds() -> None:
     swarm, _ = circle_of(A)
-    await holding(swarm, HINTS_SCANNED + 10)
+    await holding(swarm, STUDY.hints_scanned + 10)
     assert swarm.hints(A)
     swarm.given(A, [])
-    swarm.partners[A].has = Bitfield(list(swarm._giving)[:HINTS_SCANNED])
+    swarm.partners[A].has = Bitfield(list(swarm._giving)[: STUDY.hints_scanned])
     assert swarm.hints(A) == []
 
 
@@ -407,7 +399,7 @@ async def test_who_asks_for_the_same_again_and_again_is_no_longer_urgent() -> No
     for partner in swarm.partners.values():
         partner.priority = 3
     swarm.given(A, range(100))
-    for _ in range(GIVEN_AGAIN):
+    for _ in range(STUDY.given_again):
         swarm.given(A, [7])
     assert swarm.priority(A) == 3
     swarm.given(A, [7])

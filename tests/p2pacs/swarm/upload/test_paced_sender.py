@@ -15,15 +15,9 @@ from p2pacs.limits import CHUNK_BYTES, KIB
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
-from p2pacs.swarm.studies.study_swarm import STARVED_SECONDS
-from p2pacs.swarm.upload.paced_sender import (
-    AHEAD_SECONDS,
-    LEAST_BLOCK,
-    OFFER_SECONDS,
-    RECORD_DATA,
-    block_bytes,
-    cut,
-)
+from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
+from p2pacs.swarm.upload.paced_sender import LEAST_BLOCK, RECORD_DATA, block_bytes, cut
+from p2pacs.swarm.upload.paced_sender import TUNING as SENDER
 from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, as_advised, nothing, paced_line
 from tests.simulation.nic import Nic
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
@@ -97,7 +91,7 @@ async def test_whoever_gets_nothing_elsewhere_is_served_by_the_broker_in_full(
         transfer = far.fetch(study, [])
         await transfer.wait_complete()
         assert set(transfer.sources) == {broker.address}
-        assert trio.current_time() - start < STARVED_SECONDS + 1.1 * seconds + 1
+        assert trio.current_time() - start < STUDY.starved_seconds + 1.1 * seconds + 1
 
 
 # ---------------------------------------------------------------- the line is never idle
@@ -173,7 +167,7 @@ async def test_chunks_go_whole_one_after_the_other(autojump_clock: Clock) -> Non
 async def test_no_more_is_promised_than_the_line_soon_sends(autojump_clock: Clock) -> None:
     async with paced_line(200) as line:
         members = [line.add(number, seconds=0.1) for number in range(3)]
-        most = (AHEAD_SECONDS + OFFER_SECONDS) * RATE + CHUNK
+        most = (SENDER.ahead_seconds + SENDER.offer_seconds) * RATE + CHUNK
         for _ in range(100):
             await trio.sleep(0.1)
             assert sum(line.sender.promised(member.address) for member in members) <= most
@@ -184,7 +178,9 @@ async def test_who_does_not_read_holds_up_itself_alone(autojump_clock: Clock) ->
         dead, slow, quick = line.add(1, seconds=1e9), line.add(2, seconds=0.4), line.add(3)
         await trio.sleep(31)
         assert len(dead.blocks) == 1
-        assert len(dead.asked) * CHUNK < (AHEAD_SECONDS + OFFER_SECONDS) * RATE + CHUNK
+        assert (
+            len(dead.asked) * CHUNK < (SENDER.ahead_seconds + SENDER.offer_seconds) * RATE + CHUNK
+        )
         assert slow.bytes(11, 31) > 0.7 * 20 * BLOCK / 0.4
         assert sum(m.bytes(11, 31) for m in (slow, quick)) > 0.97 * 20 * RATE
 
