@@ -49,3 +49,22 @@ class Watch:
                 await lot.park()
             finally:
                 del self._waiting[lot]
+
+
+class Pause:
+    """Between two tries, for any number of tasks: over early when it may work now."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        """How often it was ended: to be looked at before a try."""
+        self._watch = Watch()
+
+    def end(self) -> None:
+        """Whoever waits tries now."""
+        self.ended += 1
+        self._watch.changed()
+
+    async def wait(self, seconds: float, since: int) -> None:
+        """For so many seconds, or until it was ended since the time of ``since``."""
+        with trio.move_on_after(seconds):
+            await self._watch.until(lambda: self.ended != since)

@@ -185,6 +185,8 @@ class Peer:
         if member in self.book.directory.brokers:
             self.catalogue.wake()
             self.audit.wake()
+            self.pending.wake()
+            self.replica.wake()
             self.holdings.linked()
 
     def _catalogue_news(self, member: VirtualAddress, _news: Message) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
+from p2pacs.signals import Pause
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.db import PeerDatabase, fetches
@@ -66,6 +67,11 @@ class PendingFetches:
         self._followed: set[StudyId] = set()
         self._one = trio.Lock()
         self._scope = trio.CancelScope()
+        self._pause = Pause()
+
+    def wake(self) -> None:
+        """The broker is there (again): what failed without it is tried now."""
+        self._pause.end()
 
     def asked(self, fetch: StudyFetch, requester: Requester) -> None:
         """Somebody asked for a study, which is being fetched now."""
@@ -105,8 +111,8 @@ class PendingFetches:
     ) -> None:
         """Until a fetch is at its end; begun anew where nobody else would."""
         while True:
-            if fetch is None or not await _at_end(fetch, self.tuning):
-                fetch = await _begun_again(pending, resume, self.tuning)
+            if fetch is None or not await _at_end(fetch, self.tuning, self._pause):
+                fetch = await _begun_again(pending, resume, self.tuning, self._pause)
             async with self._one:
                 if fetch is None or fetch.transfer.state is not TransferState.FETCHING:
                     await self._forget(pending.study)
@@ -137,9 +143,12 @@ class PendingFetches:
             log.warning("unfinished fetches are not kept", error=str(error))
 
 
-async def _begun_again(pending: _PendingFetch, resume: Resume, tuning: Tuning) -> StudyFetch | None:
+async def _begun_again(
+    pending: _PendingFetch, resume: Resume, tuning: Tuning, pause: Pause
+) -> StudyFetch | None:
     """The fetch; None if it can never be, or nobody waits for it any more."""
     while True:
+        since = pause.ended
         try:
             fetch = await resume(pending.study, pending.requester)
         except (NotFoundError, AccessError) as error:
@@ -149,13 +158,13 @@ async def _begun_again(pending: _PendingFetch, resume: Resume, tuning: Tuning) -
             log.info("cannot go on fetching yet", study=pending.study.short, error=str(error))
             if time.time() - pending.asked > tuning.patience:
                 return None
-            await trio.sleep(tuning.retry)
+            await pause.wait(tuning.retry, since)
         else:
             log.info("fetch taken up again", study=pending.study.short)
             return fetch
 
 
-async def _at_end(fetch: StudyFetch, tuning: Tuning) -> bool:
+async def _at_end(fetch: StudyFetch, tuning: Tuning, pause: Pause) -> bool:
     """Wait until a transfer ends; whether the fetch is over with it.
 
     One that failed is over if somebody was there to be told.
@@ -166,7 +175,7 @@ async def _at_end(fetch: StudyFetch, tuning: Tuning) -> bool:
         if transfer.state is TransferState.COMPLETE or fetch.given_up:
             return True
         told = fetch.users > 0
-        await trio.sleep(tuning.retry)
+        await pause.wait(tuning.retry, pause.ended)
         if fetch.transfer is transfer:
             return told
 

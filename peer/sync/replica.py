@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from p2pacs.errors import AccessError, DiskFullError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
+from p2pacs.signals import Pause
 from p2pacs.swarm.download.transfer import Transfer
 from peer.db import PeerDatabase, replications
 from peer.retrieval.resolve import ResolvedStudy
@@ -51,8 +52,13 @@ class ReplicaSync:
         self._start = start
         self._make_room = make_room
         self._send, self._receive = trio.open_memory_channel[StudyId](WAITING)
+        self._pause = Pause()
         self._under_way: set[StudyId] = set()
         self._again: set[StudyId] = set()
+
+    def wake(self) -> None:
+        """The broker is there (again): orders that failed without it are tried now."""
+        self._pause.end()
 
     def order(self, study: StudyId) -> None:
         """The broker wants this study kept here."""
@@ -82,10 +88,10 @@ class ReplicaSync:
             return
         self._under_way.add(study)
         try:
-            done = await self._try(study, places)
-            while not done:
-                await trio.sleep(RETRY)
-                done = await self._try(study, places)
+            since = self._pause.ended
+            while not await self._try(study, places):
+                await self._pause.wait(RETRY, since)
+                since = self._pause.ended
             statement = delete(replications).where(replications.c.study == study.raw)
             await self._database.run(lambda connection: connection.execute(statement))
         finally:

@@ -1,7 +1,7 @@
 import trio
 import trio.testing
 
-from p2pacs.signals import Bell, Watch
+from p2pacs.signals import Bell, Pause, Watch
 
 
 async def test_a_ring_before_the_wait_is_kept_once(autojump_clock: trio.testing.MockClock) -> None:
@@ -72,3 +72,22 @@ async def test_who_gave_up_waiting_is_not_asked(autojump_clock: trio.testing.Moc
     assert scope.cancelled_caught
     watch.changed()
     assert not watch._waiting
+
+
+async def test_a_pause_is_over_early_when_it_was_ended(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    pause = Pause()
+    start = trio.current_time()
+    await pause.wait(60, pause.ended)
+    assert trio.current_time() - start == 60
+    since = pause.ended
+    pause.end()  # during the try
+    await pause.wait(60, since)
+    assert trio.current_time() - start == 60
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(pause.wait, 60, pause.ended)
+        await trio.sleep(1)
+        pause.end()
+    assert trio.current_time() - start == 61

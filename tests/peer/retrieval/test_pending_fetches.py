@@ -7,7 +7,13 @@ import pytest
 import trio
 from sqlalchemy import select
 
-from p2pacs.errors import DiskFullError, P2PacsError, PacsUnreachableError, StudyNotFoundError
+from p2pacs.errors import (
+    DiskFullError,
+    NoSourceError,
+    P2PacsError,
+    PacsUnreachableError,
+    StudyNotFoundError,
+)
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
@@ -118,6 +124,26 @@ async def test_without_the_broker_it_is_tried_again(tmp_path: Path) -> None:
         assert len(await _noted(peer)) == 1
         world.broker.staged = None
         await eventually(lambda: _transfer(peer, world) is not None)
+
+
+async def test_it_is_tried_again_as_soon_as_the_broker_is_back(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.prepare = _tuned(Tuning(retry=3600))
+        peer = await _half_fetched(world)
+        await world.stop("a")
+        world.broker.staged = PacsUnreachableError("the PACS is off")
+        asked = len(world.broker.asked)
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: len(world.broker.asked) > asked)
+        await world.stop("broker")
+        world.broker.staged = None
+        await world.start_broker()
+        await eventually(lambda: _transfer(peer, world) is not None)
+        fetch = peer.reads.get(world.broker.study)
+        fetch.transfer.end(NoSourceError("nobody has it"))  # and once more, without the broker
+        await world.stop("broker")
+        await world.start_broker()
+        await eventually(lambda: fetch.fetching)
 
 
 @pytest.mark.parametrize("void", [StudyNotFoundError("gone"), None])

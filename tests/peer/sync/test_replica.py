@@ -76,6 +76,19 @@ async def test_an_order_outlives_errors_and_restarts(
         await eventually(lambda: _whole(replica, world))
 
 
+async def test_an_order_is_tried_again_as_soon_as_the_broker_is_back(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        replica = await world.add("r", Role.REPLICA)
+        world.broker.staged = PacsUnreachableError("the PACS is off")
+        await _ordered(world, replica)
+        await eventually(lambda: world.broker.asked)
+        await world.stop("broker")
+        world.broker.staged = None
+        await world.start_broker()
+        await eventually(lambda: _whole(replica, world))
+
+
 @pytest.mark.parametrize("error", [StudyNotFoundError("gone"), PacsUnreachableError("off")])
 async def test_only_what_can_never_be_is_given_up(tmp_path: Path, error: Exception) -> None:
     async with open_world(tmp_path) as world:
