@@ -38,6 +38,7 @@ from p2pacs.limits import MIB
 from p2pacs.locks import locked
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, Tuning
+from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.node import Line, Node, Services
@@ -155,7 +156,7 @@ class Broker:
     async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[dict[str, Any]]) -> None:
         """Serve until told to stop; reports where. Pages that are under way are served first."""
         self.book.subscribe(self.news.directory_changed)
-        await self.keeper.refresh()
+        await until_possible(self.keeper.refresh, DATABASE)
         async with trio.open_nursery() as nursery:
             await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
@@ -259,7 +260,8 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)
         store = await stack.enter_async_context(opened)
-        catalogue = await trio.to_thread.run_sync(CatalogueIndex, folder / CATALOGUE)
+        open_catalogue = partial(trio.to_thread.run_sync, CatalogueIndex, folder / CATALOGUE)
+        catalogue = await until_possible(open_catalogue, CATALOGUE)
         stack.callback(catalogue.close)
         pacs = await stack.enter_async_context(
             open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom)

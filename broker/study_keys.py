@@ -80,7 +80,7 @@ class StudyKeys:
             studies.c.complete.is_(False),
             studies.c.published > now() - UNFINISHED,
         )
-        return await self._database.run(
+        return await self._database.persist(
             lambda connection: list(connection.execute(query).scalars())
         )
 

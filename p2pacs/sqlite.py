@@ -11,8 +11,9 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -49,6 +50,9 @@ class Tuning:
 
 
 TUNING: Final = Tuning()
+
+PAUSE_SECONDS: Final = 2.0
+"""Between two looks whether a full disk has room again, or a lock is gone."""
 
 
 class SqliteFile:
@@ -181,6 +185,14 @@ class SqliteFile:
                 if time.monotonic() >= end:
                     raise
 
+    async def persist(self, work: Callable[[Connection], T]) -> T:
+        """As `run`, for a task that has nobody to tell: until there is room, and no lock.
+
+        Raises:
+            LocalError: it cannot be used otherwise.
+        """
+        return await until_possible(partial(self.run, work), self.path.name)
+
     def _try(self, work: Callable[[Connection], T]) -> T:
         with self.writing(0) as connection:
             return work(connection)
@@ -217,6 +229,32 @@ class SqliteFile:
         if _code(error) & 0xFF in _UNUSABLE:
             return LocalError(f"cannot use {name}: {error.orig}")
         return CorruptStoreError(f"{name} refuses: {error.orig}; if it is damaged, {self._remedy}")
+
+
+async def until_possible(
+    step: Callable[[], Awaitable[T]], name: str, *, pause: float = PAUSE_SECONDS
+) -> T:
+    """Do a step, again and again as long as a disk is full or another program has a lock.
+
+    Args:
+        step: Changes nothing when it fails so.
+        name: Of what it needs, for the log, which says once that it waits and once that it need
+            not any more.
+        pause: Seconds between two tries.
+    """
+    waiting = False
+    while True:
+        try:
+            done = await step()
+        except (DiskFullError, DatabaseLockedError) as error:
+            if not waiting:
+                log.warning("waiting until it can be used", file=name, error=str(error))
+            waiting = True
+            await trio.sleep(pause)
+        else:
+            if waiting:
+                log.warning("it can be used again", file=name)
+            return done
 
 
 def _begin(connection: Connection) -> None:

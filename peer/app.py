@@ -21,6 +21,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.locks import locked
 from p2pacs.retention.recycler import Recycler
+from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
@@ -311,7 +312,8 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         opened = await stack.enter_async_context(store)
         database = await stack.enter_async_context(open_database(folder / PEER_DB))
-        catalogue = await trio.to_thread.run_sync(CatalogueIndex, folder / CATALOGUE_DB)
+        open_catalogue = partial(trio.to_thread.run_sync, CatalogueIndex, folder / CATALOGUE_DB)
+        catalogue = await until_possible(open_catalogue, CATALOGUE_DB)
         stack.callback(catalogue.close)
         workers = await stack.enter_async_context(open_workers())
         make = partial(Peer, settings, identity, store=opened, database=database)
@@ -355,6 +357,7 @@ async def run_peer(
 
 
 async def _serve_api(peer: Peer, folder: Path, *, task_status: trio.TaskStatus[Endpoint]) -> None:
-    token = await trio.to_thread.run_sync(make_token, folder)
+    make = partial(trio.to_thread.run_sync, make_token, folder)
+    token = await until_possible(make, "the token of the local interface")
     app = make_api(peer, token)
     await serve_web(app, peer.settings.api, stop=trio.Event(), task_status=task_status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ import trio
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
 from p2pacs.errors import StateError
-from p2pacs.sqlite import TUNING, SqliteFile, Tuning
+from p2pacs.sqlite import TUNING, SqliteFile, Tuning, until_possible
 
 SCHEMA: Final = 1
 """``PRAGMA user_version`` of the file."""
@@ -71,7 +72,8 @@ def _create(connection: Connection) -> None:
             f"peer.db has format {version}, this p2pacs knows {SCHEMA}: use the newer p2pacs"
         )
     metadata.create_all(connection)
-    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+    if version != SCHEMA:  # a full disk is no reason not to open
+        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
 
 @asynccontextmanager
@@ -81,9 +83,10 @@ async def open_database(path: Path) -> AsyncIterator[PeerDatabase]:
     Raises:
         StateError: a file of a newer p2pacs.
     """
-    database = await trio.to_thread.run_sync(PeerDatabase, path)
+    open_file = partial(trio.to_thread.run_sync, PeerDatabase, path)
+    database = await until_possible(open_file, path.name)
     try:
-        await database.run(_create)
+        await database.persist(_create)
         yield database
     finally:
         database.close()

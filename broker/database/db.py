@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, inspect, select, text
 from broker.database.portable import upsert
 from broker.database.schema import counters
 from p2pacs.errors import StateError
-from p2pacs.sqlite import TUNING, SqliteFile, Tuning
+from p2pacs.sqlite import TUNING, SqliteFile, Tuning, until_possible
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -122,7 +123,7 @@ async def open_database(path: Path) -> AsyncIterator[BrokerDatabase]:
     Raises:
         StateError: a newer p2pacs made it.
     """
-    await trio.to_thread.run_sync(migrate, path)
+    await until_possible(partial(trio.to_thread.run_sync, migrate, path), path.name)
     database = BrokerDatabase(path)
     try:
         yield database

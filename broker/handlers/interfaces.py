@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from attrs import field, frozen
@@ -15,7 +15,7 @@ from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.directory import Directory, Role
 from p2pacs.identity.keys import Verifier
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore
 from p2pacs.wire.messages import Message, Possession, PossessionQuery
@@ -37,6 +37,10 @@ class MemberLinks(Protocol):
 
 class StudyPublisher(Protocol):
     """Who publishes studies (`broker.publish.Publisher`)."""
+
+    @property
+    def publications(self) -> Mapping[StudyId, PublishProgress]:
+        """Those under way, and the last ones that ended."""
 
     def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
         """Publish what is not published yet of a study; ``asked``: for somebody to read it."""

@@ -18,8 +18,9 @@ from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, Stu
 from broker.handlers.member_news import MemberNews
 from broker.handlers.study_grants import StudyGrants
 from broker.members import audit, registry
-from p2pacs.errors import ProtocolError
+from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.sqlite import until_possible
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message, Query, Reply
@@ -78,7 +79,7 @@ class BrokerServices:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Write down links, and watch the read rules, until cancelled."""
-        await self._none_linked()
+        await self._parts.database.persist(self._none_linked)
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
@@ -88,7 +89,10 @@ class BrokerServices:
                     await self._seen(member, linked=linked)
         finally:
             with trio.CancelScope(shield=True):
-                await self._none_linked()
+                try:
+                    await self._parts.database.run(self._none_linked)
+                except LocalError as error:  # the next start does it
+                    log.warning("links are not noted as closed", error=str(error))
 
     # ------------------------------------------------------------ catalogue, audit
 
@@ -137,14 +141,14 @@ class BrokerServices:
         return messages.AuditKept(query.id)
 
     async def _watch_rules(self) -> None:
-        known = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
+        known = await self._parts.database.persist(lambda c: read_counter(c, registry.RULES))
         while True:
             await trio.sleep(self._rules_every)
-            newest = await self._parts.database.run(lambda c: read_counter(c, registry.RULES))
+            newest = await self._parts.database.persist(lambda c: read_counter(c, registry.RULES))
             if newest != known:
+                read = partial(trio.to_thread.run_sync, lambda: self._parts.catalogue.seq)
+                self._news.catalogue_grown(await until_possible(read, "the catalogue"))
                 known = newest
-                seq = await trio.to_thread.run_sync(lambda: self._parts.catalogue.seq)
-                self._news.catalogue_grown(seq)
 
     # ------------------------------------------------------------ members
 
@@ -169,11 +173,10 @@ class BrokerServices:
 
     async def _seen(self, member: VirtualAddress, *, linked: bool) -> None:
         me = self._parts.address
-        await self._parts.database.run(lambda c: registry.seen(c, me, member, linked=linked))
+        await self._parts.database.persist(lambda c: registry.seen(c, me, member, linked=linked))
 
-    async def _none_linked(self) -> None:
-        me = self._parts.address
-        await self._parts.database.run(lambda c: registry.none_linked(c, me))
+    def _none_linked(self, connection: Connection) -> None:
+        registry.none_linked(connection, self._parts.address)
 
 
 def _only(

@@ -16,15 +16,26 @@ from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
 from broker.members import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.errors import ForbiddenError, ProtocolError, StudyNotFoundError
+from p2pacs.errors import (
+    DatabaseLockedError,
+    DiskFullError,
+    ForbiddenError,
+    LocalError,
+    ProtocolError,
+    StudyNotFoundError,
+)
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
+from p2pacs.publish.progress import PublishStage
 from p2pacs.study.manifest import load_root
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Reply
 
 log = structlog.get_logger(__name__)
+
+_LOCAL: Final = (DiskFullError, DatabaseLockedError)
+"""Why a publication can fail at the broker itself: it is tried again whenever somebody asks."""
 
 FIRST_VERSION: Final = 20.0
 """Seconds that a member waits for a study's first version; after that it comes as news."""
@@ -51,7 +62,10 @@ async def record_missing(database: BrokerDatabase, progress: PublishProgress) ->
         detail=detail if left_out.count else "nothing is missing any more",
         outcome=audit.FAILED if left_out.count else audit.DONE,
     )
-    await database.run(lambda c: audit.record(c, entry))
+    try:
+        await database.run(lambda c: audit.record(c, entry))
+    except LocalError as error:  # nobody gets less because of that
+        log.warning("not written down", study=progress.study.short, error=str(error))
 
 
 class StudyGrants:
@@ -78,12 +92,11 @@ class StudyGrants:
         self._budgets.take_grant(member)
         record = await self._record(StudyId(query.study))
         who = await self._admit(member, record, query.purpose)
-        progress = await self._stage(record, who)
+        stuck = self._is_stuck(record.study)
+        progress = await self._stage(record, who, again=stuck)
         if progress is not None:
             with trio.move_on_after(FIRST_VERSION):
-                await progress.wait_version()
-                with trio.move_on_after(COMPARED):
-                    await progress.wait_compared()
+                await self._published(progress, whole=stuck)
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
@@ -99,6 +112,30 @@ class StudyGrants:
             holders=[bytes(one) for one in others],
             segment=segment,
         )
+
+    def _is_stuck(self, study: StudyId) -> bool:
+        """Whether it was this machine's fault that the last publication of a study failed."""
+        last = self._publisher.publications.get(study)
+        if last is None or last.stage is not PublishStage.FAILED:
+            return False
+        return isinstance(last.problem, _LOCAL)
+
+    async def _published(self, progress: PublishProgress, *, whole: bool) -> None:
+        """Until a first version is out, or all of it: who would wait for more hears why it fails.
+
+        Raises:
+            DiskFullError, DatabaseLockedError: there is no room for it here, or it cannot be noted.
+        """
+        try:
+            await progress.wait_version()
+            if whole:
+                await progress.wait()
+        except _LOCAL as error:
+            raise type(error)(
+                f"the broker cannot publish study {progress.study.short}: {error}"
+            ) from error
+        with trio.move_on_after(COMPARED):
+            await progress.wait_compared()
 
     async def _record(self, study: StudyId) -> StudyRecord:
         record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
@@ -125,13 +162,21 @@ class StudyGrants:
             raise refusal
         return who
 
-    async def _stage(self, record: StudyRecord, who: AskingMember) -> PublishProgress | None:
-        """Have it published; also what the PACS got since, unless that was just looked at."""
+    async def _stage(
+        self, record: StudyRecord, who: AskingMember, *, again: bool
+    ) -> PublishProgress | None:
+        """Have it published; also what the PACS got since, unless that was just looked at.
+
+        Args:
+            record: of the study.
+            who: asks.
+            again: whether the last attempt failed.
+        """
         known = await self._parts.studies.find(record.study)
         out = known is not None and known.version > 0 and self._parts.store.holds(record.study)
         now = trio.current_time()
         fresh = now - self._compared.get(record.study, -FRESH) < FRESH
-        if out and (who.blind or fresh):
+        if out and not again and (who.blind or fresh):
             return None
         self._compared[record.study] = now
         for study in [one for one, at in self._compared.items() if now - at >= FRESH]:

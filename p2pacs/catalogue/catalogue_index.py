@@ -74,7 +74,8 @@ class CatalogueIndex:
             if version not in (0, schema.VERSION):
                 schema.metadata.drop_all(connection)
             schema.metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+            if version != schema.VERSION:  # a full disk is no reason not to open
+                connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
             # A new index begins above every number of an older one: followers notice.
             rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
             rows += [{"name": name, "value": 0} for name in ("position", "vocabulary")]

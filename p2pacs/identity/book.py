@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from p2pacs.errors import DirectoryError, StateError
+import structlog
+
+from p2pacs.errors import DirectoryError, LocalError, StateError
 from p2pacs.identity import files
 from p2pacs.identity.directory import Directory, load_directory
 from p2pacs.identity.keys import KEY_BYTES, BrokerKeys, VerifyKey
@@ -18,6 +20,8 @@ FILE: Final = "directory"
 KEYS: Final = "broker-keys"
 """Beside it, where there are several brokers: what they sign with. Another than the one that
 admitted this member may have signed the directory."""
+
+log = structlog.get_logger(__name__)
 
 Listener = Callable[[Directory], None]
 
@@ -36,8 +40,10 @@ class DirectoryBook:
         self._path = path
         self._pinned = verify_key
         self.keys = BrokerKeys(verify_key, *_kept(path.with_name(KEYS)))
+        self._kept_keys = self.keys.keys
         self._listeners: list[Listener] = []
         self.raw = b""
+        self._kept = True
         self.directory = Directory(version=0, epoch=0, members=())
         if path.exists():
             self.raw = files.read_file(path, "the member directory")
@@ -57,12 +63,16 @@ class DirectoryBook:
     def update(self, raw: bytes) -> bool:
         """Go by these signed bytes if they are newer than what is held; whether they were.
 
-        Once kept on disk (so that a revocation outlives a power cut), listeners are told.
+        Once kept on disk (so that a revocation outlives a power cut), listeners are told. Where the
+        disk is full they are told all the same, and it is kept when these bytes come again: after a
+        restart before that, this member is told anew of a directory that it does not know.
 
         Raises:
             DirectoryError: not by the broker, or contradicting what is held.
         """
         if raw == self.raw:
+            if not self._kept:
+                self._keep()
             return False
         new, old = load_directory(raw, self.keys), self.directory
         if new.version < old.version:
@@ -71,14 +81,24 @@ class DirectoryBook:
             raise DirectoryError(f"two member directories of version {new.version}")
         if new.epoch < old.epoch:
             raise DirectoryError("a newer member directory takes back a revocation's epoch")
-        if (keys := self._keys_of(new)) != self.keys.keys:  # first: they open what comes next
-            write_private(self._path.with_name(KEYS), b"".join(map(bytes, keys)))
-        write_private(self._path, raw)
         self.raw = raw
         self._go_by(new)
+        self._keep()
         for listener in tuple(self._listeners):
             listener(new)
         return True
+
+    def _keep(self) -> None:
+        try:
+            if (keys := self.keys.keys) != self._kept_keys:  # first: they open what comes next
+                write_private(self._path.with_name(KEYS), b"".join(map(bytes, keys)))
+                self._kept_keys = keys
+            write_private(self._path, self.raw)
+        except LocalError as error:
+            log.warning("the member directory is not kept", error=str(error))
+            self._kept = False
+        else:
+            self._kept = True
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with every newer directory, at once and in the caller's task.

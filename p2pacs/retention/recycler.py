@@ -102,7 +102,10 @@ class Recycler:
         """Keep the store below its capacity, for ever; at once if there is no capacity."""
         while (capacity := self._store.capacity) is not None:
             if self._store.used > self.tuning.high * capacity:
-                await self.make_room(int(self._store.used - self.tuning.low * capacity))
+                try:
+                    await self.make_room(int(self._store.used - self.tuning.low * capacity))
+                except LocalError as error:
+                    log.warning("the store is not recycled", error=str(error))
             await trio.sleep(self.tuning.look_seconds)
 
     async def make_room(self, need: int) -> bool:

@@ -115,7 +115,8 @@ class ChunkIndex:
                     "ALTER TABLE studies ADD COLUMN promised_until FLOAT NOT NULL DEFAULT 0"
                 )
             _metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            if version != _SCHEMA_VERSION:  # a full disk is no reason not to open
+                connection.exec_driver_sql(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the database."""

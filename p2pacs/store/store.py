@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -17,6 +18,7 @@ from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.groups import single_error
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.locks import locked
+from p2pacs.sqlite import until_possible
 from p2pacs.store.chunk_index import ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles
@@ -242,7 +244,8 @@ async def open_store(
     await trio.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(folder / "lock", _IN_USE):
         files = StudyFiles(folder / "chunks")
-        index = await trio.to_thread.run_sync(ChunkIndex, folder / "index.sqlite")
+        open_index = partial(trio.to_thread.run_sync, ChunkIndex, folder / "index.sqlite")
+        index = await until_possible(open_index, "the store's index")
         try:
             records = await trio.to_thread.run_sync(index.records)
             await trio.to_thread.run_sync(files.sweep, [record.study for record in records])

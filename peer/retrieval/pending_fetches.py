@@ -86,7 +86,7 @@ class PendingFetches:
 
     async def run(self, resume: Resume) -> None:
         """Take up what was unfinished, and follow what is begun, until `close`."""
-        rows = await self._database.run(lambda c: c.execute(select(fetches)).all())
+        rows = await self._database.persist(lambda c: c.execute(select(fetches)).all())
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for row in rows:

@@ -12,6 +12,7 @@ import trio
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
+from p2pacs.sqlite import until_possible
 from p2pacs.wire.messages import CataloguePage, CatalogueQuery
 
 CHECK: Final = 300.0
@@ -80,7 +81,8 @@ class CatalogueFollower:
             page = await self._ask(CatalogueQuery(id=0, since=since))
             if page.more and page.until == since and not page.reset:
                 raise ProtocolError("the broker's catalogue feed does not move on")
-            await trio.to_thread.run_sync(partial(_apply, self._index, page))
+            apply = partial(trio.to_thread.run_sync, partial(_apply, self._index, page))
+            await until_possible(apply, "the catalogue")
             if page.reset:
                 log.info("catalogue starts anew")
             more = page.more

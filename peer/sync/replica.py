@@ -69,7 +69,7 @@ class ReplicaSync:
 
     async def run(self) -> None:
         """Carry out the orders, those from before a restart first, for ever."""
-        rows = await self._database.run(lambda c: c.execute(select(replications)).all())
+        rows = await self._database.persist(lambda c: c.execute(select(replications)).all())
         places = trio.CapacityLimiter(AT_ONCE)
         async with trio.open_nursery() as nursery:
             for row in rows:
@@ -80,7 +80,7 @@ class ReplicaSync:
 
     async def _keep(self, study: StudyId) -> None:
         statement = insert(replications).values(study=study.raw).on_conflict_do_nothing()
-        await self._database.run(lambda connection: connection.execute(statement))
+        await self._database.persist(lambda connection: connection.execute(statement))
 
     async def _carry_out(self, study: StudyId, places: trio.CapacityLimiter) -> None:
         if study in self._under_way:
@@ -93,7 +93,7 @@ class ReplicaSync:
                 await self._pause.wait(RETRY, since)
                 since = self._pause.ended
             statement = delete(replications).where(replications.c.study == study.raw)
-            await self._database.run(lambda connection: connection.execute(statement))
+            await self._database.persist(lambda connection: connection.execute(statement))
         finally:
             self._under_way.discard(study)
         if study in self._again:  # what was lost meanwhile may not have been missed any more

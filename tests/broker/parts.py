@@ -17,7 +17,7 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, SigningKey
-from p2pacs.ids import ChunkId, VirtualAddress
+from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.manifest import ChunkList, Root, sign_root
@@ -59,17 +59,22 @@ class FakePublisher:
         self.staged: list[str] = []
         self.error: P2PacsError | None = None
         self.never = False
+        self.whole = False
+        self.publications: dict[StudyId, PublishProgress] = {}
         self._studies = studies
         self._store = store
 
     def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
         self.staged.append(uid)
         progress = PublishProgress(self._studies.id_of(uid), uid)
+        self.publications[progress.study] = progress
         if self.error is not None:
             progress.end(self.error)
         elif not self.never:
             progress.published(1)
             progress.compared()
+            if self.whole:
+                progress.end(None)
         return progress
 
     async def publish(self, uid: str, key: SigningKey) -> tuple[bytes, bytes]:

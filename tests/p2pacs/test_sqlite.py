@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog.testing
 import trio
+import trio.testing
 from sqlalchemy import Connection, text
 
 from p2pacs.errors import CorruptStoreError, DatabaseLockedError, DiskFullError, LocalError
-from p2pacs.sqlite import SqliteFile, Tuning
+from p2pacs.sqlite import PAUSE_SECONDS, SqliteFile, Tuning, until_possible
 from tests.small_disk import small_disk
 
 SHORT = Tuning(try_seconds=0.01, thread_seconds=0.05, task_seconds=0.05)
@@ -103,19 +105,18 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
             assert count(connection) == 1
 
 
-def test_a_lock_that_lasts_has_its_own_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_lock_that_lasts_has_its_own_error(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    with opened(path) as file:
+    with opened(path) as file, structlog.testing.capture_logs() as said:
         with lock(path):
             for _ in range(2):
                 with pytest.raises(DatabaseLockedError, match=r"another program has locked x\.db"):
                     file.transact(add)
         file.transact(add)
-    said = capsys.readouterr().out
-    assert said.count("waiting") == 1, "once, not each time"
-    assert said.count("is free again") == 1
+    assert [one["event"] for one in said] == [
+        "another program has locked a database: waiting",  # once, not each time
+        "a locked database is free again",
+    ]
     assert DatabaseLockedError.dicom_status == 0xA700, "nothing is wrong with the question"
 
 
@@ -198,3 +199,26 @@ def test_parameters_are_not_in_errors(tmp_path: Path) -> None:
         with pytest.raises(CorruptStoreError) as caught:
             file.transact(lambda c: add(c, "Doe^John"))
         assert "Doe" not in str(caught.value) + str(caught.value.__cause__)
+
+
+async def test_a_step_is_tried_until_it_is_possible(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    errors: list[LocalError] = [DiskFullError("full"), DatabaseLockedError("locked")]
+
+    async def step() -> str:
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    with structlog.testing.capture_logs() as said:
+        assert await until_possible(step, "x.db") == "done"
+        assert trio.current_time() == pytest.approx(2 * PAUSE_SECONDS)
+        assert await until_possible(step, "x.db") == "done"
+    assert [one["event"] for one in said] == [
+        "waiting until it can be used",
+        "it can be used again",
+    ]
+    errors.append(CorruptStoreError("damaged"))
+    with pytest.raises(CorruptStoreError):
+        await until_possible(step, "x.db")

@@ -301,7 +301,7 @@ class World:
     ) -> Path:
         """Make a member's folder, as `peer join` does; its folder."""
         folder = self.folder / name
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # a test may have put a disk of its own there
         made = self.network.member(f"{name}/identity", lifetime=lifetime)
         self.broker.members[made.address] = made
         self._listens = Endpoint("127.0.0.1", free_port())

@@ -12,7 +12,10 @@ from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants, reco
 from broker.members import audit, registry
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
+    DatabaseLockedError,
+    DiskFullError,
     ForbiddenError,
+    LocalError,
     PacsUnreachableError,
     ProtocolError,
     RevokedError,
@@ -126,6 +129,28 @@ async def test_a_pacs_that_is_away_is_named_unless_the_study_is_published(desk: 
     with pytest.raises(PacsUnreachableError):
         await desk.study_grants.study(north.address, desk.query())
     assert await desk.trail() == []
+
+
+@pytest.mark.parametrize("error", [DiskFullError, DatabaseLockedError])
+async def test_who_asks_hears_at_once_that_the_broker_has_no_room(
+    desk: Desk, error: type[LocalError]
+) -> None:
+    """Before anything is out, and for a study of which a first version is."""
+    north, _ = await joined(desk.ground, "North")
+    desk.publisher.error = error("the store has reached its capacity")
+    with pytest.raises(error, match=r"the broker cannot publish study .*: the store has reached"):
+        await desk.study_grants.study(north.address, desk.query())
+    await desk.publisher.publish(UID, desk.ground.key)
+    with pytest.raises(error, match="the broker cannot publish"):
+        await desk.study_grants.study(north.address, desk.query())
+    desk.publisher.error = None
+    desk.publisher.whole = True
+    grant = await desk.study_grants.study(north.address, desk.query())
+    assert isinstance(grant, StudyGrant)
+    assert grant.root
+    assert desk.publisher.staged == [UID] * 3, "there may be room each time"
+    await desk.study_grants.study(north.address, desk.query())
+    assert desk.publisher.staged == [UID] * 3, "it is out now"
 
 
 async def test_a_first_version_that_takes_long_comes_as_news(
