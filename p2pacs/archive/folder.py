@@ -6,25 +6,20 @@ import errno
 import hashlib
 import os
 import threading
-import zlib
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import structlog
 from attrs import field, frozen
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from p2pacs.catalogue.question import Selection
 from p2pacs.catalogue.records import StudyRecord, assemble
 from p2pacs.dataset.elements import from_dataset
+from p2pacs.dataset.header import read_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, entry, number, text
-from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag
-from p2pacs.dimse._identifiers import UNREADABLE
+from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
 from p2pacs.dimse.backend import MissingInstances
 from p2pacs.dimse.contexts import Pair
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
@@ -32,9 +27,7 @@ from p2pacs.ids import StudyId
 
 log = structlog.get_logger(__name__)
 
-_TAGS: Final = STUDY_LEVEL_TAGS | SERIES_TAGS | INSTANCE_TAGS
 _SECRET: Final = b"p2pacs archive"  # ids of the archive's studies never leave it
-_UNREADABLE: Final = (*UNREADABLE, InvalidDicomError, zlib.error)
 
 
 @frozen
@@ -129,13 +122,13 @@ class ArchiveFolder:
 
     def _index_file(self, path: Path) -> None:
         try:
-            dataset = dcmread(path, stop_before_pixels=True)
-            meta = dataset.file_meta
-            pair = (str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID))
-            uid = str(meta.MediaStorageSOPInstanceUID)
-            self._add(path, uid, pair, _attributes(dataset, uid, pair))
-        except (*_UNREADABLE, BrokenInstanceError) as error:
+            instance = EncodedInstance.from_part10(path.read_bytes())
+            attributes = attributes_of(instance)
+        except (OSError, BrokenInstanceError) as error:
             log.warning("file left out of the archive", file=path.name, error=type(error).__name__)
+            return
+        pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        self._add(path, instance.sop_instance_uid, pair, attributes)
 
     def _add(self, path: Path, uid: str, pair: Pair, attributes: Json) -> None:
         with self._lock:
@@ -175,20 +168,14 @@ def attributes_of(instance: EncodedInstance) -> Json:
     Raises:
         BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
     """
-    pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
-    try:
-        dataset = dcmread(BytesIO(instance.part10()), stop_before_pixels=True)
-        return _attributes(dataset, instance.sop_instance_uid, pair)
-    except _UNREADABLE as error:
-        raise BrokenInstanceError("an instance that cannot be read as DICOM") from error
-
-
-def _attributes(dataset: Dataset, uid: str, pair: Pair) -> Json:
-    found = from_dataset(dataset, _TAGS)
+    header = read_header(instance.data, instance.transfer_syntax_uid)
+    if header is None:
+        raise BrokenInstanceError("an instance that cannot be read as DICOM")
+    found = from_dataset(header.elements, HEADER_TAGS)
     if not (text(found, "StudyInstanceUID") and text(found, "SeriesInstanceUID")):
         raise BrokenInstanceError("an instance without Study or Series Instance UID")
     return found | {
-        tag("SOPInstanceUID"): entry("UI", uid),
-        tag("SOPClassUID"): entry("UI", pair[0]),
-        tag("AvailableTransferSyntaxUID"): entry("UI", pair[1]),
+        tag("SOPInstanceUID"): entry("UI", instance.sop_instance_uid),
+        tag("SOPClassUID"): entry("UI", instance.sop_class_uid),
+        tag("AvailableTransferSyntaxUID"): entry("UI", instance.transfer_syntax_uid),
     }

@@ -14,13 +14,13 @@ from typing import Any, Final
 from pydicom.charset import decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from p2pacs.dataset.header import Header
 from p2pacs.dataset.json_model import DEPTH, Json, entry, name_groups
+from p2pacs.dataset.unreadable import UNREADABLE
 from p2pacs.dataset.vocabulary import HEADER_TAGS, NUMBER_FORMATS, TEXT_VRS, tag, vr_of
 
 VALUE_BYTES: Final = 10_240
@@ -37,21 +37,6 @@ CHARACTER_SET: Final = tag("SpecificCharacterSet")
 
 _SINGLE: Final = frozenset({"LT", "ST", "UR", "UT"})
 """VRs in which a backslash is a character, not a separator (PS3.5 6.2)."""
-
-_UNREADABLE: Final = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What pydicom raises on values that it cannot convert."""
 
 
 def attributes_of(header: Header) -> Json:
@@ -97,7 +82,7 @@ def read_element(dataset: Dataset, key: str, depth: int = 0) -> dict[str, Any] |
         if isinstance(element, RawDataElement):
             return _raw(dataset, element, key, depth)
         return _converted(element, depth)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ValueError(f"({key[:4]},{key[4:]}) is no value of its VR") from error
 
 

@@ -17,6 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
+from p2pacs.dataset.unreadable import UNREADABLE
+
 PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data: a data set has one of them (PS3.3 C.7.6.3, C.7.6.24)."""
 
@@ -39,21 +41,6 @@ _DELIMITERS: Final = frozenset({(0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)})
 
 StopWhen = Callable[[BaseTag, str | None, int], bool]
 """Told tag, VR and length of an element before its value is read."""
-
-_BROKEN = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,  # sequences nested a thousand deep
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom 3 raises on bytes that are not a data set."""
 
 
 @frozen
@@ -117,7 +104,7 @@ def _read(
 ) -> Dataset | None:
     try:
         return read_dataset(stream, implicit, little, stop_when=stop_when)
-    except _BROKEN:
+    except UNREADABLE:
         return None
 
 

@@ -8,13 +8,13 @@ import struct
 from attrs import field, frozen
 from pydicom import uid
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import BytesLengthException
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 
 from p2pacs.dataset.uids import is_uid
+from p2pacs.dataset.unreadable import UNREADABLE
 from p2pacs.errors import BrokenInstanceError
 
 _PREAMBLE = bytes(128) + b"DICM"
@@ -24,15 +24,6 @@ _LENGTH = struct.Struct("<I")
 _SHORT = (b"UI", b"UL", b"SH", b"AE")
 _UIDS = (0x0002, 0x0003, 0x0010)
 """Elements of group 0002: SOP Class, SOP Instance, Transfer Syntax UID (PS3.10 7.1)."""
-_UNREADABLE = (
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    NotImplementedError,
-    OSError,  # pydicom's word for a sequence that is cut off
-    ValueError,
-    struct.error,
-)
 
 
 @frozen
@@ -83,7 +74,7 @@ class EncodedInstance:
                 transfer_syntax_uid=str(meta.TransferSyntaxUID),
                 data=file[stream.tell() :],
             )
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise BrokenInstanceError(
                 "a DICOM file without SOP Class, SOP Instance or Transfer Syntax UID in group 0002"
             ) from error

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from io import BytesIO
-from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 
+from p2pacs.dataset.unreadable import UNREADABLE
 from p2pacs.errors import UsageError
-
-UNREADABLE: Final = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-"""What pydicom raises on bytes that are no data set."""
 
 
 def decode_identifier(stream: BytesIO | None, syntax: UID) -> Dataset:
