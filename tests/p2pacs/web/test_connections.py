@@ -181,6 +181,7 @@ async def test_a_head_that_drips_is_cut_off_in_time(mock_clock: MockClock) -> No
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(1.5)
         await ended(client)
+        await trio.testing.wait_all_tasks_blocked()
         assert descriptors() - before == 1
         await trio.aclose_forcefully(client)
 
@@ -261,6 +262,7 @@ async def test_silence_instead_of_a_handshake(
         mock_clock.jump(TUNING.handshake + 0.1)
         for stream in silent:
             await ended(stream)
+        await trio.testing.wait_all_tasks_blocked()
         assert descriptors() - before == 5
         for stream in silent:
             await trio.aclose_forcefully(stream)
