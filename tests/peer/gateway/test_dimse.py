@@ -1,8 +1,10 @@
 """The gateway as workstations see it: DCMTK, Orthanc, and our own SCU for what they cannot do."""
 
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -331,7 +333,28 @@ async def test_what_the_pacs_did_not_give_is_told_at_once(tmp_path: Path, level:
     assert DataElement(0x00080058, "UI", uids).value == failed.FailedSOPInstanceUIDList
 
 
-def _get(where: Endpoint, wanted: Dataset) -> tuple[list[str], Dataset, Dataset | None]:
+async def test_workers_that_are_killed_cost_no_image(tmp_path: Path) -> None:
+    sent = instances(40)
+    async with served(tmp_path, sent) as (world, _, where):
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        got, status, _ = await trio.to_thread.run_sync(_get, where, wanted, _kill_workers)
+    assert (status.Status, status.NumberOfCompletedSuboperations) == (0x0000, 40)
+    assert set(got) == set(by_uid(sent))
+
+
+def _kill_workers() -> None:
+    """As the system does for want of memory."""
+    pid = os.getpid()
+    children = Path(f"/proc/{pid}/task").glob("*/children")
+    for child in {child for file in children for child in file.read_text().split()}:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if b"p2pacs.workers.child" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+
+
+def _get(
+    where: Endpoint, wanted: Dataset, at_the_fifth: Callable[[], None] = lambda: None
+) -> tuple[list[str], Dataset, Dataset | None]:
     """C-GET: UIDs that came, last status, its identifier."""
     got: list[str] = []
     entity = AE("VIEWER")
@@ -340,6 +363,8 @@ def _get(where: Endpoint, wanted: Dataset) -> tuple[list[str], Dataset, Dataset 
 
     def take(event: evt.Event) -> int:
         got.append(str(event.request.AffectedSOPInstanceUID))  # type: ignore[union-attr]
+        if len(got) == 5:
+            at_the_fifth()
         return 0
 
     assoc = entity.associate(
