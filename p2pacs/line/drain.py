@@ -1,4 +1,4 @@
-"""Whether a line whose rate was configured has a queue of ours to drain. Pure: no clock, no I/O."""
+"""Draining the queue in the modem of a line whose rate was configured. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TUNING: Final = DrainTuning()
 
 
 class Drain:
-    """Decides from the delays that round trips tell of."""
+    """Decides when to drain, from the delays that round trips tell of."""
 
     __slots__ = ("_others", "_until", "draining", "tuning")
 

@@ -1,4 +1,4 @@
-"""The rate of an uplink that nobody told us, found out while it is used. Pure: no clock, no I/O.
+"""Rate control of an uplink whose rate was not configured. Pure: no clock, no I/O.
 
 The rate climbs slowly until round trips say that a queue has begun to form, goes back to what
 the line carried and lets the queue drain, and climbs again. So the line is full but for a
@@ -86,7 +86,7 @@ TUNING: Final = UplinkTuning()
 
 @frozen
 class Sample:
-    """What was seen since the last one."""
+    """What the kernel's counters told since the last sample."""
 
     delivered: float
     """Wire bytes that arrived at the other ends."""
@@ -97,7 +97,7 @@ class Sample:
 
 
 class Phase(Enum):
-    """What the controller does."""
+    """State of an `UplinkController`."""
 
     START = auto()
     CLIMB = auto()
@@ -105,7 +105,7 @@ class Phase(Enum):
 
 
 class UplinkController:
-    """Finds out what an uplink carries."""
+    """Delay-based controller that finds out what an uplink carries, while it is used."""
 
     def __init__(self, now: float, tuning: UplinkTuning = TUNING) -> None:
         """An uplink of which nothing is known.

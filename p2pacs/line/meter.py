@@ -30,7 +30,7 @@ IPV6_HEADER: Final = 40
 
 @frozen
 class Look:
-    """What a look at the kernel's counters gave."""
+    """Result of one look at the kernel's counters of a connection."""
 
     correction: float = 0.0
     """Wire bytes that were charged too little (negative: too much) since the last look."""
@@ -45,7 +45,7 @@ class Look:
 
 
 class _Meter:
-    """Charges and truths of one direction."""
+    """Bytes of one direction: charged by estimate, and counted by the kernel."""
 
     def __init__(self, overhead: Overhead, ip_header: int = IPV4_HEADER) -> None:
         self._overhead = overhead

@@ -25,7 +25,7 @@ TUNING: Final = BansTuning()
 
 
 class Bans:
-    """Who was struck how often."""
+    """Strikes and quarantines by member."""
 
     def __init__(self, tuning: BansTuning = TUNING) -> None:
         self._tuning = tuning

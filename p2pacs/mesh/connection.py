@@ -1,4 +1,4 @@
-"""One link and the paced stream below it, as one thing."""
+"""Connections of the mesh: a link together with the (paced) stream below it."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class TlsTransport:
 
 
 class _Race:
-    """The dials of one member's endpoints."""
+    """Dials to all endpoints of one member at once; the first finished handshake wins."""
 
     def __init__(self) -> None:
         self.winner: Channel | None = None

@@ -1,4 +1,4 @@
-"""What the mesh needs of the world: channels, the directory, and somebody to tell."""
+"""Interfaces of the mesh: the transport, the member directory, and the host that is told."""
 
 from __future__ import annotations
 

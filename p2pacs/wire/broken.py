@@ -1,4 +1,4 @@
-"""Why a stream broke, in our words."""
+"""Errors of broken streams, translated into those of p2pacs/errors.py."""
 
 from __future__ import annotations
 

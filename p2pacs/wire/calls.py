@@ -1,4 +1,4 @@
-"""Questions of ours that wait for their answers on one link."""
+"""Queries of ours on one link that wait for their replies."""
 
 from __future__ import annotations
 

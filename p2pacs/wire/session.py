@@ -1,4 +1,4 @@
-"""The protocol without sockets or clock: bytes in, messages out, and the other way round.
+"""The state machine of a link, without sockets or clock: bytes to messages and back.
 
 Three verbs: `LinkSession.receive` turns bytes into messages that the state allows,
 `LinkSession.send` and `LinkSession.ask` turn messages into bytes, `LinkSession.automatic`
@@ -24,7 +24,7 @@ from p2pacs.wire.numbers import Numbers
 
 
 class LinkState(Enum):
-    """Of one direction of a link."""
+    """State of one direction of a link."""
 
     GREETING = auto()
     """Nothing was said yet."""
@@ -35,7 +35,7 @@ class LinkState(Enum):
 
 
 class Sort(Enum):
-    """What a message is to the state machine."""
+    """Kind of a message, as the state machine sees it."""
 
     HELLO = auto()
     NEWS = auto()

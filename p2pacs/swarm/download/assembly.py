@@ -1,4 +1,4 @@
-"""Blocks of chunks, put together. The caller checks order, offsets and sizes."""
+"""Reassembly of chunks from blocks. The caller checks order, offsets and sizes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from p2pacs.wire.messages import Block
 
 
 class Assembly:
-    """Chunks that came in part."""
+    """Chunks of which some blocks have come, by member."""
 
     def __init__(self) -> None:
         self._parts: dict[VirtualAddress, dict[int, bytearray]] = {}

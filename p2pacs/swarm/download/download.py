@@ -57,7 +57,7 @@ TUNING: Final = DownloadTuning()
 
 @frozen
 class _Verified:
-    """A chunk that is what it should be, on its way to the disk."""
+    """A chunk whose hash is right, on its way to the disk."""
 
     number: int
     chunk_id: ChunkId
@@ -66,7 +66,7 @@ class _Verified:
 
 
 class Download:
-    """The engine of one `Transfer`."""
+    """Download of one study: asks, verifies, stores. A `Transfer` is its public face."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Following a study's manifest from version to version, and its list of chunks."""
+"""Synchronisation of a study's manifest: its root, version after version, and its chunk list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a download said to its sources, and what it forgives them for it."""
+"""Requests and cancellations of a download, and the stray data that it tolerates after them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRAY_BYTES: Final = 256 * KIB
 
 
 class Requests:
-    """The sending side of a download, and the chunks that came in part."""
+    """Sends what a download asks for and cancels; holds the chunks that came in part."""
 
     def __init__(self, swarm: StudySwarm) -> None:
         self.blocks = Assembly()

@@ -29,7 +29,7 @@ REFUSED_CHUNKS: Final = 64
 
 
 class Sources:
-    """Carries out what the picker decides."""
+    """Sources of one download: carries out what the picker decides."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the rest of the program sees of a study on its way here."""
+"""Transfers: what the rest of the program sees of a study that is fetched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 
 
 class TransferState(StrEnum):
-    """Of a transfer."""
+    """State of a transfer."""
 
     FETCHING = "fetching"
     COMPLETE = "complete"

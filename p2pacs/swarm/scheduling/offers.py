@@ -98,6 +98,8 @@ class OfferTarget:
 
 @frozen
 class _Open:
+    """An offer that waits for its answer."""
+
     chunks: int
     priority: int
     slow: float
@@ -106,6 +108,8 @@ class _Open:
 
 @frozen
 class _Pause:
+    """A partner that wanted nothing, and is left alone for a while."""
+
     seconds: float
     until: float
 

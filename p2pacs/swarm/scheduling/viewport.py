@@ -1,4 +1,4 @@
-"""What somebody looks at: a window that slides over it, and whose turn a chunk of it is. Pure."""
+"""The viewport of somebody who looks at a study: which chunks come first, and for whom. Pure."""
 
 from __future__ import annotations
 

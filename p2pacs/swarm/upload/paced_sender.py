@@ -204,6 +204,8 @@ class PacedSender:
             if self._queue.next(self._ready) is None:
                 await self._wait(now)
                 continue
+            # The block is chosen after the budget is there: what has become urgent meanwhile goes
+            # first, and a block is cut for the rate that is known then.
             await self._uplink.ready()
             if chunk := self._queue.next(self._ready):  # it may have changed meanwhile
                 self._send(chunk)
