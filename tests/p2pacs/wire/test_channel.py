@@ -192,6 +192,14 @@ async def test_a_dialler_refuses(
             await connect(listener.endpoint, network.broker, server.address)
 
 
+async def test_a_dialler_names_the_clock_when_a_time_is_wrong(network: Network) -> None:
+    """The lifetime that TLS checks is the one that a wrong clock of this machine breaks."""
+    server, _ = expired(network)
+    async with listening(server) as listener:
+        with pytest.raises(AuthenticationError, match="has ended by the clock of this machine"):
+            await connect(listener.endpoint, network.broker, server.address)
+
+
 async def test_a_dialler_refuses_another_member_than_the_one_it_dialled(network: Network) -> None:
     async with listening(network.member("north")) as listener:
         with pytest.raises(AuthenticationError, match="mismatch"):
