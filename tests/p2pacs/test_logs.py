@@ -2,12 +2,14 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from p2pacs import logs
 from p2pacs.errors import SettingsError
+from p2pacs.private_files import Mended
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +84,15 @@ def test_dicom_libraries_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_level() -> None:
     with pytest.raises(SettingsError, match="unknown log level 'loud'"):
         logs.configure("loud", json=False)
+
+
+def test_what_other_accounts_could_open_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("warning", json=True)
+    logs.say_mended(tmp_path, Mended(0, ()))
+    assert capsys.readouterr().err == ""
+    logs.say_mended(tmp_path, Mended(3, tuple(tmp_path / str(n) for n in range(100))))
+    closed, *left = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (closed["level"], closed["files"], closed["folder"]) == ("warning", 3, str(tmp_path))
+    assert [one["path"] for one in left] == [str(tmp_path / str(n)) for n in range(logs.MOST_NAMED)]

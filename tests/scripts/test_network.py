@@ -20,7 +20,7 @@ def test_settings_are_set_in_the_commented_file_and_load(tmp_path: Path) -> None
         network.set_toml(path, {"line.uplink": uplink, "line.lan": ["127.1.0.0/16"]})
     loaded = load_broker_settings(tmp_path)
     assert loaded.line.uplink == 1_000_000
-    assert loaded.line.lan == ("127.1.0.0/16",)
+    assert list(map(str, loaded.line.lan)) == ["127.1.0.0/16"]
     assert loaded.listen == settings.listen
 
 
