@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
 from broker.config import DATABASE, load_broker_settings
 from broker.database.db import migrate, open_database
@@ -14,6 +15,8 @@ from broker.members.registry import list_members
 from broker.setup import load_keys
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.find import find
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.identity.keys import StudyKey, VerifyKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
@@ -22,6 +25,7 @@ from p2pacs.store import open_store
 from p2pacs.study.reader import StudyReader
 from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, load_peer_settings
 from peer.db import open_database as open_peer_database
+from peer.gateway.instances import listing_of_entries
 from peer.gateway.search import find_studies
 from peer.retrieval.grants import Grants
 
@@ -87,3 +91,29 @@ def test_a_hospitals_catalogue_still_answers(folders: Path) -> None:
     finally:
         index.close()
     assert [answer["study_instance_uid"] for answer in answers] == [UID]
+
+
+async def test_a_hospitals_study_still_answers_at_image_level(folders: Path) -> None:
+    """Its index has numbers where the data sets have texts, and fewer attributes than today's."""
+    folder = folders / "hospital"
+    identity = NodeIdentity.load(folder / IDENTITY)
+    async with open_peer_database(folder / PEER_DB) as database:
+        key = await Grants(database, identity.box_key).key(STUDY)
+    async with open_store(folder / STORE) as store:
+        published = await load_published(await store.study(STUDY), key, identity.broker_key)
+    assert published is not None
+    listing = listing_of_entries(list(published.index.instances.values()))
+    index = CatalogueIndex(folder / CATALOGUE_DB)
+    try:
+        record = index.by_uid(UID)
+        assert record is not None
+        asked = Dataset()
+        asked.QueryRetrieveLevel, asked.StudyInstanceUID = "IMAGE", UID
+        asked.SeriesInstanceUID, asked.InstanceNumber = listing.series[0].uid, "2"
+        asked.PixelSpacing = ["1", "1"]
+        answers = find([listing.into(record)], asked, "STUDY", index.known)
+        (answer,) = answers
+    finally:
+        index.close()
+    assert answer.InstanceNumber == 2
+    assert answers.ignored == {tag("PixelSpacing")}, "not known, so not matched"

@@ -1,5 +1,7 @@
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,12 @@ from pydicom.dataset import Dataset
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import Tombstone
 from p2pacs.catalogue.find import find
-from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import CorruptStoreError
 
-from .samples import query, series, study
+from .samples import attributes, query, series, study
 
 
 @pytest.fixture
@@ -61,6 +64,10 @@ def test_a_replaced_record_is_found_by_its_new_keys_only(index: CatalogueIndex) 
         (query(PatientName="*hans"), {1}),
         (query(StudyDate="20230101-20231231"), {2}),
         (query(ModalitiesInStudy="MR"), {2}),
+        (query(Modality="MR"), {2}),
+        (query(Modality="C*", PatientID="P1"), {1, 3}),
+        (query("SERIES", StudyInstanceUID="1.2.2", Modality="CT"), set()),
+        (query("PATIENT", Modality="MR"), {1, 2, 3}),
         (query("SERIES", SeriesInstanceUID="1.2.3.1"), {3}),
         (query("PATIENT", PatientID="P2", StudyDate="1999"), {2}),
         (query("PATIENT", StudyInstanceUID="1.2.2"), {1, 2, 3}),
@@ -191,3 +198,52 @@ def test_a_broken_file_says_what_to_do(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(CorruptStoreError, match="remove it"):
         CatalogueIndex(path)
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def body_part(part: str) -> SeriesRecord:
+    return SeriesRecord("1.2.1.1", attributes(Modality=("CS", "CT"), BodyPartExamined=("CS", part)))
+
+
+def test_what_some_study_has_is_known_and_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    index = CatalogueIndex(path)
+    assert tag("BodyPartExamined") not in index.known
+    index.upsert([study(1, body_part(""))])
+    assert tag("PatientID") in index.known
+    assert tag("BodyPartExamined") not in index.known
+    index.upsert([study(1, body_part("HEAD"))])
+    known = index.known
+    assert {tag("BodyPartExamined"), tag("ModalitiesInStudy")} <= known
+    index.close()
+    again = CatalogueIndex(path)
+    assert again.known == known
+    again.close()
+
+
+def test_an_index_of_version_0_1_learns_what_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    index = CatalogueIndex(path)
+    index.upsert([study(1, body_part("HEAD")), study(2)])
+    known = index.known
+    index.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE known")
+        connection.execute("DELETE FROM state WHERE name = 'vocabulary'")
+        connection.commit()
+    again = CatalogueIndex(path)
+    assert again.known == known
+    assert again.vocabulary == 0
+    again.set_vocabulary(1)
+    assert again.vocabulary == 1
+    again.close()
+
+
+def test_a_study_of_two_patients_is_among_the_candidates_of_each(index: CatalogueIndex) -> None:
+    other = attributes(PatientID=("LO", "PB"), PatientName=("PN", "Roe^Bea"))
+    index.upsert([study(1, series("1.2.1.1"), SeriesRecord("1.2.1.2", other), patient="PA")])
+    for keys in ({"PatientID": "PA"}, {"PatientID": "PB"}, {"PatientName": "roe*"}):
+        assert found(index, query(**keys)) == {"1.2.1"}
+    assert found(index, query(PatientID="PC")) == set()
