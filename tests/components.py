@@ -227,18 +227,23 @@ class QrScp:
 
 
 @contextmanager
-def dcmqrscp(folder: Path, aet: str = "DCMQRSCP") -> Iterator[QrScp]:
+def dcmqrscp(
+    folder: Path, aet: str = "DCMQRSCP", moves_to: Mapping[str, int] | None = None
+) -> Iterator[QrScp]:
     """DCMTK's dcmqrscp with an empty storage area.
 
     Args:
         folder: where it stores; made if missing.
         aet: its AE title.
+        moves_to: destinations that it knows for C-MOVE: AE title → port of loopback.
     """
+    known = (moves_to or {}).items()
+    hosts = "".join(f"{name} = ({name}, {HOST}, {to})\n" for name, to in known)
     (folder / "db").mkdir(parents=True)
     port, config = free_port(), folder / "dcmqrscp.cfg"
     config.write_text(
         f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
-        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"HostTable BEGIN\n{hosts}HostTable END\nVendorTable BEGIN\nVendorTable END\n"
         f"AETable BEGIN\n{aet} {folder / 'db'} RW (200, 1024mb) ANY\nAETable END\n"
     )
     process = subprocess.Popen(

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from broker.pacs.adapter import SERIES_KEYS, STUDY_KEYS, DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
@@ -26,22 +26,28 @@ from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
 
-RECENT_DAYS: Final = 3
-"""Days that every look covers: studies are changed soon after they were made, if ever."""
 
-ROUND_SHARE: Final = 0.05
-"""Of the time that rounds may take: a small PACS is gone through at every look, so that an old
-study that was imported just now is found at once; a large one is not kept busy."""
+@frozen
+class Tuning:
+    """How often, and how much, a PACS is asked."""
 
-ROUND_SECONDS: Final = 6 * 3600.0
-"""Between two rounds over all studies at most."""
+    recent_days: int = 3
+    """Days that every look covers: studies are changed soon after they were made, if ever."""
+    round_share: float = 0.05
+    """Of the time that rounds may take: a small PACS is gone through at every look, so that an old
+    study that was imported just now is found at once; a large one is not kept busy."""
+    round_seconds: float = 6 * 3600.0
+    """Between two rounds over all studies at most."""
+    batch: int = 100
+    """Records written to the catalogue at once."""
+    confirmed: int = 1000
+    """Studies that one round asks for by UID before they count as deleted: an enumeration may be
+    cut off, or the PACS may have lost its database for a while."""
 
-_BATCH: Final = 100
-"""Records written to the catalogue at once."""
+    def round_pause(self, seconds: float) -> float:
+        """Seconds from the start of a round that took this long to the start of the next."""
+        return min(self.round_seconds, seconds / self.round_share)
 
-CONFIRMED: Final = 1000
-"""Studies that one round asks for by UID before they count as deleted: an enumeration may be cut
-off, or the PACS may have lost its database for a while."""
 
 _COUNTS: Final = frozenset(
     tag(name)
@@ -69,6 +75,7 @@ class CatalogueSync:
             instances may have changed, too (else some were added).
         today: the date at the PACS.
         every: seconds between looks.
+        tuning: how often, and how much.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class CatalogueSync:
         restage: Callable[[str, bool], None],
         today: Callable[[], date],
         every: float,
+        tuning: Tuning = Tuning(),
     ) -> None:
+        self._tuning = tuning
         self._pacs = pacs
         self._index = index
         self._id_of = id_of
@@ -110,7 +119,7 @@ class CatalogueSync:
                 await self._answer_hints()
                 await self.look(whole=whole)
                 if whole:
-                    next_round = begin + round_pause(trio.current_time() - begin)
+                    next_round = begin + self._tuning.round_pause(trio.current_time() - begin)
             except P2PacsError as error:
                 self._failed += 1
                 log.warning("the PACS was not swept", pacs=self._pacs.address, why=str(error))
@@ -136,7 +145,11 @@ class CatalogueSync:
         Raises:
             PacsError, DeadlineError: the PACS broke off; what was found till then is kept.
         """
-        span = DateSpan() if whole else DateSpan(first=self._today() - timedelta(days=RECENT_DAYS))
+        span = (
+            DateSpan()
+            if whole
+            else DateSpan(first=self._today() - timedelta(days=self._tuning.recent_days))
+        )
         seen: set[StudyId] = set()
         batch: list[StudyRecord] = []
         try:
@@ -147,7 +160,7 @@ class CatalogueSync:
                 record = await self._compare(study, attributes)
                 if record is not None:
                     batch.append(record)
-                if len(batch) >= _BATCH:
+                if len(batch) >= self._tuning.batch:
                     await self._upsert(batch)
                     batch = []
         finally:
@@ -225,9 +238,9 @@ class CatalogueSync:
             return [uid for uid, study in self._index.uids() if study not in seen]
 
         missing = await trio.to_thread.run_sync(unseen)
-        if len(missing) > CONFIRMED:
+        if len(missing) > self._tuning.confirmed:
             log.warning("many studies are missing in the PACS", count=len(missing))
-        for uid in missing[:CONFIRMED]:
+        for uid in missing[: self._tuning.confirmed]:
             await self.refresh(uid)
 
     async def _upsert(self, records: list[StudyRecord]) -> None:
@@ -240,11 +253,6 @@ class CatalogueSync:
             log.info("study is gone from the PACS", study=study.short)
             async with self._writing:
                 self._changed(await trio.to_thread.run_sync(self._index.remove, [study]))
-
-
-def round_pause(seconds: float) -> float:
-    """Seconds from the start of a round that took this long to the start of the next."""
-    return min(ROUND_SECONDS, seconds / ROUND_SHARE)
 
 
 def _warn_of_uids(record: StudyRecord) -> None:

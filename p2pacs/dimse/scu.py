@@ -324,6 +324,8 @@ class DimseClient:
     def _refuse(self, status: Dataset, operation: str) -> NoReturn:
         code = status.Status
         meaning = _MEANINGS.get(code, "see its log")
+        if operation == "C-MOVE" and code not in _MEANINGS:  # Orthanc: 0xC000 for a stranger
+            meaning += ", and whether it knows our AE title as a destination"
         failed = status.get("NumberOfFailedSuboperations")
         counts = f" ({failed} instances failed)" if failed else ""
         raise PacsRefusedError(

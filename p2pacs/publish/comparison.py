@@ -68,24 +68,24 @@ def changed(told: Mapping[str, Json], published: Mapping[str, InstanceEntry]) ->
     Only what both tell is compared: another instance under the same UID mostly has other times.
     """
     for uid, attributes in told.items():
-        entry = published.get(uid)
-        if entry is None:
+        one = published.get(uid)
+        if one is None:
             continue
         try:
-            known = entry.attributes
+            known = one.attributes
         except ManifestError:
             continue
         if any(
-            _values(attributes, tag) != _values(known, tag)
-            for tag in attributes.keys() & known.keys()
-            if texts(attributes, tag) and texts(known, tag)
+            _values(attributes, key) != _values(known, key)
+            for key in attributes.keys() & known.keys()
+            if texts(attributes, key) and texts(known, key)
         ):
             yield uid
 
 
-def _values(attributes: Json, tag: str) -> tuple[str, ...]:
+def _values(attributes: Json, key: str) -> tuple[str, ...]:
     """Values in one way of writing: 7, ``007`` and ``7.0`` are one number."""
-    return tuple(_number(value) for value in texts(attributes, tag))
+    return tuple(_number(value) for value in texts(attributes, key))
 
 
 def _number(value: str) -> str:

@@ -5,16 +5,21 @@ from pathlib import Path
 import pytest
 
 from broker.pacs.adapter import DateSpan
-from broker.pacs.address import DimseAddress
+from broker.pacs.address import DimseAddress, parse_pacs
 from broker.pacs.dimse import DimseAdapter
+from broker.pacs.opening import open_pacs
+from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import number, text
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
+from p2pacs.errors import PacsRefusedError
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.source import Detail
 from p2pacs.study.coding import code
 from p2pacs.study.study_index import InstanceEntry
-from tests.components import HOST, dcmqrscp
+from p2pacs.units import Endpoint
+from tests.broker.publish.bench import bench
+from tests.components import HOST, dcmqrscp, free_port
 
 from .instances import make
 from .pacs_suite import CT, ct
@@ -53,3 +58,31 @@ async def test_a_pacs_that_tells_no_counts_and_few_attributes(tmp_path: Path) ->
     assert number(known.attributes, "NumberOfStudyRelatedInstances") == 4
     of = {series.uid: series.attributes for series in known.series}
     assert text(of[f"{CT}.2"], "BodyPartExamined") == "HEAD"
+
+
+async def test_it_is_published_once_and_then_compared(tmp_path: Path) -> None:
+    stored, mine = [*ct(3), make(CT, 2)], free_port()
+    with dcmqrscp(tmp_path / "pacs", moves_to={"P2PACS": mine}) as running:
+        await DimseClient(DimseRemote(running.aet, HOST, running.port), "TEST").store(stored)
+        address = parse_pacs(f"dimse://{running.aet}@{HOST}:{running.port}")
+        async with (
+            open_pacs(address, aet="P2PACS", dicom=Endpoint(HOST, mine), silence=20) as pacs,
+            bench(tmp_path, pacs=pacs) as b,
+        ):
+            progress = await b.publish(CT)
+            assert progress.left_out == 0
+            assert len(await b.held(CT)) == len(stored)
+            (record,) = b.records
+            assert text(study_view(record), "NumberOfStudyRelatedInstances") == str(len(stored))
+            assert (await b.publish(CT)).version == progress.version
+
+
+async def test_a_move_destination_that_is_not_known(tmp_path: Path) -> None:
+    with dcmqrscp(tmp_path, moves_to={"P2PACS": free_port()}) as running:
+        await DimseClient(DimseRemote(running.aet, HOST, running.port), "TEST").store(ct(1))
+        address = parse_pacs(f"dimse://{running.aet}@{HOST}:{running.port}?retrieve=move")
+        async with open_pacs(address, aet="OTHER", dicom=Endpoint(HOST, free_port())) as pacs:
+            study = await pacs.describe(CT)
+            with pytest.raises(PacsRefusedError, match="our AE title as a destination"):
+                async with pacs.retrieve(study) as stream:
+                    _ = [one async for one in stream]

@@ -106,4 +106,5 @@ async def test_a_move_destination_that_the_pacs_does_not_know(tmp_path: Path) ->
             with pytest.raises(PacsRefusedError) as caught:
                 await taken(pacs, study)
             assert "the central PACS answers C-MOVE" in str(caught.value)
+            assert "our AE title as a destination" in str(caught.value)
             assert HOST not in str(caught.value)

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from broker.pacs import catalogue_sync as module
-from broker.pacs.catalogue_sync import CatalogueSync
+from broker.pacs.catalogue_sync import CatalogueSync, Tuning
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
@@ -42,7 +41,7 @@ def id_of(uid: str) -> StudyId:
 
 
 class Bench:
-    def __init__(self, index: CatalogueIndex) -> None:
+    def __init__(self, index: CatalogueIndex, tuning: Tuning = Tuning()) -> None:  # noqa: B008
         self.pacs = FakePacs([make(CT), make(MR, date="20231224")])
         self.index = index
         self.news: list[int] = []
@@ -55,6 +54,7 @@ class Bench:
             restage=lambda uid, everything: self.restaged.append((uid, everything)),
             today=lambda: TODAY,
             every=60,
+            tuning=tuning,
         )
 
     def uids(self) -> set[str]:
@@ -163,10 +163,10 @@ async def test_a_study_that_was_not_enumerated_but_is_there_stays(
     assert bench.uids() == {CT, MR}
 
 
-async def test_a_round_does_not_ask_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_round_does_not_ask_for_ever(index: CatalogueIndex) -> None:
+    bench = Bench(index, Tuning(confirmed=1))
     await bench.sweep.look(whole=True)
     bench.pacs.held.clear()
-    monkeypatch.setattr(module, "CONFIRMED", 1)
     await bench.sweep.look(whole=True)
     assert len(bench.uids()) == 1
 
@@ -251,9 +251,10 @@ async def test_an_old_study_in_a_small_pacs_is_found_at_the_next_look(
 
 @given(st.floats(0, 1e6))
 def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
-    pause = module.round_pause(seconds)
-    assert pause <= module.ROUND_SECONDS
-    assert pause == module.ROUND_SECONDS or seconds <= pause * module.ROUND_SHARE * 1.001
+    tuning = Tuning()
+    pause = tuning.round_pause(seconds)
+    assert pause <= tuning.round_seconds
+    assert pause == tuning.round_seconds or seconds <= pause * tuning.round_share * 1.001
 
 
 # ---------------------------------------------------------------- what only headers tell

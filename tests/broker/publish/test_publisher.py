@@ -6,6 +6,7 @@ import trio
 from attrs import evolve
 
 from broker.publish import Publisher
+from broker.publish.publisher import Tuning
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -363,6 +364,55 @@ async def test_a_second_instance_under_a_uid_is_counted_as_missing(tmp_path: Pat
 
 
 # ---------------------------------------------------------------- what changes in the PACS
+
+
+async def test_what_was_published_is_compared_again_after_a_while(
+    tmp_path: Path, virtual: object
+) -> None:
+    async with bench(tmp_path, *ct(3), tuning=Tuning(compare_seconds=300)) as b:
+        await b.publish(CT)
+        versions = b.versions(CT)
+        await trio.sleep(1000)
+        assert b.versions(CT) == versions  # nothing changed, and nothing was sent again
+        assert len(b.pacs.sent) == 3
+        del b.pacs.held[f"{CT}.1.2"]
+        await trio.sleep(330)
+        assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3"}
+
+
+async def test_one_that_is_asked_for_is_read_again_in_whole_now_and_then(
+    tmp_path: Path, virtual: object
+) -> None:
+    async with bench(tmp_path, *noise(CT, 3), tuning=Tuning(read_seconds=3600)) as b:
+        await b.publish(CT)
+        other = evolve(noise(CT, 9)[8], sop_instance_uid=f"{CT}.1.2")
+        pixels = 2 * 64 * 64
+        same_header = noise(CT, 2)[1].data[:-pixels]
+        other = evolve(other, data=same_header + other.data[-pixels:])
+        b.pacs.add(other)
+        await b.publisher.stage(CT, asked=True).wait()
+        assert (await b.held(CT))[f"{CT}.1.2"] != other  # a list does not tell
+        await trio.sleep(3700)
+        await b.publisher.stage(CT, asked=True).wait()
+        assert (await b.held(CT))[f"{CT}.1.2"] == other
+        sent = len(b.pacs.sent)
+        await b.publisher.stage(CT, asked=True).wait()
+        assert len(b.pacs.sent) == sent
+
+
+async def test_a_publication_that_a_restart_broke_off_goes_on_by_itself(
+    tmp_path: Path, virtual: object
+) -> None:
+    keys, pacs = FakeKeys(), FakePacs(ct(6))
+    pacs.pause = 1.5
+    async with bench(tmp_path, pacs=pacs, keys=keys) as b:
+        await b.publisher.stage(CT).wait_version()
+        assert not b.roots[-1].complete
+    pacs.pause = 0.0
+    async with bench(tmp_path, pacs=pacs, keys=keys) as b:
+        await trio.sleep(5)
+        assert await b.held(CT) == by_uid(ct(6))
+        assert b.roots[-1].complete
 
 
 async def test_a_series_that_is_gone_is_withdrawn(tmp_path: Path) -> None:
