@@ -25,6 +25,7 @@ GROUND = [
     "p2pacs.private_files",
     "p2pacs.private_input",
     "p2pacs.signals",
+    "p2pacs.sparse_log",
     "p2pacs.sqlite",
     "p2pacs.stopping",
     "p2pacs.tables",

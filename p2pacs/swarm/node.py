@@ -19,6 +19,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.line.line import Line
 from p2pacs.mesh.dialling import TlsTransport
 from p2pacs.mesh.interfaces import Channel
+from p2pacs.sparse_log import Sparse
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.scheduling.priority import Priority
@@ -72,6 +73,7 @@ class Node:
         self._host: Host | None = None
         self._transport: TlsTransport | None = None
         self._admission = Admission()
+        self._told = Sparse()
 
     async def run(
         self, *, task_status: trio.TaskStatus[list[Endpoint]] = trio.TASK_STATUS_IGNORED
@@ -237,7 +239,7 @@ class Node:
         except BusyError as error:
             log.debug("connection refused", why=str(error))
         except P2PacsError as error:
-            log.info("connection ended", why=str(error))
+            log.debug("connection ended", why=str(error))  # whoever refused it has said so
         finally:
             await trio.aclose_forcefully(tcp)
 
@@ -250,11 +252,12 @@ class Node:
         scope = trio.CancelScope()
         with scope, self._admission.place(address, trio.current_time(), scope.cancel):
             context = tls.server_context(self.identity, enrolment=self._enrol is not None)
-            accepted = await channel.accept(tcp, context)
+            accepted = await channel.accept(tcp, context, told=self._told)
             if accepted.remote is not None:
                 return await self._member(accepted.stream, accepted.remote, address)
             if self._enrol is not None:
-                await serve_enrolment(accepted.stream, self.identity.authority, self._enrol)
+                authority = self.identity.authority
+                await serve_enrolment(accepted.stream, authority, self._enrol, self._told)
         return None
 
     async def _member(
@@ -266,7 +269,14 @@ class Node:
             record = self._book.directory.check(remote)
             host.mesh.allowed(record.address)
         except AccessError as error:
-            log.warning("member refused", network_address=address, why=str(error))
+            self._told.warn(
+                log,
+                "member refused",
+                (remote, type(error).__name__),
+                trio.current_time(),
+                network_address=address,
+                why=str(error),
+            )
             await channel.refuse(stream, error)
             return None
         self._admission.member_came(address)

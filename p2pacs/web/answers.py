@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from p2pacs.errors import P2PacsError, first_of, report
-from p2pacs.web.sparse_log import Sparse
+from p2pacs.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 

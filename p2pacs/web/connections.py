@@ -29,8 +29,8 @@ from starlette.types import ASGIApp
 from p2pacs import limits
 from p2pacs.admission import Admission, AdmissionTuning
 from p2pacs.errors import BusyError
+from p2pacs.sparse_log import Sparse, SparseFilter
 from p2pacs.web.proxies import Network
-from p2pacs.web.sparse_log import Sparse, SparseFilter
 
 log = structlog.get_logger(__name__)
 

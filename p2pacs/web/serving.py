@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 
 from p2pacs.admission import Admission
 from p2pacs.errors import StateError
+from p2pacs.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import Connections, ServingTuning, web_admission
-from p2pacs.web.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 

@@ -10,11 +10,13 @@ import trio
 from attrs import frozen
 
 from p2pacs import limits
+from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError, DeadlineError, LinkClosedError, P2PacsError
 from p2pacs.identity import tls
 from p2pacs.identity.directory import Remote
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
+from p2pacs.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
@@ -144,7 +146,11 @@ def _expected(remote: Remote, expected: VirtualAddress) -> Remote:
 
 
 async def accept(
-    tcp: trio.SocketStream, context: ssl.SSLContext, *, within: float = deadlines.HANDSHAKE
+    tcp: trio.SocketStream,
+    context: ssl.SSLContext,
+    *,
+    within: float = deadlines.HANDSHAKE,
+    told: Sparse | None = None,
 ) -> Accepted:
     """Finish the handshake of a connection that came in; a refusal is logged and closes it.
 
@@ -152,6 +158,7 @@ async def accept(
         tcp: what a listener gave.
         context: from `tls.server_context`; whether one may come to enrol is written there.
         within: seconds that all of it may take.
+        told: what was logged lately, so that the same stranger is not logged each time.
 
     Raises:
         AuthenticationError: no TLS 1.3, another cipher, no or a wrong certificate.
@@ -167,7 +174,15 @@ async def accept(
             await trio.aclose_forcefully(stream)
             raise
     except P2PacsError as error:
-        log.warning("channel refused", network_address=network_address, why=str(error))
+        sparse = Sparse() if told is None else told  # an empty one is false
+        sparse.warn(
+            log,
+            "channel refused",
+            (source_of(network_address), type(error).__name__),
+            trio.current_time(),
+            network_address=network_address,
+            why=str(error),
+        )
         raise
 
 

@@ -35,6 +35,7 @@ from p2pacs.identity.keys import VerifyKey
 from p2pacs.identity.node import NodeIdentity, make_request, read_box_key
 from p2pacs.identity.token import Token
 from p2pacs.private_files import write_private
+from p2pacs.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.wire import deadlines
 from p2pacs.wire.broken import explain
@@ -191,7 +192,9 @@ def _keep(enrolled: Enrolled, token: Token, folder: Path) -> None:
 # ---------------------------------------------------------------- the broker
 
 
-async def serve_enrolment(stream: trio.abc.Stream, authority: bytes, handler: EnrolHandler) -> None:
+async def serve_enrolment(
+    stream: trio.abc.Stream, authority: bytes, handler: EnrolHandler, told: Sparse | None = None
+) -> None:
     """Serve one channel that came without a certificate, and close it.
 
     Args:
@@ -199,20 +202,22 @@ async def serve_enrolment(stream: trio.abc.Stream, authority: bytes, handler: En
         authority: the authority's certificate (DER).
         handler: checks the secret, issues the certificate, enters the member; a `P2PacsError`
             is told to the newcomer.
+        told: what was logged lately, so that the same is not logged each time.
     """
+    told = Sparse() if told is None else told
     exchange = _Exchange(stream, limits.HANDSHAKE_FRAME_BYTES)
     try:
         with trio.move_on_after(deadlines.ENROL):
             await exchange.send(AuthorityCertificate(authority))
-            await _serve(exchange, handler)
+            await _serve(exchange, handler, told)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
-        log.info("enrolment broke off")
+        log.debug("enrolment broke off")
     finally:
         with trio.move_on_after(deadlines.FAREWELL, shield=True):
             await stream.aclose()
 
 
-async def _serve(exchange: _Exchange, handler: EnrolHandler) -> None:
+async def _serve(exchange: _Exchange, handler: EnrolHandler, told: Sparse) -> None:
     number = 0
     try:
         query = await exchange.receive(EnrolQuery)
@@ -223,5 +228,6 @@ async def _serve(exchange: _Exchange, handler: EnrolHandler) -> None:
         with trio.move_on_after(deadlines.ENROL, shield=True):
             await exchange.send(await handler(query))
     except P2PacsError as error:
-        log.warning("enrolment refused", why=str(error))
+        now = trio.current_time()
+        told.warn(log, "enrolment refused", type(error).__name__, now, why=str(error))
         await exchange.send(failure(number, error))

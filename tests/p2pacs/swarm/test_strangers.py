@@ -4,10 +4,11 @@ import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 
 from p2pacs import limits
@@ -170,6 +171,21 @@ async def test_channels_without_a_certificate_are_few(tmp_path: Path) -> None:
             await enrolled(nodes, broker, tmp_path / "new")
             hospital = await nodes.add("hospital", host="127.0.0.1")
             await until_linked(hospital, broker.identity.address)
+
+
+async def test_a_flood_of_refused_channels_is_no_flood_of_lines(tmp_path: Path) -> None:
+    async with Nodes(tmp_path) as nodes:
+        broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2")
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(40):
+                tcp = await channel.open_tcp(broker._listen[0], source="127.0.0.9")
+                await tcp.send_all(b"GET / HTTP/1.1\r\n\r\n")
+                with trio.fail_after(5), suppress(trio.BrokenResourceError):
+                    while await tcp.receive_some():
+                        pass
+                await trio.aclose_forcefully(tcp)
+        warned = [log for log in logs if log["log_level"] in {"info", "warning"}]
+        assert [log["event"] for log in warned] == ["channel refused"]
 
 
 async def test_a_member_that_is_refused_holds_its_place_until_it_has_gone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.web.sparse_log import Sparse, SparseFilter
+from p2pacs.sparse_log import Sparse, SparseFilter
 
 
 def test_one_kind_is_said_once_a_minute_with_how_often() -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Final
+from typing import Any, Final
 
 EVERY: Final = 60.0
 """Seconds between two lines of one kind."""
@@ -35,6 +35,14 @@ class Sparse:
         if len(self._kinds) > _KINDS:
             self._kinds.popitem(last=False)
         return left_out
+
+    def warn(self, log: Any, event: str, kind: Hashable, at: float, **fields: object) -> None:
+        """Warn of this, unless the same was said lately; a line says how many it stands for."""
+        left_out = self.lets((event, kind), at)
+        if left_out:
+            fields["left_out"] = left_out
+        if left_out is not None:
+            log.warning(event, **fields)
 
 
 class SparseFilter(logging.Filter):
