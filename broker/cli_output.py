@@ -26,7 +26,8 @@ def founded(folder: Path, keys: Keys, settings: BrokerSettings) -> str:
     ]
     if settings.web.secure:
         authority = folder / AUTHORITY / "authority.pem"
-        lines.append(f"            (import {authority} into your browser first)")
+        lines.append(f"            (import {authority} into your browser first;")
+        lines.append("            other names that you type for it: web.hosts in the settings)")
     return "\n".join(lines)
 
 

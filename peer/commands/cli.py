@@ -110,7 +110,7 @@ def join(
     if as_json:
         print_json({"name": settings.name, "folder": str(folder)})
     else:
-        typer.echo(f"Joined as {settings.name}. Start it with: p2pacs peer run {folder}")
+        typer.echo(output.joined(folder, settings.name, gateway=settings.dicom is not None))
 
 
 def _workstation(text: str) -> tuple[str, Endpoint]:

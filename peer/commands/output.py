@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from p2pacs.tables import Column, Facts, Table
 from p2pacs.units import format_bytes
 from peer.commands.wording import format_rate, format_seconds, when
+from peer.config import PEER_TOML
 
 if TYPE_CHECKING:
     from peer.commands.get import GetOutcome
@@ -57,6 +58,17 @@ def outcome_line(outcome: GetOutcome, out: Path) -> str:
         return line
     shown = f"{sheet['shown']} of {sheet['images']} images in {sheet['file']}"
     return f"{line}\nContact sheet: {shown}, not for diagnosis."
+
+
+def joined(folder: Path, name: str, *, gateway: bool) -> str:
+    """What ``peer join`` says."""
+    line = f"Joined as {name}. Start it with: p2pacs peer run {folder}"
+    if gateway:
+        return line
+    return (
+        f"{line}\nIt has no gateway. A hospital's workstations need one: set dicom and aet in "
+        f"{folder / PEER_TOML} before you start it."
+    )
 
 
 def ready_line(said: Json) -> str:

@@ -81,6 +81,7 @@ def test_init_says_what_comes_next(command: Command, tmp_path: Path) -> None:
     assert f"p2pacs broker run {tmp_path / 'broker'}" in out
     assert "https://192.168.1.4:8443" in out
     assert "authority.pem" in out
+    assert "web.hosts" in out
 
 
 def test_init_says_where_the_pages_open(command: Command, tmp_path: Path) -> None:

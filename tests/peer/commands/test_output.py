@@ -2,7 +2,7 @@ from pathlib import Path
 
 from p2pacs.tables import Facts, Table, render
 from peer.commands.get import GetOutcome
-from peer.commands.output import outcome_line, ready_line, status_view, studies_table
+from peer.commands.output import joined, outcome_line, ready_line, status_view, studies_table
 from tests.peer.desk import transfer_of
 
 TRANSFER = transfer_of(
@@ -95,6 +95,13 @@ STATUS = {
     "audit_waiting": 3,
     "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
 }
+
+
+def test_who_joined_without_a_gateway_is_told() -> None:
+    said = joined(Path("f"), "north", gateway=True)
+    assert said == "Joined as north. Start it with: p2pacs peer run f"
+    said = joined(Path("f"), "north", gateway=False)
+    assert "set dicom and aet in f/peer.toml" in said
 
 
 def test_status() -> None:
