@@ -1,10 +1,11 @@
+import msgpack
 import pytest
 import trio
 
 from broker.database.db import BrokerDatabase, bump, connect, now
 from broker.members import directory, registry
 from broker.members.directory import DirectoryKeeper
-from p2pacs.identity.directory import Role, load_directory
+from p2pacs.identity.directory import PURPOSE, BrokerKey, Role, load_directory
 from p2pacs.ids import VirtualAddress
 from tests.broker.conftest import Ground
 
@@ -63,6 +64,24 @@ async def test_members_revoked_long_ago_are_no_longer_listed(ground: Ground) -> 
     await ground.database.run(lambda c: registry.revoke(c, north.address))
     await ground.keeper.refresh()
     assert ground.book.directory.get(north.address) is None
+
+
+async def test_a_directory_of_version_0_1_is_signed_anew_with_the_brokers_key(
+    ground: Ground,
+) -> None:
+    await ground.keeper.refresh()
+    held = ground.book.directory
+    (me,) = held.members
+    row = [bytes(me.address), me.name, "broker", list(me.endpoints), me.key_hash, me.box_key, False]
+    body = msgpack.packb([1, held.version + 1, held.epoch, [row]])
+    assert ground.book.update(ground.key.sign(body, PURPOSE) + body)
+    assert ground.book.directory.broker_keys == ()
+    assert await ground.keeper.refresh()
+    directory = ground.book.directory
+    assert directory.version > held.version + 1
+    assert directory.broker_keys == (BrokerKey(me.address, ground.key.public.raw),)
+    assert load_directory(ground.book.raw, ground.key.public) == directory
+    assert not await ground.keeper.refresh()
 
 
 async def test_a_change_by_another_program_is_noticed(ground: Ground) -> None:
