@@ -137,17 +137,18 @@ class Publisher:
                 task_status.started()
                 while True:
                     await trio.sleep(self._tuning.compare_seconds / 15)
-                    self._compare_again()
+                    await self._compare_again()
         finally:
             self._nursery = None
 
-    def _compare_again(self) -> None:
-        """Compare remembered studies with the PACS that were not for a while."""
+    async def _compare_again(self) -> None:
+        """Compare remembered studies with the PACS that were not for a while; one at a time, so
+        that what members ask for does not wait behind all of them."""
         before = trio.current_time() - self._tuning.compare_seconds
         for study in [study for study, at in self._ended.items() if at <= before]:
             del self._ended[study]
             if (one := self._publications.get(study)) is not None and one.version:
-                self.stage(one.uid)
+                await self.stage(one.uid).wait_compared()
 
     @property
     def publications(self) -> Mapping[StudyId, PublishProgress]:

@@ -48,6 +48,8 @@ class FakePacs:
         self.error: P2PacsError | None = None
         """Raised by every search, and by a retrieval after ``break_after`` instances."""
         self.break_after: int | None = None
+        self.delay = 0.0
+        """Seconds before every answer to a search."""
         self.pause = 0.0
         """Seconds before every instance."""
         self.sent: list[str] = []
@@ -115,7 +117,7 @@ class FakePacs:
         return {key: view[key] for key in view if key not in self.untold}
 
     async def _answer(self) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.delay)
         if self.error is not None and self.break_after is None:
             raise self.error
 

@@ -380,6 +380,21 @@ async def test_what_was_published_is_compared_again_after_a_while(
         assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3"}
 
 
+async def test_comparing_again_holds_up_nobody(tmp_path: Path, virtual: object) -> None:
+    studies = [f"1.2.{n}" for n in range(10, 18)]
+    instances = [make(study) for study in [*studies, CT]]
+    async with bench(tmp_path, *instances, tuning=Tuning(compare_seconds=300)) as b:
+        for study in studies:
+            await b.publish(study)
+        b.pacs.delay = 10
+        await trio.sleep(325)
+        began = trio.current_time()
+        under_way = [one for one in b.publisher.publications.values() if not one.over]
+        assert len(under_way) == 1
+        await b.publisher.stage(CT).wait_version()
+        assert trio.current_time() - began < 15
+
+
 async def test_one_that_is_asked_for_is_read_again_in_whole_now_and_then(
     tmp_path: Path, virtual: object
 ) -> None:
