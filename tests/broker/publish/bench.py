@@ -39,6 +39,8 @@ class Bench:
     publisher: Publisher = field(init=False)
     roots: list[Root] = field(factory=list)
     records: list[StudyRecord] = field(factory=list)
+    grown: trio.Event = field(factory=trio.Event)
+    """Set by the first version."""
 
     async def updated(self, study: StudyId) -> None:
         """As a follower: every version must extend the one before."""
@@ -50,6 +52,7 @@ class Bench:
             check_successor(mine[-1], root)
         assert all(number in files.have for number in range(root.chunks))
         self.roots.append(root)
+        self.grown.set()
 
     async def completed(self, record: StudyRecord) -> None:
         await trio.lowlevel.checkpoint()

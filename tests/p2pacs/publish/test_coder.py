@@ -116,8 +116,7 @@ async def test_the_first_chunks_leave_before_the_last_image_is_coded(
     async with bench(tmp_path, *SLICES, coder=waiting) as b, trio.open_nursery() as nursery:
         nursery.start_soon(b.publish, UID)
         with trio.fail_after(30):
-            while not b.roots:
-                await trio.sleep(0.01)
+            await b.grown.wait()
         assert b.roots[0].chunks > 2
         assert not b.roots[0].complete
         first_is_out.set()
