@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.study.manifest import load_root, sign_root
+from p2pacs.swarm.download.download import Download, DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
 from peer.retrieval.requester import Requester
@@ -210,7 +212,8 @@ async def test_without_the_broker_and_without_a_key(tmp_path: Path) -> None:
 async def test_without_the_broker_and_without_holders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2pacs.swarm.download.download.HOPE_SECONDS", 0.5)
+    hasty = partial(Download, tuning=DownloadTuning(hope_seconds=0.5))
+    monkeypatch.setattr("p2pacs.swarm.engine.Download", hasty)
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
