@@ -1,10 +1,12 @@
 """A full disk or another program's lock under a running broker: refused, served, gone on with."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from attrs import frozen
@@ -47,6 +49,7 @@ class Net:
     node: Node
     pacs: Archive
     study: StudyId
+    web: str
 
     async def ask(self) -> StudyGrant:
         query = StudyQuery(0, self.study.raw, "get")
@@ -96,14 +99,14 @@ async def network(
         (tmp_path / "chunks").mkdir()
         (folder / STORE).symlink_to(tmp_path / "chunks")
         async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
-            await nursery.start(broker.run, trio.Event())
+            said = await nursery.start(broker.run, trio.Event())
             identity = await _joined(broker, tmp_path / "member")
             book = DirectoryBook(identity.folder / FILE, identity.broker_key)
             async with open_store(tmp_path / "member store") as store:
                 node = Node(identity, book, store, Line(), Services(), [])
                 await nursery.start(node.run)
                 study = await _first_study(node, identity)
-                yield Net(broker, node, pacs, study)
+                yield Net(broker, node, pacs, study, said["web"])
                 nursery.cancel_scope.cancel()
 
 
@@ -136,6 +139,16 @@ async def test_a_broker_on_a_full_disk(tmp_path: Path) -> None:
             reply = await net.node.call(net.broker.keys.identity.address, whole, timeout=10)
             assert isinstance(reply, Possession)
             assert reply.whole
+            # The pages are there; who signs in is told why not.
+            async with httpx.AsyncClient(base_url=net.web, trust_env=False) as http:
+                page = await http.get("/login")
+                assert page.status_code == 200
+                csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+                assert csrf is not None
+                form = {"csrf": csrf[1], "name": "admin", "password": PASSWORD}
+                answer = await http.post("/login", data=form)
+                assert answer.status_code == DiskFullError.http_status
+                assert "free space" in answer.text
             disk.free()
             # It goes on by itself.
             await net.until_listed(2)
