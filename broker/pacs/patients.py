@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from p2pacs.catalogue.records import patient_of
+from p2pacs.catalogue.records import patient_of, same_patient
 from p2pacs.dataset.json_model import Json, entry, number, text, texts
 from p2pacs.dataset.vocabulary import PATIENT_TAGS, STUDY_COUNTS, tag
 
@@ -48,6 +48,6 @@ def are_several(answers: Iterable[Json]) -> bool:
 def with_patient(series: Json, study: Json) -> Json:
     """The attributes of a series, with those of its patient only if that is another one than the
     study's."""
-    if not text(series, "PatientID") or patient_of(series) == patient_of(study):
+    if not text(series, "PatientID") or same_patient(series, study):
         return {key: series[key] for key in series if key not in PATIENT_TAGS}
     return series

@@ -56,9 +56,16 @@ def patient_of(attributes: Json) -> tuple[str, str]:
     return text(attributes, "PatientID"), text(attributes, "IssuerOfPatientID")
 
 
+def same_patient(one: Json, other: Json) -> bool:
+    """Whether these are attributes of one patient: an issuer that one of them does not tell is no
+    sign of another."""
+    (first, issuer), (second, its) = patient_of(one), patient_of(other)
+    return first == second and (issuer == its or not (issuer and its))
+
+
 def other_patient(attributes: Json, study: Json) -> Json:
     """The patient's attributes if it is another patient than the study's, else none."""
-    if patient_of(attributes) == patient_of(study):
+    if same_patient(attributes, study):
         return {}
     return of_level(attributes, PATIENT_TAGS)
 

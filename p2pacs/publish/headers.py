@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from p2pacs.catalogue.records import SeriesRecord, other_patient, patient_of
+from p2pacs.catalogue.records import SeriesRecord, other_patient, patient_of, same_patient
 from p2pacs.dataset.json_model import Json, entry, of_level
 from p2pacs.dataset.vocabulary import SERIES_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.errors import ManifestError
@@ -47,7 +47,7 @@ def with_headers(described: Description, instances: Iterable[InstanceEntry]) -> 
 
 def _study(told: Json, firsts: dict[str, Json]) -> Json:
     """The study's attributes, filled in from an instance of the patient that the source names."""
-    of_patient = [one for one in firsts.values() if patient_of(one) == patient_of(told)]
+    of_patient = [one for one in firsts.values() if same_patient(one, told)]
     if of_patient:
         return _filled(told, of_level(of_patient[0], STUDY_LEVEL_TAGS))
     # The source names nobody, or writes the patient otherwise: what it says of him stays whole.
@@ -64,7 +64,7 @@ def _series(
     if first is None:
         return told
     known = of_level(first, SERIES_TAGS)
-    if any(patient_of(one) == patient_of(study) for one in firsts.values()):
+    if any(same_patient(one, study) for one in firsts.values()):
         known |= other_patient(first, study)
     known[tag("NumberOfSeriesRelatedInstances")] = entry("IS", str(counts[told.uid]))
     return evolve(told, attributes=_filled(told.attributes, known))

@@ -42,5 +42,9 @@ def test_a_series_names_its_patient_only_if_it_is_another() -> None:
     study = answer("1", "PA", "CT")
     series = attributes(PatientID=("LO", "PA"), PatientName=("PN", "N^PA"), Modality=("CS", "CT"))
     assert with_patient(series, study) == attributes(Modality=("CS", "CT"))
+    issued = series | attributes(IssuerOfPatientID=("LO", "NORTH"))
+    assert with_patient(issued, study) == attributes(Modality=("CS", "CT"))
+    elsewhere = study | attributes(IssuerOfPatientID=("LO", "SOUTH"))
+    assert with_patient(issued, elsewhere) == issued
     other = series | attributes(PatientID=("LO", "PB"))
     assert with_patient(other, study) == other
