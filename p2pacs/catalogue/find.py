@@ -43,6 +43,7 @@ Tests = dict[str, Test]
 """Key → what the attributes of an entity must pass."""
 
 _MODALITY, _MODALITIES = tag("Modality"), tag("ModalitiesInStudy")
+_SERIES_UID = tag("SeriesInstanceUID")
 
 
 def find(
@@ -111,20 +112,19 @@ class _Search:
         for attributes, series in by_patient(record):
             if not _passes(attributes, self.plain):
                 continue
+            matching = self._one_series(attributes, series) if self.of_series else {}
+            if matching is None:
+                continue
             is_only = attributes is record.attributes
             of_one = record if is_only else evolve(record, attributes=attributes, series=series)
             view = study_view(of_one)
-            if not _passes(view, self.counted):
-                continue
-            if not self.of_series:
-                yield view
-            elif (matching := self._one_series(view, series)) is not None:
+            if _passes(view, self.counted):
                 yield {**matching, **view}
 
     def _one_series(self, study: Json, series: tuple[SeriesRecord, ...]) -> Json | None:
         """The asked keys of the first series that passes; None if none does."""
         for one in series:
-            view = series_view(one)
+            view = one.attributes if _SERIES_UID in one.attributes else series_view(one)
             if _passes(view, self.of_series):
                 return {key: view[key] for key in self.question.below if key in view}
         if series:
