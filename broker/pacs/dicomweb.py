@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import quote
 
 import structlog
@@ -30,12 +31,21 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, understood
 from p2pacs.dataset.uids import is_uid
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.dicomweb.search import Search
 from p2pacs.errors import DeadlineError, PacsError, PacsRefusedError, StudyNotFoundError
 from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
 
 log = structlog.get_logger(__name__)
+
+
+_COMPARED_KEYS: Final = (
+    *LISTED_KEYS,
+    *map(tag, ("ContentDate", "ContentTime", "AcquisitionDate", "AcquisitionTime")),
+)
+"""What tells that an instance was replaced under its UID; a server that opens the file for a list
+anyway (Orthanc) tells it without further cost."""
 
 
 def open_client(address: WebAddress, silence: float) -> DicomwebClient:
@@ -141,7 +151,7 @@ class WebAdapter:
 
         if detail is Detail.INSTANCES:
             return await self._keys.ask(LISTED_KEYS, of_instances)
-        return await of_instances(LISTED_KEYS)
+        return await of_instances(_COMPARED_KEYS)
 
     async def _all(self, search: Search, keys: Collection[str], unique: str) -> Found:
         found = [understood(answer, keys) async for answer in search]

@@ -148,7 +148,7 @@ class Publisher:
         for study in [study for study, at in self._ended.items() if at <= before]:
             del self._ended[study]
             if (one := self._publications.get(study)) is not None and one.version:
-                await self.stage(one.uid).wait_compared()
+                await self.stage(one.uid).wait_over()
 
     @property
     def publications(self) -> Mapping[StudyId, PublishProgress]:

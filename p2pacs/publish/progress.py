@@ -127,8 +127,13 @@ class PublishProgress:
         return self.version
 
     async def wait_compared(self) -> None:
-        """Until what is gone from the source is out of the newest version, or it is over."""
+        """Until what is gone from the source is out of the newest version, as far as a count tells
+        it; or until it is over."""
         await self._compared.wait()
+
+    async def wait_over(self) -> None:
+        """Until it has ended, well or not."""
+        await self._ended.wait()
 
     async def wait(self) -> None:
         """Until all is out.

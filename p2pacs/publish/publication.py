@@ -199,16 +199,18 @@ class Publication:
         known = set() if progress.everything else set(published)
         while True:
             progress.stage = PublishStage.ASKING
-            described = await source.describe(
-                progress.uid, Detail.UIDS if published else Detail.SERIES
-            )
+            # Once instances were listed, a list is asked for again, as it counts, too.
+            first = Detail.SERIES if self._described is None else Detail.UIDS
+            described = await source.describe(progress.uid, first)
             seen = known | self._handled
             progress.instances_wanted, progress.instances_done = described.count or 0, len(seen)
             wanted: set[str] | None = None
             if published or self._handled:
-                if not published:
-                    if described.count == len(seen) == writer.instances and not progress.left_out:
+                if described.count == len(seen) == writer.instances and not progress.left_out:
+                    if not published:
                         return described
+                    progress.compared()  # as far as is quickly told: who waits goes on
+                if first is Detail.SERIES:
                     described = await source.describe(progress.uid, Detail.UIDS)
                 self._described = described
                 self._withdraw(writer, described)

@@ -471,6 +471,22 @@ async def test_one_that_is_replaced_is_noticed_by_what_the_pacs_tells(tmp_path: 
         assert len(b.pacs.sent) == 1
 
 
+async def test_who_asks_waits_for_the_list_only_if_the_count_differs(
+    tmp_path: Path, virtual: object
+) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        b.pacs.delay = 10
+        began = trio.current_time()
+        progress = b.publisher.stage(CT)
+        await progress.wait_compared()
+        assert trio.current_time() - began < 15  # a count
+        await progress.wait()
+        del b.pacs.held[f"{CT}.1.2"]
+        await b.publisher.stage(CT).wait_compared()
+        assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3"}
+
+
 async def test_a_list_that_is_cut_off_withdraws_nothing(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(6)) as b:
         await b.publish(CT)

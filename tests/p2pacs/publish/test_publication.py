@@ -23,7 +23,7 @@ async def test_an_unchanged_study_is_listed_once(tmp_path: Path) -> None:
         await b.publish(UID)
         b.pacs.described.clear()
         await b.publish(UID)
-        assert b.pacs.described == [Detail.UIDS]
+        assert b.pacs.described == [Detail.SERIES, Detail.UIDS]
 
 
 async def test_a_study_that_grew_is_listed(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_a_study_that_grew_is_listed(tmp_path: Path) -> None:
         b.pacs.described.clear()
         b.pacs.add(make(UID, 1, 2))
         progress = await b.publish(UID)
-        assert b.pacs.described == [Detail.UIDS, Detail.UIDS]
+        assert b.pacs.described == [Detail.SERIES, Detail.UIDS, Detail.UIDS]
         assert (progress.instances_done, progress.instances_wanted) == (2, 2)
 
 
