@@ -127,7 +127,7 @@ async def test_a_broker_on_a_full_disk(tmp_path: Path) -> None:
             await net.broker.publisher.publications[net.study].wait()
             disk.fill()
             # What must be written down is refused, at once: here, that a key was granted.
-            with trio.fail_after(10), pytest.raises(DiskFullError, match="free space"):
+            with trio.fail_after(20), pytest.raises(DiskFullError, match="free space"):
                 await net.ask()
             # What the PACS got cannot be listed yet, nor that the member came and went.
             net.pacs.folder.put(samples.instance(1))
@@ -159,7 +159,7 @@ async def test_who_asks_a_broker_with_a_full_store_hears_why_at_once(tmp_path: P
     async with network(tmp_path, tmp_path / "broker", capacity="1kB") as net:
         for _ in range(2):
             with (
-                trio.fail_after(10),
+                trio.fail_after(20),
                 pytest.raises(DiskFullError, match=r"the broker cannot publish .*capacity"),
             ):
                 await net.ask()

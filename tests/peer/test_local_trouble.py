@@ -46,7 +46,7 @@ async def test_a_hospital_on_a_full_disk(tmp_path: Path) -> None:
         before = _version(peer, world)
         disk.fill()
         # What needs to be written is refused, at once and with its reason: here, the audit.
-        with trio.fail_after(5), pytest.raises(DiskFullError, match=r"peer\.db.*free space"):
+        with trio.fail_after(LIMIT), pytest.raises(DiskFullError, match=r"peer\.db.*free space"):
             await opened(world, peer)
         # News that cannot be kept wait.
         sent = instances(3)
