@@ -17,8 +17,11 @@ from attrs import define, field
 
 from p2pacs import __main__ as front
 
+SERVING = {"run", "archive"}
+"""Commands that go on until they are told to stop, ..."""
+
 SECONDS = 0.5
-"""A program that could start is told to stop then."""
+"""... which these are then, if they could start; and again, until they listen."""
 
 
 @define
@@ -50,7 +53,8 @@ def run(arguments: list[str]) -> dict[str, object]:
     """What a command wrote, and its exit code."""
     outcome = Outcome()
     with contextlib.redirect_stdout(outcome.out), contextlib.redirect_stderr(outcome.err):
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        if SERVING & {*arguments}:  # the others end by themselves, however busy the machine is
+            signal.setitimer(signal.ITIMER_REAL, SECONDS)
         with outcome:
             front.main(arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
