@@ -271,3 +271,20 @@ def test_a_circle_is_found() -> None:
 def test_every_named_room_exists() -> None:
     rooms = {room_of(name) for name in modules()}
     assert {*ROOMS, *GROUND} - rooms == set()
+
+
+def test_every_module_stands_in_the_picture() -> None:
+    """docs/architecture.md has a row for each folder, with exactly the modules that are in it."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index("<!-- rooms -->") : text.index("<!-- end of rooms -->")]
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in table.splitlines()]
+    said = {row[0].strip("`/"): set(row[2].split(", ")) for row in rows if len(row) == 3}
+    folders: dict[str, set[str]] = {}
+    for path in modules().values():
+        folder = path.relative_to(ROOT).parent.as_posix()
+        if path.stem != "__init__" and "migrations" not in folder:
+            folders.setdefault(folder, set()).add(path.stem)
+    folders["broker/database"].add("migrations/")
+    said.pop("room")
+    said.pop("---")
+    assert said == folders
