@@ -115,11 +115,13 @@ class Broker:
             settings.listen,
             enrolment.enrol,
         )
-        self.news = MemberNews(self.node, self.book)
+        host = self.node.host
+        self.engine = host.engine
+        self.news = MemberNews(host, self.book)
         self.recycler = Recycler(
             identity,
             self.book,
-            self.node,
+            host,
             store,
             busy=self._busy,
             drop=self._drop,
@@ -131,7 +133,7 @@ class Broker:
             studies,
             keys.signing,
             coder(workers, settings.coding),
-            updated=self.node.updated,
+            updated=self.engine.updated,
             completed=self._completed,
             incomplete=partial(record_missing, database),
             recover=self._recover,
@@ -146,9 +148,7 @@ class Broker:
             today=lambda: datetime.now().astimezone().date(),
             every=settings.sweep.every_seconds,
         )
-        self.handlers = BrokerServices(
-            self.parts, self.node, self.publisher, self.recycler, self.news
-        )
+        self.handlers = BrokerServices(self.parts, host, self.publisher, self.recycler, self.news)
         self.handlers.enter(services)
         self._certificate = certificate
         self._database = database
@@ -207,12 +207,12 @@ class Broker:
     def _busy(self, study: StudyId) -> bool:
         """Whether a study is being published, or fetched back: it stays in the store."""
         progress = self.publisher.publications.get(study)
-        transfer = self.node.transfers.get(study)
+        transfer = self.engine.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or (progress is not None and not progress.over)
 
     async def _drop(self, study: StudyId) -> None:
-        self.node.dropped(study)
+        self.engine.dropped(study)
         await self.parts.store.drop(study)
 
     async def _completed(self, record: StudyRecord) -> None:
@@ -227,7 +227,7 @@ class Broker:
         if not holders:
             return False
         log.warning("a published study is fetched back", study=study.short, holders=len(holders))
-        transfer = self.node.fetch(study, holders=holders)
+        transfer = self.engine.fetch(study, holders=holders)
         try:
             with trio.fail_after(RECOVERY):
                 await transfer.wait_complete()

@@ -81,18 +81,18 @@ class Peer:
         self.node = Node(
             identity, self.book, store, _line(settings), self.services(), settings.listen
         )
-        self.activity = Activity(self.node, self.book)
+        host = self.host = self.node.host
+        engine = host.engine
+        self.activity = Activity(engine.transfers, engine.uploads, host.mesh.links, self.book)
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
-        self.holdings = HoldingsAnnouncer(self.node, store)
-        self.recycler = Recycler(
-            identity, self.book, self.node, store, busy=self._busy, drop=self._drop
-        )
+        self.holdings = HoldingsAnnouncer(host, store)
+        self.recycler = Recycler(identity, self.book, host, store, busy=self._busy, drop=self._drop)
         self.grants = Grants(database, identity.box_key)
-        self.resolver = Resolver(identity, self.book, self.node, catalogue, self.grants)
+        self.resolver = Resolver(identity, self.book, host, catalogue, self.grants)
         self.pending = PendingFetches(database)
         self.reads = StudyReads(
-            self.node,
+            engine,
             store,
             self.resolver,
             workers=workers,
@@ -128,7 +128,7 @@ class Peer:
             listens = await nursery.start(self.node.run)
             nursery.start_soon(self.holdings.run)
             nursery.start_soon(self.recycler.run)
-            nursery.start_soon(keep_renewed, self.identity, self.node, self._renewed)
+            nursery.start_soon(keep_renewed, self.identity, self.host, self._renewed)
             nursery.start_soon(self.audit.run, self._report)
             if self.blind:
                 nursery.start_soon(self.replica.run)
@@ -149,7 +149,7 @@ class Peer:
                 log.warning("no gateway for workstations: set dicom in peer.toml")
             yield None
             return
-        describe = InstanceDescriber(self.node, self.reads)
+        describe = InstanceDescriber(self.host, self.reads)
         async with trio.open_nursery() as nursery:
             gateway = Gateway(Bridge(nursery), self.index, self.reads, describe)
             server = DimseServer(
@@ -197,7 +197,7 @@ class Peer:
     def _holders_news(self, member: VirtualAddress, news: Message) -> None:
         if not self._by_broker(member) or not isinstance(news, messages.HoldersNews):
             return
-        if transfer := self.node.transfers.get(StudyId(news.study)):
+        if transfer := self.host.engine.transfers.get(StudyId(news.study)):
             transfer.add_holders(map(VirtualAddress, news.holders))
 
     def _replicate(self, member: VirtualAddress, news: Message) -> None:
@@ -224,7 +224,7 @@ class Peer:
         await self._ask(report, messages.AuditKept)
 
     async def _ask(self, query: Query, kind: type[K]) -> K:
-        reply = await self.node.call_broker(query, timeout=ASK)
+        reply = await self.host.call_broker(query, timeout=ASK)
         if not isinstance(reply, kind):
             raise ProtocolError(f"the broker answered a {type(query).__name__} with something else")
         return reply
@@ -240,13 +240,13 @@ class Peer:
         self.activity.began()
 
     def _busy(self, study: StudyId) -> bool:
-        transfer = self.node.transfers.get(study)
+        transfer = self.host.engine.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or self.reads.in_use(study)
 
     async def _drop(self, study: StudyId) -> None:
         self.reads.forget(study)
-        self.node.dropped(study)
+        self.host.engine.dropped(study)
         await self.store.drop(study)
         self.holdings.dropped(study)
 
@@ -255,16 +255,17 @@ class Peer:
     async def status(self) -> Json:
         """What the peer is and does."""
         moving = await self.transfers()
+        sent = self.host.engine.uploads.bytes_sent
         return {
             "name": self.settings.name,
             "address": str(self.identity.address),
             "role": str(self.role),
             "certificate_expires": self.identity.expires.isoformat(),
-            "broker": broker_json(self.identity, self.book, self.node),
+            "broker": broker_json(self.identity, self.book, self.host.mesh),
             "gateway": gateway_json(self.settings, self.role),
             "links": [
-                link_json(member, self.book, sent=self.node.bytes_sent.get(member, 0))
-                for member in sorted(self.node.linked)
+                link_json(member, self.book, sent=sent.get(member, 0))
+                for member in sorted(self.host.mesh.links)
             ],
             "store": {
                 "used": self.store.used,

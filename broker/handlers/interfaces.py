@@ -22,11 +22,7 @@ from p2pacs.wire.messages import Message, Possession, PossessionQuery
 
 
 class MemberLinks(Protocol):
-    """How members are told something (`p2pacs.swarm.node.Node`)."""
-
-    @property
-    def linked(self) -> Collection[VirtualAddress]:
-        """Members with whom there is a link."""
+    """How members are told something (`p2pacs.swarm.host.Host`)."""
 
     def tell(self, member: VirtualAddress, message: Message) -> bool:
         """Send news to a member; whether it is linked."""

@@ -197,10 +197,9 @@ class StudyGrants:
     def _replicate(self, study: StudyId) -> None:
         """Replicas that do not have it shall fetch it, while it travels to who asked."""
         have = set(self._parts.holders.of(study))
-        for member in self._links.linked:
-            record = self._parts.book.directory.get(member)
-            if record is not None and record.role is Role.REPLICA and member not in have:
-                self._links.tell(member, messages.Replicate(study.raw))
+        for record in self._parts.book.directory.members:
+            if record.role is Role.REPLICA and record.address not in have:
+                self._links.tell(record.address, messages.Replicate(study.raw))
 
     async def instances(self, member: VirtualAddress, query: messages.InstancesQuery) -> Reply:
         """Series and instances of a study, as the PACS lists them now.

@@ -74,7 +74,7 @@ class Publisher:
         studies: ids, keys and announced versions.
         signing_key: signs manifest roots.
         coder: codes one instance.
-        updated: tells the swarm that a study has a newer root (`Node.updated`).
+        updated: tells the swarm that a study has a newer root (`Engine.updated`).
         completed: gets the record of a study when all of it is out.
         incomplete: told of a publication that found out that something is missing.
         recover: fetches what was published of a study back from other members, when the

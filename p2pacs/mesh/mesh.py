@@ -114,6 +114,11 @@ class Mesh:
         """The brokers of this network, this host too if it is one."""
         return self._members.directory.brokers
 
+    @property
+    def broker_linked(self) -> bool:
+        """Whether there is a link to a broker now."""
+        return not self.brokers.isdisjoint(self.links)
+
     # ------------------------------------------------------------ who may
 
     def allowed(self, member: VirtualAddress) -> MemberRecord:

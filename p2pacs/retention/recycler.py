@@ -27,7 +27,7 @@ from p2pacs.limits import MIB
 from p2pacs.retention.eviction import EvictionCandidate, choose
 from p2pacs.retention.possession import Challenge, holds_whole
 from p2pacs.store import ChunkStore, StudyInfo
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Possession, PossessionQuery
 
 log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Recycler:
         self,
         identity: NodeIdentity,
         book: DirectoryBook,
-        node: Node,
+        host: Host,
         store: ChunkStore,
         *,
         busy: Callable[[StudyId], bool],
@@ -79,7 +79,7 @@ class Recycler:
         Args:
             identity: this member's.
             book: who else might hold a study.
-            node: to ask them.
+            host: to ask them.
             store: what is recycled.
             busy: whether a study is published, fetched or read now.
             drop: removes a study and tells whom it concerns.
@@ -88,7 +88,7 @@ class Recycler:
         self.tuning = tuning
         self._identity = identity
         self._book = book
-        self._node = node
+        self._host = host
         self._store = store
         self._busy = busy
         self._drop = drop
@@ -274,7 +274,7 @@ class Recycler:
     ) -> Possession | None:
         """What a member says that holds the study in whole; None of another."""
         try:
-            reply = await self._node.call(member, query, timeout=seconds)
+            reply = await self._host.call(member, query, timeout=seconds)
         except P2PacsError as error:
             log.debug("no proof of a copy", member=str(member), error=str(error))
             return None

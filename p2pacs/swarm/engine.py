@@ -58,7 +58,7 @@ class Engine:
         self,
         mesh: Mesh,
         storage: ChunkStorage,
-        key: Verifier,
+        keys: Verifier,
         tier: Callable[[VirtualAddress], Tier],
         *,
         uplink: Pacer | None,
@@ -69,22 +69,28 @@ class Engine:
         Args:
             mesh: The links.
             storage: Where chunks are kept.
-            key: The broker's, which signs roots.
+            keys: Of the brokers, which sign roots.
             tier: Who is asked first.
             uplink: The budget of the host's line; None for no limit.
             downlink: Likewise.
         """
         self.transfers: dict[StudyId, Transfer] = {}
+        """Under way, and the last ones that ended."""
+        self.keys = keys
+        """What verifies manifests: the keys of all brokers."""
         self._downloads: dict[StudyId, Download] = {}
         self._partner_budget = PartnerBudget()
-        self.swarms = OpenSwarms(mesh.me, mesh.links, storage, key)
-        is_broker = mesh.me in mesh.brokers
+        self.swarms = OpenSwarms(mesh.me, mesh.links, storage, keys)
         self.uploads = Uploads(
-            mesh.links, self.swarms, self._chunks, uplink, seed=bytes(mesh.me), is_broker=is_broker
+            mesh.links,
+            self.swarms,
+            self._chunks,
+            uplink,
+            seed=bytes(mesh.me),
+            is_broker=lambda: mesh.me in mesh.brokers,
         )
         self._mesh = mesh
         self._storage = storage
-        self._key = key
         self._tier = tier
         self._downlink = downlink
         self._downlink_share = DownlinkShare()
@@ -109,15 +115,15 @@ class Engine:
     def fetch(
         self,
         study: StudyId,
-        holders: Iterable[VirtualAddress],
-        root: bytes | None,
+        holders: Iterable[VirtualAddress] = (),
+        root: bytes | None = None,
         priority: Priority = Priority.INTERACTIVE,
     ) -> Transfer:
         """Fetch a study, or go on with it; the one transfer of it that is under way.
 
         Args:
             study: Which.
-            holders: Members that hold or fetch it.
+            holders: Members that hold or fetch it; the brokers are always asked, too.
             root: A signed root, if the caller has one.
             priority: How urgent; a transfer under way takes the higher one.
 
@@ -127,7 +133,7 @@ class Engine:
         """
         if self._nursery is None:
             raise StateError("the host's network is not running")
-        version = load_root(root, self._key, study).version if root else 0
+        version = load_root(root, self.keys, study).version if root else 0
         transfer = self.transfers.get(study)
         if transfer is not None and self._serves(transfer, version):
             transfer.add_holders(holders)
@@ -181,7 +187,7 @@ class Engine:
 
     async def _run(self, download: Download, root: bytes | None) -> None:
         try:
-            await download.run(self._storage, self._key, root)
+            await download.run(self._storage, self.keys, root)
         finally:
             study = download.transfer.study
             if self._downloads.get(study) is download:  # it may have been begun anew meanwhile
@@ -217,7 +223,7 @@ class Engine:
         raw = chunks.root
         if raw is None:
             return
-        root = load_root(raw, self._key, study)
+        root = load_root(raw, self.keys, study)
         swarm.version, swarm.listed = root.version, root.chunks
         swarm.push_root(raw)
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)

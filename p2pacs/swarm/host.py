@@ -95,7 +95,8 @@ class Host:
             downlink=self.downlink,
         )
         self._book = book
-        self._services = services
+        self.services = services
+        """What the program answers."""
         self._held: frozenset[VirtualAddress] = frozenset()
         self._nursery: trio.Nursery | None = None
 
@@ -151,6 +152,10 @@ class Host:
                 return await link.call(query, timeout=scope.deadline - trio.current_time())
         raise DeadlineError(f"{self.mesh.name(member)} did not answer within {timeout:g} s")
 
+    async def until_broker_linked(self) -> None:
+        """Until there is a link to a broker."""
+        await self.mesh.until_linked(*self.mesh.brokers)
+
     async def call_broker(
         self,
         query: Query,
@@ -201,14 +206,14 @@ class Host:
         if hello.directory_version < self._book.directory.version:
             self.tell(member, messages.DirectoryNews(self._book.raw))
         self.engine.linked(member)
-        if self._services.linked is not None:
-            self._services.linked(member)
+        if self.services.linked is not None:
+            self.services.linked(member)
 
     def unlinked(self, member: VirtualAddress) -> None:
         """It no longer is."""
         self.engine.unlinked(member)
-        if self._services.unlinked is not None:
-            self._services.unlinked(member)
+        if self.services.unlinked is not None:
+            self.services.unlinked(member)
 
     def drained(self, member: VirtualAddress) -> None:
         """The next block may be sent to a member."""
@@ -220,7 +225,7 @@ class Host:
         Raises:
             RemoteError: the member may not say this.
         """
-        handler = self._services.news.get(type(message))
+        handler = self.services.news.get(type(message))
         handled = self.engine.news(member, message)
         if isinstance(message, messages.DirectoryNews):
             self._directory_news(message.signed)
@@ -252,7 +257,7 @@ class Host:
             case messages.DirectoryQuery():
                 newer = self._book.directory.version > query.newer_than
                 return messages.DirectoryAnswer(query.id, self._book.raw if newer else b"")
-        handler = self._services.queries.get(type(query))
+        handler = self.services.queries.get(type(query))
         if handler is None:
             raise UnknownMessageError(f"{type(query).__name__} is not answered here")
         return await handler(member, query)

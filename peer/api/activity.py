@@ -5,17 +5,17 @@ Rates are taken whenever somebody looks (`peer.api.progress`): while nobody does
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from itertools import islice
 from typing import Final
 
 import trio
 
 from p2pacs.identity.book import DirectoryBook
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.signals import Watch
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.upload.uploads import Uploads
 from peer.api.progress import Paces
 from peer.api.status import Json, Rates, transfer_json, upload_json
 
@@ -43,13 +43,29 @@ _WHOLE: Final = None
 
 
 class Activity:
-    """The transfers and uploads of one node."""
+    """The transfers and uploads of one host."""
 
-    def __init__(self, node: Node, book: DirectoryBook) -> None:
-        self._node = node
+    def __init__(
+        self,
+        transfers: Mapping[StudyId, Transfer],
+        uploads: Uploads,
+        links: Collection[VirtualAddress],
+        book: DirectoryBook,
+    ) -> None:
+        """Nothing was looked at yet.
+
+        Args:
+            transfers: Under way, and the last ones that ended (`Engine.transfers`).
+            uploads: What is sent to whom.
+            links: Members with a link (`Mesh.links`).
+            book: Names the members.
+        """
+        self._transfers = transfers
+        self._uploads = uploads
+        self._links = links
         self._book = book
         self._paces: dict[Transfer, Paces[VirtualAddress | None]] = {}
-        self._uploads = Paces[VirtualAddress]()
+        self._upload_paces = Paces[VirtualAddress]()
         self._sending = False
         self._begun = 0
         self._watch = Watch()
@@ -64,18 +80,18 @@ class Activity:
     async def settle(self) -> None:
         """Take the time to measure, unless somebody did just now or nothing moves."""
         now = trio.current_time()
-        moving = self._fetching or not self._node.bytes_sent.keys().isdisjoint(self._node.linked)
-        if moving and not self._uploads.fresh(now):
+        moving = self._fetching or not self._uploads.bytes_sent.keys().isdisjoint(self._links)
+        if moving and not self._upload_paces.fresh(now):
             self.event()
             await trio.sleep(SETTLING)
 
     @property
     def _fetching(self) -> bool:
-        return any(one.state is TransferState.FETCHING for one in self._node.transfers.values())
+        return any(one.state is TransferState.FETCHING for one in self._transfers.values())
 
     def transfers(self) -> list[Json]:
         """All transfers since the start, newest first."""
-        return [self._transfer(one, None) for one in _newest(self._node.transfers.values())]
+        return [self._transfer(one, None) for one in _newest(self._transfers.values())]
 
     def uploads(self, most: int | None = None) -> list[Json]:
         """Who was sent chunks since the start; those that were sent most first.
@@ -83,8 +99,8 @@ class Activity:
         Args:
             most: So many members at most; None for all.
         """
-        sent, linked = self._node.bytes_sent, self._node.linked
-        rates = self._uploads.look(trio.current_time(), sent)
+        sent = self._uploads.bytes_sent
+        rates = self._upload_paces.look(trio.current_time(), sent)
         self._sending = any(rates.values())
         named = sorted(sent, key=lambda member: (-sent[member], member))[:most]
         return [
@@ -92,16 +108,16 @@ class Activity:
                 member,
                 self._book,
                 sent=sent[member],
-                waiting=self._node.promised(member),
+                waiting=self._uploads.paced.promised(member),
                 rate=rates[member],
-                linked=member in linked,
+                linked=member in self._links,
             )
             for member in named
         ]
 
     def event(self) -> Json:
         """What an event says: bounded, however much goes on."""
-        transfers = _newest(self._node.transfers.values())
+        transfers = _newest(self._transfers.values())
         running = [one for one in transfers if one.state is TransferState.FETCHING]
         ended = (one for one in transfers if one.state is not TransferState.FETCHING)
         shown = [*running, *islice(ended, max(0, SHOWN_TRANSFERS - len(running)))]
@@ -120,7 +136,7 @@ class Activity:
             self._book,
             now=now,
             rates=self._rates(transfer, now),
-            linked=frozenset(self._node.linked),
+            linked=self._links,
             sources=sources,
         )
 
@@ -141,7 +157,7 @@ class Activity:
 
     def _forget(self) -> None:
         """Transfers that the swarm has forgotten."""
-        known = set(self._node.transfers.values())
+        known = set(self._transfers.values())
         self._paces = {one: paces for one, paces in self._paces.items() if one in known}
 
     # ------------------------------------------------------------ when it changes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -11,8 +11,8 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
+from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
-from p2pacs.swarm.node import Node
 from peer.api.progress import expected_seconds
 from peer.config import PeerSettings
 
@@ -40,16 +40,16 @@ def member_role(book: DirectoryBook, address: VirtualAddress) -> str | None:
     return None if member is None else str(member.role)
 
 
-def broker_json(identity: NodeIdentity, book: DirectoryBook, node: Node) -> Json:
+def broker_json(identity: NodeIdentity, book: DirectoryBook, mesh: Mesh) -> Json:
     """Whether the broker is linked, and why it takes no link of this member, if it said so."""
     me = book.directory.get(identity.address)
     refused: str | None = None
     if me is not None and me.revoked:
         refused = f"{me.name} was revoked"
-    elif not node.broker_linked:
-        said = (node.refusal(broker) for broker in sorted(book.directory.brokers))
+    elif not mesh.broker_linked:
+        said = (mesh.refused.get(broker) for broker in sorted(mesh.brokers))
         refused = next((str(error) for error in said if error is not None), None)
-    return {"linked": node.broker_linked, "refused": refused}
+    return {"linked": mesh.broker_linked, "refused": refused}
 
 
 def gateway_json(settings: PeerSettings, role: Role) -> Json:
@@ -87,7 +87,7 @@ def transfer_json(
     *,
     now: float,
     rates: Rates,
-    linked: Mapping[VirtualAddress, object] | frozenset[VirtualAddress],
+    linked: Collection[VirtualAddress],
     sources: int | None = None,
 ) -> Json:
     """One transfer: how far it is, when it ends and what comes from whom.

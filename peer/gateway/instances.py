@@ -14,7 +14,7 @@ from p2pacs.dataset.json_model import Json, entry
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.study.study_index import InstanceEntry
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Instances, InstancesQuery
 from peer.retrieval.reader import StudyReads
 
@@ -35,8 +35,8 @@ _ADDED_SINCE: Final = frozenset(
 class InstanceDescriber:
     """Gives the attributes of a study's instances, with those of their series."""
 
-    def __init__(self, node: Node, reads: StudyReads) -> None:
-        self._node = node
+    def __init__(self, host: Host, reads: StudyReads) -> None:
+        self._host = host
         self._reads = reads
 
     async def __call__(self, record: StudyRecord) -> Listing:
@@ -52,7 +52,7 @@ class InstanceDescriber:
             return await trio.to_thread.run_sync(listing_of_entries, entries)
         query = InstancesQuery(0, record.study.raw)
         try:
-            reply = await self._node.call_broker(query, timeout=ANSWER)
+            reply = await self._host.call_broker(query, timeout=ANSWER)
         except UnavailableError as error:
             raise UnavailableError(
                 "images of a study that is not here are listed when the broker is there"

@@ -16,7 +16,7 @@ from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.study.manifest import load_root, load_segment
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditQueue
@@ -47,7 +47,7 @@ class StudyReads:
 
     def __init__(
         self,
-        node: Node,
+        engine: Engine,
         store: ChunkStore,
         resolver: Resolver,
         *,
@@ -60,7 +60,7 @@ class StudyReads:
         """Nothing is read before `open`.
 
         Args:
-            node: fetches.
+            engine: fetches.
             store: where chunks are.
             resolver: says who has a study and gives its key.
             workers: decode images.
@@ -71,7 +71,7 @@ class StudyReads:
         """
         self.tuning = Tuning()
         """What it goes by."""
-        self._node = node
+        self._engine = engine
         self._store = store
         self._resolver = resolver
         self._workers = workers
@@ -162,7 +162,7 @@ class StudyReads:
         chunks = await self._store.study(found.study)
         chunks.touch()
         if found.root and found.segment and chunks.root is None:
-            root = load_root(found.root, self._node.broker_keys, found.study)
+            root = load_root(found.root, self._engine.keys, found.study)
             segment = load_segment(found.segment, root, 0)
             await chunks.put_segment(root.segments[0], segment.raw)
 
@@ -172,7 +172,7 @@ class StudyReads:
         Nobody is asked and nothing is fetched.
         """
         if record.study not in self._fetches:
-            keys, version = self._node.broker_keys, max(1, record.version)
+            keys, version = self._engine.keys, max(1, record.version)
             if not await holds_whole(self._store, keys, record.study, version):
                 return None
             try:
@@ -241,7 +241,7 @@ class StudyReads:
         if fetch := self._fetches.get(study):
             fetch.prioritise(priority)
             self._lead(fetch)
-        elif transfer := self._node.transfers.get(study):
+        elif transfer := self._engine.transfers.get(study):
             transfer.prioritise(priority)
         else:
             raise NotFoundError(f"study {study.short} is not being fetched")
@@ -265,7 +265,7 @@ class StudyReads:
 
     def start(self, found: ResolvedStudy, priority: Priority) -> Transfer:
         """Fetch a study, or go on fetching it."""
-        transfer = self._node.fetch(
+        transfer = self._engine.fetch(
             found.study, holders=found.holders, root=found.root, priority=priority
         )
         self._began(transfer)

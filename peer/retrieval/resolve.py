@@ -24,7 +24,7 @@ from p2pacs.identity.keys import StudyKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
 from peer.retrieval.grants import Grants
 
@@ -68,13 +68,13 @@ class Resolver:
         self,
         identity: NodeIdentity,
         book: DirectoryBook,
-        node: Node,
+        host: Host,
         catalogue: CatalogueIndex,
         grants: Grants,
     ) -> None:
         self._identity = identity
         self._book = book
-        self._node = node
+        self._host = host
         self._catalogue = catalogue
         self._grants = grants
 
@@ -101,7 +101,7 @@ class Resolver:
             StudyNotFoundError: neither the broker nor the PACS knows it.
             KeyUnavailableError: the broker is away and no key is held.
         """
-        linked = self._node.broker_linked
+        linked = self._host.mesh.broker_linked
         cut_off = False
         try:
             return await self._ask_broker(
@@ -120,14 +120,14 @@ class Resolver:
     async def _broker_returned(self) -> bool:
         """Wait for the broker, which was there just now; whether it came back."""
         with trio.move_on_after(RETURN_TIMEOUT):
-            await self._node.until_broker_linked()
+            await self._host.until_broker_linked()
             return True
         return False
 
     async def _ask_broker(self, study: StudyId, purpose: str, patience: float) -> ResolvedStudy:
         query = StudyQuery(id=0, study=study.raw, purpose=purpose)
         try:
-            grant = await self._node.call_broker(query, timeout=patience)
+            grant = await self._host.call_broker(query, timeout=patience)
         except ForbiddenError:
             await self._grants.forget(study)
             raise
@@ -179,7 +179,7 @@ class Resolver:
     ) -> None:
         query = ManifestQuery(id=0, study=study.raw, newer_than=0)
         try:
-            reply = await self._node.call(member, query, timeout=MEMBER_TIMEOUT)
+            reply = await self._host.call(member, query, timeout=MEMBER_TIMEOUT)
             if isinstance(reply, Manifest) and reply.root:
                 load_root(reply.root, self._book.keys, study)
                 roots[member] = reply.root

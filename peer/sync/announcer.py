@@ -13,7 +13,7 @@ from p2pacs.ids import StudyId
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Announce
 
 WAITING: Final = 1024
@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 class HoldingsAnnouncer:
     """Announces what begins, what is complete and what is gone."""
 
-    def __init__(self, node: Node, store: ChunkStore) -> None:
-        self._node = node
+    def __init__(self, host: Host, store: ChunkStore) -> None:
+        self._host = host
         self._store = store
         self._send, self._receive = trio.open_memory_channel[Transfer | None](WAITING)
         self._followed: set[Transfer] = set()
@@ -74,7 +74,7 @@ class HoldingsAnnouncer:
         for info in self._store.studies():
             try:
                 whole = await holds_whole(
-                    self._store, self._node.broker_keys, info.study, info.version
+                    self._store, self._host.engine.keys, info.study, info.version
                 )
             except P2PacsError as error:
                 log.warning("stored study not usable", study=info.study.short, error=str(error))
@@ -83,7 +83,7 @@ class HoldingsAnnouncer:
 
     def _tell(self, study: StudyId, version: int, *, held: bool, complete: bool) -> None:
         news = Announce(study.raw, version, held=held, complete=complete)
-        self._node.tell_linked(news, [Role.BROKER])
+        self._host.tell_linked(news, [Role.BROKER])
 
 
 def _version(transfer: Transfer) -> int:

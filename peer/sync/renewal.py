@@ -11,7 +11,7 @@ import trio
 
 from p2pacs.errors import P2PacsError, ProtocolError
 from p2pacs.identity.node import NodeIdentity, make_request
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Renewal, RenewQuery
 
 LOOK: Final = 3600.0
@@ -35,14 +35,14 @@ def pause(left: timedelta) -> float:
 
 
 async def keep_renewed(
-    identity: NodeIdentity, node: Node, renewed: Callable[[NodeIdentity], None]
+    identity: NodeIdentity, host: Host, renewed: Callable[[NodeIdentity], None]
 ) -> None:
     """Renew for ever; ``renewed`` is told of every new certificate."""
     while True:
         left = identity.expires - datetime.now(UTC)
         if left < BEFORE:
             try:
-                identity = await renew(identity, node)
+                identity = await renew(identity, host)
                 renewed(identity)
             except P2PacsError as error:
                 tell = log.error if left < BEFORE / 10 else log.info
@@ -54,14 +54,14 @@ async def keep_renewed(
         await trio.sleep(pause(left))
 
 
-async def renew(identity: NodeIdentity, node: Node) -> NodeIdentity:
+async def renew(identity: NodeIdentity, host: Host) -> NodeIdentity:
     """Ask the broker for a new certificate for the same key, and use it from now on.
 
     Raises:
         P2PacsError: the broker is away, refuses, or answers with a wrong certificate.
     """
     csr = await trio.to_thread.run_sync(make_request, identity.folder)
-    reply = await node.call_broker(RenewQuery(0, csr), timeout=ANSWER)
+    reply = await host.call_broker(RenewQuery(0, csr), timeout=ANSWER)
     if not isinstance(reply, Renewal):
         raise ProtocolError("the broker answered a RenewQuery with something else")
     renewed = await trio.to_thread.run_sync(identity.renewed, reply.certificate)

@@ -173,12 +173,12 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 node = Node(identity, book, store, Line(), services, [])
                 await peers.start(node.run)
                 study = await _first_study(node, identity)
-                grant = await node.call(
+                grant = await node.host.call(
                     identity.broker, StudyQuery(0, study.raw, "get"), timeout=30
                 )
                 assert isinstance(grant, StudyGrant)
                 assert grant.root
-                transfer = node.fetch(study, holders=[], root=grant.root)
+                transfer = node.host.engine.fetch(study, holders=[], root=grant.root)
                 await transfer.wait_complete()
                 database = connect(folder / "broker.db")
                 member = database.transact(list_members)[0]
@@ -187,7 +187,9 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 database.transact(lambda c: broker.actions.revoke(c, member.address, "test"))
                 await unlinked.wait()
                 with pytest.raises((AccessError, LinkClosedError)):
-                    await node.call(identity.broker, StudyQuery(0, study.raw, "get"), timeout=5)
+                    await node.host.call(
+                        identity.broker, StudyQuery(0, study.raw, "get"), timeout=5
+                    )
                 peers.cancel_scope.cancel()
             broker.stop.set()
     assert not connect(folder / "broker.db").transact(list_members)[0].linked
@@ -198,7 +200,7 @@ async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:
     from p2pacs.catalogue.feed import decode_entry  # noqa: PLC0415
 
     while True:
-        page = await node.call(identity.broker, CatalogueQuery(0, 0), timeout=10)
+        page = await node.host.call(identity.broker, CatalogueQuery(0, 0), timeout=10)
         assert isinstance(page, CataloguePage)
         if page.entries:
             return decode_entry(page.entries[0]).study

@@ -53,12 +53,12 @@ class Net:
 
     async def ask(self) -> StudyGrant:
         query = StudyQuery(0, self.study.raw, "get")
-        grant = await self.node.call(self.broker.keys.identity.address, query, timeout=30)
+        grant = await self.node.host.call(self.broker.keys.identity.address, query, timeout=30)
         assert isinstance(grant, StudyGrant)
         return grant
 
     async def catalogue(self) -> CataloguePage:
-        page = await self.node.call(
+        page = await self.node.host.call(
             self.broker.keys.identity.address, CatalogueQuery(0, 0), timeout=30
         )
         assert isinstance(page, CataloguePage)
@@ -66,12 +66,12 @@ class Net:
 
     async def relink(self) -> None:
         """The link breaks and comes again: both are to be noted."""
-        (link,) = self.node._running.mesh.links.values()
+        (link,) = self.node.host.mesh.links.values()
         link.close(None)
         with trio.fail_after(20):
-            while self.node.linked:
+            while self.node.host.mesh.links:
                 await trio.sleep(0.01)
-            while not self.node.linked:
+            while not self.node.host.mesh.links:
                 await trio.sleep(0.01)
 
     async def until_listed(self, count: int) -> None:
@@ -136,7 +136,7 @@ async def test_a_broker_on_a_full_disk(tmp_path: Path) -> None:
             # What is only read is served.
             assert len((await net.catalogue()).entries) == 1
             whole = PossessionQuery(0, net.study.raw, 1, b"", b"")
-            reply = await net.node.call(net.broker.keys.identity.address, whole, timeout=10)
+            reply = await net.node.host.call(net.broker.keys.identity.address, whole, timeout=10)
             assert isinstance(reply, Possession)
             assert reply.whole
             # The pages are there; who signs in is told why not.

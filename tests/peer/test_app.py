@@ -84,17 +84,17 @@ async def test_further_holders_are_used(tmp_path: Path) -> None:
         one, other = await world.add("one"), await world.add("other")
         fetch = await opened(world, one)
         news = HoldersNews(world.broker.study.raw, [other.identity.address.raw])
-        assert world.broker.node.tell(one.identity.address, news)
+        assert world.broker.host.tell(one.identity.address, news)
         await eventually(lambda: other.identity.address in fetch.transfer.holders)
 
 
 async def test_a_revoked_member_says_so(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         peer = await world.add("north")
-        await eventually(lambda: peer.identity.broker in peer.node.linked)
+        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
         assert (await peer.status())["broker"] == {"linked": True, "refused": None}
         world.revoke("north")
-        await eventually(lambda: peer.node.refusal(peer.identity.broker))
+        await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
         said = (await peer.status())["broker"]
         assert (said["linked"], "north" in said["refused"]) == (False, True)
         assert "was revoked" in said["refused"]
@@ -104,7 +104,7 @@ async def test_a_replica_is_blind(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         replica = await world.add("r", Role.REPLICA)
-        await eventually(lambda: replica.identity.broker in replica.node.linked)
+        await eventually(lambda: replica.identity.broker in replica.host.mesh.links)
         assert await replica.find({}) == []
         status = await replica.status()
         assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)

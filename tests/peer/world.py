@@ -39,6 +39,7 @@ from p2pacs.study.images import Coding
 from p2pacs.study.manifest import sign_root
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.study_index import LeftOut
+from p2pacs.swarm.host import Host
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire import messages
@@ -80,7 +81,7 @@ class Broker:
         self.described: list[SeriesRecord] = []
         self.more = False
         self.kept_back: list[Chunk] = []
-        self.node: Node
+        self.host: Host
         self.recycler: Recycler
         self.members: dict[VirtualAddress, NodeIdentity] = {}
         self._network = network
@@ -136,8 +137,8 @@ class Broker:
             await held.put_segment(segment, data)
         await held.put_root(raw, version=published.root.version)
         self.catalogue.upsert([self.record()])
-        await self.node.updated(self.study)
-        self.node.tell_linked(messages.CatalogueNews(self.catalogue.seq), [Role.HOSPITAL])
+        await self.host.engine.updated(self.study)
+        self.host.tell_linked(messages.CatalogueNews(self.catalogue.seq), [Role.HOSPITAL])
         return raw
 
     async def supply(self) -> None:
@@ -278,9 +279,9 @@ class World:
             self._books.append(book)
             self._publish_directory()
             node = Node(identity, book, store, Line(), self.broker.services(), [self._listen])
-            self.broker.node = node
+            self.broker.host = node.host
             self.broker.recycler = Recycler(
-                identity, book, node, store, busy=lambda _: False, drop=store.drop
+                identity, book, node.host, store, busy=lambda _: False, drop=store.drop
             )
             nursery = await stack.enter_async_context(trio.open_nursery())
             await nursery.start(node.run)

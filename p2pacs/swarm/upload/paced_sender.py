@@ -6,7 +6,7 @@ would only make the choice worse (docs/swarm.md, "Offers").
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -102,7 +102,7 @@ class PacedSender:
         sent: Sent,
         *,
         seed: bytes,
-        origin_of_last_resort: bool,
+        origin_of_last_resort: Callable[[], bool],
         tuning: PacedSenderTuning = TUNING,
     ) -> None:
         """Nothing is sent before `run`.
@@ -114,7 +114,7 @@ class PacedSender:
             read: Gives chunks, or refuses them.
             sent: Is told what went to whom.
             seed: What makes the choices of this host its own.
-            origin_of_last_resort: Offer only what no other member has (the broker).
+            origin_of_last_resort: Whether to offer only what no other member has (the broker).
             tuning: How much is offered, and how far ahead.
         """
         self._tuning = tuning
@@ -219,7 +219,7 @@ class PacedSender:
 
     def _next_starved(self, now: float) -> float | None:
         """When a partner may get what others have, too, that may not now; None for never."""
-        if not self._last_resort:
+        if not self._last_resort():
             return None
         partners = (one for swarm in self._swarms for one in swarm.partners.values())
         times = (
@@ -283,7 +283,7 @@ class PacedSender:
         return self._chunk_bytes if chunk.data is None else len(chunk.data) - chunk.offset
 
     def _hints(self, swarm: StudySwarm, target: OfferTarget, chunks: int) -> list[int]:
-        if self._last_resort:
+        if self._last_resort():
             alone = swarm.only_here(self._coming(swarm.study))
             return list(islice(alone, max(swarm.tuning.hints, chunks)))
         return swarm.hints(target.member)
@@ -304,7 +304,7 @@ class PacedSender:
         room = int((PROMISED_BYTES - self.promised(member)) / self._chunk_bytes)
         useful = min(swarm.useful(partner) - on_its_way, room)
         if (
-            self._last_resort
+            self._last_resort()
             and trio.current_time() < partner.moved_at + swarm.tuning.starved_seconds
         ):
             useful = min(useful, len(swarm.only_here(self._coming(swarm.study))))

@@ -34,7 +34,7 @@ class Uploads:
         uplink: Pacer | None,
         *,
         seed: bytes,
-        is_broker: bool,
+        is_broker: Callable[[], bool],
     ) -> None:
         """Nothing is sent before `run`.
 

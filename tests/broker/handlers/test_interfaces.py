@@ -6,7 +6,7 @@ from broker.handlers.interfaces import Directories, MemberLinks, PossessionProve
 from broker.publish import Publisher
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.retention.recycler import Recycler
-from p2pacs.swarm.node import Node
+from p2pacs.swarm.host import Host
 
 
 def directories(book: DirectoryBook) -> Directories:
@@ -21,13 +21,13 @@ def publisher(publisher: Publisher) -> StudyPublisher:
     return publisher
 
 
-def links(node: Node) -> MemberLinks:
-    return node
+def links(host: Host) -> MemberLinks:
+    return host
 
 
 @pytest.mark.parametrize(
     ("port", "part"),
-    [(PossessionProver, Recycler), (StudyPublisher, Publisher), (MemberLinks, Node)],
+    [(PossessionProver, Recycler), (StudyPublisher, Publisher), (MemberLinks, Host)],
 )
 def test_every_method_is_there(port: type, part: type) -> None:
     asked = {name for name in vars(port) if not name.startswith("_")}

@@ -32,8 +32,8 @@ async def _fetched(world: World, peer: Peer) -> None:
     at_once(peer.recycler)
     if peer.blind:
         peer.replica.order(world.broker.study)
-        await eventually(lambda: world.broker.study in peer.node.transfers)
-        transfer = peer.node.transfers[world.broker.study]
+        await eventually(lambda: world.broker.study in peer.host.engine.transfers)
+        transfer = peer.host.engine.transfers[world.broker.study]
     else:
         fetch = await opened(world, peer)
         await read_all(fetch)
@@ -47,7 +47,7 @@ def _query(study: StudyId, version: int = 1, nonce: bytes = b"") -> PossessionQu
 
 
 async def _ask(peer: Peer, member: VirtualAddress, query: PossessionQuery) -> Possession:
-    reply = await peer.node.call(member, query, timeout=5)
+    reply = await peer.host.call(member, query, timeout=5)
     assert isinstance(reply, Possession)
     return reply
 
@@ -74,7 +74,7 @@ async def test_the_last_copy_stays(tmp_path: Path) -> None:
         await world.broker.store.drop(world.broker.study)
         assert not await peer.recycler.make_room(1)
         await world.stop("broker")
-        await eventually(lambda: peer.identity.broker not in peer.node.linked)
+        await eventually(lambda: peer.identity.broker not in peer.host.mesh.links)
         assert not await peer.recycler.make_room(1)
         assert peer.store.used > 0
 
@@ -168,7 +168,7 @@ def _answer_with(peer: Peer, answer: Callable[[PossessionQuery], Awaitable[Posse
         assert isinstance(query, PossessionQuery)
         return await answer(query)
 
-    peer.node._services.queries[PossessionQuery] = handle
+    peer.host.services.queries[PossessionQuery] = handle
 
 
 @pytest.mark.parametrize("asker", ["hospital", "broker"])
@@ -207,13 +207,13 @@ async def test_a_proof_of_another_member_is_worth_nothing(tmp_path: Path) -> Non
             return Possession(query.id, whole=False, proof=b"")
 
         _answer_with(liar, pass_on)
-        ask = honest.node._services.queries[PossessionQuery]
+        ask = honest.host.services.queries[PossessionQuery]
 
         async def to_liars_alone(member: VirtualAddress, query: Query) -> Reply:
             assert isinstance(query, PossessionQuery)
             return await (ask(member, query) if member == liar.identity.address else no(query))
 
-        honest.node._services.queries[PossessionQuery] = to_liars_alone
+        honest.host.services.queries[PossessionQuery] = to_liars_alone
         assert not await at_once(world.broker.recycler).make_room(1)
         assert [len(reply.proof) for reply in passed_on] == [0, 32], "it was a real proof"
         assert world.broker.store.holds(world.broker.study)

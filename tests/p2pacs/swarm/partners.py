@@ -127,7 +127,7 @@ class PacedLine:
             self._read,
             lambda member, size: None,
             seed=b"seed",
-            origin_of_last_resort=broker,
+            origin_of_last_resort=lambda: broker,
         )
 
     async def study(

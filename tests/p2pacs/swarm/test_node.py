@@ -54,28 +54,27 @@ async def publish(nodes: Nodes, store: ChunkStore, chunks: int) -> list[bytes]:
 
 
 async def until_linked(node: Node, member: VirtualAddress) -> None:
-    assert node._host is not None
     with trio.fail_after(10):
-        await node._host.mesh.until_linked(member)
+        await node.host.mesh.until_linked(member)
 
 
 async def test_a_study_travels_and_is_served_on(tmp_path: Path) -> None:
     async with Nodes(tmp_path) as nodes:
         broker = await nodes.add("broker", Role.BROKER)
         data = await publish(nodes, nodes.stores["broker"], 100)
-        await broker.updated(CT)
+        await broker.host.engine.updated(CT)
         replica = await nodes.add("replica", Role.REPLICA)
         with trio.fail_after(20):
-            await replica.fetch(CT, holders=[]).wait_complete()
+            await replica.host.engine.fetch(CT, holders=[]).wait_complete()
         hospital = await nodes.add("hospital")
-        transfer = hospital.fetch(CT, holders=[replica.identity.address])
+        transfer = hospital.host.engine.fetch(CT, holders=[replica.identity.address])
         with trio.fail_after(20):
             await transfer.wait_complete()
         study = await nodes.stores["hospital"].study(CT)
         assert await study.read_many(range(100)) == data
         assert transfer.sources[replica.identity.address].bytes == 100 * CHUNK
-        assert replica.bytes_sent[hospital.identity.address] == 100 * CHUNK
-        assert hospital.transfers[CT] is transfer
+        assert replica.host.engine.uploads.bytes_sent[hospital.identity.address] == 100 * CHUNK
+        assert hospital.host.engine.transfers[CT] is transfer
 
 
 async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
@@ -85,17 +84,17 @@ async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
             "broker", Role.BROKER, line=line, host="127.0.0.1", lan="127.0.1.1"
         )
         await publish(nodes, nodes.stores["broker"], 16)
-        await broker.updated(CT)
+        await broker.host.engine.updated(CT)
         near = await nodes.add("near", Role.REPLICA, host="127.0.1.2", line=Line(lan=LAN))
         far = await nodes.add("far", host="127.0.0.3", line=Line())
         assert near._transport is not None
         start = trio.current_time()
         with trio.fail_after(20):
-            await far.fetch(CT, holders=[]).wait_complete()
+            await far.host.engine.fetch(CT, holders=[]).wait_complete()
         # 1 MiB at 4 Mbit/s: 2.1 s, and what TLS and TCP/IP add
         assert trio.current_time() - start > 2.0
         start = trio.current_time()
-        await near.fetch(CT, holders=[]).wait_complete()
+        await near.host.engine.fetch(CT, holders=[]).wait_complete()
         assert trio.current_time() - start < 1.5
 
 
@@ -104,12 +103,12 @@ async def test_downlink_pacing_holds_over_several_sources(tmp_path: Path) -> Non
         broker = await nodes.add("broker", Role.BROKER)
         await publish(nodes, nodes.stores["broker"], 24)
         sources = [await nodes.add(f"replica{n}", Role.REPLICA) for n in range(4)]
-        await broker.updated(CT)
+        await broker.host.engine.updated(CT)
         for source in sources:
-            await source.fetch(CT, holders=[]).wait_complete()
+            await source.host.engine.fetch(CT, holders=[]).wait_complete()
         hospital = await nodes.add("hospital", line=Line(downlink=6_000_000))
         start = trio.current_time()
-        transfer = hospital.fetch(CT, holders=[s.identity.address for s in sources])
+        transfer = hospital.host.engine.fetch(CT, holders=[s.identity.address for s in sources])
         with trio.fail_after(20):
             await transfer.wait_complete()
         least = 24 * CHUNK * 1.045 * 8 / 6_000_000
@@ -140,21 +139,21 @@ async def test_questions_and_news_reach_the_services(tmp_path: Path) -> None:
         broker = await nodes.add("broker", Role.BROKER, services=asked)
         peer = await nodes.add("peer", services=hears)
         member = broker.identity.address
-        reply = await peer.call(member, CatalogueQuery(0, 5), timeout=5)
+        reply = await peer.host.call(member, CatalogueQuery(0, 5), timeout=5)
         assert isinstance(reply, CataloguePage)
         assert reply.until == 5
         with pytest.raises(ForbiddenError, match="not for you"):
-            await peer.call(member, CatalogueQuery(0, 9), timeout=5)
+            await peer.host.call(member, CatalogueQuery(0, 9), timeout=5)
         with pytest.raises(UnknownMessageError):
-            await broker.call(peer.identity.address, CatalogueQuery(0, 1), timeout=5)
-        broker.tell_linked(CatalogueNews(7), [Role.REPLICA])
-        broker.tell_linked(CatalogueNews(8), [Role.HOSPITAL])
-        assert broker.tell(peer.identity.address, CatalogueNews(9))
+            await broker.host.call(peer.identity.address, CatalogueQuery(0, 1), timeout=5)
+        broker.host.tell_linked(CatalogueNews(7), [Role.REPLICA])
+        broker.host.tell_linked(CatalogueNews(8), [Role.HOSPITAL])
+        assert broker.host.tell(peer.identity.address, CatalogueNews(9))
         with trio.fail_after(5):
             while len(heard) < 2:
                 await trio.lowlevel.checkpoint()
         assert heard == [(member, CatalogueNews(8)), (member, CatalogueNews(9))]
-        assert set(peer.linked) == {member}
+        assert set(peer.host.mesh.links) == {member}
 
 
 async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
@@ -165,14 +164,14 @@ async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
         await until_linked(broker, address)
         nodes.revoke(peer)
         with trio.fail_after(5):
-            while address in broker.linked:
+            while address in broker.host.mesh.links:
                 await trio.lowlevel.checkpoint()
         with pytest.raises(RevokedError):
-            await broker.call(address, CatalogueQuery(0, 1), timeout=5)
+            await broker.host.call(address, CatalogueQuery(0, 1), timeout=5)
         with pytest.raises(RevokedError, match="was revoked"):  # it is told why
-            await peer.call(broker.identity.address, CatalogueQuery(0, 1), timeout=5)
-        assert address not in broker.linked
-        assert isinstance(peer.refusal(broker.identity.address), RevokedError)
+            await peer.host.call(broker.identity.address, CatalogueQuery(0, 1), timeout=5)
+        assert address not in broker.host.mesh.links
+        assert isinstance(peer.host.mesh.refused.get(broker.identity.address), RevokedError)
 
 
 async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(
@@ -186,17 +185,16 @@ async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(
         broker = await nodes.add("broker", Role.BROKER, services=asked)
         lost = await nodes.add("hospital")
         me, question = broker.identity.address, CatalogueQuery(0, 1)
-        assert isinstance(await lost.call(me, question, timeout=5), CataloguePage)
-        assert broker._host is not None
-        links = broker._host.mesh.links
+        assert isinstance(await lost.host.call(me, question, timeout=5), CataloguePage)
+        links = broker.host.mesh.links
         old = links[lost.identity.address]
         anew = nodes.network.member("anew", address=lost.identity.address)
         nodes.books.pop()  # the lost machine hears of it over its link, if at all
         node = await nodes.replace(lost, anew)
         assert links.get(anew.address) is not old
         with pytest.raises(AuthenticationError, match="key that is not in the directory"):
-            await lost.call(me, question, timeout=5)
-        assert isinstance(await node.call(me, question, timeout=5), CataloguePage)
+            await lost.host.call(me, question, timeout=5)
+        assert isinstance(await node.host.call(me, question, timeout=5), CataloguePage)
 
 
 async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
@@ -208,10 +206,9 @@ async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
         await nodes.add("another")
         broker_version = nodes.books[0].directory.version
         assert book.directory.version < broker_version
-        assert broker._host is not None
         newer = trio.Event()
         book.subscribe(lambda _directory: newer.set())
-        broker._host.mesh.links[peer.identity.address].close(None)
+        broker.host.mesh.links[peer.identity.address].close(None)
         with trio.fail_after(10):
             await newer.wait()
         assert book.directory.version == broker_version
@@ -222,18 +219,18 @@ async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
         broker = await nodes.add("broker", Role.BROKER)
         idle = Node(broker.identity, nodes.books[0], nodes.stores["broker"], Line(), Services(), [])
         with pytest.raises(StateError):
-            idle.fetch(CT, holders=[])
-        assert not idle.tell(broker.identity.address, CatalogueNews(1))
-        assert dict(idle.transfers) == {}
-        assert dict(idle.bytes_sent) == {}
-        assert idle.promised(idle.identity.address) == 0
+            idle.host.engine.fetch(CT, holders=[])
+        assert not idle.host.tell(broker.identity.address, CatalogueNews(1))
+        assert dict(idle.host.engine.transfers) == {}
+        assert dict(idle.host.engine.uploads.bytes_sent) == {}
+        assert idle.host.engine.uploads.paced.promised(idle.identity.address) == 0
         busy = Node(
             broker.identity,
             nodes.books[0],
             nodes.stores["broker"],
             Line(),
             Services(),
-            list(broker._listen),
+            list(broker.listen),
         )
         with pytest.raises(StateError, match="cannot listen"):
             await busy.run()
@@ -249,8 +246,8 @@ async def test_nobody_answers(tmp_path: Path) -> None:
         nodes.publish()
         question = CatalogueQuery(0, 1)
         with pytest.raises(AuthenticationError, match="not in the member directory"):
-            await peer.call(unknown.address, question, timeout=5)
+            await peer.host.call(unknown.address, question, timeout=5)
         with pytest.raises(NoSourceError, match="it has to dial itself"):
-            await peer.call(dialler.address, question, timeout=5)
+            await peer.host.call(dialler.address, question, timeout=5)
         with pytest.raises(LinkClosedError, match="cannot connect"):
-            await peer.call(gone.address, question, timeout=5)
+            await peer.host.call(gone.address, question, timeout=5)

@@ -47,7 +47,7 @@ class Flood:
     """Connections of strangers to one node, all open at this end."""
 
     def __init__(self, node: Node) -> None:
-        self._to = node._listen[0]
+        self._to = node.listen[0]
         self._streams: list[trio.SocketStream] = []
         self._ports: set[int] = set()
 
@@ -123,7 +123,7 @@ class Desk:
 def token(nodes: Nodes, broker: Node) -> Token:
     return Token(
         broker=broker.identity.address,
-        endpoints=(str(broker._listen[0]),),
+        endpoints=(str(broker.listen[0]),),
         authority_sha256=hashlib.sha256(nodes.network.authority.certificate).digest(),
         secret=SECRET,
     )
@@ -178,7 +178,7 @@ async def test_a_flood_of_refused_channels_is_no_flood_of_lines(tmp_path: Path) 
         broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2")
         with structlog.testing.capture_logs() as logs:
             for _ in range(40):
-                tcp = await channel.open_tcp(broker._listen[0], source="127.0.0.9")
+                tcp = await channel.open_tcp(broker.listen[0], source="127.0.0.9")
                 await tcp.send_all(b"GET / HTTP/1.1\r\n\r\n")
                 with trio.fail_after(5), suppress(trio.BrokenResourceError):
                     while await tcp.receive_some():
@@ -195,7 +195,7 @@ async def test_a_member_that_is_refused_holds_its_place_until_it_has_gone(tmp_pa
         streams = []
         for _ in range(3):
             stream, _ = await channel.connect(
-                broker._listen[0], stranger, broker.identity.address, source="127.0.0.9"
+                broker.listen[0], stranger, broker.identity.address, source="127.0.0.9"
             )
             streams.append(stream)
         with trio.fail_after(5):

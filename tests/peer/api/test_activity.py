@@ -1,9 +1,9 @@
-"""Rates and events in virtual time, from a node whose transfers a test moves by hand."""
+"""Rates and events in virtual time, from a host whose transfers a test moves by hand."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import trio
@@ -34,10 +34,16 @@ def member(number: int) -> VirtualAddress:
 
 
 @define
-class FakeNode:
+class FakeHost:
+    """Its uploads and their paced sender, too."""
+
     transfers: dict[StudyId, Transfer] = field(factory=dict)
     bytes_sent: dict[VirtualAddress, int] = field(factory=dict)
     linked: set[VirtualAddress] = field(factory=set)
+
+    @property
+    def paced(self) -> Self:
+        return self
 
     def promised(self, member: VirtualAddress) -> int:
         return 100 if member in self.linked else 0
@@ -50,14 +56,14 @@ class FakeNode:
 
 
 @pytest.fixture
-def node() -> FakeNode:
-    return FakeNode()
+def host() -> FakeHost:
+    return FakeHost()
 
 
 @pytest.fixture
-def activity(node: FakeNode, tmp_path: Path) -> Activity:
+def activity(host: FakeHost, tmp_path: Path) -> Activity:
     book = DirectoryBook(tmp_path / "directory", None)  # type: ignore[arg-type]
-    return Activity(node, book)  # type: ignore[arg-type]
+    return Activity(host.transfers, host, host.linked, book)  # type: ignore[arg-type]
 
 
 async def moving(seconds: float, move: Callable[[], None]) -> None:
@@ -82,9 +88,9 @@ async def told(events: AsyncGenerator[Json, None], into: list[tuple[float, Json]
 
 
 async def test_rates_of_the_whole_and_of_each_source(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    transfer = node.begin()
+    transfer = host.begin()
     said: list[tuple[float, Json]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
@@ -100,9 +106,9 @@ async def test_rates_of_the_whole_and_of_each_source(
 
 
 async def test_events_come_when_something_moves_and_not_too_often(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    transfer = node.begin()
+    transfer = host.begin()
     said: list[tuple[float, Json]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
@@ -120,7 +126,7 @@ async def test_events_come_when_something_moves_and_not_too_often(
 
 
 async def test_at_rest_nothing_is_said_but_a_heartbeat(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
     said: list[tuple[float, Json]] = []
     async with trio.open_nursery() as nursery:
@@ -131,14 +137,14 @@ async def test_at_rest_nothing_is_said_but_a_heartbeat(
 
 
 async def test_a_transfer_that_begins_is_told_at_once(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
     said: list[tuple[float, Json]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
         await trio.sleep(EVENTS + RESTING / 2)
         begun = trio.current_time()
-        node.begin()
+        host.begin()
         activity.began()
         await trio.sleep(RESTING / 4)
         assert said[-1][0] == begun
@@ -146,13 +152,13 @@ async def test_a_transfer_that_begins_is_told_at_once(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_is_sent(node: FakeNode, activity: Activity, autojump_clock: MockClock) -> None:
-    node.linked.add(member(1))
-    node.bytes_sent = {member(1): 1_000_000, member(2): 5}
+async def test_what_is_sent(host: FakeHost, activity: Activity, autojump_clock: MockClock) -> None:
+    host.linked.add(member(1))
+    host.bytes_sent.update({member(1): 1_000_000, member(2): 5})
     said: list[tuple[float, Json]] = []
 
     def send() -> None:
-        node.bytes_sent[member(1)] += 5_000
+        host.bytes_sent[member(1)] += 5_000
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
@@ -168,15 +174,15 @@ async def test_what_is_sent(node: FakeNode, activity: Activity, autojump_clock: 
 
 
 async def test_events_are_bounded(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    oldest = node.begin(0)
+    oldest = host.begin(0)
     for number in range(SHOWN_TRANSFERS + 8):
         await trio.sleep(0.1)
-        node.begin(number + 1).cancel()
+        host.begin(number + 1).cancel()
     for number in range(SHOWN_MEMBERS + 5):
         receive(oldest, number, number + 1)()
-        node.bytes_sent[member(number)] = number
+        host.bytes_sent[member(number)] = number
     event = activity.event()
     assert len(event["transfers"]) == SHOWN_TRANSFERS
     assert event["further_transfers"] == 9
@@ -189,11 +195,11 @@ async def test_events_are_bounded(
 
 
 async def test_whoever_asks_once_gets_the_rate_of_now(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
     await activity.settle()
     assert trio.current_time() == 0  # nothing moves: nobody waits
-    transfer = node.begin()
+    transfer = host.begin()
     receive(transfer, 1, 1_000_000)()
     await trio.sleep(100.0)
     async with trio.open_nursery() as nursery:
@@ -207,11 +213,11 @@ async def test_whoever_asks_once_gets_the_rate_of_now(
 
 
 async def test_forgotten_transfers_are_forgotten_here(
-    node: FakeNode, activity: Activity, autojump_clock: MockClock
+    host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    node.begin(1)
+    host.begin(1)
     activity.event()
-    node.transfers.clear()
-    node.begin(2)
+    host.transfers.clear()
+    host.begin(2)
     activity.event()
     assert len(activity._paces) == 1

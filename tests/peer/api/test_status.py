@@ -25,7 +25,7 @@ async def test_a_transfer_tells_what_came_from_whom(tmp_path: Path) -> None:
         await read_all(fetch)
         transfer = fetch.transfer
         await transfer.wait_complete()
-        linked = frozenset(peer.node.linked)
+        linked = peer.host.mesh.links
         said = transfer_json(transfer, peer.book, now=1e9, rates=Rates(), linked=linked)
         assert said["study"] == str(world.broker.study)
         assert (said["state"], said["error"]) == ("complete", None)

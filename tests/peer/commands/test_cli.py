@@ -273,7 +273,7 @@ async def test_a_peer_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
             )
             try:
                 assert json.loads(await _lines(process))["event"] == "ready"
-                address = world.broker.node.linked
+                address = world.broker.host.mesh.links
                 await eventually(lambda: len(address) == 1)
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 0

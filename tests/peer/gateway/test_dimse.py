@@ -255,7 +255,7 @@ async def test_the_priority_of_a_request_counts(
             return int(status)
 
         assert await trio.to_thread.run_sync(get) == 0
-        assert peer.node.transfers[world.broker.study].priority is priority
+        assert peer.host.engine.transfers[world.broker.study].priority is priority
         await eventually(lambda: world.broker.audit)
         (said,) = [msgpack.unpackb(raw)["purpose"] for raw in world.broker.audit]
         ordinary = priority is Priority.INTERACTIVE
@@ -408,7 +408,7 @@ async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -
         async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
             with trio.fail_after(LIMIT):
                 await anext(aiter(inbox))
-            (transfer,) = peer.node.transfers.values()
+            (transfer,) = peer.host.engine.transfers.values()
             assert transfer.state is TransferState.FETCHING
         await eventually(lambda: transfer.ended is not None)
         await eventually(lambda: not peer.reads.in_use(world.broker.study))
@@ -455,7 +455,7 @@ async def test_a_study_of_two_patients_is_found_and_sent_for_each(tmp_path: Path
         }
         mixed = evolve(record, series=(*record.series, SeriesRecord("1.2.99", other)))
         world.broker.catalogue.upsert([mixed])
-        world.broker.node.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
+        world.broker.host.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
         await eventually(lambda: len((peer.index.get(record.study) or record).patients) == 2)
         first = text(record.attributes, "PatientID")
         for patient in (first, "PB"):
@@ -507,7 +507,7 @@ async def test_uids_as_they_are_are_found_and_sent(tmp_path: Path) -> None:
             series=(SeriesRecord(series, {tag("Modality"): entry("CS", "CT")}),),
         )
         world.broker.catalogue.upsert([strange])
-        world.broker.node.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
+        world.broker.host.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
         await eventually(lambda: peer.index.by_uid(study) is not None)
         (found,) = await client(where).find(query("SERIES", StudyInstanceUID=study))
         assert (found.StudyInstanceUID, found.SeriesInstanceUID) == (study, series)

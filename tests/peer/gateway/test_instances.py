@@ -21,7 +21,7 @@ async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:
         await world.stop("broker")
         # As after a restart: nothing of it is open.
         peer.reads.forget(world.broker.study)
-        describe = InstanceDescriber(peer.node, peer.reads)
+        describe = InstanceDescriber(peer.host, peer.reads)
         found = await describe(world.broker.record())
         (series,) = found.series
         assert series.uid == f"{world.broker.uid}.1"
@@ -36,19 +36,19 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         peer = await world.add("a")
-        describe = InstanceDescriber(peer.node, peer.reads)
+        describe = InstanceDescriber(peer.host, peer.reads)
         world.broker.described = described(2)
         found = await describe(world.broker.record())
         (series,) = found.series
         assert [text(one, "InstanceNumber") for one in series.instances] == ["1", "2"]
-        assert not peer.node.transfers
+        assert not peer.host.engine.transfers
 
         world.broker.more = True
         with pytest.raises(BusyError, match="retrieve it"):
             await describe(world.broker.record())
 
         await world.stop("broker")
-        await eventually(lambda: peer.identity.broker not in peer.node.linked)
+        await eventually(lambda: peer.identity.broker not in peer.host.mesh.links)
         with pytest.raises(UnavailableError, match="when the broker is there"):
             await describe(world.broker.record())
 

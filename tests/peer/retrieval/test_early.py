@@ -210,12 +210,12 @@ async def test_a_blind_replica_reads_no_index(
     async with open_world(tmp_path) as world:
         await world.broker.publish(slices(2))
         replica = await world.add("r", Role.REPLICA)
-        study, broker = world.broker.study, world.broker.node
-        await eventually(lambda: replica.identity.address in broker.linked)
+        study, broker = world.broker.study, world.broker.host
+        await eventually(lambda: replica.identity.address in broker.mesh.links)
         assert broker.tell(replica.identity.address, messages.Replicate(study.raw))
-        await eventually(lambda: study in replica.node.transfers)
+        await eventually(lambda: study in replica.host.engine.transfers)
         with trio.fail_after(LIMIT):
-            await replica.node.transfers[study].wait_complete()
+            await replica.host.engine.transfers[study].wait_complete()
         assert not looks
 
 

@@ -33,7 +33,7 @@ async def test_a_blind_member_gets_no_key(tmp_path: Path) -> None:
         assert found.key is None
         assert found.version == 1
         await world.stop("broker")
-        await eventually(lambda: replica.identity.broker not in replica.node.linked)
+        await eventually(lambda: replica.identity.broker not in replica.host.mesh.links)
         found = await replica.resolver.find(world.broker.study, "replicate")
         assert (found.key, found.broker, found.holders) == (None, False, ())
 
@@ -61,7 +61,7 @@ async def test_a_refusal_is_remembered_while_the_broker_is_away(tmp_path: Path) 
         with pytest.raises(ForbiddenError):
             await peer.resolver.find(world.broker.study, "move")
         await world.stop("broker")
-        await eventually(lambda: peer.identity.broker not in peer.node.linked)
+        await eventually(lambda: peer.identity.broker not in peer.host.mesh.links)
         with pytest.raises(KeyUnavailableError):
             await peer.resolver.find(world.broker.study, "move")
 
@@ -81,7 +81,7 @@ async def test_a_broker_that_is_restarted_while_it_is_asked_is_asked_again(
         await world.stop("broker")
         await world.start_broker()
         peer = await world.add("a")
-        await eventually(lambda: peer.identity.broker in peer.node.linked)
+        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
         world.broker.catalogue.upsert([world.broker.record()])
         found: list[ResolvedStudy] = []
 

@@ -80,7 +80,7 @@ async def test_two_readers_share_one_transfer(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(read_all, one)
-        assert len(peer.node.transfers) == 1
+        assert len(peer.host.engine.transfers) == 1
         assert one.transfer.bytes_received == one.transfer.bytes_total
 
 
@@ -180,7 +180,7 @@ async def test_without_the_broker_the_members_give_it(tmp_path: Path) -> None:
         await read_all(await opened(world, first))
         await eventually(lambda: second.index.by_uid(world.broker.uid) is not None)
         await world.stop("broker")
-        await eventually(lambda: second.identity.broker not in second.node.linked)
+        await eventually(lambda: second.identity.broker not in second.host.mesh.links)
         # The key came with the catalogue: this study was never asked for here.
         fetch = await opened(world, second)
         assert await read_all(fetch) == by_uid(sent)

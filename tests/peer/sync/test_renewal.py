@@ -27,7 +27,7 @@ async def test_a_certificate_is_renewed_for_the_same_key(tmp_path: Path) -> None
     async with open_world(tmp_path) as world:
         peer = await world.add("a")
         before = NodeIdentity.load(peer.identity.folder)
-        after = await renew(peer.identity, peer.node)
+        after = await renew(peer.identity, peer.host)
         stored = NodeIdentity.load(peer.identity.folder)
         assert stored.expires == after.expires
         assert (stored.address, stored.key_hash) == (before.address, before.key_hash)
@@ -48,7 +48,7 @@ async def test_the_broker_being_away_is_no_end(tmp_path: Path) -> None:
         peer = await world.add("a")
         await world.stop("broker")
         with pytest.raises(P2PacsError):
-            await renew(peer.identity, peer.node)
+            await renew(peer.identity, peer.host)
         with trio.move_on_after(0.2) as scope:
-            await keep_renewed(peer.identity, peer.node, lambda _: None)
+            await keep_renewed(peer.identity, peer.host, lambda _: None)
         assert scope.cancelled_caught

@@ -15,8 +15,8 @@ from tests.peer.world import World, eventually, instances, open_world
 
 
 async def _ordered(world: World, peer: Peer) -> None:
-    await eventually(lambda: peer.identity.address in world.broker.node.linked)
-    assert world.broker.node.tell(peer.identity.address, Replicate(world.broker.study.raw))
+    await eventually(lambda: peer.identity.address in world.broker.host.mesh.links)
+    assert world.broker.host.tell(peer.identity.address, Replicate(world.broker.study.raw))
 
 
 async def _waiting(peer: Peer) -> int:
@@ -38,7 +38,7 @@ async def test_what_the_broker_orders_is_fetched_without_a_key(tmp_path: Path) -
         await _ordered(world, replica)
         await eventually(lambda: _whole(replica, world))
         assert world.broker.asked == [("replicate", replica.identity.address)]
-        assert replica.node.transfers[world.broker.study].priority is Priority.BACKGROUND
+        assert replica.host.engine.transfers[world.broker.study].priority is Priority.BACKGROUND
         while await _waiting(replica):
             pass
 
