@@ -8,10 +8,10 @@ from attrs import field, frozen
 from sqlalchemy import Connection, select, update
 
 from broker.database.db import BrokerDatabase, now
-from broker.database.portable import insert_missing
 from broker.database.schema import studies
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
+from p2pacs.portable import insert_missing
 from p2pacs.wire.messages import GRANT_INFO
 
 UNFINISHED: Final = 24 * 3600 * 1000

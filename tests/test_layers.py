@@ -22,6 +22,7 @@ GROUND = [
     "p2pacs.limits",
     "p2pacs.locks",
     "p2pacs.logs",
+    "p2pacs.portable",
     "p2pacs.private_files",
     "p2pacs.private_input",
     "p2pacs.signals",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 from sqlalchemy import Connection, inspect, select, text
 
-from broker.database.portable import upsert
 from broker.database.schema import counters
 from p2pacs.errors import StateError
+from p2pacs.portable import advance, clock, greatest, insert_missing
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning, until_possible
 
 if TYPE_CHECKING:
@@ -38,15 +38,20 @@ class BrokerDatabase(SqliteFile):
         super().__init__(path, "restore it from a backup", tuning=tuning)
 
 
-def bump(connection: Connection, counter: str) -> int:
-    """The counter's next value.
+def bump(connection: Connection, counter: str, above: int = 0) -> int:
+    """The counter's next value, taken from the database in one statement (`advance`).
 
-    At least the time of day: a broker restored from a backup must not tell its members
-    versions that they have already seen.
+    At least the time of day on the database's clock: a broker restored from a backup must not
+    tell its members versions that they have already seen.
+
+    Args:
+        connection: a transaction.
+        counter: its name.
+        above: a value that members have seen, though this database may not know it.
     """
-    value = max(read_counter(connection, counter) + 1, now())
-    upsert(connection, counters, ["name"], {"name": counter, "value": value})
-    return value
+    insert_missing(connection, counters, {"name": counter, "value": 0})
+    least = greatest(clock(connection), above + 1)
+    return advance(connection, counters, counter, least=least)
 
 
 def read_counter(connection: Connection, counter: str) -> int:

@@ -8,7 +8,6 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from broker.database.db import now
-from broker.database.portable import insert_missing
 from broker.database.schema import grants
 from broker.members import audit, registry
 from broker.members.access import Rule, allows, parse_rule
@@ -18,6 +17,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, RevokedError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
+from p2pacs.portable import insert_missing
 
 GRANTED = "study granted"
 ENTRUSTED = "key entrusted with the catalogue"

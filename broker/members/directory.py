@@ -104,9 +104,9 @@ class DirectoryKeeper:
         members = (self._me, *listed(list_members(connection), now()))
         keys, held = (self._my_key,), self._book.directory
         changed = (members, keys) != (held.members, held.broker_keys)
-        if version <= held.version and changed:
-            # Changed without the registry: the broker's endpoints, or a restored backup.
-            version = bump(connection, DIRECTORY)
+        if version < held.version or (version == held.version and changed):
+            # A restored backup, or changed without the registry: the broker's endpoints.
+            version = bump(connection, DIRECTORY, above=held.version)
         return Directory(version, read_counter(connection, EPOCH), members, keys)
 
     async def watch(self, every: float = EVERY) -> None:

@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Row, delete, exists, func, insert, select, up
 
 from broker.config import DAY
 from broker.database.db import bump, now
-from broker.database.portable import insert_missing
 from broker.database.schema import links, members
 from p2pacs import limits
 from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, UsageError
@@ -26,6 +25,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.token import Token
 from p2pacs.ids import VirtualAddress
+from p2pacs.portable import insert_missing
 
 DIRECTORY: Final = "directory"
 EPOCH: Final = "epoch"

@@ -7,7 +7,6 @@ that is broken or of another version is emptied instead of migrated.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, Select, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.sql.elements import ColumnElement
 
-from p2pacs.catalogue import former, schema
+from p2pacs.catalogue import former, numbers, schema
 from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
 from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
@@ -31,6 +30,7 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
+from p2pacs.portable import advance
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _BATCH: Final = 256
@@ -76,21 +76,9 @@ class CatalogueIndex:
             schema.metadata.create_all(connection)
             if version != schema.VERSION:  # a full disk is no reason not to open
                 connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
-            # A new index begins above every number of an older one: followers notice.
-            rows = [{"name": name, "value": _now()} for name in ("floor", "seq")]
-            rows += [{"name": name, "value": 0} for name in ("position", "vocabulary")]
-            connection.execute(insert(schema.state).on_conflict_do_nothing(), rows)
-            self._begin_former(connection)
+            numbers.begin(connection)
             found = set(connection.execute(select(schema.known.c.tag)).scalars())
             self._known = frozenset(found) or _learn(connection)
-
-    def _begin_former(self, connection: Connection) -> None:
-        """An index of before does not know what its studies were: followers start anew, once."""
-        begun = insert(schema.state).values(name="former", value=1).on_conflict_do_nothing()
-        if connection.execute(begun).rowcount:
-            floor = max(_state(connection, "seq"), _now()) + 1
-            for name in ("floor", "seq"):
-                _set_state(connection, name, floor)
 
     def close(self) -> None:
         """Close all connections."""
@@ -117,27 +105,24 @@ class CatalogueIndex:
             if reset:
                 connection.execute(delete(schema.terms))
                 connection.execute(delete(schema.studies))
-            # A restored backup goes on above what it told before it was lost.
-            seq = max(_state(connection, "seq"), _now())
-            learnt = set[str]()
-            for entry in entries:
-                seq += 1
+            learnt, changes = set[str](), list(entries)
+            last = advance(connection, schema.state, "seq", len(changes))
+            for seq, entry in enumerate(changes, start=last - len(changes) + 1):
                 if position is None:
                     former.remember(connection, entry)
                 _put(connection, entry, seq)
                 if isinstance(entry, StudyRecord):
                     learnt |= tags_of(entry) - self._known
             _know(connection, learnt)
-            _set_state(connection, "seq", seq)
             if position is not None:
-                _set_state(connection, "position", position)
+                numbers.write(connection, "position", position)
         self._known |= learnt  # only what is committed
-        return seq
+        return last
 
     def set_vocabulary(self, version: int) -> None:
         """Remember with which vocabulary all studies were described."""
         with self._writing, self._file.writing() as connection:
-            _set_state(connection, "vocabulary", version)
+            numbers.write(connection, "vocabulary", version)
 
     # ------------------------------------------------------------ reading
 
@@ -145,19 +130,19 @@ class CatalogueIndex:
     def seq(self) -> int:
         """Sequence number of the last change here."""
         with self._file.reading() as connection:
-            return _state(connection, "seq")
+            return numbers.read(connection, "seq")
 
     @property
     def position(self) -> int:
         """How far another index's feed was taken over; 0 if never."""
         with self._file.reading() as connection:
-            return _state(connection, "position")
+            return numbers.read(connection, "position")
 
     @property
     def vocabulary(self) -> int:
         """With which vocabulary all studies were described; 0 if they were not yet."""
         with self._file.reading() as connection:
-            return _state(connection, "vocabulary")
+            return numbers.read(connection, "vocabulary")
 
     @property
     def known(self) -> frozenset[str]:
@@ -213,8 +198,8 @@ class CatalogueIndex:
         """The changes after a sequence number, each study once, tombstones included."""
         table = schema.studies.c
         with self._file.reading() as connection:
-            last = _state(connection, "seq")
-            reset = not _state(connection, "floor") <= seq <= last
+            last = numbers.read(connection, "seq")
+            reset = not numbers.was_told(connection, seq)
             after = 0 if reset else seq
             query = select(table.seq, table.record).where(table.seq > after)
             if reset:
@@ -228,20 +213,6 @@ class CatalogueIndex:
         with self._file.reading() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(query)
             yield from result
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _state(connection: Connection, name: str) -> int:
-    query = select(schema.state.c.value).where(schema.state.c.name == name)
-    return int(connection.execute(query).scalar_one())
-
-
-def _set_state(connection: Connection, name: str, value: int) -> None:
-    table = schema.state
-    connection.execute(table.update().where(table.c.name == name).values(value=value))
 
 
 def _put(connection: Connection, entry: Entry, seq: int) -> None:

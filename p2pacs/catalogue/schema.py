@@ -15,6 +15,8 @@ from sqlalchemy import (
     Table,
 )
 
+from p2pacs.portable import Long
+
 VERSION: Final = 1
 """Of these tables. An index of another version is emptied: it can be filled again."""
 
@@ -26,7 +28,7 @@ studies: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("study", LargeBinary, nullable=False, unique=True),
     Column("uid", String, nullable=True, unique=True),  # null: a tombstone
-    Column("seq", Integer, nullable=False, unique=True),
+    Column("seq", Long, nullable=False, unique=True),
     Column("record", LargeBinary, nullable=False),
 )
 
@@ -61,5 +63,14 @@ state: Final = Table(
     "state",
     metadata,
     Column("name", String, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", Long, nullable=False),
 )
+
+gaps: Final = Table(
+    "gaps",
+    metadata,
+    Column("after", Long, primary_key=True),
+    Column("until", Long, nullable=False),
+)
+"""Sequence numbers between ``after`` and ``until`` were never given here. Version 0.1 had no such
+table."""

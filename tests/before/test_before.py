@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
-from broker.config import DATABASE, load_broker_settings
-from broker.database.db import migrate, open_database
+from broker.config import CATALOGUE, DATABASE, load_broker_settings
+from broker.database.db import bump, migrate, open_database
 from broker.members.registry import list_members
 from broker.setup import load_keys
 from broker.study_keys import StudyKeys
@@ -72,6 +74,26 @@ async def test_a_brokers_folder_opens_and_its_study_is_exact(folders: Path) -> N
         assert studies.id_of(UID) == STUDY
         key = await studies.ensure(UID)
     assert await _digest(folder / "store", key, keys.signing.public) == EXACT
+
+
+async def test_a_brokers_numbers_go_on_above_those_that_it_told(folders: Path) -> None:
+    folder = folders / "broker"
+    with closing(sqlite3.connect(folder / DATABASE)) as old:
+        told = dict(old.execute("SELECT name, value FROM counters").fetchall())
+    with closing(sqlite3.connect(folder / CATALOGUE)) as old:
+        (seq,) = old.execute("SELECT value FROM state WHERE name = 'seq'").fetchone()
+    assert told
+    assert seq > 0
+    async with open_database(folder / DATABASE) as database:
+        for name, value in told.items():
+            assert await database.run(lambda c, name=name: bump(c, name)) > value
+    index = CatalogueIndex(folder / CATALOGUE)
+    try:
+        assert index.seq > seq
+        assert index.since(seq).reset, "it did not know what its studies were before"
+        assert not index.since(index.seq).reset
+    finally:
+        index.close()
 
 
 async def test_a_hospitals_folder_opens_and_its_study_is_exact(folders: Path) -> None:

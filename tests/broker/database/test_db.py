@@ -82,23 +82,28 @@ def test_counters_only_grow_and_begin_at_the_time_of_day(tmp_path: Path) -> None
     second = database.transact(lambda c: db.bump(c, "epoch"))
     assert before <= first < second
     assert database.transact(lambda c: db.read_counter(c, "epoch")) == second
+    told = second + 10**9
+    assert database.transact(lambda c: db.bump(c, "epoch", above=told)) == told + 1
+    assert database.transact(lambda c: db.bump(c, "epoch")) == told + 2
 
 
 def test_two_programs_may_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "broker.db"
     db.migrate(path)
 
+    given: list[int] = []
+
     def work() -> None:
         database = db.connect(path)
-        for _ in range(20):
-            database.transact(lambda c: db.bump(c, "directory"))
+        given.extend(database.transact(lambda c: db.bump(c, "directory")) for _ in range(20))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert db.connect(path).transact(lambda c: db.read_counter(c, "directory")) >= 40
+    assert len(set(given)) == 40
+    assert db.connect(path).transact(lambda c: db.read_counter(c, "directory")) == max(given)
 
 
 def test_the_newest_revision_is_alembics_head(tmp_path: Path) -> None:

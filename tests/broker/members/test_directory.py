@@ -1,11 +1,12 @@
 import msgpack
 import pytest
 import trio
+from attrs import evolve
 
 from broker.database.db import BrokerDatabase, bump, connect, now
 from broker.members import directory, registry
 from broker.members.directory import DirectoryKeeper
-from p2pacs.identity.directory import PURPOSE, BrokerKey, Role, load_directory
+from p2pacs.identity.directory import PURPOSE, BrokerKey, Role, load_directory, sign_directory
 from p2pacs.ids import VirtualAddress
 from tests.broker.conftest import Ground
 
@@ -81,6 +82,17 @@ async def test_a_directory_of_version_0_1_is_signed_anew_with_the_brokers_key(
     assert directory.version > held.version + 1
     assert directory.broker_keys == (BrokerKey(me.address, ground.key.public.raw),)
     assert load_directory(ground.book.raw, ground.key.public) == directory
+    assert not await ground.keeper.refresh()
+
+
+async def test_a_restored_broker_goes_on_above_what_its_members_were_told(ground: Ground) -> None:
+    """Whatever the clock says: it signed a directory of a version that its database lacks."""
+    await ground.keeper.refresh()
+    held = ground.book.directory
+    told = evolve(held, version=held.version + 10**12)
+    assert ground.book.update(sign_directory(told, ground.key))
+    assert await ground.keeper.refresh()
+    assert ground.book.directory.version == told.version + 1
     assert not await ground.keeper.refresh()
 
 

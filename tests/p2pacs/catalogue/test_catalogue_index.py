@@ -162,6 +162,40 @@ def test_a_rebuilt_index_makes_followers_start_anew(tmp_path: Path) -> None:
         opened.close()
 
 
+def test_a_restored_index_makes_followers_start_anew(tmp_path: Path) -> None:
+    """Also those that ask when its numbers have long passed theirs."""
+    lost, mine = CatalogueIndex(tmp_path / "1.db"), CatalogueIndex(tmp_path / "mine.db")
+    lost.upsert([study(1)])
+    follow(lost, mine)
+    kept = mine.position
+    with closing(sqlite3.connect(tmp_path / "1.db")) as source:
+        source.execute("VACUUM INTO ?", [str(tmp_path / "backup.db")])
+    lost.upsert([study(2)])
+    follow(lost, mine)
+    lost.close()
+    restored = CatalogueIndex(tmp_path / "backup.db")
+    restored.upsert([study(3)])
+    assert restored.seq > mine.position
+    assert not restored.since(kept).reset, "this it was told before the backup was made"
+    assert follow(restored, mine)[0]
+    assert dict(mine.uids()) == {"1.2.1": study(1).study, "1.2.3": study(3).study}
+    for opened in (mine, restored):
+        opened.close()
+
+
+def test_followers_go_on_over_a_restart(tmp_path: Path) -> None:
+    first, mine = CatalogueIndex(tmp_path / "1.db"), CatalogueIndex(tmp_path / "mine.db")
+    first.upsert([study(1), study(2)])
+    follow(first, mine)
+    first.close()
+    again = CatalogueIndex(tmp_path / "1.db")
+    again.upsert([study(3)])
+    assert follow(again, mine) == [False]
+    assert len(mine) == 3
+    for opened in (again, mine):
+        opened.close()
+
+
 def test_a_first_page_has_no_tombstones(index: CatalogueIndex) -> None:
     index.upsert([study(1)])
     index.remove([study(1).study, study(2).study])
