@@ -14,7 +14,7 @@ from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_setti
 from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.members.corrections import Wanted
+from broker.members.corrections import Wanted, check_removable
 from broker.members.registry import Registration
 from broker.setup import Keys, check_place, describe, found, load_keys
 from p2pacs import logs
@@ -37,6 +37,7 @@ WHO: Final = "command line"
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The broker's folder.")]
 Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
@@ -161,13 +162,7 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(
-    folder: Folder,
-    member: Member,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
+def revoke(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
     actions, database = _open(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
@@ -219,10 +214,13 @@ def correct(
 
 
 @app.command()
-def delete(folder: Folder, member: Member, *, as_json: AsJson = False) -> None:
+def delete(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson = False) -> None:
     """Delete a member that never joined: its token is good no longer, its name is free."""
     actions, database = _open(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
+    check_removable(record)
+    if not yes:
+        sure(f"Delete {record.name} ({record.address})")
     database.transact(lambda c: actions.remove(c, record.address, WHO, version=record.version))
     if as_json:
         _print_json({"name": record.name, "address": str(record.address)})

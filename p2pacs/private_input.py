@@ -46,14 +46,19 @@ def read_private(
 
 
 def sure(what: str) -> None:
-    """Ask on the terminal whether to do what cannot be taken back.
+    """Ask whether to do what cannot be taken back: on the terminal, else by standard input.
 
     Raises:
-        UsageError: no, or there is nobody to ask.
+        UsageError: no, or nobody answers.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"{what.lower()}? Nobody is there to be asked: add --yes")
-    if not typer.confirm(f"{what}?", err=True):
+    if sys.stdin is not None and sys.stdin.isatty():
+        is_sure = typer.confirm(f"{what}?", err=True)
+    else:
+        answer = sys.stdin.readline(MOST_BYTES).strip() if sys.stdin is not None else ""
+        if not answer:
+            raise UsageError(f"{what}? Nobody is there to be asked: add --yes")
+        is_sure = answer.lower() in ("y", "yes")
+    if not is_sure:
         raise UsageError("nothing was changed")
 
 

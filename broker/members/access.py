@@ -31,6 +31,7 @@ from p2pacs.dataset.vocabulary import (
     tag,
 )
 from p2pacs.errors import UsageError
+from p2pacs.identity.directory import Role
 from p2pacs.limits import KIB
 
 _LENGTH: Final = 4 * KIB
@@ -95,6 +96,19 @@ def parse_rule(text: str) -> Rule:
     if not plain or len(text) > _LENGTH:
         raise UsageError(f"a read rule is all, none or conditions of 1 to {_LENGTH} characters")
     return Rule(plain, alternatives=_Parser(text).alternatives())
+
+
+def check_rule(role: Role, text: str) -> None:
+    """Whether a member of this role may have the rule in this text.
+
+    Raises:
+        UsageError: not a rule, or a replica that shall read something.
+    """
+    if parse_rule(text) is not NONE and role is Role.REPLICA:
+        raise UsageError(
+            "a replica reads nothing: it keeps sealed copies without their keys, so its read rule "
+            "is none; who shall read is registered as a hospital"
+        )
 
 
 def _values(record: StudyRecord, keyword: str) -> list[str]:

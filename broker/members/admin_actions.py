@@ -84,8 +84,9 @@ class AdminActions:
         """What a member may read from now on.
 
         Raises:
-            UsageError: not a rule.
+            UsageError: not a rule, or not one for its role.
             NotFoundError: there is no such member.
+            RevokedError: it was revoked.
             StateError: somebody else has changed it since.
         """
         member = self._as_seen(connection, address, version)

@@ -50,7 +50,8 @@ def touch(connection: Connection, address: VirtualAddress) -> None:
 def correct(connection: Connection, member: Member, wanted: Wanted, *, reserved: str = "") -> str:
     """Change name, role or lines; what has changed, for the audit trail (empty: nothing).
 
-    A rule that was the usual one for the role before becomes the usual one for the new role.
+    A rule that was the usual one for the role before becomes the usual one for the new role, and
+    any rule becomes none with a replica.
 
     Args:
         connection: a transaction.
@@ -66,7 +67,8 @@ def correct(connection: Connection, member: Member, wanted: Wanted, *, reserved:
     if member.revoked is not None:
         raise RevokedError(f"{member.name} was revoked: it stays in the list as it was")
     usual = member.read == default_read(member.role)
-    read = default_read(wanted.role) if usual else member.read
+    is_default = usual or wanted.role is Role.REPLICA
+    read = default_read(wanted.role) if is_default else member.read
     checked = Registration(wanted.name, wanted.role, wanted.uplink, wanted.downlink, read)
     lines = (checked.uplink, checked.downlink)
     if member.joined is not None and (
@@ -95,14 +97,23 @@ def correct(connection: Connection, member: Member, wanted: Wanted, *, reserved:
     return changed
 
 
+def check_removable(member: Member) -> None:
+    """Whether a member may be deleted; known before anybody is asked.
+
+    Raises:
+        StateError: it has joined.
+    """
+    if member.joined is not None:
+        raise StateError(f"{member.name} has joined: it can only be revoked")
+
+
 def remove(connection: Connection, member: Member) -> None:
     """Delete a member that never joined: its token is good no longer, and its name is free.
 
     Raises:
         StateError: it has joined; others may hold what it served, and the trail names it.
     """
-    if member.joined is not None:
-        raise StateError(f"{member.name} has joined: it can only be revoked")
+    check_removable(member)
     connection.execute(delete(members).where(members.c.address == member.address.raw))
 
 

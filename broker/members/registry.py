@@ -62,7 +62,7 @@ class Registration:
             raise UsageError("role: a new member is a hospital or a replica")
         if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):
             raise UsageError("uplink and downlink: more than nothing")
-        _check_rule(self.read)
+        _check_rule(self.role, self.read)
 
 
 def default_read(role: Role) -> str:
@@ -214,15 +214,15 @@ def register(
     return secret
 
 
-def _check_rule(read: str) -> None:
-    """Whether a rule can be understood.
+def _check_rule(role: Role, read: str) -> None:
+    """Whether a member of this role may have this rule.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it may not, or it is none.
     """
-    from broker.members.access import parse_rule  # noqa: PLC0415 - pydicom: half of a start-up
+    from broker.members.access import check_rule  # noqa: PLC0415 - pydicom: half of a start-up
 
-    parse_rule(read)
+    check_rule(role, read)
 
 
 def check_name(connection: Connection, name: str, reserved: str = "") -> None:
@@ -260,11 +260,14 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
     """What the member may read from now on.
 
     Raises:
-        UsageError: not a rule.
+        UsageError: not a rule, or not one for its role.
         NotFoundError: there is no such member.
+        RevokedError: it was revoked.
     """
-    _check_rule(read)
     member = get_member(connection, address)
+    if member.revoked is not None:
+        raise RevokedError(f"{member.name} was revoked: it reads nothing any more")
+    _check_rule(member.role, read)
     if read != member.read:
         _set(connection, address, read=read, read_version=member.read_version + 1)
         bump(connection, RULES)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from attrs import field, frozen
 from pydantic import TypeAdapter, ValidationError
 
-from broker.members.access import parse_rule
+from broker.members.access import check_rule
 from broker.members.corrections import Wanted
 from broker.members.join_command import JoinPlan, usual_plan
 from broker.members.registry import Member, Registration, default_read
@@ -44,7 +44,7 @@ def read_registration(form: Mapping[str, object]) -> Filled:
     role, rates, wrong = _role_and_rates(values)
     read = values["read"] or default_read(role or Role.HOSPITAL)
     try:
-        parse_rule(read)
+        check_rule(role or Role.HOSPITAL, read)
     except UsageError as error:
         wrong["read"] = sentence(str(error))
     if wrong or role is None:

@@ -9,7 +9,7 @@ from broker import cli
 from broker.config import BROKER_TOML, LOCK
 from broker.members import audit
 from p2pacs import __main__ as front
-from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
+from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, StateError, UsageError
 from p2pacs.identity.token import Token
 from p2pacs.locks import locked
 from p2pacs.units import Endpoint
@@ -143,7 +143,9 @@ def test_a_short_password_is_refused(command: Command, tmp_path: Path) -> None:
     assert "12 to 1024" in command(*arguments, code=UsageError.exit_code)
 
 
-def test_from_token_to_revocation(command: Command, folder: Path) -> None:
+def test_from_token_to_revocation(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = command(
         "token", folder, "--name", "North", "--role", "hospital", "--uplink", "800kbit",
         "--downlink", "3mbit", "--read", "Modality=CT",
@@ -159,13 +161,17 @@ def test_from_token_to_revocation(command: Command, folder: Path) -> None:
     renewed = command.json("token", folder, "--name", "North", "--renew")
     assert renewed["address"] == north["address"]
     assert command.json("rule", folder, "North", "none")["read"] == "none"
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert "nothing was changed" in command("revoke", folder, "R1", code=UsageError.exit_code)
     refused = command("revoke", folder, "R1", code=UsageError.exit_code)
-    assert "expel r1" in refused
+    assert "Expel R1" in refused
     assert "add --yes" in refused
     assert command.json("members", folder)["members"][1]["state"] == "registered"
     assert command.json("revoke", folder, replica["address"], "--yes")["changed"]
     assert not command.json("revoke", folder, "R1", "-y")["changed"]
     assert "was revoked before" in command("revoke", folder, "R1", "-y")
+    refused = command("rule", folder, "R1", "none", code=RevokedError.exit_code)
+    assert "R1 was revoked" in refused
     entries = command.json("audit", folder)["entries"]
     assert [entry["what"] for entry in entries][:2] == ["member revoked", "read rule changed"]
     assert entries[-1]["what"] == "network founded"
@@ -188,7 +194,9 @@ def test_audit_reads_the_uid(
     assert asked == ["1.2.3"]
 
 
-def test_correcting_and_deleting(command: Command, folder: Path) -> None:
+def test_correcting_and_deleting(
+    command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command("token", folder, "--name", "Nroth", "--role", "hospital", "--uplink", "1mbit")
     out = command(
         "correct", folder, "Nroth", "--name", "North", "--role", "replica", "--uplink", "none",
@@ -200,8 +208,11 @@ def test_correcting_and_deleting(command: Command, folder: Path) -> None:
     assert "was so already" in command("correct", folder, "North", "--downlink", "3mbit")
     assert "say what" in command("correct", folder, "North", code=UsageError.exit_code)
     command("correct", folder, "Nroth", "--name", "x", code=NotFoundError.exit_code)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n\ny\n"))
+    assert "nothing was changed" in command("delete", folder, "North", code=UsageError.exit_code)
+    assert "Delete North" in command("delete", folder, "North", code=UsageError.exit_code)
     assert "is deleted" in command("delete", folder, "North")
-    command("delete", folder, "North", code=NotFoundError.exit_code)
+    command("delete", folder, "North", "--yes", code=NotFoundError.exit_code)
     trail = json.loads(command("audit", folder, "--json"))["entries"]
     assert [entry["what"] for entry in trail][:3] == [
         "member deleted",
@@ -220,6 +231,21 @@ def test_wrong_members_roles_and_rules(command: Command, folder: Path) -> None:
         command("token", folder, *name, *hospital, option, value, code=UsageError.exit_code)
     command("token", folder, *name, "--renew", *hospital, code=UsageError.exit_code)
     assert command.json("members", folder)["members"] == []
+
+
+def test_a_replica_gets_no_rule_but_none(command: Command, folder: Path) -> None:
+    replica: list[str | Path] = ["token", folder, "--name", "R1", "--role", "replica"]
+    for read in ("all", "Modality=CT"):
+        said = command(*replica, "--read", read, code=UsageError.exit_code)
+        assert "a replica reads nothing" in said
+    assert command.json("members", folder)["members"] == []
+    command(*replica, "--read", "none")
+    assert "a replica reads nothing" in command(
+        "rule", folder, "R1", "all", code=UsageError.exit_code
+    )
+    command("token", folder, "--name", "North", "--role", "hospital", "--read", "Modality=CT")
+    said = command.json("correct", folder, "North", "--role", "replica")
+    assert said["read"] == "none"
 
 
 def test_no_broker_there(command: Command, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker members": [],
         "broker revoke": [*member, "--yes"],
         "broker correct": [*member, "--name", "West"],
-        "broker delete": member,
+        "broker delete": [*member, "--yes"],
         "broker rule": [*member, "none"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],

@@ -74,7 +74,23 @@ def test_what_cannot_be_it(tmp_path: Path, content: bytes | None, said: str) -> 
         read_private(tmp_path / "f", "Token")
 
 
-def test_nobody_is_sure_where_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    with pytest.raises(UsageError, match="expel north"):
-        sure("Expel north")
+@pytest.mark.parametrize("answer", ["", "\n", None])
+def test_nobody_is_sure_where_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch, answer: str | None
+) -> None:
+    monkeypatch.setattr("sys.stdin", None if answer is None else io.StringIO(answer))
+    with pytest.raises(UsageError, match=r"Expel North\? Nobody is there to be asked: add --yes"):
+        sure("Expel North")
+
+
+@pytest.mark.parametrize("answer", ["n\n", "No", "North\n"])
+def test_a_no_on_standard_input_is_heard(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    with pytest.raises(UsageError, match=r"^nothing was changed$"):
+        sure("Expel North")
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+def test_a_yes_on_standard_input_is_heard(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    sure("Expel North")

@@ -33,6 +33,19 @@ def test_accounts_of_the_version_before_stay(tmp_path: Path) -> None:
     assert database.transact(lambda c: stored_hash(c, "anna")) == "a hash"
 
 
+def test_replicas_of_the_version_before_read_nothing(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0006"))
+    columns = "(address, name, role, read, read_version, registered, endpoints)"
+    for values in ("x'fd01', 'Copy', 'replica'", "x'fd02', 'North', 'hospital'"):
+        row = f"members {columns} VALUES ({values}, 'all', 0, 0, '')"
+        database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    db.migrate(tmp_path / "broker.db")
+    rules = database.transact(lambda c: c.exec_driver_sql("SELECT name, read FROM members").all())
+    assert dict(rules) == {"Copy": "none", "North": "all"}
+
+
 def test_entries_of_the_version_before_are_found_with_their_member(tmp_path: Path) -> None:
     db.migrate(tmp_path / "broker.db")
     database = db.connect(tmp_path / "broker.db")

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from broker.handlers import grants
 from broker.members import audit, registry
+from broker.members.access import ALL
 from p2pacs.errors import ForbiddenError, NotFoundError, RevokedError
 from p2pacs.identity.directory import Role
 from tests.broker.conftest import Ground
@@ -13,13 +15,15 @@ from tests.broker.parts import joined, open_parts, record
 
 async def test_who_may_read_what(ground: Ground, tmp_path: Path) -> None:
     north, _ = await joined(ground, "North", read="Modality=CT")
-    replica, _ = await joined(ground, "R1", role=Role.REPLICA, read="all")
+    replica, _ = await joined(ground, "R1", role=Role.REPLICA, read="none")
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
         ct, mr = record(parts, "1.1"), record(parts, "1.2", "MR")
     who = await ground.database.run(lambda c: grants.asking_member(c, north.address))
     assert (who.blind, who.may_read(ct), who.may_read(mr)) == (False, True, False)
     who = await ground.database.run(lambda c: grants.asking_member(c, replica.address))
     assert (who.blind, who.may_read(ct)) == (True, False)
+    before = evolve(who, rule=ALL)  # as an older program let it be registered
+    assert not before.may_read(ct)
     with pytest.raises(NotFoundError):
         await ground.database.run(lambda c: grants.asking_member(c, ground.identity.address))
     await ground.database.run(lambda c: registry.revoke(c, north.address))

@@ -29,11 +29,11 @@ def test_everything_can_be_corrected_before_joining(connection: Connection) -> N
     changed = corrections.correct(connection, _member(connection), wanted)
     assert changed == (
         "name: North → North General; role: hospital → replica; uplink: 800kbit → not set;"
-        " downlink: 3mbit → 5mbit"
+        " downlink: 3mbit → 5mbit; may read: Modality=CT → none"
     )
     member = _member(connection)
     assert (member.name, member.role, member.uplink) == ("North General", Role.REPLICA, None)
-    assert member.read == "Modality=CT"
+    assert member.read == "none"
     assert corrections.correct(connection, member, wanted) == ""
 
 

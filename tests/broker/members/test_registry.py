@@ -124,7 +124,9 @@ def test_a_network_may_be_full(connection: Connection, monkeypatch: pytest.Monke
         ("a" * 65, Role.HOSPITAL, 1, "all", "name: "),
         ("a\nb", Role.HOSPITAL, 1, "all", "name: "),
         ("a", Role.BROKER, 1, "all", "role: "),
-        ("a", Role.REPLICA, 0, "all", "uplink"),
+        ("a", Role.REPLICA, 0, "none", "uplink"),
+        ("a", Role.REPLICA, None, "all", "a replica reads nothing"),
+        ("a", Role.REPLICA, None, "Modality=CT", "a replica reads nothing"),
         ("a", Role.REPLICA, None, "some", "read rule, position 1"),
     ],
 )
@@ -144,6 +146,24 @@ def test_a_changed_rule_starts_the_catalogue_anew(connection: Connection) -> Non
     assert (member.read, member.read_version) == ("none", 1)
     with pytest.raises(UsageError, match="position 1"):
         registry.change_rule(connection, address(), "some")
+
+
+def test_a_replica_gets_no_rule_but_none(connection: Connection) -> None:
+    copy = Registration("Copy", Role.REPLICA, None, None, " None ")
+    registry.register(connection, address(), copy, token_days=7)
+    for read in ("all", "ALL", "Modality=CT"):
+        with pytest.raises(UsageError, match=r"a replica reads nothing.*registered as a hospital"):
+            registry.change_rule(connection, address(), read)
+    registry.change_rule(connection, address(), "none")
+    assert registry.get_member(connection, address()).read == "none"
+
+
+def test_a_revoked_member_gets_no_rule(connection: Connection) -> None:
+    register(connection)
+    registry.revoke(connection, address())
+    with pytest.raises(RevokedError, match="North was revoked: it reads nothing any more"):
+        registry.change_rule(connection, address(), "none")
+    assert registry.get_member(connection, address()).read == "Modality=CT"
 
 
 @pytest.mark.parametrize("name", ["South", "fd00::9", "10.0.0.1", ""])

@@ -83,6 +83,14 @@ def test_an_empty_rule_is_the_usual_one_of_the_role(role: str, read: str) -> Non
     assert made.read == read
 
 
+@pytest.mark.parametrize("read", ["all", "Modality=CT"])
+def test_a_replica_is_given_no_rule_by_the_form(read: str) -> None:
+    filled = read_registration(GOOD | {"read": read})
+    assert filled.registration is None
+    assert set(filled.wrong) == {"read"}
+    assert filled.wrong["read"].startswith("A replica reads nothing")
+
+
 @pytest.mark.parametrize("rate", ["800", "800000", "800kbit", "fast", "0"])
 def test_a_rate_is_the_same_in_a_form_and_in_toml(rate: str) -> None:
     filled = read_registration(GOOD | {"uplink": rate})

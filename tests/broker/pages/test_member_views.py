@@ -84,6 +84,18 @@ async def test_changing_what_a_member_may_read(admin: Browser) -> None:
     assert (changed.read, changed.read_version) == ("all", 1)
 
 
+async def test_a_replica_gets_no_rule_by_its_page(admin: Browser) -> None:
+    member, _ = await register(admin, role="replica", read="")
+    page = f"/members/{member.address}"
+    shown = (await admin.get(page)).text
+    assert f'action="{page}/read"' not in shown
+    assert "gets no other rule" in shown
+    answer = await admin.send(page, f"{page}/read", read="all", version=str(member.version))
+    assert answer.status_code == 400
+    assert "A replica reads nothing" in answer.text
+    assert (await _now(admin, member)).read == "none"
+
+
 async def test_correcting_and_deleting_what_never_joined(admin: Browser) -> None:
     member, _ = await register(admin, name="Nroth", read="all")
     page = f"/members/{member.address}"
@@ -153,9 +165,10 @@ async def test_revoking(admin: Browser) -> None:
     assert "Nothing yet" not in shown
     assert "member revoked" in shown
     assert "register it under another name" in shown
-    for form in ("token", "correct"):
+    for form in ("token", "correct", "read"):
         version = str((await _now(admin, member)).version)
-        answer = await admin.send("/members", f"{page}/{form}", name="X", version=version)
+        fields = {"name": "X", "read": "none", "version": version}
+        answer = await admin.send("/members", f"{page}/{form}", **fields)
         assert answer.status_code == 403
         assert "was revoked" in answer.text
         assert "Sign out" in answer.text
