@@ -289,6 +289,10 @@ class Peer:
         await self.activity.settle()
         return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
 
+    def transfer(self, transfer: Transfer) -> Json:
+        """One transfer as it is now."""
+        return self.activity.transfer(transfer)
+
     def events(self) -> AsyncGenerator[Json, None]:
         """Transfers and uploads, again whenever something changed."""
         return self.activity.events()

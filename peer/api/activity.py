@@ -91,7 +91,7 @@ class Activity:
 
     def transfers(self) -> list[Json]:
         """All transfers since the start, newest first."""
-        return [self._transfer(one, None) for one in _newest(self._transfers.values())]
+        return [self.transfer(one) for one in _newest(self._transfers.values())]
 
     def uploads(self, most: int | None = None) -> list[Json]:
         """Who was sent chunks since the start; those that were sent most first.
@@ -123,13 +123,14 @@ class Activity:
         shown = [*running, *islice(ended, max(0, SHOWN_TRANSFERS - len(running)))]
         return {
             "transfers": [
-                self._transfer(one, SHOWN_MEMBERS) for one in _newest(shown[:SHOWN_TRANSFERS])
+                self.transfer(one, SHOWN_MEMBERS) for one in _newest(shown[:SHOWN_TRANSFERS])
             ],
             "further_transfers": max(0, len(transfers) - SHOWN_TRANSFERS),
             "uploads": self.uploads(SHOWN_MEMBERS),
         }
 
-    def _transfer(self, transfer: Transfer, sources: int | None) -> Json:
+    def transfer(self, transfer: Transfer, sources: int | None = None) -> Json:
+        """One transfer, with so many sources at most (None: all)."""
         now = trio.current_time()
         return transfer_json(
             transfer,

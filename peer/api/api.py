@@ -5,7 +5,8 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
 
     GET  /status                                what the peer is, links, store, catalogue
     POST /find                                  {"patient_id", "patient_name", "study_date", …}
-    POST /studies/fetch                         {"study_instance_uid", "priority"} → {"study"}
+    POST /studies/fetch                         {"study_instance_uid", "priority"} →
+                                                {"study", "transfer"}: as it is before this asks
     GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole,
                                                 {"waiting"} now and then, at last {"complete"}
                                                 or {"error"}
@@ -44,6 +45,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from p2pacs.errors import AuthenticationError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.private_files import write_private
+from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
@@ -88,6 +90,9 @@ class PeerServices(Protocol):
 
     async def transfers(self) -> Json:
         """See ``GET /transfers``."""
+
+    def transfer(self, transfer: Transfer) -> Json:
+        """One transfer as it is now; as in ``GET /transfers``."""
 
     def events(self) -> AsyncGenerator[Json, None]:
         """See ``GET /transfers/events``."""
@@ -166,7 +171,8 @@ class _Handlers:
         body = await _body(request)
         requester = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
         fetch = await self._desk.reads.open(_text(body, "study_instance_uid"), requester)
-        return JSONResponse({"study": str(fetch.study)})
+        transfer = self._desk.transfer(fetch.transfer)
+        return JSONResponse({"study": str(fetch.study), "transfer": transfer})
 
     async def instances(self, request: Request) -> Response:
         return NdjsonLines(streams.instances(self._fetch(request)))

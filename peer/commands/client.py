@@ -62,10 +62,14 @@ class PeerClient:
         found: list[Json] = (await self._call("POST", "/find", keys))["studies"]
         return found
 
-    async def fetch(self, study_instance_uid: str, priority: str = "interactive") -> str:
-        """Start fetching; the study's id, by which it is named from now on."""
+    async def begin(self, study_instance_uid: str, priority: str = "interactive") -> Json:
+        """Start fetching, or join whoever does; see ``POST /studies/fetch`` in `peer.api.api`."""
         body = {"study_instance_uid": study_instance_uid, "priority": priority}
-        study: str = (await self._call("POST", "/studies/fetch", body))["study"]
+        return await self._call("POST", "/studies/fetch", body)
+
+    async def fetch(self, study_instance_uid: str) -> str:
+        """Start fetching; the study's id, by which it is named from now on."""
+        study: str = (await self.begin(study_instance_uid))["study"]
         return study
 
     async def instance(self, study: str, number: int) -> bytes:

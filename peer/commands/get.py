@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import trio
-from attrs import define, field
 
 from p2pacs.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
@@ -17,14 +15,13 @@ from p2pacs.errors import (
     AuthenticationError,
     BrokenInstanceError,
     P2PacsError,
-    PacsDataError,
     StateError,
     first_of,
 )
 from p2pacs.private_files import new_folder
-from p2pacs.texts import clean
 from peer.commands.client import PeerClient
 from peer.commands.files import replace
+from peer.commands.outcome import GetOutcome
 from peer.commands.preview import PreviewSheet
 from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
 
@@ -54,65 +51,6 @@ class ProgressWatcher(Protocol):
 
     def away(self) -> None:
         """The peer stopped; it may be started again."""
-
-
-@define
-class GetOutcome:
-    """What a run did."""
-
-    study: str
-    written: int = 0
-    kept: int = 0
-    transfer: Json = field(factory=dict)
-    """The last that was heard of the transfer."""
-    whole: dict[int, str] = field(factory=dict, repr=False)
-    """The files that are whole: number → SHA-256."""
-    sheet: Json | None = None
-    """The contact sheet, if there is one."""
-    left_out: int = 0
-    """Instances that the PACS lists and did not give, or that cannot be in the study."""
-    why: str = ""
-    """Why these are missing."""
-    earlier: list[Json] = field(factory=list, repr=False)
-    """The last that was heard of the transfer each time that the peer stopped."""
-
-    @property
-    def instances(self) -> int:
-        """Instances in the folder that are whole."""
-        return len(self.whole)
-
-    def json(self) -> Json:
-        """The outcome as ``--json`` prints it."""
-        transfers = [one for one in (*self.earlier, self.transfer) if one]
-        sources: Counter[str] = Counter()
-        for one in transfers:
-            sources.update({name: source["bytes"] for name, source in one["sources"].items()})
-        return {
-            "study": self.study,
-            "instances": self.instances,
-            "written": self.written,
-            "kept": self.kept,
-            "bytes_received": sum(one["bytes_received"] for one in transfers),
-            "seconds": round(sum(one["seconds"] for one in transfers), 3),
-            "sources": dict(sources),
-            **({} if self.sheet is None else {"preview": self.sheet}),
-            **({"left_out": self.left_out, "why": self.why} if self.left_out else {}),
-        }
-
-    def check(self) -> None:
-        """Whether these are all instances that the PACS has.
-
-        Raises:
-            PacsDataError: some are missing.
-        """
-        if self.left_out:
-            which = "one instance is" if self.left_out == 1 else f"{self.left_out} instances are"
-            raise PacsDataError(f"{which} missing: the PACS did not give all ({clean(self.why)})")
-
-    def interrupted(self) -> None:
-        """The peer stopped: what it counts begins anew."""
-        self.earlier.append(self.transfer)
-        self.transfer = {}
 
 
 async def get(
@@ -149,8 +87,8 @@ async def get(
         while True:
             try:
                 async with PeerClient.connect(folder) as client:
-                    study = await client.fetch(uid, priority)
-                    outcome = outcome or GetOutcome(study)
+                    begun = await client.begin(uid, priority)
+                    outcome = outcome or GetOutcome(begun["study"], before=begun.get("transfer"))
                     patience.renew()
                     await _take_all(client, outcome, out, watcher, sheet)
                     if sheet is not None:
@@ -304,8 +242,7 @@ async def _look(client: PeerClient, outcome: GetOutcome, watcher: ProgressWatche
 def _heard(outcome: GetOutcome, transfers: list[Json], watcher: ProgressWatcher) -> None:
     for transfer in transfers:
         if transfer["study"] == outcome.study:
-            outcome.transfer = transfer
-            watcher.transfer(transfer)
+            watcher.transfer(outcome.heard(transfer))
 
 
 def _is_whole(path: Path, sha256: str) -> bool:

@@ -12,7 +12,7 @@ from peer.commands.wording import format_rate, format_seconds, when
 from peer.config import PEER_TOML
 
 if TYPE_CHECKING:
-    from peer.commands.get import GetOutcome
+    from peer.commands.outcome import GetOutcome
 
 Json = dict[str, Any]
 
@@ -51,13 +51,18 @@ def outcome_line(outcome: GetOutcome, out: Path) -> str:
     """The last line of ``get``, and one about the contact sheet if there is one."""
     kept = f" ({outcome.kept} were there already)" if outcome.kept else ""
     said = outcome.json()
-    received = f"{format_bytes(said['bytes_received'])} received"
-    took = format_seconds(said["seconds"])
-    line = f"{outcome.instances} instances in {out}{kept}; {received} in {took}."
+    line = f"{outcome.instances} instances in {out}{kept}; {_received(said)}."
     if (sheet := outcome.sheet) is None:
         return line
     shown = f"{sheet['shown']} of {sheet['images']} images in {sheet['file']}"
     return f"{line}\nContact sheet: {shown}, not for diagnosis."
+
+
+def _received(said: Json) -> str:
+    """What came in this run."""
+    if not said["bytes_received"]:
+        return "nothing had to come: all was here"
+    return f"{format_bytes(said['bytes_received'])} received in {format_seconds(said['seconds'])}"
 
 
 def joined(folder: Path, name: str, *, gateway: bool) -> str:
@@ -184,7 +189,7 @@ def _ended(transfers: list[Json]) -> list[Table]:
     rows = [
         (
             one["study"][:8],
-            f"complete {when(one)}" if one["error"] is None else f"failed: {one['error']}",
+            _end(one),
             f"{format_bytes(one['bytes_received'])} of {format_bytes(one['bytes_total'])}",
             ", ".join(
                 f"{name} {format_bytes(source['bytes'])}" for name, source in one["sources"].items()
@@ -193,3 +198,10 @@ def _ended(transfers: list[Json]) -> list[Table]:
         for one in ended
     ]
     return [Table(columns, rows, "Ended transfers")]
+
+
+def _end(one: Json) -> str:
+    """How a transfer ended."""
+    if one["error"] is not None:
+        return f"failed: {one['error']}"
+    return f"complete {when(one)}" if one["bytes_received"] else when(one)

@@ -12,7 +12,8 @@ Json = dict[str, Any]
 def when(transfer: Json) -> str:
     """When a transfer ends, or how long it took."""
     if transfer["state"] == "complete":
-        return f"in {format_seconds(transfer['seconds'])}"
+        received = transfer["bytes_received"]
+        return f"in {format_seconds(transfer['seconds'])}" if received else "was here"
     if transfer["state"] == "failed":
         return "failed"
     if transfer["expected_seconds"] is not None:

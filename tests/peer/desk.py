@@ -158,6 +158,8 @@ class FakeDesk:
     opened: list[str] = field(factory=list)
     priorities: list[Priority] = field(factory=list)
     views: list[ViewRequest | None] = field(factory=list)
+    before: int = 0
+    """Bytes that had come before anybody asked."""
 
     @property
     def reads(self) -> Any:
@@ -195,6 +197,9 @@ class FakeDesk:
     async def transfers(self) -> Json:
         received = sum(len(one.data) for one in self.fetch.instances)
         return {"transfers": [transfer_of(received)], "uploads": []}
+
+    def transfer(self, _transfer: object) -> Json:
+        return transfer_of(self.before, 2**30, seconds=2.5 if self.before else 0.0)
 
     async def events(self) -> AsyncGenerator[Json, None]:
         yield await self.transfers()

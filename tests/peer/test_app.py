@@ -52,9 +52,12 @@ async def test_the_whole_road(tmp_path: Path) -> None:
                     while not await peer.find({"patient_name": "GRÜN*"}):
                         await trio.sleep(0.02)
                     outcome = await get(folder, world.broker.uid, tmp_path / "out", Seen())
+                    again = await get(folder, world.broker.uid, tmp_path / "again", Seen())
                 status = await peer.status()
             assert received(tmp_path / "out") == by_uid(sent)
             assert outcome.json()["sources"] == {"broker": outcome.json()["bytes_received"]}
+            assert outcome.json()["bytes_received"] > 0
+            assert (again.json()["bytes_received"], again.json()["sources"]) == (0, {})
             assert status["broker"] == {"linked": True, "refused": None}
             assert (status["gateway"]["aet"], said[0]["role"]) == ("P2PACS", "hospital")
             assert status["store"]["used"] > 0

@@ -22,7 +22,8 @@ from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
 from peer.commands.cli import PriorityName
 from peer.commands.client import PeerClient
-from peer.commands.get import GetOutcome, get
+from peer.commands.get import get
+from peer.commands.outcome import GetOutcome
 from peer.config import PEER_DB, PeerSettings, save_peer_settings
 from peer.db import fetches, open_database
 from tests.components import free_port

@@ -12,7 +12,8 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
 from peer.commands import get as get_module
-from peer.commands.get import GetOutcome, get
+from peer.commands.get import get
+from peer.commands.outcome import GetOutcome
 from peer.config import PeerSettings, save_peer_settings
 from peer.retrieval.live_index import Known
 from tests.components import free_port
@@ -108,6 +109,20 @@ async def test_a_study_becomes_files(peer: Served, tmp_path: Path) -> None:
     }
     assert seen.instances == [(1, 3), (2, 3), (3, 3)]
     assert seen.transfers
+
+
+async def test_what_came_before_was_not_received_by_this_run(
+    peer: Served, desk: FakeDesk, tmp_path: Path
+) -> None:
+    size = desk.before = sum(len(one.data) for one in SENT)
+    seen = Seen()
+    said = (await get(peer.folder, UID, tmp_path / "out", seen)).json()
+    assert (said["bytes_received"], said["seconds"], said["sources"]) == (0, 0.0, {})
+    assert (said["instances"], said["written"]) == (3, 3)
+    assert seen.transfers[-1]["bytes_received"] == 0
+    desk.before = size - 1_000
+    said = (await get(peer.folder, UID, tmp_path / "out", Seen())).json()
+    assert (said["bytes_received"], said["sources"]) == (1_000, {"replica": 1_000})
 
 
 class Together(FakeFetch):

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from p2pacs.tables import Facts, Table, render
-from peer.commands.get import GetOutcome
+from peer.commands.outcome import GetOutcome
 from peer.commands.output import joined, outcome_line, ready_line, status_view, studies_table
 from tests.peer.desk import transfer_of
 
@@ -64,6 +64,8 @@ def test_lines() -> None:
     outcome = GetOutcome("ab", 2, 3, TRANSFER, dict.fromkeys(range(5), ""))
     line = outcome_line(outcome, Path("out"))
     assert line == "5 instances in out (3 were there already); 5.0 MB received in 2.5 s."
+    line = outcome_line(GetOutcome("ab", 2, 0, TRANSFER, {1: ""}, before=TRANSFER), Path("out"))
+    assert line == "1 instances in out; nothing had to come: all was here."
     said = {
         "name": "a", "listen": ["127.0.0.1:1"], "dicom": "127.0.0.1:2", "aet": "P2PACS",
         "api": "127.0.0.1:3", "role": "hospital",
@@ -120,6 +122,13 @@ def test_status() -> None:
         assert text in shown
     assert "replica-1 3.0 MB" in shown
     assert "failed: no room" in shown
+
+
+def test_a_study_that_was_here_did_not_come_in_no_time() -> None:
+    here = {**TRANSFER, "state": "complete", "bytes_received": 0, "seconds": 0.0, "sources": {}}
+    shown = _shown(*status_view({**STATUS, "transfers": [here]}), wide=None)
+    assert "was here" in shown
+    assert "complete" not in shown
 
 
 def test_a_hospital_without_a_gateway_or_a_broker_is_told_so() -> None:

@@ -16,6 +16,7 @@ from tests.peer.desk import transfer_of
         ({"expected_seconds": None, "rate": 0}, "waiting"),
         ({"state": "failed"}, "failed"),
         ({"state": "complete"}, "in 2.5 s"),
+        ({"state": "complete", "bytes_received": 0}, "was here"),
     ],
 )
 def test_when_it_ends(said: dict[str, Any], shown: str) -> None:
