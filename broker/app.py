@@ -14,6 +14,7 @@ import trio
 
 from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
 from broker.database.db import BrokerDatabase, open_database
+from broker.database.take_over import take_over
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.services import BrokerServices
@@ -242,6 +243,12 @@ def _line(settings: BrokerSettings) -> Line:
     return Line(line.uplink, line.downlink, line.lan, line.hours)
 
 
+def _open_catalogue(before: Path, database: BrokerDatabase) -> CatalogueIndex:
+    """The catalogue in the database; with what the version before had in a file."""
+    take_over(before, database)
+    return CatalogueIndex(database)
+
+
 @asynccontextmanager
 async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[Broker]:
     """A broker with its files open, not yet running.
@@ -260,9 +267,10 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)
         store = await stack.enter_async_context(opened)
-        open_catalogue = partial(trio.to_thread.run_sync, CatalogueIndex, folder / CATALOGUE)
-        catalogue = await until_possible(open_catalogue, CATALOGUE)
-        stack.callback(catalogue.close)
+        open_catalogue = partial(
+            trio.to_thread.run_sync, _open_catalogue, folder / CATALOGUE, database
+        )
+        catalogue = await until_possible(open_catalogue, DATABASE)
         pacs = await stack.enter_async_context(
             open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom)
         )

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from p2pacs.accounts.tables import metadata as accounts
+from p2pacs.catalogue.schema import metadata as catalogue
 
 metadata: Final = MetaData(
     naming_convention={
@@ -117,5 +118,5 @@ Index("ix_audit_actor", audit.c.actor)
 Index("ix_audit_about", audit.c.about)
 Index("ix_audit_address", audit.c.address, audit.c.time)
 
-for _table in accounts.sorted_tables:
+for _table in (*accounts.sorted_tables, *catalogue.sorted_tables):
     _table.to_metadata(metadata)

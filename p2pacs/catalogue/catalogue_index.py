@@ -1,8 +1,9 @@
-"""The catalogue on disk: studies to search in, numbered by their last change.
+"""The catalogue in a database: studies to search in, numbered by their last change.
 
-Synchronous; used in worker threads (several may read while one writes). It
-holds what can be got again, from the PACS or from the broker's feed, so an index
-that is broken or of another version is emptied instead of migrated.
+Synchronous; used in worker threads (several may read while one writes). At a
+hospital it is a file of its own, which the broker's feed can fill again: one that
+is broken, or of a version that is not known, is emptied. The broker's stands in its
+database, with what else it must write in the same transaction.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from typing import Any, Final
 
 from attrs import frozen
 from pydicom.dataset import Dataset
-from sqlalchemy import Connection, Select, delete, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import former, numbers, schema
@@ -30,7 +30,7 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
-from p2pacs.portable import advance
+from p2pacs.portable import advance, insert_missing, upsert
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _BATCH: Final = 256
@@ -50,18 +50,20 @@ class FeedPage:
 
 
 class CatalogueIndex:
-    """An index in one SQLite file; ``close`` when done."""
+    """An index in a file of its own, or with other tables in a database; ``close`` when done."""
 
-    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+    def __init__(self, place: Path | SqliteFile, tuning: Tuning = TUNING) -> None:
         """Open it, or make it.
+
+        Args:
+            place: of its own file; or a database that has its tables, which stays its owner's.
+            tuning: how long locks of its own file are waited for.
 
         Raises:
             LocalError: it cannot be made or read.
         """
         self._writing = Lock()
-        self._file = SqliteFile(
-            path, "remove it, it is filled again", synchronous="NORMAL", tuning=tuning
-        )
+        self._file, self._owned = _opened(place, tuning)
         try:
             self._prepare()
         except LocalError:
@@ -70,19 +72,16 @@ class CatalogueIndex:
 
     def _prepare(self) -> None:
         with self._file.writing() as connection:
-            version = connection.exec_driver_sql("PRAGMA user_version").scalar()
-            if version not in (0, schema.VERSION):
-                schema.metadata.drop_all(connection)
-            schema.metadata.create_all(connection)
-            if version != schema.VERSION:  # a full disk is no reason not to open
-                connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+            if self._owned:
+                schema.prepare(connection)
             numbers.begin(connection)
             found = set(connection.execute(select(schema.known.c.tag)).scalars())
             self._known = frozenset(found) or _learn(connection)
 
     def close(self) -> None:
-        """Close all connections."""
-        self._file.close()
+        """Close its own file."""
+        if self._owned:
+            self._file.close()
 
     # ------------------------------------------------------------ writing
 
@@ -215,19 +214,21 @@ class CatalogueIndex:
             yield from result
 
 
+def _opened(place: Path | SqliteFile, tuning: Tuning) -> tuple[SqliteFile, bool]:
+    """The database, and whether it is the index's own."""
+    if isinstance(place, SqliteFile):
+        return place, False
+    remedy = "remove it, it is filled again"
+    return SqliteFile(place, remedy, synchronous="NORMAL", tuning=tuning), True
+
+
 def _put(connection: Connection, entry: Entry, seq: int) -> None:
-    table = schema.studies
+    table, study = schema.studies, bytes(entry.study)
     record = entry if isinstance(entry, StudyRecord) else None
-    row = {
-        "study": bytes(entry.study),
-        "uid": record.uid if record else None,
-        "seq": seq,
-        "record": encode_entry(entry),
-    }
-    changes = {name: row[name] for name in ("uid", "seq", "record")}
-    statement = insert(table).values(row)
-    upsert = statement.on_conflict_do_update(index_elements=["study"], set_=changes)
-    key = connection.execute(upsert.returning(table.c.id)).scalar_one()
+    uid = record.uid if record else None
+    row = {"study": study, "uid": uid, "seq": seq, "record": encode_entry(entry)}
+    upsert(connection, table, ["study"], row)
+    key = connection.execute(select(table.c.id).where(table.c.study == study)).scalar_one()
     connection.execute(delete(schema.terms).where(schema.terms.c.study == key))
     rows = [
         {"kind": kind, "value": value, "study": key}
@@ -244,9 +245,8 @@ def tags_of(record: StudyRecord) -> set[str]:
 
 
 def _know(connection: Connection, learnt: Iterable[str]) -> None:
-    rows = [{"tag": key} for key in sorted(learnt)]
-    if rows:
-        connection.execute(insert(schema.known).on_conflict_do_nothing(), rows)
+    for key in sorted(learnt):
+        insert_missing(connection, schema.known, {"tag": key})
 
 
 def _learn(connection: Connection) -> frozenset[str]:

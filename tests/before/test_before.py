@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from broker.config import CATALOGUE, DATABASE, load_broker_settings
 from broker.database.db import bump, migrate, open_database
+from broker.database.take_over import take_over
 from broker.members.registry import list_members
 from broker.setup import load_keys
 from broker.study_keys import StudyKeys
@@ -87,13 +88,16 @@ async def test_a_brokers_numbers_go_on_above_those_that_it_told(folders: Path) -
     async with open_database(folder / DATABASE) as database:
         for name, value in told.items():
             assert await database.run(lambda c, name=name: bump(c, name)) > value
-    index = CatalogueIndex(folder / CATALOGUE)
-    try:
+        take_over(folder / CATALOGUE, database)
+        index = CatalogueIndex(database)
+        record = index.by_uid(UID)
+        assert record is not None
+        assert record.study == STUDY
+        assert record.version > 0
         assert index.seq > seq
         assert index.since(seq).reset, "it did not know what its studies were before"
         assert not index.since(index.seq).reset
-    finally:
-        index.close()
+    assert not list(folder.glob("catalogue.db*"))
 
 
 async def test_a_hospitals_folder_opens_and_its_study_is_exact(folders: Path) -> None:

@@ -112,7 +112,7 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
         keeper=ground.keeper,
         settings=EnrolmentSettings(),
     )
-    catalogue = CatalogueIndex(folder / "catalogue.db")
+    catalogue = CatalogueIndex(ground.database)
     async with open_store(folder / "store") as store:
         yield Parts(
             address=ground.identity.address,
@@ -125,7 +125,6 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
             enrolment=enrolment,
             pacs=pacs,
         )
-    catalogue.close()
 
 
 async def joined(

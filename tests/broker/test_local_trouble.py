@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,7 @@ import trio
 from attrs import frozen
 
 from broker.app import Broker, open_broker
-from broker.config import CATALOGUE, DATABASE, STORE, BrokerSettings
+from broker.config import DATABASE, STORE, BrokerSettings
 from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
 from broker.setup import found
@@ -168,26 +168,21 @@ async def test_who_asks_a_broker_with_a_full_store_hears_why_at_once(tmp_path: P
 
 
 @contextmanager
-def _locked(*paths: Path) -> Iterator[None]:
-    others = [sqlite3.connect(path, isolation_level=None) for path in paths]
-    for other in others:
+def _locked(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-    try:
         yield
-    finally:
-        for other in others:
-            other.close()
 
 
-async def test_locked_databases_are_waited_for(tmp_path: Path) -> None:
+async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "broker"
     async with network(tmp_path, folder) as net, trio.open_nursery() as nursery:
-        database, catalogue = net.broker.parts.database, net.broker.parts.catalogue
-        with _locked(folder / DATABASE, folder / CATALOGUE), trio.fail_after(30):
+        database = net.broker.parts.database
+        with _locked(folder / DATABASE), trio.fail_after(30):
             net.pacs.folder.put(samples.instance(1))
             net.broker.sweep.hint(samples.STUDY_UID)
             nursery.start_soon(net.ask)
-            while not (database._waiting and catalogue._file._waiting):
+            while not database._waiting:
                 await trio.sleep(0.01)
         await net.until_listed(2)
         await net.ask()

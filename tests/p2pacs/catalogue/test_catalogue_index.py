@@ -264,8 +264,8 @@ def test_an_index_of_version_0_1_learns_what_it_knows(tmp_path: Path) -> None:
     known = index.known
     index.close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE known")
-        connection.execute("DELETE FROM state WHERE name = 'vocabulary'")
+        connection.execute("DROP TABLE catalogue_known")
+        connection.execute("DELETE FROM catalogue_state WHERE name = 'vocabulary'")
         connection.commit()
     again = CatalogueIndex(path)
     assert again.known == known

@@ -51,8 +51,8 @@ def test_followers_of_an_index_of_before_start_anew_once(tmp_path: Path) -> None
     index = CatalogueIndex(tmp_path / "catalogue.db")
     index.upsert([_record("one")])
     with index._file.writing() as connection:
-        connection.exec_driver_sql("DROP TABLE former")
-        connection.exec_driver_sql("DELETE FROM state WHERE name = 'former'")
+        connection.exec_driver_sql("DROP TABLE catalogue_former")
+        connection.exec_driver_sql("DELETE FROM catalogue_state WHERE name = 'former'")
     position = index.seq
     index.close()
     for resets in (True, False):
