@@ -105,7 +105,7 @@ ROOMS: dict[str, list[str]] = {
     "broker.config": ["broker.pacs"],
     "broker.database": [],
     "broker.database.migrations": ["broker.database"],
-    "broker.database.migrations.versions": [],
+    "broker.database.migrations.versions": ["broker.database.migrations"],
     "broker.study_keys": ["broker.database"],
     "broker.members": ["broker.config", "broker.database"],
     "broker.pacs": [],

@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from p2pacs.accounts.tables import metadata as accounts
 from p2pacs.catalogue.schema import metadata as catalogue
+from p2pacs.portable import Long
 
 metadata: Final = MetaData(
     naming_convention={
@@ -34,7 +35,7 @@ counters: Final = Table(
     "counters",
     metadata,
     Column("name", String, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", Long, nullable=False),
 )
 """``directory`` grows with every change of the members, ``epoch`` with every revocation,
 ``rules`` with every change of a read rule."""
@@ -45,20 +46,20 @@ members: Final = Table(
     Column("address", LargeBinary, primary_key=True),
     Column("name", String, nullable=False, unique=True),
     Column("role", String, nullable=False),
-    Column("uplink", Integer),
-    Column("downlink", Integer),
+    Column("uplink", Long),
+    Column("downlink", Long),
     Column("read", String, nullable=False),
     Column("read_version", Integer, nullable=False),
-    Column("registered", Integer, nullable=False),
+    Column("registered", Long, nullable=False),
     Column("token_hash", LargeBinary, unique=True),
-    Column("token_expires", Integer),
-    Column("joined", Integer),
+    Column("token_expires", Long),
+    Column("joined", Long),
     Column("key_hash", LargeBinary),
     Column("box_key", LargeBinary),
     Column("endpoints", String, nullable=False),
-    Column("certificate_expires", Integer),
-    Column("last_seen", Integer),
-    Column("revoked", Integer),
+    Column("certificate_expires", Long),
+    Column("last_seen", Long),
+    Column("revoked", Long),
     Column("version", Integer, nullable=False, server_default="0"),
     CheckConstraint("role IN ('broker', 'replica', 'hospital')", name="role"),
 )
@@ -82,7 +83,7 @@ studies: Final = Table(
     Column("wrapped_key", LargeBinary, nullable=False),
     Column("version", Integer, nullable=False),
     Column("complete", Boolean, nullable=False),
-    Column("published", Integer),
+    Column("published", Long),
 )
 """Studies with a key (wrapped to the broker's own box key) and what is published of them."""
 
@@ -91,15 +92,15 @@ grants: Final = Table(
     metadata,
     Column("study", LargeBinary, primary_key=True),
     Column("address", LargeBinary, primary_key=True),
-    Column("granted", Integer, nullable=False),
+    Column("granted", Long, nullable=False),
 )
 """Which member was given which study's key, and when first."""
 
 audit: Final = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("time", Integer, nullable=False),
+    Column("id", Long, primary_key=True),
+    Column("time", Long, nullable=False),
     Column("address", LargeBinary),
     Column("actor", String, nullable=False),
     Column("what", String, nullable=False),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from sqlalchemy import Column, Connection, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, String, Table
+
+from p2pacs.portable import Long
 
 T = TypeVar("T")
 
@@ -26,8 +28,8 @@ sessions: Final = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("account", String, nullable=False),
     Column("csrf", String, nullable=False),
-    Column("started", Integer, nullable=False),
-    Column("used", Integer, nullable=False),
+    Column("started", Long, nullable=False),
+    Column("used", Long, nullable=False),
 )
 
 known_places: Final = Table(
@@ -35,7 +37,7 @@ known_places: Final = Table(
     metadata,
     Column("place_hash", LargeBinary, primary_key=True),
     Column("account", String, nullable=False),
-    Column("used", Integer, nullable=False),
+    Column("used", Long, nullable=False),
 )
 """Browsers and network addresses from which an account signed in; hashed with the account."""
 Index("ix_known_places_account", known_places.c.account)

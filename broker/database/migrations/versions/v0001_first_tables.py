@@ -3,13 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
+from broker.database.migrations.append_only import drop_function, refuse_changes
+
 revision = "0001"
 down_revision = None
 
-_APPEND_ONLY = """
-CREATE TRIGGER audit_refuses_{change} BEFORE {change} ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
-"""
+_LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -22,8 +21,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("time", sa.Integer(), nullable=False),
+        sa.Column("id", _LONG, nullable=False),
+        sa.Column("time", _LONG, nullable=False),
         sa.Column("address", sa.LargeBinary(), nullable=True),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("what", sa.String(), nullable=False),
@@ -36,28 +35,27 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_actor", "audit", ["actor"])
     op.create_index("ix_audit_study", "audit", ["study"])
-    for change in ("UPDATE", "DELETE"):
-        op.execute(_APPEND_ONLY.format(change=change))
+    refuse_changes()
 
     op.create_table(
         "counters",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("value", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
     op.create_table(
         "failures",
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("last", sa.Integer(), nullable=False),
-        sa.Column("locked_until", sa.Integer(), nullable=False),
+        sa.Column("last", _LONG, nullable=False),
+        sa.Column("locked_until", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_failures")),
     )
     op.create_table(
         "grants",
         sa.Column("study", sa.LargeBinary(), nullable=False),
         sa.Column("address", sa.LargeBinary(), nullable=False),
-        sa.Column("granted", sa.Integer(), nullable=False),
+        sa.Column("granted", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("study", "address", name=op.f("pk_grants")),
     )
     op.create_table(
@@ -65,21 +63,21 @@ def upgrade() -> None:
         sa.Column("address", sa.LargeBinary(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("role", sa.String(), nullable=False),
-        sa.Column("uplink", sa.Integer(), nullable=True),
-        sa.Column("downlink", sa.Integer(), nullable=True),
+        sa.Column("uplink", _LONG, nullable=True),
+        sa.Column("downlink", _LONG, nullable=True),
         sa.Column("read", sa.String(), nullable=False),
         sa.Column("read_version", sa.Integer(), nullable=False),
-        sa.Column("registered", sa.Integer(), nullable=False),
+        sa.Column("registered", _LONG, nullable=False),
         sa.Column("token_hash", sa.LargeBinary(), nullable=True),
-        sa.Column("token_expires", sa.Integer(), nullable=True),
-        sa.Column("joined", sa.Integer(), nullable=True),
+        sa.Column("token_expires", _LONG, nullable=True),
+        sa.Column("joined", _LONG, nullable=True),
         sa.Column("key_hash", sa.LargeBinary(), nullable=True),
         sa.Column("box_key", sa.LargeBinary(), nullable=True),
         sa.Column("endpoints", sa.String(), nullable=False),
-        sa.Column("certificate_expires", sa.Integer(), nullable=True),
+        sa.Column("certificate_expires", _LONG, nullable=True),
         sa.Column("linked", sa.Boolean(), nullable=False),
-        sa.Column("last_seen", sa.Integer(), nullable=True),
-        sa.Column("revoked", sa.Integer(), nullable=True),
+        sa.Column("last_seen", _LONG, nullable=True),
+        sa.Column("revoked", _LONG, nullable=True),
         sa.CheckConstraint(
             "role IN ('broker', 'replica', 'hospital')", name=op.f("ck_members_role")
         ),
@@ -92,8 +90,8 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("admin", sa.String(), nullable=False),
         sa.Column("csrf", sa.String(), nullable=False),
-        sa.Column("started", sa.Integer(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("started", _LONG, nullable=False),
+        sa.Column("used", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
     )
     op.create_table(
@@ -103,7 +101,7 @@ def upgrade() -> None:
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
-        sa.Column("published", sa.Integer(), nullable=True),
+        sa.Column("published", _LONG, nullable=True),
         sa.PrimaryKeyConstraint("study", name=op.f("pk_studies")),
         sa.UniqueConstraint("uid", name=op.f("uq_studies_uid")),
     )
@@ -118,4 +116,5 @@ def downgrade() -> None:
     op.drop_table("failures")
     op.drop_table("counters")
     op.drop_table("audit")
+    drop_function()
     op.drop_table("admins")

@@ -6,6 +6,8 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+_LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Build what is new; who is signed in signs in once more."""
@@ -16,15 +18,15 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("account", sa.String(), nullable=False),
         sa.Column("csrf", sa.String(), nullable=False),
-        sa.Column("started", sa.Integer(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("started", _LONG, nullable=False),
+        sa.Column("used", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
     )
     op.create_table(
         "known_places",
         sa.Column("place_hash", sa.LargeBinary(), nullable=False),
         sa.Column("account", sa.String(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("used", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("place_hash", name=op.f("pk_known_places")),
     )
     op.create_index("ix_known_places_account", "known_places", ["account"])
@@ -40,8 +42,8 @@ def downgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("admin", sa.String(), nullable=False),
         sa.Column("csrf", sa.String(), nullable=False),
-        sa.Column("started", sa.Integer(), nullable=False),
-        sa.Column("used", sa.Integer(), nullable=False),
+        sa.Column("started", _LONG, nullable=False),
+        sa.Column("used", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
     )
     op.rename_table("accounts", "admins")

@@ -6,13 +6,10 @@ Entries of before say it in their detail alone: the member's name, or the name a
 import sqlalchemy as sa
 from alembic import op
 
+from broker.database.migrations.append_only import allow_updates, refuse_updates
+
 revision = "0004"
 down_revision = "0003"
-
-_REFUSE_UPDATE = """
-CREATE TRIGGER audit_refuses_UPDATE BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END
-"""
 
 _FILL = """
 UPDATE audit SET about = (
@@ -28,9 +25,9 @@ def upgrade() -> None:
     """Build what is new."""
     op.add_column("audit", sa.Column("about", sa.LargeBinary(), nullable=True))
     op.create_index("ix_audit_about", "audit", ["about"])
-    op.execute("DROP TRIGGER audit_refuses_UPDATE")
+    allow_updates()
     op.execute(_FILL)
-    op.execute(_REFUSE_UPDATE)
+    refuse_updates()
     op.add_column("members", sa.Column("version", sa.Integer(), nullable=False, server_default="0"))
 
 

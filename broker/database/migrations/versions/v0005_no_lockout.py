@@ -6,6 +6,8 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
+_LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Remove what is not used."""
@@ -18,7 +20,7 @@ def downgrade() -> None:
         "failures",
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("last", sa.Integer(), nullable=False),
-        sa.Column("locked_until", sa.Integer(), nullable=False),
+        sa.Column("last", _LONG, nullable=False),
+        sa.Column("locked_until", _LONG, nullable=False),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_failures")),
     )
