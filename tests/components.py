@@ -1,20 +1,26 @@
-"""Real components that tests start: Orthanc and DCMTK's receivers, each on free ports of loopback.
+"""Real components that tests start: Orthanc, DCMTK's receivers, PostgreSQL, each on free ports of
+loopback.
 
 Everything is synchronous and a context manager: what was started is stopped,
-whatever happens. Nothing is written outside the folder that the test gives.
+whatever happens. Nothing is written outside the folder that the test gives (but for PostgreSQL,
+which root's folders are closed to).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -254,6 +260,46 @@ def dcmqrscp(
         yield QrScp(aet, port)
     finally:
         _stop(process)
+
+
+def postgresql_programs() -> Path | None:
+    """The folder of the newest PostgreSQL's programs: Debian has only some of them on PATH."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(found, key=lambda path: int(path.parents[1].name), default=None)
+    return newest and newest.parent
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """A real PostgreSQL with an empty database; its address for SQLAlchemy (pg8000).
+
+    It refuses to run as root: then it is run as the package's own user.
+    """
+    programs = postgresql_programs()
+    if programs is None:
+        raise RuntimeError("PostgreSQL is not installed: apt-get install postgresql")
+    user = "postgres" if os.geteuid() == 0 else None
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="p2pacs-postgresql-") as name:
+        data = Path(name) / "data"
+        if user is not None:
+            shutil.chown(name, user)
+        run = partial(subprocess.run, check=True, capture_output=True, user=user, cwd=name)
+        run([programs / "initdb", "-D", data, "-A", "trust", "-U", "broker", "-E", "UTF8"])
+        options = f"-F -p {port} -c listen_addresses={HOST} -c unix_socket_directories="
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", data, *options.split()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=user,
+            cwd=name,
+        )
+        try:
+            wait_for_port(port, process)
+            yield f"postgresql+pg8000://broker@{HOST}:{port}/postgres"
+        finally:
+            process.send_signal(signal.SIGINT)  # its "fast" end: connections are broken off
+            process.wait(30)
 
 
 def dcmtk(tool: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:

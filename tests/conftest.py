@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from scripts.lab import shell
 from scripts.program import ScriptError
-from tests import small_disk
+from tests import components, small_disk
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
 DATA = os.environ.get("P2PACS_DICOM_DATA")
@@ -49,12 +49,19 @@ def _lab_missing() -> str | None:
     return None
 
 
+def _postgresql_missing() -> str | None:
+    if components.postgresql_programs() is not None:
+        return None
+    return "PostgreSQL is not installed (Debian: postgresql)"
+
+
 MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
     "data": _data_missing,
     "lab": _lab_missing,
     "disk": small_disk.why_none,
+    "postgresql": _postgresql_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""
 

@@ -9,9 +9,10 @@ database, with what else it must write in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attrs import frozen
 from pydicom.dataset import Dataset
@@ -49,10 +50,20 @@ class FeedPage:
     """The asker's number is not of this index: it forgets what it had."""
 
 
+class CatalogueDatabase(Protocol):
+    """A database that has the index's tables among others."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One state of it, whatever is written meanwhile."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction: committed at the end of the block, rolled back by an exception."""
+
+
 class CatalogueIndex:
     """An index in a file of its own, or with other tables in a database; ``close`` when done."""
 
-    def __init__(self, place: Path | SqliteFile, tuning: Tuning = TUNING) -> None:
+    def __init__(self, place: Path | CatalogueDatabase, tuning: Tuning = TUNING) -> None:
         """Open it, or make it.
 
         Args:
@@ -63,7 +74,11 @@ class CatalogueIndex:
             LocalError: it cannot be made or read.
         """
         self._writing = Lock()
-        self._file, self._owned = _opened(place, tuning)
+        self._own: SqliteFile | None = None
+        if isinstance(place, Path):
+            remedy = "remove it, it is filled again"
+            place = self._own = SqliteFile(place, remedy, synchronous="NORMAL", tuning=tuning)
+        self._database: CatalogueDatabase = place
         try:
             self._prepare()
         except LocalError:
@@ -71,8 +86,8 @@ class CatalogueIndex:
             raise
 
     def _prepare(self) -> None:
-        with self._file.writing() as connection:
-            if self._owned:
+        with self._database.writing() as connection:
+            if self._own is not None:
                 schema.prepare(connection)
             numbers.begin(connection)
             found = set(connection.execute(select(schema.known.c.tag)).scalars())
@@ -80,8 +95,8 @@ class CatalogueIndex:
 
     def close(self) -> None:
         """Close its own file."""
-        if self._owned:
-            self._file.close()
+        if self._own is not None:
+            self._own.close()
 
     # ------------------------------------------------------------ writing
 
@@ -100,7 +115,7 @@ class CatalogueIndex:
     def _write(
         self, entries: Iterable[Entry], *, position: int | None = None, reset: bool = False
     ) -> int:
-        with self._writing, self._file.writing() as connection:
+        with self._writing, self._database.writing() as connection:
             if reset:
                 connection.execute(delete(schema.terms))
                 connection.execute(delete(schema.studies))
@@ -120,7 +135,7 @@ class CatalogueIndex:
 
     def set_vocabulary(self, version: int) -> None:
         """Remember with which vocabulary all studies were described."""
-        with self._writing, self._file.writing() as connection:
+        with self._writing, self._database.writing() as connection:
             numbers.write(connection, "vocabulary", version)
 
     # ------------------------------------------------------------ reading
@@ -128,19 +143,19 @@ class CatalogueIndex:
     @property
     def seq(self) -> int:
         """Sequence number of the last change here."""
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return numbers.read(connection, "seq")
 
     @property
     def position(self) -> int:
         """How far another index's feed was taken over; 0 if never."""
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return numbers.read(connection, "position")
 
     @property
     def vocabulary(self) -> int:
         """With which vocabulary all studies were described; 0 if they were not yet."""
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return numbers.read(connection, "vocabulary")
 
     @property
@@ -150,7 +165,7 @@ class CatalogueIndex:
 
     def __len__(self) -> int:
         query = select(func.count()).where(schema.studies.c.uid.is_not(None))
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
     def get(self, study: StudyId) -> StudyRecord | None:
@@ -163,7 +178,7 @@ class CatalogueIndex:
 
     def _one(self, condition: ColumnElement[bool]) -> StudyRecord | None:
         query = select(schema.studies.c.record).where(condition)
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             raw = connection.execute(query).scalar_one_or_none()
         entry = None if raw is None else decode_entry(raw, own=True)
         return entry if isinstance(entry, StudyRecord) else None
@@ -190,13 +205,13 @@ class CatalogueIndex:
 
     def former(self, study: StudyId) -> list[StudyRecord] | None:
         """What a study was before it changed, oldest first; None if it changed too often."""
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return former.records(connection, study)
 
     def since(self, seq: int, limit: int = CATALOGUE_PAGE) -> FeedPage:
         """The changes after a sequence number, each study once, tombstones included."""
         table = schema.studies.c
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             last = numbers.read(connection, "seq")
             reset = not numbers.was_told(connection, seq)
             after = 0 if reset else seq
@@ -209,17 +224,9 @@ class CatalogueIndex:
         return FeedPage(entries, rows[limit - 1][0] if more else last, more, reset)
 
     def _stream(self, query: Select[Any]) -> Iterator[Sequence[Any]]:
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(query)
             yield from result
-
-
-def _opened(place: Path | SqliteFile, tuning: Tuning) -> tuple[SqliteFile, bool]:
-    """The database, and whether it is the index's own."""
-    if isinstance(place, SqliteFile):
-        return place, False
-    remedy = "remove it, it is filled again"
-    return SqliteFile(place, remedy, synchronous="NORMAL", tuning=tuning), True
 
 
 def _put(connection: Connection, entry: Entry, seq: int) -> None:

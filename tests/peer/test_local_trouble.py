@@ -134,7 +134,7 @@ async def test_locked_databases_are_waited_for(tmp_path: Path, role: Role) -> No
                 assert not peer.store.holds(world.broker.study)
                 if role is Role.HOSPITAL:
                     assert len(await peer.find({})) == 1
-                    await eventually(lambda: peer.index._file._waiting, LIMIT)
+                    await eventually(lambda: peer.index._own._waiting, LIMIT)
         await eventually(lambda: peer.store.holds(world.broker.study), LIMIT)
         if role is Role.HOSPITAL:
             await eventually(lambda: _version(peer, world) == 2, LIMIT)

@@ -50,7 +50,7 @@ def test_what_changed_too_often_may_have_been_anything(tmp_path: Path) -> None:
 def test_followers_of_an_index_of_before_start_anew_once(tmp_path: Path) -> None:
     index = CatalogueIndex(tmp_path / "catalogue.db")
     index.upsert([_record("one")])
-    with index._file.writing() as connection:
+    with index._database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE catalogue_former")
         connection.exec_driver_sql("DELETE FROM catalogue_state WHERE name = 'former'")
     position = index.seq
