@@ -23,6 +23,9 @@ from p2pacs.texts import clean
 DONE: Final = "done"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
+INTERRUPTED: Final = "interrupted"
+READ_OUTCOMES: Final = frozenset({DONE, FAILED, INTERRUPTED})
+"""What a member's gateway may say of a read."""
 
 MOST: Final = 1000
 """Entries in one answer."""
@@ -214,14 +217,16 @@ def _reported(raw: bytes, member: Member, at: int) -> Reported:
         fields = msgpack.unpackb(raw, max_map_len=8, max_array_len=0, max_ext_len=0)
         caller, purpose, time = fields["caller"], fields["purpose"], int(fields["time"])
         believed = member.registered - CLOCKS_DIFFER <= time <= at + CLOCKS_DIFFER
+        outcome, counts = _ending(fields)
         said = f" (its clock said {utc(time)}, {time})"
-        detail = f"{purpose!s} by {caller!s}"[: TEXT - len(said)]
+        detail = f"{purpose!s} by {caller!s}"[: TEXT - len(counts) - len(said)] + counts
         entry = Entry(
             what="study read",
             actor=member.name,
             address=member.address,
             study=StudyId(fields["study"]),
             detail=detail if believed else detail + said,
+            outcome=outcome,
             time=time if believed else at,
         )
         return Reported(entry, believed)
@@ -229,6 +234,22 @@ def _reported(raw: bytes, member: Member, at: int) -> Reported:
         raise MalformedMessageError("not an audit record: study, caller, purpose, time") from error
     except msgpack.UnpackException as error:
         raise MalformedMessageError("not an audit record: not msgpack") from error
+
+
+def _ending(fields: dict[str, Any]) -> tuple[str, str]:
+    """Outcome and counts; a member of an older version does not tell how a read ended.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is told otherwise than docs/wire.md says.
+    """
+    if "outcome" not in fields:
+        return DONE, ""
+    outcome, sent, total = fields["outcome"], fields["sent"], fields["total"]
+    if outcome not in READ_OUTCOMES:
+        raise ValueError("no outcome of a read")
+    if not all(type(count) is int and 0 <= count < 1 << 32 for count in (sent, total)):
+        raise ValueError("no count of instances")
+    return outcome, f": {sent} of {total} instances"
 
 
 def as_json(entry: Entry) -> dict[str, str | None]:

@@ -30,6 +30,7 @@ from p2pacs.dimse._identifiers import decode_identifier
 from p2pacs.dimse._sender import Sender
 from p2pacs.dimse.backend import (
     Backend,
+    Ending,
     MissingInstances,
     Retrieval,
     RetrievedItem,
@@ -227,8 +228,10 @@ class _SubOperations:
         reply, tally = self._reply, self._reply.tally
         started = time.monotonic()
         instances = self._retrieval.instances
+        ending = Ending.BROKEN
         try:
             status = self._all(instances)
+            ending = Ending.INTERRUPTED if status in (None, sub.CANCELLED) else Ending.OVER
             if status is not None:
                 remaining = self._remaining() if status == sub.CANCELLED else None
                 why = next(iter(tally.reasons), "")
@@ -240,7 +243,7 @@ class _SubOperations:
         finally:
             if isinstance(instances, Generator):
                 instances.close()
-            self._retrieval.close()
+            self._retrieval.close(ending)
             log.info(
                 "retrieval over",
                 remote=remote_of(reply.assoc),
@@ -285,8 +288,8 @@ class _SubOperations:
         self._lost = 0
         if status is None:
             tally.fail(_unsendable(instance), uid)
-        else:
-            tally.count(status, uid)
+        elif tally.count(status, uid):
+            self._retrieval.arrived()
 
     def _report(self, interval: float) -> None:
         now = time.monotonic()

@@ -15,8 +15,23 @@ from p2pacs.dimse.contexts import Pair
 from p2pacs.dimse.remote import Root
 
 
+class Ending(Enum):
+    """How a retrieval ended."""
+
+    OVER = auto()
+    """All that there is was given, and sent or counted as failed."""
+    BROKEN = auto()
+    """An error ended it."""
+    INTERRUPTED = auto()
+    """The client cancelled it, or went away."""
+
+
 def _nothing() -> None:
     return
+
+
+def _nothing_at_the_end(ending: Ending) -> None:
+    del ending
 
 
 class Urgency(IntEnum):
@@ -70,7 +85,9 @@ class Retrieval:
     told, and a cancel or an abort is seen; one that reads ahead does so in threads of its own."""
     contexts: Callable[[], Collection[Pair]] = field(default=tuple)
     """(SOP Class, transfer syntax) of what is to come, as far as known. From any thread."""
-    close: Callable[[], None] = field(default=_nothing)
+    arrived: Callable[[], None] = field(default=_nothing)
+    """Called when the receiver has taken the instance that was given last."""
+    close: Callable[[Ending], None] = field(default=_nothing_at_the_end)
     """Called once at the end, however it comes; a generator is closed before."""
 
 

@@ -38,14 +38,16 @@ class SubOperationCounts:
     failed_uids: list[str] = field(factory=list, repr=False)
     _reasons: Counter[str] = field(factory=Counter, init=False)
 
-    def count(self, status: int, sop_instance_uid: str) -> None:
-        """Note the C-STORE status of one sub-operation."""
+    def count(self, status: int, sop_instance_uid: str) -> bool:
+        """Note the C-STORE status of one sub-operation; whether the receiver took it."""
         if status == SUCCESS:
             self.completed += 1
         elif status & 0xF000 == WARNING:
             self.warnings += 1
         else:
             self.fail(f"the destination answers C-STORE with 0x{status:04X}", sop_instance_uid)
+            return False
+        return True
 
     def fail(self, reason: str, *sop_instance_uids: str, unnamed: int = 0) -> None:
         """Note that instances were not sent.

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 import trio
-from attrs import define
+from attrs import define, frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
@@ -24,6 +24,7 @@ from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import number, text
 from p2pacs.dimse.backend import (
+    Ending,
     MissingInstances,
     Retrieval,
     RetrievedItem,
@@ -36,6 +37,7 @@ from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, Unava
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
+from peer.retrieval.audit import AuditedRead, ReadEnding, ReadOutcome
 from peer.retrieval.cursor import Cursor
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
@@ -122,7 +124,11 @@ class Gateway:
         job = _RetrieveJob(self._bridge, self._reads, selection, requester)
         job.open(records)
         return Retrieval(
-            total=job.total, instances=job.instances(), contexts=job.contexts, close=job.close
+            total=job.total,
+            instances=job.instances(),
+            contexts=job.contexts,
+            arrived=job.arrived,
+            close=job.close,
         )
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
@@ -137,10 +143,13 @@ class _StudyDelivery:
 
     fetch: StudyFetch
     cursor: Cursor
+    read: AuditedRead
     promised: int
     """Instances that the catalogue tells of; 0 where only a part is asked for."""
     given: int = 0
     """Instances that were read, or are being read."""
+    arrived: int = 0
+    """Instances that the receiver took."""
 
     @property
     def total(self) -> int:
@@ -149,6 +158,25 @@ class _StudyDelivery:
         if self.fetch.settled:
             return known + self.fetch.left_out.count
         return max(known, self.promised)
+
+    def ended(self, ending: Ending) -> ReadEnding:
+        """What became of it: done only if all of it arrived."""
+        sent, total = self.arrived, self.total
+        if sent >= total and (ending is Ending.OVER or (total and self.fetch.settled)):
+            outcome = ReadOutcome.DONE
+        elif ending is Ending.INTERRUPTED:
+            outcome = ReadOutcome.INTERRUPTED
+        else:
+            outcome = ReadOutcome.FAILED
+        return ReadEnding(outcome, sent, max(sent, total))
+
+
+@frozen
+class _Given:
+    """Something that is given, and of which study."""
+
+    delivery: _StudyDelivery
+    item: RetrievedItem
 
 
 class _RetrieveJob:
@@ -163,6 +191,8 @@ class _RetrieveJob:
         self._requester = requester
         self._deliveries: list[_StudyDelivery] = []
         self._ahead = ReadAhead(self._requests(), bridge.soon)
+        self._last: _StudyDelivery | None = None
+        """Of which the last instance was given."""
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
 
@@ -174,7 +204,7 @@ class _RetrieveJob:
             for record in records:
                 self._bridge.call(self._open, record)
         except P2PacsError:
-            self.close()
+            self.close(Ending.BROKEN)
             raise
 
     def total(self) -> int:
@@ -195,28 +225,34 @@ class _RetrieveJob:
         self._bridge.begin(self._read)
         while True:
             try:
-                item = self._ahead.take(LOOK)
+                given = self._ahead.take(LOOK)
             except queue.Empty:
                 yield Waiting.NOTHING_YET
                 continue
-            if item is None:
+            if given is None:
                 return
-            yield item
+            self._last = given.delivery
+            yield given.item
 
-    def close(self) -> None:
+    def arrived(self) -> None:
+        """The instance given last was taken."""
+        if self._last is not None:
+            self._last.arrived += 1
+
+    def close(self, ending: Ending) -> None:
         """End it, whatever it waits for."""
-        self._bridge.soon(self._end)
+        self._bridge.soon(partial(self._end, ending))
 
     # ------------------------------------------------------------ on the trio side
 
     async def _open(self, record: StudyRecord) -> None:
-        fetch = await self._reads.open(record.uid, self._requester)
+        fetch, read = await self._reads.open_audited(record.uid, self._requester)
         self._in_use.enter_context(fetch.in_use())
         if self._selection.series or self._selection.instances:
-            delivery = _StudyDelivery(fetch, fetch.cursor(self._wanted), 0)
+            delivery = _StudyDelivery(fetch, fetch.cursor(self._wanted), read, 0)
         else:
             count = number(study_view(record), "NumberOfStudyRelatedInstances")
-            delivery = _StudyDelivery(fetch, fetch.cursor(), count or 0)
+            delivery = _StudyDelivery(fetch, fetch.cursor(), read, count or 0)
         self._deliveries.append(delivery)
 
     def _wanted(self, entry: InstanceEntry) -> bool:
@@ -225,21 +261,22 @@ class _RetrieveJob:
             not instances or entry.sop_instance_uid in instances
         )
 
-    async def _requests(self) -> AsyncGenerator[ReadRequest[RetrievedItem], None]:
+    async def _requests(self) -> AsyncGenerator[ReadRequest[_Given], None]:
         for delivery in self._deliveries:
             while (known := await delivery.cursor.next()) is not None:
                 delivery.given += 1
-                yield ReadRequest(known.entry.size, partial(self._instance, delivery.fetch, known))
+                yield ReadRequest(known.entry.size, partial(self._instance, delivery, known))
             if (missing := self._missing(delivery.fetch.left_out)).count:
-                yield ReadRequest(0, partial(_as_it_is, missing))
+                yield ReadRequest(0, partial(_as_it_is, _Given(delivery, missing)))
 
-    async def _instance(self, fetch: StudyFetch, known: Known) -> RetrievedItem:
+    async def _instance(self, delivery: _StudyDelivery, known: Known) -> _Given:
         """An instance; why not, if it is this one alone that cannot be read."""
+        fetch = delivery.fetch
         try:
-            return await fetch.read(known)
+            return _Given(delivery, await fetch.read(known))
         except P2PacsError as error:
             log.warning("an instance cannot be read", study=fetch.study.short, why=str(error))
-            return MissingInstances(str(error), (known.entry.sop_instance_uid,))
+            return _Given(delivery, MissingInstances(str(error), (known.entry.sop_instance_uid,)))
 
     def _missing(self, left_out: LeftOut) -> MissingInstances:
         """Of what the PACS lists and did not give, what was asked for: in which series such an
@@ -255,13 +292,14 @@ class _RetrieveJob:
         with self._scope:
             await self._ahead.run()
 
-    def _end(self) -> None:
+    def _end(self, ending: Ending) -> None:
         """What nobody wants any more is not fetched; what is here stays for the next time."""
         self._scope.cancel()
         for delivery in self._deliveries:
+            self._reads.end(delivery.read, delivery.ended(ending))
             delivery.fetch.give_up()
         self._in_use.close()
 
 
-async def _as_it_is(missing: MissingInstances) -> MissingInstances:
-    return missing
+async def _as_it_is(given: _Given) -> _Given:
+    return given

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import msgpack
 import structlog
 import trio
-from sqlalchemy import delete, insert, select
+from attrs import evolve, frozen
+from sqlalchemy import Connection, delete, insert, select, update
 
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
@@ -20,32 +22,109 @@ from peer.db import PeerDatabase, audit
 RETRY: Final = 60.0
 """Seconds after which a report that the broker did not take is sent again."""
 
+FAREWELL: Final = 2.0
+"""Seconds at the end of the peer to write down how reads ended."""
+
 log = structlog.get_logger(__name__)
 
 
+class ReadOutcome(StrEnum):
+    """How a read ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@frozen
+class ReadEnding:
+    """What became of a read."""
+
+    outcome: ReadOutcome
+    sent: int
+    """Instances that the reader took ..."""
+    total: int
+    """... of so many that it asked for, as far as known."""
+
+
+@frozen
+class AuditedRead:
+    """One read in the audit."""
+
+    id: int
+    study: StudyId
+    caller: str
+    purpose: str
+    time: int
+    """Milliseconds since 1970 at which it began."""
+    ending: ReadEnding | None = None
+
+    def packed(self) -> bytes:
+        """As the broker is told (docs/wire.md, `AuditReport`)."""
+        said: dict[str, Any] = {
+            "study": self.study.raw,
+            "caller": self.caller,
+            "purpose": self.purpose,
+            "time": self.time,
+        }
+        if self.ending is not None:
+            said["outcome"] = self.ending.outcome.value
+            said["sent"], said["total"] = self.ending.sent, self.ending.total
+        raw: bytes = msgpack.packb(said)
+        return raw
+
+
 class AuditQueue:
-    """Reads wait in the peer's database until the broker confirms that it keeps them."""
+    """Reads wait in the peer's database until the broker confirms that it keeps them.
+
+    One whose end will be told is not reported before; until then it stands there as
+    interrupted, so that it is reported as that if the peer is killed meanwhile.
+    """
 
     def __init__(self, database: PeerDatabase) -> None:
         self._database = database
         self._wake = trio.Event()
+        self._under_way: set[int] = set()
+        self._ended: dict[int, bytes] = {}
+        """What is not in the database yet."""
+        self._one = trio.Lock()
 
     async def record(self, study: StudyId, *, caller: str, purpose: str) -> None:
-        """Keep that ``caller`` (an AE title, or a command) now reads ``study``.
+        """Keep that ``caller`` (an AE title, or a command) now reads ``study``; nobody will say
+        how that ends.
 
         Raises:
             DiskFullError: it cannot be kept, so the study must not be read.
         """
-        entry = {
-            "study": study.raw,
-            "caller": caller,
-            "purpose": purpose,
-            "time": time.time_ns() // 1_000_000,
-        }
-        raw: bytes = msgpack.packb(entry)
-        await self._database.run(
-            lambda connection: connection.execute(insert(audit), {"record": raw})
-        )
+        await self._insert(AuditedRead(0, study, caller, purpose, _now()))
+        self.wake()
+
+    async def begin(self, study: StudyId, *, caller: str, purpose: str) -> AuditedRead:
+        """As `record`, where `end` will say how that ends.
+
+        Raises:
+            DiskFullError: it cannot be kept, so the study must not be read.
+        """
+        unless_told = ReadEnding(ReadOutcome.INTERRUPTED, 0, 0)
+        read = AuditedRead(0, study, caller, purpose, _now(), unless_told)
+        async with self._one:  # it must not be reported before it is known to be under way
+            read = evolve(read, id=await self._insert(read))
+            self._under_way.add(read.id)
+        return read
+
+    async def _insert(self, read: AuditedRead) -> int:
+        values = {"record": read.packed()}
+
+        def write(connection: Connection) -> int:
+            key = connection.execute(insert(audit), values).inserted_primary_key
+            return int(key[0]) if key else 0
+
+        return await self._database.run(write)
+
+    def end(self, read: AuditedRead, ending: ReadEnding) -> None:
+        """How a read ended that `begin` gave."""
+        self._ended[read.id] = evolve(read, ending=ending).packed()
+        self._under_way.discard(read.id)
         self.wake()
 
     def wake(self) -> None:
@@ -58,10 +137,18 @@ class AuditQueue:
 
     async def run(self, send: Callable[[AuditReport], Awaitable[object]]) -> None:
         """Report for ever; ``send`` returns when the broker keeps the records."""
+        try:
+            await self._run(send)
+        finally:
+            with trio.move_on_after(FAREWELL, shield=True):
+                await self._keep_endings()
+
+    async def _run(self, send: Callable[[AuditReport], Awaitable[object]]) -> None:
         while True:
             with trio.move_on_after(RETRY):
                 await self._wake.wait()
             self._wake = trio.Event()
+            await self._keep_endings()
             try:
                 while await self._report(send):
                     pass
@@ -71,11 +158,44 @@ class AuditQueue:
                 log.warning("audit not reported", error=str(error))
 
     async def _report(self, send: Callable[[AuditReport], Awaitable[object]]) -> bool:
-        query = select(audit).order_by(audit.c.id).limit(AUDIT_RECORDS)
-        rows = await self._database.run(lambda connection: connection.execute(query).all())
-        if not rows:
+        ids = await self._over()
+        if not ids:
             return False
-        await send(AuditReport(id=0, records=[row.record for row in rows]))
-        sent = delete(audit).where(audit.c.id <= rows[-1].id)
+        query = select(audit).where(audit.c.id.in_(ids)).order_by(audit.c.id)
+        rows = await self._database.run(lambda connection: connection.execute(query).all())
+        records = [self._ended.get(row.id, row.record) for row in rows]
+        await send(AuditReport(id=0, records=records))
+        sent = delete(audit).where(audit.c.id.in_(ids))
         await self._database.run(lambda connection: connection.execute(sent))
+        for number in ids:
+            self._ended.pop(number, None)
         return True
+
+    async def _over(self) -> list[int]:
+        """The oldest records that can be reported."""
+        query = select(audit.c.id).order_by(audit.c.id)
+        async with self._one:
+            rows = await self._database.run(lambda connection: connection.execute(query).all())
+            return [row.id for row in rows if row.id not in self._under_way][:AUDIT_RECORDS]
+
+    async def _keep_endings(self) -> None:
+        """Write down how reads ended; where that cannot be, it is in memory still."""
+        ended = dict(self._ended)
+
+        def write(connection: Connection) -> None:
+            for number, raw in ended.items():
+                changed = update(audit).where(audit.c.id == number).values(record=raw)
+                connection.execute(changed)
+
+        if ended:
+            try:
+                await self._database.run(write)
+            except P2PacsError as error:
+                log.warning("how reads ended is not kept yet", error=str(error))
+                return
+        for number in ended:
+            self._ended.pop(number, None)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

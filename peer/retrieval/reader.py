@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from functools import partial
 
 import structlog
@@ -19,7 +20,7 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.workers.coding import Workers
-from peer.retrieval.audit import AuditQueue
+from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
 from peer.retrieval.live_index import LiveIndex
 from peer.retrieval.requester import Requester
 from peer.retrieval.resolve import ResolvedStudy, Resolver
@@ -116,6 +117,35 @@ class StudyReads:
         fetch = await self._begin(found, requester)
         self._asked(fetch, requester)
         return fetch
+
+    async def open_audited(
+        self, study_instance_uid: str, requester: Requester
+    ) -> tuple[StudyFetch, AuditedRead]:
+        """As `open`, where `end` will say what became of it.
+
+        Raises:
+            P2PacsError: as `open`.
+        """
+        record = await self._resolver.record(study_instance_uid)
+        found = await self._find(record.study, requester)
+        read = await self._audit.begin(
+            found.study, caller=requester.caller, purpose=requester.audited
+        )
+        ending = ReadEnding(ReadOutcome.INTERRUPTED, 0, 0)
+        with ExitStack() as otherwise:
+            otherwise.callback(lambda: self._audit.end(read, ending))
+            try:
+                fetch = await self._begin(found, requester)
+            except P2PacsError:
+                ending = ReadEnding(ReadOutcome.FAILED, 0, 0)
+                raise
+            otherwise.pop_all()
+        self._asked(fetch, requester)
+        return fetch, read
+
+    def end(self, read: AuditedRead, ending: ReadEnding) -> None:
+        """What became of a read; the audit tells."""
+        self._audit.end(read, ending)
 
     async def resume(self, study: StudyId, requester: Requester) -> StudyFetch:
         """Go on with what somebody asked for before; that they read it is in the audit.

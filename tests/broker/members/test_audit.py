@@ -96,8 +96,21 @@ def test_what_a_member_reports() -> None:
         audit.of_report([_record(time=1000)] * 101, NORTH)
 
 
-def _record(*, time: int, caller: str = "WS1") -> bytes:
-    fields = {"study": STUDY.raw, "caller": caller, "purpose": "move", "time": time}
+@pytest.mark.parametrize(
+    ("outcome", "sent"), [("done", 40), ("failed", 0), ("failed", 39), ("interrupted", 2)]
+)
+def test_how_a_read_ended_is_told_with_its_counts(outcome: str, sent: int) -> None:
+    long = "W" * 2000
+    for time, caller in [(1000, "WS1"), (253402300799000, long)]:
+        raw = _record(time=time, caller=caller, outcome=outcome, sent=sent, total=40)
+        (reported,) = audit.of_report([raw], NORTH)
+        assert reported.entry.outcome == outcome
+        assert f": {sent} of 40 instances" in reported.entry.detail
+        assert len(reported.entry.detail) <= TEXT
+
+
+def _record(*, time: int, caller: str = "WS1", **ending: object) -> bytes:
+    fields = {"study": STUDY.raw, "caller": caller, "purpose": "move", "time": time, **ending}
     packed: bytes = msgpack.packb(fields)
     return packed
 
@@ -145,6 +158,17 @@ def test_a_report_is_compared_by_an_index(connection: Connection) -> None:
         {"study": STUDY.raw, "caller": "a", "purpose": "b", "time": "soon"},
         {"study": STUDY.raw, "caller": "a", "purpose": "b", "time": 2**62},
         {"study": STUDY.raw, "caller": "a", "purpose": "b"},
+        *(
+            {"study": STUDY.raw, "caller": "a", "purpose": "b", "time": 1, **ending}
+            for ending in (
+                {"outcome": "done"},
+                {"outcome": "well", "sent": 1, "total": 1},
+                {"outcome": ["done"], "sent": 1, "total": 1},
+                {"outcome": "done", "sent": -1, "total": 1},
+                {"outcome": "done", "sent": 1, "total": "all"},
+                {"outcome": "done", "sent": 1 << 40, "total": 1},
+            )
+        ),
     ],
 )
 def test_what_is_no_audit_record(fields: object) -> None:

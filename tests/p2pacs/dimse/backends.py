@@ -11,7 +11,14 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.backend import MissingInstances, Retrieval, RetrievedItem, Urgency, Waiting
+from p2pacs.dimse.backend import (
+    Ending,
+    MissingInstances,
+    Retrieval,
+    RetrievedItem,
+    Urgency,
+    Waiting,
+)
 from p2pacs.dimse.remote import DimseRemote, Root
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.dimse.scu import DimseClient
@@ -31,6 +38,8 @@ class Scripted:
         self.asked: list[tuple[str, str, str]] = []
         self.urgency: Urgency | None = None
         self.stored: list[EncodedInstance] = []
+        self.arrived = 0
+        self.ending: Ending | None = None
         self.closed = threading.Event()
         self.waiting = threading.Event()
         self.released = threading.Event()
@@ -51,7 +60,19 @@ class Scripted:
         self.urgency = urgency
         if self.error is not None and self.fail_after is None:
             raise self.error
-        return Retrieval(total=self._total, instances=self._instances(), close=self.closed.set)
+        return Retrieval(
+            total=self._total,
+            instances=self._instances(),
+            arrived=self._arrived,
+            close=self._close,
+        )
+
+    def _arrived(self) -> None:
+        self.arrived += 1
+
+    def _close(self, ending: Ending) -> None:
+        self.ending = ending
+        self.closed.set()
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
         if self.error is not None:

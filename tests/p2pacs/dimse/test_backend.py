@@ -1,13 +1,14 @@
 import pytest
 
-from p2pacs.dimse.backend import MissingInstances, Retrieval, Urgency
+from p2pacs.dimse.backend import Ending, MissingInstances, Retrieval, Urgency
 from tests.p2pacs.dimse.samples import series
 
 
 def test_only_what_is_there_must_be_given() -> None:
     retrieval = Retrieval(total=lambda: 2, instances=iter(series(2)))
     assert retrieval.contexts() == ()
-    retrieval.close()
+    retrieval.arrived()
+    retrieval.close(Ending.OVER)
     assert list(retrieval.instances) == series(2)
 
 

@@ -17,7 +17,7 @@ from pynetdicom.association import Association
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse import contexts
-from p2pacs.dimse.backend import MissingInstances, Urgency
+from p2pacs.dimse.backend import Ending, MissingInstances, Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
 from p2pacs.dimse.remote import DimseRemote
@@ -102,7 +102,7 @@ async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [status.NumberOfRemainingSuboperations for status in pending] == [2, 1, 0]
     assert counts(answers[-1][0]) == (0x0000, 3, 0, 0)
     assert backend.asked == [("C-MOVE to US", "STUDY", "WORKSTATION")]
-    assert backend.closed.is_set()
+    assert (backend.arrived, backend.ending) == (3, Ending.OVER)
     assert seen == [("WORKSTATION", 1)] * 3
 
 
@@ -130,6 +130,7 @@ async def test_a_destination_that_is_off() -> None:
         answers = await ask(server.port, move("OFF"))
     status, failed = answers[-1]
     assert counts(status) == (0xA702, 0, 3, 0)
+    assert (backend.arrived, backend.ending) == (0, Ending.BROKEN)
     assert "cannot be reached" in status.ErrorComment
     assert failed is not None
     assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.1"
@@ -246,7 +247,7 @@ async def test_cancel(tmp_path: Path) -> None:
         async with serving(backend, destinations) as server:
             answers = await ask(server.port, operation)
     assert answers[-1][0].Status == 0xFE00
-    assert backend.closed.is_set()
+    assert (backend.arrived, backend.ending) == (2, Ending.INTERRUPTED)
 
 
 async def test_an_abort_stops_the_retrieval() -> None:
@@ -264,6 +265,7 @@ async def test_an_abort_stops_the_retrieval() -> None:
         await ask(server.port, operation)
         with trio.fail_after(10):
             await trio.to_thread.run_sync(backend.closed.wait)
+    assert backend.ending is Ending.INTERRUPTED
 
 
 @pytest.mark.dcmtk

@@ -43,7 +43,7 @@ from peer.app import Peer
 from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
-from tests.components import dcmtk, orthanc, storescp
+from tests.components import dcmtk, free_port, orthanc, storescp
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
 from tests.peer.world import World, described, eventually, instances, open_world
@@ -129,6 +129,7 @@ async def test_dcmtk_moves_a_study_that_is_not_here_yet(tmp_path: Path) -> None:
             record = msgpack.unpackb(world.broker.audit[0])
             assert record["caller"] == "MOVESCU"
             assert record["purpose"] == "C-MOVE to VIEWER"
+            assert (record["outcome"], record["sent"], record["total"]) == ("done", 5, 5)
 
 
 @pytest.mark.dcmtk
@@ -394,11 +395,87 @@ async def test_an_instance_that_cannot_be_read_fails_alone(
     async with served(tmp_path, sent) as (world, _, where):
         wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
         got, status, failed = await trio.to_thread.run_sync(_get, where, wanted)
+        assert await _audited(world) == ("failed", 2, 3)
     assert got == [sent[0].sop_instance_uid, sent[2].sop_instance_uid]
     assert (status.Status, status.NumberOfFailedSuboperations) == (0xB000, 1)
     assert status.ErrorComment.startswith("an instance does not decode: a worker process ended")
     assert failed is not None
     assert failed.FailedSOPInstanceUIDList == sent[1].sop_instance_uid
+
+
+async def _audited(world: World) -> tuple[str, int, int]:
+    """How the one read that the audit has ended: outcome, and instances sent of how many."""
+    await eventually(lambda: world.broker.audit)
+    (raw,) = world.broker.audit
+    record = msgpack.unpackb(raw)
+    return record["outcome"], record["sent"], record["total"]
+
+
+async def _move(
+    where: Endpoint, wanted: Dataset, to: str, *, cancelled_at: int | None = None
+) -> Dataset:
+    """C-MOVE, cancelled when so many instances are sent; the last status."""
+
+    def work() -> Dataset:
+        model = UID(contexts.MOVE["STUDY"])
+        entity = AE("VIEWER")
+        entity.add_requested_context(model)
+        assoc = entity.associate(where.host, where.port, ae_title=AET)
+        status = Dataset()
+        for answer in assoc.send_c_move(wanted, to, model, msg_id=7):
+            status = answer[0]
+            if cancelled_at is not None and status.NumberOfCompletedSuboperations >= cancelled_at:
+                assoc.send_c_cancel(7, query_model=model)
+        assoc.release()
+        return status
+
+    return await trio.to_thread.run_sync(work)
+
+
+async def test_what_did_not_arrive_was_not_read(tmp_path: Path) -> None:
+    destinations = {"DEAD": f"127.0.0.1:{free_port()}"}
+    async with served(tmp_path, instances(4), destinations=destinations) as (world, _, where):
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        status = await _move(where, wanted, "DEAD")
+        assert (status.Status, status.NumberOfFailedSuboperations) == (0xA702, 4)
+        assert await _audited(world) == ("failed", 0, 4)
+
+
+@pytest.mark.dcmtk
+async def test_what_a_destination_does_not_accept_was_not_read(tmp_path: Path) -> None:
+    with storescp(tmp_path / "viewer", "+xi", aet="VIEWER") as viewer:
+        destinations = {"VIEWER": f"127.0.0.1:{viewer.port}"}
+        async with served(tmp_path, instances(4), destinations=destinations) as (world, _, where):
+            wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+            status = await _move(where, wanted, "VIEWER")
+            assert (status.Status, status.NumberOfFailedSuboperations) == (0xA702, 4)
+            assert await _audited(world) == ("failed", 0, 4)
+
+
+async def test_a_read_of_part_of_a_study_is_done_when_that_came(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, _, where):
+        wanted = query(
+            "IMAGE",
+            StudyInstanceUID=world.broker.uid,
+            SeriesInstanceUID=f"{world.broker.uid}.1",
+            SOPInstanceUID=sent[1].sop_instance_uid,
+        )
+        got, _, _ = await trio.to_thread.run_sync(_get, where, wanted)
+        assert got == [sent[1].sop_instance_uid]
+        assert await _audited(world) == ("done", 1, 1)
+
+
+@pytest.mark.dcmtk
+async def test_a_cancelled_read_was_interrupted(tmp_path: Path) -> None:
+    with storescp(tmp_path / "viewer", aet="VIEWER") as viewer:
+        destinations = {"VIEWER": f"127.0.0.1:{viewer.port}"}
+        async with served(tmp_path, [], destinations=destinations) as (world, _, where):
+            await world.broker.publish(instances(1), complete=False)
+            wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+            status = await _move(where, wanted, "VIEWER", cancelled_at=1)
+            assert status.Status == 0xFE00
+            assert (await _audited(world))[:2] == ("interrupted", 1)
 
 
 async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -> None:
@@ -412,6 +489,7 @@ async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -
             assert transfer.state is TransferState.FETCHING
         await eventually(lambda: transfer.ended is not None)
         await eventually(lambda: not peer.reads.in_use(world.broker.study))
+        assert (await _audited(world))[0] == "interrupted"
 
 
 async def test_the_peer_stops_while_a_workstation_waits(tmp_path: Path) -> None:

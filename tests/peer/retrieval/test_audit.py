@@ -11,7 +11,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
 from p2pacs.wire.messages import AuditReport
 from peer.db import PeerDatabase, open_database
-from peer.retrieval.audit import AuditQueue
+from peer.retrieval.audit import AuditQueue, ReadEnding, ReadOutcome
 
 STUDY = StudyId(bytes(range(16)))
 
@@ -38,7 +38,11 @@ class Broker:
 
 
 async def _drained(queue: AuditQueue) -> None:
-    while await queue.waiting():
+    await _until_waiting(queue, 0)
+
+
+async def _until_waiting(queue: AuditQueue, count: int) -> None:
+    while await queue.waiting() != count:
         await trio.lowlevel.checkpoint()
 
 
@@ -82,3 +86,51 @@ async def test_reads_wait_for_the_broker_even_over_a_restart(
         nursery.cancel_scope.cancel()
     assert len(broker.records) == 1
     assert await queue.waiting() == 0
+
+
+async def test_a_read_is_reported_when_it_is_over(
+    database: PeerDatabase, nursery: trio.Nursery
+) -> None:
+    queue, broker = AuditQueue(database), Broker()
+    nursery.start_soon(queue.run, broker)
+    read = await queue.begin(STUDY, caller="VIEWER", purpose="C-MOVE to DEAD")
+    other = await queue.begin(STUDY, caller="OTHER", purpose="C-GET")
+    for _ in range(2):
+        await queue.record(STUDY, caller="command", purpose="command")
+        await _until_waiting(queue, 2)
+    assert [record["caller"] for record in broker.records] == ["command"] * 2
+    queue.end(read, ReadEnding(ReadOutcome.FAILED, 3, 40))
+    await _until_waiting(queue, 1)
+    ended = broker.records[-1]
+    assert (ended["outcome"], ended["sent"], ended["total"]) == ("failed", 3, 40)
+    assert (ended["caller"], ended["time"]) == ("VIEWER", read.time)
+    queue.end(other, ReadEnding(ReadOutcome.DONE, 2, 2))
+    await _until_waiting(queue, 0)
+    assert [record.get("outcome") for record in broker.records[2:]] == ["failed", "done"]
+
+
+async def test_how_a_read_ended_is_kept_over_a_restart(database: PeerDatabase) -> None:
+    broker = Broker()
+    broker.away = True
+    async with trio.open_nursery() as nursery:
+        queue = AuditQueue(database)
+        nursery.start_soon(queue.run, broker)
+        first = await queue.begin(STUDY, caller="FIRST", purpose="C-GET")
+        last = await queue.begin(STUDY, caller="LAST", purpose="C-GET")
+        await queue.begin(STUDY, caller="KILLED", purpose="C-GET")
+        queue.end(first, ReadEnding(ReadOutcome.DONE, 2, 2))
+        await broker.reported.wait()
+        queue.end(last, ReadEnding(ReadOutcome.FAILED, 1, 2))
+        nursery.cancel_scope.cancel()
+    broker.away = False
+    async with trio.open_nursery() as nursery:
+        queue = AuditQueue(database)
+        nursery.start_soon(queue.run, broker)
+        queue.wake()
+        await _drained(queue)
+        nursery.cancel_scope.cancel()
+    assert {record["caller"]: record["outcome"] for record in broker.records} == {
+        "FIRST": "done",
+        "LAST": "failed",
+        "KILLED": "interrupted",
+    }
