@@ -289,3 +289,16 @@ def test_every_module_stands_in_the_picture() -> None:
     said.pop("room")
     said.pop("---")
     assert said == folders
+
+
+def test_migrations_stand_in_one_line() -> None:
+    """Two that were made at the same time take the same number, and no broker starts."""
+    versions = ROOT / "broker" / "database" / "migrations" / "versions"
+    names = sorted(path.name for path in versions.glob("v[0-9]*_*.py"))
+    numbers = [name.removeprefix("v").partition("_")[0] for name in names]
+    assert numbers == [f"{number:04}" for number in range(1, len(names) + 1)]
+    for number, name in zip(numbers, names, strict=True):
+        before = f'"{int(number) - 1:04}"' if number != "0001" else "None"
+        said = (versions / name).read_text()
+        assert f'revision = "{number}"\n' in said, name
+        assert f"down_revision = {before}\n" in said, name

@@ -71,7 +71,7 @@ async def test_what_cannot_be_taken_over_now_stays(
     assert len(CatalogueIndex(database)) == 2
 
 
-async def test_one_transaction_writes_the_feed_and_more(database: BrokerDatabase) -> None:
+async def test_the_catalogue_stands_among_the_brokers_tables(database: BrokerDatabase) -> None:
     index = CatalogueIndex(database)
     index.upsert([study(1)])
     query = "SELECT count(*) FROM catalogue_studies"
