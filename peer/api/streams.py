@@ -76,6 +76,8 @@ def _whole(known: Known, fetch: StudyFetch) -> Json:
     return {
         "number": known.number,
         "series": known.series,
+        "series_number": known.series_number,
+        "place": known.place,
         "sha256": known.entry.sha256.hex(),
         "size": known.entry.size,
         "known": len(fetch.known),

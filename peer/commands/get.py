@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -10,19 +9,17 @@ from typing import Any, Final, Protocol
 import trio
 
 from p2pacs.budget import Budget
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
     AuthenticationError,
-    BrokenInstanceError,
     P2PacsError,
     StateError,
     first_of,
 )
 from p2pacs.private_files import new_folder
 from peer.commands.client import PeerClient
-from peer.commands.files import replace
 from peer.commands.outcome import GetOutcome
 from peer.commands.preview import PreviewSheet
+from peer.commands.study_folder import FileOrder, StudyFolder
 from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
 
 Json = dict[str, Any]
@@ -83,14 +80,14 @@ async def get(
     sheet = None if preview is None else PreviewSheet(preview, watcher)
     outcome: GetOutcome | None = None
     patience = _RetryBudget()
-    with new_folder(out, keep=True):
+    with new_folder(out, keep=True), await trio.to_thread.run_sync(StudyFolder, out) as files:
         while True:
             try:
                 async with PeerClient.connect(folder) as client:
                     begun = await client.begin(uid, priority)
                     outcome = outcome or GetOutcome(begun["study"], before=begun.get("transfer"))
                     patience.renew()
-                    await _take_all(client, outcome, out, watcher, sheet)
+                    await _take_all(client, outcome, files, watcher, sheet)
                     if sheet is not None:
                         outcome.sheet = sheet.json()
                     return outcome
@@ -123,7 +120,7 @@ class _RetryBudget:
 async def _take_all(
     client: PeerClient,
     outcome: GetOutcome,
-    out: Path,
+    files: StudyFolder,
     watcher: ProgressWatcher,
     sheet: PreviewSheet | None,
 ) -> None:
@@ -140,7 +137,7 @@ async def _take_all(
             async with trio.open_nursery() as writers:
                 if sheet is not None:
                     writers.start_soon(sheet.follow, client, outcome.study)
-                await _write_all(client, outcome, out, watcher)
+                await _write_all(client, outcome, files, watcher)
             wanted = False
             nursery.cancel_scope.cancel()
     except ExceptionGroup as group:
@@ -162,9 +159,9 @@ async def _give_up(client: PeerClient, outcome: GetOutcome) -> None:
 
 
 async def _write_all(
-    client: PeerClient, outcome: GetOutcome, out: Path, watcher: ProgressWatcher
+    client: PeerClient, outcome: GetOutcome, files: StudyFolder, watcher: ProgressWatcher
 ) -> None:
-    files = _Files(client, outcome, out, watcher)
+    writing = _Files(client, outcome, files, watcher)
     why: P2PacsError = StateError(
         "the peer stopped before the study was whole: run the command again"
     )
@@ -180,7 +177,7 @@ async def _write_all(
                 if "complete" in line:
                     outcome.left_out, outcome.why = line.get("left_out", 0), line.get("why", "")
                     return
-                await files.begin(line, nursery)
+                await writing.begin(line, nursery)
         except P2PacsError as error:  # what was begun is written all the same
             why = error
     raise why
@@ -190,11 +187,15 @@ class _Files:
     """Files on their way: the peer decodes on all cores if several are asked for at once."""
 
     def __init__(
-        self, client: PeerClient, outcome: GetOutcome, out: Path, watcher: ProgressWatcher
+        self,
+        client: PeerClient,
+        outcome: GetOutcome,
+        files: StudyFolder,
+        watcher: ProgressWatcher,
     ) -> None:
         self._client = client
         self._outcome = outcome
-        self._out = out
+        self._files = files
         self._watcher = watcher
         self._budget = Budget(AHEAD_BYTES)
         self._places = trio.CapacityLimiter(AHEAD)
@@ -212,14 +213,14 @@ class _Files:
         outcome, number, digest = self._outcome, line["number"], line["sha256"]
         if before is not None:  # it has changed meanwhile, and the newer one must stay
             await before.wait()
-        path = self._out / f"{number:05d}.dcm"
+        order = FileOrder.of(line)
         if outcome.whole.get(number) == digest:
             pass
-        elif await trio.to_thread.run_sync(_is_whole, path, digest):
+        elif await trio.to_thread.run_sync(self._files.holds, order, digest):
             outcome.kept += 1
         else:
             file = await self._client.instance(outcome.study, number)
-            await trio.to_thread.run_sync(replace, path, file)
+            await trio.to_thread.run_sync(self._files.write, order, file)
             outcome.written += 1
         outcome.whole[number] = digest
         self._watcher.instance(outcome.instances, line["known"])
@@ -243,12 +244,3 @@ def _heard(outcome: GetOutcome, transfers: list[Json], watcher: ProgressWatcher)
     for transfer in transfers:
         if transfer["study"] == outcome.study:
             watcher.transfer(outcome.heard(transfer))
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    """Whether the file holds just the data set with this hash."""
-    try:
-        data = EncodedInstance.from_part10(path.read_bytes()).data
-    except (FileNotFoundError, BrokenInstanceError):
-        return False
-    return hashlib.sha256(data).hexdigest() == sha256

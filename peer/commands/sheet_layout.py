@@ -101,5 +101,6 @@ class _Row:
             frame = (item.frames + 1) // 2
             if self._few and frame:
                 frame = place - (self._ends[at - 1] if at else 0) + 1
-            label = f"{item.number}" if item.frames < 2 else f"{item.number} frame {frame}"
+            name = f"{item.place}" if item.place > 0 else f"({item.number})"
+            label = name if item.frames < 2 else f"{name} frame {frame}"
             yield Cell(item.number, frame, item.series, label, place in early)

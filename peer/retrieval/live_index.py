@@ -43,6 +43,8 @@ class Known:
     is the log2 of how much smaller than the image is what can be shown of it."""
     place: int = field(default=0, repr=False)
     """Its Instance Number, the order within its series; 0 if it has none."""
+    series_number: int = field(default=0, repr=False)
+    """Its Series Number; 0 if it has none."""
     withdrawn: bool = False
     """Whether the PACS has it no longer: it keeps its number and is not given any more."""
 
@@ -139,7 +141,15 @@ class LiveIndex:
         place = self._places.setdefault(entry.sop_instance_uid, len(self._places) + 1)
         series = self._series.setdefault(entry.series_instance_uid, len(self._series) + 1)
         chunks = tuple(reader.chunks_of(entry))
-        return Known(place, entry, chunks, series, reader.levels(entry), _instance_number(entry))
+        return Known(
+            place,
+            entry,
+            chunks,
+            series,
+            reader.levels(entry),
+            _whole_number(entry, "InstanceNumber"),
+            _whole_number(entry, "SeriesNumber"),
+        )
 
     async def join(self, known: Known) -> EncodedInstance:
         """One instance, bit for bit; its chunks are here.
@@ -219,8 +229,8 @@ class LiveIndex:
         return self._reader
 
 
-def _instance_number(entry: InstanceEntry) -> int:
+def _whole_number(entry: InstanceEntry, name: str) -> int:
     try:
-        return number(entry.attributes, "InstanceNumber") or 0
+        return number(entry.attributes, name) or 0
     except ManifestError:  # it is not needed for more than the order
         return 0

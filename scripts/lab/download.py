@@ -196,8 +196,9 @@ async def _counted(lab: Lab, begin: float, end: float) -> Delivery:
 
 def is_exact(folder: Path, study: LoadedStudy) -> bool:
     """Whether the files in a folder are the instances of the study, every data set identical."""
-    files = (EncodedInstance.from_part10(path.read_bytes()) for path in folder.iterdir())
-    return {one.sop_instance_uid: digest(one) for one in files} == study.digests
+    files = (path for path in folder.rglob("*") if path.is_file())
+    read = (EncodedInstance.from_part10(path.read_bytes()) for path in files)
+    return {one.sop_instance_uid: digest(one) for one in read} == study.digests
 
 
 def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | None) -> Json:

@@ -54,5 +54,7 @@ async def test_a_publication_that_was_killed_goes_on_by_itself(tmp_path: Path) -
             await peer.complete(POLL_SECONDS, PATIENCE)
         command = [*P2PACS, "get", peer.folder, study.uid, "--out", tmp_path / "got"]
         await output_of("p2pacs get", command, tmp_path / "get.log")
-    got = (EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").iterdir())
+    got = (
+        EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").rglob("*.dcm")
+    )
     assert {one.sop_instance_uid: digest(one) for one in got} == study.digests

@@ -71,7 +71,9 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
         await timed_fetch(peer, study)
         command = [*P2PACS, "get", peer.folder, study.uid, "--out", tmp_path / "got"]
         await output_of("p2pacs get", command, tmp_path / "get.log")
-    got = (EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").iterdir())
+    got = (
+        EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").rglob("*.dcm")
+    )
     assert {one.sop_instance_uid: digest(one) for one in got} == study.digests
 
 
@@ -102,7 +104,9 @@ async def test_a_study_of_two_patients_with_odd_uids_by_the_whole_road(tmp_path:
         await trio.to_thread.run_sync(server.load, [one.part10() for one in made])
         async with network(tmp_path, LineRates(None, None), server.dicomweb) as net:
             await _found_and_got(net, tmp_path, uid)
-    got = [EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").iterdir()]
+    got = [
+        EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").rglob("*.dcm")
+    ]
     assert {one.sop_instance_uid for one in got} == {one.sop_instance_uid for one in made}
     assert {digest(one) for one in got} <= {digest(one) for one in made}
     assert "7" * 56 not in "".join(net.logs())

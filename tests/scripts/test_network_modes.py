@@ -64,7 +64,7 @@ async def test_a_whole_network_leaves_nothing_open(tmp_path: Path) -> None:
         sheet = tmp_path / "far" / "sheet.png"
         get = ("get", hospital.folder, "-", "--out", out, "--preview", sheet)
         await _run(net, *get, given=f"{study.uid}\n")
-        assert len(list(out.iterdir())) == 2
+        assert len(list(out.rglob("*.dcm"))) == 2
         assert _open_to_others(*folders, tmp_path / "far") == []  # -wal and -shm are there now
 
         # As an older version, a copy or a backup may have left it:

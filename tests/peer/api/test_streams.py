@@ -7,6 +7,7 @@ import trio
 
 from p2pacs.errors import UnavailableError
 from peer.api.streams import NdjsonLines, instances, levels
+from tests.p2pacs.study.samples import instance
 from tests.peer.retrieval.test_early import slices
 from tests.peer.retrieval.test_study_fetch import LIMIT, opened
 from tests.peer.world import open_world
@@ -42,13 +43,15 @@ async def test_levels_rise_until_all_is_here(tmp_path: Path) -> None:
 
 async def test_instances_are_told_when_they_are_whole(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        await world.broker.publish(slices(2))
+        await world.broker.publish([instance(n, SeriesNumber=3) for n in (1, 2)])
         fetch = await opened(world, await world.add("a"))
         *whole, last = await heard(instances(fetch))
     assert last == {"complete": True, "instances": 2}
     assert {line["number"]: line["sha256"] for line in whole} == {
         known.number: known.entry.sha256.hex() for known in fetch.known
     }
+    order = [(line["series"], line["series_number"], line["place"]) for line in whole]
+    assert sorted(order) == [(1, 3, 1), (1, 3, 2)]
 
 
 async def test_what_goes_wrong_is_the_last_line(tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ def test_get_writes_files_and_says_so(
     out = tmp_path / "out"
     assert run("get", tmp_path, UID, "--out", out) == 0
     assert "2 instances in" in capsys.readouterr().out
-    assert sorted(path.name for path in out.iterdir()) == ["00001.dcm", "00002.dcm"]
+    assert sorted(path.name for path in out.rglob("*.dcm")) == [
+        "00001-00001.dcm",
+        "00002-00002.dcm",
+    ]
     assert run("get", tmp_path, UID, "--out", out, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["study"], said["kept"], said["out"]) == (str(STUDY), 2, str(out))
@@ -105,7 +108,7 @@ def test_get_is_no_success_where_something_was_left_out(
     assert "one instance is missing" in said.err
     assert "with one UID" in said.err
     assert "\x1b" not in said.err
-    assert len(list(out.iterdir())) == 2, "what can be had is there"
+    assert len(list(out.rglob("*.dcm"))) == 2, "what can be had is there"
     assert run("get", tmp_path, UID, "--out", out, "--json") == PacsDataError.exit_code
     said = capsys.readouterr()
     assert json.loads(said.out)["left_out"] == 1
@@ -321,7 +324,7 @@ async def test_a_peer_that_is_killed_goes_on_and_so_does_get(tmp_path: Path) -> 
                         while not await client.find({}):
                             await trio.sleep(0.02)
                 nursery.start_soon(fetch)
-                await eventually((out / "00003.dcm").exists, LIMIT)
+                await eventually(lambda: any(out.rglob("*-00003.dcm")), LIMIT)
             # Killed without a word. Nobody but the broker knows that there is more now.
             await world.broker.publish(sent[3:])
             async with _process(folder):
@@ -346,7 +349,7 @@ def test_get_can_be_interrupted_and_resumed(tmp_path: Path) -> None:
     with running(folder, desk):
         command = [sys.executable, "-m", "p2pacs", "get", str(folder), UID, "--out", str(out)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        trio.run(eventually, (out / "00002.dcm").exists, 2 * LIMIT)
+        trio.run(eventually, lambda: any(out.rglob("*-00002.dcm")), 2 * LIMIT)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
@@ -355,4 +358,4 @@ def test_get_can_be_interrupted_and_resumed(tmp_path: Path) -> None:
         assert desk.fetch.given_up
         desk.fetch.stops_after = None
         assert run("get", folder, UID, "--out", out) == 0
-    assert len(list(out.iterdir())) == 3
+    assert len(list(out.rglob("*.dcm"))) == 3

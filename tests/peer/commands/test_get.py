@@ -22,6 +22,7 @@ from tests.peer.desk import STUDY, FakeDesk, FakeFetch, transfer_of
 from tests.peer.world import eventually
 
 UID = "1.2.840.99"
+SERIES = "series-0000-01"
 SENT = [instance(n, rows=8, columns=8) for n in (1, 2, 3)]
 
 
@@ -85,17 +86,15 @@ async def peer(desk: FakeDesk, tmp_path: Path, nursery: trio.Nursery) -> AsyncIt
 
 
 def _read(out: Path) -> list[EncodedInstance]:
-    return [EncodedInstance.from_part10(path.read_bytes()) for path in sorted(out.iterdir())]
+    return [EncodedInstance.from_part10(path.read_bytes()) for path in sorted(out.rglob("*.dcm"))]
 
 
 async def test_a_study_becomes_files(peer: Served, tmp_path: Path) -> None:
     seen = Seen()
     outcome = await get(peer.folder, UID, tmp_path / "out", seen)
     assert _read(tmp_path / "out") == SENT
-    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
-        "00001.dcm",
-        "00002.dcm",
-        "00003.dcm",
+    assert [path.relative_to(tmp_path) for path in sorted((tmp_path / "out").rglob("*.dcm"))] == [
+        Path("out", SERIES, f"0000{n}-0000{n}.dcm") for n in (1, 2, 3)
     ]
     size = sum(len(one.data) for one in SENT)
     assert outcome.json() == {
@@ -176,12 +175,25 @@ async def test_the_peer_is_told_how_urgent_it_is(
 async def test_what_is_whole_is_kept(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
     out = tmp_path / "out"
     await get(peer.folder, UID, out, Seen())
-    (out / "00001.dcm").write_bytes((out / "00001.dcm").read_bytes()[:-1])
-    (out / "00002.dcm").write_bytes(b"rubbish")
+    first, second, _ = sorted((out / SERIES).iterdir())
+    first.write_bytes(first.read_bytes()[:-1])
+    second.write_bytes(b"rubbish")
     desk.fetch.reads.clear()
     outcome = await get(peer.folder, UID, out, Seen())
     assert (outcome.written, outcome.kept) == (2, 1)
     assert sorted(desk.fetch.reads) == [1, 2]
+    assert _read(out) == SENT
+
+
+async def test_a_folder_that_version_0_1_began_goes_on_as_it_is(
+    peer: Served, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "00002.dcm").write_bytes(SENT[1].part10())
+    outcome = await get(peer.folder, UID, out, Seen())
+    assert (outcome.written, outcome.kept) == (2, 1)
+    assert sorted(path.name for path in out.iterdir()) == [f"0000{n}.dcm" for n in (1, 2, 3)]
     assert _read(out) == SENT
 
 
@@ -271,3 +283,4 @@ async def test_a_full_disk(peer: Served, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DiskFullError, match="run the command again"):
         await get(peer.folder, UID, tmp_path / "out", Seen())
+    assert not (tmp_path / "out").exists(), "no empty folder stays"

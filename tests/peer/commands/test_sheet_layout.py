@@ -17,7 +17,8 @@ def test_all_images_of_each_series_in_order() -> None:
     items[0] = Item(4, 2, 99, 1)
     layout = choose(items)
     assert [cell.number for cell in layout.cells] == [1, 2, 3, 5, 6, 4]
-    assert [cell.label for cell in layout.cells] == ["1", "2", "3", "5", "6", "4"]
+    assert [cell.label for cell in layout.cells] == ["1", "2", "3", "5", "6", "99"]
+    assert choose([Item(4, 1, 0, 1)]).cells[0].label == "(4)"
     assert (layout.images, layout.stride) == (6, 1)
     assert choose([]).cells == ()
 

@@ -90,7 +90,7 @@ async def tool(name: str, where: Endpoint, *arguments: str) -> str:
 
 
 def received(folder: Path) -> dict[str, EncodedInstance]:
-    files = [path for path in folder.iterdir() if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return by_uid([EncodedInstance.from_part10(path.read_bytes()) for path in files])
 
 
