@@ -208,7 +208,7 @@ class Broker:
     def _busy(self, study: StudyId) -> bool:
         """Whether a study is being published, or fetched back: it stays in the store."""
         progress = self.publisher.publications.get(study)
-        transfer = self.engine.transfers.get(study)
+        transfer = self.engine.downloads.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or (progress is not None and not progress.over)
 
@@ -228,7 +228,7 @@ class Broker:
         if not holders:
             return False
         log.warning("a published study is fetched back", study=study.short, holders=len(holders))
-        transfer = self.engine.fetch(study, holders=holders)
+        transfer = self.engine.downloads.fetch(study, holders=holders)
         try:
             with trio.fail_after(RECOVERY):
                 await transfer.wait_complete()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 @contextmanager
@@ -16,3 +19,9 @@ def single_error() -> Iterator[None]:
             raise
         error = group.exceptions[0]
         raise error from error.__cause__
+
+
+def first_error(group: BaseExceptionGroup[E]) -> E:
+    """One of the errors that several tasks ended with."""
+    error = group.exceptions[0]
+    return first_error(error) if isinstance(error, BaseExceptionGroup) else error

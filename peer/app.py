@@ -82,17 +82,18 @@ class Peer:
             identity, self.book, store, _line(settings), self.services(), settings.listen
         )
         host = self.host = self.node.host
-        engine = host.engine
-        self.activity = Activity(engine.transfers, engine.uploads, host.mesh.links, self.book)
+        downloads, uploads = host.engine.downloads, host.engine.uploads
+        self.activity = Activity(downloads.transfers, uploads, host.mesh.links, self.book)
         self.audit = AuditQueue(database)
         self.catalogue = CatalogueFollower(catalogue, self._page)
-        self.holdings = HoldingsAnnouncer(host, store)
+        self.holdings = HoldingsAnnouncer(host, store, self.book.keys)
         self.recycler = Recycler(identity, self.book, host, store, busy=self._busy, drop=self._drop)
         self.grants = Grants(database, identity.box_key)
         self.resolver = Resolver(identity, self.book, host, catalogue, self.grants)
         self.pending = PendingFetches(database)
         self.reads = StudyReads(
-            engine,
+            downloads,
+            self.book.keys,
             store,
             self.resolver,
             workers=workers,
@@ -197,7 +198,7 @@ class Peer:
     def _holders_news(self, member: VirtualAddress, news: Message) -> None:
         if not self._by_broker(member) or not isinstance(news, messages.HoldersNews):
             return
-        if transfer := self.host.engine.transfers.get(StudyId(news.study)):
+        if transfer := self.host.engine.downloads.transfers.get(StudyId(news.study)):
             transfer.add_holders(map(VirtualAddress, news.holders))
 
     def _replicate(self, member: VirtualAddress, news: Message) -> None:
@@ -240,7 +241,7 @@ class Peer:
         self.activity.began()
 
     def _busy(self, study: StudyId) -> bool:
-        transfer = self.host.engine.transfers.get(study)
+        transfer = self.host.engine.downloads.transfers.get(study)
         fetching = transfer is not None and transfer.state is TransferState.FETCHING
         return fetching or self.reads.in_use(study)
 

@@ -7,7 +7,6 @@ is retired: it still delivers what is under way and is closed after a grace.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from typing import Final
 
@@ -31,6 +30,7 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.limits import LINKS, LINKS_A_MINUTE
 from p2pacs.mesh.bans import Bans
 from p2pacs.mesh.connection import Connection
+from p2pacs.mesh.held_links import HeldLinks
 from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
 from p2pacs.signals import Watch
 from p2pacs.wire.link import run_link
@@ -45,11 +45,6 @@ class MeshTuning:
 
     dial_seconds: float = 20.0
     """From the first packet to the other side's `Hello`."""
-    retry_seconds: float = 0.5
-    """Pause before the second try to reach a member; doubled up to ..."""
-    retry_limit: float = 30.0
-    broker_retry_limit: float = 3.0
-    """... this many seconds. All wait for the broker: a SYN every three costs no line anything."""
     together_seconds: float = 10.0
     """Two links opened within this time, one by each side, were dialled at once."""
     grace_seconds: float = 5.0
@@ -86,21 +81,26 @@ class Mesh:
         self._tuning = tuning
         self._all: dict[Connection, Remote] = {}
         self._dials: dict[VirtualAddress, _Dial] = {}
-        self._kept: dict[VirtualAddress, int] = {}
         self._opened: dict[VirtualAddress, deque[float]] = {}
         self._bans = Bans()
         self._watch = Watch()
-        self._random = random.Random(bytes(me))  # noqa: S311 (jitter, no secret)
+        self.held = HeldLinks(
+            self.links,
+            self._watch,
+            self._try,
+            lambda member: member in self.brokers,
+            seed=bytes(me),
+        )
+        """Members to whom a link is held."""
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Dial and keep links until cancelled."""
+        """Dial members and hold links until cancelled."""
         unsubscribe = self._members.subscribe(self._directory_changed)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                for member in self._kept:
-                    nursery.start_soon(self._keeper, member)
+                await nursery.start(self.held.run)
                 task_status.started()
                 try:
                     await trio.sleep_forever()
@@ -262,19 +262,6 @@ class Mesh:
             del self._dials[member]
         dial.done.set()
 
-    # ------------------------------------------------------------ keeping links
-
-    def keep(self, member: VirtualAddress) -> None:
-        """From now on hold a link to this member whenever it can be reached."""
-        count = self._kept.get(member, 0)
-        self._kept[member] = count + 1
-        if self._nursery is None:
-            return
-        if count == 0:
-            self._nursery.start_soon(self._keeper, member)
-        elif member not in self.links:  # somebody needs it now: not after the keeper's pause
-            self._nursery.start_soon(self._try, member)
-
     async def _try(self, member: VirtualAddress) -> bool:
         """Dial a member; whether it was reached."""
         try:
@@ -284,29 +271,6 @@ class Mesh:
             self._note_refusal(member, error)
             return False
         return True
-
-    def release(self, member: VirtualAddress) -> None:
-        """One `keep` less; an open link stays until one side closes it."""
-        self._kept[member] -= 1
-        if self._kept[member] == 0:
-            del self._kept[member]
-            self._watch.changed()
-
-    async def _keeper(self, member: VirtualAddress) -> None:
-        tuning = self._tuning
-        pause = tuning.retry_seconds
-        limit = tuning.broker_retry_limit if member in self.brokers else tuning.retry_limit
-        while member in self._kept:
-            if await self._try(member):
-                since = trio.current_time()
-                await self._watch.until(
-                    lambda: member not in self.links or member not in self._kept
-                )
-                if trio.current_time() - since > limit:
-                    pause = tuning.retry_seconds
-            with trio.move_on_after(pause * self._random.uniform(0.8, 1.2)):
-                await self._watch.until(lambda: member in self.links or member not in self._kept)
-            pause = min(limit, pause * 2)
 
     async def until_linked(self, *members: VirtualAddress) -> None:
         """Until there is a link to one of these members."""

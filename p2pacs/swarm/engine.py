@@ -7,8 +7,7 @@ directories, so whole swarms of engines run in one process in virtual time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -19,7 +18,6 @@ from p2pacs.errors import (
     LocalError,
     MalformedMessageError,
     ManifestError,
-    StateError,
 )
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
@@ -28,11 +26,8 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.download.download import Download
-from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.scheduling.availability import Availability, Tier
-from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfer
-from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.swarm.download.downloads import Downloads
+from p2pacs.swarm.scheduling.availability import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner
@@ -46,9 +41,6 @@ log = structlog.get_logger(__name__)
 
 GROWN_CHUNKS: Final = 16 * 1024
 """By so many chunks a study may have grown for others before it is known here."""
-
-ENDED_TRANSFERS: Final = 256
-"""Ended transfers that are remembered."""
 
 
 class Engine:
@@ -74,12 +66,7 @@ class Engine:
             uplink: The budget of the host's line; None for no limit.
             downlink: Likewise.
         """
-        self.transfers: dict[StudyId, Transfer] = {}
-        """Under way, and the last ones that ended."""
-        self.keys = keys
-        """What verifies manifests: the keys of all brokers."""
-        self._downloads: dict[StudyId, Download] = {}
-        self._partner_budget = PartnerBudget()
+        self._keys = keys
         self.swarms = OpenSwarms(mesh.me, mesh.links, storage, keys)
         self.uploads = Uploads(
             mesh.links,
@@ -89,11 +76,19 @@ class Engine:
             seed=bytes(mesh.me),
             is_broker=lambda: mesh.me in mesh.brokers,
         )
+        self.downloads = Downloads(
+            mesh,
+            self.swarms,
+            storage,
+            keys,
+            tier=tier,
+            chunks=self._chunks,
+            announce=self._fresh,
+            line_rate=lambda: math.inf if downlink is None else downlink.rate,
+        )
+        self._partner_budget = PartnerBudget()
         self._mesh = mesh
         self._storage = storage
-        self._tier = tier
-        self._downlink = downlink
-        self._downlink_share = DownlinkShare()
         self._announce = Bell()
         self._announce_at = math.inf
         self._nursery: trio.Nursery | None = None
@@ -103,6 +98,7 @@ class Engine:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             await nursery.start(self.uploads.run)
+            await nursery.start(self.downloads.run)
             nursery.start_soon(self._announcer)
             task_status.started()
             try:
@@ -110,106 +106,7 @@ class Engine:
             finally:  # nothing new is begun while the rest ends
                 self._nursery = None
 
-    # ------------------------------------------------------------ for the node
-
-    def fetch(
-        self,
-        study: StudyId,
-        holders: Iterable[VirtualAddress] = (),
-        root: bytes | None = None,
-        priority: Priority = Priority.INTERACTIVE,
-    ) -> Transfer:
-        """Fetch a study, or go on with it; the one transfer of it that is under way.
-
-        Args:
-            study: Which.
-            holders: Members that hold or fetch it; the brokers are always asked, too.
-            root: A signed root, if the caller has one.
-            priority: How urgent; a transfer under way takes the higher one.
-
-        Raises:
-            ManifestError: the root is not the broker's.
-            StateError: the host's network is not running.
-        """
-        if self._nursery is None:
-            raise StateError("the host's network is not running")
-        version = load_root(root, self.keys, study).version if root else 0
-        transfer = self.transfers.get(study)
-        if transfer is not None and self._serves(transfer, version):
-            transfer.add_holders(holders)
-            transfer.prioritise(max(transfer.priority, priority))
-            if download := self._downloads.get(study):
-                download.recheck()
-                if root:
-                    download.offer(self._mesh.me, root)
-            return transfer
-        return self._start(study, holders, root, priority)
-
-    def _serves(self, transfer: Transfer, version: int) -> bool:
-        """Whether an earlier transfer still answers a request for at least this version."""
-        if transfer.state is TransferState.COMPLETE:
-            root, chunks = transfer.root, self._chunks(transfer.study)
-            whole = chunks is not None and root is not None and len(chunks.have) >= root.chunks
-            return whole and root is not None and root.version >= version
-        return transfer.state is TransferState.FETCHING
-
-    def _start(
-        self,
-        study: StudyId,
-        holders: Iterable[VirtualAddress],
-        root: bytes | None,
-        priority: Priority,
-    ) -> Transfer:
-        if self._nursery is None:
-            raise StateError("the host's network is not running")
-        seed = bytes(self._mesh.me) + bytes(study)
-        availability = Availability((), seed)
-        transfer = Transfer(study, availability, priority)
-        transfer.add_holders(holders)
-        transfer.add_holders(sorted(self._mesh.brokers - {self._mesh.me}))
-        swarm = self.swarms.of(study)
-        download = self._downloads[study] = Download(
-            swarm,
-            self._mesh,
-            transfer,
-            availability=availability,
-            tier=self._tier,
-            announce=self._fresh,
-            allowance=partial(self._allowance, transfer),
-            asked=lambda size: self._downlink_share.asked(transfer.priority, size),
-        )
-        swarm.download = download.sources
-        self.transfers.pop(study, None)
-        self.transfers[study] = transfer
-        self._nursery.start_soon(self._run, download, root)
-        self._forget_ended()
-        return transfer
-
-    async def _run(self, download: Download, root: bytes | None) -> None:
-        try:
-            await download.run(self._storage, self.keys, root)
-        finally:
-            study = download.transfer.study
-            if self._downloads.get(study) is download:  # it may have been begun anew meanwhile
-                del self._downloads[study]
-
-    def _allowance(self, transfer: Transfer) -> float:
-        """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
-        if self._downlink is None:
-            return math.inf
-        now = trio.current_time()
-        first = self._downlink_share.tuning.first_seconds
-        running = [
-            RunningTransfer(one.transfer.priority, one.transfer.urgent_since, one.sources.line_rate)
-            for one in self._downloads.values()
-            if one.availability.flights or now < one.transfer.urgent_since + first
-        ]
-        return self._downlink_share.allowance(transfer.priority, running, self._downlink.rate, now)
-
-    def _forget_ended(self) -> None:
-        ended = [t.study for t in self.transfers.values() if t.state is not TransferState.FETCHING]
-        for study in ended[:-ENDED_TRANSFERS]:
-            del self.transfers[study]
+    # ------------------------------------------------------------ for the programs
 
     async def updated(self, study: StudyId) -> None:
         """The publisher put chunks and a newer root into the store: tell who joined.
@@ -223,7 +120,7 @@ class Engine:
         raw = chunks.root
         if raw is None:
             return
-        root = load_root(raw, self.keys, study)
+        root = load_root(raw, self._keys, study)
         swarm.version, swarm.listed = root.version, root.chunks
         swarm.push_root(raw)
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
@@ -247,9 +144,7 @@ class Engine:
 
     def dropped(self, study: StudyId) -> None:
         """The store no longer has this study: tell who joined."""
-        if transfer := self.transfers.pop(study, None):
-            transfer.cancel()
-        self._downloads.pop(study, None)
+        self.downloads.dropped(study)
         if swarm := self.swarms.remove(study):
             for member in swarm.told:
                 swarm.send(member, messages.Leave(bytes(study)))
@@ -267,10 +162,8 @@ class Engine:
                 await self._announce.wait()
 
     def linked(self, member: VirtualAddress) -> None:
-        """A member is reachable: tell it what is fetched that it may have."""
-        for study, download in self._downloads.items():
-            if member in download.transfer.holders:
-                self.swarms.of(study).join(member)
+        """A member is reachable."""
+        self.downloads.linked(member)
 
     def unlinked(self, member: VirtualAddress) -> None:
         """A member is gone: what it was sent, asked or owed is void."""
@@ -282,7 +175,7 @@ class Engine:
     def _part(self, swarm: StudySwarm, member: VirtualAddress) -> None:
         self.uploads.drop(member, swarm.study)
         self._partner_budget.give_back(member, swarm.study)
-        download = self._downloads.get(swarm.study)
+        download = self.downloads.get(swarm.study)
         if swarm.partners.pop(member, None) is not None and download:
             download.sources.left(member)
         if swarm.idle:
@@ -298,7 +191,7 @@ class Engine:
         """
         match message:
             case messages.Block() | messages.Refuse() | messages.ManifestNews():
-                if download := self._downloads.get(StudyId(message.study)):
+                if download := self.downloads.get(StudyId(message.study)):
                     download.news(member, message)
             case messages.Have():
                 self._have(member, message)
@@ -338,7 +231,7 @@ class Engine:
         if partner.untold:
             self._announce.ring()
         self.uploads.paced.changed()
-        if download := self._downloads.get(study):
+        if download := self.downloads.get(study):
             download.joined(member, partner)
         if member in swarm.told and (before or swarm.said_all(member)):
             return
@@ -377,7 +270,7 @@ class Engine:
         self.uploads.cancel(member, message)
 
     def _offer(self, member: VirtualAddress, message: messages.Offer) -> None:
-        if download := self._downloads.get(StudyId(message.study)):
+        if download := self.downloads.get(StudyId(message.study)):
             download.sources.offered(member, message)
         elif link := self._mesh.links.get(member):
             link.send(messages.Request(message.study, []))

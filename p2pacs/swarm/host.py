@@ -121,9 +121,9 @@ class Host:
         brokers = directory.brokers - {self.address}
         before, self._held = self._held, brokers | standby_replicas(directory, self.address)
         for member in sorted(self._held - before, key=lambda one: (one not in brokers, one)):
-            self.mesh.keep(member)
+            self.mesh.held.keep(member)
         for member in sorted(before - self._held):
-            self.mesh.release(member)
+            self.mesh.held.release(member)
 
     def _tier(self, member: VirtualAddress) -> Tier:
         record = self._book.directory.get(member)

@@ -55,7 +55,7 @@ class Activity:
         """Nothing was looked at yet.
 
         Args:
-            transfers: Under way, and the last ones that ended (`Engine.transfers`).
+            transfers: Under way, and the last ones that ended (`Downloads.transfers`).
             uploads: What is sent to whom.
             links: Members with a link (`Mesh.links`).
             book: Names the members.

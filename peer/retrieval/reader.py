@@ -12,12 +12,13 @@ from attrs import frozen
 
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.study.manifest import load_root, load_segment
+from p2pacs.swarm.download.downloads import Downloads
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
@@ -48,7 +49,8 @@ class StudyReads:
 
     def __init__(
         self,
-        engine: Engine,
+        downloads: Downloads,
+        keys: Verifier,
         store: ChunkStore,
         resolver: Resolver,
         *,
@@ -61,7 +63,8 @@ class StudyReads:
         """Nothing is read before `open`.
 
         Args:
-            engine: fetches.
+            downloads: fetches studies.
+            keys: of the brokers, which sign manifests.
             store: where chunks are.
             resolver: says who has a study and gives its key.
             workers: decode images.
@@ -72,7 +75,8 @@ class StudyReads:
         """
         self.tuning = Tuning()
         """What it goes by."""
-        self._engine = engine
+        self._downloads = downloads
+        self._keys = keys
         self._store = store
         self._resolver = resolver
         self._workers = workers
@@ -192,7 +196,7 @@ class StudyReads:
         chunks = await self._store.study(found.study)
         chunks.touch()
         if found.root and found.segment and chunks.root is None:
-            root = load_root(found.root, self._engine.keys, found.study)
+            root = load_root(found.root, self._keys, found.study)
             segment = load_segment(found.segment, root, 0)
             await chunks.put_segment(root.segments[0], segment.raw)
 
@@ -202,8 +206,8 @@ class StudyReads:
         Nobody is asked and nothing is fetched.
         """
         if record.study not in self._fetches:
-            keys, version = self._engine.keys, max(1, record.version)
-            if not await holds_whole(self._store, keys, record.study, version):
+            version = max(1, record.version)
+            if not await holds_whole(self._store, self._keys, record.study, version):
                 return None
             try:
                 key = await self._resolver.held_key(record.study)
@@ -271,7 +275,7 @@ class StudyReads:
         if fetch := self._fetches.get(study):
             fetch.prioritise(priority)
             self._lead(fetch)
-        elif transfer := self._engine.transfers.get(study):
+        elif transfer := self._downloads.transfers.get(study):
             transfer.prioritise(priority)
         else:
             raise NotFoundError(f"study {study.short} is not being fetched")
@@ -295,7 +299,7 @@ class StudyReads:
 
     def start(self, found: ResolvedStudy, priority: Priority) -> Transfer:
         """Fetch a study, or go on fetching it."""
-        transfer = self._engine.fetch(
+        transfer = self._downloads.fetch(
             found.study, holders=found.holders, root=found.root, priority=priority
         )
         self._began(transfer)

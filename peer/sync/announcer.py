@@ -9,6 +9,7 @@ import trio
 
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import Role
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
@@ -25,9 +26,10 @@ log = structlog.get_logger(__name__)
 class HoldingsAnnouncer:
     """Announces what begins, what is complete and what is gone."""
 
-    def __init__(self, host: Host, store: ChunkStore) -> None:
+    def __init__(self, host: Host, store: ChunkStore, keys: Verifier) -> None:
         self._host = host
         self._store = store
+        self._keys = keys
         self._send, self._receive = trio.open_memory_channel[Transfer | None](WAITING)
         self._followed: set[Transfer] = set()
 
@@ -73,9 +75,7 @@ class HoldingsAnnouncer:
     async def _announce_all(self) -> None:
         for info in self._store.studies():
             try:
-                whole = await holds_whole(
-                    self._store, self._host.engine.keys, info.study, info.version
-                )
+                whole = await holds_whole(self._store, self._keys, info.study, info.version)
             except P2PacsError as error:
                 log.warning("stored study not usable", study=info.study.short, error=str(error))
                 continue

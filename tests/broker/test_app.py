@@ -178,7 +178,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 )
                 assert isinstance(grant, StudyGrant)
                 assert grant.root
-                transfer = node.host.engine.fetch(study, holders=[], root=grant.root)
+                transfer = node.host.engine.downloads.fetch(study, holders=[], root=grant.root)
                 await transfer.wait_complete()
                 database = connect(folder / "broker.db")
                 member = database.transact(list_members)[0]

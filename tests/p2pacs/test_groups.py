@@ -1,7 +1,7 @@
 import pytest
 import trio
 
-from p2pacs.groups import single_error
+from p2pacs.groups import first_error, single_error
 
 
 async def _fail(error: Exception) -> None:
@@ -23,3 +23,9 @@ async def test_one_error_comes_out_as_it_was_raised() -> None:
 async def test_several_stay_a_group() -> None:
     with pytest.raises(ExceptionGroup):
         await _nursery(KeyError("a"), ValueError("b"))
+
+
+def test_the_first_error_is_found_in_groups_of_groups() -> None:
+    error = OSError("first")
+    group = ExceptionGroup("", [ExceptionGroup("", [error, OSError("second")]), OSError("third")])
+    assert first_error(group) is error

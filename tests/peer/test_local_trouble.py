@@ -71,12 +71,12 @@ async def test_a_replica_on_a_full_disk(tmp_path: Path) -> None:
         peer.replica.order(StudyId(bytes(16)))
         await world.broker.publish(instances(1, first=3))
         with trio.move_on_after(0.5):
-            await eventually(lambda: world.broker.study in peer.host.engine.transfers)
+            await eventually(lambda: world.broker.study in peer.host.engine.downloads.transfers)
         assert not peer.store.holds(world.broker.study)
         disk.free()
         await eventually(lambda: peer.store.holds(world.broker.study), LIMIT)
         with trio.fail_after(LIMIT):
-            await peer.host.engine.transfers[world.broker.study].wait_complete()
+            await peer.host.engine.downloads.transfers[world.broker.study].wait_complete()
 
 
 @pytest.mark.disk

@@ -19,7 +19,7 @@ def begin(
     member: SimMember, study: Study, holders: Sequence[SimMember], priority: Priority
 ) -> Transfer:
     addresses = [holder.address for holder in holders]
-    return member.host.engine.fetch(study.id, addresses, None, priority)
+    return member.host.engine.downloads.fetch(study.id, addresses, None, priority)
 
 
 async def shares(

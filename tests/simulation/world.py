@@ -173,7 +173,9 @@ class SimMember:
     def fetch(
         self, study: Study, holders: Sequence[SimMember], root: bytes | None = None
     ) -> Transfer:
-        return self.host.engine.fetch(study.id, [member.address for member in holders], root)
+        return self.host.engine.downloads.fetch(
+            study.id, [member.address for member in holders], root
+        )
 
     # ------------------------------------------------------------ the transport
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -17,16 +17,17 @@ from p2pacs.errors import (
     P2PacsError,
     ProtocolError,
 )
+from p2pacs.groups import first_error
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import BLOCK_LEAST
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
 from p2pacs.swarm.download.manifest_sync import ManifestSync
+from p2pacs.swarm.download.neighbour_links import NeighbourLinks
 from p2pacs.swarm.download.sources import Sources
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
-from p2pacs.swarm.scheduling.neighbours import Neighbours
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
@@ -104,14 +105,11 @@ class Download:
         self._swarm = swarm
         self._mesh = mesh
         self._announce = announce
-        self._neighbours = Neighbours(
-            mesh.me,
-            bytes(mesh.me) + bytes(transfer.study),
-            lambda member: tier(member) is not Tier.HOSPITAL,
+        self._links = NeighbourLinks(
+            swarm, mesh, lambda member: tier(member) is not Tier.HOSPITAL, self._starved
         )
         self._verified: deque[_Verified] = deque()
         self._bell = Bell()
-        self._met = Bell()
         self._moved_at = trio.current_time()
 
     # ------------------------------------------------------------ the whole
@@ -128,9 +126,9 @@ class Download:
             with self.transfer.scope:
                 chunks = await self._open(storage, key, root)
                 self._swarm.join_all()
-                self.transfer.on_holders(partial(self._meet, later=True))
+                self.transfer.on_holders(partial(self._links.meet, later=True))
                 self.transfer.on_priority(self._swarm.join_all)
-                self._meet(self.transfer.holders)
+                self._links.meet(self.transfer.holders)
                 for member, partner in self._swarm.partners.items():
                     self.joined(member, partner)
                 async with trio.open_nursery() as nursery:
@@ -139,42 +137,19 @@ class Download:
                     nursery.start_soon(self._write, chunks)
                     nursery.start_soon(self._tick)
         except* P2PacsError as group:
-            self.transfer.end(_first(group))
+            self.transfer.end(first_error(group))
         finally:
             self.transfer.on_holders(None)
             self.transfer.on_priority(None)
-            for member in self._neighbours.sought:
-                self._mesh.release(member)
+            self._links.release()
             self._stop()
 
-    def _meet(self, members: Iterable[VirtualAddress], *, later: bool = False) -> None:
-        """These hold or fetch the study: brokers, which are always linked, and others."""
-        brokers, others = self._mesh.brokers, []
-        for member in members:
-            if member in brokers:
-                self._tell(member)
-            else:
-                others.append(member)
-        now = trio.current_time()
-        self._neighbours.add(others, now, later=later)
-        self._seek(now)
-        self._met.ring()
-
-    def _seek(self, now: float) -> None:
-        """Hold links to as many as are of use."""
-        linked = [member for member in self._swarm.partners if member not in self._mesh.brokers]
-        starved = (
+    def _starved(self, now: float) -> bool:
+        return (
             self.availability.wanted_bytes > 0
             and not self.availability.flights
             and now > self._moved_at + self._tuning.without_seconds
         )
-        for member in self._neighbours.seek(linked, now, starved=starved):
-            self._mesh.keep(member)
-            self._tell(member)
-
-    def _tell(self, member: VirtualAddress) -> None:
-        if member not in self._swarm.told:
-            self._swarm.join(member)
 
     async def _open(self, storage: ChunkStorage, key: Verifier, root: bytes | None) -> StudyChunks:
         """What is here already, and the root to begin with."""
@@ -251,7 +226,7 @@ class Download:
     def joined(self, member: VirtualAddress, partner: Partner) -> None:
         """A member takes part, or says anew what it has."""
         self.sources.joined(member, partner)
-        self._seek(trio.current_time())
+        self._links.seek(trio.current_time())
         if self.manifest_sync is not None:
             self.manifest_sync.notice(member, partner.version)
 
@@ -354,10 +329,9 @@ class Download:
         now = trio.current_time()
         tick_at = now + self._tuning.tick_seconds
         while True:
-            with trio.move_on_at(min(tick_at, self._neighbours.due(now))):
-                await self._met.wait()
+            await self._links.wait_until(tick_at, now)
             now = trio.current_time()
-            self._seek(now)
+            self._links.seek(now)
             if now < tick_at:
                 continue
             tick_at = now + self._tuning.tick_seconds
@@ -380,9 +354,3 @@ class Download:
             f"no reachable member has what is missing of study {self.transfer.study.short}; "
             "try again when a member that holds it is there"
         )
-
-
-def _first(group: BaseExceptionGroup[P2PacsError]) -> P2PacsError:
-    """One of the errors that several tasks ended with."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

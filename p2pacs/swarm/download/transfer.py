@@ -38,7 +38,7 @@ class SourceStats:
 
 
 class Transfer:
-    """A study that is, or was, fetched. Made by `Engine.fetch`, and changed by it alone."""
+    """A study that is, or was, fetched. Made by `Downloads.fetch`; changed by the swarm alone."""
 
     def __init__(
         self, study: StudyId, availability: Availability, priority: Priority = Priority.INTERACTIVE

@@ -96,58 +96,6 @@ async def test_a_key_that_was_replaced_loses_its_links_everywhere_at_once(
             await sources[0].host.mesh.connect(lost.address)
 
 
-async def test_the_line_that_was_down_is_dialled_again(
-    autojump_clock: Clock, tmp_path: Path
-) -> None:
-    async with open_world(tmp_path) as world:
-        broker = await world.add("broker", Role.BROKER)
-        hospital = await world.add("hospital")
-        await hospital.host.mesh.until_linked(broker.address)
-        broker.kill()
-        await trio.sleep(120)
-        assert broker.address not in hospital.host.mesh.links
-        assert hospital.dials < 60
-        await broker.start()
-        with trio.fail_after(4):
-            await hospital.host.mesh.until_linked(broker.address)
-
-
-async def test_another_member_that_is_away_is_dialled_ever_less_often(
-    autojump_clock: Clock, tmp_path: Path
-) -> None:
-    async with open_world(tmp_path) as world:
-        await world.add("broker", Role.BROKER)
-        away = await world.add("away", Role.REPLICA)
-        hospital = await world.add("hospital")
-        await hospital.host.mesh.until_linked(away.address)
-        away.kill()
-        await trio.sleep(1)
-        before = hospital.dials
-        await trio.sleep(120)
-        assert hospital.dials - before < 12
-
-
-async def test_who_needs_a_link_does_not_wait_for_the_next_try(
-    autojump_clock: Clock, tmp_path: Path
-) -> None:
-    async with open_world(tmp_path) as world:
-        broker = await world.add("broker", Role.BROKER)
-        hospital = await world.add("hospital")
-        mesh = hospital.host.mesh
-        await mesh.until_linked(broker.address)
-        broker.kill()
-        await trio.sleep(200)  # by now it is tried every three seconds
-        await broker.start()
-        mesh.keep(broker.address)
-        with trio.fail_after(0.1):
-            await mesh.until_linked(broker.address)
-        broker.kill()
-        await trio.sleep(200)
-        mesh.keep(broker.address)  # still away: nothing happens
-        await trio.sleep(1)
-        assert broker.address not in mesh.links
-
-
 async def test_nothing_is_dialled_while_the_mesh_stops(
     autojump_clock: Clock, tmp_path: Path
 ) -> None:

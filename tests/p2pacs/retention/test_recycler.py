@@ -32,8 +32,8 @@ async def _fetched(world: World, peer: Peer) -> None:
     at_once(peer.recycler)
     if peer.blind:
         peer.replica.order(world.broker.study)
-        await eventually(lambda: world.broker.study in peer.host.engine.transfers)
-        transfer = peer.host.engine.transfers[world.broker.study]
+        await eventually(lambda: world.broker.study in peer.host.engine.downloads.transfers)
+        transfer = peer.host.engine.downloads.transfers[world.broker.study]
     else:
         fetch = await opened(world, peer)
         await read_all(fetch)

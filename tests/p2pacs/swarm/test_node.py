@@ -65,16 +65,16 @@ async def test_a_study_travels_and_is_served_on(tmp_path: Path) -> None:
         await broker.host.engine.updated(CT)
         replica = await nodes.add("replica", Role.REPLICA)
         with trio.fail_after(20):
-            await replica.host.engine.fetch(CT, holders=[]).wait_complete()
+            await replica.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
         hospital = await nodes.add("hospital")
-        transfer = hospital.host.engine.fetch(CT, holders=[replica.identity.address])
+        transfer = hospital.host.engine.downloads.fetch(CT, holders=[replica.identity.address])
         with trio.fail_after(20):
             await transfer.wait_complete()
         study = await nodes.stores["hospital"].study(CT)
         assert await study.read_many(range(100)) == data
         assert transfer.sources[replica.identity.address].bytes == 100 * CHUNK
         assert replica.host.engine.uploads.bytes_sent[hospital.identity.address] == 100 * CHUNK
-        assert hospital.host.engine.transfers[CT] is transfer
+        assert hospital.host.engine.downloads.transfers[CT] is transfer
 
 
 async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
         assert near._transport is not None
         start = trio.current_time()
         with trio.fail_after(20):
-            await far.host.engine.fetch(CT, holders=[]).wait_complete()
+            await far.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
         # 1 MiB at 4 Mbit/s: 2.1 s, and what TLS and TCP/IP add
         assert trio.current_time() - start > 2.0
         start = trio.current_time()
-        await near.host.engine.fetch(CT, holders=[]).wait_complete()
+        await near.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
         assert trio.current_time() - start < 1.5
 
 
@@ -105,10 +105,12 @@ async def test_downlink_pacing_holds_over_several_sources(tmp_path: Path) -> Non
         sources = [await nodes.add(f"replica{n}", Role.REPLICA) for n in range(4)]
         await broker.host.engine.updated(CT)
         for source in sources:
-            await source.host.engine.fetch(CT, holders=[]).wait_complete()
+            await source.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
         hospital = await nodes.add("hospital", line=Line(downlink=6_000_000))
         start = trio.current_time()
-        transfer = hospital.host.engine.fetch(CT, holders=[s.identity.address for s in sources])
+        transfer = hospital.host.engine.downloads.fetch(
+            CT, holders=[s.identity.address for s in sources]
+        )
         with trio.fail_after(20):
             await transfer.wait_complete()
         least = 24 * CHUNK * 1.045 * 8 / 6_000_000
@@ -219,9 +221,9 @@ async def test_a_node_that_does_not_run_says_so(tmp_path: Path) -> None:
         broker = await nodes.add("broker", Role.BROKER)
         idle = Node(broker.identity, nodes.books[0], nodes.stores["broker"], Line(), Services(), [])
         with pytest.raises(StateError):
-            idle.host.engine.fetch(CT, holders=[])
+            idle.host.engine.downloads.fetch(CT, holders=[])
         assert not idle.host.tell(broker.identity.address, CatalogueNews(1))
-        assert dict(idle.host.engine.transfers) == {}
+        assert dict(idle.host.engine.downloads.transfers) == {}
         assert dict(idle.host.engine.uploads.bytes_sent) == {}
         assert idle.host.engine.uploads.paced.promised(idle.identity.address) == 0
         busy = Node(

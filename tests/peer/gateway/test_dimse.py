@@ -256,7 +256,7 @@ async def test_the_priority_of_a_request_counts(
             return int(status)
 
         assert await trio.to_thread.run_sync(get) == 0
-        assert peer.host.engine.transfers[world.broker.study].priority is priority
+        assert peer.host.engine.downloads.transfers[world.broker.study].priority is priority
         await eventually(lambda: world.broker.audit)
         (said,) = [msgpack.unpackb(raw)["purpose"] for raw in world.broker.audit]
         ordinary = priority is Priority.INTERACTIVE
@@ -485,7 +485,7 @@ async def test_a_workstation_that_goes_away_stops_the_transfer(tmp_path: Path) -
         async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
             with trio.fail_after(LIMIT):
                 await anext(aiter(inbox))
-            (transfer,) = peer.host.engine.transfers.values()
+            (transfer,) = peer.host.engine.downloads.transfers.values()
             assert transfer.state is TransferState.FETCHING
         await eventually(lambda: transfer.ended is not None)
         await eventually(lambda: not peer.reads.in_use(world.broker.study))

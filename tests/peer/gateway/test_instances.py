@@ -41,7 +41,7 @@ async def test_the_broker_describes_the_others(tmp_path: Path) -> None:
         found = await describe(world.broker.record())
         (series,) = found.series
         assert [text(one, "InstanceNumber") for one in series.instances] == ["1", "2"]
-        assert not peer.host.engine.transfers
+        assert not peer.host.engine.downloads.transfers
 
         world.broker.more = True
         with pytest.raises(BusyError, match="retrieve it"):

@@ -213,9 +213,9 @@ async def test_a_blind_replica_reads_no_index(
         study, broker = world.broker.study, world.broker.host
         await eventually(lambda: replica.identity.address in broker.mesh.links)
         assert broker.tell(replica.identity.address, messages.Replicate(study.raw))
-        await eventually(lambda: study in replica.host.engine.transfers)
+        await eventually(lambda: study in replica.host.engine.downloads.transfers)
         with trio.fail_after(LIMIT):
-            await replica.host.engine.transfers[study].wait_complete()
+            await replica.host.engine.downloads.transfers[study].wait_complete()
         assert not looks
 
 

@@ -49,7 +49,7 @@ async def _half_fetched(world: World, *, priority: Priority = Priority.INTERACTI
 
 
 def _transfer(peer: Peer, world: World) -> Any:
-    return peer.host.engine.transfers.get(world.broker.study)
+    return peer.host.engine.downloads.transfers.get(world.broker.study)
 
 
 async def test_who_asked_is_noted_until_it_is_complete(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ async def test_what_was_given_up_is_not_taken_up_again(tmp_path: Path) -> None:
         await world.stop("a")
         peer = await world.start("a", tmp_path / "a", peer.settings)
         await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
-        assert not peer.host.engine.transfers
+        assert not peer.host.engine.downloads.transfers
 
 
 async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ async def test_two_readers_share_one_transfer(tmp_path: Path) -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(2):
                 nursery.start_soon(read_all, one)
-        assert len(peer.host.engine.transfers) == 1
+        assert len(peer.host.engine.downloads.transfers) == 1
         assert one.transfer.bytes_received == one.transfer.bytes_total
 
 

@@ -38,7 +38,10 @@ async def test_what_the_broker_orders_is_fetched_without_a_key(tmp_path: Path) -
         await _ordered(world, replica)
         await eventually(lambda: _whole(replica, world))
         assert world.broker.asked == [("replicate", replica.identity.address)]
-        assert replica.host.engine.transfers[world.broker.study].priority is Priority.BACKGROUND
+        assert (
+            replica.host.engine.downloads.transfers[world.broker.study].priority
+            is Priority.BACKGROUND
+        )
         while await _waiting(replica):
             pass
 
