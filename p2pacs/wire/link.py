@@ -8,11 +8,11 @@ the middle of a record, so after one the stream is only ever dropped.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Protocol
 
 import structlog
 import trio
-from attrs import evolve
 
 from p2pacs import limits
 from p2pacs.errors import (
@@ -26,12 +26,14 @@ from p2pacs.errors import (
 )
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire import deadlines
+from p2pacs.wire.answers import Answers
 from p2pacs.wire.broken import explain
 from p2pacs.wire.calls import Calls
-from p2pacs.wire.messages import Block, Hello, Message, Ping, Query, QueryFailure, Reply
+from p2pacs.wire.keep_alive import KeepAlive
+from p2pacs.wire.messages import Block, Hello, Message, Query, QueryFailure, Reply
 from p2pacs.wire.outbox import Outbox
-from p2pacs.wire.prompt import PromptStream
 from p2pacs.wire.session import LinkSession, failure
+from p2pacs.wire.writer import LinkWriter
 
 log = structlog.get_logger(__name__)
 
@@ -73,24 +75,31 @@ class Link:
         self.lan = lan
         self.dialled = dialled
         self.bytes_received = 0
-        self.bytes_sent = 0
         self._stream = stream
+        self._writer = LinkWriter(stream)
         self._handler = handler
         self._session = LinkSession()
         self._outbox = Outbox()
         self._calls = Calls(name)
-        self._greeted = trio.Event()
-        self._last_received = trio.current_time()
+        self._answers = Answers(
+            name, partial(handler.query, self), self.send, lambda: self._outbox.control_bytes
+        )
+        self._keep_alive = KeepAlive(
+            name, lambda query, seconds: self.call(query, timeout=seconds), self._end
+        )
         self._sending = trio.CancelScope()
         self._patience = deadlines.SEND
-        self._answered_at = -math.inf
         self._all = trio.CancelScope()
-        self._prompt = stream if isinstance(stream, PromptStream) and stream.prompt else None
-        self._closing = self._torn = self._unsent = False
+        self._closing = False
         self._error: P2PacsError | None = None
 
     def __repr__(self) -> str:
         return f"<Link to {self.name}>"
+
+    @property
+    def bytes_sent(self) -> int:
+        """Of whole batches and blocks, as the transport took them."""
+        return self._writer.bytes_sent
 
     @property
     def closed(self) -> bool:
@@ -111,7 +120,7 @@ class Link:
     @property
     def idle(self) -> bool:
         """Whether a block would go to the transport at once."""
-        waits = self._torn or self._unsent or self._closing
+        waits = self._writer.torn or self._writer.unsent or self._closing
         return self._outbox.empty and not waits
 
     def send_block(self, block: Block) -> None:
@@ -126,22 +135,14 @@ class Link:
         if self._closing:
             return
         frame = self._session.send(block)
-        if self._prompt is None:
-            self._outbox.put_block(frame)
-        else:
-            self._send_now(frame, self._prompt, more=block.offset + len(block.data) < block.size)
-
-    def _send_now(self, frame: bytes, stream: PromptStream, *, more: bool) -> None:
-        """Past the sending task, which sleeps: on a slow line it would wake for each block."""
+        more = block.offset + len(block.data) < block.size
         try:
-            whole = stream.write(frame, more=more)
+            if not self._writer.write_now(frame, more=more):
+                self._outbox.put_block(frame)
+            elif self._writer.unsent:
+                self._outbox.wake()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(explain(error, self.name))
-            return
-        self.bytes_sent += len(frame)
-        if not whole:
-            self._unsent = True
-            self._outbox.wake()
 
     async def send_blocks(self, *blocks: Block) -> None:
         """Send blocks together; returns when the transport takes them.
@@ -210,16 +211,16 @@ class Link:
 
     async def _send_all(self) -> None:
         with self._sending:  # one for all: a scope for each batch costs as much as sending it
-            while not (self._closing and self._outbox.empty and not self._unsent):
-                if (batch := self._outbox.take()) or self._unsent:
+            while not (self._closing and self._outbox.empty and not self._writer.unsent):
+                if (batch := self._outbox.take()) or self._writer.unsent:
                     await self._send(batch)
                     if self.idle:
                         self._handler.drained(self)
                 else:
                     await self._outbox.wait()
-                if self._torn:
+                if self._writer.torn:
                     return
-        if self._torn:
+        if self._writer.torn:
             self._end(DeadlineError(f"{self.name} took nothing for {self._patience:g} s"))
         else:
             await self._linger()
@@ -237,19 +238,12 @@ class Link:
     async def _send(self, batch: bytes) -> None:
         self._patience = deadlines.FAREWELL if self._closing else deadlines.SEND
         self._sending.deadline = trio.current_time() + self._patience
-        self._torn = True
         try:
-            if self._unsent and self._prompt is not None:
-                await self._prompt.flush()
-                self._unsent = False
-            if batch:
-                await self._stream.send_all(batch)
+            await self._writer.write(batch)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(explain(error, self.name))
         else:
-            self._torn = False
             self._sending.deadline = math.inf
-            self.bytes_sent += len(batch)
 
     # ------------------------------------------------------------ the receiving task
 
@@ -270,14 +264,14 @@ class Link:
         # a server that refuses our certificate does so after our handshake is over
         return (
             ""
-            if self._greeted.is_set()
+            if self._keep_alive.greeted.is_set()
             else " before it said Hello; it may not take this side for a member"
         )
 
     async def _receive(self, nursery: trio.Nursery) -> None:
         while data := await self._stream.receive_some():
             self.bytes_received += len(data)
-            self._last_received = trio.current_time()
+            self._keep_alive.heard()
             for message in self._session.receive(bytes(data)):
                 self._dispatch(message, nursery)
             for frame in self._session.automatic():
@@ -290,69 +284,14 @@ class Link:
             case _ if self._closing:
                 pass  # said before it heard our last word
             case Hello():
-                self._greeted.set()
+                self._keep_alive.greeted.set()
                 self._handler.opened(self, message)
             case Reply():
                 self._calls.answered(message)
             case Query():
-                nursery.start_soon(self._answer, message)
+                nursery.start_soon(self._answers.answer, message)
             case _:
                 self._handler.news(self, message)
-
-    async def _answer(self, query: Query) -> None:
-        error: P2PacsError
-        try:
-            with trio.fail_after(deadlines.QUERY):
-                await self._turn()
-                reply = await self._handler.query(self, query)
-            self._reply(evolve(reply, id=query.id))
-        except trio.TooSlowError:
-            error = DeadlineError("no answer in time; ask again later")
-        except P2PacsError as raised:
-            error = raised
-        else:
-            return
-        kind = type(query).__name__
-        log.info("query failed", member=self.name, kind=kind, error=type(error).__name__)
-        self._reply(failure(query.id, error))
-
-    async def _turn(self) -> None:
-        """Wait while more is asked than may be."""
-        earliest = trio.current_time() - limits.QUERY_BURST / limits.QUERY_RATE
-        self._answered_at = max(self._answered_at + 1 / limits.QUERY_RATE, earliest)
-        if self._answered_at > trio.current_time():
-            await trio.sleep_until(self._answered_at)
-
-    def _reply(self, reply: Reply) -> None:
-        """Answer a query; who does not read its answers is told to ask again."""
-        if self._closing:
-            return
-        if self._outbox.control_bytes > limits.ANSWER_QUEUE_BYTES:
-            reply = failure(reply.id, BusyError("answers wait unread here; ask again later"))
-        self._enqueue(self._session.send(reply))
-
-    # ------------------------------------------------------------ the watching task
-
-    async def _watch(self) -> None:
-        with trio.move_on_after(deadlines.HELLO):
-            await self._greeted.wait()
-        if not self._greeted.is_set():
-            self._end(DeadlineError(f"{self.name} did not say Hello"))
-        while not self._closing:
-            silent_since = self._last_received
-            await trio.sleep_until(silent_since + deadlines.IDLE)
-            if self._last_received == silent_since and not await self._alive():
-                self._end(DeadlineError(f"{self.name} gave no sign of life"))
-
-    async def _alive(self) -> bool:
-        before = self._last_received
-        try:
-            await self.call(Ping(0), timeout=deadlines.ANSWER)
-        except DeadlineError:
-            return self._last_received != before
-        except LinkClosedError:
-            return True  # closed already, with an error of its own
-        return True
 
     # ------------------------------------------------------------ the whole
 
@@ -364,10 +303,10 @@ class Link:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._send_all)
                     nursery.start_soon(self._receive_all, nursery)
-                    nursery.start_soon(self._watch)
+                    nursery.start_soon(self._keep_alive.run)
         finally:
             self._finish()
-            await self._drop()
+            await self._writer.close()
         return self._error
 
     def _finish(self) -> None:
@@ -376,15 +315,8 @@ class Link:
         self._calls.drop()
         if isinstance(self._error, RemoteError | AccessError):
             log.warning("link refused", member=self.name, why=str(self._error))
-        if self._greeted.is_set():
+        if self._keep_alive.greeted.is_set():
             self._handler.closed(self, self._error)
-
-    async def _drop(self) -> None:
-        if self._torn or self._unsent:
-            await trio.aclose_forcefully(self._stream)
-            return
-        with trio.move_on_after(deadlines.FAREWELL, shield=True):
-            await self._stream.aclose()
 
 
 async def run_link(
