@@ -140,7 +140,7 @@ class Broker:
             recover=self._recover,
             make_room=partial(self.recycler.make_room, 1),
         )
-        self.sweep = CatalogueSync(
+        self.catalogue_sync = CatalogueSync(
             pacs,
             catalogue,
             studies.id_of,
@@ -162,7 +162,7 @@ class Broker:
             await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
             await nursery.start(self.publisher.run)
-            await nursery.start(self.sweep.run)
+            await nursery.start(self.catalogue_sync.run)
             nursery.start_soon(self.keeper.watch)
             nursery.start_soon(self.recycler.run)
             nursery.start_soon(self._keep_renewed)
@@ -217,7 +217,7 @@ class Broker:
         await self.parts.store.drop(study)
 
     async def _completed(self, record: StudyRecord) -> None:
-        await self.sweep.update(record)
+        await self.catalogue_sync.update(record)
 
     def _restage(self, uid: str, everything: bool) -> None:
         self.publisher.stage(uid, everything=everything)

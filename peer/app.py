@@ -18,7 +18,8 @@ from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
-from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.ids import StudyId
+from p2pacs.json_object import JsonObject
 from p2pacs.locks import locked
 from p2pacs.retention.recycler import Recycler
 from p2pacs.sqlite import until_possible
@@ -29,11 +30,11 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from p2pacs.wire import messages
-from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Message, Query, Reply
+from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
 from peer.api.activity import Activity
 from peer.api.api import make_api, make_token
-from peer.api.status import Json, broker_json, gateway_json, link_json
+from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.bridge import Bridge
@@ -49,6 +50,7 @@ from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed
 from peer.sync.replica import ReplicaSync
+from peer.sync.services import PeerServices
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -78,9 +80,8 @@ class Peer:
         self.database = database
         self.index = catalogue
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
-        self.node = Node(
-            identity, self.book, store, _line(settings), self.services(), settings.listen
-        )
+        services = Services()
+        self.node = Node(identity, self.book, store, _line(settings), services, settings.listen)
         host = self.host = self.node.host
         downloads, uploads = host.engine.downloads, host.engine.uploads
         self.activity = Activity(downloads.transfers, uploads, host.mesh.links, self.book)
@@ -108,6 +109,17 @@ class Peer:
         }
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
+        PeerServices(
+            self.book,
+            self.recycler,
+            downloads.transfers,
+            catalogue=self.catalogue,
+            holdings=self.holdings,
+            audit=self.audit,
+            pending=self.pending,
+            replica=self.replica,
+            blind=lambda: self.blind,
+        ).enter(services)
         store.writer.lost = self._lost
 
     @property
@@ -164,59 +176,12 @@ class Peer:
                 yield Endpoint(where.host, server.port)
                 nursery.cancel_scope.cancel()
 
-    # ------------------------------------------------------------ what members ask and tell
-
-    def services(self) -> Services:
-        """What members may ask and tell, beside the swarm."""
-        return Services(
-            queries={messages.PossessionQuery: self._whole},
-            news={
-                messages.CatalogueNews: self._catalogue_news,
-                messages.HoldersNews: self._holders_news,
-                messages.Replicate: self._replicate,
-            },
-            linked=self._linked,
-        )
-
-    async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
-        if not isinstance(query, messages.PossessionQuery):
-            raise ProtocolError("not a PossessionQuery")
-        return await self.recycler.answer(member, query)
-
-    def _linked(self, member: VirtualAddress) -> None:
-        if member in self.book.directory.brokers:
-            self.catalogue.wake()
-            self.audit.wake()
-            self.pending.wake()
-            self.replica.wake()
-            self.holdings.linked()
-
-    def _catalogue_news(self, member: VirtualAddress, _news: Message) -> None:
-        if self._by_broker(member):
-            self.catalogue.wake()
-
-    def _holders_news(self, member: VirtualAddress, news: Message) -> None:
-        if not self._by_broker(member) or not isinstance(news, messages.HoldersNews):
-            return
-        if transfer := self.host.engine.downloads.transfers.get(StudyId(news.study)):
-            transfer.add_holders(map(VirtualAddress, news.holders))
-
-    def _replicate(self, member: VirtualAddress, news: Message) -> None:
-        if self._by_broker(member) and self.blind and isinstance(news, messages.Replicate):
-            self.replica.order(StudyId(news.study))
+    # ------------------------------------------------------------ what the parts need
 
     def _lost(self, study: StudyId) -> None:
         """Chunks of a study have rotted: a replica is there to have it; others, who read it."""
         if self.blind:
             self.replica.order(study)
-
-    def _by_broker(self, member: VirtualAddress) -> bool:
-        """Whether it was a broker that said it; nobody else may."""
-        if member not in self.book.directory.brokers:
-            raise ProtocolError("only a broker may say this")
-        return True
-
-    # ------------------------------------------------------------ what the parts need
 
     async def _page(self, query: CatalogueQuery) -> CataloguePage:
         return await self._ask(query, CataloguePage)
@@ -253,7 +218,7 @@ class Peer:
 
     # ------------------------------------------------------------ for the local interface
 
-    async def status(self) -> Json:
+    async def status(self) -> JsonObject:
         """What the peer is and does."""
         moving = await self.transfers()
         sent = self.host.engine.uploads.bytes_sent
@@ -281,20 +246,20 @@ class Peer:
             **moving,
         }
 
-    async def find(self, keys: dict[str, str]) -> list[Json]:
+    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """Studies that match these keys (DICOM keyword → value)."""
         return await trio.to_thread.run_sync(find_studies, self.index, keys)
 
-    async def transfers(self) -> Json:
+    async def transfers(self) -> JsonObject:
         """All transfers, newest first, and uploads."""
         await self.activity.settle()
         return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
 
-    def transfer(self, transfer: Transfer) -> Json:
+    def transfer(self, transfer: Transfer) -> JsonObject:
         """One transfer as it is now."""
         return self.activity.transfer(transfer)
 
-    def events(self) -> AsyncGenerator[Json, None]:
+    def events(self) -> AsyncGenerator[JsonObject, None]:
         """Transfers and uploads, again whenever something changed."""
         return self.activity.events()
 
@@ -327,7 +292,7 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
 
 
 async def run_peer(
-    folder: Path, settings: PeerSettings, ready: Callable[[Json], None], stop: trio.Event
+    folder: Path, settings: PeerSettings, ready: Callable[[JsonObject], None], stop: trio.Event
 ) -> None:
     """Run a peer until it is told to stop.
 

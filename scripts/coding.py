@@ -13,12 +13,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 import trio
 from attrs import define, field
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.json_object import JsonObject
 from p2pacs.publish.schedule import CUT_BYTES
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
@@ -48,7 +49,6 @@ pooled one is asked where all the others are there."""
 RUNS: Final = 3
 """Of everything that is timed, but the opponents."""
 
-Json = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -69,7 +69,7 @@ class Seconds:
     all: float = 0.0
     """On all cores."""
 
-    def rates(self, size: int) -> Json:
+    def rates(self, size: int) -> JsonObject:
         """Millions of bytes a second."""
         return {"one": mb_s(size, self.one), "all": mb_s(size, self.all)}
 
@@ -112,7 +112,7 @@ class CodingFigures:
         for name, tally in other.rivals.items():
             self.rivals.setdefault(name, CodecTally()).add(tally)
 
-    def figures(self) -> Json:
+    def figures(self) -> JsonObject:
         """As printed."""
         blobs = self.coded_header + self.coded_pixel + self.preview
         return {
@@ -133,7 +133,7 @@ class CodingFigures:
         }
 
 
-async def run(_folder: Path, given: argparse.Namespace) -> Json:
+async def run(_folder: Path, given: argparse.Namespace) -> JsonObject:
     """Measures every series, one after the other."""
     found = await trio.to_thread.run_sync(find_series, given.dicom)
     measured: list[tuple[Series, CodingFigures]] = []
@@ -290,7 +290,7 @@ def _weigh(study: _Study, made: CodingFigures) -> None:
             made.coded_pixel += ref.coded
 
 
-def printed(measured: Sequence[tuple[Series, CodingFigures]], coding: Coding) -> Json:
+def printed(measured: Sequence[tuple[Series, CodingFigures]], coding: Coding) -> JsonObject:
     """All figures and goals."""
     pooled = CodingFigures()
     for _, one in measured:

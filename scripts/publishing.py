@@ -10,10 +10,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from p2pacs.json_object import JsonObject
 from p2pacs.study.images import Coding
 from scripts import phantom
 from scripts.loaded import LoadedStudy, load_folder
@@ -31,8 +32,6 @@ MEMORY: Final = 400_000_000
 
 SLICES: Final = 400
 
-Json = dict[str, Any]
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the benchmark's arguments."""
@@ -48,10 +47,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--coding", type=Coding, choices=list(Coding), default=Coding.SMALLEST, help="of images")
 
 
-async def run(folder: Path, given: argparse.Namespace) -> Json:
+async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     """The figures; ``passed`` if both ways reach the goals."""
     study = await _study(folder, given)
-    ways: Json = {}
+    ways: JsonObject = {}
     async with open_orthanc(folder, study) as orthanc:
         for name, address in (("dicomweb", orthanc.dicomweb), ("c-get", orthanc.dimse)):
             command = [sys.executable, "-m", "scripts.publish_rate", address, given.coding]

@@ -18,6 +18,7 @@ GROUND = [
     "p2pacs.groups",
     "p2pacs.heap",
     "p2pacs.hours",
+    "p2pacs.json_object",
     "p2pacs.ids",
     "p2pacs.limits",
     "p2pacs.locks",

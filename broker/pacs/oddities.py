@@ -1,4 +1,4 @@
-"""What is wrong in a PACS for good is said once, not at every sweep."""
+"""What is wrong in a PACS for good is said once, not whenever it is compared."""
 
 from __future__ import annotations
 

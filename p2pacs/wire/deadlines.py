@@ -23,7 +23,7 @@ SEND: Final = 120.0
 """For one batch to leave: 256 KiB on a fifteenth of an uplink of 800 kbit/s take 40 s."""
 
 QUERY: Final = 300.0
-"""For our own answer to a query: staging a study from a slow PACS is the longest."""
+"""For our own answer to a query: publishing a study from a slow PACS is the longest."""
 
 FAREWELL: Final = 2.0
 """To tell the other side why, and to close."""

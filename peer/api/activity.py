@@ -13,11 +13,12 @@ import trio
 
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.json_object import JsonObject
 from p2pacs.signals import Watch
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.upload.uploads import Uploads
 from peer.api.progress import Paces
-from peer.api.status import Json, Rates, transfer_json, upload_json
+from peer.api.status import Rates, transfer_json, upload_json
 
 EVENTS: Final = 0.25
 """Seconds between two looks while something moves."""
@@ -89,11 +90,11 @@ class Activity:
     def _fetching(self) -> bool:
         return any(one.state is TransferState.FETCHING for one in self._transfers.values())
 
-    def transfers(self) -> list[Json]:
+    def transfers(self) -> list[JsonObject]:
         """All transfers since the start, newest first."""
         return [self.transfer(one) for one in _newest(self._transfers.values())]
 
-    def uploads(self, most: int | None = None) -> list[Json]:
+    def uploads(self, most: int | None = None) -> list[JsonObject]:
         """Who was sent chunks since the start; those that were sent most first.
 
         Args:
@@ -115,7 +116,7 @@ class Activity:
             for member in named
         ]
 
-    def event(self) -> Json:
+    def event(self) -> JsonObject:
         """What an event says: bounded, however much goes on."""
         transfers = _newest(self._transfers.values())
         running = [one for one in transfers if one.state is TransferState.FETCHING]
@@ -129,7 +130,7 @@ class Activity:
             "uploads": self.uploads(SHOWN_MEMBERS),
         }
 
-    def transfer(self, transfer: Transfer, sources: int | None = None) -> Json:
+    def transfer(self, transfer: Transfer, sources: int | None = None) -> JsonObject:
         """One transfer, with so many sources at most (None: all)."""
         now = trio.current_time()
         return transfer_json(
@@ -163,9 +164,9 @@ class Activity:
 
     # ------------------------------------------------------------ when it changes
 
-    async def events(self) -> AsyncGenerator[Json, None]:
+    async def events(self) -> AsyncGenerator[JsonObject, None]:
         """How it is, again whenever that changed: at most every `EVENTS` seconds."""
-        last: Json | None = None
+        last: JsonObject | None = None
         said = 0.0
         while True:
             begun, now = self._begun, self.event()
@@ -187,7 +188,7 @@ def _newest(transfers: Collection[Transfer]) -> list[Transfer]:
     return sorted(transfers, key=lambda one: one.started, reverse=True)
 
 
-def _still(event: Json) -> Json:
+def _still(event: JsonObject) -> JsonObject:
     """An event without what changes by itself: a stalled transfer is no news."""
     transfers = [{**one, "seconds": None} for one in event["transfers"]]
     return {**event, "transfers": transfers}

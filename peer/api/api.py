@@ -44,6 +44,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from p2pacs.errors import AuthenticationError, UsageError
 from p2pacs.ids import StudyId
+from p2pacs.json_object import JsonObject
 from p2pacs.private_files import write_private
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
@@ -51,7 +52,6 @@ from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 from peer.api import streams
 from peer.api.png import to_png
-from peer.api.status import Json
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
 from peer.retrieval.reader import StudyReads
@@ -75,26 +75,26 @@ FIND_KEYS: Final = {
 """What ``POST /find`` takes, and the DICOM keyword it is matched with (PS3.4 C.2.2.2)."""
 
 
-class PeerServices(Protocol):
+class ServedPeer(Protocol):
     """What the interface asks of the peer (`peer.app`)."""
 
     @property
     def reads(self) -> StudyReads:
         """Opens studies."""
 
-    async def status(self) -> Json:
+    async def status(self) -> JsonObject:
         """See ``GET /status``."""
 
-    async def find(self, keys: dict[str, str]) -> list[Json]:
+    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """Studies that match these keys (DICOM keyword → value)."""
 
-    async def transfers(self) -> Json:
+    async def transfers(self) -> JsonObject:
         """See ``GET /transfers``."""
 
-    def transfer(self, transfer: Transfer) -> Json:
+    def transfer(self, transfer: Transfer) -> JsonObject:
         """One transfer as it is now; as in ``GET /transfers``."""
 
-    def events(self) -> AsyncGenerator[Json, None]:
+    def events(self) -> AsyncGenerator[JsonObject, None]:
         """See ``GET /transfers/events``."""
 
 
@@ -124,9 +124,9 @@ class _Guard:
         await json_answer(Request(scope), answer_to(error))(scope, receive, send)
 
 
-def make_api(desk: PeerServices, token: str) -> Starlette:
+def make_api(peer: ServedPeer, token: str) -> Starlette:
     """The ASGI application."""
-    handlers = _Handlers(desk)
+    handlers = _Handlers(peer)
     study = "/studies/{study}/instances"
     return Starlette(
         routes=[
@@ -154,24 +154,24 @@ def make_api(desk: PeerServices, token: str) -> Starlette:
 
 
 class _Handlers:
-    def __init__(self, desk: PeerServices) -> None:
-        self._desk = desk
+    def __init__(self, peer: ServedPeer) -> None:
+        self._peer = peer
 
     async def status(self, _request: Request) -> Response:
-        return JSONResponse(await self._desk.status())
+        return JSONResponse(await self._peer.status())
 
     async def find(self, request: Request) -> Response:
         body = await _body(request)
         if unknown := set(body) - set(FIND_KEYS):
             raise UsageError(f"cannot search by {', '.join(sorted(unknown))}")
         keys = {FIND_KEYS[name]: _text(body, name) for name in body}
-        return JSONResponse({"studies": await self._desk.find(keys)})
+        return JSONResponse({"studies": await self._peer.find(keys)})
 
     async def fetch(self, request: Request) -> Response:
         body = await _body(request)
         requester = Requester("command", "command", _priority(body, Priority.INTERACTIVE))
-        fetch = await self._desk.reads.open(_text(body, "study_instance_uid"), requester)
-        transfer = self._desk.transfer(fetch.transfer)
+        fetch = await self._peer.reads.open(_text(body, "study_instance_uid"), requester)
+        transfer = self._peer.transfer(fetch.transfer)
         return JSONResponse({"study": str(fetch.study), "transfer": transfer})
 
     async def instances(self, request: Request) -> Response:
@@ -197,10 +197,10 @@ class _Handlers:
         return Response(file, media_type=PNG, headers={LEVEL: str(preview.level)})
 
     async def transfers(self, _request: Request) -> Response:
-        return JSONResponse(await self._desk.transfers())
+        return JSONResponse(await self._peer.transfers())
 
     async def events(self, _request: Request) -> Response:
-        return NdjsonLines(self._desk.events())
+        return NdjsonLines(self._peer.events())
 
     async def cancel(self, request: Request) -> Response:
         self._fetch(request).give_up()
@@ -208,16 +208,16 @@ class _Handlers:
 
     async def priority(self, request: Request) -> Response:
         priority = _priority(await _body(request))
-        self._desk.reads.prioritise(_study(request), priority)
+        self._peer.reads.prioritise(_study(request), priority)
         return JSONResponse({})
 
     async def view(self, request: Request) -> Response:
         viewed = ViewRequest.parse(await _body(request))
-        instances, known = self._desk.reads.look(_study(request), viewed)
+        instances, known = self._peer.reads.look(_study(request), viewed)
         return JSONResponse({"instances": instances, "known": known})
 
     def _fetch(self, request: Request) -> StudyFetch:
-        return self._desk.reads.get(_study(request))
+        return self._peer.reads.get(_study(request))
 
 
 def _study(request: Request) -> StudyId:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from attrs import field, frozen
 
@@ -11,12 +10,11 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
+from p2pacs.json_object import JsonObject
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
 from peer.api.progress import expected_seconds
 from peer.config import PeerSettings
-
-Json = dict[str, Any]
 
 
 @frozen
@@ -40,7 +38,7 @@ def member_role(book: DirectoryBook, address: VirtualAddress) -> str | None:
     return None if member is None else str(member.role)
 
 
-def broker_json(identity: NodeIdentity, book: DirectoryBook, mesh: Mesh) -> Json:
+def broker_json(identity: NodeIdentity, book: DirectoryBook, mesh: Mesh) -> JsonObject:
     """Whether the broker is linked, and why it takes no link of this member, if it said so."""
     me = book.directory.get(identity.address)
     refused: str | None = None
@@ -52,13 +50,13 @@ def broker_json(identity: NodeIdentity, book: DirectoryBook, mesh: Mesh) -> Json
     return {"linked": mesh.broker_linked, "refused": refused}
 
 
-def gateway_json(settings: PeerSettings, role: Role) -> Json:
+def gateway_json(settings: PeerSettings, role: Role) -> JsonObject:
     """Where workstations find a PACS; ``dicom`` is null if there is none."""
     there = settings.dicom is not None and role is not Role.REPLICA
     return {"aet": settings.aet, "dicom": str(settings.dicom) if there else None}
 
 
-def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> Json:
+def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> JsonObject:
     """A link to a member, over which so many bytes were sent."""
     return {
         "name": member_name(book, member),
@@ -89,7 +87,7 @@ def transfer_json(
     rates: Rates,
     linked: Collection[VirtualAddress],
     sources: int | None = None,
-) -> Json:
+) -> JsonObject:
     """One transfer: how far it is, when it ends and what comes from whom.
 
     Args:
@@ -128,7 +126,7 @@ def transfer_json(
     }
 
 
-def _source_json(stats: SourceStats, rate: float) -> Json:
+def _source_json(stats: SourceStats, rate: float) -> JsonObject:
     return {"bytes": stats.bytes, "rate": round(rate), "in_flight": stats.in_flight}
 
 
@@ -140,7 +138,7 @@ def upload_json(
     waiting: int,
     rate: float,
     linked: bool,
-) -> Json:
+) -> JsonObject:
     """What one member is sent."""
     return {
         "name": member_name(book, member),

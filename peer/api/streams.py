@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 import trio
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from p2pacs.errors import P2PacsError, report
+from p2pacs.json_object import JsonObject
 from peer.api.activity import HEARTBEAT
 from peer.retrieval.levels import Levels, Reached
 from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
-
-Json = dict[str, Any]
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -28,7 +27,7 @@ BATCH: Final = 500
 class NdjsonLines(StreamingResponse):
     """NDJSON out of an async generator, which ends with the request whatever happens."""
 
-    def __init__(self, objects: AsyncGenerator[Json, None]) -> None:
+    def __init__(self, objects: AsyncGenerator[JsonObject, None]) -> None:
         super().__init__(_lines(objects), media_type=NDJSON)
         self._objects = objects
 
@@ -38,13 +37,13 @@ class NdjsonLines(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _lines(objects: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, None]:
+async def _lines(objects: AsyncGenerator[JsonObject, None]) -> AsyncGenerator[bytes, None]:
     async with aclosing(objects):
         async for one in objects:
             yield json.dumps(one).encode() + b"\n"
 
 
-async def instances(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
+async def instances(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
     """An object for each instance as it becomes whole; at last the end, or an error."""
     with fetch.in_use():
         cursor = fetch.cursor()
@@ -64,15 +63,15 @@ async def instances(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
             yield _complete(fetch)
 
 
-def _complete(fetch: StudyFetch) -> Json:
+def _complete(fetch: StudyFetch) -> JsonObject:
     """The end; with what the PACS lists and did not give, as a study without it is not whole."""
-    end: Json = {"complete": True, "instances": len(fetch.present)}
+    end: JsonObject = {"complete": True, "instances": len(fetch.present)}
     if fetch.left_out.count:
         end |= {"left_out": fetch.left_out.count, "why": fetch.left_out.why}
     return end
 
 
-def _whole(known: Known, fetch: StudyFetch) -> Json:
+def _whole(known: Known, fetch: StudyFetch) -> JsonObject:
     return {
         "number": known.number,
         "series": known.series,
@@ -84,7 +83,7 @@ def _whole(known: Known, fetch: StudyFetch) -> Json:
     }
 
 
-async def levels(fetch: StudyFetch) -> AsyncGenerator[Json, None]:
+async def levels(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
     """An object for each instance as it becomes known, and whenever it can be shown at a finer
     level; one when all can be shown; at last the end, or an error."""
     told = Levels()
@@ -121,7 +120,7 @@ def _news(told: Levels, fetch: StudyFetch) -> Iterator[Reached]:
     yield from told.news(known, fetch.transfer.have)
 
 
-def _level(news: Reached, fetch: StudyFetch) -> Json:
+def _level(news: Reached, fetch: StudyFetch) -> JsonObject:
     known = news.known
     return {
         "number": known.number,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from p2pacs.json_object import JsonObject
 from p2pacs.units import format_bytes
 from peer.commands.wording import format_rate, when
-
-Json = dict[str, Any]
 
 SHOWN: Final = 12
 """Sources with a line of their own: so many fit on a terminal."""
@@ -73,7 +72,7 @@ class Bars:
         """The peer stopped."""
         self._progress.update(self._whole, rate="", said="the peer stopped: waiting for it")
 
-    def transfer(self, transfer: Json) -> None:
+    def transfer(self, transfer: JsonObject) -> None:
         """How far the transfer is, and what each source gives (see `peer.api.status`)."""
         total = transfer["bytes_total"] or None
         held = transfer["bytes_held"]
@@ -96,7 +95,7 @@ class Bars:
         for name in self._sources.keys() - sources.keys():  # of before the peer was restarted
             self._progress.update(self._sources[name], rate="", said="")
 
-    def _source(self, name: str, source: Json, total: int | None) -> None:
+    def _source(self, name: str, source: JsonObject, total: int | None) -> None:
         if name not in self._sources:
             if len(self._sources) >= SHOWN:
                 return
@@ -114,7 +113,7 @@ class Bars:
         return self._progress.add_task(title, total=None, amount="", rate="", said="")
 
 
-def _said(source: Json) -> str:
+def _said(source: JsonObject) -> str:
     if not source["linked"]:
         return "away"
     return f"{format_bytes(source['in_flight'])} asked for" if source["in_flight"] else ""

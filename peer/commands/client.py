@@ -6,15 +6,14 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import httpx
 import trio
 
 from p2pacs.errors import LocalError, P2PacsError, StateError
+from p2pacs.json_object import JsonObject
 from peer.config import API_ACCESS, load_peer_settings
-
-Json = dict[str, Any]
 
 TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)
 """Seconds. Reading waits longer than the peer itself waits for the broker and the members, and
@@ -53,16 +52,16 @@ class PeerClient:
         ) as http:
             yield cls(http, folder)
 
-    async def status(self) -> Json:
+    async def status(self) -> JsonObject:
         """See ``GET /status`` in `peer.api.api`."""
         return await self._call("GET", "/status")
 
-    async def find(self, keys: dict[str, str]) -> list[Json]:
+    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """The studies that match."""
-        found: list[Json] = (await self._call("POST", "/find", keys))["studies"]
+        found: list[JsonObject] = (await self._call("POST", "/find", keys))["studies"]
         return found
 
-    async def begin(self, study_instance_uid: str, priority: str = "interactive") -> Json:
+    async def begin(self, study_instance_uid: str, priority: str = "interactive") -> JsonObject:
         """Start fetching, or join whoever does; see ``POST /studies/fetch`` in `peer.api.api`."""
         body = {"study_instance_uid": study_instance_uid, "priority": priority}
         return await self._call("POST", "/studies/fetch", body)
@@ -96,25 +95,25 @@ class PeerClient:
         await self._call("POST", f"/transfers/{study}/cancel")
 
     @asynccontextmanager
-    async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+    async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:
         """The instances of a study as they become whole; see ``GET /studies/…/instances``."""
         async with self._lines(f"/studies/{study}/instances") as lines:
             yield lines
 
     @asynccontextmanager
-    async def levels(self, study: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+    async def levels(self, study: str) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:
         """What can be shown of a study, as it comes; see ``GET /studies/…/levels``."""
         async with self._lines(f"/studies/{study}/levels") as lines:
             yield lines
 
     @asynccontextmanager
-    async def events(self) -> AsyncIterator[AsyncGenerator[Json, None]]:
+    async def events(self) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:
         """The transfers, again whenever something changed."""
         async with self._lines("/transfers/events") as lines:
             yield lines
 
     @asynccontextmanager
-    async def _lines(self, path: str) -> AsyncIterator[AsyncGenerator[Json, None]]:
+    async def _lines(self, path: str) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:
         with self._translated():
             async with self._http.stream("GET", path) as answer:
                 if answer.is_error:
@@ -122,11 +121,11 @@ class PeerClient:
                 _check(answer)
                 yield _objects(answer)
 
-    async def _call(self, method: str, path: str, body: Json | None = None) -> Json:
+    async def _call(self, method: str, path: str, body: JsonObject | None = None) -> JsonObject:
         with self._translated():
             answer = await self._http.request(method, path, json=body)
             _check(answer)
-            result: Json = answer.json()
+            result: JsonObject = answer.json()
             return result
 
     def _translated(self) -> _Translated:
@@ -159,9 +158,9 @@ def not_running(folder: Path) -> StateError:
     )
 
 
-async def _objects(answer: httpx.Response) -> AsyncGenerator[Json, None]:
+async def _objects(answer: httpx.Response) -> AsyncGenerator[JsonObject, None]:
     async for line in answer.aiter_lines():
-        value: Json = json.loads(line)
+        value: JsonObject = json.loads(line)
         if "error" in value:
             raise error_of(value)
         yield value
@@ -176,7 +175,7 @@ def _check(answer: httpx.Response) -> None:
         raise LocalError(f"the peer answered {answer.status_code}: see its log") from error
 
 
-def error_of(said: Json) -> P2PacsError:
+def error_of(said: JsonObject) -> P2PacsError:
     """The error that `p2pacs.errors.report` described."""
     kind = _kinds(P2PacsError).get(str(said.get("error")), LocalError)
     return kind(str(said.get("message")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 
@@ -15,14 +15,13 @@ from p2pacs.errors import (
     StateError,
     first_of,
 )
+from p2pacs.json_object import JsonObject
 from p2pacs.private_files import new_folder
 from peer.commands.client import PeerClient
 from peer.commands.outcome import GetOutcome
 from peer.commands.preview import PreviewSheet
 from peer.commands.study_folder import FileOrder, StudyFolder
 from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
-
-Json = dict[str, Any]
 
 RETURNS: Final = 120.0
 """Seconds that a peer which stopped has to be started again."""
@@ -37,7 +36,7 @@ GOODBYE: Final = 3.0
 class ProgressWatcher(Protocol):
     """Who shows how far it is."""
 
-    def transfer(self, transfer: Json) -> None:
+    def transfer(self, transfer: JsonObject) -> None:
         """The transfer of the study, as ``GET /transfers`` says it."""
 
     def instance(self, done: int, known: int) -> None:
@@ -201,7 +200,7 @@ class _Files:
         self._places = trio.CapacityLimiter(AHEAD)
         self._last: dict[int, trio.Event] = {}
 
-    async def begin(self, line: Json, nursery: trio.Nursery) -> None:
+    async def begin(self, line: JsonObject, nursery: trio.Nursery) -> None:
         """Have an instance written, as soon as there is room for one more."""
         number, done = line["number"], trio.Event()
         before, self._last[number] = self._last.get(number), done
@@ -209,7 +208,7 @@ class _Files:
         await self._places.acquire_on_behalf_of(done)
         nursery.start_soon(self._keep, line, before, done)
 
-    async def _keep(self, line: Json, before: trio.Event | None, done: trio.Event) -> None:
+    async def _keep(self, line: JsonObject, before: trio.Event | None, done: trio.Event) -> None:
         outcome, number, digest = self._outcome, line["number"], line["sha256"]
         if before is not None:  # it has changed meanwhile, and the newer one must stay
             await before.wait()
@@ -240,7 +239,7 @@ async def _look(client: PeerClient, outcome: GetOutcome, watcher: ProgressWatche
     _heard(outcome, status["transfers"], watcher)
 
 
-def _heard(outcome: GetOutcome, transfers: list[Json], watcher: ProgressWatcher) -> None:
+def _heard(outcome: GetOutcome, transfers: list[JsonObject], watcher: ProgressWatcher) -> None:
     for transfer in transfers:
         if transfer["study"] == outcome.study:
             watcher.transfer(outcome.heard(transfer))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from attrs import define, field
 
 from p2pacs.errors import PacsDataError
+from p2pacs.json_object import JsonObject
 from p2pacs.texts import clean
-
-Json = dict[str, Any]
 
 
 @define
@@ -20,19 +18,19 @@ class GetOutcome:
     study: str
     written: int = 0
     kept: int = 0
-    transfer: Json = field(factory=dict)
+    transfer: JsonObject = field(factory=dict)
     """The last that was heard of the transfer."""
     whole: dict[int, str] = field(factory=dict, repr=False)
     """The files that are whole: number → SHA-256."""
-    sheet: Json | None = None
+    sheet: JsonObject | None = None
     """The contact sheet, if there is one."""
     left_out: int = 0
     """Instances that the PACS lists and did not give, or that cannot be in the study."""
     why: str = ""
     """Why these are missing."""
-    earlier: list[Json] = field(factory=list, repr=False)
+    earlier: list[JsonObject] = field(factory=list, repr=False)
     """What this run had of each transfer that another took the place of."""
-    before: Json | None = field(default=None, repr=False)
+    before: JsonObject | None = field(default=None, repr=False)
     """The transfer as it was when this run asked for it: what had come then came for others. None
     if a peer of the version before does not say."""
 
@@ -41,7 +39,7 @@ class GetOutcome:
         """Instances in the folder that are whole."""
         return len(self.whole)
 
-    def json(self) -> Json:
+    def json(self) -> JsonObject:
         """The outcome as ``--json`` prints it."""
         transfers = [*self.earlier, *([self.of_this_run] if self.transfer else [])]
         sources: Counter[str] = Counter()
@@ -70,11 +68,11 @@ class GetOutcome:
             raise PacsDataError(f"{which} missing: the PACS did not give all ({clean(self.why)})")
 
     @property
-    def of_this_run(self) -> Json:
+    def of_this_run(self) -> JsonObject:
         """The transfer, with what came and the time that passed since this run asked for it."""
         return since(self.transfer, self.before)
 
-    def heard(self, transfer: Json) -> Json:
+    def heard(self, transfer: JsonObject) -> JsonObject:
         """The transfer as the peer tells of it now; what this run has of it."""
         last = self.transfer or self.before
         if last and transfer["seconds"] < last["seconds"]:  # it was begun anew
@@ -89,7 +87,7 @@ class GetOutcome:
         self.transfer, self.before = {}, None
 
 
-def since(transfer: Json, before: Json | None) -> Json:
+def since(transfer: JsonObject, before: JsonObject | None) -> JsonObject:
     """A transfer less what it had received, and how long it had taken, at an earlier look."""
     if before is None:
         return transfer

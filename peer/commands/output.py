@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from p2pacs.json_object import JsonObject
 from p2pacs.tables import Column, Facts, Table
 from p2pacs.units import format_bytes
 from peer.commands.wording import format_rate, format_seconds, when
@@ -14,13 +15,11 @@ from peer.config import PEER_TOML
 if TYPE_CHECKING:
     from peer.commands.outcome import GetOutcome
 
-Json = dict[str, Any]
-
 RECENT: Final = 12
 """Transfers that ended and are shown."""
 
 
-def studies_table(studies: Sequence[Json]) -> Table:
+def studies_table(studies: Sequence[JsonObject]) -> Table:
     """The answer of ``find``."""
     return Table(
         [
@@ -58,7 +57,7 @@ def outcome_line(outcome: GetOutcome, out: Path) -> str:
     return f"{line}\nContact sheet: {shown}, not for diagnosis."
 
 
-def _received(said: Json) -> str:
+def _received(said: JsonObject) -> str:
     """What came in this run."""
     if not said["bytes_received"]:
         return "nothing had to come: all was here"
@@ -76,14 +75,14 @@ def joined(folder: Path, name: str, *, gateway: bool) -> str:
     )
 
 
-def ready_line(said: Json) -> str:
+def ready_line(said: JsonObject) -> str:
     """The line that says that the peer runs."""
     listens = ", ".join(said["listen"])
     line = f"{said['name']} is ready: members on {listens}, commands on {said['api']}"
     return f"{line}; gateway: {_gateway(said, said['role'])}"
 
 
-def status_view(said: Json) -> list[Table | Facts]:
+def status_view(said: JsonObject) -> list[Table | Facts]:
     """The answer of ``status``."""
     return [
         Facts(_facts(said)),
@@ -93,7 +92,7 @@ def status_view(said: Json) -> list[Table | Facts]:
     ]
 
 
-def _facts(said: Json) -> list[tuple[str, str]]:
+def _facts(said: JsonObject) -> list[tuple[str, str]]:
     store, catalogue, broker = said["store"], said["catalogue"], said["broker"]
     capacity = "" if store["capacity"] is None else f" of {format_bytes(store['capacity'])}"
     age = catalogue["age"]
@@ -109,7 +108,7 @@ def _facts(said: Json) -> list[tuple[str, str]]:
     ]
 
 
-def _broker(broker: Json) -> str:
+def _broker(broker: JsonObject) -> str:
     if broker["linked"]:
         return "linked"
     if broker["refused"] is not None:
@@ -117,7 +116,7 @@ def _broker(broker: Json) -> str:
     return "away: what is held can be read"
 
 
-def _gateway(gateway: Json, role: str) -> str:
+def _gateway(gateway: JsonObject, role: str) -> str:
     if gateway["dicom"] is not None:
         return f"{gateway['aet']} at {gateway['dicom']}"
     if role == "replica":
@@ -125,7 +124,7 @@ def _gateway(gateway: Json, role: str) -> str:
     return "none: workstations find nothing here; set dicom (and aet) in peer.toml, start again"
 
 
-def _links(links: list[Json], uploads: list[Json]) -> list[Table]:
+def _links(links: list[JsonObject], uploads: list[JsonObject]) -> list[Table]:
     if not links:
         return []
     sent = {one["name"]: one for one in uploads}
@@ -143,13 +142,13 @@ def _links(links: list[Json], uploads: list[Json]) -> list[Table]:
     return [Table(columns, rows)]
 
 
-def _sending(upload: Json | None) -> tuple[str, str]:
+def _sending(upload: JsonObject | None) -> tuple[str, str]:
     if upload is None:
         return "", ""
     return format_rate(upload["rate"]), format_bytes(upload["waiting"])
 
 
-def _transfer(one: Json) -> Table:
+def _transfer(one: JsonObject) -> Table:
     """A transfer under way: the whole, and a row a source."""
     columns = [Column("From"), Column("Role")]
     columns += [Column(title, right=True) for title in ("Received", "Rate", "In flight", "End")]
@@ -176,7 +175,7 @@ def _transfer(one: Json) -> Table:
     return Table(columns, [whole, *rows], f"Study {one['study'][:8]}, {one['priority']}")
 
 
-def _ended(transfers: list[Json]) -> list[Table]:
+def _ended(transfers: list[JsonObject]) -> list[Table]:
     ended = [one for one in transfers if one["state"] != "fetching"][:RECENT]
     if not ended:
         return []
@@ -200,7 +199,7 @@ def _ended(transfers: list[Json]) -> list[Table]:
     return [Table(columns, rows, "Ended transfers")]
 
 
-def _end(one: Json) -> str:
+def _end(one: JsonObject) -> str:
     """How a transfer ended."""
     if one["error"] is not None:
         return f"failed: {one['error']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 from PIL.Image import Image
@@ -17,13 +17,12 @@ from p2pacs.errors import (
     StateError,
     WorkerError,
 )
+from p2pacs.json_object import JsonObject
 from p2pacs.signals import Bell
 from peer.commands.client import PeerClient
 from peer.commands.files import replace
 from peer.commands.sheet import render, thumb
 from peer.commands.sheet_layout import EARLY, Cell, Item, Layout, choose
-
-Json = dict[str, Any]
 
 UNSHOWN: Final = (NotFoundError, CodingError, CorruptStoreError, WorkerError)
 """What is wrong with one picture, not with the peer: its cell has a dash. An instance in which
@@ -70,7 +69,7 @@ class PreviewSheet:
         """Pictures on the sheet."""
         return sum(self._thumbs.get(cell) is not None for cell in self.layout.cells)
 
-    def json(self) -> Json:
+    def json(self) -> JsonObject:
         """What ``--json`` says of it."""
         return {"file": str(self._path), "shown": self.shown, "images": self.layout.images}
 
@@ -117,7 +116,7 @@ class PreviewSheet:
                     return
         raise StateError("the peer stopped before the study was whole: run the command again")
 
-    def _hear(self, line: Json) -> None:
+    def _hear(self, line: JsonObject) -> None:
         """An instance became known, changed, or can be shown at a finer level."""
         item = Item(line["number"], line["series"], line["place"], line["frames"])
         if self._items.get(item.number) != item or line["level"] is None:

@@ -19,16 +19,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, local_error
+from p2pacs.json_object import JsonObject
 from p2pacs.private_files import make_private_folder
 from peer.commands.files import replace
-
-Json = dict[str, Any]
 
 MOST: Final = 2**31 - 1
 """The largest number that an IS may have (PS3.5 6.2)."""
@@ -51,7 +50,7 @@ class FileOrder:
     """Its Instance Number; both 0 where there is none."""
 
     @classmethod
-    def of(cls, line: Json) -> FileOrder:
+    def of(cls, line: JsonObject) -> FileOrder:
         """As ``GET /studies/…/instances`` tells."""
         series_number, place = line.get("series_number", 0), line.get("place", 0)
         return cls(line["number"], line["series"], series_number, place)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from p2pacs import units
+from p2pacs.json_object import JsonObject
 
-Json = dict[str, Any]
 
-
-def when(transfer: Json) -> str:
+def when(transfer: JsonObject) -> str:
     """When a transfer ends, or how long it took."""
     if transfer["state"] == "complete":
         received = transfer["bytes_received"]

@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.json_object import JsonObject
 from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
 from peer.commands.client import PeerClient
@@ -48,8 +49,6 @@ GOALS: Final = {"ct-philips-brain-1mm": 14.0}
 
 LINES_WORTH: Final = 2.7
 """For any other folder: times the coding ratio, three lines against one."""
-
-Json = dict[str, Any]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +124,7 @@ class SwarmFetch:
     """Every data set was written with the SHA-256 that it was loaded with."""
 
 
-async def run(folder: Path, given: argparse.Namespace) -> Json:
+async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     """Fetches by p2pacs, then by C-GET if that was asked for."""
     setting = DownloadSetting.of(given)
     study = await trio.to_thread.run_sync(load_folder, given.dicom)
@@ -201,7 +200,7 @@ def is_exact(folder: Path, study: LoadedStudy) -> bool:
     return {one.sop_instance_uid: digest(one) for one in read} == study.digests
 
 
-def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | None) -> Json:
+def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | None) -> JsonObject:
     """What is printed.
 
     Args:
@@ -212,7 +211,7 @@ def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | 
     """
     coding = study.size / ours.coded_bytes
     goal = GOALS.get(name, LINES_WORTH * coding)
-    printed: Json = {
+    printed: JsonObject = {
         "instances": len(study.paths),
         "bytes": study.size,
         "coded_bytes": ours.coded_bytes,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from attrs import define
 
+from p2pacs.json_object import JsonObject
 from peer.commands.client import PeerClient
 from scripts.program import ScriptError
 
@@ -21,8 +22,6 @@ PART: Final = 0.05
 IMAGES: Final = 300
 """Both are asked of studies of so many images: a small one is over before a few round trips are
 a twentieth of it."""
-
-Json = dict[str, Any]
 
 
 @define
@@ -37,7 +36,7 @@ class Previews:
     whole: float | None = None
     """All is here."""
 
-    def hear(self, line: Json, now: float) -> None:
+    def hear(self, line: JsonObject, now: float) -> None:
         """Takes in a line of `PeerClient.levels`."""
         if self.first is None and line.get("level") is not None:
             self.first = now
@@ -46,7 +45,7 @@ class Previews:
         if "complete" in line:
             self.whole = now
 
-    def figures(self, images: int) -> Json:
+    def figures(self, images: int) -> JsonObject:
         """As printed: seconds since the request.
 
         Args:

@@ -17,10 +17,11 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trio
 
+from p2pacs.json_object import JsonObject
 from scripts.folder import until_signalled
 from scripts.lab import shell
 from scripts.lab.lab import Lab, LabPlace, PlaceRequest, open_lab
@@ -47,10 +48,8 @@ FAST: Final = LabLine(uplink=10**9, downlink=10**9, delay=DELAY, queue=10**7, do
 SINK: Final = "sink"
 ELSEWHERE: Final = "elsewhere"
 
-Json = dict[str, Any]
 
-
-async def proof(folder: Path, members: int, seconds: float) -> Json:
+async def proof(folder: Path, members: int, seconds: float) -> JsonObject:
     """Measures; rates in bits a second, round trips in milliseconds."""
     names = [f"member-{number}" for number in range(1, members + 1)]
     wishes = [*(PlaceRequest(name, ADSL) for name in (*names, ELSEWHERE)), PlaceRequest(SINK, FAST)]
@@ -118,7 +117,7 @@ async def _send(place: LabPlace, address: str, port: int) -> None:
             await sock.send(bytes(16384))
 
 
-async def _run(given: argparse.Namespace) -> Json | None:
+async def _run(given: argparse.Namespace) -> JsonObject | None:
     with tempfile.TemporaryDirectory() as folder:
         return await until_signalled(partial(proof, Path(folder), given.members, given.seconds))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from attrs import frozen
 
 from p2pacs.errors import UsageError
+from p2pacs.json_object import JsonObject
 from p2pacs.settings import parse_size
 from p2pacs.units import format_rate, parse_rate
 from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal
@@ -34,7 +35,6 @@ LONGEST_MORE: Final = 60.0
 PINGING: Final = ("replica-1", "hospital-1")
 """Members beside whose traffic another host is pinged."""
 
-Json = dict[str, Any]
 Run = Callable[[Lab, Path, Plan, RunWatch], Awaitable[SwarmOutcome]]
 
 
@@ -120,7 +120,7 @@ class SwarmSetting:
         return fluid_seconds(size, [up] * len(self.replicas), [up] * clients, [down] * clients)
 
 
-async def run(folder: Path, given: argparse.Namespace) -> Json:
+async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     """Runs ours, then the opponent in the same lab; ``passed`` is about ours alone."""
     setting = SwarmSetting.of(given)
     limit = LONGEST_FLUIDS * setting.fluid(round(given.mb * 1e6)) + LONGEST_MORE
@@ -134,7 +134,7 @@ async def run(folder: Path, given: argparse.Namespace) -> Json:
         longest=limit,
         size=0,
     )
-    printed: Json = {}
+    printed: JsonObject = {}
     panels: list[Panel] = []
     async with open_lab(folder, setting.wishes()) as lab:
         runs: list[tuple[str, Run]] = [("p2pacs", run_ours)]

@@ -196,7 +196,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
 
 
 async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:
-    """The first that the sweep finds."""
+    """The first that is found in the PACS."""
     from p2pacs.catalogue.feed import decode_entry  # noqa: PLC0415
 
     while True:

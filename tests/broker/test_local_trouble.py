@@ -75,7 +75,7 @@ class Net:
                 await trio.sleep(0.01)
 
     async def until_listed(self, count: int) -> None:
-        self.broker.sweep.hint(samples.STUDY_UID)
+        self.broker.catalogue_sync.hint(samples.STUDY_UID)
         with trio.fail_after(30):
             while len((await self.catalogue()).entries) != count:
                 await trio.sleep(0.05)
@@ -131,7 +131,7 @@ async def test_a_broker_on_a_full_disk(tmp_path: Path) -> None:
                 await net.ask()
             # What the PACS got cannot be listed yet, nor that the member came and went.
             net.pacs.folder.put(samples.instance(1))
-            net.broker.sweep.hint(samples.STUDY_UID)
+            net.broker.catalogue_sync.hint(samples.STUDY_UID)
             await net.relink()
             # What is only read is served.
             assert len((await net.catalogue()).entries) == 1
@@ -180,7 +180,7 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
         database = net.broker.parts.database
         with _locked(folder / DATABASE), trio.fail_after(30):
             net.pacs.folder.put(samples.instance(1))
-            net.broker.sweep.hint(samples.STUDY_UID)
+            net.broker.catalogue_sync.hint(samples.STUDY_UID)
             nursery.start_soon(net.ask)
             while not database._waiting:
                 await trio.sleep(0.01)

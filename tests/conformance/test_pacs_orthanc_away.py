@@ -50,17 +50,17 @@ async def test_a_plugin_that_is_not_loaded_deletes_no_study(
     ports, folder = (free_port(), free_port()), tmp_path / "orthanc"
     address = parse_pacs(f"dicomweb+http://{HOST}:{ports[1]}/dicom-web")
     async with open_pacs(address, aet="ME", dicom=None, silence=20) as pacs:
-        sweep = sync(pacs, index)
+        catalogue_sync = sync(pacs, index)
         with orthanc(folder, ports=ports) as running:
             running.load([make(STUDY).part10()])
-            await sweep.look(whole=True)
+            await catalogue_sync.look(whole=True)
             assert [uid for uid, _ in index.uids()] == [STUDY]
             described = await pacs.describe(STUDY)
         with orthanc(folder, ports=ports, Plugins=[]):
             for step in (
                 pacs.check(),
-                sweep.look(whole=True),
-                sweep.refresh(STUDY),
+                catalogue_sync.look(whole=True),
+                catalogue_sync.refresh(STUDY),
                 taken(pacs, described),
             ):
                 with pytest.raises(PacsRefusedError, match="404: check the root in `pacs`"):
@@ -71,7 +71,7 @@ async def test_a_plugin_that_is_not_loaded_deletes_no_study(
             running.clear()
             with pytest.raises(StudyNotFoundError):
                 await taken(pacs, described)
-            await sweep.look(whole=True)
+            await catalogue_sync.look(whole=True)
             assert list(index.uids()) == []
 
 

@@ -74,7 +74,7 @@ async def test_only_the_broker_may_say_what_the_broker_says(tmp_path: Path) -> N
     async with open_world(tmp_path) as world:
         peer = await world.add("a")
         stranger = VirtualAddress(b"\xfd" + bytes(15))
-        handlers = peer.services().news
+        handlers = peer.host.services.news
         study = world.broker.study.raw
         for news in (CatalogueNews(1), HoldersNews(study, []), Replicate(study)):
             with pytest.raises(ProtocolError):

@@ -48,7 +48,7 @@ class DownloadTuning:
     """A transfer fails after this long without anybody who has what is missing ..."""
     silent_seconds: float = 90.0
     """... while those who have it are linked and silent (a line is down), after this long ..."""
-    staging_seconds: float = 300.0
+    publishing_seconds: float = 300.0
     """... or, while the broker is linked and the study still grows, after this long."""
 
 
@@ -343,8 +343,8 @@ class Download:
         """Why the transfer cannot go on, if it cannot."""
         root = self.manifest_sync.root if self.manifest_sync else None
         growing = root is None or not root.complete
-        staging = growing and not self._mesh.brokers.isdisjoint(self._mesh.links)
-        patience = self._tuning.staging_seconds if staging else self._tuning.hope_seconds
+        publishing = growing and not self._mesh.brokers.isdisjoint(self._mesh.links)
+        patience = self._tuning.publishing_seconds if publishing else self._tuning.hope_seconds
         still = now - self._moved_at
         if self.availability.flights or self._verified or still < patience:
             return None

@@ -14,7 +14,7 @@ from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.download.download import Download
+from p2pacs.swarm.download.download import TUNING, Download, DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.availability import Availability, Tier
 from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfer
@@ -40,6 +40,7 @@ class Downloads:
         chunks: Callable[[StudyId], StudyChunks | None],
         announce: Callable[[], None],
         line_rate: Callable[[], float],
+        tuning: DownloadTuning = TUNING,
     ) -> None:
         """Nothing is fetched before `run`.
 
@@ -52,7 +53,10 @@ class Downloads:
             chunks: The chunks of an open study; None if it is not here.
             announce: Called when chunks arrived.
             line_rate: Bytes a second that the host's downlink carries; infinite if not paced.
+            tuning: Of the downloads that begin.
         """
+        self.tuning = tuning
+        """Of the downloads that begin from now on."""
         self.transfers: dict[StudyId, Transfer] = {}
         """Under way, and the last ones that ended."""
         self._mesh = mesh
@@ -144,6 +148,7 @@ class Downloads:
             announce=self._announce,
             allowance=partial(self._allowance, transfer),
             asked=lambda size: self._share.asked(transfer.priority, size),
+            tuning=self.tuning,
         )
         swarm.download = download.sources
         self.transfers.pop(study, None)

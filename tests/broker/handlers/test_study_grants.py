@@ -41,7 +41,7 @@ UID = "1.2.3"
 
 
 @frozen
-class Desk:
+class Broker:
     parts: Parts
     study_grants: StudyGrants
     links: FakeLinks
@@ -58,7 +58,7 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
+async def broker(ground: Ground, tmp_path: Path) -> AsyncIterator[Broker]:
     path = get_testdata_file("CT_small.dcm")
     assert isinstance(path, str)
     pacs = FakePacs([EncodedInstance.from_part10(Path(path).read_bytes())])
@@ -66,101 +66,105 @@ async def desk(ground: Ground, tmp_path: Path) -> AsyncIterator[Desk]:
         links, publisher = FakeLinks(), FakePublisher(parts.studies, parts.store)
         study_grants = StudyGrants(parts, links, publisher, Budgets())
         parts.catalogue.upsert([record(parts)])
-        yield Desk(parts, study_grants, links, publisher, pacs, ground)
+        yield Broker(parts, study_grants, links, publisher, pacs, ground)
 
 
-async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(desk: Desk) -> None:
-    north, box = await joined(desk.ground, "North")
-    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
-    idle, _ = await joined(desk.ground, "R2", role=Role.REPLICA)
-    root, segment = await desk.publisher.publish(UID, desk.ground.key)
-    study = desk.parts.studies.id_of(UID)
+async def test_a_hospital_gets_key_root_and_holders_and_the_study_is_staged(
+    broker: Broker,
+) -> None:
+    north, box = await joined(broker.ground, "North")
+    replica, _ = await joined(broker.ground, "R1", role=Role.REPLICA)
+    idle, _ = await joined(broker.ground, "R2", role=Role.REPLICA)
+    root, segment = await broker.publisher.publish(UID, broker.ground.key)
+    study = broker.parts.studies.id_of(UID)
     held = Announce(study.raw, 1, held=True, complete=True)
-    desk.parts.holders.announce(replica.address, held)
-    desk.links.linked = [north.address, replica.address, idle.address]
-    grant = await desk.study_grants.study(north.address, desk.query())
+    broker.parts.holders.announce(replica.address, held)
+    broker.links.linked = [north.address, replica.address, idle.address]
+    grant = await broker.study_grants.study(north.address, broker.query())
     assert isinstance(grant, StudyGrant)
     assert (grant.id, grant.root, grant.segment) == (7, root, segment)
     assert grant.holders == [replica.address.raw]
-    key = await desk.parts.studies.ensure(UID)
+    key = await broker.parts.studies.ensure(UID)
     assert box.open(grant.wrapped_key, GRANT_INFO + study.raw) == key
-    assert desk.publisher.staged == [UID]
-    assert desk.links.told == [(idle.address, Replicate(study.raw))]
-    assert await desk.trail() == [("study granted", "North", "move", "done", UID)]
+    assert broker.publisher.staged == [UID]
+    assert broker.links.told == [(idle.address, Replicate(study.raw))]
+    assert await broker.trail() == [("study granted", "North", "move", "done", UID)]
 
 
-async def test_a_replica_gets_no_key_and_stages_nothing_anew(desk: Desk) -> None:
-    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA, read="none")
-    desk.links.linked = [replica.address]
-    root, _ = await desk.publisher.publish(UID, desk.ground.key)
-    grant = await desk.study_grants.study(replica.address, desk.query(purpose="replicate"))
+async def test_a_replica_gets_no_key_and_stages_nothing_anew(broker: Broker) -> None:
+    replica, _ = await joined(broker.ground, "R1", role=Role.REPLICA, read="none")
+    broker.links.linked = [replica.address]
+    root, _ = await broker.publisher.publish(UID, broker.ground.key)
+    grant = await broker.study_grants.study(replica.address, broker.query(purpose="replicate"))
     assert isinstance(grant, StudyGrant)
     assert (grant.wrapped_key, grant.root) == (b"", root)
-    assert desk.publisher.staged == []
-    assert desk.links.told == []
-    assert await desk.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
+    assert broker.publisher.staged == []
+    assert broker.links.told == []
+    assert await broker.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
 
 
-async def test_what_the_rule_does_not_allow_is_refused_and_written_down(desk: Desk) -> None:
-    north, _ = await joined(desk.ground, "North", read="Modality=MR")
+async def test_what_the_rule_does_not_allow_is_refused_and_written_down(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North", read="Modality=MR")
     with pytest.raises(ForbiddenError, match=r"North may not read study [0-9a-f]{8}"):
-        await desk.study_grants.study(north.address, desk.query())
+        await broker.study_grants.study(north.address, broker.query())
     with pytest.raises(ForbiddenError):
-        await desk.study_grants.instances(north.address, InstancesQuery(1, desk.query().study))
-    assert desk.publisher.staged == []
-    assert [line[:4] for line in await desk.trail()] == [
+        await broker.study_grants.instances(north.address, InstancesQuery(1, broker.query().study))
+    assert broker.publisher.staged == []
+    assert [line[:4] for line in await broker.trail()] == [
         ("study granted", "North", "list", "refused"),
         ("study granted", "North", "move", "refused"),
     ]
 
 
-async def test_unknown_studies_and_revoked_members(desk: Desk) -> None:
-    north, _ = await joined(desk.ground, "North")
+async def test_unknown_studies_and_revoked_members(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North")
     with pytest.raises(StudyNotFoundError):
-        await desk.study_grants.study(north.address, desk.query("1.2.4"))
-    await desk.ground.database.run(lambda c: registry.revoke(c, north.address))
+        await broker.study_grants.study(north.address, broker.query("1.2.4"))
+    await broker.ground.database.run(lambda c: registry.revoke(c, north.address))
     with pytest.raises(RevokedError):
-        await desk.study_grants.study(north.address, desk.query())
+        await broker.study_grants.study(north.address, broker.query())
 
 
-async def test_a_pacs_that_is_away_is_named_unless_the_study_is_published(desk: Desk) -> None:
-    north, _ = await joined(desk.ground, "North")
-    desk.publisher.error = PacsUnreachableError("no answer")
+async def test_a_pacs_that_is_away_is_named_unless_the_study_is_published(
+    broker: Broker,
+) -> None:
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.error = PacsUnreachableError("no answer")
     with pytest.raises(PacsUnreachableError):
-        await desk.study_grants.study(north.address, desk.query())
-    assert await desk.trail() == []
+        await broker.study_grants.study(north.address, broker.query())
+    assert await broker.trail() == []
 
 
 @pytest.mark.parametrize("error", [DiskFullError, DatabaseLockedError])
 async def test_who_asks_hears_at_once_that_the_broker_has_no_room(
-    desk: Desk, error: type[LocalError]
+    broker: Broker, error: type[LocalError]
 ) -> None:
     """Before anything is out, and for a study of which a first version is."""
-    north, _ = await joined(desk.ground, "North")
-    desk.publisher.error = error("the store has reached its capacity")
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.error = error("the store has reached its capacity")
     with pytest.raises(error, match=r"the broker cannot publish study .*: the store has reached"):
-        await desk.study_grants.study(north.address, desk.query())
-    await desk.publisher.publish(UID, desk.ground.key)
+        await broker.study_grants.study(north.address, broker.query())
+    await broker.publisher.publish(UID, broker.ground.key)
     with pytest.raises(error, match="the broker cannot publish"):
-        await desk.study_grants.study(north.address, desk.query())
-    desk.publisher.error = None
-    desk.publisher.whole = True
-    grant = await desk.study_grants.study(north.address, desk.query())
+        await broker.study_grants.study(north.address, broker.query())
+    broker.publisher.error = None
+    broker.publisher.whole = True
+    grant = await broker.study_grants.study(north.address, broker.query())
     assert isinstance(grant, StudyGrant)
     assert grant.root
-    assert desk.publisher.staged == [UID] * 3, "there may be room each time"
-    await desk.study_grants.study(north.address, desk.query())
-    assert desk.publisher.staged == [UID] * 3, "it is out now"
+    assert broker.publisher.staged == [UID] * 3, "there may be room each time"
+    await broker.study_grants.study(north.address, broker.query())
+    assert broker.publisher.staged == [UID] * 3, "it is out now"
 
 
 async def test_a_first_version_that_takes_long_comes_as_news(
-    desk: Desk, autojump_clock: trio.testing.MockClock
+    broker: Broker, autojump_clock: trio.testing.MockClock
 ) -> None:
-    north, _ = await joined(desk.ground, "North")
-    await desk.parts.studies.ensure(UID)
-    desk.publisher.never = True
+    north, _ = await joined(broker.ground, "North")
+    await broker.parts.studies.ensure(UID)
+    broker.publisher.never = True
     began = trio.current_time()
-    grant = await desk.study_grants.study(north.address, desk.query())
+    grant = await broker.study_grants.study(north.address, broker.query())
     assert trio.current_time() - began == pytest.approx(FIRST_VERSION)
     assert isinstance(grant, StudyGrant)
     assert grant.root == b""
@@ -168,29 +172,29 @@ async def test_a_first_version_that_takes_long_comes_as_news(
 
 
 async def test_the_pacs_is_asked_again_only_after_a_while(
-    desk: Desk, autojump_clock: trio.testing.MockClock
+    broker: Broker, autojump_clock: trio.testing.MockClock
 ) -> None:
-    north, _ = await joined(desk.ground, "North")
-    await desk.publisher.publish(UID, desk.ground.key)
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
     for _ in range(3):
-        await desk.study_grants.study(north.address, desk.query())
-    assert desk.publisher.staged == [UID]
+        await broker.study_grants.study(north.address, broker.query())
+    assert broker.publisher.staged == [UID]
     await trio.sleep(FRESH)
-    await desk.study_grants.study(north.address, desk.query())
-    assert desk.publisher.staged == [UID, UID]
+    await broker.study_grants.study(north.address, broker.query())
+    assert broker.publisher.staged == [UID, UID]
 
 
-async def test_instances_as_the_pacs_lists_them(desk: Desk) -> None:
-    north, _ = await joined(desk.ground, "North")
-    replica, _ = await joined(desk.ground, "R1", role=Role.REPLICA)
-    [uid] = [one async for one in _uids(desk.pacs)]
-    desk.parts.catalogue.upsert([record(desk.parts, uid)])
-    query = InstancesQuery(9, desk.parts.studies.id_of(uid).raw)
-    listed = await desk.study_grants.instances(north.address, query)
+async def test_instances_as_the_pacs_lists_them(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North")
+    replica, _ = await joined(broker.ground, "R1", role=Role.REPLICA)
+    [uid] = [one async for one in _uids(broker.pacs)]
+    broker.parts.catalogue.upsert([record(broker.parts, uid)])
+    query = InstancesQuery(9, broker.parts.studies.id_of(uid).raw)
+    listed = await broker.study_grants.instances(north.address, query)
     assert isinstance(listed, Instances)
     assert (listed.id, len(listed.series), listed.more) == (9, 1, False)
     with pytest.raises(ProtocolError, match="blind"):
-        await desk.study_grants.instances(replica.address, query)
+        await broker.study_grants.instances(replica.address, query)
 
 
 async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
@@ -201,15 +205,15 @@ async def _uids(pacs: FakePacs) -> AsyncIterator[str]:
         yield text(attributes, "StudyInstanceUID")
 
 
-async def test_what_is_missing_is_in_the_trail_by_count_and_reason(desk: Desk) -> None:
-    progress = PublishProgress(desk.parts.studies.id_of(UID), UID)
-    await record_missing(desk.ground.database, progress)
-    assert await desk.trail() == []
+async def test_what_is_missing_is_in_the_trail_by_count_and_reason(broker: Broker) -> None:
+    progress = PublishProgress(broker.parts.studies.id_of(UID), UID)
+    await record_missing(broker.ground.database, progress)
+    assert await broker.trail() == []
     progress.missing = LeftOut(("1.2.9",), 1, "2: its file is lost")
-    await record_missing(desk.ground.database, progress)
+    await record_missing(broker.ground.database, progress)
     progress.missing = LeftOut()
-    await record_missing(desk.ground.database, progress)
-    assert await desk.trail() == [
+    await record_missing(broker.ground.database, progress)
+    assert await broker.trail() == [
         ("study published", "-", "nothing is missing any more", audit.DONE, UID),
         ("study published", "-", "2 instances are missing; 2: its file is lost", audit.FAILED, UID),
     ]

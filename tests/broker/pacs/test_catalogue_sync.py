@@ -46,7 +46,7 @@ class Bench:
         self.index = index
         self.news: list[int] = []
         self.restaged: list[tuple[str, bool]] = []
-        self.sweep = CatalogueSync(
+        self.catalogue_sync = CatalogueSync(
             self.pacs,
             index,
             id_of,
@@ -82,7 +82,7 @@ async def running(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     # The clock of these tests would jump while a thread works.
     monkeypatch.setattr(trio.to_thread, "run_sync", inline)
     async with trio.open_nursery() as nursery:
-        await nursery.start(bench.sweep.run)
+        await nursery.start(bench.catalogue_sync.run)
         yield bench
         nursery.cancel_scope.cancel()
 
@@ -93,9 +93,9 @@ async def settled(bench: Bench, seconds: float = 1) -> None:
 
 
 async def test_a_round_finds_all_and_a_look_the_recent(bench: Bench) -> None:
-    await bench.sweep.look(whole=False)
+    await bench.catalogue_sync.look(whole=False)
     assert bench.uids() == {CT}
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert bench.uids() == {CT, MR}
     record = bench.index.by_uid(CT)
     assert record is not None
@@ -105,22 +105,22 @@ async def test_a_round_finds_all_and_a_look_the_recent(bench: Bench) -> None:
 
 
 async def test_nothing_new_costs_no_further_questions(bench: Bench) -> None:
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     seq, asked = bench.index.seq, len(bench.pacs.described)
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert (bench.index.seq, len(bench.pacs.described)) == (seq, asked)
     assert set(bench.pacs.described) == {Detail.SERIES}
     assert bench.news == [seq]
 
 
 async def test_a_study_that_grew_is_seen_and_staged_again_if_published(bench: Bench) -> None:
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     known = bench.index.by_uid(CT)
     assert known is not None
     bench.pacs.add(make(CT, 1, 2))
     bench.pacs.add(make(MR, 1, 2, date="20231224"))
-    await bench.sweep.update(evolve(known, version=4))
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.update(evolve(known, version=4))
+    await bench.catalogue_sync.look(whole=True)
     record = bench.index.by_uid(CT)
     assert record is not None
     assert record.version == 4
@@ -129,22 +129,22 @@ async def test_a_study_that_grew_is_seen_and_staged_again_if_published(bench: Be
 
 
 async def test_a_corrected_name_stages_everything_again(bench: Bench) -> None:
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     known = bench.index.by_uid(CT)
     assert known is not None
-    await bench.sweep.update(evolve(known, version=4))
+    await bench.catalogue_sync.update(evolve(known, version=4))
     bench.pacs.add(make(CT, name="Right^Name"))
-    await bench.sweep.look(whole=False)
+    await bench.catalogue_sync.look(whole=False)
     assert bench.restaged == [(CT, True)]
 
 
 async def test_a_deleted_study_leaves_a_tombstone(bench: Bench) -> None:
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     before = bench.index.seq
     bench.pacs.remove(MR)
-    await bench.sweep.look(whole=False)
+    await bench.catalogue_sync.look(whole=False)
     assert bench.uids() == {CT, MR}
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert bench.uids() == {CT}
     assert len(bench.index.since(before).entries) == 1
 
@@ -152,22 +152,22 @@ async def test_a_deleted_study_leaves_a_tombstone(bench: Bench) -> None:
 async def test_a_study_that_was_not_enumerated_but_is_there_stays(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
 
     async def nothing(_span: object) -> AsyncIterator[object]:
         return
         yield
 
     monkeypatch.setattr(bench.pacs, "studies", nothing)
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert bench.uids() == {CT, MR}
 
 
 async def test_a_round_does_not_ask_for_ever(index: CatalogueIndex) -> None:
     bench = Bench(index, Tuning(confirmed=1))
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     bench.pacs.held.clear()
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert len(bench.uids()) == 1
 
 
@@ -189,7 +189,7 @@ async def test_the_catalogue_survives_a_pacs_that_is_away(
     running.pacs.error = error
     structlog.reset_defaults()
     with capture_logs() as logs:
-        running.sweep.hint(CT)
+        running.catalogue_sync.hint(CT)
         await settled(running, 24 * 3600)
         assert running.uids() == {CT, MR}
         running.pacs.error = None
@@ -214,7 +214,7 @@ async def test_looks_come_by_the_clock_and_after_a_hint(
     await settled(running, 40)
     assert "1.2.3" in running.uids()
     running.pacs.add(make("1.2.4"), make("1.2.5", date="19990101"))
-    running.sweep.hint("1.2.5")
+    running.catalogue_sync.hint("1.2.5")
     await settled(running, 1)
     assert {"1.2.4", "1.2.5"} <= running.uids()
 
@@ -222,18 +222,18 @@ async def test_looks_come_by_the_clock_and_after_a_hint(
 async def test_a_hint_of_a_deleted_study(running: Bench, autojump_clock: object) -> None:
     await settled(running)
     running.pacs.remove(CT)
-    running.sweep.hint(CT)
+    running.catalogue_sync.hint(CT)
     await settled(running, 1)
     assert running.uids() == {MR}
-    running.sweep.hint("1.2.99")
+    running.catalogue_sync.hint("1.2.99")
     await settled(running, 1)
     assert running.uids() == {MR}
 
 
 async def test_an_update_never_lowers_the_version(bench: Bench) -> None:
     described = await bench.pacs.describe(CT)
-    await bench.sweep.update(described.record(id_of(CT), 5))
-    await bench.sweep.update(described.record(id_of(CT), 3))
+    await bench.catalogue_sync.update(described.record(id_of(CT), 5))
+    await bench.catalogue_sync.update(described.record(id_of(CT), 3))
     record = bench.index.by_uid(CT)
     assert record is not None
     assert record.version == 5
@@ -262,12 +262,12 @@ def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
 
 async def published(bench: Bench, **told: tuple[str, str]) -> StudyRecord:
     """The study, published, with what its headers told besides."""
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     known = bench.index.by_uid(CT)
     assert known is not None
     (series,) = known.series
     left = attributes(Laterality=("CS", "L"))
-    return await bench.sweep.update(
+    return await bench.catalogue_sync.update(
         evolve(
             known,
             version=1,
@@ -279,11 +279,11 @@ async def published(bench: Bench, **told: tuple[str, str]) -> StudyRecord:
 
 async def test_what_headers_told_stays_while_the_pacs_does_not_tell_it(bench: Bench) -> None:
     known = await published(bench, PatientWeight=("DS", "70.50"))
-    assert await bench.sweep.refresh(CT) == known
-    await bench.sweep.look(whole=True)
+    assert await bench.catalogue_sync.refresh(CT) == known
+    await bench.catalogue_sync.look(whole=True)
     assert bench.index.by_uid(CT) == known
     bench.pacs.add(make(CT, 1, 2))
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     grown = bench.index.by_uid(CT)
     assert grown is not None
     assert text(study_view(grown), "NumberOfStudyRelatedInstances") == "2"
@@ -293,7 +293,7 @@ async def test_what_headers_told_stays_while_the_pacs_does_not_tell_it(bench: Be
 
 async def test_what_the_pacs_tells_at_every_look_is_its_own_to_say(bench: Bench) -> None:
     await published(bench, StudyDescription=("LO", "of the headers"))
-    changed = await bench.sweep.refresh(CT)
+    changed = await bench.catalogue_sync.refresh(CT)
     assert changed is not None
     assert text(changed.attributes, "StudyDescription") == "Schädel"
 
@@ -302,7 +302,7 @@ async def test_a_pacs_that_does_not_count_has_not_changed(bench: Bench) -> None:
     bench.pacs.untold = {tag("NumberOfStudyRelatedInstances"), tag("NumberOfStudyRelatedSeries")}
     known = await published(bench, NumberOfStudyRelatedInstances=("IS", "1"))
     seq = bench.index.seq
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert bench.index.seq == seq
     assert bench.restaged == []
     assert bench.index.by_uid(CT) == known
@@ -313,14 +313,14 @@ async def test_studies_that_an_older_program_described_are_described_again_once(
     index: CatalogueIndex,
 ) -> None:
     older = Bench(index)
-    await older.sweep.look(whole=True)
+    await older.catalogue_sync.look(whole=True)
     known = index.by_uid(CT)
     assert known is not None
     index.upsert([evolve(known, version=3, series=())])
     index.set_vocabulary(0)
     bench = Bench(index)
     for _ in range(3):
-        await bench.sweep.look(whole=True)
+        await bench.catalogue_sync.look(whole=True)
     assert len(bench.pacs.described) == 2
     again = index.by_uid(CT)
     assert again == evolve(known, version=3)
@@ -329,11 +329,11 @@ async def test_studies_that_an_older_program_described_are_described_again_once(
 
 async def test_a_study_of_two_patients_is_compared_as_one(bench: Bench) -> None:
     bench.pacs.add(make(CT, 2, patient="PB", name="Roe^Bea"))
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     known, seq = bench.index.by_uid(CT), bench.index.seq
     assert known is not None
     assert [text(one, "PatientID") for one in known.patients] == [f"P{CT}", "PB"]
-    await bench.sweep.look(whole=True)
+    await bench.catalogue_sync.look(whole=True)
     assert bench.index.seq == seq
 
 
@@ -345,7 +345,7 @@ async def test_an_odd_uid_is_said_once_by_the_id_of_its_study(bench: Bench) -> N
     bench.pacs.add(make(odd, 1, SeriesInstanceUID="1.2.3", SOPInstanceUID="1.2.4"))
     with capture_logs() as logs:
         for _ in range(3):
-            await bench.sweep.look(whole=True)
+            await bench.catalogue_sync.look(whole=True)
     assert bench.uids() == {CT, MR, odd}
     warnings = [one for one in logs if one["log_level"] == "warning"]
     assert [one["study"] for one in warnings] == [id_of(odd).short]

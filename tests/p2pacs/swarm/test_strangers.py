@@ -96,7 +96,7 @@ async def flooding(node: Node) -> AsyncIterator[Flood]:
     await flood.until_held(0)
 
 
-class Desk:
+class Admitting:
     """Just enough of a broker to admit newcomers."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -148,8 +148,8 @@ async def enrolled(nodes: Nodes, broker: Node, folder: Path) -> None:
 )
 async def test_silent_connections_keep_nobody_out(tmp_path: Path, sources: Sequence[str]) -> None:
     async with Nodes(tmp_path) as nodes:
-        desk = Desk(nodes)
-        broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2", enrol=desk.admit)
+        admitting = Admitting(nodes)
+        broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2", enrol=admitting.admit)
         async with flooding(broker) as flood:
             for source in sources:
                 await flood.silent(source, max(10, 70 // len(sources)))
@@ -162,8 +162,8 @@ async def test_silent_connections_keep_nobody_out(tmp_path: Path, sources: Seque
 
 async def test_channels_without_a_certificate_are_few(tmp_path: Path) -> None:
     async with Nodes(tmp_path) as nodes:
-        desk = Desk(nodes)
-        broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2", enrol=desk.admit)
+        admitting = Admitting(nodes)
+        broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2", enrol=admitting.admit)
         async with flooding(broker) as flood:
             await flood.enrolling("127.0.0.9", 100)
             assert len(broker._admission) <= limits.STRANGERS_OF_ONE

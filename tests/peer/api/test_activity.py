@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 import trio
@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.priority import Priority
@@ -25,8 +26,6 @@ from peer.api.activity import (
     Activity,
 )
 from peer.api.progress import STALLED
-
-Json = dict[str, Any]
 
 
 def member(number: int) -> VirtualAddress:
@@ -81,7 +80,9 @@ def receive(transfer: Transfer, source: int, size: int) -> Callable[[], None]:
     return move
 
 
-async def told(events: AsyncGenerator[Json, None], into: list[tuple[float, Json]]) -> None:
+async def told(
+    events: AsyncGenerator[JsonObject, None], into: list[tuple[float, JsonObject]]
+) -> None:
     async with aclosing(events):
         async for event in events:
             into.append((trio.current_time(), event))  # noqa: PERF401
@@ -91,7 +92,7 @@ async def test_rates_of_the_whole_and_of_each_source(
     host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
     transfer = host.begin()
-    said: list[tuple[float, Json]] = []
+    said: list[tuple[float, JsonObject]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
         async with trio.open_nursery() as both:
@@ -109,7 +110,7 @@ async def test_events_come_when_something_moves_and_not_too_often(
     host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
     transfer = host.begin()
-    said: list[tuple[float, Json]] = []
+    said: list[tuple[float, JsonObject]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
         await moving(5.0, receive(transfer, 1, 10_000))
@@ -128,7 +129,7 @@ async def test_events_come_when_something_moves_and_not_too_often(
 async def test_at_rest_nothing_is_said_but_a_heartbeat(
     host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    said: list[tuple[float, Json]] = []
+    said: list[tuple[float, JsonObject]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
         await trio.sleep(HEARTBEAT + RESTING + 1)
@@ -139,7 +140,7 @@ async def test_at_rest_nothing_is_said_but_a_heartbeat(
 async def test_a_transfer_that_begins_is_told_at_once(
     host: FakeHost, activity: Activity, autojump_clock: MockClock
 ) -> None:
-    said: list[tuple[float, Json]] = []
+    said: list[tuple[float, JsonObject]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told, activity.events(), said)
         await trio.sleep(EVENTS + RESTING / 2)
@@ -155,7 +156,7 @@ async def test_a_transfer_that_begins_is_told_at_once(
 async def test_what_is_sent(host: FakeHost, activity: Activity, autojump_clock: MockClock) -> None:
     host.linked.add(member(1))
     host.bytes_sent.update({member(1): 1_000_000, member(2): 5})
-    said: list[tuple[float, Json]] = []
+    said: list[tuple[float, JsonObject]] = []
 
     def send() -> None:
         host.bytes_sent[member(1)] += 5_000

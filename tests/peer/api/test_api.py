@@ -18,19 +18,19 @@ from peer.api.api import make_api, make_token
 from peer.api.streams import instances, levels
 from peer.retrieval.viewport import ViewRequest
 from tests.p2pacs.study.samples import instance
-from tests.peer.desk import PREVIEWS, STUDY, FakeDesk, FakeFetch
+from tests.peer.fake_peer import PREVIEWS, STUDY, FakeFetch, FakePeer
 
 UID = "1.2.840.99"
 
 
 @pytest.fixture
-def desk() -> FakeDesk:
-    return FakeDesk(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2, 3)]))
+def fake() -> FakePeer:
+    return FakePeer(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2, 3)]))
 
 
 @pytest.fixture
-async def http(desk: FakeDesk) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(make_api(desk, "secret"))
+async def http(fake: FakePeer) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(make_api(fake, "secret"))
     headers = {"Authorization": "Bearer secret"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8711", headers=headers
@@ -57,9 +57,9 @@ def test_the_token_is_new_each_time_and_for_its_owner_only(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Basic secret", "Bearer secret "])
 @pytest.mark.parametrize("path", ["/status", "/transfers", "/nothing"])
-async def test_nothing_without_the_token(desk: FakeDesk, given: str | None, path: str) -> None:
+async def test_nothing_without_the_token(fake: FakePeer, given: str | None, path: str) -> None:
     headers = {"Authorization": given} if given else {}
-    transport = httpx.ASGITransport(make_api(desk, "secret"))
+    transport = httpx.ASGITransport(make_api(fake, "secret"))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8711") as client:
         answer = await client.get(path, headers=headers)
     assert answer.status_code == 401
@@ -80,19 +80,19 @@ async def test_status_and_transfers(http: httpx.AsyncClient) -> None:
     assert transfer["study"] == str(STUDY)
 
 
-async def test_find_knows_its_keys(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_find_knows_its_keys(http: httpx.AsyncClient, fake: FakePeer) -> None:
     answer = await http.post("/find", json={"patient_name": "Doe*", "modality": "CT"})
     assert answer.json() == {"studies": [{"patient_id": "P1"}]}
-    assert desk.asked == [{"PatientName": "Doe*", "ModalitiesInStudy": "CT"}]
+    assert fake.asked == [{"PatientName": "Doe*", "ModalitiesInStudy": "CT"}]
     assert (await http.post("/find", json={"shoe_size": "44"})).status_code == 400
 
 
-async def test_how_urgent_a_fetch_is(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_how_urgent_a_fetch_is(http: httpx.AsyncClient, fake: FakePeer) -> None:
     await _fetched(http)
-    assert desk.priorities == [Priority.INTERACTIVE]
+    assert fake.priorities == [Priority.INTERACTIVE]
     body = {"study_instance_uid": UID, "priority": "stat"}
     assert (await http.post("/studies/fetch", json=body)).is_success
-    assert desk.priorities == [Priority.INTERACTIVE, Priority.STAT]
+    assert fake.priorities == [Priority.INTERACTIVE, Priority.STAT]
     answer = await http.post("/studies/fetch", json={**body, "priority": "at once"})
     assert answer.status_code == 400
     assert "one of stat, interactive" in answer.json()["message"]
@@ -106,27 +106,27 @@ async def test_bodies_that_are_none(http: httpx.AsyncClient, body: str) -> None:
 
 
 async def test_instances_come_one_a_line_and_then_the_end(
-    http: httpx.AsyncClient, desk: FakeDesk
+    http: httpx.AsyncClient, fake: FakePeer
 ) -> None:
     study = await _fetched(http)
     assert UID not in study
     lines = _objects(await http.get(f"/studies/{study}/instances"))
     assert [(line["number"], line["series"]) for line in lines[:-1]] == [(1, 1), (2, 1), (3, 1)]
     assert lines[-1] == {"complete": True, "instances": 3}
-    assert desk.fetch.users == 0
+    assert fake.fetch.users == 0
 
 
-async def test_an_error_ends_the_lines(http: httpx.AsyncClient, desk: FakeDesk) -> None:
-    desk.fetch.stops_after, desk.fetch.error = 1, NoSourceError("nobody has it")
+async def test_an_error_ends_the_lines(http: httpx.AsyncClient, fake: FakePeer) -> None:
+    fake.fetch.stops_after, fake.fetch.error = 1, NoSourceError("nobody has it")
     lines = _objects(await http.get(f"/studies/{await _fetched(http)}/instances"))
     assert len(lines) == 2
     assert lines[1]["error"] == "NoSourceError"
 
 
-async def test_an_instance_is_a_dicom_file(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_an_instance_is_a_dicom_file(http: httpx.AsyncClient, fake: FakePeer) -> None:
     answer = await http.get(f"/studies/{await _fetched(http)}/instances/2")
     assert answer.headers["content-type"] == "application/dicom"
-    assert EncodedInstance.from_part10(answer.content) == desk.fetch.instances[1]
+    assert EncodedInstance.from_part10(answer.content) == fake.fetch.instances[1]
 
 
 @pytest.mark.parametrize("path", [f"{STUDY}/instances", f"{'0' * 32}/instances/1"])
@@ -140,10 +140,10 @@ async def test_instances_that_are_not_there(http: httpx.AsyncClient) -> None:
     assert (await http.get("/studies/xyz/instances/1")).status_code == 400
 
 
-async def test_levels_are_told_as_they_come(desk: FakeDesk, autojump_clock: MockClock) -> None:
-    desk.fetch.frames = 5
-    desk.fetch.missing = {PREVIEWS + 2, 1, 2, 3}
-    lines = levels(desk.fetch)  # type: ignore[arg-type]
+async def test_levels_are_told_as_they_come(fake: FakePeer, autojump_clock: MockClock) -> None:
+    fake.fetch.frames = 5
+    fake.fetch.missing = {PREVIEWS + 2, 1, 2, 3}
+    lines = levels(fake.fetch)  # type: ignore[arg-type]
     async with aclosing(lines):
         first = [await anext(lines) for _ in range(3)]
         assert first[0] == {
@@ -151,17 +151,17 @@ async def test_levels_are_told_as_they_come(desk: FakeDesk, autojump_clock: Mock
         }  # fmt: skip
         assert [(one["number"], one["level"]) for one in first] == [(1, 2), (2, None), (3, 2)]
         assert await anext(lines) == {"waiting": True}
-        desk.fetch.arrive(PREVIEWS + 2)
+        fake.fetch.arrive(PREVIEWS + 2)
         assert (await anext(lines))["level"] == 2
         assert await anext(lines) == {"previews": 3}
-        desk.fetch.arrive(3)
+        fake.fetch.arrive(3)
         finer = await anext(lines)
         assert (finer["number"], finer["level"]) == (3, 0)
-        desk.fetch.arrive(1, 2)
+        fake.fetch.arrive(1, 2)
         rest = [one async for one in lines]
         assert [(one["number"], one["level"]) for one in rest[:-1]] == [(1, 0), (2, 0)]
         assert rest[-1] == {"complete": True, "instances": 3}
-    assert desk.fetch.users == 0
+    assert fake.fetch.users == 0
 
 
 async def test_levels_of_a_study_that_is_here(http: httpx.AsyncClient) -> None:
@@ -179,82 +179,82 @@ async def test_many_instances_are_told_a_batch_at_a_time(
 
 
 async def test_nothing_is_told_of_an_older_version(
-    desk: FakeDesk, autojump_clock: MockClock
+    fake: FakePeer, autojump_clock: MockClock
 ) -> None:
-    desk.fetch.current = False
-    lines = levels(desk.fetch)  # type: ignore[arg-type]
+    fake.fetch.current = False
+    lines = levels(fake.fetch)  # type: ignore[arg-type]
     async with aclosing(lines):
         assert await anext(lines) == {"waiting": True}
-        desk.fetch.current = True
-        desk.fetch.arrive()
+        fake.fetch.current = True
+        fake.fetch.arrive()
         assert (await anext(lines))["number"] == 1
 
 
-async def test_an_error_ends_the_levels(http: httpx.AsyncClient, desk: FakeDesk) -> None:
-    desk.fetch.missing, desk.fetch.error = {2}, NoSourceError("nobody has it")
+async def test_an_error_ends_the_levels(http: httpx.AsyncClient, fake: FakePeer) -> None:
+    fake.fetch.missing, fake.fetch.error = {2}, NoSourceError("nobody has it")
     lines = _objects(await http.get(f"/studies/{await _fetched(http)}/levels"))
     assert lines[-1]["error"] == "NoSourceError"
 
 
-async def test_a_preview_is_a_picture_that_says_so(http: httpx.AsyncClient, desk: FakeDesk) -> None:
-    desk.fetch.frames = 5
+async def test_a_preview_is_a_picture_that_says_so(http: httpx.AsyncClient, fake: FakePeer) -> None:
+    fake.fetch.frames = 5
     path = f"/studies/{await _fetched(http)}/instances/2/preview"
     answer = await http.get(path)
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["x-p2pacs-level"] == "2"
     assert b"preview, not for diagnosis" in answer.content
     assert (await http.get(path, params={"frame": 4, "level": 1})).is_success
-    assert desk.fetch.shown == [(2, None, None), (2, 4, 1)]
+    assert fake.fetch.shown == [(2, None, None), (2, 4, 1)]
     for query in ({"frame": "x"}, {"level": "-1"}, {"level": "9" * 10}, {"frame": "²"}):
         assert (await http.get(path, params=query)).status_code == 400
 
 
-async def test_there_is_no_preview_yet(http: httpx.AsyncClient, desk: FakeDesk) -> None:
-    desk.fetch.frames, desk.fetch.missing = 1, {PREVIEWS + 2}
+async def test_there_is_no_preview_yet(http: httpx.AsyncClient, fake: FakePeer) -> None:
+    fake.fetch.frames, fake.fetch.missing = 1, {PREVIEWS + 2}
     study = await _fetched(http)
     answer = await http.get(f"/studies/{study}/instances/2/preview")
     assert answer.status_code == 404
     assert answer.json()["error"] == "NotFoundError"
     assert (await http.get(f"/studies/{study}/instances/9/preview")).status_code == 404
-    assert not desk.fetch.reads
+    assert not fake.fetch.reads
 
 
-async def test_cancel(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_cancel(http: httpx.AsyncClient, fake: FakePeer) -> None:
     study = await _fetched(http)
     assert (await http.post(f"/transfers/{study}/cancel")).is_success
-    assert desk.fetch.given_up
+    assert fake.fetch.given_up
 
 
-async def test_a_transfer_can_be_more_urgent(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_a_transfer_can_be_more_urgent(http: httpx.AsyncClient, fake: FakePeer) -> None:
     study = await _fetched(http)
     path = f"/transfers/{study}/priority"
     assert (await http.post(path, json={"priority": "STAT"})).is_success
-    assert desk.priorities[-1] is Priority.STAT
+    assert fake.priorities[-1] is Priority.STAT
     for body in ({}, {"priority": 3}, {"priority": "soon"}):
         assert (await http.post(path, json=body)).status_code == 400
     other = f"/transfers/{'0' * 32}/priority"
     assert (await http.post(other, json={"priority": "stat"})).status_code == 404
 
 
-async def test_what_is_looked_at(http: httpx.AsyncClient, desk: FakeDesk) -> None:
+async def test_what_is_looked_at(http: httpx.AsyncClient, fake: FakePeer) -> None:
     path = f"/transfers/{await _fetched(http)}/view"
     answer = await http.post(path, json={"series": 1, "instances": [2, 9]})
     assert answer.json() == {"instances": 2, "known": 3}
     assert (await http.post(path, json={"series_instance_uid": "1.9"})).json()["instances"] == 0
     assert (await http.post(path, json={})).is_success
-    first, second, ended = desk.views
+    first, second, ended = fake.views
     assert first == ViewRequest(series=1, instances=(2, 9))
     assert second == ViewRequest(series_instance_uid="1.9")
     assert ended is None
     assert (await http.post(path, json={"page": 1})).status_code == 400
 
 
-async def test_a_stream_that_waits_says_so(desk: FakeDesk, autojump_clock: MockClock) -> None:
-    desk.fetch.stops_after = 1
-    lines = instances(desk.fetch)  # type: ignore[arg-type]
+async def test_a_stream_that_waits_says_so(fake: FakePeer, autojump_clock: MockClock) -> None:
+    fake.fetch.stops_after = 1
+    lines = instances(fake.fetch)  # type: ignore[arg-type]
     async with aclosing(lines):
         said = [await anext(lines) for _ in range(3)]
         assert said[1:] == [{"waiting": True}] * 2
         assert trio.current_time() >= 2 * HEARTBEAT
-        assert desk.fetch.users == 1
-    assert desk.fetch.users == 0
+        assert fake.fetch.users == 1
+    assert fake.fetch.users == 0

@@ -1,27 +1,25 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from p2pacs.errors import UnavailableError
+from p2pacs.json_object import JsonObject
 from peer.api.streams import NdjsonLines, instances, levels
 from tests.p2pacs.study.samples import instance
 from tests.peer.retrieval.test_early import slices
 from tests.peer.retrieval.test_study_fetch import LIMIT, opened
 from tests.peer.world import open_world
 
-Json = dict[str, Any]
 
-
-async def heard(stream: AsyncGenerator[Json, None]) -> list[Json]:
+async def heard(stream: AsyncGenerator[JsonObject, None]) -> list[JsonObject]:
     with trio.fail_after(LIMIT):
         return [line async for line in stream if "waiting" not in line]
 
 
 async def test_levels_rise_until_all_is_here(tmp_path: Path) -> None:
-    lines: list[Json] = []
+    lines: list[JsonObject] = []
     async with open_world(tmp_path) as world:
         await world.broker.publish(slices(3), finest=1)
         fetch = await opened(world, await world.add("a"))
@@ -67,7 +65,7 @@ async def test_what_goes_wrong_is_the_last_line(tmp_path: Path) -> None:
 async def test_a_stream_ends_with_its_request() -> None:
     ended = False
 
-    async def objects() -> AsyncGenerator[Json, None]:
+    async def objects() -> AsyncGenerator[JsonObject, None]:
         nonlocal ended
         try:
             while True:
@@ -78,12 +76,12 @@ async def test_a_stream_ends_with_its_request() -> None:
 
     sent: list[bytes] = []
 
-    async def receive() -> Json:
+    async def receive() -> JsonObject:
         while len(sent) < 3:
             await trio.lowlevel.checkpoint()
         return {"type": "http.disconnect"}
 
-    async def send(message: Json) -> None:
+    async def send(message: JsonObject) -> None:
         if message.get("body"):
             sent.append(message["body"])
 

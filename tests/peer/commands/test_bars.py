@@ -4,7 +4,7 @@ from typing import Any
 from rich.console import Console
 
 from peer.commands.bars import SHOWN, Bars
-from tests.peer.desk import transfer_of
+from tests.peer.fake_peer import transfer_of
 
 TRANSFER = transfer_of(
     5_000_000,

@@ -29,7 +29,7 @@ from peer.db import fetches, open_database
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
 from tests.peer.commands.test_get import Seen
-from tests.peer.desk import STUDY, FakeDesk, FakeFetch
+from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer
 from tests.peer.gateway.test_dimse import received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.test_app import settings_of
@@ -48,12 +48,12 @@ def run(*arguments: object) -> int:
 
 
 @contextmanager
-def running(folder: Path, desk: FakeDesk) -> Iterator[None]:
+def running(folder: Path, fake: FakePeer) -> Iterator[None]:
     """A peer's local interface, in a thread of its own."""
     said = {"name": "a", "listen": ["127.0.0.1:1"], "api": f"127.0.0.1:{free_port()}"}
     settings = PeerSettings.model_validate(said)
     save_peer_settings(folder, settings)
-    app = make_api(desk, make_token(folder))
+    app = make_api(fake, make_token(folder))
     ready, stop, tokens = threading.Event(), trio.Event(), list[Any]()
 
     async def serve() -> None:
@@ -75,14 +75,14 @@ def running(folder: Path, desk: FakeDesk) -> Iterator[None]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[FakeDesk]:
-    desk = FakeDesk(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2)]))
-    with running(tmp_path, desk):
-        yield desk
+def fake(tmp_path: Path) -> Iterator[FakePeer]:
+    fake = FakePeer(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2)]))
+    with running(tmp_path, fake):
+        yield fake
 
 
 def test_get_writes_files_and_says_so(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert run("get", tmp_path, UID, "--out", out) == 0
@@ -97,10 +97,10 @@ def test_get_writes_files_and_says_so(
 
 
 def test_get_is_no_success_where_something_was_left_out(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As when two images have one SOP Instance UID: one of them cannot be had."""
-    desk.fetch.left_out = LeftOut((), 1, "1: two different instances with one UID\x1b[2J")
+    fake.fetch.left_out = LeftOut((), 1, "1: two different instances with one UID\x1b[2J")
     out = tmp_path / "out"
     assert run("get", tmp_path, UID, "--out", out) == PacsDataError.exit_code
     said = capsys.readouterr()
@@ -116,9 +116,9 @@ def test_get_is_no_success_where_something_was_left_out(
 
 
 def test_get_draws_a_sheet(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desk.fetch.frames = 1
+    fake.fetch.frames = 1
     out, sheet = tmp_path / "out", tmp_path / "sheet.png"
     assert run("get", tmp_path, UID, "--out", out, "--preview", sheet) == 0
     assert f"2 of 2 images in {sheet}, not for diagnosis" in capsys.readouterr().out
@@ -131,10 +131,10 @@ def test_get_draws_a_sheet(
      (["--priority", "background"], Priority.BACKGROUND)],
 )  # fmt: skip
 def test_get_says_how_urgent_it_is(
-    desk: FakeDesk, tmp_path: Path, more: list[str], priority: Priority
+    fake: FakePeer, tmp_path: Path, more: list[str], priority: Priority
 ) -> None:
     assert run("get", tmp_path, UID, "--out", tmp_path / "out", *more) == 0
-    assert desk.priorities[-1] is priority
+    assert fake.priorities[-1] is priority
 
 
 def test_the_priorities_of_the_command_are_those_of_the_swarm() -> None:
@@ -142,12 +142,12 @@ def test_the_priorities_of_the_command_are_those_of_the_swarm() -> None:
 
 
 def test_find_passes_what_was_given(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = ["--patient-id", "P*", "--patient-name", "Doe*", "--study-date", "2024-", "--json"]
     assert run("find", tmp_path, *keys, "--modality", "CT") == 0
     assert json.loads(capsys.readouterr().out) == {"studies": [{"patient_id": "P1"}]}
-    assert desk.asked == [
+    assert fake.asked == [
         {
             "PatientID": "P*",
             "PatientName": "Doe*",
@@ -157,15 +157,15 @@ def test_find_passes_what_was_given(
     ]
 
 
-def test_status_in_json(desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_in_json(fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status", tmp_path, "--json") == 0
     assert json.loads(capsys.readouterr().out)["name"] == "a"
 
 
 def test_errors_are_one_line_and_have_their_code(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    desk.error = StudyNotFoundError("nobody has it")
+    fake.error = StudyNotFoundError("nobody has it")
     command = ["get", tmp_path, UID, "--out", tmp_path / "far" / "out"]
     assert run(*command) == StudyNotFoundError.exit_code
     assert not (tmp_path / "far").exists()
@@ -226,13 +226,13 @@ def test_join_reads_the_token(
 
 
 def test_find_reads_its_keys(
-    desk: FakeDesk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakePeer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = tmp_path / "keys"
     keys.write_text("patient-name = Doe^J*\n")
     command = ["find", tmp_path, "--modality", "CT", "--keys-file", keys, "--json"]
     assert run(*command) == 0
-    assert desk.asked == [{"PatientName": "Doe^J*", "ModalitiesInStudy": "CT"}]
+    assert fake.asked == [{"PatientName": "Doe^J*", "ModalitiesInStudy": "CT"}]
     keys.write_text("patient-nam = Doe^J*\n")
     assert run(*command) == UsageError.exit_code
     said = capsys.readouterr().err
@@ -240,13 +240,13 @@ def test_find_reads_its_keys(
     assert "Doe" not in said
 
 
-def test_get_reads_the_uid(desk: FakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_get_reads_the_uid(fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "uid"
     source.write_text(f"{UID}\n")
     with source.open() as opened:
         monkeypatch.setattr("sys.stdin", opened)
         assert run("get", tmp_path, "-", "--out", tmp_path / "out") == 0
-    assert desk.opened == [UID]
+    assert fake.opened == [UID]
 
 
 # ---------------------------------------------------------------- as processes
@@ -343,10 +343,10 @@ async def test_a_peer_that_is_killed_goes_on_and_so_does_get(tmp_path: Path) -> 
 def test_get_can_be_interrupted_and_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
-    desk = FakeDesk(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2, 3)]))
-    desk.fetch.stops_after = 2
+    fake = FakePeer(FakeFetch([instance(n, rows=8, columns=8) for n in (1, 2, 3)]))
+    fake.fetch.stops_after = 2
     out = tmp_path / "out"
-    with running(folder, desk):
+    with running(folder, fake):
         command = [sys.executable, "-m", "p2pacs", "get", str(folder), UID, "--out", str(out)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         trio.run(eventually, lambda: any(out.rglob("*-00002.dcm")), 2 * LIMIT)
@@ -355,7 +355,7 @@ def test_get_can_be_interrupted_and_resumed(tmp_path: Path) -> None:
         assert process.returncode == 130
         assert "run the same command again" in said
         assert "Traceback" not in said
-        assert desk.fetch.given_up
-        desk.fetch.stops_after = None
+        assert fake.fetch.given_up
+        fake.fetch.stops_after = None
         assert run("get", folder, UID, "--out", out) == 0
     assert len(list(out.rglob("*.dcm"))) == 3

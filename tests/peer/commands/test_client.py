@@ -18,7 +18,7 @@ from peer.api.api import make_api, make_token
 from peer.commands.client import PeerClient, error_of
 from peer.config import PeerSettings, save_peer_settings
 from tests.components import free_port
-from tests.peer.desk import FakeDesk
+from tests.peer.fake_peer import FakePeer
 
 UID = "1.2.840.99"
 
@@ -31,19 +31,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def desk(folder: Path, nursery: trio.Nursery) -> AsyncIterator[FakeDesk]:
-    desk = FakeDesk()
+async def fake(folder: Path, nursery: trio.Nursery) -> AsyncIterator[FakePeer]:
+    fake = FakePeer()
     settings = PeerSettings.model_validate(
         {"name": "a", "listen": ["127.0.0.1:1"], "api": f"127.0.0.1:{free_port()}"}
     )
     save_peer_settings(folder, settings)
-    app = make_api(desk, make_token(folder))
+    app = make_api(fake, make_token(folder))
 
     async def serve(*, task_status: trio.TaskStatus[object]) -> None:
         await serve_web(app, settings.api, stop=trio.Event(), task_status=task_status)
 
     await nursery.start(serve)
-    yield desk
+    yield fake
     nursery.cancel_scope.cancel()
 
 
@@ -66,15 +66,15 @@ async def test_no_peer_at_all(tmp_path: Path) -> None:
             pass
 
 
-async def test_status_and_find(desk: FakeDesk, folder: Path) -> None:
+async def test_status_and_find(fake: FakePeer, folder: Path) -> None:
     async with PeerClient.connect(folder) as peer:
         assert (await peer.status())["name"] == "a"
         assert await peer.find({"patient_id": "P*"}) == [{"patient_id": "P1"}]
-    assert desk.asked == [{"PatientID": "P*"}]
+    assert fake.asked == [{"PatientID": "P*"}]
 
 
-async def test_errors_come_as_what_they_are(desk: FakeDesk, folder: Path) -> None:
-    desk.error = ForbiddenError("the access rule does not allow this study")
+async def test_errors_come_as_what_they_are(fake: FakePeer, folder: Path) -> None:
+    fake.error = ForbiddenError("the access rule does not allow this study")
     async with PeerClient.connect(folder) as peer:
         with pytest.raises(ForbiddenError, match="access rule"):
             await peer.fetch(UID)
@@ -82,12 +82,12 @@ async def test_errors_come_as_what_they_are(desk: FakeDesk, folder: Path) -> Non
             await peer.instance("00" * 16, 1)
 
 
-async def test_another_token_is_refused(desk: FakeDesk, folder: Path) -> None:
+async def test_another_token_is_refused(fake: FakePeer, folder: Path) -> None:
     make_token(folder)
     async with PeerClient.connect(folder) as peer:
         with pytest.raises(AuthenticationError, match=r"api\.token"):
             await peer.status()
-    assert not desk.asked
+    assert not fake.asked
 
 
 async def test_an_answer_that_is_not_ours(folder: Path) -> None:

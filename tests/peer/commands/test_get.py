@@ -18,7 +18,7 @@ from peer.config import PeerSettings, save_peer_settings
 from peer.retrieval.live_index import Known
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
-from tests.peer.desk import STUDY, FakeDesk, FakeFetch, transfer_of
+from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer, transfer_of
 from tests.peer.world import eventually
 
 UID = "1.2.840.99"
@@ -50,8 +50,8 @@ class Seen:
 
 
 @pytest.fixture
-def desk() -> FakeDesk:
-    return FakeDesk(FakeFetch(SENT))
+def fake() -> FakePeer:
+    return FakePeer(FakeFetch(SENT))
 
 
 @define
@@ -60,12 +60,12 @@ class Served:
 
     folder: Path
     settings: PeerSettings
-    desk: FakeDesk
+    fake: FakePeer
     nursery: trio.Nursery
     scope: trio.CancelScope = field(factory=trio.CancelScope)
 
     async def start(self) -> None:
-        app = make_api(self.desk, make_token(self.folder))
+        app = make_api(self.fake, make_token(self.folder))
 
         async def serve(*, task_status: trio.TaskStatus[object]) -> None:
             with trio.CancelScope() as self.scope:
@@ -75,11 +75,11 @@ class Served:
 
 
 @pytest.fixture
-async def peer(desk: FakeDesk, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Served]:
+async def peer(fake: FakePeer, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Served]:
     said = {"name": "a", "listen": ["127.0.0.1:1"], "api": f"127.0.0.1:{free_port()}"}
     settings = PeerSettings.model_validate(said)
     save_peer_settings(tmp_path, settings)
-    served = Served(tmp_path, settings, desk, nursery)
+    served = Served(tmp_path, settings, fake, nursery)
     await served.start()
     yield served
     nursery.cancel_scope.cancel()
@@ -111,15 +111,15 @@ async def test_a_study_becomes_files(peer: Served, tmp_path: Path) -> None:
 
 
 async def test_what_came_before_was_not_received_by_this_run(
-    peer: Served, desk: FakeDesk, tmp_path: Path
+    peer: Served, fake: FakePeer, tmp_path: Path
 ) -> None:
-    size = desk.before = sum(len(one.data) for one in SENT)
+    size = fake.before = sum(len(one.data) for one in SENT)
     seen = Seen()
     said = (await get(peer.folder, UID, tmp_path / "out", seen)).json()
     assert (said["bytes_received"], said["seconds"], said["sources"]) == (0, 0.0, {})
     assert (said["instances"], said["written"]) == (3, 3)
     assert seen.transfers[-1]["bytes_received"] == 0
-    desk.before = size - 1_000
+    fake.before = size - 1_000
     said = (await get(peer.folder, UID, tmp_path / "out", Seen())).json()
     assert (said["bytes_received"], said["sources"]) == (1_000, {"replica": 1_000})
 
@@ -138,15 +138,15 @@ class Together(FakeFetch):
         return instance
 
 
-async def test_several_are_decoded_at_once(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
-    desk.fetch = Together(SENT)
+async def test_several_are_decoded_at_once(peer: Served, fake: FakePeer, tmp_path: Path) -> None:
+    fake.fetch = Together(SENT)
     outcome = await get(peer.folder, UID, tmp_path / "out", Seen())
     assert outcome.written == 3
     assert _read(tmp_path / "out") == SENT
 
 
-async def test_a_sheet_comes_with_the_files(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
-    desk.fetch.frames = 2
+async def test_a_sheet_comes_with_the_files(peer: Served, fake: FakePeer, tmp_path: Path) -> None:
+    fake.fetch.frames = 2
     seen, sheet = Seen(), tmp_path / "sheet.png"
     outcome = await get(peer.folder, UID, tmp_path / "out", seen, preview=sheet)
     assert _read(tmp_path / "out") == SENT
@@ -156,32 +156,32 @@ async def test_a_sheet_comes_with_the_files(peer: Served, desk: FakeDesk, tmp_pa
 
 
 async def test_a_sheet_that_cannot_be_written_ends_it(
-    peer: Served, desk: FakeDesk, tmp_path: Path
+    peer: Served, fake: FakePeer, tmp_path: Path
 ) -> None:
     with pytest.raises(LocalError, match="cannot write") as caught:
         await get(peer.folder, UID, tmp_path / "out", Seen(), preview=tmp_path / "no" / "s.png")
     assert not isinstance(caught.value, ExceptionGroup)
-    assert desk.fetch.given_up
+    assert fake.fetch.given_up
 
 
 @pytest.mark.parametrize("priority", list(Priority))
 async def test_the_peer_is_told_how_urgent_it_is(
-    peer: Served, desk: FakeDesk, tmp_path: Path, priority: Priority
+    peer: Served, fake: FakePeer, tmp_path: Path, priority: Priority
 ) -> None:
     await get(peer.folder, UID, tmp_path / "out", Seen(), priority.name.lower())
-    assert desk.priorities[-1] is priority
+    assert fake.priorities[-1] is priority
 
 
-async def test_what_is_whole_is_kept(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
+async def test_what_is_whole_is_kept(peer: Served, fake: FakePeer, tmp_path: Path) -> None:
     out = tmp_path / "out"
     await get(peer.folder, UID, out, Seen())
     first, second, _ = sorted((out / SERIES).iterdir())
     first.write_bytes(first.read_bytes()[:-1])
     second.write_bytes(b"rubbish")
-    desk.fetch.reads.clear()
+    fake.fetch.reads.clear()
     outcome = await get(peer.folder, UID, out, Seen())
     assert (outcome.written, outcome.kept) == (2, 1)
-    assert sorted(desk.fetch.reads) == [1, 2]
+    assert sorted(fake.fetch.reads) == [1, 2]
     assert _read(out) == SENT
 
 
@@ -198,25 +198,25 @@ async def test_a_folder_that_version_0_1_began_goes_on_as_it_is(
 
 
 async def test_breaking_off_tells_the_peer_and_keeps_the_files(
-    peer: Served, desk: FakeDesk, tmp_path: Path
+    peer: Served, fake: FakePeer, tmp_path: Path
 ) -> None:
-    desk.fetch.stops_after = 2
+    fake.fetch.stops_after = 2
     out = tmp_path / "out"
     with trio.CancelScope() as scope:
         await get(peer.folder, UID, out, Seen(second=scope.cancel))
     assert scope.cancelled_caught
-    assert desk.fetch.given_up
+    assert fake.fetch.given_up
     assert _read(out) == SENT[:2]
-    desk.fetch.stops_after = None
+    fake.fetch.stops_after = None
     outcome = await get(peer.folder, UID, out, Seen())
     assert (outcome.written, outcome.kept) == (1, 2)
 
 
 async def test_a_peer_that_stops_and_is_started_again(
-    peer: Served, desk: FakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: Served, fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(get_module, "LOOK", 0.01)
-    desk.fetch.stops_after = 2
+    fake.fetch.stops_after = 2
     out = tmp_path / "out"
     seen = Seen(second=peer.scope.cancel)
     outcomes: list[GetOutcome] = []
@@ -227,7 +227,7 @@ async def test_a_peer_that_stops_and_is_started_again(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run)
         await eventually(lambda: seen.aways > 2)
-        desk.fetch.stops_after = None
+        fake.fetch.stops_after = None
         await peer.start()
     assert _read(out) == SENT
     assert (outcomes[0].written, outcomes[0].kept, outcomes[0].instances) == (3, 0, 3)
@@ -236,17 +236,17 @@ async def test_a_peer_that_stops_and_is_started_again(
     said = outcomes[0].json()
     assert (said["bytes_received"], said["seconds"]) == (size + 1_000, 3.5)
     assert said["sources"] == {"replica": size + 1_000}
-    assert not desk.fetch.given_up
-    assert sorted(desk.fetch.reads) == [1, 2, 3]
-    assert desk.priorities == [Priority.STAT] * 2
+    assert not fake.fetch.given_up
+    assert sorted(fake.fetch.reads) == [1, 2, 3]
+    assert fake.priorities == [Priority.STAT] * 2
 
 
 async def test_a_peer_that_stops_for_good(
-    peer: Served, desk: FakeDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: Served, fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(get_module, "LOOK", 0.01)
     monkeypatch.setattr(get_module, "RETURNS", 0.03)
-    desk.fetch.stops_after = 2
+    fake.fetch.stops_after = 2
     seen = Seen(second=peer.scope.cancel)
     with pytest.raises(StateError, match="p2pacs peer run"):
         await get(peer.folder, UID, tmp_path / "out", seen)
@@ -262,8 +262,8 @@ async def test_a_peer_that_does_not_run_is_not_waited_for(peer: Served, tmp_path
     assert not seen.aways
 
 
-async def test_an_error_of_the_peer(peer: Served, desk: FakeDesk, tmp_path: Path) -> None:
-    desk.fetch.stops_after, desk.fetch.error = 1, NoSourceError("no member has the rest")
+async def test_an_error_of_the_peer(peer: Served, fake: FakePeer, tmp_path: Path) -> None:
+    fake.fetch.stops_after, fake.fetch.error = 1, NoSourceError("no member has the rest")
     with pytest.raises(NoSourceError, match="the rest") as caught:
         await get(peer.folder, UID, tmp_path / "out", Seen())
     assert not isinstance(caught.value, ExceptionGroup)

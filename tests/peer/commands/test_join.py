@@ -79,7 +79,7 @@ def test_a_registration_of_a_later_version() -> None:
 SECRET = Secret(b"0123456789abcdef")
 
 
-class Office:
+class AdmittingBroker:
     """A broker that admits one member called north, with 800 kbit/s of uplink."""
 
     def __init__(self, folder: Path) -> None:
@@ -124,11 +124,11 @@ class Office:
 
 
 async def test_a_token_becomes_a_folder(tmp_path: Path, nursery: trio.Nursery) -> None:
-    office = Office(tmp_path / "network")
-    await nursery.start(office.run)
+    broker = AdmittingBroker(tmp_path / "network")
+    await nursery.start(broker.run)
     folder = tmp_path / "north"
     wishes = JoinOptions(LISTEN, advertise=(Endpoint("10.0.0.1", 4711),))
-    settings = await join(folder, office.token, wishes)
+    settings = await join(folder, broker.token, wishes)
     assert load_peer_settings(folder) == settings
     assert settings.name == "north"
     assert settings.line.uplink == 800_000
@@ -139,20 +139,20 @@ async def test_a_token_becomes_a_folder(tmp_path: Path, nursery: trio.Nursery) -
     assert member.endpoints == ("10.0.0.1:4711",)
 
     with pytest.raises(StateError, match="already joined"):
-        await join(folder, office.token, wishes)
+        await join(folder, broker.token, wishes)
     with pytest.raises(AuthenticationError, match="spent"):
-        await join(tmp_path / "far" / "other", office.token, wishes)
+        await join(tmp_path / "far" / "other", broker.token, wishes)
     assert not (tmp_path / "far").exists()
 
 
 async def test_wishes_are_checked_before_the_token_is_spent(
     tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    office = Office(tmp_path / "network")
-    await nursery.start(office.run)
+    broker = AdmittingBroker(tmp_path / "network")
+    await nursery.start(broker.run)
     with pytest.raises(UsageError, match="aet"):
-        await join(tmp_path / "north", office.token, JoinOptions(LISTEN, aet="A\\B"))
-    assert not office.asked
+        await join(tmp_path / "north", broker.token, JoinOptions(LISTEN, aet="A\\B"))
+    assert not broker.asked
 
 
 async def test_a_token_that_is_none(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from p2pacs.errors import PacsDataError
 from peer.commands.outcome import GetOutcome, since
-from tests.peer.desk import transfer_of
+from tests.peer.fake_peer import transfer_of
 
 BEFORE = transfer_of(1_000, 9_000, seconds=4.0)
 

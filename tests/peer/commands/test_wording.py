@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from peer.commands.wording import format_rate, format_seconds, when
-from tests.peer.desk import transfer_of
+from tests.peer.fake_peer import transfer_of
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.study.manifest import load_root, sign_root
-from p2pacs.swarm.download.download import Download, DownloadTuning
+from p2pacs.swarm.download.download import DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
 from peer.retrieval.requester import Requester
@@ -209,14 +208,11 @@ async def test_without_the_broker_and_without_a_key(tmp_path: Path) -> None:
             await opened(world, peer)
 
 
-async def test_without_the_broker_and_without_holders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hasty = partial(Download, tuning=DownloadTuning(hope_seconds=0.5))
-    monkeypatch.setattr("p2pacs.swarm.engine.Download", hasty)
+async def test_without_the_broker_and_without_holders(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
+        peer.host.engine.downloads.tuning = DownloadTuning(hope_seconds=0.5)
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         await world.stop("broker")
         fetch = await opened(world, peer)

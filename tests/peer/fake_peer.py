@@ -14,6 +14,7 @@ from attrs import define, field
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
+from p2pacs.json_object import JsonObject
 from p2pacs.signals import Bell
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
@@ -22,7 +23,6 @@ from peer.retrieval.live_index import Known, Preview
 from peer.retrieval.requester import Requester
 from peer.retrieval.viewport import ViewRequest, shown
 
-Json = dict[str, Any]
 STUDY = StudyId(bytes(range(16)))
 PREVIEWS = 1000
 
@@ -149,8 +149,8 @@ class FakeFetch:
 
 
 @define
-class FakeDesk:
-    """Satisfies `peer.api.api.PeerServices`, its reads included."""
+class FakePeer:
+    """Satisfies `peer.api.api.ServedPeer`, its reads included."""
 
     fetch: FakeFetch = field(factory=lambda: FakeFetch(()))
     error: P2PacsError | None = None
@@ -187,26 +187,26 @@ class FakeDesk:
         self.views.append(view)
         return (len(list(shown(view, known))) if view else 0), len(known)
 
-    async def status(self) -> Json:
+    async def status(self) -> JsonObject:
         return {"name": "a", **await self.transfers()}
 
-    async def find(self, keys: dict[str, str]) -> list[Json]:
+    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         self.asked.append(keys)
         return [{"patient_id": "P1"}]
 
-    async def transfers(self) -> Json:
+    async def transfers(self) -> JsonObject:
         received = sum(len(one.data) for one in self.fetch.instances)
         return {"transfers": [transfer_of(received)], "uploads": []}
 
-    def transfer(self, _transfer: object) -> Json:
+    def transfer(self, _transfer: object) -> JsonObject:
         return transfer_of(self.before, 2**30, seconds=2.5 if self.before else 0.0)
 
-    async def events(self) -> AsyncGenerator[Json, None]:
+    async def events(self) -> AsyncGenerator[JsonObject, None]:
         yield await self.transfers()
         await trio.sleep_forever()
 
 
-def transfer_of(size: int, total: int | None = None, **more: object) -> Json:
+def transfer_of(size: int, total: int | None = None, **more: object) -> JsonObject:
     """What the local interface says of a transfer from one replica."""
     total = size if total is None else total
     source = {"bytes": size, "rate": 1000, "in_flight": 0, "role": "replica", "linked": True}

@@ -1,0 +1,100 @@
+"""What a peer answers and hears beside the swarm: proofs, and the broker's news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from p2pacs.errors import ProtocolError
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.retention.recycler import Recycler
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.host import Services
+from p2pacs.wire import messages
+from p2pacs.wire.messages import Message, Query, Reply
+from peer.retrieval.audit import AuditQueue
+from peer.retrieval.pending_fetches import PendingFetches
+from peer.sync.announcer import HoldingsAnnouncer
+from peer.sync.catalogue import CatalogueFollower
+from peer.sync.replica import ReplicaSync
+
+
+class PeerServices:
+    """Passes on what members ask and tell to the part that it concerns."""
+
+    def __init__(
+        self,
+        book: DirectoryBook,
+        recycler: Recycler,
+        transfers: Mapping[StudyId, Transfer],
+        *,
+        catalogue: CatalogueFollower,
+        holdings: HoldingsAnnouncer,
+        audit: AuditQueue,
+        pending: PendingFetches,
+        replica: ReplicaSync,
+        blind: Callable[[], bool],
+    ) -> None:
+        """Nothing is heard before `enter`.
+
+        Args:
+            book: says who is a broker.
+            recycler: proves what is held here.
+            transfers: may be told of further holders.
+            catalogue: hears of news, and of the broker's return, as those do:
+            holdings: what is held here is announced then.
+            audit: what was read is reported then.
+            pending: what was not fetched is tried again then.
+            replica: takes the orders to replicate.
+            blind: whether this peer is a replica.
+        """
+        self._book = book
+        self._recycler = recycler
+        self._transfers = transfers
+        self._catalogue = catalogue
+        self._holdings = holdings
+        self._audit = audit
+        self._pending = pending
+        self._replica = replica
+        self._blind = blind
+
+    def enter(self, services: Services) -> None:
+        """Enter the handlers, by message, among what a host answers."""
+        services.queries[messages.PossessionQuery] = self._prove
+        services.news[messages.CatalogueNews] = self._catalogue_news
+        services.news[messages.HoldersNews] = self._holders_news
+        services.news[messages.Replicate] = self._replicate
+        services.linked = self._linked
+
+    async def _prove(self, member: VirtualAddress, query: Query) -> Reply:
+        if not isinstance(query, messages.PossessionQuery):
+            raise ProtocolError("not a PossessionQuery")
+        return await self._recycler.answer(member, query)
+
+    def _linked(self, member: VirtualAddress) -> None:
+        if member in self._book.directory.brokers:
+            self._catalogue.wake()
+            self._audit.wake()
+            self._pending.wake()
+            self._replica.wake()
+            self._holdings.linked()
+
+    def _catalogue_news(self, member: VirtualAddress, _news: Message) -> None:
+        self._only_a_broker(member)
+        self._catalogue.wake()
+
+    def _holders_news(self, member: VirtualAddress, news: Message) -> None:
+        self._only_a_broker(member)
+        if isinstance(news, messages.HoldersNews) and (
+            transfer := self._transfers.get(StudyId(news.study))
+        ):
+            transfer.add_holders(map(VirtualAddress, news.holders))
+
+    def _replicate(self, member: VirtualAddress, news: Message) -> None:
+        self._only_a_broker(member)
+        if self._blind() and isinstance(news, messages.Replicate):
+            self._replica.order(StudyId(news.study))
+
+    def _only_a_broker(self, member: VirtualAddress) -> None:
+        if member not in self._book.directory.brokers:
+            raise ProtocolError("only a broker may say this")
