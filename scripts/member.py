@@ -24,7 +24,7 @@ from scripts.program import (
 
 
 @frozen
-class TransferState:
+class TransferFigures:
     """How far a peer is with fetching a study."""
 
     study: str
@@ -36,7 +36,7 @@ class TransferState:
     """Bytes from each uploader by name."""
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> TransferState:
+    def of(cls, said: Mapping[str, Any]) -> TransferFigures:
         """What the local API says of one transfer."""
         return cls(
             study=said["study"],
@@ -61,11 +61,11 @@ class PeerProcess:
     """None until `start`."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
 
-    async def transfer(self) -> TransferState | None:
+    async def transfer(self) -> TransferFigures | None:
         """The newest transfer; None before the first one."""
         async with PeerClient.connect(self.folder) as client:
             said = (await client.status())["transfers"]
-            return TransferState.of(said[0]) if said else None
+            return TransferFigures.of(said[0]) if said else None
 
     async def knows(self, study_uid: str) -> bool:
         """Whether its catalogue lists the study."""
