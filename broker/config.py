@@ -97,6 +97,16 @@ class WebSettings(Settings):
     )
 
     @property
+    def idle_milliseconds(self) -> int:
+        """How long a session lasts unused."""
+        return self.idle_minutes * MINUTE * 1000
+
+    @property
+    def session_milliseconds(self) -> int:
+        """How long a session lasts at most."""
+        return self.session_hours * HOUR * 1000
+
+    @property
     def secure(self) -> bool:
         """Whether the pages are served by HTTPS here."""
         return self.tls == "on" or (self.tls == "auto" and not self.listen.is_loopback)
@@ -120,6 +130,11 @@ class EnrolmentSettings(Settings):
         description="Days that a member's certificate lasts; members renew it by themselves after "
         "two thirds of it.",
     )
+
+    @property
+    def token_milliseconds(self) -> int:
+        """How long an unused token is good."""
+        return self.token_days * DAY * 1000
 
     @property
     def certificate_lifetime(self) -> timedelta:

@@ -17,7 +17,7 @@ from broker.handlers.holder_news import HolderNews
 from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, StudyPublisher
 from broker.handlers.member_news import MemberNews
 from broker.handlers.study_grants import StudyGrants
-from broker.members import audit, registry
+from broker.members import audit, presence, registry
 from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.sqlite import until_possible
@@ -173,10 +173,10 @@ class BrokerServices:
 
     async def _seen(self, member: VirtualAddress, *, linked: bool) -> None:
         me = self._parts.address
-        await self._parts.database.persist(lambda c: registry.seen(c, me, member, linked=linked))
+        await self._parts.database.persist(lambda c: presence.seen(c, me, member, linked=linked))
 
     def _none_linked(self, connection: Connection) -> None:
-        registry.none_linked(connection, self._parts.address)
+        presence.none_linked(connection, self._parts.address)
 
 
 def _only(

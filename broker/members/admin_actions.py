@@ -38,7 +38,7 @@ class AdminActions:
             connection,
             address,
             registration,
-            token_days=self.settings.enrolment.token_days,
+            token_milliseconds=self.settings.enrolment.token_milliseconds,
             reserved=self.settings.name,
         )
         member = registry.get_member(connection, address)
@@ -67,8 +67,8 @@ class AdminActions:
             StateError: somebody else has changed it since.
         """
         member = self._as_seen(connection, address, version)
-        days = self.settings.enrolment.token_days
-        secret = registry.renew_token(connection, address, token_days=days)
+        lasts = self.settings.enrolment.token_milliseconds
+        secret = registry.renew_token(connection, address, token_milliseconds=lasts)
         self._record(connection, "token issued", admin, member)
         return self._token(secret)
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 from attrs import field, frozen
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 
-from broker.config import DAY
 from broker.database.db import bump, now
 from broker.database.schema import links, members
 from p2pacs import limits
@@ -25,7 +24,6 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.token import Token
 from p2pacs.ids import VirtualAddress
-from p2pacs.portable import insert_missing
 
 DIRECTORY: Final = "directory"
 EPOCH: Final = "epoch"
@@ -175,7 +173,7 @@ def register(
     address: VirtualAddress,
     registration: Registration,
     *,
-    token_days: int,
+    token_milliseconds: int,
     reserved: str = "",
 ) -> Secret:
     """Add a member; the secret of its one-time token, which nobody can read again.
@@ -184,7 +182,7 @@ def register(
         connection: a transaction.
         address: its virtual address, from the authority.
         registration: what it is.
-        token_days: days until the token is good no longer.
+        token_milliseconds: until the token is good no longer.
         reserved: a name that is taken besides those of the members: the broker's.
 
     Raises:
@@ -207,7 +205,7 @@ def register(
             read_version=0,
             registered=at,
             token_hash=hash_secret(secret),
-            token_expires=at + token_days * DAY * 1000,
+            token_expires=at + token_milliseconds,
             endpoints="",
         )
     )
@@ -236,7 +234,9 @@ def check_name(connection: Connection, name: str, reserved: str = "") -> None:
         raise UsageError(f"name: there is a member {name!r} already; choose another name")
 
 
-def renew_token(connection: Connection, address: VirtualAddress, *, token_days: int) -> Secret:
+def renew_token(
+    connection: Connection, address: VirtualAddress, *, token_milliseconds: int
+) -> Secret:
     """A new token instead of the one before; a member that has joined may join anew with it.
 
     Raises:
@@ -251,7 +251,7 @@ def renew_token(connection: Connection, address: VirtualAddress, *, token_days: 
         connection,
         address,
         token_hash=hash_secret(secret),
-        token_expires=now() + token_days * DAY * 1000,
+        token_expires=now() + token_milliseconds,
     )
     return secret
 
@@ -333,25 +333,6 @@ def join(
 def renewed(connection: Connection, address: VirtualAddress, certificate_expires: int) -> None:
     """Keep when the member's new certificate ends."""
     _set(connection, address, certificate_expires=certificate_expires)
-
-
-def seen(
-    connection: Connection, broker: VirtualAddress, address: VirtualAddress, *, linked: bool
-) -> None:
-    """Keep that a member's link with a broker was opened or closed just now."""
-    _set(connection, address, last_seen=now())
-    link = {"broker": broker.raw, "member": address.raw}
-    if linked:
-        insert_missing(connection, links, link)
-    else:
-        connection.execute(
-            delete(links).where(links.c.broker == broker.raw, links.c.member == address.raw)
-        )
-
-
-def none_linked(connection: Connection, broker: VirtualAddress) -> None:
-    """No member is linked with this broker: it starts or has stopped."""
-    connection.execute(delete(links).where(links.c.broker == broker.raw))
 
 
 def _set(connection: Connection, address: VirtualAddress, **values: object) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broker.config import HOUR, MINUTE, WebSettings
+from broker.config import WebSettings
 from broker.database.db import BrokerDatabase
 from broker.members import audit
 from broker.pages.forms import text_of
@@ -56,10 +56,7 @@ class Door:
         came: Callable[[str], object],
     ) -> Door:
         """A door as the settings want it."""
-        of_settings = Sessions(
-            idle=settings.idle_minutes * MINUTE * 1000,
-            longest=settings.session_hours * HOUR * 1000,
-        )
+        of_settings = Sessions(settings.idle_milliseconds, settings.session_milliseconds)
         accounts = SignIn(database, _record, passwords=passwords)
         return cls(database, pages, settings.secure_cookies, of_settings, accounts, came)
 

@@ -9,6 +9,7 @@ import pytest
 from attrs import frozen
 from sqlalchemy import Connection
 
+from broker.config import DAY
 from broker.database.db import BrokerDatabase, connect, migrate, open_database
 from broker.members import registry
 from broker.members.directory import DirectoryKeeper, broker_record
@@ -68,7 +69,7 @@ class Ground:
         registration = registry.Registration(name, role, 800_000, 3_000_000, read)
         address = self.authority.new_address()
         secret = await self.database.run(
-            lambda c: registry.register(c, address, registration, token_days=7)
+            lambda c: registry.register(c, address, registration, token_milliseconds=7 * DAY * 1000)
         )
         member = await self.database.run(lambda c: registry.get_member(c, address))
         return member, secret

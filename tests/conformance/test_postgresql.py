@@ -14,9 +14,10 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DatabaseError
 
+from broker.config import DAY
 from broker.database.db import bump, migrations, now, read_counter
 from broker.handlers import grants
-from broker.members import audit, corrections, registry
+from broker.members import audit, corrections, presence, registry
 from broker.study_keys import StudyKeys
 from p2pacs.accounts import known_places
 from p2pacs.accounts.passwords import Passwords, set_password, stored_hash
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.postgresql
 
 T = TypeVar("T")
 
+GOOD = 7 * DAY * 1000
 BROKERS = [VirtualAddress(bytes([0xFD, *bytes(14), n])) for n in (1, 2)]
 NORTH, SOUTH = (VirtualAddress(bytes([0xFD, *bytes(14), n])) for n in (8, 9))
 
@@ -177,7 +179,9 @@ def test_members_from_registration_to_revocation(database: Any) -> None:
     wanted = registry.Registration("Krankenhaus Süd", Role.HOSPITAL, None, 10_000_000_000, "all")
 
     def register(connection: Connection) -> Secret:
-        return registry.register(connection, SOUTH, wanted, token_days=7, reserved="broker")
+        return registry.register(
+            connection, SOUTH, wanted, token_milliseconds=GOOD, reserved="broker"
+        )
 
     secret = database.transact(register)
     with pytest.raises(UsageError, match="already"):
@@ -202,19 +206,22 @@ def test_members_from_registration_to_revocation(database: Any) -> None:
     database.transact(lambda c: registry.change_rule(c, SOUTH, "Modality=CT"))
     for broker in BROKERS:
         for _ in range(2):
-            database.transact(lambda c, b=broker: registry.seen(c, b, SOUTH, linked=True))
-    database.transact(lambda c: registry.seen(c, BROKERS[0], SOUTH, linked=False))
+            database.transact(lambda c, b=broker: presence.seen(c, b, SOUTH, linked=True))
+    database.transact(lambda c: presence.seen(c, BROKERS[0], SOUTH, linked=False))
     (listed,) = database.transact(registry.list_members)
     assert (listed.linked, listed.read, listed.read_version) == (True, "Modality=CT", 1)
-    database.transact(lambda c: registry.none_linked(c, BROKERS[1]))
+    database.transact(lambda c: presence.none_linked(c, BROKERS[1]))
     assert not database.transact(lambda c: registry.get_member(c, SOUTH)).linked
     database.transact(lambda c: registry.renewed(c, SOUTH, now()))
-    database.transact(lambda c: registry.renew_token(c, SOUTH, token_days=1))
+    database.transact(lambda c: registry.renew_token(c, SOUTH, token_milliseconds=GOOD))
     assert database.transact(lambda c: registry.revoke(c, SOUTH))
     assert not database.transact(lambda c: registry.revoke(c, SOUTH))
     database.transact(
         lambda c: registry.register(
-            c, NORTH, registry.Registration("North", Role.REPLICA, None, None, "none"), token_days=1
+            c,
+            NORTH,
+            registry.Registration("North", Role.REPLICA, None, None, "none"),
+            token_milliseconds=GOOD,
         )
     )
     north = database.transact(lambda c: registry.get_member(c, NORTH))
@@ -225,7 +232,7 @@ def test_members_from_registration_to_revocation(database: Any) -> None:
 
 async def test_study_keys_grants_and_reports(database: Any) -> None:
     wanted = registry.Registration("South", Role.HOSPITAL, None, None, "all")
-    database.transact(lambda c: registry.register(c, SOUTH, wanted, token_days=7))
+    database.transact(lambda c: registry.register(c, SOUTH, wanted, token_milliseconds=GOOD))
     box = BoxKey.generate()
     database.transact(
         lambda c: registry.join(

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
+from broker.config import DAY
 from broker.database.db import now
 from broker.members import audit, registry
 from broker.members.audit import Entry
@@ -54,7 +55,7 @@ def test_entries_come_back_newest_first(connection: Connection) -> None:
 
 def test_what_was_done_to_a_member_is_found_with_it(connection: Connection) -> None:
     registration = Registration("North", Role.HOSPITAL, None, None, "all")
-    registry.register(connection, ADDRESS, registration, token_days=1)
+    registry.register(connection, ADDRESS, registration, token_milliseconds=DAY * 1000)
     assert audit.read(connection, member="North") == []
     own = Entry("study read", "North", ADDRESS)
     done = Entry("member revoked", "anna", about=ADDRESS, detail="North")
