@@ -36,8 +36,8 @@ WHO: Final = "command line"
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The broker's folder.")]
 Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
@@ -118,7 +118,7 @@ def token(
         str | None, typer.Option(help="all, none or rules such as Modality=CT,MR.")
     ] = None,
     renew: Annotated[
-        bool, typer.Option("--renew", help="A new token for a member that there is.")
+        bool, typer.Option("--renew", metavar="", help="A new token for a member that there is.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -380,7 +380,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ADVICE: Final = {
     errno.EACCES: "use the account that owns it, or choose another place",
     errno.EPERM: "use the account that owns it, or choose another place",
-    errno.EROFS: "choose a place on a disk that may be written",
+    errno.EROFS: "mount its disk so that it may be written, or choose another place",
     errno.ENOTDIR: "a file has the name of a folder: choose another place",
     errno.EEXIST: "something else has that name: choose another place",
     errno.EISDIR: "a folder has that name: move it away or choose another place",

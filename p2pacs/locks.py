@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from p2pacs.errors import StateError
+from p2pacs.errors import StateError, local_error
 
 if sys.platform == "win32":
     import msvcrt
@@ -70,9 +70,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StateError(
-            f"cannot open {path}: {error.strerror}; does it belong to another user?"
-        ) from error
+        raise StateError(str(local_error(error, f"cannot open {path}"))) from error
 
 
 def _taken(handle: int, path: Path) -> bool:

@@ -21,7 +21,7 @@ from p2pacs.tables import show
 from p2pacs.units import Endpoint
 from peer.commands import output
 from peer.commands.client import PeerClient
-from peer.commands.keys import add_keys
+from peer.commands.keys import add_keys, check_date
 from peer.config import OWN, load_peer_settings
 
 INTERRUPTED: Final = 130
@@ -47,7 +47,7 @@ class PriorityName(StrEnum):
 T = TypeVar("T")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The peer's folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 app = typer.Typer(no_args_is_help=True, help="Be a peer: a hospital's gateway, or a replica.")
 
@@ -59,10 +59,10 @@ def add_commands(root: typer.Typer) -> None:
     root.command()(status)
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def join(
+    context: typer.Context,
     folder: Folder,
-    token: Annotated[str | None, typer.Argument(hidden=True)] = None,
     *,
     listen: Annotated[
         list[str], typer.Option(metavar="HOST:PORT", help="Where members may connect to.")
@@ -90,11 +90,11 @@ def join(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Join a network with the administrator's token; then start ``p2pacs peer run DIR``."""
+    """Join a network with the administrator's token; then start it: p2pacs peer run DIR."""
     from peer.commands import join as joining  # noqa: PLC0415 - TLS, for this alone
 
     logs.configure("warning", json=False)
-    if token is not None:
+    if context.args:  # what older versions took there
         raise UsageError(LEAVE_IT_OUT)
     options = joining.JoinOptions(
         listen=tuple(Endpoint.parse(one) for one in listen),
@@ -106,11 +106,12 @@ def join(
     )
     joining.check_join(folder, options)
     secret = read_private(token_file, "Token")
-    settings = _run(lambda: joining.join(folder, secret, options))
+    member = _run(lambda: joining.join(folder, secret, options))
+    name, gateway = member.settings.name, member.settings.dicom is not None
     if as_json:
-        print_json({"name": settings.name, "folder": str(folder)})
+        print_json({"name": name, "role": member.role, "folder": str(folder)})
     else:
-        typer.echo(output.joined(folder, settings.name, gateway=settings.dicom is not None))
+        typer.echo(output.joined(folder, name, member.role, gateway=gateway))
 
 
 def _workstation(text: str) -> tuple[str, Endpoint]:
@@ -164,6 +165,7 @@ def find(
     wanted = {name: value for name, value in keys.items() if value}
     if keys_file is not None:
         wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
+    check_date(wanted.get("study_date", ""))
     studies = _ask(folder, lambda peer: peer.find(wanted))
     if as_json:
         print_json({"studies": studies})
@@ -186,9 +188,15 @@ def get(
     *,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")],
     priority: Annotated[
-        PriorityName, typer.Option(help="Who is served first.")
-    ] = PriorityName.INTERACTIVE,
-    stat: Annotated[bool, typer.Option("--stat", help="The same as --priority stat.")] = False,
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Who is served first: stat, interactive (the default), prefetch or background.",
+        ),
+    ] = None,
+    stat: Annotated[
+        bool, typer.Option("--stat", metavar="", help="The same as --priority stat.")
+    ] = False,
     preview: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="A contact sheet, as soon as it can be drawn."),
@@ -201,7 +209,9 @@ def get(
     from peer.commands.bars import Bars  # noqa: PLC0415
     from peer.commands.get import get as get_study  # noqa: PLC0415 - pydicom and Pillow
 
-    urgency = PriorityName.STAT if stat else priority
+    urgency = _urgency(priority, stat=stat)
+    if preview is not None and preview.suffix.lower() != ".png":
+        raise UsageError(f"--preview writes PNG: name the file {preview.stem or 'FILE'}.png")
     if study_uid == "-":
         study_uid = read_private(None, "Study Instance UID", hidden=False).strip()
     with Bars(Console(stderr=True)) as bars:
@@ -219,6 +229,18 @@ def get(
     else:
         typer.echo(output.outcome_line(outcome, out))
     outcome.check()
+
+
+def _urgency(named: str | None, *, stat: bool) -> PriorityName:
+    """The class that was asked for, in one way or the other."""
+    try:
+        priority = PriorityName((named or (stat and "stat") or "interactive").lower())
+    except ValueError as error:
+        known = ", ".join(PriorityName)
+        raise UsageError(f"--priority is one of {known}; not {named!r}") from error
+    if stat and priority is not PriorityName.STAT:
+        raise UsageError(f"--stat and --priority {priority.value} contradict each other: give one")
+    return priority
 
 
 def status(folder: Folder, *, as_json: AsJson = False) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,10 +154,24 @@ class _Translated:
 
 
 def not_running(folder: Path) -> StateError:
-    """The peer of this folder does not run."""
+    """The peer of this folder does not run, and what is to be done first."""
+    if _read_only(folder):
+        return StateError(
+            f"the peer in {folder} is not running, and cannot: its disk is mounted read-only. "
+            f"Mount it so that it may be written, then start it with p2pacs peer run {folder}"
+        )
     return StateError(
         f"the peer in {folder} is not running: start it with p2pacs peer run {folder}"
     )
+
+
+def _read_only(folder: Path) -> bool:
+    if sys.platform == "win32":  # has no statvfs
+        return False
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 async def _objects(answer: httpx.Response) -> AsyncGenerator[JsonObject, None]:

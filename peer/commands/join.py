@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 import structlog
 from attrs import frozen
 from pydantic import ValidationError
 
-from p2pacs.errors import MalformedMessageError, StateError, UsageError
+from p2pacs.errors import MalformedMessageError, StateError, UnavailableError, UsageError
+from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.settings import LineSettings, complaints
@@ -26,6 +27,14 @@ from peer.config import (
 )
 
 log = structlog.get_logger(__name__)
+
+HOSPITAL: Final = str(Role.HOSPITAL)
+"""What a member is that a broker says nothing else of."""
+
+_UNREACHED: Final = (
+    "The token says that the broker is at {}: see that it runs and that this machine reaches it "
+    "(address, port, firewall), then join again with the same token"
+)
 
 
 @frozen
@@ -47,6 +56,8 @@ class AssignedSettings:
     name: str
     uplink: int | None
     downlink: int | None
+    role: str = HOSPITAL
+    """A replica needs no gateway."""
 
     @classmethod
     def decode(cls, raw: bytes) -> AssignedSettings:
@@ -58,14 +69,17 @@ class AssignedSettings:
         try:
             said = msgpack.unpackb(raw, max_ext_len=0)
             name, rates = said["name"], [said.get("uplink"), said.get("downlink")]
+            role = said.get("role", HOSPITAL)
         except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException) as error:
             raise MalformedMessageError(
                 "the broker's settings for this member: not a map"
             ) from error
         rated = all(rate is None or (type(rate) is int and rate > 0) for rate in rates)
-        if not isinstance(name, str) or not name or not rated:
-            raise MalformedMessageError("the broker's settings for this member: no name or no rate")
-        return cls(name, *rates)
+        if not isinstance(name, str) or not name or not isinstance(role, str) or not rated:
+            raise MalformedMessageError(
+                "the broker's settings for this member: no name, no role or no rate"
+            )
+        return cls(name, rates[0], rates[1], role)
 
 
 def check_join(folder: Path, options: JoinOptions) -> None:
@@ -84,7 +98,16 @@ def check_join(folder: Path, options: JoinOptions) -> None:
     check_folder(folder)
 
 
-async def join(folder: Path, token_text: str, options: JoinOptions) -> PeerSettings:
+@frozen
+class Joined:
+    """A new member."""
+
+    settings: PeerSettings
+    role: str
+    """What the administrator registered it as: ``hospital`` or ``replica``."""
+
+
+async def join(folder: Path, token_text: str, options: JoinOptions) -> Joined:
     """Enrol with the broker that the token names, and write all that `peer run` needs.
 
     If it fails, nothing of it is left on the disk: keys without a certificate are of no use.
@@ -100,11 +123,17 @@ async def join(folder: Path, token_text: str, options: JoinOptions) -> PeerSetti
     endpoints = [str(endpoint) for endpoint in options.advertise]
     with new_folder(folder / IDENTITY):
         mend_modes(folder, OWN)
-        enrolled = await enrol(token, folder / IDENTITY, endpoints)
-        settings = settings_for(options, AssignedSettings.decode(enrolled.settings))
+        try:
+            enrolled = await enrol(token, folder / IDENTITY, endpoints)
+        except UnavailableError as error:
+            raise type(error)(
+                f"{error}. {_UNREACHED.format(', '.join(token.endpoints))}"
+            ) from error
+        registration = AssignedSettings.decode(enrolled.settings)
+        settings = settings_for(options, registration)
         save_peer_settings(folder, settings)
     log.info("joined", name=settings.name)
-    return settings
+    return Joined(settings, registration.role)
 
 
 def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSettings:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from p2pacs.catalogue.times import bounds
 from p2pacs.errors import UsageError
+
+
+def check_date(value: str) -> None:
+    """Whether a date, or a range of dates, is one as DICOM writes it (PS3.4 C.2.2.2.5).
+
+    Raises:
+        UsageError: it is not. The value may be a patient's, so it is not repeated.
+    """
+    if any(one.strip("*") and bounds("DA", one) is None for one in value.split("\\")):
+        raise UsageError(
+            "--study-date is a date written as 20260131, or a range: 20260101-20260131, "
+            "20260101- or -20260131"
+        )
 
 
 def add_keys(given: Mapping[str, str], text: str, names: Sequence[str]) -> dict[str, str]:

@@ -15,6 +15,9 @@ from peer.config import PEER_TOML
 if TYPE_CHECKING:
     from peer.commands.outcome import GetOutcome
 
+REPLICA: Final = "replica"
+"""A role: such a member holds neither keys nor a catalogue."""
+
 RECENT: Final = 12
 """Transfers that ended and are shown."""
 
@@ -64,9 +67,12 @@ def _received(said: JsonObject) -> str:
     return f"{format_bytes(said['bytes_received'])} received in {format_seconds(said['seconds'])}"
 
 
-def joined(folder: Path, name: str, *, gateway: bool) -> str:
+def joined(folder: Path, name: str, role: str, *, gateway: bool) -> str:
     """What ``peer join`` says."""
-    line = f"Joined as {name}. Start it with: p2pacs peer run {folder}"
+    line = f"Joined as {name} ({role}). Start it with: p2pacs peer run {folder}"
+    if role == REPLICA:
+        unused = f"\nA replica serves no workstations: dicom in {folder / PEER_TOML} has no effect."
+        return line + unused if gateway else line
     if gateway:
         return line
     return (
@@ -93,19 +99,25 @@ def status_view(said: JsonObject) -> list[Table | Facts]:
 
 
 def _facts(said: JsonObject) -> list[tuple[str, str]]:
-    store, catalogue, broker = said["store"], said["catalogue"], said["broker"]
+    store, broker = said["store"], said["broker"]
     capacity = "" if store["capacity"] is None else f" of {format_bytes(store['capacity'])}"
-    age = catalogue["age"]
-    current = "not current since the start" if age is None else f"current {age:.0f} s ago"
     return [
         ("Member", f"{said['name']} ({said['role']}) {said['address']}"),
         ("Broker", _broker(broker)),
         ("Gateway", _gateway(said["gateway"], said["role"])),
         ("Store", f"{format_bytes(store['used'])}{capacity}, {store['studies']} studies"),
-        ("Catalogue", f"{catalogue['studies']} studies, {current}"),
+        ("Catalogue", _catalogue(said["catalogue"], said["role"])),
         ("Audit", f"{said['audit_waiting']} records wait for the broker"),
         ("Certificate", f"valid until {said['certificate_expires']}"),
     ]
+
+
+def _catalogue(catalogue: JsonObject, role: str) -> str:
+    if role == REPLICA:
+        return "none: a replica is not told what it holds"
+    age = catalogue["age"]
+    current = "not current since the start" if age is None else f"current {age:.0f} s ago"
+    return f"{catalogue['studies']} studies, {current}"
 
 
 def _broker(broker: JsonObject) -> str:
@@ -119,7 +131,7 @@ def _broker(broker: JsonObject) -> str:
 def _gateway(gateway: JsonObject, role: str) -> str:
     if gateway["dicom"] is not None:
         return f"{gateway['aet']} at {gateway['dicom']}"
-    if role == "replica":
+    if role == REPLICA:
         return "none: a replica holds no keys to read with"
     return "none: workstations find nothing here; set dicom (and aet) in peer.toml, start again"
 

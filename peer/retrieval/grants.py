@@ -51,7 +51,8 @@ class Grants:
         )
         if wrapped is None:
             raise KeyUnavailableError(
-                f"no key of study {study.short} is held here: ask again when the broker is there"
+                "this peer holds no key of the study, and the broker, which gives keys, is away: "
+                "try again when it is linked (p2pacs status DIR)"
             )
         return self.unwrap(study, wrapped)
 

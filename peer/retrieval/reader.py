@@ -24,7 +24,7 @@ from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
 from peer.retrieval.live_index import LiveIndex
 from peer.retrieval.requester import Requester
-from peer.retrieval.resolve import ResolvedStudy, Resolver
+from peer.retrieval.resolve import ResolvedStudy, Resolver, blind
 from peer.retrieval.study_fetch import StudyFetch
 from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest
@@ -162,7 +162,7 @@ class StudyReads:
     async def _find(self, study: StudyId, requester: Requester) -> ResolvedStudy:
         found = await self._resolver.find(study, requester.purpose)
         if found.key is None:
-            raise _blind()
+            raise blind()
         return found
 
     async def _begin(self, found: ResolvedStudy, requester: Requester) -> StudyFetch:
@@ -171,7 +171,7 @@ class StudyReads:
             fetch = self._fetches.pop(study, None)
             if fetch is None:
                 if found.key is None:
-                    raise _blind()
+                    raise blind()
                 index = LiveIndex(found.key, await self._store.study(study), self._workers)
                 again = partial(self._resolver.find, study, requester.purpose)
                 fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
@@ -304,7 +304,3 @@ class StudyReads:
         )
         self._began(transfer)
         return transfer
-
-
-def _blind() -> KeyUnavailableError:
-    return KeyUnavailableError("a blind replica holds no keys to read with")

@@ -20,6 +20,7 @@ from p2pacs.errors import (
     UnavailableError,
 )
 from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import StudyKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
@@ -82,8 +83,12 @@ class Resolver:
         """The catalogue's record of a Study Instance UID.
 
         Raises:
+            KeyUnavailableError: this member is a replica, which reads nothing.
             StudyNotFoundError: the catalogue, as far as this member may read it, has none.
         """
+        me = self._book.directory.get(self._identity.address)
+        if me is not None and me.role is Role.REPLICA:
+            raise blind()
         record = await trio.to_thread.run_sync(self._catalogue.by_uid, study_instance_uid)
         if record is None:
             raise StudyNotFoundError(
@@ -189,3 +194,10 @@ class Resolver:
 
     def _version(self, raw: bytes, study: StudyId) -> int:
         return load_root(raw, self._book.keys, study).version
+
+
+def blind() -> KeyUnavailableError:
+    """Why a replica reads nothing."""
+    return KeyUnavailableError(
+        "a replica holds no keys to read with: fetch the study at a hospital's peer"
+    )

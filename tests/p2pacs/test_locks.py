@@ -1,5 +1,6 @@
 """One process a folder."""
 
+import errno
 import os
 import signal
 import stat
@@ -67,3 +68,15 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
         pass
     with pytest.raises(StateError, match="No such file"):
         is_locked(tmp_path / "no" / "lock")
+
+
+def test_a_file_that_cannot_be_opened_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(StateError, match="Read-only file system; mount its disk") as caught:
+        is_locked(tmp_path / "lock")
+    assert "user" not in str(caught.value)

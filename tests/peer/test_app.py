@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from p2pacs.errors import ProtocolError, StateError
+from p2pacs.errors import KeyUnavailableError, ProtocolError, StateError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
@@ -14,6 +14,7 @@ from peer.app import open_peer, run_peer
 from peer.commands.client import PeerClient
 from peer.commands.get import get
 from peer.config import PeerSettings, save_peer_settings
+from peer.retrieval.requester import Requester
 from tests.components import free_port
 from tests.peer.commands.test_get import Seen
 from tests.peer.gateway.test_dimse import client, query, received
@@ -111,6 +112,8 @@ async def test_a_replica_is_blind(tmp_path: Path) -> None:
         assert await replica.find({}) == []
         status = await replica.status()
         assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)
+        with pytest.raises(KeyUnavailableError, match="a replica holds no keys to read with"):
+            await replica.reads.open(world.broker.uid, Requester("TEST", "get"))
 
 
 async def test_a_peer_serves_while_it_fetches(tmp_path: Path) -> None:

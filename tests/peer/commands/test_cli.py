@@ -128,6 +128,7 @@ def test_get_draws_a_sheet(
 @pytest.mark.parametrize(
     ("more", "priority"),
     [([], Priority.INTERACTIVE), (["--stat"], Priority.STAT),
+     (["--priority", "stat", "--stat"], Priority.STAT),
      (["--priority", "background"], Priority.BACKGROUND)],
 )  # fmt: skip
 def test_get_says_how_urgent_it_is(
@@ -135,6 +136,35 @@ def test_get_says_how_urgent_it_is(
 ) -> None:
     assert run("get", tmp_path, UID, "--out", tmp_path / "out", *more) == 0
     assert fake.priorities[-1] is priority
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [(["--priority", "urgent"], "--priority is one of stat, interactive, prefetch, background"),
+     (["--priority", "background", "--stat"], "contradict each other"),
+     (["--preview", "sheet.jpg"], "name the file sheet.png")],
+)  # fmt: skip
+def test_get_refuses_what_cannot_be(
+    tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("get", tmp_path, UID, "--out", tmp_path / "out", *more) == UsageError.exit_code
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_find_names_the_option_that_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("find", tmp_path, "--study-date", "2026-01-10") == UsageError.exit_code
+    assert "--study-date is a date written as 20260131" in capsys.readouterr().err
+
+
+def test_join_does_not_offer_what_it_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("peer", "join", "--help") == 0
+    shown = capsys.readouterr().out
+    usage = next(line for line in shown.splitlines() if "Usage" in line)
+    assert usage.rstrip().endswith(("DIR", "{DIR}"))
+    assert "``" not in shown
 
 
 def test_the_priorities_of_the_command_are_those_of_the_swarm() -> None:

@@ -1,9 +1,12 @@
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 import trio
+from attrs import frozen
 
 from p2pacs.errors import (
     AuthenticationError,
@@ -15,7 +18,7 @@ from p2pacs.errors import (
 )
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
-from peer.commands.client import PeerClient, error_of
+from peer.commands.client import PeerClient, error_of, not_running
 from peer.config import PeerSettings, save_peer_settings
 from tests.components import free_port
 from tests.peer.fake_peer import FakePeer
@@ -105,3 +108,18 @@ async def test_an_answer_that_is_not_ours(folder: Path) -> None:
 def test_unknown_errors_stay_errors() -> None:
     assert isinstance(error_of({"error": "FromTheFuture", "message": "m"}), LocalError)
     assert isinstance(error_of(dict(report(StudyNotFoundError("m")))), StudyNotFoundError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no statvfs")
+def test_a_folder_on_a_read_only_disk_is_not_advised_to_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "start it with" in str(not_running(tmp_path))
+    found = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _path: _ReadOnly(found.f_flag | os.ST_RDONLY))
+    assert "mounted read-only" in str(not_running(tmp_path))
+
+
+@frozen
+class _ReadOnly:
+    f_flag: int

@@ -5,13 +5,20 @@ import msgpack
 import pytest
 import trio
 
-from p2pacs.errors import AuthenticationError, MalformedMessageError, StateError, UsageError
+from p2pacs.errors import (
+    AuthenticationError,
+    MalformedMessageError,
+    StateError,
+    UnavailableError,
+    UsageError,
+)
 from p2pacs.identity import certificates
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_directory
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
+from p2pacs.ids import VirtualAddress
 from p2pacs.settings import LineSettings
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
@@ -128,7 +135,9 @@ async def test_a_token_becomes_a_folder(tmp_path: Path, nursery: trio.Nursery) -
     await nursery.start(broker.run)
     folder = tmp_path / "north"
     wishes = JoinOptions(LISTEN, advertise=(Endpoint("10.0.0.1", 4711),))
-    settings = await join(folder, broker.token, wishes)
+    joined = await join(folder, broker.token, wishes)
+    settings = joined.settings
+    assert joined.role == "hospital"
     assert load_peer_settings(folder) == settings
     assert settings.name == "north"
     assert settings.line.uplink == 800_000
@@ -167,3 +176,21 @@ async def test_a_folder_that_is_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"holds other files \(letter\.txt\)"):
         await join(tmp_path, "p2pacs1-xyz", JoinOptions(LISTEN))
     assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+async def test_a_broker_that_is_not_there_is_named_as_the_token_s(tmp_path: Path) -> None:
+    endpoint = f"127.0.0.1:{free_port()}"
+    token = Token(VirtualAddress.parse("fd00::1"), (endpoint,), bytes(32), Token.new_secret())
+    with pytest.raises(UnavailableError, match="token says that the broker is at") as caught:
+        await join(tmp_path / "north", token.encode(), JoinOptions(LISTEN))
+    assert endpoint in str(caught.value)
+    assert "join again with the same token" in str(caught.value)
+    assert not (tmp_path / "north").exists()
+
+
+def test_the_role_comes_with_the_settings() -> None:
+    said = {"name": "r1", "role": "replica"}
+    assert AssignedSettings.decode(msgpack.packb(said)).role == "replica"
+    assert AssignedSettings.decode(msgpack.packb({"name": "r1"})).role == "hospital"
+    with pytest.raises(MalformedMessageError):
+        AssignedSettings.decode(msgpack.packb({**said, "role": 7}))

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.errors import UsageError
-from peer.commands.keys import add_keys
+from peer.commands.keys import add_keys, check_date
 
 NAMES = ("patient_id", "patient_name", "study_date")
 VALUES = st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1)
@@ -37,3 +37,17 @@ def test_any_text_is_keys_or_refused(text: str) -> None:
     except UsageError:
         return
     assert set(keys) <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "*", "20260131", "20260101-20260131", "20260101-", "-20260131", "2026.01.31"]
+)
+def test_dates_as_dicom_writes_them(value: str) -> None:
+    check_date(value)
+
+
+@pytest.mark.parametrize("value", ["2026-01-10", "today", "20260101-x", "2026*", "20260131\\x"])
+def test_what_is_no_date(value: str) -> None:
+    with pytest.raises(UsageError, match="--study-date") as caught:
+        check_date(value)
+    assert value not in str(caught.value)

@@ -100,10 +100,25 @@ STATUS = {
 
 
 def test_who_joined_without_a_gateway_is_told() -> None:
-    said = joined(Path("f"), "north", gateway=True)
-    assert said == "Joined as north. Start it with: p2pacs peer run f"
-    said = joined(Path("f"), "north", gateway=False)
+    said = joined(Path("f"), "north", "hospital", gateway=True)
+    assert said == "Joined as north (hospital). Start it with: p2pacs peer run f"
+    said = joined(Path("f"), "north", "hospital", gateway=False)
     assert "set dicom and aet in f/peer.toml" in said
+
+
+def test_a_replica_is_not_told_to_serve_workstations() -> None:
+    said = joined(Path("f"), "r1", "replica", gateway=False)
+    assert said == "Joined as r1 (replica). Start it with: p2pacs peer run f"
+    assert "no effect" in joined(Path("f"), "r1", "replica", gateway=True)
+
+
+def test_a_replica_without_a_catalogue_is_no_alarm() -> None:
+    catalogue = {"studies": 0, "age": None}
+    shown = _shown(*status_view({**STATUS, "role": "replica", "catalogue": catalogue}))
+    assert "none: a replica is not told what it holds" in shown
+    assert "not current" not in shown
+    shown = _shown(*status_view({**STATUS, "catalogue": catalogue}))
+    assert "0 studies, not current since the start" in shown
 
 
 def test_status() -> None:

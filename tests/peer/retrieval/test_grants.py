@@ -38,7 +38,7 @@ async def test_the_key_is_not_on_disk(database: PeerDatabase, tmp_path: Path) ->
 
 
 async def test_no_grant(database: PeerDatabase) -> None:
-    with pytest.raises(KeyUnavailableError, match=STUDY.short):
+    with pytest.raises(KeyUnavailableError, match="try again when it is linked"):
         await Grants(database, BoxKey.generate()).key(STUDY)
 
 

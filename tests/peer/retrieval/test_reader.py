@@ -195,5 +195,5 @@ async def test_a_blind_replica_reads_nothing(
         replica = await world.add("r", Role.REPLICA)
         replica.index.upsert([world.broker.record()])
         monkeypatch.setattr(world.broker, "_wrapped", lambda _member, _study: b"")
-        with pytest.raises(KeyUnavailableError, match="blind replica"):
+        with pytest.raises(KeyUnavailableError, match="a replica holds no keys"):
             await opened(world, replica)
