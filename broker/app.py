@@ -14,6 +14,7 @@ import trio
 
 from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
 from broker.database.db import BrokerDatabase, open_database
+from broker.database.pacs_state import note_look, note_start
 from broker.database.take_over import take_over
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
@@ -32,7 +33,7 @@ from broker.setup import Keys, load_keys, renew_own
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.errors import P2PacsError
+from p2pacs.errors import LocalError, P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
@@ -148,6 +149,7 @@ class Broker:
             restage=self._restage,
             today=lambda: datetime.now().astimezone().date(),
             every=settings.sweep.every_seconds,
+            looked=self._looked,
         )
         self.handlers = BrokerServices(self.parts, host, self.publisher, self.recycler, self.news)
         self.handlers.enter(services)
@@ -158,6 +160,7 @@ class Broker:
         """Serve until told to stop; reports where. Pages that are under way are served first."""
         self.book.subscribe(self.news.directory_changed)
         await until_possible(self.keeper.refresh, DATABASE)
+        await self._database.persist(lambda c: note_start(c, self.keys.identity.address))
         async with trio.open_nursery() as nursery:
             await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
@@ -218,6 +221,14 @@ class Broker:
 
     async def _completed(self, record: StudyRecord) -> None:
         await self.catalogue_sync.update(record)
+
+    async def _looked(self, error: P2PacsError | None, studies: int | None) -> None:
+        """Note how the PACS is, for the pages and ``broker status``."""
+        me = self.keys.identity.address
+        try:
+            await self._database.run(lambda c: note_look(c, me, error, studies))
+        except LocalError as failure:  # the next look notes it
+            log.warning("the state of the PACS is not noted", error=str(failure))
 
     def _restage(self, uid: str, everything: bool) -> None:
         self.publisher.stage(uid, everything=everything)

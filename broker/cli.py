@@ -17,6 +17,7 @@ from broker.members.admin_actions import AdminActions
 from broker.members.corrections import Wanted, check_removable
 from broker.members.registry import Registration
 from broker.setup import Keys, check_place, describe, found, load_keys
+from broker.status import read_status, status_facts, status_json
 from p2pacs import logs
 from p2pacs.accounts.passwords import check_name, set_password
 from p2pacs.errors import UsageError
@@ -159,6 +160,17 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
         )
     else:
         show(cli_output.members_table(listed, at, running=running))
+
+
+@app.command()
+def status(folder: Folder, *, as_json: AsJson = False) -> None:
+    """Show whether the broker runs, how its PACS is, and who is linked."""
+    actions, database = _open(folder)
+    said = read_status(folder, actions.settings, database, actions.broker)
+    if as_json:
+        _print_json(status_json(said))
+    else:
+        show(status_facts(folder, said))
 
 
 @app.command()

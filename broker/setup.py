@@ -145,8 +145,13 @@ def describe(keys: Keys, settings: BrokerSettings) -> dict[str, Any]:
         "prefix": str(keys.authority.network),
         "address": str(keys.identity.address),
         "endpoints": [str(endpoint) for endpoint in settings.endpoints],
-        "web": f"{'https' if settings.web.secure else 'http'}://{_opens(settings.web)}",
+        "web": web_address(settings),
     }
+
+
+def web_address(settings: BrokerSettings) -> str:
+    """Where a browser finds the administrator's pages."""
+    return f"{'https' if settings.web.secure else 'http'}://{_opens(settings.web)}"
 
 
 def _opens(web: WebSettings) -> Endpoint:

@@ -22,6 +22,8 @@ from p2pacs.settings import (
 from p2pacs.units import Endpoint
 
 PEER_TOML: Final = "peer.toml"
+BROKER_TOML: Final = "broker.toml"
+"""A broker's, whose folder may be named by mistake."""
 IDENTITY: Final = "identity"
 STORE: Final = "store"
 CATALOGUE_DB: Final = "catalogue.db"
@@ -97,6 +99,11 @@ def load_peer_settings(folder: Path) -> PeerSettings:
     """
     path = folder / PEER_TOML
     if not path.is_file():
+        if (folder / BROKER_TOML).is_file():
+            raise StateError(
+                f"{folder} is a broker's folder, not a peer's: p2pacs broker status {folder} shows "
+                "how it is"
+            )
         raise StateError(f"no peer in {folder}: make one with p2pacs peer join {folder} …")
     return load_settings(path, PeerSettings)
 

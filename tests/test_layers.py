@@ -121,6 +121,7 @@ ROOMS: dict[str, list[str]] = {
     "broker.pages": ["broker.config", "broker.database", "broker.members"],
     "broker.setup": ["broker.config", "broker.database", "broker.members"],
     "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
+    "broker.status": ["broker.config", "broker.database", "broker.members", "broker.setup"],
     "broker.app": [
         "broker.config",
         "broker.database",
@@ -140,6 +141,7 @@ ROOMS: dict[str, list[str]] = {
         "broker.members",
         "broker.pacs",
         "broker.setup",
+        "broker.status",
     ],
     "peer.config": [],
     "peer.db": [],

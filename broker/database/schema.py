@@ -75,6 +75,18 @@ links: Final = Table(
 """Which member is linked with which broker; each broker writes its own."""
 Index("ix_links_member", links.c.member)
 
+pacs: Final = Table(
+    "pacs",
+    metadata,
+    Column("broker", LargeBinary, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("looked", Integer),
+    Column("studies", Integer),
+    Column("why", String, nullable=False),
+)
+"""How the PACS is, as each broker last saw it (`broker.database.pacs_state`)."""
+
 studies: Final = Table(
     "studies",
     metadata,

@@ -6,7 +6,7 @@ finds what was deleted. A PACS that is away changes nothing: the catalogue stays
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import Final
 
@@ -25,6 +25,14 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
+
+Looked = Callable[[P2PacsError | None, int | None], Awaitable[None]]
+"""Told of the end of a look: why it failed (None: it did not), and how many studies the catalogue
+has (None: that was not counted)."""
+
+
+async def _untold(_error: P2PacsError | None, _studies: int | None) -> None:
+    """Nobody wants to hear of looks."""
 
 
 @frozen
@@ -75,6 +83,7 @@ class CatalogueSync:
             instances may have changed, too (else some were added).
         today: the date at the PACS.
         every: seconds between looks.
+        looked: told of the end of every look of `run`.
         tuning: how often, and how much.
     """
 
@@ -88,6 +97,7 @@ class CatalogueSync:
         restage: Callable[[str, bool], None],
         today: Callable[[], date],
         every: float,
+        looked: Looked = _untold,
         tuning: Tuning = Tuning(),
     ) -> None:
         self._tuning = tuning
@@ -100,6 +110,8 @@ class CatalogueSync:
         self._every = every
         self._hinted = trio.Event()
         self._hints: set[str] = set()
+        self._looked = looked
+        self._answered = False
         self._failed = 0
         self._writing = trio.Lock()
         self._is_described = index.vocabulary == VERSION
@@ -120,15 +132,25 @@ class CatalogueSync:
                 await self.look(whole=whole)
                 if whole:
                     next_round = begin + self._tuning.round_pause(trio.current_time() - begin)
+                studies = await trio.to_thread.run_sync(len, self._index)
             except P2PacsError as error:
                 self._failed += 1
                 log.warning("the PACS was not swept", pacs=self._pacs.address, why=str(error))
+                await self._looked(error, None)
             else:
-                if self._failed:
-                    log.info("the PACS answers again", pacs=self._pacs.address, after=self._failed)
-                self._failed = 0
+                self._say_answers(studies)
+                await self._looked(None, studies)
             with trio.move_on_after(self._every):
                 await self._hinted.wait()
+
+    def _say_answers(self, studies: int) -> None:
+        """Say it once after the start, and whenever it has not answered before."""
+        told = {"pacs": self._pacs.address, "studies": studies}
+        if self._answered and self._failed:
+            log.info("the PACS answers again", **told, after=self._failed)
+        elif not self._answered:
+            log.info("the PACS answers", **told)
+        self._answered, self._failed = True, 0
 
     def hint(self, uid: str | None = None) -> None:
         """Look again now, at one study in particular if it is named."""

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.database.db import BrokerDatabase, now
+from broker.database.pacs_state import PacsState, pacs_words, read_pacs
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.pages.forms import BLANK, Filled, read_registration, sentence, text_of, wrong_by_field
@@ -35,9 +36,22 @@ class Views:
     tokens: ShownTokens
 
     async def members(self, request: Request, session: Session) -> Response:
-        """All members."""
-        members = await self.database.run(registry.list_members)
-        return self.pages.page(request, "members.html", session=session, members=members, now=now())
+        """All members, and how the PACS is."""
+
+        def work(connection: Connection) -> tuple[list[registry.Member], PacsState]:
+            return registry.list_members(connection), read_pacs(connection, self.actions.broker)
+
+        members, pacs = await self.database.run(work)
+        settings = self.actions.settings
+        return self.pages.page(
+            request,
+            "members.html",
+            session=session,
+            members=members,
+            now=now(),
+            pacs=pacs,
+            pacs_words=pacs_words(pacs, str(settings.central_pacs), settings.aet),
+        )
 
     async def new(self, request: Request, session: Session) -> Response:
         """The blank form."""

@@ -248,6 +248,16 @@ def test_a_replica_gets_no_rule_but_none(command: Command, folder: Path) -> None
     assert said["read"] == "none"
 
 
+def test_status(command: Command, folder: Path) -> None:
+    command("token", folder, "--name", "North", "--role", "hospital")
+    said = command.json("status", folder)
+    assert (said["running"], said["pacs"]["state"]) == (False, "unknown")
+    assert said["members"] == {"count": 1, "linked": 0}
+    with locked(folder / LOCK, "taken"):
+        assert command.json("status", folder)["running"]
+    assert "Runs\tno: start it with p2pacs broker run" in command("status", folder)
+
+
 def test_no_broker_there(command: Command, tmp_path: Path) -> None:
     commands: list[list[str | Path]] = [["members", tmp_path], ["run", tmp_path]]
     for arguments in commands:

@@ -57,6 +57,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker run": [],
         "broker token": ["--name", "South", "--role", "replica"],
         "broker members": [],
+        "broker status": [],
         "broker revoke": [*member, "--yes"],
         "broker correct": [*member, "--name", "West"],
         "broker delete": [*member, "--yes"],

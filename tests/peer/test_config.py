@@ -61,6 +61,12 @@ def test_a_folder_without_a_peer(tmp_path: Path) -> None:
         load_peer_settings(tmp_path)
 
 
+def test_a_brokers_folder(tmp_path: Path) -> None:
+    (tmp_path / "broker.toml").touch()
+    with pytest.raises(StateError, match=f"p2pacs broker status {tmp_path}"):
+        load_peer_settings(tmp_path)
+
+
 def test_a_folder_of_the_version_before_has_its_files_under_these_names() -> None:
     """Renaming a module must not rename what lies in folders that are there."""
     names = ("PEER_TOML", "IDENTITY", "STORE", "CATALOGUE_DB", "PEER_DB", "API_ACCESS", "LOCK")

@@ -32,6 +32,7 @@ from tests.conformance.instances import make
 from tests.p2pacs.catalogue.samples import attributes
 
 CT, MR = "1.2.1", "1.2.2"
+PACS_AWAY = PacsUnreachableError("refused")
 TODAY = date(2024, 2, 1)
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Bench:
         self.pacs = FakePacs([make(CT), make(MR, date="20231224")])
         self.index = index
         self.news: list[int] = []
+        self.looks: list[tuple[P2PacsError | None, int | None]] = []
         self.restaged: list[tuple[str, bool]] = []
         self.catalogue_sync = CatalogueSync(
             self.pacs,
@@ -54,8 +56,12 @@ class Bench:
             restage=lambda uid, everything: self.restaged.append((uid, everything)),
             today=lambda: TODAY,
             every=60,
+            looked=self._looked,
             tuning=tuning,
         )
+
+    async def _looked(self, error: P2PacsError | None, studies: int | None) -> None:
+        self.looks.append((error, studies))
 
     def uids(self) -> set[str]:
         return {uid for uid, _ in self.index.uids()}
@@ -75,16 +81,21 @@ def bench(index: CatalogueIndex) -> Bench:
 
 @pytest.fixture
 async def running(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    async def inline(work: Callable[..., T], *args: object) -> T:
-        await trio.lowlevel.checkpoint()
-        return work(*args)
-
-    # The clock of these tests would jump while a thread works.
-    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
+    inline(monkeypatch)
     async with trio.open_nursery() as nursery:
         await nursery.start(bench.catalogue_sync.run)
         yield bench
         nursery.cancel_scope.cancel()
+
+
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of these tests would jump while a thread works."""
+
+    async def run_sync(work: Callable[..., T], *args: object) -> T:
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
 
 
 async def settled(bench: Bench, seconds: float = 1) -> None:
@@ -202,6 +213,44 @@ async def test_the_catalogue_survives_a_pacs_that_is_away(
     assert told.count(("the PACS answers again", "info")) == 1
     assert logs[0]["why"] == str(error)
     assert logs[0]["pacs"] == running.pacs.address
+    assert running.looks[0] == (None, 2)
+    assert running.looks[1] == (error, None)
+    assert running.looks[-1] == (None, 2)
+
+
+async def test_that_the_pacs_answers_is_said_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    inline(monkeypatch)
+    structlog.reset_defaults()
+    with capture_logs() as logs, trio.move_on_after(500):
+        await bench.sweep.run()
+    assert logs == [
+        {
+            "event": "the PACS answers",
+            "log_level": "info",
+            "pacs": bench.pacs.address,
+            "studies": 2,
+        }
+    ]
+    assert len(bench.looks) > 2
+    assert set(bench.looks) == {(None, 2)}
+
+
+async def test_a_pacs_that_is_away_at_the_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    inline(monkeypatch)
+    bench.pacs.error = PACS_AWAY
+    structlog.reset_defaults()
+    with capture_logs() as logs, trio.move_on_after(100):
+        await bench.sweep.run()
+    with capture_logs() as later, trio.move_on_after(100):
+        bench.pacs.error = None
+        await bench.sweep.run()
+    assert {entry["event"] for entry in logs} == {"the PACS was not swept"}
+    assert [entry["event"] for entry in later] == ["the PACS answers"]
+    assert (bench.looks[0], bench.looks[-1]) == ((PACS_AWAY, None), (None, 2))
 
 
 async def test_looks_come_by_the_clock_and_after_a_hint(

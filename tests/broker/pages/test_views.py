@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import Connection
 
 from broker.database.db import now
+from broker.database.pacs_state import note_look
 from broker.members import audit, registry
+from p2pacs.errors import PacsUnreachableError
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
 from tests.broker.pages.conftest import Browser
@@ -73,6 +75,20 @@ async def test_the_blank_form_gives_a_role_what_is_usual(
 ) -> None:
     member, _ = await register(admin, role=role, read="")
     assert member.read == read
+
+
+async def test_the_members_page_says_how_the_pacs_is(admin: Browser) -> None:
+    me, run = admin.ground.identity.address, admin.ground.database.run
+    assert "was not looked through yet" in (await admin.get("/members")).text
+    await run(lambda c: note_look(c, me, None, 4))
+    page = (await admin.get("/members")).text
+    assert "dimse://PACS@127.0.0.1:104 answers. 4 studies are in the catalogue" in page
+    assert 'class="note bad"' not in page
+    await run(lambda c: note_look(c, me, PacsUnreachableError("it <hangs>"), None))
+    page = (await admin.get("/members")).text
+    assert 'class="note bad"' in page
+    assert "does not answer as it should" in page
+    assert "it &lt;hangs&gt;. Check that it runs" in page
 
 
 async def test_everything_wrong_is_named_at_once_and_what_was_typed_stays(admin: Browser) -> None:

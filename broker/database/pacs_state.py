@@ -1,0 +1,148 @@
+"""How the central PACS is, as the broker last saw it: functions on a transaction, and the words.
+
+The running broker writes it after every look for studies, so that the administrator's pages and
+`p2pacs broker status` can tell without asking the PACS themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from attrs import frozen
+from sqlalchemy import Connection, select
+
+from broker.database.db import now
+from broker.database.schema import pacs
+from p2pacs.errors import DeadlineError, P2PacsError, PacsError
+from p2pacs.ids import VirtualAddress
+from p2pacs.limits import TEXT
+from p2pacs.portable import upsert
+from p2pacs.texts import clean
+
+
+class PacsIs(StrEnum):
+    """What the last look found."""
+
+    UNKNOWN = "unknown"
+    """No look has ended since the broker's start."""
+    ANSWERS = "answers"
+    AWAY = "away"
+    """It does not answer, or not as it should."""
+    FAILED = "failed"
+    """It may answer, but the broker cannot keep what it says: its disk is full, for instance."""
+
+
+@frozen
+class PacsState:
+    """The state of the PACS. Times are milliseconds since 1970 (UTC)."""
+
+    state: PacsIs
+    since: int
+    """When it began to be so."""
+    looked: int | None = None
+    """The end of the last look that succeeded, of earlier runs, too."""
+    studies: int | None = None
+    """In the catalogue, after that look."""
+    why: str = ""
+    """Why the last look failed."""
+
+
+NEVER_RUN: Final = PacsState(PacsIs.UNKNOWN, 0)
+
+
+def read_pacs(connection: Connection, broker: VirtualAddress) -> PacsState:
+    """What this broker last wrote."""
+    query = select(pacs).where(pacs.c.broker == broker.raw)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return NEVER_RUN
+    return PacsState(PacsIs(row.state), row.since, row.looked, row.studies, row.why)
+
+
+def note_start(connection: Connection, broker: VirtualAddress) -> None:
+    """The broker starts: nothing is known yet, but for the last look that succeeded."""
+    before = read_pacs(connection, broker)
+    _write(connection, broker, PacsState(PacsIs.UNKNOWN, now(), before.looked, before.studies))
+
+
+def note_look(
+    connection: Connection, broker: VirtualAddress, error: P2PacsError | None, studies: int | None
+) -> None:
+    """A look has ended.
+
+    Args:
+        connection: a transaction.
+        broker: whose PACS.
+        error: why it failed; None: it did not.
+        studies: in the catalogue now; None: as many as before.
+    """
+    before, at = read_pacs(connection, broker), now()
+    if error is None:
+        state = PacsIs.ANSWERS
+    else:
+        state = PacsIs.AWAY if isinstance(error, PacsError | DeadlineError) else PacsIs.FAILED
+    _write(
+        connection,
+        broker,
+        PacsState(
+            state,
+            since=before.since if state is before.state else at,
+            looked=before.looked if error else at,
+            studies=before.studies if studies is None else studies,
+            why=clean(str(error))[:TEXT] if error else "",
+        ),
+    )
+
+
+def _write(connection: Connection, broker: VirtualAddress, state: PacsState) -> None:
+    row = {
+        "broker": broker.raw,
+        "state": state.state.value,
+        "since": state.since,
+        "looked": state.looked,
+        "studies": state.studies,
+        "why": state.why,
+    }
+    upsert(connection, pacs, ["broker"], row)
+
+
+# ---------------------------------------------------------------- in words
+
+
+def pacs_words(state: PacsState, address: str, aet: str) -> str:
+    """The state in sentences, with what to check.
+
+    Args:
+        state: of the PACS.
+        address: of the PACS, without a password.
+        aet: the broker's own AE title.
+    """
+    looked = f"last look that succeeded: {_minute(state.looked)}"
+    if state.state is PacsIs.UNKNOWN:
+        return f"{address} was not looked through yet since the broker's start; {looked}."
+    one = state.studies == 1
+    held = f"{state.studies or 0} {'study is' if one else 'studies are'} in the catalogue"
+    if state.state is PacsIs.ANSWERS:
+        return f"{address} answers. {held}; {looked}."
+    since = f"since {_minute(state.since)}: {state.why}"
+    if state.state is PacsIs.FAILED:
+        return f"What {address} says cannot be kept, {since}. {held}; {looked}."
+    check = "it runs and that this machine reaches it at that address"
+    if address.startswith("dimse:"):
+        check = (
+            "it runs, that this machine reaches it at that address, and that it knows the AE "
+            f"title {aet}"
+        )
+    stays = "stays" if one else "stay"
+    return (
+        f"{address} does not answer as it should, {since}. Check that {check}. {held} and {stays} "
+        f"there; {looked}."
+    )
+
+
+def _minute(time: int | None) -> str:
+    if time is None:
+        return "never"
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC"
