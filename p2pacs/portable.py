@@ -45,9 +45,23 @@ def upsert(
     connection: Connection, table: Table, key: Sequence[str], row: Mapping[str, Any]
 ) -> None:
     """Insert a row, or give the one with the same key the other values."""
+    connection.execute(_upsert(connection, table, key, row))
+
+
+def upsert_numbered(
+    connection: Connection, table: Table, key: Sequence[str], row: Mapping[str, Any]
+) -> int:
+    """As `upsert`; the row's number in the column ``id``."""
+    statement = _upsert(connection, table, key, row).returning(table.c.id)
+    return int(connection.execute(statement).scalar_one())
+
+
+def _upsert(
+    connection: Connection, table: Table, key: Sequence[str], row: Mapping[str, Any]
+) -> sqlite.Insert | postgresql.Insert:
     values = {name: value for name, value in row.items() if name not in key}
     statement = _insert(connection, table).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+    return statement.on_conflict_do_update(index_elements=list(key), set_=values)
 
 
 def clock(connection: Connection) -> ColumnElement[int]:

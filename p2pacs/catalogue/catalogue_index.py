@@ -31,7 +31,7 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
-from p2pacs.portable import advance, insert_missing, upsert
+from p2pacs.portable import advance, insert_missing, upsert_numbered
 from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _BATCH: Final = 256
@@ -230,12 +230,10 @@ class CatalogueIndex:
 
 
 def _put(connection: Connection, entry: Entry, seq: int) -> None:
-    table, study = schema.studies, bytes(entry.study)
     record = entry if isinstance(entry, StudyRecord) else None
     uid = record.uid if record else None
-    row = {"study": study, "uid": uid, "seq": seq, "record": encode_entry(entry)}
-    upsert(connection, table, ["study"], row)
-    key = connection.execute(select(table.c.id).where(table.c.study == study)).scalar_one()
+    row = {"study": bytes(entry.study), "uid": uid, "seq": seq, "record": encode_entry(entry)}
+    key = upsert_numbered(connection, schema.studies, ["study"], row)
     connection.execute(delete(schema.terms).where(schema.terms.c.study == key))
     rows = [
         {"kind": kind, "value": value, "study": key}

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Column, Connection, MetaData, String, Table, create_engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from p2pacs.portable import Long, advance, clock, greatest, insert_missing, upsert
+from p2pacs.portable import Long, advance, clock, greatest, insert_missing, upsert, upsert_numbered
 
 numbers = Table(
     "numbers",
@@ -40,6 +40,25 @@ def test_a_row_is_inserted_or_changed(connection: Connection) -> None:
     for number in (1, 2):
         upsert(connection, numbers, ["name"], {"name": "one", "value": number})
         assert value(connection) == number
+
+
+def test_a_row_that_is_changed_keeps_its_number(connection: Connection) -> None:
+    table = Table(
+        "numbered",
+        MetaData(),
+        Column("id", Long, primary_key=True),
+        Column("name", String, unique=True),
+        Column("value", Long),
+    )
+    table.create(connection)
+    rows = [("one", 1), ("two", 2), ("one", 3)]
+    numbered = [
+        upsert_numbered(connection, table, ["name"], {"name": name, "value": number})
+        for name, number in rows
+    ]
+    assert numbered[0] == numbered[2] != numbered[1]
+    held = connection.execute(select(table.c.name, table.c.value)).all()
+    assert {tuple(row) for row in held} == {("one", 3), ("two", 2)}
 
 
 @pytest.mark.parametrize(
