@@ -128,10 +128,11 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
 
 
 async def joined(
-    ground: Ground, name: str, *, role: Role = Role.HOSPITAL, read: str = "all"
+    ground: Ground, name: str, *, role: Role = Role.HOSPITAL, read: str | None = None
 ) -> tuple[registry.Member, BoxKey]:
     """A member that has joined, and its box key."""
-    member, _ = await ground.register(name, role=role, read=read)
+    rule = registry.default_read(role) if read is None else read
+    member, _ = await ground.register(name, role=role, read=rule)
     box = BoxKey.generate()
     await ground.database.run(
         lambda c: registry.join(
