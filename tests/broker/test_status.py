@@ -32,7 +32,7 @@ def test_a_broker_is_seen_from_its_folder(tmp_path: Path) -> None:
     def join(connection: Connection) -> None:
         for name, address in zip(("North", "South", "Gone"), addresses, strict=True):
             one = registry.Registration(name, Role.HOSPITAL, None, None, "all")
-            registry.register(connection, address, one, token_days=7)
+            registry.register(connection, address, one, token_milliseconds=1000)
             presence.seen(connection, me, address, linked=True)
         registry.revoke(connection, addresses[-1])
 

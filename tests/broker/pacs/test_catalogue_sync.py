@@ -224,7 +224,7 @@ async def test_that_the_pacs_answers_is_said_once(
     inline(monkeypatch)
     structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(500):
-        await bench.sweep.run()
+        await bench.catalogue_sync.run()
     assert logs == [
         {
             "event": "the PACS answers",
@@ -244,10 +244,10 @@ async def test_a_pacs_that_is_away_at_the_start(
     bench.pacs.error = PACS_AWAY
     structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(100):
-        await bench.sweep.run()
+        await bench.catalogue_sync.run()
     with capture_logs() as later, trio.move_on_after(100):
         bench.pacs.error = None
-        await bench.sweep.run()
+        await bench.catalogue_sync.run()
     assert {entry["event"] for entry in logs} == {"the PACS was not swept"}
     assert [entry["event"] for entry in later] == ["the PACS answers"]
     assert (bench.looks[0], bench.looks[-1]) == ((PACS_AWAY, None), (None, 2))
