@@ -195,15 +195,21 @@ class StoreWriter:
                 return
             size, self._uncommitted = self._uncommitted, 0
             changes = [journal.take_changes() for journal in journals]
+            done = False
             try:
                 await trio.to_thread.run_sync(self._confirm, changes)
+                done = True
             except LocalError as error:
-                for journal, change in zip(journals, changes, strict=True):
-                    journal.give_back(change)
-                    self._with_changes[journal] = None
-                self._uncommitted += size
                 self._fail(error)
                 raise
+            finally:
+                # Whatever came in between: a caller that is cancelled before a thread is free, too.
+                # To confirm twice does no harm.
+                if not done:
+                    for journal, change in zip(journals, changes, strict=True):
+                        journal.give_back(change)
+                        self._with_changes[journal] = None
+                    self._uncommitted += size
 
     def _confirm(self, changes: list[Changes]) -> None:
         written = [change.record.study for change in changes if change.chunks]

@@ -1,15 +1,17 @@
 import errno
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.store import ChunkStore, StudyStore, open_store
 from p2pacs.store import files as files_module
-from p2pacs.store import open_store
 from p2pacs.store.chunk_index import ChunkIndex
 from p2pacs.store.writer import TUNING
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
@@ -193,3 +195,102 @@ async def test_much_is_written_without_waiting(tmp_path: Path, disk: Disk) -> No
         assert study._journal.unwritten != []
         await study.flush()
         assert study._journal.unwritten == []
+
+
+async def _filled(store: ChunkStore) -> StudyStore:
+    study = await store.study(STUDY)
+    await fill(study, range(10))
+    await study.put_root(b"root", version=7)
+    study.promise(9e9)
+    return study
+
+
+async def _is_whole(folder: Path) -> bool:
+    async with open_store(folder) as store:
+        study, info = await store.study(STUDY), store.info(STUDY)
+        assert info is not None
+        held = list(study.have), study.root, info.version, info.promised_until
+        return held == (list(range(10)), b"root", 7, 9e9)
+
+
+class CancelAt(trio.abc.Instrument):
+    """Cancels a scope right before a task goes on for the nth time, whatever it waited for."""
+
+    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
+        self._task, self._scope, self._left = trio.lowlevel.current_task(), scope, steps
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self._left -= 1
+            if self._left == 0:
+                self._scope.cancel()
+
+
+async def _flush_cancelled_at(study: StudyStore, step: int) -> bool:
+    """Whether it was cancelled before it was done."""
+    with trio.CancelScope() as scope:
+        instrument = CancelAt(scope, step)
+        trio.lowlevel.add_instrument(instrument)
+        try:
+            await study.flush()
+        finally:
+            trio.lowlevel.remove_instrument(instrument)
+    return scope.cancelled_caught
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_flush_that_is_cancelled_at_any_step_loses_nothing(
+    tmp_path: Path, *, written: bool
+) -> None:
+    """What a later flush reports as safe is there after a restart."""
+    for step in count(1):
+        folder = tmp_path / str(step)
+        async with open_store(folder) as store:
+            study = await _filled(store)
+            if written:
+                await store.writer.write()
+            cancelled = await _flush_cancelled_at(study, step)
+            await (await store.study(OTHER)).put(*chunk(0))
+            await study.flush()
+        assert await _is_whole(folder), f"cancelled at step {step}"
+        if not cancelled:
+            break
+    assert step > 4
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_flush_that_is_given_up_while_all_threads_are_busy_loses_nothing(
+    tmp_path: Path, *, written: bool
+) -> None:
+    threads = trio.to_thread.current_default_thread_limiter()
+    async with open_store(tmp_path) as store:
+        study = await _filled(store)
+        if written:
+            await store.writer.write()
+        busy = [object() for _ in range(int(threads.available_tokens))]
+        for one in busy:
+            threads.acquire_on_behalf_of_nowait(one)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(study.flush)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        for one in busy:
+            threads.release_on_behalf_of(one)
+        await study.flush()
+    assert await _is_whole(tmp_path)
+
+
+async def test_an_error_that_nobody_foresaw_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unforeseen(*_: object) -> None:
+        raise MemoryError
+
+    async with open_store(tmp_path, tuning=evolve(TUNING, commit_seconds=9e9)) as store:
+        study = await _filled(store)
+        with monkeypatch.context() as patch:
+            patch.setattr(ChunkIndex, "apply", unforeseen)
+            with pytest.raises(MemoryError):
+                await study.flush()
+        await study.flush()
+    assert await _is_whole(tmp_path)
