@@ -65,7 +65,8 @@ class _Dictionary:
 class HeaderCoder:
     """Codes the headers of a study. Used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._kept_bytes = kept_bytes
         self._dictionaries: OrderedDict[str, _Dictionary] = OrderedDict()
 
     def code(self, series: str, blob: CodedBlob) -> Named:
@@ -93,7 +94,7 @@ class HeaderCoder:
         self._dictionaries[series] = _Dictionary(blob.key, blob.coded)
         self._dictionaries.move_to_end(series)
         kept = sum(one.size for one in self._dictionaries.values())
-        while len(self._dictionaries) > SERIES or kept > KEPT_BYTES:
+        while len(self._dictionaries) > SERIES or kept > self._kept_bytes:
             _, forgotten = self._dictionaries.popitem(last=False)
             kept -= forgotten.size
 

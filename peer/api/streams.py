@@ -83,7 +83,7 @@ def _whole(known: Known, fetch: StudyFetch) -> JsonObject:
     }
 
 
-async def levels(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
+async def levels(fetch: StudyFetch, batch: int = BATCH) -> AsyncGenerator[JsonObject, None]:
     """An object for each instance as it becomes known, and whenever it can be shown at a finer
     level; one when all can be shown; at last the end, or an error."""
     told = Levels()
@@ -94,7 +94,7 @@ async def levels(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
                 mark = fetch.mark()
                 await fetch.refresh()
                 if fetch.current:  # before, an instance may be known that has changed since
-                    for news in _news(told, fetch):
+                    for news in _news(told, fetch, batch):
                         yield _level(news, fetch)
                 if fetch.settled and fetch.current:
                     if shown != told.previews == len(fetch.known):
@@ -112,10 +112,10 @@ async def levels(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
             yield _complete(fetch)
 
 
-def _news(told: Levels, fetch: StudyFetch) -> Iterator[Reached]:
+def _news(told: Levels, fetch: StudyFetch, batch: int) -> Iterator[Reached]:
     """What is new; of many new instances a batch at a time."""
     known = tuple(fetch.known)
-    for end in range(len(told) + BATCH, len(known), BATCH):
+    for end in range(len(told) + batch, len(known), batch):
         yield from told.news(known[:end], fetch.transfer.have)
     yield from told.news(known, fetch.transfer.have)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import trio
+from attrs import frozen
 
 from p2pacs.budget import Budget
 from p2pacs.errors import (
@@ -23,14 +24,22 @@ from peer.commands.preview import PreviewSheet
 from peer.commands.study_folder import FileOrder, StudyFolder
 from peer.retrieval.read_ahead import AHEAD, AHEAD_BYTES
 
-RETURNS: Final = 120.0
-"""Seconds that a peer which stopped has to be started again."""
-
-LOOK: Final = 0.5
-"""Seconds between two looks whether it was."""
-
 GOODBYE: Final = 3.0
 """Seconds that the peer gets to stop a transfer that the operator broke off."""
+
+
+@frozen
+class GetTuning:
+    """How long a peer that stopped is waited for."""
+
+    returns_seconds: float = 120.0
+    """It has so long to be started again."""
+    look_seconds: float = 0.5
+    """Between two looks whether it was."""
+
+
+TUNING: Final = GetTuning()
+"""What is used unless a test hands in another."""
 
 
 class ProgressWatcher(Protocol):
@@ -57,6 +66,7 @@ async def get(
     priority: str = "interactive",
     *,
     preview: Path | None = None,
+    tuning: GetTuning = TUNING,
 ) -> GetOutcome:
     """Fetch a study into a folder; files there that are whole already are kept.
 
@@ -70,6 +80,7 @@ async def get(
         watcher: Shows how far it is.
         priority: A name of `p2pacs.swarm.scheduling.priority`.
         preview: Where a contact sheet goes as soon as there is something to see, if at all.
+        tuning: How long a peer that stopped is waited for.
 
     Raises:
         LocalError: The folder cannot be made, or its disk is full.
@@ -78,7 +89,7 @@ async def get(
     """
     sheet = None if preview is None else PreviewSheet(preview, watcher)
     outcome: GetOutcome | None = None
-    patience = _RetryBudget()
+    patience = _RetryBudget(tuning.returns_seconds)
     with new_folder(out, keep=True), await trio.to_thread.run_sync(StudyFolder, out) as files:
         while True:
             try:
@@ -95,13 +106,14 @@ async def get(
                     raise
                 outcome.interrupted()
                 watcher.away()
-                await trio.sleep(LOOK)
+                await trio.sleep(tuning.look_seconds)
 
 
 class _RetryBudget:
     """With a peer that is away."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._since: float | None = None
 
     def renew(self) -> None:
@@ -113,7 +125,7 @@ class _RetryBudget:
         """Whether it is worth while to wait (from the first look on)."""
         now = trio.current_time()
         self._since = now if self._since is None else self._since
-        return now - self._since < RETURNS
+        return now - self._since < self._seconds
 
 
 async def _take_all(

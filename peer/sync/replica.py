@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
@@ -17,16 +18,20 @@ from p2pacs.swarm.download.transfer import Transfer
 from peer.db import PeerDatabase, replications
 from peer.retrieval.resolve import ResolvedStudy
 
-AT_ONCE: Final = 4
-"""Studies fetched at the same time."""
-
-RETRY: Final = 60.0
-"""Seconds after which a study that could not be fetched is tried again."""
-
 WAITING: Final = 10_000
 """Orders that wait at most; the broker repeats what is lost beyond."""
 
 log = structlog.get_logger(__name__)
+
+
+@frozen
+class ReplicaTuning:
+    """How orders are carried out."""
+
+    at_once: int = 4
+    """Studies fetched at the same time."""
+    retry_seconds: float = 60.0
+    """After this long a study that could not be fetched is tried again."""
 
 
 class ReplicaSync:
@@ -47,6 +52,8 @@ class ReplicaSync:
             start: fetches it.
             make_room: recycles so many bytes; whether they came free.
         """
+        self.tuning = ReplicaTuning()
+        """What it goes by."""
         self._database = database
         self._find = find
         self._start = start
@@ -70,7 +77,7 @@ class ReplicaSync:
     async def run(self) -> None:
         """Carry out the orders, those from before a restart first, for ever."""
         rows = await self._database.persist(lambda c: c.execute(select(replications)).all())
-        places = trio.CapacityLimiter(AT_ONCE)
+        places = trio.CapacityLimiter(self.tuning.at_once)
         async with trio.open_nursery() as nursery:
             for row in rows:
                 nursery.start_soon(self._carry_out, StudyId(row.study), places)
@@ -90,7 +97,7 @@ class ReplicaSync:
         try:
             since = self._pause.ended
             while not await self._try(study, places):
-                await self._pause.wait(RETRY, since)
+                await self._pause.wait(self.tuning.retry_seconds, since)
                 since = self._pause.ended
             statement = delete(replications).where(replications.c.study == study.raw)
             await self._database.persist(lambda connection: connection.execute(statement))

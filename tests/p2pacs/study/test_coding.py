@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
+from p2pacs.limits import DICTIONARY_BYTES
 from p2pacs.study import coding
 from p2pacs.study.codecs import RAW, ZSTD, decode
 from p2pacs.study.coding import COMPRESSIBLE, CodedBlob, CodedInstance, code, code_plain
@@ -97,9 +98,9 @@ def test_encapsulated_pixel_data_that_zstd_makes_smaller(syntax: str) -> None:
     assert decoded(coded) == data
 
 
-def test_long_headers_are_coded_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coding, "DICTIONARY_BYTES", 100)
-    assert code(instance()).blobs[0].codec == ZSTD
+def test_long_headers_are_coded_here() -> None:
+    long = instance(EncapsulatedDocument=bytes(DICTIONARY_BYTES))
+    assert [code(one).blobs[0].codec for one in (instance(), long)] == [RAW, ZSTD]
 
 
 def test_a_frame_with_its_preview() -> None:

@@ -60,7 +60,7 @@ def test_what_does_not_get_smaller_stays_and_is_a_dictionary() -> None:
     assert (again.blob.codec, again.base) == (ZSTD_WITH, plain(short).key)
 
 
-def test_series_not_used_for_long_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_series_not_used_for_long_are_forgotten() -> None:
     coder = HeaderCoder()
     for number in range(SERIES):
         coded(coder, header(number), str(number))
@@ -68,10 +68,15 @@ def test_series_not_used_for_long_are_forgotten(monkeypatch: pytest.MonkeyPatch)
     coded(coder, header(101), "another")
     assert coded(coder, header(102), "0").base is not None
     assert coded(coder, header(103), "1").base is None
-    monkeypatch.setattr(module, "KEPT_BYTES", len(header(1)) + 50)
-    assert coded(coder, header(104), "2").base is None
-    assert coded(coder, header(105), "2").base is not None
-    assert coded(coder, header(106), "0").base is None
+
+
+def test_no_more_bytes_are_kept_than_may_be() -> None:
+    coder = HeaderCoder(kept_bytes=len(header(1)) + 50)
+    assert coded(coder, header(0), "0").base is None
+    assert coded(coder, header(1), "0").base is not None
+    assert coded(coder, header(2), "2").base is None
+    assert coded(coder, header(3), "2").base is not None
+    assert coded(coder, header(4), "0").base is None
 
 
 def test_a_dictionary_that_is_not_exact_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.study import split as split_module
-from p2pacs.study.split import FRAMES, Kind, Split, split
+from p2pacs.study.split import FRAMES, PIECE_BYTES, Kind, Split, split
 from tests.p2pacs.study.samples import BIG_ENDIAN, EXPLICIT, IMPLICIT, dataset, encode, instance
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom comments on junk
@@ -82,9 +81,11 @@ def test_pixel_data_that_break_off() -> None:
     assert joined(data, parts) == data
 
 
-def test_long_stretches_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(split_module, "PIECE_BYTES", 3000)
-    data = instance(Rows=1).data
+def test_long_stretches_are_cut() -> None:
+    made = dataset()
+    made.Rows = 1
+    made.PixelData = bytes(2 * PIECE_BYTES + 3000)
+    data = encode(made)
     parts = split(data, EXPLICIT)
     assert kinds(parts) == [Kind.HEADER] + 3 * [Kind.OTHER]
     assert joined(data, parts) == data

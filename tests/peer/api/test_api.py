@@ -170,11 +170,8 @@ async def test_levels_of_a_study_that_is_here(http: httpx.AsyncClient) -> None:
     assert lines[3:] == [{"previews": 3}, {"complete": True, "instances": 3}]
 
 
-async def test_many_instances_are_told_a_batch_at_a_time(
-    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("peer.api.streams.BATCH", 1)
-    lines = _objects(await http.get(f"/studies/{await _fetched(http)}/levels"))
+async def test_many_instances_are_told_a_batch_at_a_time(fake: FakePeer) -> None:
+    lines = [one async for one in levels(fake.fetch, batch=1)]  # type: ignore[arg-type]
     assert [one.get("number") for one in lines] == [1, 2, 3, None, None]
 
 

@@ -11,8 +11,7 @@ from p2pacs.errors import DiskFullError, LocalError, NoSourceError, StateError
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
-from peer.commands import get as get_module
-from peer.commands.get import get
+from peer.commands.get import GetTuning, get
 from peer.commands.outcome import GetOutcome
 from peer.config import PeerSettings, save_peer_settings
 from peer.retrieval.live_index import Known
@@ -213,16 +212,16 @@ async def test_breaking_off_tells_the_peer_and_keeps_the_files(
 
 
 async def test_a_peer_that_stops_and_is_started_again(
-    peer: Served, fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: Served, fake: FakePeer, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(get_module, "LOOK", 0.01)
+    hasty = GetTuning(look_seconds=0.01)
     fake.fetch.stops_after = 2
     out = tmp_path / "out"
     seen = Seen(second=peer.scope.cancel)
     outcomes: list[GetOutcome] = []
 
     async def run() -> None:
-        outcomes.append(await get(peer.folder, UID, out, seen, "stat"))
+        outcomes.append(await get(peer.folder, UID, out, seen, "stat", tuning=hasty))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run)
@@ -241,15 +240,12 @@ async def test_a_peer_that_stops_and_is_started_again(
     assert fake.priorities == [Priority.STAT] * 2
 
 
-async def test_a_peer_that_stops_for_good(
-    peer: Served, fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(get_module, "LOOK", 0.01)
-    monkeypatch.setattr(get_module, "RETURNS", 0.03)
+async def test_a_peer_that_stops_for_good(peer: Served, fake: FakePeer, tmp_path: Path) -> None:
+    hasty = GetTuning(returns_seconds=0.03, look_seconds=0.01)
     fake.fetch.stops_after = 2
     seen = Seen(second=peer.scope.cancel)
     with pytest.raises(StateError, match="p2pacs peer run"):
-        await get(peer.folder, UID, tmp_path / "out", seen)
+        await get(peer.folder, UID, tmp_path / "out", seen, tuning=hasty)
     assert seen.aways > 0
     assert _read(tmp_path / "out") == SENT[:2]
 

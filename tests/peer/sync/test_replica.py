@@ -9,7 +9,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages import Replicate
 from peer.app import Peer
 from peer.db import replications
-from peer.sync import replica as replica_module
+from peer.sync.replica import ReplicaTuning
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
 from tests.peer.world import World, eventually, instances, open_world
 
@@ -63,13 +63,11 @@ async def test_a_hospital_does_not_replicate(tmp_path: Path) -> None:
         assert not world.broker.asked
 
 
-async def test_an_order_outlives_errors_and_restarts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replica_module, "RETRY", 0.05)
+async def test_an_order_outlives_errors_and_restarts(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         replica = await world.add("r", Role.REPLICA)
+        replica.replica.tuning = ReplicaTuning(retry_seconds=0.05)
         world.broker.staged = PacsUnreachableError("the PACS is off")
         await _ordered(world, replica)
         await eventually(lambda: len(world.broker.asked) > 2)
