@@ -29,17 +29,18 @@ class Bans:
 
     def __init__(self, tuning: BansTuning = TUNING) -> None:
         self._tuning = tuning
-        self._strikes: dict[VirtualAddress, list[float]] = {}
+        self.strikes: dict[VirtualAddress, list[float]] = {}
+        """When each member was struck; not those whose quarantine has begun."""
         self._until: dict[VirtualAddress, float] = {}
 
     def strike(self, member: VirtualAddress, now: float) -> bool:
         """Count a strike; whether it is the last one and the member is quarantined now."""
         since = now - self._tuning.forgiven_seconds
-        strikes = [*(at for at in self._strikes.get(member, ()) if at > since), now]
+        strikes = [*(at for at in self.strikes.get(member, ()) if at > since), now]
         if len(strikes) < STRIKES:
-            self._strikes[member] = strikes
+            self.strikes[member] = strikes
             return False
-        self._strikes.pop(member, None)
+        self.strikes.pop(member, None)
         self._until[member] = now + self._tuning.quarantine_seconds
         return True
 

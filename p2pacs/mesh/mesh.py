@@ -75,14 +75,15 @@ class Mesh:
         """Open links by member."""
         self.refused: dict[VirtualAddress, AccessError] = {}
         """Why a member lets no link be, as was last heard; until there is one."""
+        self.bans = Bans()
+        self.connections: dict[Connection, Remote] = {}
+        """All that are open, those that wait for `Hello` and those that are retired too."""
         self._members = members
         self._transport = transport
         self._events = events
         self._tuning = tuning
-        self._all: dict[Connection, Remote] = {}
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._opened: dict[VirtualAddress, deque[float]] = {}
-        self._bans = Bans()
         self._watch = Watch()
         self.held = HeldLinks(
             self.links,
@@ -132,7 +133,7 @@ class Mesh:
             raise AuthenticationError(f"{member} is not in the member directory")
         if record.revoked:
             raise RevokedError(f"{record.name} was revoked")
-        if self._bans.quarantined(member, trio.current_time()):
+        if self.bans.quarantined(member, trio.current_time()):
             raise ForbiddenError(f"{record.name} is in quarantine for what it sent")
         return record
 
@@ -143,7 +144,7 @@ class Mesh:
 
     def strike(self, member: VirtualAddress, error: P2PacsError) -> None:
         """A member misbehaved: count it, and at the last strike put it in quarantine."""
-        quarantined = self._bans.strike(member, trio.current_time())
+        quarantined = self.bans.strike(member, trio.current_time())
         log.warning(
             "member struck", member=self.name(member), error=str(error), quarantined=quarantined
         )
@@ -152,7 +153,7 @@ class Mesh:
 
     def _directory_changed(self, directory: Directory) -> None:
         """Who is no longer a member, or whose key was replaced, is cut off at once."""
-        for connection, remote in list(self._all.items()):
+        for connection, remote in list(self.connections.items()):
             try:
                 directory.check(remote)
             except AccessError as error:
@@ -163,7 +164,7 @@ class Mesh:
         self._watch.changed()
 
     def _close_all(self, member: VirtualAddress, error: P2PacsError) -> None:
-        for connection in list(self._all):
+        for connection in list(self.connections):
             if connection.member == member:
                 connection.close(error)
 
@@ -209,7 +210,7 @@ class Mesh:
         Raises:
             BusyError: too many links are open.
         """
-        if len(self._all) >= LINKS:
+        if len(self.connections) >= LINKS:
             raise BusyError("too many links are open on this host")
         self._count(record.address)
         await self._carry(record, channel, None)
@@ -234,7 +235,7 @@ class Mesh:
         connection = Connection(
             self, self._events, record.address, channel.stream, dialled=dial is not None
         )
-        self._all[connection] = channel.remote
+        self.connections[connection] = channel.remote
         try:
             self.allowed(record.address)  # it may have changed during the handshake
             self._members.directory.check(channel.remote)
@@ -255,7 +256,7 @@ class Mesh:
                 raise
             dial.error = error
         finally:
-            del self._all[connection]
+            del self.connections[connection]
 
     def _finish(self, member: VirtualAddress, dial: _Dial) -> None:
         if self._dials.get(member) is dial:

@@ -74,7 +74,7 @@ class Node:
         )
         """Links, questions and studies: what the programs use of a node."""
         self._transport.pace(self.host.uplink, self.host.downlink)
-        self._admission = Admission()
+        self.admission = Admission()
         self._told = Sparse()
 
     async def run(
@@ -121,7 +121,7 @@ class Node:
         """
         address = channel.network_address_of(tcp)
         scope = trio.CancelScope()
-        with scope, self._admission.place(address, trio.current_time(), scope.cancel):
+        with scope, self.admission.place(address, trio.current_time(), scope.cancel):
             context = tls.server_context(self.identity, enrolment=self._enrol is not None)
             accepted = await channel.accept(tcp, context, told=self._told)
             if accepted.remote is not None:
@@ -149,7 +149,7 @@ class Node:
             )
             await channel.refuse(stream, error)
             return None
-        self._admission.member_came(address)
+        self.admission.member_came(address)
         return record, self._transport.opened(stream, remote, address)
 
     def _list_hosts(self, directory: Directory) -> None:
@@ -161,16 +161,14 @@ class Node:
                     hosts.add(Endpoint.parse(text).host)
                 except UsageError:
                     log.debug("not an endpoint", member=member.name)
-        self._admission.list_hosts(hosts)
+        self.admission.list_hosts(hosts)
 
     async def _tell_turned_away(self) -> None:
         told = 0
         while True:
             await trio.sleep(TELL_EVERY)
-            if (count := self._admission.turned_away) > told:
-                log.warning(
-                    "connections turned away", count=count - told, held=len(self._admission)
-                )
+            if (count := self.admission.turned_away) > told:
+                log.warning("connections turned away", count=count - told, held=len(self.admission))
                 told = count
 
 

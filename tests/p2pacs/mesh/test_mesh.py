@@ -27,7 +27,7 @@ async def test_both_dial_at_once_and_one_link_stays(autojump_clock: Clock, tmp_p
         await trio.sleep(20)
         assert two.host.mesh.links[three.address].dialled
         assert not three.host.mesh.links[two.address].dialled
-        assert len([c for c in two.host.mesh._all if c.member == three.address]) == 1
+        assert len([c for c in two.host.mesh.connections if c.member == three.address]) == 1
 
 
 async def test_requests_survive_that_both_dialled_at_once(
@@ -87,7 +87,7 @@ async def test_a_key_that_was_replaced_loses_its_links_everywhere_at_once(
         assert not any(
             connection.member == lost.address
             for other in others
-            for connection in other.host.mesh._all
+            for connection in other.host.mesh.connections
         )
         await trio.sleep(60)  # and however often it dials, it is not let in
         assert not any(lost.address in other.host.mesh.links for other in others)

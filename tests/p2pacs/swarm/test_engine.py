@@ -47,7 +47,7 @@ async def test_announcing_the_same_over_and_over_is_a_strike(
         for _ in range(3):
             link.send(Have(bytes(study.id), [(0, STUDY_CHUNKS)]))
         await trio.sleep(0.2)
-        assert len(broker.host.mesh._bans._strikes[noisy.address]) == 2
+        assert len(broker.host.mesh.bans.strikes[noisy.address]) == 2
 
 
 async def test_who_joins_late_hears_what_came_since_it_was_told(

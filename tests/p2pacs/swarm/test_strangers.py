@@ -166,7 +166,7 @@ async def test_channels_without_a_certificate_are_few(tmp_path: Path) -> None:
         broker = await nodes.add("broker", Role.BROKER, host="127.0.0.2", enrol=admitting.admit)
         async with flooding(broker) as flood:
             await flood.enrolling("127.0.0.9", 100)
-            assert len(broker._admission) <= limits.STRANGERS_OF_ONE
+            assert len(broker.admission) <= limits.STRANGERS_OF_ONE
             await flood.until_held(limits.STRANGERS_OF_ONE)
             await enrolled(nodes, broker, tmp_path / "new")
             hospital = await nodes.add("hospital", host="127.0.0.1")
@@ -199,9 +199,9 @@ async def test_a_member_that_is_refused_holds_its_place_until_it_has_gone(tmp_pa
             )
             streams.append(stream)
         with trio.fail_after(5):
-            while len(broker._admission) != 3:
+            while len(broker.admission) != 3:
                 await trio.sleep(0.01)
             for stream in streams:
                 await trio.aclose_forcefully(stream)
-            while len(broker._admission):
+            while len(broker.admission):
                 await trio.sleep(0.01)

@@ -33,4 +33,4 @@ async def test_data_that_nobody_asked_for_is_a_strike(
             for _ in range(64):
                 await link.send_blocks(block)
         await trio.sleep(0.2)
-        assert hospital.host.mesh._bans._strikes[pusher.address]
+        assert hospital.host.mesh.bans.strikes[pusher.address]
