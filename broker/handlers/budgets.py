@@ -113,7 +113,7 @@ class Budgets:
         """
         account = self._account(member)
         if account.one.statistics().tasks_waiting >= self._tuning.waiting:
-            raise BusyError("ask one thing at a time: too many questions wait for their answers")
+            raise BusyError("ask one thing at a time: too many questions wait for answers")
         async with account.one:
             await trio.sleep(account.milliseconds.delay(trio.current_time()))
             turn = Turn(self._clock)

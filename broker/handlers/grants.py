@@ -65,8 +65,7 @@ def refuse(
     """Write down that a study was asked for in vain; the error to raise once that is kept."""
     audit.record(connection, _entry(GRANTED, who, record, purpose, outcome=audit.REFUSED))
     return ForbiddenError(
-        f"{who.member.name} may not read study {record.study.short}: the administrator of the "
-        "network can change that"
+        f"{who.member.name} may not read study {record.study.short}: ask the administrator"
     )
 
 

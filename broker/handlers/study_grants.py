@@ -141,7 +141,7 @@ class StudyGrants:
         record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
         if record is None:
             raise StudyNotFoundError(
-                f"study {study.short} is not in the catalogue: it is gone from the PACS, or too new"
+                f"study {study.short} is not in the catalogue: deleted, or too new"
             )
         return record
 

@@ -15,6 +15,7 @@ from p2pacs.catalogue.find import find
 from p2pacs.catalogue.question import Selection
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import text
 from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.remote import DimseRemote, Root
 from p2pacs.dimse.scp import DimseServer
@@ -39,7 +40,13 @@ class ArchiveBackend:
         del caller, purpose, urgency
         held = self._folder.select(Selection.parse(identifier, root))
         pairs = {one.pair for one in held}
-        return Retrieval(total=held.__len__, instances=read(held), contexts=lambda: pairs)
+        uids = [text(one.attributes, "SOPInstanceUID") for one in held]
+        return Retrieval(
+            total=held.__len__,
+            instances=read(held),
+            contexts=lambda: pairs,
+            uids=lambda: uids,
+        )
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
         """Keep an instance."""

@@ -123,7 +123,8 @@ def _level(identifier: Dataset, root: Root) -> str:
     level = str(identifier.get("QueryRetrieveLevel") or "").strip()
     allowed = LEVELS[LEVELS.index(root) :]
     if level not in allowed:
-        raise UsageError(f"Query/Retrieve Level (0008,0052) must be one of {', '.join(allowed)}")
+        choice = f"{', '.join(allowed[:-1])} or {allowed[-1]}"
+        raise UsageError(f"Query/Retrieve Level must be {choice}")
     return level
 
 

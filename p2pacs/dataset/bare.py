@@ -55,9 +55,7 @@ def _of_data_set(data: bytes, told: str) -> EncodedInstance:
     if header is None or not sop_class or not uid:
         raise BrokenInstanceError("not a DICOM file, and no data set with its UIDs either")
     if header.pixels_length == UNDEFINED_LENGTH and syntax in _NATIVE:
-        raise BrokenInstanceError(
-            "compressed images without a file header: their transfer syntax is not known"
-        )
+        raise BrokenInstanceError("compressed images without header: their syntax is not known")
     return EncodedInstance(sop_class, uid, syntax, data)
 
 

@@ -75,9 +75,7 @@ class EncodedInstance:
                 data=file[stream.tell() :],
             )
         except UNREADABLE as error:
-            raise BrokenInstanceError(
-                "a DICOM file without SOP Class, SOP Instance or Transfer Syntax UID in group 0002"
-            ) from error
+            raise BrokenInstanceError("a DICOM file lacks one of the UIDs of group 0002") from error
 
 
 def _usual_meta(file: bytes) -> tuple[str, str, str, bytes] | None:

@@ -224,12 +224,12 @@ def _why(error: httpx.RequestError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted by this machine, or is for another host"
+            return "its certificate is not trusted here"
         if isinstance(cause, ssl.SSLError):
-            return "no TLS with it: check whether its address begins with https"
+            return "no TLS with it: is it https?"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
-        return "check its address, and whether it runs"
+        return "does it run at this address?"
     return f"the connection broke ({type(error).__name__})"
 
 

@@ -112,8 +112,7 @@ class Search:
             await self._client.probe()
         if self._failures > self._client.tuning.failures:
             raise PacsRefusedError(
-                f"{self._client.name} fails at too many of its entries (HTTP status 500): "
-                "see its log"
+                f"{self._client.name} fails at too many entries (HTTP 500): see its log"
             )
         if limit == 1:
             self.untold += 1

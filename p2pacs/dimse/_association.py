@@ -57,6 +57,8 @@ class Association(_Association):
         self.dul: Reactor = Reactor(self)
         # Setting them is what tells the reactor of its timers.
         self.acse_timeout, self.network_timeout = self.acse_timeout, self.network_timeout
+        self.proposed: Sequence[tuple[str, Sequence[str]]] = ()
+        """SOP Class and transfer syntaxes of each context that the requestor proposed."""
         self.ended: Callable[[], None] = _nothing
         """Called when an accepted association is over and its connection closed."""
 
@@ -214,12 +216,12 @@ def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
         return PacsRefusedError(f"{remote}: {refused}")
     answer = assoc.acceptor.primitive
     if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
-        return PacsBusyError(f"{remote} is busy and rejects our association: try again later")
+        return PacsBusyError(f"{remote} is busy: try again later")
     if not assoc.is_rejected or answer is None:
-        verdict = "cannot be reached: check its address, and whether it runs"
+        verdict = "cannot be reached: does it run at this address?"
         return PacsUnreachableError(f"{remote} {verdict}")
     reason = answer.result_source, answer.diagnostic
-    verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles on both sides")
+    verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles")
     return PacsUnreachableError(f"{remote} {verdict}")
 
 

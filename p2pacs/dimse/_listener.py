@@ -146,6 +146,7 @@ class Listener:
             (str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
             for context in definitions
         ]
+        assoc.proposed = proposed
         roles = assoc.requestor.role_selection
         assoc.acceptor.supported_contexts = [
             _supported(acceptance)

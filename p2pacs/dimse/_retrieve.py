@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 import structlog
+from attrs import frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE
@@ -42,7 +43,19 @@ from p2pacs.errors import P2PacsError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
 
-Send = Callable[[EncodedInstance], int | None]
+
+@frozen
+class _Receiver:
+    """Who gets the instances."""
+
+    send: Callable[[EncodedInstance], int | None]
+    """Sends one: its C-STORE status; None if it is not accepted as it is stored."""
+    refusal: Callable[[contexts.Pair], str] = contexts.refusal
+    """What to say of a pair that is not accepted."""
+    reached: Callable[[], bool] = lambda: True
+    """Whether an association was ever open."""
+    comment: Callable[[str], str] = str
+    """What of a reason goes into the Error Comment."""
 
 
 class RetrieveService:
@@ -83,9 +96,13 @@ class RetrieveService:
             tuning=self._tuning,
         )
         try:
-            _SubOperations(
-                reply, retrieval, sender.send, self._tuning, reached=lambda: sender.reached
-            ).run()
+            receiver = _Receiver(
+                sender.send,
+                reached=lambda: sender.reached,
+                # A user of the workstation knows its title; the address would cut the advice.
+                comment=lambda text: text.replace(str(remote), remote.aet),
+            )
+            _SubOperations(reply, retrieval, receiver, self._tuning).run()
         finally:
             sender.close()
 
@@ -98,20 +115,24 @@ class RetrieveService:
 
         refused: set[contexts.Pair] = set()
 
+        def refusal(pair: contexts.Pair) -> str:
+            return contexts.refusal_to_receiver(pair, assoc.proposed)
+
         def send(instance: EncodedInstance) -> int | None:
             status = send_instance(assoc, instance, next(numbers) % 0xFFFF + 1)
             pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
             if status is None and pair not in refused:
                 refused.add(pair)
                 log.warning(
-                    "C-GET client does not accept the stored transfer syntax",
+                    "instances are not sent as the C-GET client wants them; nothing is transcoded",
                     caller=reply.caller,
                     sop_class=UID(pair[0]).name,
                     transfer_syntax=UID(pair[1]).name,
+                    why=refusal(pair),
                 )
             return status
 
-        _SubOperations(reply, retrieval, send, self._tuning).run()
+        _SubOperations(reply, retrieval, _Receiver(send, refusal), self._tuning).run()
 
     def _open(self, reply: _Reply, models: Mapping[str, str], purpose: str) -> Retrieval | None:
         """Ask the backend; an error is answered and gives None."""
@@ -182,8 +203,10 @@ class _Reply:
             response.ErrorComment = comment
         if self.tally.failed_uids:
             failed = Dataset()
-            failed.FailedSOPInstanceUIDList = self.tally.failed_uids
             syntax = self._syntax
+            failed.FailedSOPInstanceUIDList = sub.failed_list(
+                self.tally.failed_uids, implicit=syntax.is_implicit_VR
+            )
             encoded = encode(failed, syntax.is_implicit_VR, syntax.is_little_endian)
             if encoded is not None:
                 response.Identifier = BytesIO(encoded)
@@ -211,17 +234,17 @@ class _SubOperations:
         self,
         reply: _Reply,
         retrieval: Retrieval,
-        send: Send,
+        receiver: _Receiver,
         tuning: Tuning,
-        reached: Callable[[], bool] = lambda: True,
     ) -> None:
         self._tuning = tuning
-        self._reached = reached
         self._reply = reply
         self._retrieval = retrieval
-        self._send = send
+        self._receiver = receiver
         self._lost = 0
         self._reported = 0.0
+        self._given: set[str] = set()
+        """SOP Instance UIDs that were sent, or counted as failed."""
 
     def run(self) -> None:
         """Send instances as they come, until the end, a cancel, an abort or an error."""
@@ -234,12 +257,13 @@ class _SubOperations:
             ending = Ending.INTERRUPTED if status in (None, sub.CANCELLED) else Ending.OVER
             if status is not None:
                 remaining = self._remaining() if status == sub.CANCELLED else None
-                why = next(iter(tally.reasons), "")
+                why = self._receiver.comment(next(iter(tally.reasons), ""))
                 reply.final(status, remaining=remaining, comment=sub.comment_of(why))
         except P2PacsError as error:
-            tally.failed += self._remaining()
+            self._fail_the_rest(str(error))
             log.warning("retrieval failed", caller=reply.caller, error=str(error))
-            reply.final(sub.status_of(error), comment=sub.comment_of(error))
+            comment = sub.comment_of(self._receiver.comment(str(error)))
+            reply.final(sub.status_of(error), comment=comment)
         finally:
             if isinstance(instances, Generator):
                 instances.close()
@@ -249,10 +273,15 @@ class _SubOperations:
                 remote=remote_of(reply.assoc),
                 completed=tally.completed,
                 failed=tally.failed,
-                why=tally.reasons,
                 warnings=tally.warnings,
                 seconds=round(time.monotonic() - started, 3),
+                **({"why": tally.why} if tally.failed else {}),
             )
+
+    def _fail_the_rest(self, why: str) -> None:
+        """What was not sent when the retrieval broke off fails, named as far as it is known."""
+        rest = tuple(uid for uid in self._retrieval.uids() if uid not in self._given)
+        self._reply.tally.fail(why, *rest, unnamed=max(0, self._remaining() - len(rest)))
 
     def _all(self, instances: Iterator[RetrievedItem]) -> int | None:
         """The final status; None if the client is gone."""
@@ -265,6 +294,7 @@ class _SubOperations:
                 self._send_one(item)
                 self._report(self._tuning.report)
             elif isinstance(item, MissingInstances):
+                self._given.update(item.uids)
                 tally.fail(item.reason, *item.uids, unnamed=item.unnamed)
             elif item is None:
                 return tally.final_status()
@@ -274,20 +304,21 @@ class _SubOperations:
 
     def _send_one(self, instance: EncodedInstance) -> None:
         tally, uid = self._reply.tally, instance.sop_instance_uid
+        self._given.add(uid)
         try:
-            status = self._send(instance)
+            status = self._receiver.send(instance)
         except PacsUnreachableError as error:
             self._lost += 1
             # One instance may break the destination, and the next ones be taken all the same.
-            if self._lost >= self._tuning.lost_associations or not self._reached():
-                tally.failed_uids.append(uid)
+            if self._lost >= self._tuning.lost_associations or not self._receiver.reached():
+                tally.fail(str(error), uid)
                 raise
             log.warning("sub-operation failed", caller=self._reply.caller, error=str(error))
             tally.fail(str(error), uid)
             return
         self._lost = 0
         if status is None:
-            tally.fail(_unsendable(instance), uid)
+            tally.fail(self._unsendable(instance), uid)
         elif tally.count(status, uid):
             self._retrieval.arrived()
 
@@ -300,11 +331,10 @@ class _SubOperations:
     def _remaining(self) -> int:
         return max(0, self._retrieval.total() - self._reply.tally.done)
 
-
-def _unsendable(instance: EncodedInstance) -> str:
-    """Why an instance was not even sent."""
-    if not instance.data:
-        return "an instance without a data set cannot be sent"
-    if len(instance.sop_instance_uid) > UID_CHARACTERS:
-        return "a UID is too long for a DIMSE message"
-    return contexts.refusal((instance.sop_class_uid, instance.transfer_syntax_uid))
+    def _unsendable(self, instance: EncodedInstance) -> str:
+        """Why an instance was not even sent."""
+        if not instance.data:
+            return "an instance without a data set cannot be sent"
+        if len(instance.sop_instance_uid) > UID_CHARACTERS:
+            return "a UID is too long for a DIMSE message"
+        return self._receiver.refusal((instance.sop_class_uid, instance.transfer_syntax_uid))

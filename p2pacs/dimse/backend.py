@@ -85,6 +85,8 @@ class Retrieval:
     told, and a cancel or an abort is seen; one that reads ahead does so in threads of its own."""
     contexts: Callable[[], Collection[Pair]] = field(default=tuple)
     """(SOP Class, transfer syntax) of what is to come, as far as known. From any thread."""
+    uids: Callable[[], Collection[str]] = field(default=tuple)
+    """SOP Instance UIDs of all that is asked for, as far as known. From any thread."""
     arrived: Callable[[], None] = field(default=_nothing)
     """Called when the receiver has taken the instance that was given last."""
     close: Callable[[Ending], None] = field(default=_nothing_at_the_end)

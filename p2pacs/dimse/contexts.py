@@ -98,6 +98,19 @@ def refusal(pair: Pair) -> str:
     return f"{syntax} not accepted: {sop_class}"
 
 
+def refusal_to_receiver(pair: Pair, offered: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """As `refusal`, of a pair that a C-GET client cannot be sent.
+
+    Args:
+        pair: as it is stored.
+        offered: SOP Class and transfer syntaxes of each context that the client proposed. Where
+            the pair is among them, another syntax was accepted, as the client has it before.
+    """
+    if any(pair[0] == sop_class and pair[1] in syntaxes for sop_class, syntaxes in offered):
+        return f"stored as {uid.UID(pair[1]).keyword or pair[1]}: offer it first, or use C-MOVE"
+    return refusal(pair)
+
+
 def propose_sending(next_pair: Pair, known: Iterable[Pair]) -> list[tuple[str, list[str]]]:
     """Contexts for sending: the pair needed now, then others that are known to come."""
     pairs = dict.fromkeys([next_pair, *known])

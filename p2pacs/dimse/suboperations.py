@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field
 
+from p2pacs import limits
 from p2pacs.errors import LocalError, P2PacsError
 
 SUCCESS: Final = 0x0000
@@ -21,8 +23,13 @@ PENDING_IGNORED: Final = 0xFF01
 """An answer; some optional key was not matched (PS3.4 C.4.1.1.4)."""
 INVALID: Final = 0xA900
 
-_COMMENT_CHARACTERS: Final = 64
+COMMENT_CHARACTERS: Final = 64
 """Error Comment (0000,0902) is an LO."""
+
+_ELLIPSIS: Final = " ..."
+
+_UI_BYTES: Final = 0xFFFE
+"""Of a value that Explicit VR has two bytes for the length of (PS3.5 7.1.2): some 1,000 UIDs."""
 
 _COUNT: Final = 0xFFFF
 """The counts are US: a study may have more instances than they can tell."""
@@ -68,6 +75,11 @@ class SubOperationCounts:
         return dict(self._reasons.most_common())
 
     @property
+    def why(self) -> str:
+        """The reasons in words, for logs."""
+        return "; ".join(f"{reason} ({count})" for reason, count in self.reasons.items())
+
+    @property
     def done(self) -> int:
         """Sub-operations that are over."""
         return self.completed + self.warnings + self.failed
@@ -94,4 +106,24 @@ def comment_of(error: P2PacsError | str) -> str:
     """The Error Comment that an error or a reason becomes."""
     text = str(error).encode("ascii", "replace").decode()
     printable = "".join(character if character.isprintable() else " " for character in text)
-    return printable.replace("\\", "/")[:_COMMENT_CHARACTERS].strip()
+    comment = printable.replace("\\", "/").strip()
+    if len(comment) <= COMMENT_CHARACTERS:
+        return comment
+    room = COMMENT_CHARACTERS - len(_ELLIPSIS)
+    words, _, _ = comment[: room + 1].rpartition(" ")
+    return (words.rstrip(" ,;:") or comment[:room]) + _ELLIPSIS
+
+
+def failed_list(uids: Iterable[str], *, implicit: bool) -> list[str]:
+    """What of these UIDs a Failed SOP Instance UID List (0008,0058) holds, each once.
+
+    In Implicit VR all of them, as many as a query's identifier might have.
+    """
+    room = limits.DICOM_MESSAGE_BYTES if implicit else _UI_BYTES
+    listed: list[str] = []
+    for uid in dict.fromkeys(uids):
+        room -= len(uid) + 1
+        if room < 0:
+            break
+        listed.append(uid)
+    return listed

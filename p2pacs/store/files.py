@@ -110,14 +110,10 @@ class StudyFiles:
                 os.close(handle)
         except OSError as error:
             raise CorruptStoreError(
-                f"the disk cannot read study {study.short}: {error.strerror}; "
-                "what is lost will be fetched again"
+                f"study {study.short} is fetched again: its disk says {error.strerror}"
             ) from error
         if any(len(data) != length for data, (_, length) in zip(found, places, strict=True)):
-            raise CorruptStoreError(
-                f"the file of study {study.short} is shorter than its index says; "
-                "what is lost will be fetched again"
-            )
+            raise CorruptStoreError(f"study {study.short} is fetched again: its file is too short")
         return found
 
     def trim(self, study: StudyId, length: int) -> int:

@@ -114,8 +114,7 @@ class StudyStore:
         found = await trio.to_thread.run_sync(self._checked, numbers)
         if rotten := self._quarantine(numbers, found):
             raise CorruptStoreError(
-                f"chunk {rotten[0]} of study {self.study.short} is rotten on disk; "
-                "it will be fetched again"
+                f"chunk {rotten[0]} of study {self.study.short} is rotten: it is fetched again"
             )
         sound = [data for data in found if isinstance(data, bytes)]
         if len(sound) < len(found):

@@ -91,9 +91,7 @@ class StoreWriter:
             DiskFullError: the disk or the capacity is full.
         """
         if self.capacity is not None and self.used + size > self.capacity:
-            raise DiskFullError(
-                "the store has reached its capacity; recycle studies or raise store.capacity"
-            )
+            raise DiskFullError("the store is full: recycle studies or raise store.capacity")
         await trio.lowlevel.checkpoint()
         while self._failure is not None or self._unwritten >= self._tuning.unwritten_bytes:
             if self._failure is not None:

@@ -267,7 +267,7 @@ _ONLY: Final = {ZSTD_WITH: Kind.HEADER, HTJ2K: Kind.FRAME, HTJ2K_NEXT: Kind.FRAM
 def _places(runs: tuple[BlobRun, ...], coded: array[int]) -> tuple[array[int], array[int]]:
     """First chunk and offset of every blob: blobs of a run lie end to end."""
     if sum(run.blobs for run in runs) != len(coded):
-        raise ManifestError("the runs of an index part do not have as many blobs as its columns")
+        raise ManifestError("the runs of an index part have not as many blobs as its columns")
     chunk, offset = array("I"), array("H")
     number = 0
     for run in runs:

@@ -136,10 +136,7 @@ class StudyBuilder:
             BusyError: the study has as many chunks as a study may have.
         """
         if coded.study_instance_uid != self._uid:
-            raise WrongStudyError(
-                f"the PACS sent an instance of another study for {self._root.study.short}; "
-                "it was left out"
-            )
+            raise WrongStudyError("the PACS sent an instance of another study: it was left out")
         uid = coded.sop_instance_uid
         known = self._drafts.get(uid) or self._index.instances.get(uid)
         if known is not None and _same(known, coded):
@@ -147,8 +144,7 @@ class StudyBuilder:
             return Appended.UNCHANGED
         if uid in self._seen:
             raise DuplicateInstanceError(
-                f"the PACS sent two different instances of study {self._root.study.short} with one "
-                "SOP Instance UID; the first was kept"
+                "two different instances with one SOP Instance UID: mend the PACS"
             )
         chunks = len(self._chunks) + self._drafts.chunks_with(coded)
         if chunks >= STUDY_CHUNKS - INDEX_PARTS:

@@ -114,10 +114,7 @@ def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     )
     if not (study and series and own):
-        raise BrokenInstanceError(
-            "an instance without Study, Series or SOP Instance UID: truncated or not DICOM; "
-            "check it in the PACS"
-        )
+        raise BrokenInstanceError("an instance lacks Study, Series or SOP Instance UID: truncated?")
     identity = (study, series, instance.sop_class_uid, instance.sop_instance_uid)
     if any(len(uid) > UID_BYTES for uid in identity) or not instance.sop_instance_uid:
         raise BrokenInstanceError(

@@ -169,11 +169,11 @@ _TYPES: Final = [str, str, str, str, bytes, int, bytes, bytes]
 
 def _entry(fields: object) -> InstanceEntry:
     if not isinstance(fields, list) or [type(value) for value in fields[:8]] != _TYPES:
-        raise ManifestError("an index part has an instance with a field missing or of wrong type")
+        raise ManifestError("an index part has an instance with a missing or wrong field")
     sop_class, uid, series, syntax, digest, size, ranges, json = fields[:8]
     previews = fields[8] if len(fields) > 8 else b""
     if type(previews) is not bytes:
-        raise ManifestError("an index part has an instance with a field missing or of wrong type")
+        raise ManifestError("an index part has an instance with a missing or wrong field")
     if any(len(text) > UID_BYTES for text in fields[:4]) or not uid:
         raise ManifestError("an index part has an instance with a UID of wrong length")
     if len(digest) != 32 or not 0 < size <= INSTANCE_BYTES:

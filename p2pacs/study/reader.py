@@ -269,8 +269,7 @@ class StudyReader:
             if ChunkId.of(cipher) == self._chunks.id(number):
                 raise
             raise CorruptStoreError(
-                f"chunk {number} of study {self.root.study.short} does not match its id; "
-                "it must be fetched again"
+                f"chunk {number} of study {self.root.study.short} is not as its id: fetch again"
             ) from None
 
 

@@ -127,6 +127,7 @@ class Gateway:
             total=job.total,
             instances=job.instances(),
             contexts=job.contexts,
+            uids=job.uids,
             arrived=job.arrived,
             close=job.close,
         )
@@ -213,12 +214,20 @@ class _RetrieveJob:
 
     def contexts(self) -> set[Pair]:
         """SOP Classes and transfer syntaxes of the instances known."""
-        return {
-            (known.entry.sop_class_uid, known.entry.transfer_syntax_uid)
-            for delivery in self._deliveries
-            for known in list(delivery.fetch.known)
-            if self._wanted(known.entry)
-        }
+        return {(entry.sop_class_uid, entry.transfer_syntax_uid) for entry in self._known()}
+
+    def uids(self) -> set[str]:
+        """SOP Instance UIDs of the instances known, and of those that the PACS did not give."""
+        uids = {entry.sop_instance_uid for entry in self._known()}
+        for delivery in self._deliveries:
+            uids.update(self._missing(delivery.fetch.left_out).uids)
+        return uids
+
+    def _known(self) -> Iterator[InstanceEntry]:
+        for delivery in self._deliveries:
+            for known in list(delivery.fetch.known):
+                if not known.withdrawn and self._wanted(known.entry):
+                    yield known.entry
 
     def instances(self) -> Iterator[RetrievedItem]:
         """The instances, each when all of it is here; what cannot be had is said in its place."""

@@ -55,12 +55,12 @@ class InstanceDescriber:
             reply = await self._host.call_broker(query, timeout=ANSWER)
         except UnavailableError as error:
             raise UnavailableError(
-                "images of a study that is not here are listed when the broker is there"
+                "images of a study not here are listed when the broker is there"
             ) from error
         if not isinstance(reply, Instances):
             raise ProtocolError("the broker answered an InstancesQuery with something else")
         if reply.more:
-            raise BusyError("more images than can be listed before the study is here: retrieve it")
+            raise BusyError("too many images to list before the study is here: retrieve it")
         return await trio.to_thread.run_sync(decode_listing, reply.series)
 
 

@@ -51,8 +51,8 @@ class Grants:
         )
         if wrapped is None:
             raise KeyUnavailableError(
-                "this peer holds no key of the study, and the broker, which gives keys, is away: "
-                "try again when it is linked (p2pacs status DIR)"
+                "this peer holds no key of it, and the broker is away: try again when it is linked "
+                "(p2pacs status DIR)"
             )
         return self.unwrap(study, wrapped)
 

@@ -92,8 +92,8 @@ class Resolver:
         record = await trio.to_thread.run_sync(self._catalogue.by_uid, study_instance_uid)
         if record is None:
             raise StudyNotFoundError(
-                "this study is not in the catalogue that this peer may read: check the Study "
-                "Instance UID, or ask the administrator for the right to read it"
+                "not in the catalogue that this peer may read: check the Study Instance UID, or "
+                "ask the administrator for the right to read it"
             )
         return record
 

@@ -47,7 +47,7 @@ def encode(pixels: Pixels) -> tuple[tuple[int, bytes], ...]:
 
 def _parts(stream: bytes, info: J2kInfo) -> tuple[tuple[int, bytes], ...]:
     if not info.whole:
-        raise CodingError("an image coded as HTJ2K has an end that is not where it should be")
+        raise CodingError("an image coded as HTJ2K has an end where it should not be")
     parts: list[tuple[int, bytes]] = []
     start = 0
     for level in range(coarsest(info.rows, info.columns), 0, -1):

@@ -94,7 +94,7 @@ def _size(raw: bytes) -> tuple[int, int, int, int]:
         _SIZ_FIELDS.unpack_from(raw)
     )
     if (x, y, tile_x, tile_y) != (0, 0, 0, 0) or (tile_rows, tile_columns) != (rows, columns):
-        raise CodingError("a JPEG 2000 codestream is cut into tiles, which is not allowed here")
+        raise CodingError("a JPEG 2000 codestream is cut into tiles: not allowed here")
     depth = raw[_SIZ_FIELDS.size : _SIZ_FIELDS.size + 1]
     alike = (depth + b"\1\1") * samples
     if samples not in (1, 3) or depth not in (b"\x07", b"\x0f"):

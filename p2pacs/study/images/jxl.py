@@ -109,7 +109,7 @@ def _decode(stream: bytes, form: Form, rows: int, columns: int) -> Pixels:
     if (info.rows, info.columns, info.samples) != (rows, columns, form.samples):
         raise CodingError("a JPEG XL codestream has another size than its frame header says")
     if info.lossy or info.bits > form.bits:
-        raise CodingError("a JPEG XL codestream is not without loss, or deeper than its frame")
+        raise CodingError("a JPEG XL codestream is lossy, or deeper than its frame")
     pixels = decode_stream(stream)
     if pixels.shape != (rows, columns, form.samples)[: pixels.ndim] or pixels.dtype != (
         np.uint8 if info.bits <= 8 else np.uint16

@@ -351,6 +351,5 @@ class Download:
         if still < self._tuning.silent_seconds and self.sources.awaited:
             return None
         return NoSourceError(
-            f"no reachable member has what is missing of study {self.transfer.study.short}; "
-            "try again when a member that holds it is there"
+            f"no reachable member has all of study {self.transfer.study.short}: try again later"
         )

@@ -63,9 +63,13 @@ class Scripted:
         return Retrieval(
             total=self._total,
             instances=self._instances(),
+            uids=self._uids,
             arrived=self._arrived,
             close=self._close,
         )
+
+    def _uids(self) -> list[str]:
+        return [one.sop_instance_uid for one in self.held if isinstance(one, EncodedInstance)]
 
     def _arrived(self) -> None:
         self.arrived += 1

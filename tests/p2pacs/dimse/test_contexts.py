@@ -115,3 +115,12 @@ def test_what_is_chosen_is_accepted_and_nothing_else(
 def test_a_refusal_names_class_and_syntax_in_the_space_of_a_comment() -> None:
     assert contexts.refusal((CT, JPEG_LOSSLESS)) == "JPEGLosslessSV1 not accepted: CTImageStorage"
     assert contexts.refusal(("1.2.3", "1.2.4")) == "1.2.4 not accepted: 1.2.3"
+
+
+def test_what_a_client_offers_but_not_first_is_told_from_what_it_does_not_offer() -> None:
+    offered = [(MR, [JPEG_2000]), (CT, [EXPLICIT, IMPLICIT])]
+    said = contexts.refusal_to_receiver((CT, IMPLICIT), offered)
+    assert said == "stored as ImplicitVRLittleEndian: offer it first, or use C-MOVE"
+    assert contexts.refusal_to_receiver((CT, JPEG_2000), offered) == contexts.refusal(
+        (CT, JPEG_2000)
+    )

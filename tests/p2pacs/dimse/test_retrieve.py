@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.p2pacs.dimse.backends import Scripted, serving
 from tests.p2pacs.dimse.samples import (
     CT,
     EXPLICIT,
+    IMPLICIT,
     JPEG_2000,
     JPEG_LOSSLESS,
     MR,
@@ -131,9 +133,9 @@ async def test_a_destination_that_is_off() -> None:
     status, failed = answers[-1]
     assert counts(status) == (0xA702, 0, 3, 0)
     assert (backend.arrived, backend.ending) == (0, Ending.BROKEN)
-    assert "cannot be reached" in status.ErrorComment
+    assert status.ErrorComment == "OFF cannot be reached: does it run at this address?"
     assert failed is not None
-    assert failed.FailedSOPInstanceUIDList == "1.2.3.1.1.1"
+    assert list(failed.FailedSOPInstanceUIDList) == [one.sop_instance_uid for one in series(3)]
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,11 @@ async def test_an_error_in_the_middle_counts_the_rest_as_failed(tmp_path: Path) 
         destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
         async with serving(backend, destinations) as server:
             answers = await ask(server.port, move("WS"))
-    assert counts(answers[-1][0]) == (0xA702, 2, 3, 0)
-    assert answers[-1][0].ErrorComment == "the last holder went away"
+    status, failed = answers[-1]
+    assert counts(status) == (0xA702, 2, 3, 0)
+    assert status.ErrorComment == "the last holder went away"
+    assert failed is not None
+    assert list(failed.FailedSOPInstanceUIDList) == [one.sop_instance_uid for one in series(5)[2:]]
 
 
 @pytest.mark.dcmtk
@@ -392,6 +397,20 @@ class TestDcmtk:
         assert list(tmp_path.iterdir()) == []
         assert "0xa702" in said.lower()
         assert "JPEGLosslessSV1 not accepted: CTImageStorage" in said
+
+    async def test_getscu_is_told_what_it_offers_but_not_first(self, tmp_path: Path) -> None:
+        held = [instance(number, syntax=IMPLICIT) for number in (1, 2)]
+        call = ["getscu", "-d", "-S", "+B", "-od", str(tmp_path), *self.keys(study())]
+        with structlog.testing.capture_logs() as logs:
+            async with serving(Scripted(held)) as server:
+                address = ["-aec", "GATEWAY", HOST, str(server.port)]
+                run = partial(dcmtk, *call, *address)
+                said = (await trio.to_thread.run_sync(run)).stdout
+        assert list(tmp_path.iterdir()) == []
+        why = "stored as ImplicitVRLittleEndian: offer it first, or use C-MOVE"
+        assert why in said
+        over = [log for log in logs if log["event"] == "retrieval over"]
+        assert [log["why"] for log in over] == [f"{why} (2)"]
 
 
 async def test_a_client_that_offers_a_class_in_several_contexts_gets_them_all() -> None:

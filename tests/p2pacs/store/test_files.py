@@ -54,7 +54,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(CorruptStoreError, match="No such file"):
         files.read(STUDY, [(0, 1)])
     files.write(STUDY, 0, [b"abc"])
-    with pytest.raises(CorruptStoreError, match="shorter"):
+    with pytest.raises(CorruptStoreError, match="too short"):
         files.read(STUDY, [(1, 3)])
 
     def broken(*_: object) -> bytes:

@@ -413,21 +413,21 @@ async def _audited(world: World) -> tuple[str, int, int]:
 
 async def _move(
     where: Endpoint, wanted: Dataset, to: str, *, cancelled_at: int | None = None
-) -> Dataset:
-    """C-MOVE, cancelled when so many instances are sent; the last status."""
+) -> tuple[Dataset, Dataset | None]:
+    """C-MOVE, cancelled when so many instances are sent; the last status and identifier."""
 
-    def work() -> Dataset:
+    def work() -> tuple[Dataset, Dataset | None]:
         model = UID(contexts.MOVE["STUDY"])
         entity = AE("VIEWER")
         entity.add_requested_context(model)
         assoc = entity.associate(where.host, where.port, ae_title=AET)
-        status = Dataset()
-        for answer in assoc.send_c_move(wanted, to, model, msg_id=7):
-            status = answer[0]
+        last: tuple[Dataset, Dataset | None] = Dataset(), None
+        for last in assoc.send_c_move(wanted, to, model, msg_id=7):
+            status = last[0]
             if cancelled_at is not None and status.NumberOfCompletedSuboperations >= cancelled_at:
                 assoc.send_c_cancel(7, query_model=model)
         assoc.release()
-        return status
+        return last
 
     return await trio.to_thread.run_sync(work)
 
@@ -436,8 +436,12 @@ async def test_what_did_not_arrive_was_not_read(tmp_path: Path) -> None:
     destinations = {"DEAD": f"127.0.0.1:{free_port()}"}
     async with served(tmp_path, instances(4), destinations=destinations) as (world, _, where):
         wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
-        status = await _move(where, wanted, "DEAD")
+        status, failed = await _move(where, wanted, "DEAD")
         assert (status.Status, status.NumberOfFailedSuboperations) == (0xA702, 4)
+        assert failed is not None
+        assert set(failed.FailedSOPInstanceUIDList) == {
+            one.sop_instance_uid for one in instances(4)
+        }
         assert await _audited(world) == ("failed", 0, 4)
 
 
@@ -447,7 +451,7 @@ async def test_what_a_destination_does_not_accept_was_not_read(tmp_path: Path) -
         destinations = {"VIEWER": f"127.0.0.1:{viewer.port}"}
         async with served(tmp_path, instances(4), destinations=destinations) as (world, _, where):
             wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
-            status = await _move(where, wanted, "VIEWER")
+            status, _ = await _move(where, wanted, "VIEWER")
             assert (status.Status, status.NumberOfFailedSuboperations) == (0xA702, 4)
             assert await _audited(world) == ("failed", 0, 4)
 
@@ -473,7 +477,7 @@ async def test_a_cancelled_read_was_interrupted(tmp_path: Path) -> None:
         async with served(tmp_path, [], destinations=destinations) as (world, _, where):
             await world.broker.publish(instances(1), complete=False)
             wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
-            status = await _move(where, wanted, "VIEWER", cancelled_at=1)
+            status, _ = await _move(where, wanted, "VIEWER", cancelled_at=1)
             assert status.Status == 0xFE00
             assert (await _audited(world))[:2] == ("interrupted", 1)
 
