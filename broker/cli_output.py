@@ -12,7 +12,7 @@ from broker.members.join_command import join_command, run_command, usual_plan
 from broker.members.registry import Member
 from broker.setup import Keys, describe
 from p2pacs.tables import Column, Table
-from p2pacs.units import format_rate
+from p2pacs.units import format_limit
 
 
 def founded(folder: Path, keys: Keys, settings: BrokerSettings) -> str:
@@ -81,15 +81,17 @@ def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table
         Column("Up / down"),
         Column("May read", wraps=True),
         Column("Last seen"),
+        Column("Address"),
     ]
     rows = [
         (
             member.name,
             _state(member, at, running=running),
             member.role.value,
-            f"{_rate(member.uplink)} / {_rate(member.downlink)}",
+            f"{format_limit(member.uplink)} / {format_limit(member.downlink)}",
             member.read,
-            _utc(member.last_seen) or "never",
+            _last_seen(member, at, running=running),
+            str(member.address),
         )
         for member in members
     ]
@@ -120,9 +122,11 @@ def audit_table(entries: Sequence[audit.Entry]) -> Table:
     return Table(columns, rows)
 
 
+def _last_seen(member: Member, at: int, *, running: bool) -> str:
+    if _state(member, at, running=running) == "linked":
+        return "now"
+    return _utc(member.last_seen) or "never"
+
+
 def _utc(time: int | None) -> str | None:
     return None if time is None else audit.utc(time)
-
-
-def _rate(rate: int | None) -> str:
-    return "any" if rate is None else format_rate(rate)

@@ -45,6 +45,11 @@ def format_rate(rate: float) -> str:
     return f"{round(rate)}bit"
 
 
+def format_limit(rate: float | None) -> str:
+    """A rate that may not be exceeded, as people read it; None: there is none."""
+    return "no limit" if rate is None else format_rate(rate)
+
+
 def format_bytes(count: float) -> str:
     """A number of bytes for people, in decimal units: ``10.5 MB``."""
     if count < 1000:

@@ -11,7 +11,7 @@ from broker.members.registry import DIRECTORY, Member, Registration, check_name,
 from p2pacs.errors import RevokedError, StateError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.units import format_rate
+from p2pacs.units import format_limit
 
 
 @frozen
@@ -121,12 +121,8 @@ def _differences(member: Member, wanted: Registration) -> str:
     pairs = {
         "name": (member.name, wanted.name),
         "role": (member.role.value, wanted.role.value),
-        "uplink": (_rate(member.uplink), _rate(wanted.uplink)),
-        "downlink": (_rate(member.downlink), _rate(wanted.downlink)),
+        "uplink": (format_limit(member.uplink), format_limit(wanted.uplink)),
+        "downlink": (format_limit(member.downlink), format_limit(wanted.downlink)),
         "may read": (member.read, wanted.read),
     }
     return "; ".join(f"{what}: {old} → {new}" for what, (old, new) in pairs.items() if old != new)
-
-
-def _rate(rate: int | None) -> str:
-    return "not set" if rate is None else format_rate(rate)

@@ -22,7 +22,7 @@ from broker.pages.member_views import MemberViews
 from broker.pages.shown_tokens import ShownTokens
 from broker.pages.views import Views
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
-from p2pacs.units import format_rate
+from p2pacs.units import format_limit
 from p2pacs.web.answers import error_handlers
 from p2pacs.web.guard import BodyLimit, KnownHosts, SecurityHeaders
 from p2pacs.web.pages import Pages, static_files
@@ -49,7 +49,7 @@ def make_app(
         came: told from which network addresses come those who are signed in.
     """
     pages = Pages(_TEMPLATES, base="base.html", network=actions.authority.name)
-    pages.filter(minute=_minute, utc=_utc, rate=_rate)
+    pages.filter(minute=_minute, utc=_utc, rate=format_limit)
     door = Door.of(database, pages, settings, passwords, came)
     tokens = ShownTokens()
     views = Views(database, actions, pages, tokens)
@@ -104,7 +104,3 @@ def _minute(time: int | None) -> str:
 def _utc(time: int | None) -> str:
     """The same, naming the zone."""
     return "never" if time is None else f"{_minute(time)} UTC"
-
-
-def _rate(rate: int | None) -> str:
-    return "not set" if rate is None else format_rate(rate)

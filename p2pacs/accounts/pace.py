@@ -76,6 +76,11 @@ class Pace:
             self._subjects.popitem(last=False)
         return turn
 
+    def space(self, who: bytes) -> float:
+        """Seconds from its last attempt to its next at least."""
+        one = self._subjects.get(who)
+        return 0.0 if one is None else self._tuning.space_after(one.failures)
+
     def succeeded(self, who: bytes) -> None:
         """Forget the failures."""
         self._subjects.pop(who, None)

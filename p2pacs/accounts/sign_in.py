@@ -128,7 +128,7 @@ class SignIn:
             good = len(password) <= LONGEST and await self._passwords.check(stored, password)
         if not good:
             await self._failed(NOBODY if stored is None else name, source)
-            raise AuthenticationError("The name or the password is wrong.")
+            raise AuthenticationError(_wrong(self._of_source.space(who)))
         self._of_source.succeeded(who)
         self._of_account.succeeded(_account(name))
         cookie = cookie if asker is _Asker.BROWSER else known_places.new_cookie()
@@ -176,3 +176,13 @@ class SignIn:
 
 def _account(name: str) -> bytes:
     return known_places.network(name, "")
+
+
+def _wrong(space: float) -> str:
+    """What somebody is told whose password is wrong; the space to the next, once there is one."""
+    said = "The name or the password is wrong."
+    if space:
+        said += (
+            f" After several wrong ones the next waits, now {space:.0f} s: nobody is locked out."
+        )
+    return said

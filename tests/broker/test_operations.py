@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from broker.config import BrokerSettings
 from broker.members.access import parse_rule
+from p2pacs.__main__ import INTERRUPTED
+from p2pacs.errors import P2PacsError
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()
@@ -36,6 +38,20 @@ def test_every_setting_of_a_peer_is_explained() -> None:
 
     peer = TEXT[TEXT.index("## All settings of a peer") :]
     assert [key for key in _keys(PeerSettings) if f"`{key}`" not in peer] == []
+
+
+def test_every_exit_code_is_explained() -> None:
+    section = TEXT[TEXT.index("## Exit codes") :].split("\n## ")[0]
+    told = [int(code) for code in re.findall(r"^\| (\d+) \| [^|]+ \| [^|]+ \|$", section, re.M)]
+    kinds = {kind.exit_code for kind in _kinds(P2PacsError)}
+    assert told == sorted(kinds | {0, INTERRUPTED})
+
+
+def _kinds(kind: type[P2PacsError]) -> Iterator[type[P2PacsError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        if one.__module__ == P2PacsError.__module__:
+            yield from _kinds(one)
 
 
 def test_the_rules_in_the_manual_are_rules() -> None:

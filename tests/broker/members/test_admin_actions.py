@@ -58,7 +58,7 @@ async def test_corrections_are_audited_and_made_to_what_was_seen(ground: Ground)
     entries = await ground.database.run(audit.read)
     assert [(entry.what, entry.actor, entry.detail) for entry in entries] == [
         ("member deleted", "bob", "North"),
-        ("member corrected", "anna", "Nroth: name: Nroth → North; uplink: not set → 1mbit"),
+        ("member corrected", "anna", "Nroth: name: Nroth → North; uplink: no limit → 1mbit"),
         ("member registered", "anna", "Nroth"),
     ]
     assert await ground.database.run(registry.list_members) == []

@@ -28,7 +28,7 @@ def test_everything_can_be_corrected_before_joining(connection: Connection) -> N
     wanted = Wanted("North General", Role.REPLICA, None, 5_000_000)
     changed = corrections.correct(connection, _member(connection), wanted)
     assert changed == (
-        "name: North → North General; role: hospital → replica; uplink: 800kbit → not set;"
+        "name: North → North General; role: hospital → replica; uplink: 800kbit → no limit;"
         " downlink: 3mbit → 5mbit; may read: Modality=CT → none"
     )
     member = _member(connection)

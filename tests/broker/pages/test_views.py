@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from broker.database.db import now
 from broker.database.pacs_state import note_look
-from broker.members import audit, registry
+from broker.members import audit, presence, registry
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
@@ -89,6 +89,21 @@ async def test_the_members_page_says_how_the_pacs_is(admin: Browser) -> None:
     assert 'class="note bad"' in page
     assert "does not answer as it should" in page
     assert "it &lt;hangs&gt;. Check that it runs" in page
+
+
+async def test_who_is_linked_is_seen_now_and_a_line_may_have_no_limit(admin: Browser) -> None:
+    member, _ = await register(admin, uplink="", downlink="")
+    await join(admin, member, token_on(await admin.get(f"/members/{member.address}/token")))
+    me, run = admin.ground.identity.address, admin.ground.database.run
+    await run(lambda c: presence.seen(c, me, member.address, linked=True))
+    page = (await admin.get("/members")).text
+    assert '<td data-label="Last seen (UTC)" class="nowrap">now</td>' in page
+    assert "no limit / no limit" in page
+    page = (await admin.get(f"/members/{member.address}")).text
+    assert "<dt>Last seen</dt><dd>now: it is linked</dd>" in page
+    assert "<dt>Uplink</dt><dd>no limit</dd>" in page
+    await run(lambda c: presence.seen(c, me, member.address, linked=False))
+    assert ">now" not in (await admin.get("/members")).text
 
 
 async def test_everything_wrong_is_named_at_once_and_what_was_typed_stays(admin: Browser) -> None:

@@ -43,3 +43,13 @@ def test_few_subjects_are_remembered_and_turns_never_go_back(
         turn = pace.reserve(b"%d" % who, at)
         assert at <= turn < math.inf
     assert len(pace) <= 4
+
+
+def test_the_space_to_the_next_is_known() -> None:
+    pace, at = Pace(TUNING), 0.0
+    assert pace.space(b"a") == 0
+    for _ in range(6):
+        at = pace.reserve(b"a", at)
+        space = pace.space(b"a")
+    assert space > 0
+    assert pace.reserve(b"a", at) == at + space

@@ -36,7 +36,7 @@ class Door:
         self.told.append(outcome)
 
     async def fail(self, name: str = "anna", address: str = STRANGER, cookie: str = "") -> None:
-        with pytest.raises(AuthenticationError, match=r"^The name or the password is wrong\.$"):
+        with pytest.raises(AuthenticationError, match=r"^The name or the password is wrong\."):
             await self.sign_in(name, "wrong", address, cookie)
 
 
@@ -172,3 +172,18 @@ async def test_the_trail_stays_short_and_has_no_password_in_it(
     assert door.told[-1] == Outcome("anna", HOME, 0)
     await door.fail(address=HOME)
     assert door.told[-1] == Outcome("anna", HOME, 1)
+
+
+@pytest.mark.parametrize("name", ["anna", "nobody"])
+async def test_that_the_next_waits_is_said_once_it_is_so(
+    door: Door, autojump_clock: MockClock, name: str
+) -> None:
+    said = []
+    for _ in range(12):
+        with pytest.raises(AuthenticationError) as wrong:
+            await door.sign_in(name, "wrong", STRANGER)
+        said.append(str(wrong.value))
+    assert said[:4] == ["The name or the password is wrong."] * 4
+    waits = [one.partition("the next waits, now ")[2].partition(":")[0] for one in said[4:]]
+    assert waits == ["1 s", "2 s", "4 s", "8 s", "10 s", "10 s", "10 s", "10 s"]
+    assert "nobody is locked out" in said[-1]
