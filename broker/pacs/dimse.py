@@ -35,6 +35,8 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
+from p2pacs.dimse.contexts import propose_storage
+from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
 from p2pacs.dimse.tuning import TUNING, Tuning
@@ -145,7 +147,9 @@ class DimseAdapter:
             return self._find(identifier, (*keys, *more), "SeriesInstanceUID")
 
         series = await self._keys.ask(SERIES_KEYS, of_series)
-        needs_classes = detail is Detail.INSTANCES or not texts(attributes, CLASSES_KEY)
+        classes: dict[str, Sequence[str]] = dict.fromkeys(texts(attributes, CLASSES_KEY), ())
+        # Where one association does not hold them all it must be known which instance is of which.
+        needs_classes = detail is Detail.INSTANCES or len(propose_storage(classes)) != 1
         untold = series.untold + series.is_cut
         described: list[SeriesRecord] = []
         for one in series.usable:
@@ -191,6 +195,8 @@ class DimseAdapter:
         if not ways:
             raise StateError(f"{self.name} is to send by C-MOVE: set dicom in broker.toml")
         taken, is_whole = Taken(put), wanted is None
+        if self._get and not study.instances and len(propose_storage(_classes(study))) > 1:
+            study = await self.describe(study.uid, Detail.UIDS)
         failure: PacsError | DeadlineError | None = None
         for way in ways:
             if taken.uids and wanted is None:
@@ -222,16 +228,21 @@ class DimseAdapter:
         put: Put,
         receiver: StorageReceiver | None,
     ) -> None:
-        for part in plan(study, wanted):
-            identifier = _identify(study.uid, part)
-            if receiver is None:
-                request = self._client.get(identifier, classes=_classes(study))
-            else:
-                request = self._client.move(identifier, receiver)
-            with self._renamed():
-                async with request as inbox:
-                    async for instance in inbox:
-                        await put(instance)
+        if receiver is not None:
+            for part in plan(study, wanted):
+                await self._pass_on(self._client.move(_identify(study.uid, part), receiver), put)
+            return
+        for classes, uids in _shares(study, wanted):
+            for part in plan(study, uids):
+                await self._pass_on(
+                    self._client.get(_identify(study.uid, part), classes=classes), put
+                )
+
+    async def _pass_on(self, request: AbstractAsyncContextManager[Inbox], put: Put) -> None:
+        with self._renamed():
+            async with request as inbox:
+                async for instance in inbox:
+                    await put(instance)
 
 
 def _identifier(level: str, keys: Iterable[str] = (), **values: str) -> Dataset:
@@ -261,3 +272,25 @@ def _classes(study: Description) -> dict[str, Sequence[str]]:
     found.update(texts(study.attributes, CLASSES_KEY))
     found.pop("", None)
     return dict.fromkeys([name for name, _ in found.most_common()] or _COMMON_CLASSES, ())
+
+
+def _shares(
+    study: Description, wanted: Collection[str] | None
+) -> Iterator[tuple[dict[str, Sequence[str]], Collection[str] | None]]:
+    """What one association is asked for: SOP Classes, and the instances that are of them.
+
+    An instance is asked for where all syntaxes of its class are proposed: a PACS that can would
+    transcode it to one of those that are (`propose_storage`). Where the PACS does not tell
+    the class of each instance, one request asks for all.
+    """
+    classes = _classes(study)
+    proposals = propose_storage(classes)
+    class_of = {uid: text(one, "SOPClassUID") for uid, one in study.instances.items()}
+    if len(proposals) == 1 or not class_of or not all(class_of.values()):
+        yield classes, wanted
+        return
+    asked = set(class_of if wanted is None else wanted)
+    for proposal in proposals:
+        share: dict[str, Sequence[str]] = {name: () for name, _ in proposal}
+        if uids := {uid for uid, name in class_of.items() if name in share and uid in asked}:
+            yield share, uids

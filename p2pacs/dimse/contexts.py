@@ -9,7 +9,6 @@ its own, as far as the 128 of an association reach (PS3.8 9.3.2.2).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import zip_longest
 from typing import Final
 
 from attrs import frozen
@@ -72,21 +71,29 @@ def propose_storage(
 ) -> list[list[tuple[str, list[str]]]]:
     """Contexts for receiving instances of these SOP Classes as they are stored.
 
+    A SOP Class stands in one association, with all its syntaxes, as long as these fit into
+    one. What is not proposed fails and is asked for again; but a class of which only some syntaxes
+    are proposed is transcoded to one of them by a PACS that can, and nobody is told (Orthanc
+    decompressed JPEG baseline and RLE so, where a study had ten classes).
+
     Args:
         wanted: SOP Class → the transfer syntaxes it is stored in; empty if not known.
         room: how many contexts there may be in one association.
 
     Returns:
-        One context a pair, for one association after the other; the first choices of every
-        class before the second of any, so that the first association mostly brings all.
+        One context a pair, for one association after the other, in the order of the classes
+        as far as they fit.
     """
-    columns = [
-        [(sop_class, syntax) for syntax in syntaxes or plausible_syntaxes(sop_class)]
-        for sop_class, syntaxes in wanted.items()
-    ]
-    pairs = [pair for row in zip_longest(*columns) for pair in row if pair is not None]
-    proposed = [(sop_class, [syntax]) for sop_class, syntax in pairs]
-    return [proposed[at : at + room] for at in range(0, len(proposed), room)]
+    proposals: list[list[tuple[str, list[str]]]] = []
+    for sop_class, known in wanted.items():
+        pairs = [(sop_class, [syntax]) for syntax in known or plausible_syntaxes(sop_class)]
+        for part in (pairs[at : at + room] for at in range(0, len(pairs), room)):
+            free = (one for one in proposals if len(one) + len(part) <= room)
+            if (proposal := next(free, None)) is not None:
+                proposal += part
+            else:
+                proposals.append(part)
+    return proposals
 
 
 def refusal(pair: Pair) -> str:

@@ -193,10 +193,10 @@ class DimseClient:
                 status, failed = _last(answers)
                 if number == 0:
                     first, lacking = status, _uids(failed)
-                if status.get("Status") not in _INCOMPLETE:
+                if not _may_lack_contexts(status):
                     self._check(assoc, status, "C-GET")
                     return
-            if lacking and lacking <= received:
+            if (lacking and lacking <= received) or 0 < _wanted(first) <= len(received):
                 return
         if lacking:
             first.NumberOfFailedSuboperations = len(lacking - received)
@@ -339,6 +339,25 @@ def _last(answers: Iterable[tuple[Dataset, Dataset | None]]) -> tuple[Dataset, D
     for answer in answers:
         last = answer
     return last
+
+
+def _may_lack_contexts(status: Dataset) -> bool:
+    """Whether instances failed, perhaps as no context for them was proposed.
+
+    Orthanc ends the whole retrieval with 0xC000 at the first such instance.
+    """
+    code = int(status.get("Status") or 0)
+    return code in _INCOMPLETE or (
+        code & 0xF000 == 0xC000 and bool(status.get("NumberOfFailedSuboperations"))
+    )
+
+
+def _wanted(status: Dataset) -> int:
+    """How many instances an answer counts; 0 if it does not say."""
+    return sum(
+        int(status.get(f"NumberOf{how}Suboperations") or 0)
+        for how in ("Remaining", "Completed", "Failed", "Warning")
+    )
 
 
 def _uids(failed: Dataset | None) -> set[str]:

@@ -52,6 +52,8 @@ class Pacs:
 CT = "1.2.826.0.1.1"
 MR = "1.2.826.0.1.2"
 NOWHERE = "1.2.826.0.1.99"
+MANY = "1 1.1 1.2 1.3 2 2.1 3.1 4 4.1 6.1 7 7.2 12.1 20 128"
+"""What SOP Classes of images end with: more than an association has room for."""
 
 
 def ct(count: int = 5, series: int = 1) -> list[EncodedInstance]:
@@ -160,6 +162,20 @@ class PacsSuite:
         stored = [make(CT, 1, 1), *mixed()]
         await pacs.store(stored)
         assert await fetch(pacs, CT) == by_uid(stored)
+
+    @pytest.mark.parametrize("listed", [True, False], ids=["listed", "whole"])
+    async def test_more_classes_than_an_association_has_contexts_for(
+        self, pacs: Pacs, listed: bool
+    ) -> None:
+        """A class of which only some syntaxes were proposed would be transcoded in silence."""
+        stored = [
+            recode(make(CT, 1, number, SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{kind}"), RLELossless)
+            for number, kind in enumerate(MANY.split(), 1)
+        ]
+        await pacs.store(stored)
+        study = await pacs.adapter.describe(CT, Detail.INSTANCES if listed else Detail.SERIES)
+        async with pacs.adapter.retrieve(study) as stream:
+            assert by_uid([one async for one in stream]) == by_uid(stored)
 
     async def test_some_instances_are_retrieved_alone(self, pacs: Pacs) -> None:
         stored = by_uid([*ct(4), *ct(2, series=2)])

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import trio
 from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
 
 from broker.pacs.adapter import CLASSES_KEY
 from broker.pacs.address import DimseAddress
@@ -57,7 +58,8 @@ async def test_what_came_before_the_pacs_gave_up_is_kept() -> None:
     taken: list[object] = []
     async with server:
         pacs = DimseAdapter(address_of(server.port), "ME", None, silence=10)
-        async with pacs.retrieve(Description(STUDY, {}, ()), ["1.2", *Breaking(2).uids]) as stream:
+        study = Description(STUDY, {CLASSES_KEY: entry("UI", str(CTImageStorage))}, ())
+        async with pacs.retrieve(study, ["1.2", *Breaking(2).uids]) as stream:
             async for instance in stream:
                 taken.append(instance)  # noqa: PERF401
     assert taken[:2] == Breaking(2).instances

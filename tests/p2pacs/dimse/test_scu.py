@@ -95,7 +95,7 @@ async def test_more_pairs_than_an_association_has_contexts_for() -> None:
         client(server.port).get(study(), classes=dict.fromkeys([*IMAGES, VIDEO], ())) as inbox,
     ):
         assert [one async for one in inbox] == held
-    assert backend.calls() == 2
+    assert backend.calls() == 3
 
 
 async def test_what_is_sent_twice_in_one_association_comes_twice() -> None:
