@@ -26,6 +26,7 @@ from tests.conformance.instances import make
 from tests.conformance.odd import ODD
 from tests.conformance.pacs_suite import CT
 from tests.conformance.test_exactness import both
+from tests.odd import ODD_VALUES
 
 CHOSEN: Final = (
     "12 of 16 bits",
@@ -77,6 +78,7 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
     assert {one.sop_instance_uid: digest(one) for one in got} == study.digests
 
 
+@ODD_VALUES
 @pytest.mark.orthanc
 @pytest.mark.system
 async def test_a_study_of_two_patients_with_odd_uids_by_the_whole_road(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Catalogue records for tests."""
 
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
@@ -52,9 +53,10 @@ def study(
 
 
 def query(level: str = "STUDY", **keys: str) -> Dataset:
-    """A C-FIND identifier."""
+    """A C-FIND identifier, whatever its values: keys with wildcards are none that a VR can have."""
     identifier = Dataset()
     identifier.QueryRetrieveLevel = level
-    for keyword, value in keys.items():
-        setattr(identifier, keyword, value)
+    with disable_value_validation():
+        for keyword, value in keys.items():
+            setattr(identifier, keyword, value)
     return identifier

@@ -19,6 +19,7 @@ from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
 from tests.conformance.instances import make, recode
+from tests.odd import ODD_BYTES
 
 WHOLE = make("1.2.3")
 PREAMBLE = bytes(128) + b"DICM"
@@ -60,12 +61,14 @@ def test_compressed_pixel_data_need_somebody_who_tells_how() -> None:
         read_instance(instance.data)
 
 
+@ODD_BYTES
 def test_without_uids_it_is_nothing() -> None:
     for file in (b"", b"x", b"no DICOM file", PREAMBLE, WHOLE.data[:40], bytes(1000)):
         with pytest.raises(BrokenInstanceError):
             read_instance(file)
 
 
+@ODD_BYTES
 @given(st.binary(max_size=300), st.sampled_from(["", str(RLELossless)]))
 def test_junk_only_raises_broken_instance_error(junk: bytes, told: str) -> None:
     for file in (junk, PREAMBLE + junk, WHOLE.data[:60] + junk):

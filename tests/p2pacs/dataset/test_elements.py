@@ -11,6 +11,7 @@ from p2pacs.dataset.elements import VALUE_BYTES, attributes_of, from_dataset, re
 from p2pacs.dataset.header import read_header
 from p2pacs.dataset.json_model import Json, checked, number, text, texts
 from p2pacs.dataset.vocabulary import HEADER_TAGS, INSTANCE_TAGS, STUDY_LEVEL_TAGS, tag
+from tests.odd import ODD_BYTES, ODD_VALUES
 from tests.p2pacs.study.samples import BIG_ENDIAN, EXPLICIT, IMPLICIT, dataset, encode, instance
 
 
@@ -147,6 +148,7 @@ def test_binary_attributes_and_unreadable_ones_are_left_out() -> None:
     assert "odd" not in str(caught.value)
 
 
+@ODD_VALUES
 def test_what_is_longer_than_a_key_can_be_is_left_out() -> None:
     made = Dataset()
     made.ImageComments = "x" * (VALUE_BYTES + 2)
@@ -169,6 +171,8 @@ def test_sequences_nested_without_end_are_cut() -> None:
     checked(from_dataset(made, INSTANCE_TAGS))
 
 
+@ODD_BYTES
+@ODD_VALUES
 @given(st.binary(max_size=300), st.booleans(), st.booleans())
 def test_whatever_the_bytes_are_the_shape_is_right(data: bytes, implicit: bool, big: bool) -> None:
     header = read_header(data, BIG_ENDIAN if big else IMPLICIT if implicit else EXPLICIT)
@@ -176,6 +180,8 @@ def test_whatever_the_bytes_are_the_shape_is_right(data: bytes, implicit: bool, 
         checked(attributes_of(header))
 
 
+@ODD_BYTES
+@ODD_VALUES
 @given(st.dictionaries(st.sampled_from(sorted(HEADER_TAGS)), st.binary(max_size=40), max_size=6))
 def test_whatever_the_values_are_the_shape_is_right(values: dict[str, bytes]) -> None:
     made = b"".join(

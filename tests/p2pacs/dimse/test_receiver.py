@@ -6,6 +6,7 @@ from p2pacs.errors import PacsRefusedError, StateError
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 from tests.conformance.instances import make
+from tests.odd import ODD_BYTES, ODD_VALUES
 from tests.p2pacs.dimse.backends import client
 from tests.p2pacs.dimse.samples import series
 
@@ -55,6 +56,8 @@ async def test_two_cannot_listen_on_one_port() -> None:
                 raise AssertionError("unreachable")
 
 
+@ODD_BYTES
+@ODD_VALUES
 def test_a_uid_that_was_cut_off_is_that_of_the_data_set() -> None:
     uid = "1.2." + "9" * 70
     sent = make("1.2.3", SOPInstanceUID=uid)

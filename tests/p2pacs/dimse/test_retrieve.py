@@ -26,6 +26,7 @@ from p2pacs.dimse.tuning import Tuning
 from p2pacs.errors import DiskFullError, NoSourceError, StudyNotFoundError
 from p2pacs.units import Endpoint
 from tests.components import HOST, dcmtk, free_port, storescp
+from tests.odd import ODD_BYTES
 from tests.p2pacs.dimse.backends import Scripted, serving
 from tests.p2pacs.dimse.samples import (
     CT,
@@ -323,6 +324,7 @@ async def test_nothing_to_send_is_a_success() -> None:
     assert counts(answer[0]) == (0x0000, 0, 0, 0)
 
 
+@ODD_BYTES
 async def test_an_identifier_that_is_no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Scripted(series(1))
     destinations = {"US": DimseRemote("US", HOST, free_port())}

@@ -10,6 +10,7 @@ from p2pacs import limits
 from p2pacs.dimse import contexts
 from p2pacs.errors import BrokenInstanceError, DiskFullError, UsageError
 from tests.components import HOST, dcmtk
+from tests.odd import ODD_BYTES
 from tests.p2pacs.dimse.backends import Scripted, serving
 from tests.p2pacs.dimse.samples import CT, EXPLICIT, NO_DATA_SET, instance, study
 
@@ -79,6 +80,7 @@ async def test_cancel_of_a_query() -> None:
     assert answers[-1][0].Status == 0xFE00
 
 
+@ODD_BYTES
 async def test_an_identifier_that_is_no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pynetdicom.association.encode", lambda *_args: NO_DATA_SET)
     async with serving(Scripted()) as server:

@@ -19,6 +19,7 @@ from p2pacs.errors import (
 )
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
+from tests.odd import ODD_BYTES
 from tests.p2pacs.conftest import Filled
 from tests.p2pacs.dimse.backends import Scripted, client, serving
 from tests.p2pacs.dimse.samples import (
@@ -220,6 +221,7 @@ class TestOrthanc:
             assert one.sop_class_uid == stored.sop_class_uid
         return sum(one == filled.stored[one.sop_instance_uid] for one in found)
 
+    @ODD_BYTES
     @pytest.mark.parametrize("known", [True, False], ids=["syntaxes known", "all proposed"])
     async def test_get_never_transcodes(self, filled: Filled, known: bool) -> None:
         exact, syntaxes = 0, set()

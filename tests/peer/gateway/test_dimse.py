@@ -44,6 +44,7 @@ from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.components import dcmtk, free_port, orthanc, storescp
+from tests.odd import ODD_VALUES
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
 from tests.peer.world import World, described, eventually, instances, open_world
@@ -550,6 +551,7 @@ async def test_a_study_of_two_patients_is_found_and_sent_for_each(tmp_path: Path
                 assert by_uid([one async for one in inbox]) == by_uid(sent)
 
 
+@ODD_VALUES
 async def test_keys_that_cannot_be_matched_and_values_that_cannot_be(tmp_path: Path) -> None:
     async with served(tmp_path, instances(1)) as (world, _, where):
         for keys, statuses in (
@@ -576,6 +578,7 @@ async def _statuses(where: Endpoint, identifier: Dataset) -> list[int]:
     return await trio.to_thread.run_sync(work)
 
 
+@ODD_VALUES
 async def test_uids_as_they_are_are_found_and_sent(tmp_path: Path) -> None:
     odd = "1.2.ABC_" + "7" * 20
     sent = [samples.instance(1, SOPInstanceUID=odd), *instances(1, first=2)]
