@@ -6,9 +6,10 @@ operation each: that costs microseconds, and no number of studies runs out of th
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -17,12 +18,19 @@ import structlog
 
 from p2pacs.errors import CorruptStoreError, LocalError, local_error
 from p2pacs.ids import StudyId
-from p2pacs.store.positioned import BINARY, read_at, sync_file, sync_folder, write_at
+from p2pacs.store.positioned import PLAIN, read_at, sync_file, sync_folder, write_at
 
 log = structlog.get_logger(__name__)
 
 _VECTORS: Final = 512
 """Buffers written together; Linux takes 1,024 in one system call."""
+
+
+_FOREIGN: Final = frozenset(
+    {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM}
+)
+"""What a study's file gives that is gone, or is none (a link, a pipe, a folder), or is not ours:
+that is the study's own trouble. All else is the disk's, and so everybody's."""
 
 
 def failure(error: OSError) -> LocalError:
@@ -57,9 +65,36 @@ class StudyFiles:
 
         Raises:
             DiskFullError: no room; what lies before ``offset`` is untouched.
+            CorruptStoreError: the study's file is not what was written before (`mend` it).
             LocalError: the disk fails otherwise.
         """
-        _write_file(self.path(study), offset, buffers)
+        try:
+            _write_file(self.path(study), offset, buffers)
+        except OSError as error:
+            raise self._problem(study, error) from error
+
+    def _problem(self, study: StudyId, error: OSError) -> LocalError:
+        """Whether an error is of one study's file alone, or of the disk."""
+        if error.errno not in _FOREIGN or not self._folder.is_dir():
+            return failure(error)
+        return CorruptStoreError(
+            f"the file of study {study.short} was taken away or replaced; "
+            "what is lost will be fetched again"
+        )
+
+    def mend(self, study: StudyId, length: int) -> int:
+        """Put out of the way what is not the study's file; bytes that the file has, at most these.
+
+        Raises:
+            LocalError: the disk fails.
+        """
+        path = self.path(study)
+        try:
+            if os.path.lexists(path) and not os.access(path, os.R_OK | os.W_OK):
+                _set_aside(path)
+        except OSError as error:
+            raise failure(error) from error
+        return self.trim(study, length)
 
     def note(self, study: StudyId, offset: int, notes: bytes) -> None:
         """Write notes (notes.py) of what was written. Never durable.
@@ -68,12 +103,20 @@ class StudyFiles:
             DiskFullError: no room.
             LocalError: the disk fails otherwise.
         """
-        _write_file(self._notes(study), offset, [notes])
+        path = self._notes(study)
+        try:
+            if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+                _set_aside(path)
+            # Notes that were taken away are no loss: what is written without them is zeros.
+            _write_file(path, offset, [notes], grows=False)
+        except OSError as error:
+            raise failure(error) from error
 
     def noted(self, study: StudyId) -> bytes:
         """The notes of a study; none if they cannot be read."""
+        path = self._notes(study)
         try:
-            return self._notes(study).read_bytes()
+            return path.read_bytes() if stat.S_ISREG(path.lstat().st_mode) else b""
         except OSError:
             return b""
 
@@ -82,19 +125,34 @@ class StudyFiles:
         for study in studies:
             _unlink(self._notes(study))
 
-    def sync(self, studies: Iterable[StudyId]) -> None:
+    def sync(self, lengths: Mapping[StudyId, int]) -> list[StudyId]:
         """Make what was written durable, names of new files included.
+
+        Args:
+            lengths: of each study, bytes that its file has at least.
+
+        Returns:
+            Studies whose file is not what was written: `mend` it.
 
         Raises:
             DiskFullError: no room.
             LocalError: the disk fails otherwise.
         """
+        foreign = []
+        for study, length in lengths.items():
+            try:
+                if sync_file(self.path(study)) < length:
+                    foreign.append(study)
+            except OSError as error:
+                problem = self._problem(study, error)
+                if not isinstance(problem, CorruptStoreError):
+                    raise problem from error
+                foreign.append(study)
         try:
-            for study in studies:
-                sync_file(self.path(study))
             sync_folder(self._folder)
         except OSError as error:
             raise failure(error) from error
+        return foreign
 
     def read(self, study: StudyId, places: Sequence[tuple[int, int]]) -> list[bytes]:
         """What lies at these places (offset, length).
@@ -103,7 +161,7 @@ class StudyFiles:
             CorruptStoreError: the disk cannot read it, or the file is gone.
         """
         try:
-            handle = os.open(self.path(study), os.O_RDONLY | BINARY)
+            handle = os.open(self.path(study), os.O_RDONLY | PLAIN)
             try:
                 found = [read_at(handle, length, offset) for offset, length in places]
             finally:
@@ -124,7 +182,7 @@ class StudyFiles:
         """
         path = self.path(study)
         try:
-            found = path.stat()
+            found = path.lstat()
             if not stat.S_ISREG(found.st_mode):
                 _set_aside(path)
                 return 0
@@ -175,20 +233,30 @@ def _unlink(path: Path) -> None:
         raise failure(error) from error
 
 
-def _write_file(path: Path, offset: int, buffers: Sequence[bytes]) -> None:
+def _write_file(path: Path, offset: int, buffers: Sequence[bytes], *, grows: bool = True) -> None:
+    """Write to a file, which is made if ``offset`` is 0.
+
+    Args:
+        path: of the file.
+        offset: where.
+        buffers: what, end to end.
+        grows: whether all before ``offset`` must be there.
+
+    Raises:
+        OSError: the disk fails; ENXIO if what is there is no file, or shorter than ``offset``.
+    """
+    create = os.O_CREAT if offset == 0 or not grows else 0
+    handle = os.open(path, os.O_WRONLY | create | PLAIN, 0o600)
     try:
-        if path.is_dir():
-            _set_aside(path)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | BINARY, 0o600)
-        try:
-            for at in range(0, len(buffers), _VECTORS):
-                part = buffers[at : at + _VECTORS]
-                _write_all(handle, offset, part)
-                offset += sum(map(len, part))
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise failure(error) from error
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or (grows and found.st_size < offset):
+            raise OSError(errno.ENXIO, "not the file that was written")
+        for at in range(0, len(buffers), _VECTORS):
+            part = buffers[at : at + _VECTORS]
+            _write_all(handle, offset, part)
+            offset += sum(map(len, part))
+    finally:
+        os.close(handle)
 
 
 def _write_all(handle: int, offset: int, buffers: Sequence[bytes]) -> None:

@@ -36,6 +36,10 @@ class StudyJournal:
     """Bytes of the study's file that are in use: the next chunk is written there."""
     noted: int = 0
     """Bytes of notes of what was written and is not committed."""
+    losses: int = 0
+    """Chunks that were written and are lost, as the file was taken away or replaced."""
+    losses_told: int = 0
+    """So many of them were told to who wanted all to be safe."""
     _extents: Extents = field(factory=Extents)
     _unwritten: dict[int, tuple[ChunkId, bytes]] = field(factory=dict)
     _changes: Changes = field(init=False)
@@ -145,6 +149,15 @@ class StudyJournal:
                 self._changes.chunks.pop(number, None)
                 self._changes.lost.add(number)
         return size
+
+    def cut(self, length: int) -> list[int]:
+        """The file has only so many bytes: the numbers of the chunks that are lost by that."""
+        lost = self.beyond(length)
+        for number in lost:
+            self.lose(number)
+        self.end = min(self.end, length)
+        self.losses += len(lost)
+        return lost
 
     def beyond(self, length: int) -> list[int]:
         """Written chunks that a file of this length cannot have."""

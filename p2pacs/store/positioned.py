@@ -7,14 +7,17 @@ names in its journal).
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 if sys.platform == "win32":
-    BINARY: Final = os.O_BINARY
+    PLAIN: Final = os.O_BINARY
+    """Flags of every opening: nothing translates line ends."""
 
     def read_at(handle: int, length: int, offset: int) -> bytes:
         """Up to ``length`` bytes from ``offset`` on; less only at the end of the file."""
@@ -30,7 +33,9 @@ if sys.platform == "win32":
         """Make the names of new files durable."""
 
 else:
-    BINARY: Final = 0
+    PLAIN: Final = os.O_NOFOLLOW | os.O_NONBLOCK
+    """Flags of every opening: no link is followed, and no opening of a pipe waits for its other
+    end, whatever somebody has put in the place of a file."""
 
     def read_at(handle: int, length: int, offset: int) -> bytes:
         """Up to ``length`` bytes from ``offset`` on; less only at the end of the file."""
@@ -42,17 +47,25 @@ else:
 
     def sync_folder(folder: Path) -> None:
         """Make the names of new files durable."""
-        _sync(folder, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
-def sync_file(path: Path) -> None:
-    """Make what was written to a file durable."""
-    _sync(path, os.O_RDWR | BINARY)  # Windows syncs only what may be written
+def sync_file(path: Path) -> int:
+    """Make what was written to a file durable; its bytes.
 
-
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
+    Raises:
+        OSError: the disk fails; ENXIO if it is no file.
+    """
+    handle = os.open(path, os.O_RDWR | PLAIN)  # Windows syncs only what may be written
     try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ENXIO, "no file")
         os.fsync(handle)
+        return found.st_size
     finally:
         os.close(handle)

@@ -136,10 +136,11 @@ class ChunkStore:
             found = await trio.to_thread.run_sync(self._load, record)
         self._records[study] = record
         journal = self._journals[study] = StudyJournal.load(record, found.contents)
-        if lost := journal.beyond(found.length):
+        before = record.bytes
+        if lost := journal.cut(found.length):
+            journal.losses_told = journal.losses  # nobody has put anything yet
             log.error("chunks are lost", study=study.short, chunks=len(lost))
-            for number in lost:
-                self.writer.freed(journal, journal.lose(number))
+            self.writer.freed(journal, before - record.bytes)
             self.writer.lost(study)
         if found.noted:
             self.writer.adopted(journal, journal.adopt(found.noted, found.notes))

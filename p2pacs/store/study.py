@@ -271,8 +271,18 @@ class StudyStore:
 
         Raises:
             DiskFullError: no room; what does not fit stays in memory and is tried again.
+            CorruptStoreError: the study's file was taken away or replaced since the last time:
+                what is lost is not in `have` any more.
         """
+        journal = self._journal
+        told = journal.losses_told
         await self._writer.flush()
+        if lost := journal.losses - told:
+            journal.losses_told = journal.losses
+            raise CorruptStoreError(
+                f"the file of study {self.study.short} was taken away or replaced on disk: "
+                f"{lost} chunks are lost and will be fetched again"
+            )
 
     def _check_open(self) -> None:
         if self.dropped:

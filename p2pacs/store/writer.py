@@ -18,7 +18,7 @@ import structlog
 import trio
 from attrs import frozen
 
-from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import KIB, MIB
 from p2pacs.store.chunk_index import Changes, ChunkIndex
@@ -42,6 +42,9 @@ class Tuning:
 
 
 TUNING: Final = Tuning()
+
+_ROUNDS: Final = 3
+"""Times that `StoreWriter.flush` mends files that were replaced meanwhile."""
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +78,8 @@ class StoreWriter:
         self._with_chunks: dict[StudyJournal, None] = {}
         self._with_changes: dict[StudyJournal, None] = {}
         self._with_notes: dict[StudyJournal, None] = {}
+        self._foreign: dict[StudyJournal, None] = {}
+        """Studies whose file is not what was written: to be mended before more is."""
         self._failure: LocalError | None = None
         self._writing = trio.Lock()
         self._committing = trio.Lock()
@@ -141,6 +146,7 @@ class StoreWriter:
         self._with_chunks.pop(journal, None)
         self._with_changes.pop(journal, None)
         self._with_notes.pop(journal, None)
+        self._foreign.pop(journal, None)
         self._waiting.unpark_all()
 
     # ------------------------------------------------------------ the two steps
@@ -154,16 +160,49 @@ class StoreWriter:
         """
         async with self._writing:
             try:
+                await self._mend()
                 for journal in list(self._with_chunks):
-                    await self._write_one(journal)
+                    if await self._wrote(journal):
+                        continue
+                    await self._mend()
+                    if not await self._wrote(journal):
+                        self._give_up(journal)
             except LocalError as error:
                 self._fail(error)
                 raise
 
-    async def _write_one(self, journal: StudyJournal) -> None:
+    async def _mend(self) -> None:
+        """Studies whose file was taken away or replaced: what it had is lost, the rest goes on."""
+        for journal in list(self._foreign):
+            length = await trio.to_thread.run_sync(self._files.mend, journal.study, journal.end)
+            del self._foreign[journal]
+            before = journal.record.bytes
+            lost = journal.cut(length)
+            log.error(
+                "a study's file is not what it was", study=journal.study.short, lost=len(lost)
+            )
+            self.freed(journal, before - journal.record.bytes)
+            if lost:
+                self.lost(journal.study)
+
+    def _give_up(self, journal: StudyJournal) -> None:
+        """What replaces a study's file is faster than we are: nobody else waits for that."""
+        lost, before = journal.unwritten, journal.record.bytes
+        for number, _, _ in lost:
+            journal.lose(number)
+        journal.losses += len(lost)
+        self.withdrawn(journal, before - journal.record.bytes)
+        self.lost(journal.study)
+
+    async def _wrote(self, journal: StudyJournal) -> bool:
+        """Write what is unwritten of a study; False if its file is not what was written before."""
         batch = journal.unwritten
         self._with_notes[journal] = None
-        await trio.to_thread.run_sync(self._write_files, journal, batch)
+        try:
+            await trio.to_thread.run_sync(self._write_files, journal, batch)
+        except CorruptStoreError:
+            self._foreign[journal] = None
+            return False
         journal.written(batch)
         size = sum(len(data) for _, _, data in batch)
         self._unwritten -= size
@@ -173,6 +212,7 @@ class StoreWriter:
         self._with_changes[journal] = None
         self._waiting.unpark_all()
         self._work.unpark_all()
+        return True
 
     def _write_files(self, journal: StudyJournal, batch: list[Unwritten]) -> None:
         """In a thread: these at the end of the study's file, and notes of them."""
@@ -193,9 +233,9 @@ class StoreWriter:
                 return
             size, self._uncommitted = self._uncommitted, 0
             changes = [journal.take_changes() for journal in journals]
-            done = False
+            done, foreign = False, frozenset[StudyId]()
             try:
-                await trio.to_thread.run_sync(self._confirm, changes)
+                foreign = await trio.to_thread.run_sync(self._confirm, changes)
                 done = True
             except LocalError as error:
                 self._fail(error)
@@ -203,17 +243,24 @@ class StoreWriter:
             finally:
                 # Whatever came in between: a caller that is cancelled before a thread is free, too.
                 # To confirm twice does no harm.
-                if not done:
-                    for journal, change in zip(journals, changes, strict=True):
+                for journal, change in zip(journals, changes, strict=True):
+                    if not done or journal.study in foreign:
                         journal.give_back(change)
                         self._with_changes[journal] = None
+                if not done:
                     self._uncommitted += size
+            self._foreign |= {one: None for one in journals if one.study in foreign}
 
-    def _confirm(self, changes: list[Changes]) -> None:
-        written = [change.record.study for change in changes if change.chunks]
-        if written:
-            self._files.sync(written)
-        self._index.apply(changes)
+    def _confirm(self, changes: list[Changes]) -> frozenset[StudyId]:
+        """In a thread: confirm these; studies of which nothing was, as their file is another."""
+        lengths = {
+            change.record.study: max(at.offset + at.size for at in change.chunks.values())
+            for change in changes
+            if change.chunks
+        }
+        foreign = frozenset(self._files.sync(lengths) if lengths else ())
+        self._index.apply([one for one in changes if one.record.study not in foreign])
+        return foreign
 
     async def flush(self) -> None:
         """Write, then commit.
@@ -221,8 +268,15 @@ class StoreWriter:
         Raises:
             DiskFullError: no room; what does not fit stays in memory and is tried again.
         """
-        await self.write()
-        await self.commit()
+        for _ in range(_ROUNDS):
+            await self.write()
+            await self.commit()
+            if not self._foreign:
+                break
+        else:
+            raise CorruptStoreError(
+                "something replaces the store's files again and again: let nothing else write there"
+            )
         self._failure = None
         await self._forget_notes()
 

@@ -1,6 +1,6 @@
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ def test_write_and_read(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path / "chunks")
     files.write(STUDY, 0, [b"abc", b"de"])
     files.write(STUDY, 5, [b"f"])
-    files.sync([STUDY])
+    assert files.sync({STUDY: 6}) == []
     assert files.read(STUDY, [(3, 2), (0, 3), (5, 1)]) == [b"de", b"abc", b"f"]
     assert [path.name for path in (tmp_path / "chunks").iterdir()] == [f"{STUDY}.chunks"]
     assert files.path(STUDY).stat().st_mode & 0o777 == 0o600
@@ -24,6 +24,7 @@ def test_write_and_read(tmp_path: Path) -> None:
 def test_more_buffers_than_one_system_call_takes(tmp_path: Path) -> None:
     files = StudyFiles(tmp_path / "chunks")
     buffers = [str(number).encode() for number in range(3000)]
+    files.write(STUDY, 0, [bytes(7)])
     files.write(STUDY, 7, buffers)
     assert files.path(STUDY).read_bytes() == bytes(7) + b"".join(buffers)
 
@@ -65,13 +66,48 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         files.read(STUDY, [(0, 1)])
 
 
-def test_cannot_write(tmp_path: Path) -> None:
+def _link(path: Path) -> None:
+    (path.parent / "elsewhere").write_bytes(bytes(9))
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def _short(path: Path) -> None:
+    path.write_bytes(b"ab")
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, _link, _short, lambda _: None])
+def test_what_stands_in_the_place_of_a_studys_file(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    """It is that study's trouble alone; nothing waits for a pipe's other end."""
     files = StudyFiles(tmp_path / "chunks")
-    files.path(STUDY).symlink_to(tmp_path / "no" / "such" / "folder")
+    files.write(OTHER, 0, [b"abc"])
+    put(files.path(STUDY))
+    with pytest.raises(CorruptStoreError, match="taken away or replaced"):
+        files.write(STUDY, 3, [b"def"])
+    assert files.sync({OTHER: 3, STUDY: 6}) == [STUDY]
+    assert files.mend(STUDY, 3) == (2 if put is _short else 0)
+    files.write(STUDY, 0, [b"abc"])
+    assert files.sync({OTHER: 3, STUDY: 3}) == []
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, _link])
+def test_what_stands_in_the_place_of_notes(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    put(tmp_path / "chunks" / f"{STUDY}.notes")
+    assert files.noted(STUDY) == b""
+    files.note(STUDY, 2, b"notes")
+    assert files.noted(STUDY) == b"\0\0notes"
+
+
+def test_a_folder_that_is_gone_is_no_study_s_own_trouble(tmp_path: Path) -> None:
+    files = StudyFiles(tmp_path / "chunks")
+    files.write(STUDY, 0, [b"abc"])
+    (tmp_path / "chunks").rename(tmp_path / "away")
     with pytest.raises(LocalError, match="the store cannot write"):
-        files.write(STUDY, 0, [b"abc"])
-    with pytest.raises(LocalError):
-        files.sync([OTHER])
+        files.write(STUDY, 3, [b"def"])
+    with pytest.raises(LocalError, match="the store cannot write"):
+        files.sync({STUDY: 3})
 
 
 def test_trim_remove_and_sweep(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 import os
 from pathlib import Path
 
-from p2pacs.store.positioned import BINARY, read_at, sync_file, sync_folder, write_at
+from p2pacs.store.positioned import PLAIN, read_at, sync_file, sync_folder, write_at
 
 
 def test_at_an_offset_whatever_was_done_before(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | BINARY)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN)
     assert write_at(handle, [b"de", memoryview(b"f\r\n")], 3) == 5
     assert write_at(handle, [b"abc"], 0) == 3
     assert read_at(handle, 4, 2) == b"cdef"

@@ -1,4 +1,5 @@
 import errno
+import os
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -9,10 +10,12 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from p2pacs.errors import DiskFullError, LocalError
+from p2pacs.errors import CorruptStoreError, DiskFullError, LocalError
+from p2pacs.ids import StudyId
 from p2pacs.store import ChunkStore, StudyStore, open_store
 from p2pacs.store import files as files_module
 from p2pacs.store.chunk_index import ChunkIndex
+from p2pacs.store.files import StudyFiles
 from p2pacs.store.writer import TUNING
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 
@@ -294,3 +297,84 @@ async def test_an_error_that_nobody_foresaw_loses_nothing(
                 await study.flush()
         await study.flush()
     assert await _is_whole(tmp_path)
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.rename(path.with_suffix(".away"))
+    path.symlink_to(path.with_suffix(".away"))
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("when", ["before it is written on", "before it is confirmed"])
+@pytest.mark.parametrize("replace", [_gone, _pipe, _link, _folder, _empty])
+async def test_a_file_that_is_replaced_is_its_own_study_s_trouble_alone(
+    tmp_path: Path, replace: Callable[[Path], None], when: str
+) -> None:
+    lost: list[StudyId] = []
+    async with open_store(tmp_path) as store:
+        store.writer.lost = lost.append
+        study, other = await store.study(STUDY), await store.study(OTHER)
+        await fill(study, range(5))
+        await study.flush()
+        await fill(study, range(5, 8))
+        await store.writer.write()
+        replace(tmp_path / "chunks" / f"{STUDY}.chunks")
+        if when == "before it is written on":
+            await fill(study, range(8, 10))
+        await fill(other, range(5))
+        await other.flush()
+        assert lost == [STUDY]
+        assert list(study.have) == [n for n in study.have if n >= 8], "the rest is gone"
+        with pytest.raises(CorruptStoreError, match="8 chunks are lost"):
+            await study.flush()
+        await fill(study, range(8))
+        await study.flush()
+        await fill(other, range(5, 10))
+        await other.flush()
+        assert await study.verify() == await other.verify() == []
+        held = list(study.have)
+    async with open_store(tmp_path) as store:
+        study, other = await store.study(STUDY), await store.study(OTHER)
+        assert list(study.have) == held
+        assert list(other.have) == list(range(10))
+        assert await study.verify() == await other.verify() == []
+        assert store.used == 1000 * (len(held) + 10)
+
+
+async def test_a_file_that_is_replaced_again_and_again_stops_no_other_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = StudyFiles.write
+
+    def not_that_one(self: StudyFiles, study: StudyId, offset: int, data: list[bytes]) -> None:
+        if study == STUDY:
+            raise CorruptStoreError("replaced")
+        write(self, study, offset, data)
+
+    monkeypatch.setattr(StudyFiles, "write", not_that_one)
+    async with open_store(tmp_path) as store:
+        study, other = await store.study(STUDY), await store.study(OTHER)
+        await fill(study, range(5))
+        await fill(other, range(5))
+        await other.flush()
+        with pytest.raises(CorruptStoreError, match="5 chunks are lost"):
+            await study.flush()
+        assert (list(study.have), list(other.have)) == ([], list(range(5)))
+        assert store.used == 5000
