@@ -33,6 +33,7 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.mesh.held_links import HeldLinks
 from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
 from p2pacs.signals import Watch
+from p2pacs.sparse_log import Sparse
 from p2pacs.wire.link import run_link
 from p2pacs.wire.messages import Hello
 
@@ -47,6 +48,8 @@ class MeshTuning:
     """From the first packet to the other side's `Hello`."""
     together_seconds: float = 10.0
     """Two links opened within this time, one by each side, were dialled at once."""
+    told_seconds: float = 3600.0
+    """Between two lines of the log that say the same of a refused link: it is dialled on."""
     grace_seconds: float = 5.0
     """A retired link delivers what is under way for this long."""
 
@@ -82,15 +85,12 @@ class Mesh:
         self._transport = transport
         self._events = events
         self._tuning = tuning
+        self._told = Sparse(tuning.told_seconds)
         self._dials: dict[VirtualAddress, _Dial] = {}
         self._opened: dict[VirtualAddress, deque[float]] = {}
         self._watch = Watch()
         self.held = HeldLinks(
-            self.links,
-            self._watch,
-            self._try,
-            lambda member: member in self.brokers,
-            seed=bytes(me),
+            self.links, self._watch, self._try, lambda one: one in self.brokers, seed=bytes(me)
         )
         """Members to whom a link is held."""
         self._nursery: trio.Nursery | None = None
@@ -248,6 +248,9 @@ class Mesh:
                 lan=channel.lan,
                 name=record.name,
             )
+            if isinstance(error, RemoteError | AccessError):
+                said, now = {"member": record.name, "why": str(error)}, trio.current_time()
+                self._told.warn(log, "link refused", tuple(said.values()), now, **said)
             if dial is not None:
                 dial.error = error or LinkClosedError(f"{record.name} closed the link")
         except P2PacsError as error:

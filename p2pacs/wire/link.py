@@ -16,12 +16,10 @@ import trio
 
 from p2pacs import limits
 from p2pacs.errors import (
-    AccessError,
     BusyError,
     DeadlineError,
     LinkClosedError,
     P2PacsError,
-    RemoteError,
     from_wire,
 )
 from p2pacs.ids import VirtualAddress
@@ -313,8 +311,6 @@ class Link:
         self._closing = True
         self._outbox.drop_blocks()
         self._calls.drop()
-        if isinstance(self._error, RemoteError | AccessError):
-            log.warning("link refused", member=self.name, why=str(self._error))
         if self._keep_alive.greeted.is_set():
             self._handler.closed(self, self._error)
 

@@ -16,6 +16,7 @@ from p2pacs.errors import (
     LinkClosedError,
     P2PacsError,
     ProtocolError,
+    RevokedError,
     StudyNotFoundError,
     UnavailableError,
 )
@@ -40,6 +41,8 @@ DIAL_TIMEOUT: Final = 8.0
 
 MEMBER_TIMEOUT: Final = 5.0
 """Seconds for a member to say whether it holds a study."""
+
+REVOKED: Final = "this member was revoked, it may not read: ask the administrator"
 
 log = structlog.get_logger(__name__)
 
@@ -103,9 +106,13 @@ class Resolver:
         Raises:
             ManifestError: the broker's manifest does not verify.
             ForbiddenError: the access rule does not allow the study; a key held is forgotten.
+            RevokedError: this member was revoked: it has no right to read, whatever it holds.
             StudyNotFoundError: neither the broker nor the PACS knows it.
             KeyUnavailableError: the broker is away and no key is held.
         """
+        me = self._book.directory.get(self._identity.address)
+        if me is not None and me.revoked:
+            raise RevokedError(REVOKED)
         linked = self._host.mesh.broker_linked
         cut_off = False
         try:
@@ -136,6 +143,8 @@ class Resolver:
         except ForbiddenError:
             await self._grants.forget(study)
             raise
+        except RevokedError as error:
+            raise RevokedError(REVOKED) from error
         if not isinstance(grant, StudyGrant):
             raise ProtocolError("the broker answered a StudyQuery with something else")
         return ResolvedStudy(

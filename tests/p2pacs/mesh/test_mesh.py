@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+import structlog
 import trio
 import trio.testing
 
-from p2pacs.errors import AuthenticationError, LinkClosedError, P2PacsError
+from p2pacs.errors import AuthenticationError, LinkClosedError, P2PacsError, RevokedError
 from p2pacs.identity.directory import Role
+from tests.peer import world as peers
 from tests.simulation.world import SimMember, Study, adsl, open_world, paced, replicas
 
 Clock = trio.testing.MockClock
@@ -65,6 +67,21 @@ async def test_a_revoked_member_is_out_at_once(autojump_clock: Clock, tmp_path: 
         await trio.sleep(20)
         assert hospital.address not in sources[0].host.mesh.links
         assert len(transfer.have) <= held + 1
+
+
+async def test_a_refused_link_is_told_once_however_often_it_is_dialled(tmp_path: Path) -> None:
+    async with peers.open_world(tmp_path) as world:
+        mesh = (await world.add("hospital")).host.mesh
+        (broker,) = mesh.brokers
+        await mesh.until_linked(broker)
+        with structlog.testing.capture_logs() as logs:
+            world.revoke("hospital")
+            await peers.eventually(lambda: broker not in mesh.links)
+            for _ in range(4):
+                with pytest.raises(RevokedError):
+                    await mesh.connect(broker)
+    here = [one for one in logs if one["event"] == "link refused" and one["member"] == "broker"]
+    assert len(here) == len({one["why"] for one in here}) > 0
 
 
 async def test_a_key_that_was_replaced_loses_its_links_everywhere_at_once(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from p2pacs.errors import ForbiddenError, KeyUnavailableError, StudyNotFoundError
+from p2pacs.errors import ForbiddenError, KeyUnavailableError, RevokedError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Query, Reply
@@ -63,6 +63,17 @@ async def test_a_refusal_is_remembered_while_the_broker_is_away(tmp_path: Path) 
         await world.stop("broker")
         await eventually(lambda: peer.identity.broker not in peer.host.mesh.links)
         with pytest.raises(KeyUnavailableError):
+            await peer.resolver.find(world.broker.study, "move")
+
+
+async def test_a_revoked_member_reads_nothing_and_is_told_what_to_do(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.broker.catalogue.upsert([world.broker.record()])
+        peer = await world.add("a")
+        await peer.resolver.find(world.broker.study, "move")
+        await peer.grants.key(world.broker.study)
+        world.revoke("a")
+        with pytest.raises(RevokedError, match="may not read: ask the administrator"):
             await peer.resolver.find(world.broker.study, "move")
 
 
