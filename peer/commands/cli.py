@@ -14,6 +14,7 @@ import typer
 
 from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
+from p2pacs.json_object import JsonObject
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped
@@ -166,13 +167,19 @@ def find(
     if keys_file is not None:
         wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
     check_date(wanted.get("study_date", ""))
-    studies = _ask(folder, lambda peer: peer.find(wanted))
+    studies, role = _ask(folder, lambda peer: _search(peer, wanted))
     if as_json:
         print_json({"studies": studies})
     else:
         show(output.studies_table(studies))
         if not studies:
-            typer.echo("No study matches.", err=True)
+            typer.echo(output.nothing_found(role), err=True)
+
+
+async def _search(peer: PeerClient, keys: dict[str, str]) -> tuple[list[JsonObject], str]:
+    """What matches; where nothing does, the peer's role, which may be why."""
+    studies = await peer.find(keys)
+    return studies, "" if studies else (await peer.status()).get("role", "")
 
 
 def get(

@@ -49,6 +49,13 @@ def studies_table(studies: Sequence[JsonObject]) -> Table:
     )
 
 
+def nothing_found(role: str) -> str:
+    """What ``find`` says where no study matches."""
+    if role == REPLICA:
+        return "A replica holds no catalogue: search at a hospital's peer."
+    return "No study matches."
+
+
 def outcome_line(outcome: GetOutcome, out: Path) -> str:
     """The last line of ``get``, and one about the contact sheet if there is one."""
     kept = f" ({outcome.kept} were there already)" if outcome.kept else ""

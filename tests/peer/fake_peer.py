@@ -158,6 +158,8 @@ class FakePeer:
     opened: list[str] = field(factory=list)
     priorities: list[Priority] = field(factory=list)
     views: list[ViewRequest | None] = field(factory=list)
+    found: list[JsonObject] = field(factory=lambda: [{"patient_id": "P1"}])
+    role: str = "hospital"
     before: int = 0
     """Bytes that had come before anybody asked."""
 
@@ -188,11 +190,11 @@ class FakePeer:
         return (len(list(shown(view, known))) if view else 0), len(known)
 
     async def status(self) -> JsonObject:
-        return {"name": "a", **await self.transfers()}
+        return {"name": "a", "role": self.role, **await self.transfers()}
 
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         self.asked.append(keys)
-        return [{"patient_id": "P1"}]
+        return self.found
 
     async def transfers(self) -> JsonObject:
         received = sum(len(one.data) for one in self.fetch.instances)

@@ -152,6 +152,17 @@ def test_get_refuses_what_cannot_be(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("role", "said"), [("hospital", "No study matches"), ("replica", "holds no catalogue")]
+)
+def test_find_says_why_it_found_nothing(
+    fake: FakePeer, tmp_path: Path, role: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.found, fake.role = [], role
+    assert run("find", tmp_path) == 0
+    assert said in capsys.readouterr().err
+
+
 def test_find_names_the_option_that_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
