@@ -138,6 +138,7 @@ class Broker:
             updated=self.engine.updated,
             completed=self._completed,
             incomplete=partial(record_missing, database),
+            gone=self._gone,
             recover=self._recover,
             make_room=partial(self.recycler.make_room, 1),
         )
@@ -229,6 +230,9 @@ class Broker:
             await self._database.run(lambda c: note_look(c, me, error, studies))
         except LocalError as failure:  # the next look notes it
             log.warning("the state of the PACS is not noted", error=str(failure))
+
+    async def _gone(self, uid: str) -> None:
+        await self.catalogue_sync.confirm_gone(uid)
 
     def _restage(self, uid: str, everything: bool) -> None:
         self.publisher.stage(uid, everything=everything)

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 import trio
+from attrs import frozen
 from sqlalchemy import Connection
 
 from broker.database.db import BrokerDatabase
@@ -16,6 +17,8 @@ from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
 from broker.members import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.json_model import number
 from p2pacs.errors import (
     DatabaseLockedError,
     DiskFullError,
@@ -44,8 +47,27 @@ COMPARED: Final = 1.0
 """Seconds that a member waits until what is published was compared with the PACS, so that it is
 not given what is gone; after that it comes as news."""
 
-FRESH: Final = 20.0
-"""Seconds for which a study that was compared with the PACS is not compared again."""
+FRESH: Final = 5.0
+"""Seconds for which a study that was compared with the PACS is not compared again, unless the
+catalogue tells something else of it by then."""
+
+
+@frozen
+class _Compared:
+    """When a study was last compared with the PACS, and what the catalogue said of it."""
+
+    at: float
+    version: int
+    count: int | None
+
+    def holds(self, now: float, record: StudyRecord) -> bool:
+        """Whether that is still good: a study that was deleted and stored again is another one."""
+        same = self.count == _count(record) and self.version <= record.version
+        return same and now - self.at < FRESH
+
+
+def _count(record: StudyRecord) -> int | None:
+    return number(study_view(record), "NumberOfStudyRelatedInstances")
 
 
 async def record_missing(database: BrokerDatabase, progress: PublishProgress) -> None:
@@ -78,7 +100,7 @@ class StudyGrants:
         self._links = links
         self._publisher = publisher
         self._budgets = budgets
-        self._compared: dict[StudyId, float] = {}
+        self._compared: dict[StudyId, _Compared] = {}
 
     async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
         """Key, manifest and holders of a study that the member may have; stages it.
@@ -125,6 +147,7 @@ class StudyGrants:
 
         Raises:
             DiskFullError, DatabaseLockedError: there is no room for it here, or it cannot be noted.
+            StudyNotFoundError: the PACS does not have it any more.
         """
         try:
             await progress.wait_version()
@@ -136,6 +159,8 @@ class StudyGrants:
             ) from error
         with trio.move_on_after(COMPARED):
             await progress.wait_compared()
+        if progress.over and isinstance(progress.problem, StudyNotFoundError):
+            raise progress.problem
 
     async def _record(self, study: StudyId) -> StudyRecord:
         record = await trio.to_thread.run_sync(self._parts.catalogue.get, study)
@@ -175,11 +200,12 @@ class StudyGrants:
         known = await self._parts.studies.find(record.study)
         out = known is not None and known.version > 0 and self._parts.store.holds(record.study)
         now = trio.current_time()
-        fresh = now - self._compared.get(record.study, -FRESH) < FRESH
+        last = self._compared.get(record.study)
+        fresh = last is not None and last.holds(now, record)
         if out and not again and (who.blind or fresh):
             return None
-        self._compared[record.study] = now
-        for study in [one for one, at in self._compared.items() if now - at >= FRESH]:
+        self._compared[record.study] = _Compared(now, record.version, _count(record))
+        for study in [one for one, last in self._compared.items() if now - last.at >= FRESH]:
             del self._compared[study]
         return self._publisher.stage(record.uid, asked=True)
 

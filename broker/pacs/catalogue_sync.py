@@ -209,6 +209,15 @@ class CatalogueSync:
             return None
         return await self.update(described.record(study))
 
+    async def confirm_gone(self, uid: str) -> None:
+        """Ask once more for a study that the PACS said it does not have: then it leaves the
+        catalogue. A PACS that cannot tell now changes nothing; it is asked at the next look."""
+        try:
+            await self.refresh(uid)
+        except P2PacsError as error:
+            log.warning("a study may be gone from the PACS", why=str(error))
+            self.hint(uid)
+
     async def update(self, record: StudyRecord) -> StudyRecord:
         """Take a record over, for instance of a study that was published just now.
 

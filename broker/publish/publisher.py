@@ -11,7 +11,14 @@ from attrs import frozen
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.budget import Budget
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsError, StateError
+from p2pacs.errors import (
+    DeadlineError,
+    NotFoundError,
+    P2PacsError,
+    PacsError,
+    StateError,
+    StudyNotFoundError,
+)
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
@@ -61,6 +68,10 @@ async def _untold(_progress: PublishProgress) -> None:
     return
 
 
+async def _nothing(_uid: str) -> None:
+    return
+
+
 async def _nobody(_record: StudyRecord) -> None:
     return
 
@@ -77,6 +88,7 @@ class Publisher:
         updated: tells the swarm that a study has a newer root (`Engine.updated`).
         completed: gets the record of a study when all of it is out.
         incomplete: told of a publication that found out that something is missing.
+        gone: told the UID of a study that the PACS says it does not have.
         recover: fetches what was published of a study back from other members, when the
             store lost it; whether that worked.
         make_room: recycles studies when the store is full; whether anything came free.
@@ -93,6 +105,7 @@ class Publisher:
         updated: Callable[[StudyId], Awaitable[None]],
         completed: Callable[[StudyRecord], Awaitable[None]] = _nobody,
         incomplete: Callable[[PublishProgress], Awaitable[None]] = _untold,
+        gone: Callable[[str], Awaitable[None]] = _nothing,
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
@@ -105,6 +118,7 @@ class Publisher:
         self._studies = studies
         self._completed = completed
         self._incomplete = incomplete
+        self._gone = gone
         self._context = PublishContext(
             source=pacs,
             store=store,
@@ -206,6 +220,8 @@ class Publisher:
             )
         if progress.missing is not None:
             await self._incomplete(progress)
+        if isinstance(error, StudyNotFoundError):
+            await self._gone(progress.uid)
         progress.end(error)
         if not isinstance(error, NotFoundError):
             self._ended[progress.study] = trio.current_time()

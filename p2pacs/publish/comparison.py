@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
-from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import ManifestError
 from p2pacs.limits import TEXT
 from p2pacs.publish.source import Description
@@ -16,6 +17,15 @@ from p2pacs.study.study_index import InstanceEntry, LeftOut
 TRUSTED: Final = 100
 """A list of fewer instances is believed without a count to compare it with: no PACS is known that
 cuts its answers off earlier."""
+
+_CORRECTED: Final = tuple(
+    tag(name)
+    for name in (
+        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+        *("AccessionNumber", "StudyID", "StudyDate", "StudyDescription"),
+    )
+)
+"""What is corrected in a PACS; every PACS tells these."""
 
 
 def gone(
@@ -83,6 +93,53 @@ def changed(told: Mapping[str, Json], published: Mapping[str, InstanceEntry]) ->
             yield uid
 
 
+def moved(described: Description, published: Mapping[str, InstanceEntry]) -> Iterator[str]:
+    """SOP Instance UIDs that the source lists in another series than they were published in."""
+    listed: dict[str, set[str]] = {}
+    for series in described.series:
+        for instance in series.instances:
+            listed.setdefault(text(instance, "SOPInstanceUID"), set()).add(series.uid)
+    for uid, series_uids in listed.items():
+        one = published.get(uid)
+        if one is not None and one.series_instance_uid not in series_uids:
+            yield uid
+
+
+def beside(gone: Collection[str], published: Mapping[str, InstanceEntry]) -> Iterator[str]:
+    """SOP Instance UIDs in series that lost an instance: what a list does not tell of may have
+    been replaced there at the same time (a series that was deleted and sent again with less)."""
+    series = {published[uid].series_instance_uid for uid in gone if uid in published}
+    for uid, one in published.items():
+        if one.series_instance_uid in series and uid not in gone:
+            yield uid
+
+
+def corrected(told: Json, published: Iterable[InstanceEntry]) -> bool:
+    """Whether the source tells of patient or study what no published instance says.
+
+    Args:
+        told: of the study, at study level. What is empty in it, or in all instances, says nothing.
+        published: what is out.
+    """
+    asked = {key: value for key in _CORRECTED if (value := _values(told, key))}
+    said: dict[str, set[tuple[str, ...]]] = {}
+    for one in published:
+        try:
+            known = one.attributes
+        except ManifestError:
+            continue
+        for key in asked:
+            if value := _values(known, key):
+                said.setdefault(key, set()).add(value)
+    return any(asked[key] not in values for key, values in said.items())
+
+
+def study_fingerprint(told: Json) -> bytes:
+    """A digest of what `corrected` goes by."""
+    known = json.dumps([_values(told, key) for key in _CORRECTED])
+    return hashlib.sha256(known.encode("utf-8", "replace")).digest()
+
+
 def _values(attributes: Json, key: str) -> tuple[str, ...]:
     """Values in one way of writing: 7, ``007`` and ``7.0`` are one number."""
     return tuple(_number(value) for value in texts(attributes, key))
@@ -97,5 +154,10 @@ def _number(value: str) -> str:
 
 def fingerprint(described: Description) -> bytes:
     """A digest of all that a source tells of the instances of a study."""
-    told = json.dumps(sorted(described.instances.items()), sort_keys=True)
+    listed = sorted(
+        (series.uid, json.dumps(instance, sort_keys=True))
+        for series in described.series
+        for instance in series.instances
+    )
+    told = json.dumps(listed)
     return hashlib.sha256(told.encode("utf-8", "replace")).digest()

@@ -127,8 +127,8 @@ class PublishProgress:
         return self.version
 
     async def wait_compared(self) -> None:
-        """Until what is gone from the source is out of the newest version, as far as a count tells
-        it; or until it is over."""
+        """Until what is gone from the source, or is another there, is out of the newest version,
+        and that version says whether more comes; or until it is over."""
         await self._compared.wait()
 
     async def wait_over(self) -> None:

@@ -25,7 +25,16 @@ from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import TEXT
 from p2pacs.publish.coder import Coder
-from p2pacs.publish.comparison import changed, fingerprint, gone, missing
+from p2pacs.publish.comparison import (
+    beside,
+    changed,
+    corrected,
+    fingerprint,
+    gone,
+    missing,
+    moved,
+    study_fingerprint,
+)
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.pipeline import Pipeline
 from p2pacs.publish.previous import load_published
@@ -56,6 +65,9 @@ class PublishContext:
     chunk_bytes: int
     compared: dict[StudyId, bytes] = field(factory=dict)
     """What the source told of the instances of a study when all of them were last found equal."""
+    told: dict[StudyId, bytes] = field(factory=dict)
+    """What it told of the study itself when the instances agreed with it, or were read in whole:
+    some sources correct their database and not their files."""
 
 
 def _warn_of_uids(
@@ -86,6 +98,10 @@ class Publication:
         self._handled: set[str] = set()
         self._described: Description | None = None
         """The newest list of instances."""
+        self._corrected: bytes | None = None
+        """What the source tells of the study, if no instance that was published says so."""
+        self._withdrawn = False
+        """Whether instances are out of the newest version until they are read again."""
 
     async def run(self, *, last: bool = False) -> Description:
         """Publish version after version until the source has no more; what it has.
@@ -108,8 +124,6 @@ class Publication:
             progress.is_new = previous is None or progress.is_new
             if previous is not None:
                 progress.published(previous.root.version)
-                if progress.everything:
-                    progress.compared()  # that takes as long as to read all of it
             builder = StudyBuilder(
                 progress.study, key, progress.uid, previous, chunk_bytes=context.chunk_bytes
             )
@@ -161,8 +175,10 @@ class Publication:
         try:
             described = await self._retrieve(pipeline, writer, previous)
         except (PacsError, DeadlineError, NotFoundError) as error:
-            is_out = previous is not None and previous.root.complete and not self._handled
-            is_last = (last or isinstance(error, NotFoundError)) and writer.instances > 0
+            is_new = bool(self._handled) or self._withdrawn
+            is_out = previous is not None and previous.root.complete and not is_new
+            is_some = writer.instances > 0 or self._withdrawn
+            is_last = (last or isinstance(error, NotFoundError)) and is_some
             if is_last and not is_out:
                 self._close(writer, error)
             await writer.cut(complete=is_last or is_out)
@@ -173,6 +189,8 @@ class Publication:
                 f"{self._progress.study.short}"
             )
         await writer.cut(complete=True)
+        if self._corrected is not None:
+            self._context.told[self._progress.study] = self._corrected
         return described
 
     def _close(self, writer: VersionWriter, error: P2PacsError) -> None:
@@ -196,29 +214,33 @@ class Publication:
         """
         progress, source = self._progress, self._context.source
         published = previous.index.instances if previous is not None else {}
+        lacking = previous.index.left_out.uids if previous is not None else ()
         known = set() if progress.everything else set(published)
         while True:
             progress.stage = PublishStage.ASKING
             # Once instances were listed, a list is asked for again, as it counts, too.
             first = Detail.SERIES if self._described is None else Detail.UIDS
             described = await source.describe(progress.uid, first)
+            if await self._is_corrected(described, published):
+                known = set()
             seen = known | self._handled
             progress.instances_wanted, progress.instances_done = described.count or 0, len(seen)
             wanted: set[str] | None = None
             if published or self._handled:
-                if described.count == len(seen) == writer.instances and not progress.left_out:
-                    if not published:
-                        return described
-                    progress.compared()  # as far as is quickly told: who waits goes on
+                is_all = described.count == len(seen) == writer.instances
+                if is_all and not (published or lacking or progress.left_out):
+                    return described
                 if first is Detail.SERIES:
                     described = await source.describe(progress.uid, Detail.UIDS)
                 self._described = described
-                self._withdraw(writer, described)
-                wanted = set(described.instances) - seen
-                wanted |= await self._changed(described, published) - self._handled
+                withdrawn = self._withdraw(writer, described)
+                replaced = await self._replaced(described, published, withdrawn) - self._handled
+                wanted = (set(described.instances) - seen) | replaced
                 progress.nameless.clear()
                 if not wanted:
                     return self._finish(writer, described, previous)
+                if replaced or withdrawn or wanted - published.keys() - {*lacking}:
+                    await self._reopen(writer, replaced)
             progress.stage = PublishStage.RETRIEVING
             progress.compared()
             before = len(self._handled)
@@ -239,14 +261,51 @@ class Publication:
                 f"{self._progress.study.short}: check them there"
             )
 
-    async def _changed(
+    async def _is_corrected(
         self, described: Description, published: Mapping[str, InstanceEntry]
+    ) -> bool:
+        """Whether patient or study were corrected since: then all instances are read again."""
+        study, told = self._progress.study, described.attributes
+        if self._corrected is not None or not published:
+            return self._corrected is not None
+        mark = study_fingerprint(told)
+        if self._context.told.get(study) == mark:
+            return False
+        entries = list(published.values())
+        if await trio.to_thread.run_sync(corrected, told, entries):
+            log.info("a study was corrected in its source", study=study.short)
+            self._corrected = mark
+            self._progress.everything = True
+            return True
+        self._context.told[study] = mark
+        return False
+
+    async def _replaced(
+        self,
+        described: Description,
+        published: Mapping[str, InstanceEntry],
+        withdrawn: frozenset[str],
     ) -> set[str]:
-        """Published instances of which the source tells something else now."""
-        study, told = self._progress.study, described.instances
-        if not published or self._context.compared.get(study) == fingerprint(described):
+        """Published instances that are others in the source now, or may be."""
+        if self._corrected is not None:
+            return published.keys() & described.instances.keys()
+        if not published or self._context.compared.get(self._progress.study) == fingerprint(
+            described
+        ):
             return set()
-        return await trio.to_thread.run_sync(lambda: set(changed(told, published)))
+
+        def compare() -> set[str]:
+            found = {*changed(described.instances, published), *moved(described, published)}
+            return found | set(beside(withdrawn, published)) & described.instances.keys()
+
+        return await trio.to_thread.run_sync(compare)
+
+    async def _reopen(self, writer: VersionWriter, replaced: set[str]) -> None:
+        """Say that more comes before it does, so that nobody takes what is out for all there is;
+        instances that are replaced are not given any more until they are read again."""
+        if writer.withdraw(replaced & writer.uids):
+            self._withdrawn = True
+        await writer.cut(complete=False)
 
     def _finish(
         self, writer: VersionWriter, described: Description, previous: Published | None
@@ -274,10 +333,12 @@ class Publication:
                 why=left_out.why,
             )
 
-    def _withdraw(self, writer: VersionWriter, described: Description) -> None:
-        if count := writer.withdraw(gone(described, writer.uids, self._handled)):
+    def _withdraw(self, writer: VersionWriter, described: Description) -> frozenset[str]:
+        found = gone(described, writer.uids, self._handled)
+        if count := writer.withdraw(found):
             log.info(
                 "instances are gone from their source",
                 study=self._progress.study.short,
                 count=count,
             )
+        return found

@@ -60,6 +60,8 @@ class FakePublisher:
         self.error: P2PacsError | None = None
         self.never = False
         self.whole = False
+        self.published = 0
+        """Version that was out before."""
         self.publications: dict[StudyId, PublishProgress] = {}
         self._studies = studies
         self._store = store
@@ -68,6 +70,7 @@ class FakePublisher:
         self.staged.append(uid)
         progress = PublishProgress(self._studies.id_of(uid), uid)
         self.publications[progress.study] = progress
+        progress.published(self.published)
         if self.error is not None:
             progress.end(self.error)
         elif not self.never:

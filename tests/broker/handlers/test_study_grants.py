@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 from pydicom.data import get_testdata_file
 
 from broker.handlers.budgets import Budgets
@@ -11,6 +11,8 @@ from broker.handlers.interfaces import Parts
 from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants, record_missing
 from broker.members import audit, registry
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import (
     DatabaseLockedError,
     DiskFullError,
@@ -182,6 +184,32 @@ async def test_the_pacs_is_asked_again_only_after_a_while(
     await trio.sleep(FRESH)
     await broker.study_grants.study(north.address, broker.query())
     assert broker.publisher.staged == [UID, UID]
+
+
+async def test_a_study_that_was_stored_again_is_compared_at_once(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    parts = broker.parts
+
+    def told(count: int, version: int) -> None:
+        known = record(parts)
+        counted = {tag("NumberOfStudyRelatedInstances"): entry("IS", str(count))}
+        attributes = known.attributes | counted
+        parts.catalogue.upsert([evolve(known, attributes=attributes, series=(), version=version)])
+
+    for count, version, times in ((3, 2, 1), (3, 2, 1), (6, 2, 2), (6, 0, 3), (6, 0, 3)):
+        told(count, version)
+        await broker.study_grants.study(north.address, broker.query())
+        assert broker.publisher.staged == [UID] * times
+
+
+async def test_who_asks_hears_that_the_pacs_does_not_have_it_any_more(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    broker.publisher.published = 1
+    broker.publisher.error = StudyNotFoundError("the central PACS does not have this study")
+    with pytest.raises(StudyNotFoundError, match="does not have"):
+        await broker.study_grants.study(north.address, broker.query())
 
 
 async def test_instances_as_the_pacs_lists_them(broker: Broker) -> None:

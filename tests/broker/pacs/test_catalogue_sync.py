@@ -149,6 +149,19 @@ async def test_a_corrected_name_stages_everything_again(bench: Bench) -> None:
     assert bench.restaged == [(CT, True)]
 
 
+async def test_what_the_pacs_does_not_have_leaves_at_once_and_only_then(bench: Bench) -> None:
+    await bench.catalogue_sync.look(whole=True)
+    await bench.catalogue_sync.confirm_gone(CT)
+    assert bench.uids() == {CT, MR}
+    bench.pacs.remove(CT)
+    bench.pacs.error = PacsUnreachableError("away")
+    await bench.catalogue_sync.confirm_gone(CT)
+    assert bench.uids() == {CT, MR}
+    bench.pacs.error = None
+    await bench.catalogue_sync.confirm_gone(CT)
+    assert bench.uids() == {MR}
+
+
 async def test_a_deleted_study_leaves_a_tombstone(bench: Bench) -> None:
     await bench.catalogue_sync.look(whole=True)
     before = bench.index.seq

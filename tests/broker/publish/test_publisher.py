@@ -7,7 +7,10 @@ from attrs import evolve
 
 from broker.publish import Publisher
 from broker.publish.publisher import Tuning
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -471,7 +474,7 @@ async def test_one_that_is_replaced_is_noticed_by_what_the_pacs_tells(tmp_path: 
         assert len(b.pacs.sent) == 1
 
 
-async def test_who_asks_waits_for_the_list_only_if_the_count_differs(
+async def test_who_asks_waits_for_the_list_whatever_the_count(
     tmp_path: Path, virtual: object
 ) -> None:
     async with bench(tmp_path, *ct(3)) as b:
@@ -480,11 +483,133 @@ async def test_who_asks_waits_for_the_list_only_if_the_count_differs(
         began = trio.current_time()
         progress = b.publisher.stage(CT)
         await progress.wait_compared()
-        assert trio.current_time() - began < 15  # a count
+        assert trio.current_time() - began > 15  # a count and a list
         await progress.wait()
         del b.pacs.held[f"{CT}.1.2"]
-        await b.publisher.stage(CT).wait_compared()
+        progress = b.publisher.stage(CT)
+        await progress.wait_compared()
+        assert f"{CT}.1.2" not in await b.held(CT)
+        await progress.wait()
         assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3"}
+
+
+async def ready(b: Bench) -> set[str]:
+    """What somebody would be given who asks now: of a version that is whole, or will be."""
+    progress = b.publisher.stage(CT)
+    await progress.wait_compared()
+    given = set(await b.held(CT))
+    version = b.roots[-1]
+    await progress.wait()
+    assert version.complete == (progress.version == version.version)
+    assert b.roots[-1].complete
+    return given
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [make(CT, 1, n, patient="NEW") for n in range(1, 4)],
+        [make(CT, 1, n, name="Right^Name") for n in range(1, 4)],
+        [make(CT, 1, n, StudyDescription="corrected") for n in range(1, 4)],
+    ],
+    ids=["patient", "name", "description"],
+)
+async def test_what_was_corrected_is_given_only_when_it_was_read_again(
+    tmp_path: Path, new: list[EncodedInstance]
+) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        await b.publish(CT)
+        b.pacs.add(*new)
+        assert await ready(b) == set()
+        assert await b.held(CT) == by_uid(new)
+        b.pacs.sent.clear()
+        await b.publish(CT)
+        assert b.pacs.sent == []
+
+
+async def test_a_pacs_that_corrects_its_database_alone_is_read_once(tmp_path: Path) -> None:
+    class Correcting(FakePacs):
+        def _told(self, record: StudyRecord) -> Json:
+            return super()._told(record) | {tag("PatientID"): entry("LO", "NEW")}
+
+    async with bench(tmp_path, pacs=Correcting(ct(3))) as b:
+        await b.publish(CT)
+        await b.publish(CT)
+        b.pacs.sent.clear()
+        await b.publish(CT)
+        assert b.pacs.sent == []
+        assert await b.held(CT) == by_uid(ct(3))
+
+
+async def test_a_series_that_was_split_is_read_again(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(4)) as b:
+        await b.publish(CT)
+        split = [make(CT, 2, n, SOPInstanceUID=f"{CT}.1.{n}") for n in (3, 4)]
+        b.pacs.add(*split)
+        b.pacs.sent.clear()
+        assert await ready(b) == {f"{CT}.1.1", f"{CT}.1.2"}
+        assert sorted(b.pacs.sent) == [f"{CT}.1.3", f"{CT}.1.4"]
+        assert await b.held(CT) == by_uid([*ct(2), *split])
+
+
+async def test_of_a_series_that_lost_an_instance_the_others_are_read_again(tmp_path: Path) -> None:
+    other = make(CT, 2, 1)
+    async with bench(tmp_path, *ct(3), other) as b:
+        await b.publish(CT)
+        b.pacs.remove(CT)
+        smaller = [make(CT, 1, n, size=32) for n in (1, 2)]
+        b.pacs.add(*smaller, other)
+        b.pacs.sent.clear()
+        assert await ready(b) == {other.sop_instance_uid}
+        assert sorted(b.pacs.sent) == [f"{CT}.1.1", f"{CT}.1.2"]
+        assert await b.held(CT) == by_uid([*smaller, other])
+
+
+async def test_who_asks_for_a_study_that_grew_is_told_that_more_comes(tmp_path: Path) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        b.pacs.add(*ct(3, first=4))
+        assert await ready(b) == set(by_uid(ct(3)))
+        assert await b.held(CT) == by_uid(ct(6))
+
+
+async def test_what_is_withdrawn_and_does_not_come_again_is_missing(
+    tmp_path: Path, virtual: object
+) -> None:
+    async with bench(tmp_path, *ct(3)) as b:
+        await b.publish(CT)
+        b.pacs.add(*(make(CT, 1, n, patient="NEW") for n in range(1, 4)))
+        b.pacs.error, b.pacs.break_after = PacsUnreachableError("gone"), 0
+        with pytest.raises(PacsUnreachableError):
+            await b.publish(CT)
+        assert b.roots[-1].complete
+        assert await b.held(CT) == {}
+        assert (await b.index(CT)).left_out.count == 3
+        b.pacs.error = b.pacs.break_after = None
+        await b.publish(CT)
+        assert len(await b.held(CT)) == 3
+        assert (await b.index(CT)).left_out.count == 0
+
+
+async def test_what_the_pacs_says_is_not_there_is_told(tmp_path: Path) -> None:
+    gone: list[str] = []
+
+    async def note(uid: str) -> None:
+        await trio.lowlevel.checkpoint()
+        gone.append(uid)
+
+    async with bench(tmp_path, *ct(3), gone=note) as b:
+        await b.publish(CT)
+        b.pacs.error = PacsUnreachableError("away")
+        with pytest.raises(PacsUnreachableError):
+            await b.publish(CT)
+        assert gone == []
+        b.pacs.error = None
+        b.pacs.remove(CT)
+        with pytest.raises(StudyNotFoundError):
+            await b.publish(CT)
+        assert gone == [CT]
 
 
 async def test_a_list_that_is_cut_off_withdraws_nothing(tmp_path: Path) -> None:
