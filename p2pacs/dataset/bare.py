@@ -1,21 +1,29 @@
-"""Instances without a proper file header: what a PACS gives that stored them so.
+"""What a data set says of itself, where what came with it says nothing, or something else.
 
 Orthanc keeps and gives out a file as it came: without preamble and group 0002 (a bare data set),
 or with a group 0002 that lacks UIDs. What the data set itself says is enough for all but one
-thing: which compressed transfer syntax its pixel data are in.
+thing: which compressed transfer syntax its pixel data are in. And where both name a SOP Instance,
+the data set is right: it is what C-FIND tells of (PS3.7 9.1.1.1, PS3.10 7.1).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from attrs import evolve
 from pydicom.valuerep import VR
 
 from p2pacs.dataset.elements import attributes_of
 from p2pacs.dataset.header import UNDEFINED_LENGTH, read_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.uids import is_uid
 from p2pacs.errors import BrokenInstanceError
+
+_BEGINNING: Final = 2048
+"""Bytes of a data set in which its UIDs are: group 0008 is the first, and they are early in it."""
+
+_SOP_CLASS_UID, _SOP_INSTANCE_UID = b"\x08\x00\x16\x00", b"\x08\x00\x18\x00"
 
 _PREAMBLE: Final = bytes(128) + b"DICM"
 _GROUP_2: Final = b"\x02\x00"
@@ -40,11 +48,38 @@ def read_instance(file: bytes, told: str = "") -> EncodedInstance:
     if file[:2] == _GROUP_2 and file[128:132] != b"DICM":
         file = _PREAMBLE + file
     try:
-        return EncodedInstance.from_part10(file)
+        return with_own_uids(EncodedInstance.from_part10(file))
     except BrokenInstanceError:
         if file.startswith(_GROUP_2, 132):
             raise  # it has a header that says too little: what follows it is not certain
     return _of_data_set(file[132:] if file[128:132] == b"DICM" else file, told)
+
+
+def with_own_uids(instance: EncodedInstance) -> EncodedInstance:
+    """The instance under the SOP Class and SOP Instance UID that its data set names.
+
+    What came with it may be another's (files that were copied and edited), or cut off (DCMTK,
+    and so Orthanc, cuts UIDs at 64 characters in a DIMSE message).
+    """
+    said = (instance.sop_class_uid, instance.sop_instance_uid)
+    begin, is_implicit = instance.data[:_BEGINNING], instance.transfer_syntax_uid == _IMPLICIT
+    elements = zip((_SOP_CLASS_UID, _SOP_INSTANCE_UID), said, strict=True)
+    if all(_element(tag, uid, is_implicit) in begin for tag, uid in elements):
+        return instance  # nearly always: the header need not be read
+    header = read_header(instance.data, instance.transfer_syntax_uid)
+    own = {} if header is None else attributes_of(header)
+    sop_class, uid = text(own, "SOPClassUID"), text(own, "SOPInstanceUID")
+    if not is_uid(sop_class) or not is_uid(uid) or (sop_class, uid) == said:
+        return instance
+    return evolve(instance, sop_class_uid=sop_class, sop_instance_uid=uid)
+
+
+def _element(tag: bytes, uid: str, is_implicit: bool) -> bytes:
+    """A UID as little endian data sets have it (PS3.5 7.1)."""
+    value = uid.encode("utf-8", "replace")
+    value += bytes(len(value) % 2)
+    length = len(value).to_bytes(4 if is_implicit else 2, "little")
+    return tag + (b"" if is_implicit else b"UI") + length + value
 
 
 def _of_data_set(data: bytes, told: str) -> EncodedInstance:

@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 import structlog
 from pynetdicom import evt
 
-from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.bare import with_own_uids
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import text
-from p2pacs.dataset.vocabulary import tag
-from p2pacs.dimse._association import UID_CHARACTERS, remote_of
+from p2pacs.dimse._association import remote_of
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.remote import check_aet
@@ -100,7 +97,7 @@ async def storage_receiver(
 
 
 def instance_of(event: evt.Event) -> EncodedInstance:
-    """What a C-STORE request carries: its bytes as they came.
+    """What a C-STORE request carries: its bytes as they came, under the UIDs that they name.
 
     Raises:
         BrokenInstanceError: no data set in it.
@@ -110,24 +107,11 @@ def instance_of(event: evt.Event) -> EncodedInstance:
     data = event.encoded_dataset(include_meta=False) if request.DataSet is not None else b""
     if not data:
         raise BrokenInstanceError(f"{remote_of(event.assoc)} sent an instance without a data set")
-    syntax = str(event.context.transfer_syntax)
-    return EncodedInstance(
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=whole_uid(str(request.AffectedSOPInstanceUID), data, syntax),
-        transfer_syntax_uid=syntax,
-        data=data,
+    return with_own_uids(
+        EncodedInstance(
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            data=data,
+        )
     )
-
-
-def whole_uid(said: str, data: bytes, transfer_syntax_uid: str) -> str:
-    """The SOP Instance UID of a data set, where DIMSE's message may have cut it off.
-
-    DCMTK, and so Orthanc, cuts a longer one at 64 characters in the command set; the data set has
-    all of it.
-    """
-    if len(said) < UID_CHARACTERS:
-        return said
-    header = read_header(data, transfer_syntax_uid)
-    found = {} if header is None else from_dataset(header.elements, [tag("SOPInstanceUID")])
-    own = text(found, "SOPInstanceUID")
-    return own if own.startswith(said) else said

@@ -1,12 +1,10 @@
 import pytest
 
 from p2pacs.dimse.inbox import Inbox
-from p2pacs.dimse.receiver import StorageReceiver, storage_receiver, whole_uid
+from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
 from p2pacs.errors import PacsRefusedError, StateError
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
-from tests.conformance.instances import make
-from tests.odd import ODD_BYTES, ODD_VALUES
 from tests.p2pacs.dimse.backends import client
 from tests.p2pacs.dimse.samples import series
 
@@ -54,14 +52,3 @@ async def test_two_cannot_listen_on_one_port() -> None:
         with pytest.raises(StateError, match=r"cannot listen on .* for DICOM"):
             async with storage_receiver("US", endpoint):
                 raise AssertionError("unreachable")
-
-
-@ODD_BYTES
-@ODD_VALUES
-def test_a_uid_that_was_cut_off_is_that_of_the_data_set() -> None:
-    uid = "1.2." + "9" * 70
-    sent = make("1.2.3", SOPInstanceUID=uid)
-    assert whole_uid(uid[:64], sent.data, sent.transfer_syntax_uid) == uid
-    assert whole_uid("1.2.4", sent.data, sent.transfer_syntax_uid) == "1.2.4"
-    assert whole_uid("3" * 64, sent.data, sent.transfer_syntax_uid) == "3" * 64
-    assert whole_uid(uid[:64], b"no data set", sent.transfer_syntax_uid) == uid[:64]
