@@ -47,6 +47,16 @@ PasswordFile = Annotated[
 ]
 
 
+def _count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise typer.BadParameter("a whole number is expected, at least 1")
+    return count
+
+
 @app.command()
 def init(
     folder: Folder,
@@ -63,7 +73,9 @@ def init(
         list[str] | None,
         typer.Option(metavar="HOST:PORT", help="An address to tell the members, if another."),
     ] = None,
-    aet: Annotated[str | None, typer.Option(help="The broker's own AE title.")] = None,
+    aet: Annotated[
+        str | None, typer.Option(help="The broker's own AE title; P2PACS if none is given.")
+    ] = None,
     dicom: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where the PACS sends to on a C-MOVE.")
     ] = None,
@@ -268,7 +280,9 @@ def show_audit(
         typer.Option(metavar="UID", help="Of this study only; -: asked for, or standard input."),
     ] = "",
     member: Annotated[str, typer.Option(metavar="NAME", help="Of this member only.")] = "",
-    most: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = audit.MOST,
+    most: Annotated[
+        int, typer.Option(parser=_count, metavar="N", help="At most so many, newest first.")
+    ] = audit.MOST,
     as_json: AsJson = False,
 ) -> None:
     """Show who did what, newest first."""
@@ -280,6 +294,8 @@ def show_audit(
         _print_json({"entries": [audit.as_json(entry) for entry in entries]})
     else:
         show(cli_output.audit_table(entries))
+        if not entries:
+            typer.echo("Nothing matches.", err=True)
 
 
 @app.command()

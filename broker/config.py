@@ -64,6 +64,11 @@ def _pacs(text: str) -> str:
     return text
 
 
+def _once(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Each once, in the order in which they were named first."""
+    return tuple(dict.fromkeys(endpoints))
+
+
 class WebSettings(Settings):
     """The administrator's pages."""
 
@@ -183,10 +188,10 @@ class BrokerSettings(Settings):
         "under the AE title above. Not set: C-GET is used.",
         examples=["192.168.1.4:11112"],
     )
-    listen: tuple[EndpointField, ...] = Field(
+    listen: Annotated[tuple[EndpointField, ...], AfterValidator(_once)] = Field(
         description="Where members connect to.", min_length=1, examples=[["0.0.0.0:4710"]]
     )
-    advertise: tuple[EndpointField, ...] = Field(
+    advertise: Annotated[tuple[EndpointField, ...], AfterValidator(_once)] = Field(
         default=(),
         description="Endpoints told to the members (in tokens and in the directory); all are "
         "tried, the fastest answer wins. None: those in listen.",

@@ -243,9 +243,15 @@ def complaints(error: ValidationError) -> str:
 
 
 def _details(error: ValidationError) -> Iterator[tuple[list[str], ErrorDetails]]:
-    """What is wrong, with its keys; places in lists are left out."""
-    for detail in error.errors(include_url=False, include_input=False):
-        yield [str(part) for part in detail["loc"] if isinstance(part, str)], detail
+    """What is wrong, with its keys; places in lists are left out.
+
+    A list counts as too short without its wrong items: that follows from them and is not said.
+    """
+    details = error.errors(include_url=False, include_input=False)
+    inside = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        if detail["type"] != "too_short" or detail["loc"] not in inside:
+            yield [str(part) for part in detail["loc"] if isinstance(part, str)], detail
 
 
 _WORDS: Final = {

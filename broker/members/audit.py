@@ -15,7 +15,7 @@ from broker.config import DAY
 from broker.database.db import now
 from broker.database.schema import audit, members, studies
 from broker.members.registry import Member
-from p2pacs.errors import MalformedMessageError, NotFoundError, UsageError
+from p2pacs.errors import MalformedMessageError, NotFoundError, StudyNotFoundError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS, TEXT
 from p2pacs.texts import clean
@@ -26,6 +26,9 @@ FAILED: Final = "failed"
 INTERRUPTED: Final = "interrupted"
 READ_OUTCOMES: Final = frozenset({DONE, FAILED, INTERRUPTED})
 """What a member's gateway may say of a read."""
+
+COMMAND: Final = "command"
+"""Caller and purpose of a read by ``p2pacs get`` (peer/retrieval/requester.py)."""
 
 MOST: Final = 1000
 """Entries in one answer."""
@@ -98,10 +101,14 @@ def read(
 
     Raises:
         NotFoundError: nobody of this name is in the trail.
+        StudyNotFoundError: the study is not in the trail.
     """
     query = select(audit).order_by(audit.c.id.desc()).limit(most)
     if uid:
-        query = query.where(audit.c.uid == uid)
+        theirs = audit.c.uid == uid
+        if connection.execute(select(audit.c.id).where(theirs).limit(1)).first() is None:
+            raise StudyNotFoundError("no study with this UID is in the audit trail: check the UID")
+        query = query.where(theirs)
     if member:
         query = query.where(_by(connection, member.strip()))
     return [_entry(row) for row in connection.execute(query)]
@@ -219,7 +226,7 @@ def _reported(raw: bytes, member: Member, at: int) -> Reported:
         believed = member.registered - CLOCKS_DIFFER <= time <= at + CLOCKS_DIFFER
         outcome, counts = _ending(fields)
         said = f" (its clock said {utc(time)}, {time})"
-        detail = f"{purpose!s} by {caller!s}"[: TEXT - len(counts) - len(said)] + counts
+        detail = _who(str(purpose), str(caller))[: TEXT - len(counts) - len(said)] + counts
         entry = Entry(
             what="study read",
             actor=member.name,
@@ -234,6 +241,12 @@ def _reported(raw: bytes, member: Member, at: int) -> Reported:
         raise MalformedMessageError("not an audit record: study, caller, purpose, time") from error
     except msgpack.UnpackException as error:
         raise MalformedMessageError("not an audit record: not msgpack") from error
+
+
+def _who(purpose: str, caller: str) -> str:
+    """Whoever read, and what for: ``C-MOVE to WS1 by VIEWER``, ``by command, stat``."""
+    by_command = caller == COMMAND and purpose.partition(",")[0] == COMMAND
+    return f"by {purpose}" if by_command else f"{purpose} by {caller}"
 
 
 def _ending(fields: dict[str, Any]) -> tuple[str, str]:

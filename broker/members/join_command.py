@@ -19,6 +19,13 @@ from p2pacs.units import Endpoint
 PROGRAM: Final = ("runuser", "-u", "p2pacs", "--", "/opt/p2pacs/bin/p2pacs")
 FOLDER: Final = "/var/lib/p2pacs/peer"
 
+INSTALL: Final = """\
+python3 -m venv /opt/p2pacs
+/opt/p2pacs/bin/pip install -c constraints.txt .
+useradd --system --home-dir /var/lib/p2pacs --shell /usr/sbin/nologin p2pacs
+install -d -o p2pacs -g p2pacs -m 0700 /var/lib/p2pacs"""
+"""What makes program, account and folder on a new machine."""
+
 AET_LENGTH: Final = 16
 """Characters of an AE title (PS3.5 6.2)."""
 

@@ -19,7 +19,7 @@ from broker.members.admin_actions import AdminActions
 from broker.pages.forms import BLANK, Filled, read_registration, sentence, text_of, wrong_by_field
 from broker.pages.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
-from p2pacs.errors import NotFoundError, UsageError
+from p2pacs.errors import NotFoundError, StudyNotFoundError, UsageError
 from p2pacs.web.pages import Pages
 
 _ENTRIES = 200
@@ -94,7 +94,7 @@ class Views:
     async def _trail(
         self, request: Request, session: Session, *, member: str, uid: str
     ) -> Response:
-        wrong = ""
+        wrong, field = "", ""
 
         def work(connection: Connection) -> list[audit.Entry]:
             return audit.read(connection, member=member, uid=uid, most=_ENTRIES)
@@ -103,6 +103,7 @@ class Views:
             entries = await self.database.run(work)
         except NotFoundError as error:
             entries, wrong = [], sentence(str(error))
+            field = "uid" if isinstance(error, StudyNotFoundError) else "member"
         return self.pages.page(
             request,
             "audit.html",
@@ -113,6 +114,7 @@ class Views:
             uid=uid,
             most=_ENTRIES,
             wrong=wrong,
+            wrong_field=field,
         )
 
 

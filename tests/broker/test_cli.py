@@ -4,12 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from broker import cli
-from broker.config import BROKER_TOML, LOCK
+from broker.config import BROKER_TOML, LOCK, BrokerSettings
 from broker.members import audit
 from p2pacs import __main__ as front
-from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, StateError, UsageError
+from p2pacs.errors import (
+    AuthenticationError,
+    NotFoundError,
+    RevokedError,
+    StateError,
+    StudyNotFoundError,
+    UsageError,
+)
 from p2pacs.identity.token import Token
 from p2pacs.locks import locked
 from p2pacs.units import Endpoint
@@ -74,6 +82,36 @@ def test_init_makes_everything_private(command: Command, tmp_path: Path) -> None
     assert 'pacs = "dimse://PACS@127.0.0.1:104"' in text
     assert "# token_days = 7" in text
     assert PASSWORD not in text
+
+
+def test_an_address_is_told_once(command: Command, tmp_path: Path) -> None:
+    twice = ["--advertise", "a.example:1", "--advertise", "b.example:1"] * 2
+    said = command.json(*init(tmp_path), *twice, "--listen", "127.0.0.1:4710")
+    assert said["endpoints"] == ["a.example:1", "b.example:1"]
+    text = (tmp_path / "broker" / BROKER_TOML).read_text()
+    assert 'listen = ["127.0.0.1:4710"]' in text
+    assert 'advertise = ["a.example:1", "b.example:1"]' in text
+
+
+def test_what_is_wrong_is_said_without_what_follows_from_it(
+    command: Command, tmp_path: Path
+) -> None:
+    said = command(*init(tmp_path, listen="127.0.0.1"), code=UsageError.exit_code)
+    assert said.count("listen:") == 1
+    assert "must be named" not in said
+
+
+@pytest.mark.parametrize("most", ["0", "-1", "x", "1.5"])
+def test_how_many_entries_at_most(command: Command, folder: Path, most: str) -> None:
+    said = command("audit", folder, "--most", most, code=UsageError.exit_code)
+    assert "a whole number is expected, at least 1" in " ".join(said.replace("│", " ").split())
+    assert len(command.json("audit", folder, "--most", "1")["entries"]) == 1
+
+
+def test_help_says_the_usual_ae_title() -> None:
+    shown = CliRunner().invoke(cli.app, ["init", "--help"], env={"COLUMNS": "200"}).output
+    usual = BrokerSettings.model_fields["aet"].default
+    assert f"AE title; {usual} if none is given" in shown
 
 
 def test_init_says_what_comes_next(command: Command, tmp_path: Path) -> None:
@@ -176,7 +214,9 @@ def test_from_token_to_revocation(
     assert [entry["what"] for entry in entries][:2] == ["member revoked", "read rule changed"]
     assert entries[-1]["what"] == "network founded"
     assert "North: none" in command("audit", folder, "--member", cli.WHO)
-    assert command.json("audit", folder, "--study", "1.2.3") == {"entries": []}
+    unknown = command("audit", folder, "--study", "1.2.3", code=StudyNotFoundError.exit_code)
+    assert "no study with this UID is in the audit trail" in unknown
+    assert "1.2.3" not in unknown
 
 
 def test_audit_reads_the_uid(

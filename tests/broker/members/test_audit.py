@@ -10,7 +10,7 @@ from broker.database.db import now
 from broker.members import audit, registry
 from broker.members.audit import Entry
 from broker.members.registry import Member, Registration
-from p2pacs.errors import MalformedMessageError, NotFoundError
+from p2pacs.errors import MalformedMessageError, NotFoundError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import TEXT
@@ -95,6 +95,28 @@ def test_what_a_member_reports() -> None:
     assert reported == audit.Reported(entry, believed=True)
     with pytest.raises(MalformedMessageError, match="at most"):
         audit.of_report([_record(time=1000)] * 101, NORTH)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "caller", "said"),
+    [
+        ("command", "command", "by command"),
+        ("command, stat", "command", "by command, stat"),
+        ("C-MOVE to WS1", "command", "C-MOVE to WS1 by command"),
+        ("commander", "command", "commander by command"),
+    ],
+)
+def test_a_read_by_command_is_told_once(purpose: str, caller: str, said: str) -> None:
+    (reported,) = audit.of_report([_record(time=1000, caller=caller, purpose=purpose)], NORTH)
+    assert reported.entry.detail == said
+
+
+def test_a_study_that_is_not_in_the_trail(connection: Connection) -> None:
+    with pytest.raises(StudyNotFoundError) as wrong:
+        audit.read(connection, uid="1.2.3")
+    assert "1.2.3" not in str(wrong.value)
+    audit.record(connection, Entry("study granted", "North", ADDRESS, STUDY, "1.2.3"))
+    assert len(audit.read(connection, uid="1.2.3")) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from broker.members.join_command import (
     FOLDER,
+    INSTALL,
     PROGRAM,
     JoinPlan,
     aet_of,
@@ -89,3 +90,8 @@ def test_the_paths_are_those_of_the_documentation_and_the_unit() -> None:
         assert folders <= {FOLDER, "/var/lib/p2pacs/broker"}
         assert program.removesuffix("/bin/p2pacs") in text
     assert run_command().endswith(f"peer run {FOLDER}")
+
+
+def test_the_commands_that_install_are_those_of_the_manual() -> None:
+    manual = (ROOT / "docs/operations.md").read_text()
+    assert "".join(f"    {line}\n" for line in INSTALL.splitlines()) in manual

@@ -56,7 +56,7 @@ async def test_the_commands_have_the_gateways_options(admin: Browser) -> None:
     answer = await admin.get(page + "?listen=here&workstations=VIEWER&dicom=&aet=")
     assert answer.status_code == 400
     text = html.unescape(answer.text)
-    assert "Not an endpoint: 'here'" in text
+    assert text.count("Not an endpoint: 'here'") == 1
     assert "Not a workstation: 'VIEWER'" in text
     assert "it is no PACS to them" in text
     assert "--listen 0.0.0.0:4711" in text

@@ -123,6 +123,8 @@ async def test_everything_wrong_is_named_at_once_and_what_was_typed_stays(admin:
     assert "Choose hospital or replica" in text
     assert 'value="North"' in text
     assert text.count('aria-invalid="true"') == 2
+    assert text.count("Not a rate: 'fast'") == text.count("Choose hospital or replica") == 1
+    assert "What is wrong stands at its field." in text
     assert await admin.ground.database.run(registry.list_members) == []
 
 
@@ -149,7 +151,11 @@ async def test_the_audit_trail_is_searched_without_uids_in_urls(admin: Browser) 
     assert "sign-in" not in answer.text
     assert "member registered" in answer.text
     answer = await admin.send("/audit", "/audit", member="", uid="1.2.5")
-    assert "Nothing was found." in answer.text
+    assert answer.status_code == 404
+    assert "No study with this UID is in the audit trail" in answer.text
+    assert 'id="uid" name="uid" value="1.2.5" autocomplete="off" spellcheck="false" aria-inv' in (
+        answer.text
+    )
     answer = await admin.send("/audit", "/audit", member="Nroth", uid="")
     assert answer.status_code == 404
     assert "Nobody called &#39;Nroth&#39; is in the audit trail." in answer.text
