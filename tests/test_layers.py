@@ -31,6 +31,7 @@ GROUND = [
     "p2pacs.sqlite",
     "p2pacs.stopping",
     "p2pacs.tables",
+    "p2pacs.tasks",
     "p2pacs.texts",
     "p2pacs.units",
 ]

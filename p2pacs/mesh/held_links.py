@@ -12,6 +12,7 @@ from attrs import frozen
 
 from p2pacs.ids import VirtualAddress
 from p2pacs.signals import Watch
+from p2pacs.tasks import Tasks
 
 
 @frozen
@@ -60,29 +61,23 @@ class HeldLinks:
         self._tuning = tuning
         self._wanted: Counter[VirtualAddress] = Counter()
         self._random = random.Random(seed)  # noqa: S311 (jitter, no secret)
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hold links until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+        async with self._tasks.open() as nursery:
             for member in self._wanted:
                 nursery.start_soon(self._hold, member)
             task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:  # from now on, not when the last link is down: nothing new is dialled
-                self._nursery = None
+            await trio.sleep_forever()
 
     def keep(self, member: VirtualAddress) -> None:
         """From now on hold a link to this member whenever it can be reached."""
         self._wanted[member] += 1
-        if self._nursery is None:
-            return
         if self._wanted[member] == 1:
-            self._nursery.start_soon(self._hold, member)
+            self._tasks.start(self._hold, member)
         elif member not in self._links:  # somebody needs it now: not after the pause
-            self._nursery.start_soon(self._dial, member)
+            self._tasks.start(self._dial, member)
 
     def release(self, member: VirtualAddress) -> None:
         """One `keep` less; an open link stays until one side closes it."""

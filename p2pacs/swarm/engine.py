@@ -34,6 +34,7 @@ from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.partner_budget import PartnerBudget
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
+from p2pacs.tasks import Tasks
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Message
 
@@ -91,20 +92,16 @@ class Engine:
         self._storage = storage
         self._announce = Bell()
         self._announce_at = math.inf
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve and fetch until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+        async with self._tasks.open() as nursery:
             await nursery.start(self.uploads.run)
             await nursery.start(self.downloads.run)
             nursery.start_soon(self._announcer)
             task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:  # nothing new is begun while the rest ends
-                self._nursery = None
+            await trio.sleep_forever()
 
     # ------------------------------------------------------------ for the programs
 
@@ -237,8 +234,8 @@ class Engine:
             return
         if swarm.chunks is not None or download:
             swarm.join(member)
-        elif self._nursery is not None and self._storage.holds(study):
-            self._nursery.start_soon(self._answer_join, swarm, member)
+        elif self._storage.holds(study):
+            self._tasks.start(self._answer_join, swarm, member)
 
     async def _answer_join(self, swarm: StudySwarm, member: VirtualAddress) -> None:
         try:

@@ -20,6 +20,7 @@ from p2pacs.study.manifest import load_root, load_segment
 from p2pacs.swarm.download.downloads import Downloads
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.tasks import Tasks
 from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
 from peer.retrieval.live_index import LiveIndex
@@ -86,17 +87,12 @@ class StudyReads:
         self._make_room = make_room
         self._fetches: dict[StudyId, StudyFetch] = {}
         self._followed: set[StudyFetch] = set()
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
         self._one = trio.Lock()
 
     async def run(self) -> None:
         """Read the index of what somebody waits for until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                await trio.sleep_forever()
-            finally:  # nothing new is begun while the rest ends
-                self._nursery = None
+        await self._tasks.run()
 
     @property
     def fetches(self) -> list[StudyFetch]:
@@ -254,9 +250,9 @@ class StudyReads:
 
     def _lead(self, fetch: StudyFetch) -> None:
         """Have its index read as it comes, if somebody waits for it: its order is in there."""
-        if fetch.awaited and fetch not in self._followed and self._nursery is not None:
+        if fetch.awaited and fetch not in self._followed and self._tasks.running:
             self._followed.add(fetch)
-            self._nursery.start_soon(self._follow, fetch)
+            self._tasks.start(self._follow, fetch)
 
     async def _follow(self, fetch: StudyFetch) -> None:
         try:

@@ -21,6 +21,7 @@ from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfe
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.tasks import Tasks
 
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""
@@ -69,17 +70,11 @@ class Downloads:
         self._line_rate = line_rate
         self._running: dict[StudyId, Download] = {}
         self._share = DownlinkShare()
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Fetch until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:  # nothing new is begun while the rest ends
-                self._nursery = None
+        await self._tasks.run(task_status=task_status)
 
     def get(self, study: StudyId) -> Download | None:
         """The download of a study that is under way, if there is one."""
@@ -104,12 +99,12 @@ class Downloads:
             ManifestError: the root is not the broker's.
             StateError: the host's network is not running.
         """
-        if self._nursery is None:
+        if not self._tasks.running:
             raise StateError("the host's network is not running")
         version = load_root(root, self._keys, study).version if root else 0
         transfer = self.transfers.get(study)
         if transfer is None or not self._serves(transfer, version):
-            return self._start(self._nursery, study, holders, root, priority)
+            return self._start(study, holders, root, priority)
         transfer.add_holders(holders)
         transfer.prioritise(max(transfer.priority, priority))
         if download := self._running.get(study):
@@ -128,7 +123,6 @@ class Downloads:
 
     def _start(
         self,
-        nursery: trio.Nursery,
         study: StudyId,
         holders: Iterable[VirtualAddress],
         root: bytes | None,
@@ -153,7 +147,7 @@ class Downloads:
         swarm.download = download.sources
         self.transfers.pop(study, None)
         self.transfers[study] = transfer
-        nursery.start_soon(self._run, download, root)
+        self._tasks.start(self._run, download, root)
         self._forget_ended()
         return transfer
 

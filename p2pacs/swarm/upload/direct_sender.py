@@ -12,6 +12,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.request_queue import RequestQueue
 from p2pacs.swarm.upload.sender import Read, Sent
+from p2pacs.tasks import Tasks
 from p2pacs.wire.messages import Block
 
 BATCH_CHUNKS: Final = 8
@@ -37,17 +38,11 @@ class DirectSender:
         self._sent = sent
         self._queue = RequestQueue()
         self._busy: set[VirtualAddress] = set()
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Send until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            task_status.started()
-            try:
-                await trio.sleep_forever()
-            finally:  # nothing new is begun while the rest ends
-                self._nursery = None
+        await self._tasks.run(task_status=task_status)
 
     def ask(self, member: VirtualAddress, study: StudyId, numbers: Sequence[int]) -> list[int]:
         """A member asks for chunks; the numbers that its limit has no room for."""
@@ -78,9 +73,9 @@ class DirectSender:
 
     def _wake(self, member: VirtualAddress) -> None:
         link = self._links.get(member)
-        if self._nursery is not None and link is not None and member not in self._busy:
+        if self._tasks.running and link is not None and member not in self._busy:
             self._busy.add(member)
-            self._nursery.start_soon(self._serve, member, link)
+            self._tasks.start(self._serve, member, link)
 
     async def _serve(self, member: VirtualAddress, link: Connection) -> None:
         try:

@@ -24,6 +24,7 @@ from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.sender import Read, Sent
+from p2pacs.tasks import Tasks
 from p2pacs.wire.messages import Block, Offer
 
 
@@ -130,7 +131,7 @@ class PacedSender:
         self._busy_until: dict[VirtualAddress, float] = {}
         self._bell = Bell()
         self._unwanted = True
-        self._nursery: trio.Nursery | None = None
+        self._tasks = Tasks()
 
     # ------------------------------------------------------------ messages
 
@@ -142,8 +143,8 @@ class PacedSender:
         fresh = self._queue.add(member, study, numbers[:allowed], priority)
         if swarm is not None:
             swarm.given(member, numbers[:allowed])
-        if fresh and self._nursery is not None:
-            self._nursery.start_soon(self._load, fresh)  # it rings when they are here
+        if fresh:
+            self._tasks.start(self._load, fresh)  # it rings when they are here
         else:
             self._bell.ring()
         return numbers[allowed:]
@@ -188,13 +189,9 @@ class PacedSender:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the line busy until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
+        async with self._tasks.open():
             task_status.started()
-            try:
-                await self._share_line()
-            finally:  # nothing new is read while the rest ends
-                self._nursery = None
+            await self._share_line()
 
     async def _share_line(self) -> None:
         while True:

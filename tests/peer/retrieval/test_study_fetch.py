@@ -204,7 +204,7 @@ async def test_without_the_broker_and_without_a_key(tmp_path: Path) -> None:
         world.broker.catalogue.upsert([world.broker.record()])
         await peer.catalogue.catch_up()
         await world.stop("broker")
-        with pytest.raises(KeyUnavailableError, match="when the broker is there"):
+        with pytest.raises(KeyUnavailableError, match="try again when it is linked"):
             await opened(world, peer)
 
 
