@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -19,6 +19,15 @@ from p2pacs.dimse import contexts
 from p2pacs.dimse._association import Association, associate, release
 from p2pacs.dimse._calls import CallAssociation, call, filling
 from p2pacs.dimse._sender import SUCCESS, Sender
+from p2pacs.dimse._statuses import (
+    ENDED_EARLY,
+    PENDING,
+    PacsStatuses,
+    failed_uids,
+    last,
+    may_lack_contexts,
+    wanted,
+)
 from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, instance_of
@@ -26,7 +35,6 @@ from p2pacs.dimse.remote import DimseRemote, Root, check_aet
 from p2pacs.dimse.tuning import TUNING, Tuning
 from p2pacs.errors import (
     BrokenInstanceError,
-    DeadlineError,
     PacsDataError,
     PacsRefusedError,
     PacsUnreachableError,
@@ -34,22 +42,6 @@ from p2pacs.errors import (
 
 SILENCE_SECONDS: Final = 60.0
 """How long a PACS may be silent in an operation before it counts as hung."""
-
-_PENDING: Final = (0xFF00, 0xFF01)
-_INCOMPLETE: Final = (0xB000, 0xA702)
-"""Some instances, or all, were not sent: perhaps as no context for them was proposed."""
-_ENDED_EARLY: Final = (0xA700, 0xA701, 0xFE00)
-_MEANINGS: Final = {
-    0xA700: "it is out of resources",
-    0xA701: "it is out of resources to count the matches",
-    0xA702: "it could not perform the sub-operations",
-    0xA801: "it does not know our AE title as a destination: register it in the PACS",
-    0xA900: "it finds the query wrong",
-    0xB000: "some sub-operations failed",
-    0xFE00: "it was cancelled",
-    0x0122: "it does not support the SOP Class",
-    0x0124: "it does not allow us this: register our AE title in the PACS",
-}
 
 
 class DimseClient:
@@ -67,6 +59,7 @@ class DimseClient:
         self.remote = remote
         self.aet = check_aet(aet)
         self._silence = silence
+        self._statuses = PacsStatuses(remote)
 
     async def echo(self) -> None:
         """C-ECHO.
@@ -113,12 +106,12 @@ class DimseClient:
             with self._association(line, [(model, contexts.NATIVE[:2])]) as assoc:
                 status = Dataset()
                 for status, answer in assoc.send_c_find(identifier, UID(model)):
-                    if status.get("Status") in _PENDING:
+                    if status.get("Status") in PENDING:
                         answers.append(self._answer(answer, len(answers)))
                 try:
                     self._check(assoc, status, "C-FIND")
                 except PacsRefusedError as failure:
-                    if not answers and status.get("Status") not in _ENDED_EARLY:
+                    if not answers and status.get("Status") not in ENDED_EARLY:
                         raise
                     return answers, failure
             return answers, None
@@ -190,17 +183,17 @@ class DimseClient:
                 handlers=[(evt.EVT_C_STORE, store)],
             ) as assoc:
                 answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
-                status, failed = _last(answers)
+                status, failed = last(answers)
                 if number == 0:
-                    first, lacking = status, _uids(failed)
-                if not _may_lack_contexts(status):
+                    first, lacking = status, failed_uids(failed)
+                if not may_lack_contexts(status):
                     self._check(assoc, status, "C-GET")
                     return
-            if (lacking and lacking <= received) or 0 < _wanted(first) <= len(received):
+            if (lacking and lacking <= received) or 0 < wanted(first) <= len(received):
                 return
         if lacking:
             first.NumberOfFailedSuboperations = len(lacking - received)
-        self._refuse(first, "C-GET")
+        self._statuses.refuse(first, "C-GET")
 
     @asynccontextmanager
     async def move(
@@ -222,7 +215,7 @@ class DimseClient:
                     msg_id=number,
                     priority=Urgency.MEDIUM,
                 )
-                self._check(assoc, _last(answers)[0], "C-MOVE")
+                self._check(assoc, last(answers)[0], "C-MOVE")
 
         async with filling(inbox, work):
             yield inbox
@@ -312,58 +305,7 @@ class DimseClient:
         return answer
 
     def _check(self, assoc: Association, status: Dataset, operation: str) -> None:
-        code = status.get("Status")
-        if code == SUCCESS:
-            return
-        if code is None and assoc._sent_abort:
-            raise DeadlineError(f"{self.remote} does not answer {operation}: is it hung?")
-        if code is None:
-            raise PacsUnreachableError(f"{self.remote} ended the association during {operation}")
-        self._refuse(status, operation)
-
-    def _refuse(self, status: Dataset, operation: str) -> NoReturn:
-        code = status.Status
-        meaning = _MEANINGS.get(code, "see its log")
-        if operation == "C-MOVE" and code not in _MEANINGS:  # Orthanc: 0xC000 for a stranger
-            meaning += ", and whether it knows our AE title as a destination"
-        failed = status.get("NumberOfFailedSuboperations")
-        counts = f" ({failed} instances failed)" if failed else ""
-        raise PacsRefusedError(
-            f"{self.remote} answers {operation} with status 0x{code:04X}{counts}: {meaning}"
-        )
-
-
-def _last(answers: Iterable[tuple[Dataset, Dataset | None]]) -> tuple[Dataset, Dataset | None]:
-    """The last answer; the ones before only count sub-operations."""
-    last: tuple[Dataset, Dataset | None] = Dataset(), None
-    for answer in answers:
-        last = answer
-    return last
-
-
-def _may_lack_contexts(status: Dataset) -> bool:
-    """Whether instances failed, perhaps as no context for them was proposed.
-
-    Orthanc ends the whole retrieval with 0xC000 at the first such instance.
-    """
-    code = int(status.get("Status") or 0)
-    return code in _INCOMPLETE or (
-        code & 0xF000 == 0xC000 and bool(status.get("NumberOfFailedSuboperations"))
-    )
-
-
-def _wanted(status: Dataset) -> int:
-    """How many instances an answer counts; 0 if it does not say."""
-    return sum(
-        int(status.get(f"NumberOf{how}Suboperations") or 0)
-        for how in ("Remaining", "Completed", "Failed", "Warning")
-    )
-
-
-def _uids(failed: Dataset | None) -> set[str]:
-    """The instances that an answer says failed; empty if it does not say which."""
-    found = failed.get("FailedSOPInstanceUIDList") if failed is not None else None
-    return {str(uid) for uid in ([found] if isinstance(found, str) else found or ())}
+        self._statuses.check(status, operation, aborted=assoc._sent_abort)
 
 
 def _deliver(event: evt.Event, inbox: Inbox) -> int:

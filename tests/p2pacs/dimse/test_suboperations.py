@@ -82,6 +82,7 @@ _ROOMS = (
 """Rooms whose errors become Error Comments, here or by way of the broker."""
 
 _LONG = {
+    "p2pacs/dimse/_statuses.py",  # as the next
     "p2pacs/dimse/scu.py",  # the broker's client: names both ends, which no comment can hold
     "peer/retrieval/grants.py",  # what is the case fits, and the command line says more
     "peer/retrieval/resolve.py",  # `p2pacs get` says it: a workstation names what is catalogued
