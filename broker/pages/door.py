@@ -57,7 +57,7 @@ class Door:
     ) -> Door:
         """A door as the settings want it."""
         of_settings = Sessions(settings.idle_milliseconds, settings.session_milliseconds)
-        accounts = SignIn(database, _record, passwords=passwords)
+        accounts = SignIn(database, of_settings, _record, passwords=passwords)
         return cls(database, pages, settings.secure_cookies, of_settings, accounts, came)
 
     def cookie(self, name: str) -> str:
@@ -130,7 +130,7 @@ class Door:
         name, password = text_of(form, "name"), form.get("password")
         address = request.client.host if request.client else ""
         try:
-            browser = await self.accounts.sign_in(
+            signed_in = await self.accounts.sign_in(
                 name,
                 password if isinstance(password, str) else "",
                 address,
@@ -139,10 +139,9 @@ class Door:
         except (AuthenticationError, TooManyAttemptsError) as error:
             said, status = str(error), error.http_status
             return self._ask(request, wrong=said, name=name[:NAME], status=status)
-        token = await self.database.run(lambda c: self.sessions.start(c, name))
         response = RedirectResponse("/members", status_code=303)
-        self._set(response, "session", token)
-        self._set(response, "browser", browser, age=_BROWSER_AGE)
+        self._set(response, "session", signed_in.session)
+        self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
         self._clear(response, "form")
         return response
 

@@ -2,7 +2,8 @@
 
 Failures in a row make the space between two attempts of one subject (an address, an account)
 grow up to a few seconds; the right password waits its turn and is then taken. An attempt counts
-as failed until it is known to have succeeded, so that a hundred at once are spaced, too.
+as failed from when it is made until it is known to have succeeded, so that a hundred at once are
+spaced, too. Nothing is reserved ahead: who gives up while it waits has taken no turn from others.
 """
 
 from __future__ import annotations
@@ -62,19 +63,22 @@ class Pace:
     def __len__(self) -> int:
         return len(self._subjects)
 
-    def reserve(self, who: bytes, at: float) -> float:
-        """When an attempt that comes now has its turn (the same clock, seconds); it is counted."""
+    def next_turn(self, who: bytes, at: float) -> float:
+        """When the next attempt may be made (the same clock, seconds); nothing is counted yet."""
+        one = self._subjects.get(who)
+        return at if one is None else max(at, one.free_at)
+
+    def take(self, who: bytes, at: float) -> None:
+        """An attempt is made now: it counts, and the next one has its space after it."""
         one = self._subjects.pop(who, None)
         if one is None or at - one.last > self._tuning.forgotten:
             one = _Subject(0, at, at)
-        turn = max(at, one.free_at)
         one.failures += 1
-        one.last = turn
-        one.free_at = turn + self._tuning.space_after(one.failures)
+        one.last = at
+        one.free_at = at + self._tuning.space_after(one.failures)
         self._subjects[who] = one
         while len(self._subjects) > self._most:
             self._subjects.popitem(last=False)
-        return turn
 
     def space(self, who: bytes) -> float:
         """Seconds from its last attempt to its next at least."""

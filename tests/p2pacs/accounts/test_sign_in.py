@@ -1,15 +1,20 @@
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-from sqlalchemy import Connection
+import trio.testing
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, select
 from trio.testing import MockClock
 
 from p2pacs.accounts.pace import PaceTuning
 from p2pacs.accounts.passwords import set_password
+from p2pacs.accounts.sessions import Sessions
 from p2pacs.accounts.sign_in import NOBODY, Outcome, SignIn, SignInTuning
+from p2pacs.accounts.tables import known_places, sessions
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
-from tests.p2pacs.accounts.conftest import CHEAP, MemoryDatabase
+from tests.p2pacs.accounts.conftest import CHEAP, CheapPasswords, MemoryDatabase
 
 PASSWORD = "a password of some length"
 STRANGER, HOME = "203.0.113.9", "10.0.0.1"
@@ -24,13 +29,28 @@ TUNING = SignInTuning(
 class Door:
     """A sign-in that remembers what the audit trail was told."""
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, passwords: CheapPasswords = CHEAP) -> None:
         self.told: list[Outcome] = []
         with database.engine.begin() as connection:
             set_password(connection, "anna", PASSWORD, CHEAP)
-        self.sign_in = SignIn(
-            database, self._record, passwords=CHEAP, tuning=TUNING, clock=lambda: 0
-        ).sign_in
+        self.database = database
+        self.sessions = Sessions(idle=1000, longest=1000, clock=lambda: 0)
+        self._accounts = SignIn(
+            database,
+            self.sessions,
+            self._record,
+            passwords=passwords,
+            tuning=TUNING,
+            clock=lambda: 0,
+        )
+
+    async def sign_in(self, name: str, password: str, address: str, cookie: str = "") -> str:
+        """Sign in: the browser's cookie."""
+        signed_in = await self._accounts.sign_in(name, password, address, cookie)
+        session = await self.database.run(lambda c: self.sessions.find(c, signed_in.session))
+        assert session is not None
+        assert session.account == name
+        return signed_in.browser
 
     def _record(self, _connection: Connection, outcome: Outcome) -> None:
         self.told.append(outcome)
@@ -159,6 +179,67 @@ async def test_few_wait_and_the_others_are_told_at_once(
             nursery.start_soon(guess)
     assert refused >= 90
     await door.fail()  # all places are free again
+
+
+async def test_abandoned_attempts_take_no_turn_from_others(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    for number in range(600):
+        with trio.move_on_after(0.02), contextlib.suppress(AuthenticationError):
+            await door.sign_in("anna", "wrong", f"203.0.113.{number % 8}")
+    began = trio.current_time()
+    await door.sign_in("anna", PASSWORD, HOME)
+    assert trio.current_time() - began <= TUNING.account.longest
+
+
+async def test_of_each_address_one_attempt_at_most_is_ahead_of_the_right_one(
+    door: Door, autojump_clock: MockClock
+) -> None:
+    async def guess(address: str) -> None:
+        with pytest.raises(AuthenticationError):
+            await door.sign_in("anna", "wrong", address)
+
+    for number in range(8):  # the account's free ones
+        await door.fail(address=f"203.0.113.{number}")
+    async with trio.open_nursery() as nursery:
+        for address in ("198.51.100.1", "198.51.100.2"):
+            for _ in range(2):
+                nursery.start_soon(guess, address)
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        await door.sign_in("anna", PASSWORD, HOME)
+        assert trio.current_time() - began <= 3 * TUNING.account.longest
+
+
+@pytest.mark.parametrize("moment", ["waiting", "checking"])
+async def test_the_old_password_is_wrong_once_it_was_changed(
+    database: MemoryDatabase, autojump_clock: MockClock, moment: str
+) -> None:
+    def change(connection: Connection) -> None:
+        set_password(connection, "anna", "another password", CHEAP)
+
+    class Slow(CheapPasswords):
+        async def check(self, stored: str | None, password: str) -> bool:
+            await trio.sleep(0.1)
+            return self.matches(stored, password)
+
+    async def old() -> None:
+        with pytest.raises(AuthenticationError):
+            await door.sign_in("anna", PASSWORD, HOME)
+
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    door = Door(database, passwords=Slow(hasher))
+    if moment == "waiting":
+        for _ in range(6):
+            await door.fail(address=HOME)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(old)
+        await trio.sleep(0.05)
+        await database.run(change)
+    assert door.told[-1].failures > 0
+    with database.engine.begin() as connection:
+        assert connection.execute(select(sessions)).all() == []
+        assert connection.execute(select(known_places)).all() == []
 
 
 async def test_the_trail_stays_short_and_has_no_password_in_it(
