@@ -14,14 +14,15 @@ import structlog
 import trio
 from attrs import evolve, frozen
 
-from broker.pacs.adapter import SERIES_KEYS, STUDY_KEYS, DateSpan, PacsAdapter
+from broker.pacs.adapter import STUDY_KEYS, DateSpan, PacsAdapter
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.records import StudyRecord, same_patient
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_standard_uid
 from p2pacs.dataset.vocabulary import VERSION, tag
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
+from p2pacs.publish.charset_loss import is_lost, together
 from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
@@ -66,9 +67,6 @@ _COUNTS: Final = frozenset(
     )
 )
 """Change when instances are added, while those that were there stay as they are."""
-
-_STUDY_TOLD: Final = frozenset(STUDY_KEYS) - _COUNTS
-_SERIES_TOLD: Final = frozenset(SERIES_KEYS) - {tag("NumberOfSeriesRelatedInstances")}
 
 
 class CatalogueSync:
@@ -242,7 +240,7 @@ class CatalogueSync:
     async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
         """The new record of a study that is new or changed, else None."""
         known = await trio.to_thread.run_sync(self._index.get, study)
-        is_same = known is not None and _is_same(known.attributes, attributes)
+        is_same = known is not None and _is_same(known, attributes)
         if is_same and (self._is_described or study in self._described):
             return None
         uid = text(attributes, "StudyInstanceUID")
@@ -258,7 +256,7 @@ class CatalogueSync:
             _warn_of_uids(record)
             return record
         if known.version and not is_same:
-            self._restage(uid, not _is_same(known.attributes, attributes, _COUNTS))
+            self._restage(uid, not _is_same(known, attributes, _COUNTS))
         record = evolve(_with_headers(record, known), version=known.version)
         return None if record == known else record
 
@@ -297,50 +295,57 @@ def _warn_of_uids(record: StudyRecord) -> None:
 
 
 def _catalogued(record: StudyRecord) -> StudyRecord:
-    """The record as the catalogue keeps it: without instances, and without empty attributes."""
+    """The record as the catalogue keeps it: without instances, and without empty attributes, but
+    for those of a published study: its headers were read."""
+    kept = _with_value if not record.version else dict
     series = tuple(
-        evolve(series, attributes=_told(series.attributes), instances=())
-        for series in record.series
+        evolve(series, attributes=kept(series.attributes), instances=()) for series in record.series
     )
-    return evolve(record, series=series, attributes=_told(record.attributes))
+    return evolve(record, series=series, attributes=kept(record.attributes))
 
 
-def _told(attributes: Json) -> Json:
+def _with_value(attributes: Json) -> Json:
     return {key: held for key, held in attributes.items() if "Value" in held}
 
 
 def _with_headers(record: StudyRecord, known: StudyRecord) -> StudyRecord:
-    """What the PACS tells of a published study, and what only the headers of its instances told
-    (`p2pacs.publish.headers`): until it is published again they still hold.
-
-    What is asked of the PACS at every look is the PACS's to say, but for counts: some PACS never
-    tell those.
-    """
+    """What the PACS tells of a published study, and what is known of it from the headers of its
+    instances (`p2pacs.publish.headers`): until it is published again that still holds where the
+    PACS tells nothing, or lost characters (`p2pacs.publish.charset_loss`)."""
     if not known.version:
         return record
     before = {series.uid: series.attributes for series in known.series}
     series = tuple(
-        evolve(one, attributes=_kept(before.get(one.uid, {}), _SERIES_TOLD) | one.attributes)
+        evolve(one, attributes=together(one.attributes, before.get(one.uid, {})))
         for one in record.series
     )
-    attributes = _kept(known.attributes, _STUDY_TOLD) | record.attributes
+    attributes = together(record.attributes, _of_same_patient(known.attributes, record.attributes))
     return evolve(record, attributes=attributes, series=series)
 
 
-def _kept(attributes: Json, without: frozenset[str]) -> Json:
-    return {key: attributes[key] for key in attributes.keys() - without}
+def _of_same_patient(known: Json, told: Json) -> Json:
+    """What is known of a study, without the patient's attributes if he is another one now."""
+    if not text(told, "PatientID") or same_patient(known, told):
+        return known
+    return {key: known[key] for key in known if not key.startswith("0010")}
 
 
-def _is_same(known: Json, told: Json, without: frozenset[str] = frozenset()) -> bool:
+def _is_same(known: StudyRecord, told: Json, without: frozenset[str] = frozenset()) -> bool:
     """Whether the PACS tells of a study what it told before.
 
     Args:
         known: as the catalogue has it, which may know more.
-        told: as it was enumerated. A count that is not told is no sign of change.
+        told: as it was enumerated. A count that is not told is no sign of change, nor is less
+            than what the headers of a published study say.
         without: not compared.
     """
     return all(
-        texts(known, key) == texts(told, key)
+        _is_same_value(known, told, key)
         for key in frozenset(STUDY_KEYS) - without
         if key not in _COUNTS or texts(told, key)
     )
+
+
+def _is_same_value(known: StudyRecord, told: Json, key: str) -> bool:
+    before, now = texts(known.attributes, key), texts(told, key)
+    return before == now or (known.version > 0 and is_lost(now, before))

@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import former, numbers, schema
 from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
+from p2pacs.catalogue.matching import is_any
 from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
 from p2pacs.catalogue.records import StudyRecord
@@ -36,6 +37,10 @@ from p2pacs.sqlite import TUNING, SqliteFile, Tuning
 
 _BATCH: Final = 256
 """Records read or written at a time."""
+
+_KNOWN_RULE: Final = 1
+"""By which `CatalogueIndex.known` is kept: before there was a number, headers of published studies
+counted, too."""
 
 
 @frozen
@@ -90,8 +95,9 @@ class CatalogueIndex:
             if self._own is not None:
                 schema.prepare(connection)
             numbers.begin(connection)
-            found = set(connection.execute(select(schema.known.c.tag)).scalars())
-            self._known = frozenset(found) or _learn(connection)
+            if numbers.read(connection, "known") != _KNOWN_RULE:
+                _learn(connection)
+            self._known = frozenset(connection.execute(select(schema.known.c.tag)).scalars())
 
     def close(self) -> None:
         """Close its own file."""
@@ -160,7 +166,8 @@ class CatalogueIndex:
 
     @property
     def known(self) -> frozenset[str]:
-        """Attributes that some study or series has: what can be matched (`find`)."""
+        """Attributes that the PACS tells: it told a value of some study or series of which nothing
+        was published. One that a record does not have is empty there (`find`)."""
         return self._known
 
     def __len__(self) -> int:
@@ -244,7 +251,10 @@ def _put(connection: Connection, entry: Entry, seq: int) -> None:
 
 
 def tags_of(record: StudyRecord) -> set[str]:
-    """The attributes of which a study, or one of its series, has a value."""
+    """The attributes of which the PACS told a value; none of a published study, of which the
+    headers may have told it."""
+    if record.version:
+        return set()
     views = (study_view(record), *(series_view(series) for series in record.series))
     return {key for view in views for key, held in view.items() if held.get("Value")}
 
@@ -254,16 +264,17 @@ def _know(connection: Connection, learnt: Iterable[str]) -> None:
         insert_missing(connection, schema.known, {"tag": key})
 
 
-def _learn(connection: Connection) -> frozenset[str]:
-    """What the records of an index of version 0.1 have, once."""
+def _learn(connection: Connection) -> None:
+    """What the PACS tells, out of the records of an index that did not keep that, once."""
     found = set[str]()
     query = select(schema.studies.c.record).where(schema.studies.c.uid.is_not(None))
     for raw in connection.execute(query).scalars():
         entry = decode_entry(raw, own=True)
         if isinstance(entry, StudyRecord):
             found |= tags_of(entry)
+    connection.execute(delete(schema.known))
     _know(connection, found)
-    return frozenset(found)
+    numbers.write(connection, "known", _KNOWN_RULE)
 
 
 def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
@@ -271,12 +282,12 @@ def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
     level = str(identifier.get("QueryRetrieveLevel") or "").strip()
     keys = from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()])
     levels = upto(level) if level in UNIQUE else ()
-    if "STUDY" in levels and (uids := texts(keys, UNIQUE["STUDY"])):
+    if "STUDY" in levels and (uids := _uids(keys, "STUDY")):
         first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]
     else:
         first = []
     tests: list[ColumnElement[bool]] = []
-    if "SERIES" in levels and (uids := texts(keys, UNIQUE["SERIES"])):
+    if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
         tests.append(_term("series", [("=", uid) for uid in uids]))
     of_patient = {tag("PatientID"), tag("PatientName")}
     for key, kind in ASKED_TERMS.items():
@@ -286,6 +297,12 @@ def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
         first = [schema.studies.c.id.in_(select(schema.terms.c.study).where(tests.pop(0)))]
     same = schema.terms.c.study == schema.studies.c.id
     return [*first, *(select(schema.terms.c.study).where(same, test).exists() for test in tests)]
+
+
+def _uids(keys: Json, level: str) -> list[str]:
+    """Those that are asked for; none if any will do."""
+    uids = texts(keys, UNIQUE[level])
+    return [] if any(map(is_any, uids)) else uids
 
 
 def _narrowed(keys: Json, key: str, kind: str) -> Iterator[ColumnElement[bool]]:

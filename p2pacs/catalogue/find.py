@@ -4,16 +4,17 @@ An answer holds the keys that were asked for, the unique keys down to the level,
 else; the caller adds from where to retrieve. At study level the keys of a series count, too: a
 study matches if one of its series passes all of them.
 
-What is known of no study cannot be matched: such a key lets everything through, and the answers
-say so (`p2pacs.dataset.answers`).
+What is not known of an entity cannot be matched: such a key lets it through, and its answer says
+so (`p2pacs.dataset.answers`). A key is known of one that has it, with a value or empty, and of all
+if it is one that the PACS is known to tell (`CatalogueIndex.known`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator, Set
+from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.matching import matcher
@@ -21,9 +22,7 @@ from p2pacs.catalogue.question import UNIQUE, Question, Root, upto
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.catalogue.views import (
     COUNTED,
-    PATIENT_ID,
-    by_patient,
-    of_patient,
+    patient_records,
     patients,
     series_view,
     study_view,
@@ -42,6 +41,11 @@ Test = Callable[[Json], bool]
 Tests = dict[str, Test]
 """Key → what the attributes of an entity must pass."""
 
+_Match = tuple[Json, Set[str]]
+"""What matches, and the keys that could not be matched as it does not tell them."""
+
+_NOTHING: Final[Set[str]] = frozenset()
+
 _MODALITY, _MODALITIES = tag("Modality"), tag("ModalitiesInStudy")
 _SERIES_UID = tag("SeriesInstanceUID")
 
@@ -59,7 +63,8 @@ def find(
             and instances where the query is at their level.
         identifier: Query/Retrieve Level (0008,0052) and keys.
         root: information model.
-        known: attributes of studies and series that some record has; None: all are.
+        known: attributes of studies and series that one which does not have them has empty
+            (`CatalogueIndex.known`); None: all.
 
     Raises:
         UsageError: the identifier is invalid (status 0xA900); at once, before any answer.
@@ -80,87 +85,108 @@ class _Search:
     of_series: Tests
     """Keys of series, at study level."""
     of_instances: Tests
+    told: Container[str]
+    """Keys that are known of every study and series: one that does not have it has it empty."""
     ignored: set[str]
+    """Keys that did not count for the last answer."""
     unique: tuple[str, ...]
 
     @classmethod
     def of(cls, question: Question, known: Container[str] | None, ignored: set[str]) -> _Search:
         tests, below = key_tests(question.keys), key_tests(question.below)
-        if known is not None:
-            always = REQUIRED_TAGS | INSTANCE_TAGS | PATIENT_COUNTS
-            strange = [k for k in (*tests, *below) if k not in always and k not in known]
-            ignored.update(strange)
-            tests, below = ({k: ts[k] for k in ts if k not in strange} for ts in (tests, below))
+        told = {
+            key
+            for key in (*tests, *below)
+            if key not in PATIENT_COUNTS and (known is None or key in REQUIRED_TAGS or key in known)
+        }
         plain = {key: tests[key] for key in tests if key not in COUNTED | INSTANCE_TAGS}
         counted = {key: tests[key] for key in tests if key in COUNTED}
         instances = {key: tests[key] for key in tests if key in INSTANCE_TAGS}
         unique = [UNIQUE[name] for name in upto(question.level) if name != "PATIENT"]
         if question.root == "PATIENT":
             unique.append(UNIQUE["PATIENT"])
-        return cls(question, plain, counted, below, instances, ignored, tuple(unique))
+        return cls(question, plain, counted, below, instances, told, ignored, tuple(unique))
 
     def answers(self, records: Iterable[StudyRecord]) -> Iterator[Dataset]:
         level = self.question.level
         if level == "PATIENT":
-            tests = self.plain | self.counted
-            return (self._answer(view) for view in patients(records) if _passes(view, tests))
-        of_record = {"STUDY": self._studies, "SERIES": self._series, "IMAGE": self._images}[level]
-        return (self._answer(view) for record in records for view in of_record(record))
+            found = self._patients(records)
+        else:
+            find_in = {"STUDY": self._study, "SERIES": self._series, "IMAGE": self._images}[level]
+            found = (
+                one
+                for record in records
+                for of_one in patient_records(record)
+                for one in find_in(of_one)
+            )
+        for view, untold in found:
+            self.ignored.clear()
+            self.ignored.update(self.question.unmatched, untold)
+            yield self._answer(view)
 
-    def _studies(self, record: StudyRecord) -> Iterator[Json]:
-        """One a patient, with the counts of his series: nearly always one."""
-        for attributes, series in by_patient(record):
-            if not _passes(attributes, self.plain):
-                continue
-            matching = self._one_series(attributes, series) if self.of_series else {}
-            if matching is None:
-                continue
-            is_only = attributes is record.attributes
-            of_one = record if is_only else evolve(record, attributes=attributes, series=series)
-            view = study_view(of_one)
-            if _passes(view, self.counted):
-                yield {**matching, **view}
+    def _patients(self, records: Iterable[StudyRecord]) -> Iterator[_Match]:
+        for view in patients(records):
+            untold = _untold(view, self.plain | self.counted, self.told)
+            if untold is not None:
+                yield view, untold
 
-    def _one_series(self, study: Json, series: tuple[SeriesRecord, ...]) -> Json | None:
-        """The asked keys of the first series that passes; None if none does."""
-        for one in series:
+    def _study(self, record: StudyRecord) -> Iterator[_Match]:
+        """The study, with the asked keys of a series that passes."""
+        untold = _untold(record.attributes, self.plain, self.told)
+        if untold is None:
+            return
+        matching = self._one_series(record) if self.of_series else ({}, _NOTHING)
+        if matching is None:
+            return
+        view = study_view(record)
+        uncounted = _untold(view, self.counted, self.told)
+        if uncounted is not None:
+            of_series, unmatched = matching
+            yield of_series | view, untold | unmatched | uncounted
+
+    def _one_series(self, record: StudyRecord) -> _Match | None:
+        """The asked keys of the first series that passes, best one of which all of them are
+        known; None if none does."""
+        found: _Match | None = None
+        for one in record.series:
             view = one.attributes if _SERIES_UID in one.attributes else series_view(one)
-            if _passes(view, self.of_series):
-                return {key: view[key] for key in self.question.below if key in view}
-        if series:
-            return None
+            untold = _untold(view, self.of_series, self.told)
+            if untold is None or (untold and found is not None):
+                continue
+            found = {key: view[key] for key in self.question.below if key in view}, untold
+            if not untold:
+                return found
+        if record.series:
+            return found
         # The series of this study are not listed here: only their modalities are known.
-        self.ignored.update(self.of_series.keys() - {_MODALITY})
-        modalities = {_MODALITY: study.get(_MODALITIES, entry("CS"))}
+        modalities = {_MODALITY: record.attributes.get(_MODALITIES, entry("CS"))}
         is_other = _MODALITY in self.of_series and not self.of_series[_MODALITY](modalities)
-        return None if is_other else {}
+        return None if is_other else ({}, self.of_series.keys() - {_MODALITY})
 
-    def _series(self, record: StudyRecord) -> Iterator[Json]:
+    def _series(self, record: StudyRecord) -> Iterator[_Match]:
         """Views of the series that match, with what their study says."""
         study = study_view(record)
         for series in record.series:
-            view = self._below(study, series) | series_view(series)
-            if _passes(view, self.plain) and _passes(view, self.counted):
-                yield view
+            found = self._of_series(study, series)
+            if found is not None:
+                yield found
 
-    def _images(self, record: StudyRecord) -> Iterator[Json]:
-        tests = self.of_instances
-        if record.instance_keys is not None:
-            unknown = tests.keys() - record.instance_keys
-            self.ignored.update(unknown)
-            tests = {key: tests[key] for key in tests if key not in unknown}
+    def _of_series(self, study: Json, series: SeriesRecord) -> _Match | None:
+        view = study | series_view(series)
+        untold = _untold(view, self.plain | self.counted, self.told)
+        return None if untold is None else (view, untold)
+
+    def _images(self, record: StudyRecord) -> Iterator[_Match]:
+        told = self.of_instances if record.instance_keys is None else record.instance_keys
         study = study_view(record)
         for series in record.series:
-            view = self._below(study, series) | series_view(series)
-            if _passes(view, self.plain) and _passes(view, self.counted):
-                for instance in series.instances:
-                    if _passes(instance, tests):
-                        yield view | instance
-
-    @staticmethod
-    def _below(study: Json, series: SeriesRecord) -> Json:
-        """The study as a series of it sees it: with its own patient."""
-        return of_patient(study, {}) if PATIENT_ID in series.attributes else study
+            if (found := self._of_series(study, series)) is None:
+                continue
+            view, untold = found
+            for instance in series.instances:
+                unmatched = _untold(instance, self.of_instances, told)
+                if unmatched is not None:
+                    yield view | instance, untold | unmatched
 
     def _answer(self, view: Json) -> Dataset:
         question = self.question
@@ -172,6 +198,24 @@ class _Search:
         answer = to_dataset(chosen)
         answer.QueryRetrieveLevel = question.level
         return answer
+
+
+def _untold(attributes: Json, tests: Tests, told: Container[str]) -> Set[str] | None:
+    """The keys that cannot be matched, as this entity does not tell them; None if one of the
+    others does not match.
+
+    Args:
+        attributes: of the entity. One that is there without a value is known to be empty.
+        tests: what the keys ask for.
+        told: keys that would be there if the entity had a value.
+    """
+    untold: set[str] = set()
+    for key, test in tests.items():
+        if key not in attributes and key not in told:
+            untold.add(key)
+        elif not test(attributes):
+            return None
+    return untold
 
 
 def _passes(attributes: Json, tests: Tests) -> bool:

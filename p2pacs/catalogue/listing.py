@@ -50,7 +50,7 @@ class Listing:
         for series in self.series:
             before = known.get(series.uid, SeriesRecord(series.uid, {})).attributes
             told = {key: held for key, held in before.items() if "Value" in held}
-            known[series.uid] = evolve(series, attributes=series.attributes | told)
+            known[series.uid] = evolve(series, attributes=before | series.attributes | told)
         return evolve(record, series=tuple(known.values()), instance_keys=self.keys)
 
 

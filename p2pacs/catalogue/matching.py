@@ -41,10 +41,15 @@ def matcher(vr: str, key: str) -> Matcher | None:
     parts = [key] if vr in _SINGLE_VRS else key.split("\\")
     alternatives = [part.strip(" \0") for part in parts]
     alternatives = [part for part in alternatives if part]
-    if not alternatives or any(set(part) == {"*"} for part in alternatives):
-        return None  # as some write it for dates and UIDs, too
+    if not alternatives or any(map(is_any, alternatives)):
+        return None
     tests = [_test(vr, part) for part in alternatives]
     return lambda values: any(test(value) for value in values for test in tests)
+
+
+def is_any(key: str) -> bool:
+    """Whether a key is ``*`` alone, as some write it for dates and UIDs, too."""
+    return set(key) == {"*"}
 
 
 def matches(vr: str, key: str, values: Iterable[str]) -> bool:

@@ -8,7 +8,8 @@ from typing import Final, Literal
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
-from p2pacs.catalogue.times import KINDS, bounds
+from p2pacs.catalogue.matching import is_any
+from p2pacs.catalogue.times import KINDS, is_possible
 from p2pacs.dataset.elements import read_element
 from p2pacs.dataset.json_model import Json, texts
 from p2pacs.dataset.vocabulary import (
@@ -145,17 +146,19 @@ def _comparable(keys: Json, key: str) -> None:
     """Refuse a value that can match nothing, as no attribute can have it."""
     vr = keys[key]["vr"]
     for value in texts(keys, key):
-        if set(value) == {"*"}:
+        if is_any(value):
             continue
-        if vr in KINDS and bounds(vr, value) is None:
+        if vr in KINDS and not is_possible(vr, value):
             raise UsageError(f"({key[:4]},{key[4:]}) must be {_FORMS[vr]}")
         if vr in ("IS", "DS") and not _NUMBER.fullmatch(value):
             raise UsageError(f"({key[:4]},{key[4:]}) must be a number")
+        if vr == "UI" and set("*?") & set(value):
+            raise UsageError(f"({key[:4]},{key[4:]}) must be a whole UID, or * alone")
 
 
 def _require(keys: Json, needed: str, level: str) -> None:
     key = UNIQUE[needed]
     values = texts(keys, key)
-    wild = needed == "PATIENT" and any(set("*?") & set(value) for value in values)
+    wild = any(set("*?") & set(value) for value in values)
     if not values or wild:
         raise UsageError(f"at {level} level, ({key[:4]},{key[4:]}) needs a value")

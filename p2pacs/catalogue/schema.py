@@ -50,7 +50,7 @@ known: Final = Table(
     metadata,
     Column("tag", String, primary_key=True),
 )
-"""Attributes that some study or series has or had a value of."""
+"""Attributes of which the PACS told a value of some study or series."""
 
 former: Final = Table(
     "catalogue_former",

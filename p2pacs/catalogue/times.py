@@ -9,7 +9,8 @@ Date times without an offset are taken as UTC, like those of every other value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from calendar import isleap
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
@@ -61,6 +62,55 @@ def bounds(vr: str, key: str) -> Interval | None:
     return first[0], last[1]
 
 
+def is_possible(vr: str, key: str) -> bool:
+    """Whether an attribute can have such a value, or one in such a range.
+
+    A single value must be a real date or time; the end of a range may be any day up to the 31st, as
+    many write it for the last one of a month.
+    """
+    key = _plain(vr, key)
+    split, span = _split(vr, key), bounds(vr, key)
+    if span is None or span[0] > span[1]:
+        return False
+    if split is None:
+        return _is_real(vr, key, _MONTHS)
+    return all(not end or _is_real(vr, end, {}) for end in split)
+
+
+_MONTHS: Final = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+"""Days of the months that have no 31."""
+
+
+def _is_real(vr: str, value: str, months: Mapping[int, int]) -> bool:
+    found = _VALUE[vr].fullmatch(_plain(vr, value))
+    if found is None:
+        return False
+    written, offset = (found[1], found[2]) if vr == "DT" else (found[0], None)
+    date, clock = ("", written) if vr == "TM" else (written[:8], written[8:])
+    of_clock = zip(_twos(clock), _CLOCK, strict=False)
+    of_offset = zip(_twos(offset[1:]) if offset else [], _OFFSET, strict=False)
+    return _is_date(date, months) and all(int(two) <= most for two, most in (*of_clock, *of_offset))
+
+
+_CLOCK: Final = (23, 59, 60)
+"""The last hour, minute, and second (a leap second)."""
+
+_OFFSET: Final = (14, 59)
+"""Hours and minutes from UTC."""
+
+
+def _is_date(digits: str, months: Mapping[int, int]) -> bool:
+    month, day = int(digits[4:6] or 1), int(digits[6:8] or 1)
+    if not (1 <= month <= 12 and 1 <= day <= months.get(month, 31)):
+        return False
+    is_29th = months and (month, day) == (2, 29)
+    return not is_29th or isleap(int(digits[:4]))
+
+
+def _twos(digits: str) -> list[str]:
+    return [digits[at : at + 2] for at in range(0, min(len(digits), 6), 2)]
+
+
 def _split(vr: str, key: str) -> tuple[str, str] | None:
     if vr != "DT":
         low, dash, high = key.partition("-")
@@ -91,10 +141,10 @@ def _plain(vr: str, value: str) -> str:
 
 def _utc(digits: str, offset: str) -> str:
     minutes = int(offset[1:3]) * 60 + int(offset[3:])
-    zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
     year, *rest = int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2))
     month, day, hour, minute, second = rest
     try:
+        zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
         local = datetime(year, month, 1, hour, minute, second, int(digits[14:]), zone)
         moment = (local + timedelta(days=day - 1)).astimezone(UTC)
     except (ValueError, OverflowError):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from attrs import evolve
+
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord, patient_of
 from p2pacs.dataset.json_model import Json, entry, number, of_level, text
-from p2pacs.dataset.vocabulary import PATIENT_TAGS, tag
+from p2pacs.dataset.vocabulary import PATIENT_TAGS, STUDY_COUNTS, tag
 
 PATIENT_ID = tag("PatientID")
 COUNTED = frozenset(
@@ -26,6 +28,7 @@ COUNTED = frozenset(
 """What `study_view` may tell otherwise than the record's own attributes."""
 
 _SERIES_INSTANCES = tag("NumberOfSeriesRelatedInstances")
+_OF_ALL = frozenset({tag("ModalitiesInStudy"), tag("SOPClassesInStudy")})
 _MODALITY, _CLASS = tag("Modality"), tag("SOPClassUID")
 
 
@@ -82,24 +85,45 @@ def by_patient(record: StudyRecord) -> Iterator[tuple[Json, tuple[SeriesRecord, 
 
 
 def of_patient(study: Json, patient: Json) -> Json:
-    """A study's attributes with this patient's in place of its own."""
-    return {key: study[key] for key in study if key not in PATIENT_TAGS} | patient
+    """A study's attributes with this patient's in place of its own; what is counted over all of
+    its patients is not said of one."""
+    other = PATIENT_TAGS | STUDY_COUNTS | _OF_ALL
+    return {key: study[key] for key in study if key not in other} | patient
+
+
+def patient_records(record: StudyRecord) -> Iterator[StudyRecord]:
+    """The study as each of its patients has it: nearly always itself, once."""
+    for attributes, series in by_patient(record):
+        is_only = attributes is record.attributes
+        yield record if is_only else evolve(record, attributes=attributes, series=series)
 
 
 def patients(records: Iterable[StudyRecord]) -> Iterator[Json]:
-    """One view a patient, counted over these studies; without Patient ID, one a study."""
-    found: dict[tuple[str, ...], tuple[Json, list[int]]] = {}
+    """One view a patient, counted over these studies; without Patient ID, one a study. A count
+    that one of the studies does not tell is not told."""
+    found: dict[tuple[str, ...], tuple[Json, dict[str, int | None]]] = {}
     for record in records:
-        study = study_view(record)
-        for patient in record.patients:
-            who = patient_of(patient)
+        for of_one in patient_records(record):
+            who = patient_of(of_one.attributes)
             key = who if who[0] else (record.uid,)
-            view, counts = found.setdefault(key, (of_level(patient, PATIENT_TAGS), [0, 0, 0]))
-            counts[0] += 1
-            counts[1] += number(study, "NumberOfStudyRelatedSeries") or 0
-            counts[2] += number(study, "NumberOfStudyRelatedInstances") or 0
-    names = ("Studies", "Series", "Instances")
+            patient = of_level(of_one.attributes, PATIENT_TAGS)
+            view, counts = found.setdefault(key, (patient, {}))
+            for name, count in _counts(study_view(of_one)).items():
+                counts[name] = _sum(counts.get(name, 0), count)
     for view, counts in found.values():
-        for name, count in zip(names, counts, strict=True):
-            view[tag(f"NumberOfPatientRelated{name}")] = entry("IS", str(count))
+        for name, total in counts.items():
+            if total is not None:
+                view[tag(f"NumberOfPatientRelated{name}")] = entry("IS", str(total))
         yield view
+
+
+def _counts(study: Json) -> dict[str, int | None]:
+    return {
+        "Studies": 1,
+        "Series": number(study, "NumberOfStudyRelatedSeries"),
+        "Instances": number(study, "NumberOfStudyRelatedInstances"),
+    }
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

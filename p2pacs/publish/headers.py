@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from p2pacs.catalogue.records import SeriesRecord, other_patient, patient_of, same_patient
+from p2pacs.dataset.elements import CHARACTER_SET
 from p2pacs.dataset.json_model import Json, entry, of_level
-from p2pacs.dataset.vocabulary import SERIES_TAGS, STUDY_LEVEL_TAGS, tag
+from p2pacs.dataset.vocabulary import HEADER_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS, tag, vr_of
 from p2pacs.errors import ManifestError
+from p2pacs.publish.charset_loss import together
 from p2pacs.publish.source import Description
 from p2pacs.study.study_index import InstanceEntry
 
@@ -20,7 +22,8 @@ def with_headers(described: Description, instances: Iterable[InstanceEntry]) -> 
     of whom a series is that is of another patient than the study.
 
     The first instance of a series speaks for the series; that of the study's patient for the
-    study. One whose attributes cannot be read tells nothing.
+    study. What it does not have is told, too: an attribute without a value. One whose attributes
+    cannot be read tells nothing.
 
     Args:
         described: by the source, with all series that it has.
@@ -42,19 +45,19 @@ def with_headers(described: Description, instances: Iterable[InstanceEntry]) -> 
         tag("NumberOfStudyRelatedInstances"): entry("IS", str(counts.total())),
         tag("SOPClassesInStudy"): entry("UI", *sorted(classes)),
     }
-    return evolve(described, attributes=_filled(study, known), series=series)
+    return evolve(described, attributes=known | study, series=series)
 
 
 def _study(told: Json, firsts: dict[str, Json]) -> Json:
     """The study's attributes, filled in from an instance of the patient that the source names."""
     of_patient = [one for one in firsts.values() if same_patient(one, told)]
     if of_patient:
-        return _filled(told, of_level(of_patient[0], STUDY_LEVEL_TAGS))
+        return together(told, _whole(of_patient[0], STUDY_LEVEL_TAGS))
     # The source names nobody, or writes the patient otherwise: what it says of him stays whole.
-    first = next(iter(firsts.values()))
+    known = _whole(next(iter(firsts.values())), STUDY_LEVEL_TAGS)
     if patient_of(told)[0]:
-        first = {key: first[key] for key in first if not key.startswith("0010")}
-    return _filled(told, of_level(first, STUDY_LEVEL_TAGS))
+        known = {key: known[key] for key in known if not key.startswith("0010")}
+    return together(told, known)
 
 
 def _series(
@@ -63,15 +66,21 @@ def _series(
     first = firsts.get(told.uid)
     if first is None:
         return told
-    known = of_level(first, SERIES_TAGS)
+    known = _whole(first, SERIES_TAGS)
     if any(same_patient(one, study) for one in firsts.values()):
         known |= other_patient(first, study)
     known[tag("NumberOfSeriesRelatedInstances")] = entry("IS", str(counts[told.uid]))
-    return evolve(told, attributes=_filled(told.attributes, known))
+    return evolve(told, attributes=together(told.attributes, known))
 
 
-def _filled(told: Json, known: Json) -> Json:
-    return known | {key: held for key, held in told.items() if "Value" in held}
+def _whole(first: Json, tags: frozenset[str]) -> Json:
+    """What an instance says at a level: also what it does not have, but for those in an index of
+    version 0.1, which does not tell all that they have."""
+    if CHARACTER_SET not in first:
+        return of_level(first, tags)
+    return {
+        key: first[key] if key in first else entry(vr_of(key) or "UN") for key in tags & HEADER_TAGS
+    }
 
 
 def _attributes(instance: InstanceEntry) -> Json:

@@ -22,7 +22,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import number, text
+from p2pacs.dataset.json_model import number
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -37,8 +37,9 @@ from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, Unava
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
+from peer.gateway.wanted import is_wanted, wanted_of
 from peer.retrieval.audit import AuditedRead, ReadEnding, ReadOutcome
-from peer.retrieval.cursor import Cursor
+from peer.retrieval.cursor import Cursor, Wanted
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.reader import StudyReads
@@ -109,9 +110,7 @@ class Gateway:
         records = [
             record
             for record in self._catalogue.candidates(identifier)
-            if not selection.studies or record.uid in selection.studies
-            if not selection.patients
-            or any(text(patient, "PatientID") in selection.patients for patient in record.patients)
+            if is_wanted(selection, record)
         ]
         if not records:
             raise StudyNotFoundError("no such study in the catalogue that this peer may read")
@@ -147,6 +146,8 @@ class _StudyDelivery:
     read: AuditedRead
     promised: int
     """Instances that the catalogue tells of; 0 where only a part is asked for."""
+    wanted: Wanted | None
+    """What is asked for of it; None: all."""
     given: int = 0
     """Instances that were read, or are being read."""
     arrived: int = 0
@@ -226,7 +227,8 @@ class _RetrieveJob:
     def _known(self) -> Iterator[InstanceEntry]:
         for delivery in self._deliveries:
             for known in list(delivery.fetch.known):
-                if not known.withdrawn and self._wanted(known.entry):
+                is_chosen = delivery.wanted is None or delivery.wanted(known.entry)
+                if is_chosen and not known.withdrawn:
                     yield known.entry
 
     def instances(self) -> Iterator[RetrievedItem]:
@@ -257,18 +259,11 @@ class _RetrieveJob:
     async def _open(self, record: StudyRecord) -> None:
         fetch, read = await self._reads.open_audited(record.uid, self._requester)
         self._in_use.enter_context(fetch.in_use())
-        if self._selection.series or self._selection.instances:
-            delivery = _StudyDelivery(fetch, fetch.cursor(self._wanted), read, 0)
-        else:
-            count = number(study_view(record), "NumberOfStudyRelatedInstances")
-            delivery = _StudyDelivery(fetch, fetch.cursor(), read, count or 0)
-        self._deliveries.append(delivery)
-
-    def _wanted(self, entry: InstanceEntry) -> bool:
-        series, instances = self._selection.series, self._selection.instances
-        return (not series or entry.series_instance_uid in series) and (
-            not instances or entry.sop_instance_uid in instances
-        )
+        wanted = wanted_of(self._selection, record)
+        count = number(study_view(record), "NumberOfStudyRelatedInstances") or 0
+        cursor = fetch.cursor() if wanted is None else fetch.cursor(wanted)
+        promised = count if wanted is None else 0
+        self._deliveries.append(_StudyDelivery(fetch, cursor, read, promised, wanted))
 
     async def _requests(self) -> AsyncGenerator[ReadRequest[_Given], None]:
         for delivery in self._deliveries:

@@ -360,6 +360,38 @@ async def test_what_the_pacs_tells_at_every_look_is_its_own_to_say(bench: Bench)
     assert text(changed.attributes, "StudyDescription") == "Schädel"
 
 
+async def test_a_pacs_that_lost_characters_has_not_changed(bench: Bench) -> None:
+    whole = {"PatientName": ("PN", "Müller^Jörg=山田"), "StudyDescription": ("LO", "Schädel頭")}
+    known = await published(bench, **whole)
+    seq = bench.index.seq
+    for _ in range(2):
+        await bench.catalogue_sync.look(whole=True)
+        assert (bench.index.seq, bench.restaged) == (seq, [])
+    assert await bench.catalogue_sync.refresh(CT) == known
+    bench.pacs.untold = {tag("StudyDescription")}
+    await bench.catalogue_sync.look(whole=True)
+    assert (bench.index.by_uid(CT), bench.restaged) == (known, [])
+
+
+async def test_a_correction_in_the_pacs_shows_before_it_is_published(bench: Bench) -> None:
+    await published(bench, PatientName=("PN", "Müller^Jörg=山田"), PatientComments=("LT", "x"))
+    bench.pacs.add(make(CT, name="Meier^Jörg", patient="Other"))
+    await bench.catalogue_sync.look(whole=True)
+    corrected = bench.index.by_uid(CT)
+    assert corrected is not None
+    assert text(corrected.attributes, "PatientName") == "Meier^Jörg"
+    assert text(corrected.attributes, "PatientID") == "Other"
+    assert not text(corrected.attributes, "PatientComments"), "those of another patient"
+    assert bench.restaged == [(CT, True)]
+
+
+async def test_what_headers_do_not_have_stays_known_to_be_empty(bench: Bench) -> None:
+    await published(bench, PatientWeight=("DS", ""))
+    record = await bench.catalogue_sync.refresh(CT)
+    assert record is not None
+    assert tag("PatientWeight") in record.attributes
+
+
 async def test_a_pacs_that_does_not_count_has_not_changed(bench: Bench) -> None:
     bench.pacs.untold = {tag("NumberOfStudyRelatedInstances"), tag("NumberOfStudyRelatedSeries")}
     known = await published(bench, NumberOfStudyRelatedInstances=("IS", "1"))

@@ -241,7 +241,7 @@ def body_part(part: str) -> SeriesRecord:
     return SeriesRecord("1.2.1.1", attributes(Modality=("CS", "CT"), BodyPartExamined=("CS", part)))
 
 
-def test_what_some_study_has_is_known_and_stays_so(tmp_path: Path) -> None:
+def test_what_the_pacs_tells_is_known_and_stays_so(tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     index = CatalogueIndex(path)
     assert tag("BodyPartExamined") not in index.known
@@ -257,6 +257,36 @@ def test_what_some_study_has_is_known_and_stays_so(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_headers_told_of_one_study_is_not_known_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    index = CatalogueIndex(path)
+    index.upsert([study(2), evolve(study(1, body_part("HEAD")), version=1)])
+    assert tag("BodyPartExamined") not in index.known
+    index.close()
+    with closing(sqlite3.connect(path)) as connection:  # as the version before kept it
+        connection.execute("INSERT INTO catalogue_known VALUES ('00180015')")
+        connection.execute("DELETE FROM catalogue_state WHERE name = 'known'")
+        connection.commit()
+    again = CatalogueIndex(path)
+    assert tag("BodyPartExamined") not in again.known
+    assert tag("PatientID") in again.known
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"),
+    [
+        ("STUDY", {"StudyInstanceUID": "*", "PatientID": "P1"}),
+        ("SERIES", {"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "*"}),
+        ("STUDY", {"SeriesInstanceUID": "*"}),
+    ],
+)
+def test_a_star_alone_is_no_uid(index: CatalogueIndex, level: str, keys: dict[str, str]) -> None:
+    index.upsert([study(1, body_part("HEAD"))])
+    asked = query(level, **keys)
+    assert len(list(find(index.candidates(asked), asked, "STUDY", index.known))) == 1
+
+
 def test_an_index_of_version_0_1_learns_what_it_knows(tmp_path: Path) -> None:
     path = tmp_path / "c.db"
     index = CatalogueIndex(path)
@@ -265,7 +295,7 @@ def test_an_index_of_version_0_1_learns_what_it_knows(tmp_path: Path) -> None:
     index.close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE catalogue_known")
-        connection.execute("DELETE FROM catalogue_state WHERE name = 'vocabulary'")
+        connection.execute("DELETE FROM catalogue_state WHERE name IN ('vocabulary', 'known')")
         connection.commit()
     again = CatalogueIndex(path)
     assert again.known == known

@@ -179,10 +179,55 @@ def test_what_no_record_has_lets_everything_through_and_is_said() -> None:
     asked = query(PatientWeight="70", BodyPartExamined="HEAD", PatientID="P1")
     answers = find(RECORDS, asked, "STUDY", known={tag("BodyPartExamined")})
     assert not list(answers)
-    assert answers.ignored == {tag("PatientWeight")}
     answers = find(RECORDS, query(PatientWeight="70"), "STUDY", known=set())
     assert len(list(answers)) == 3
     assert answers.ignored == {tag("PatientWeight")}
+
+
+def told(level: str, known: set[str] | None = None, **keys: str) -> list[tuple[str, bool]]:
+    """Each answer's study, and whether all keys were matched."""
+    first, second, third = RECORDS
+    empty = evolve(first, attributes=first.attributes | attributes(PatientWeight=("DS", "")))
+    weighed = evolve(second, attributes=second.attributes | attributes(PatientWeight=("DS", "70")))
+    answers = find([weighed, empty, third], query(level, **keys), "STUDY", known)
+    return [(str(answer.StudyInstanceUID), not answers.ignored) for answer in answers]
+
+
+def test_what_one_study_tells_is_not_known_of_others() -> None:
+    """The headers of one were read, and the PACS tells nobody's weight nor body parts."""
+    assert told("STUDY", set(), PatientWeight="70") == [("1.2.2", True), ("1.2.3", False)]
+    assert told("STUDY", set(), PatientWeight="71") == [("1.2.3", False)]
+    asked = {"BodyPartExamined": "HEAD"}
+    assert told("STUDY", set(), **asked) == [("1.2.2", True), ("1.2.1", False), ("1.2.3", False)]
+    assert told("STUDY", {tag("BodyPartExamined")}, **asked) == [("1.2.2", True)]
+    assert told("SERIES", set(), StudyInstanceUID="1.2.3", **asked) == [("1.2.3", False)]
+    assert told("SERIES", set(), StudyInstanceUID="1.2.2", **asked) == [("1.2.2", True)]
+
+
+def test_of_the_series_that_may_match_the_one_that_does_comes_back() -> None:
+    record = study(1, series("1.2.1.1"), head(series("1.2.1.2")))
+    asked = query(BodyPartExamined="HEAD", SeriesInstanceUID="")
+    answers = find([record], asked, "STUDY", known=set())
+    (answer,) = answers
+    assert (answer.SeriesInstanceUID, answers.ignored) == ("1.2.1.2", set())
+
+
+def test_a_count_that_nobody_tells_lets_the_study_through() -> None:
+    record = study(1, SeriesRecord("1.2.1.1", {}))
+    answers = find([record], query(NumberOfStudyRelatedInstances="2"), "STUDY", known=set())
+    assert len(list(answers)) == 1
+    assert answers.ignored == {tag("NumberOfStudyRelatedInstances")}
+    asked = query("PATIENT", PatientID="P1", NumberOfPatientRelatedInstances="2")
+    answers = find([record], asked, "PATIENT", known=set())
+    (answer,) = answers
+    assert answer.NumberOfPatientRelatedInstances is None
+    assert answers.ignored == {tag("NumberOfPatientRelatedInstances")}
+
+
+def test_counts_of_a_patient_are_not_those_of_a_study() -> None:
+    answers = find(RECORDS, query(NumberOfPatientRelatedStudies="1"), "STUDY")
+    assert len(list(answers)) == 3
+    assert answers.ignored == {tag("NumberOfPatientRelatedStudies")}
 
 
 def test_required_keys_are_matched_even_if_no_record_has_one() -> None:
@@ -254,3 +299,27 @@ def test_a_study_of_two_patients_is_found_by_each(
     below = query("SERIES", StudyInstanceUID="1.2.1", PatientID="PB", PatientName="")
     (one,) = find([record], below, "STUDY")
     assert (one.SeriesInstanceUID, one.PatientName) == ("1.2.1.2", "B^B")
+
+
+def test_counts_of_a_study_of_two_patients_are_those_of_each() -> None:
+    other = attributes(PatientID=("LO", "PB"), PatientName=("PN", "B^B"))
+    counted = attributes(NumberOfSeriesRelatedInstances=("IS", "5"))
+    asked = query("PATIENT", PatientID="")
+    for name in ("Studies", "Series", "Instances"):
+        setattr(asked, f"NumberOfPatientRelated{name}", "")
+
+    def counts(*parts: SeriesRecord) -> list[tuple[object, ...]]:
+        said = {"NumberOfStudyRelatedInstances": ("IS", "7")}
+        record = study(1, series("1.2.1.1"), *parts, patient="PA", **said)
+        return [
+            (
+                str(one.PatientID),
+                one.NumberOfPatientRelatedStudies,
+                one.NumberOfPatientRelatedSeries,
+                one.NumberOfPatientRelatedInstances,
+            )
+            for one in find([record], asked, "PATIENT")
+        ]
+
+    assert counts(SeriesRecord("1.2.1.2", other | counted)) == [("PA", 1, 1, 2), ("PB", 1, 1, 5)]
+    assert counts(SeriesRecord("1.2.1.2", other)) == [("PA", 1, 1, 2), ("PB", 1, 1, None)]

@@ -32,6 +32,9 @@ def test_keys_of_the_level_of_series_and_what_cannot_be_matched() -> None:
         ("StudyDate", "20260110-soon"),
         ("StudyDate", "-"),
         ("StudyTime", "noon"),
+        ("StudyDate", "20261340"),
+        ("StudyTime", "99"),
+        ("StudyInstanceUID", "1.2*"),
         ("SeriesDate", "10.1.2026"),
         ("PatientWeight", "70 kg"),
     ],
@@ -55,6 +58,7 @@ def test_what_no_attribute_can_have_is_refused(keyword: str, value: str) -> None
         (query("FRAME"), "PATIENT"),
         (query("SERIES"), "STUDY"),
         (query("SERIES", StudyInstanceUID=""), "STUDY"),
+        (query("SERIES", StudyInstanceUID="*"), "STUDY"),
         (query("IMAGE", StudyInstanceUID="1.2"), "STUDY"),
         (query("STUDY"), "PATIENT"),
         (query("STUDY", PatientID="*"), "PATIENT"),
@@ -99,7 +103,7 @@ def test_a_selection_lists_the_uids_of_its_level() -> None:
     assert whole == Selection("STUDY", ("P",), ("1", "2"), (), ())
 
 
-@pytest.mark.parametrize("keys", [{}, {"StudyInstanceUID": ""}])
+@pytest.mark.parametrize("keys", [{}, {"StudyInstanceUID": ""}, {"StudyInstanceUID": "*"}])
 def test_a_selection_needs_the_key_of_its_level(keys: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="0020,000D"):
         Selection.parse(query("STUDY", **keys), "STUDY")

@@ -80,3 +80,33 @@ def test_an_offset_moves_over_the_end_of_a_month() -> None:
     day = date(2024, 3, 1)
     before = f"{day - timedelta(days=1):%Y%m%d}"
     assert hit("DT", f"{before}230000-0200", "20240301010000")
+
+
+@pytest.mark.parametrize(
+    ("vr", "key", "is_possible"),
+    [
+        ("DA", "20261340", False),
+        ("DA", "20240230", False),
+        ("DA", "20230229", False),
+        ("DA", "20240229", True),
+        ("DA", "202413", False),
+        ("DA", "2024", True),
+        ("DA", "1999.12.31", True),
+        ("DA", "20240201-20240231", True),
+        ("DA", "20240200-20240299", False),
+        ("DA", "20240230-20240101", False),
+        ("DA", "-20241231", True),
+        ("DA", "-", False),
+        ("TM", "99", False),
+        ("TM", "256199", False),
+        ("TM", "235960", True),
+        ("TM", "10:30", True),
+        ("TM", "0800-1260", False),
+        ("DT", "202402301200", False),
+        ("DT", "2024+0100", True),
+        ("DT", "20240131+9900", False),
+        ("DT", "2024013125", False),
+    ],
+)
+def test_what_no_attribute_can_have_is_not_possible(vr: str, key: str, is_possible: bool) -> None:
+    assert times.is_possible(vr, key) is is_possible

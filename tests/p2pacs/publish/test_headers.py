@@ -2,9 +2,9 @@ from attrs import evolve
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.json_model import dump, number, text, texts
-from p2pacs.dataset.vocabulary import HEADER_TAGS
+from p2pacs.dataset.elements import CHARACTER_SET, from_dataset
+from p2pacs.dataset.json_model import dump, entry, load, number, text, texts
+from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
 from p2pacs.ids import StudyId
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.source import Description
@@ -17,7 +17,7 @@ def entry_of(number: int, series: str = "1.1", **more: object) -> InstanceEntry:
     made = samples.dataset(number, **more)
     return InstanceEntry(
         samples.CT, f"1.2.{number}", series, samples.EXPLICIT, bytes(32), 1, (),
-        dump(from_dataset(made, HEADER_TAGS)),
+        dump(from_dataset(made, HEADER_TAGS) | {CHARACTER_SET: entry("CS", "ISO_IR 192")}),
     )  # fmt: skip
 
 
@@ -66,8 +66,8 @@ def test_patients_that_the_source_does_not_tell() -> None:
 
 def test_a_patient_that_was_corrected_in_the_pacs_alone() -> None:
     """Its database says P1, the files still say 77: no second patient, and nothing of the other."""
-    listed, entry = SeriesRecord("1.1", {}), entry_of(1, PatientID="77", StudyDate="20260101")
-    known = with_headers(told(listed, PatientID=("LO", "P1")), [entry])
+    listed, one = SeriesRecord("1.1", {}), entry_of(1, PatientID="77", StudyDate="20260101")
+    known = with_headers(told(listed, PatientID=("LO", "P1")), [one])
     assert text(known.attributes, "PatientID") == "P1"
     assert not text(known.attributes, "PatientName")
     assert not known.has_several_patients
@@ -79,3 +79,26 @@ def test_instances_that_tell_nothing() -> None:
     known = with_headers(told(SeriesRecord("1.1", {})), [broken])
     assert number(view(known), "NumberOfStudyRelatedInstances") == 1
     assert with_headers(told(), []) == told()
+
+
+def test_names_and_descriptions_that_the_source_mangled_are_those_of_the_headers() -> None:
+    russian = entry_of(1, PatientName="Люк^Иван", StudyDescription="Голова", SeriesDescription="Ш")
+    mangled = SeriesRecord("1.1", attributes(SeriesDescription=("LO", "?")))
+    study = told(
+        mangled, PatientName=("PN", "^"), StudyDescription=("LO", "??????"), PatientID=("LO", "")
+    )
+    known = with_headers(study, [russian])
+    assert text(known.attributes, "PatientName") == "Люк^Иван"
+    assert text(known.attributes, "StudyDescription") == "Голова"
+    assert text(known.series[0].attributes, "SeriesDescription") == "Ш"
+
+
+def test_what_headers_do_not_have_is_known_to_be_empty() -> None:
+    listed, one = SeriesRecord("1.1", {}), entry_of(1)
+    known = with_headers(told(listed), [one])
+    assert known.attributes[tag("PatientWeight")] == {"vr": "DS"}
+    assert known.series[0].attributes[tag("BodyPartExamined")] == {"vr": "CS"}
+    old = load(one.json)
+    del old[CHARACTER_SET]  # an index of version 0.1, which did not tell all
+    known = with_headers(told(listed), [evolve(one, json=dump(old))])
+    assert tag("PatientWeight") not in known.attributes

@@ -19,10 +19,10 @@ from pynetdicom import AE, build_role, evt
 
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import entry, text
+from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dimse import contexts
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote, Root
 from p2pacs.dimse.scu import DimseClient
 from p2pacs.errors import (
     CodingError,
@@ -528,27 +528,46 @@ async def test_a_replica_has_no_gateway(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- odd studies and odd keys
 
 
-async def test_a_study_of_two_patients_is_found_and_sent_for_each(tmp_path: Path) -> None:
-    sent = instances(3)
+async def test_of_a_study_of_two_patients_each_gets_his_own(tmp_path: Path) -> None:
+    """Privacy: an entity is sent if it matches all unique keys (PS3.4 C.4.2.2.1)."""
+    other = "1.2.99"
+    sent = [
+        samples.instance(samples.dataset(1)),
+        samples.instance(samples.dataset(2)),
+        samples.instance(samples.dataset(3, SeriesInstanceUID=other, PatientID="PB")),
+    ]
+    of_one, of_other = by_uid(sent[:2]), by_uid(sent[2:])
     async with served(tmp_path, sent) as (world, peer, where):
         record = world.broker.record()
-        other = {
+        bea = {
             tag("PatientID"): entry("LO", "PB"),
             tag("PatientName"): entry("PN", {"Alphabetic": "Roe^Bea"}),
         }
-        mixed = evolve(record, series=(*record.series, SeriesRecord("1.2.99", other)))
+        first = SeriesRecord(samples.dataset(1).SeriesInstanceUID, {})
+        mixed = evolve(
+            record,
+            attributes=record.attributes | {tag("PatientID"): entry("LO", "PA")},
+            series=(first, SeriesRecord(other, bea)),
+        )
         world.broker.catalogue.upsert([mixed])
         world.broker.host.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
         await eventually(lambda: len((peer.index.get(record.study) or record).patients) == 2)
-        first = text(record.attributes, "PatientID")
-        for patient in (first, "PB"):
-            (found,) = await client(where).find(query("STUDY", PatientID=patient, PatientName=""))
-            assert found.StudyInstanceUID == record.uid
-            assert found.PatientID == patient
-            wanted = query("STUDY", PatientID=patient, StudyInstanceUID=record.uid)
+
+        async def got(root: Root, level: str, **keys: str) -> dict[str, EncodedInstance]:
             classes = {samples.CT: [samples.EXPLICIT]}
-            async with client(where).get(wanted, "PATIENT", classes=classes) as inbox:
-                assert by_uid([one async for one in inbox]) == by_uid(sent)
+            async with client(where).get(query(level, **keys), root, classes=classes) as inbox:
+                return by_uid([one async for one in inbox])
+
+        uid = record.uid
+        for patient, theirs in (("PA", of_one), ("PB", of_other)):
+            (found,) = await client(where).find(query("STUDY", PatientID=patient, PatientName=""))
+            assert (found.StudyInstanceUID, found.PatientID) == (uid, patient)
+            assert await got("PATIENT", "PATIENT", PatientID=patient) == theirs
+            keys = {"PatientID": patient, "StudyInstanceUID": uid}
+            assert await got("PATIENT", "STUDY", **keys) == theirs
+        assert not await got("PATIENT", "SERIES", **keys, SeriesInstanceUID=first.uid)
+        assert await got("PATIENT", "SERIES", **keys, SeriesInstanceUID=other) == of_other
+        assert await got("STUDY", "STUDY", StudyInstanceUID=uid) == of_one | of_other
 
 
 @ODD_VALUES
@@ -560,6 +579,8 @@ async def test_keys_that_cannot_be_matched_and_values_that_cannot_be(tmp_path: P
             ({"KVP": "120"}, [0xFF01, 0x0000]),
             ({"PatientWeight": "70"}, [0xFF01, 0x0000]),
             ({"StudyTime": "noon"}, [0xA900]),
+            ({"StudyTime": "99"}, [0xA900]),
+            ({"StudyInstanceUID": "*"}, [0xFF00, 0x0000]),
         ):
             assert await _statuses(where, query("STUDY", **keys)) == statuses, keys
         assert world.broker.uid
