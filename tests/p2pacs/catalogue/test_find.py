@@ -309,8 +309,10 @@ def test_counts_of_a_study_of_two_patients_are_those_of_each() -> None:
         setattr(asked, f"NumberOfPatientRelated{name}", "")
 
     def counts(*parts: SeriesRecord) -> list[tuple[object, ...]]:
-        said = {"NumberOfStudyRelatedInstances": ("IS", "7")}
-        record = study(1, series("1.2.1.1"), *parts, patient="PA", **said)
+        said = ("IS", "7")
+        record = study(
+            1, series("1.2.1.1"), *parts, patient="PA", NumberOfStudyRelatedInstances=said
+        )
         return [
             (
                 str(one.PatientID),

@@ -532,9 +532,9 @@ async def test_of_a_study_of_two_patients_each_gets_his_own(tmp_path: Path) -> N
     """Privacy: an entity is sent if it matches all unique keys (PS3.4 C.4.2.2.1)."""
     other = "1.2.99"
     sent = [
-        samples.instance(samples.dataset(1)),
-        samples.instance(samples.dataset(2)),
-        samples.instance(samples.dataset(3, SeriesInstanceUID=other, PatientID="PB")),
+        samples.instance(1),
+        samples.instance(2),
+        samples.instance(3, SeriesInstanceUID=other, PatientID="PB"),
     ]
     of_one, of_other = by_uid(sent[:2]), by_uid(sent[2:])
     async with served(tmp_path, sent) as (world, peer, where):

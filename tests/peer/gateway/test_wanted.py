@@ -1,6 +1,6 @@
 from pydicom.dataset import Dataset
 
-from p2pacs.catalogue.question import Selection
+from p2pacs.catalogue.question import Root, Selection
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import dump
@@ -30,7 +30,7 @@ def of(patient: str) -> bytes:
 
 
 def given(record: StudyRecord, level: str, *entries: InstanceEntry, **keys: str) -> list[str]:
-    root = "PATIENT" if "PatientID" in keys else "STUDY"
+    root: Root = "PATIENT" if "PatientID" in keys else "STUDY"
     selection = Selection.parse(query(level, **keys), root)
     if not is_wanted(selection, record):
         return []
