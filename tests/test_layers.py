@@ -102,6 +102,7 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.store",
         "p2pacs.study",
         "p2pacs.wire",
+        "p2pacs.line",
         "p2pacs.swarm",
     ],
     "broker.config": ["broker.pacs"],

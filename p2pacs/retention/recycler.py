@@ -1,9 +1,11 @@
 """Which studies stay: space is taken back by use, and never from the last copy.
 
 One for every role. A study goes only when another member has proved that it holds the same bytes
-(possession.py). Whoever proves it promises to keep them for a while, over a restart, too, as the
-asker may drop its copy now; and who is about to drop a study proves nothing of it. So two members
-that ask each other at the same time both keep theirs.
+(possession.py), and whoever is about to drop a study proves nothing of it, until it has dropped it.
+So every proof was given before the prover itself began to look for one: members that drop a study
+on each other's proofs cannot form a circle, and the last of them finds nobody, and keeps it. That
+needs no promise that somebody could have us give, and none to survive a restart: who is started
+anew has forgotten the proofs that it got, and drops nothing on them.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
+from p2pacs.line.pacing import TokenBucket
 from p2pacs.retention.eviction import EvictionCandidate, choose
 from p2pacs.retention.possession import Challenge, holds_whole
+from p2pacs.sparse_log import Sparse
 from p2pacs.store import ChunkStore, StudyInfo
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages import Possession, PossessionQuery
@@ -45,8 +49,8 @@ class Tuning:
     """... until this part is left in use."""
     served_seconds: float = 120.0
     """A study that was used this long ago is being served: it stays."""
-    promised_seconds: float = 600.0
-    """So long a study stays after it was proved to another member, which may drop its copy."""
+    proof_seconds: float = 300.0
+    """So long a proof counts: what was proved long ago may have rotted since."""
     answer_seconds: float = 5.0
     """For a member to say whether it holds a study in whole ..."""
     proof_bytes_per_second: float = 10 * MIB
@@ -55,6 +59,12 @@ class Tuning:
     """Bytes that are made free where that is possible: to ask for proofs again would be slow."""
     proofs: int = 1
     """Proofs made at the same time: each reads and hashes a whole study."""
+    proof_burst: float = 65_536 * MIB
+    """Bytes read to prove studies to one member, at once: a twentieth of 1.2 TiB ..."""
+    proof_rate: float = 4 * MIB
+    """... and each second after that: 345 GB a day, more than a member fetches."""
+    proof_least: int = 4 * MIB
+    """A demand counts as so many bytes at the least: of small studies, one a second."""
 
 
 TUNING: Final = Tuning()
@@ -96,6 +106,8 @@ class Recycler:
         self._leaving: set[StudyId] = set()
         self._proving: Counter[StudyId] = Counter()
         self._asking: set[VirtualAddress] = set()
+        self._spent: dict[VirtualAddress, TokenBucket] = {}
+        self._sparse = Sparse()
         self._proofs = trio.CapacityLimiter(tuning.proofs)
 
     async def run(self) -> None:
@@ -119,13 +131,12 @@ class Recycler:
                 dropped = [info for info in chosen if await self._dropped(info)]
             finally:
                 self._leaving.clear()
-        if not chosen:
-            log.warning("nothing may be recycled: no study that is whole elsewhere", need=need)
         return bool(chosen) and dropped == chosen
 
     async def _dropped(self, proven: StudyInfo) -> bool:
         """Drop a study, if it is as it was proven elsewhere and not in use; whether it is gone."""
-        if self._stays(proven.study) or not self._still(proven):
+        now = self._store.info(proven.study)
+        if now is None or self._why_it_stays(now) or not _same(now, proven):
             return False
         try:
             await self._drop(proven.study)
@@ -134,20 +145,14 @@ class Recycler:
             return False
         return True
 
-    def _still(self, proven: StudyInfo) -> bool:
-        """Whether a study is here as it was when it was proven elsewhere."""
-        now = self._store.info(proven.study)
-        held = (proven.version, proven.chunks_held, proven.bytes)
-        return now is not None and (now.version, now.chunks_held, now.bytes) == held
-
     # ------------------------------------------------------------ proving to others
 
     async def answer(self, member: VirtualAddress, query: PossessionQuery) -> Possession:
-        """Whether a study is whole here; proved, and promised to stay, if that is demanded.
+        """Whether a study is whole here; proved of the chunks that the asker has, if demanded.
 
         Raises:
-            BusyError: this member's last demand is not answered yet.
-            LocalError: the store cannot be read, or the promise cannot be written down.
+            BusyError: this member's last demand is not answered yet, or it has used up its budget.
+            LocalError: the store cannot be read.
         """
         study = StudyId(query.study)
         if study in self._leaving:
@@ -156,36 +161,47 @@ class Recycler:
             return Possession(query.id, await self._whole(query), b"")
         if member in self._asking:
             raise BusyError("one proof at a time: wait for the last one")
+        numbers = Bitfield.from_bytes(query.have)
+        info = self._store.info(study)
+        if not numbers or info is None:
+            return _no(query)  # a proof of nothing shows nothing
+        self._charge(member, round(info.bytes * len(numbers) / max(1, info.chunks_held)))
         self._asking.add(member)
-        self._proving[study] += 1  # it stays from now on, whatever comes out
+        self._proving[study] += 1  # it stays until the proof is made
         try:
             async with self._proofs:
-                return await self._prove(member, study, query)
+                return await self._prove(member, numbers, query)
         finally:
             self._asking.discard(member)
             self._proving -= Counter([study])
+
+    def _charge(self, member: VirtualAddress, size: int) -> None:
+        now, tuning = trio.current_time(), self.tuning
+        full = TokenBucket(tuning.proof_rate, burst=tuning.proof_burst, now=now)
+        spent = self._spent.setdefault(member, full)
+        if spent.delay(now):
+            told = "a member demands proofs without end"
+            self._sparse.warn(log, told, member, now, member=str(member))
+            raise BusyError("too many proofs were demanded: demand fewer, later")
+        spent.charge(max(size, tuning.proof_least), now)
 
     async def _whole(self, query: PossessionQuery) -> bool:
         study = StudyId(query.study)
         return await holds_whole(self._store, self._book.keys, study, query.version)
 
     async def _prove(
-        self, member: VirtualAddress, study: StudyId, query: PossessionQuery
+        self, member: VirtualAddress, numbers: Bitfield, query: PossessionQuery
     ) -> Possession:
         if not await self._whole(query):
             return _no(query)
-        numbers = Bitfield.from_bytes(query.have)
+        study = StudyId(query.study)
         challenge = Challenge(study, member, self._identity.address, numbers, query.nonce)
-        chunks = await self._store.study(study)
         try:
-            proof = await challenge.prove(chunks)
+            proof = await challenge.prove(await self._store.study(study))
         except (NotFoundError, CorruptStoreError) as error:
-            log.warning("a study is not whole after all", study=study.short, error=str(error))
+            told, now = "a proof cannot be given", trio.current_time()
+            self._sparse.warn(log, told, member, now, study=study.short, error=str(error))
             return _no(query)
-        # On disk before it is told: after a restart it holds all the same.
-        chunks.promise(self._store.writer.now() + self.tuning.promised_seconds)
-        await chunks.flush()
-        log.info("a study is kept for another member", study=study.short, member=str(member))
         return Possession(query.id, whole=True, proof=proof)
 
     # ------------------------------------------------------------ deciding
@@ -193,29 +209,39 @@ class Recycler:
     async def _choose(self, need: int) -> list[StudyInfo]:
         """Look for proof of other copies, longest unused first, until it is enough."""
         proven: dict[StudyId, tuple[float, StudyInfo]] = {}
+        stay: Counter[str] = Counter()
         for study in [i.study for i in sorted(self._store.studies(), key=lambda i: i.last_used)]:
             info = self._store.info(study)
-            if info is None or self._stays(study):
+            if info is None:
+                continue
+            if why := self._why_it_stays(info):
+                stay[why] += 1
                 continue
             self._leaving.add(study)
             began = trio.current_time()
             if await self._proven_elsewhere(info):
                 proven[study] = began, info
-            # What was proved long ago may have been dropped since: half a promise is left.
-            oldest = trio.current_time() - self.tuning.promised_seconds / 2
+            else:
+                stay["not_proved_elsewhere"] += 1
+            oldest = trio.current_time() - self.tuning.proof_seconds
             proven = {one: (at, info) for one, (at, info) in proven.items() if at > oldest}
             if chosen := _choice(proven, max(need, self.tuning.least)):
                 return chosen
-        return _choice(proven, need)
+        chosen = _choice(proven, need)
+        if not chosen:
+            free = sum(info.bytes for _, info in proven.values())
+            log.warning("nothing may be recycled: too little may go", need=need, free=free, **stay)
+        return chosen
 
-    def _stays(self, study: StudyId) -> bool:
-        info = self._store.info(study)
-        if info is None:
-            return True
-        now = self._store.writer.now()
-        served = now - info.last_used < self.tuning.served_seconds
-        promised = now < info.promised_until or self._proving[study] > 0
-        return info.pinned or promised or served or self._busy(study)
+    def _why_it_stays(self, info: StudyInfo) -> str | None:
+        """Why a study stays whoever else holds it; None if nothing speaks for it."""
+        if info.pinned:
+            return "pinned"
+        if self._busy(info.study):
+            return "in_use"
+        if self._store.writer.now() - info.last_used < self.tuning.served_seconds:
+            return "used_just_now"
+        return "being_proved_to_others" if self._proving[info.study] > 0 else None
 
     async def _proven_elsewhere(self, info: StudyInfo) -> bool:
         """Whether some member proves that it holds the bytes that are held here."""
@@ -279,6 +305,12 @@ class Recycler:
             log.debug("no proof of a copy", member=str(member), error=str(error))
             return None
         return reply if isinstance(reply, Possession) and reply.whole else None
+
+
+def _same(now: StudyInfo, proven: StudyInfo) -> bool:
+    """Whether a study is as it was when it was proven elsewhere."""
+    held = (proven.version, proven.chunks_held, proven.bytes)
+    return (now.version, now.chunks_held, now.bytes) == held
 
 
 def _choice(proven: dict[StudyId, tuple[float, StudyInfo]], need: int) -> list[StudyInfo]:

@@ -19,7 +19,7 @@ from p2pacs.sqlite import SqliteFile
 from p2pacs.store.extents import Extent
 
 _SCHEMA_VERSION: Final = 2
-"""2 added `promised_until`; a store of version 1 gets it when it is opened."""
+"""2 added `promised_until`, which nothing uses any more: programs of that version open it still."""
 
 _metadata = sa.MetaData()
 
@@ -64,7 +64,6 @@ class Record:
     root: bytes | None = None
     last_used: float = 0.0
     pinned: bool = False
-    promised_until: float = 0.0
     chunks: int = 0
     bytes: int = 0
     dropped: bool = False
@@ -124,8 +123,8 @@ class ChunkIndex:
 
     def records(self) -> list[Record]:
         """All studies."""
-        held = sa.func.count(_chunks.c.number)
-        size = sa.func.coalesce(sa.func.sum(_chunks.c.size), 0)
+        held = sa.func.count(_chunks.c.number).label("held")
+        size = sa.func.coalesce(sa.func.sum(_chunks.c.size), 0).label("size")
         query = (
             sa.select(_studies, held, size)
             .select_from(_studies.outerjoin(_chunks, _chunks.c.study == _studies.c.key))
@@ -134,8 +133,17 @@ class ChunkIndex:
         with self._file.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Record(key, StudyId(study), version, root, last_used, pinned, promised, chunks, total)
-            for key, study, version, root, last_used, pinned, promised, chunks, total in rows
+            Record(
+                row.key,
+                StudyId(row.study),
+                row.version,
+                row.root,
+                row.last_used,
+                row.pinned,
+                row.held,
+                row.size,
+            )
+            for row in rows
         ]
 
     def contents(self, key: int) -> Contents:
@@ -186,7 +194,6 @@ def _apply(connection: sa.Connection, change: Changes) -> None:
                 "root": record.root,
                 "last_used": record.last_used,
                 "pinned": record.pinned,
-                "promised_until": record.promised_until,
             }
         ],
     )

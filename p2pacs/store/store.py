@@ -44,9 +44,6 @@ class StudyInfo:
     last_used: float
     """Seconds since the epoch; 0 for never."""
     pinned: bool
-    promised_until: float
-    """Seconds since the epoch: till then it was promised to another member, which may have dropped
-    its own copy."""
 
 
 @frozen
@@ -217,7 +214,6 @@ def _info(record: Record) -> StudyInfo:
         bytes=record.bytes,
         last_used=record.last_used,
         pinned=record.pinned,
-        promised_until=record.promised_until,
     )
 
 

@@ -253,13 +253,6 @@ class StudyStore:
         self._journal.record.last_used = self._writer.now()
         self._writer.changed(self._journal)
 
-    def promise(self, until: float) -> None:
-        """The study must not be recycled before this time (seconds since the epoch)."""
-        self._check_open()
-        record = self._journal.record
-        record.promised_until = max(record.promised_until, until)
-        self._writer.changed(self._journal)
-
     def pin(self, *, pinned: bool = True) -> None:
         """Whether the study must never be recycled."""
         self._check_open()

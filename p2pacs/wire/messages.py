@@ -262,7 +262,7 @@ class ManifestNews(Message):
 @frozen
 class PossessionQuery(Query):
     """Do you hold every chunk of this version, or of a newer one? Asked before a copy is
-    dropped: the last one never is. With a nonce: prove it of these chunks, and keep them."""
+    dropped: the last one never is. With a nonce: prove it of these chunks."""
 
     id: int
     study: bytes

@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,10 @@ from attrs import evolve
 from p2pacs.errors import BusyError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import MIB
 from p2pacs.retention.recycler import Recycler
+from p2pacs.store import StudyStore
+from p2pacs.store.chunk_index import Changes, ChunkIndex
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.wire.messages import Possession, PossessionQuery, Query, Reply
 from peer.app import Peer
@@ -121,21 +124,22 @@ async def test_two_members_do_not_both_drop_the_last_copies(tmp_path: Path) -> N
 
 
 async def test_the_broker_and_a_replica_do_not_both_drop(tmp_path: Path) -> None:
-    """The broker's recycler is everybody's: what it promised a replica, it keeps."""
+    """The broker's recycler is everybody's; whose copy went first does not matter."""
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         replica = await _holding(world, "r", Role.REPLICA)
         at_once(world.broker.recycler)
         assert await replica.recycler.make_room(1)
         assert _held_by(world, replica) == [True, False]
+        assert not await world.broker.recycler.make_room(1), "the last one"
         await _fetched(world, replica)
-        assert not await world.broker.recycler.make_room(1), "promised"
-        assert not await replica.recycler.make_room(10**9)
-        assert _held_by(world, replica) == [True, True]
+        assert await world.broker.recycler.make_room(1)
+        assert _held_by(world, replica) == [False, True]
+        assert not await replica.recycler.make_room(1), "the last one"
 
 
-async def test_a_promise_outlives_a_restart(tmp_path: Path) -> None:
-    """Between the promise and the drop of who asked, the one who promised is started anew."""
+async def test_who_proved_a_study_and_is_started_anew_keeps_it(tmp_path: Path) -> None:
+    """Between the proof and the drop of who asked, the one who proved is started anew."""
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(2))
         one, other = await _holding(world, "one"), await _holding(world, "other")
@@ -148,19 +152,122 @@ async def test_a_promise_outlives_a_restart(tmp_path: Path) -> None:
             at_once(again.recycler)
             assert not await again.recycler.make_room(1)
             await drop(study)
+            assert not await again.recycler.make_room(1)
 
         one.recycler._drop = slowly
         with trio.fail_after(LIMIT):
             assert await one.recycler.make_room(1)
         again = world.peers["other"]
         assert _held_by(world, one, again) == [False, False, True]
+        # It may go as soon as the other one has it again.
         world.broker.holders = [again.identity.address]
         await _fetched(world, one)
-        assert not await again.recycler.make_room(1)
-        # Ten minutes later it may go: the other one has it again.
-        now = again.store.writer.now
-        again.store.writer.now = lambda: now() + again.recycler.tuning.promised_seconds
         assert await again.recycler.make_room(1)
+
+
+async def test_who_is_started_anew_drops_nothing_on_proofs_that_it_got_before(
+    tmp_path: Path,
+) -> None:
+    """Who asked is started anew before it drops, and is itself asked by the one who proved."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        one, other = await _holding(world, "one"), await _holding(world, "other")
+        await world.broker.store.drop(world.broker.study)
+
+        async def never(_study: StudyId) -> None:
+            await trio.sleep_forever()
+
+        one.recycler._drop = never
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one.recycler.make_room, 1)
+            await eventually(lambda: other.recycler._spent.get(one.identity.address) is not None)
+            await eventually(lambda: not other.recycler._proving)
+            nursery.cancel_scope.cancel()
+        await world.stop("one")
+        one = await world.start("one", tmp_path / "one", one.settings)
+        at_once(one.recycler)
+        assert await other.recycler.make_room(1)
+        assert not await one.recycler.make_room(1)
+        assert _held_by(world, one, other) == [False, True, False]
+
+
+@pytest.mark.parametrize("times", [1, 50])
+async def test_demands_of_another_member_keep_no_study(tmp_path: Path, times: int) -> None:
+    """Whether it has the study or not: proofs cost it its budget, and nobody else anything."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer, asker = await _holding(world, "a"), await world.add("b")
+        study, address = world.broker.study, peer.identity.address
+        await peer.store.writer.flush()
+        writes = 0
+        apply = ChunkIndex.apply
+
+        def written(self: ChunkIndex, changes: Iterable[Changes]) -> None:
+            nonlocal writes
+            writes += 1
+            apply(self, changes)
+
+        reads = 0
+        read_many = StudyStore.read_many
+
+        async def counted(
+            self: StudyStore, numbers: Sequence[int], *, verify: bool = False
+        ) -> list[bytes]:
+            nonlocal reads
+            reads += 1
+            return await read_many(self, numbers, verify=verify)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(StudyStore, "read_many", counted)
+            patch.setattr(ChunkIndex, "apply", written)
+            for _ in range(times):
+                query = PossessionQuery(0, study.raw, 1, b"", bytes(32))
+                assert not (await _ask(asker, address, query)).whole, "a proof of nothing"
+            assert reads == 0
+            for _ in range(times):
+                assert (await _ask(asker, address, _query(study, 1, bytes(32)))).whole
+        assert writes == 0, "nothing is written for a proof"
+        assert await peer.recycler.make_room(1)
+        assert not peer.store.holds(study)
+
+
+async def test_who_demands_too_much_has_to_wait(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await _holding(world, "a")
+        greedy, other = (VirtualAddress(bytes([0xFD, *bytes(14), n])) for n in (1, 2))
+        query = _query(world.broker.study, 1, bytes(32))
+        peer.recycler.tuning = evolve(
+            peer.recycler.tuning, proof_burst=3.0 * MIB, proof_least=MIB, proof_rate=1e-6
+        )
+        capsys.readouterr()
+        refused = 0
+        for _ in range(20):
+            try:
+                await peer.recycler.answer(greedy, query)
+            except BusyError:
+                refused += 1
+        assert refused == 16, "four mebibytes: the last one is a debt"
+        assert (await peer.recycler.answer(other, query)).whole
+        assert capsys.readouterr().out.count("demands proofs without end") == 1
+
+
+async def test_why_nothing_may_be_recycled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await _holding(world, "a")
+        (await peer.store.study(world.broker.study)).pin()
+        capsys.readouterr()
+        assert not await peer.recycler.make_room(1)
+        assert "pinned=1" in capsys.readouterr().out
+        (await peer.store.study(world.broker.study)).pin(pinned=False)
+        await world.broker.store.drop(world.broker.study)
+        assert not await peer.recycler.make_room(1)
+        assert "not_proved_elsewhere=1" in capsys.readouterr().out
 
 
 def _answer_with(peer: Peer, answer: Callable[[PossessionQuery], Awaitable[Possession]]) -> None:
@@ -240,15 +347,9 @@ async def test_what_is_told(tmp_path: Path) -> None:
         assert (await _ask(asker, address, _query(study))).whole
         assert not (await _ask(asker, address, _query(study, 2))).whole
         assert not (await _ask(asker, address, _query(StudyId(bytes(16))))).whole
-        told = peer.store.info(study)
-        assert told is not None
-        assert told.promised_until == 0, "a word promises nothing"
         assert not (await _ask(asker, address, _query(study, 2, bytes(32)))).whole
         proof = await _ask(asker, address, _query(study, 1, bytes(32)))
         assert (proof.whole, len(proof.proof)) == (True, 32)
-        told = peer.store.info(study)
-        assert told is not None
-        assert told.promised_until > peer.store.writer.now()
 
 
 async def test_one_proof_at_a_time_for_a_member(tmp_path: Path) -> None:

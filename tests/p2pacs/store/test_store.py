@@ -59,9 +59,7 @@ async def test_what_it_tells_of_studies(tmp_path: Path) -> None:
         await study.put_root(b"root", version=7)
         study.touch()
         study.pin()
-        study.promise(1300.0)
-        study.promise(1200.0)  # the longer one counts
-        expected = StudyInfo(STUDY, 7, 3, 3000, 1000.0, True, 1300.0)
+        expected = StudyInfo(STUDY, 7, 3, 3000, 1000.0, True)
         assert store.studies() == [expected]
     async with open_store(tmp_path) as store:
         assert store.studies() == [expected]

@@ -204,7 +204,7 @@ async def _filled(store: ChunkStore) -> StudyStore:
     study = await store.study(STUDY)
     await fill(study, range(10))
     await study.put_root(b"root", version=7)
-    study.promise(9e9)
+    study.pin()
     return study
 
 
@@ -212,8 +212,8 @@ async def _is_whole(folder: Path) -> bool:
     async with open_store(folder) as store:
         study, info = await store.study(STUDY), store.info(STUDY)
         assert info is not None
-        held = list(study.have), study.root, info.version, info.promised_until
-        return held == (list(range(10)), b"root", 7, 9e9)
+        held = list(study.have), study.root, info.version, info.pinned
+        return held == (list(range(10)), b"root", 7, True)
 
 
 class CancelAt(trio.abc.Instrument):
