@@ -16,10 +16,12 @@ from pydicom.data import get_testdata_file
 from broker.app import open_broker, run_broker
 from broker.config import DATABASE, STORE, BrokerSettings
 from broker.database.db import connect, open_database
+from broker.database.pacs_state import PacsIs
 from broker.members.admin_actions import AdminActions
 from broker.members.join_command import FOLDER, PROGRAM
 from broker.members.registry import list_members
 from broker.setup import found, load_keys, renew_own
+from broker.status import BrokerStatus, read_status
 from broker.study_keys import StudyKeys
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
@@ -117,6 +119,27 @@ async def _token_page(
             read="all",
         )  # fmt: skip
         return page.text, (await http.get(str(page.url), params=plan)).text
+
+
+async def test_how_the_pacs_is_can_be_seen_while_the_broker_runs_and_afterwards(
+    folder: Path, settings: BrokerSettings
+) -> None:
+    broker = Running(folder, settings)
+
+    def status() -> BrokerStatus:
+        address = broker.actions.broker
+        return read_status(folder, settings, connect(folder / DATABASE), address)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(broker.run)
+            while status().pacs.state is PacsIs.UNKNOWN:
+                await trio.sleep(0.05)
+            seen = status()
+            broker.stop.set()
+    assert (seen.running, seen.pacs.state, seen.pacs.studies) == (True, PacsIs.ANSWERS, 1)
+    after = status()
+    assert (after.running, after.pacs.state, after.pacs.studies) == (False, PacsIs.ANSWERS, 1)
 
 
 async def test_what_the_token_page_shows_can_be_pasted(
