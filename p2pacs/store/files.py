@@ -77,10 +77,7 @@ class StudyFiles:
         """Whether an error is of one study's file alone, or of the disk."""
         if error.errno not in _FOREIGN or not self._folder.is_dir():
             return failure(error)
-        return CorruptStoreError(
-            f"the file of study {study.short} was taken away or replaced; "
-            "what is lost will be fetched again"
-        )
+        return CorruptStoreError(f"the file of study {study.short} was taken away or replaced")
 
     def mend(self, study: StudyId, length: int) -> int:
         """Put out of the way what is not the study's file; bytes that the file has, at most these.

@@ -273,8 +273,7 @@ class StudyStore:
         if lost := journal.losses - told:
             journal.losses_told = journal.losses
             raise CorruptStoreError(
-                f"the file of study {self.study.short} was taken away or replaced on disk: "
-                f"{lost} chunks are lost and will be fetched again"
+                f"study {self.study.short} lost its file: {lost} chunks are lost"
             )
 
     def _check_open(self) -> None:

@@ -274,9 +274,7 @@ class StoreWriter:
             if not self._foreign:
                 break
         else:
-            raise CorruptStoreError(
-                "something replaces the store's files again and again: let nothing else write there"
-            )
+            raise CorruptStoreError("something replaces the store's files: let nothing else write")
         self._failure = None
         await self._forget_notes()
 
