@@ -14,15 +14,13 @@ from functools import lru_cache
 from typing import Final
 
 from p2pacs.catalogue import times
+from p2pacs.dataset.json_model import SINGLE_VRS
 
 Matcher = Callable[[Sequence[str]], bool]
 """Whether an attribute with these values (none: absent or empty) matches."""
 
 WILD_VRS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """VRs in whose keys ``*`` and ``?`` are wild cards (PS3.4 C.2.2.2.4)."""
-
-_SINGLE_VRS: Final = frozenset({"LT", "ST", "UR", "UT"})
-"""VRs in which a backslash is a character, not a separator (PS3.5 6.2)."""
 
 _NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
 _NAME_COMPONENTS: Final = 5
@@ -38,7 +36,7 @@ def matcher(vr: str, key: str) -> Matcher | None:
         key: the key's text; several values are separated by backslashes, and any of them
             may match (PS3.4 asks this of UIDs; for others it is the usual courtesy).
     """
-    parts = [key] if vr in _SINGLE_VRS else key.split("\\")
+    parts = [key] if vr in SINGLE_VRS else key.split("\\")
     alternatives = [part.strip(" \0") for part in parts]
     alternatives = [part for part in alternatives if part]
     if not alternatives or any(map(is_any, alternatives)):

@@ -19,7 +19,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from p2pacs.dataset.header import Header
-from p2pacs.dataset.json_model import DEPTH, Json, entry, name_groups
+from p2pacs.dataset.json_model import DEPTH, SINGLE_VRS, Json, entry, name_groups, separated
 from p2pacs.dataset.unreadable import UNREADABLE
 from p2pacs.dataset.vocabulary import HEADER_TAGS, NUMBER_FORMATS, TEXT_VRS, tag, vr_of
 
@@ -34,9 +34,6 @@ _ITEMS: Final = 64
 
 UTF8: Final = "ISO_IR 192"
 CHARACTER_SET: Final = tag("SpecificCharacterSet")
-
-_SINGLE: Final = frozenset({"LT", "ST", "UR", "UT"})
-"""VRs in which a backslash is a character, not a separator (PS3.5 6.2)."""
 
 
 def attributes_of(header: Header) -> Json:
@@ -136,7 +133,7 @@ def _decoded(vr: str, raw: bytes, encodings: Sequence[str]) -> str:
 
 
 def _texts(vr: str, text: str) -> list[Any]:
-    parts = [text] if vr in _SINGLE else text.strip(" \0").split("\\")
+    parts = [text] if vr in SINGLE_VRS else separated(vr, text.strip(" \0"))
     convert: Callable[[str], Any] = name_groups if vr == "PN" else str
     values = (part.strip(" \0") for part in parts)
     return [convert(value) if value else None for value in values]

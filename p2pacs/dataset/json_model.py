@@ -31,6 +31,12 @@ _DS_CHARACTERS: Final = 16
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 """What JSON can write and UTF-8 cannot."""
 
+SINGLE_VRS: Final = frozenset({"LT", "ST", "UR", "UT"})
+"""VRs in which a backslash is a character, not a separator (PS3.5 6.2)."""
+
+_PLAIN_VRS: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+"""VRs of the default repertoire, whatever the character set of the others (PS3.5 6.1.2.2)."""
+
 _GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
@@ -160,7 +166,7 @@ def understood(answer: object, tags: Iterable[str], depth: int = 0) -> Json:
             continue
         vr, values = held.get("vr"), held.get("Value", [])
         if isinstance(vr, str) and len(vr) == 2 and isinstance(values, list):
-            usable = [_usable(value, vr, depth) for value in values]
+            usable = [_usable(value, vr, depth) for value in _split(values, vr)]
             found[key] = entry(vr, *(value for value in usable if value is not None))
     return found
 
@@ -176,7 +182,26 @@ def _usable(value: object, vr: str, depth: int) -> Any:
         return None
     if isinstance(value, int | float | Decimal) and vr in ("IS", "DS"):
         return _decimal(value)
-    return value if _fits(value, vr) else None
+    if not _fits(value, vr):
+        return None
+    return value.strip(" \0") if isinstance(value, str) and vr not in SINGLE_VRS else value
+
+
+def _split(values: list[object], vr: str) -> list[object]:
+    """What some write as one value."""
+    if vr not in _PLAIN_VRS:
+        return values
+    parts = (separated(vr, one) if isinstance(one, str) else [one] for one in values)
+    return [part for of_one in parts for part in of_one]
+
+
+def separated(vr: str, value: str) -> list[str]:
+    """The values in a text. In VRs of the default repertoire a backslash separates always, and is
+    taken for another character where 0x5C is one in the character set of the rest: the yen sign of
+    ISO_IR 13 (JIS X 0201), so that some systems write one value for all."""
+    if vr in _PLAIN_VRS:
+        value = value.replace("\N{YEN SIGN}", "\\").replace("\N{REPLACEMENT CHARACTER}", "\\")
+    return value.split("\\")
 
 
 def _decimal(value: float | Decimal) -> str:

@@ -91,6 +91,28 @@ def test_japanese_with_escapes() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("charset", "yen"),
+    [
+        ("ISO_IR 13", b"\x5c"),
+        ("ISO_IR 100", b"\xa5"),
+        ("ISO_IR 192", b"\xc2\xa5"),
+        ("ISO_IR 192", b"\xa5"),
+    ],
+)
+def test_codes_have_the_default_repertoire_whatever_the_character_set(
+    charset: str, yen: bytes
+) -> None:
+    """0x5C is a yen sign in ISO_IR 13; a PACS that converted all text writes that one."""
+    made = Dataset()
+    made.SpecificCharacterSet, made.ImageType = charset, "ORIGINAL  AXIAL"
+    raw = encode(made).replace(b"  ", yen.rjust(2))
+    held = from_dataset(
+        read_dataset(BytesIO(raw), is_implicit_VR=False, is_little_endian=True), HEADER_TAGS
+    )
+    assert texts(held, "ImageType") == ["ORIGINAL", "AXIAL"]
+
+
 def test_an_empty_value_of_unknown_vr() -> None:
     data = encode(dataset(AccessionNumber="")).replace(b"\x08\0\x50\0SH", b"\x08\0\x50\0U\0")
     assert of(data)["00080050"] == {"vr": "SH"}

@@ -152,3 +152,23 @@ def test_values_that_no_database_takes_are_left_out(value: object) -> None:
 def test_decimals_beyond_floats_stay_texts() -> None:
     (answer,) = load_answers(b'[{"00201041":{"vr":"DS","Value":[1.5e400, 0.10]}}]')
     assert texts(understood(answer, answer), "SliceLocation") == [str(Decimal("1.5e400")), "0.10"]
+
+
+@pytest.mark.parametrize(
+    ("vr", "values", "expected"),
+    [
+        ("CS", ["DERIVED ", "PRIMARY"], ["DERIVED", "PRIMARY"]),
+        ("CS", ["ORIGINAL¥PRIMARY¥AXIAL"], ["ORIGINAL", "PRIMARY", "AXIAL"]),
+        ("CS", ["ORIGINAL\\PRIMARY"], ["ORIGINAL", "PRIMARY"]),
+        ("DS", ["0.431\ufffd0.431"], ["0.431", "0.431"]),
+        ("DS", ["0.5\\0.25"], ["0.5", "0.25"]),
+        ("IS", [7, "8\0"], ["7", "8"]),
+        ("LO", ["¥ 100 "], ["¥ 100"]),
+        ("LT", [" a\\b "], [" a\\b "]),
+    ],
+)
+def test_values_are_separated_and_without_padding(
+    vr: str, values: list[object], expected: list[str]
+) -> None:
+    held = understood({"00080008": {"vr": vr, "Value": values}}, ["00080008"])
+    assert held["00080008"]["Value"] == expected
