@@ -52,6 +52,11 @@ FRESH: Final = 5.0
 catalogue tells something else of it by then."""
 
 
+PATIENCE: Final = 3600.0
+"""Seconds for which a replica is sent to members that say they hold all of a study which was
+recycled here: after that it is published anew, as a member's word alone counts for nothing."""
+
+
 @frozen
 class _Compared:
     """When a study was last compared with the PACS, and what the catalogue said of it."""
@@ -101,6 +106,7 @@ class StudyGrants:
         self._publisher = publisher
         self._budgets = budgets
         self._compared: dict[StudyId, _Compared] = {}
+        self._sent_on: dict[tuple[VirtualAddress, StudyId], float] = {}
 
     async def study(self, member: VirtualAddress, query: messages.StudyQuery) -> Reply:
         """Key, manifest and holders of a study that the member may have; stages it.
@@ -198,8 +204,11 @@ class StudyGrants:
             again: whether the last attempt failed.
         """
         known = await self._parts.studies.find(record.study)
-        out = known is not None and known.version > 0 and self._parts.store.holds(record.study)
+        published = known is not None and known.version > 0
+        out = published and self._parts.store.holds(record.study)
         now = trio.current_time()
+        if published and not out and who.blind and self._is_elsewhere(record.study, who, now):
+            return None
         last = self._compared.get(record.study)
         fresh = last is not None and last.holds(now, record)
         if out and not again and (who.blind or fresh):
@@ -208,6 +217,19 @@ class StudyGrants:
         for study in [one for one, last in self._compared.items() if now - last.at >= FRESH]:
             del self._compared[study]
         return self._publisher.stage(record.uid, asked=True)
+
+    def _is_elsewhere(self, study: StudyId, who: AskingMember, now: float) -> bool:
+        """Whether a replica can have a study that was recycled here from other members.
+
+        Otherwise each attempt of a replica would fetch it back, to be recycled again.
+        """
+        sent_on = self._sent_on  # the oldest first
+        while sent_on and now - sent_on[first := next(iter(sent_on))] >= 2 * PATIENCE:
+            del sent_on[first]
+        replica = who.member.address
+        if not self._parts.holders.whole(study, replica):
+            return False
+        return now - sent_on.setdefault((replica, study), now) < PATIENCE
 
     async def _manifest(self, study: StudyId) -> tuple[bytes, bytes]:
         """The newest root, and its first segment; empty where there is none."""

@@ -74,6 +74,11 @@ class HolderTracker:
         ordered += self._granted.get(study, ())
         return [member for member in ordered if member != asking][:HOLDERS]
 
+    def whole(self, study: StudyId, asking: VirtualAddress) -> bool:
+        """Whether another member says that it holds all of the study."""
+        holding = self._complete.get(study, {})
+        return any(whole for member, whole in holding.items() if member != asking)
+
     def _settle(self, member: VirtualAddress, study: StudyId) -> None:
         """It has said what it does."""
         granted = self._granted.get(study, {})

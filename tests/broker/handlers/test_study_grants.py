@@ -8,7 +8,7 @@ from pydicom.data import get_testdata_file
 
 from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
-from broker.handlers.study_grants import FIRST_VERSION, FRESH, StudyGrants, record_missing
+from broker.handlers.study_grants import FIRST_VERSION, FRESH, PATIENCE, StudyGrants, record_missing
 from broker.members import audit, registry
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
@@ -103,6 +103,47 @@ async def test_a_replica_gets_no_key_and_stages_nothing_anew(broker: Broker) -> 
     assert broker.publisher.staged == []
     assert broker.links.told == []
     assert await broker.trail() == [("study replicated blindly", "R1", "replicate", "done", UID)]
+
+
+async def test_a_replica_takes_a_recycled_study_from_who_holds_it(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    """However often it tries; the broker stays without it, unless nobody gives it for long."""
+    replica, _ = await joined(broker.ground, "R1", role=Role.REPLICA, read="none")
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    study = broker.parts.studies.id_of(UID)
+    await broker.parts.store.drop(study)
+    held = Announce(study.raw, 1, held=True, complete=True)
+    broker.parts.holders.announce(north.address, held)
+    query = broker.query(purpose="replicate")
+    for _ in range(5):
+        grant = await broker.study_grants.study(replica.address, query)
+        assert isinstance(grant, StudyGrant)
+        assert (grant.root, grant.holders) == (b"", [north.address.raw])
+        assert broker.publisher.staged == []
+        await trio.sleep(60)
+    await trio.sleep(PATIENCE)
+    await broker.study_grants.study(replica.address, query)
+    assert broker.publisher.staged == [UID], "a word alone counts for nothing"
+
+
+@pytest.mark.parametrize("held", ["by nobody", "in part", "by itself"])
+async def test_a_recycled_study_is_published_anew_for_a_replica_if_nobody_has_it(
+    broker: Broker, held: str
+) -> None:
+    replica, _ = await joined(broker.ground, "R1", role=Role.REPLICA, read="none")
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    study = broker.parts.studies.id_of(UID)
+    await broker.parts.store.drop(study)
+    if held != "by nobody":
+        whole = held == "by itself"
+        member = replica if whole else north
+        news = Announce(study.raw, 1, held=True, complete=whole)
+        broker.parts.holders.announce(member.address, news)
+    await broker.study_grants.study(replica.address, broker.query(purpose="replicate"))
+    assert broker.publisher.staged == [UID]
 
 
 async def test_what_the_rule_does_not_allow_is_refused_and_written_down(broker: Broker) -> None:

@@ -94,3 +94,14 @@ def test_the_two_views_agree(events: list[Event]) -> None:
     for name in (b"1", b"2"):
         study = StudyId(name * 16)
         assert set(holders.of(study)) == {member for key, member in expected if key == study}
+
+
+def test_who_else_holds_all_of_a_study() -> None:
+    holders = HolderTracker()
+    holders.announce(A, news())
+    assert not holders.whole(STUDY, C)
+    holders.announce(B, news(complete=True))
+    assert holders.whole(STUDY, C)
+    assert not holders.whole(STUDY, B), "it asks"
+    holders.gone(B)
+    assert not holders.whole(STUDY, C)
