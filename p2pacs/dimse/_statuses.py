@@ -90,7 +90,10 @@ def may_lack_contexts(status: Dataset) -> bool:
 
 
 def wanted(status: Dataset) -> int:
-    """How many instances an answer counts; 0 if it does not say."""
+    """How many instances an answer counts; 0 if it does not say, or says that none failed: what
+    went wrong was something else, which no further association brings."""
+    if not status.get("NumberOfFailedSuboperations"):
+        return 0
     return sum(
         int(status.get(f"NumberOf{how}Suboperations") or 0)
         for how in ("Remaining", "Completed", "Failed", "Warning")

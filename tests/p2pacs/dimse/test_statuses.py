@@ -56,3 +56,11 @@ def test_the_last_answer_and_what_it_says_failed() -> None:
     failed.FailedSOPInstanceUIDList = "1.2"
     assert statuses.failed_uids(failed) == {"1.2"}
     assert statuses.failed_uids(None) == set()
+
+
+def test_a_retrieval_that_broke_off_without_a_failed_instance_is_no_success() -> None:
+    status = _status(0xA702, 0)
+    status.NumberOfCompletedSuboperations = 1
+    assert statuses.wanted(status) == 0
+    status.NumberOfFailedSuboperations = 2
+    assert statuses.wanted(status) == 3
