@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 import trio
-from attrs import define, frozen
+from attrs import frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
@@ -19,10 +19,8 @@ from p2pacs.catalogue.find import find
 from p2pacs.catalogue.listing import Listing
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.answers import Answers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import number
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -33,24 +31,33 @@ from p2pacs.dimse.backend import (
 )
 from p2pacs.dimse.contexts import Pair
 from p2pacs.dimse.remote import Root
-from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError, UnavailableError
+from p2pacs.errors import (
+    ForbiddenError,
+    NotFoundError,
+    P2PacsError,
+    StudyNotFoundError,
+    UnavailableError,
+)
+from p2pacs.ids import StudyId
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
+from peer.gateway.coverage import Coverage
+from peer.gateway.delivery import StudyDelivery, promised
 from peer.gateway.wanted import is_wanted, wanted_of
-from peer.retrieval.audit import AuditedRead, ReadEnding, ReadOutcome
-from peer.retrieval.cursor import Cursor, Wanted
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
-from peer.retrieval.study_fetch import StudyFetch
 
 MANY: Final = 50
 """Studies whose instances one query may ask for: more would have the broker ask the PACS of all."""
 
 LOOK: Final = 0.1
 """Seconds that a DICOM thread waits for an instance before it looks for a cancel or an abort."""
+
+NEWS: Final = 3.0
+"""Seconds at most that the catalogue is waited for where it tells of more than a study has."""
 
 PRIORITIES: Final = {
     Urgency.HIGH: Priority.STAT,
@@ -120,7 +127,7 @@ class Gateway:
             PRIORITIES[urgency],
             detail=purpose,
         )
-        job = _RetrieveJob(self._bridge, self._reads, selection, requester)
+        job = _RetrieveJob(self._bridge, self._reads, self._promised, selection, requester)
         job.open(records)
         return Retrieval(
             total=job.total,
@@ -131,53 +138,22 @@ class Gateway:
             close=job.close,
         )
 
+    async def _promised(self, study: StudyId) -> int:
+        """How many instances the catalogue tells of by now; 0 if it does not."""
+        record = await trio.to_thread.run_sync(self._catalogue.get, study)
+        return 0 if record is None else promised(record)
+
     def store(self, instance: EncodedInstance, caller: str) -> None:
         """Refused: studies come from the PACS alone."""
         del instance
         raise ForbiddenError(f"this gateway stores nothing ({caller}): send it to the PACS")
 
 
-@define(eq=False)
-class _StudyDelivery:
-    """One study of a retrieval."""
-
-    fetch: StudyFetch
-    cursor: Cursor
-    read: AuditedRead
-    promised: int
-    """Instances that the catalogue tells of; 0 where only a part is asked for."""
-    wanted: Wanted | None
-    """What is asked for of it; None: all."""
-    given: int = 0
-    """Instances that were read, or are being read."""
-    arrived: int = 0
-    """Instances that the receiver took."""
-
-    @property
-    def total(self) -> int:
-        """Instances that this study gives, or lacks, as far as known."""
-        known = self.given + self.cursor.expected
-        if self.fetch.settled:
-            return known + self.fetch.left_out.count
-        return max(known, self.promised)
-
-    def ended(self, ending: Ending) -> ReadEnding:
-        """What became of it: done only if all of it arrived."""
-        sent, total = self.arrived, self.total
-        if sent >= total and (ending is Ending.OVER or (total and self.fetch.settled)):
-            outcome = ReadOutcome.DONE
-        elif ending is Ending.INTERRUPTED:
-            outcome = ReadOutcome.INTERRUPTED
-        else:
-            outcome = ReadOutcome.FAILED
-        return ReadEnding(outcome, sent, max(sent, total))
-
-
 @frozen
 class _Given:
     """Something that is given, and of which study."""
 
-    delivery: _StudyDelivery
+    delivery: StudyDelivery
     item: RetrievedItem
 
 
@@ -185,15 +161,22 @@ class _RetrieveJob:
     """One C-MOVE or C-GET: one study after the other, each instance once."""
 
     def __init__(
-        self, bridge: Bridge, reads: StudyReads, selection: Selection, requester: Requester
+        self,
+        bridge: Bridge,
+        reads: StudyReads,
+        promised: Callable[[StudyId], Awaitable[int]],
+        selection: Selection,
+        requester: Requester,
     ) -> None:
         self._bridge = bridge
         self._reads = reads
+        self._promised = promised
+        self._coverage = Coverage(selection)
         self._selection = selection
         self._requester = requester
-        self._deliveries: list[_StudyDelivery] = []
+        self._deliveries: list[StudyDelivery] = []
         self._ahead = ReadAhead(self._requests(), bridge.soon)
-        self._last: _StudyDelivery | None = None
+        self._last: StudyDelivery | None = None
         """Of which the last instance was given."""
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
@@ -260,20 +243,48 @@ class _RetrieveJob:
         fetch, read = await self._reads.open_audited(record.uid, self._requester)
         self._in_use.enter_context(fetch.in_use())
         wanted = wanted_of(self._selection, record)
-        count = number(study_view(record), "NumberOfStudyRelatedInstances") or 0
         cursor = fetch.cursor() if wanted is None else fetch.cursor(wanted)
-        promised = count if wanted is None else 0
-        self._deliveries.append(_StudyDelivery(fetch, cursor, read, promised, wanted))
+        count = promised(record) if wanted is None else 0
+        self._coverage.study(record.uid)
+        self._deliveries.append(StudyDelivery(fetch, cursor, read, count, wanted))
 
     async def _requests(self) -> AsyncGenerator[ReadRequest[_Given], None]:
+        """What is read in turn.
+
+        Raises:
+            NotFoundError: nothing of what is asked for is in studies that are known.
+        """
         for delivery in self._deliveries:
             while (known := await delivery.cursor.next()) is not None:
                 delivery.given += 1
+                self._coverage.instance(known.entry)
                 yield ReadRequest(known.entry.size, partial(self._instance, delivery, known))
-            if (missing := self._missing(delivery.fetch.left_out)).count:
-                yield ReadRequest(0, partial(_as_it_is, _Given(delivery, missing)))
+            left_out = delivery.fetch.left_out
+            for missing in (self._missing(left_out), await self._short(delivery)):
+                self._coverage.missing(missing, left_out)
+                if missing.count:
+                    yield _said(delivery, missing)
+        unknown = self._coverage.unknown()
+        if self._coverage.is_empty:
+            raise NotFoundError(unknown.reason if unknown.count else "the study has no instances")
+        if unknown.count:
+            yield _said(self._deliveries[-1], unknown)
 
-    async def _instance(self, delivery: _StudyDelivery, known: Known) -> _Given:
+    async def _short(self, delivery: StudyDelivery) -> MissingInstances:
+        """What the catalogue tells of and the study has not. Its news and that of a version come
+        each by itself: a moment is left for both to be here."""
+        has = delivery.given + delivery.fetch.left_out.count
+        with trio.move_on_after(NEWS):
+            while delivery.promised > has:
+                delivery.promised = await self._promised(delivery.fetch.study)
+                if delivery.promised > has:
+                    await trio.sleep(NEWS / 20)
+        delivery.short = max(0, delivery.promised - has)
+        return MissingInstances(
+            "the PACS has more of it than was published: retry", (), delivery.short
+        )
+
+    async def _instance(self, delivery: StudyDelivery, known: Known) -> _Given:
         """An instance; why not, if it is this one alone that cannot be read."""
         fetch = delivery.fetch
         try:
@@ -303,6 +314,10 @@ class _RetrieveJob:
             self._reads.end(delivery.read, delivery.ended(ending))
             delivery.fetch.give_up()
         self._in_use.close()
+
+
+def _said(delivery: StudyDelivery, missing: MissingInstances) -> ReadRequest[_Given]:
+    return ReadRequest(0, partial(_as_it_is, _Given(delivery, missing)))
 
 
 async def _as_it_is(given: _Given) -> _Given:

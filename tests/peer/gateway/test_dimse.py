@@ -335,6 +335,64 @@ async def test_what_the_pacs_did_not_give_is_told_at_once(tmp_path: Path, level:
     assert DataElement(0x00080058, "UI", uids).value == failed.FailedSOPInstanceUIDList
 
 
+@pytest.mark.parametrize(
+    ("level", "asked", "status", "reason"),
+    [
+        ("SERIES", ["1.2.3"], 0xA900, "no such study in the catalogue"),
+        ("SERIES", ["", "1.2.3"], 0xB000, "a series that is asked for is not in the study"),
+        ("IMAGE", ["1.2.3"], 0xA900, "an instance that is asked for is not in the study"),
+        ("IMAGE", ["", "1.2.3"], 0xB000, "an instance that is asked for is not in the study"),
+        ("STUDY", ["", "1.2.3"], 0xB000, "a study that is asked for is not in the catalogue"),
+    ],
+)
+async def test_what_nobody_knows_is_no_success(
+    tmp_path: Path, level: str, asked: list[str], status: int, reason: str
+) -> None:
+    """An empty UID stands for one that there is."""
+    sent = instances(2)
+    async with served(tmp_path, sent) as (world, _, where):
+        uid = world.broker.uid
+        known = {"STUDY": uid, "SERIES": f"{uid}.1", "IMAGE": sent[0].sop_instance_uid}
+        wanted = query(level, StudyInstanceUID=uid)
+        if level == "IMAGE":
+            wanted.SeriesInstanceUID = known["SERIES"]
+        keyword = {"IMAGE": "SOPInstanceUID"}.get(level, f"{level.capitalize()}InstanceUID")
+        setattr(wanted, keyword, [one or known[level] for one in asked])
+        with trio.fail_after(LIMIT):
+            got, said, _ = await trio.to_thread.run_sync(_get, where, wanted)
+    assert len(got) == (0 if "" not in asked else 1 if level == "IMAGE" else 2)
+    assert (said.Status, said.NumberOfFailedSuboperations) == (status, status == 0xB000)
+    assert said.ErrorComment.startswith(reason)
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+async def test_fewer_than_the_catalogue_tells_of_is_no_success(
+    tmp_path: Path, corrected: bool
+) -> None:
+    """Unless it tells of as few a moment later."""
+    async with served(tmp_path, instances(2)) as (world, peer, where):
+        catalogue, now = world.broker.catalogue, peer.index.by_uid(world.broker.uid)
+        assert now is not None
+        count = {tag("NumberOfStudyRelatedInstances"): entry("IS", "5")}
+        catalogue.upsert([evolve(now, attributes=now.attributes | count)])
+        peer.index.upsert([evolve(now, attributes=now.attributes | count)])
+        if corrected:
+            catalogue.upsert([now])
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def correct() -> None:
+                await trio.sleep(0.3)
+                if corrected:
+                    peer.index.upsert([now])
+
+            with trio.fail_after(LIMIT):
+                got, said, _ = await trio.to_thread.run_sync(_get, where, wanted)
+    assert len(got) == 2
+    assert (said.Status, said.NumberOfFailedSuboperations) == ((0, 0) if corrected else (0xB000, 3))
+
+
 async def test_workers_that_are_killed_cost_no_image(tmp_path: Path) -> None:
     sent = instances(40)
     async with served(tmp_path, sent) as (world, _, where):
