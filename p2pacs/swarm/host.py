@@ -169,7 +169,10 @@ class Host:
         """
         linked = self.mesh.links.keys()
         brokers = sorted(self.mesh.brokers, key=lambda one: (one not in linked, one))
-        failure: UnavailableError = NoSourceError("the member directory names no broker")
+        if not brokers:
+            raise NoSourceError("the member directory names no broker")
+        # The deadline of what is asked is this one, too: whichever comes first says the same.
+        failure: UnavailableError = DeadlineError(f"the broker did not answer within {timeout:g} s")
         with trio.move_on_after(timeout) as scope:
             for broker in brokers:
                 try:

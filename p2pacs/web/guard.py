@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
@@ -33,6 +34,10 @@ _HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]*:[0-9a-f:.]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?")
+"""A host and its port; a scope (``%eth0``) never stands in a URL of a browser."""
 
 
 BODY_SECONDS: Final = 30.0
@@ -115,11 +120,15 @@ class KnownHosts:
 
 
 def host_of(header: bytes) -> str:
-    """The host in a Host header (RFC 9110, 7.2), in lower case and without the port."""
+    """The host in a Host header (RFC 9110, 7.2), in lower case and without the port.
+
+    Empty if it is malformed: an IPv6 address alone stands in brackets, and after a host there is a
+    port or nothing (``[::1]evil.example`` is nobody's name).
+    """
     text = header.decode("latin-1").strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0].removesuffix(".")
+    if (found := _HOST.fullmatch(text)) is None:
+        return ""
+    return found["v6"] if found["v6"] is not None else found["name"].removesuffix(".")
 
 
 def _is_address(host: str) -> bool:

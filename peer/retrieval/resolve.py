@@ -11,6 +11,7 @@ from attrs import field, frozen
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import (
+    DeadlineError,
     ForbiddenError,
     KeyUnavailableError,
     LinkClosedError,
@@ -108,6 +109,7 @@ class Resolver:
             ForbiddenError: the access rule does not allow the study; a key held is forgotten.
             RevokedError: this member was revoked: it has no right to read, whatever it holds.
             StudyNotFoundError: neither the broker nor the PACS knows it.
+            DeadlineError: the broker is linked and does not answer, and no key is held.
             KeyUnavailableError: the broker is away and no key is held.
         """
         me = self._book.directory.get(self._identity.address)
@@ -115,16 +117,23 @@ class Resolver:
             raise RevokedError(REVOKED)
         linked = self._host.mesh.broker_linked
         cut_off = False
+        away: UnavailableError
         try:
             return await self._ask_broker(
                 study, purpose, BROKER_TIMEOUT if linked else DIAL_TIMEOUT
             )
         except UnavailableError as error:
+            away = error
             log.info("broker away, asking the members", study=study.short, error=str(error))
             cut_off = linked and isinstance(error, LinkClosedError)
         try:
             return await self._find_without_broker(study, blind=purpose == "replicate")
         except KeyUnavailableError:
+            if linked and isinstance(away, DeadlineError):
+                raise DeadlineError(
+                    f"the broker is linked and does not answer, and no key of study {study.short} "
+                    "is held here: try again, and look at the broker's log if it stays so"
+                ) from away
             if not cut_off or not await self._broker_returned():
                 raise
         return await self._ask_broker(study, purpose, BROKER_TIMEOUT)

@@ -125,6 +125,23 @@ async def test_a_question_has_a_deadline(autojump_clock: Clock, tmp_path: Path) 
         assert trio.current_time() - start < 8
 
 
+async def test_a_broker_that_does_not_answer_is_named_as_the_reason(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async def never(_member: VirtualAddress, _query: Query) -> Reply:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER, start=False)
+        broker.services.queries[RenewQuery] = never
+        await broker.start()
+        peer = await world.add("peer")
+        await trio.sleep(1)
+        with pytest.raises(DeadlineError, match="did not answer within 7 s"):
+            await peer.host.call_broker(RenewQuery(0, b"x"), timeout=7)
+
+
 async def test_a_question_that_lost_its_link_is_asked_again(
     autojump_clock: Clock, tmp_path: Path
 ) -> None:

@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from p2pacs.errors import ForbiddenError, KeyUnavailableError, RevokedError, StudyNotFoundError
+from p2pacs.errors import (
+    DeadlineError,
+    ForbiddenError,
+    KeyUnavailableError,
+    RevokedError,
+    StudyNotFoundError,
+)
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Query, Reply
@@ -64,6 +70,16 @@ async def test_a_refusal_is_remembered_while_the_broker_is_away(tmp_path: Path) 
         await eventually(lambda: peer.identity.broker not in peer.host.mesh.links)
         with pytest.raises(KeyUnavailableError):
             await peer.resolver.find(world.broker.study, "move")
+
+
+async def test_a_broker_that_is_there_and_silent_is_the_reason(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("a")
+        await eventually(lambda: peer.host.mesh.broker_linked)
+        world.broker.staged = DeadlineError("no answer in time; ask again later")
+        with pytest.raises(DeadlineError, match="the broker is linked and does not answer") as told:
+            await peer.resolver.find(world.broker.study, "move")
+        assert told.value.transient
 
 
 async def test_a_revoked_member_reads_nothing_and_is_told_what_to_do(tmp_path: Path) -> None:
