@@ -36,7 +36,9 @@ _HEADERS: Final[Mapping[str, str]] = {
 }
 
 
-_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9a-f:.]*:[0-9a-f:.]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?")
+_HOST: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9a-f:.]*:[0-9a-f:.]*)\]|(?P<name>[^:\[\]]*))(?::[0-9]*)?"
+)
 """A host and its port; a scope (``%eth0``) never stands in a URL of a browser."""
 
 
