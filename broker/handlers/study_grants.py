@@ -24,6 +24,7 @@ from p2pacs.errors import (
     DiskFullError,
     ForbiddenError,
     LocalError,
+    P2PacsError,
     ProtocolError,
     StudyNotFoundError,
 )
@@ -95,6 +96,16 @@ async def record_missing(database: BrokerDatabase, progress: PublishProgress) ->
         log.warning("not written down", study=progress.study.short, error=str(error))
 
 
+def _cannot(study: StudyId, error: P2PacsError) -> P2PacsError:
+    return type(error)(f"the broker cannot publish study {study.short}: {error}")
+
+
+def _raise_if_no_further(progress: PublishProgress, stuck: PublishProgress) -> None:
+    """Say why the last publication failed if this one has not come further in good time."""
+    if progress.version <= stuck.version and stuck.problem is not None:
+        raise _cannot(progress.study, stuck.problem)
+
+
 class StudyGrants:
     """Answers queries about single studies."""
 
@@ -120,11 +131,13 @@ class StudyGrants:
         self._budgets.take_grant(member)
         record = await self._record(StudyId(query.study))
         who = await self._admit(member, record, query.purpose)
-        stuck = self._is_stuck(record.study)
-        progress = await self._stage(record, who, again=stuck)
+        stuck = self._stuck(record.study)
+        progress = await self._stage(record, who, again=stuck is not None)
         if progress is not None:
-            with trio.move_on_after(FIRST_VERSION):
-                await self._published(progress, whole=stuck)
+            with trio.move_on_after(FIRST_VERSION) as waiting:
+                await self._published(progress, whole=stuck is not None)
+            if waiting.cancelled_caught and stuck is not None:
+                _raise_if_no_further(progress, stuck)
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
@@ -141,12 +154,12 @@ class StudyGrants:
             segment=segment,
         )
 
-    def _is_stuck(self, study: StudyId) -> bool:
-        """Whether it was this machine's fault that the last publication of a study failed."""
+    def _stuck(self, study: StudyId) -> PublishProgress | None:
+        """The last publication of a study, if it was this machine's fault that it failed."""
         last = self._publisher.publications.get(study)
         if last is None or last.stage is not PublishStage.FAILED:
-            return False
-        return isinstance(last.problem, _LOCAL)
+            return None
+        return last if isinstance(last.problem, _LOCAL) else None
 
     async def _published(self, progress: PublishProgress, *, whole: bool) -> None:
         """Until a first version is out, or all of it: who would wait for more hears why it fails.
@@ -160,9 +173,7 @@ class StudyGrants:
             if whole:
                 await progress.wait()
         except _LOCAL as error:
-            raise type(error)(
-                f"the broker cannot publish study {progress.study.short}: {error}"
-            ) from error
+            raise _cannot(progress.study, error) from error
         with trio.move_on_after(COMPARED):
             await progress.wait_compared()
         if progress.over and isinstance(progress.problem, StudyNotFoundError):

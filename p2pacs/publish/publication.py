@@ -130,14 +130,33 @@ class Publication:
             writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
             try:
                 described = await self._publish(writer, previous, last=last)
-            except DiskFullError:
+            except DiskFullError as error:
                 await files.cut_back(max(out, writer.chunks_out))
+                await self._close_full(files, key, error)
                 raise
             entries = list(builder.entries)
             _warn_of_uids(progress.study, entries, previous)
             return await trio.to_thread.run_sync(with_headers, described, entries)
         finally:
             files.pin(pinned=False)
+
+    async def _close_full(self, files: StudyStore, key: StudyKey, error: DiskFullError) -> None:
+        """Who waits for more than what is out hears why it does not come: a closing version needs
+        much less room than the one that did not fit. Where there is none for it either, nothing
+        happens: who asks again is told (`broker.handlers.study_grants`)."""
+        try:
+            found = await load_published(files, key, self._context.signing_key.public)
+            if found is None or found.root.complete or not found.index.instances:
+                return
+            context, progress = self._context, self._progress
+            builder = StudyBuilder(
+                progress.study, key, progress.uid, found, chunk_bytes=context.chunk_bytes
+            )
+            writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
+            self._close(writer, DiskFullError(f"the broker has no room for them: {error}"))
+            await writer.cut(complete=True)
+        except (DiskFullError, CorruptStoreError, CodingError, ManifestError) as again:
+            log.warning("no closing version", study=files.study.short, why=str(again))
 
     async def _previous(self, files: StudyStore, key: StudyKey) -> Published | None:
         """What the next version goes on from: the store's, the other members', or a number."""

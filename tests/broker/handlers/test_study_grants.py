@@ -200,6 +200,22 @@ async def test_who_asks_hears_at_once_that_the_broker_has_no_room(
     assert broker.publisher.staged == [UID] * 3, "it is out now"
 
 
+async def test_a_study_that_failed_and_comes_no_further_is_told_why(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The part that does not fit may take long to come from the PACS: no wait for ever."""
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    broker.publisher.published = 3
+    broker.publisher.error = DiskFullError("the store has reached its capacity")
+    await broker.study_grants.study(north.address, broker.query())
+    broker.publisher.error, broker.publisher.never = None, True
+    began = trio.current_time()
+    with pytest.raises(DiskFullError, match=r"the broker cannot publish study .*: the store has"):
+        await broker.study_grants.study(north.address, broker.query())
+    assert trio.current_time() - began == pytest.approx(FIRST_VERSION)
+
+
 async def test_a_first_version_that_takes_long_comes_as_news(
     broker: Broker, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -659,6 +659,35 @@ async def test_a_full_store_is_told_and_keeps_what_was_there(tmp_path: Path) -> 
         assert await b.held(CT) == by_uid(ct(2))
 
 
+async def test_a_store_that_gets_full_leaves_a_closing_version(tmp_path: Path) -> None:
+    """Who has the first version must not wait for ever for one that does not fit."""
+    instances = noise(CT, 40)
+    pacs = FakePacs(instances)
+    pacs.error, pacs.break_after = PacsUnreachableError("a moment"), 2
+    tuning = Tuning(retry_seconds=(0.01,))
+    async with bench(tmp_path, pacs=pacs, capacity=60_000, tuning=tuning) as b:
+        progress = b.publisher.stage(CT)
+        await progress.wait_version()
+        pacs.error = pacs.break_after = None
+        with pytest.raises(DiskFullError, match="capacity"):
+            await progress.wait()
+        assert b.roots[-1].complete
+        left_out = (await b.index(CT)).left_out
+        held = await b.held(CT)
+        assert 2 <= len(held) < 40
+        assert held.items() <= by_uid(instances).items()
+        assert left_out.count == 40 - len(held)
+        assert ": the broker has no room for them: the store is full" in left_out.why
+        version = b.roots[-1].version
+        with pytest.raises(DiskFullError, match="capacity"):
+            await b.publish(CT)
+        assert b.roots[-1].version == version  # nothing new to say
+        b.store.writer.capacity = None
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(instances)
+        assert (await b.index(CT)).left_out == LeftOut()
+
+
 async def test_recycling_comes_before_a_full_store(tmp_path: Path) -> None:
     def make_room(b: Bench) -> object:
         async def make() -> bool:
