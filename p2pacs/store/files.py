@@ -1,4 +1,4 @@
-"""The files of a store: one append-only file a study.
+"""The files of a store: one a study, written at its end (and where a chunk had rotted).
 
 Names are the `StudyId` in hexadecimal and nothing else. Descriptors are opened for one
 operation each: that costs microseconds, and no number of studies runs out of them.

@@ -42,6 +42,12 @@ class StudyJournal:
     """So many of them were told to who wanted all to be safe."""
     _extents: Extents = field(factory=Extents)
     _unwritten: dict[int, tuple[ChunkId, bytes]] = field(factory=dict)
+    _rotten: dict[int, Extent] = field(factory=dict)
+    """Places of chunks that rotted: the same chunk goes there again."""
+    _rewritten: dict[int, tuple[Extent, int]] = field(factory=dict)
+    """Places where that was done, and at which of `rewrites`: what rots again is not used again."""
+    rewrites: int = 0
+    """Chunks that were written to their old places so far."""
     _changes: Changes = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,15 +85,28 @@ class StudyJournal:
         return sum(len(data) for _, data in self._unwritten.values())
 
     def places(self, batch: Iterable[Unwritten]) -> Iterator[tuple[int, Extent]]:
-        """Where these lie once they are written one after the other from `end` on."""
+        """Where these lie once they are written: a chunk that rotted in its old place, the others
+        one after the other from `end` on.
+
+        Only the very same chunk goes to an old place: its row in the index is the same then, and
+        true or found to be rotten again whenever a power cut comes.
+        """
         end = self.end
         for number, chunk, data in batch:
-            yield number, Extent(end, len(data), chunk)
-            end += len(data)
+            old = self._rotten.get(number)
+            if old is not None and old.id == chunk and old.size == len(data):
+                yield number, old
+            else:
+                yield number, Extent(end, len(data), chunk)
+                end += len(data)
 
     def written(self, batch: Iterable[Unwritten]) -> None:
-        """These are in the file from `end` on, and noted."""
+        """These are in the file in their `places`, and noted."""
         for number, extent in list(self.places(batch)):
+            old = self._rotten.pop(number, None)
+            if old == extent:
+                self.rewrites += 1
+                self._rewritten[number] = extent, self.rewrites
             self.noted += NOTE_BYTES
             self._hold(number, extent)
             self._changes.chunks[number] = extent
@@ -150,11 +169,25 @@ class StudyJournal:
                 self._changes.lost.add(number)
         return size
 
+    def lose_rotten(self, number: int, place: Extent) -> int:
+        """A chunk that has rotted is held no more; its bytes."""
+        bad, _ = self._rewritten.pop(number, (None, 0))
+        if bad != place:
+            self._rotten[number] = place
+        return self.lose(number)
+
+    def lies_at(self, number: int, place: Extent, rewrites: int) -> bool:
+        """Whether a chunk lies where it lay when `rewrites` was so much, and was not written there
+        again since: only then is what was read there meanwhile still true."""
+        _, since = self._rewritten.get(number, (None, 0))
+        return self.locate(number) == place and since <= rewrites
+
     def cut(self, length: int) -> list[int]:
         """The file has only so many bytes: the numbers of the chunks that are lost by that."""
         lost = self.beyond(length)
         for number in lost:
             self.lose(number)
+        self._rotten.clear()
         self.end = min(self.end, length)
         self.losses += len(lost)
         return lost

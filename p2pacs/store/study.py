@@ -111,8 +111,9 @@ class StudyStore:
         """
         if not verify:
             return await trio.to_thread.run_sync(self.load_many, numbers)
+        rewrites = self._journal.rewrites
         found = await trio.to_thread.run_sync(self._checked, numbers)
-        if rotten := self._quarantine(numbers, found):
+        if rotten := self._quarantine(numbers, found, rewrites):
             raise CorruptStoreError(
                 f"chunk {rotten[0]} of study {self.study.short} is rotten: it is fetched again"
             )
@@ -170,8 +171,9 @@ class StudyStore:
         rotten: list[int] = []
         left = iter(list(self.have if numbers is None else numbers))
         while batch := list(islice(left, _BATCH)):
+            rewrites = self._journal.rewrites
             found = await trio.to_thread.run_sync(self._checked, batch)
-            rotten += self._quarantine(batch, found)
+            rotten += self._quarantine(batch, found, rewrites)
         return rotten
 
     def _checked(self, numbers: Sequence[int]) -> list[bytes | Extent | None]:
@@ -203,7 +205,7 @@ class StudyStore:
                 told(self._journal, size)
 
     def _quarantine(
-        self, numbers: Iterable[int], found: Iterable[bytes | Extent | None]
+        self, numbers: Iterable[int], found: Iterable[bytes | Extent | None], rewrites: int
     ) -> list[int]:
         """What lies rotten in the file is no longer held; the numbers of all that is rotten."""
         rotten = [
@@ -211,12 +213,12 @@ class StudyStore:
             for number, place in zip(numbers, found, strict=True)
             if isinstance(place, Extent)
         ]
-        # One that came again meanwhile lies elsewhere, and is sound.
-        lost = [number for number, place in rotten if self._journal.locate(number) == place]
+        # One that came again meanwhile is sound.
+        lost = [each for each in rotten if self._journal.lies_at(*each, rewrites)]
         if lost and not self.dropped:
             log.error("chunks are rotten or lost", study=self.study.short, chunks=len(lost))
-            for number in lost:
-                self._writer.freed(self._journal, self._journal.lose(number))
+            for number, place in lost:
+                self._writer.freed(self._journal, self._journal.lose_rotten(number, place))
             self._writer.lost(self.study)
         return [number for number, _ in rotten]
 

@@ -215,10 +215,16 @@ class StoreWriter:
         return True
 
     def _write_files(self, journal: StudyJournal, batch: list[Unwritten]) -> None:
-        """In a thread: these at the end of the study's file, and notes of them."""
-        study = journal.study
-        self._files.write(study, journal.end, [data for _, _, data in batch])
-        self._files.note(study, journal.noted, pack(journal.places(batch)))
+        """In a thread: these at the end of the study's file or in their old places; their notes."""
+        study, places = journal.study, list(journal.places(batch))
+        appended = []
+        for (_, _, data), (_, place) in zip(batch, places, strict=True):
+            if place.offset < journal.end:
+                self._files.write(study, place.offset, [data])
+            else:
+                appended.append(data)
+        self._files.write(study, journal.end, appended)
+        self._files.note(study, journal.noted, pack(places))
 
     async def commit(self) -> None:
         """Confirm what was written and whatever else has changed.

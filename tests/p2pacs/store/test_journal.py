@@ -106,3 +106,50 @@ def test_commits_that_fail_lose_nothing(steps: list[tuple[str, int]]) -> None:
     assert index == {n: journal.locate(n) for n in journal.have}
     assert segments == set(journal.segments)
     assert journal.record.bytes == sum(journal.size(n) for n in journal.have)
+
+
+def _rot(journal: StudyJournal, number: int) -> Extent:
+    place = journal.locate(number)
+    assert isinstance(place, Extent)
+    journal.lose_rotten(number, place)
+    return place
+
+
+def _written(journal: StudyJournal, chunk: tuple[int, ChunkId, bytes]) -> int:
+    journal.add(*chunk)
+    journal.written(journal.unwritten)
+    place = journal.locate(chunk[0])
+    assert isinstance(place, Extent)
+    return place.offset
+
+
+def test_a_chunk_that_rotted_goes_to_its_old_place_once() -> None:
+    journal = journal_of([4, 9])
+    _rot(journal, 4)
+    assert _written(journal, chunk(4)) == 0
+    _rot(journal, 4)
+    assert _written(journal, chunk(4)) == 2000, "that place is bad"
+    _rot(journal, 4)
+    assert _written(journal, chunk(4)) == 2000
+    assert journal.end == 3000
+
+
+def test_another_chunk_does_not_go_to_the_place_of_one_that_rotted() -> None:
+    """Its row in the index would name bytes that a power cut may have replaced, or not."""
+    journal = journal_of([4, 9])
+    _rot(journal, 4)
+    assert _written(journal, (4, *chunk(5)[1:])) == 2000
+    _rot(journal, 9)
+    journal.cut(1500)
+    assert _written(journal, chunk(9)) == 1500, "the file does not have that place any more"
+
+
+def test_what_was_read_before_a_chunk_came_again_says_nothing_of_it() -> None:
+    journal = journal_of([4, 9])
+    before = journal.rewrites
+    place = _rot(journal, 4)
+    assert not journal.lies_at(4, place, before)
+    _written(journal, chunk(4))
+    assert journal.locate(4) == place
+    assert not journal.lies_at(4, place, before)
+    assert journal.lies_at(4, place, journal.rewrites)

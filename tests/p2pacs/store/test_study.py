@@ -213,3 +213,21 @@ async def test_chunks_of_a_publication_that_broke_off_are_forgotten(tmp_path: Pa
         ]
         assert await study.verify() == []
         assert store.used == 8000
+
+
+async def test_what_rots_and_comes_again_does_not_make_the_file_longer(tmp_path: Path) -> None:
+    path = tmp_path / "chunks" / f"{STUDY}.chunks"
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        await fill(study, range(10))
+        await study.flush()
+        path.write_bytes(bytes(10_000))
+        assert await study.verify() == list(range(10))
+        await fill(study, range(12))
+        await study.flush()
+        assert path.stat().st_size == 12_000
+        assert await study.verify() == []
+    async with open_store(tmp_path) as store:
+        study = await store.study(STUDY)
+        assert list(study.have) == list(range(12))
+        assert await study.verify() == []
