@@ -678,10 +678,13 @@ async def test_a_store_that_gets_full_leaves_a_closing_version(tmp_path: Path) -
         assert held.items() <= by_uid(instances).items()
         assert left_out.count == 40 - len(held)
         assert ": the broker has no room for them: the store is full" in left_out.why
-        version = b.roots[-1].version
-        with pytest.raises(DiskFullError, match="capacity"):
-            await b.publish(CT)
-        assert b.roots[-1].version == version  # nothing new to say
+        version = 0
+        while b.roots[-1].version > version:  # as long as another one fits, or there is news
+            version = b.roots[-1].version
+            with pytest.raises(DiskFullError, match="capacity"):
+                await b.publish(CT)
+            assert b.roots[-1].complete
+        assert version < 40
         b.store.writer.capacity = None
         await b.publish(CT)
         assert await b.held(CT) == by_uid(instances)
