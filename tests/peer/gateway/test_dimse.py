@@ -623,7 +623,8 @@ async def test_of_a_study_of_two_patients_each_gets_his_own(tmp_path: Path) -> N
             assert await got("PATIENT", "PATIENT", PatientID=patient) == theirs
             keys = {"PatientID": patient, "StudyInstanceUID": uid}
             assert await got("PATIENT", "STUDY", **keys) == theirs
-        assert not await got("PATIENT", "SERIES", **keys, SeriesInstanceUID=first.uid)
+        with pytest.raises(PacsRefusedError):  # as if there were no such series
+            await got("PATIENT", "SERIES", **keys, SeriesInstanceUID=first.uid)
         assert await got("PATIENT", "SERIES", **keys, SeriesInstanceUID=other) == of_other
         assert await got("STUDY", "STUDY", StudyInstanceUID=uid) == of_one | of_other
 
