@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from broker.config import WebSettings
 from broker.database.db import BrokerDatabase
 from broker.members import audit
-from broker.pages.forms import text_of
+from broker.pages.forms import read_form, text_of
 from p2pacs.accounts import sessions
 from p2pacs.accounts.known_places import FORGOTTEN
 from p2pacs.accounts.passwords import Passwords
@@ -85,7 +85,7 @@ class Door:
             session = await self._session(request)
             if session is None:
                 return RedirectResponse("/login", status_code=303)
-            form = await request.form()
+            form = await read_form(request)
             if not sessions.equal(text_of(form, "csrf"), session.csrf):
                 raise HTTPException(403, "This form is no longer valid. Go back and reload it.")
             return await view(request, session, form)
@@ -123,7 +123,7 @@ class Door:
 
     async def sign_in(self, request: Request) -> Response:
         """Check name and password; a session if they are right."""
-        form = await request.form()
+        form = await read_form(request)
         expected = request.cookies.get(self.cookie("form"), "")
         if not sessions.equal(text_of(form, "csrf"), expected):
             return self._ask(request, wrong="This form was out of date. Try again.", status=403)

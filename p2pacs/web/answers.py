@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from attrs import frozen
@@ -17,6 +17,10 @@ from p2pacs.errors import P2PacsError, first_of, report
 from p2pacs.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
+
+
+_PATH: Final = 100
+"""Characters of a path that the log has."""
 
 
 @frozen
@@ -70,9 +74,12 @@ def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, H
         answer = answer_to(error)
         if answer.status == 500:
             kind = type(error).__name__
-            left_out = failures.lets((request.url.path, kind), time.monotonic())
+            # By endpoint: a stranger makes up as many paths as it likes.
+            where = request.scope.get("endpoint")
+            left_out = failures.lets((where, kind), time.monotonic())
             if left_out is not None:
-                log.error("request failed", path=request.url.path, error=kind, left_out=left_out)
+                path = request.url.path[:_PATH]
+                log.error("request failed", path=path, error=kind, left_out=left_out)
         return render(request, answer)
 
     async def gone(_request: Request, _error: Exception) -> Response:

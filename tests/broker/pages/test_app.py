@@ -221,3 +221,15 @@ async def test_headers_and_error_pages(admin: Browser) -> None:
 async def test_files_in_place_of_texts_are_no_texts(admin: Browser) -> None:
     answer = await admin.http.post("/members", files={"csrf": b"x", "name": b"y"})
     assert answer.status_code == 403
+
+
+async def test_half_characters_are_refused_at_the_door_and_behind_it(admin: Browser) -> None:
+    parts = "".join(
+        f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n\\ud800x\r\n'
+        for name in ("csrf", "name", "password")
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=B; charset=unicode_escape"}
+    for path in ("/login", "/members"):
+        answer = await admin.http.post(path, content=f"{parts}--B--\r\n", headers=headers)
+        assert answer.status_code == 400
+        assert "characters that are none" in answer.text

@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from p2pacs.errors import BusyError, NotFoundError
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
@@ -48,3 +49,19 @@ async def test_errors_as_json(kind: str, status: int, name: str, text: str) -> N
 
 def test_an_unforeseen_error_tells_nothing() -> None:
     assert "DOE" not in answer_to(ValueError("DOE")).text
+
+
+async def test_failures_at_made_up_paths_are_one_line() -> None:
+    async def fail(_request: Request) -> Response:
+        raise KeyError("DOE^JANE")
+
+    app = Starlette(
+        routes=[Route("/{any:path}", fail)], exception_handlers=error_handlers(json_answer)
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with capture_logs() as logs:
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for number in range(300):
+                assert (await client.get(f"/{number}" + "x" * 1000)).status_code == 500
+    (line,) = logs
+    assert len(line["path"]) == 100
