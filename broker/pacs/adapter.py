@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from attrs import field, frozen
 
-from p2pacs.dataset.json_model import Json
+from p2pacs.dataset.json_model import Json, number
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.publish.source import InstanceSource
 
@@ -60,12 +60,30 @@ class Found:
     """The PACS says that it has more."""
     untold: int = 0
     """Answers that failed, or without a UID."""
+    is_longest: bool = False
+    """No answer before had more: one that had shows that the PACS would have given more."""
 
     @property
     def may_be_cut(self) -> bool:
         """Whether there may be more."""
+        return self.is_longest or self.looks_cut
+
+    @property
+    def looks_cut(self) -> bool:
+        """Whether the PACS says so, or the number of answers is like a usual limit."""
         count = len(self.usable)
         return self.is_cut or count >= ENOUGH or (count >= CAPS and count % CAPS <= 1)
+
+
+def unlisted(study: Json, series: Found) -> int:
+    """Series that a PACS counts in a study and does not list: its answer was cut off.
+
+    Args:
+        study: attributes at study level; of one patient, as others count for themselves.
+        series: the answer to a query for its series.
+    """
+    count = number(study, "NumberOfStudyRelatedSeries") or 0
+    return max(0, count - len(series.usable) - series.untold)
 
 
 CENTRAL: Final = "the central PACS"

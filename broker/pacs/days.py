@@ -125,7 +125,7 @@ class DaySplit:
             found = await self._query(evolve(window, modality=modality))
             if found is None:
                 return
-            if found.may_be_cut:
+            if found.looks_cut or (found.is_longest and len(self._studies) > len(found.usable)):
                 self._is_whole = False
         if said and len(self._studies) == before:
             self._is_whole = False

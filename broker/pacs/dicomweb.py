@@ -17,6 +17,7 @@ from broker.pacs.adapter import (
     STUDY_KEYS,
     DateSpan,
     Found,
+    unlisted,
 )
 from broker.pacs.address import WebAddress
 from broker.pacs.days import Window
@@ -135,6 +136,9 @@ class WebAdapter:
 
         series = await self._keys.ask(SERIES_KEYS, of_series)
         untold = series.untold + series.is_cut
+        if not more and (count := unlisted(attributes, series)):
+            log.warning("the PACS limits its answers: series are missed", count=count)
+            untold += count
         described: list[SeriesRecord] = []
         for one in series.usable:
             name = text(one, "SeriesInstanceUID")

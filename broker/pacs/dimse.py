@@ -21,6 +21,7 @@ from broker.pacs.adapter import (
     UID_KEYS,
     DateSpan,
     Found,
+    unlisted,
 )
 from broker.pacs.address import DimseAddress
 from broker.pacs.days import Window
@@ -151,6 +152,9 @@ class DimseAdapter:
         # Where one association does not hold them all it must be known which instance is of which.
         needs_classes = detail is Detail.INSTANCES or len(propose_storage(classes)) != 1
         untold = series.untold + series.is_cut
+        if not more and (count := unlisted(attributes, series)):
+            log.warning("the PACS limits its answers: series are missed", count=count)
+            untold += count
         described: list[SeriesRecord] = []
         for one in series.usable:
             name = text(one, "SeriesInstanceUID")

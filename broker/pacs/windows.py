@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from datetime import date, timedelta
 from typing import Final
 
-from broker.pacs.adapter import DateSpan
+from attrs import evolve
+
+from broker.pacs.adapter import DateSpan, Found
 from broker.pacs.days import Ask, DaySplit, Window
 from broker.pacs.patients import merged
 from p2pacs.dataset.json_model import Json, text
@@ -23,10 +25,29 @@ that the PACS shows with one but does not find by it."""
 FEW: Final = 50
 """A window with fewer answers is followed by one of twice as many days."""
 
+LEAST: Final = 10
+"""No PACS is known to give fewer answers than that where it has more."""
+
 _FIRST_DAY: Final = date(1900, 1, 1)
 _DAY: Final = timedelta(days=1)
 _LONGEST: Final = 36_525
 """Days of a window at most: a century."""
+
+
+class Longest:
+    """Marks answers that no earlier one exceeds: whatever a PACS's limit is, such an answer may
+    have been cut off by it, and a shorter one was not."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._most = LEAST
+
+    async def __call__(self, window: Window) -> Found:
+        """One query."""
+        found = await self._ask(window)
+        count = len(found.usable) + found.untold
+        is_longest, self._most = count >= self._most, max(count, self._most)
+        return evolve(found, is_longest=is_longest)
 
 
 async def by_windows(
@@ -43,6 +64,7 @@ async def by_windows(
     first, newest = span.first or _FIRST_DAY, span.last or today + _DAY
     found: set[str] = set()
     last, days = newest, 1
+    ask = Longest(ask)
     split = DaySplit(ask, incomplete)
     if span.last is None:
         for study in merged(await split.all(Window(f"{newest + _DAY:%Y%m%d}-"))):
@@ -65,7 +87,11 @@ async def by_windows(
             days = min(days * 2, _LONGEST)
         last = low - _DAY
     if span.first is None and span.last is None and len(found) <= SMALL:
-        for study in merged(await split.all(Window())):
+        answers = await ask(Window())
+        studies = answers.usable
+        if answers.looks_cut or found - {text(one, "StudyInstanceUID") for one in studies}:
+            studies = await split.further(Window(), answers)
+        for study in merged(studies):
             # Not by its date: one whose first instance has none, but a later one has, is shown
             # with a date by Orthanc and yet not found by it.
             if text(study, "StudyInstanceUID") not in found:

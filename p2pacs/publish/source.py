@@ -60,6 +60,7 @@ class Description:
     @property
     def count(self) -> int | None:
         """How many instances there are, if the source says so."""
+        told = number(self.attributes, "NumberOfStudyRelatedInstances")
         if self.series:
             counts = [
                 number(series.attributes, "NumberOfSeriesRelatedInstances")
@@ -67,8 +68,8 @@ class Description:
             ]
             known = [count for count in counts if count is not None]
             if len(known) == len(counts):
-                return sum(known)
-        return number(self.attributes, "NumberOfStudyRelatedInstances")
+                return max(sum(known), told or 0) if self.untold else sum(known)
+        return told
 
     def record(self, study: StudyId, version: int = 0) -> StudyRecord:
         """As a catalogue record."""

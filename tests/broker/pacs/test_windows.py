@@ -123,7 +123,7 @@ async def test_a_study_that_is_not_found_by_the_date_it_is_shown_with() -> None:
 SAME = [(f"{TODAY:%Y%m%d}", "101500")]
 
 
-@pytest.mark.parametrize("limit", [50, 51, 100, 101, 200])
+@pytest.mark.parametrize("limit", [13, 30, 31, 50, 51, 100, 101, 137, 200])
 @pytest.mark.parametrize("says", [False, True])
 async def test_a_day_beyond_any_usual_limit(limit: int, says: bool) -> None:
     pacs = Pacs(days(1, 330), limit, says=says)
@@ -158,3 +158,16 @@ async def test_an_answer_that_only_looks_cut_costs_little_and_is_whole() -> None
     assert len(await pacs.all()) == 100
     assert pacs.incomplete == []
     assert pacs.asked < 200
+
+
+@pytest.mark.parametrize("limit", [31, 73])
+async def test_a_limit_that_is_not_usual_hides_nothing_of_the_last_days(limit: int) -> None:
+    pacs = Pacs(days(2, 72), limit)
+    assert len(set(await pacs.all(DateSpan(first=TODAY - timedelta(days=3))))) == 144
+    assert pacs.incomplete == []
+
+
+async def test_few_more_queries_where_there_is_no_limit() -> None:
+    pacs = Pacs(days(3, 30), 100_000)
+    assert len(await pacs.all()) == 90
+    assert pacs.asked < 60
