@@ -20,6 +20,7 @@ from h11 import ProtocolError
 from hpack import HPACKError
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -81,6 +82,21 @@ def web_admission(proxies: Iterable[Network] = ()) -> Admission:
     return admission
 
 
+class WebConnection(TCPServer):
+    """One connection of Hypercorn's, on which nobody reports what cannot be sent any more."""
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send; on a connection that is being closed meanwhile, nothing.
+
+        The reader closes it when the request turns out to be none, also in the middle of an answer
+        (of 413, to a chunked body that is too long): to the application the client has left.
+        """
+        try:
+            await super().protocol_send(event)
+        except trio.BusyResourceError:
+            await self.protocol.handle(Closed())
+
+
 class Connections:
     """Serves one application on many connections."""
 
@@ -129,7 +145,7 @@ class Connections:
         secured = stream if self._tls is None else _secured(stream, self._tls)
         spoken = cast("trio.SSLStream[trio.SocketStream]", secured)
         try:
-            await TCPServer(
+            await WebConnection(
                 self._app, self._config, self._context, ConnectionState({}), spoken
             ).run()
         except* _LIBRARY_ERRORS as group:

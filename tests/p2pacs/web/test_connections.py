@@ -10,12 +10,18 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 import trio
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -30,7 +36,7 @@ from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.units import Endpoint
 from p2pacs.web.answers import error_handlers, json_answer
-from p2pacs.web.connections import ServingTuning, web_admission
+from p2pacs.web.connections import ServingTuning, WebConnection, web_admission
 from p2pacs.web.guard import BODY_SECONDS, BodyLimit, KnownHosts
 from p2pacs.web.serving import serve_web, web_context
 
@@ -325,3 +331,30 @@ async def test_the_server_ends_also_under_a_client_that_takes_nothing() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)
     await ended(client)
     await trio.aclose_forcefully(client)
+
+
+async def test_an_answer_on_a_connection_that_is_being_closed_is_no_failure() -> None:
+    class Closing:
+        async def send_all(self, _data: bytes) -> None:
+            await trio.lowlevel.checkpoint()
+            raise trio.BusyResourceError("another task is currently sending data")
+
+    class Protocol:
+        def __init__(self) -> None:
+            self.told: list[Event] = []
+
+        async def handle(self, event: Event) -> None:
+            await trio.lowlevel.checkpoint()
+            self.told.append(event)
+
+    connection = WebConnection(
+        ASGIWrapper(cast("Any", Starlette())),
+        Config(),
+        WorkerContext(None),
+        ConnectionState({}),
+        cast("Any", Closing()),
+    )
+    protocol = Protocol()
+    connection.protocol = cast("Any", protocol)
+    await connection.protocol_send(RawData(b"413"))
+    assert protocol.told == [Closed()]
