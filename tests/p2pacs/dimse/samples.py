@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from p2pacs.archive.folder import attributes_of
-from p2pacs.dataset.bare import read_instance
+from p2pacs.dataset.bare import with_own_uids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
 
@@ -90,7 +90,7 @@ def _storable() -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*.dcm")):
         file = path.read_bytes()
         try:
-            made = read_instance(file)
+            made = with_own_uids(EncodedInstance.from_part10(file))
             attributes_of(made)
         except BrokenInstanceError:
             continue
