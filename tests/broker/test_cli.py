@@ -306,6 +306,7 @@ def test_no_broker_there(command: Command, tmp_path: Path) -> None:
 
 async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from broker.database.db import open_database  # noqa: PLC0415
+    from p2pacs.accounts.sessions import Sessions  # noqa: PLC0415
     from p2pacs.accounts.sign_in import SignIn  # noqa: PLC0415
 
     command = Command(capsys)
@@ -317,7 +318,7 @@ async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixtu
     )  # fmt: skip
     assert "admin is signed out" in out
     async with open_database(tmp_path / "broker" / "broker.db") as database:
-        accounts = SignIn(database, lambda _connection, _outcome: None)
+        accounts = SignIn(database, Sessions(1000, 1000), lambda _connection, _outcome: None)
         await accounts.sign_in("admin", "another password", "10.0.0.1")
         with pytest.raises(AuthenticationError):
             await accounts.sign_in("admin", PASSWORD, "10.0.0.1")
