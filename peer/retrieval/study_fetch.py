@@ -310,4 +310,7 @@ class StudyFetch:
             log.info("made room, going on", study=self.study.short)
             self.begin(await self._supply.again())
             return
+        if isinstance(error, CorruptStoreError):  # told once; what is lost is not held any more
+            await self._restart(str(error))
+            return
         raise error or UnavailableError(f"fetching study {self.study.short} was stopped")
