@@ -33,14 +33,23 @@ SECRET = Secret(b"0123456789abcdef")
 
 def connected_from(ports: set[int]) -> int:
     """Descriptors of this process whose other end has one of these ports."""
-    found = 0
-    for path in Path("/proc/self/fd").iterdir():
-        try:
-            with socket.socket(fileno=os.dup(int(path.name))) as one:
-                found += one.getpeername()[1] in ports
-        except (OSError, IndexError):  # no socket, not connected, a path, closed meanwhile
-            continue
-    return found
+    return sum(_other_port(path) in ports for path in Path("/proc/self/fd").iterdir())
+
+
+def _other_port(descriptor: Path) -> int:
+    """The port at the other end of a descriptor; 0 if it is no connection (any more)."""
+    try:
+        number = os.dup(int(descriptor.name))
+    except OSError:
+        return 0
+    try:
+        one = socket.socket(fileno=number)
+    except OSError:  # no socket: then it is not closed with one either
+        os.close(number)
+        return 0
+    with one, suppress(OSError, IndexError):  # not connected, or a path
+        return int(one.getpeername()[1])
+    return 0
 
 
 class Flood:
