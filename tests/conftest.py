@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 from hypothesis import settings
+from trio.testing import MockClock
 
 from scripts.lab import shell
 from scripts.program import ScriptError
@@ -95,3 +98,33 @@ def data_dir() -> Path:
     """The folder of real DICOM series (mark the test with ``data``)."""
     assert DATA is not None
     return Path(DATA)
+
+
+THREAD_SECONDS = 10.0
+"""Of the wall's clock: a thread that takes longer hangs on purpose."""
+
+
+@pytest.fixture
+def autojump_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+    """Virtual time that passes when every task and every thread waits.
+
+    Instead of pytest-trio's: to that one a task that waits for a thread is idle, so that deadlines
+    passed while a database was read, on slow machines more of them than on fast ones.
+    """
+    clock = MockClock(autojump_threshold=0)
+    in_thread = trio.to_thread.run_sync
+    at_work = 0
+
+    async def run_sync(*args: Any, **options: Any) -> Any:
+        nonlocal at_work
+        at_work += 1
+        clock.autojump_threshold = THREAD_SECONDS
+        try:
+            return await in_thread(*args, **options)
+        finally:
+            at_work -= 1
+            if not at_work:
+                clock.autojump_threshold = 0
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+    return clock

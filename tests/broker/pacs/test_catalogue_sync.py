@@ -1,7 +1,6 @@
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 import structlog
@@ -34,7 +33,6 @@ from tests.p2pacs.catalogue.samples import attributes
 CT, MR = "1.2.1", "1.2.2"
 PACS_AWAY = PacsUnreachableError("refused")
 TODAY = date(2024, 2, 1)
-T = TypeVar("T")
 
 
 def id_of(uid: str) -> StudyId:
@@ -80,22 +78,11 @@ def bench(index: CatalogueIndex) -> Bench:
 
 
 @pytest.fixture
-async def running(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    inline(monkeypatch)
+async def running(bench: Bench) -> AsyncIterator[Bench]:
     async with trio.open_nursery() as nursery:
         await nursery.start(bench.catalogue_sync.run)
         yield bench
         nursery.cancel_scope.cancel()
-
-
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock of these tests would jump while a thread works."""
-
-    async def run_sync(work: Callable[..., T], *args: object) -> T:
-        await trio.lowlevel.checkpoint()
-        return work(*args)
-
-    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
 
 
 async def settled(bench: Bench, seconds: float = 1) -> None:
@@ -231,10 +218,7 @@ async def test_the_catalogue_survives_a_pacs_that_is_away(
     assert running.looks[-1] == (None, 2)
 
 
-async def test_that_the_pacs_answers_is_said_once(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
-) -> None:
-    inline(monkeypatch)
+async def test_that_the_pacs_answers_is_said_once(bench: Bench, autojump_clock: object) -> None:
     structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(500):
         await bench.catalogue_sync.run()
@@ -250,10 +234,7 @@ async def test_that_the_pacs_answers_is_said_once(
     assert set(bench.looks) == {(None, 2)}
 
 
-async def test_a_pacs_that_is_away_at_the_start(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
-) -> None:
-    inline(monkeypatch)
+async def test_a_pacs_that_is_away_at_the_start(bench: Bench, autojump_clock: object) -> None:
     bench.pacs.error = PACS_AWAY
     structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(100):

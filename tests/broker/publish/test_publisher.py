@@ -72,7 +72,7 @@ async def test_every_kind_of_instance_comes_out_exact(tmp_path: Path) -> None:
 
 
 async def test_the_first_version_is_out_while_the_pacs_still_sends(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     pacs = FakePacs(ct(6))
     pacs.pause = 0.8
@@ -89,7 +89,7 @@ async def test_the_first_version_is_out_while_the_pacs_still_sends(
 
 
 async def test_a_version_does_not_wait_for_the_next_instance(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     pacs = FakePacs(ct(3))
     pacs.pause = 600
@@ -220,7 +220,7 @@ async def test_a_pacs_that_is_away_fails_at_once_if_nothing_is_out(
 
 
 async def test_a_pacs_that_breaks_off_is_asked_again_for_what_is_missing(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     pacs = FakePacs(ct(6))
     pacs.pause = 1.5
@@ -237,7 +237,9 @@ async def test_a_pacs_that_breaks_off_is_asked_again_for_what_is_missing(
         assert b.roots[-1].complete
 
 
-async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtual: object) -> None:
+async def test_a_pacs_that_stays_broken_leaves_what_is_out(
+    tmp_path: Path, autojump_clock: object
+) -> None:
     pacs = FakePacs(ct(6))
     pacs.error, pacs.break_after = PacsRefusedError("out of resources"), 2
     async with bench(tmp_path, pacs=pacs) as b:
@@ -256,7 +258,7 @@ async def test_a_pacs_that_stays_broken_leaves_what_is_out(tmp_path: Path, virtu
 
 
 async def test_a_pacs_that_breaks_off_again_and_again_gets_there(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     pacs = FakePacs(ct(12))
     pacs.error, pacs.break_after = PacsRefusedError("out of resources"), 2
@@ -370,7 +372,7 @@ async def test_a_second_instance_under_a_uid_is_counted_as_missing(tmp_path: Pat
 
 
 async def test_what_was_published_is_compared_again_after_a_while(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     async with bench(tmp_path, *ct(3), tuning=Tuning(compare_seconds=300)) as b:
         await b.publish(CT)
@@ -383,7 +385,7 @@ async def test_what_was_published_is_compared_again_after_a_while(
         assert set(await b.held(CT)) == {f"{CT}.1.1", f"{CT}.1.3"}
 
 
-async def test_comparing_again_holds_up_nobody(tmp_path: Path, virtual: object) -> None:
+async def test_comparing_again_holds_up_nobody(tmp_path: Path, autojump_clock: object) -> None:
     studies = [f"1.2.{n}" for n in range(10, 18)]
     instances = [make(study) for study in [*studies, CT]]
     async with bench(tmp_path, *instances, tuning=Tuning(compare_seconds=300)) as b:
@@ -399,7 +401,7 @@ async def test_comparing_again_holds_up_nobody(tmp_path: Path, virtual: object) 
 
 
 async def test_one_that_is_asked_for_is_read_again_in_whole_now_and_then(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     async with bench(tmp_path, *noise(CT, 3), tuning=Tuning(read_seconds=3600)) as b:
         await b.publish(CT)
@@ -419,7 +421,7 @@ async def test_one_that_is_asked_for_is_read_again_in_whole_now_and_then(
 
 
 async def test_a_publication_that_a_restart_broke_off_goes_on_by_itself(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     keys, pacs = FakeKeys(), FakePacs(ct(6))
     pacs.pause = 1.5
@@ -475,7 +477,7 @@ async def test_one_that_is_replaced_is_noticed_by_what_the_pacs_tells(tmp_path: 
 
 
 async def test_who_asks_waits_for_the_list_whatever_the_count(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         await b.publish(CT)
@@ -575,7 +577,7 @@ async def test_who_asks_for_a_study_that_grew_is_told_that_more_comes(tmp_path: 
 
 
 async def test_what_is_withdrawn_and_does_not_come_again_is_missing(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     async with bench(tmp_path, *ct(3)) as b:
         await b.publish(CT)
@@ -621,7 +623,7 @@ async def test_a_list_that_is_cut_off_withdraws_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_pacs_that_goes_away_for_good_leaves_a_closing_version(
-    tmp_path: Path, virtual: object
+    tmp_path: Path, autojump_clock: object
 ) -> None:
     pacs = FakePacs(ct(6))
     pacs.error, pacs.break_after = PacsUnreachableError("gone"), 2

@@ -125,7 +125,7 @@ async def test_a_pipeline_that_breaks_gives_its_budget_back(
 
 
 async def test_cancelling_gives_the_budget_back(
-    virtual: object, pacs: FakePacs, writer: VersionWriter
+    autojump_clock: object, pacs: FakePacs, writer: VersionWriter
 ) -> None:
     pacs.pause = 3600
     budget = Budget(SIZE)

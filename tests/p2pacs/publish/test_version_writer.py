@@ -49,7 +49,7 @@ class Published:
         )
 
 
-async def test_versions_come_when_due(tmp_path: Path, virtual: object) -> None:
+async def test_versions_come_when_due(tmp_path: Path, autojump_clock: object) -> None:
     published = Published()
     async with open_store(tmp_path) as store:
         writer = await published.writer(store)

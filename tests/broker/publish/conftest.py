@@ -1,3 +1,0 @@
-from tests.p2pacs.publish.conftest import virtual
-
-__all__ = ["virtual"]
