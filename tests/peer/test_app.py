@@ -19,7 +19,8 @@ from tests.components import free_port
 from tests.peer.commands.test_get import Seen
 from tests.peer.gateway.test_dimse import client, query, received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 def settings_of(world: World, folder: Path, **more: Any) -> PeerSettings:

@@ -16,8 +16,9 @@ from peer.app import Peer
 from peer.config import CATALOGUE_DB, PEER_DB
 from peer.db import replications
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
 from tests.small_disk import SmallDisk, small_disk
+from tests.waiting import eventually
 
 
 @asynccontextmanager

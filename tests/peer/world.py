@@ -392,10 +392,3 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
         await world.start_broker()
         yield world
         nursery.cancel_scope.cancel()
-
-
-async def eventually(condition: Any, seconds: float = 5.0) -> None:
-    """Until a condition holds that real sockets and threads bring about."""
-    with trio.fail_after(seconds):
-        while not condition():
-            await trio.sleep(0.01)

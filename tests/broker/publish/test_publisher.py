@@ -594,7 +594,9 @@ async def test_what_is_withdrawn_and_does_not_come_again_is_missing(
         assert (await b.index(CT)).left_out.count == 0
 
 
-async def test_what_the_pacs_says_is_not_there_is_told(tmp_path: Path) -> None:
+async def test_what_the_pacs_says_is_not_there_is_told(
+    tmp_path: Path, autojump_clock: object
+) -> None:
     gone: list[str] = []
 
     async def note(uid: str) -> None:

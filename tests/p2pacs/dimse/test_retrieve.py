@@ -40,6 +40,7 @@ from tests.p2pacs.dimse.samples import (
     series,
     study,
 )
+from tests.waiting import eventually
 
 Answer = tuple[Dataset, Dataset | None]
 MOVE, GET = UID(contexts.MOVE["STUDY"]), UID(contexts.GET["STUDY"])
@@ -408,6 +409,7 @@ class TestDcmtk:
                 address = ["-aec", "GATEWAY", HOST, str(server.port)]
                 run = partial(dcmtk, *call, *address)
                 said = (await trio.to_thread.run_sync(run)).stdout
+                await eventually(lambda: any(log["event"] == "retrieval over" for log in logs))
         assert list(tmp_path.iterdir()) == []
         why = "stored as ImplicitVRLittleEndian: offer it first, or use C-MOVE"
         assert why in said

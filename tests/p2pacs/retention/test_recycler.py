@@ -16,7 +16,8 @@ from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.wire.messages import Possession, PossessionQuery, Query, Reply
 from peer.app import Peer
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 def at_once(recycler: Recycler) -> Recycler:

@@ -13,6 +13,7 @@ from p2pacs.errors import CodingError, WorkerError
 from p2pacs.limits import MIB
 from p2pacs.workers.pool import Pool, Tuning, open_pool
 from tests.p2pacs.workers import jobs
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,12 +30,6 @@ def runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with trio.fail_after(10):
-        while not condition():
-            await trio.sleep(0.01)
 
 
 async def test_nothing_runs_before_there_is_work(pool: Pool) -> None:
@@ -122,7 +117,7 @@ async def test_a_call_that_hangs_is_ended_and_not_tried_again(tmp_path: Path) ->
         with pytest.raises(WorkerError, match="not done within 1 s"):
             await pool.run(jobs.hang, str(tmp_path))
         (pid,) = (int(path.name) for path in tmp_path.iterdir())
-        await until(lambda: not runs(pid))
+        await eventually(lambda: not runs(pid))
     async with open_pool(1) as pool:
         assert await pool.run(jobs.length, b"123") == 3
 
@@ -138,7 +133,7 @@ async def test_a_process_that_somebody_kills_costs_nothing(tmp_path: Path, size:
     async with open_pool(1) as pool, trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(one, pool)
-        await until(lambda: any(tmp_path.iterdir()))
+        await eventually(lambda: any(tmp_path.iterdir()))
         (pid,) = pool.processes
         os.kill(pid, signal.SIGKILL)
     assert len(results) == 20
@@ -174,17 +169,17 @@ async def test_what_ends_by_itself_is_not_tried_again(tmp_path: Path) -> None:
 async def test_a_call_that_is_cancelled_is_ended(pool: Pool, tmp_path: Path) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, jobs.hang, str(tmp_path))
-        await until(lambda: any(tmp_path.iterdir()))
+        await eventually(lambda: any(tmp_path.iterdir()))
         nursery.cancel_scope.cancel()
     (pid,) = (int(path.name) for path in tmp_path.iterdir())
-    await until(lambda: not runs(pid))
+    await eventually(lambda: not runs(pid))
     assert await pool.run(jobs.length, b"123") == 3
 
 
 async def test_a_call_that_waits_and_is_cancelled_is_not_made(tmp_path: Path) -> None:
     async with open_pool(1) as pool, trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, jobs.wait, 200)
-        await until(lambda: bool(pool.processes))
+        await eventually(lambda: bool(pool.processes))
         with trio.move_on_after(0.05):
             await pool.run(jobs.hang, str(tmp_path))
         assert await pool.run(jobs.length, b"123") == 3
@@ -199,7 +194,7 @@ async def test_cancelling_one_of_a_batch_leaves_the_others(tmp_path: Path) -> No
 
     async with open_pool(1) as pool, trio.open_nursery() as nursery:
         nursery.start_soon(pool.run, jobs.wait, 200)
-        await until(lambda: bool(pool.processes))
+        await eventually(lambda: bool(pool.processes))
         for _ in range(5):
             nursery.start_soon(small, pool)
         with trio.move_on_after(0.35):
@@ -212,7 +207,7 @@ async def test_processes_end_when_idle() -> None:
     async with open_pool(2, Tuning(idle=0.2)) as pool:
         pid = await pool.run(jobs.pid)
         assert runs(pid)
-        await until(lambda: not pool.processes)
+        await eventually(lambda: not pool.processes)
         assert not runs(pid)
         assert await pool.run(jobs.pid) != pid
 
@@ -220,7 +215,7 @@ async def test_processes_end_when_idle() -> None:
 async def test_an_idle_process_that_was_killed_costs_nothing(pool: Pool) -> None:
     pid = await pool.run(jobs.pid)
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not runs(pid))
+    await eventually(lambda: not runs(pid))
     assert await pool.run(jobs.pid) != pid
 
 
@@ -234,7 +229,7 @@ async def test_no_process_outlives_the_block(tmp_path: Path) -> None:
                     await pool.run(jobs.hang, str(tmp_path))
 
             nursery.start_soon(wait)
-            await until(lambda: any(tmp_path.iterdir()))
+            await eventually(lambda: any(tmp_path.iterdir()))
             (busy,) = (int(path.name) for path in tmp_path.iterdir())
         assert not runs(idle)
         assert not runs(busy)
@@ -269,11 +264,11 @@ async def test_no_process_outlives_a_program_that_is_killed(tmp_path: Path) -> N
     assert program.stdout is not None
     with program:
         other = int(await trio.to_thread.run_sync(program.stdout.readline))
-        await until(lambda: any(tmp_path.iterdir()))
+        await eventually(lambda: any(tmp_path.iterdir()))
         (busy,) = (int(path.name) for path in tmp_path.iterdir())
         assert runs(busy)
         program.kill()
-    await until(lambda: not runs(busy) and not runs(other))
+    await eventually(lambda: not runs(busy) and not runs(other))
 
 
 async def test_workers_are_behind_the_program_and_know_no_trio(pool: Pool) -> None:

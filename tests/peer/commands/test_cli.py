@@ -33,7 +33,8 @@ from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer
 from tests.peer.gateway.test_dimse import received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.test_app import settings_of
-from tests.peer.world import eventually, instances, open_world
+from tests.peer.world import instances, open_world
+from tests.waiting import eventually
 
 UID = "1.2.840.99"
 

@@ -18,7 +18,7 @@ from peer.retrieval.live_index import Known
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
 from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer, transfer_of
-from tests.peer.world import eventually
+from tests.waiting import eventually
 
 UID = "1.2.840.99"
 SERIES = "series-0000-01"

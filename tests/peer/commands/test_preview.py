@@ -21,7 +21,7 @@ from peer.commands.preview import PreviewSheet
 from tests.p2pacs.study.samples import instance
 from tests.peer.commands.test_get import Served, peer  # noqa: F401 (a fixture)
 from tests.peer.fake_peer import PREVIEWS, STUDY, FakeFetch, FakePeer
-from tests.peer.world import eventually
+from tests.waiting import eventually
 
 COUNT = 20
 EARLY = (3, 11, 19)

@@ -47,7 +47,8 @@ from tests.components import dcmtk, free_port, orthanc, storescp
 from tests.odd import ODD_VALUES
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, read_all
-from tests.peer.world import World, described, eventually, instances, open_world
+from tests.peer.world import World, described, instances, open_world
+from tests.waiting import eventually
 
 AET = "P2PACS"
 

@@ -9,7 +9,8 @@ from p2pacs.study.study_index import InstanceEntry
 from peer.gateway.instances import InstanceDescriber, listing_of_entries
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import described, eventually, instances, open_world
+from tests.peer.world import described, instances, open_world
+from tests.waiting import eventually
 
 
 async def test_a_study_that_is_here_describes_itself(tmp_path: Path) -> None:

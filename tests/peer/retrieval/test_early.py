@@ -28,7 +28,8 @@ from peer.retrieval.viewport import ViewRequest
 from tests.p2pacs.study import samples
 from tests.peer.gateway.test_dimse import client, query
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.world import eventually, open_world
+from tests.peer.world import open_world
+from tests.waiting import eventually
 
 COARSE = {Coding.SMALLEST: 1, Coding.PROGRESSIVE: 2}
 """The finest level that comes at first."""

@@ -22,7 +22,8 @@ from peer.retrieval.pending_fetches import Tuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 async def _noted(peer: Peer) -> list[Any]:

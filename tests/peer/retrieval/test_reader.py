@@ -17,7 +17,8 @@ from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.viewport import ViewRequest
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import eventually, instances, open_world
+from tests.peer.world import instances, open_world
+from tests.waiting import eventually
 
 
 async def test_reading_is_audited_with_what_was_asked(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.wire.messages import Query, Reply
 from peer.retrieval.resolve import ResolvedStudy
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import eventually, instances, open_world
+from tests.peer.world import instances, open_world
+from tests.waiting import eventually
 
 
 async def test_the_broker_answers(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from peer.app import Peer
 from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 def _one_bit(path: Path, place: float) -> None:

@@ -25,7 +25,8 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch, Tuning
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 LIMIT = 20.0
 """Seconds: a hanging test must not hang the others."""

@@ -2,7 +2,8 @@ from pathlib import Path
 
 from p2pacs.identity.directory import Role
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 def _said(world: World) -> list[tuple[int, bool, bool]]:

@@ -11,7 +11,8 @@ from peer.app import Peer
 from peer.db import replications
 from peer.sync.replica import ReplicaTuning
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
-from tests.peer.world import World, eventually, instances, open_world
+from tests.peer.world import World, instances, open_world
+from tests.waiting import eventually
 
 
 async def _ordered(world: World, peer: Peer) -> None:
