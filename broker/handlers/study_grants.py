@@ -66,10 +66,9 @@ class _Compared:
     version: int
     count: int | None
 
-    def holds(self, now: float, record: StudyRecord) -> bool:
-        """Whether that is still good: a study that was deleted and stored again is another one."""
-        same = self.count == _count(record) and self.version <= record.version
-        return same and now - self.at < FRESH
+    def is_of(self, record: StudyRecord) -> bool:
+        """Whether it was this study: one that was deleted and stored again is another one."""
+        return self.count == _count(record) and self.version <= record.version
 
 
 def _count(record: StudyRecord) -> int | None:
@@ -220,14 +219,21 @@ class StudyGrants:
         now = trio.current_time()
         if published and not out and who.blind and self._is_elsewhere(record.study, who, now):
             return None
+        for study in [one for one in self._compared if not self._is_fresh(one, now)]:
+            del self._compared[study]
         last = self._compared.get(record.study)
-        fresh = last is not None and last.holds(now, record)
+        fresh = last is not None and last.is_of(record)
         if out and not again and (who.blind or fresh):
             return None
         self._compared[record.study] = _Compared(now, record.version, _count(record))
-        for study in [one for one, last in self._compared.items() if now - last.at >= FRESH]:
-            del self._compared[study]
         return self._publisher.stage(record.uid, asked=True)
+
+    def _is_fresh(self, study: StudyId, now: float) -> bool:
+        """Whether it was just compared with the PACS; a publication does so until its end."""
+        last, at = self._publisher.publications.get(study), self._compared[study].at
+        if last is not None and last.stage is PublishStage.PUBLISHED:
+            at = max(at, last.ended_at)
+        return now - at < FRESH
 
     def _is_elsewhere(self, study: StudyId, who: AskingMember, now: float) -> bool:
         """Whether a replica can have a study that was recycled here from other members.

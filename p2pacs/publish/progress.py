@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
@@ -57,6 +58,8 @@ class PublishProgress:
     """Why it failed, or what was left out."""
     missing: LeftOut | None = field(default=None, repr=False)
     """What the newest version has not, if this publication found out something new about it."""
+    ended_at: float = math.inf
+    """When it ended, by trio's clock."""
     _compared: trio.Event = field(factory=trio.Event, init=False, repr=False)
     _out: trio.Event = field(factory=trio.Event, init=False, repr=False)
     _ended: trio.Event = field(factory=trio.Event, init=False, repr=False)
@@ -106,6 +109,7 @@ class PublishProgress:
         if error is not None:
             self.problem = error
         self.stage = PublishStage.FAILED if error is not None else PublishStage.PUBLISHED
+        self.ended_at = trio.current_time()
         self._compared.set()
         self._out.set()
         self._ended.set()

@@ -243,6 +243,22 @@ async def test_the_pacs_is_asked_again_only_after_a_while(
     assert broker.publisher.staged == [UID, UID]
 
 
+async def test_a_publication_is_a_comparison_until_its_end(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    north, _ = await joined(broker.ground, "North")
+    await broker.publisher.publish(UID, broker.ground.key)
+    await broker.study_grants.study(north.address, broker.query())
+    (publication,) = broker.publisher.publications.values()
+    await trio.sleep(10 * FRESH)
+    publication.end(None)
+    await broker.study_grants.study(north.address, broker.query())
+    assert broker.publisher.staged == [UID]
+    await trio.sleep(FRESH)
+    await broker.study_grants.study(north.address, broker.query())
+    assert broker.publisher.staged == [UID, UID]
+
+
 async def test_a_study_that_was_stored_again_is_compared_at_once(broker: Broker) -> None:
     north, _ = await joined(broker.ground, "North")
     await broker.publisher.publish(UID, broker.ground.key)
