@@ -39,7 +39,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.locks import locked
 from p2pacs.publish.coder import coder
-from p2pacs.retention.recycler import Recycler, Tuning
+from p2pacs.retention.recycler import Recycler, RecyclerTuning
 from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import TransferState
@@ -57,7 +57,7 @@ RENEW_LEFT: Final = timedelta(days=60)
 RENEW_EVERY: Final = 12 * 3600.0
 """Seconds between two looks at the certificates."""
 
-RECYCLING: Final = Tuning(least=512 * MIB, served_seconds=15.0)
+RECYCLING: Final = RecyclerTuning(least=512 * MIB, served_seconds=15.0)
 """Asking for proofs again for every version of a study would be slow; and what the broker serves
 others have, too, soon after it was published: it need not stay for long."""
 

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 @frozen
-class Tuning:
+class SqliteTuning:
     """How long a file that another program has locked is waited for."""
 
     try_seconds: float = 2.0
@@ -49,7 +49,7 @@ class Tuning:
     """What tasks wait in all (`run`): a backup program's lock is over by then."""
 
 
-TUNING: Final = Tuning()
+TUNING: Final = SqliteTuning()
 
 PAUSE_SECONDS: Final = 2.0
 """Between two looks whether a full disk has room again, or a lock is gone."""
@@ -69,7 +69,7 @@ class SqliteFile:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         exclusive: bool = False,
-        tuning: Tuning = TUNING,
+        tuning: SqliteTuning = TUNING,
     ) -> None:
         """Open it, or make it (mode 0600).
 

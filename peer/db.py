@@ -17,7 +17,7 @@ import trio
 from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
 from p2pacs.errors import StateError
-from p2pacs.sqlite import TUNING, SqliteFile, Tuning, until_possible
+from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
 
 SCHEMA: Final = 1
 """``PRAGMA user_version`` of the file."""
@@ -60,7 +60,7 @@ fetches = Table(
 class PeerDatabase(SqliteFile):
     """The open file; see `open_database`."""
 
-    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+    def __init__(self, path: Path, tuning: SqliteTuning = TUNING) -> None:
         remedy = "move it away and start again; keys are granted anew by the broker"
         super().__init__(path, remedy, tuning=tuning)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, select, text
 from broker.database.schema import counters
 from p2pacs.errors import StateError
 from p2pacs.portable import advance, clock, greatest, insert_missing
-from p2pacs.sqlite import TUNING, SqliteFile, Tuning, until_possible
+from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -34,7 +34,7 @@ class BrokerDatabase(SqliteFile):
     The command line and the running broker may have it open at once (SQLite in WAL mode).
     """
 
-    def __init__(self, path: Path, tuning: Tuning = TUNING) -> None:
+    def __init__(self, path: Path, tuning: SqliteTuning = TUNING) -> None:
         super().__init__(path, "restore it from a backup", tuning=tuning)
 
 

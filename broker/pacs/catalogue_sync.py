@@ -37,7 +37,7 @@ async def _untold(_error: P2PacsError | None, _studies: int | None) -> None:
 
 
 @frozen
-class Tuning:
+class CatalogueSyncTuning:
     """How often, and how much, a PACS is asked."""
 
     recent_days: int = 3
@@ -96,7 +96,7 @@ class CatalogueSync:
         today: Callable[[], date],
         every: float,
         looked: Looked = _untold,
-        tuning: Tuning = Tuning(),
+        tuning: CatalogueSyncTuning = CatalogueSyncTuning(),
     ) -> None:
         self._tuning = tuning
         self._pacs = pacs

@@ -40,7 +40,7 @@ from p2pacs.dimse.contexts import propose_storage
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver
 from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import (
     DeadlineError,
     PacsError,
@@ -81,7 +81,7 @@ class DimseAdapter:
         receiver: StorageReceiver | None,
         *,
         silence: float = SILENCE_SECONDS,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         self._client = DimseClient(address.remote, aet, silence=silence, tuning=tuning)
         self._keys = WideKeys(str(address.remote))

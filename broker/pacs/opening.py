@@ -11,7 +11,7 @@ from broker.pacs.dicomweb import WebAdapter, open_client
 from broker.pacs.dimse import DimseAdapter
 from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.scu import SILENCE_SECONDS
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 
@@ -23,7 +23,7 @@ async def open_pacs(
     aet: str,
     dicom: Endpoint | None,
     silence: float = SILENCE_SECONDS,
-    tuning: Tuning = TUNING,
+    tuning: DimseTuning = TUNING,
 ) -> AsyncIterator[PacsAdapter]:
     """The adapter for a PACS, with its receiver for C-MOVE where there is one.
 

@@ -20,7 +20,7 @@ Ask = Callable[[Sequence[str], Put], Awaitable[None]]
 
 
 @frozen
-class Tuning:
+class SalvageTuning:
     """How much trouble is taken."""
 
     hangs: int = 3
@@ -59,7 +59,7 @@ async def salvage(
     alive: Callable[[], Awaitable[None]],
     *,
     most: int,
-    tuning: Tuning = Tuning(),
+    tuning: SalvageTuning = SalvageTuning(),
 ) -> None:
     """Ask for these instances, in halves where a request fails, down to each alone.
 

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 @frozen
-class Tuning:
+class PublisherTuning:
     """What a broker spends on publishing."""
 
     parallel: int = 2
@@ -109,7 +109,7 @@ class Publisher:
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
-        tuning: Tuning = Tuning(),
+        tuning: PublisherTuning = PublisherTuning(),
     ) -> None:
         async def announce(study: StudyId, version: int, complete: bool) -> None:
             await studies.published(study, version, complete=complete)

@@ -33,7 +33,7 @@ from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
 from p2pacs.portable import advance, insert_missing, upsert_numbered
-from p2pacs.sqlite import TUNING, SqliteFile, Tuning
+from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning
 
 _BATCH: Final = 256
 """Records read or written at a time."""
@@ -68,7 +68,7 @@ class CatalogueDatabase(Protocol):
 class CatalogueIndex:
     """An index in a file of its own, or with other tables in a database; ``close`` when done."""
 
-    def __init__(self, place: Path | CatalogueDatabase, tuning: Tuning = TUNING) -> None:
+    def __init__(self, place: Path | CatalogueDatabase, tuning: SqliteTuning = TUNING) -> None:
         """Open it, or make it.
 
         Args:

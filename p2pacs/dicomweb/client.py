@@ -17,7 +17,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import load_answers
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
-from p2pacs.dicomweb.search import MORE, Page, Search, Tuning
+from p2pacs.dicomweb.search import MORE, Page, Search, SearchTuning
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -68,7 +68,7 @@ class DicomwebClient:
         silence: float = SILENCE_SECONDS,
         tls: ssl.SSLContext | None = None,
         name: str = "",
-        tuning: Tuning = Tuning(),  # noqa: B008 - frozen
+        tuning: SearchTuning = SearchTuning(),  # noqa: B008 - frozen
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.tuning = tuning

@@ -23,7 +23,7 @@ MORE: Final = re.compile("additional|exceed|maximum", re.IGNORECASE)
 
 
 @frozen
-class Tuning:
+class SearchTuning:
     """Sizes of a client."""
 
     page: int = 200
@@ -55,7 +55,7 @@ class Pages(Protocol):
         """What errors call it."""
 
     @property
-    def tuning(self) -> Tuning:
+    def tuning(self) -> SearchTuning:
         """Its sizes."""
 
     async def page(self, path: str) -> Page:

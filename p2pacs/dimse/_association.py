@@ -27,7 +27,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._upper import BoundedSocket, Dimse, Reactor
 from p2pacs.dimse.contexts import refusal
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import PacsBusyError, PacsError, PacsRefusedError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ Service = Callable[["Association", Any, PresentationContext], None]
 class Association(_Association):
     """An association whose C-GET and C-MOVE requests are served by us, from raw bytes."""
 
-    def __init__(self, ae: AE, mode: str, tuning: Tuning = TUNING) -> None:
+    def __init__(self, ae: AE, mode: str, tuning: DimseTuning = TUNING) -> None:
         super().__init__(ae, mode)
         self.tuning = tuning
         self.services: Mapping[type, Service] = {}
@@ -140,7 +140,7 @@ def associate(
     scp_roles: Collection[str] = (),
     handlers: Handlers = (),
     opening: Callable[[Association], None] | None = None,
-    tuning: Tuning = TUNING,
+    tuning: DimseTuning = TUNING,
 ) -> Association:
     """Open an association; blocks until it stands.
 

@@ -19,7 +19,7 @@ from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
 from p2pacs.dimse.association_limits import AssociationLimits, KnownHosts
 from p2pacs.dimse.remote import check_aet
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
 
@@ -49,7 +49,7 @@ class Listener:
         handlers: Handlers,
         allowed_callers: Collection[str] = (),
         known_hosts: Callable[[], Iterable[str]] = tuple,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         """Nothing listens before `listening`.
 

@@ -38,7 +38,7 @@ from p2pacs.dimse.backend import (
     Urgency,
 )
 from p2pacs.dimse.remote import DimseRemote, Root
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import P2PacsError, PacsUnreachableError
 
 log = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ class RetrieveService:
         backend: Backend,
         entity: AE,
         destinations: Mapping[str, DimseRemote],
-        tuning: Tuning,
+        tuning: DimseTuning,
     ) -> None:
         self._tuning = tuning
         self._backend = backend
@@ -235,7 +235,7 @@ class _SubOperations:
         reply: _Reply,
         retrieval: Retrieval,
         receiver: _Receiver,
-        tuning: Tuning,
+        tuning: DimseTuning,
     ) -> None:
         self._tuning = tuning
         self._reply = reply

@@ -22,7 +22,7 @@ from p2pacs.dimse._association import (
 )
 from p2pacs.dimse.contexts import Pair, propose_sending
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import PacsBusyError, PacsRefusedError
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class Sender:
         known: Callable[[], Collection[Pair]],
         originator: tuple[str, int] | None = None,
         opening: Callable[[Association], None] | None = None,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         self._ae = ae
         self._remote = remote

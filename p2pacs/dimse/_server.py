@@ -13,7 +13,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 from p2pacs.dimse._association import Association, Handlers, Service
 from p2pacs.dimse._upper import BoundedSocket
 from p2pacs.dimse.association_limits import Admitted, AssociationLimits
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class Server(AssociationServer):
         services: Mapping[type, Service],
         largest_data_set: int,
         limits: AssociationLimits,
-        tuning: Tuning,
+        tuning: DimseTuning,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.handlers = handlers

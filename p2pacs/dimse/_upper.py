@@ -28,7 +28,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 
 from p2pacs import limits
 from p2pacs.dimse._readable import readable
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -82,7 +82,7 @@ class BoundedSocket(AssociationSocket):
         assoc: Association,
         client_socket: socket.socket | None = None,
         address: AddressInformation | None = None,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         self._tuning = tuning
         self.last_activity = self._opened = time.monotonic()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from attrs import define
 
 from p2pacs.admission import source_of
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 
 
 @define(eq=False)
@@ -30,7 +30,7 @@ class AssociationLimits:
     """The connections of one server; its methods are called in several threads."""
 
     def __init__(
-        self, known: Callable[[str], bool] = lambda _address: False, tuning: Tuning = TUNING
+        self, known: Callable[[str], bool] = lambda _address: False, tuning: DimseTuning = TUNING
     ) -> None:
         """Nobody is in.
 

@@ -22,7 +22,7 @@ from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.receiver import instance_of
 from p2pacs.dimse.remote import DimseRemote, Root
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import P2PacsError, PacsDataError
 from p2pacs.units import Endpoint
 
@@ -56,7 +56,7 @@ class DimseServer:
         *,
         allowed_callers: Collection[str] = (),
         stores: bool = False,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         self._backend = backend
         self._stack = AsyncExitStack()

@@ -32,7 +32,7 @@ from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, instance_of
 from p2pacs.dimse.remote import DimseRemote, Root, check_aet
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import (
     BrokenInstanceError,
     PacsDataError,
@@ -53,7 +53,7 @@ class DimseClient:
         aet: str,
         *,
         silence: float = SILENCE_SECONDS,
-        tuning: Tuning = TUNING,
+        tuning: DimseTuning = TUNING,
     ) -> None:
         self._tuning = tuning
         self.remote = remote

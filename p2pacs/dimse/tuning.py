@@ -8,7 +8,7 @@ from p2pacs import limits
 
 
 @frozen
-class Tuning:
+class DimseTuning:
     """What a server and its sub-operations go by; seconds, unless it says otherwise."""
 
     negotiate: float = 10.0
@@ -56,5 +56,5 @@ class Tuning:
     that is full for longer is not worth the wait of who asked."""
 
 
-TUNING = Tuning()
+TUNING = DimseTuning()
 """As measured, and as docs/dicom.md says."""

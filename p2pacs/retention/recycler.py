@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 @frozen
-class Tuning:
+class RecyclerTuning:
     """When space is taken back, and how long a promise holds."""
 
     look_seconds: float = 60.0
@@ -67,7 +67,7 @@ class Tuning:
     """A demand counts as so many bytes at the least: of small studies, one a second."""
 
 
-TUNING: Final = Tuning()
+TUNING: Final = RecyclerTuning()
 
 
 class Recycler:
@@ -82,7 +82,7 @@ class Recycler:
         *,
         busy: Callable[[StudyId], bool],
         drop: Callable[[StudyId], Awaitable[None]],
-        tuning: Tuning = TUNING,
+        tuning: RecyclerTuning = TUNING,
     ) -> None:
         """A recycler that does nothing until it is asked.
 

@@ -25,7 +25,7 @@ from p2pacs.store.files import StudyFiles
 from p2pacs.store.journal import StudyJournal
 from p2pacs.store.notes import NOTE_BYTES, unpack
 from p2pacs.store.study import StudyStore
-from p2pacs.store.writer import TUNING, StoreWriter, Tuning
+from p2pacs.store.writer import TUNING, StoreWriter, StoreWriterTuning
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ class ChunkStore:
         *,
         capacity: int | None,
         now: Callable[[], float],
-        tuning: Tuning = TUNING,
+        tuning: StoreWriterTuning = TUNING,
     ) -> None:
         self._files = files
         self._index = index
@@ -223,7 +223,7 @@ async def open_store(
     *,
     capacity: int | None = None,
     now: Callable[[], float] = time.time,
-    tuning: Tuning = TUNING,
+    tuning: StoreWriterTuning = TUNING,
 ) -> AsyncIterator[ChunkStore]:
     """Open the store in a folder (made if it is not there), and close it at the end.
 

@@ -28,7 +28,7 @@ from p2pacs.store.notes import pack
 
 
 @frozen
-class Tuning:
+class StoreWriterTuning:
     """When the writer writes, and when it waits. Measured with 6,000 chunks of 32 KiB."""
 
     unwritten_bytes: int = 8 * MIB
@@ -41,7 +41,7 @@ class Tuning:
     """A chunk is confirmed this long after it came, at the latest."""
 
 
-TUNING: Final = Tuning()
+TUNING: Final = StoreWriterTuning()
 
 _ROUNDS: Final = 3
 """Times that `StoreWriter.flush` mends files that were replaced meanwhile."""
@@ -60,7 +60,7 @@ class StoreWriter:
         capacity: int | None,
         used: int,
         now: Callable[[], float] = time.time,
-        tuning: Tuning = TUNING,
+        tuning: StoreWriterTuning = TUNING,
     ) -> None:
         self._files = files
         self._index = index

@@ -14,7 +14,7 @@ from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.workers.drawing import draw
-from p2pacs.workers.pool import TUNING, Pool, Tuning, open_pool
+from p2pacs.workers.pool import TUNING, Pool, PoolTuning, open_pool
 
 DATA_TIMES: Final = 4
 """How often a data set may be in memory: as it came, in pieces, coded, and on its way."""
@@ -74,7 +74,9 @@ def _memory(size: int) -> int:
 
 
 @asynccontextmanager
-async def open_workers(count: int | None = None, tuning: Tuning = TUNING) -> AsyncIterator[Workers]:
+async def open_workers(
+    count: int | None = None, tuning: PoolTuning = TUNING
+) -> AsyncIterator[Workers]:
     """Workers for a program; none of their processes outlives the block.
 
     Args:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @frozen
-class Tuning:
+class PoolTuning:
     """What a pool goes by."""
 
     idle: float = 30.0
@@ -48,7 +48,7 @@ class Tuning:
     first may have been chance (a memory hog beside it, somebody's kill), and is tried again."""
 
 
-TUNING = Tuning()
+TUNING = PoolTuning()
 """As measured."""
 
 
@@ -86,7 +86,7 @@ class _Work:
 
     process: WorkerProcess
     calls: list[_Call]
-    tuning: Tuning
+    tuning: PoolTuning
     _unwanted: trio.Event = field(factory=trio.Event)
     _answered: bool = False
     _late: bool = False
@@ -138,7 +138,7 @@ def _attempt(process: WorkerProcess, batch: CallBatch) -> list[Outcome] | Worker
 class Pool:
     """Runs pure functions in processes. `open_pool` makes one."""
 
-    def __init__(self, nursery: trio.Nursery, count: int, tuning: Tuning) -> None:
+    def __init__(self, nursery: trio.Nursery, count: int, tuning: PoolTuning) -> None:
         self._nursery = nursery
         self._free = count
         self._tuning = tuning
@@ -281,7 +281,7 @@ class Pool:
 
 
 @asynccontextmanager
-async def open_pool(count: int, tuning: Tuning = TUNING) -> AsyncIterator[Pool]:
+async def open_pool(count: int, tuning: PoolTuning = TUNING) -> AsyncIterator[Pool]:
     """Worker processes, none of which outlives the block, or the program.
 
     Args:

@@ -26,7 +26,7 @@ from peer.retrieval.study_fetch import StudyFetch
 
 
 @frozen
-class Tuning:
+class PendingFetchesTuning:
     """What fetches that did not end go by."""
 
     retry: float = 60.0
@@ -59,7 +59,7 @@ class PendingFetches:
     """The fetches under way, on disk."""
 
     def __init__(self, database: PeerDatabase) -> None:
-        self.tuning = Tuning()
+        self.tuning = PendingFetchesTuning()
         """What they go by; before `run`."""
         self._database = database
         asked = trio.open_memory_channel[tuple[StudyFetch, Requester]](self.tuning.waiting)
@@ -144,7 +144,7 @@ class PendingFetches:
 
 
 async def _begun_again(
-    pending: _PendingFetch, resume: Resume, tuning: Tuning, pause: Pause
+    pending: _PendingFetch, resume: Resume, tuning: PendingFetchesTuning, pause: Pause
 ) -> StudyFetch | None:
     """The fetch; None if it can never be, or nobody waits for it any more."""
     while True:
@@ -164,7 +164,7 @@ async def _begun_again(
             return fetch
 
 
-async def _at_end(fetch: StudyFetch, tuning: Tuning, pause: Pause) -> bool:
+async def _at_end(fetch: StudyFetch, tuning: PendingFetchesTuning, pause: Pause) -> bool:
     """Wait until a transfer ends; whether the fetch is over with it.
 
     One that failed is over if somebody was there to be told.

@@ -32,7 +32,7 @@ from peer.retrieval.viewport import ViewRequest
 
 
 @frozen
-class Tuning:
+class ReaderTuning:
     """What `StudyReads` goes by."""
 
     loading: float = 10.0
@@ -74,7 +74,7 @@ class StudyReads:
             asked: told what somebody asked for.
             make_room: recycles so many bytes; whether they came free.
         """
-        self.tuning = Tuning()
+        self.tuning = ReaderTuning()
         """What it goes by."""
         self._downloads = downloads
         self._keys = keys

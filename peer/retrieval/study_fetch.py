@@ -36,7 +36,7 @@ from peer.retrieval.viewport import ViewRequest, shown
 
 
 @frozen
-class Tuning:
+class StudyFetchTuning:
     """What a fetch goes by; seconds, unless it says otherwise."""
 
     patience: float = 20.0
@@ -50,7 +50,7 @@ class Tuning:
     """Times that what rotted of one instance is fetched again before its reader is told."""
 
 
-TUNING: Final = Tuning()
+TUNING: Final = StudyFetchTuning()
 """As measured."""
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.tuning import TUNING, Tuning
+from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -62,7 +62,7 @@ FORMS = ["dimse://PACS@{host}:{port}", "dicomweb+http://{host}:{port}/rs"]
 
 
 async def attempt(
-    address: str, step: Step, silence: float = 0.5, tuning: Tuning = TUNING
+    address: str, step: Step, silence: float = 0.5, tuning: DimseTuning = TUNING
 ) -> P2PacsError:
     """The error that a step ends with."""
     with trio.fail_after(15):
@@ -94,7 +94,7 @@ def silent() -> Iterator[int]:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_pacs_that_hangs(form: str, step: Step, silent: int) -> None:
-    hasty = Tuning(negotiate=0.3)
+    hasty = DimseTuning(negotiate=0.3)
     error = await attempt(form.format(host=HOST, port=silent), step, tuning=hasty)
     # An association that is not answered never was; a request was, and then nothing came.
     assert type(error) is (PacsUnreachableError if form.startswith("dimse") else DeadlineError)

@@ -15,15 +15,17 @@ import trio.testing
 from sqlalchemy import Connection, text
 
 from p2pacs.errors import CorruptStoreError, DatabaseLockedError, DiskFullError, LocalError
-from p2pacs.sqlite import PAUSE_SECONDS, SqliteFile, Tuning, until_possible
+from p2pacs.sqlite import PAUSE_SECONDS, SqliteFile, SqliteTuning, until_possible
 from tests.small_disk import small_disk
 
-SHORT = Tuning(try_seconds=0.01, thread_seconds=0.05, task_seconds=0.05)
-PATIENT = Tuning(try_seconds=0.01, thread_seconds=60, task_seconds=60)
+SHORT = SqliteTuning(try_seconds=0.01, thread_seconds=0.05, task_seconds=0.05)
+PATIENT = SqliteTuning(try_seconds=0.01, thread_seconds=60, task_seconds=60)
 
 
 @contextmanager
-def opened(path: Path, tuning: Tuning = SHORT, *, exclusive: bool = False) -> Iterator[SqliteFile]:
+def opened(
+    path: Path, tuning: SqliteTuning = SHORT, *, exclusive: bool = False
+) -> Iterator[SqliteFile]:
     file = SqliteFile(path, "remove it", exclusive=exclusive, tuning=tuning)
     try:
         file.transact(lambda c: c.execute(text("CREATE TABLE IF NOT EXISTS t (x UNIQUE)")))

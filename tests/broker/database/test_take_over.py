@@ -6,7 +6,7 @@ from broker.database.db import BrokerDatabase
 from broker.database.take_over import take_over
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import DatabaseLockedError
-from p2pacs.sqlite import Tuning
+from p2pacs.sqlite import SqliteTuning
 from tests.p2pacs.catalogue.samples import query, study
 
 
@@ -65,7 +65,7 @@ async def test_what_cannot_be_taken_over_now_stays(
         database.writing(),
         pytest.raises(DatabaseLockedError),
     ):
-        take_over(tmp_path / "catalogue.db", BrokerDatabase(database.path, Tuning(0.05, 0.1)))
+        take_over(tmp_path / "catalogue.db", BrokerDatabase(database.path, SqliteTuning(0.05, 0.1)))
     assert (tmp_path / "catalogue.db").exists()
     take_over(tmp_path / "catalogue.db", database)
     assert len(CatalogueIndex(database)) == 2

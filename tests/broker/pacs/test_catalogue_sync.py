@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from broker.pacs.catalogue_sync import CatalogueSync, Tuning
+from broker.pacs.catalogue_sync import CatalogueSync, CatalogueSyncTuning
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
@@ -40,7 +40,11 @@ def id_of(uid: str) -> StudyId:
 
 
 class Bench:
-    def __init__(self, index: CatalogueIndex, tuning: Tuning = Tuning()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        index: CatalogueIndex,
+        tuning: CatalogueSyncTuning = CatalogueSyncTuning(),  # noqa: B008
+    ) -> None:
         self.pacs = FakePacs([make(CT), make(MR, date="20231224")])
         self.index = index
         self.news: list[int] = []
@@ -175,7 +179,7 @@ async def test_a_study_that_was_not_enumerated_but_is_there_stays(
 
 
 async def test_a_round_does_not_ask_for_ever(index: CatalogueIndex) -> None:
-    bench = Bench(index, Tuning(confirmed=1))
+    bench = Bench(index, CatalogueSyncTuning(confirmed=1))
     await bench.catalogue_sync.look(whole=True)
     bench.pacs.held.clear()
     await bench.catalogue_sync.look(whole=True)
@@ -294,7 +298,7 @@ async def test_an_old_study_in_a_small_pacs_is_found_at_the_next_look(
 
 @given(st.floats(0, 1e6))
 def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
-    tuning = Tuning()
+    tuning = CatalogueSyncTuning()
     pause = tuning.round_pause(seconds)
     assert pause <= tuning.round_seconds
     assert pause == tuning.round_seconds or seconds <= pause * tuning.round_share * 1.001

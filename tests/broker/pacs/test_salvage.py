@@ -5,7 +5,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.pacs.salvage import Taken, Tuning, salvage
+from broker.pacs.salvage import SalvageTuning, Taken, salvage
 from broker.pacs.stream import Put
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import DeadlineError, P2PacsError, PacsRefusedError, PacsUnreachableError
@@ -39,7 +39,7 @@ class Pacs:
 
 
 async def salvaged(
-    pacs: Pacs, uids: list[str] = UIDS, *, most: int = 100, tuning: Tuning | None = None
+    pacs: Pacs, uids: list[str] = UIDS, *, most: int = 100, tuning: SalvageTuning | None = None
 ) -> tuple[list[str], dict[str | None, P2PacsError]]:
     """What came, in order, and why each of the others did not."""
     got: list[Retrieved] = []
@@ -48,7 +48,9 @@ async def salvaged(
         await trio.lowlevel.checkpoint()
         got.append(item)
 
-    await salvage(uids, Taken(put), pacs.ask, pacs.alive, most=most, tuning=tuning or Tuning())
+    await salvage(
+        uids, Taken(put), pacs.ask, pacs.alive, most=most, tuning=tuning or SalvageTuning()
+    )
     came = [one.sop_instance_uid for one in got if isinstance(one, EncodedInstance)]
     return came, {one.uid: one.error for one in got if isinstance(one, FailedInstance)}
 
@@ -67,7 +69,7 @@ async def test_all_but_the_lost_come_in_few_requests(silent: bool) -> None:
 @given(st.sets(st.sampled_from(UIDS)), st.sampled_from([1, 3, 100]), st.booleans())
 def test_each_comes_once_or_is_told(lost: set[str], most: int, silent: bool) -> None:
     pacs = Pacs(dict.fromkeys(lost, PacsRefusedError("lost")), silent=silent)
-    came, failed = trio.run(lambda: salvaged(pacs, most=most, tuning=Tuning(hopeless=1000)))
+    came, failed = trio.run(lambda: salvaged(pacs, most=most, tuning=SalvageTuning(hopeless=1000)))
     assert sorted(came, key=int) == [uid for uid in UIDS if uid not in lost]
     assert set(failed) == lost
 
@@ -82,7 +84,7 @@ async def test_a_pacs_that_is_away_is_asked_nothing_more() -> None:
 
 async def test_a_pacs_that_gives_nothing_is_not_asked_for_all() -> None:
     pacs = Pacs(dict.fromkeys(UIDS, PacsRefusedError("no")))
-    came, failed = await salvaged(pacs, most=1, tuning=Tuning(hopeless=5))
+    came, failed = await salvaged(pacs, most=1, tuning=SalvageTuning(hopeless=5))
     assert came == []
     assert set(failed) == set(UIDS)
     assert len(pacs.requests) == 5

@@ -6,7 +6,7 @@ import trio
 from attrs import evolve
 
 from broker.publish import Publisher
-from broker.publish.publisher import Tuning
+from broker.publish.publisher import PublisherTuning
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, entry
@@ -374,7 +374,7 @@ async def test_a_second_instance_under_a_uid_is_counted_as_missing(tmp_path: Pat
 async def test_what_was_published_is_compared_again_after_a_while(
     tmp_path: Path, autojump_clock: object
 ) -> None:
-    async with bench(tmp_path, *ct(3), tuning=Tuning(compare_seconds=300)) as b:
+    async with bench(tmp_path, *ct(3), tuning=PublisherTuning(compare_seconds=300)) as b:
         await b.publish(CT)
         versions = b.versions(CT)
         await trio.sleep(1000)
@@ -388,7 +388,7 @@ async def test_what_was_published_is_compared_again_after_a_while(
 async def test_comparing_again_holds_up_nobody(tmp_path: Path, autojump_clock: object) -> None:
     studies = [f"1.2.{n}" for n in range(10, 18)]
     instances = [make(study) for study in [*studies, CT]]
-    async with bench(tmp_path, *instances, tuning=Tuning(compare_seconds=300)) as b:
+    async with bench(tmp_path, *instances, tuning=PublisherTuning(compare_seconds=300)) as b:
         for study in studies:
             await b.publish(study)
         b.pacs.delay = 10
@@ -403,7 +403,7 @@ async def test_comparing_again_holds_up_nobody(tmp_path: Path, autojump_clock: o
 async def test_one_that_is_asked_for_is_read_again_in_whole_now_and_then(
     tmp_path: Path, autojump_clock: object
 ) -> None:
-    async with bench(tmp_path, *noise(CT, 3), tuning=Tuning(read_seconds=3600)) as b:
+    async with bench(tmp_path, *noise(CT, 3), tuning=PublisherTuning(read_seconds=3600)) as b:
         await b.publish(CT)
         other = evolve(noise(CT, 9)[8], sop_instance_uid=f"{CT}.1.2")
         pixels = 2 * 64 * 64
@@ -668,7 +668,7 @@ async def test_a_store_that_gets_full_leaves_a_closing_version(tmp_path: Path) -
     instances = noise(CT, 40)
     pacs = FakePacs(instances)
     pacs.error, pacs.break_after = PacsUnreachableError("a moment"), 2
-    tuning = Tuning(retry_seconds=(0.01,))
+    tuning = PublisherTuning(retry_seconds=(0.01,))
     async with bench(tmp_path, pacs=pacs, capacity=60_000, tuning=tuning) as b:
         progress = b.publisher.stage(CT)
         await progress.wait_version()

@@ -12,7 +12,7 @@ from pydicom.uid import RLELossless
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dicomweb.client import DicomwebClient
-from p2pacs.dicomweb.search import Tuning
+from p2pacs.dicomweb.search import SearchTuning
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -33,7 +33,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 @asynccontextmanager
 async def answering(
     handler: Handler,
-    tuning: Tuning = Tuning(),  # noqa: B008
+    tuning: SearchTuning = SearchTuning(),  # noqa: B008
 ) -> AsyncIterator[DicomwebClient]:
     """A client whose server is a function."""
     transport = httpx.MockTransport(handler)
@@ -70,7 +70,7 @@ async def test_it_asks_for_what_is_stored() -> None:
 
 async def test_a_large_instance() -> None:
     big = series(2, size=300_000)
-    async with answering(lambda _request: multipart(big), Tuning(big_bytes=10)) as client:
+    async with answering(lambda _request: multipart(big), SearchTuning(big_bytes=10)) as client:
         assert await collect(client) == big
 
 
@@ -89,7 +89,7 @@ def paged(total: int) -> tuple[Handler, list[Any]]:
 @pytest.mark.parametrize("total", [0, 1, 3, 4, 7])
 async def test_pages(total: int) -> None:
     server, asked = paged(total)
-    async with answering(server, Tuning(page=3)) as client:
+    async with answering(server, SearchTuning(page=3)) as client:
         found = [study["0020000D"]["Value"][0] async for study in client.studies({})]
     assert found == [f"1.{number}" for number in range(total)]
     assert len(asked) == total // 3 + 1
@@ -98,7 +98,7 @@ async def test_pages(total: int) -> None:
 async def test_a_server_that_does_not_know_paging() -> None:
     everything = [{"00100010": {"vr": "PN"}}] * 5
     answer = httpx.Response(200, json=everything)
-    async with answering(lambda _request: answer, Tuning(page=3)) as client:
+    async with answering(lambda _request: answer, SearchTuning(page=3)) as client:
         assert [study async for study in client.studies({})] == everything
 
 
@@ -135,7 +135,7 @@ async def test_answers_that_are_errors(answer: httpx.Response, error: type[Excep
 async def test_a_search_has_bounds() -> None:
     page = json.dumps([{"00100010": {"vr": "PN"}}] * 10)
     answer = httpx.Response(200, text=page)
-    async with answering(lambda _request: answer, Tuning(page_bytes=100)) as client:
+    async with answering(lambda _request: answer, SearchTuning(page_bytes=100)) as client:
         with pytest.raises(PacsDataError, match="too much"):
             [one async for one in client.studies({})]
 

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from p2pacs.dicomweb.search import Answer, Page, Search, Tuning
+from p2pacs.dicomweb.search import Answer, Page, Search, SearchTuning
 from p2pacs.errors import PacsRefusedError
 
 
@@ -15,7 +15,7 @@ class Server:
     def __init__(
         self, total: int, *, bad: set[int] = frozenset(), cap: int = 1000, page: int = 200
     ) -> None:
-        self.tuning = Tuning(page=page)
+        self.tuning = SearchTuning(page=page)
         self.total = total
         self.bad = bad
         self.cap = cap

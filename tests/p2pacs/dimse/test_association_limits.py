@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.dimse.association_limits import Admitted, AssociationLimits, KnownHosts
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 
-BOUNDS = Tuning(
+BOUNDS = DimseTuning(
     connections=8,
     kept_connections=3,
     connections_per_address=4,

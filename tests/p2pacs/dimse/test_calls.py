@@ -8,7 +8,7 @@ from pynetdicom import AE
 
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._calls import CallAssociation
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import DeadlineError, PacsUnreachableError
 from tests.components import HOST
 from tests.p2pacs.dimse.backends import Scripted, client, serving
@@ -48,7 +48,7 @@ async def test_cancelled_at_any_moment_while_it_opens() -> None:
 async def test_a_silent_pacs_meets_a_deadline() -> None:
     async with await listener() as silent:
         with pytest.raises(PacsUnreachableError):
-            await client(silent.socket.getsockname()[1], tuning=Tuning(negotiate=0.2)).echo()
+            await client(silent.socket.getsockname()[1], tuning=DimseTuning(negotiate=0.2)).echo()
 
 
 async def test_a_pacs_that_hangs_in_the_middle_meets_a_deadline() -> None:

@@ -23,7 +23,7 @@ from p2pacs.dimse._association import Association, associate, release
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._upper import Reactor
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import PacsBusyError, PacsUnreachableError, UsageError
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
@@ -39,7 +39,9 @@ async def test_who_may_call_is_restricted() -> None:
 
 
 async def test_associations_have_a_limit() -> None:
-    async with serving(Scripted(), tuning=Tuning(associations=3, kept_associations=0)) as server:
+    async with serving(
+        Scripted(), tuning=DimseTuning(associations=3, kept_associations=0)
+    ) as server:
         remote = DimseRemote("GATEWAY", HOST, server.port)
 
         def call() -> Association:
@@ -56,7 +58,7 @@ async def test_associations_have_a_limit() -> None:
 
 
 async def test_silent_connections_have_a_limit_too() -> None:
-    bounds = Tuning(connections=2, kept_connections=0)
+    bounds = DimseTuning(connections=2, kept_connections=0)
     async with serving(Scripted(), tuning=bounds) as server:
         silent = [await trio.open_tcp_stream(HOST, server.port) for _ in range(2)]
         async with await trio.open_tcp_stream(HOST, server.port) as third:
@@ -74,7 +76,7 @@ STRANGER = "127.0.0.2"
 REQUEST = bytes.fromhex("0100 0000 0100") + bytes(250)
 """The beginning of an A-ASSOCIATE-RQ."""
 
-HASTY = Tuning(negotiate=0.5, pdu=0.5, farewell=0.2)
+HASTY = DimseTuning(negotiate=0.5, pdu=0.5, farewell=0.2)
 
 
 def associations() -> list[threading.Thread]:

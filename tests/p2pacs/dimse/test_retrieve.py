@@ -22,7 +22,7 @@ from p2pacs.dimse.backend import Ending, MissingInstances, Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import DiskFullError, NoSourceError, StudyNotFoundError
 from p2pacs.units import Endpoint
 from tests.components import HOST, dcmtk, free_port, storescp
@@ -95,7 +95,9 @@ async def test_counts_and_originator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StorageReceiver, "take", note)
     backend, port = Scripted(series(3)), free_port()
     async with (
-        serving(backend, {"US": DimseRemote("US", HOST, port)}, tuning=Tuning(report=0)) as server,
+        serving(
+            backend, {"US": DimseRemote("US", HOST, port)}, tuning=DimseTuning(report=0)
+        ) as server,
         storage_receiver("US", Endpoint(HOST, port)) as receiver,
     ):
         inbox = Inbox()
@@ -228,7 +230,7 @@ async def test_a_study_that_is_still_arriving_is_sent_as_it_comes(tmp_path: Path
 
     with storescp(tmp_path) as workstation:
         destinations = {"WS": DimseRemote("WS", HOST, workstation.port)}
-        async with serving(backend, destinations, tuning=Tuning(keep_alive=0.05)) as server:
+        async with serving(backend, destinations, tuning=DimseTuning(keep_alive=0.05)) as server:
             answers = await ask(server.port, operation)
         assert len(workstation.files()) == 5
     assert counts(alive[1])[1:] == (2, 0, 0)

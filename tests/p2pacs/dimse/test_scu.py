@@ -9,7 +9,7 @@ from p2pacs.dimse.backend import Retrieval
 from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import (
     DiskFullError,
     ForbiddenError,
@@ -156,7 +156,7 @@ async def test_too_many_answers() -> None:
     backend.answers = [study(number) for number in (1, 2, 3)]
     async with serving(backend) as server:
         with pytest.raises(PacsDataError, match="over 2 answers: narrow"):
-            await client(server.port, tuning=Tuning(answers=2)).find(study())
+            await client(server.port, tuning=DimseTuning(answers=2)).find(study())
 
 
 class Empty(Scripted):

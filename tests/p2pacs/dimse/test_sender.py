@@ -9,7 +9,7 @@ from p2pacs.dimse._association import Association, release
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._sender import Sender
 from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import PacsBusyError, PacsUnreachableError
 from tests.components import HOST, free_port, storescp
 from tests.p2pacs.dimse.backends import Scripted, serving
@@ -74,7 +74,7 @@ async def test_a_destination_that_is_busy_is_asked_again(
     monkeypatch.setattr(Listener, "_requested", busy)
     async with serving(Scripted(), stores=True) as server:
         remote = DimseRemote("GATEWAY", HOST, server.port)
-        sender = Sender(AE("SCU"), remote, known=tuple, tuning=Tuning(busy=(0, 0)))
+        sender = Sender(AE("SCU"), remote, known=tuple, tuning=DimseTuning(busy=(0, 0)))
         if refusals == 2:
             assert await trio.to_thread.run_sync(sender.send, instance()) == 0x0000
         else:

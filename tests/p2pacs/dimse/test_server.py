@@ -12,10 +12,10 @@ from p2pacs.dimse import _server
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._server import Server
 from p2pacs.dimse.association_limits import AssociationLimits
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from tests.components import HOST
 
-BOUNDS = Tuning(connections=2, kept_connections=0)
+BOUNDS = DimseTuning(connections=2, kept_connections=0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from p2pacs import limits
 from p2pacs.dimse import _upper
 from p2pacs.dimse._association import Association
 from p2pacs.dimse._upper import BoundedSocket, Dimse
-from p2pacs.dimse.tuning import Tuning
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import PacsUnreachableError
 from tests.components import HOST
 from tests.p2pacs.dimse.backends import Scripted, client, serving
@@ -149,7 +149,7 @@ async def test_garbage_is_dropped_and_the_server_goes_on(garbage: bytes) -> None
 
 
 async def test_a_message_without_bounds_ends_the_association() -> None:
-    bounds = Tuning(message_bytes=2000, pdu_bytes=4096)  # it is checked at each PDU
+    bounds = DimseTuning(message_bytes=2000, pdu_bytes=4096)  # it is checked at each PDU
     backend = Scripted(series(1))
     async with serving(backend, tuning=bounds) as server:
         wide = study()

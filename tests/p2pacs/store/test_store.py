@@ -15,7 +15,7 @@ from p2pacs.store import ChunkStore, StudyInfo, open_store
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles
 from p2pacs.store.notes import pack
-from p2pacs.store.writer import TUNING, Tuning
+from p2pacs.store.writer import TUNING, StoreWriterTuning
 from tests.p2pacs.store.samples import OTHER, STUDY, chunk, fill
 
 
@@ -247,11 +247,11 @@ UNCONFIRMED: Final = """
 import sys, trio
 from pathlib import Path
 from p2pacs.store import open_store
-from p2pacs.store.writer import TUNING, Tuning, Tuning
+from p2pacs.store.writer import TUNING, StoreWriterTuning
 from tests.p2pacs.store.samples import STUDY, chunk
 
 async def main(folder, chunks):
-    never = Tuning(commit_bytes=10**9, commit_seconds=10**9)
+    never = StoreWriterTuning(commit_bytes=10**9, commit_seconds=10**9)
     async with open_store(Path(folder), tuning=never) as store:
         study = await store.study(STUDY)
         await study.put(*chunk(0, 20_000))
@@ -456,7 +456,7 @@ async def test_a_study_that_is_dropped_while_it_is_read_has_not_rotted(tmp_path:
 
 
 async def test_what_nobody_uses_and_is_not_written_yet_is_not_read_anew(tmp_path: Path) -> None:
-    async with open_store(tmp_path, tuning=Tuning(commit_seconds=10**9)) as store:
+    async with open_store(tmp_path, tuning=StoreWriterTuning(commit_seconds=10**9)) as store:
         study = await store.study(STUDY)
         await fill(study, range(3))
         del study

@@ -11,7 +11,7 @@ import trio
 
 from p2pacs.errors import CodingError, WorkerError
 from p2pacs.limits import MIB
-from p2pacs.workers.pool import Pool, Tuning, open_pool
+from p2pacs.workers.pool import Pool, PoolTuning, open_pool
 from tests.p2pacs.workers import jobs
 from tests.waiting import eventually
 
@@ -113,7 +113,7 @@ async def test_what_a_library_prints_is_no_answer(
 
 
 async def test_a_call_that_hangs_is_ended_and_not_tried_again(tmp_path: Path) -> None:
-    async with open_pool(1, Tuning(seconds=1.0)) as pool:
+    async with open_pool(1, PoolTuning(seconds=1.0)) as pool:
         with pytest.raises(WorkerError, match="not done within 1 s"):
             await pool.run(jobs.hang, str(tmp_path))
         (pid,) = (int(path.name) for path in tmp_path.iterdir())
@@ -204,7 +204,7 @@ async def test_cancelling_one_of_a_batch_leaves_the_others(tmp_path: Path) -> No
 
 
 async def test_processes_end_when_idle() -> None:
-    async with open_pool(2, Tuning(idle=0.2)) as pool:
+    async with open_pool(2, PoolTuning(idle=0.2)) as pool:
         pid = await pool.run(jobs.pid)
         assert runs(pid)
         await eventually(lambda: not pool.processes)

@@ -18,7 +18,7 @@ from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
 from peer.db import fetches
-from peer.retrieval.pending_fetches import Tuning
+from peer.retrieval.pending_fetches import PendingFetchesTuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
@@ -106,7 +106,7 @@ async def test_what_ends_because_the_peer_stops_goes_on_later(tmp_path: Path) ->
         await eventually(lambda: _transfer(peer, world) is not None)
 
 
-def _tuned(tuning: Tuning) -> Callable[[Peer], None]:
+def _tuned(tuning: PendingFetchesTuning) -> Callable[[Peer], None]:
     def prepare(peer: Peer) -> None:
         peer.pending.tuning = tuning
 
@@ -115,7 +115,7 @@ def _tuned(tuning: Tuning) -> Callable[[Peer], None]:
 
 async def test_without_the_broker_it_is_tried_again(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        world.prepare = _tuned(Tuning(retry=0.05))
+        world.prepare = _tuned(PendingFetchesTuning(retry=0.05))
         peer = await _half_fetched(world)
         await world.stop("a")
         world.broker.staged = PacsUnreachableError("the PACS is off")
@@ -129,7 +129,7 @@ async def test_without_the_broker_it_is_tried_again(tmp_path: Path) -> None:
 
 async def test_it_is_tried_again_as_soon_as_the_broker_is_back(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        world.prepare = _tuned(Tuning(retry=3600))
+        world.prepare = _tuned(PendingFetchesTuning(retry=3600))
         peer = await _half_fetched(world)
         await world.stop("a")
         world.broker.staged = PacsUnreachableError("the PACS is off")
@@ -156,7 +156,7 @@ async def test_what_can_never_be_or_nobody_waits_for_is_dropped(
         await world.stop("a")
         world.broker.staged = void or PacsUnreachableError("the PACS is off")
         if void is None:
-            world.prepare = _tuned(Tuning(patience=-1))
+            world.prepare = _tuned(PendingFetchesTuning(patience=-1))
         peer = await world.start("a", tmp_path / "a", peer.settings)
         await _until_noted(peer, 0)
 
@@ -166,7 +166,7 @@ async def test_a_fetch_that_failed_goes_on_if_nobody_was_told(
     tmp_path: Path, *, read: bool
 ) -> None:
     async with open_world(tmp_path) as world:
-        world.prepare = _tuned(Tuning(retry=0.05))
+        world.prepare = _tuned(PendingFetchesTuning(retry=0.05))
         peer = await _half_fetched(world)
         fetch: StudyFetch = peer.reads.get(world.broker.study)
         fetch.users += read

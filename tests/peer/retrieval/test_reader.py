@@ -11,7 +11,7 @@ from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.retrieval.fetch_order import looked_at
-from peer.retrieval.reader import Tuning
+from peer.retrieval.reader import ReaderTuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.viewport import ViewRequest
@@ -84,7 +84,7 @@ async def test_idle_studies_are_forgotten_but_not_those_in_use(tmp_path: Path) -
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(1))
         peer = await world.add("a")
-        peer.reads.tuning = Tuning(kept=0)
+        peer.reads.tuning = ReaderTuning(kept=0)
         fetch = await opened(world, peer)
         with fetch.in_use():
             assert await opened(world, peer) is fetch

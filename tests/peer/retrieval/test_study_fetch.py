@@ -24,7 +24,7 @@ from p2pacs.swarm.download.download import DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
 from peer.retrieval.requester import Requester
-from peer.retrieval.study_fetch import StudyFetch, Tuning
+from peer.retrieval.study_fetch import StudyFetch, StudyFetchTuning
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually
 
@@ -339,7 +339,7 @@ async def test_nothing_comes_and_the_holders_are_asked_for_anew(tmp_path: Path) 
     async with open_world(tmp_path) as world:
         world.broker.catalogue.upsert([world.broker.record()])
         fetch = await opened(world, await world.add("a"))
-        fetch.tuning = Tuning(patience=0.05)
+        fetch.tuning = StudyFetchTuning(patience=0.05)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read_all, fetch)
             await eventually(lambda: len(world.broker.asked) > 3)
