@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
-from typing import Final
 
 import structlog
 import trio
 from attrs import evolve, frozen
 
-from broker.pacs.adapter import STUDY_KEYS, DateSpan, PacsAdapter
+from broker.pacs.adapter import DateSpan, PacsAdapter
+from broker.pacs.failing import Failing
+from broker.pacs.known import COUNTS, catalogued, is_same, with_known
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.catalogue.records import StudyRecord, same_patient
-from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, text
 from p2pacs.dataset.uids import is_standard_uid
-from p2pacs.dataset.vocabulary import VERSION, tag
-from p2pacs.errors import P2PacsError, StudyNotFoundError
+from p2pacs.dataset.vocabulary import VERSION
+from p2pacs.errors import DeadlineError, P2PacsError, PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
-from p2pacs.publish.charset_loss import is_lost, together
 from p2pacs.publish.source import Description, Detail
 
 log = structlog.get_logger(__name__)
@@ -56,17 +56,6 @@ class CatalogueSyncTuning:
     def round_pause(self, seconds: float) -> float:
         """Seconds from the start of a round that took this long to the start of the next."""
         return min(self.round_seconds, seconds / self.round_share)
-
-
-_COUNTS: Final = frozenset(
-    tag(name)
-    for name in (
-        "ModalitiesInStudy",
-        "NumberOfStudyRelatedSeries",
-        "NumberOfStudyRelatedInstances",
-    )
-)
-"""Change when instances are added, while those that were there stay as they are."""
 
 
 class CatalogueSync:
@@ -111,6 +100,7 @@ class CatalogueSync:
         self._looked = looked
         self._answered = False
         self._failed = 0
+        self._failing = Failing(pacs.check)
         self._writing = trio.Lock()
         self._is_described = index.vocabulary == VERSION
         """Whether all studies were described with this vocabulary: those that an older program
@@ -126,6 +116,7 @@ class CatalogueSync:
             begin = trio.current_time()
             whole = begin >= next_round
             try:
+                self._failing.begin()
                 await self._answer_hints()
                 await self.look(whole=whole)
                 if whole:
@@ -157,7 +148,8 @@ class CatalogueSync:
         self._hinted.set()
 
     async def look(self, *, whole: bool) -> None:
-        """Compare the catalogue with the PACS.
+        """Compare the catalogue with the PACS. What it does not tell of single studies stays as
+        it is, and is asked for again (`Failing`).
 
         Args:
             whole: over all studies, those deleted included; else over the last days.
@@ -221,10 +213,10 @@ class CatalogueSync:
 
         Its version counts if it is newer than what the catalogue has.
         """
-        record = _catalogued(record)
+        record = catalogued(record)
         known = await trio.to_thread.run_sync(self._index.get, record.study)
         if known is not None and not record.version:
-            record = _with_headers(record, known)
+            record = with_known(record, known)
         if known is not None:
             record = evolve(record, version=max(record.version, known.version))
         if record != known:
@@ -234,43 +226,69 @@ class CatalogueSync:
     async def _answer_hints(self) -> None:
         self._hinted = trio.Event()
         for uid in list(self._hints):
-            await self.refresh(uid)  # an error leaves the hint for the next look
+            await self._try_refresh(uid)  # a PACS that is away leaves the hint for the next look
             self._hints.discard(uid)
+
+    async def _try_refresh(self, uid: str) -> None:
+        study = self._id_of(uid)
+        try:
+            await self.refresh(uid)
+        except (PacsError, DeadlineError) as error:
+            await self._failing.note(study, error)
+        else:
+            self._failing.told(study)
 
     async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
         """The new record of a study that is new or changed, else None."""
         known = await trio.to_thread.run_sync(self._index.get, study)
-        is_same = known is not None and _is_same(known, attributes)
-        if is_same and (self._is_described or study in self._described):
+        unchanged = known is not None and is_same(known, attributes)
+        if unchanged and (self._is_described or study in self._described):
             return None
         uid = text(attributes, "StudyInstanceUID")
-        try:
-            described = await self._pacs.describe(uid, Detail.SERIES)
-        except StudyNotFoundError:  # deleted since it was enumerated
+        described = await self._describe(study, uid)
+        if described is None:
             return None
         if not self._is_described:
             self._described.add(study)
         told = described.attributes | attributes
-        record = _catalogued(Description(uid, told, described.series).record(study))
+        record = catalogued(Description(uid, told, described.series).record(study))
         if known is None:
             _warn_of_uids(record)
             return record
-        if known.version and not is_same:
-            self._restage(uid, not _is_same(known, attributes, _COUNTS))
-        record = evolve(_with_headers(record, known), version=known.version)
+        if known.version and not unchanged:
+            self._restage(uid, not is_same(known, attributes, COUNTS))
+        record = evolve(with_known(record, known), version=known.version)
         return None if record == known else record
+
+    async def _describe(self, study: StudyId, uid: str) -> Description | None:
+        """What the PACS tells of a study that it enumerated; None if it tells nothing now."""
+        if self._failing.passes_over(study):
+            return None
+        try:
+            described = await self._pacs.describe(uid, Detail.SERIES)
+        except StudyNotFoundError:  # deleted since it was enumerated
+            return None
+        except (PacsError, DeadlineError) as error:
+            await self._failing.note(study, error)
+            return None
+        self._failing.told(study)
+        return described
 
     async def _confirm_gone(self, seen: set[StudyId]) -> None:
         """Ask for each study that the enumeration did not name."""
 
         def unseen() -> list[str]:
-            return [uid for uid, study in self._index.uids() if study not in seen]
+            return [
+                uid
+                for uid, study in self._index.uids()
+                if study not in seen and not self._failing.passes_over(study)
+            ]
 
         missing = await trio.to_thread.run_sync(unseen)
         if len(missing) > self._tuning.confirmed:
             log.warning("many studies are missing in the PACS", count=len(missing))
         for uid in missing[: self._tuning.confirmed]:
-            await self.refresh(uid)
+            await self._try_refresh(uid)
 
     async def _upsert(self, records: list[StudyRecord]) -> None:
         if records:
@@ -292,60 +310,3 @@ def _warn_of_uids(record: StudyRecord) -> None:
             "take this study",
             study=record.study.short,
         )
-
-
-def _catalogued(record: StudyRecord) -> StudyRecord:
-    """The record as the catalogue keeps it: without instances, and without empty attributes, but
-    for those of a published study: its headers were read."""
-    kept = _with_value if not record.version else dict
-    series = tuple(
-        evolve(series, attributes=kept(series.attributes), instances=()) for series in record.series
-    )
-    return evolve(record, series=series, attributes=kept(record.attributes))
-
-
-def _with_value(attributes: Json) -> Json:
-    return {key: held for key, held in attributes.items() if "Value" in held}
-
-
-def _with_headers(record: StudyRecord, known: StudyRecord) -> StudyRecord:
-    """What the PACS tells of a published study, and what is known of it from the headers of its
-    instances (`p2pacs.publish.headers`): until it is published again that still holds where the
-    PACS tells nothing, or lost characters (`p2pacs.publish.charset_loss`)."""
-    if not known.version:
-        return record
-    before = {series.uid: series.attributes for series in known.series}
-    series = tuple(
-        evolve(one, attributes=together(one.attributes, before.get(one.uid, {})))
-        for one in record.series
-    )
-    attributes = together(record.attributes, _of_same_patient(known.attributes, record.attributes))
-    return evolve(record, attributes=attributes, series=series)
-
-
-def _of_same_patient(known: Json, told: Json) -> Json:
-    """What is known of a study, without the patient's attributes if he is another one now."""
-    if not text(told, "PatientID") or same_patient(known, told):
-        return known
-    return {key: known[key] for key in known if not key.startswith("0010")}
-
-
-def _is_same(known: StudyRecord, told: Json, without: frozenset[str] = frozenset()) -> bool:
-    """Whether the PACS tells of a study what it told before.
-
-    Args:
-        known: as the catalogue has it, which may know more.
-        told: as it was enumerated. A count that is not told is no sign of change, nor is less
-            than what the headers of a published study say.
-        without: not compared.
-    """
-    return all(
-        _is_same_value(known, told, key)
-        for key in frozenset(STUDY_KEYS) - without
-        if key not in _COUNTS or texts(told, key)
-    )
-
-
-def _is_same_value(known: StudyRecord, told: Json, key: str) -> bool:
-    before, now = texts(known.attributes, key), texts(told, key)
-    return before == now or (known.version > 0 and is_lost(now, before))

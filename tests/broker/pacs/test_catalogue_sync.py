@@ -25,7 +25,7 @@ from p2pacs.errors import (
     PacsUnreachableError,
 )
 from p2pacs.ids import StudyId
-from p2pacs.publish.source import Detail
+from p2pacs.publish.source import Description, Detail
 from tests.broker.fakes import FakePacs
 from tests.conformance.instances import make
 from tests.p2pacs.catalogue.samples import attributes
@@ -302,6 +302,57 @@ def test_rounds_take_a_small_share_of_the_time(seconds: float) -> None:
     pause = tuning.round_pause(seconds)
     assert pause <= tuning.round_seconds
     assert pause == tuning.round_seconds or seconds <= pause * tuning.round_share * 1.001
+
+
+# ---------------------------------------------------------------- studies that the PACS fails at
+
+
+def fail(bench: Bench, uid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the PACS fails at this study alone."""
+    describe = bench.pacs.describe
+
+    async def failing(asked: str, detail: Detail = Detail.INSTANCES) -> Description:
+        if asked == uid:
+            raise PacsRefusedError("HTTP status 500")
+        return await describe(asked, detail)
+
+    monkeypatch.setattr(bench.pacs, "describe", failing)
+
+
+async def test_a_study_that_the_pacs_fails_at_hides_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(bench, CT, monkeypatch)
+    await bench.catalogue_sync.look(whole=True)
+    assert bench.uids() == {MR}
+
+
+async def test_one_that_cannot_be_confirmed_as_gone_keeps_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pacs.add(make("1.2.3"))
+    await bench.catalogue_sync.look(whole=True)
+    fail(bench, CT, monkeypatch)
+    bench.pacs.held.clear()
+    await bench.catalogue_sync.look(whole=True)
+    assert bench.uids() == {CT}
+
+
+async def test_a_hint_that_fails_holds_nothing_up(
+    running: Bench, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await settled(running)
+    with monkeypatch.context() as patch:
+        fail(running, CT, patch)
+        running.catalogue_sync.hint(CT)
+        await settled(running)
+        running.pacs.add(make("1.2.77"), make(CT, 1, 2))
+        await settled(running, 600)
+        assert "1.2.77" in running.uids()
+    await settled(running, 3600)
+    record = running.index.by_uid(CT)
+    assert record is not None
+    assert text(study_view(record), "NumberOfStudyRelatedInstances") == "2"
 
 
 # ---------------------------------------------------------------- what only headers tell
