@@ -9,6 +9,7 @@ from p2pacs.errors import AuthenticationError, LinkClosedError, P2PacsError, Rev
 from p2pacs.identity.directory import Role
 from tests.peer import world as peers
 from tests.simulation.world import SimMember, Study, adsl, open_world, paced, replicas
+from tests.waiting import eventually
 
 Clock = trio.testing.MockClock
 
@@ -76,7 +77,7 @@ async def test_a_refused_link_is_told_once_however_often_it_is_dialled(tmp_path:
         await mesh.until_linked(broker)
         with structlog.testing.capture_logs() as logs:
             world.revoke("hospital")
-            await peers.eventually(lambda: broker not in mesh.links)
+            await eventually(lambda: broker not in mesh.links)
             for _ in range(4):
                 with pytest.raises(RevokedError):
                     await mesh.connect(broker)
