@@ -29,7 +29,7 @@ from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
 from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
-from broker.setup import Keys, load_keys, renew_own
+from broker.setup import BrokerSecrets, load_keys, renew_own
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
@@ -71,7 +71,7 @@ class Broker:
     def __init__(
         self,
         settings: BrokerSettings,
-        keys: Keys,
+        keys: BrokerSecrets,
         *,
         database: BrokerDatabase,
         store: ChunkStore,

@@ -14,9 +14,9 @@ from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_setti
 from broker.database.db import BrokerDatabase, connect, migrate, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.members.corrections import Wanted, check_removable
+from broker.members.corrections import Correction, check_removable
 from broker.members.registry import Registration
-from broker.setup import Keys, check_place, describe, found, load_keys
+from broker.setup import BrokerSecrets, check_place, describe, found, load_keys
 from broker.status import read_status, status_facts, status_json
 from p2pacs import logs
 from p2pacs.accounts.passwords import check_name, set_password
@@ -36,7 +36,7 @@ WHO: Final = "command line"
 """The actor in the audit trail."""
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The broker's folder.")]
-Member = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
+MemberArgument = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 PasswordFile = Annotated[
@@ -186,7 +186,9 @@ def status(folder: Folder, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson = False) -> None:
+def revoke(
+    folder: Folder, member: MemberArgument, *, yes: Yes = False, as_json: AsJson = False
+) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
     actions, database = _open(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
@@ -204,7 +206,7 @@ def revoke(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson 
 @app.command()
 def correct(
     folder: Folder,
-    member: Member,
+    member: MemberArgument,
     *,
     name: Annotated[str | None, typer.Option(help="What people call it from now on.")] = None,
     role: Annotated[
@@ -221,7 +223,7 @@ def correct(
         raise UsageError("--role is hospital or replica")
     actions, database = _open(folder)
     before = database.transact(lambda c: registry.find_member(c, member))
-    wanted = Wanted(
+    wanted = Correction(
         before.name if name is None else name,
         before.role if role is None else Role(role),
         _rate_or(uplink, before.uplink),
@@ -238,7 +240,9 @@ def correct(
 
 
 @app.command()
-def delete(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson = False) -> None:
+def delete(
+    folder: Folder, member: MemberArgument, *, yes: Yes = False, as_json: AsJson = False
+) -> None:
     """Delete a member that never joined: its token is good no longer, its name is free."""
     actions, database = _open(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
@@ -255,7 +259,7 @@ def delete(folder: Folder, member: Member, *, yes: Yes = False, as_json: AsJson 
 @app.command()
 def rule(
     folder: Folder,
-    member: Member,
+    member: MemberArgument,
     read: Annotated[str, typer.Argument(metavar="RULES", help="all, none or rules.")],
     *,
     as_json: AsJson = False,
@@ -327,7 +331,7 @@ def _rate_or(text: str | None, before: int | None) -> int | None:
 def _open(folder: Path) -> tuple[AdminActions, BrokerDatabase]:
     logs.configure("warning", json=False)
     settings = load_broker_settings(folder)
-    keys: Keys = load_keys(folder)
+    keys: BrokerSecrets = load_keys(folder)
     migrate(folder / DATABASE)
     return AdminActions(keys.authority, keys.identity.address, settings), connect(folder / DATABASE)
 

@@ -10,12 +10,12 @@ from broker.config import AUTHORITY, BROKER_TOML, BrokerSettings
 from broker.members import audit
 from broker.members.join_command import join_command, run_command, usual_plan
 from broker.members.registry import Member
-from broker.setup import Keys, describe
+from broker.setup import BrokerSecrets, describe
 from p2pacs.tables import Column, Table
 from p2pacs.units import format_limit
 
 
-def founded(folder: Path, keys: Keys, settings: BrokerSettings) -> str:
+def founded(folder: Path, keys: BrokerSecrets, settings: BrokerSettings) -> str:
     """What ``broker init`` says."""
     said = describe(keys, settings)
     lines = [

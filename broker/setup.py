@@ -39,7 +39,7 @@ LIFETIME: Final = timedelta(days=398)
 
 
 @frozen
-class Keys:
+class BrokerSecrets:
     """What the broker keeps secret, loaded."""
 
     authority: Authority
@@ -50,7 +50,7 @@ class Keys:
 
 def found(
     folder: Path, settings: BrokerSettings, *, network: str, admin: str, password: str
-) -> Keys:
+) -> BrokerSecrets:
     """Make a broker.
 
     ``broker.toml`` is written last: it marks the folder whole. If it fails, nothing is left.
@@ -116,13 +116,13 @@ def _fill(
     save_broker_settings(folder, settings)
 
 
-def load_keys(folder: Path) -> Keys:
+def load_keys(folder: Path) -> BrokerSecrets:
     """The keys of the broker in this folder.
 
     Raises:
         StateError: some are missing or damaged.
     """
-    return Keys(
+    return BrokerSecrets(
         authority=Authority.load(folder / AUTHORITY),
         identity=NodeIdentity.load(folder / IDENTITY),
         signing=SigningKey(read_secret(folder / SIGNING_KEY, "the broker's signing key")),
@@ -130,7 +130,7 @@ def load_keys(folder: Path) -> Keys:
     )
 
 
-def renew_own(keys: Keys) -> NodeIdentity:
+def renew_own(keys: BrokerSecrets) -> NodeIdentity:
     """A new certificate for the broker itself; channels made from now on use it."""
     identity = keys.identity
     csr = make_request(identity.folder)
@@ -138,7 +138,7 @@ def renew_own(keys: Keys) -> NodeIdentity:
     return identity.renewed(certificate)
 
 
-def describe(keys: Keys, settings: BrokerSettings) -> dict[str, Any]:
+def describe(keys: BrokerSecrets, settings: BrokerSettings) -> dict[str, Any]:
     """What ``broker init --json`` prints."""
     return {
         "network": keys.authority.name,

@@ -30,7 +30,7 @@ from pydantic_core import ErrorDetails
 
 from p2pacs.errors import SettingsError, UsageError
 from p2pacs.hours import Hours
-from p2pacs.units import Endpoint, format_rate, parse_rate
+from p2pacs.units import Endpoint, IPNetwork, format_rate, parse_rate
 
 
 class Settings(BaseModel):
@@ -40,8 +40,6 @@ class Settings(BaseModel):
 
 
 M = TypeVar("M", bound=BaseModel)
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MEASURED: Final = "measured"
 """Instead of an uplink's rate: find it out."""
@@ -114,7 +112,7 @@ def _format_size(size: int) -> str:
     return f"{size // factor}{unit}"
 
 
-def _network(value: object) -> Network:
+def _network(value: object) -> IPNetwork:
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return value
     return ipaddress.ip_network(value if isinstance(value, str) else repr(value), strict=False)
@@ -140,7 +138,7 @@ SizeField = Annotated[int, PlainValidator(parse_size), PlainSerializer(_format_s
 AeTitleField = Annotated[str, AfterValidator(_ae_title)]
 """An AE title."""
 
-NetworkField = Annotated[Network, PlainValidator(_network), PlainSerializer(str)]
+NetworkField = Annotated[IPNetwork, PlainValidator(_network), PlainSerializer(str)]
 """An IP network, written ``"192.168.1.0/24"``."""
 
 

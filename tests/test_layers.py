@@ -1,6 +1,7 @@
 """Imports point one way, without circles, and every module is in a room (docs/architecture.md)."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -294,6 +295,24 @@ def test_every_module_stands_in_the_picture() -> None:
     said.pop("room")
     said.pop("---")
     assert said == folders
+
+
+def _named(module: str) -> Iterator[str]:
+    """Classes of a module, and types that it names by an assignment (``Found = list[Answer]``)."""
+    for node in ast.parse(modules()[module].read_text()).body:
+        names = [node.name] if isinstance(node, ast.ClassDef) else []
+        if isinstance(node, ast.Assign):
+            names = [one.id for one in node.targets if isinstance(one, ast.Name)]
+        yield from (name for name in names if re.fullmatch(r"_?[A-Z]\w*[a-z]\w*", name))
+
+
+def test_a_name_has_one_meaning() -> None:
+    """Who reads ``Tuning`` knows which one it is; the options of the two programs are alike."""
+    homes: dict[str, list[str]] = {}
+    for module in modules():
+        for name in {*_named(module)} - {"AsJson", "Folder"}:
+            homes.setdefault(name, []).append(module)
+    assert {name: there for name, there in homes.items() if len(there) > 1} == {}
 
 
 def test_migrations_stand_in_one_line() -> None:

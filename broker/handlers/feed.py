@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from broker.members.access import Rule, allows
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.catalogue.feed import PAGE_BYTES, Entry, Tombstone, encode_entry
+from p2pacs.catalogue.feed import PAGE_BYTES, FeedEntry, Tombstone, encode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
@@ -50,7 +50,7 @@ def sequence(since: int, read_version: int) -> int:
     return since >> _RULE_BITS if since % _RULES == read_version % _RULES else 0
 
 
-def visible(entry: Entry, rule: Rule, former: Former, *, reset: bool) -> Entry | None:
+def visible(entry: FeedEntry, rule: Rule, former: Former, *, reset: bool) -> FeedEntry | None:
     """What a member is told of an entry.
 
     A study that it may not read (any more) is gone for it, if it could have seen it before. In a

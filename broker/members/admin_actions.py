@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from broker.config import BrokerSettings
 from broker.members import audit, registry
-from broker.members.corrections import Wanted, check_version, correct, remove, touch
+from broker.members.corrections import Correction, check_version, correct, remove, touch
 from broker.members.registry import Member, Registration
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.keys import Secret
@@ -97,7 +97,7 @@ class AdminActions:
         self,
         connection: Connection,
         address: VirtualAddress,
-        wanted: Wanted,
+        wanted: Correction,
         admin: str,
         *,
         version: int | None = None,

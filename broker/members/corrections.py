@@ -15,7 +15,7 @@ from p2pacs.units import format_limit
 
 
 @frozen
-class Wanted:
+class Correction:
     """What a member shall be from now on."""
 
     name: str
@@ -47,7 +47,9 @@ def touch(connection: Connection, address: VirtualAddress) -> None:
     connection.execute(update(members).where(of_member).values(version=members.c.version + 1))
 
 
-def correct(connection: Connection, member: Member, wanted: Wanted, *, reserved: str = "") -> str:
+def correct(
+    connection: Connection, member: Member, wanted: Correction, *, reserved: str = ""
+) -> str:
     """Change name, role or lines; what has changed, for the audit trail (empty: nothing).
 
     A rule that was the usual one for the role before becomes the usual one for the new role, and

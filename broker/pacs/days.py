@@ -36,14 +36,14 @@ class Window:
     modality: str = ""
 
 
-Ask = Callable[[Window], Awaitable[Found]]
+AskWindow = Callable[[Window], Awaitable[Found]]
 """One query at study level."""
 
 
 class DaySplit:
     """Asks in smaller pieces; studies are told apart by their UID and patient."""
 
-    def __init__(self, ask: Ask, incomplete: Callable[[], None]) -> None:
+    def __init__(self, ask: AskWindow, incomplete: Callable[[], None]) -> None:
         self._ask = ask
         self._incomplete = incomplete
         self._studies: dict[tuple[str, ...], Json] = {}

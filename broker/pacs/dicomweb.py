@@ -21,7 +21,7 @@ from broker.pacs.adapter import (
 )
 from broker.pacs.address import WebAddress
 from broker.pacs.days import Window
-from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.keys import PATIENT_KEYS, QueryKeys, WideKeys
 from broker.pacs.oddities import LeftOutAnswers
 from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import RetrieveRequest, plan, uids_of
@@ -100,7 +100,7 @@ class WebAdapter:
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By QIDO-RS for the study, its series, and the instances of each series."""
 
-        def of_study(keys: Keys) -> Awaitable[Found]:
+        def of_study(keys: QueryKeys) -> Awaitable[Found]:
             answers = self._client.studies({"StudyInstanceUID": uid}, keys)
             return self._all(answers, keys, "StudyInstanceUID")
 
@@ -128,9 +128,9 @@ class WebAdapter:
             raise
 
     async def _described(
-        self, uid: str, attributes: Json, detail: Detail, more: Keys
+        self, uid: str, attributes: Json, detail: Detail, more: QueryKeys
     ) -> Description:
-        def of_series(keys: Keys) -> Awaitable[Found]:
+        def of_series(keys: QueryKeys) -> Awaitable[Found]:
             search = self._client.series(uid, (*keys, *more))
             return self._all(search, (*keys, *more), "SeriesInstanceUID")
 
@@ -150,7 +150,7 @@ class WebAdapter:
         return Description(uid, attributes, tuple(described), untold)
 
     async def _instances(self, study: str, series: str, detail: Detail) -> Found:
-        def of_instances(keys: Keys) -> Awaitable[Found]:
+        def of_instances(keys: QueryKeys) -> Awaitable[Found]:
             return self._all(self._client.instances(study, series, keys), keys, "SOPInstanceUID")
 
         if detail is Detail.INSTANCES:

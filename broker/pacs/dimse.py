@@ -25,7 +25,7 @@ from broker.pacs.adapter import (
 )
 from broker.pacs.address import DimseAddress
 from broker.pacs.days import Window
-from broker.pacs.keys import PATIENT_KEYS, Keys, WideKeys
+from broker.pacs.keys import PATIENT_KEYS, QueryKeys, WideKeys
 from broker.pacs.oddities import LeftOutAnswers
 from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
@@ -126,7 +126,7 @@ class DimseAdapter:
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
         """By C-FIND at STUDY and SERIES level, and at IMAGE level for each series."""
 
-        def of_study(keys: Keys) -> Awaitable[Found]:
+        def of_study(keys: QueryKeys) -> Awaitable[Found]:
             asked = (*keys, CLASSES_KEY)
             identifier = _identifier("STUDY", asked, StudyInstanceUID=uid)
             return self._find(identifier, asked, "StudyInstanceUID")
@@ -143,7 +143,7 @@ class DimseAdapter:
         # PS3.4 C.4.1.2.2.1 knows no keys of the patient at series level: only where they matter.
         more = PATIENT_KEYS if are_several(found) else ()
 
-        def of_series(keys: Keys) -> Awaitable[Found]:
+        def of_series(keys: QueryKeys) -> Awaitable[Found]:
             identifier = _identifier("SERIES", (*keys, *more), StudyInstanceUID=uid)
             return self._find(identifier, (*keys, *more), "SeriesInstanceUID")
 
@@ -168,7 +168,7 @@ class DimseAdapter:
     async def _instances(
         self, study: str, series: str, detail: Detail, needs_classes: bool
     ) -> Found:
-        def of_instances(keys: Keys) -> Awaitable[Found]:
+        def of_instances(keys: QueryKeys) -> Awaitable[Found]:
             where = {"StudyInstanceUID": study, "SeriesInstanceUID": series}
             return self._find(_identifier("IMAGE", keys, **where), keys, "SOPInstanceUID")
 

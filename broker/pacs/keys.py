@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-Keys = tuple[str, ...]
+QueryKeys = tuple[str, ...]
 
-WIDE: Final[dict[Keys, Keys]] = {
+WIDE: Final[dict[QueryKeys, QueryKeys]] = {
     STUDY_KEYS: tuple(sorted((PATIENT_TAGS | STUDY_TAGS) - PATIENT_COUNTS - {CLASSES_KEY})),
     SERIES_KEYS: tuple(sorted(SERIES_TAGS)),
     LISTED_KEYS: INSTANCE_KEYS,
@@ -30,7 +30,7 @@ WIDE: Final[dict[Keys, Keys]] = {
 """What every PACS takes → all that the vocabulary has at this level. (For SOP Classes in Study some
 open every file: where it is of use, it is asked for besides.)"""
 
-PATIENT_KEYS: Final[Keys] = tuple(sorted(PATIENT_TAGS - PATIENT_COUNTS))
+PATIENT_KEYS: Final[QueryKeys] = tuple(sorted(PATIENT_TAGS - PATIENT_COUNTS))
 
 
 class WideKeys:
@@ -43,9 +43,9 @@ class WideKeys:
             address: of the PACS, for the log.
         """
         self._address = address
-        self._refused: set[Keys] = set()
+        self._refused: set[QueryKeys] = set()
 
-    async def ask(self, usual: Keys, ask: Callable[[Keys], Awaitable[T]]) -> T:
+    async def ask(self, usual: QueryKeys, ask: Callable[[QueryKeys], Awaitable[T]]) -> T:
         """What ``ask`` gives for all keys of a level, or for the usual ones.
 
         Args:

@@ -15,7 +15,7 @@ from p2pacs.publish.source import FailedInstance, Retrieved
 
 log = structlog.get_logger(__name__)
 
-Ask = Callable[[Sequence[str], Put], Awaitable[None]]
+AskSome = Callable[[Sequence[str], Put], Awaitable[None]]
 """Retrieves these SOP Instance UIDs; raises what went wrong after the last that came."""
 
 
@@ -55,7 +55,7 @@ class Taken:
 async def salvage(
     uids: Sequence[str],
     taken: Taken,
-    ask: Ask,
+    ask: AskSome,
     alive: Callable[[], Awaitable[None]],
     *,
     most: int,
@@ -104,7 +104,7 @@ async def salvage(
 
 
 async def _attempt(
-    chunk: Sequence[str], taken: Taken, ask: Ask, alive: Callable[[], Awaitable[None]]
+    chunk: Sequence[str], taken: Taken, ask: AskSome, alive: Callable[[], Awaitable[None]]
 ) -> P2PacsError:
     """One request; why what did not come did not."""
     try:

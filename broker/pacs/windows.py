@@ -14,7 +14,7 @@ from typing import Final
 from attrs import evolve
 
 from broker.pacs.adapter import DateSpan, Found
-from broker.pacs.days import Ask, DaySplit, Window
+from broker.pacs.days import AskWindow, DaySplit, Window
 from broker.pacs.patients import merged
 from p2pacs.dataset.json_model import Json, text
 
@@ -38,7 +38,7 @@ class Longest:
     """Marks answers that no earlier one exceeds: whatever a PACS's limit is, such an answer may
     have been cut off by it, and a shorter one was not."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: AskWindow) -> None:
         self._ask = ask
         self._most = LEAST
 
@@ -51,7 +51,7 @@ class Longest:
 
 
 async def by_windows(
-    ask: Ask, span: DateSpan, today: date, incomplete: Callable[[], None]
+    ask: AskWindow, span: DateSpan, today: date, incomplete: Callable[[], None]
 ) -> AsyncIterator[Json]:
     """All studies of these days, the newest first, each once.
 

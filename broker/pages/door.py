@@ -21,7 +21,7 @@ from p2pacs.accounts import sessions
 from p2pacs.accounts.known_places import FORGOTTEN
 from p2pacs.accounts.passwords import Passwords
 from p2pacs.accounts.sessions import Session, Sessions
-from p2pacs.accounts.sign_in import Outcome, SignIn
+from p2pacs.accounts.sign_in import SignIn, SignInOutcome
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from p2pacs.limits import NAME
 from p2pacs.web.pages import Pages
@@ -174,7 +174,7 @@ class Door:
         )
 
 
-def _record(connection: Connection, outcome: Outcome) -> None:
+def _record(connection: Connection, outcome: SignInOutcome) -> None:
     if outcome.failures == 0:
         entry = audit.Entry("sign-in", outcome.account, detail=f"from {outcome.source}")
     else:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from broker.members.access import check_rule
-from broker.members.corrections import Wanted
+from broker.members.corrections import Correction
 from broker.members.join_command import JoinPlan, usual_plan
 from broker.members.registry import Member, Registration, default_read
 from p2pacs.errors import UsageError
@@ -65,7 +65,7 @@ class Corrected:
 
     values: Mapping[str, str]
     wrong: Mapping[str, str] = field(factory=dict)
-    wanted: Wanted | None = None
+    wanted: Correction | None = None
 
 
 def show_correction(member: Member) -> Corrected:
@@ -83,7 +83,7 @@ def read_correction(form: Mapping[str, object], member: Member) -> Corrected:
     role, rates, wrong = _role_and_rates(values)
     if wrong or role is None:
         return Corrected(values, wrong)
-    return Corrected(values, {}, Wanted(values["name"], role, *rates))
+    return Corrected(values, {}, Correction(values["name"], role, *rates))
 
 
 def _role_and_rates(

@@ -44,7 +44,7 @@ class SignInTuning:
 
 
 @frozen
-class Outcome:
+class SignInOutcome:
     """What the audit trail is told."""
 
     account: str
@@ -83,7 +83,7 @@ class SignIn:
         self,
         database: AccountsDatabase,
         sessions: Sessions,
-        record: Callable[[Connection, Outcome], None],
+        record: Callable[[Connection, SignInOutcome], None],
         *,
         passwords: Checker = ARGON2ID,
         tuning: SignInTuning | None = None,
@@ -205,13 +205,13 @@ class SignIn:
         for place in (known_places.browser(name, cookie), known_places.network(name, source)):
             if place is not None:
                 known_places.remember(connection, name, place, at)
-        self._record(connection, Outcome(name, source, failures=0))
+        self._record(connection, SignInOutcome(name, source, failures=0))
         return SignedIn(self._sessions.start(connection, name), cookie)
 
     async def _failed(self, account: str, source: str) -> None:
         told: Told | None = self._tally.failed(source, trio.current_time())
         if told is not None:
-            outcome = Outcome(account if told.source else NOBODY, told.source, told.count)
+            outcome = SignInOutcome(account if told.source else NOBODY, told.source, told.count)
             await self._database.run(lambda c: self._record(c, outcome))
 
 

@@ -13,11 +13,12 @@ from pydicom.dataset import Dataset
 from p2pacs.archive.folder import ArchiveFolder, read
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.question import Selection
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import Retrieval, Urgency
-from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.units import Endpoint
 
@@ -28,13 +29,13 @@ class ArchiveBackend:
     def __init__(self, folder: ArchiveFolder) -> None:
         self._folder = folder
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
+    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
         """C-FIND over all that is stored, whoever asks."""
         del caller
         return find(self._folder.records(), identifier, root)
 
     def retrieve(
-        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
     ) -> Retrieval:
         """What is stored now; later instances need another retrieval."""
         del caller, purpose, urgency

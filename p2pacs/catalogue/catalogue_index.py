@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import former, numbers, schema
-from p2pacs.catalogue.feed import Entry, Tombstone, decode_entry, encode_entry
+from p2pacs.catalogue.feed import FeedEntry, Tombstone, decode_entry, encode_entry
 from p2pacs.catalogue.matching import is_any
 from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
 from p2pacs.catalogue.question import UNIQUE, upto
@@ -47,7 +47,7 @@ counted, too."""
 class FeedPage:
     """Changes after a sequence number, oldest first."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FeedEntry, ...]
     until: int
     """Sequence number of the last one: ask again from here."""
     more: bool
@@ -114,12 +114,12 @@ class CatalogueIndex:
         """Leave a tombstone for each of these studies; the last sequence number."""
         return self._write(Tombstone(study) for study in studies)
 
-    def apply(self, entries: Iterable[Entry], until: int, *, reset: bool = False) -> None:
+    def apply(self, entries: Iterable[FeedEntry], until: int, *, reset: bool = False) -> None:
         """Take over a page of another index's feed, and where it leads to, at once."""
         self._write(entries, position=until, reset=reset)
 
     def _write(
-        self, entries: Iterable[Entry], *, position: int | None = None, reset: bool = False
+        self, entries: Iterable[FeedEntry], *, position: int | None = None, reset: bool = False
     ) -> int:
         with self._writing, self._database.writing() as connection:
             if reset:
@@ -236,7 +236,7 @@ class CatalogueIndex:
             yield from result
 
 
-def _put(connection: Connection, entry: Entry, seq: int) -> None:
+def _put(connection: Connection, entry: FeedEntry, seq: int) -> None:
     record = entry if isinstance(entry, StudyRecord) else None
     uid = record.uid if record else None
     row = {"study": bytes(entry.study), "uid": uid, "seq": seq, "record": encode_entry(entry)}

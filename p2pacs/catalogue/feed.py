@@ -42,10 +42,10 @@ class Tombstone:
     study: StudyId
 
 
-Entry = StudyRecord | Tombstone
+FeedEntry = StudyRecord | Tombstone
 
 
-def encode_entry(entry: Entry) -> bytes:
+def encode_entry(entry: FeedEntry) -> bytes:
     """An entry as bytes; a record of too many series comes without them."""
     if isinstance(entry, Tombstone):
         return _pack([bytes(entry.study)])
@@ -64,7 +64,7 @@ def encode_entry(entry: Entry) -> bytes:
     return raw
 
 
-def encode_page(entries: Iterable[Entry]) -> list[bytes]:
+def encode_page(entries: Iterable[FeedEntry]) -> list[bytes]:
     """As many entries, in order, as one page may carry (at least one)."""
     page: list[bytes] = []
     room = PAGE_BYTES
@@ -81,7 +81,7 @@ def _pack(fields: list[Any]) -> bytes:
     return zstandard.compress(msgpack.packb(fields), 3)
 
 
-def decode_entry(raw: bytes, *, own: bool = False) -> Entry:
+def decode_entry(raw: bytes, *, own: bool = False) -> FeedEntry:
     """The entry that `encode_entry` gave.
 
     Args:

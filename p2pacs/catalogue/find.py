@@ -18,7 +18,7 @@ from attrs import frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.matching import matcher
-from p2pacs.catalogue.question import UNIQUE, Question, Root, upto
+from p2pacs.catalogue.question import UNIQUE, Question, upto
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.catalogue.views import (
     COUNTED,
@@ -27,13 +27,14 @@ from p2pacs.catalogue.views import (
     series_view,
     study_view,
 )
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.from_json import to_dataset
 from p2pacs.dataset.json_model import Json, entry, texts
 from p2pacs.dataset.vocabulary import (
     INSTANCE_TAGS,
     PATIENT_COUNTS,
     REQUIRED_TAGS,
+    QueryRoot,
     tag,
 )
 
@@ -53,9 +54,9 @@ _SERIES_UID = tag("SeriesInstanceUID")
 def find(
     records: Iterable[StudyRecord],
     identifier: Dataset,
-    root: Root,
+    root: QueryRoot,
     known: Container[str] | None = None,
-) -> Answers:
+) -> FindAnswers:
     """Answer a query at PATIENT, STUDY, SERIES or IMAGE level.
 
     Args:
@@ -72,7 +73,7 @@ def find(
     question = Question.parse(identifier, root)
     ignored = set(question.unmatched)
     search = _Search.of(question, known, ignored)
-    return Answers(search.answers(records), ignored)
+    return FindAnswers(search.answers(records), ignored)
 
 
 @frozen

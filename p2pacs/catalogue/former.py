@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, func, insert, select
 
 from p2pacs.catalogue import schema
-from p2pacs.catalogue.feed import Entry, decode_entry
+from p2pacs.catalogue.feed import FeedEntry, decode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.ids import StudyId
 
@@ -20,7 +20,7 @@ MOST: Final = 16
 """Earlier records of a study that are kept; one that changed more often may have been anything."""
 
 
-def remember(connection: Connection, entry: Entry) -> None:
+def remember(connection: Connection, entry: FeedEntry) -> None:
     """Keep what a study is now, before this replaces it; what no rule looks at makes no change."""
     table, study = schema.former, bytes(entry.study)
     query = select(schema.studies.c.record).where(schema.studies.c.study == study)
@@ -45,7 +45,7 @@ def records(connection: Connection, study: StudyId) -> list[StudyRecord] | None:
     return [entry for entry in entries if isinstance(entry, StudyRecord)]
 
 
-def _same(before: StudyRecord, entry: Entry) -> bool:
+def _same(before: StudyRecord, entry: FeedEntry) -> bool:
     return isinstance(entry, StudyRecord) and (before.attributes, before.series) == (
         entry.attributes,
         entry.series,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Final
 
 from attrs import field, frozen
 from pydicom.dataset import Dataset
@@ -18,6 +18,7 @@ from p2pacs.dataset.vocabulary import (
     PATIENT_TAGS,
     SERIES_TAGS,
     STUDY_TAGS,
+    QueryRoot,
     tag,
 )
 from p2pacs.errors import UsageError
@@ -30,9 +31,6 @@ _FORMS: Final = {
 """Short enough for an Error Comment, 64 characters with the tag."""
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
-Root = Literal["PATIENT", "STUDY"]
-"""Information model: Patient Root or Study Root (PS3.4 C.6)."""
 
 LEVELS: Final = ("PATIENT", "STUDY", "SERIES", "IMAGE")
 UNIQUE: Final = {
@@ -54,7 +52,7 @@ class Question:
     """A C-FIND identifier: its level and the keys that count there."""
 
     level: str
-    root: Root
+    root: QueryRoot
     keys: Json = field(repr=False)
     """Keys of the vocabulary at this level or above; without value if only asked for."""
     below: Json = field(factory=dict, repr=False)
@@ -63,7 +61,7 @@ class Question:
     """Tags of other keys with a value: below the level, or not in the vocabulary."""
 
     @classmethod
-    def parse(cls, identifier: Dataset, root: Root) -> Question:
+    def parse(cls, identifier: Dataset, root: QueryRoot) -> Question:
         """Check an identifier.
 
         Raises:
@@ -100,7 +98,7 @@ class Selection:
     instances: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, identifier: Dataset, root: Root) -> Selection:
+    def parse(cls, identifier: Dataset, root: QueryRoot) -> Selection:
         """Read the identifier of a retrieval: unique keys, lists of UIDs.
 
         Raises:
@@ -120,7 +118,7 @@ def upto(level: str) -> tuple[str, ...]:
     return LEVELS[: LEVELS.index(level) + 1]
 
 
-def _level(identifier: Dataset, root: Root) -> str:
+def _level(identifier: Dataset, root: QueryRoot) -> str:
     level = str(identifier.get("QueryRetrieveLevel") or "").strip()
     allowed = LEVELS[LEVELS.index(root) :]
     if level not in allowed:

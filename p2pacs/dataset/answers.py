@@ -8,7 +8,7 @@ from typing import Self
 from pydicom.dataset import Dataset
 
 
-class Answers:
+class FindAnswers:
     """Iterates over the answers; what did not count in the matching is known of each."""
 
     def __init__(self, answers: Iterator[Dataset], ignored: Set[str] = frozenset()) -> None:

@@ -8,9 +8,12 @@ of a study, what the catalogue keeps, what a C-FIND may match and get.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+QueryRoot = Literal["PATIENT", "STUDY"]
+"""Information model of a query or retrieval: Patient Root or Study Root (PS3.4 C.3)."""
 
 TEXT_VRS: Final = frozenset(
     {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI"}

@@ -12,7 +12,7 @@ from attrs import frozen
 from p2pacs import limits
 from p2pacs.errors import PacsRefusedError
 
-Answer = dict[str, object]
+Entity = dict[str, object]
 """An answer to a search, not yet believed (`p2pacs.dataset.json_model.understood`)."""
 
 _LEGIBLE: Final = "*?^,:;=@/\\\\$!'()~"
@@ -40,14 +40,14 @@ class SearchTuning:
 class Page:
     """One answer to a search."""
 
-    entities: list[Answer]
+    entities: list[Entity]
     more: bool = False
     """The server says that it has more than it gave (Warning 299, PS3.18 8.3.4.4)."""
     failed: bool = False
     """HTTP status 500: something in this page cannot be told."""
 
 
-class Pages(Protocol):
+class PageSource(Protocol):
     """Whom a search asks (`p2pacs.dicomweb.client.DicomwebClient`)."""
 
     @property
@@ -73,7 +73,7 @@ class Search:
     """
 
     def __init__(
-        self, client: Pages, path: str, query: Mapping[str, str], fields: Sequence[str]
+        self, client: PageSource, path: str, query: Mapping[str, str], fields: Sequence[str]
     ) -> None:
         self._client = client
         self._path = path
@@ -84,8 +84,8 @@ class Search:
         self.is_cut = False
         """Whether the server said that it has more than it gives; known after the last one."""
 
-    async def __aiter__(self) -> AsyncIterator[Answer]:
-        before: list[Answer | None] = []
+    async def __aiter__(self) -> AsyncIterator[Entity]:
+        before: list[Entity | None] = []
         offset, size = 0, self._client.tuning.page
         while True:
             page, self.is_cut = await self._pages(offset, size)
@@ -98,7 +98,7 @@ class Search:
                 return
             before, offset = page, offset + len(page)
 
-    async def _pages(self, offset: int, limit: int) -> tuple[list[Answer | None], bool]:
+    async def _pages(self, offset: int, limit: int) -> tuple[list[Entity | None], bool]:
         """Entities from ``offset`` on, None for each that cannot be told; whether there are more.
 
         Raises:

@@ -17,7 +17,7 @@ from p2pacs import limits
 from p2pacs.dimse import contexts
 from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
-from p2pacs.dimse.association_limits import AssociationLimits, KnownHosts
+from p2pacs.dimse.association_limits import AssociationLimits, NamedHosts
 from p2pacs.dimse.remote import check_aet
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import StateError
@@ -74,7 +74,7 @@ class Listener:
         self.entity.require_calling_aet = [check_aet(caller) for caller in allowed_callers]
         self._endpoint = endpoint
         self._tuning = tuning
-        self._known = KnownHosts(known_hosts)
+        self._known = NamedHosts(known_hosts)
         self._stores = stores
         self.services: Mapping[type, Service] = {}
         self._handlers = [

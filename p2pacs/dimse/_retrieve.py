@@ -17,6 +17,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
 from p2pacs.dimse._association import (
@@ -28,7 +29,7 @@ from p2pacs.dimse._association import (
     send_instance,
 )
 from p2pacs.dimse._identifiers import decode_identifier
-from p2pacs.dimse._sender import Sender
+from p2pacs.dimse._sender import InstanceSender
 from p2pacs.dimse.backend import (
     Backend,
     Ending,
@@ -37,7 +38,7 @@ from p2pacs.dimse.backend import (
     RetrievedItem,
     Urgency,
 )
-from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import P2PacsError, PacsUnreachableError
 
@@ -88,7 +89,7 @@ class RetrieveService:
         retrieval = self._open(reply, contexts.MOVE, f"C-MOVE to {title}")
         if retrieval is None:
             return
-        sender = Sender(
+        sender = InstanceSender(
             self._entity,
             remote,
             known=retrieval.contexts,
@@ -137,7 +138,7 @@ class RetrieveService:
     def _open(self, reply: _Reply, models: Mapping[str, str], purpose: str) -> Retrieval | None:
         """Ask the backend; an error is answered and gives None."""
         try:
-            root: Root = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
+            root: QueryRoot = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
             return self._backend.retrieve(
                 reply.identifier(), root, reply.caller, purpose, reply.urgency
             )

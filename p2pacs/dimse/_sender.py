@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 SUCCESS: Final = 0x0000
 
 
-class Sender:
+class InstanceSender:
     """One C-STORE after the other to one application entity.
 
     The first association proposes what is known to come; an instance of a pair

@@ -82,7 +82,7 @@ class AssociationLimits:
             self._inside.discard(one)
 
 
-class KnownHosts:
+class NamedHosts:
     """The addresses of hosts that the settings name; names are looked up by `refresh`."""
 
     def __init__(self, hosts: Callable[[], Iterable[str]]) -> None:

@@ -9,10 +9,10 @@ from typing import Protocol, Self
 from attrs import field, frozen
 from pydicom.dataset import Dataset
 
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.contexts import Pair
-from p2pacs.dimse.remote import Root
 
 
 class Ending(Enum):
@@ -99,11 +99,11 @@ class Backend(Protocol):
     A `P2PacsError` becomes its ``dicom_status`` and, cut to 64 characters, the Error Comment.
     """
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
+    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
         """Answers to a C-FIND of ``caller`` (an AE title)."""
 
     def retrieve(
-        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
     ) -> Retrieval:
         """The instances that an identifier names.
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from attrs import field, frozen
 from attrs.validators import instance_of
 
 from p2pacs.errors import UsageError
-
-Root = Literal["PATIENT", "STUDY"]
-"""Information model of a query or retrieval (PS3.4 C.3)."""
 
 AET_CHARACTERS: Final = 16
 """An AE title's length at most (PS3.5 6.2, VR AE)."""

@@ -14,6 +14,7 @@ from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_FIND
 
 from p2pacs import limits
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
 from p2pacs.dimse._identifiers import decode_identifier
@@ -21,7 +22,7 @@ from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.receiver import instance_of
-from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import P2PacsError, PacsDataError
 from p2pacs.units import Endpoint
@@ -93,7 +94,7 @@ class DimseServer:
 
     def _find(self, event: evt.Event) -> Iterator[FindAnswer]:
         caller = _caller(event)
-        root: Root = (
+        root: QueryRoot = (
             "PATIENT" if event.context.abstract_syntax == contexts.FIND["PATIENT"] else "STUDY"
         )
         try:

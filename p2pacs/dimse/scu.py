@@ -15,10 +15,11 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse._association import Association, associate, release
 from p2pacs.dimse._calls import CallAssociation, call, filling
-from p2pacs.dimse._sender import SUCCESS, Sender
+from p2pacs.dimse._sender import SUCCESS, InstanceSender
 from p2pacs.dimse._statuses import (
     ENDED_EARLY,
     PENDING,
@@ -31,7 +32,7 @@ from p2pacs.dimse._statuses import (
 from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.inbox import Inbox
 from p2pacs.dimse.receiver import StorageReceiver, instance_of
-from p2pacs.dimse.remote import DimseRemote, Root, check_aet
+from p2pacs.dimse.remote import DimseRemote, check_aet
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -74,7 +75,7 @@ class DimseClient:
 
         await call(work)
 
-    async def find(self, identifier: Dataset, root: Root = "STUDY") -> list[Dataset]:
+    async def find(self, identifier: Dataset, root: QueryRoot = "STUDY") -> list[Dataset]:
         """C-FIND: all answers.
 
         Raises:
@@ -87,7 +88,7 @@ class DimseClient:
         return answers
 
     async def find_some(
-        self, identifier: Dataset, root: Root = "STUDY"
+        self, identifier: Dataset, root: QueryRoot = "STUDY"
     ) -> tuple[list[Dataset], PacsRefusedError | None]:
         """C-FIND: the answers that come, and why there are no more if the remote ended it early:
         many end a query that has more answers than they give (Orthanc: cancelled, 0xFE00).
@@ -122,7 +123,7 @@ class DimseClient:
     async def get(
         self,
         identifier: Dataset,
-        root: Root = "STUDY",
+        root: QueryRoot = "STUDY",
         *,
         classes: Mapping[str, Sequence[str]],
     ) -> AsyncIterator[Inbox]:
@@ -197,7 +198,7 @@ class DimseClient:
 
     @asynccontextmanager
     async def move(
-        self, identifier: Dataset, receiver: StorageReceiver, root: Root = "STUDY"
+        self, identifier: Dataset, receiver: StorageReceiver, root: QueryRoot = "STUDY"
     ) -> AsyncIterator[Inbox]:
         """C-MOVE into our own receiver: for a PACS without C-GET. As `get` otherwise."""
         model = contexts.MOVE[root]
@@ -232,7 +233,7 @@ class DimseClient:
         """
 
         def work(line: CallAssociation) -> int:
-            sender = Sender(
+            sender = InstanceSender(
                 self._entity(),
                 self.remote,
                 known=lambda: (),

@@ -23,7 +23,7 @@ admitted this member may have signed the directory."""
 
 log = structlog.get_logger(__name__)
 
-Listener = Callable[[Directory], None]
+Subscriber = Callable[[Directory], None]
 
 
 class DirectoryBook:
@@ -41,7 +41,7 @@ class DirectoryBook:
         self._pinned = verify_key
         self.keys = BrokerKeys(verify_key, *_kept(path.with_name(KEYS)))
         self._kept_keys = self.keys.keys
-        self._listeners: list[Listener] = []
+        self._listeners: list[Subscriber] = []
         self.raw = b""
         self._kept = True
         self.directory = Directory(version=0, epoch=0, members=())
@@ -100,7 +100,7 @@ class DirectoryBook:
         else:
             self._kept = True
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Subscriber) -> Callable[[], None]:
         """Call ``listener`` with every newer directory, at once and in the caller's task.
 
         Returns:

@@ -43,10 +43,10 @@ def _context(side: int, authority: bytes | None, *protocols: str) -> ssl.SSLCont
     return context
 
 
-_State = tuple[tuple[int, int, int], ...]
+_FileStats = tuple[tuple[int, int, int], ...]
 
 
-def _state_of(folder: Path) -> _State:
+def _state_of(folder: Path) -> _FileStats:
     """What is different after a certificate was renewed."""
     stats = [(folder / name).stat() for name in (CERTIFICATE, KEY)]
     return tuple((one.st_ino, one.st_mtime_ns, one.st_size) for one in stats)
@@ -54,7 +54,7 @@ def _state_of(folder: Path) -> _State:
 
 @lru_cache(maxsize=KEPT_CONTEXTS)
 def _server_context(
-    authority: bytes, folder: Path, _state: _State, *, enrolment: bool
+    authority: bytes, folder: Path, _state: _FileStats, *, enrolment: bool
 ) -> ssl.SSLContext:
     protocols = (ALPN, ALPN_ENROL) if enrolment else (ALPN,)
     context = _context(ssl.PROTOCOL_TLS_SERVER, authority, *protocols)
@@ -65,7 +65,7 @@ def _server_context(
 
 
 @lru_cache(maxsize=KEPT_CONTEXTS)
-def _client_context(authority: bytes, folder: Path, _state: _State) -> ssl.SSLContext:
+def _client_context(authority: bytes, folder: Path, _state: _FileStats) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_CLIENT, authority, ALPN)
     context.load_cert_chain(folder / CERTIFICATE, folder / KEY)
     return context

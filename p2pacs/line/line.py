@@ -18,11 +18,10 @@ from p2pacs.line.gather import GATHER_SECONDS
 from p2pacs.line.measured import UplinkController
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
-from p2pacs.units import format_rate
+from p2pacs.units import IPNetwork, format_rate
 
 log = structlog.get_logger(__name__)
 
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MEASURED: Final = "measured"
 """In the place of a rate: find out what the uplink carries."""

@@ -30,7 +30,7 @@ from p2pacs.study.study_index import InstanceEntry, Stretches, StudyIndex
 OPENED: Final = 16
 """Chunks whose plaintext is kept: small images share one, and all of a series its dictionary."""
 
-Read = Callable[[int], bytes]
+ReadChunk = Callable[[int], bytes]
 """Gives the chunk (ciphertext) of a number."""
 
 
@@ -73,7 +73,7 @@ class StudyReader:
         """Whether every index part of this version is loaded."""
         return self._parts == len(self.root.parts)
 
-    def advance(self, have: Container[int], read: Read) -> list[InstanceEntry]:
+    def advance(self, have: Container[int], read: ReadChunk) -> list[InstanceEntry]:
         """Load the next index parts as far as all their chunks are held.
 
         Returns:
@@ -86,7 +86,7 @@ class StudyReader:
             entries += self.load_part(read)
         return entries
 
-    def load_part(self, read: Read) -> list[InstanceEntry]:
+    def load_part(self, read: ReadChunk) -> list[InstanceEntry]:
         """Load the next index part; the entries that it adds or replaces.
 
         Raises:
@@ -147,7 +147,7 @@ class StudyReader:
                     raise ManifestError("the index names a chunk that the study does not have")
                 yield span.level, range(span.first, span.last + 1)
 
-    def join(self, entry: InstanceEntry, read: Read) -> EncodedInstance:
+    def join(self, entry: InstanceEntry, read: ReadChunk) -> EncodedInstance:
         """The instance, bit for bit as the PACS sent it; decoded here.
 
         Raises:
@@ -155,7 +155,7 @@ class StudyReader:
         """
         return decode_gathered(self.gather(entry, read))
 
-    def gather(self, entry: InstanceEntry, read: Read) -> Gathered:
+    def gather(self, entry: InstanceEntry, read: ReadChunk) -> Gathered:
         """The coded blobs of an instance, which `decode_gathered` makes the instance of.
 
         Args:
@@ -183,7 +183,7 @@ class StudyReader:
         )
 
     def preview(
-        self, entry: InstanceEntry, frame: int, level: int, read: Read
+        self, entry: InstanceEntry, frame: int, level: int, read: ReadChunk
     ) -> tuple[int, bytes] | None:
         """What shows a frame at a level, or at the next coarser one that there is.
 
@@ -216,7 +216,7 @@ class StudyReader:
             raise UsageError("load all index parts first")
         return Published(self.root, self._chunks, self.index)
 
-    def _gathered(self, refs: list[BlobRef], read: Read) -> Iterator[GatheredBlob]:
+    def _gathered(self, refs: list[BlobRef], read: ReadChunk) -> Iterator[GatheredBlob]:
         """The coded blobs, each frame's parts as one."""
         ends = [at for at, ref in enumerate(refs) if ref.codec != HTJ2K_NEXT][1:]
         for first, end in pairwise([0, *ends, len(refs)]):
@@ -225,17 +225,17 @@ class StudyReader:
             dictionary = None if ref.base is None else self._dictionary(ref.base, read)
             yield GatheredBlob(ref.codec, ref.size, coded, dictionary)
 
-    def _dictionary(self, number: int, read: Read) -> bytes:
+    def _dictionary(self, number: int, read: ReadChunk) -> bytes:
         ref = self.index.blobs[number]
         return decode(ref.codec, self._coded(ref, read), ref.size)
 
-    def _coded(self, ref: BlobRef, read: Read) -> bytes:
+    def _coded(self, ref: BlobRef, read: ReadChunk) -> bytes:
         return b"".join(
             self._plain(number, read)[start : start + length]
             for number, start, length in self._stretches(ref)
         )
 
-    def _plain(self, number: int, read: Read) -> bytes:
+    def _plain(self, number: int, read: ReadChunk) -> bytes:
         """The plaintext of a chunk. Neighbours often share one: the last few stay open."""
         with self._lock:
             plain = self._opened.get(number)
@@ -261,7 +261,7 @@ class StudyReader:
             yield number, start, length
             number, start, left = number + 1, 0, left - length
 
-    def _open(self, number: int, read: Read) -> bytes:
+    def _open(self, number: int, read: ReadChunk) -> bytes:
         cipher = read(number)
         try:
             return open_chunk(self._key, cipher)

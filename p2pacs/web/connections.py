@@ -31,7 +31,7 @@ from p2pacs import limits
 from p2pacs.admission import Admission, AdmissionTuning
 from p2pacs.errors import BusyError
 from p2pacs.sparse_log import Sparse, SparseFilter
-from p2pacs.web.proxies import Network
+from p2pacs.units import IPNetwork
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class ServingTuning:
     """After the system had no descriptor for a connection."""
 
 
-def web_admission(proxies: Iterable[Network] = ()) -> Admission:
+def web_admission(proxies: Iterable[IPNetwork] = ()) -> Admission:
     """Places of a web server: programs of this machine, and its proxies, have their own."""
     admission = Admission(_PLACES)
     single = [str(one.network_address) for one in proxies if one.num_addresses == 1]

@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from p2pacs.units import IPNetwork
 
 _HEADER: Final = b"x-forwarded-for"
 
@@ -23,7 +23,7 @@ _HOPS: Final = 8
 class BehindProxies:
     """Sets the client's address of a request that a known proxy passes on."""
 
-    def __init__(self, app: ASGIApp, proxies: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, proxies: Sequence[IPNetwork]) -> None:
         self._app = app
         self._proxies = proxies
 
@@ -38,7 +38,7 @@ class BehindProxies:
         await self._app(scope, receive, send)
 
 
-def client_address(peer: str, forwarded: str, proxies: Sequence[Network]) -> str:
+def client_address(peer: str, forwarded: str, proxies: Sequence[IPNetwork]) -> str:
     """The first address, counted from here, that is no proxy of ours.
 
     Each proxy adds, at the end, the address from which it was asked; what stands before the
@@ -57,7 +57,7 @@ def client_address(peer: str, forwarded: str, proxies: Sequence[Network]) -> str
     return address
 
 
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
+def _is_in(address: str, networks: Sequence[IPNetwork]) -> bool:
     if not _is_address(address):
         return False
     ip = ipaddress.ip_address(address)

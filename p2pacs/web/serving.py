@@ -26,7 +26,7 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENO
 """What accept(2) says while the process or the system has no descriptor or memory left."""
 
 
-class Listener(Protocol):
+class ConnectionSource(Protocol):
     """What connections come from."""
 
     async def accept(self) -> trio.SocketStream:
@@ -76,7 +76,7 @@ async def serve_web(
 
 
 async def accept_connections(
-    listener: Listener,
+    listener: ConnectionSource,
     connections: Connections,
     speaking: trio.Nursery,
     tuning: ServingTuning,

@@ -18,7 +18,7 @@ from p2pacs.wire.session import failure
 log = structlog.get_logger(__name__)
 
 
-class Answers:
+class QueryAnswers:
     """What is answered on one link (`p2pacs.wire.calls` is the other direction)."""
 
     def __init__(

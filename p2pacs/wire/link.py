@@ -24,7 +24,7 @@ from p2pacs.errors import (
 )
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire import deadlines
-from p2pacs.wire.answers import Answers
+from p2pacs.wire.answers import QueryAnswers
 from p2pacs.wire.broken import explain
 from p2pacs.wire.calls import Calls
 from p2pacs.wire.keep_alive import KeepAlive
@@ -79,7 +79,7 @@ class Link:
         self._session = LinkSession()
         self._outbox = Outbox()
         self._calls = Calls(name)
-        self._answers = Answers(
+        self._answers = QueryAnswers(
             name, partial(handler.query, self), self.send, lambda: self._outbox.control_bytes
         )
         self._keep_alive = KeepAlive(

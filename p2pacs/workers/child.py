@@ -18,8 +18,8 @@ from p2pacs.errors import P2PacsError
 from p2pacs.workers.messages import (
     CallBatch,
     CallFailure,
+    CallOutcome,
     CallResult,
-    Outcome,
     Task,
     receive_batch,
     send,
@@ -45,13 +45,13 @@ def main() -> None:
         del batch, outcomes  # 200 MB, perhaps; the next one may be long in coming
 
 
-def work(batch: CallBatch) -> list[Outcome]:
+def work(batch: CallBatch) -> list[CallOutcome]:
     """Make the calls of a batch, within its memory."""
     bound_memory(batch.memory)
     return [_call(task) for task in batch.tasks]
 
 
-def _call(task: Task) -> Outcome:
+def _call(task: Task) -> CallOutcome:
     try:
         return CallResult(task.function(*task.arguments))
     except P2PacsError as error:

@@ -75,7 +75,7 @@ class CallFailure:
     error: P2PacsError
 
 
-Outcome = CallResult | CallFailure
+CallOutcome = CallResult | CallFailure
 
 
 class _Pickler(pickle.Pickler):
@@ -153,7 +153,7 @@ def receive_batch(source: IO[bytes]) -> tuple[int, CallBatch]:
     return number, batch
 
 
-def receive_outcomes(source: IO[bytes], number: int, most: int) -> list[Outcome]:
+def receive_outcomes(source: IO[bytes], number: int, most: int) -> list[CallOutcome]:
     """What a worker answers.
 
     Args:
@@ -172,7 +172,7 @@ def receive_outcomes(source: IO[bytes], number: int, most: int) -> list[Outcome]
         outcomes = _WaryUnpickler(pickled, beside).load()
     except _UNREADABLE as error:
         raise ValueError("a worker sends what cannot be read") from error
-    if not isinstance(outcomes, list) or not all(isinstance(one, Outcome) for one in outcomes):
+    if not isinstance(outcomes, list) or not all(isinstance(one, CallOutcome) for one in outcomes):
         raise ValueError("a worker sends something other than outcomes")
     return outcomes
 

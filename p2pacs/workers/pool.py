@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from p2pacs.errors import WorkerError
 from p2pacs.groups import single_error
 from p2pacs.limits import KIB, MIB
-from p2pacs.workers.messages import CallBatch, CallFailure, Outcome, Task
+from p2pacs.workers.messages import CallBatch, CallFailure, CallOutcome, Task
 from p2pacs.workers.process import WorkerProcess
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class _Call:
     task: Task
     size: int
     memory: int
-    _outcome: Outcome = field(factory=lambda: CallFailure(WorkerError("not done")), init=False)
+    _outcome: CallOutcome = field(factory=lambda: CallFailure(WorkerError("not done")), init=False)
     alone: bool = False
     """It was in a batch that ended a process: it may be the one."""
     deaths: int = 0
@@ -70,7 +70,7 @@ class _Call:
     wanted: bool = True
     done: trio.Event = field(factory=trio.Event)
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: CallOutcome) -> None:
         self._outcome = outcome
         self.done.set()
 
@@ -96,7 +96,7 @@ class _Work:
         if not any(call.wanted for call in self.calls):
             self._unwanted.set()
 
-    async def run(self, threads: trio.CapacityLimiter) -> list[Outcome] | WorkerError:
+    async def run(self, threads: trio.CapacityLimiter) -> list[CallOutcome] | WorkerError:
         """Have it done in time."""
         size = sum(call.size for call in self.calls)
         # One call after the other: of those before, the results are left.
@@ -128,7 +128,7 @@ class _Work:
                 self.process.kill()
 
 
-def _attempt(process: WorkerProcess, batch: CallBatch) -> list[Outcome] | WorkerError:
+def _attempt(process: WorkerProcess, batch: CallBatch) -> list[CallOutcome] | WorkerError:
     try:
         return process.work(batch)
     except WorkerError as error:

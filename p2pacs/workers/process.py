@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import IO, Final
 
 from p2pacs.errors import WorkerError
-from p2pacs.workers.messages import CallBatch, Outcome, receive_outcomes, send
+from p2pacs.workers.messages import CallBatch, CallOutcome, receive_outcomes, send
 from p2pacs.workers.system import start, widen
 
 _COMMAND: Final = ("-P", "-m", "p2pacs.workers.child")
@@ -58,7 +58,7 @@ class WorkerProcess:
         """Whether it was ended by a signal: by the system, by a codec, or by `kill`."""
         return (self._process.poll() or 0) < 0
 
-    def work(self, batch: CallBatch) -> list[Outcome]:
+    def work(self, batch: CallBatch) -> list[CallOutcome]:
         """Have a batch done.
 
         Returns:

@@ -17,7 +17,7 @@ from p2pacs.json_object import JsonObject
 from p2pacs.signals import Watch
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.upload.uploads import Uploads
-from peer.api.progress import Paces
+from peer.api.progress import SmoothedRates
 from peer.api.status import Rates, transfer_json, upload_json
 
 EVENTS: Final = 0.25
@@ -65,8 +65,8 @@ class Activity:
         self._uploads = uploads
         self._links = links
         self._book = book
-        self._paces: dict[Transfer, Paces[VirtualAddress | None]] = {}
-        self._upload_paces = Paces[VirtualAddress]()
+        self._paces: dict[Transfer, SmoothedRates[VirtualAddress | None]] = {}
+        self._upload_paces = SmoothedRates[VirtualAddress]()
         self._sending = False
         self._begun = 0
         self._watch = Watch()
@@ -151,7 +151,7 @@ class Activity:
         counts: dict[VirtualAddress | None, int]
         counts = {member: one.bytes for member, one in transfer.sources.items()}
         counts[_WHOLE] = sum(counts.values())
-        rates = self._paces.setdefault(transfer, Paces()).look(now, counts)
+        rates = self._paces.setdefault(transfer, SmoothedRates()).look(now, counts)
         return Rates(
             rates[_WHOLE],
             {member: rate for member, rate in rates.items() if member is not None},

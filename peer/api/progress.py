@@ -29,7 +29,7 @@ FAR: Final = 7 * 24 * 3600.0
 K = TypeVar("K", bound=Hashable)
 
 
-class Pace:
+class SmoothedRate:
     """The smoothed rate of a counter that somebody looks at now and then.
 
     Looks may be any time apart: a sample counts for as long as it took. Nothing happens between
@@ -69,11 +69,11 @@ class Pace:
         return self._sum / seen if seen > 0 else 0.0
 
 
-class Paces(Generic[K]):
+class SmoothedRates(Generic[K]):
     """The rates of counters that are looked at together, and may come and go."""
 
     def __init__(self) -> None:
-        self._paces: dict[K, Pace] = {}
+        self._paces: dict[K, SmoothedRate] = {}
         self._looked: float | None = None
 
     def fresh(self, now: float) -> bool:
@@ -85,7 +85,8 @@ class Paces(Generic[K]):
         paces = self._paces if self.fresh(now) else {}
         before = self._looked if self.fresh(now) else None
         self._paces = {
-            key: paces.get(key) or (Pace(now, count) if before is None else Pace(before))
+            key: paces.get(key)
+            or (SmoothedRate(now, count) if before is None else SmoothedRate(before))
             for key, count in counts.items()
         }
         self._looked = now

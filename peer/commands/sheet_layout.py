@@ -68,7 +68,9 @@ def choose(items: Sequence[Item]) -> Layout:
     """
     ordered = sorted(items, key=lambda item: (item.series, item.place, item.number))
     few = len(items) <= FEW
-    rows = [_Row(list(each), few=few) for _, each in groupby(ordered, lambda item: item.series)]
+    rows = [
+        _SeriesRow(list(each), few=few) for _, each in groupby(ordered, lambda item: item.series)
+    ]
     longest = max((row.images for row in rows), default=0)
     stride = 1
     while stride < longest and sum(len(every(row.images, stride)) for row in rows) > MOST:
@@ -79,7 +81,7 @@ def choose(items: Sequence[Item]) -> Layout:
     return Layout(tuple(cells), sum(row.images for row in rows), stride)
 
 
-class _Row:
+class _SeriesRow:
     """One series: its instances, or the frames of each, one after the other."""
 
     def __init__(self, items: Sequence[Item], *, few: bool) -> None:

@@ -19,8 +19,9 @@ from p2pacs.catalogue.find import find
 from p2pacs.catalogue.listing import Listing
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -30,7 +31,6 @@ from p2pacs.dimse.backend import (
     Waiting,
 )
 from p2pacs.dimse.contexts import Pair
-from p2pacs.dimse.remote import Root
 from p2pacs.errors import (
     ForbiddenError,
     NotFoundError,
@@ -92,7 +92,7 @@ class Gateway:
 
     # ------------------------------------------------------------ C-FIND
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
+    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
         """Answers out of the catalogue that this peer holds; the broker may be away."""
         question = Question.parse(identifier, root)
         records: Iterable[StudyRecord] = self._catalogue.candidates(identifier)
@@ -110,7 +110,7 @@ class Gateway:
     # ------------------------------------------------------------ C-MOVE, C-GET
 
     def retrieve(
-        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
     ) -> Retrieval:
         """The instances that an identifier names, as they become whole here."""
         selection = Selection.parse(identifier, root)

@@ -10,7 +10,7 @@ from attrs import define, frozen
 from peer.retrieval.live_index import Known
 
 
-class HeldChunks(Protocol):
+class ChunksHere(Protocol):
     """The chunks that are here."""
 
     def __contains__(self, number: int, /) -> bool: ...
@@ -38,7 +38,7 @@ class _Climb:
         """The finest that is here."""
         return self.known.levels[self.here - 1][0] if self.here else None
 
-    def rise(self, have: HeldChunks) -> int | None:
+    def rise(self, have: ChunksHere) -> int | None:
         """Go on to the finest level that is here; a chunk that the next one lacks, if any."""
         for _, chunks in self.known.levels[self.here :]:
             missing = next((number for number in chunks if number not in have), None)
@@ -72,7 +72,7 @@ class Levels:
         """Whether every instance is here at its finest level."""
         return not self._waiting
 
-    def news(self, known: Sequence[Known], have: HeldChunks) -> list[Reached]:
+    def news(self, known: Sequence[Known], have: ChunksHere) -> list[Reached]:
         """What is new since the last call: first instances, new or changed, then finer levels.
 
         Args:

@@ -23,13 +23,13 @@ RETRY: Final = 15.0
 
 log = structlog.get_logger(__name__)
 
-Ask = Callable[[CatalogueQuery], Awaitable[CataloguePage]]
+AskFeed = Callable[[CatalogueQuery], Awaitable[CataloguePage]]
 
 
 class CatalogueFollower:
     """Reads the feed page by page into the index; a page is taken over whole or not at all."""
 
-    def __init__(self, index: CatalogueIndex, ask: Ask) -> None:
+    def __init__(self, index: CatalogueIndex, ask: AskFeed) -> None:
         """A follower that does nothing until `run`.
 
         Args:

@@ -57,7 +57,7 @@ TUNING: Final = ManifestTuning()
 """What is used unless a test hands in another."""
 
 
-Ask = Callable[[VirtualAddress], Awaitable[bool]]
+AskHolder = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""
 
 
@@ -170,7 +170,7 @@ class ManifestSync:
                 with trio.move_on_after(self._tuning.retry_seconds):
                     await self._bell.wait()
 
-    async def _first(self, what: object, members: Iterable[VirtualAddress], ask: Ask) -> None:
+    async def _first(self, what: object, members: Iterable[VirtualAddress], ask: AskHolder) -> None:
         """Ask one after the other until one gives it; the slow ones go on meanwhile.
 
         So somebody who never answers costs `ManifestTuning.hedge_seconds`, not the whole deadline.

@@ -11,7 +11,7 @@ from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.request_queue import RequestQueue
-from p2pacs.swarm.upload.sender import Read, Sent
+from p2pacs.swarm.upload.sender import ReadHeld, Sent
 from p2pacs.tasks import Tasks
 from p2pacs.wire.messages import Block
 
@@ -25,7 +25,9 @@ READ_AHEAD_BATCHES: Final = 1
 class DirectSender:
     """A queue for each member, and a task that sends while it is not empty (`Sender`)."""
 
-    def __init__(self, links: Mapping[VirtualAddress, Connection], read: Read, sent: Sent) -> None:
+    def __init__(
+        self, links: Mapping[VirtualAddress, Connection], read: ReadHeld, sent: Sent
+    ) -> None:
         """Nothing is sent before `run`.
 
         Args:

@@ -23,7 +23,7 @@ from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
-from p2pacs.swarm.upload.sender import Read, Sent
+from p2pacs.swarm.upload.sender import ReadHeld, Sent
 from p2pacs.tasks import Tasks
 from p2pacs.wire.messages import Block, Offer
 
@@ -99,7 +99,7 @@ class PacedSender:
         links: Mapping[VirtualAddress, Connection],
         swarms: OpenSwarms,
         uplink: Pacer,
-        read: Read,
+        read: ReadHeld,
         sent: Sent,
         *,
         seed: bytes,

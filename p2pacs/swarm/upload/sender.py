@@ -9,14 +9,14 @@ import trio
 
 from p2pacs.ids import StudyId, VirtualAddress
 
-Read = Callable[[VirtualAddress, StudyId, list[int]], Awaitable[list[tuple[int, bytes]]]]
+ReadHeld = Callable[[VirtualAddress, StudyId, list[int]], Awaitable[list[tuple[int, bytes]]]]
 """The chunks that can be read; the others are refused."""
 
 Sent = Callable[[VirtualAddress, int], None]
 """So many bytes of chunks went to a member."""
 
 
-class Sender(Protocol):
+class ChunkSender(Protocol):
     """Sends chunks to the members that ask for them."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

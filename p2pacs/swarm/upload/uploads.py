@@ -17,7 +17,7 @@ from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.upload.direct_sender import DirectSender
 from p2pacs.swarm.upload.paced_sender import PacedSender
-from p2pacs.swarm.upload.sender import Sender
+from p2pacs.swarm.upload.sender import ChunkSender
 from p2pacs.wire.messages import Cancel, Refuse, Request
 
 log = structlog.get_logger(__name__)
@@ -48,9 +48,9 @@ class Uploads:
         """
         self._links = links
         self._chunks = chunks
-        self.direct: Sender = DirectSender(links, self._read, self._count)
+        self.direct: ChunkSender = DirectSender(links, self._read, self._count)
         """Serves links that are not paced."""
-        self.paced: Sender = self.direct
+        self.paced: ChunkSender = self.direct
         """Serves links on the paced line; `direct` if there is no such line."""
         if uplink is not None:
             self.paced = PacedSender(
@@ -67,7 +67,7 @@ class Uploads:
         """Bytes of chunks sent, by member."""
 
     @property
-    def senders(self) -> tuple[Sender, ...]:
+    def senders(self) -> tuple[ChunkSender, ...]:
         """Each sender once."""
         return tuple(dict.fromkeys((self.direct, self.paced)))
 

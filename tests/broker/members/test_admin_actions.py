@@ -4,7 +4,7 @@ import pytest
 
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.members.corrections import Wanted
+from broker.members.corrections import Correction
 from broker.members.registry import Registration
 from p2pacs.errors import StateError
 from p2pacs.identity.directory import Role
@@ -40,7 +40,7 @@ async def test_corrections_are_audited_and_made_to_what_was_seen(ground: Ground)
     registration = Registration("Nroth", Role.HOSPITAL, None, None, "all")
     seen, _ = await ground.database.run(lambda c: actions.register(c, registration, "anna"))
     address, version = seen.address, seen.version
-    wanted = Wanted("North", Role.HOSPITAL, 1_000_000, None)
+    wanted = Correction("North", Role.HOSPITAL, 1_000_000, None)
     await ground.database.run(
         lambda c: actions.correct(c, address, wanted, "anna", version=version)
     )

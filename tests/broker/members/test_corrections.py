@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from broker.database.db import read_counter
 from broker.members import corrections, registry
-from broker.members.corrections import Wanted
+from broker.members.corrections import Correction
 from broker.members.registry import Member
 from p2pacs.errors import (
     AuthenticationError,
@@ -16,7 +16,7 @@ from p2pacs.errors import (
 from p2pacs.identity.directory import Role
 from tests.broker.members.test_registry import address, join, register
 
-AS_IT_IS = Wanted("North", Role.HOSPITAL, 800_000, 3_000_000)
+AS_IT_IS = Correction("North", Role.HOSPITAL, 800_000, 3_000_000)
 
 
 def _member(connection: Connection) -> Member:
@@ -25,7 +25,7 @@ def _member(connection: Connection) -> Member:
 
 def test_everything_can_be_corrected_before_joining(connection: Connection) -> None:
     register(connection)
-    wanted = Wanted("North General", Role.REPLICA, None, 5_000_000)
+    wanted = Correction("North General", Role.REPLICA, None, 5_000_000)
     changed = corrections.correct(connection, _member(connection), wanted)
     assert changed == (
         "name: North → North General; role: hospital → replica; uplink: 800kbit → no limit;"

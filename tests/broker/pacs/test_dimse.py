@@ -9,7 +9,7 @@ from pydicom.uid import CTImageStorage
 from broker.pacs.adapter import CLASSES_KEY
 from broker.pacs.address import DimseAddress
 from broker.pacs.dimse import DimseAdapter, _classes
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dimse.backend import Retrieval
@@ -39,8 +39,8 @@ class Breaking:
     def uids(self) -> list[str]:
         return [one.sop_instance_uid for one in self.instances]
 
-    def find(self, _identifier: Dataset, _root: str, _caller: str) -> Answers:
-        return Answers(iter(()))
+    def find(self, _identifier: Dataset, _root: str, _caller: str) -> FindAnswers:
+        return FindAnswers(iter(()))
 
     def retrieve(self, *_asked: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:

@@ -2,7 +2,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from broker.pacs.adapter import INSTANCE_KEYS, LISTED_KEYS, SERIES_KEYS, STUDY_KEYS
-from broker.pacs.keys import WIDE, Keys, WideKeys
+from broker.pacs.keys import WIDE, QueryKeys, WideKeys
 from p2pacs.dataset.vocabulary import HEADER_TAGS
 from p2pacs.errors import PacsRefusedError, PacsUnreachableError
 
@@ -18,10 +18,10 @@ class Strict:
     """A PACS that knows only the usual keys."""
 
     def __init__(self) -> None:
-        self.asked: list[Keys] = []
+        self.asked: list[QueryKeys] = []
         self.refuses_all = False
 
-    async def find(self, keys: Keys) -> str:
+    async def find(self, keys: QueryKeys) -> str:
         self.asked.append(keys)
         if self.refuses_all or len(keys) > len(STUDY_KEYS):
             raise PacsRefusedError("0xA900: it finds the query wrong")
@@ -49,9 +49,9 @@ async def test_what_is_refused_anyway_is_no_reason_to_ask_for_less() -> None:
 
 
 async def test_a_pacs_that_is_away_is_not_asked_twice() -> None:
-    asked: list[Keys] = []
+    asked: list[QueryKeys] = []
 
-    async def away(keys: Keys) -> str:
+    async def away(keys: QueryKeys) -> str:
         asked.append(keys)
         raise PacsUnreachableError("away")
 

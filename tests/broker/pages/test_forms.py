@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from broker.members.corrections import Wanted
+from broker.members.corrections import Correction
 from broker.members.join_command import PROGRAM, join_command, usual_plan
 from broker.members.registry import Member
 from broker.pages.forms import (
@@ -108,7 +108,7 @@ def test_a_rate_is_the_same_in_a_form_and_in_toml(rate: str) -> None:
 
 def test_a_correction_starts_from_what_is() -> None:
     filled = read_correction({}, MEMBER)
-    assert filled.wanted == Wanted("North", Role.HOSPITAL, 800_000, None)
+    assert filled.wanted == Correction("North", Role.HOSPITAL, 800_000, None)
     assert show_correction(MEMBER).values == {
         "name": "North",
         "role": "hospital",
@@ -116,7 +116,7 @@ def test_a_correction_starts_from_what_is() -> None:
         "downlink": "",
     }
     filled = read_correction({"name": "South", "uplink": "", "role": "replica"}, MEMBER)
-    assert filled.wanted == Wanted("South", Role.REPLICA, None, None)
+    assert filled.wanted == Correction("South", Role.REPLICA, None, None)
     assert set(read_correction({"downlink": "fast", "role": "king"}, MEMBER).wrong) == {
         "downlink",
         "role",

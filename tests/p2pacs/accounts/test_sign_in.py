@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from p2pacs.accounts.pace import PaceTuning
 from p2pacs.accounts.passwords import set_password
 from p2pacs.accounts.sessions import Sessions
-from p2pacs.accounts.sign_in import NOBODY, Outcome, SignIn, SignInTuning
+from p2pacs.accounts.sign_in import NOBODY, SignIn, SignInOutcome, SignInTuning
 from p2pacs.accounts.tables import known_places, sessions
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from tests.p2pacs.accounts.conftest import CHEAP, CheapPasswords, MemoryDatabase
@@ -30,7 +30,7 @@ class Door:
     """A sign-in that remembers what the audit trail was told."""
 
     def __init__(self, database: MemoryDatabase, passwords: CheapPasswords = CHEAP) -> None:
-        self.told: list[Outcome] = []
+        self.told: list[SignInOutcome] = []
         with database.engine.begin() as connection:
             set_password(connection, "anna", PASSWORD, CHEAP)
         self.database = database
@@ -52,7 +52,7 @@ class Door:
         assert session.account == name
         return signed_in.browser
 
-    def _record(self, _connection: Connection, outcome: Outcome) -> None:
+    def _record(self, _connection: Connection, outcome: SignInOutcome) -> None:
         self.told.append(outcome)
 
     async def fail(self, name: str = "anna", address: str = STRANGER, cookie: str = "") -> None:
@@ -248,11 +248,11 @@ async def test_the_trail_stays_short_and_has_no_password_in_it(
     for _ in range(150):
         await door.fail("a password typed as name " * 1000)
     await door.fail()
-    assert door.told == [Outcome(NOBODY, STRANGER, count) for count in (1, 10, 100)]
+    assert door.told == [SignInOutcome(NOBODY, STRANGER, count) for count in (1, 10, 100)]
     await door.sign_in("anna", PASSWORD, HOME)
-    assert door.told[-1] == Outcome("anna", HOME, 0)
+    assert door.told[-1] == SignInOutcome("anna", HOME, 0)
     await door.fail(address=HOME)
-    assert door.told[-1] == Outcome("anna", HOME, 1)
+    assert door.told[-1] == SignInOutcome("anna", HOME, 1)
 
 
 @pytest.mark.parametrize("name", ["anna", "nobody"])

@@ -4,9 +4,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
-from p2pacs.catalogue.question import Question, Root, Selection
+from p2pacs.catalogue.question import Question, Selection
 from p2pacs.dataset.json_model import texts
-from p2pacs.dataset.vocabulary import tag, vr_of
+from p2pacs.dataset.vocabulary import QueryRoot, tag, vr_of
 from p2pacs.errors import UsageError
 
 from .samples import query
@@ -65,7 +65,7 @@ def test_what_no_attribute_can_have_is_refused(keyword: str, value: str) -> None
     ],
 )
 def test_a_query_without_its_level_or_keys_above_is_refused(
-    identifier: Dataset, root: Root
+    identifier: Dataset, root: QueryRoot
 ) -> None:
     with pytest.raises(UsageError) as caught:
         Question.parse(identifier, root)

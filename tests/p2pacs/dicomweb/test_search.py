@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from p2pacs.dicomweb.search import Answer, Page, Search, SearchTuning
+from p2pacs.dicomweb.search import Entity, Page, Search, SearchTuning
 from p2pacs.errors import PacsRefusedError
 
 
@@ -30,7 +30,7 @@ class Server:
         end = min(self.total, offset + min(int(query["limit"]), self.cap))
         if self.down or not self.bad.isdisjoint(range(offset, end)):
             return Page([], failed=True)
-        found: list[Answer] = [{"n": {"Value": [n]}} for n in range(offset, end)]
+        found: list[Entity] = [{"n": {"Value": [n]}} for n in range(offset, end)]
         return Page(found, more=self.cap < 1000 and end < self.total)
 
     async def probe(self) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from p2pacs.dataset.answers import Answers
+from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -19,7 +20,7 @@ from p2pacs.dimse.backend import (
     Urgency,
     Waiting,
 )
-from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.dimse.scu import DimseClient
 from p2pacs.errors import P2PacsError, StudyNotFoundError
@@ -47,14 +48,14 @@ class Scripted:
         """Wait for ``released`` (or ``closed``) after so many instances."""
         self.fail_after: int | None = None
 
-    def find(self, identifier: Dataset, root: Root, caller: str) -> Answers:
+    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
         self.asked.append(("find", root, caller))
         if self.error is not None:
             raise self.error
-        return Answers(iter(self.answers), self.ignored)
+        return FindAnswers(iter(self.answers), self.ignored)
 
     def retrieve(
-        self, identifier: Dataset, root: Root, caller: str, purpose: str, urgency: Urgency
+        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
     ) -> Retrieval:
         self.asked.append((purpose, root, caller))
         self.urgency = urgency

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.dimse.association_limits import Admitted, AssociationLimits, KnownHosts
+from p2pacs.dimse.association_limits import Admitted, AssociationLimits, NamedHosts
 from p2pacs.dimse.tuning import DimseTuning
 
 BOUNDS = DimseTuning(
@@ -101,7 +101,7 @@ def test_hosts_are_known_by_address_at_once_and_by_name_when_looked_up(
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     hosts = ["10.0.0.1", "viewer.example", "gone.example"]
-    known = KnownHosts(lambda: hosts)
+    known = NamedHosts(lambda: hosts)
     assert known("10.0.0.1")
     assert not known("10.0.0.7")
     known.refresh()

@@ -7,7 +7,7 @@ from pynetdicom import AE, evt
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._association import Association, release
 from p2pacs.dimse._listener import Listener
-from p2pacs.dimse._sender import Sender
+from p2pacs.dimse._sender import InstanceSender
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import PacsBusyError, PacsUnreachableError
@@ -21,7 +21,7 @@ async def test_associations_open_as_they_are_needed(monkeypatch: pytest.MonkeyPa
     sent = [instance(1), instance(2, sop_class=MR), instance(3), instance(4, syntax=JPEG_2000)]
     backend = Scripted()
     async with serving(backend, stores=True) as server:
-        sender = Sender(
+        sender = InstanceSender(
             AE("SCU"),
             DimseRemote("GATEWAY", HOST, server.port),
             known=lambda: [(MR, EXPLICIT)],
@@ -39,7 +39,7 @@ async def test_an_association_that_ended_is_opened_again() -> None:
     opened: list[Association] = []
     async with serving(Scripted(), stores=True) as server:
         remote = DimseRemote("GATEWAY", HOST, server.port)
-        sender = Sender(AE("SCU"), remote, known=tuple, opening=opened.append)
+        sender = InstanceSender(AE("SCU"), remote, known=tuple, opening=opened.append)
         await trio.to_thread.run_sync(sender.send, instance(1))
         await trio.to_thread.run_sync(release, opened[0])
         assert await trio.to_thread.run_sync(sender.send, instance(2)) == 0x0000
@@ -48,7 +48,7 @@ async def test_an_association_that_ended_is_opened_again() -> None:
 
 
 def test_nobody_there() -> None:
-    sender = Sender(AE("SCU"), DimseRemote("NOBODY", HOST, free_port()), known=tuple)
+    sender = InstanceSender(AE("SCU"), DimseRemote("NOBODY", HOST, free_port()), known=tuple)
     with pytest.raises(PacsUnreachableError):
         sender.send(instance())
     sender.close()
@@ -74,7 +74,7 @@ async def test_a_destination_that_is_busy_is_asked_again(
     monkeypatch.setattr(Listener, "_requested", busy)
     async with serving(Scripted(), stores=True) as server:
         remote = DimseRemote("GATEWAY", HOST, server.port)
-        sender = Sender(AE("SCU"), remote, known=tuple, tuning=DimseTuning(busy=(0, 0)))
+        sender = InstanceSender(AE("SCU"), remote, known=tuple, tuning=DimseTuning(busy=(0, 0)))
         if refusals == 2:
             assert await trio.to_thread.run_sync(sender.send, instance()) == 0x0000
         else:
@@ -90,7 +90,7 @@ def test_what_is_not_accepted_is_asked_for_once(
     opened: list[Association] = []
     with storescp(tmp_path) as workstation:
         remote = DimseRemote(workstation.aet, HOST, workstation.port)
-        sender = Sender(AE("SCU"), remote, known=tuple, opening=opened.append)
+        sender = InstanceSender(AE("SCU"), remote, known=tuple, opening=opened.append)
         sent = [instance(number, syntax=JPEG_2000) for number in range(1, 6)]
         assert [sender.send(one) for one in sent] == [None] * 5
         assert sender.send(instance(6)) == 0x0000
@@ -104,7 +104,7 @@ def test_dcmtk_gets_the_bytes_and_what_it_does_not_accept_is_not_transcoded(
 ) -> None:
     with storescp(tmp_path_factory.mktemp("received")) as workstation:
         remote = DimseRemote(workstation.aet, HOST, workstation.port)
-        sender = Sender(AE("SCU"), remote, known=lambda: [(CT, JPEG_2000)])
+        sender = InstanceSender(AE("SCU"), remote, known=lambda: [(CT, JPEG_2000)])
         sent = series(3, size=100_001)
         assert [sender.send(one) for one in sent] == [0x0000] * 3
         assert sender.send(instance(4, syntax=JPEG_2000)) is None

@@ -4,7 +4,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from p2pacs import limits
 from p2pacs.errors import BusyError, DeadlineError, MalformedMessageError
-from p2pacs.wire.answers import Answers
+from p2pacs.wire.answers import QueryAnswers
 from p2pacs.wire.codec import decode, encode
 from p2pacs.wire.frames import FrameReader
 from p2pacs.wire.messages import (
@@ -25,7 +25,7 @@ async def test_only_so_many_are_answered_in_a_second(autojump_clock: MockClock) 
     async def handle(query: Query) -> Reply:
         return Manifest(query.id, b"")
 
-    answers = Answers(
+    answers = QueryAnswers(
         "x", handle, lambda reply: said.append((reply.id, trio.current_time())), lambda: 0
     )
     more = 50

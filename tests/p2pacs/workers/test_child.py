@@ -12,7 +12,7 @@ from typing import IO, Any
 import pytest
 
 from p2pacs.limits import MIB
-from p2pacs.workers.messages import CallBatch, CallResult, Outcome, Task, receive_outcomes, send
+from p2pacs.workers.messages import CallBatch, CallOutcome, CallResult, Task, receive_outcomes, send
 from tests.p2pacs.workers import jobs
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,7 @@ class Child:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def ask(self, function: Any, *arguments: Any, memory: int = 64 * MIB) -> list[Outcome]:
+    def ask(self, function: Any, *arguments: Any, memory: int = 64 * MIB) -> list[CallOutcome]:
         send(self.tasks, 1, CallBatch((Task(function, arguments),), memory))
         return receive_outcomes(self.answers, 1, MIB)
 

@@ -15,8 +15,8 @@ from p2pacs.workers.messages import (
     BESIDE_BYTES,
     CallBatch,
     CallFailure,
+    CallOutcome,
     CallResult,
-    Outcome,
     Task,
     receive_batch,
     receive_outcomes,
@@ -56,7 +56,7 @@ def test_what_is_sent_is_received(value: Any) -> None:
 
 def test_instances_and_errors_come_back() -> None:
     instance = EncodedInstance("1.2", "1.3", "1.2.840.10008.1.2", os.urandom(100_000))
-    outcomes: list[Outcome] = [CallResult(instance), CallFailure(CodingError("no"))]
+    outcomes: list[CallOutcome] = [CallResult(instance), CallFailure(CodingError("no"))]
     back = receive_outcomes(sent(outcomes), 7, MOST)
     assert back[0] == outcomes[0]
     failure = back[1]

@@ -20,9 +20,9 @@ from pynetdicom import AE, build_role, evt
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import QueryRoot, tag
 from p2pacs.dimse import contexts
-from p2pacs.dimse.remote import DimseRemote, Root
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scu import DimseClient
 from p2pacs.errors import (
     CodingError,
@@ -612,7 +612,7 @@ async def test_of_a_study_of_two_patients_each_gets_his_own(tmp_path: Path) -> N
         world.broker.host.tell_linked(CatalogueNews(world.broker.catalogue.seq), [Role.HOSPITAL])
         await eventually(lambda: len((peer.index.get(record.study) or record).patients) == 2)
 
-        async def got(root: Root, level: str, **keys: str) -> dict[str, EncodedInstance]:
+        async def got(root: QueryRoot, level: str, **keys: str) -> dict[str, EncodedInstance]:
             classes = {samples.CT: [samples.EXPLICIT]}
             async with client(where).get(query(level, **keys), root, classes=classes) as inbox:
                 return by_uid([one async for one in inbox])

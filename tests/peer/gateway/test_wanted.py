@@ -1,10 +1,10 @@
 from pydicom.dataset import Dataset
 
-from p2pacs.catalogue.question import Root, Selection
+from p2pacs.catalogue.question import Selection
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import dump
-from p2pacs.dataset.vocabulary import HEADER_TAGS
+from p2pacs.dataset.vocabulary import HEADER_TAGS, QueryRoot
 from p2pacs.study.study_index import InstanceEntry
 from peer.gateway.wanted import is_wanted, wanted_of
 from tests.p2pacs.catalogue.samples import attributes, query, series, study
@@ -30,7 +30,7 @@ def of(patient: str) -> bytes:
 
 
 def given(record: StudyRecord, level: str, *entries: InstanceEntry, **keys: str) -> list[str]:
-    root: Root = "PATIENT" if "PatientID" in keys else "STUDY"
+    root: QueryRoot = "PATIENT" if "PatientID" in keys else "STUDY"
     selection = Selection.parse(query(level, **keys), root)
     if not is_wanted(selection, record):
         return []
