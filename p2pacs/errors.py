@@ -4,6 +4,7 @@
     ├── UsageError                    the operator asked for something that cannot be
     │   ├── SettingsError             a wrong key or value in the TOML file (names the line)
     │   ├── StateError                the folder is not initialised, or already is, or is locked
+    │   ├── NotAcceptableError        there is no representation that the asker takes
     │   └── NotFoundError             no such member, transfer, …
     │       └── StudyNotFoundError    a study nobody has
     ├── AccessError                   who you are does not allow it
@@ -91,6 +92,13 @@ class StateError(UsageError):
     wire_code = 6
     exit_code = 4
     http_status = 409
+
+
+class NotAcceptableError(UsageError):
+    """There is no representation that the asker takes; the message says what there is."""
+
+    wire_code = 7
+    http_status = 406
 
 
 class NotFoundError(UsageError):

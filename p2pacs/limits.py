@@ -211,6 +211,17 @@ DICOM_ANSWERS: Final = 100_000
 FIND_RESULTS: Final = 10_000
 """Answers to one C-FIND: a wider query gets the first ones and a warning."""
 
+# ---------------------------------------------------------------- DICOMweb
+
+ACCEPT_BYTES: Final = 8 * KIB
+"""What a request accepts: browsers and viewers need a few hundred characters."""
+
+ACCEPT_RANGES: Final = 64
+"""Media types in it: twice as many as there are transfer syntaxes with images."""
+
+BYTE_RANGES: Final = 16
+"""Ranges in one request: viewers ask for one, and who asks for many has other things in mind."""
+
 # ---------------------------------------------------------------- pages
 
 SIGN_INS: Final = 32
