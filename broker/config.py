@@ -26,6 +26,7 @@ from p2pacs.study.images import Coding
 from p2pacs.units import Endpoint
 
 BROKER_TOML: Final = "broker.toml"
+PEER_TOML: Final = "peer.toml"
 DATABASE: Final = "broker.db"
 AUTHORITY: Final = "authority"
 IDENTITY: Final = "identity"
@@ -243,6 +244,11 @@ def load_broker_settings(folder: Path) -> BrokerSettings:
     """
     path = folder / BROKER_TOML
     if not path.is_file():
+        if (folder / PEER_TOML).is_file():
+            raise StateError(
+                f"{folder} is a peer's folder, not a broker's: p2pacs status {folder} shows how it "
+                "is"
+            )
         raise StateError(f"no broker in {folder}: make one with p2pacs broker init {folder} …")
     return load_settings(path, BrokerSettings)
 

@@ -164,7 +164,13 @@ class Peer:
             return
         describe = InstanceDescriber(self.host, self.reads)
         async with trio.open_nursery() as nursery:
-            gateway = Gateway(Bridge(nursery), self.index, self.reads, describe)
+            gateway = Gateway(
+                Bridge(nursery),
+                self.index,
+                self.reads,
+                describe,
+                check_membership=self.resolver.check_membership,
+            )
             server = DimseServer(
                 self.settings.aet,
                 where,
@@ -247,7 +253,12 @@ class Peer:
         }
 
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
-        """Studies that match these keys (DICOM keyword → value)."""
+        """Studies that match these keys (DICOM keyword → value).
+
+        Raises:
+            RevokedError: this member was revoked.
+        """
+        self.resolver.check_membership()
         return await trio.to_thread.run_sync(find_studies, self.index, keys)
 
     async def transfers(self) -> JsonObject:

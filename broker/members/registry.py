@@ -35,8 +35,16 @@ REFUSED: Final = (
 )
 
 
-def _plain_name(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
+def plain_name(name: str) -> str:
+    """The name as it is kept.
+
+    Raises:
+        UsageError: nobody can be called so.
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    if not 0 < len(name) <= limits.NAME or not name.isprintable():
+        raise UsageError(f"name: 1 to {limits.NAME} printable characters")
+    return name
 
 
 @frozen
@@ -47,15 +55,13 @@ class Registration:
         UsageError: a name, role, rate or rule that cannot be.
     """
 
-    name: str = field(converter=_plain_name)
+    name: str = field(converter=plain_name)
     role: Role
     uplink: int | None
     downlink: int | None
     read: str
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < len(self.name) <= limits.NAME or not self.name.isprintable():
-            raise UsageError(f"name: 1 to {limits.NAME} printable characters")
         if self.role is Role.BROKER:
             raise UsageError("role: a new member is a hospital or a replica")
         if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):

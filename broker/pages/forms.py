@@ -14,7 +14,7 @@ from starlette.requests import Request
 from broker.members.access import check_rule
 from broker.members.corrections import Correction
 from broker.members.join_command import JoinPlan, usual_plan
-from broker.members.registry import Member, Registration, default_read
+from broker.members.registry import Member, Registration, default_read, plain_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.settings import AeTitleField
@@ -44,7 +44,7 @@ BLANK: Final = Filled({"name": "", "role": "hospital", "uplink": "", "downlink":
 def read_registration(form: Mapping[str, object]) -> Filled:
     """Check the form; every wrong field is named at once."""
     values = {name: text_of(form, name) for name in FIELDS}
-    role, rates, wrong = _role_and_rates(values)
+    role, rates, wrong = _name_role_and_rates(values)
     read = values["read"] or default_read(role or Role.HOSPITAL)
     try:
         check_rule(role or Role.HOSPITAL, read)
@@ -80,16 +80,20 @@ def read_correction(form: Mapping[str, object], member: Member) -> Corrected:
     """Check the form; fields that it does not have (the member has joined) stay as they are."""
     values = dict(show_correction(member).values)
     values |= {name: text_of(form, name) for name in values if name in form}
-    role, rates, wrong = _role_and_rates(values)
+    role, rates, wrong = _name_role_and_rates(values)
     if wrong or role is None:
         return Corrected(values, wrong)
     return Corrected(values, {}, Correction(values["name"], role, *rates))
 
 
-def _role_and_rates(
+def _name_role_and_rates(
     values: Mapping[str, str],
 ) -> tuple[Role | None, tuple[int | None, int | None], dict[str, str]]:
     wrong: dict[str, str] = {}
+    try:
+        plain_name(values["name"])
+    except UsageError as error:
+        wrong |= wrong_by_field(error)
     rates: dict[str, int | None] = {"uplink": None, "downlink": None}
     for name in rates:
         try:

@@ -107,15 +107,16 @@ def status_view(said: JsonObject) -> list[Table | Facts]:
 
 def _facts(said: JsonObject) -> list[tuple[str, str]]:
     store, broker = said["store"], said["broker"]
+    waiting = _count(said["audit_waiting"], "record waits", "records wait")
     capacity = "" if store["capacity"] is None else f" of {format_bytes(store['capacity'])}"
     return [
         ("Member", f"{said['name']} ({said['role']}) {said['address']}"),
         ("Broker", _broker(broker)),
         ("Gateway", _gateway(said["gateway"], said["role"])),
-        ("Store", f"{format_bytes(store['used'])}{capacity}, {store['studies']} studies"),
+        ("Store", f"{format_bytes(store['used'])}{capacity}, {_studies(store)}"),
         ("Catalogue", _catalogue(said["catalogue"], said["role"])),
-        ("Audit", f"{said['audit_waiting']} records wait for the broker"),
-        ("Certificate", f"valid until {said['certificate_expires']}"),
+        ("Audit", f"{waiting} for the broker"),
+        ("Certificate", f"valid until {_minute(said['certificate_expires'])}"),
     ]
 
 
@@ -124,7 +125,20 @@ def _catalogue(catalogue: JsonObject, role: str) -> str:
         return "none: a replica is not told what it holds"
     age = catalogue["age"]
     current = "not current since the start" if age is None else f"current {age:.0f} s ago"
-    return f"{catalogue['studies']} studies, {current}"
+    return f"{_studies(catalogue)}, {current}"
+
+
+def _minute(time: str) -> str:
+    """A time of UTC in ISO 8601, as people read it."""
+    return f"{time[:16].replace('T', ' ')} UTC"
+
+
+def _studies(there: JsonObject) -> str:
+    return _count(there["studies"], "study", "studies")
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _broker(broker: JsonObject) -> str:

@@ -75,7 +75,13 @@ class Gateway:
     """Behind the hospital's DICOM server."""
 
     def __init__(
-        self, bridge: Bridge, catalogue: CatalogueIndex, reads: StudyReads, describe: Describe
+        self,
+        bridge: Bridge,
+        catalogue: CatalogueIndex,
+        reads: StudyReads,
+        describe: Describe,
+        *,
+        check_membership: Callable[[], None],
     ) -> None:
         """A gateway.
 
@@ -84,16 +90,19 @@ class Gateway:
             catalogue: what may be found.
             reads: brings what is asked for.
             describe: attributes of a study's instances, with those of their series.
+            check_membership: raises a RevokedError where this member was revoked; in any thread.
         """
         self._bridge = bridge
         self._catalogue = catalogue
         self._reads = reads
         self._describe = describe
+        self._check_membership = check_membership
 
     # ------------------------------------------------------------ C-FIND
 
     def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
         """Answers out of the catalogue that this peer holds; the broker may be away."""
+        self._check_membership()
         question = Question.parse(identifier, root)
         records: Iterable[StudyRecord] = self._catalogue.candidates(identifier)
         if question.level == "IMAGE":
@@ -113,6 +122,7 @@ class Gateway:
         self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
     ) -> Retrieval:
         """The instances that an identifier names, as they become whole here."""
+        self._check_membership()
         selection = Selection.parse(identifier, root)
         records = [
             record

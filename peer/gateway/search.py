@@ -41,7 +41,8 @@ def find_studies(index: CatalogueIndex, keys: dict[str, str]) -> list[dict[str, 
     for keyword in SHOWN:
         setattr(identifier, keyword, "")
     for keyword, value in keys.items():
-        setattr(identifier, keyword, value)
+        # Modalities are code strings, which have no small letters (PS3.5 6.2).
+        setattr(identifier, keyword, value.upper() if keyword == "ModalitiesInStudy" else value)
     found: list[dict[str, Any]] = []
     for answer in find(index.candidates(identifier), identifier, "STUDY", index.known):
         if len(found) == FIND_RESULTS:

@@ -83,16 +83,32 @@ class Resolver:
         self._catalogue = catalogue
         self._grants = grants
 
+    def check_membership(self) -> None:
+        """Whether this member may still read: also what it holds, and the names in its catalogue.
+
+        Of any thread.
+
+        Raises:
+            RevokedError: the directory, or the broker that takes no link of it, says it may not.
+        """
+        me = self._book.directory.get(self._identity.address)
+        mesh = self._host.mesh
+        said = (mesh.refused.get(broker) for broker in mesh.brokers)
+        if (me is not None and me.revoked) or any(isinstance(one, RevokedError) for one in said):
+            raise RevokedError(REVOKED)
+
     async def record(self, study_instance_uid: str) -> StudyRecord:
         """The catalogue's record of a Study Instance UID.
 
         Raises:
             KeyUnavailableError: this member is a replica, which reads nothing.
+            RevokedError: this member was revoked.
             StudyNotFoundError: the catalogue, as far as this member may read it, has none.
         """
         me = self._book.directory.get(self._identity.address)
         if me is not None and me.role is Role.REPLICA:
             raise blind()
+        self.check_membership()
         record = await trio.to_thread.run_sync(self._catalogue.by_uid, study_instance_uid)
         if record is None:
             raise StudyNotFoundError(
@@ -112,9 +128,7 @@ class Resolver:
             DeadlineError: the broker is linked and does not answer, and no key is held.
             KeyUnavailableError: the broker is away and no key is held.
         """
-        me = self._book.directory.get(self._identity.address)
-        if me is not None and me.revoked:
-            raise RevokedError(REVOKED)
+        self.check_membership()
         linked = self._host.mesh.broker_linked
         cut_off = False
         away: UnavailableError

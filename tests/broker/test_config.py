@@ -78,6 +78,9 @@ def test_wrong_settings(tmp_path: Path, text: str, complaint: str) -> None:
 def test_no_broker_here(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="p2pacs broker init"):
         load_broker_settings(tmp_path)
+    (tmp_path / "peer.toml").touch()
+    with pytest.raises(StateError, match="is a peer's folder, not a broker's: p2pacs status"):
+        load_broker_settings(tmp_path)
 
 
 def test_a_folder_of_the_version_before_has_its_files_under_these_names() -> None:

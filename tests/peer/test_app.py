@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from p2pacs.errors import KeyUnavailableError, ProtocolError, StateError
+from p2pacs.errors import KeyUnavailableError, ProtocolError, RevokedError, StateError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
@@ -103,6 +103,8 @@ async def test_a_revoked_member_says_so(tmp_path: Path) -> None:
         said = (await peer.status())["broker"]
         assert (said["linked"], "north" in said["refused"]) == (False, True)
         assert "was revoked" in said["refused"]
+        with pytest.raises(RevokedError, match="may not read: ask the administrator"):
+            await peer.find({})
 
 
 async def test_a_replica_is_blind(tmp_path: Path) -> None:

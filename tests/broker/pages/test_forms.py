@@ -76,6 +76,13 @@ def test_what_is_wrong_is_named_by_field(name: str, value: str) -> None:
     assert filled.wrong[name].endswith(".") or filled.wrong[name].endswith(")")
 
 
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    wrong = {"name": "", "role": "x", "uplink": "fast", "downlink": "0", "read": "Color=red"}
+    assert set(read_registration(wrong).wrong) == set(wrong)
+    correction = {name: wrong[name] for name in ("name", "role", "uplink", "downlink")}
+    assert set(read_correction(correction, MEMBER).wrong) == set(correction)
+
+
 @pytest.mark.parametrize(("role", "read"), [("hospital", "all"), ("replica", "none")])
 def test_an_empty_rule_is_the_usual_one_of_the_role(role: str, read: str) -> None:
     made = read_registration(GOOD | {"role": role, "read": ""}).registration

@@ -121,6 +121,21 @@ def test_a_replica_without_a_catalogue_is_no_alarm() -> None:
     assert "0 studies, not current since the start" in shown
 
 
+def test_one_is_no_plural() -> None:
+    one = {
+        "store": {**STATUS["store"], "studies": 1},
+        "catalogue": {"studies": 1, "age": 2.0},
+        "audit_waiting": 1,
+    }
+    shown = _shown(*status_view({**STATUS, **one}))
+    assert "1 study\n" in shown
+    assert "1 study, current 2 s ago" in shown
+    assert "1 record waits for the broker" in shown
+    assert "2026-12-30 13:41 UTC" in _shown(
+        *status_view({**STATUS, "certificate_expires": "2026-12-30T13:41:01+00:00"})
+    )
+
+
 def test_status() -> None:
     shown = _shown(*status_view(STATUS))
     for text in ("hospital-a", "away", "5.0 MB of 10.0 MB", "7 studies", "3 records"):

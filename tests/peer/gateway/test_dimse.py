@@ -96,6 +96,21 @@ def received(folder: Path) -> dict[str, EncodedInstance]:
     return by_uid([EncodedInstance.from_part10(path.read_bytes()) for path in files])
 
 
+async def test_workstations_of_a_revoked_member_are_told_no_names(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1)) as (world, peer, where):
+        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
+        world.revoke("a")
+        await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
+        uid = world.broker.uid
+        for asked in (query("STUDY"), query("SERIES", StudyInstanceUID=uid)):
+            with pytest.raises(PacsRefusedError, match="0124"):
+                await client(where).find(asked)
+        wanted = query("STUDY", StudyInstanceUID="1.2.3")
+        async with client(where).get(wanted, classes={samples.CT: [samples.EXPLICIT]}) as inbox:
+            with pytest.raises(PacsRefusedError, match="0124"):
+                _ = [one async for one in inbox]
+
+
 # ---------------------------------------------------------------- DCMTK and Orthanc
 
 

@@ -53,6 +53,7 @@ def test_all_studies_newest_first(index: CatalogueIndex) -> None:
         {"StudyDate": "20230101-20240601"},
         {"PatientID": "P1"},
         {"StudyInstanceUID": "1.2.1", "ModalitiesInStudy": "CT"},
+        {"PatientID": "P1", "ModalitiesInStudy": "ct"},  # no code string has small letters
     ],
 )
 def test_keys_match_as_in_dicom(index: CatalogueIndex, keys: dict[str, str]) -> None:
