@@ -219,6 +219,21 @@ ACCEPT_BYTES: Final = 8 * KIB
 ACCEPT_RANGES: Final = 64
 """Media types in it: twice as many as there are transfer syntaxes with images."""
 
+FRAMES: Final = 1024 * 1024
+"""Frames of an instance that is given by frames: whole slides have up to 500,000 tiles."""
+
+HEADER_READ_BYTES: Final = 64 * MIB
+"""The header of an instance that is given by frames: it is in memory as a whole."""
+
+INFLATED_BYTES: Final = 512 * MIB
+"""A deflated instance, inflated: its frames are taken out of the whole."""
+
+FRAGMENTS: Final = 1024 * 1024
+"""Fragments that its frames may lie in, where none of the offset tables says so: 24 MiB."""
+
+FRAME_READ_BYTES: Final = 256 * MIB
+"""A frame that is given alone: it is in memory as a whole."""
+
 BYTE_RANGES: Final = 16
 """Ranges in one request: viewers ask for one, and who asks for many has other things in mind."""
 

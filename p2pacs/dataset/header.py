@@ -53,6 +53,8 @@ class Header:
     """Offset of the pixel data's value; None where it cannot be told."""
     pixels_length: int
     """Its declared length; `UNDEFINED_LENGTH` when encapsulated."""
+    pixels_vr: str | None = None
+    """Its VR; None where the transfer syntax does not say one."""
 
 
 def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
@@ -66,13 +68,13 @@ def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
         return _read_deflated(data)
     implicit = transfer_syntax_uid in _IMPLICIT
     little = transfer_syntax_uid != _BIG_ENDIAN
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, str | None]] = []
     stream = io.BytesIO(data)
 
-    def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
         if int(tag) not in PIXEL_TAGS:
             return False
-        found.append((stream.tell(), length))
+        found.append((stream.tell(), length, vr))
         return True
 
     elements = _read(stream, implicit, little, at_pixels)

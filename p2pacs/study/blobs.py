@@ -144,6 +144,10 @@ class BlobTable:
         """Of a blob's content; further parts and previews have their frame's."""
         return bytes(self._digest[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES])
 
+    def sizes(self, first: int, count: int) -> array[int]:
+        """Bytes of these consecutive blobs when decoded."""
+        return self._size[first : first + count]
+
     def keys(self) -> Iterator[bytes]:
         """What finds each blob (`key_of`), in order of their numbers."""
         number = 0

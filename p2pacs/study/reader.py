@@ -206,6 +206,30 @@ class StudyReader:
         refs = [self.index.blobs[number] for number in shown]
         return refs[0].codec, b"".join(self._coded(ref, read) for ref in refs)
 
+    def blob(
+        self, number: int, read: ReadChunk, first: int = 0, end: int | None = None
+    ) -> GatheredBlob:
+        """One coded blob of the index with its dictionary, or these of its coded bytes.
+
+        Raises:
+            CorruptStoreError, CodingError, ManifestError: see `gather`.
+        """
+        ref = self.index.blobs[number]
+        dictionary = None if ref.base is None else self._dictionary(ref.base, read)
+        return GatheredBlob(ref.codec, ref.size, self._coded(ref, read, first, end), dictionary)
+
+    def blob_chunks(self, number: int, first: int = 0, end: int | None = None) -> set[int]:
+        """The chunks that `blob` reads.
+
+        Raises:
+            ManifestError: the index names a chunk that the study does not have.
+        """
+        ref = self.index.blobs[number]
+        stretches = list(self._stretches(ref, first, end))
+        if ref.base is not None:
+            stretches += self._stretches(self.index.blobs[ref.base])
+        return {chunk for chunk, _, _ in stretches}
+
     def published(self) -> Published:
         """What a builder goes on from.
 
@@ -229,10 +253,12 @@ class StudyReader:
         ref = self.index.blobs[number]
         return decode(ref.codec, self._coded(ref, read), ref.size)
 
-    def _coded(self, ref: BlobRef, read: ReadChunk) -> bytes:
+    def _coded(
+        self, ref: BlobRef, read: ReadChunk, first: int = 0, end: int | None = None
+    ) -> bytes:
         return b"".join(
             self._plain(number, read)[start : start + length]
-            for number, start, length in self._stretches(ref)
+            for number, start, length in self._stretches(ref, first, end)
         )
 
     def _plain(self, number: int, read: ReadChunk) -> bytes:
@@ -249,17 +275,22 @@ class StudyReader:
                 self._opened.popitem(last=False)
         return plain
 
-    def _stretches(self, ref: BlobRef) -> Iterator[tuple[int, int, int]]:
-        """Where a blob lies: (chunk, offset in its plaintext, length), chunk after chunk."""
-        number, start, left = ref.chunk, ref.offset, ref.coded
+    def _stretches(
+        self, ref: BlobRef, first: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, int, int]]:
+        """Where these coded bytes of a blob lie: (chunk, offset in its plaintext, length)."""
+        number, start, left = ref.chunk, ref.offset + first, (end or ref.coded) - first
         while left > 0:
             if number >= len(self._chunks):
                 raise ManifestError("the index names a chunk that the study does not have")
-            length = min(left, self._chunks.size(number) - SEAL_BYTES - start)
-            if length <= 0:
+            plain = self._chunks.size(number) - SEAL_BYTES
+            if plain <= (ref.offset if number == ref.chunk else 0):
                 raise ManifestError("the index names bytes beyond the end of a chunk")
-            yield number, start, length
-            number, start, left = number + 1, 0, left - length
+            if start < plain:
+                length = min(left, plain - start)
+                yield number, start, length
+                left -= length
+            number, start = number + 1, max(0, start - plain)
 
     def _open(self, number: int, read: ReadChunk) -> bytes:
         cipher = read(number)

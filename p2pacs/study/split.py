@@ -15,7 +15,8 @@ from attrs import frozen
 
 from p2pacs.dataset.elements import attributes_of
 from p2pacs.dataset.header import UNDEFINED_LENGTH, Header, read_header
-from p2pacs.dataset.json_model import Json, number, text
+from p2pacs.dataset.json_model import Json, number
+from p2pacs.dataset.pixel_data import frame_bits
 
 PIECE_BYTES: Final = 16 * 1024 * 1024
 """Bytes that are not a frame are cut at this length, so that no blob is large."""
@@ -94,19 +95,9 @@ def _frames(length: int, attributes: Json) -> tuple[int, int]:
 
     The pixel data may be longer by padding (PS3.5 7.1.1), but by less than a frame.
     """
-    rows = number(attributes, "Rows") or 0
-    columns = number(attributes, "Columns") or 0
-    samples = number(attributes, "SamplesPerPixel") or 1
-    allocated = number(attributes, "BitsAllocated") or 0
     count = number(attributes, "NumberOfFrames") or 1
-    if text(attributes, "PhotometricInterpretation") in _SUBSAMPLED:
-        samples = 2
-    bits = rows * columns * samples * allocated
+    bits = frame_bits(attributes)
     if bits <= 0 or bits % 8 or not 0 < count <= FRAMES or bits // 8 > FRAME_BYTES:
         return 0, 0
     size = bits // 8
     return (size, count) if size * count <= length < size * (count + 1) else (0, 0)
-
-
-_SUBSAMPLED: Final = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
-"""Two chrominance samples for two pixels: two samples a pixel (PS3.3 C.7.6.3.1.2)."""

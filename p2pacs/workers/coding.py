@@ -10,6 +10,7 @@ from typing import Final
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.limits import MIB
 from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
@@ -57,6 +58,16 @@ class Workers:
         """
         size = gathered.size
         return await self._pool.run(decode_gathered, gathered, size=size, memory=_memory(size))
+
+    async def excerpt(self, parts: tuple[ExcerptPart, ...]) -> bytes:
+        """See `p2pacs.study.excerpt.decode_excerpt`.
+
+        Raises:
+            CodingError: it does not decode, or is not what was published.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        size = sum(part.blob.size for part in parts)
+        return await self._pool.run(decode_excerpt, parts, size=size, memory=_memory(size))
 
     async def picture(self, codec: int, coded: bytes) -> Picture:
         """See `p2pacs.study.images.picture.picture`.

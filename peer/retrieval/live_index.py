@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from typing import Final, TypeVar
 
 import trio
 from attrs import evolve, field, frozen
@@ -19,12 +20,18 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import StudyKey
 from p2pacs.store import StudyStore
+from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Picture
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.workers.coding import Workers
+
+T = TypeVar("T")
+
+_FEW: Final = 2
+"""Chunks that are loaded one by one: what looks for fragments reads the same ones many times."""
 
 
 @frozen
@@ -169,6 +176,49 @@ class LiveIndex:
             return await self._workers.decode(found)
         except WorkerError as error:
             raise CodingError(f"an instance does not decode: {error}") from error
+
+    async def excerpts(self, known: Known) -> Excerpts:
+        """What gives some bytes of an instance, without the rest of it.
+
+        Raises:
+            CodingError: what the index declares does not add up.
+        """
+        return await trio.to_thread.run_sync(Excerpts, self._loaded(), known.entry)
+
+    async def go_on(self, run: ExcerptRun[T], is_here: Callable[[int], bool]) -> tuple[int, ...]:
+        """Read of an instance as far as its chunks are here.
+
+        Returns:
+            The chunks that are needed next; none: it is done.
+
+        Raises:
+            CorruptStoreError: a chunk has rotted.
+            CodingError: something does not come out exact, or crashes its decoder.
+            P2PacsError: whatever the reading itself raises.
+        """
+        while True:
+            try:
+                stop = await trio.to_thread.run_sync(run.advance, is_here, self._source)
+            except CorruptStoreError:
+                if run.span is not None:
+                    await self._chunks.verify(run.excerpts.chunks(*run.span))
+                raise
+            if not stop.parts:
+                return stop.missing
+            try:
+                run.send(await self._workers.excerpt(stop.parts))
+            except WorkerError as error:
+                raise CodingError(f"an instance does not decode: {error}") from error
+
+    def _source(self, numbers: Collection[int]) -> Callable[[int], bytes]:
+        """These chunks: a few only if they are not open anyway, many together."""
+        return self._read_one if len(numbers) <= _FEW else self._read(sorted(numbers))
+
+    def _read_one(self, number: int) -> bytes:
+        try:
+            return self._chunks.load(number)
+        except NotFoundError as error:  # it was here: another reader found it rotten
+            raise CorruptStoreError(str(error)) from error
 
     def _gather(self, known: Known) -> EncodedInstance | Gathered:
         """The instance, or what workers make it of."""

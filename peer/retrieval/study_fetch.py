@@ -7,15 +7,17 @@ decrypted is kept: an instance is joined for whoever takes it, one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 import trio
 from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.pixel_data import Reading
 from p2pacs.errors import (
     CorruptStoreError,
     DiskFullError,
@@ -24,6 +26,7 @@ from p2pacs.errors import (
     UnavailableError,
 )
 from p2pacs.ids import StudyId
+from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
@@ -33,6 +36,8 @@ from peer.retrieval.live_index import Known, LiveIndex, Preview
 from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.supply import Supply
 from peer.retrieval.viewport import ViewRequest, shown
+
+T = TypeVar("T")
 
 
 @frozen
@@ -149,14 +154,40 @@ class StudyFetch:
             CodingError: it does not decode to what its hash says.
             UnavailableError: what is missing did not come.
         """
+        return await self._mended(known.chunks, partial(self._index.join, known))
+
+    async def excerpts(self, known: Known) -> Excerpts:
+        """What gives some bytes of an instance without the rest: for `run`, one at a time.
+
+        Raises:
+            CodingError: what the index declares does not add up.
+        """
+        return await self._index.excerpts(known)
+
+    async def run(self, excerpts: Excerpts, reading: Reading[T]) -> T:
+        """What a reading makes of some bytes of an instance; they come before all others.
+
+        Raises:
+            CodingError: they do not decode to what their hashes say.
+            UnavailableError: what is missing did not come.
+            P2PacsError: whatever the reading itself raises.
+        """
+        run, needs = ExcerptRun(excerpts, reading), tuple[int, ...]()
+        is_here = lambda number: number in self.transfer.have  # noqa: E731 - it may be another one
+        while run.span is not None:
+            needs = await self._mended(needs, partial(self._index.go_on, run, is_here))
+        return run.result
+
+    async def _mended(self, numbers: Sequence[int], read: Callable[[], Awaitable[T]]) -> T:
+        """Read what is in these chunks once they are here; what has rotted of them comes again."""
         for _ in range(self.tuning.mended):
-            await self._arrived(known.chunks)
+            await self._arrived(numbers)
             try:
-                return await self._index.join(known)
+                return await read()
             except CorruptStoreError as error:
                 await self._restart(str(error))
-        await self._arrived(known.chunks)
-        return await self._index.join(known)
+        await self._arrived(numbers)
+        return await read()
 
     async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
         """What can be shown of a frame before its instance is whole; nothing is waited for.

@@ -7,7 +7,7 @@ The broker here is a real `Node` with real keys and a real store; only what stan
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -111,10 +111,11 @@ class Broker:
         finest: int = 0,
         withdrawn: Sequence[str] = (),
         left_out: LeftOut | None = None,
+        withheld: Callable[[StudyReader], Collection[int]] = lambda _: (),
     ) -> bytes:
         """A further version of the study; its root.
 
-        Chunks of levels finer than ``finest`` are kept back until `supply`.
+        Chunks of levels finer than ``finest`` are kept back until `supply`, and ``withheld`` ones.
         """
         builder = StudyBuilder(
             self.study, self.key, self.uid, self._published, chunk_bytes=8 * 1024
@@ -128,7 +129,7 @@ class Broker:
         held = await self.store.study(self.study)
         raw = sign_root(builder.root(complete=complete), self._network.signing)
         published = self._published = builder.published()
-        coarse = _coarse(published, self.key, finest)
+        coarse = _coarse(published, self.key, finest, withheld)
         self.kept_back += [chunk for chunk in batch.chunks if chunk.number not in coarse]
         for chunk in batch.chunks:
             if chunk.number in coarse:
@@ -227,8 +228,13 @@ class Broker:
         self.announced.append((member, news))
 
 
-def _coarse(published: Published, key: StudyKey, finest: int) -> set[int]:
-    """The chunks of a version that are of the index, or no finer than a level."""
+def _coarse(
+    published: Published,
+    key: StudyKey,
+    finest: int,
+    withheld: Callable[[StudyReader], Collection[int]],
+) -> set[int]:
+    """The chunks of a version that are of the index, or no finer than a level, and not withheld."""
     reader = StudyReader(key, published.root, published.chunks)
     reader.index = published.index
     finer = {
@@ -238,7 +244,7 @@ def _coarse(published: Published, key: StudyKey, finest: int) -> set[int]:
         if level < finest
         for number in numbers
     }
-    return set(range(published.root.chunks)) - finer
+    return set(range(published.root.chunks)) - finer - set(withheld(reader))
 
 
 class World:

@@ -12,10 +12,12 @@ from attrs import evolve
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
 from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.excerpt import Excerpts
 from p2pacs.study.gathered import Gathered, GatheredBlob
 from p2pacs.study.images import HTJ2K_NEXT, JXL, Coding
 from p2pacs.workers.coding import Workers, open_workers
 from scripts.phantom import slices
+from tests.p2pacs.study.samples import Shelf
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,17 @@ async def test_what_is_coded_is_decoded(workers: Workers, instance: EncodedInsta
     assert coded == code(instance, Coding.SMALLEST)
     assert JXL in {blob.codec for blob in coded.blobs}
     assert await workers.decode(gathered(coded)) == instance
+
+
+async def test_a_part_of_it_is_decoded(workers: Workers, instance: EncodedInstance) -> None:
+    shelf = Shelf()
+    shelf.publish([instance], study_uid=code(instance).study_instance_uid)
+    reader = shelf.reader()
+    (entry,) = reader.advance(shelf.chunks, shelf.chunks.__getitem__)
+    excerpts = Excerpts(reader, entry)
+    at = excerpts.header_bytes
+    parts = excerpts.gather(at + 5, at + 500, shelf.chunks.__getitem__)
+    assert await workers.excerpt(parts) == instance.data[at + 5 : at + 500]
 
 
 async def test_many_at_once(workers: Workers) -> None:
