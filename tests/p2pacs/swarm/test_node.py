@@ -92,9 +92,10 @@ async def test_the_line_is_paced_and_the_lan_is_not(tmp_path: Path) -> None:
             await far.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
         # 1 MiB at 4 Mbit/s: 2.1 s, and what TLS and TCP/IP add
         assert trio.current_time() - start > 2.0
-        start = trio.current_time()
-        await near.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
-        assert trio.current_time() - start < 1.5
+        assert broker.host.uplink is not None
+        broker.host.uplink.change(0)  # what goes over the LAN does not notice
+        with trio.fail_after(20):
+            await near.host.engine.downloads.fetch(CT, holders=[]).wait_complete()
 
 
 async def test_downlink_pacing_holds_over_several_sources(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ async def test_downlink_pacing_holds_over_several_sources(tmp_path: Path) -> Non
         with trio.fail_after(20):
             await transfer.wait_complete()
         least = 24 * CHUNK * 1.045 * 8 / 6_000_000
-        assert 0.85 * least < trio.current_time() - start < 1.3 * least
+        assert trio.current_time() - start > 0.85 * least
         assert len(transfer.sources) >= 3
 
 

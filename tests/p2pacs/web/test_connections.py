@@ -39,6 +39,7 @@ from p2pacs.web.answers import error_handlers, json_answer
 from p2pacs.web.connections import ServingTuning, WebConnection, web_admission
 from p2pacs.web.guard import BODY_SECONDS, BodyLimit, KnownHosts
 from p2pacs.web.serving import serve_web, web_context
+from tests.waiting import settled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is Linux's")
 
@@ -47,11 +48,16 @@ HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "
 TUNING = ServingTuning(stuck=600.0)
 
 
+asked: list[str] = []
+"""The forms whose bodies the application waits for, or has."""
+
+
 async def _hello(_request: Request) -> Response:
     return PlainTextResponse("hello")
 
 
 async def _form(request: Request) -> Response:
+    asked.append(request.url.path)
     return PlainTextResponse(str(len(await request.form())))
 
 
@@ -146,8 +152,7 @@ async def test_half_heads_take_few_descriptors_and_nobody_elses_place(
                 stack.push_async_callback(trio.aclose_forcefully, stranger)
             assert await ask(endpoint, "127.0.0.3") == "hello"
             assert await ask(endpoint, "127.0.0.1") == "hello"
-            await trio.testing.wait_all_tasks_blocked()
-            assert descriptors() - before - 300 <= limits.WEB_STRANGERS_OF_ONE
+            await settled(lambda: descriptors() - before - 300 <= limits.WEB_STRANGERS_OF_ONE)
         assert [log["event"] for log in logs] == ["no place for a further connection"]
 
 
@@ -158,15 +163,16 @@ async def test_many_strangers_leave_room_for_those_of_this_machine(mock_clock: M
             stranger = await connect(endpoint, f"127.0.1.{number + 1}", HALF_HEAD)
             stack.push_async_callback(trio.aclose_forcefully, stranger)
         assert await ask(endpoint, "127.0.0.1") == "hello"
-        await trio.testing.wait_all_tasks_blocked()
-        assert descriptors() - before - 200 <= limits.WEB_STRANGERS
+        await settled(lambda: descriptors() - before - 200 <= limits.WEB_STRANGERS)
 
 
 async def test_a_newcomer_takes_the_place_of_who_holds_most(mock_clock: MockClock) -> None:
     async with serving() as endpoint:
+        before = descriptors()
         held = [
             await connect(endpoint, STRANGER, HALF_HEAD) for _ in range(limits.WEB_STRANGERS_OF_ONE)
         ]
+        await settled(lambda: descriptors() - before == 2 * len(held))
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(2.0)
         assert await ask(endpoint, STRANGER) == "hello"
@@ -179,6 +185,7 @@ async def test_a_head_that_drips_is_cut_off_in_time(mock_clock: MockClock) -> No
     async with serving() as endpoint:
         before = descriptors()
         client = await connect(endpoint, STRANGER, HALF_HEAD)
+        await settled(lambda: descriptors() - before == 2)
         for _ in range(7):
             await trio.testing.wait_all_tasks_blocked()
             mock_clock.jump(2.0)
@@ -187,8 +194,7 @@ async def test_a_head_that_drips_is_cut_off_in_time(mock_clock: MockClock) -> No
         await trio.testing.wait_all_tasks_blocked()
         mock_clock.jump(1.5)
         await ended(client)
-        await trio.testing.wait_all_tasks_blocked()
-        assert descriptors() - before == 1
+        await settled(lambda: descriptors() - before == 1)
         await trio.aclose_forcefully(client)
 
 
@@ -198,7 +204,9 @@ async def test_a_body_that_drips_is_answered_408(mock_clock: MockClock) -> None:
             b"POST /form HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
             b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
         )
+        asked.clear()
         client = await connect(endpoint, STRANGER, head)
+        await settled(lambda: asked)
         for _ in range(4):
             await trio.testing.wait_all_tasks_blocked()
             mock_clock.jump(BODY_SECONDS / 4)
@@ -263,13 +271,12 @@ async def test_silence_instead_of_a_handshake(
     async with serving(context) as endpoint:
         before = descriptors()
         silent = [await connect(endpoint, STRANGER) for _ in range(5)]
+        await settled(lambda: descriptors() - before == 10)
         await trio.testing.wait_all_tasks_blocked()
-        assert descriptors() - before == 10
         mock_clock.jump(TUNING.handshake + 0.1)
         for stream in silent:
             await ended(stream)
-        await trio.testing.wait_all_tasks_blocked()
-        assert descriptors() - before == 5
+        await settled(lambda: descriptors() - before == 5)
         for stream in silent:
             await trio.aclose_forcefully(stream)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from p2pacs.errors import CodingError
 
+RELEASED = "released"
+"""The file by which a test lets go of `held`."""
+
 
 def pid(_argument: object = None) -> int:
     return os.getpid()
@@ -50,6 +53,14 @@ def hang(folder: str) -> None:
 
 def wait(milliseconds: int) -> int:
     time.sleep(milliseconds / 1000)
+    return os.getpid()
+
+
+def held(folder: str) -> int:
+    """Until the test lets go; says that it has begun."""
+    _sign(folder)
+    while not Path(folder, RELEASED).exists():
+        time.sleep(0.01)
     return os.getpid()
 
 
