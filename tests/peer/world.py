@@ -389,6 +389,17 @@ class World:
         return raw
 
 
+async def reported(world: World, peer: Peer) -> int:
+    """How many reads the broker has heard of, once it has heard of all.
+
+    While a report is on its way, a read is counted at both ends, or at neither.
+    """
+    with trio.fail_after(20):
+        while await peer.audit.waiting():
+            await trio.sleep(0.01)
+    return len(world.broker.audit)
+
+
 @asynccontextmanager
 async def open_world(folder: Path) -> AsyncIterator[World]:
     """A world that ends with the block."""

@@ -8,7 +8,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 
 from broker.database import db
-from broker.database.schema import audit
 from p2pacs.accounts.tables import accounts
 from p2pacs.errors import CorruptStoreError, StateError
 
@@ -61,16 +60,6 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 def test_a_missing_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="restore it"):
         db.connect(tmp_path / "broker.db")
-
-
-@pytest.mark.parametrize("change", ["UPDATE audit SET outcome = 'no'", "DELETE FROM audit"])
-def test_the_audit_trail_is_append_only(tmp_path: Path, change: str) -> None:
-    db.migrate(tmp_path / "broker.db")
-    database = db.connect(tmp_path / "broker.db")
-    row = {"time": 1, "actor": "a", "what": "w", "detail": "", "outcome": "yes"}
-    database.transact(lambda c: c.execute(insert(audit), row))
-    with pytest.raises(CorruptStoreError, match="append-only"):
-        database.transact(lambda c: c.execute(text(change)))
 
 
 def test_counters_only_grow_and_begin_at_the_time_of_day(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from peer.retrieval.pending_fetches import PendingFetchesTuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import by_uid, opened, read_all
-from tests.peer.world import World, instances, open_world
+from tests.peer.world import World, instances, open_world, reported
 from tests.waiting import eventually
 
 
@@ -80,7 +80,7 @@ async def test_a_peer_that_was_stopped_goes_on(tmp_path: Path) -> None:
         await _until_noted(peer, 0)
         # Its key is granted anew, for the old purpose; nobody reads it a second time.
         assert world.broker.asked[asked:] == [("move", peer.identity.address)]
-        assert await peer.audit.waiting() + len(world.broker.audit) == 1
+        assert await reported(world, peer) == 1
         sent = [*instances(2), *instances(2, first=3)]
         assert await read_all(await opened(world, peer)) == by_uid(sent)
 

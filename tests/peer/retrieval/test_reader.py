@@ -17,7 +17,7 @@ from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.viewport import ViewRequest
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import opened, read_all
-from tests.peer.world import instances, open_world
+from tests.peer.world import instances, open_world, reported
 from tests.waiting import eventually
 
 
@@ -101,11 +101,12 @@ async def test_what_is_held_is_read_without_asking_anybody(tmp_path: Path) -> No
         await read_all(fetch)
         await fetch.transfer.wait_complete()
         peer.reads.forget(record.study)
+        await reported(world, peer)
         asked, audited = len(world.broker.asked), len(world.broker.audit)
         held = await peer.reads.held(record)
         assert held is not None
         assert len(held.known) == 2
-        assert (len(world.broker.asked), len(world.broker.audit)) == (asked, audited)
+        assert (len(world.broker.asked), await reported(world, peer)) == (asked, audited)
 
 
 async def test_what_is_looked_at_comes_first_as_soon_as_it_is_known(

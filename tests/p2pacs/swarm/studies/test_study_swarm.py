@@ -1,4 +1,3 @@
-import itertools
 from collections import Counter
 from typing import cast
 
@@ -12,7 +11,7 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES
 from p2pacs.mesh.connection import Connection
-from p2pacs.swarm.studies.partner import Partner, ranges
+from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer, Request
@@ -59,14 +58,6 @@ async def holding(
         await swarm.chunks.put(number, ChunkId(bytes(32)), sizes[number >= small])
     swarm.listed = count if listed is None else listed
     return swarm
-
-
-@settings(max_examples=50)
-@given(st.sets(st.integers(0, 300)))
-def test_ranges_say_the_same(numbers: set[int]) -> None:
-    pairs = ranges(numbers)
-    assert {n for first, count in pairs for n in range(first, first + count)} == numbers
-    assert all(a[0] + a[1] < b[0] for a, b in itertools.pairwise(pairs))
 
 
 # ---------------------------------------------------------------- news
