@@ -76,14 +76,21 @@ class Found:
 
 
 def unlisted(study: Json, series: Found) -> int:
-    """Series that a PACS counts in a study and does not list: its answer was cut off.
+    """Series that a PACS has in a study and does not list, as far as known: its answer was cut off.
 
     Args:
         study: attributes at study level; of one patient, as others count for themselves.
         series: the answer to a query for its series.
     """
-    count = number(study, "NumberOfStudyRelatedSeries") or 0
-    return max(0, count - len(series.usable) - series.untold)
+    count = number(study, "NumberOfStudyRelatedSeries")
+    if count is not None:
+        return max(0, count - len(series.usable) - series.untold)
+    instances = number(study, "NumberOfStudyRelatedInstances")
+    listed = [number(one, "NumberOfSeriesRelatedInstances") for one in series.usable]
+    known = [one for one in listed if one is not None]
+    if instances is not None and len(known) == len(listed):
+        return int(sum(known) < instances and not series.untold)
+    return int(series.looks_cut)
 
 
 CENTRAL: Final = "the central PACS"

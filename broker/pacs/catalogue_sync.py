@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from broker.pacs.adapter import DateSpan, PacsAdapter
 from broker.pacs.failing import Failing
-from broker.pacs.known import COUNTS, catalogued, is_same, with_known
+from broker.pacs.known import COUNTS, ToldStudy, catalogued, is_same
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import Json, text
@@ -163,15 +163,15 @@ class CatalogueSync:
             else DateSpan(first=self._today() - timedelta(days=self._tuning.recent_days))
         )
         seen: set[StudyId] = set()
-        batch: list[StudyRecord] = []
+        batch: list[ToldStudy] = []
         try:
             async for attributes in self._pacs.studies(span):
                 study = self._id_of(text(attributes, "StudyInstanceUID"))
                 if whole:
                     seen.add(study)
-                record = await self._compare(study, attributes)
-                if record is not None:
-                    batch.append(record)
+                told = await self._compare(study, attributes)
+                if told is not None:
+                    batch.append(told)
                 if len(batch) >= self._tuning.batch:
                     await self._upsert(batch)
                     batch = []
@@ -197,7 +197,9 @@ class CatalogueSync:
         except StudyNotFoundError:
             await self._remove(study)
             return None
-        return await self.update(described.record(study))
+        told = ToldStudy(catalogued(described.record(study)), held_back=described.untold > 0)
+        (record,) = await self._upsert([told])
+        return record
 
     async def confirm_gone(self, uid: str) -> None:
         """Ask once more for a study that the PACS said it does not have: then it leaves the
@@ -213,14 +215,7 @@ class CatalogueSync:
 
         Its version counts if it is newer than what the catalogue has.
         """
-        record = catalogued(record)
-        known = await trio.to_thread.run_sync(self._index.get, record.study)
-        if known is not None and not record.version:
-            record = with_known(record, known)
-        if known is not None:
-            record = evolve(record, version=max(record.version, known.version))
-        if record != known:
-            await self._upsert([record])
+        (record,) = await self._upsert([ToldStudy(catalogued(record))])
         return record
 
     async def _answer_hints(self) -> None:
@@ -238,8 +233,8 @@ class CatalogueSync:
         else:
             self._failing.told(study)
 
-    async def _compare(self, study: StudyId, attributes: Json) -> StudyRecord | None:
-        """The new record of a study that is new or changed, else None."""
+    async def _compare(self, study: StudyId, attributes: Json) -> ToldStudy | None:
+        """What is told of a study that is new or changed, else None."""
         known = await trio.to_thread.run_sync(self._index.get, study)
         unchanged = known is not None and is_same(known, attributes)
         if unchanged and (self._is_described or study in self._described):
@@ -250,15 +245,13 @@ class CatalogueSync:
             return None
         if not self._is_described:
             self._described.add(study)
-        told = described.attributes | attributes
-        record = catalogued(Description(uid, told, described.series).record(study))
+        told = evolve(described, attributes=described.attributes | attributes)
+        record = catalogued(told.record(study))
         if known is None:
             _warn_of_uids(record)
-            return record
-        if known.version and not unchanged:
+        elif known.version and not unchanged:
             self._restage(uid, not is_same(known, attributes, COUNTS))
-        record = evolve(with_known(record, known), version=known.version)
-        return None if record == known else record
+        return ToldStudy(record, held_back=described.untold > 0)
 
     async def _describe(self, study: StudyId, uid: str) -> Description | None:
         """What the PACS tells of a study that it enumerated; None if it tells nothing now."""
@@ -290,10 +283,21 @@ class CatalogueSync:
         for uid in missing[: self._tuning.confirmed]:
             await self._try_refresh(uid)
 
-    async def _upsert(self, records: list[StudyRecord]) -> None:
-        if records:
-            async with self._writing:
-                self._changed(await trio.to_thread.run_sync(self._index.upsert, records))
+    async def _upsert(self, told: list[ToldStudy]) -> list[StudyRecord]:
+        """Keep what was told; the records as they are kept now. A study may have been published
+        since the PACS was asked of it: what is known is read when it is replaced."""
+
+        def work() -> tuple[list[StudyRecord], int | None]:
+            known = [self._index.get(one.record.study) for one in told]
+            records = [one.over(before) for one, before in zip(told, known, strict=True)]
+            new = [now for now, before in zip(records, known, strict=True) if now != before]
+            return records, self._index.upsert(new) if new else None
+
+        async with self._writing:
+            records, number = await trio.to_thread.run_sync(work)
+            if number is not None:
+                self._changed(number)
+        return records
 
     async def _remove(self, study: StudyId) -> None:
         if await trio.to_thread.run_sync(self._index.get, study) is not None:

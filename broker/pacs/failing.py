@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 @frozen
-class Tuning:
+class FailingTuning:
     """How much trouble is taken."""
 
     first_seconds: float = 60.0
@@ -46,7 +46,7 @@ class Failing:
     """
 
     _alive: Callable[[], Awaitable[None]]
-    _tuning: Tuning = field(factory=Tuning)
+    _tuning: FailingTuning = field(factory=FailingTuning)
     _failed: dict[StudyId, _Failed] = field(factory=dict)
     _errors: list[P2PacsError] = field(factory=list)
     """Of this look."""

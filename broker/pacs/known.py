@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from broker.pacs.adapter import STUDY_KEYS
 from p2pacs.catalogue.records import StudyRecord, same_patient
@@ -37,19 +37,36 @@ def _with_value(attributes: Json) -> Json:
     return {key: held for key, held in attributes.items() if "Value" in held}
 
 
-def with_known(record: StudyRecord, known: StudyRecord) -> StudyRecord:
-    """What the PACS tells of a published study, and what is known of it from the headers of its
-    instances (`p2pacs.publish.headers`): until it is published again that still holds where the
-    PACS tells nothing, or lost characters (`p2pacs.publish.charset_loss`)."""
-    if not known.version:
-        return record
-    before = {series.uid: series.attributes for series in known.series}
-    series = tuple(
-        evolve(one, attributes=together(one.attributes, before.get(one.uid, {})))
-        for one in record.series
-    )
-    attributes = together(record.attributes, _of_same_patient(known.attributes, record.attributes))
-    return evolve(record, attributes=attributes, series=series)
+@frozen
+class ToldStudy:
+    """What a PACS, or the headers of a version that is out, told of a study."""
+
+    record: StudyRecord
+    held_back: bool = False
+    """Whether the PACS is known to have more series than it listed."""
+
+    def over(self, known: StudyRecord | None) -> StudyRecord:
+        """The record to keep where this one is known: never of an older version."""
+        if known is None:
+            return self.record
+        record = self.record if self.record.version else self._with_headers(known)
+        return evolve(record, version=max(record.version, known.version))
+
+    def _with_headers(self, known: StudyRecord) -> StudyRecord:
+        """What the PACS tells of a published study, and what is known of it from the headers of
+        its instances (`p2pacs.publish.headers`): until it is published again that still holds
+        where the PACS tells nothing, or lost characters (`p2pacs.publish.charset_loss`)."""
+        record = self.record
+        if not known.version:
+            return record
+        before = {series.uid: series for series in known.series}
+        listed = [
+            evolve(one, attributes=together(one.attributes, before.pop(one.uid, one).attributes))
+            for one in record.series
+        ]
+        series = (*listed, *(before.values() if self.held_back else ()))
+        of_same = _of_same_patient(known.attributes, record.attributes)
+        return evolve(record, attributes=together(record.attributes, of_same), series=series)
 
 
 def _of_same_patient(known: Json, told: Json) -> Json:

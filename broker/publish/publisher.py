@@ -23,8 +23,9 @@ from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.publish.coder import Coder
+from p2pacs.publish.context import PublishContext
 from p2pacs.publish.progress import PublishProgress
-from p2pacs.publish.publication import Publication, PublishContext
+from p2pacs.publish.publication import Publication
 from p2pacs.publish.source import Description, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.store import ChunkStore

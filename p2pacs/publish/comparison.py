@@ -18,6 +18,8 @@ TRUSTED: Final = 100
 """A list of fewer instances is believed without a count to compare it with: no PACS is known that
 cuts its answers off earlier."""
 
+_PATIENT_ID: Final = tag("PatientID")
+
 _CORRECTED: Final = tuple(
     tag(name)
     for name in (
@@ -114,13 +116,15 @@ def beside(gone: Collection[str], published: Mapping[str, InstanceEntry]) -> Ite
             yield uid
 
 
-def corrected(told: Json, published: Iterable[InstanceEntry]) -> bool:
-    """Whether the source tells of patient or study what no published instance says.
+def corrected(described: Description, published: Iterable[InstanceEntry]) -> bool:
+    """Whether the source tells of patient or study what no published instance says, or names one
+    patient where some instance is of another.
 
     Args:
-        told: of the study, at study level. What is empty in it, or in all instances, says nothing.
+        described: the study. What is empty at study level, or in all instances, says nothing.
         published: what is out.
     """
+    told = described.attributes
     asked = {key: value for key in _CORRECTED if (value := _values(told, key))}
     said: dict[str, set[tuple[str, ...]]] = {}
     for one in published:
@@ -131,6 +135,8 @@ def corrected(told: Json, published: Iterable[InstanceEntry]) -> bool:
         for key in asked:
             if value := _values(known, key):
                 said.setdefault(key, set()).add(value)
+    if not described.has_several_patients and len(said.get(_PATIENT_ID, ())) > 1:
+        return _PATIENT_ID in asked
     return any(asked[key] not in values for key, values in said.items())
 
 

@@ -26,7 +26,8 @@ def with_headers(described: Description, instances: Iterable[InstanceEntry]) -> 
     cannot be read tells nothing.
 
     Args:
-        described: by the source, with all series that it has.
+        described: by the source, with all series that it lists. Where it is known to hold some
+            back, those of the instances count, too.
         instances: of the version that is out.
     """
     counts, classes = Counter[str](), set[str]()
@@ -39,7 +40,10 @@ def with_headers(described: Description, instances: Iterable[InstanceEntry]) -> 
     if not firsts:
         return described
     study = _study(described.attributes, firsts)
-    listed = described.series or tuple(SeriesRecord(uid, {}) for uid in firsts)
+    listed = described.series
+    if described.untold or not listed:
+        named = {one.uid for one in listed}
+        listed += tuple(SeriesRecord(uid, {}) for uid in firsts if uid not in named)
     series = tuple(_series(one, firsts, counts, study) for one in listed)
     known = {
         tag("NumberOfStudyRelatedInstances"): entry("IS", str(counts.total())),

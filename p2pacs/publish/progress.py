@@ -84,6 +84,14 @@ class PublishProgress:
             self.failed[uid] = str(problem)
         self.problem = problem
 
+    def anew(self) -> None:
+        """All is asked for again: what was left out may come."""
+        self.everything = True
+        self.failed.clear()
+        self.nameless.clear()
+        self.others.clear()
+        self.duplicates, self.instances_done = 0, 0
+
     def came(self, uids: Iterable[str]) -> None:
         """These came after all."""
         for uid in uids:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import structlog
 import trio
-from attrs import field, frozen
 
-from p2pacs.budget import Budget
 from p2pacs.dataset.uids import is_standard_uid
 from p2pacs.errors import (
     CodingError,
@@ -21,10 +20,9 @@ from p2pacs.errors import (
     PacsDataError,
     PacsError,
 )
-from p2pacs.identity.keys import SigningKey, StudyKey
+from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import TEXT
-from p2pacs.publish.coder import Coder
 from p2pacs.publish.comparison import (
     beside,
     changed,
@@ -35,39 +33,23 @@ from p2pacs.publish.comparison import (
     moved,
     study_fingerprint,
 )
+from p2pacs.publish.context import PublishContext
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.pipeline import Pipeline
 from p2pacs.publish.previous import load_published
 from p2pacs.publish.progress import PublishProgress, PublishStage
-from p2pacs.publish.source import Description, Detail, InstanceSource, StudyKeySource
-from p2pacs.publish.version_writer import PublishHooks, VersionWriter
-from p2pacs.store import ChunkStore, StudyStore
+from p2pacs.publish.source import Description, Detail
+from p2pacs.publish.version_writer import VersionWriter
+from p2pacs.store import StudyStore
 from p2pacs.study.builder import Published, StudyBuilder
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.study.study_index import InstanceEntry, LeftOut, StudyIndex
 
 log = structlog.get_logger(__name__)
 
-
-@frozen
-class PublishContext:
-    """What all publications share."""
-
-    source: InstanceSource
-    store: ChunkStore
-    studies: StudyKeySource
-    signing_key: SigningKey
-    hooks: PublishHooks
-    recover: Callable[[StudyId], Awaitable[bool]]
-    """Fetch what was published of a study back from other members; whether that worked."""
-    budget: Budget
-    coder: Coder
-    chunk_bytes: int
-    compared: dict[StudyId, bytes] = field(factory=dict)
-    """What the source told of the instances of a study when all of them were last found equal."""
-    told: dict[StudyId, bytes] = field(factory=dict)
-    """What it told of the study itself when the instances agreed with it, or were read in whole:
-    some sources correct their database and not their files."""
+_ANEW: Final = 3
+"""So often one publication begins anew because the study was corrected while it was read: a source
+that tells now this, now that, is no reason to read for ever."""
 
 
 def _warn_of_uids(
@@ -100,6 +82,11 @@ class Publication:
         """The newest list of instances."""
         self._corrected: bytes | None = None
         """What the source tells of the study, if no instance that was published says so."""
+        self._mark: bytes | None = None
+        """What the source told last of patient and study."""
+        self._is_steady = True
+        """Whether the instances that were read are listed now as before they were read."""
+        self._anew = 0
         self._withdrawn = False
         """Whether instances are out of the newest version until they are read again."""
 
@@ -240,6 +227,7 @@ class Publication:
             # Once instances were listed, a list is asked for again, as it counts, too.
             first = Detail.SERIES if self._described is None else Detail.UIDS
             described = await source.describe(progress.uid, first)
+            self._raise_if_corrected_since(described)
             if await self._is_corrected(described, published):
                 known = set()
             seen = known | self._handled
@@ -251,7 +239,7 @@ class Publication:
                     return described
                 if first is Detail.SERIES:
                     described = await source.describe(progress.uid, Detail.UIDS)
-                self._described = described
+                self._note_list(described)
                 withdrawn = self._withdraw(writer, described)
                 replaced = await self._replaced(described, published, withdrawn) - self._handled
                 wanted = (set(described.instances) - seen) | replaced
@@ -269,6 +257,28 @@ class Publication:
                 if wanted is None:
                     return described
                 return self._finish(writer, described, previous)
+
+    def _raise_if_corrected_since(self, described: Description) -> None:
+        """What was read before a correction may be as it was before: all is read again.
+
+        Raises:
+            PacsDataError: patient or study are others than when it was asked last.
+        """
+        mark = study_fingerprint(described.attributes)
+        before, self._mark = self._mark, mark
+        if before in (None, mark) or not self._handled or self._anew == _ANEW:
+            return
+        self._anew += 1
+        self._corrected, self._withdrawn, self._described = mark, True, None
+        self._handled.clear()
+        self._progress.anew()
+        raise PacsDataError(f"{self._context.source.name} corrected the study while it was read")
+
+    def _note_list(self, described: Description) -> None:
+        before, self._described = self._described, described
+        if self._handled:
+            is_same = before is not None and fingerprint(before) == fingerprint(described)
+            self._is_steady = self._is_steady and is_same
 
     def _nothing_came(self, wanted: set[str] | None) -> None:
         error = PacsDataError(f"{self._context.source.name} lists it and does not send it")
@@ -291,7 +301,7 @@ class Publication:
         if self._context.told.get(study) == mark:
             return False
         entries = list(published.values())
-        if await trio.to_thread.run_sync(corrected, told, entries):
+        if await trio.to_thread.run_sync(corrected, described, entries):
             log.info("a study was corrected in its source", study=study.short)
             self._corrected = mark
             self._progress.everything = True
@@ -338,7 +348,8 @@ class Publication:
         left_out = missing(described, writer.uids, duplicates=duplicates, why=progress.why)
         if (left_out.uids, left_out.unnamed) != (before.uids, before.unnamed):
             self._leave_out(writer, left_out)
-        self._context.compared[progress.study] = fingerprint(described)
+        if self._is_steady:
+            self._context.compared[progress.study] = fingerprint(described)
         return described
 
     def _leave_out(self, writer: VersionWriter, left_out: LeftOut) -> None:

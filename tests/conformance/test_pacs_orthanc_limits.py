@@ -83,3 +83,4 @@ async def test_a_study_with_more_series_than_are_listed_is_published_whole(
             assert progress.left_out == 0
             index = await b.index(uid)
             assert (len(index.instances), index.left_out.count) == (105, 0)
+            assert len(b.records[-1].series) == 105, "those that are not listed are found, too"

@@ -26,6 +26,16 @@ def test_series_that_are_counted_and_not_listed_are_told() -> None:
     assert unlisted({}, Found([{}] * 30)) == 0
 
 
+def test_of_series_that_are_not_counted_their_instances_tell_or_the_look_of_the_answer() -> None:
+    study = {tag("NumberOfStudyRelatedInstances"): entry("IS", "200")}
+    series = {tag("NumberOfSeriesRelatedInstances"): entry("IS", "2")}
+    assert unlisted(study, Found([series] * 99)) == 1
+    assert unlisted(study, Found([series] * 100)) == 0
+    assert unlisted({}, Found([series] * 100)) == 1
+    assert unlisted(study, Found([{}] * 100)) == 1
+    assert unlisted({}, Found([series] * 99)) == 0
+
+
 def test_a_study_whose_series_are_not_all_listed_has_as_many_instances_as_it_counts() -> None:
     counted = {tag("NumberOfStudyRelatedInstances"): entry("IS", "9")}
     of_series = {tag("NumberOfSeriesRelatedInstances"): entry("IS", "2")}

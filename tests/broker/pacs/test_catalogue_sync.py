@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,49 @@ async def test_an_update_never_lowers_the_version(bench: Bench) -> None:
     assert record is not None
     assert record.version == 5
     assert len(bench.news) == 1
+
+
+async def test_a_version_that_came_out_during_a_look_stays(
+    bench: Bench, autojump_clock: object
+) -> None:
+    await bench.catalogue_sync.look(whole=True)
+    described = await bench.pacs.describe(CT)
+    await bench.catalogue_sync.update(described.record(id_of(CT), 1))
+    bench.pacs.add(make(CT, 1, 2), *(make(f"1.2.3.{n}") for n in range(5)))
+    bench.pacs.delay = 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(bench.catalogue_sync.look, whole=True))
+        await trio.sleep(3.5)
+        assert bench.restaged == [(CT, False)]
+        grown = (await bench.pacs.describe(CT)).record(id_of(CT), 2)
+        weight = attributes(PatientWeight=("DS", "70.50"))
+        grown = evolve(grown, attributes=grown.attributes | weight)
+        kept = await bench.catalogue_sync.update(grown)
+    assert bench.index.by_uid(CT) == kept
+    assert kept.version == 2
+    assert text(kept.attributes, "PatientWeight") == "70.50"
+
+
+async def test_series_that_the_pacs_holds_back_stay_known(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pacs.add(make(CT, 2))
+    await bench.catalogue_sync.look(whole=True)
+    described = await bench.pacs.describe(CT)
+    known = await bench.catalogue_sync.update(described.record(id_of(CT), 1))
+
+    def cut_off(untold: int) -> None:
+        async def describe(_uid: str, _detail: Detail = Detail.INSTANCES) -> Description:
+            await trio.lowlevel.checkpoint()
+            return Description(CT, described.attributes, described.series[:1], untold)
+
+        monkeypatch.setattr(bench.pacs, "describe", describe)
+
+    for untold, series in ((1, known.series), (0, known.series[:1])):
+        cut_off(untold)
+        record = await bench.catalogue_sync.refresh(CT)
+        assert record is not None
+        assert record.series == series
 
 
 async def test_an_old_study_in_a_small_pacs_is_found_at_the_next_look(

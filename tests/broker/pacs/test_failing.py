@@ -1,7 +1,7 @@
 import pytest
 import trio
 
-from broker.pacs.failing import Failing, Tuning
+from broker.pacs.failing import Failing, FailingTuning
 from p2pacs.errors import (
     DeadlineError,
     PacsDataError,
@@ -29,7 +29,7 @@ def study(number: int) -> StudyId:
 
 
 async def test_a_study_that_fails_is_passed_over_longer_and_longer(autojump_clock: object) -> None:
-    failing = Failing(alive, Tuning(first_seconds=60, longest_seconds=200))
+    failing = Failing(alive, FailingTuning(first_seconds=60, longest_seconds=200))
     assert not failing.passes_over(STUDY)
     for pause in (60, 120, 200, 200):
         failing.begin()
@@ -62,7 +62,7 @@ async def test_a_connection_that_broke_is_no_failure_of_a_study() -> None:
 
 @pytest.mark.parametrize(("error", "most"), [(REFUSED, 5), (DeadlineError("hung"), 2)])
 async def test_a_pacs_that_fails_at_many_studies_ends_the_look(error: PacsError, most: int) -> None:
-    failing = Failing(alive, Tuning(failures=5, hangs=2))
+    failing = Failing(alive, FailingTuning(failures=5, hangs=2))
     for begun in range(2):
         failing.begin()
         for number in range(1, most):

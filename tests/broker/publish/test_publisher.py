@@ -1,15 +1,19 @@
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import trio
 from attrs import evolve
 
+from broker.pacs.stream import Put, streamed
 from broker.publish import Publisher
 from broker.publish.publisher import PublisherTuning
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.json_model import Json, entry, text
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -24,6 +28,7 @@ from p2pacs.errors import (
     WrongStudyError,
 )
 from p2pacs.publish import PublishStage
+from p2pacs.publish.source import Description
 from p2pacs.store import open_store
 from p2pacs.study.study_index import LeftOut
 from tests.broker.fakes import FakeKeys, FakePacs
@@ -542,6 +547,107 @@ async def test_a_pacs_that_corrects_its_database_alone_is_read_once(tmp_path: Pa
         await b.publish(CT)
         assert b.pacs.sent == []
         assert await b.held(CT) == by_uid(ct(3))
+
+
+class Corrected(FakePacs):
+    """Sends what it holds at that moment, and is corrected after so many instances."""
+
+    after = 2
+
+    def __init__(self, old: list[EncodedInstance], new: list[EncodedInstance]) -> None:
+        super().__init__(old)
+        self.new = new
+
+    def retrieve(
+        self, study: Description, wanted: Collection[str] | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[EncodedInstance]]:
+        async def produce(put: Put) -> None:
+            uids = [uid for uid in self.held if wanted is None or uid in wanted]
+            for uid in uids:
+                if len(self.sent) == self.after:
+                    self.held.clear()
+                    self.add(*self.new)
+                if uid in self.held:
+                    self.sent.append(uid)
+                    await put(self.held[uid])
+
+        return streamed(produce)
+
+
+CORRECTIONS = {
+    "patient": {"patient": "NEW"},
+    "name": {"name": "Right^Name"},
+    "description": {"StudyDescription": "corrected"},
+}
+
+
+@pytest.mark.parametrize("how", CORRECTIONS)
+@pytest.mark.parametrize("published", [0, 3])
+async def test_one_that_is_corrected_while_it_is_read_is_read_again(
+    tmp_path: Path, autojump_clock: object, how: str, published: int
+) -> None:
+    more: dict[str, Any] = CORRECTIONS[how]
+    old, new = ct(8), [make(CT, 1, n, **more) for n in range(1, 9)]
+    pacs = Corrected(old[:published] or old, new)
+    async with bench(tmp_path, pacs=pacs) as b:
+        if published:
+            pacs.after = -1
+            await b.publish(CT)
+            pacs.add(*old)
+            pacs.after = published + 2
+        progress = await b.publish(CT)
+        assert await b.held(CT) == by_uid(new)
+        assert progress.left_out == 0
+        assert b.roots[-1].complete
+        assert text(b.records[-1].attributes, "PatientID") == text(
+            (await pacs.describe(CT)).attributes, "PatientID"
+        )
+        pacs.sent.clear()
+        await b.publish(CT)
+        assert pacs.sent == []
+
+
+async def test_a_pacs_that_tells_now_this_now_that_is_not_read_for_ever(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    class Fickle(FakePacs):
+        asked = 0
+
+        def _told(self, record: StudyRecord) -> Json:
+            self.asked += 1
+            return super()._told(record) | {tag("PatientID"): entry("LO", str(self.asked))}
+
+    async with bench(tmp_path, pacs=Fickle(ct(3))) as b:
+        for _ in range(2):
+            await b.publish(CT)
+            assert await b.held(CT) == by_uid(ct(3))
+        assert len(b.pacs.sent) < 30
+
+
+async def test_of_one_patient_nothing_of_another_stays(tmp_path: Path) -> None:
+    """Both were there under the same UIDs, until the wrong one was deleted."""
+    new = [make(CT, 1, n, patient="NEW") for n in range(1, 5)]
+    async with bench(tmp_path, *ct(2), *new[2:]) as b:
+        await b.publish(CT)
+        b.pacs.add(*new)
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(new)
+
+
+async def test_what_changed_while_others_came_is_compared_at_the_next_time(
+    tmp_path: Path,
+) -> None:
+    later = [make(CT, 1, n, ContentTime="120000") for n in range(1, 7)]
+    earlier = [make(CT, 1, n, ContentTime="110000") for n in range(1, 7)]
+    pacs = Corrected(earlier[:3], later)
+    pacs.after = -1
+    async with bench(tmp_path, pacs=pacs) as b:
+        await b.publish(CT)
+        pacs.add(*earlier)
+        pacs.after = len(pacs.sent) + 2
+        await b.publish(CT)
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(later)
 
 
 async def test_a_series_that_was_split_is_read_again(tmp_path: Path) -> None:

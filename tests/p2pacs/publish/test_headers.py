@@ -56,6 +56,16 @@ def test_a_source_without_series_level_has_those_of_the_instances() -> None:
     assert [series.uid for series in known.series] == ["1.1", "1.2"]
 
 
+def test_series_that_the_source_holds_back_are_those_of_the_instances() -> None:
+    entries = [entry_of(1), entry_of(2, "1.2", BodyPartExamined="HEAD")]
+    listed = SeriesRecord("1.1", attributes(Modality=("CS", "MR")))
+    assert [one.uid for one in with_headers(told(listed), entries).series] == ["1.1"]
+    known = with_headers(evolve(told(listed), untold=1), entries)
+    assert [one.uid for one in known.series] == ["1.1", "1.2"]
+    assert text(known.series[1].attributes, "BodyPartExamined") == "HEAD"
+    assert number(known.series[1].attributes, "NumberOfSeriesRelatedInstances") == 1
+
+
 def test_patients_that_the_source_does_not_tell() -> None:
     entries = [entry_of(1, PatientID="PA"), entry_of(2, "1.2", PatientID="PB", PatientSex="M")]
     listed = (SeriesRecord("1.1", {}), SeriesRecord("1.2", {}))

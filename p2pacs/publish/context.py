@@ -1,0 +1,36 @@
+"""What all publications of a broker share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import field, frozen
+
+from p2pacs.budget import Budget
+from p2pacs.identity.keys import SigningKey
+from p2pacs.ids import StudyId
+from p2pacs.publish.coder import Coder
+from p2pacs.publish.source import InstanceSource, StudyKeySource
+from p2pacs.publish.version_writer import PublishHooks
+from p2pacs.store import ChunkStore
+
+
+@frozen
+class PublishContext:
+    """What all publications share."""
+
+    source: InstanceSource
+    store: ChunkStore
+    studies: StudyKeySource
+    signing_key: SigningKey
+    hooks: PublishHooks
+    recover: Callable[[StudyId], Awaitable[bool]]
+    """Fetch what was published of a study back from other members; whether that worked."""
+    budget: Budget
+    coder: Coder
+    chunk_bytes: int
+    compared: dict[StudyId, bytes] = field(factory=dict)
+    """What the source told of the instances of a study when all of them were last found equal."""
+    told: dict[StudyId, bytes] = field(factory=dict)
+    """What it told of the study itself when the instances agreed with it, or were read in whole:
+    some sources correct their database and not their files."""
