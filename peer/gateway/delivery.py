@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 
-from p2pacs.catalogue.records import StudyRecord
-from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.json_model import number
 from p2pacs.dimse.backend import Ending
 from peer.retrieval.audit import AuditedRead, ReadEnding, ReadOutcome
 from peer.retrieval.cursor import Cursor, Wanted
+from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 
 
@@ -21,20 +19,30 @@ class StudyDelivery:
     cursor: Cursor
     read: AuditedRead
     promised: int
-    """Instances that the catalogue tells of; 0 where only a part is asked for."""
+    """Instances that the catalogue tells of, of what is asked for; 0 if it does not."""
     wanted: Wanted | None
     """What is asked for of it; None: all."""
-    given: int = 0
+    given: list[Known] = field(factory=list, repr=False)
     """Instances that were read, or are being read."""
     arrived: int = 0
     """Instances that the receiver took."""
     short: int = 0
     """Instances that the catalogue tells of and the study has not."""
 
+    def replaced(self) -> tuple[str, ...]:
+        """SOP Instance UIDs of which others than those that were given are in the newest version:
+        the PACS replaced or corrected them meanwhile."""
+        known = self.fetch.known
+        return tuple(
+            one.entry.sop_instance_uid
+            for one in self.given
+            if known[one.number - 1].entry.sha256 != one.entry.sha256
+        )
+
     @property
     def total(self) -> int:
         """Instances that this study gives, or lacks, as far as known."""
-        known = self.given + self.cursor.expected
+        known = len(self.given) + self.cursor.expected
         if self.fetch.settled:
             return known + self.fetch.left_out.count + self.short
         return max(known, self.promised)
@@ -49,8 +57,3 @@ class StudyDelivery:
         else:
             outcome = ReadOutcome.FAILED
         return ReadEnding(outcome, sent, max(sent, total))
-
-
-def promised(record: StudyRecord) -> int:
-    """Instances that the catalogue tells of; 0 if it does not."""
-    return number(study_view(record), "NumberOfStudyRelatedInstances") or 0

@@ -43,8 +43,8 @@ from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
 from peer.gateway.coverage import Coverage
-from peer.gateway.delivery import StudyDelivery, promised
-from peer.gateway.wanted import is_wanted, wanted_of
+from peer.gateway.delivery import StudyDelivery
+from peer.gateway.wanted import is_wanted, promised, wanted_of
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.reader import StudyReads
@@ -58,6 +58,8 @@ LOOK: Final = 0.1
 
 NEWS: Final = 3.0
 """Seconds at most that the catalogue is waited for where it tells of more than a study has."""
+
+REPLACED: Final = "changed in the PACS while it was sent: retrieve it again"
 
 PRIORITIES: Final = {
     Urgency.HIGH: Priority.STAT,
@@ -137,7 +139,8 @@ class Gateway:
             PRIORITIES[urgency],
             detail=purpose,
         )
-        job = _RetrieveJob(self._bridge, self._reads, self._promised, selection, requester)
+        told = partial(self._promised, selection)
+        job = _RetrieveJob(self._bridge, self._reads, told, selection, requester)
         job.open(records)
         return Retrieval(
             total=job.total,
@@ -148,10 +151,10 @@ class Gateway:
             close=job.close,
         )
 
-    async def _promised(self, study: StudyId) -> int:
+    async def _promised(self, selection: Selection, study: StudyId) -> int:
         """How many instances the catalogue tells of by now; 0 if it does not."""
         record = await trio.to_thread.run_sync(self._catalogue.get, study)
-        return 0 if record is None else promised(record)
+        return 0 if record is None else promised(selection, record)
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
         """Refused: studies come from the PACS alone."""
@@ -254,7 +257,7 @@ class _RetrieveJob:
         self._in_use.enter_context(fetch.in_use())
         wanted = wanted_of(self._selection, record)
         cursor = fetch.cursor() if wanted is None else fetch.cursor(wanted)
-        count = promised(record) if wanted is None else 0
+        count = promised(self._selection, record)
         self._coverage.study(record.uid)
         self._deliveries.append(StudyDelivery(fetch, cursor, read, count, wanted))
 
@@ -266,7 +269,7 @@ class _RetrieveJob:
         """
         for delivery in self._deliveries:
             while (known := await delivery.cursor.next()) is not None:
-                delivery.given += 1
+                delivery.given.append(known)
                 self._coverage.instance(known.entry)
                 yield ReadRequest(known.entry.size, partial(self._instance, delivery, known))
             left_out = delivery.fetch.left_out
@@ -274,6 +277,8 @@ class _RetrieveJob:
                 self._coverage.missing(missing, left_out)
                 if missing.count:
                     yield _said(delivery, missing)
+            if replaced := delivery.replaced():
+                yield _said(delivery, MissingInstances(REPLACED, replaced))
         unknown = self._coverage.unknown()
         if self._coverage.is_empty:
             raise NotFoundError(unknown.reason if unknown.count else "the study has no instances")
@@ -283,7 +288,7 @@ class _RetrieveJob:
     async def _short(self, delivery: StudyDelivery) -> MissingInstances:
         """What the catalogue tells of and the study has not. Its news and that of a version come
         each by itself: a moment is left for both to be here."""
-        has = delivery.given + delivery.fetch.left_out.count
+        has = len(delivery.given) + delivery.fetch.left_out.count
         with trio.move_on_after(NEWS):
             while delivery.promised > has:
                 delivery.promised = await self._promised(delivery.fetch.study)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from p2pacs.catalogue.question import Selection
-from p2pacs.catalogue.records import StudyRecord
-from p2pacs.catalogue.views import patient_records
-from p2pacs.dataset.json_model import text
+from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.catalogue.views import patient_records, study_view
+from p2pacs.dataset.json_model import number, text
 from p2pacs.errors import ManifestError
 from p2pacs.study.study_index import InstanceEntry
 from peer.retrieval.cursor import Wanted
@@ -24,17 +26,10 @@ def wanted_of(selection: Selection, record: StudyRecord) -> Wanted | None:
     theirs, as C-FIND tells. One of a series that is not in the catalogue yet is of the patient
     that its own header names.
     """
-    mixed = bool(selection.patients) and not all(_theirs(selection, record))
+    mixed = _is_mixed(selection, record)
     if not (mixed or selection.series or selection.instances):
         return None
-    theirs = {
-        series.uid
-        for of_one, is_theirs in zip(
-            patient_records(record), _theirs(selection, record), strict=True
-        )
-        for series in of_one.series
-        if is_theirs
-    }
+    theirs = {series.uid for series in _series(selection, record)}
     listed = {series.uid for series in record.series}
 
     def of_patient(entry: InstanceEntry) -> bool:
@@ -47,6 +42,34 @@ def wanted_of(selection: Selection, record: StudyRecord) -> Wanted | None:
         and (not selection.instances or entry.sop_instance_uid in selection.instances)
         and of_patient(entry)
     )
+
+
+def promised(selection: Selection, record: StudyRecord) -> int:
+    """Instances that the catalogue tells of, of what is asked for; 0 if it does not."""
+    if selection.instances:
+        return 0
+    if not (selection.series or _is_mixed(selection, record)):
+        return number(study_view(record), "NumberOfStudyRelatedInstances") or 0
+    counts = [
+        number(series.attributes, "NumberOfSeriesRelatedInstances")
+        for series in _series(selection, record)
+        if not selection.series or series.uid in selection.series
+    ]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else 0
+
+
+def _is_mixed(selection: Selection, record: StudyRecord) -> bool:
+    """Whether a study is also of patients that are not asked for."""
+    return bool(selection.patients) and not all(_theirs(selection, record))
+
+
+def _series(selection: Selection, record: StudyRecord) -> Iterator[SeriesRecord]:
+    """The series of the patients that are asked for: of all, if none is named."""
+    theirs = _theirs(selection, record)
+    for of_one, is_theirs in zip(patient_records(record), theirs, strict=True):
+        if is_theirs or not selection.patients:
+            yield from of_one.series
 
 
 def _theirs(selection: Selection, record: StudyRecord) -> list[bool]:

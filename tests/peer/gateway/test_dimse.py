@@ -409,6 +409,54 @@ async def test_fewer_than_the_catalogue_tells_of_is_no_success(
     assert (said.Status, said.NumberOfFailedSuboperations) == ((0, 0) if corrected else (0xB000, 3))
 
 
+async def test_fewer_of_a_series_than_the_catalogue_tells_of_is_no_success(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(2)) as (world, peer, where):
+        now = peer.index.by_uid(world.broker.uid)
+        assert now is not None
+        (series,) = now.series
+        count = {tag("NumberOfSeriesRelatedInstances"): entry("IS", "5")}
+        more = evolve(now, series=(evolve(series, attributes=series.attributes | count),))
+        world.broker.catalogue.upsert([more])
+        peer.index.upsert([more])
+        wanted = query("SERIES", StudyInstanceUID=now.uid, SeriesInstanceUID=series.uid)
+        with trio.fail_after(LIMIT):
+            got, said, _ = await trio.to_thread.run_sync(_get, where, wanted)
+    assert len(got) == 2
+    assert (said.Status, said.NumberOfFailedSuboperations) == (0xB000, 3)
+
+
+async def test_what_is_replaced_after_it_was_sent_is_no_success(tmp_path: Path) -> None:
+    """A correction in the middle: the workstation must not take both together for the study."""
+    sent = instances(4)
+    corrected = [samples.instance(n, rows=64, columns=64, PatientID="NEW") for n in range(1, 5)]
+    async with served(tmp_path, []) as (world, _, where):
+        await world.broker.publish(sent[:2], complete=False)
+        wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
+        here = trio.Event()
+
+        async def correct() -> None:
+            await here.wait()
+            withdrawn = [one.sop_instance_uid for one in sent[:2]]
+            await world.broker.publish([], complete=False, withdrawn=withdrawn)
+            await world.broker.publish(corrected)
+
+        def second() -> None:
+            trio.from_thread.run_sync(here.set, trio_token=token)
+
+        token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(correct)
+            with trio.fail_after(LIMIT):
+                got, said, failed = await trio.to_thread.run_sync(
+                    partial(_get, where, wanted, second, after=2)
+                )
+    assert got == [one.sop_instance_uid for one in sent]
+    assert (said.Status, said.NumberOfFailedSuboperations) == (0xB000, 2)
+    assert said.ErrorComment.startswith("changed in the PACS while it was sent")
+    assert failed is not None
+    assert failed.FailedSOPInstanceUIDList == got[:2]
+
+
 async def test_workers_that_are_killed_cost_no_image(tmp_path: Path) -> None:
     sent = instances(40)
     async with served(tmp_path, sent) as (world, _, where):
@@ -429,7 +477,11 @@ def _kill_workers() -> None:
 
 
 def _get(
-    where: Endpoint, wanted: Dataset, at_the_fifth: Callable[[], None] = lambda: None
+    where: Endpoint,
+    wanted: Dataset,
+    then: Callable[[], None] = lambda: None,
+    *,
+    after: int = 5,
 ) -> tuple[list[str], Dataset, Dataset | None]:
     """C-GET: UIDs that came, last status, its identifier."""
     got: list[str] = []
@@ -439,8 +491,8 @@ def _get(
 
     def take(event: evt.Event) -> int:
         got.append(str(event.request.AffectedSOPInstanceUID))  # type: ignore[union-attr]
-        if len(got) == 5:
-            at_the_fifth()
+        if len(got) == after:
+            then()
         return 0
 
     assoc = entity.associate(

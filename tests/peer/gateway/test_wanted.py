@@ -6,7 +6,7 @@ from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import dump
 from p2pacs.dataset.vocabulary import HEADER_TAGS, QueryRoot
 from p2pacs.study.study_index import InstanceEntry
-from peer.gateway.wanted import is_wanted, wanted_of
+from peer.gateway.wanted import is_wanted, promised, wanted_of
 from tests.p2pacs.catalogue.samples import attributes, query, series, study
 from tests.p2pacs.study import samples
 
@@ -27,6 +27,11 @@ def of(patient: str) -> bytes:
     header = Dataset()
     header.PatientID = patient
     return dump(from_dataset(header, HEADER_TAGS))
+
+
+def selected(level: str, **keys: str | list[str]) -> Selection:
+    root: QueryRoot = "PATIENT" if "PatientID" in keys else "STUDY"
+    return Selection.parse(query(level, **keys), root)
 
 
 def given(record: StudyRecord, level: str, *entries: InstanceEntry, **keys: str) -> list[str]:
@@ -66,3 +71,36 @@ def test_series_and_instances_of_a_study() -> None:
     keys = {"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": FIRST}
     assert len(given(record, "SERIES", *both, entry(SECOND), **keys)) == 2
     assert given(record, "IMAGE", *both, **keys, SOPInstanceUID="1.2.1.1.2") == ["1.2.1.1.2"]
+
+
+def counted(uid: str, count: str, **more: tuple[str, str]) -> SeriesRecord:
+    return SeriesRecord(uid, attributes(NumberOfSeriesRelatedInstances=("IS", count), **more))
+
+
+def told(record: StudyRecord, level: str, **keys: str | list[str]) -> int:
+    return promised(selected(level, **keys), record)
+
+
+def test_what_the_catalogue_promises_of_a_study_and_of_series() -> None:
+    record = study(1, counted(FIRST, "3"), counted(SECOND, "4"), patient="PA")
+    whole = {"StudyInstanceUID": "1.2.1"}
+    assert told(record, "STUDY", **whole) == 7
+    assert told(record, "SERIES", **whole, SeriesInstanceUID=SECOND) == 4
+    assert told(record, "SERIES", **whole, SeriesInstanceUID=[FIRST, SECOND]) == 7
+    one = {"SeriesInstanceUID": FIRST, "SOPInstanceUID": f"{FIRST}.1"}
+    assert told(record, "IMAGE", **whole, **one) == 0
+
+
+def test_what_is_promised_of_each_patient_of_a_mixed_study() -> None:
+    other = counted(SECOND, "4", PatientID=("LO", "PB"), PatientName=("PN", "B"))
+    record = study(1, counted(FIRST, "3"), other, patient="PA")
+    assert told(record, "PATIENT", PatientID="PA") == 3
+    assert told(record, "PATIENT", PatientID="PB") == 4
+    assert told(record, "STUDY", PatientID="PB", StudyInstanceUID="1.2.1") == 4
+
+
+def test_a_record_without_counts_promises_nothing() -> None:
+    record = study(1, counted(FIRST, "3"), series(SECOND), patient="PA")
+    uids = [FIRST, SECOND]
+    assert told(record, "SERIES", StudyInstanceUID="1.2.1", SeriesInstanceUID=uids) == 0
+    assert told(record, "SERIES", StudyInstanceUID="1.2.1", SeriesInstanceUID=FIRST) == 3
