@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,8 @@ from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
 from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
-from broker.setup import BrokerSecrets, load_keys, renew_own
+from broker.renewal import keep_renewed
+from broker.setup import BrokerSecrets, load_keys
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
@@ -37,7 +38,7 @@ from p2pacs.errors import LocalError, P2PacsError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
-from p2pacs.locks import locked
+from p2pacs.locks import held
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
 from p2pacs.sqlite import until_possible
@@ -50,12 +51,6 @@ from p2pacs.web.serving import serve_web
 from p2pacs.workers.coding import Workers, open_workers
 
 log = structlog.get_logger(__name__)
-
-RENEW_LEFT: Final = timedelta(days=60)
-"""What is left of the broker's own certificate when it is renewed."""
-
-RENEW_EVERY: Final = 12 * 3600.0
-"""Seconds between two looks at the certificates."""
 
 RECYCLING: Final = RecyclerTuning(least=512 * MIB, served_seconds=15.0)
 """Asking for proofs again for every version of a study would be slow; and what the broker serves
@@ -169,7 +164,7 @@ class Broker:
             await nursery.start(self.catalogue_sync.run)
             nursery.start_soon(self.keeper.watch)
             nursery.start_soon(self.recycler.run)
-            nursery.start_soon(self._keep_renewed)
+            nursery.start_soon(keep_renewed, self.keys, self._certificate)
             async with trio.open_nursery() as pages:
                 web: Endpoint = await pages.start(self._serve_pages, stop)
                 task_status.started(self._ready(listens, web))
@@ -197,17 +192,6 @@ class Broker:
         await serve_web(
             app, endpoint, stop=stop, tls=tls, admission=admission, task_status=task_status
         )
-
-    async def _keep_renewed(self) -> None:
-        """The broker's own certificates never end while it runs."""
-        identity = self.keys.identity
-        while True:
-            if identity.expires - datetime.now(UTC) < RENEW_LEFT:
-                identity = await trio.to_thread.run_sync(renew_own, self.keys)
-                log.info("own certificate renewed", until=identity.expires.isoformat())
-            await trio.sleep(RENEW_EVERY)
-            if self._certificate is not None:
-                await trio.to_thread.run_sync(self._certificate.renew)
 
     def _busy(self, study: StudyId) -> bool:
         """Whether a study is being published, or fetched back: it stays in the store."""
@@ -274,11 +258,13 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
     keys = load_keys(folder)
     async with AsyncExitStack() as stack:
         already = f"a broker runs in {folder} already: stop it first"
-        stack.enter_context(locked(folder / LOCK, already))
+        await stack.enter_async_context(held(folder / LOCK, already))
         certificate = None
         if settings.web.secure:
             hosts = partial(host_names, settings.web)
-            certificate = WebCertificate.make(folder / WEB, keys.authority, hosts)
+            make = partial(WebCertificate.make, folder / WEB, keys.authority, hosts)
+            made = partial(trio.to_thread.run_sync, make)
+            certificate = await until_possible(made, "the certificate of the pages")
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)
         store = await stack.enter_async_context(opened)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from p2pacs.errors import StateError, local_error
+from p2pacs.errors import DiskFullError, StateError, local_error
+from p2pacs.sqlite import until_possible
 
 if sys.platform == "win32":
     import msvcrt
@@ -43,6 +44,7 @@ def locked(path: Path, taken: str) -> Iterator[None]:
 
     Raises:
         StateError: another process has it, or the file cannot be opened or locked.
+        DiskFullError: there is no room for the file.
     """
     handle = _open(path)
     try:
@@ -53,11 +55,28 @@ def locked(path: Path, taken: str) -> Iterator[None]:
         os.close(handle)
 
 
+@asynccontextmanager
+async def held(path: Path, taken: str) -> AsyncIterator[None]:
+    """As `locked`, for a program at its start: it waits until the disk has room for the file.
+
+    Raises:
+        StateError: as `locked`.
+    """
+    with ExitStack() as stack:
+
+        async def take() -> None:
+            stack.enter_context(locked(path, taken))
+
+        await until_possible(take, path.name)
+        yield
+
+
 def is_locked(path: Path) -> bool:
     """Whether a process has the lock of this file now; the file is made if it is not there.
 
     Raises:
         StateError: the file cannot be opened or locked.
+        DiskFullError: there is no room for it.
     """
     handle = _open(path)
     try:
@@ -70,7 +89,10 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StateError(str(local_error(error, f"cannot open {path}"))) from error
+        problem = local_error(error, f"cannot open {path}")
+        if isinstance(problem, DiskFullError):
+            raise problem from error
+        raise StateError(str(problem)) from error
 
 
 def _taken(handle: int, path: Path) -> bool:

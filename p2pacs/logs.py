@@ -11,6 +11,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -55,7 +56,7 @@ def configure(level: str, json: bool) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        logger_factory=lambda *_: _Logger(),
         cache_logger_on_first_use=False,
     )
     handler = _Stderr()
@@ -84,8 +85,29 @@ def say_mended(folder: Path, mended: Mended) -> None:
         log.warning("open to other accounts of this machine: give it mode 0700", path=str(path))
 
 
+def _write(line: str) -> None:
+    """Write one line to what standard error is at the time.
+
+    A line that cannot be written (its disk is full, its reader has ended) is lost: whoever had
+    something to say goes on.
+    """
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+class _Logger:
+    """Where structlog's lines go, of whatever level."""
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        _write(line)
+
+    debug = info = warning = error = critical = exception = msg
+
+
 class _Stderr(logging.Handler):
-    """Writes to what standard error is at the time, as the other logger does."""
+    """Where the lines of libraries go."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
@@ -93,9 +115,11 @@ class _Stderr(logging.Handler):
         if record.name.partition(".")[0] in _SILENT:
             return
         try:
-            sys.stderr.write(self.format(record) + "\n")
-        except (OSError, ValueError):
+            line = self.format(record)
+        except (TypeError, ValueError):  # what a library said does not fit its own format
             self.handleError(record)
+        else:
+            _write(line)
 
 
 def _json() -> list[Processor]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import trio
 
@@ -27,6 +29,16 @@ def run_until_stopped(work: Callable[[trio.Event], Awaitable[None]]) -> None:
         if known is None:
             raise
         raise known from error
+
+
+def tell(line: str) -> None:
+    """One line on standard output for whoever started the program.
+
+    Where it cannot be written (a file on a full disk) the program goes on without.
+    """
+    with suppress(OSError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 async def _run(work: Callable[[trio.Event], Awaitable[None]]) -> None:

@@ -20,7 +20,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
-from p2pacs.locks import locked
+from p2pacs.locks import held
 from p2pacs.retention.recycler import Recycler
 from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
@@ -290,7 +290,7 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
     identity = NodeIdentity.load(folder / IDENTITY)
     async with AsyncExitStack() as stack:
         already = f"the peer in {folder} is already running"
-        stack.enter_context(locked(folder / LOCK, already))
+        await stack.enter_async_context(held(folder / LOCK, already))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         opened = await stack.enter_async_context(store)
         database = await stack.enter_async_context(open_database(folder / PEER_DB))

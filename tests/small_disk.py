@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from attrs import frozen
@@ -22,16 +24,25 @@ class SmallDisk:
     def _ballast(self) -> Path:
         return self.folder / "ballast"
 
+    @property
+    def _crowd(self) -> Path:
+        return self.folder / "crowd"
+
     def fill(self) -> None:
-        """Take all the room that is left."""
+        """Take all the room that is left: for bytes, and for files."""
+        self._crowd.mkdir()
         with self._ballast.open("ab", buffering=0) as file:
             for size in (64 * 1024, 4096, 1):
                 with suppress(OSError):  # no space left, which is what is wanted
                     while True:
                         file.write(bytes(size))
+        with suppress(OSError):
+            for number in count():
+                (self._crowd / str(number)).touch()
 
     def free(self) -> None:
         """Give it back."""
+        shutil.rmtree(self._crowd)
         self._ballast.unlink()
 
 
@@ -39,7 +50,7 @@ class SmallDisk:
 def small_disk(folder: Path, size: str = "4m") -> Iterator[SmallDisk]:
     """A disk of this size at ``folder``, which is made."""
     folder.mkdir(exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(folder))
+    _run("mount", "-t", "tmpfs", "-o", f"size={size},nr_inodes=200,mode=700", "none", str(folder))
     try:
         yield SmallDisk(folder)
     finally:

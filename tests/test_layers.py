@@ -123,6 +123,7 @@ ROOMS: dict[str, list[str]] = {
     ],
     "broker.pages": ["broker.config", "broker.database", "broker.members"],
     "broker.setup": ["broker.config", "broker.database", "broker.members"],
+    "broker.renewal": ["broker.pages", "broker.setup"],
     "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
     "broker.status": ["broker.config", "broker.database", "broker.members", "broker.setup"],
     "broker.app": [
@@ -133,6 +134,7 @@ ROOMS: dict[str, list[str]] = {
         "broker.pacs",
         "broker.pages",
         "broker.publish",
+        "broker.renewal",
         "broker.setup",
         "broker.study_keys",
     ],

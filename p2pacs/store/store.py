@@ -17,7 +17,8 @@ from attrs import field, frozen
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.groups import single_error
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.locks import locked
+from p2pacs.locks import held
+from p2pacs.private_files import make_private_folder
 from p2pacs.sqlite import until_possible
 from p2pacs.store.chunk_index import ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
@@ -238,9 +239,9 @@ async def open_store(
         CorruptStoreError: the index is damaged.
         DiskFullError: at the end: what was put last did not fit and is lost.
     """
-    await trio.Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with locked(folder / "lock", _IN_USE):
-        files = StudyFiles(folder / "chunks")
+    make = partial(trio.to_thread.run_sync, _make_folders, folder)
+    files = await until_possible(make, "the store")
+    async with held(folder / "lock", _IN_USE):
         open_index = partial(trio.to_thread.run_sync, ChunkIndex, folder / "index.sqlite")
         index = await until_possible(open_index, "the store's index")
         try:
@@ -258,3 +259,8 @@ async def open_store(
                         nursery.cancel_scope.cancel()
         finally:
             index.close()
+
+
+def _make_folders(folder: Path) -> StudyFiles:
+    make_private_folder(folder)
+    return StudyFiles(folder / "chunks")

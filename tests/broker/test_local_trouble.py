@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trio
 from attrs import frozen
+from structlog.testing import capture_logs
 
 from broker.app import Broker, open_broker
 from broker.config import DATABASE, STORE, BrokerSettings
@@ -39,6 +40,7 @@ from tests.broker.test_app import LOCAL, PASSWORD, _first_study, _sample
 from tests.components import free_port
 from tests.p2pacs.study import samples
 from tests.small_disk import small_disk
+from tests.waiting import eventually
 
 
 @frozen
@@ -186,3 +188,39 @@ async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
                 await trio.sleep(0.01)
         await net.until_listed(2)
         await net.ask()
+
+
+@pytest.mark.disk
+@pytest.mark.parametrize("tls", ["off", "on"])
+@pytest.mark.parametrize("ran_before", [False, True])
+async def test_a_broker_that_is_started_on_a_full_disk_waits(
+    tmp_path: Path, tls: str, ran_before: bool
+) -> None:
+    settings = BrokerSettings.model_validate(
+        {
+            "pacs": f"dimse://PACS@{LOCAL}:{free_port()}",
+            "listen": [f"{LOCAL}:{free_port()}"],
+            "web": {"listen": f"{LOCAL}:0", "tls": tls},
+        }
+    )
+    with small_disk(tmp_path / "disk") as disk:
+        folder = disk.folder / "broker"
+        found(folder, settings, network="a network", admin="admin", password=PASSWORD)
+        if ran_before:
+            with trio.fail_after(30):
+                await _run_once(folder, settings)
+        disk.fill()
+        with capture_logs() as logs:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_run_once, folder, settings)
+                await eventually(lambda: any("waiting until" in one["event"] for one in logs))
+                disk.free()
+                # It starts by itself, and ends when it has.
+        assert any("can be used again" in one["event"] for one in logs)
+
+
+async def _run_once(folder: Path, settings: BrokerSettings) -> None:
+    """Start a broker, and stop it when it runs."""
+    async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+        await nursery.start(broker.run, trio.Event())
+        nursery.cancel_scope.cancel()

@@ -1,5 +1,8 @@
+import errno
+import io
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,3 +99,29 @@ def test_what_other_accounts_could_open_is_told(
     closed, *left = map(json.loads, capsys.readouterr().err.splitlines())
     assert (closed["level"], closed["files"], closed["folder"]) == ("warning", 3, str(tmp_path))
     assert [one["path"] for one in left] == [str(tmp_path / str(n)) for n in range(logs.MOST_NAMED)]
+
+
+class FullDisk(io.StringIO):
+    """Standard error into a file whose disk is full at first."""
+
+    room = False
+
+    def write(self, text: str) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_log_on_a_full_disk_ends_nothing(monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+    disk = FullDisk()
+    monkeypatch.setattr(sys, "stderr", disk)
+    logs.configure("info", json=as_json)
+    structlog.get_logger("here").warning("lost")
+    logging.getLogger("library").warning("lost, too")
+    disk.room = True
+    structlog.get_logger("here").warning("kept")
+    logging.getLogger("library").warning("kept as well")
+    first, second = disk.getvalue().splitlines()
+    assert "kept" in first
+    assert "kept as well" in second

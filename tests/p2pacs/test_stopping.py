@@ -1,11 +1,14 @@
+import io
 import os
 import signal
+import sys
 
 import pytest
 import trio
 
 from p2pacs.errors import BusyError
-from p2pacs.stopping import run_until_stopped
+from p2pacs.stopping import run_until_stopped, tell
+from tests.p2pacs.test_logs import FullDisk
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -46,3 +49,12 @@ def test_other_errors_stay_what_they_are() -> None:
 
     with pytest.raises(ExceptionGroup):
         run_until_stopped(work)
+
+
+def test_what_cannot_be_told_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    tell("ready")
+    assert said.getvalue() == "ready\n"
+    monkeypatch.setattr(sys, "stdout", FullDisk())
+    tell("lost")
