@@ -256,3 +256,14 @@ WEB_KNOWN: Final = 96
 
 WEB_STREAMS: Final = 32
 """Requests at once on one connection that speaks HTTP/2: browsers ask for a page's parts."""
+
+# ---------------------------------------------------------------- DICOMweb
+
+SEARCH_PARAMETERS: Final = 128
+"""Parameters of a search: the vocabulary has 81 attributes, and viewers name a dozen."""
+
+SEARCH_DEPTH: Final = 4
+"""Sequences in sequences of a key: a request has two."""
+
+SEARCH_NAME: Final = 64
+"""Characters of a parameter's name that an answer repeats: the longest keyword has 61."""

@@ -38,9 +38,12 @@ from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.bridge import Bridge
+from peer.gateway.dicomweb import DicomwebGateway
 from peer.gateway.dimse import Gateway
 from peer.gateway.instances import InstanceDescriber
 from peer.gateway.search import find_studies
+from peer.gateway.web_clients import WebClients
+from peer.gateway.web_serving import run_dicomweb
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
@@ -182,6 +185,26 @@ class Peer:
                 yield Endpoint(where.host, server.port)
                 nursery.cancel_scope.cancel()
 
+    async def serve_dicomweb(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
+        """The DICOMweb services, where they are set; reports where, or None."""
+        settings = self.settings.gateway
+        if settings.dicomweb is None or self.blind:
+            task_status.started(None)
+            return
+        hosts = (endpoint.host for endpoint in settings.destinations.values())
+        gateway = DicomwebGateway(
+            self.index,
+            InstanceDescriber(self.host, self.reads),
+            check_membership=self.resolver.check_membership,
+        )
+        await run_dicomweb(
+            gateway,
+            settings.dicomweb,
+            WebClients(hosts, settings.dicomweb_clients),
+            settings.dicomweb_names,
+            task_status=task_status,
+        )
+
     # ------------------------------------------------------------ what the parts need
 
     def _lost(self, study: StudyId) -> None:
@@ -319,6 +342,7 @@ async def run_peer(
     async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
         listens: list[Endpoint] = await nursery.start(peer.run)
         async with peer.gateway() as dicom:
+            dicomweb = await nursery.start(peer.serve_dicomweb)
             api = await nursery.start(_serve_api, peer, folder)
             ready(
                 {
@@ -329,6 +353,7 @@ async def run_peer(
                     "listen": [str(endpoint) for endpoint in listens],
                     "aet": settings.aet,
                     "dicom": None if dicom is None else str(dicom),
+                    "dicomweb": None if dicomweb is None else str(dicomweb),
                     "api": str(api),
                 }
             )

@@ -14,6 +14,7 @@ from p2pacs.settings import (
     EndpointField,
     LineSettings,
     LogSettings,
+    NetworkField,
     Settings,
     StoreSettings,
     load_settings,
@@ -47,6 +48,24 @@ class GatewaySettings(Settings):
         default_factory=dict,
         description="Workstations that a C-MOVE may name, by their AE title.",
         examples=[{"VIEWER1": "192.168.1.20:104"}],
+    )
+    dicomweb: EndpointField | None = Field(
+        default=None,
+        description="Where viewers find the DICOMweb services, at http://HOST:PORT/dicom-web. It "
+        "is not encrypted: keep it on loopback or the hospital's own network. Not set: none.",
+        examples=["127.0.0.1:8042"],
+    )
+    dicomweb_clients: tuple[NetworkField, ...] = Field(
+        default=(),
+        description="Networks that may read by DICOMweb, besides this machine and the hosts of "
+        "destinations.",
+        examples=[["192.168.1.0/24"]],
+    )
+    dicomweb_names: tuple[str, ...] = Field(
+        default=(),
+        description="Host names of this machine that viewers use; addresses and localhost always "
+        "work.",
+        examples=[["pacs.hospital.example"]],
     )
 
 

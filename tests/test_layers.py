@@ -48,6 +48,7 @@ ROOMS: dict[str, list[str]] = {
     "p2pacs.catalogue": ["p2pacs.dataset"],
     "p2pacs.dimse": ["p2pacs.dataset"],
     "p2pacs.dicomweb": ["p2pacs.dataset"],
+    "p2pacs.dicomweb.server": ["p2pacs.dataset", "p2pacs.web", "p2pacs.dicomweb"],
     "p2pacs.study.images": ["p2pacs.dataset"],
     "p2pacs.study": ["p2pacs.dataset", "p2pacs.identity", "p2pacs.study.images"],
     "p2pacs.workers": ["p2pacs.dataset", "p2pacs.study", "p2pacs.study.images"],

@@ -202,8 +202,13 @@ class CatalogueIndex:
         All that match are among them; indexed keys (UIDs, patient id and name, accession
         number, date, modalities) narrow what is read.
         """
+        level = str(identifier.get("QueryRetrieveLevel") or "").strip()
+        yield from self.narrowed(level, from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()]))
+
+    def narrowed(self, level: str, keys: Json) -> Iterator[StudyRecord]:
+        """The same for keys in the JSON model."""
         query = select(schema.studies.c.record).where(
-            schema.studies.c.uid.is_not(None), *_conditions(identifier)
+            schema.studies.c.uid.is_not(None), *_conditions(level, keys)
         )
         for (raw,) in self._stream(query):
             entry = decode_entry(raw, own=True)
@@ -277,10 +282,8 @@ def _learn(connection: Connection) -> None:
     numbers.write(connection, "known", _KNOWN_RULE)
 
 
-def _conditions(identifier: Dataset) -> list[ColumnElement[bool]]:
+def _conditions(level: str, keys: Json) -> list[ColumnElement[bool]]:
     """The strongest key drives the query; the others are looked up study by study."""
-    level = str(identifier.get("QueryRetrieveLevel") or "").strip()
-    keys = from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()])
     levels = upto(level) if level in UNIQUE else ()
     if "STUDY" in levels and (uids := _uids(keys, "STUDY")):
         first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]

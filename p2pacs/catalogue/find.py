@@ -42,8 +42,9 @@ Test = Callable[[Json], bool]
 Tests = dict[str, Test]
 """Key → what the attributes of an entity must pass."""
 
-_Match = tuple[Json, Set[str]]
-"""What matches, and the keys that could not be matched as it does not tell them."""
+Match = tuple[Json, Set[str]]
+"""All that is known of what matches, and the keys that could not be matched as it does not tell
+them."""
 
 _NOTHING: Final[Set[str]] = frozenset()
 
@@ -74,6 +75,13 @@ def find(
     ignored = set(question.unmatched)
     search = _Search.of(question, known, ignored)
     return FindAnswers(search.answers(records), ignored)
+
+
+def matching(
+    records: Iterable[StudyRecord], question: Question, known: Container[str] | None = None
+) -> Iterator[Match]:
+    """What matches a question, as it is known here; the arguments as `find` has them."""
+    return _Search.of(question, known, set()).found(records)
 
 
 @frozen
@@ -108,30 +116,29 @@ class _Search:
             unique.append(UNIQUE["PATIENT"])
         return cls(question, plain, counted, below, instances, told, ignored, tuple(unique))
 
-    def answers(self, records: Iterable[StudyRecord]) -> Iterator[Dataset]:
+    def found(self, records: Iterable[StudyRecord]) -> Iterator[Match]:
         level = self.question.level
         if level == "PATIENT":
-            found = self._patients(records)
-        else:
-            find_in = {"STUDY": self._study, "SERIES": self._series, "IMAGE": self._images}[level]
-            found = (
-                one
-                for record in records
-                for of_one in patient_records(record)
-                for one in find_in(of_one)
-            )
-        for view, untold in found:
+            yield from self._patients(records)
+            return
+        find_in = {"STUDY": self._study, "SERIES": self._series, "IMAGE": self._images}[level]
+        for record in records:
+            for of_one in patient_records(record):
+                yield from find_in(of_one)
+
+    def answers(self, records: Iterable[StudyRecord]) -> Iterator[Dataset]:
+        for view, untold in self.found(records):
             self.ignored.clear()
             self.ignored.update(self.question.unmatched, untold)
             yield self._answer(view)
 
-    def _patients(self, records: Iterable[StudyRecord]) -> Iterator[_Match]:
+    def _patients(self, records: Iterable[StudyRecord]) -> Iterator[Match]:
         for view in patients(records):
             untold = _untold(view, self.plain | self.counted, self.told)
             if untold is not None:
                 yield view, untold
 
-    def _study(self, record: StudyRecord) -> Iterator[_Match]:
+    def _study(self, record: StudyRecord) -> Iterator[Match]:
         """The study, with the asked keys of a series that passes."""
         untold = _untold(record.attributes, self.plain, self.told)
         if untold is None:
@@ -145,10 +152,10 @@ class _Search:
             of_series, unmatched = matching
             yield of_series | view, untold | unmatched | uncounted
 
-    def _one_series(self, record: StudyRecord) -> _Match | None:
+    def _one_series(self, record: StudyRecord) -> Match | None:
         """The asked keys of the first series that passes, best one of which all of them are
         known; None if none does."""
-        found: _Match | None = None
+        found: Match | None = None
         for one in record.series:
             view = one.attributes if _SERIES_UID in one.attributes else series_view(one)
             untold = _untold(view, self.of_series, self.told)
@@ -164,7 +171,7 @@ class _Search:
         is_other = _MODALITY in self.of_series and not self.of_series[_MODALITY](modalities)
         return None if is_other else ({}, self.of_series.keys() - {_MODALITY})
 
-    def _series(self, record: StudyRecord) -> Iterator[_Match]:
+    def _series(self, record: StudyRecord) -> Iterator[Match]:
         """Views of the series that match, with what their study says."""
         study = study_view(record)
         for series in record.series:
@@ -172,12 +179,12 @@ class _Search:
             if found is not None:
                 yield found
 
-    def _of_series(self, study: Json, series: SeriesRecord) -> _Match | None:
+    def _of_series(self, study: Json, series: SeriesRecord) -> Match | None:
         view = study | series_view(series)
         untold = _untold(view, self.plain | self.counted, self.told)
         return None if untold is None else (view, untold)
 
-    def _images(self, record: StudyRecord) -> Iterator[_Match]:
+    def _images(self, record: StudyRecord) -> Iterator[Match]:
         told = self.of_instances if record.instance_keys is None else record.instance_keys
         study = study_view(record)
         for series in record.series:

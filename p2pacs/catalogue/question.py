@@ -72,6 +72,15 @@ class Question:
         keys = _keys(identifier)
         for above in LEVELS[LEVELS.index(root) : LEVELS.index(level)]:
             _require(keys, above, level)
+        return cls.of(level, root, keys)
+
+    @classmethod
+    def of(cls, level: str, root: QueryRoot, keys: Json) -> Question:
+        """The question of these keys at a level; over all studies, unless keys name some.
+
+        Raises:
+            UsageError: a key has a value that nothing can be compared with.
+        """
         held = frozenset[str]().union(*(_LEVEL_TAGS[name] for name in upto(level)))
         below = SERIES_TAGS - held if level == "STUDY" else frozenset[str]()
         for key in keys:

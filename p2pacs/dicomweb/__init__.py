@@ -1,1 +1,1 @@
-"""DICOMweb as client; as server later."""
+"""DICOMweb (PS3.18) as client; as server in `p2pacs.dicomweb.server`."""

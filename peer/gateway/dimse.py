@@ -16,7 +16,6 @@ from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
-from p2pacs.catalogue.listing import Listing
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
@@ -44,6 +43,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.bridge import Bridge
 from peer.gateway.coverage import Coverage
 from peer.gateway.delivery import StudyDelivery
+from peer.gateway.instances import Describe
 from peer.gateway.wanted import is_wanted, promised, wanted_of
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadAhead, ReadRequest
@@ -67,8 +67,6 @@ PRIORITIES: Final = {
     Urgency.LOW: Priority.PREFETCH,
 }
 """What a workstation's Priority (0000,0700) is in the swarm."""
-
-Describe = Callable[[StudyRecord], Awaitable[Listing]]
 
 log = structlog.get_logger(__name__)
 

@@ -3,6 +3,7 @@ as the PACS says (through the broker)."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -30,6 +31,10 @@ _ADDED_SINCE: Final = frozenset(
     }
 )
 """What indexes of version 0.1 do not tell of an instance, whether it has it or not."""
+
+
+Describe = Callable[[StudyRecord], Awaitable[Listing]]
+"""Gives the attributes of a study's instances, with those of their series."""
 
 
 class InstanceDescriber:

@@ -1,0 +1,90 @@
+"""The DICOMweb services as one ASGI application: routes and what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from p2pacs.dicomweb.server.backend import DicomwebBackend
+from p2pacs.dicomweb.server.clients import AllowedClients
+from p2pacs.dicomweb.server.requests import ROOT
+from p2pacs.dicomweb.server.search import SearchHandler
+from p2pacs.errors import ForbiddenError
+from p2pacs.web.answers import answer_to, error_handlers, json_answer
+from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
+
+_STUDY: Final = ROOT + "/studies/{study}"
+_SERIES: Final = _STUDY + "/series/{series}"
+_INSTANCE: Final = _SERIES + "/instances/{instance}"
+
+
+def make_dicomweb(
+    backend: DicomwebBackend,
+    *,
+    allowed: Callable[[str], bool],
+    names: Collection[str] = (),
+) -> Starlette:
+    """The application.
+
+    Args:
+        backend: what it answers from.
+        allowed: whether an address may ask.
+        names: host names of this machine that clients may use.
+    """
+    return Starlette(
+        routes=[
+            *_searches(backend),
+            Route(ROOT + "/studies", _refuse_storing, methods=["POST"]),
+            Route(_STUDY, _refuse_storing, methods=["POST"]),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders, policy=API_POLICY),
+            Middleware(
+                KnownHosts,
+                render=json_answer,
+                names=names,
+                setting="gateway.dicomweb_names in peer.toml",
+            ),
+            Middleware(AllowedClients, allowed=allowed),
+            Middleware(BodyLimit),
+        ],
+        exception_handlers={**error_handlers(json_answer), 404: _nowhere, 405: _no_such_method},
+    )
+
+
+def _searches(backend: DicomwebBackend) -> list[BaseRoute]:
+    paths = {
+        "STUDY": (ROOT + "/studies",),
+        "SERIES": (ROOT + "/series", _STUDY + "/series"),
+        "IMAGE": (ROOT + "/instances", _STUDY + "/instances", _SERIES + "/instances"),
+    }
+    return [
+        Route(path, SearchHandler(backend, level).__call__, methods=["GET"])
+        for level, those in paths.items()
+        for path in those
+    ]
+
+
+async def _refuse_storing(_request: Request) -> Response:
+    raise ForbiddenError("nothing is stored here: send it to the PACS")
+
+
+async def _nowhere(request: Request, _error: Exception) -> Response:
+    """Of a path that is none of the services'; what is not in the catalogue says so itself."""
+    text = f"Nothing is here: the DICOMweb services are {ROOT}/studies and what is below."
+    return json_answer(request, answer_to(HTTPException(404, text)))
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    text = "This can only be read: by GET or HEAD."
+    response = json_answer(request, answer_to(HTTPException(405, text)))
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response

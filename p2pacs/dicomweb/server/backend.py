@@ -1,0 +1,62 @@
+"""What a DICOMweb server answers from; the resources that a URL names."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Final, Protocol
+
+from attrs import field, frozen
+
+from p2pacs.dataset.json_model import Json
+from p2pacs.dataset.uids import is_uid
+from p2pacs.dicomweb.server.query import SearchQuery
+from p2pacs.errors import UsageError
+
+_NAMES: Final = ("studies", "series", "instances")
+
+
+@frozen
+class Resource:
+    """A study, one of its series, or an instance of that."""
+
+    study: str = field(repr=False)
+    series: str | None = field(default=None, repr=False)
+    instance: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, study: str, series: str | None = None, instance: str | None = None) -> Resource:
+        """The resource of these UIDs out of a URL.
+
+        Raises:
+            UsageError: one of them is no UID.
+        """
+        for uid in (study, series, instance):
+            if uid is not None and not is_uid(uid):
+                raise UsageError("the path must name UIDs: /studies/UID/series/UID/instances/UID")
+        return cls(study, series, instance)
+
+    @property
+    def path(self) -> str:
+        """Where it is, below the root of the services."""
+        uids = (self.study, self.series, self.instance)
+        pairs = zip(_NAMES, uids, strict=True)
+        return "".join(f"/{name}/{uid}" for name, uid in pairs if uid is not None)
+
+
+@frozen
+class SearchPage:
+    """The answer to a search."""
+
+    entities: list[Json] = field(repr=False)
+    """All that is known of each, in the order of the pages."""
+    more: bool = False
+    """Whether more match than are given."""
+    unmatched: Set[str] = frozenset()
+    """Tags of keys that did not count for one of the entities."""
+
+
+class DicomwebBackend(Protocol):
+    """What a server answers from. All may raise `P2PacsError`, which is the answer then."""
+
+    async def search(self, query: SearchQuery, caller: str) -> SearchPage:
+        """What matches (QIDO-RS)."""

@@ -1,0 +1,99 @@
+"""What the hospital's DICOMweb services answer from: the catalogue and the swarm, as the gateway of
+DIMSE does (a `p2pacs.dicomweb.server.backend.DicomwebBackend`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from typing import Final
+
+import structlog
+import trio
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.find import matching
+from p2pacs.catalogue.question import Question
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dicomweb.server.backend import SearchPage
+from p2pacs.dicomweb.server.query import SearchQuery
+from p2pacs.errors import BusyError, NotFoundError, StudyNotFoundError
+from p2pacs.limits import FIND_RESULTS
+from peer.gateway.instances import Describe
+
+MANY: Final = 50
+"""Studies whose instances one search may ask for: the broker asks the PACS for each."""
+
+log = structlog.get_logger(__name__)
+
+
+class DicomwebGateway:
+    """Behind the hospital's DICOMweb server."""
+
+    def __init__(
+        self,
+        catalogue: CatalogueIndex,
+        describe: Describe,
+        *,
+        check_membership: Callable[[], None],
+    ) -> None:
+        """A gateway.
+
+        Args:
+            catalogue: what may be found.
+            describe: attributes of a study's instances, with those of their series.
+            check_membership: raises a RevokedError where this member was revoked.
+        """
+        self._check_membership = check_membership
+        self._catalogue = catalogue
+        self._describe = describe
+
+    async def search(self, query: SearchQuery, caller: str) -> SearchPage:
+        """Answers out of the catalogue that this peer holds; the broker may be away.
+
+        Raises:
+            RevokedError: this member was revoked.
+            UsageError: a value that its key cannot have.
+            StudyNotFoundError: the path names a study that is not in the catalogue.
+            BusyError: the instances of too many studies are asked for.
+            UnavailableError: the instances of a study that is not here, without the broker.
+        """
+        self._check_membership()
+        question = Question.of(query.level, "STUDY", query.keys)
+        log.debug("QIDO-RS", caller=caller, level=query.level)
+        if query.level == "STUDY" or (query.level == "SERIES" and not query.of_one_study):
+            return await trio.to_thread.run_sync(self._search, query, question)
+        records = await trio.to_thread.run_sync(self._few, query)
+        if not records and query.path:
+            raise StudyNotFoundError("no such study in the catalogue that this peer may read")
+        if query.level == "IMAGE" or not any(record.series for record in records):
+            records = [(await self._describe(record)).into(record) for record in records]
+        search = partial(self._search, query, question, records)
+        found = await trio.to_thread.run_sync(search)
+        if not found.entities and query.is_plain and query.limit != 0:
+            raise NotFoundError("no such series in this study")
+        return found
+
+    def _few(self, query: SearchQuery) -> list[StudyRecord]:
+        records = self._catalogue.narrowed(query.level, query.keys)
+        found = list(islice(records, MANY + 1))
+        if len(found) > MANY:
+            raise BusyError(
+                f"the instances of more than {MANY} studies are asked for: name the study"
+            )
+        return found
+
+    def _search(
+        self,
+        query: SearchQuery,
+        question: Question,
+        records: Iterable[StudyRecord] | None = None,
+    ) -> SearchPage:
+        """In a worker thread: it reads the index."""
+        if records is None:
+            records = self._catalogue.narrowed(query.level, query.keys)
+        matches = matching(records, question, self._catalogue.known)
+        count = FIND_RESULTS if query.limit is None else min(query.limit, FIND_RESULTS)
+        page = list(islice(matches, query.offset, query.offset + count + 1))
+        unmatched = set(question.unmatched).union(*(untold for _, untold in page[:count]))
+        return SearchPage([view for view, _ in page[:count]], len(page) > count, unmatched)

@@ -1,0 +1,39 @@
+"""The DICOMweb services of a hospital, running."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import trio
+
+from p2pacs.dicomweb.server.app import make_dicomweb
+from p2pacs.dicomweb.server.backend import DicomwebBackend
+from p2pacs.units import Endpoint
+from p2pacs.web.serving import serve_web
+from peer.gateway.web_clients import WebClients
+
+
+async def run_dicomweb(
+    backend: DicomwebBackend,
+    where: Endpoint,
+    clients: WebClients,
+    names: Collection[str],
+    *,
+    task_status: trio.TaskStatus[Endpoint],
+) -> None:
+    """Serve until cancelled.
+
+    Args:
+        backend: what is answered from.
+        where: to listen.
+        clients: who may read.
+        names: host names of this machine.
+        task_status: told where it listens, with the real port.
+
+    Raises:
+        StateError: the endpoint cannot be listened on.
+    """
+    app = make_dicomweb(backend, allowed=clients, names=names)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(clients.run)
+        await serve_web(app, where, stop=trio.Event(), task_status=task_status)
