@@ -417,7 +417,7 @@ def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:
 
 
 def from_wire(code: int, text: str) -> P2PacsError:
-    """The error that a `Failure` message carries; unknown codes give `RemoteError`.
+    """The error that a `QueryFailure` message carries; unknown codes give `RemoteError`.
 
     The text goes into logs and onto terminals here, so it is cleaned.
     """

@@ -19,7 +19,7 @@ from p2pacs.sqlite import SqliteFile
 from p2pacs.store.extents import Extent
 
 _SCHEMA_VERSION: Final = 2
-"""2 added `promised_until`, which nothing uses any more: programs of that version open it still."""
+"""2 added ``promised_until``, which nothing uses any more; programs of that version open it."""
 
 _metadata = sa.MetaData()
 

@@ -50,7 +50,7 @@ class Services:
     """What a program answers beside the swarm: handlers by type of message."""
 
     queries: dict[type[Query], QueryHandler] = field(factory=dict)
-    """A `P2PacsError` that a handler raises becomes a `Failure`."""
+    """A `P2PacsError` that a handler raises becomes a `QueryFailure`."""
     news: dict[type[Message], NewsHandler] = field(factory=dict)
     """Quick and synchronous. The swarm's own messages come here too, after the swarm had them."""
     linked: LinkListener | None = None

@@ -19,7 +19,7 @@ from peer.config import API_ACCESS, load_peer_settings
 
 TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)
 """Seconds. Reading waits longer than the peer itself waits for the broker and the members, and
-than its streams are silent (`peer.api.api.HEARTBEAT`)."""
+than its streams are silent (`peer.api.activity.HEARTBEAT`)."""
 
 
 class PeerClient:

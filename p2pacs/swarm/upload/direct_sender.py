@@ -23,7 +23,7 @@ READ_AHEAD_BATCHES: Final = 1
 
 
 class DirectSender:
-    """A queue for each member, and a task that sends while it is not empty (`Sender`)."""
+    """A queue for each member, and a task that sends while it is not empty (`ChunkSender`)."""
 
     def __init__(
         self, links: Mapping[VirtualAddress, Connection], read: ReadHeld, sent: Sent

@@ -92,7 +92,7 @@ class _Fetching:
 
 
 class PacedSender:
-    """The task that keeps a paced line busy (`Sender`)."""
+    """The task that keeps a paced line busy (`ChunkSender`)."""
 
     def __init__(
         self,
