@@ -1,0 +1,40 @@
+"""Settings in a commented TOML file: loaded through a pydantic model, and written from it.
+
+The model is the only description: its fields carry meaning (``description``),
+default and example (``examples``), from which `render_settings` writes the file.
+"""
+
+from p2pacs.settings.fields import (
+    MEASURED,
+    AeTitleField,
+    EndpointField,
+    HoursField,
+    NetworkField,
+    RateField,
+    SizeField,
+    UplinkField,
+    parse_size,
+)
+from p2pacs.settings.reading import complaints, load_settings
+from p2pacs.settings.tables import LineSettings, LogSettings, Settings, StoreSettings
+from p2pacs.settings.writing import render_settings, toml_value
+
+__all__ = [
+    "MEASURED",
+    "AeTitleField",
+    "EndpointField",
+    "HoursField",
+    "LineSettings",
+    "LogSettings",
+    "NetworkField",
+    "RateField",
+    "Settings",
+    "SizeField",
+    "StoreSettings",
+    "UplinkField",
+    "complaints",
+    "load_settings",
+    "parse_size",
+    "render_settings",
+    "toml_value",
+]

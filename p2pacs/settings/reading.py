@@ -1,0 +1,124 @@
+"""Settings out of a TOML file; what is wrong is said with its line, in words of settings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from p2pacs.errors import SettingsError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_settings(path: Path, model: type[M]) -> M:
+    """The settings in a TOML file.
+
+    Raises:
+        SettingsError: not readable, not TOML, or a wrong key or value; every one is named
+            with file, line and key, and what is expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_complaints(path, text, error))) from error
+
+
+def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
+    for keys, detail in _details(error):
+        key, said = ".".join(keys), _in_words(detail)
+        if detail["type"] == "missing":
+            yield f"{path}: {key}: {said}"
+        elif not keys:  # of the whole: it begins with a key
+            yield f"{path}:{_line_of(text, said.partition(':')[0].split('.'))}: {said}"
+        else:
+            yield f"{path}:{_line_of(text, keys)}: {key}: {said}"
+
+
+def complaints(error: ValidationError) -> str:
+    """What is wrong with settings that came from elsewhere than a file: each with its key."""
+    told = [(".".join(keys), _in_words(detail)) for keys, detail in _details(error)]
+    return "; ".join(f"{key}: {said}" if key else said for key, said in told)
+
+
+def _details(error: ValidationError) -> Iterator[tuple[list[str], ErrorDetails]]:
+    """What is wrong, with its keys; places in lists are left out.
+
+    A list counts as too short without its wrong items: that follows from them and is not said.
+    """
+    details = error.errors(include_url=False, include_input=False)
+    inside = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        if detail["type"] != "too_short" or detail["loc"] not in inside:
+            yield [str(part) for part in detail["loc"] if isinstance(part, str)], detail
+
+
+_WORDS: Final = {
+    "missing": "this setting is missing",
+    "extra_forbidden": "there is no such setting (is it misspelt?)",
+    "tuple_type": 'a list is expected: ["…", "…"]',
+    "too_short": "at least {min_length} must be named",
+    "string_type": 'a text in quotes is expected: "…"',
+    "string_too_short": "it has at least so many characters: {min_length}",
+    "string_too_long": "it has at most so many characters: {max_length}",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "greater_than_equal": "at least {ge} is possible",
+    "less_than_equal": "at most {le} is possible",
+    "literal_error": "{expected} is expected",
+    "enum": "{expected} is expected",
+    "dict_type": "a table is expected, of keys with values",
+    "model_type": "a table is expected, of keys with values",
+    "model_attributes_type": "a table is expected, of keys with values",
+}
+"""Pydantic's kinds of errors (docs.pydantic.dev, Validation Errors) in words of settings."""
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    words = _WORDS.get(detail["type"])
+    if words is None:
+        return detail["msg"].removeprefix("Value error, ")
+    return words.format_map(detail.get("ctx", {}))
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """The line (from 1) on which the value of a key begins.
+
+    It follows the longest prefix of lines that is TOML by itself and lacks the key: exact
+    for dotted keys, tables, inline tables and values over many lines.
+    """
+    lines = text.splitlines()
+    line = 1
+    for count in range(len(lines)):
+        try:
+            values = tomllib.loads("\n".join(lines[:count]))
+        except tomllib.TOMLDecodeError:
+            continue
+        if _has(values, keys):
+            break
+        line = count + 1
+    return line
+
+
+def _has(values: object, keys: list[str]) -> bool:
+    for key in keys:
+        if not isinstance(values, dict) or key not in values:
+            # A list item or a union has more parts in its path than there are keys.
+            return not isinstance(values, dict)
+        values = values[key]
+    return True
