@@ -60,6 +60,8 @@ class FakePublisher:
         self.error: P2PacsError | None = None
         self.never = False
         self.whole = False
+        self.comparing = False
+        """A first version is out, and the comparison with the PACS takes its time."""
         self.published = 0
         """Version that was out before."""
         self.publications: dict[StudyId, PublishProgress] = {}
@@ -75,7 +77,8 @@ class FakePublisher:
             progress.end(self.error)
         elif not self.never:
             progress.published(1)
-            progress.compared()
+            if not self.comparing:
+                progress.compared()
             if self.whole:
                 progress.end(None)
         return progress

@@ -8,7 +8,14 @@ from pydicom.data import get_testdata_file
 
 from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
-from broker.handlers.study_grants import FIRST_VERSION, FRESH, PATIENCE, StudyGrants, record_missing
+from broker.handlers.study_grants import (
+    COMPARED,
+    FIRST_VERSION,
+    FRESH,
+    PATIENCE,
+    StudyGrants,
+    record_missing,
+)
 from broker.members import audit, registry
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
@@ -283,6 +290,45 @@ async def test_who_asks_hears_that_the_pacs_does_not_have_it_any_more(broker: Br
     broker.publisher.error = StudyNotFoundError("the central PACS does not have this study")
     with pytest.raises(StudyNotFoundError, match="does not have"):
         await broker.study_grants.study(north.address, broker.query())
+
+
+@pytest.mark.parametrize("seconds", [COMPARED / 2, 10 * COMPARED])
+async def test_a_grant_waits_for_the_comparison_with_the_pacs_but_not_for_long(
+    broker: Broker, autojump_clock: trio.testing.MockClock, seconds: float
+) -> None:
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.comparing = True
+    answered = list[float]()
+
+    async def ask() -> None:
+        began = trio.current_time()
+        await broker.study_grants.study(north.address, broker.query())
+        answered.append(trio.current_time() - began)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.sleep(seconds)
+        (publication,) = broker.publisher.publications.values()
+        publication.compared()
+    assert answered == [pytest.approx(min(seconds, COMPARED))]
+
+
+async def test_a_study_that_turns_out_to_be_gone_while_it_is_compared_is_not_granted(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.comparing = True
+    async with trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            with pytest.raises(StudyNotFoundError, match="deleted"):
+                await broker.study_grants.study(north.address, broker.query())
+
+        nursery.start_soon(ask)
+        await trio.sleep(COMPARED / 2)
+        (publication,) = broker.publisher.publications.values()
+        publication.end(StudyNotFoundError("deleted in the PACS"))
+    assert await broker.trail() == []
 
 
 async def test_instances_as_the_pacs_lists_them(broker: Broker) -> None:
