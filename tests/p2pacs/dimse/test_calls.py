@@ -57,7 +57,7 @@ async def test_a_pacs_that_hangs_in_the_middle_meets_a_deadline() -> None:
     async with serving(backend) as server:
         taken = []
         with pytest.raises(DeadlineError, match="hung"):
-            async with client(server.port, silence=0.3).get(
+            async with client(server.port, silence=1.0).get(
                 study(), classes={CT: [EXPLICIT]}
             ) as inbox:
                 taken = [one async for one in inbox]

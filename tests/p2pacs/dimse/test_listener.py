@@ -76,7 +76,8 @@ STRANGER = "127.0.0.2"
 REQUEST = bytes.fromhex("0100 0000 0100") + bytes(250)
 """The beginning of an A-ASSOCIATE-RQ."""
 
-HASTY = DimseTuning(negotiate=0.5, pdu=0.5, farewell=0.2)
+HASTY = DimseTuning(negotiate=2.0, pdu=1.0, farewell=0.2)
+"""For strangers; who means it is faster, also on a busy machine."""
 
 
 def associations() -> list[threading.Thread]:
@@ -137,7 +138,8 @@ async def test_dripping_strangers_lock_no_workstation_out(
                 for stream in streams:
                     nursery.start_soon(drip, stream, REQUEST)
                 await client(server.port).echo()
-                assert len(associations()) <= limits.DICOM_CONNECTIONS_PER_ADDRESS + 1
+                most = limits.DICOM_CONNECTIONS_PER_ADDRESS + 1
+                await gone(lambda most=most: len(associations()) <= most)
         await gone(lambda: not associations())
         for stream in streams:
             await stream.aclose()
@@ -152,7 +154,7 @@ async def test_half_open_connections_leave_nothing_behind(
 ) -> None:
     before = descriptors()
     async with serving(Scripted(), tuning=HASTY) as server:
-        for _ in range(4):
+        for _ in range(2):
             streams = await connect(server.port, 15)
             for stream in streams:
                 await begin(stream, way)

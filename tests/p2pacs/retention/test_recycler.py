@@ -199,7 +199,8 @@ async def test_demands_of_another_member_keep_no_study(tmp_path: Path, times: in
         await world.broker.publish(instances(2))
         peer, asker = await _holding(world, "a"), await world.add("b")
         study, address = world.broker.study, peer.identity.address
-        await peer.store.writer.flush()
+        for store in (peer.store, asker.store, world.broker.store):
+            await store.writer.flush()  # or what was used is written down meanwhile
         writes = 0
         apply = ChunkIndex.apply
 
