@@ -179,13 +179,11 @@ def _locked(path: Path) -> Iterator[None]:
 async def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
     folder = tmp_path / "broker"
     async with network(tmp_path, folder) as net, trio.open_nursery() as nursery:
-        database = net.broker.parts.database
-        with _locked(folder / DATABASE), trio.fail_after(30):
+        with _locked(folder / DATABASE), capture_logs() as said:
             net.pacs.folder.put(samples.instance(1))
             net.broker.catalogue_sync.hint(samples.STUDY_UID)
             nursery.start_soon(net.ask)
-            while not database._waiting:
-                await trio.sleep(0.01)
+            await eventually(lambda: any("has locked" in one["event"] for one in said), 30)
         await net.until_listed(2)
         await net.ask()
 

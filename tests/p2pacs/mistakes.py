@@ -20,8 +20,11 @@ from p2pacs import __main__ as front
 SERVING = {"run", "archive"}
 """Commands that go on until they are told to stop, ..."""
 
-SECONDS = 0.5
-"""... which these are then, if they could start; and again, until they listen."""
+LOOK_SECONDS = 0.05
+"""... which these are as soon as they say that they run, and again, until they listen ..."""
+
+PATIENCE_SECONDS = 20.0
+"""... or after so long, if they start and say nothing."""
 
 
 @define
@@ -51,19 +54,22 @@ class Outcome:
 
 def run(arguments: list[str]) -> dict[str, object]:
     """What a command wrote, and its exit code."""
-    outcome = Outcome()
+    outcome, looks = Outcome(), 0
+
+    def look(_signal: int, _frame: object) -> None:
+        nonlocal looks
+        looks += 1
+        if outcome.out.getvalue() or looks * LOOK_SECONDS >= PATIENCE_SECONDS:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGALRM, look)
     with contextlib.redirect_stdout(outcome.out), contextlib.redirect_stderr(outcome.err):
         if SERVING & {*arguments}:  # the others end by themselves, however busy the machine is
-            signal.setitimer(signal.ITIMER_REAL, SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
         with outcome:
             front.main(arguments)
         signal.setitimer(signal.ITIMER_REAL, 0)
     return {"code": outcome.code, "out": outcome.out.getvalue(), "err": outcome.err.getvalue()}
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
 
 
 def _not_yet(_signal: int, _frame: object) -> None:
@@ -71,6 +77,5 @@ def _not_yet(_signal: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGALRM, _stop)
     signal.signal(signal.SIGTERM, _not_yet)
     json.dump([run(arguments) for arguments in json.load(sys.stdin)], sys.stdout)

@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog.testing
 import trio
 import trio.testing
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from p2pacs.errors import CorruptStoreError, DatabaseLockedError, DiskFullError, LocalError
 from p2pacs.sqlite import PAUSE_SECONDS, SqliteFile, SqliteTuning, until_possible
 from tests.small_disk import small_disk
+from tests.waiting import eventually
 
 SHORT = SqliteTuning(try_seconds=0.01, thread_seconds=0.05, task_seconds=0.05)
 PATIENT = SqliteTuning(try_seconds=0.01, thread_seconds=60, task_seconds=60)
@@ -109,7 +110,7 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_lock_that_lasts_has_its_own_error(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    with opened(path) as file, structlog.testing.capture_logs() as said:
+    with opened(path) as file, capture_logs() as said:
         with lock(path):
             for _ in range(2):
                 with pytest.raises(DatabaseLockedError, match=r"another program has locked x\.db"):
@@ -124,22 +125,20 @@ def test_a_lock_that_lasts_has_its_own_error(tmp_path: Path) -> None:
 
 async def test_a_task_waits_for_a_lock_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    with opened(path, PATIENT) as file, lock(path) as other:
+    with opened(path, PATIENT) as file, lock(path) as other, capture_logs() as said:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(file.run, add)
-            while not file._waiting:
-                await trio.sleep(0.001)
+            await eventually(lambda: said)
             other.execute("ROLLBACK")
         assert await file.run(count) == 1
 
 
 async def test_a_task_that_waits_for_a_lock_can_be_stopped(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    with opened(path, PATIENT) as file, lock(path):
+    with opened(path, PATIENT) as file, lock(path), capture_logs() as said:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(file.run, add)
-            while not file._waiting:
-                await trio.sleep(0.001)
+            await eventually(lambda: said)
             nursery.cancel_scope.cancel()
 
 
@@ -213,7 +212,7 @@ async def test_a_step_is_tried_until_it_is_possible(
             raise errors.pop()
         return "done"
 
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         assert await until_possible(step, "x.db") == "done"
         assert trio.current_time() == pytest.approx(2 * PAUSE_SECONDS)
         assert await until_possible(step, "x.db") == "done"

@@ -1,13 +1,14 @@
 """A full disk or another program's lock under a running peer: refused, served, gone on with."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 import trio
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from p2pacs.errors import DiskFullError
 from p2pacs.identity.directory import Role
@@ -104,13 +105,14 @@ async def test_a_peer_that_is_started_on_a_full_disk_waits(tmp_path: Path) -> No
 
 
 @contextmanager
-def _locked(*paths: Path) -> Iterator[None]:
-    """As another program that has these files to itself."""
+def _locked(*paths: Path) -> Iterator[Callable[[], set[str]]]:
+    """As another program that has these files to itself; tells for which of them somebody waits."""
     others = [sqlite3.connect(path, isolation_level=None) for path in paths]
     for other in others:
         other.execute("BEGIN EXCLUSIVE")
     try:
-        yield
+        with capture_logs() as said:
+            yield lambda: {one["file"] for one in said if "has locked" in one["event"]}
     finally:
         for other in others:
             other.close()
@@ -125,17 +127,17 @@ async def test_locked_databases_are_waited_for(tmp_path: Path, role: Role) -> No
             await eventually(lambda: _version(peer, world) == 1)
         sent = instances(3)
         async with trio.open_nursery() as nursery:
-            with _locked(tmp_path / "a" / PEER_DB, tmp_path / "a" / CATALOGUE_DB):
+            with _locked(tmp_path / "a" / PEER_DB, tmp_path / "a" / CATALOGUE_DB) as waiting:
                 await world.broker.publish(sent[2:])
                 if role is Role.HOSPITAL:
                     nursery.start_soon(_read, world, peer)
                 else:
                     peer.replica.order(world.broker.study)
-                await eventually(lambda: peer.database._waiting, LIMIT)
+                await eventually(lambda: PEER_DB in waiting(), LIMIT)
                 assert not peer.store.holds(world.broker.study)
                 if role is Role.HOSPITAL:
                     assert len(await peer.find({})) == 1
-                    await eventually(lambda: peer.index._own._waiting, LIMIT)
+                    await eventually(lambda: CATALOGUE_DB in waiting(), LIMIT)
         await eventually(lambda: peer.store.holds(world.broker.study), LIMIT)
         if role is Role.HOSPITAL:
             await eventually(lambda: _version(peer, world) == 2, LIMIT)

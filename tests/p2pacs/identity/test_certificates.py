@@ -5,6 +5,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from p2pacs.errors import AuthenticationError, MalformedMessageError, StateError, UsageError
 from p2pacs.identity import certificates
@@ -30,7 +31,7 @@ def test_a_members_certificate(network: Network) -> None:
     assert parsed.not_valid_before_utc < now - timedelta(minutes=50)
     assert timedelta(days=29) < parsed.not_valid_after_utc - now <= timedelta(days=30)
     usage = parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert {oid._name for oid in usage} == {"clientAuth", "serverAuth"}
+    assert set(usage) == {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
     constraints = parsed.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
     assert not constraints.value.ca
@@ -65,7 +66,7 @@ def test_a_web_certificate_is_no_members(network: Network) -> None:
     names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["broker.example"]
     usage = parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert [oid._name for oid in usage] == ["serverAuth"]
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
     with pytest.raises(AuthenticationError):
         certificates.owner_of(issued)
     single = network.authority.issue_web(csr, ["192.0.2.1"], lifetime=lifetime)
