@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Until a condition holds."""
     with trio.fail_after(seconds):
         while not condition():

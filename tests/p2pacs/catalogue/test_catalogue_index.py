@@ -221,7 +221,7 @@ def test_readers_and_a_writer_do_not_wait_for_each_other(index: CatalogueIndex) 
     assert text(next(reading).attributes, "PatientID") == "P1"
     writer = threading.Thread(target=index.upsert, args=([study(400)],))
     writer.start()
-    writer.join(timeout=5)
+    writer.join(timeout=30)
     assert not writer.is_alive()
     assert sum(1 for _ in reading) == 398
     assert len(index) == 400

@@ -51,7 +51,7 @@ def _query(study: StudyId, version: int = 1, nonce: bytes = b"") -> PossessionQu
 
 
 async def _ask(peer: Peer, member: VirtualAddress, query: PossessionQuery) -> Possession:
-    reply = await peer.host.call(member, query, timeout=5)
+    reply = await peer.host.call(member, query, timeout=30)
     assert isinstance(reply, Possession)
     return reply
 

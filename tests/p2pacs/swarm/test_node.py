@@ -54,7 +54,7 @@ async def publish(nodes: Nodes, store: ChunkStore, chunks: int) -> list[bytes]:
 
 
 async def until_linked(node: Node, member: VirtualAddress) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         await node.host.mesh.until_linked(member)
 
 
@@ -141,17 +141,17 @@ async def test_questions_and_news_reach_the_services(tmp_path: Path) -> None:
         broker = await nodes.add("broker", Role.BROKER, services=asked)
         peer = await nodes.add("peer", services=hears)
         member = broker.identity.address
-        reply = await peer.host.call(member, CatalogueQuery(0, 5), timeout=5)
+        reply = await peer.host.call(member, CatalogueQuery(0, 5), timeout=30)
         assert isinstance(reply, CataloguePage)
         assert reply.until == 5
         with pytest.raises(ForbiddenError, match="not for you"):
-            await peer.host.call(member, CatalogueQuery(0, 9), timeout=5)
+            await peer.host.call(member, CatalogueQuery(0, 9), timeout=30)
         with pytest.raises(UnknownMessageError):
-            await broker.host.call(peer.identity.address, CatalogueQuery(0, 1), timeout=5)
+            await broker.host.call(peer.identity.address, CatalogueQuery(0, 1), timeout=30)
         broker.host.tell_linked(CatalogueNews(7), [Role.REPLICA])
         broker.host.tell_linked(CatalogueNews(8), [Role.HOSPITAL])
         assert broker.host.tell(peer.identity.address, CatalogueNews(9))
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while len(heard) < 2:
                 await trio.lowlevel.checkpoint()
         assert heard == [(member, CatalogueNews(8)), (member, CatalogueNews(9))]
@@ -165,13 +165,13 @@ async def test_a_revoked_member_is_cut_off_and_kept_out(tmp_path: Path) -> None:
         address = peer.identity.address
         await until_linked(broker, address)
         nodes.revoke(peer)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while address in broker.host.mesh.links:
                 await trio.lowlevel.checkpoint()
         with pytest.raises(RevokedError):
-            await broker.host.call(address, CatalogueQuery(0, 1), timeout=5)
+            await broker.host.call(address, CatalogueQuery(0, 1), timeout=30)
         with pytest.raises(RevokedError, match="was revoked"):  # it is told why
-            await peer.host.call(broker.identity.address, CatalogueQuery(0, 1), timeout=5)
+            await peer.host.call(broker.identity.address, CatalogueQuery(0, 1), timeout=30)
         assert address not in broker.host.mesh.links
         assert isinstance(peer.host.mesh.refused.get(broker.identity.address), RevokedError)
 
@@ -187,7 +187,7 @@ async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(
         broker = await nodes.add("broker", Role.BROKER, services=asked)
         lost = await nodes.add("hospital")
         me, question = broker.identity.address, CatalogueQuery(0, 1)
-        assert isinstance(await lost.host.call(me, question, timeout=5), CataloguePage)
+        assert isinstance(await lost.host.call(me, question, timeout=30), CataloguePage)
         links = broker.host.mesh.links
         old = links[lost.identity.address]
         anew = nodes.network.member("anew", address=lost.identity.address)
@@ -195,8 +195,8 @@ async def test_a_key_that_was_replaced_is_cut_off_and_the_new_one_is_let_in(
         node = await nodes.replace(lost, anew)
         assert links.get(anew.address) is not old
         with pytest.raises(AuthenticationError, match="key that is not in the directory"):
-            await lost.host.call(me, question, timeout=5)
-        assert isinstance(await node.host.call(me, question, timeout=5), CataloguePage)
+            await lost.host.call(me, question, timeout=30)
+        assert isinstance(await node.host.call(me, question, timeout=30), CataloguePage)
 
 
 async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ async def test_newer_directories_travel_with_the_links(tmp_path: Path) -> None:
         newer = trio.Event()
         book.subscribe(lambda _directory: newer.set())
         broker.host.mesh.links[peer.identity.address].close(None)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await newer.wait()
         assert book.directory.version == broker_version
 
@@ -248,8 +248,8 @@ async def test_nobody_answers(tmp_path: Path) -> None:
         nodes.publish()
         question = CatalogueQuery(0, 1)
         with pytest.raises(AuthenticationError, match="not in the member directory"):
-            await peer.host.call(unknown.address, question, timeout=5)
+            await peer.host.call(unknown.address, question, timeout=30)
         with pytest.raises(NoSourceError, match="it has to dial itself"):
-            await peer.host.call(dialler.address, question, timeout=5)
+            await peer.host.call(dialler.address, question, timeout=30)
         with pytest.raises(LinkClosedError, match="cannot connect"):
-            await peer.host.call(gone.address, question, timeout=5)
+            await peer.host.call(gone.address, question, timeout=30)

@@ -132,7 +132,7 @@ class Together(FakeFetch):
         instance = await super().read(known)
         if len(self.reads) == 3:
             self.three.set()
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await self.three.wait()
         return instance
 

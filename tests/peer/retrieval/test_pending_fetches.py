@@ -31,7 +31,7 @@ async def _noted(peer: Peer) -> list[Any]:
 
 
 async def _until_noted(peer: Peer, count: int) -> Any:
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while len(rows := await _noted(peer)) != count:
             await trio.sleep(0.01)
     return rows[0] if rows else None

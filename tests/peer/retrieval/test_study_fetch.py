@@ -28,7 +28,7 @@ from peer.retrieval.study_fetch import StudyFetch, StudyFetchTuning
 from tests.peer.world import World, instances, open_world, reported
 from tests.waiting import eventually
 
-LIMIT = 20.0
+LIMIT = 40.0
 """Seconds: a hanging test must not hang the others."""
 
 
