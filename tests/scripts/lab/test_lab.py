@@ -15,7 +15,7 @@ def test_places_are_what_they_should_be_inside() -> None:
     tests = Path(__file__).with_name("inside.py")
     command = [*shell.way_in(), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, tests], capture_output=True, text=True, timeout=60, check=False
+        [*command, tests], capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stdout
     assert "7 passed" in done.stdout
