@@ -13,7 +13,6 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_FIND
 
-from p2pacs import limits
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
@@ -60,6 +59,7 @@ class DimseServer:
         tuning: DimseTuning = TUNING,
     ) -> None:
         self._backend = backend
+        self._most = tuning.found
         self._stack = AsyncExitStack()
         self._listener = Listener(
             aet,
@@ -106,7 +106,7 @@ class DimseServer:
                 if event.is_cancelled:
                     yield sub.CANCELLED, None
                     return
-                if number >= limits.FIND_RESULTS:
+                if number >= self._most:
                     log.warning("C-FIND cut short", caller=caller, answers=number)
                     yield _status(_OUT_OF_RESOURCES, "too many answers: narrow the query"), None
                     return

@@ -26,6 +26,10 @@ class DimseTuning:
     pdu_bytes: int = limits.DICOM_PDU_BYTES
     message_bytes: int = limits.DICOM_MESSAGE_BYTES
     answers: int = limits.DICOM_ANSWERS
+    """That another's C-FIND may give us."""
+
+    found: int = limits.FIND_RESULTS
+    """That our C-FIND gives."""
 
     idle: float = 300.0
     """After which an association that nobody uses is aborted."""

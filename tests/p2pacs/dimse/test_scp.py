@@ -8,6 +8,7 @@ from pynetdicom import AE
 
 from p2pacs import limits
 from p2pacs.dimse import contexts
+from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import BrokenInstanceError, DiskFullError, UsageError
 from tests.components import HOST, dcmtk
 from tests.odd import ODD_BYTES
@@ -62,11 +63,10 @@ async def test_an_error_becomes_its_status() -> None:
     assert (answer[0].Status, answer[0].ErrorComment) == (0xA900, "no level")
 
 
-async def test_too_many_answers_are_cut_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "FIND_RESULTS", 2)
+async def test_too_many_answers_are_cut_and_it_is_told() -> None:
     backend = Scripted()
     backend.answers = [study(number) for number in range(5)]
-    async with serving(backend) as server:
+    async with serving(backend, tuning=DimseTuning(found=2)) as server:
         answers = await find(server.port)
     assert [status.Status for status, _ in answers] == [0xFF00, 0xFF00, 0xA700]
     assert "narrow" in answers[-1][0].ErrorComment
