@@ -14,8 +14,8 @@ from typing import Annotated, Final
 
 import typer
 
-from p2pacs import heap
-from p2pacs.errors import P2PacsError, first_of, local_error, report
+from p2pacs import heap, standard_streams
+from p2pacs.errors import P2PacsError, UsageError, first_of, local_error, report
 from p2pacs.private_files import private_umask
 
 INTERRUPTED: Final = 130
@@ -117,10 +117,13 @@ def _archive(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    if arguments is None:
+        standard_streams.mend()
     heap.bound()
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = next((one for one in given if not one.startswith("-")), "")
     try:
+        _check_text(given)
         with private_umask():
             build(wanted)(args=given, prog_name="p2pacs")
     except KeyboardInterrupt:
@@ -131,6 +134,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _say(known, as_json="--json" in given)
         raise SystemExit(known.exit_code) from None
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Names, keys and folders are printed, sent and stored: they must be text.
+
+    Raises:
+        UsageError: bytes that are none; as they may be a patient's name, they are not repeated.
+    """
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"argument {number} is no text in the encoding of this terminal (UTF-8, most often)"
+            ) from error
 
 
 def _known(error: BaseException) -> P2PacsError | None:

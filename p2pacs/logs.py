@@ -30,7 +30,9 @@ MOST_NAMED: Final = 5
 _MANY_LINES: Final = frozenset({"exception", "stack"})
 """Fields of the log that are tracebacks: our own lines."""
 
-_SILENT = ("pynetdicom", "pydicom")
+_SILENT = ("pynetdicom", "pydicom", "python_multipart")
+"""Libraries that log what patients are called, or a line for each form that a stranger garbles."""
+
 _QUIET = ("alembic", "httpx", "httpcore", "hypercorn.access")
 
 

@@ -30,6 +30,7 @@ GROUND = [
     "p2pacs.signals",
     "p2pacs.sparse_log",
     "p2pacs.sqlite",
+    "p2pacs.standard_streams",
     "p2pacs.stopping",
     "p2pacs.tables",
     "p2pacs.tasks",

@@ -66,8 +66,8 @@ def spki_hash(public: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def _named(name: str) -> x509.Name:
-    if not 0 < len(name) <= NAME_CHARACTERS:
-        raise UsageError(f"a name has 1 to {NAME_CHARACTERS} characters")
+    if not 0 < len(name) <= NAME_CHARACTERS or not name.isprintable() or name != name.strip():
+        raise UsageError(f"a name has 1 to {NAME_CHARACTERS} printable characters")
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 

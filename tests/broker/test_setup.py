@@ -32,6 +32,7 @@ def test_what_cannot_be_made_whole_leaves_nothing(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.mkdir()
     for folder in (there, tmp_path / "far" / "b"):
-        with pytest.raises(UsageError, match="a name has"):
-            found(folder, settings(), network="n" * 500, admin="admin", password=PASSWORD)
+        for network in ("n" * 500, "", "  ", "clears\x1b[2J"):
+            with pytest.raises(UsageError, match="a name has"):
+                found(folder, settings(), network=network, admin="admin", password=PASSWORD)
     assert list(tmp_path.rglob("*")) == [there]

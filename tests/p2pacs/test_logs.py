@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
 
 from p2pacs import logs
 from p2pacs.errors import SettingsError
@@ -81,6 +83,14 @@ def test_dicom_libraries_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("pydicom").critical("value DOE")
     logging.getLogger("pydicom").setLevel(logging.WARNING)  # as it does itself when imported later
     logging.getLogger("pydicom").warning("Invalid value for VR UI: '1.2.A'")
+    assert capsys.readouterr().err == ""
+
+
+def test_forms_that_are_none_are_no_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("debug", json=False)
+    parser = MultipartParser(b"x")
+    with pytest.raises(MultipartParseError):
+        parser.write(b"abc")
     assert capsys.readouterr().err == ""
 
 

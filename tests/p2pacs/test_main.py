@@ -66,6 +66,17 @@ def test_no_or_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "No such command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command", [["find", "x", "--patient-id", "\udcff"], ["status", "\udcff\udcfe"], ["\udcff"]]
+)
+def test_arguments_are_text(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Python keeps bytes that are no text as half characters, which nothing can write."""
+    assert _main(command) == 2
+    err = capsys.readouterr().err
+    assert f"argument {len(command)} is no text" in err
+    assert "\udcff" not in err
+
+
 def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(_wanted: str) -> None:
         raise error
