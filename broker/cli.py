@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from broker import cli_output
-from broker.config import DATABASE, LOCK, OWN, BrokerSettings, load_broker_settings
-from broker.database.db import BrokerDatabase, connect, migrate, now
+from broker import cli_admins, cli_output
+from broker.cli_common import (
+    WHO,
+    AsJson,
+    Folder,
+    MemberArgument,
+    PasswordFile,
+    Yes,
+    opened,
+    print_json,
+)
+from broker.config import LOCK, OWN, BrokerSettings, load_broker_settings
+from broker.database.db import now
 from broker.members import audit, registry
-from broker.members.admin_actions import AdminActions
 from broker.members.corrections import Correction, check_removable
 from broker.members.registry import Registration
-from broker.setup import BrokerSecrets, check_place, describe, found, load_keys
+from broker.setup import check_place, describe, found
 from broker.status import read_status, status_facts, status_json
 from p2pacs import logs
-from p2pacs.accounts.passwords import check_name, set_password
+from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.locks import is_locked
@@ -31,20 +39,6 @@ from p2pacs.tables import show
 from p2pacs.units import parse_rate
 
 app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")
-
-WHO: Final = "command line"
-"""The actor in the audit trail."""
-
-Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The broker's folder.")]
-MemberArgument = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
-AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
-PasswordFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="F", help="File with the password; -: standard input. Else it is asked for."
-    ),
-]
 
 
 def _count(text: str) -> int:
@@ -95,7 +89,7 @@ def init(
     password = read_private(password_file, "Password", twice=True)
     keys = found(folder, settings, network=network, admin=admin, password=password)
     if as_json:
-        _print_json(describe(keys, settings))
+        print_json(describe(keys, settings))
     else:
         typer.echo(cli_output.founded(folder, keys, settings))
 
@@ -133,7 +127,7 @@ def token(
     as_json: AsJson = False,
 ) -> None:
     """Register a member and print its one-time token (the same as the form)."""
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     if renew:
         if any((role, uplink, downlink, read)):
             raise UsageError("--renew takes --name alone")
@@ -151,7 +145,7 @@ def token(
         )
         member, text = database.transact(lambda c: actions.register(c, registration, WHO))
     if as_json:
-        _print_json({"name": member.name, "address": str(member.address), "token": text})
+        print_json({"name": member.name, "address": str(member.address), "token": text})
     else:
         typer.echo(text)
         typer.echo(cli_output.token_hint(member), err=True)
@@ -160,11 +154,11 @@ def token(
 @app.command()
 def members(folder: Folder, *, as_json: AsJson = False) -> None:
     """List the members and how they are."""
-    _, database = _open(folder)
+    _, database = opened(folder)
     listed, at = database.transact(registry.list_members), now()
     running = is_locked(folder / LOCK)
     if as_json:
-        _print_json(
+        print_json(
             {"members": [cli_output.member_json(one, at, running=running) for one in listed]}
         )
     else:
@@ -174,10 +168,10 @@ def members(folder: Folder, *, as_json: AsJson = False) -> None:
 @app.command()
 def status(folder: Folder, *, as_json: AsJson = False) -> None:
     """Show whether the broker runs, how its PACS is, and who is linked."""
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     said = read_status(folder, actions.settings, database, actions.broker)
     if as_json:
-        _print_json(status_json(said))
+        print_json(status_json(said))
     else:
         show(status_facts(folder, said))
 
@@ -187,14 +181,14 @@ def revoke(
     folder: Folder, member: MemberArgument, *, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """End a membership for good: its links are closed, everybody refuses it."""
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
     if not yes:
         sure(f"Expel {record.name} ({record.address}) for good")
     changed = database.transact(lambda c: actions.revoke(c, record.address, WHO))
     if as_json:
         said = {"name": record.name, "address": str(record.address), "changed": changed}
-        _print_json(said)
+        print_json(said)
     else:
         done = "is revoked" if changed else "was revoked before"
         typer.echo(f"{record.name} ({record.address}) {done}.")
@@ -218,7 +212,7 @@ def correct(
         raise UsageError("say what shall be different: --name, --role, --uplink or --downlink")
     if role not in (None, Role.HOSPITAL, Role.REPLICA):
         raise UsageError("--role is hospital or replica")
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     before = database.transact(lambda c: registry.find_member(c, member))
     wanted = Correction(
         before.name if name is None else name,
@@ -230,7 +224,7 @@ def correct(
         lambda c: actions.correct(c, before.address, wanted, WHO, version=before.version)
     )
     if as_json:
-        _print_json(cli_output.member_json(after, now(), running=is_locked(folder / LOCK)))
+        print_json(cli_output.member_json(after, now(), running=is_locked(folder / LOCK)))
     else:
         changed = "is corrected" if after.version != before.version else "was so already"
         typer.echo(f"{after.name} ({after.address}) {changed}.")
@@ -241,14 +235,14 @@ def delete(
     folder: Folder, member: MemberArgument, *, yes: Yes = False, as_json: AsJson = False
 ) -> None:
     """Delete a member that never joined: its token is good no longer, its name is free."""
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
     check_removable(record)
     if not yes:
         sure(f"Delete {record.name} ({record.address})")
     database.transact(lambda c: actions.remove(c, record.address, WHO, version=record.version))
     if as_json:
-        _print_json({"name": record.name, "address": str(record.address)})
+        print_json({"name": record.name, "address": str(record.address)})
     else:
         typer.echo(f"{record.name} ({record.address}) is deleted.")
 
@@ -262,12 +256,12 @@ def rule(
     as_json: AsJson = False,
 ) -> None:
     """Change what a member may read."""
-    actions, database = _open(folder)
+    actions, database = opened(folder)
     record = database.transact(lambda c: registry.find_member(c, member))
     database.transact(lambda c: actions.change_rule(c, record.address, read, WHO))
     if as_json:
         said = {"name": record.name, "address": str(record.address), "read": read}
-        _print_json(said)
+        print_json(said)
     else:
         typer.echo(f"{record.name} may now read: {read}")
 
@@ -287,33 +281,19 @@ def show_audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who did what, newest first."""
-    _, database = _open(folder)
+    _, database = opened(folder)
     if study == "-":
         study = read_private(None, "Study Instance UID", hidden=False).strip()
     entries = database.transact(lambda c: audit.read(c, uid=study, member=member, most=most))
     if as_json:
-        _print_json({"entries": [audit.as_json(entry) for entry in entries]})
+        print_json({"entries": [audit.as_json(entry) for entry in entries]})
     else:
         show(cli_output.audit_table(entries))
         if not entries:
             typer.echo("Nothing matches.", err=True)
 
 
-@app.command()
-def password(
-    folder: Folder,
-    *,
-    admin: Annotated[str, typer.Option(metavar="NAME", help="The administrator.")],
-    password_file: PasswordFile = None,
-) -> None:
-    """Change an administrator's password, or add an administrator."""
-    check_name(admin)
-    _, database = _open(folder)
-    text = read_private(password_file, "Password", twice=True)
-    changed = audit.Entry("password set", WHO, detail=admin)
-    database.transact(lambda c: set_password(c, admin, text))
-    database.transact(lambda c: audit.record(c, changed))
-    typer.echo(f"The password of {admin} is set; {admin} is signed out everywhere.")
+cli_admins.add_commands(app)
 
 
 # ---------------------------------------------------------------- what they share
@@ -325,20 +305,8 @@ def _rate_or(text: str | None, before: int | None) -> int | None:
     return None if text.strip().lower() in ("", "none") else parse_rate(text)
 
 
-def _open(folder: Path) -> tuple[AdminActions, BrokerDatabase]:
-    logs.configure("warning", json=False)
-    settings = load_broker_settings(folder)
-    keys: BrokerSecrets = load_keys(folder)
-    migrate(folder / DATABASE)
-    return AdminActions(keys.authority, keys.identity.address, settings), connect(folder / DATABASE)
-
-
 def _settings(given: dict[str, Any]) -> BrokerSettings:
     try:
         return BrokerSettings.model_validate(given)
     except ValidationError as error:
         raise UsageError(complaints(error)) from error
-
-
-def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))

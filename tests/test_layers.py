@@ -126,6 +126,8 @@ ROOMS: dict[str, list[str]] = {
     "broker.pages": ["broker.config", "broker.database", "broker.members"],
     "broker.setup": ["broker.config", "broker.database", "broker.members"],
     "broker.renewal": ["broker.pages", "broker.setup"],
+    "broker.cli_common": ["broker.config", "broker.database", "broker.members", "broker.setup"],
+    "broker.cli_admins": ["broker.cli_common", "broker.members"],
     "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
     "broker.status": ["broker.config", "broker.database", "broker.members", "broker.setup"],
     "broker.app": [
@@ -142,6 +144,8 @@ ROOMS: dict[str, list[str]] = {
     ],
     "broker.cli": [
         "broker.app",
+        "broker.cli_admins",
+        "broker.cli_common",
         "broker.cli_output",
         "broker.config",
         "broker.database",

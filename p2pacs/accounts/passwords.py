@@ -7,11 +7,11 @@ from typing import Final
 import trio
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from p2pacs.accounts import known_places, sessions
 from p2pacs.accounts.tables import accounts
-from p2pacs.errors import UsageError
+from p2pacs.errors import NotFoundError, StateError, UsageError
 from p2pacs.limits import NAME
 
 SHORTEST: Final = 12
@@ -72,8 +72,11 @@ def check_account(name: str, password: str) -> None:
 
 def set_password(
     connection: Connection, name: str, password: str, passwords: Passwords = ARGON2ID
-) -> None:
+) -> bool:
     """Make an account, or change its password: whoever is signed in with the old one is no more.
+
+    Returns:
+        Whether the account is new.
 
     Raises:
         UsageError: as `check_account`.
@@ -81,8 +84,35 @@ def set_password(
     check_account(name, password)
     hashed = passwords.hash(password)
     changed = update(accounts).where(accounts.c.name == name).values(password_hash=hashed)
-    if connection.execute(changed).rowcount == 0:
+    is_new = connection.execute(changed).rowcount == 0
+    if is_new:
         connection.execute(insert(accounts).values(name=name, password_hash=hashed))
+    _sign_out(connection, name)
+    return is_new
+
+
+def list_accounts(connection: Connection) -> list[str]:
+    """The names of all accounts, in order."""
+    return list(connection.scalars(select(accounts.c.name).order_by(accounts.c.name)))
+
+
+def remove_account(connection: Connection, name: str) -> None:
+    """Whoever has this account signs in no more, and is signed in no more.
+
+    Raises:
+        NotFoundError: there is no such account.
+        StateError: it is the last one.
+    """
+    names = list_accounts(connection)
+    if name not in names:
+        raise NotFoundError(f"there is no account {name!r}")
+    if names == [name]:
+        raise StateError(f"{name} is the only one who can sign in: add somebody else first")
+    connection.execute(delete(accounts).where(accounts.c.name == name))
+    _sign_out(connection, name)
+
+
+def _sign_out(connection: Connection, name: str) -> None:
     sessions.end_all(connection, name)
     known_places.forget(connection, name)
 

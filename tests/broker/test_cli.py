@@ -11,7 +11,6 @@ from broker.config import BROKER_TOML, LOCK, BrokerSettings
 from broker.members import audit
 from p2pacs import __main__ as front
 from p2pacs.errors import (
-    AuthenticationError,
     NotFoundError,
     RevokedError,
     StateError,
@@ -302,26 +301,6 @@ def test_no_broker_there(command: Command, tmp_path: Path) -> None:
     commands: list[list[str | Path]] = [["members", tmp_path], ["run", tmp_path]]
     for arguments in commands:
         assert "p2pacs broker init" in command(*arguments, code=StateError.exit_code)
-
-
-async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from broker.database.db import open_database  # noqa: PLC0415
-    from p2pacs.accounts.sessions import Sessions  # noqa: PLC0415
-    from p2pacs.accounts.sign_in import SignIn  # noqa: PLC0415
-
-    command = Command(capsys)
-    command(*init(tmp_path))
-    (tmp_path / "password").write_text("another password\n")
-    out = command(
-        "password", tmp_path / "broker", "--admin", "admin",
-        "--password-file", tmp_path / "password",
-    )  # fmt: skip
-    assert "admin is signed out" in out
-    async with open_database(tmp_path / "broker" / "broker.db") as database:
-        accounts = SignIn(database, Sessions(1000, 1000), lambda _connection, _outcome: None)
-        await accounts.sign_in("admin", "another password", "10.0.0.1")
-        with pytest.raises(AuthenticationError):
-            await accounts.sign_in("admin", PASSWORD, "10.0.0.1")
 
 
 def test_linked_members_are_shown_as_such_only_while_the_broker_runs(

@@ -64,6 +64,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker rule": [*member, "none"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],
+        "broker admins": [],
         "peer join": [*listen, "--token-file", str(beside / "token")],
         "peer run": [],
         "find": [],

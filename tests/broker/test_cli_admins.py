@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from broker.database.db import open_database
+from p2pacs.accounts.sessions import Sessions
+from p2pacs.accounts.sign_in import SignIn
+from p2pacs.errors import AuthenticationError, NotFoundError, StateError
+from tests.broker.test_cli import PASSWORD, Command, init
+
+
+async def test_a_password_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = Command(capsys)
+    command(*init(tmp_path))
+    (tmp_path / "password").write_text("another password\n")
+    out = command(
+        "password", tmp_path / "broker", "--admin", "admin",
+        "--password-file", tmp_path / "password",
+    )  # fmt: skip
+    assert "admin is signed out" in out
+    async with open_database(tmp_path / "broker" / "broker.db") as database:
+        accounts = SignIn(database, Sessions(1000, 1000), lambda _connection, _outcome: None)
+        await accounts.sign_in("admin", "another password", "10.0.0.1")
+        with pytest.raises(AuthenticationError):
+            await accounts.sign_in("admin", PASSWORD, "10.0.0.1")
+
+
+def test_administrators_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = Command(capsys)
+    command(*init(tmp_path))
+    folder = tmp_path / "broker"
+    secret = ["--password-file", tmp_path / "password"]
+    assert "new administrator" in command("password", folder, "--admin", "bert", *secret)
+    assert "signed out everywhere" in command("password", folder, "--admin", "bert", *secret)
+    assert command("admins", folder) == "admin\nbert\n"
+    command("admins", folder, "--remove", "carl", "--yes", code=NotFoundError.exit_code)
+    said = command.json("admins", folder, "--remove", "bert", "--yes")
+    assert said == {"administrators": ["admin"]}
+    refused = command("admins", folder, "--remove", "admin", "--yes", code=StateError.exit_code)
+    assert "the only one" in refused
+    trail = command("audit", folder, "--most", "3")
+    assert [line.split("\t")[2] for line in trail.splitlines()[1:]] == [
+        "administrator removed",
+        "password set",
+        "administrator added",
+    ]
