@@ -219,6 +219,9 @@ ACCEPT_BYTES: Final = 8 * KIB
 ACCEPT_RANGES: Final = 64
 """Media types in it: twice as many as there are transfer syntaxes with images."""
 
+FRAME_LIST: Final = 1024
+"""Frames in one request: they stand in its path."""
+
 FRAMES: Final = 1024 * 1024
 """Frames of an instance that is given by frames: whole slides have up to 500,000 tiles."""
 
@@ -233,6 +236,12 @@ FRAGMENTS: Final = 1024 * 1024
 
 FRAME_READ_BYTES: Final = 256 * MIB
 """A frame that is given alone: it is in memory as a whole."""
+
+PICTURE_SIDE: Final = 8192
+"""Pixels of a picture's side: as many as the largest screens have."""
+
+RENDERED_SAMPLES: Final = 64 * MIB
+"""Samples of a frame that is drawn: mammography has 14 million, several copies are in memory."""
 
 BYTE_RANGES: Final = 16
 """Ranges in one request: viewers ask for one, and who asks for many has other things in mind."""

@@ -43,6 +43,7 @@ from peer.gateway.dimse import Gateway
 from peer.gateway.instances import InstanceDescriber
 from peer.gateway.search import find_studies
 from peer.gateway.web_clients import WebClients
+from peer.gateway.web_reads import WebReads
 from peer.gateway.web_serving import run_dicomweb
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
@@ -82,6 +83,7 @@ class Peer:
         self.store = store
         self.database = database
         self.index = catalogue
+        self.workers = workers
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
         self.node = Node(identity, self.book, store, _line(settings), services, settings.listen)
@@ -195,6 +197,7 @@ class Peer:
         gateway = DicomwebGateway(
             self.index,
             InstanceDescriber(self.host, self.reads),
+            WebReads(self.reads, self.workers),
             check_membership=self.resolver.check_membership,
         )
         await run_dicomweb(

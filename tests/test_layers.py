@@ -49,10 +49,21 @@ ROOMS: dict[str, list[str]] = {
     "p2pacs.catalogue": ["p2pacs.dataset"],
     "p2pacs.dimse": ["p2pacs.dataset"],
     "p2pacs.dicomweb": ["p2pacs.dataset"],
-    "p2pacs.dicomweb.server": ["p2pacs.dataset", "p2pacs.web", "p2pacs.dicomweb"],
+    "p2pacs.dicomweb.server": [
+        "p2pacs.dataset",
+        "p2pacs.web",
+        "p2pacs.dicomweb",
+        "p2pacs.rendering",
+    ],
     "p2pacs.study.images": ["p2pacs.dataset"],
     "p2pacs.study": ["p2pacs.dataset", "p2pacs.identity", "p2pacs.study.images"],
-    "p2pacs.workers": ["p2pacs.dataset", "p2pacs.study", "p2pacs.study.images"],
+    "p2pacs.rendering": ["p2pacs.dataset"],
+    "p2pacs.workers": [
+        "p2pacs.dataset",
+        "p2pacs.rendering",
+        "p2pacs.study",
+        "p2pacs.study.images",
+    ],
     "p2pacs.publish": [
         "p2pacs.dataset",
         "p2pacs.identity",
@@ -178,9 +189,9 @@ What p2pacs/ shares, broker and peer may import freely; what they import of them
 
 OWNERS = {
     "pynetdicom": ["p2pacs.dimse"],
-    "numpy": ["p2pacs.study.images"],
+    "numpy": ["p2pacs.rendering", "p2pacs.study.images"],
     "imagecodecs": ["p2pacs.study.images"],
-    "PIL": ["peer.api", "peer.commands"],
+    "PIL": ["p2pacs.rendering", "peer.api", "peer.commands"],
     "cryptography": ["p2pacs.identity", "p2pacs.study"],
     "fcntl": ["p2pacs.locks", "p2pacs.web", "p2pacs.workers"],
     "msvcrt": ["p2pacs.locks"],

@@ -71,7 +71,9 @@ def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, H
         return response
 
     async def unforeseen(request: Request, error: Exception) -> Response:
-        answer = answer_to(error)
+        # Of one in the middle of an answer Starlette makes another; all that is left is to close.
+        cause = error.__cause__
+        answer = answer_to(cause if isinstance(cause, P2PacsError) else error)
         if answer.status == 500:
             kind = type(error).__name__
             # By endpoint: a stranger makes up as many paths as it likes.

@@ -9,6 +9,7 @@ from typing import Final
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.limits import MIB
+from p2pacs.rendering.render import RenderRequest, render
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
@@ -68,6 +69,17 @@ class Workers:
         """
         size = sum(part.blob.size for part in parts)
         return await self._pool.run(decode_excerpt, parts, size=size, memory=_memory(size))
+
+    async def render(self, request: RenderRequest) -> bytes:
+        """See `p2pacs.rendering.render.render`.
+
+        Raises:
+            BrokenInstanceError: the frame is not as its header says.
+            NotAcceptableError: it is of a kind that is not drawn here.
+            WorkerError: it crashed something, or took too much memory or time.
+        """
+        size = len(request.frame) + len(request.header)
+        return await self._pool.run(render, request, size=size, memory=_memory(size))
 
     async def picture(self, codec: int, coded: bytes) -> Picture:
         """See `p2pacs.study.images.picture.picture`.

@@ -4,6 +4,7 @@ DIMSE does (a `p2pacs.dicomweb.server.backend.DicomwebBackend`)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -15,11 +16,12 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import matching
 from p2pacs.catalogue.question import Question
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dicomweb.server.backend import SearchPage
+from p2pacs.dicomweb.server.backend import FrameSource, Resource, SearchPage
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.errors import BusyError, NotFoundError, StudyNotFoundError
 from p2pacs.limits import FIND_RESULTS
 from peer.gateway.instances import Describe
+from peer.gateway.web_reads import WebReads
 
 MANY: Final = 50
 """Studies whose instances one search may ask for: the broker asks the PACS for each."""
@@ -34,6 +36,7 @@ class DicomwebGateway:
         self,
         catalogue: CatalogueIndex,
         describe: Describe,
+        reads: WebReads,
         *,
         check_membership: Callable[[], None],
     ) -> None:
@@ -42,11 +45,13 @@ class DicomwebGateway:
         Args:
             catalogue: what may be found.
             describe: attributes of a study's instances, with those of their series.
+            reads: opens what is read.
             check_membership: raises a RevokedError where this member was revoked.
         """
         self._check_membership = check_membership
         self._catalogue = catalogue
         self._describe = describe
+        self._reads = reads
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         """Answers out of the catalogue that this peer holds; the broker may be away.
@@ -73,6 +78,15 @@ class DicomwebGateway:
         if not found.entities and query.is_plain and query.limit != 0:
             raise NotFoundError("no such series in this study")
         return found
+
+    def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
+        """See `WebReads.frames`.
+
+        Raises:
+            RevokedError: this member was revoked: what it was given before is read no more.
+        """
+        self._check_membership()
+        return self._reads.frames(resource, caller)
 
     def _few(self, query: SearchQuery) -> list[StudyRecord]:
         records = self._catalogue.narrowed(query.level, query.keys)

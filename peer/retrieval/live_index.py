@@ -102,6 +102,12 @@ class LiveIndex:
         elif root.version > self._reader.root.version:
             await trio.to_thread.run_sync(self._reader.follow, root, chunks)
 
+    def by_uid(self, sop_instance_uid: str) -> Known | None:
+        """The instance of this UID, if it is known and not withdrawn."""
+        number = self._places.get(sop_instance_uid, 0)
+        known = self.known[number - 1] if 0 < number <= len(self.known) else None
+        return None if known is None or known.withdrawn else known
+
     @property
     def left_out(self) -> LeftOut:
         """What the PACS lists and did not give, by what is read so far."""

@@ -142,6 +142,10 @@ class StudyFetch:
             raise NotFoundError(f"study {self.study.short} has no instance {number} (yet)")
         return self.known[number - 1]
 
+    def by_uid(self, sop_instance_uid: str) -> Known | None:
+        """The instance of this UID, if it is known and not withdrawn."""
+        return self._index.by_uid(sop_instance_uid)
+
     def is_here(self, known: Known) -> bool:
         """Whether every chunk of an instance can be read."""
         have = self.transfer.have

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from starlette.applications import Starlette
@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute, Route
 
 from p2pacs.dicomweb.server.backend import DicomwebBackend
 from p2pacs.dicomweb.server.clients import AllowedClients
+from p2pacs.dicomweb.server.frames import Frames
+from p2pacs.dicomweb.server.rendered import Rendered
 from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.dicomweb.server.search import SearchHandler
 from p2pacs.errors import ForbiddenError
@@ -41,6 +43,7 @@ def make_dicomweb(
     return Starlette(
         routes=[
             *_searches(backend),
+            *_frames(backend),
             Route(ROOT + "/studies", _refuse_storing, methods=["POST"]),
             Route(_STUDY, _refuse_storing, methods=["POST"]),
         ],
@@ -70,6 +73,19 @@ def _searches(backend: DicomwebBackend) -> list[BaseRoute]:
         for level, those in paths.items()
         for path in those
     ]
+
+
+def _frames(backend: DicomwebBackend) -> list[BaseRoute]:
+    frames = _INSTANCE + "/frames/{frames}"
+    rendered, thumbnail = Rendered(backend), Rendered(backend, thumbnail=True)
+    handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        frames: Frames(backend).__call__,
+        frames + "/rendered": rendered.__call__,
+        frames + "/thumbnail": thumbnail.__call__,
+        _INSTANCE + "/rendered": rendered.__call__,
+        _INSTANCE + "/thumbnail": thumbnail.__call__,
+    }
+    return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
 
 
 async def _refuse_storing(_request: Request) -> Response:

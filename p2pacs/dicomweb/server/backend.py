@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from attrs import field, frozen
@@ -11,6 +12,7 @@ from p2pacs.dataset.json_model import Json
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.errors import UsageError
+from p2pacs.rendering.options import RenderOptions
 
 _NAMES: Final = ("studies", "series", "instances")
 
@@ -55,8 +57,34 @@ class SearchPage:
     """Tags of keys that did not count for one of the entities."""
 
 
+class FrameSource(Protocol):
+    """The frames of one instance."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    @property
+    def transfer_syntax(self) -> str:
+        """In which the instance is stored."""
+
+    @property
+    def digest(self) -> bytes:
+        """Of the instance: another one where anything of it is other."""
+
+    async def read(self, frame: int) -> bytes:
+        """A frame, from 1: of compressed pixel data its fragments joined, of native ones its
+        bytes in little endian."""
+
+    async def draw(self, frame: int, options: RenderOptions) -> bytes:
+        """A frame, from 1, as a picture."""
+
+
 class DicomwebBackend(Protocol):
     """What a server answers from. All may raise `P2PacsError`, which is the answer then."""
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         """What matches (QIDO-RS)."""
+
+    def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
+        """The frames of an instance, in use as long as the context is."""

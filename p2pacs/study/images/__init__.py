@@ -1,4 +1,4 @@
-"""Coding native frames as images, without loss; the only importer of numpy and imagecodecs.
+"""Coding native frames as images, without loss; the only importer of imagecodecs.
 
 What others see of it is here and light: the codecs are imported with `frames`
 (`FrameCoder`, `decode_frame`), `picture` (`picture`) and `shape` (`shape_of`), which a

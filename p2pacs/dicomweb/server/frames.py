@@ -1,0 +1,191 @@
+"""Frames (WADO-RS): from an HTTP request to its answer, as stored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from attrs import field, frozen
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from p2pacs.dicomweb import ranges
+from p2pacs.dicomweb.accept import Accept, Representation
+from p2pacs.dicomweb.media_types import EXPLICIT, MEDIA_TYPES, NATIVE, OCTETS, is_video
+from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
+from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
+from p2pacs.dicomweb.server.requests import caller_of, resource_of, root_of
+from p2pacs.errors import NotAcceptableError, NotFoundError, UsageError
+from p2pacs.limits import FRAME_LIST
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
+
+
+def accept_of(request: Request) -> Accept:
+    """What a request accepts.
+
+    Raises:
+        UsageError: it names more than anybody does.
+    """
+    parameters = request.query_params.getlist("accept")
+    return Accept.parse(request.headers.getlist("accept"), parameters)
+
+
+def parse_frames(text: str) -> list[int]:
+    """The list of frames in a path, from 1.
+
+    Raises:
+        UsageError: it is none, or too long.
+    """
+    parts = text.split(",", FRAME_LIST)
+    if len(parts) > FRAME_LIST or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise UsageError(f"frames are at most {FRAME_LIST} numbers from 1, with commas: 1,2,3")
+    return [int(part) for part in parts]
+
+
+def offered(transfer_syntax: str, count: int) -> list[Representation]:
+    """How so many frames of an instance can be given, the most natural way first.
+
+    Args:
+        transfer_syntax: in which the instance is stored.
+        count: of frames: one alone need not be in multipart.
+    """
+    if is_video(transfer_syntax):
+        raise NotAcceptableError("a video has no frames that could be taken out: retrieve it whole")
+    if transfer_syntax in NATIVE:
+        kinds = [Representation(OCTETS, EXPLICIT, multipart=True)]
+    else:
+        kinds = [Representation(OCTETS, transfer_syntax, multipart=True, usual=False)]
+        if (own := MEDIA_TYPES.get(transfer_syntax)) is not None:
+            kinds.append(Representation(own, transfer_syntax, multipart=True))
+    if count > 1:
+        return kinds
+    return kinds + [
+        Representation(one.media_type, one.transfer_syntax, usual=one.usual) for one in kinds
+    ]
+
+
+class Frames:
+    """Answers requests for frames."""
+
+    def __init__(self, backend: DicomwebBackend) -> None:
+        self._backend = backend
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one; of what is on its way, as soon as its frames are here.
+
+        Raises:
+            UsageError: the request is not understood.
+            NotAcceptableError: it takes nothing of what there is.
+            P2PacsError: why it cannot be answered.
+        """
+        numbers = parse_frames(request.path_params["frames"])
+        resource, accept = resource_of(request), accept_of(request)
+        async with AsyncExitStack() as stack:
+            opened = self._backend.frames(resource, caller_of(request))
+            source = await stack.enter_async_context(opened)
+            if missing := [number for number in numbers if number > source.count]:
+                raise NotFoundError(f"no frame {missing[0]}: there are {source.count}")
+            way = accept.choose(offered(source.transfer_syntax, len(numbers)))
+            etag = _etag(source, numbers, way)
+            if ranges.is_same(request.headers.getlist("if-none-match"), etag):
+                return Response(status_code=304, headers={"ETag": etag})
+            root = f"{root_of(request)}{resource.path}/frames"
+            if len(numbers) == 1:
+                data = await source.read(numbers[0])
+                return one_part(request, data, way, etag, f"{root}/{numbers[0]}")
+            boundary = boundary_for(etag)
+
+            def head(number: int, size: int) -> bytes:
+                return part_head(boundary, way.content_type, f"{root}/{number}", size)
+
+            first = await source.read(numbers[0])  # what fails at once has a status of its own
+            body = _parts(source, numbers, first, head, closing(boundary))
+            headers = {"ETag": etag, "Content-Type": related(way.media_type, boundary)}
+            return _Held(body, headers, stack.pop_all())
+        raise AssertionError  # the stack swallows nothing
+
+
+class _Held(StreamingResponse):
+    """Streams what is read meanwhile, and lets go of what it is read from."""
+
+    def __init__(
+        self, body: AsyncIterator[bytes], headers: dict[str, str], held: AsyncExitStack
+    ) -> None:
+        super().__init__(body, headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._held:
+            await super().__call__(scope, receive, send)
+
+
+async def _parts(
+    source: FrameSource,
+    numbers: Sequence[int],
+    first: bytes,
+    head: Callable[[int, int], bytes],
+    end: bytes,
+) -> AsyncIterator[bytes]:
+    for place, number in enumerate(numbers):
+        data = first if place == 0 else await source.read(number)
+        yield head(number, len(data))
+        yield data
+    yield end
+
+
+def _etag(source: FrameSource, numbers: Iterable[int], way: Representation) -> str:
+    said = f"{source.digest.hex()} {','.join(map(str, numbers))} {way.multipart} {way.content_type}"
+    return f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
+
+
+@frozen
+class _Body:
+    """A body in pieces, of which parts are taken without joining it."""
+
+    pieces: tuple[bytes, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def cut(self, wanted: range) -> Iterator[bytes]:
+        """So much of it."""
+        at = 0
+        for piece in self.pieces:
+            first, end = max(0, wanted.start - at), min(len(piece), wanted.stop - at)
+            if first < end:
+                yield piece[first:end]
+            at += len(piece)
+
+
+def one_part(
+    request: Request, data: bytes, way: Representation, etag: str, location: str
+) -> Response:
+    """One thing, or what is asked for of it; ranges count over the body that there is without."""
+    boundary, content_type, body = boundary_for(etag), way.content_type, _Body((data,))
+    if way.multipart:
+        content_type = related(way.media_type, boundary)
+        head = part_head(boundary, way.content_type, location, len(data))
+        body = _Body((head, data, closing(boundary)))
+    answer = ranges.answer(
+        len(body),
+        content_type,
+        etag,
+        requested=request.headers.getlist("range"),
+        if_range=request.headers.get("if-range", ""),
+        boundary=boundary_for(boundary),
+    )
+    headers = dict(answer.headers)
+    if not way.multipart:
+        headers["Content-Location"] = location
+    return StreamingResponse(_cut(body, answer), answer.status, headers)
+
+
+async def _cut(body: _Body, answer: ranges.PartialAnswer) -> AsyncIterator[bytes]:
+    for piece in answer.pieces:
+        for some in body.cut(piece) if isinstance(piece, range) else (piece,):
+            yield some

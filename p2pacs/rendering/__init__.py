@@ -1,0 +1,1 @@
+"""Frames as pictures that any browser shows: through a window, in colours, at a size."""
