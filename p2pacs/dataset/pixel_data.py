@@ -17,6 +17,7 @@ from attrs import frozen
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
+from p2pacs.dataset.bulk_data import turned
 from p2pacs.dataset.header import UNDEFINED_LENGTH, Header
 from p2pacs.dataset.json_model import Json, number, text
 from p2pacs.errors import BrokenInstanceError, NotFoundError
@@ -138,22 +139,13 @@ class NativePixels:
         stop = min(until + -until % self.word, self.length)
         data = yield self.start + begin, self.start + stop
         if self.word > 1:
-            data = _turned(data, self.word)
+            data = turned(data, self.word)
         data = data[at - begin : until - begin]
         if first % 8 == 0 and end % 8 == 0:
             return data
         bits = int.from_bytes(data, "little") >> first % 8
         size = -(-self.bits // 8)
         return (bits & ((1 << self.bits) - 1)).to_bytes(size, "little")
-
-
-def _turned(data: bytes, word: int) -> bytes:
-    """Words in the other order of bytes; what is left over stays."""
-    out = bytearray(data)
-    whole = len(data) - len(data) % word
-    for place in range(word):
-        out[place:whole:word] = data[word - 1 - place : whole : word]
-    return bytes(out)
 
 
 @frozen

@@ -3,7 +3,7 @@ DIMSE does (a `p2pacs.dicomweb.server.backend.DicomwebBackend`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import islice
@@ -87,6 +87,15 @@ class DicomwebGateway:
         """
         self._check_membership()
         return self._reads.frames(resource, caller)
+
+    async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
+        """See `WebReads.bulk_data`.
+
+        Raises:
+            RevokedError: this member was revoked.
+        """
+        self._check_membership()
+        return await self._reads.bulk_data(resource, path, caller)
 
     def _few(self, query: SearchQuery) -> list[StudyRecord]:
         records = self._catalogue.narrowed(query.level, query.keys)

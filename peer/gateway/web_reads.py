@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 from attrs import define, frozen
 
+from p2pacs.dataset.bulk_data import bulk_value
+from p2pacs.dataset.header import read_header
 from p2pacs.dicomweb.server.backend import Resource
-from p2pacs.errors import NotFoundError, UsageError
+from p2pacs.errors import BrokenInstanceError, NotFoundError, UsageError
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import RenderRequest
 from p2pacs.workers.coding import Workers
@@ -140,6 +142,25 @@ class WebReads:
         """
         async with self.instance(resource, caller) as (fetch, known):
             yield StoredFrames(await self._frames.open(fetch, known), fetch, self._workers)
+
+    async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
+        """A value before the pixel data of an instance, as soon as its header is here.
+
+        Raises:
+            NotFoundError: there is no such instance, or it has no such value.
+            P2PacsError: why it cannot be read.
+        """
+        async with self.instance(resource, caller) as (fetch, known):
+            raw = await read_header_bytes(fetch, known)
+            syntax = known.entry.transfer_syntax_uid
+        return await trio.to_thread.run_sync(_bulk_value, raw, syntax, path)
+
+
+def _bulk_value(raw: bytes, syntax: str, path: Sequence[int]) -> bytes:
+    header = read_header(raw, syntax)
+    if header is None:
+        raise BrokenInstanceError("the header of an instance cannot be read")
+    return bulk_value(header, path)
 
 
 async def _find(fetch: StudyFetch, resource: Resource) -> Known:

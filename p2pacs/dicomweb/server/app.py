@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from p2pacs.dicomweb.server.backend import DicomwebBackend
+from p2pacs.dicomweb.server.bulkdata import Bulkdata
 from p2pacs.dicomweb.server.clients import AllowedClients
 from p2pacs.dicomweb.server.frames import Frames
 from p2pacs.dicomweb.server.rendered import Rendered
@@ -82,6 +83,7 @@ def _frames(backend: DicomwebBackend) -> list[BaseRoute]:
         frames: Frames(backend).__call__,
         frames + "/rendered": rendered.__call__,
         frames + "/thumbnail": thumbnail.__call__,
+        _INSTANCE + "/bulkdata/{path:path}": Bulkdata(backend).__call__,
         _INSTANCE + "/rendered": rendered.__call__,
         _INSTANCE + "/thumbnail": thumbnail.__call__,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -88,3 +88,6 @@ class DicomwebBackend(Protocol):
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """The frames of an instance, in use as long as the context is."""
+
+    async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
+        """A value of an instance, little endian (`p2pacs.dataset.bulk_data`)."""

@@ -80,14 +80,23 @@ class Frames:
 
         Raises:
             UsageError: the request is not understood.
+            P2PacsError: as `answer`.
+        """
+        return await self.answer(request, parse_frames(request.path_params["frames"]))
+
+    async def answer(self, request: Request, named: Sequence[int] | None) -> Response:
+        """Answer a request for these frames, from 1; None: for all of the instance.
+
+        Raises:
+            UsageError: the request is not understood.
             NotAcceptableError: it takes nothing of what there is.
             P2PacsError: why it cannot be answered.
         """
-        numbers = parse_frames(request.path_params["frames"])
         resource, accept = resource_of(request), accept_of(request)
         async with AsyncExitStack() as stack:
             opened = self._backend.frames(resource, caller_of(request))
             source = await stack.enter_async_context(opened)
+            numbers = range(1, source.count + 1) if named is None else named
             if missing := [number for number in numbers if number > source.count]:
                 raise NotFoundError(f"no frame {missing[0]}: there are {source.count}")
             way = accept.choose(offered(source.transfer_syntax, len(numbers)))

@@ -141,3 +141,13 @@ async def test_pictures_of_a_study(tmp_path: Path) -> None:
         small = await http.get(instance + "frames/1/thumbnail?viewport=40,20")
         assert Image.open(io.BytesIO(small.content)).size == (20, 20)
         assert (await http.get(instance + "frames/2/rendered")).status_code == 404
+
+
+async def test_bulk_data_of_a_study(tmp_path: Path) -> None:
+    sent = [samples.instance(1, EncapsulatedDocument=b"%PDF-1.4")]
+    async with served(tmp_path, sent) as (_, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
+        bulk = url(root).removesuffix("frames/") + "bulkdata/"
+        answer = await http.get(bulk + "00420011", headers={"Accept": "application/octet-stream"})
+        assert (answer.status_code, answer.content) == (200, b"%PDF-1.4")
+        assert sent[0].data.endswith(bodies(await http.get(bulk + "7FE00010"))[0])
+        assert (await http.get(bulk + "00420012")).status_code == 404

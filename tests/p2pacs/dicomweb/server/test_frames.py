@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pacs.dataset.bulk_data import bulk_path
 from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
 from p2pacs.dicomweb.server.app import make_dicomweb
 from p2pacs.dicomweb.server.backend import FrameSource, Resource, SearchPage
@@ -56,6 +57,11 @@ class Image:
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         raise NotImplementedError
+
+    async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
+        if path == (0x00420012,):
+            raise NotFoundError("no such bulk data")
+        return bulk_path(path).encode()
 
     @asynccontextmanager
     async def frames(self, resource: Resource, caller: str) -> AsyncIterator[FrameSource]:
