@@ -151,3 +151,18 @@ async def test_bulk_data_of_a_study(tmp_path: Path) -> None:
         assert (answer.status_code, answer.content) == (200, b"%PDF-1.4")
         assert sent[0].data.endswith(bodies(await http.get(bulk + "7FE00010"))[0])
         assert (await http.get(bulk + "00420012")).status_code == 404
+
+
+async def test_a_revoked_member_reads_nothing_more(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, instances(1)) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
+        assert (await http.get(url(root) + "1")).status_code == 200
+        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
+        world.revoke("a")
+        await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
+        bulk = url(root).removesuffix("frames/") + "bulkdata/00100010"
+        for path in (url(root) + "1", url(root) + "1/rendered", bulk):
+            answer = await http.get(path)
+            assert (answer.status_code, answer.json()["error"]) == (403, "RevokedError")
