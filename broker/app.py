@@ -107,7 +107,7 @@ class Broker:
             identity,
             self.book,
             store,
-            _line(settings),
+            Line.of(settings.line),
             services,
             settings.listen,
             enrolment.enrol,
@@ -235,11 +235,6 @@ class Broker:
             transfer.cancel()
             return False
         return True
-
-
-def _line(settings: BrokerSettings) -> Line:
-    line = settings.line
-    return Line(line.uplink, line.downlink, line.lan, line.hours)
 
 
 def _open_catalogue(before: Path, database: BrokerDatabase) -> CatalogueIndex:

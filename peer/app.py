@@ -86,7 +86,9 @@ class Peer:
         self.workers = workers
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
-        self.node = Node(identity, self.book, store, _line(settings), services, settings.listen)
+        self.node = Node(
+            identity, self.book, store, Line.of(settings.line), services, settings.listen
+        )
         host = self.host = self.node.host
         downloads, uploads = host.engine.downloads, host.engine.uploads
         self.activity = Activity(downloads.transfers, uploads, host.mesh.links, self.book)
@@ -299,11 +301,6 @@ class Peer:
     def events(self) -> AsyncGenerator[JsonObject, None]:
         """Transfers and uploads, again whenever something changed."""
         return self.activity.events()
-
-
-def _line(settings: PeerSettings) -> Line:
-    line = settings.line
-    return Line(line.uplink, line.downlink, line.lan, line.hours)
 
 
 @asynccontextmanager

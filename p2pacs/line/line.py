@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, Protocol, Self
 
 import structlog
 import trio
@@ -36,6 +36,26 @@ CLOCK_SECONDS: Final = 600.0
 """The wall clock is looked at this often at least: it may be set, or change to summer time."""
 
 
+class SaidLine(Protocol):
+    """What the settings of a program say of its line."""
+
+    @property
+    def uplink(self) -> int | Literal["measured"] | None:
+        """As `Line.uplink`."""
+
+    @property
+    def downlink(self) -> int | None:
+        """As `Line.downlink`."""
+
+    @property
+    def lan(self) -> tuple[IPNetwork, ...]:
+        """As `Line.lan`."""
+
+    @property
+    def hours(self) -> tuple[Hours, ...]:
+        """As `Line.hours`."""
+
+
 @frozen
 class Line:
     """The line of a host.
@@ -54,6 +74,11 @@ class Line:
     """What the transport adds to what is written; simulations on bare lines have none."""
     gather: float = GATHER_SECONDS
     """Seconds between two reads of a paced link; 0: each segment is read as it comes."""
+
+    @classmethod
+    def of(cls, said: SaidLine) -> Self:
+        """The line that the settings tell of."""
+        return cls(said.uplink, said.downlink, said.lan, said.hours)
 
     def pacers(self) -> tuple[Pacer | None, Pacer | None]:
         """The budgets of uplink and downlink; None: not paced."""

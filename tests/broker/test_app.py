@@ -25,7 +25,7 @@ from broker.status import BrokerStatus, read_status
 from broker.study_keys import StudyKeys
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import AccessError, AuthenticationError, LinkClosedError, StateError
+from p2pacs.errors import AuthenticationError, RevokedError, StateError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
@@ -209,7 +209,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 # As the command line does, in a process of its own.
                 database.transact(lambda c: broker.actions.revoke(c, member.address, "test"))
                 await unlinked.wait()
-                with pytest.raises((AccessError, LinkClosedError)):
+                with pytest.raises(RevokedError):
                     await node.host.call(
                         identity.broker, StudyQuery(0, study.raw, "get"), timeout=5
                     )

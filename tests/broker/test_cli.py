@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from broker import cli
-from broker.config import BROKER_TOML, LOCK, BrokerSettings
+from broker.config import BROKER_TOML, DATABASE, IDENTITY, LOCK, BrokerSettings
 from broker.members import audit
 from p2pacs import __main__ as front
 from p2pacs.errors import (
@@ -17,6 +17,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UsageError,
 )
+from p2pacs.identity.node import KEY
 from p2pacs.identity.token import Token
 from p2pacs.locks import locked
 from p2pacs.units import Endpoint
@@ -81,6 +82,20 @@ def test_init_makes_everything_private(command: Command, tmp_path: Path) -> None
     assert 'pacs = "dimse://PACS@127.0.0.1:104"' in text
     assert "# token_days = 7" in text
     assert PASSWORD not in text
+
+
+def test_run_closes_what_other_accounts_could_open(command: Command, folder: Path) -> None:
+    key = folder / IDENTITY / KEY
+    for path in (folder, key.parent):
+        path.chmod(0o755)
+    for path in (key, folder / DATABASE):
+        path.chmod(0o644)
+    with locked(folder / LOCK, "held"):  # so that it ends as soon as it begins
+        command("run", folder, code=StateError.exit_code)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert key.parent.stat().st_mode & 0o777 == 0o700
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert (folder / DATABASE).stat().st_mode & 0o777 == 0o600
 
 
 def test_an_address_is_told_once(command: Command, tmp_path: Path) -> None:

@@ -185,7 +185,5 @@ async def test_nobody_there_but_the_navigation_stays(admin: Browser, path: str) 
     assert 'aria-label="Main"' in answer.text
     assert "Sign out" in answer.text
     for form in ("revoke", "delete", "correct", "read", "token"):
-        assert (await admin.send("/members", f"{path}/{form}", read="all")).status_code in (
-            404,
-            405,
-        )
+        sent = await admin.send("/members", f"{path}/{form}", read="all")
+        assert sent.status_code == 404

@@ -140,6 +140,27 @@ async def test_a_search_has_bounds() -> None:
             [one async for one in client.studies({})]
 
 
+@pytest.mark.parametrize(
+    ("warning", "more"),
+    [
+        ('299 pacs:8042: "There are 1 additional results that can be requested"', True),
+        ('299 - "The number of results exceeded the maximum: only partial results"', True),
+        ('199 - "There are additional results that can be requested"', False),
+        ('299 - "Fuzzy matching is not supported: literal matching was performed"', False),
+        (None, False),
+    ],
+)
+async def test_a_server_may_warn_that_it_gave_less_than_it_has(
+    warning: str | None, more: bool
+) -> None:
+    """PS3.18 8.3.4.4 and 10.6.3.3: the code, and which of its warnings."""
+    headers = {} if warning is None else {"Warning": warning}
+    answer = httpx.Response(200, json=[{}], headers=headers)
+    async with answering(lambda _request: answer) as client:
+        page = await client.page("/studies?limit=1")
+    assert page.more is more
+
+
 async def test_no_content_is_no_answer() -> None:
     async with answering(lambda _request: httpx.Response(204)) as client:
         assert [one async for one in client.instances("1.2", "3.4")] == []

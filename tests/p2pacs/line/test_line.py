@@ -9,8 +9,16 @@ import trio.testing
 from p2pacs.hours import Hours
 from p2pacs.line.line import MEASURED, UPLINK_SHARE, Line
 from p2pacs.line.measured import TUNING as UPLINK
+from p2pacs.settings import LineSettings
 
 Clock = trio.testing.MockClock
+
+
+def test_the_line_of_the_settings() -> None:
+    said = {"uplink": "800kbit", "downlink": "3mbit", "lan": ["10.1.0.0/16"]}
+    settings = LineSettings.model_validate({**said, "hours": ["08:00-12:00 80kbit"]})
+    lan, hours = (ipaddress.ip_network("10.1.0.0/16"),), (Hours.parse("08:00-12:00 80kbit"),)
+    assert Line.of(settings) == Line(800_000, 3_000_000, lan, hours)
 
 
 def test_what_is_on_the_lan() -> None:
