@@ -41,7 +41,8 @@
         ├── KeyUnavailableError       no grant for this study here
         ├── CodingError               a coded blob that does not decode within its bounds
         ├── WorkerError               a worker process crashed, or took too much memory or time
-        └── DatabaseLockedError       another program held a database for too long
+        ├── DatabaseLockedError       another program held a database for too long
+        └── TranscodingError          an instance that cannot be converted for its receiver
 
 Every class carries its translation to the four outside worlds, so that no
 layer invents one: ``wire_code`` (docs/wire.md), ``exit_code`` (the command
@@ -381,6 +382,14 @@ class DatabaseLockedError(LocalError):
     exit_code = 86
     http_status = 503
     transient = True
+
+
+class TranscodingError(LocalError):
+    """An instance that cannot be converted to a transfer syntax that its receiver accepts."""
+
+    wire_code = 87
+    exit_code = 87
+    http_status = 406
 
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

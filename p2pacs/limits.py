@@ -55,6 +55,17 @@ DICTIONARY_BYTES: Final = MIB
 PREVIEW_BYTES: Final = MIB
 """A preview, coded or decoded: 128 x 128 pixels of three colours need 48 KiB."""
 
+# ---------------------------------------------------------------- transcoding (docs/dicom.md)
+
+TRANSCODED_BYTES: Final = 1024 * MIB
+"""One data set that is converted: it is in memory whole, as it came and as it is sent."""
+
+DECODED_FRAME_BYTES: Final = 256 * MIB
+"""One frame of it, decoded: mammography and radiography stay below 50 MB."""
+
+SEQUENCE_DEPTH: Final = 64
+"""Sequences in sequences: the deepest of the standard (structured reports) have about 20."""
+
 # ---------------------------------------------------------------- wire (docs/wire.md)
 
 FRAME_BYTES: Final = 320 * KIB

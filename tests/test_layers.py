@@ -58,11 +58,13 @@ ROOMS: dict[str, list[str]] = {
     "p2pacs.study.images": ["p2pacs.dataset"],
     "p2pacs.study": ["p2pacs.dataset", "p2pacs.identity", "p2pacs.study.images"],
     "p2pacs.rendering": ["p2pacs.dataset"],
+    "p2pacs.transcode": ["p2pacs.dataset"],
     "p2pacs.workers": [
         "p2pacs.dataset",
         "p2pacs.rendering",
         "p2pacs.study",
         "p2pacs.study.images",
+        "p2pacs.transcode",
     ],
     "p2pacs.publish": [
         "p2pacs.dataset",
@@ -189,8 +191,8 @@ What p2pacs/ shares, broker and peer may import freely; what they import of them
 
 OWNERS = {
     "pynetdicom": ["p2pacs.dimse"],
-    "numpy": ["p2pacs.rendering", "p2pacs.study.images"],
-    "imagecodecs": ["p2pacs.study.images"],
+    "numpy": ["p2pacs.rendering", "p2pacs.study.images", "p2pacs.transcode"],
+    "imagecodecs": ["p2pacs.study.images", "p2pacs.transcode"],
     "PIL": ["p2pacs.rendering", "peer.api", "peer.commands"],
     "cryptography": ["p2pacs.identity", "p2pacs.study"],
     "fcntl": ["p2pacs.locks", "p2pacs.web", "p2pacs.workers"],

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import trio
+
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.limits import MIB
 from p2pacs.rendering.render import RenderRequest, render
@@ -15,6 +17,7 @@ from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
+from p2pacs.transcode.transcoding import transcode, transcoded_bytes
 from p2pacs.workers.drawing import draw
 from p2pacs.workers.pool import TUNING, Pool, PoolTuning, open_pool
 
@@ -30,7 +33,7 @@ PICTURE_BYTES: Final = 256 * MIB
 
 
 class Workers:
-    """Codes and decodes in processes of their own. `open_workers` makes one."""
+    """Codes, decodes and converts in processes of their own. `open_workers` makes one."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -81,6 +84,17 @@ class Workers:
         size = len(request.frame) + len(request.header)
         return await self._pool.run(render, request, size=size, memory=_memory(size))
 
+    async def transcode(self, instance: EncodedInstance, target: str) -> EncodedInstance:
+        """See `p2pacs.transcode.transcoding.transcode`.
+
+        Raises:
+            TranscodingError: it cannot be converted.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        made = await trio.to_thread.run_sync(transcoded_bytes, instance)
+        size = len(instance.data) + made
+        return await self._pool.run(transcode, instance, target, size=size, memory=_memory(size))
+
     async def picture(self, codec: int, coded: bytes) -> Picture:
         """See `p2pacs.study.images.picture.picture`.
 
@@ -92,7 +106,7 @@ class Workers:
 
 
 def _memory(size: int) -> int:
-    """What coding or decoding a data set takes."""
+    """What coding, decoding or converting a data set takes."""
     return DATA_TIMES * size + FRAME_TIMES * min(size, IMAGE_BYTES)
 
 

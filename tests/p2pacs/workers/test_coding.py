@@ -10,14 +10,16 @@ import trio
 from attrs import evolve
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import BrokenInstanceError, CodingError
+from p2pacs.errors import BrokenInstanceError, CodingError, TranscodingError
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.excerpt import Excerpts
 from p2pacs.study.gathered import Gathered, GatheredBlob
 from p2pacs.study.images import HTJ2K_NEXT, JXL, Coding
+from p2pacs.transcode.transcoding import transcode
 from p2pacs.workers.coding import Workers, open_workers
 from scripts.phantom import slices
 from tests.p2pacs.study.samples import Shelf
+from tests.p2pacs.transcode.samples import EXPLICIT, IMPLICIT, JPEG, of_pydicom
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,21 @@ async def test_a_preview_is_drawn(workers: Workers, instance: EncodedInstance) -
     drawn = await workers.picture(preview.codec, preview.coded)
     assert (drawn.rows, drawn.columns, drawn.samples) == (128, 128, 1)
     assert np.frombuffer(drawn.pixels, np.uint8).std() > 1
+
+
+async def test_an_instance_is_converted(workers: Workers, instance: EncodedInstance) -> None:
+    assert await workers.transcode(instance, IMPLICIT) == transcode(instance, IMPLICIT)
+    compressed = of_pydicom("SC_rgb_jpeg_gdcm.dcm")
+    assert await workers.transcode(compressed, EXPLICIT) == transcode(compressed, EXPLICIT)
+
+
+async def test_what_cannot_be_converted_costs_its_own_call(
+    workers: Workers, instance: EncodedInstance
+) -> None:
+    broken = evolve(instance, transfer_syntax_uid=JPEG)
+    with pytest.raises(TranscodingError, match="JPEGBaseline8Bit cannot be converted"):
+        await workers.transcode(broken, EXPLICIT)
+    assert await workers.transcode(instance, IMPLICIT) == transcode(instance, IMPLICIT)
 
 
 async def test_what_is_no_dicom_is_refused(workers: Workers) -> None:
