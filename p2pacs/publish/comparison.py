@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from p2pacs.dataset.json_model import Json, text, texts
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.vocabulary import PATIENT_TAGS, tag
 from p2pacs.errors import ManifestError
 from p2pacs.limits import TEXT
 from p2pacs.publish.source import Description
@@ -121,11 +121,13 @@ def corrected(described: Description, published: Iterable[InstanceEntry]) -> boo
     patient where some instance is of another.
 
     Args:
-        described: the study. What is empty at study level, or in all instances, says nothing.
+        described: the study. What is empty at study level, or in all instances, says nothing; nor
+            do the patient's attributes where there are several.
         published: what is out.
     """
-    told = described.attributes
-    asked = {key: value for key in _CORRECTED if (value := _values(told, key))}
+    told, several = described.attributes, described.has_several_patients
+    keys = [key for key in _CORRECTED if not (several and key in PATIENT_TAGS)]
+    asked = {key: value for key in keys if (value := _values(told, key))}
     said: dict[str, set[tuple[str, ...]]] = {}
     for one in published:
         try:
@@ -135,14 +137,15 @@ def corrected(described: Description, published: Iterable[InstanceEntry]) -> boo
         for key in asked:
             if value := _values(known, key):
                 said.setdefault(key, set()).add(value)
-    if not described.has_several_patients and len(said.get(_PATIENT_ID, ())) > 1:
-        return _PATIENT_ID in asked
+    if len(said.get(_PATIENT_ID, ())) > 1:
+        return True
     return any(asked[key] not in values for key, values in said.items())
 
 
-def study_fingerprint(told: Json) -> bytes:
+def study_fingerprint(described: Description) -> bytes:
     """A digest of what `corrected` goes by."""
-    known = json.dumps([_values(told, key) for key in _CORRECTED])
+    told = [_values(described.attributes, key) for key in _CORRECTED]
+    known = json.dumps([described.has_several_patients, *told])
     return hashlib.sha256(known.encode("utf-8", "replace")).digest()
 
 

@@ -264,7 +264,7 @@ class Publication:
         Raises:
             PacsDataError: patient or study are others than when it was asked last.
         """
-        mark = study_fingerprint(described.attributes)
+        mark = study_fingerprint(described)
         before, self._mark = self._mark, mark
         if before in (None, mark) or not self._handled or self._anew == _ANEW:
             return
@@ -294,10 +294,10 @@ class Publication:
         self, described: Description, published: Mapping[str, InstanceEntry]
     ) -> bool:
         """Whether patient or study were corrected since: then all instances are read again."""
-        study, told = self._progress.study, described.attributes
+        study = self._progress.study
         if self._corrected is not None or not published:
             return self._corrected is not None
-        mark = study_fingerprint(told)
+        mark = study_fingerprint(described)
         if self._context.told.get(study) == mark:
             return False
         entries = list(published.values())

@@ -28,7 +28,7 @@ from p2pacs.errors import (
     WrongStudyError,
 )
 from p2pacs.publish import PublishStage
-from p2pacs.publish.source import Description
+from p2pacs.publish.source import Description, Detail
 from p2pacs.store import open_store
 from p2pacs.study.study_index import LeftOut
 from tests.broker.fakes import FakeKeys, FakePacs
@@ -630,6 +630,32 @@ async def test_of_one_patient_nothing_of_another_stays(tmp_path: Path) -> None:
     async with bench(tmp_path, *ct(2), *new[2:]) as b:
         await b.publish(CT)
         b.pacs.add(*new)
+        await b.publish(CT)
+        assert await b.held(CT) == by_uid(new)
+
+
+async def test_a_second_patient_under_the_same_uid_takes_nothing_from_the_first(
+    tmp_path: Path,
+) -> None:
+    """Orthanc gives neither then, by DICOMweb."""
+
+    class Both(FakePacs):
+        async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
+            one = await super().describe(uid, detail)
+            of_old = {tag("PatientID"): entry("LO", "OLD")}
+            second = evolve(one.series[0], attributes=one.series[0].attributes | of_old)
+            return evolve(one, series=(*one.series, second))
+
+    old, new = ([make(CT, 1, n, patient=name) for n in (1, 2)] for name in ("OLD", "NEW"))
+    async with bench(tmp_path, *old) as b:
+        await b.publish(CT)
+        await b.publish(CT)
+        b.pacs.add(*new)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(b.pacs, "describe", Both(new).describe)
+            await b.publish(CT)
+            assert await b.held(CT) == by_uid(old)
+            assert (await b.index(CT)).left_out.count == 2
         await b.publish(CT)
         assert await b.held(CT) == by_uid(new)
 
