@@ -21,10 +21,13 @@ from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import number
 from p2pacs.errors import (
     DatabaseLockedError,
+    DeadlineError,
     DiskFullError,
     ForbiddenError,
     LocalError,
     P2PacsError,
+    PacsError,
+    PacsUnreachableError,
     ProtocolError,
     StudyNotFoundError,
 )
@@ -51,6 +54,11 @@ not given what is gone; after that it comes as news."""
 FRESH: Final = 5.0
 """Seconds for which a study that was compared with the PACS is not compared again, unless the
 catalogue tells something else of it by then."""
+
+
+RECENT: Final = 120.0
+"""Seconds for which a failure of the PACS is the reason that is told to who asks again and gets no
+further: twice what a PACS may be silent."""
 
 
 PATIENCE: Final = 3600.0
@@ -96,7 +104,10 @@ async def record_missing(database: BrokerDatabase, progress: PublishProgress) ->
 
 
 def _cannot(study: StudyId, error: P2PacsError) -> P2PacsError:
-    return type(error)(f"the broker cannot publish study {study.short}: {error}")
+    """The error as members are told it. A deadline of the PACS's is none of the broker's: who
+    hears of that asks other members."""
+    kind = PacsUnreachableError if isinstance(error, DeadlineError) else type(error)
+    return kind(f"the broker cannot publish study {study.short}: {error}")
 
 
 def _raise_if_no_further(progress: PublishProgress, stuck: PublishProgress) -> None:
@@ -134,9 +145,13 @@ class StudyGrants:
         progress = await self._stage(record, who, again=stuck is not None)
         if progress is not None:
             with trio.move_on_after(FIRST_VERSION) as waiting:
-                await self._published(progress, whole=stuck is not None)
+                whole = stuck is not None and isinstance(stuck.problem, _LOCAL)
+                await self._published(progress, whole=whole)
             if waiting.cancelled_caught and stuck is not None:
                 _raise_if_no_further(progress, stuck)
+            # Both may be others by now: a correction shows by whom it may be read.
+            record = await self._record(record.study)
+            who = await self._admit(member, record, query.purpose)
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
@@ -154,24 +169,29 @@ class StudyGrants:
         )
 
     def _stuck(self, study: StudyId) -> PublishProgress | None:
-        """The last publication of a study, if it was this machine's fault that it failed."""
+        """The last publication of a study, if it was this machine's fault that it failed, or if
+        the PACS failed just now before anything was out: one that hangs fails after longer than
+        anybody is kept waiting."""
         last = self._publisher.publications.get(study)
         if last is None or last.stage is not PublishStage.FAILED:
             return None
-        return last if isinstance(last.problem, _LOCAL) else None
+        is_new = trio.current_time() - last.ended_at < RECENT
+        is_of_pacs = not last.version and isinstance(last.problem, (PacsError, DeadlineError))
+        return last if isinstance(last.problem, _LOCAL) or (is_of_pacs and is_new) else None
 
     async def _published(self, progress: PublishProgress, *, whole: bool) -> None:
         """Until a first version is out, or all of it: who would wait for more hears why it fails.
 
         Raises:
             DiskFullError, DatabaseLockedError: there is no room for it here, or it cannot be noted.
+            PacsError: the PACS does not give it.
             StudyNotFoundError: the PACS does not have it any more.
         """
         try:
             await progress.wait_version()
             if whole:
                 await progress.wait()
-        except _LOCAL as error:
+        except (*_LOCAL, DeadlineError) as error:
             raise _cannot(progress.study, error) from error
         with trio.move_on_after(COMPARED):
             await progress.wait_compared()

@@ -13,6 +13,7 @@ from broker.handlers.study_grants import (
     FIRST_VERSION,
     FRESH,
     PATIENCE,
+    RECENT,
     StudyGrants,
     record_missing,
 )
@@ -22,6 +23,7 @@ from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import (
     DatabaseLockedError,
+    DeadlineError,
     DiskFullError,
     ForbiddenError,
     LocalError,
@@ -221,6 +223,51 @@ async def test_a_study_that_failed_and_comes_no_further_is_told_why(
     with pytest.raises(DiskFullError, match=r"the broker cannot publish study .*: the store has"):
         await broker.study_grants.study(north.address, broker.query())
     assert trio.current_time() - began == pytest.approx(FIRST_VERSION)
+
+
+async def test_a_pacs_that_hangs_is_named_to_who_asks_again(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It fails after longer than anybody is kept waiting, so nobody who waited would hear of it."""
+    north, _ = await joined(broker.ground, "North")
+    await broker.parts.studies.ensure(UID)
+    broker.publisher.never = True
+    await broker.study_grants.study(north.address, broker.query())
+    broker.publisher.publications[broker.parts.studies.id_of(UID)].end(DeadlineError("hung"))
+    with pytest.raises(PacsUnreachableError, match=r"the broker cannot publish study .*: hung"):
+        await broker.study_grants.study(north.address, broker.query())
+    broker.publisher.publications[broker.parts.studies.id_of(UID)].end(DeadlineError("hung"))
+    await trio.sleep(RECENT)
+    grant = await broker.study_grants.study(north.address, broker.query())
+    assert isinstance(grant, StudyGrant), "that was long ago: it may be slow now"
+
+
+async def test_a_deadline_of_the_pacs_is_none_of_the_brokers(broker: Broker) -> None:
+    """Members ask others, where the broker itself does not answer."""
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.error = DeadlineError("hung")
+    with pytest.raises(PacsUnreachableError, match="hung"):
+        await broker.study_grants.study(north.address, broker.query())
+
+
+async def test_who_may_read_is_looked_at_again_after_the_wait(
+    broker: Broker, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study is of somebody else by then, as its publication shows."""
+    north, _ = await joined(broker.ground, "North", read="PatientID=MINE")
+    known = record(broker.parts)
+    of = {name: {tag("PatientID"): entry("LO", name)} for name in ("MINE", "OTHER")}
+    broker.parts.catalogue.upsert([evolve(known, attributes=known.attributes | of["MINE"])])
+    stage = broker.publisher.stage
+
+    def corrected(uid: str, *, asked: bool = False) -> PublishProgress:
+        broker.parts.catalogue.upsert([evolve(known, attributes=known.attributes | of["OTHER"])])
+        return stage(uid, asked=asked)
+
+    monkeypatch.setattr(broker.publisher, "stage", corrected)
+    with pytest.raises(ForbiddenError):
+        await broker.study_grants.study(north.address, broker.query())
+    assert [line[3] for line in await broker.trail()] == ["refused"]
 
 
 async def test_a_first_version_that_takes_long_comes_as_news(
