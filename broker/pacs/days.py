@@ -10,7 +10,8 @@ from attrs import evolve, field, frozen
 
 from broker.pacs.adapter import Found
 from p2pacs.catalogue.records import patient_of
-from p2pacs.dataset.json_model import Json, text
+from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.vocabulary import tag
 
 QUERIES: Final = 2000
 """To split one answer: 5 ms each. Beyond it, studies are missed, and that is said."""
@@ -24,6 +25,8 @@ _MODALITIES: Final = (
     *("CT", "MR", "CR", "DX", "US", "MG", "XA", "RF", "NM", "PT", "OT", "SR", "PR", "KO", "SEG"),
     *("SC", "ES", "XC", "OP", "OPT", "ECG", "DOC", "IO", "PX", "GM", "SM", "RTSTRUCT", "RTPLAN"),
 )
+
+_MODALITIES_KEY: Final = tag("ModalitiesInStudy")
 
 
 @frozen
@@ -119,9 +122,11 @@ class DaySplit:
                 await self._by_patient(window, said=found.is_cut, end=longer)
 
     async def _by_modality(self, window: Window, *, said: bool) -> None:
-        """The last resort: what is still cut then is missed."""
+        """The last resort, by usual modalities and those that were seen: what is still cut then is
+        missed."""
         before = len(self._studies)
-        for modality in _MODALITIES:
+        seen = {one for study in self._studies.values() for one in texts(study, _MODALITIES_KEY)}
+        for modality in (*_MODALITIES, *sorted(seen.difference(_MODALITIES))):
             found = await self._query(evolve(window, modality=modality))
             if found is None:
                 return

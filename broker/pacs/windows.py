@@ -89,7 +89,9 @@ async def by_windows(
     if span.first is None and span.last is None and len(found) <= SMALL:
         answers = await ask(Window())
         studies = answers.usable
-        if answers.looks_cut or found - {text(one, "StudyInstanceUID") for one in studies}:
+        told = {text(one, "StudyInstanceUID") for one in studies}
+        # Where all have a date and were found by it, the length of this answer says nothing.
+        if answers.looks_cut or found - told or (answers.is_longest and told - found):
             studies = await split.further(Window(), answers)
         for study in merged(studies):
             # Not by its date: one whose first instance has none, but a later one has, is shown

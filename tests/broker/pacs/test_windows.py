@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from random import Random
 
 import pytest
 
@@ -171,3 +172,42 @@ async def test_few_more_queries_where_there_is_no_limit() -> None:
     pacs = Pacs(days(3, 30), 100_000)
     assert len(await pacs.all()) == 90
     assert pacs.asked < 60
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_nothing_is_missed_in_silence(seed: int) -> None:
+    """Whatever the limit is, and whatever studies lack."""
+    random = Random(seed)  # noqa: S311
+    limit = random.choice([10, 13, 30, 37, 50, 73, 100, 101, 200])
+    undated, untimed = random.choice([0, 0.1, 0.5, 1]), random.choice([0, 0.3, 1])
+    last, patients = random.choice([1, 2, 5, 60]), random.choice([1, 5, 500])
+    numbers = range(random.randrange(260))
+    studies = [
+        (
+            "" if random.random() < undated else days(last, 1)[random.randrange(last)][0],
+            "" if random.random() < untimed else f"{random.randrange(24):02}1500",
+        )
+        for _ in numbers
+    ]
+    pacs = Pacs(
+        studies,
+        limit,
+        says=random.random() < 0.3,
+        times=random.random() < 0.7,
+        patients=[f"P{random.randrange(random.choice([1, patients]))}" for _ in numbers],
+        modalities=[random.choice(["CT", "MR", "ODD"]) for _ in numbers],
+    )
+    assert len(set(await pacs.all())) == len(studies) or pacs.incomplete
+
+
+@pytest.mark.parametrize("limit", [30, 37, 73])
+async def test_studies_without_a_date_are_all_found_whatever_the_limit(limit: int) -> None:
+    pacs = Pacs([("", "")] * 90, limit)
+    assert len(set(await pacs.all())) == 90
+    assert not pacs.incomplete
+
+
+async def test_a_modality_that_nobody_thought_of_is_asked_for_once_it_was_seen() -> None:
+    modalities = ["ODD", *["CT"] * 25, *["ODD"] * 25]
+    pacs = Pacs([("20240601", "101500")] * 51, 30, patients=["P"] * 51, modalities=modalities)
+    assert len(set(await pacs.all())) == 51
