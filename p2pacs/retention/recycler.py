@@ -239,7 +239,8 @@ class Recycler:
             return "pinned"
         if self._busy(info.study):
             return "in_use"
-        if self._store.writer.now() - info.last_used < self.tuning.served_seconds:
+        unused = self._store.writer.now() - info.last_used
+        if 0 <= unused < self.tuning.served_seconds:  # less than 0: the clock was ahead then
             return "used_just_now"
         return "being_proved_to_others" if self._proving[info.study] > 0 else None
 

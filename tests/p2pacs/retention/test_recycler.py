@@ -1,3 +1,4 @@
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -92,6 +93,17 @@ async def test_a_study_in_use_stays(tmp_path: Path) -> None:
         peer.recycler.tuning = evolve(peer.recycler.tuning, served_seconds=60.0)
         (await peer.store.study(world.broker.study)).touch()
         assert not await peer.recycler.make_room(1)
+
+
+async def test_a_clock_that_was_ahead_keeps_no_study(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await _holding(world, "a")
+        peer.recycler.tuning = evolve(peer.recycler.tuning, served_seconds=60.0)
+        peer.store.writer.now = lambda: time.time() + 86_400
+        (await peer.store.study(world.broker.study)).touch()
+        peer.store.writer.now = time.time
+        assert await peer.recycler.make_room(1)
 
 
 async def test_too_little_is_nothing(tmp_path: Path) -> None:
