@@ -44,9 +44,10 @@ async def _lines(objects: AsyncGenerator[JsonObject, None]) -> AsyncGenerator[by
 
 
 async def instances(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:
-    """An object for each instance as it becomes whole; at last the end, or an error."""
+    """An object for each instance as it becomes whole, and one more if it was replaced in the PACS
+    meanwhile; at last the end, or an error."""
     with fetch.in_use():
-        cursor = fetch.cursor()
+        cursor = fetch.cursor(again=True)
         try:
             while True:
                 with trio.move_on_after(HEARTBEAT) as waiting:

@@ -49,13 +49,18 @@ class Cursor:
     """Of the instances that are whole the one with the lowest number comes first, so none waits
     for another that is not. One that the PACS withdrew before it was given does not come."""
 
-    def __init__(self, fetch: FetchedStudy, wanted: Wanted | None = None) -> None:
+    def __init__(
+        self, fetch: FetchedStudy, wanted: Wanted | None = None, *, again: bool = False
+    ) -> None:
         """At the beginning.
 
         Args:
             fetch: the study.
             wanted: which instances; None: all.
+            again: whether one that was replaced in the PACS after it was given comes once more.
         """
+        self._given: dict[int, bytes] | None = {} if again else None
+        """Of which content each number was given."""
         self._fetch = fetch
         self._wanted = wanted
         self._seen = 0
@@ -85,7 +90,9 @@ class Cursor:
                 if (known := self._ready()) is not None:
                     return known
                 if fetch.settled and not self._pending:
-                    return None
+                    if not self._give_again():
+                        return None
+                    continue
             await fetch.moved(mark)
 
     def _ready(self) -> Known | None:
@@ -94,12 +101,25 @@ class Cursor:
             one = known[number - 1]
             if not one.withdrawn and self._fetch.is_here(one):
                 del self._pending[place]
+                if self._given is not None:
+                    self._given[number] = one.entry.sha256
                 return one
         gone = [number for number in self._pending if known[number - 1].withdrawn]
         if gone:
             self._withdrawn += gone
             self._pending = [number for number in self._pending if number not in gone]
         return None
+
+    def _give_again(self) -> bool:
+        """Begin anew with those that are others now than they were when they were given."""
+        known = self._fetch.known
+        replaced = [
+            number
+            for number, digest in (self._given or {}).items()
+            if known[number - 1].entry.sha256 != digest and not known[number - 1].withdrawn
+        ]
+        self._pending += replaced
+        return bool(replaced)
 
     def _take_in(self) -> None:
         """The instances that became known since, or came back."""

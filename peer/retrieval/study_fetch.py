@@ -128,9 +128,9 @@ class StudyFetch:
         finally:
             self.users -= 1
 
-    def cursor(self, wanted: Wanted | None = None) -> Cursor:
-        """A reader of the instances that pass ``wanted`` (None: of all)."""
-        return Cursor(self, wanted)
+    def cursor(self, wanted: Wanted | None = None, *, again: bool = False) -> Cursor:
+        """A reader of the instances: see `Cursor`."""
+        return Cursor(self, wanted, again=again)
 
     def instance(self, number: int) -> Known:
         """The instance of this number.

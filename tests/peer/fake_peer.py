@@ -132,7 +132,8 @@ class FakeFetch:
         finally:
             self.users -= 1
 
-    def cursor(self) -> FakeCursor:
+    def cursor(self, *, again: bool) -> FakeCursor:
+        del again
         return FakeCursor(self)
 
     def instance(self, number: int) -> Known:

@@ -7,6 +7,7 @@ import trio
 from p2pacs.study.study_index import LeftOut
 from peer.retrieval.cursor import Cursor
 from peer.retrieval.study_fetch import StudyFetch
+from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, opened, read_all
 from tests.peer.world import instances, open_world
 
@@ -43,6 +44,31 @@ async def test_what_the_pacs_got_back_comes(tmp_path: Path) -> None:
             await world.broker.publish([sent[0], sent[2]])
             assert sorted([await _number(cursor) or 0, await _number(cursor) or 0]) == [1, 3]
             assert await _number(cursor) is None
+
+
+async def test_what_was_replaced_after_it_was_given_comes_again_if_it_is_to(
+    tmp_path: Path,
+) -> None:
+    """Who keeps files has the newer one at the end; a workstation is told instead."""
+    async with open_world(tmp_path) as world:
+        sent = instances(3)
+        corrected = samples.instance(1, rows=64, columns=64, PatientID="NEW")
+        await world.broker.publish(sent[:2], complete=False)
+        fetch = await opened(world, await world.add("a"))
+        files, once = fetch.cursor(again=True), fetch.cursor()
+        with fetch.in_use(), trio.fail_after(LIMIT):
+            assert [await _number(files), await _number(files)] == [1, 2]
+            assert [await _number(once), await _number(once)] == [1, 2]
+            gone = [one.sop_instance_uid for one in sent[:2]]
+            await world.broker.publish([], withdrawn=gone, complete=False)
+            await world.broker.publish([corrected, *sent[1:]])
+            assert [await _number(files), await _number(files), await _number(files)] == [
+                3,
+                1,
+                None,
+            ]
+            assert [await _number(once), await _number(once)] == [3, None]
+            assert await fetch.read(fetch.instance(1)) == corrected
 
 
 async def test_what_was_left_out_is_known_with_the_index(tmp_path: Path) -> None:
