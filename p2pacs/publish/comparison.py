@@ -29,6 +29,8 @@ _CORRECTED: Final = tuple(
 )
 """What is corrected in a PACS; every PACS tells these."""
 
+_PATIENT: Final = tuple(key for key in _CORRECTED if key in PATIENT_TAGS)
+
 
 def gone(
     described: Description, published: Collection[str], arrived: Collection[str]
@@ -144,7 +146,17 @@ def corrected(described: Description, published: Iterable[InstanceEntry]) -> boo
 
 def study_fingerprint(described: Description) -> bytes:
     """A digest of what `corrected` goes by."""
-    told = [_values(described.attributes, key) for key in _CORRECTED]
+    return _digest(described, _CORRECTED)
+
+
+def patient_fingerprint(described: Description) -> bytes:
+    """A digest of whose study it is: what else a source tells of a study may also become another
+    because a series arrives that says so."""
+    return _digest(described, _PATIENT)
+
+
+def _digest(described: Description, keys: Iterable[str]) -> bytes:
+    told = [_values(described.attributes, key) for key in keys]
     known = json.dumps([described.has_several_patients, *told])
     return hashlib.sha256(known.encode("utf-8", "replace")).digest()
 

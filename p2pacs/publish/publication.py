@@ -31,6 +31,7 @@ from p2pacs.publish.comparison import (
     gone,
     missing,
     moved,
+    patient_fingerprint,
     study_fingerprint,
 )
 from p2pacs.publish.context import PublishContext
@@ -83,7 +84,7 @@ class Publication:
         self._corrected: bytes | None = None
         """What the source tells of the study, if no instance that was published says so."""
         self._mark: bytes | None = None
-        """What the source told last of patient and study."""
+        """Whose study the source said last that it is."""
         self._is_steady = True
         """Whether the instances that were read are listed now as before they were read."""
         self._anew = 0
@@ -262,14 +263,15 @@ class Publication:
         """What was read before a correction may be as it was before: all is read again.
 
         Raises:
-            PacsDataError: patient or study are others than when it was asked last.
+            PacsDataError: the patient is another one than when it was asked last.
         """
-        mark = study_fingerprint(described)
+        mark = patient_fingerprint(described)
         before, self._mark = self._mark, mark
         if before in (None, mark) or not self._handled or self._anew == _ANEW:
             return
         self._anew += 1
-        self._corrected, self._withdrawn, self._described = mark, True, None
+        self._corrected, self._withdrawn = study_fingerprint(described), True
+        self._described = None
         self._handled.clear()
         self._progress.anew()
         raise PacsDataError(f"{self._context.source.name} corrected the study while it was read")

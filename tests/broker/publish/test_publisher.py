@@ -577,7 +577,6 @@ class Corrected(FakePacs):
 CORRECTIONS = {
     "patient": {"patient": "NEW"},
     "name": {"name": "Right^Name"},
-    "description": {"StudyDescription": "corrected"},
 }
 
 
