@@ -105,9 +105,11 @@ async def record_missing(database: BrokerDatabase, progress: PublishProgress) ->
 
 def _cannot(study: StudyId, error: P2PacsError) -> P2PacsError:
     """The error as members are told it. A deadline of the PACS's is none of the broker's: who
-    hears of that asks other members."""
-    kind = PacsUnreachableError if isinstance(error, DeadlineError) else type(error)
-    return kind(f"the broker cannot publish study {study.short}: {error}")
+    hears of that asks other members. What the PACS is named in says enough, and an Error Comment
+    has 64 characters."""
+    if isinstance(error, (PacsError, DeadlineError)):
+        return PacsUnreachableError(str(error)) if isinstance(error, DeadlineError) else error
+    return type(error)(f"the broker cannot publish study {study.short}: {error}")
 
 
 def _raise_if_no_further(progress: PublishProgress, stuck: PublishProgress) -> None:
