@@ -60,6 +60,10 @@ RECOVERY: Final = 600.0
 """Seconds to fetch a published study that the store lost back from other members."""
 
 
+NEWEST: Final = 256
+"""Studies that came out last, of which a start looks whether the catalogue has heard."""
+
+
 class Broker:
     """The parts of the broker."""
 
@@ -162,6 +166,7 @@ class Broker:
             listens: list[Endpoint] = await nursery.start(self.node.run)
             await nursery.start(self.publisher.run)
             await nursery.start(self.catalogue_sync.run)
+            nursery.start_soon(self._catch_up)
             nursery.start_soon(self.keeper.watch)
             nursery.start_soon(self.recycler.run)
             nursery.start_soon(keep_renewed, self.keys, self._certificate)
@@ -214,6 +219,15 @@ class Broker:
             await self._database.run(lambda c: note_look(c, me, error, studies))
         except LocalError as failure:  # the next look notes it
             log.warning("the state of the PACS is not noted", error=str(failure))
+
+    async def _catch_up(self) -> None:
+        """A version and its record in the catalogue are written one after the other: what came out
+        just before the program was killed is compared again, so that members hear of it."""
+        for one in await self.parts.studies.newest(NEWEST):
+            record = await trio.to_thread.run_sync(self.parts.catalogue.get, one.study)
+            if record is not None and record.version < one.version:
+                log.info("the catalogue has not heard of a version", study=one.study.short)
+                self.publisher.stage(one.uid)
 
     async def _gone(self, uid: str) -> None:
         await self.catalogue_sync.confirm_gone(uid)

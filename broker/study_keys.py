@@ -84,6 +84,19 @@ class StudyKeys:
             lambda connection: list(connection.execute(query).scalars())
         )
 
+    async def newest(self, count: int) -> list[Study]:
+        """The studies of which a version came out last."""
+        query = (
+            select(studies)
+            .where(studies.c.version > 0)
+            .order_by(studies.c.published.desc())
+            .limit(count)
+        )
+        rows = await self._database.persist(lambda connection: connection.execute(query).all())
+        return [
+            Study(StudyId(bytes(row.study)), row.uid, row.version, row.complete) for row in rows
+        ]
+
     async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
         """Remember that a version was published."""
         statement = (

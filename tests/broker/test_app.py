@@ -299,6 +299,25 @@ async def test_what_was_cut_off_goes_on_at_the_next_start_though_nobody_asks(
                 nursery.cancel_scope.cancel()
 
 
+async def test_a_version_that_the_catalogue_did_not_hear_of_is_told_at_the_next_start(
+    folder: Path, settings: BrokerSettings
+) -> None:
+    """The broker was killed between the one and the other."""
+    uid = str(get_testdata_file("CT_small.dcm", read=True).StudyInstanceUID)
+    for is_killed in (True, False):
+        with trio.fail_after(60):
+            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+                catalogue = broker.parts.catalogue
+                await nursery.start(broker.run, trio.Event())
+                if is_killed:
+                    await broker.publisher.stage(uid).wait()
+                while (record := catalogue.by_uid(uid)) is None or not record.version:
+                    await trio.sleep(0.05)
+                if is_killed:
+                    catalogue.upsert([evolve(record, version=0)])
+                nursery.cancel_scope.cancel()
+
+
 async def test_pages_by_https_where_the_settings_say_so(
     folder: Path, settings: BrokerSettings
 ) -> None:

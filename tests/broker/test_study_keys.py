@@ -45,6 +45,8 @@ async def test_what_was_cut_off(tmp_path: Path) -> None:
             if version:
                 await studies.published(studies.id_of(uid), version, complete=complete)
         assert sorted(await studies.unfinished()) == ["1.1", "1.4"]
+        assert sorted(one.uid for one in await studies.newest(9)) == ["1.1", "1.2", "1.4"]
+        assert len(await studies.newest(2)) == 2
 
 
 async def test_what_is_published(tmp_path: Path) -> None:
