@@ -234,7 +234,7 @@ async def test_a_pacs_that_hangs_is_named_to_who_asks_again(
     broker.publisher.never = True
     await broker.study_grants.study(north.address, broker.query())
     broker.publisher.publications[broker.parts.studies.id_of(UID)].end(DeadlineError("hung"))
-    with pytest.raises(PacsUnreachableError, match="^hung"):
+    with pytest.raises(PacsUnreachableError, match=r"^hung"):
         await broker.study_grants.study(north.address, broker.query())
     broker.publisher.publications[broker.parts.studies.id_of(UID)].end(DeadlineError("hung"))
     await trio.sleep(RECENT)
