@@ -20,7 +20,7 @@ from h11 import ProtocolError
 from hpack import HPACKError
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event
+from hypercorn.events import Closed, Event, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
@@ -83,7 +83,18 @@ def web_admission(proxies: Iterable[IPNetwork] = ()) -> Admission:
 
 
 class WebConnection(TCPServer):
-    """One connection of Hypercorn's, on which nobody reports what cannot be sent any more."""
+    """One connection of Hypercorn's, on which nobody reports what cannot be sent any more.
+
+    It ends when the client has gone: Hypercorn (0.18) holds it, and with it a place, until the time
+    is over in which the client might have asked for something else.
+    """
+
+    _gone = False
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._gone = True
+        await self.idle_task.stop()
 
     async def protocol_send(self, event: Event) -> None:
         """Send; on a connection that is being closed meanwhile, nothing.
@@ -91,6 +102,8 @@ class WebConnection(TCPServer):
         The reader closes it when the request turns out to be none, also in the middle of an answer
         (of 413, to a chunked body that is too long): to the application the client has left.
         """
+        if self._gone and isinstance(event, Updated):
+            return  # an answer ended after the client had gone: nothing is waited for
         try:
             await super().protocol_send(event)
         except trio.BusyResourceError:

@@ -58,7 +58,9 @@ async def serve_web(
         StateError: the endpoint cannot be listened on.
     """
     tuning = tuning or ServingTuning()
-    connections = Connections(app, tls=tls, admission=admission or web_admission(), tuning=tuning)
+    if admission is None:  # an empty one is false
+        admission = web_admission()
+    connections = Connections(app, tls=tls, admission=admission, tuning=tuning)
     with await _listen(endpoint, tuning) as listener:
         source = trio.SocketListener(listener)
         async with trio.open_nursery() as closing:

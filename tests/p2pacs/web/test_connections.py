@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -164,6 +165,24 @@ async def test_many_strangers_leave_room_for_those_of_this_machine(mock_clock: M
             stack.push_async_callback(trio.aclose_forcefully, stranger)
         assert await ask(endpoint, "127.0.0.1") == "hello"
         await settled(lambda: descriptors() - before - 200 <= limits.WEB_STRANGERS)
+
+
+async def test_who_has_gone_holds_no_place(mock_clock: MockClock) -> None:
+    """Without waiting for the time in which it might have asked for something else."""
+    del mock_clock  # no time passes
+    admission = web_admission()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_web, admission=admission, stop=trio.Event())
+        where = await nursery.start(serve, APP, Endpoint("127.0.0.1", 0))
+        for said in (b"", HALF_HEAD, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+            stream = await trio.open_tcp_stream("127.0.0.1", where.port)
+            await stream.send_all(said)
+            if said.endswith(b"\r\n\r\n"):
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+            await settled(lambda: len(admission) == 1)
+            await stream.aclose()
+            await settled(lambda: len(admission) == 0)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_newcomer_takes_the_place_of_who_holds_most(mock_clock: MockClock) -> None:
