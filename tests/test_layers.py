@@ -54,10 +54,11 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.web",
         "p2pacs.dicomweb",
         "p2pacs.rendering",
+        "p2pacs.transcode",
     ],
     "p2pacs.study.images": ["p2pacs.dataset"],
     "p2pacs.study": ["p2pacs.dataset", "p2pacs.identity", "p2pacs.study.images"],
-    "p2pacs.rendering": ["p2pacs.dataset"],
+    "p2pacs.rendering": ["p2pacs.dataset", "p2pacs.transcode"],
     "p2pacs.transcode": ["p2pacs.dataset"],
     "p2pacs.workers": [
         "p2pacs.dataset",

@@ -53,6 +53,13 @@ def draw_native(frame: bytes, image: ImageDescription, options: RenderOptions) -
     return out.getvalue()
 
 
+def planes(frame: bytes, image: ImageDescription) -> bytes:
+    """A frame with its samples together as one plane after the other (Planar Configuration 1)."""
+    together = _samples(frame, image.rows * image.columns * image.samples, image.allocated // 8)
+    apart: Values = np.ascontiguousarray(together.reshape(-1, image.samples).T)
+    return apart.tobytes()
+
+
 # ---------------------------------------------------------------- values
 
 

@@ -1,43 +1,102 @@
-"""What a worker process does to draw a frame."""
+"""What a worker process does with a frame: decoding it, drawing it."""
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from p2pacs.dataset.header import DEFLATED, read_header
-from p2pacs.errors import BrokenInstanceError
-from p2pacs.rendering.description import describe
+from p2pacs.errors import BrokenInstanceError, NotAcceptableError
+from p2pacs.limits import DECODED_FRAME_BYTES
+from p2pacs.rendering.description import ImageDescription, describe
 from p2pacs.rendering.options import RenderOptions
-
-EXPLICIT = "1.2.840.10008.1.2.1"
+from p2pacs.transcode.image import Image
+from p2pacs.transcode.syntaxes import EXPLICIT_LITTLE, FrameCoding, coding_of
 
 
 @frozen
-class RenderRequest:
-    """A frame to be drawn."""
+class FrameInput:
+    """A frame with what says how to read it."""
 
     frame: bytes = field(repr=False)
-    """Native, little endian."""
+    """As it is stored; native ones little endian."""
     header: bytes = field(repr=False)
     """The beginning of its data set."""
     transfer_syntax: str
     """Of the data set."""
     number: int
     """Of the frame, from 1."""
-    options: RenderOptions
 
 
-def render(request: RenderRequest) -> bytes:
+def render(given: FrameInput, options: RenderOptions) -> bytes:
     """A coded picture of a frame.
 
     Raises:
         BrokenInstanceError: it is not as its header says.
         NotAcceptableError: it is of a kind that is not drawn here.
+        TranscodingError: it does not decode.
     """
     from p2pacs.rendering.picture import draw_native  # noqa: PLC0415 - numpy is for workers only
 
-    syntax = EXPLICIT if request.transfer_syntax == DEFLATED else request.transfer_syntax
-    header = read_header(request.header, syntax)
+    native, image = _native(given, _described(given))
+    return draw_native(native, image, options)
+
+
+def decode_native(given: FrameInput) -> bytes:
+    """A compressed frame in native form, as its header says that samples lie.
+
+    Raises:
+        BrokenInstanceError: it is not as its header says.
+        NotAcceptableError: its samples would mean other colours than its header says.
+        TranscodingError: it does not decode.
+    """
+    from p2pacs.rendering.picture import planes  # noqa: PLC0415 - numpy is for workers only
+
+    said = _described(given)
+    native, image = _native(given, said)
+    if image.samples > 1 and image.photometric != said.photometric:
+        raise NotAcceptableError(
+            "decoded, the frame has other colours than its data set says: take it as it is"
+        )
+    apart = said.planar and not image.planar and image.samples > 1
+    return planes(native, image) if apart else native
+
+
+def _described(given: FrameInput) -> ImageDescription:
+    syntax = EXPLICIT_LITTLE if given.transfer_syntax == DEFLATED else given.transfer_syntax
+    header = read_header(given.header, syntax)
     if header is None:
         raise BrokenInstanceError("the header of an instance cannot be read")
-    return draw_native(request.frame, describe(header, request.number - 1), request.options)
+    return describe(header, given.number - 1)
+
+
+def _native(given: FrameInput, image: ImageDescription) -> tuple[bytes, ImageDescription]:
+    """The frame in native form, and how its samples lie then."""
+    coding = coding_of(given.transfer_syntax)
+    if coding is None:
+        return given.frame, image
+    frame, photometric = _decoded(coding, given.frame, image)
+    if photometric is None:
+        return frame, image
+    return frame, evolve(image, photometric=photometric, planar=False, high=image.stored - 1)
+
+
+def _decoded(
+    coding: FrameCoding, frame: bytes, image: ImageDescription
+) -> tuple[bytes, str | None]:
+    from p2pacs.transcode.frames import decode_frame  # noqa: PLC0415 - numpy is for workers only
+
+    as_transcoded = Image(
+        rows=image.rows,
+        columns=image.columns,
+        samples=image.samples,
+        allocated=image.allocated,
+        stored=image.stored,
+        signed=image.signed,
+        photometric=image.photometric,
+        frames=1,
+    )
+    if image.high != image.stored - 1 or image.allocated not in (8, 16, 32, 64):
+        raise NotAcceptableError("frames of such samples are not decoded here: take it as it is")
+    if not 0 < as_transcoded.frame_bytes <= DECODED_FRAME_BYTES:
+        raise NotAcceptableError("the frame is too large to be decoded here: take it as it is")
+    return decode_frame(coding, frame, as_transcoded)

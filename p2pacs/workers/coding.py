@@ -11,7 +11,8 @@ import trio
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.limits import MIB
-from p2pacs.rendering.render import RenderRequest, render
+from p2pacs.rendering.options import RenderOptions
+from p2pacs.rendering.render import FrameInput, decode_native, render
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
@@ -30,6 +31,10 @@ depths that codecs work in, several times over."""
 
 PICTURE_BYTES: Final = 256 * MIB
 """For decoding one frame to look at; the decoder itself has lower bounds."""
+
+
+DRAWING_BYTES: Final = 1024 * MIB
+"""For drawing a frame of which only the coded size is known; it has bounds of its own."""
 
 
 class Workers:
@@ -73,16 +78,26 @@ class Workers:
         size = sum(part.blob.size for part in parts)
         return await self._pool.run(decode_excerpt, parts, size=size, memory=_memory(size))
 
-    async def render(self, request: RenderRequest) -> bytes:
+    async def render(self, given: FrameInput, options: RenderOptions) -> bytes:
         """See `p2pacs.rendering.render.render`.
 
         Raises:
             BrokenInstanceError: the frame is not as its header says.
             NotAcceptableError: it is of a kind that is not drawn here.
+            TranscodingError: it does not decode.
             WorkerError: it crashed something, or took too much memory or time.
         """
-        size = len(request.frame) + len(request.header)
-        return await self._pool.run(render, request, size=size, memory=_memory(size))
+        memory = _memory(len(given.frame) + len(given.header)) + DRAWING_BYTES
+        return await self._pool.run(render, given, options, size=len(given.frame), memory=memory)
+
+    async def decode_native(self, given: FrameInput) -> bytes:
+        """See `p2pacs.rendering.render.decode_native`.
+
+        Raises:
+            P2PacsError: as `render`.
+        """
+        memory = _memory(len(given.frame) + len(given.header)) + DRAWING_BYTES
+        return await self._pool.run(decode_native, given, size=len(given.frame), memory=memory)
 
     async def transcode(self, instance: EncodedInstance, target: str) -> EncodedInstance:
         """See `p2pacs.transcode.transcoding.transcode`.

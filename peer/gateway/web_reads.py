@@ -14,7 +14,7 @@ from p2pacs.dataset.header import read_header
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.errors import BrokenInstanceError, NotFoundError, UsageError
 from p2pacs.rendering.options import RenderOptions
-from p2pacs.rendering.render import RenderRequest
+from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
 from peer.retrieval.frame_reads import FrameReads, InstanceFrames, read_header_bytes
 from peer.retrieval.live_index import Known
@@ -73,12 +73,17 @@ class StoredFrames:
         """A frame; see `InstanceFrames.read`."""
         return await self.frames.read(frame)
 
+    async def decoded(self, frame: int) -> bytes:
+        """A compressed frame as a native one; see `p2pacs.rendering.render.decode_native`."""
+        return await self.workers.decode_native(await self._input(frame))
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         """A frame as a picture; see `p2pacs.rendering.render.render`."""
+        return await self.workers.render(await self._input(frame), options)
+
+    async def _input(self, frame: int) -> FrameInput:
         header = await read_header_bytes(self.fetch, self.frames.known)
-        data = await self.frames.read(frame)
-        request = RenderRequest(data, header, self.transfer_syntax, frame, options)
-        return await self.workers.render(request)
+        return FrameInput(await self.frames.read(frame), header, self.transfer_syntax, frame)
 
 
 class WebReads:

@@ -76,6 +76,9 @@ class FrameSource(Protocol):
         """A frame, from 1: of compressed pixel data its fragments joined, of native ones its
         bytes in little endian."""
 
+    async def decoded(self, frame: int) -> bytes:
+        """A compressed frame, from 1, as a native one."""
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         """A frame, from 1, as a picture."""
 

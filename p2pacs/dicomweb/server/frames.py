@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -15,12 +15,20 @@ from starlette.types import Receive, Scope, Send
 
 from p2pacs.dicomweb import ranges
 from p2pacs.dicomweb.accept import Accept, Representation
-from p2pacs.dicomweb.media_types import EXPLICIT, MEDIA_TYPES, NATIVE, OCTETS, is_video
+from p2pacs.dicomweb.media_types import (
+    EXPLICIT,
+    MEDIA_TYPES,
+    NATIVE,
+    OCTETS,
+    bulk_syntax,
+    is_video,
+)
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
 from p2pacs.dicomweb.server.requests import caller_of, resource_of, root_of
 from p2pacs.errors import NotAcceptableError, NotFoundError, UsageError
 from p2pacs.limits import FRAME_LIST
+from p2pacs.transcode.syntaxes import coding_of
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -62,6 +70,8 @@ def offered(transfer_syntax: str, count: int) -> list[Representation]:
         kinds = [Representation(OCTETS, transfer_syntax, multipart=True, usual=False)]
         if (own := MEDIA_TYPES.get(transfer_syntax)) is not None:
             kinds.append(Representation(own, transfer_syntax, multipart=True))
+        if coding_of(transfer_syntax) is not None:
+            kinds.append(Representation(OCTETS, EXPLICIT, multipart=True))
     if count > 1:
         return kinds
     return kinds + [
@@ -103,17 +113,19 @@ class Frames:
             etag = _etag(source, numbers, way)
             if ranges.is_same(request.headers.getlist("if-none-match"), etag):
                 return Response(status_code=304, headers={"ETag": etag})
+            stored = way.transfer_syntax == bulk_syntax(source.transfer_syntax)
+            read = source.read if stored else source.decoded
             root = f"{root_of(request)}{resource.path}/frames"
             if len(numbers) == 1:
-                data = await source.read(numbers[0])
+                data = await read(numbers[0])
                 return one_part(request, data, way, etag, f"{root}/{numbers[0]}")
             boundary = boundary_for(etag)
 
             def head(number: int, size: int) -> bytes:
                 return part_head(boundary, way.content_type, f"{root}/{number}", size)
 
-            first = await source.read(numbers[0])  # what fails at once has a status of its own
-            body = _parts(source, numbers, first, head, closing(boundary))
+            first = await read(numbers[0])  # what fails at once has a status of its own
+            body = _parts(read, numbers, first, head, closing(boundary))
             headers = {"ETag": etag, "Content-Type": related(way.media_type, boundary)}
             return _Held(body, headers, stack.pop_all())
         raise AssertionError  # the stack swallows nothing
@@ -134,14 +146,14 @@ class _Held(StreamingResponse):
 
 
 async def _parts(
-    source: FrameSource,
+    read: Callable[[int], Awaitable[bytes]],
     numbers: Sequence[int],
     first: bytes,
     head: Callable[[int, int], bytes],
     end: bytes,
 ) -> AsyncIterator[bytes]:
     for place, number in enumerate(numbers):
-        data = first if place == 0 else await source.read(number)
+        data = first if place == 0 else await read(number)
         yield head(number, len(data))
         yield data
     yield end

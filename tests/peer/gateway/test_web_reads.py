@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import msgpack
+import pydicom
 import pytest
 import trio
 from PIL import Image
@@ -18,7 +19,7 @@ from peer.gateway.web_reads import WebReads, WebReadTuning
 from tests.p2pacs.dataset.test_pixel_data import JPEG, encapsulated
 from tests.p2pacs.study import samples
 from tests.peer.gateway.test_dicomweb import served
-from tests.peer.retrieval.test_frame_reads import IMAGES, but_frame
+from tests.peer.retrieval.test_frame_reads import IMAGES, but_frame, file
 from tests.peer.retrieval.test_study_fetch import LIMIT
 from tests.peer.world import instances, open_world
 from tests.waiting import eventually
@@ -166,3 +167,21 @@ async def test_a_revoked_member_reads_nothing_more(tmp_path: Path) -> None:
         for path in (url(root) + "1", url(root) + "1/rendered", bulk):
             answer = await http.get(path)
             assert (answer.status_code, answer.json()["error"]) == (403, "RevokedError")
+
+
+async def test_compressed_frames_for_who_takes_no_other(tmp_path: Path) -> None:
+    one = file("JPEG2000.dcm")
+    dataset = pydicom.dcmread(io.BytesIO(one.part10()))
+    async with (
+        served(tmp_path, [one]) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
+        of = f"{root}/studies/{world.broker.uid}/series/{dataset.SeriesInstanceUID}/instances/"
+        path = f"{of}{one.sop_instance_uid}/frames/1"
+        stored = await http.get(path, headers={"Accept": OHIF})
+        assert len(bodies(stored)[0]) < len(dataset.pixel_array.tobytes())
+        native = await http.get(path, headers={"Accept": "application/octet-stream"})
+        assert native.content == dataset.pixel_array.tobytes()
+        picture = await http.get(path + "/rendered")
+        assert picture.status_code == 200
+        assert Image.open(io.BytesIO(picture.content)).size == (dataset.Columns, dataset.Rows)

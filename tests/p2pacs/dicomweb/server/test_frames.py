@@ -51,6 +51,9 @@ class Image:
             raise UnavailableError("it did not come")
         return IMAGES[frame - 1]
 
+    async def decoded(self, frame: int) -> bytes:
+        return (await self.read(frame))[::2]
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         self.drawn.append((frame, options))
         return await self.read(frame)
@@ -170,6 +173,20 @@ async def test_what_fails_in_the_middle_is_no_whole_answer(
     assert isinstance(raised.value.__cause__, UnavailableError)
     assert "failed" not in capfd.readouterr().out  # nothing is wrong here
     assert not image.in_use
+
+
+@pytest.mark.parametrize("accept", [OCTETS, f"multipart/related; type={OCTETS}"])
+async def test_who_names_no_transfer_syntax_gets_native_frames(accept: str) -> None:
+    for frames in ("2",) if accept == OCTETS else ("2", "2,3"):
+        answer = await asked(Image(), frames, accept)
+        assert answer.status_code == 200
+        said = f"{OCTETS}; transfer-syntax={EXPLICIT}"
+        if accept == OCTETS:
+            assert answer.headers["content-type"] == said
+            assert answer.content == IMAGES[1][::2]
+        else:
+            expected = [(said, IMAGES[int(number) - 1][::2]) for number in frames.split(",")]
+            assert parts(answer) == expected
 
 
 async def test_ranges_count_over_the_body() -> None:
