@@ -282,6 +282,9 @@ WEB_STREAMS: Final = 32
 SEARCH_PARAMETERS: Final = 128
 """Parameters of a search: the vocabulary has 81 attributes, and viewers name a dozen."""
 
+WEB_READ_BYTES: Final = 256 * MIB
+"""Of instances that are on their way to DICOMweb clients; a larger one goes alone."""
+
 SEARCH_DEPTH: Final = 4
 """Sequences in sequences of a key: a request has two."""
 

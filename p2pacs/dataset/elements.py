@@ -78,7 +78,7 @@ def read_element(dataset: Dataset, key: str, depth: int = 0) -> dict[str, Any] |
     try:
         if isinstance(element, RawDataElement):
             return _raw(dataset, element, key, depth)
-        return _converted(element, depth)
+        return converted_entry(element, depth)
     except UNREADABLE as error:
         raise ValueError(f"({key[:4]},{key[4:]}) is no value of its VR") from error
 
@@ -92,12 +92,23 @@ def _number(key: str) -> BaseTag:
 
 
 def _raw(dataset: Dataset, element: RawDataElement, key: str, depth: int) -> dict[str, Any] | None:
-    vr = _vr(element.VR, vr_of(key))
+    vr = usual_vr(element.VR, vr_of(key))
     raw = element.value or b""
     if len(raw) > (_SEQUENCE_BYTES if vr == "SQ" else VALUE_BYTES):
         return None
     if vr == "SQ":
-        return _converted(dataset[_number(key)], depth) if raw else entry("SQ")
+        return converted_entry(dataset[_number(key)], depth) if raw else entry("SQ")
+    return raw_entry(dataset, element, vr)
+
+
+def raw_entry(dataset: Dataset, element: RawDataElement, vr: str) -> dict[str, Any] | None:
+    """A value that is still encoded, read as one of this VR; None if that is neither text nor
+    numbers.
+
+    Raises:
+        Exception: one of `UNREADABLE`: it is none.
+    """
+    raw = element.value or b""
     if vr in TEXT_VRS:
         charsets = dataset.original_character_set
         encodings = [charsets] if isinstance(charsets, str) else list(charsets)
@@ -111,7 +122,7 @@ def _raw(dataset: Dataset, element: RawDataElement, key: str, depth: int) -> dic
     return None
 
 
-def _vr(said: str | None, usual: str | None) -> str:
+def usual_vr(said: str | None, usual: str | None) -> str:
     """The data dictionary's, unless the data set says one that is encoded otherwise."""
     if said is None or usual is None:
         return usual or said or "UN"
@@ -142,7 +153,8 @@ def _texts(vr: str, text: str) -> list[Any]:
 # ---------------------------------------------------------------- converted by pydicom
 
 
-def _converted(element: DataElement, depth: int) -> dict[str, Any] | None:
+def converted_entry(element: DataElement, depth: int) -> dict[str, Any] | None:
+    """The same of a value that is decoded."""
     vr = element.VR[:2]  # "US or SS": pydicom could not tell which
     values = element.value
     many = isinstance(values, MultiValue | list) or vr == "SQ"

@@ -95,6 +95,34 @@ def name_groups(name: str) -> dict[str, str] | None:
     return {g: part for g, part in zip(_GROUPS, name.split("="), strict=False) if part} or None
 
 
+def with_numbers(held: dict[str, Any]) -> dict[str, Any]:
+    """An attribute as DICOMweb tells it: decimal and integer strings are numbers, as every viewer
+    computes with them (PS3.18 F.2.3); what is none stays as it is."""
+    vr = held["vr"]
+    if vr == "SQ":
+        items = [{key: with_numbers(item[key]) for key in item} for item in held.get("Value", ())]
+        return entry("SQ", *items)
+    if vr not in ("IS", "DS", "FL", "FD") or "Value" not in held:
+        return held
+    return {**held, "Value": [_as_number(value) for value in held["Value"]]}
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else _NOT_FINITE.get(str(value), "NaN")
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        return value
+    number = int(value) if _WHOLE.fullmatch(value) else float(value)
+    return number if abs(number) < _LARGEST else value
+
+
+_DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LARGEST: Final = 2.0**53
+"""Beyond, JavaScript would make another number of a whole one."""
+_NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity"}
+"""What JSON has no numbers for."""
+
+
 # ---------------------------------------------------------------- from strangers
 
 

@@ -3,8 +3,8 @@ DIMSE does (a `p2pacs.dicomweb.server.backend.DicomwebBackend`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -12,16 +12,20 @@ from typing import Final
 import structlog
 import trio
 
+from p2pacs.budget import Budget
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import matching
-from p2pacs.catalogue.question import Question
+from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dicomweb.server.backend import FrameSource, Resource, SearchPage
+from p2pacs.dicomweb.server.backend import FrameSource, OpenedResource, Resource, SearchPage
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.errors import BusyError, NotFoundError, StudyNotFoundError
-from p2pacs.limits import FIND_RESULTS
+from p2pacs.ids import StudyId
+from p2pacs.limits import FIND_RESULTS, WEB_READ_BYTES
 from peer.gateway.instances import Describe
+from peer.gateway.wanted import promised
 from peer.gateway.web_reads import WebReads
+from peer.gateway.web_resource import WebResource
 
 MANY: Final = 50
 """Studies whose instances one search may ask for: the broker asks the PACS for each."""
@@ -52,6 +56,7 @@ class DicomwebGateway:
         self._catalogue = catalogue
         self._describe = describe
         self._reads = reads
+        self._budget = Budget(WEB_READ_BYTES)
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         """Answers out of the catalogue that this peer holds; the broker may be away.
@@ -78,6 +83,25 @@ class DicomwebGateway:
         if not found.entities and query.is_plain and query.limit != 0:
             raise NotFoundError("no such series in this study")
         return found
+
+    @asynccontextmanager
+    async def open(self, resource: Resource, caller: str) -> AsyncIterator[OpenedResource]:
+        """What a client retrieves as it is stored, in use as long as the context is.
+
+        Raises:
+            RevokedError: this member was revoked.
+            P2PacsError: it is not known here, or may not be read.
+        """
+        self._check_membership()
+        fetch = await self._reads.open(resource.study, caller)
+        told = partial(self._promised, _selection(resource), fetch.study)
+        with fetch.in_use():
+            yield WebResource(fetch, resource, self._budget, told)
+
+    async def _promised(self, selection: Selection, study: StudyId) -> int:
+        """How many instances the catalogue tells of by now; 0 if it does not."""
+        record = await trio.to_thread.run_sync(self._catalogue.get, study)
+        return 0 if record is None else promised(selection, record)
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.
@@ -120,3 +144,11 @@ class DicomwebGateway:
         page = list(islice(matches, query.offset, query.offset + count + 1))
         unmatched = set(question.unmatched).union(*(untold for _, untold in page[:count]))
         return SearchPage([view for view, _ in page[:count]], len(page) > count, unmatched)
+
+
+def _selection(resource: Resource) -> Selection:
+    uids = (
+        () if uid is None else (uid,)
+        for uid in (resource.study, resource.series, resource.instance)
+    )
+    return Selection("IMAGE", (), *uids)

@@ -18,6 +18,7 @@ from p2pacs.dicomweb.server.clients import AllowedClients
 from p2pacs.dicomweb.server.frames import Frames
 from p2pacs.dicomweb.server.rendered import Rendered
 from p2pacs.dicomweb.server.requests import ROOT
+from p2pacs.dicomweb.server.retrieve import MetadataHandler, RetrieveHandler
 from p2pacs.dicomweb.server.search import SearchHandler
 from p2pacs.errors import ForbiddenError
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
@@ -44,6 +45,7 @@ def make_dicomweb(
     return Starlette(
         routes=[
             *_searches(backend),
+            *_retrievals(backend),
             *_frames(backend),
             Route(ROOT + "/studies", _refuse_storing, methods=["POST"]),
             Route(_STUDY, _refuse_storing, methods=["POST"]),
@@ -73,6 +75,18 @@ def _searches(backend: DicomwebBackend) -> list[BaseRoute]:
         Route(path, SearchHandler(backend, level).__call__, methods=["GET"])
         for level, those in paths.items()
         for path in those
+    ]
+
+
+def _retrievals(backend: DicomwebBackend) -> list[BaseRoute]:
+    retrieve, metadata = RetrieveHandler(backend), MetadataHandler(backend)
+    return [
+        route
+        for path in (_STUDY, _SERIES, _INSTANCE)
+        for route in (
+            Route(path, retrieve.__call__, methods=["GET"]),
+            Route(path + "/metadata", metadata.__call__, methods=["GET"]),
+        )
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import AsyncGenerator, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from attrs import field, frozen
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.server.query import SearchQuery
@@ -83,11 +84,49 @@ class FrameSource(Protocol):
         """A frame, from 1, as a picture."""
 
 
+@frozen
+class InstanceHeader:
+    """The beginning of an instance's data set, up to the value of its pixel data."""
+
+    resource: Resource
+    transfer_syntax_uid: str
+    data: bytes = field(repr=False)
+
+
+class OpenedResource(Protocol):
+    """A study, series or instance that is being read, as far as it is known."""
+
+    @property
+    def tag(self) -> str | None:
+        """What changes with any of its instances; None as long as not all are known."""
+
+    @property
+    def missing(self) -> int:
+        """Instances that it has and that cannot be had, by all that is known."""
+
+    @property
+    def why(self) -> str:
+        """Why they cannot be had."""
+
+    @property
+    def transfer_syntaxes(self) -> list[str]:
+        """In which its known instances are stored."""
+
+    def instances(self) -> AsyncGenerator[EncodedInstance, None]:
+        """Its instances, each as soon as it is here; raises why the others do not come."""
+
+    def headers(self) -> AsyncGenerator[InstanceHeader, None]:
+        """The same of their headers, which are here before."""
+
+
 class DicomwebBackend(Protocol):
     """What a server answers from. All may raise `P2PacsError`, which is the answer then."""
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         """What matches (QIDO-RS)."""
+
+    def open(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[OpenedResource]:
+        """What is retrieved as it is stored, in use as long as the context is."""
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """The frames of an instance, in use as long as the context is."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from p2pacs.dataset.json_model import Json, entry, text
+from p2pacs.dataset.json_model import Json, entry, text, with_numbers
 from p2pacs.dataset.vocabulary import tag, vr_of
 from p2pacs.dicomweb.server.query import UNIQUE, SearchQuery
 
@@ -73,37 +73,9 @@ def answer(view: Json, query: SearchQuery, tags: set[str], root: str) -> Json:
             told[key] = entry(vr)
     told[_CHARACTER_SET] = entry("CS", "ISO_IR 192")
     told[_RETRIEVE_URL] = entry("UR", root + _path(view, query.level))
-    return {key: _numbers(told[key]) for key in sorted(told)}
+    return {key: with_numbers(told[key]) for key in sorted(told)}
 
 
 def _path(view: Json, level: str) -> str:
     names = zip(("studies", "series", "instances"), _upto(level), strict=False)
     return "".join(f"/{name}/{text(view, UNIQUE[of])}" for name, of in names)
-
-
-def _numbers(held: dict[str, Any]) -> dict[str, Any]:
-    """Decimal and integer strings as numbers, as every viewer computes with them (PS3.18 F.2.3);
-    what is none stays as it is."""
-    vr = held["vr"]
-    if vr == "SQ":
-        items = [{key: _numbers(item[key]) for key in item} for item in held.get("Value", ())]
-        return entry("SQ", *items)
-    if vr not in ("IS", "DS") or "Value" not in held:
-        return held
-    return {**held, "Value": [_number(value) for value in held["Value"]]}
-
-
-def _number(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    for kind in (int, float):
-        try:
-            found = kind(value)
-        except ValueError:
-            continue
-        return found if abs(found) < _LARGEST else value
-    return value
-
-
-_LARGEST: Final = 2.0**53
-"""Beyond, JavaScript would make another number of a whole one; NaN and infinity are no JSON."""

@@ -17,6 +17,7 @@ from p2pacs.dicomweb.server.query import UNIQUE, SearchQuery
 from p2pacs.dicomweb.server.requests import caller_of, root_of
 
 DICOM_JSON: Final = "application/dicom+json"
+JSON: Final = "application/json"
 
 _MORE: Final = (
     "The number of results exceeded the maximum supported by the server. Additional results can be"

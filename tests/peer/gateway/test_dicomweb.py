@@ -1,22 +1,34 @@
 """The DICOMweb services of a hospital as clients see them."""
 
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgpack
+import pydicom
+import pytest
 import trio
+from dicomweb_client import DICOMwebClient
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
+from p2pacs.errors import CodingError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
+from p2pacs.study.images import Coding
+from p2pacs.study.study_index import LeftOut
 from p2pacs.units import Endpoint
 from peer.app import Peer
+from peer.retrieval.live_index import Known
+from peer.retrieval.study_fetch import StudyFetch
+from tests.p2pacs.study import samples
+from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.world import World, described, instances, open_world
 from tests.waiting import eventually
 
@@ -158,8 +170,190 @@ async def test_of_a_revoked_member_no_names_are_told(tmp_path: Path) -> None:
         await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
         world.revoke("a")
         await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
-        answer = await http.get(f"{root}/studies")
-        assert (answer.status_code, answer.json()["error"]) == (403, "RevokedError")
+        for path in ("/studies", f"/studies/{world.broker.uid}"):
+            answer = await http.get(root + path)
+            assert (answer.status_code, answer.json()["error"]) == (403, "RevokedError")
+
+
+# ---------------------------------------------------------------- WADO-RS
+
+
+async def read(
+    root: str, study: str, series: str | None = None, instance: str | None = None
+) -> list[EncodedInstance]:
+    """What our own client gets; nothing else."""
+    found: list[EncodedInstance] = []
+    async with DicomwebClient(root) as client, client.retrieve(study, series, instance) as coming:
+        async for one in coming:
+            assert isinstance(one, EncodedInstance)
+            found.append(one)
+    return found
+
+
+async def test_instances_come_as_they_are_stored(tmp_path: Path) -> None:
+    sent = instances(5)
+    async with served(tmp_path, sent) as (world, _, root):
+        series = samples.dataset().SeriesInstanceUID
+        assert by_uid(await read(root, world.broker.uid)) == by_uid(sent)
+        assert by_uid(await read(root, world.broker.uid, series)) == by_uid(sent)
+        one = sent[3].sop_instance_uid
+        assert await read(root, world.broker.uid, series, one) == [sent[3]]
+        assert [purpose for purpose, _ in world.broker.asked].count("get") == 1
+        await eventually(lambda: world.broker.audit)
+        (told,) = [msgpack.unpackb(raw) for raw in world.broker.audit]
+        assert told["caller"] == "DICOMweb 127.0.0.1"
+
+
+async def test_what_does_not_exist(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(2)) as (world, _, root), httpx.AsyncClient() as http:
+        study = f"{root}/studies/{world.broker.uid}"
+        series = f"{study}/series/{samples.dataset().SeriesInstanceUID}"
+        for path in (
+            f"{root}/studies/1.2.3.4", f"{study}/series/1.2.3", f"{series}/instances/1.2.3",
+            f"{study}/series/1.2.3/metadata", f"{series}/instances/1.2.3/metadata",
+        ):  # fmt: skip
+            answer = await http.get(path)
+            assert answer.status_code == 404, path
+            assert answer.json()["message"]
+
+
+async def test_the_client_says_what_it_accepts(tmp_path: Path) -> None:
+    sent = instances(2)
+    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient() as http:
+        study = f"{root}/studies/{world.broker.uid}"
+        series = samples.dataset().SeriesInstanceUID
+        one = f"{study}/series/{series}/instances/{sent[0].sop_instance_uid}"
+        stored = sent[0].transfer_syntax_uid
+        single = await http.get(one, headers={"Accept": "application/dicom"})
+        assert single.headers["content-type"] == f"application/dicom; transfer-syntax={stored}"
+        assert EncodedInstance.from_part10(single.content) == sent[0]
+        assert int(single.headers["content-length"]) == len(single.content)
+        for syntax in (stored, "*", '"*"'):
+            accept = f'multipart/related; type="application/dicom"; transfer-syntax={syntax}'
+            answer = await http.get(study, headers={"Accept": accept})
+            assert answer.status_code == 200
+            assert answer.content.endswith(b"--\r\n")
+        for accept in (
+            'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.4.50',
+            "image/jpeg",
+            "application/dicom",
+        ):
+            answer = await http.get(study, headers={"Accept": accept})
+            assert answer.status_code == 406
+            assert stored in answer.json()["message"]
+
+
+async def test_a_version_that_the_client_has_is_not_sent_again(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(2)) as (world, _, root), httpx.AsyncClient() as http:
+        study = f"{root}/studies/{world.broker.uid}"
+        for path in (study, f"{study}/metadata"):
+            await http.get(path)
+            tag = (await http.get(path)).headers["etag"]
+            again = await http.get(path, headers={"If-None-Match": f'"x", {tag}'})
+            assert (again.status_code, again.content) == (304, b"")
+            assert (await http.get(path, headers={"If-None-Match": '"x"'})).status_code == 200
+
+
+async def test_metadata_say_all_but_the_pixels(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient() as http:
+        study = f"{root}/studies/{world.broker.uid}"
+        answer = await http.get(f"{study}/metadata")
+        assert answer.headers["content-type"] == "application/dicom+json"
+        told = {value(one, "SOPInstanceUID"): one for one in answer.json()}
+        assert len(told) == 3
+        for one in sent:
+            held = told[one.sop_instance_uid]
+            series = value(held, "SeriesInstanceUID")
+            of = f"{study}/series/{series}/instances/{one.sop_instance_uid}"
+            assert held[tag("PixelData")] == {
+                "vr": "OW",
+                "BulkDataURI": f"{of}/bulkdata/7FE00010",
+            }
+            assert value(held, "Rows") == 64
+            link = held[tag("PixelData")]["BulkDataURI"]
+            pixels = await http.get(link, headers={"Accept": "application/octet-stream"})
+            stored = pydicom.dcmread(io.BytesIO(one.part10())).PixelData
+            assert pixels.content == stored
+            (alone,) = (await http.get(f"{of}/metadata")).json()
+            assert alone == held
+        plain = await http.get(f"{study}/metadata", headers={"Accept": "application/json"})
+        assert plain.headers["content-type"] == "application/json"
+
+
+async def test_metadata_do_not_wait_for_the_pixels(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
+        await world.broker.publish(instances(3), coding=Coding.PROGRESSIVE, finest=1)
+        peer = await world.add("a", gateway={"dicomweb": "127.0.0.1:0"})
+        await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
+        root = f"http://{await nursery.start(peer.serve_dicomweb)}{ROOT}"
+        async with httpx.AsyncClient(timeout=60) as http:
+            answer = await http.get(f"{root}/studies/{world.broker.uid}/metadata")
+            assert len(answer.json()) == 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_lacks_something_does_not_look_whole(tmp_path: Path) -> None:
+    sent = instances(4)
+
+    def break_one(peer: Peer) -> None:
+        whole = StudyFetch.read
+
+        async def read_but_one(fetch: StudyFetch, known: Known) -> EncodedInstance:
+            if known.number == 3:
+                raise CodingError("it does not decode")
+            return await whole(fetch, known)
+
+        patch.setattr(StudyFetch, "read", read_but_one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        async with served(tmp_path, sent) as (world, peer, root), httpx.AsyncClient() as http:
+            break_one(peer)
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.get(f"{root}/studies/{world.broker.uid}")
+            of = f"{root}/studies/{world.broker.uid}/series/{samples.dataset().SeriesInstanceUID}"
+            answer = await http.get(f"{of}/instances/{sent[2].sop_instance_uid}")
+            assert answer.status_code == CodingError.http_status
+
+
+async def test_what_the_pacs_did_not_give_is_said(tmp_path: Path) -> None:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+        left_out = LeftOut(uids=("1.2.3.9",), why='1 file "lost"')
+        await world.broker.publish(instances(2), left_out=left_out)
+        answer = await http.get(f"{root}/studies/{world.broker.uid}/metadata")
+        assert (answer.status_code, len(answer.json())) == (206, 2)
+        assert "1 file ?lost?" in answer.headers["warning"]
+
+
+async def test_who_may_not_read_is_told(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1)) as (world, _, root), httpx.AsyncClient() as http:
+        world.broker.forbidden = True
+        assert (await http.get(f"{root}/studies/{world.broker.uid}")).status_code == 403
+
+
+async def test_dicomweb_client_reads_it(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path, sent) as (world, _, root):
+        world.broker.described = described(3)
+        uid, series = world.broker.uid, str(samples.dataset().SeriesInstanceUID)
+
+        def use() -> None:
+            client = DICOMwebClient(root)
+            (study,) = client.search_for_studies(
+                fuzzymatching=False, limit=10, search_filters={"PatientID": "P1"}
+            )
+            assert value(study, "StudyInstanceUID") == uid
+            assert len(client.search_for_series(uid)) == 1
+            assert len(client.search_for_instances(uid, series)) == 3
+            assert len(client.retrieve_study_metadata(uid)) == 3
+            assert len(client.retrieve_series_metadata(uid, series)) == 3
+            whole = client.retrieve_study(uid)
+            assert {one.SOPInstanceUID for one in whole} == {one.sop_instance_uid for one in sent}
+            one = client.retrieve_instance(uid, series, sent[1].sop_instance_uid)
+            assert one.PixelData == pydicom.dcmread(io.BytesIO(sent[1].part10())).PixelData
+
+        with trio.fail_after(LIMIT):
+            await trio.to_thread.run_sync(use)
 
 
 async def test_other_hosts_are_refused(tmp_path: Path) -> None:

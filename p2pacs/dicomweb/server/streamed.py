@@ -1,0 +1,237 @@
+"""Answers of WADO-RS that are sent while they are read.
+
+An answer begins as soon as its first part is here. If the others do not come, it ends without the
+closing delimiter and, over HTTP/1.1, by a connection that is closed in the middle: never does
+something look whole that is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Final
+
+import structlog
+import trio
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from p2pacs.dataset.header import read_header
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.metadata import metadata_of
+from p2pacs.dicomweb.accept import Accept, Representation
+from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
+from p2pacs.errors import BrokenInstanceError, P2PacsError
+from p2pacs.limits import MIB
+
+DICOM: Final = "application/dicom"
+
+_PIECE: Final = MIB
+"""Bytes that are given to the HTTP library at once."""
+
+log = structlog.get_logger(__name__)
+
+
+def offered_files(transfer_syntax_uid: str, *, is_one: bool) -> list[Representation]:
+    """How an instance can be given: as it is stored, alone only where one is asked for."""
+    parts = Representation(DICOM, transfer_syntax_uid, multipart=True)
+    return [parts, Representation(DICOM, transfer_syntax_uid)] if is_one else [parts]
+
+
+def etag(tag: str) -> str:
+    """A weak one: the same instances may come in another order (RFC 9110 8.8.3)."""
+    return f'W/"{tag}"'
+
+
+class StreamedAnswer(Response):
+    """An answer out of what is read while it is sent, and closed at its end whatever happens."""
+
+    def __init__(
+        self, opened: OpenedResource, held: AsyncExitStack, tag: str | None, *, media_type: str
+    ) -> None:
+        super().__init__(media_type=media_type)
+        del self.headers["content-length"]
+        self._opened = opened
+        self._held = held
+        if tag is not None:
+            self.headers["ETag"] = etag(tag)
+            if opened.missing:
+                self.status_code = 206
+                why = f"The PACS did not give {opened.missing} instances: {opened.why}"
+                self.headers["Warning"] = f'299 p2pacs "{plain(why)}"'
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        async with self._held, trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            if scope["method"] == "HEAD" or await self._send_all(send):
+                await send({"type": "http.response.body"})
+            elif scope.get("http_version", "").startswith("2"):
+                await send({"type": "http.response.body"})  # without the closing delimiter
+            nursery.cancel_scope.cancel()
+
+    async def _send_all(self, send: Send) -> bool:
+        """Send the body; whether all of it came."""
+        promised = self._opened.missing if self.status_code == 206 else 0
+        try:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    body = {"type": "http.response.body", "body": piece, "more_body": True}
+                    await send(body)
+            if self._opened.missing > promised:
+                log.warning("an answer was cut off", why="the PACS did not give all of it")
+                return False
+            for piece in self._closing():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except P2PacsError as error:
+            log.warning("an answer was cut off", why=str(error))
+            return False
+        return True
+
+    def _pieces(self) -> AsyncGenerator[bytes, None]:
+        raise NotImplementedError
+
+    def _closing(self) -> Sequence[bytes]:
+        """What only a whole answer ends with."""
+        return ()
+
+
+class InstanceAnswer(StreamedAnswer):
+    """One instance as a DICOM file."""
+
+    def __init__(
+        self,
+        opened: OpenedResource,
+        held: AsyncExitStack,
+        tag: str | None,
+        *,
+        instance: EncodedInstance,
+        file: bytes,
+    ) -> None:
+        super().__init__(opened, held, tag, media_type=content_type(instance))
+        self._file = file
+        self.headers["Content-Length"] = str(len(self._file))
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        for piece in pieces_of(self._file):
+            yield piece
+
+
+class MultipartAnswer(StreamedAnswer):
+    """A part for each instance (PS3.18 8.6.1.2)."""
+
+    def __init__(
+        self,
+        opened: OpenedResource,
+        held: AsyncExitStack,
+        tag: str | None,
+        *,
+        first: EncodedInstance,
+        others: AsyncGenerator[EncodedInstance, None],
+        accept: Accept,
+    ) -> None:
+        seed = f"{first.sop_instance_uid} {tag} {trio.current_time()}"
+        self._boundary = hashlib.sha256(seed.encode()).hexdigest()
+        kind = f'multipart/related; type="{DICOM}"; boundary={self._boundary}'
+        super().__init__(opened, held, tag, media_type=kind)
+        self._first = first
+        self._others = others
+        self._accept = accept
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        instance: EncodedInstance | None = self._first
+        while instance is not None:
+            self._accept.choose(offered_files(instance.transfer_syntax_uid, is_one=True))
+            file = await trio.to_thread.run_sync(instance.part10)
+            kind = content_type(instance)
+            head = (
+                f"--{self._boundary}\r\nContent-Type: {kind}\r\nContent-Length: {len(file)}\r\n\r\n"
+            )
+            yield head.encode("ascii")
+            for piece in pieces_of(file):
+                yield piece
+            yield b"\r\n"
+            instance = await anext(self._others, None)
+
+    def _closing(self) -> Sequence[bytes]:
+        return (f"--{self._boundary}--\r\n".encode("ascii"),)
+
+
+class MetadataAnswer(StreamedAnswer):
+    """An array of objects (PS3.18 F.2)."""
+
+    def __init__(
+        self,
+        opened: OpenedResource,
+        held: AsyncExitStack,
+        tag: str | None,
+        *,
+        first: InstanceHeader,
+        others: AsyncGenerator[InstanceHeader, None],
+        root: str,
+        media_type: str,
+    ) -> None:
+        super().__init__(opened, held, tag, media_type=media_type)
+        self._first = first
+        self._others = others
+        self._root = root
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        header: InstanceHeader | None = self._first
+        before = b"["
+        while header is not None:
+            yield before + await trio.to_thread.run_sync(metadata, header, self._root)
+            before = b","
+            header = await anext(self._others, None)
+
+    def _closing(self) -> Sequence[bytes]:
+        return (b"]",)
+
+
+def metadata(header: InstanceHeader, root: str) -> bytes:
+    """The metadata of one instance as JSON.
+
+    Raises:
+        BrokenInstanceError: its header cannot be read.
+    """
+    read = read_header(header.data, header.transfer_syntax_uid)
+    if read is None:
+        raise BrokenInstanceError("the header of an instance cannot be read: retrieve it as it is")
+    bulk = f"{root}{header.resource.path}/bulkdata"
+    found = metadata_of(read, header.data, header.transfer_syntax_uid, bulk)
+    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def content_type(instance: EncodedInstance) -> str:
+    """Of an instance as a file."""
+    return f"{DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
+
+
+def pieces_of(data: bytes) -> list[bytes]:
+    """Data in pieces that a connection takes one after the other."""
+    return [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+
+
+def plain(text: str) -> str:
+    """A text as it may stand in quotation marks in a header."""
+    return "".join(
+        char if char.isascii() and char.isprintable() and char not in '"\\' else "?"
+        for char in text
+    )
+
+
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    """The client went away: nothing more is read for it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
