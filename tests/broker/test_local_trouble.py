@@ -11,6 +11,7 @@ import pytest
 import trio
 from attrs import frozen
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from broker.app import Broker, open_broker
 from broker.config import DATABASE, STORE, BrokerSettings
@@ -18,12 +19,13 @@ from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
 from broker.setup import found
 from p2pacs.archive.server import Archive, archive
-from p2pacs.errors import DiskFullError
+from p2pacs.errors import DatabaseLockedError, DiskFullError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
+from p2pacs.sqlite import SqliteTuning
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
@@ -41,6 +43,8 @@ from tests.components import free_port
 from tests.p2pacs.study import samples
 from tests.small_disk import small_disk
 from tests.waiting import eventually
+
+SHORT = SqliteTuning(try_seconds=0.1, thread_seconds=0.3, task_seconds=0.6)
 
 
 @frozen
@@ -222,3 +226,22 @@ async def _run_once(folder: Path, settings: BrokerSettings) -> None:
     async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
         await nursery.start(broker.run, trio.Event())
         nursery.cancel_scope.cancel()
+
+
+async def test_a_lock_that_outlasts_all_patience_ends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    async with network(tmp_path, folder) as net:
+        net.broker.parts.database._tuning = SHORT
+        with capture_logs() as logs, _locked(folder / DATABASE):
+            net.pacs.folder.put(samples.instance(1))
+            net.broker.catalogue_sync.hint(samples.STUDY_UID)
+            await net.relink()  # which is noted when it can be
+            with trio.fail_after(30), pytest.raises(DatabaseLockedError):
+                await net.ask()
+            await eventually(lambda: _says(logs, "waiting until it can be used"), 30)
+        await net.until_listed(2)
+        await net.ask()
+
+
+def _says(logs: list[EventDict], event: str) -> bool:
+    return any(one["event"] == event for one in logs)

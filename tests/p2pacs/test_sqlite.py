@@ -223,3 +223,19 @@ async def test_a_step_is_tried_until_it_is_possible(
     errors.append(CorruptStoreError("damaged"))
     with pytest.raises(CorruptStoreError):
         await until_possible(step, "x.db")
+
+
+async def test_a_task_outlasts_a_lock_that_outlasts_its_patience(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    with opened(tmp_path / "x.db") as file, capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            with lock(tmp_path / "x.db"):
+                nursery.start_soon(file.persist, add)
+                await trio.sleep(5 * PAUSE_SECONDS)
+                with pytest.raises(DatabaseLockedError):  # who has somebody to tell
+                    await file.run(add)
+        assert await file.run(count) == 1
+    told = [one["event"] for one in logs if one["file"] == "x.db"]
+    assert told.count("waiting until it can be used") == 1
+    assert told.count("it can be used again") == 1

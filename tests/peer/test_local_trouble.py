@@ -10,9 +10,10 @@ import trio
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from p2pacs.errors import DiskFullError
+from p2pacs.errors import DatabaseLockedError, DiskFullError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
+from p2pacs.sqlite import SqliteTuning
 from peer.app import Peer
 from peer.config import CATALOGUE_DB, PEER_DB
 from peer.db import replications
@@ -20,6 +21,8 @@ from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_al
 from tests.peer.world import World, instances, open_world
 from tests.small_disk import SmallDisk, small_disk
 from tests.waiting import eventually
+
+SHORT = SqliteTuning(try_seconds=0.1, thread_seconds=0.3, task_seconds=0.6)
 
 
 @asynccontextmanager
@@ -151,3 +154,19 @@ async def test_locked_databases_are_waited_for(tmp_path: Path, role: Role) -> No
 
 async def _read(world: World, peer: Peer) -> None:
     await read_all(await opened(world, peer))
+
+
+async def test_a_lock_that_outlasts_all_patience_ends_nothing(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        await eventually(lambda: _version(peer, world) == 1)
+        peer.database._tuning = peer.index._own._tuning = SHORT
+        sent = instances(3)
+        with _locked(tmp_path / "a" / PEER_DB, tmp_path / "a" / CATALOGUE_DB):
+            await world.broker.publish(sent[2:])
+            with trio.fail_after(LIMIT), pytest.raises(DatabaseLockedError):
+                await _read(world, peer)
+            assert len(await peer.find({})) == 1
+        await eventually(lambda: _version(peer, world) == 2, LIMIT)
+        assert await read_all(await opened(world, peer)) == by_uid(sent)
