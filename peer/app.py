@@ -12,7 +12,7 @@ import structlog
 import trio
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.conversion import Conversion
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -110,10 +110,7 @@ class Peer:
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
         )
-        self.destinations = {
-            aet: DimseRemote(aet, endpoint.host, endpoint.port)
-            for aet, endpoint in settings.gateway.destinations.items()
-        }
+        self.destinations = settings.gateway.remotes
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
         PeerServices(
@@ -171,8 +168,9 @@ class Peer:
             return
         describe = InstanceDescriber(self.host, self.reads)
         async with trio.open_nursery() as nursery:
+            bridge = Bridge(nursery)
             gateway = Gateway(
-                Bridge(nursery),
+                bridge,
                 self.index,
                 self.reads,
                 describe,
@@ -184,6 +182,11 @@ class Peer:
                 gateway,
                 self.destinations,
                 allowed_callers=self.settings.gateway.allowed_callers,
+                conversion=Conversion(
+                    lambda instance, target: bridge.call(self.workers.transcode, instance, target),
+                    self.settings.gateway.converting,
+                    clients=self.settings.gateway.transcode != "never",
+                ),
             )
             async with server:
                 yield Endpoint(where.host, server.port)
@@ -195,7 +198,7 @@ class Peer:
         if settings.dicomweb is None or self.blind:
             task_status.started(None)
             return
-        hosts = (endpoint.host for endpoint in settings.destinations.values())
+        hosts = (one.address.host for one in settings.destinations.values())
         gateway = DicomwebGateway(
             self.index,
             InstanceDescriber(self.host, self.reads),

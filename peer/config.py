@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import StateError
 from p2pacs.private_files import write_private
 from p2pacs.settings import (
@@ -36,6 +37,29 @@ OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, LOC
 """All that a peer has in its folder (SQLite adds endings)."""
 
 
+Transcode = Literal["never", "when needed"]
+"""Whether what a receiver does not accept as it is stored is converted (docs/dicom.md)."""
+
+
+class DestinationSettings(Settings):
+    """A workstation that a C-MOVE may name; an endpoint alone is its address."""
+
+    address: EndpointField
+    transcode: Transcode = "never"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_address(cls, value: object) -> object:
+        return {"address": value} if isinstance(value, str | Endpoint) else value
+
+    @model_serializer
+    def _to_toml(self) -> str | dict[str, str]:
+        address = str(self.address)
+        if self.transcode == "never":
+            return address
+        return {"address": address, "transcode": self.transcode}
+
+
 class GatewaySettings(Settings):
     """The PACS that workstations see."""
 
@@ -44,10 +68,17 @@ class GatewaySettings(Settings):
         description="Calling AE titles that are served; none named: all are.",
         examples=[["VIEWER1", "VIEWER2"]],
     )
-    destinations: dict[AeTitleField, EndpointField] = Field(
+    destinations: dict[AeTitleField, DestinationSettings] = Field(
         default_factory=dict,
-        description="Workstations that a C-MOVE may name, by their AE title.",
-        examples=[{"VIEWER1": "192.168.1.20:104"}],
+        description="Workstations that a C-MOVE may name, by their AE title. Where one does not "
+        'accept images as the PACS stores them, transcode = "when needed" has them decoded for it, '
+        'without loss; "never" (the default): they are refused.',
+        examples=[
+            {
+                "VIEWER1": "192.168.1.20:104",
+                "OLD": {"address": "192.168.1.21:104", "transcode": "when needed"},
+            }
+        ],
     )
     dicomweb: EndpointField | None = Field(
         default=None,
@@ -67,6 +98,23 @@ class GatewaySettings(Settings):
         "work.",
         examples=[["pacs.hospital.example"]],
     )
+    transcode: Transcode = Field(
+        default="never",
+        description='"when needed": C-GET clients get decoded, without loss, what they do not '
+        'accept as it is stored; "never": it is refused.',
+    )
+
+    @property
+    def remotes(self) -> dict[str, DimseRemote]:
+        """Where a C-MOVE to an AE title goes."""
+        named = self.destinations.items()
+        return {aet: DimseRemote(aet, one.address.host, one.address.port) for aet, one in named}
+
+    @property
+    def converting(self) -> frozenset[str]:
+        """AE titles of the workstations that get instances converted."""
+        named = self.destinations.items()
+        return frozenset(aet for aet, one in named if one.transcode != "never")
 
 
 class PeerSettings(Settings):

@@ -47,7 +47,7 @@ ROOMS: dict[str, list[str]] = {
     "p2pacs.store": [],
     "p2pacs.web": [],
     "p2pacs.catalogue": ["p2pacs.dataset"],
-    "p2pacs.dimse": ["p2pacs.dataset"],
+    "p2pacs.dimse": ["p2pacs.dataset", "p2pacs.transcode"],
     "p2pacs.dicomweb": ["p2pacs.dataset"],
     "p2pacs.dicomweb.server": [
         "p2pacs.dataset",

@@ -1,19 +1,17 @@
-"""Serves C-MOVE and C-GET requests: instances leave byte for byte as they came in."""
+"""Serves C-MOVE and C-GET requests: instances leave byte for byte as they came in, or converted
+where the settings say so of a receiver."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from io import BytesIO
-from typing import Any
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from functools import partial
 
 import structlog
 from attrs import frozen
-from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
-from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs.dataset.instance import EncodedInstance
@@ -24,11 +22,11 @@ from p2pacs.dimse._association import (
     UID_CHARACTERS,
     Association,
     Service,
-    has_ended,
+    accepted_pairs,
     remote_of,
     send_instance,
 )
-from p2pacs.dimse._identifiers import decode_identifier
+from p2pacs.dimse._reply import RetrieveReply
 from p2pacs.dimse._sender import InstanceSender
 from p2pacs.dimse.backend import (
     Backend,
@@ -36,13 +34,18 @@ from p2pacs.dimse.backend import (
     MissingInstances,
     Retrieval,
     RetrievedItem,
-    Urgency,
 )
+from p2pacs.dimse.conversion import Conversion, make_ready
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import DimseTuning
-from p2pacs.errors import P2PacsError, PacsUnreachableError
+from p2pacs.errors import P2PacsError, PacsUnreachableError, TranscodingError, WorkerError
+from p2pacs.transcode.syntaxes import TARGETS, name_of
 
 log = structlog.get_logger(__name__)
+
+
+def _as_it_is(instance: EncodedInstance) -> EncodedInstance:
+    return instance
 
 
 @frozen
@@ -53,6 +56,8 @@ class _Receiver:
     """Sends one: its C-STORE status; None if it is not accepted as it is stored."""
     refusal: Callable[[contexts.Pair], str] = contexts.refusal
     """What to say of a pair that is not accepted."""
+    ready: Callable[[EncodedInstance], EncodedInstance] = _as_it_is
+    """Makes one ready to be sent: converted where that is allowed and needed."""
     reached: Callable[[], bool] = lambda: True
     """Whether an association was ever open."""
     comment: Callable[[str], str] = str
@@ -68,8 +73,10 @@ class RetrieveService:
         entity: AE,
         destinations: Mapping[str, DimseRemote],
         tuning: DimseTuning,
+        conversion: Conversion | None = None,
     ) -> None:
         self._tuning = tuning
+        self._conversion = conversion
         self._backend = backend
         self._entity = entity
         self._destinations = destinations
@@ -79,7 +86,7 @@ class RetrieveService:
         return {C_MOVE: self._move, C_GET: self._get}
 
     def _move(self, assoc: Association, request: C_MOVE, context: PresentationContext) -> None:
-        reply = _Reply(assoc, request, context)
+        reply = RetrieveReply(assoc, request, context)
         title = str(request.MoveDestination or "").strip()
         remote = self._destinations.get(title)
         if remote is None:
@@ -89,16 +96,20 @@ class RetrieveService:
         retrieval = self._open(reply, contexts.MOVE, f"C-MOVE to {title}")
         if retrieval is None:
             return
+        conversion = self._conversion
+        converts = conversion is not None and title in conversion.destinations
         sender = InstanceSender(
             self._entity,
             remote,
             known=retrieval.contexts,
             originator=(reply.caller, request.MessageID or 0),
+            targets=TARGETS if converts else (),
             tuning=self._tuning,
         )
         try:
             receiver = _Receiver(
                 sender.send,
+                ready=self._maker(sender.accepted) if converts else _as_it_is,
                 reached=lambda: sender.reached,
                 # A user of the workstation knows its title; the address would cut the advice.
                 comment=lambda text: text.replace(str(remote), remote.aet),
@@ -108,7 +119,7 @@ class RetrieveService:
             sender.close()
 
     def _get(self, assoc: Association, request: C_GET, context: PresentationContext) -> None:
-        reply = _Reply(assoc, request, context)
+        reply = RetrieveReply(assoc, request, context)
         retrieval = self._open(reply, contexts.GET, "C-GET")
         if retrieval is None:
             return
@@ -133,9 +144,22 @@ class RetrieveService:
                 )
             return status
 
-        _SubOperations(reply, retrieval, _Receiver(send, refusal), self._tuning).run()
+        converts = self._conversion is not None and self._conversion.clients
+        ready = self._maker(lambda _: accepted_pairs(assoc)) if converts else _as_it_is
+        receiver = _Receiver(send, refusal, ready)
+        _SubOperations(reply, retrieval, receiver, self._tuning).run()
 
-    def _open(self, reply: _Reply, models: Mapping[str, str], purpose: str) -> Retrieval | None:
+    def _maker(
+        self, accepted: Callable[[contexts.Pair], Collection[contexts.Pair]]
+    ) -> Callable[[EncodedInstance], EncodedInstance]:
+        """Makes instances ready for a receiver that accepts such pairs."""
+        if self._conversion is None:
+            return _as_it_is
+        return partial(make_ready, convert=self._conversion.convert, accepted=accepted)
+
+    def _open(
+        self, reply: RetrieveReply, models: Mapping[str, str], purpose: str
+    ) -> Retrieval | None:
         """Ask the backend; an error is answered and gives None."""
         try:
             root: QueryRoot = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
@@ -148,92 +172,12 @@ class RetrieveService:
             return None
 
 
-class _Reply:
-    """The responses to one C-MOVE or C-GET request."""
-
-    def __init__(self, assoc: Association, request: Any, context: PresentationContext) -> None:
-        self.assoc = assoc
-        self.tally = sub.SubOperationCounts()
-        self.caller = str(assoc.requestor.ae_title).strip()
-        self.model = str(context.abstract_syntax)
-        self._request = request
-        self._context_id = context.context_id or 0
-        self._syntax = context.transfer_syntax[0]
-
-    def identifier(self) -> Dataset:
-        """What is asked for.
-
-        Raises:
-            UsageError: it is no data set.
-        """
-        return decode_identifier(self._request.Identifier, self._syntax)
-
-    @property
-    def urgency(self) -> Urgency:
-        """How urgent the client says that it is."""
-        return Urgency.of(self._request.Priority)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the client has sent C-CANCEL."""
-        return self._request.MessageID in self.assoc.dimse.cancel_req
-
-    @property
-    def gone(self) -> bool:
-        """Whether the association has ended, or is about to."""
-        return has_ended(self.assoc)
-
-    def pending(self, remaining: int) -> None:
-        """Report progress."""
-        response = self._response(sub.PENDING)
-        response.NumberOfRemainingSuboperations = sub.us(remaining)
-        self._send(response)
-
-    def final(self, status: int, *, remaining: int | None = None, comment: str = "") -> None:
-        """End the operation.
-
-        Args:
-            status: of PS3.4 C.4.2.1.5.
-            remaining: only for a cancelled one: sub-operations not begun.
-            comment: without patient data.
-        """
-        response = self._response(status)
-        if remaining is not None:
-            response.NumberOfRemainingSuboperations = sub.us(remaining)
-        if comment:
-            response.ErrorComment = comment
-        if self.tally.failed_uids:
-            failed = Dataset()
-            syntax = self._syntax
-            failed.FailedSOPInstanceUIDList = sub.failed_list(
-                self.tally.failed_uids, implicit=syntax.is_implicit_VR
-            )
-            encoded = encode(failed, syntax.is_implicit_VR, syntax.is_little_endian)
-            if encoded is not None:
-                response.Identifier = BytesIO(encoded)
-        self._send(response)
-
-    def _response(self, status: int) -> Any:
-        response = type(self._request)()
-        response.MessageIDBeingRespondedTo = self._request.MessageID
-        response.AffectedSOPClassUID = self._request.AffectedSOPClassUID
-        response.Status = status
-        response.NumberOfCompletedSuboperations = sub.us(self.tally.completed)
-        response.NumberOfFailedSuboperations = sub.us(self.tally.failed)
-        response.NumberOfWarningSuboperations = sub.us(self.tally.warnings)
-        return response
-
-    def _send(self, response: Any) -> None:
-        if not self.gone:
-            self.assoc.dimse.send_msg(response, self._context_id)
-
-
 class _SubOperations:
     """The sub-operations of one request."""
 
     def __init__(
         self,
-        reply: _Reply,
+        reply: RetrieveReply,
         retrieval: Retrieval,
         receiver: _Receiver,
         tuning: DimseTuning,
@@ -258,7 +202,7 @@ class _SubOperations:
             ending = Ending.INTERRUPTED if status in (None, sub.CANCELLED) else Ending.OVER
             if status is not None:
                 remaining = self._remaining() if status == sub.CANCELLED else None
-                why = self._receiver.comment(next(iter(tally.reasons), ""))
+                why = self._receiver.comment(next(iter(tally.reasons), tally.converted))
                 reply.final(status, remaining=remaining, comment=sub.comment_of(why))
         except P2PacsError as error:
             self._fail_the_rest(str(error))
@@ -277,6 +221,7 @@ class _SubOperations:
                 warnings=tally.warnings,
                 seconds=round(time.monotonic() - started, 3),
                 **({"why": tally.why} if tally.failed else {}),
+                **({"converted": tally.conversions} if tally.conversions else {}),
             )
 
     def _fail_the_rest(self, why: str) -> None:
@@ -307,7 +252,11 @@ class _SubOperations:
         tally, uid = self._reply.tally, instance.sop_instance_uid
         self._given.add(uid)
         try:
-            status = self._receiver.send(instance)
+            ready = self._receiver.ready(instance)
+            status = self._receiver.send(ready)
+        except (TranscodingError, WorkerError) as error:  # of this instance alone
+            tally.fail(str(error), uid)
+            return
         except PacsUnreachableError as error:
             self._lost += 1
             # One instance may break the destination, and the next ones be taken all the same.
@@ -321,6 +270,8 @@ class _SubOperations:
         if status is None:
             tally.fail(self._unsendable(instance), uid)
         elif tally.count(status, uid):
+            if ready is not instance:
+                tally.convert(*(name_of(one.transfer_syntax_uid) for one in (instance, ready)))
             self._retrieval.arrived()
 
     def _report(self, interval: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 from typing import Final
 
@@ -45,13 +45,26 @@ class InstanceSender:
         known: Callable[[], Collection[Pair]],
         originator: tuple[str, int] | None = None,
         opening: Callable[[Association], None] | None = None,
+        targets: Sequence[str] = (),
         tuning: DimseTuning = TUNING,
     ) -> None:
+        """A sender; nothing is opened yet.
+
+        Args:
+            ae: our application entity.
+            remote: the receiver.
+            known: pairs that are to come.
+            originator: AE title and message id of the C-MOVE that this is part of.
+            opening: gets each association before it is opened.
+            targets: transfer syntaxes that may be converted to: offered beside what is stored.
+            tuning: deadlines and bounds.
+        """
         self._ae = ae
         self._remote = remote
         self._known = known
         self._originator = originator
         self._opening = opening
+        self._targets = targets
         self._tuning = tuning
         self.reached = False
         """Whether an association was ever open."""
@@ -60,12 +73,24 @@ class InstanceSender:
         self._refused: set[Pair] = set()
         self._numbers = count()
 
+    def accepted(self, pair: Pair) -> Collection[Pair]:
+        """What the peer accepts, once it was asked for this pair.
+
+        Raises:
+            PacsUnreachableError: no association.
+        """
+        assoc = None if pair in self._refused else self._association(pair)
+        if assoc is None:  # it is not asked again
+            self._refused.add(pair)
+            return ()
+        return accepted_pairs(assoc)
+
     def send(self, instance: EncodedInstance) -> int | None:
         """Send one instance.
 
         Returns:
             The status of the peer; None if it does not accept this SOP Class in this
-            transfer syntax (it is never transcoded).
+            transfer syntax.
 
         Raises:
             PacsUnreachableError: no association, or it ended.
@@ -84,7 +109,7 @@ class InstanceSender:
         if assoc is not None and pair in self._proposed and not has_ended(assoc):
             return assoc
         self.close()
-        contexts = propose_sending(pair, [*self._proposed, *self._known()])
+        contexts = propose_sending(pair, [*self._proposed, *self._known()], self._targets)
         self._proposed = {(sop_class, syntaxes[0]) for sop_class, syntaxes in contexts}
         try:
             self._assoc = self._open(contexts)

@@ -118,9 +118,18 @@ def refusal_to_receiver(pair: Pair, offered: Iterable[tuple[str, Sequence[str]]]
     return refusal(pair)
 
 
-def propose_sending(next_pair: Pair, known: Iterable[Pair]) -> list[tuple[str, list[str]]]:
-    """Contexts for sending: the pair needed now, then others that are known to come."""
-    pairs = dict.fromkeys([next_pair, *known])
+def propose_sending(
+    next_pair: Pair, known: Iterable[Pair], also: Sequence[str] = ()
+) -> list[tuple[str, list[str]]]:
+    """Contexts for sending: the pair needed now, then others that are known to come.
+
+    Args:
+        next_pair: the one that is needed now.
+        known: others.
+        also: transfer syntaxes that each SOP Class may be converted to.
+    """
+    stored = [next_pair, *known]
+    pairs = dict.fromkeys((pair[0], syntax) for pair in stored for syntax in (pair[1], *also))
     return [(sop_class, [syntax]) for sop_class, syntax in list(pairs)[:CONTEXTS]]
 
 

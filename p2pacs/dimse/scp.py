@@ -20,6 +20,7 @@ from p2pacs.dimse._identifiers import decode_identifier
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
+from p2pacs.dimse.conversion import Conversion
 from p2pacs.dimse.receiver import instance_of
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import TUNING, DimseTuning
@@ -44,6 +45,7 @@ class DimseServer:
         destinations: AE title → where a C-MOVE to it goes. Looked up at each request.
         allowed_callers: AE titles that may call us; empty: all.
         stores: whether C-STORE is accepted.
+        conversion: for whom instances are converted; None: for nobody.
         tuning: deadlines and bounds.
     """
 
@@ -56,6 +58,7 @@ class DimseServer:
         *,
         allowed_callers: Collection[str] = (),
         stores: bool = False,
+        conversion: Conversion | None = None,
         tuning: DimseTuning = TUNING,
     ) -> None:
         self._backend = backend
@@ -71,7 +74,7 @@ class DimseServer:
             tuning=tuning,
         )
         self.aet = self._listener.entity.ae_title
-        service = RetrieveService(backend, self._listener.entity, destinations, tuning)
+        service = RetrieveService(backend, self._listener.entity, destinations, tuning, conversion)
         self._listener.services = service.services()
 
     @property

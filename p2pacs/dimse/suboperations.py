@@ -44,6 +44,7 @@ class SubOperationCounts:
     failed: int = 0
     failed_uids: list[str] = field(factory=list, repr=False)
     _reasons: Counter[str] = field(factory=Counter, init=False)
+    _conversions: Counter[str] = field(factory=Counter, init=False)
 
     def count(self, status: int, sop_instance_uid: str) -> bool:
         """Note the C-STORE status of one sub-operation; whether the receiver took it."""
@@ -68,6 +69,20 @@ class SubOperationCounts:
         self.failed += count
         self._reasons[reason] += count
         self.failed_uids.extend(sop_instance_uids)
+
+    def convert(self, stored: str, sent: str) -> None:
+        """Note that an instance was sent in another transfer syntax than it is stored in."""
+        self._conversions[f"{stored} to {sent}"] += 1
+
+    @property
+    def conversions(self) -> dict[str, int]:
+        """What was converted to what, and how many instances, most first."""
+        return dict(self._conversions.most_common())
+
+    @property
+    def converted(self) -> str:
+        """The most frequent conversion, for the Error Comment of what went well; or nothing."""
+        return next((f"converted: {how}" for how in self.conversions), "")
 
     @property
     def reasons(self) -> dict[str, int]:

@@ -33,7 +33,7 @@ def choose(sop_class: str, stored: str, accepted: Collection[tuple[str, str]]) -
         return Choice(stored)
     target = next((one for one in TARGETS if (sop_class, one) in accepted), None)
     if target is None:
-        return Choice(None, f"neither {name_of(stored)} nor what it can be converted to accepted")
+        return Choice(None, f"{name_of(stored)} not accepted, nor Explicit or Implicit VR")
     if encoding_of(stored) is None:
         return Choice(None, f"{name_of(stored)} not accepted, and cannot be decoded here")
     return Choice(target)

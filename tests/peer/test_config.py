@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import SettingsError, StateError
 from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint
@@ -29,6 +30,25 @@ def test_written_settings_load_again(tmp_path: Path) -> None:
     assert settings.line.lan == (IPv4Network("10.0.0.0/8"),)
 
 
+def test_a_workstation_that_needs_conversion(tmp_path: Path) -> None:
+    needs = {"address": "10.0.0.8:104", "transcode": "when needed"}
+    settings = _settings(
+        gateway={"destinations": {"OLD": needs, "NEW": "10.0.0.9:104"}, "transcode": "when needed"}
+    )
+    assert settings.gateway.converting == {"OLD"}
+    assert settings.gateway.remotes["OLD"] == DimseRemote("OLD", "10.0.0.8", 104)
+    assert settings.gateway.destinations["OLD"].address == Endpoint("10.0.0.8", 104)
+    save_peer_settings(tmp_path, settings)
+    assert '"NEW" = "10.0.0.9:104"' in (tmp_path / "peer.toml").read_text()
+    assert load_peer_settings(tmp_path) == settings
+
+
+def test_nothing_is_converted_unless_it_is_said() -> None:
+    settings = _settings(gateway={"destinations": {"NEW": "10.0.0.9:104"}})
+    assert settings.gateway.converting == frozenset()
+    assert settings.gateway.transcode == "never"
+
+
 def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
     save_peer_settings(tmp_path, _settings())
     text = (tmp_path / "peer.toml").read_text()
@@ -48,6 +68,15 @@ def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
         ('[line]\nlan = ["home"]', r"toml:4: line.lan: .*home"),
         ('[gateway.destinations]\nVIEWER = "x"', r"toml:4: gateway.destinations.VIEWER"),
         ("[gatway]", "no such setting"),
+        ('[gateway]\ntranscode = "always"', r"toml:4: gateway.transcode: 'never' or 'when needed'"),
+        (
+            '[gateway.destinations.OLD]\naddress = "a:1"\ntranscode = "yes"',
+            r"toml:5: gateway.destinations.OLD.transcode: 'never' or",
+        ),
+        (
+            '[gateway.destinations.OLD]\ntranscode = "never"',
+            r"gateway.destinations.OLD.address: this setting is missing",
+        ),
     ],
 )
 def test_complaints_say_where(tmp_path: Path, text: str, complaint: str) -> None:

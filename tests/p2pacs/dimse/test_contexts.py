@@ -50,6 +50,16 @@ def test_what_is_to_be_sent_now_is_proposed(
     assert len({(name, syntaxes[0]) for name, syntaxes in proposal}) == len(proposal)
 
 
+def test_what_can_be_converted_to_is_offered_beside_what_is_stored() -> None:
+    jpeg, other = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90"
+    offered = contexts.propose_sending((CT, jpeg), [(CT, other)], (EXPLICIT, IMPLICIT))
+    assert offered == [(CT, [one]) for one in (jpeg, EXPLICIT, IMPLICIT, other)]
+    many = [(f"1.2.{number}", jpeg) for number in range(200)]
+    offered = contexts.propose_sending((CT, jpeg), many, (EXPLICIT, IMPLICIT))
+    assert len(offered) == contexts.CONTEXTS
+    assert offered[:3] == [(CT, [one]) for one in (jpeg, EXPLICIT, IMPLICIT)]
+
+
 def test_storage_is_only_accepted_from_who_may_store_or_receives() -> None:
     proposed = [(CT, [IMPLICIT, EXPLICIT]), (contexts.VERIFICATION, [IMPLICIT])]
     refused = contexts.accept(proposed, (), stores=False)

@@ -13,7 +13,7 @@ from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import PacsBusyError, PacsUnreachableError
 from tests.components import HOST, free_port, storescp
 from tests.p2pacs.dimse.backends import Scripted, serving
-from tests.p2pacs.dimse.samples import CT, EXPLICIT, JPEG_2000, MR, instance, series
+from tests.p2pacs.dimse.samples import CT, EXPLICIT, IMPLICIT, JPEG_2000, MR, instance, series
 
 
 async def test_associations_open_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +96,36 @@ def test_what_is_not_accepted_is_asked_for_once(
         assert sender.send(instance(6)) == 0x0000
         sender.close()
     assert len(opened) == 2
+
+
+@pytest.mark.dcmtk
+def test_what_is_accepted_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    opened: list[Association] = []
+    with storescp(tmp_path, "+xi") as workstation:
+        remote = DimseRemote(workstation.aet, HOST, workstation.port)
+        sender = InstanceSender(
+            AE("SCU"), remote, known=tuple, opening=opened.append, targets=(EXPLICIT, IMPLICIT)
+        )
+        assert sender.accepted((CT, JPEG_2000)) == {(CT, IMPLICIT)}
+        assert sender.accepted((CT, JPEG_2000)) == {(CT, IMPLICIT)}
+        assert len(opened) == 1
+        assert sender.accepted(("1.2.3", JPEG_2000)) == {(CT, IMPLICIT)}  # the others, still
+        assert len(opened) == 2
+        sender.close()
+
+
+@pytest.mark.dcmtk
+def test_a_destination_that_accepts_nothing_is_asked_once(tmp_path: Path) -> None:
+    opened: list[Association] = []
+    with storescp(tmp_path, "+xi") as workstation:
+        remote = DimseRemote(workstation.aet, HOST, workstation.port)
+        sender = InstanceSender(
+            AE("SCU"), remote, known=tuple, opening=opened.append, targets=(EXPLICIT, IMPLICIT)
+        )
+        assert sender.accepted(("1.2.3", JPEG_2000)) == ()
+        assert sender.accepted(("1.2.3", JPEG_2000)) == ()
+        sender.close()
+    assert len(opened) == 1
 
 
 @pytest.mark.dcmtk

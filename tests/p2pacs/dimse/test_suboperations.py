@@ -20,6 +20,17 @@ from p2pacs.limits import DICOM_MESSAGE_BYTES
 ROOT = Path(__file__).parents[3]
 
 
+def test_conversions_are_counted() -> None:
+    tally = sub.SubOperationCounts()
+    assert tally.converted == ""
+    tally.convert("RLELossless", "ImplicitVRLittleEndian")
+    for _ in range(2):
+        tally.convert("JPEGLosslessSV1", "ImplicitVRLittleEndian")
+    assert tally.converted == "converted: JPEGLosslessSV1 to ImplicitVRLittleEndian"
+    assert list(tally.conversions.values()) == [2, 1]
+    assert sub.comment_of(tally.converted) == tally.converted
+
+
 @pytest.mark.parametrize(
     ("statuses", "final"),
     [

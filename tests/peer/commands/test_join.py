@@ -25,7 +25,7 @@ from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire.messages import Enrolled, EnrolQuery
 from peer.commands.join import AssignedSettings, JoinOptions, join, settings_for
-from peer.config import IDENTITY, load_peer_settings
+from peer.config import IDENTITY, DestinationSettings, load_peer_settings
 from tests.components import free_port
 from tests.p2pacs.identity.network import Network, record_of
 
@@ -48,7 +48,9 @@ def test_the_registration_sets_the_rates() -> None:
     )
     settings = settings_for(wishes, AssignedSettings("hospital-a", 800_000, 3_000_000))
     assert settings.line == LineSettings(uplink=800_000, downlink=3_000_000)
-    assert settings.gateway.destinations == {"VIEWER": Endpoint("10.0.0.9", 104)}
+    assert settings.gateway.destinations == {
+        "VIEWER": DestinationSettings(address=Endpoint("10.0.0.9", 104))
+    }
     assert settings.aet == "HOSPA"
     assert len(settings.advertise) == 2
 

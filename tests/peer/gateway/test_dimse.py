@@ -37,6 +37,7 @@ from p2pacs.ids import StudyId
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.transcode.transcoding import transcode
 from p2pacs.units import Endpoint
 from p2pacs.wire.messages import CatalogueNews
 from peer.app import Peer
@@ -82,12 +83,12 @@ def query(level: str, **keys: str) -> Dataset:
     return identifier
 
 
-async def tool(name: str, where: Endpoint, *arguments: str) -> str:
+async def tool(name: str, where: Endpoint, *arguments: str, fails: bool = False) -> str:
     """Run a tool of DCMTK against the gateway; what it says."""
     run = partial(dcmtk, name, "-aec", AET, *arguments, where.host, str(where.port))
     with trio.fail_after(LIMIT):
         done = await trio.to_thread.run_sync(run)
-    assert done.returncode == 0, done.stdout
+    assert (done.returncode != 0) == fails, done.stdout
     return done.stdout
 
 
@@ -147,6 +148,41 @@ async def test_dcmtk_moves_a_study_that_is_not_here_yet(tmp_path: Path) -> None:
             assert record["caller"] == "MOVESCU"
             assert record["purpose"] == "C-MOVE to VIEWER"
             assert (record["outcome"], record["sent"], record["total"]) == ("done", 5, 5)
+
+
+def jpeg_lossless(folder: Path, sent: list[EncodedInstance]) -> list[EncodedInstance]:
+    """These instances as DCMTK codes them."""
+    coded = []
+    for one in sent:
+        plain, made = folder / "plain.dcm", folder / "coded.dcm"
+        plain.write_bytes(one.part10())
+        assert dcmtk("dcmcjpeg", "+e1", str(plain), str(made)).returncode == 0
+        coded.append(EncodedInstance.from_part10(made.read_bytes()))
+    return coded
+
+
+@pytest.mark.dcmtk
+async def test_dcmtk_that_takes_implicit_vr_alone_gets_a_compressed_study(tmp_path: Path) -> None:
+    plain = instances(3)
+    sent = jpeg_lossless(tmp_path, plain)
+    with storescp(tmp_path / "old", "+xi", aet="OLD") as old:
+        address = f"127.0.0.1:{old.port}"
+        destinations = {"OLD": {"address": address, "transcode": "when needed"}, "SAME": address}
+        async with served(tmp_path, sent, destinations=destinations) as (world, _, where):
+            order = (
+                "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY",
+                "-k", f"StudyInstanceUID={world.broker.uid}",
+            )  # fmt: skip
+            refused = await tool("movescu", where, *order, "-aem", "SAME", fails=True)
+            assert "JPEGLosslessSV1 not accepted" in refused
+            assert not received(tmp_path / "old")
+            said = await tool("movescu", where, *order, "-aem", "OLD")
+    assert "0x0000: Success" in said
+    assert "converted: JPEGLosslessSV1 to ImplicitVRLittleEndian" in said
+    got = received(tmp_path / "old")
+    assert got == by_uid([transcode(one, "1.2.840.10008.1.2") for one in sent])
+    for one in plain:
+        assert got[one.sop_instance_uid].data.endswith(one.data[-64 * 64 * 2 :])
 
 
 @pytest.mark.dcmtk
