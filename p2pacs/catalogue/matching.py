@@ -79,10 +79,20 @@ def _number(value: str) -> Decimal | str:
 
 @lru_cache(maxsize=1024)
 def wild_pattern(key: str) -> re.Pattern[str]:
-    """A key with wild cards as a regular expression."""
-    pieces = re.split(r"([*?])", key)
-    source = "".join({"*": ".*", "?": "."}.get(piece) or re.escape(piece) for piece in pieces)
-    return re.compile(source, re.DOTALL)
+    """A key with wild cards as a regular expression.
+
+    What stands between two asterisks is looked for once, from the left (an atomic group): else a
+    key of thirty asterisks is tried in more ways than there is time for.
+    """
+    first, *others = (_fixed(part) for part in re.split(r"\*+", key))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    middle = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(f"{first}{middle}.*{others[-1]}", re.DOTALL)
+
+
+def _fixed(part: str) -> str:
+    return "".join("." if char == "?" else re.escape(char) for char in part)
 
 
 # ---------------------------------------------------------------- person names

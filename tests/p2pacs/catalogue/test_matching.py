@@ -84,6 +84,20 @@ def test_wild_cards_against_a_naive_oracle(key: str, value: str) -> None:
         assert matches("LO", key, [value]) is oracle(key, value)
 
 
+@settings(max_examples=300)
+@given(st.text(alphabet="ab*?", min_size=1, max_size=10), st.text(alphabet="ab", max_size=8))
+def test_many_wild_cards_against_a_naive_oracle(key: str, value: str) -> None:
+    if set(key) != {"*"}:
+        assert matches("LO", key, [value]) is oracle(key, value)
+
+
+@pytest.mark.parametrize("vr", ["LO", "PN", "UT"])
+def test_many_wild_cards_are_no_long_search(vr: str) -> None:
+    """Tried in every way, a dozen took longer than anybody waits, and no other thread ran."""
+    assert not matches(vr, "*a" * 200 + "*b", ["a" * 1000])
+    assert matches(vr, "*a" * 200 + "*b*", ["a" * 1000 + "b"])
+
+
 @settings(max_examples=200)
 @given(st.lists(patterns, min_size=1, max_size=3), st.lists(letters, max_size=3))
 def test_lists_against_a_naive_oracle(keys: list[str], values: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The DICOMweb services of a hospital as clients see them."""
 
 import io
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from p2pacs.units import Endpoint
 from peer.app import Peer
 from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
+from tests.components import orthanc
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.world import World, described, instances, open_world
@@ -40,6 +42,7 @@ async def served(
     folder: Path, sent: list[EncodedInstance], **gateway: Any
 ) -> AsyncIterator[tuple[World, Peer, str]]:
     """A world with a study, and the URL of a peer's DICOMweb services."""
+    folder.mkdir(exist_ok=True)
     async with open_world(folder) as world, trio.open_nursery() as nursery:
         if sent:
             await world.broker.publish(sent)
@@ -163,6 +166,32 @@ async def test_nothing_is_stored(tmp_path: Path) -> None:
             answer = await http.post(root + path, content=b"x" * 1000)
             assert answer.status_code == 403
             assert "PACS" in answer.json()["message"]
+
+
+@pytest.mark.orthanc
+async def test_orthanc_finds_and_retrieves(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with served(tmp_path / "world", sent) as (world, _, root):
+        uid = world.broker.uid
+
+        def use() -> set[bytes]:
+            web = {"Enable": True, "Root": "/dicom-web/", "Servers": {"p2pacs": [f"{root}/"]}}
+            with orthanc(tmp_path / "orthanc", DicomWeb=web) as client:
+                query = {"Uri": "/studies", "Arguments": {"StudyInstanceUID": uid}}
+                path = "/dicom-web/servers/p2pacs"
+                found = json.loads(client.request("POST", f"{path}/qido", _body(query)))
+                assert len(found) == 1
+                client.request("POST", f"{path}/retrieve", _body({"Resources": [{"Study": uid}]}))
+                return {
+                    EncodedInstance.from_part10(client.file(one)).data for one in client.instances()
+                }
+
+        with trio.fail_after(LIMIT):
+            assert await trio.to_thread.run_sync(use) == {one.data for one in sent}
+
+
+def _body(said: object) -> bytes:
+    return json.dumps(said).encode()
 
 
 async def test_of_a_revoked_member_no_names_are_told(tmp_path: Path) -> None:
