@@ -27,7 +27,7 @@ from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.downloads import Downloads
-from p2pacs.swarm.scheduling.availability import Tier
+from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner

@@ -28,7 +28,7 @@ from p2pacs.mesh.interfaces import Transport
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.mesh.standby import standby_replicas
 from p2pacs.swarm.engine import Engine
-from p2pacs.swarm.scheduling.availability import Tier
+from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Hello, Message, Query, Reply

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 import structlog
 import trio
@@ -25,35 +24,17 @@ from p2pacs.mesh.mesh import Mesh
 from p2pacs.signals import Bell
 from p2pacs.swarm.download.manifest_sync import ManifestSync
 from p2pacs.swarm.download.neighbour_links import NeighbourLinks
+from p2pacs.swarm.download.patience import TUNING, DownloadTuning
 from p2pacs.swarm.download.sources import Sources
 from p2pacs.swarm.download.transfer import Transfer
-from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.availability import Availability
+from p2pacs.swarm.scheduling.source import Source, Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
-
-
-@frozen
-class DownloadTuning:
-    """When a download looks for more, and when it gives up."""
-
-    tick_seconds: float = 0.5
-    """How often deadlines and pauses are looked at."""
-    without_seconds: float = 3.0
-    """After this long without anything on its way, more members are asked for what is missing."""
-    hope_seconds: float = 30.0
-    """A transfer fails after this long without anybody who has what is missing ..."""
-    silent_seconds: float = 90.0
-    """... while those who have it are linked and silent (a line is down), after this long ..."""
-    publishing_seconds: float = 300.0
-    """... or, while the broker is linked and the study still grows, after this long."""
-
-
-TUNING: Final = DownloadTuning()
-"""What is used unless a test hands in another."""
 
 
 @frozen
@@ -344,11 +325,11 @@ class Download:
         root = self.manifest_sync.root if self.manifest_sync else None
         growing = root is None or not root.complete
         publishing = growing and not self._mesh.brokers.isdisjoint(self._mesh.links)
-        patience = self._tuning.publishing_seconds if publishing else self._tuning.hope_seconds
-        still = now - self._moved_at
-        if self.availability.flights or self._verified or still < patience:
+        if self.availability.flights or self._verified:
             return None
-        if still < self._tuning.silent_seconds and self.sources.awaited:
+        if not self._tuning.gives_up(
+            now - self._moved_at, publishing=publishing, awaited=lambda: self.sources.awaited
+        ):
             return None
         return NoSourceError(
             f"no reachable member has all of study {self.transfer.study.short}: try again later"

@@ -14,11 +14,13 @@ from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.study.manifest import load_root
-from p2pacs.swarm.download.download import TUNING, Download, DownloadTuning
+from p2pacs.swarm.download.download import Download
+from p2pacs.swarm.download.patience import TUNING, DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.scheduling.availability import Availability, Tier
+from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.downlink_share import DownlinkShare, RunningTransfer
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.tasks import Tasks

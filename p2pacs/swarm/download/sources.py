@@ -16,8 +16,9 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.picker import Picker, Takeover
+from p2pacs.swarm.scheduling.source import Source, Tier
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
 from p2pacs.wire.messages import Offer, Refuse

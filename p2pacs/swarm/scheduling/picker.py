@@ -15,8 +15,9 @@ from attrs import frozen
 
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, MIB, STUDY_CHUNKS
-from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.rarity_queues import LAST_RANK, TOP_RANK
+from p2pacs.swarm.scheduling.source import Source, Tier
 
 
 @frozen

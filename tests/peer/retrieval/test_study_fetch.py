@@ -20,7 +20,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.study.manifest import load_root, sign_root
-from p2pacs.swarm.download.download import DownloadTuning
+from p2pacs.swarm.download.patience import DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
 from peer.retrieval.requester import Requester

@@ -6,7 +6,8 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import NoSourceError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
-from p2pacs.swarm.scheduling.availability import Availability, Tier
+from p2pacs.swarm.scheduling.availability import Availability
+from p2pacs.swarm.scheduling.source import Tier
 
 Clock = trio.testing.MockClock
 A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))

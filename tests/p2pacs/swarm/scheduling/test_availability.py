@@ -9,8 +9,9 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.errors import MalformedMessageError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
-from p2pacs.swarm.scheduling.availability import Availability, Tier, arrange
+from p2pacs.swarm.scheduling.availability import Availability, arrange
 from p2pacs.swarm.scheduling.rarity_queues import TOP_RANK
+from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.scheduling.viewport import LOOK_CHUNKS, LOOK_PART
 
 

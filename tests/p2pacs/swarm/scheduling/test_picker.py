@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from p2pacs.bitfield import Bitfield
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import CHUNK_BYTES
-from p2pacs.swarm.scheduling.availability import Availability, Source, Tier
+from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.picker import TUNING as PICKER
 from p2pacs.swarm.scheduling.picker import Picker, PickerTuning, Takeover
+from p2pacs.swarm.scheduling.source import Source, Tier
 
 picker = Picker()
 SIZE = CHUNK_BYTES
