@@ -54,7 +54,7 @@ def transcode(instance: EncodedInstance, target: str) -> EncodedInstance:
     try:
         data = _transcoded(instance, target)
     except TranscodingError as error:
-        raise TranscodingError(f"{name_of(source)} cannot be converted: {error}") from error
+        raise TranscodingError(f"{name_of(source)}: {error}") from error
     return EncodedInstance(instance.sop_class_uid, instance.sop_instance_uid, target, data)
 
 

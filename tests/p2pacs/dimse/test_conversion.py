@@ -126,7 +126,7 @@ async def test_nothing_is_converted_for_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "comment"),
     [
-        (TranscodingError("JPEGLosslessSV1 cannot be converted: it is odd"), "JPEGLosslessSV1 "),
+        (TranscodingError("JPEGLosslessSV1: it is odd"), "JPEGLosslessSV1: it is odd"),
         (WorkerError("a worker process ended (SIGSEGV)"), "a worker process ended (SIGSEGV)"),
     ],
 )

@@ -102,7 +102,7 @@ async def test_what_cannot_be_converted_costs_its_own_call(
     workers: Workers, instance: EncodedInstance
 ) -> None:
     broken = evolve(instance, transfer_syntax_uid=JPEG)
-    with pytest.raises(TranscodingError, match="JPEGBaseline8Bit cannot be converted"):
+    with pytest.raises(TranscodingError, match="JPEGBaseline8Bit: "):
         await workers.transcode(broken, EXPLICIT)
     assert await workers.transcode(instance, IMPLICIT) == transcode(instance, IMPLICIT)
 
