@@ -108,7 +108,7 @@ class WebReads:
         """
         key, now = (study_instance_uid, caller), trio.current_time()
         reader = self._readers.get(key)
-        if reader is not None and now < reader.trusted_until and not reader.fetch.given_up:
+        if reader is not None and now < reader.trusted_until and self._is_open(reader.fetch):
             return reader.fetch
         requester = Requester(caller, "get", detail="DICOMweb")
         if reader is not None and now < reader.told_until:
@@ -122,6 +122,10 @@ class WebReads:
         while len(self._readers) > self._tuning.remembered:
             self._readers.popitem(last=False)
         return fetch
+
+    def _is_open(self, fetch: StudyFetch) -> bool:
+        """Whether it is read still: it may have been recycled, or given up, meanwhile."""
+        return not fetch.given_up and fetch in self._reads.fetches
 
     @asynccontextmanager
     async def instance(

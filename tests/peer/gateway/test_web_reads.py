@@ -185,3 +185,13 @@ async def test_compressed_frames_for_who_takes_no_other(tmp_path: Path) -> None:
         picture = await http.get(path + "/rendered")
         assert picture.status_code == 200
         assert Image.open(io.BytesIO(picture.content)).size == (dataset.Columns, dataset.Rows)
+
+
+async def test_what_was_recycled_meanwhile_is_fetched_again(tmp_path: Path) -> None:
+    async with served(tmp_path, instances(1)) as (world, peer, root), httpx.AsyncClient() as http:
+        first = await http.get(url(root) + "1")
+        await peer.reads.get(world.broker.study).transfer.wait_complete()
+        await peer.store.drop(world.broker.study)
+        peer.reads.forget(world.broker.study)
+        again = await http.get(url(root) + "1")
+        assert (again.status_code, again.content) == (200, first.content)
