@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -313,4 +314,14 @@ def _is_full(error: DBAPIError, folder: Path) -> bool:
     code = _code(error)
     if code in _FULL:
         return True
-    return code in _PERHAPS_FULL and shutil.disk_usage(folder).free < _LITTLE
+    return code in _PERHAPS_FULL and not _has_room(folder)
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether a disk takes another file."""
+    if shutil.disk_usage(folder).free < _LITTLE:
+        return False
+    if sys.platform == "win32":
+        return True
+    found = os.statvfs(folder)
+    return found.f_files == 0 or found.f_favail > 0  # Btrfs counts no inodes

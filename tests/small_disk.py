@@ -30,19 +30,24 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Take all the room that is left: for bytes, and for files."""
-        self._crowd.mkdir()
         with self._ballast.open("ab", buffering=0) as file:
             for size in (64 * 1024, 4096, 1):
                 with suppress(OSError):  # no space left, which is what is wanted
                     while True:
                         file.write(bytes(size))
+        self.crowd()
+
+    def crowd(self) -> None:
+        """Take all the room for files; there is some for bytes."""
+        self._ballast.touch()
         with suppress(OSError):
+            self._crowd.mkdir()
             for number in count():
                 (self._crowd / str(number)).touch()
 
     def free(self) -> None:
         """Give it back."""
-        shutil.rmtree(self._crowd)
+        shutil.rmtree(self._crowd, ignore_errors=True)
         self._ballast.unlink()
 
 

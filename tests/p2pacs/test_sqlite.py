@@ -173,6 +173,20 @@ def test_a_disk_that_is_really_full(tmp_path: Path, exclusive: bool) -> None:
             assert count(connection) == 2
 
 
+@pytest.mark.disk
+def test_a_disk_that_takes_no_more_files(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk.folder / "x.db"
+        with opened(path) as file:
+            file.transact(add)
+        disk.crowd()
+        with pytest.raises(DiskFullError), opened(path):
+            pass
+        disk.free()
+        with opened(path) as file, file.reading() as connection:
+            assert count(connection) == 1
+
+
 def test_errors_are_told_apart_by_their_codes(tmp_path: Path) -> None:
     """A text that says "full" or "locked" means nothing."""
     with opened(tmp_path / "x.db") as file:
