@@ -188,7 +188,11 @@ async def test_compressed_frames_for_who_takes_no_other(tmp_path: Path) -> None:
 
 
 async def test_what_was_recycled_meanwhile_is_fetched_again(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(1)) as (world, peer, root), httpx.AsyncClient() as http:
+    sent = instances(1, rows=512)  # more chunks than a reader keeps open
+    async with (
+        served(tmp_path, sent) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         first = await http.get(url(root) + "1")
         await peer.reads.get(world.broker.study).transfer.wait_complete()
         await peer.store.drop(world.broker.study)
