@@ -93,6 +93,9 @@ _ROOMS = (
 """Rooms whose errors become Error Comments, here or by way of the broker."""
 
 _LONG = {
+    "p2pacs/dataset/bulk_data.py",  # DICOMweb alone says it, as the next two
+    "p2pacs/dicomweb/server/query.py",
+    "peer/gateway/dicomweb.py",
     "p2pacs/dimse/_statuses.py",  # as the next
     "p2pacs/dimse/scu.py",  # the broker's client: names both ends, which no comment can hold
     "peer/retrieval/grants.py",  # what is the case fits, and the command line says more
