@@ -173,7 +173,9 @@ async def test_what_the_token_page_shows_can_be_pasted(
     assert made.name == "North"
     assert (made.aet, made.dicom) == ("NORTH", Endpoint(LOCAL, dicom))
     assert made.listen == (Endpoint(LOCAL, port),)
-    assert made.gateway.destinations == {"VIEWER": Endpoint(LOCAL, 104)}
+    assert {name: to.address for name, to in made.gateway.destinations.items()} == {
+        "VIEWER": Endpoint(LOCAL, 104)
+    }
 
 
 async def test_from_the_form_to_a_granted_study_and_a_revocation(

@@ -22,7 +22,8 @@ from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.errors import CodingError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
-from p2pacs.study.images import Coding
+from p2pacs.study.excerpt import Excerpts
+from p2pacs.study.reader import StudyReader
 from p2pacs.study.study_index import LeftOut
 from p2pacs.units import Endpoint
 from peer.app import Peer
@@ -30,6 +31,7 @@ from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 from tests.components import orthanc
 from tests.p2pacs.study import samples
+from tests.peer.retrieval.test_early import slices
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.world import World, described, instances, open_world
 from tests.waiting import eventually
@@ -310,15 +312,28 @@ async def test_metadata_say_all_but_the_pixels(tmp_path: Path) -> None:
         assert plain.headers["content-type"] == "application/json"
 
 
+def _pixels_alone(reader: StudyReader) -> set[int]:
+    """The chunks without anything of a header."""
+    headers: set[int] = set()
+    for instance in reader.index.instances.values():
+        excerpts = Excerpts(reader, instance)
+        headers |= excerpts.chunks(0, excerpts.header_bytes)
+    finest = {
+        number for one in reader.index.instances.values() for number in reader.levels(one)[-1][1]
+    }
+    return finest - headers
+
+
 async def test_metadata_do_not_wait_for_the_pixels(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
-        await world.broker.publish(instances(3), coding=Coding.PROGRESSIVE, finest=1)
+        await world.broker.publish(slices(3), withheld=_pixels_alone)
         peer = await world.add("a", gateway={"dicomweb": "127.0.0.1:0"})
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         root = f"http://{await nursery.start(peer.serve_dicomweb)}{ROOT}"
         async with httpx.AsyncClient(timeout=60) as http:
             answer = await http.get(f"{root}/studies/{world.broker.uid}/metadata")
-            assert len(answer.json()) == 3
+            assert (answer.status_code, len(answer.json())) == (200, 3)
+        assert world.broker.kept_back
         nursery.cancel_scope.cancel()
 
 
