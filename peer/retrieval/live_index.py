@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -83,12 +83,14 @@ class LiveIndex:
         self._places: dict[str, int] = {}
         self._series: dict[str, int] = {}
         self._reader: StudyReader | None = None
+        self._loading = False
+        """Whether a part is read whose instances are not in `known` yet."""
 
     @property
     def version(self) -> int:
         """The version whose index is read in whole; 0 for none."""
-        whole = self._reader is not None and self._reader.whole
-        return self._reader.root.version if self._reader and whole else 0
+        reader = self._reader
+        return reader.root.version if reader and reader.whole and not self._loading else 0
 
     async def follow(self, root: Root, chunks: ChunkList) -> None:
         """Go by this version from now on.
@@ -131,11 +133,16 @@ class LiveIndex:
             ManifestError: the part cannot be.
         """
         numbers = self.parts[0]
+        self._loading = True
         try:
-            added = await trio.to_thread.run_sync(self._load, numbers)
+            self._take_in(await trio.to_thread.run_sync(self._load, numbers))
         except CorruptStoreError:
             await self._chunks.verify(numbers)  # what is rotten is no longer held
             raise
+        finally:
+            self._loading = False
+
+    def _take_in(self, added: Iterable[Known]) -> None:
         for known in added:
             if known.number <= len(self.known):
                 self.known[known.number - 1] = known

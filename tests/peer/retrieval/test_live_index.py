@@ -1,7 +1,9 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import (
@@ -66,6 +68,27 @@ async def test_numbers_stay_from_version_to_version(tmp_path: Path, workers: Wor
         assert now == [first[0], changed, first[2], other]
         assert [known.number for known in index.known] == [1, 2, 3, 4]
         assert [known.series for known in index.known] == [1, 1, 1, 2]
+
+
+async def test_a_version_is_read_when_its_instances_are_known(
+    tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as soon as a thread has read them: somebody else would find that one is not there."""
+    shelf = _published(instance(1))
+    async with open_store(tmp_path) as store:
+        index = LiveIndex(KEY, await _kept(store, shelf), workers)
+        seen: list[tuple[int, int]] = []
+        in_thread = trio.to_thread.run_sync
+
+        async def looked_at(*given: Any) -> Any:
+            result = await in_thread(*given)
+            seen.append((index.version, len(index.known)))
+            return result
+
+        monkeypatch.setattr(trio.to_thread, "run_sync", looked_at)
+        await _follow(index, shelf)
+        assert set(seen) == {(0, 0)}
+        assert (index.version, len(index.known)) == (1, 1)
 
 
 async def test_another_key_opens_nothing(tmp_path: Path, workers: Workers) -> None:
