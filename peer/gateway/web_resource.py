@@ -116,16 +116,7 @@ class WebResource:
                 self.budget.release(known.entry.size)
             if self.resource.instance:
                 return
-        if not given:
-            raise self._none()
-        if self._has_changed(given):
-            raise UnavailableError("it changed in the PACS while it was sent: retrieve it again")
-        await self._look(NEWS)
-
-    def _has_changed(self, given: Sequence[Known]) -> bool:
-        """Whether others than these are in the newest version."""
-        known = self.fetch.known
-        return any(known[one.number - 1].entry.sha256 != one.entry.sha256 for one in given)
+        await self._check_given(given)
 
     async def headers(self) -> AsyncGenerator[InstanceHeader, None]:
         """The headers of its instances, which are here before the pixels.
@@ -147,9 +138,19 @@ class WebResource:
             yield InstanceHeader(resource, entry.transfer_syntax_uid, data)
             if self.resource.instance:
                 return
+        await self._check_given(given)
+
+    async def _check_given(self, given: Sequence[Known]) -> None:
+        """Whether these are all that the newest version has.
+
+        Raises:
+            NotFoundError: there is none.
+            UnavailableError: others are in it.
+        """
         if not given:
             raise self._none()
-        if self._has_changed(given):
+        known = self.fetch.known
+        if any(known[one.number - 1].entry.sha256 != one.entry.sha256 for one in given):
             raise UnavailableError("it changed in the PACS while it was sent: retrieve it again")
         await self._look(NEWS)
 
