@@ -14,7 +14,7 @@ from attrs import evolve
 from pydicom.valuerep import VR
 
 from p2pacs.dataset.elements import attributes_of
-from p2pacs.dataset.header import UNDEFINED_LENGTH, read_header
+from p2pacs.dataset.header import EXPLICIT, UNDEFINED_LENGTH, read_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
 from p2pacs.dataset.uids import is_uid
@@ -29,9 +29,8 @@ _PREAMBLE: Final = bytes(128) + b"DICM"
 _GROUP_2: Final = b"\x02\x00"
 
 _IMPLICIT: Final = "1.2.840.10008.1.2"
-_EXPLICIT: Final = "1.2.840.10008.1.2.1"
 _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
-_NATIVE: Final = frozenset({_IMPLICIT, _EXPLICIT, _BIG_ENDIAN})
+_NATIVE: Final = frozenset({_IMPLICIT, EXPLICIT, _BIG_ENDIAN})
 _VRS: Final = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)
 
 
@@ -98,4 +97,4 @@ def _native(data: bytes) -> str:
     """The transfer syntax that the first element is written in (PS3.5 7.1)."""
     if data[:1] == b"\0" and data[1:2] != b"\0":  # its group number, the high byte first
         return _BIG_ENDIAN
-    return _EXPLICIT if data[4:6] in _VRS else _IMPLICIT
+    return EXPLICIT if data[4:6] in _VRS else _IMPLICIT

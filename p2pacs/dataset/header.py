@@ -18,13 +18,19 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
 from p2pacs.dataset.unreadable import UNREADABLE
+from p2pacs.errors import BrokenInstanceError
 
 PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data: a data set has one of them (PS3.3 C.7.6.3, C.7.6.24)."""
 
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 
+EXPLICIT: Final = "1.2.840.10008.1.2.1"
+"""Explicit VR Little Endian."""
+
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
+"""The same, deflated."""
+
 _IMPLICIT: Final = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
 _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 
@@ -87,6 +93,18 @@ def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
     if not found:
         return Header(elements, little, None, 0)
     return Header(elements, little, *found[-1])
+
+
+def required_header(data: bytes, transfer_syntax_uid: str) -> Header:
+    """As `read_header`.
+
+    Raises:
+        BrokenInstanceError: it cannot be read.
+    """
+    header = read_header(data, transfer_syntax_uid)
+    if header is None:
+        raise BrokenInstanceError("the header of an instance cannot be read")
+    return header
 
 
 def _read_deflated(data: bytes) -> Header | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-OCTETS: Final = "application/octet-stream"
+from p2pacs.dataset.header import EXPLICIT
 
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
-"""Explicit VR Little Endian: what native pixel data are in, whatever the data set is in, as all
-uncompressed bulk data is little endian (PS3.18 8.7.3.3.1)."""
+OCTETS: Final = "application/octet-stream"
 
 NATIVE: Final = frozenset(
     {
@@ -58,5 +56,6 @@ def is_video(transfer_syntax: str) -> bool:
 
 
 def bulk_syntax(transfer_syntax: str) -> str:
-    """The transfer syntax that pixel data are in once they are out of a data set of this one."""
+    """The transfer syntax that pixel data are in once they are out of a data set of this one: all
+    uncompressed bulk data is little endian (PS3.18 8.7.3.3.1)."""
     return EXPLICIT if transfer_syntax in NATIVE else transfer_syntax

@@ -21,16 +21,20 @@ def related(media_type: str, boundary: str) -> str:
     return f'{RELATED}; type="{media_type}"; boundary={boundary}'
 
 
-def part_head(boundary: str, content_type: str, location: str, size: int | None = None) -> bytes:
+def part_head(
+    boundary: str, content_type: str, location: str | None = None, size: int | None = None
+) -> bytes:
     """What stands before a part.
 
     Args:
         boundary: of the body.
         content_type: of the part.
-        location: URL of what it is.
+        location: URL of what it is, where that is told.
         size: bytes of it, where known: who reads need not look for the next boundary then.
     """
-    lines = [f"\r\n--{boundary}", f"Content-Type: {content_type}", f"Content-Location: {location}"]
+    lines = [f"\r\n--{boundary}", f"Content-Type: {content_type}"]
+    if location is not None:
+        lines.append(f"Content-Location: {location}")
     if size is not None:
         lines.append(f"Content-Length: {size}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

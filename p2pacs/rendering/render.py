@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attrs import evolve, field, frozen
 
-from p2pacs.dataset.header import DEFLATED, read_header
-from p2pacs.errors import BrokenInstanceError, NotAcceptableError
+from p2pacs.dataset.header import DEFLATED, EXPLICIT, required_header
+from p2pacs.errors import NotAcceptableError
 from p2pacs.limits import DECODED_FRAME_BYTES
 from p2pacs.rendering.description import ImageDescription, describe
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.transcode.image import Image
-from p2pacs.transcode.syntaxes import EXPLICIT_LITTLE, FrameCoding, coding_of
+from p2pacs.transcode.syntaxes import FrameCoding, coding_of
 
 
 @frozen
@@ -62,11 +62,8 @@ def decode_native(given: FrameInput) -> bytes:
 
 
 def _described(given: FrameInput) -> ImageDescription:
-    syntax = EXPLICIT_LITTLE if given.transfer_syntax == DEFLATED else given.transfer_syntax
-    header = read_header(given.header, syntax)
-    if header is None:
-        raise BrokenInstanceError("the header of an instance cannot be read")
-    return describe(header, given.number - 1)
+    syntax = EXPLICIT if given.transfer_syntax == DEFLATED else given.transfer_syntax
+    return describe(required_header(given.header, syntax), given.number - 1)
 
 
 def _native(given: FrameInput, image: ImageDescription) -> tuple[bytes, ImageDescription]:

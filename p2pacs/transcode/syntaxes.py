@@ -8,6 +8,8 @@ from typing import Final
 from attrs import frozen
 from pydicom import uid
 
+from p2pacs.dataset.header import DEFLATED, EXPLICIT
+
 
 class FrameCoding(Enum):
     """How the frames of a data set are coded, where they can be decoded."""
@@ -42,15 +44,13 @@ class Encoding:
     little: bool = True
 
 
-EXPLICIT_LITTLE: Final = str(uid.ExplicitVRLittleEndian)
 IMPLICIT_LITTLE: Final = str(uid.ImplicitVRLittleEndian)
-DEFLATED: Final = str(uid.DeflatedExplicitVRLittleEndian)
 
-TARGETS: Final = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+TARGETS: Final = (EXPLICIT, IMPLICIT_LITTLE)
 """What is made, the better one first: Implicit VR forgets the VR of private elements."""
 
 _NATIVE: Final = {
-    EXPLICIT_LITTLE: Encoding(),
+    EXPLICIT: Encoding(),
     IMPLICIT_LITTLE: Encoding(implicit=True),
     DEFLATED: Encoding(),
     str(uid.ExplicitVRBigEndian): Encoding(little=False),

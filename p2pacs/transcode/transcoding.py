@@ -10,7 +10,7 @@ from typing import Final
 from pydicom.encaps import generate_frames
 
 from p2pacs.dataset.elements import attributes_of
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.header import DEFLATED, read_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import number
 from p2pacs.dataset.unreadable import UNREADABLE
@@ -20,7 +20,6 @@ from p2pacs.transcode.elements import PIXEL_DATA, SequenceItem, read_elements, s
 from p2pacs.transcode.image import Image, native_changes, read_image, value_of
 from p2pacs.transcode.rewriting import ElementChanges, rewritten
 from p2pacs.transcode.syntaxes import (
-    DEFLATED,
     TARGETS,
     FrameCoding,
     coding_of,

@@ -10,9 +10,9 @@ import trio
 from attrs import define, frozen
 
 from p2pacs.dataset.bulk_data import bulk_value
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.header import required_header
 from p2pacs.dicomweb.server.backend import Resource
-from p2pacs.errors import BrokenInstanceError, NotFoundError, UsageError
+from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
@@ -166,10 +166,7 @@ class WebReads:
 
 
 def _bulk_value(raw: bytes, syntax: str, path: Sequence[int]) -> bytes:
-    header = read_header(raw, syntax)
-    if header is None:
-        raise BrokenInstanceError("the header of an instance cannot be read")
-    return bulk_value(header, path)
+    return bulk_value(required_header(raw, syntax), path)
 
 
 async def _find(fetch: StudyFetch, resource: Resource) -> Known:

@@ -10,7 +10,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.dataset.elements import attributes_of
-from p2pacs.dataset.header import DEFLATED, read_header
+from p2pacs.dataset.header import DEFLATED, EXPLICIT, required_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.pixel_data import PixelData, Reading, find_pixel_data, run
 from p2pacs.errors import BrokenInstanceError
@@ -21,7 +21,6 @@ from peer.retrieval.study_fetch import StudyFetch
 
 T = TypeVar("T")
 
-EXPLICIT: Final = "1.2.840.10008.1.2.1"
 
 KEPT: Final = 16
 """Instances of which it is remembered where their frames lie: viewers ask for one frame after the
@@ -163,9 +162,7 @@ def _header(size: int) -> Reading[bytes]:
 
 
 def _look(syntax: str, header_bytes: int, size: int) -> Reading[PixelData]:
-    header = read_header((yield from _header(header_bytes)), syntax)
-    if header is None:
-        raise BrokenInstanceError("the header of an instance cannot be read")
+    header = required_header((yield from _header(header_bytes)), syntax)
     return (yield from find_pixel_data(header, attributes_of(header), size))
 
 

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from p2pacs.dataset.bulk_data import is_pixel_data, parse_bulk_path
+from p2pacs.dataset.header import EXPLICIT
 from p2pacs.dicomweb import ranges
 from p2pacs.dicomweb.accept import Representation
-from p2pacs.dicomweb.media_types import EXPLICIT, OCTETS
+from p2pacs.dicomweb.media_types import OCTETS
 from p2pacs.dicomweb.server.backend import DicomwebBackend
-from p2pacs.dicomweb.server.frames import Frames, accept_of, one_part
-from p2pacs.dicomweb.server.requests import caller_of, resource_of
+from p2pacs.dicomweb.server.frames import Frames, one_part
+from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of
 
 OFFERED: Final = tuple(
     Representation(OCTETS, EXPLICIT, multipart=multipart) for multipart in (True, False)

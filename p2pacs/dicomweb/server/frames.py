@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from p2pacs.dataset.header import EXPLICIT
 from p2pacs.dicomweb import ranges
-from p2pacs.dicomweb.accept import Accept, Representation
+from p2pacs.dicomweb.accept import Representation
 from p2pacs.dicomweb.media_types import (
-    EXPLICIT,
     MEDIA_TYPES,
     NATIVE,
     OCTETS,
@@ -25,22 +25,12 @@ from p2pacs.dicomweb.media_types import (
 )
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
-from p2pacs.dicomweb.server.requests import caller_of, resource_of, root_of
+from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of, root_of
 from p2pacs.errors import NotAcceptableError, NotFoundError, UsageError
 from p2pacs.limits import FRAME_LIST
 from p2pacs.transcode.syntaxes import coding_of
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
-
-
-def accept_of(request: Request) -> Accept:
-    """What a request accepts.
-
-    Raises:
-        UsageError: it names more than anybody does.
-    """
-    parameters = request.query_params.getlist("accept")
-    return Accept.parse(request.headers.getlist("accept"), parameters)
 
 
 def parse_frames(text: str) -> list[int]:

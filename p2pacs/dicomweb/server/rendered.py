@@ -11,8 +11,8 @@ from starlette.responses import Response
 from p2pacs.dicomweb import ranges
 from p2pacs.dicomweb.accept import Representation
 from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
-from p2pacs.dicomweb.server.frames import accept_of, one_part, parse_frames
-from p2pacs.dicomweb.server.requests import caller_of, resource_of
+from p2pacs.dicomweb.server.frames import one_part, parse_frames
+from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of
 from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.rendering.options import JPEG, PNG, RenderOptions
 

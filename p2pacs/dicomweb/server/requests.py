@@ -1,9 +1,10 @@
-"""What every handler reads of a request: who asks, and by which address."""
+"""What every handler reads of a request: who asks, for what, by which address, as what."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 
+from p2pacs.dicomweb.accept import Accept
 from p2pacs.dicomweb.server.backend import Resource
 
 ROOT = "/dicom-web"
@@ -28,3 +29,13 @@ def resource_of(request: Request) -> Resource:
     """
     path = request.path_params
     return Resource.of(path["study"], path.get("series"), path.get("instance"))
+
+
+def accept_of(request: Request) -> Accept:
+    """What a request accepts.
+
+    Raises:
+        UsageError: it names more than anybody does.
+    """
+    parameters = request.query_params.getlist("accept")
+    return Accept.parse(request.headers.getlist("accept"), parameters)

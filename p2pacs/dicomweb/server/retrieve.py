@@ -11,8 +11,7 @@ from starlette.responses import Response
 from p2pacs.dicomweb import ranges
 from p2pacs.dicomweb.accept import Representation
 from p2pacs.dicomweb.server.backend import DicomwebBackend
-from p2pacs.dicomweb.server.frames import accept_of
-from p2pacs.dicomweb.server.requests import caller_of, resource_of, root_of
+from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of, root_of
 from p2pacs.dicomweb.server.search import DICOM_JSON, JSON
 from p2pacs.dicomweb.server.streamed import (
     InstanceAnswer,

@@ -7,7 +7,6 @@ something look whole that is not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -18,12 +17,13 @@ import trio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.header import required_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.metadata import metadata_of
 from p2pacs.dicomweb.accept import Accept, Representation
+from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
-from p2pacs.errors import BrokenInstanceError, P2PacsError
+from p2pacs.errors import P2PacsError
 from p2pacs.limits import MIB
 
 DICOM: Final = "application/dicom"
@@ -140,9 +140,8 @@ class MultipartAnswer(StreamedAnswer):
         accept: Accept,
     ) -> None:
         seed = f"{first.sop_instance_uid} {tag} {trio.current_time()}"
-        self._boundary = hashlib.sha256(seed.encode()).hexdigest()
-        kind = f'multipart/related; type="{DICOM}"; boundary={self._boundary}'
-        super().__init__(opened, held, tag, media_type=kind)
+        self._boundary = boundary_for(seed)
+        super().__init__(opened, held, tag, media_type=related(DICOM, self._boundary))
         self._first = first
         self._others = others
         self._accept = accept
@@ -152,18 +151,13 @@ class MultipartAnswer(StreamedAnswer):
         while instance is not None:
             self._accept.choose(offered_files(instance.transfer_syntax_uid, is_one=True))
             file = await trio.to_thread.run_sync(instance.part10)
-            kind = content_type(instance)
-            head = (
-                f"--{self._boundary}\r\nContent-Type: {kind}\r\nContent-Length: {len(file)}\r\n\r\n"
-            )
-            yield head.encode("ascii")
+            yield part_head(self._boundary, content_type(instance), size=len(file))
             for piece in pieces_of(file):
                 yield piece
-            yield b"\r\n"
             instance = await anext(self._others, None)
 
     def _closing(self) -> Sequence[bytes]:
-        return (f"--{self._boundary}--\r\n".encode("ascii"),)
+        return (closing(self._boundary),)
 
 
 class MetadataAnswer(StreamedAnswer):
@@ -203,9 +197,7 @@ def metadata(header: InstanceHeader, root: str) -> bytes:
     Raises:
         BrokenInstanceError: its header cannot be read.
     """
-    read = read_header(header.data, header.transfer_syntax_uid)
-    if read is None:
-        raise BrokenInstanceError("the header of an instance cannot be read: retrieve it as it is")
+    read = required_header(header.data, header.transfer_syntax_uid)
     bulk = f"{root}{header.resource.path}/bulkdata"
     found = metadata_of(read, header.data, header.transfer_syntax_uid, bulk)
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))

@@ -1,7 +1,7 @@
 from pydicom.uid import AllTransferSyntaxes
 
+from p2pacs.dataset.header import EXPLICIT
 from p2pacs.dicomweb.media_types import (
-    EXPLICIT,
     MEDIA_TYPES,
     NATIVE,
     bulk_syntax,
