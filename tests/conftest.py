@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import trio
 from hypothesis import settings
 from trio.testing import MockClock
 
+from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
 from scripts.program import ScriptError
 from tests import components, small_disk
@@ -58,6 +59,10 @@ def _postgresql_missing() -> str | None:
     return "PostgreSQL is not installed (Debian: postgresql)"
 
 
+def _chromium_missing() -> str | None:
+    return None if find_chromium() else "Chromium is not installed (Debian: chromium)"
+
+
 MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
@@ -65,6 +70,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "lab": _lab_missing,
     "disk": small_disk.why_none,
     "postgresql": _postgresql_missing,
+    "chromium": _chromium_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""
 
@@ -98,6 +104,14 @@ def data_dir() -> Path:
     """The folder of real DICOM series (mark the test with ``data``)."""
     assert DATA is not None
     return Path(DATA)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A real browser (mark the test with ``chromium``): ``await chromium(task)``, where ``task``
+    is given Playwright's synchronous `BrowserContext`, for this test alone."""
+    with open_chromium() as browser:
+        yield browser
 
 
 THREAD_SECONDS = 10.0
