@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,8 +12,6 @@ import structlog
 import trio
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.dimse.conversion import Conversion
-from p2pacs.dimse.scp import DimseServer
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
@@ -28,23 +26,15 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
-from p2pacs.web.serving import serve_web
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
 from peer.api.activity import Activity
-from peer.api.api import make_api, make_token
-from peer.api.status import broker_json, gateway_json, link_json
+from peer.api.overview import PeerOverview
+from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
-from peer.gateway.bridge import Bridge
-from peer.gateway.dicomweb import DicomwebGateway
-from peer.gateway.dimse import Gateway
-from peer.gateway.instances import InstanceDescriber
-from peer.gateway.search import find_studies
-from peer.gateway.web_clients import WebClients
-from peer.gateway.web_reads import WebReads
-from peer.gateway.web_serving import run_dicomweb
+from peer.gateway.serving import GatewayParts, open_dimse, run_web
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
@@ -110,7 +100,28 @@ class Peer:
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
         )
-        self.destinations = settings.gateway.remotes
+        self.gateway_parts = GatewayParts(
+            host,
+            catalogue,
+            self.reads,
+            workers,
+            settings.gateway.remotes,
+            self.resolver.check_membership,
+        )
+        self.overview = PeerOverview(
+            settings,
+            identity=lambda: self.identity,
+            role=lambda: self.role,
+            book=self.book,
+            host=host,
+            store=store,
+            catalogue=catalogue,
+            catalogue_age=lambda: self.catalogue.age,
+            audit=self.audit,
+            activity=self.activity,
+            reads=self.reads,
+            check_membership=self.resolver.check_membership,
+        )
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
         PeerServices(
@@ -155,63 +166,13 @@ class Peer:
                 nursery.start_soon(self.pending.run, self.reads.resume)
             task_status.started(listens)
 
-    @asynccontextmanager
-    async def gateway(self) -> AsyncIterator[Endpoint | None]:
-        """The DICOM server, where one is set; None for a blind replica, which reads nothing."""
-        where = self.settings.dicom
-        if where is None or self.blind:
-            if where is not None:
-                log.info("no gateway: a replica holds no keys to read with")
-            elif not self.blind:
-                log.warning("no gateway for workstations: set dicom in peer.toml")
-            yield None
-            return
-        describe = InstanceDescriber(self.host, self.reads)
-        async with trio.open_nursery() as nursery:
-            bridge = Bridge(nursery)
-            gateway = Gateway(
-                bridge,
-                self.index,
-                self.reads,
-                describe,
-                check_membership=self.resolver.check_membership,
-            )
-            server = DimseServer(
-                self.settings.aet,
-                where,
-                gateway,
-                self.destinations,
-                allowed_callers=self.settings.gateway.allowed_callers,
-                conversion=Conversion(
-                    lambda instance, target: bridge.call(self.workers.transcode, instance, target),
-                    self.settings.gateway.converting,
-                    clients=self.settings.gateway.transcode != "never",
-                ),
-            )
-            async with server:
-                yield Endpoint(where.host, server.port)
-                nursery.cancel_scope.cancel()
+    def gateway(self) -> AbstractAsyncContextManager[Endpoint | None]:
+        """The DICOM server, open, and where it listens; see `open_dimse`."""
+        return open_dimse(self.gateway_parts, self.settings, blind=self.blind)
 
     async def serve_dicomweb(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
-        """The DICOMweb services, where they are set; reports where, or None."""
-        settings = self.settings.gateway
-        if settings.dicomweb is None or self.blind:
-            task_status.started(None)
-            return
-        hosts = (one.address.host for one in settings.destinations.values())
-        gateway = DicomwebGateway(
-            self.index,
-            InstanceDescriber(self.host, self.reads),
-            WebReads(self.reads, self.workers),
-            check_membership=self.resolver.check_membership,
-        )
-        await run_dicomweb(
-            gateway,
-            settings.dicomweb,
-            WebClients(hosts, settings.dicomweb_clients),
-            settings.dicomweb_names,
-            task_status=task_status,
-        )
+        """The DICOMweb services, until cancelled; see `run_web`."""
+        await run_web(self.gateway_parts, self.settings, blind=self.blind, task_status=task_status)
 
     # ------------------------------------------------------------ what the parts need
 
@@ -252,58 +213,6 @@ class Peer:
         self.host.engine.dropped(study)
         await self.store.drop(study)
         self.holdings.dropped(study)
-
-    # ------------------------------------------------------------ for the local interface
-
-    async def status(self) -> JsonObject:
-        """What the peer is and does."""
-        moving = await self.transfers()
-        sent = self.host.engine.uploads.bytes_sent
-        return {
-            "name": self.settings.name,
-            "address": str(self.identity.address),
-            "role": str(self.role),
-            "certificate_expires": self.identity.expires.isoformat(),
-            "broker": broker_json(self.identity, self.book, self.host.mesh),
-            "gateway": gateway_json(self.settings, self.role),
-            "links": [
-                link_json(member, self.book, sent=sent.get(member, 0))
-                for member in sorted(self.host.mesh.links)
-            ],
-            "store": {
-                "used": self.store.used,
-                "capacity": self.store.capacity,
-                "studies": len(self.store.studies()),
-            },
-            "catalogue": {
-                "studies": await trio.to_thread.run_sync(len, self.index),
-                "age": self.catalogue.age,
-            },
-            "audit_waiting": await self.audit.waiting(),
-            **moving,
-        }
-
-    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
-        """Studies that match these keys (DICOM keyword → value).
-
-        Raises:
-            RevokedError: this member was revoked.
-        """
-        self.resolver.check_membership()
-        return await trio.to_thread.run_sync(find_studies, self.index, keys)
-
-    async def transfers(self) -> JsonObject:
-        """All transfers, newest first, and uploads."""
-        await self.activity.settle()
-        return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
-
-    def transfer(self, transfer: Transfer) -> JsonObject:
-        """One transfer as it is now."""
-        return self.activity.transfer(transfer)
-
-    def events(self) -> AsyncGenerator[JsonObject, None]:
-        """Transfers and uploads, again whenever something changed."""
-        return self.activity.events()
 
 
 @asynccontextmanager
@@ -346,7 +255,7 @@ async def run_peer(
         listens: list[Endpoint] = await nursery.start(peer.run)
         async with peer.gateway() as dicom:
             dicomweb = await nursery.start(peer.serve_dicomweb)
-            api = await nursery.start(_serve_api, peer, folder)
+            api = await nursery.start(run_api, peer.overview, folder, settings.api)
             ready(
                 {
                     "event": "ready",
@@ -364,10 +273,3 @@ async def run_peer(
             log.info("stopping")
             peer.pending.close()
         nursery.cancel_scope.cancel()
-
-
-async def _serve_api(peer: Peer, folder: Path, *, task_status: trio.TaskStatus[Endpoint]) -> None:
-    make = partial(trio.to_thread.run_sync, make_token, folder)
-    token = await until_possible(make, "the token of the local interface")
-    app = make_api(peer, token)
-    await serve_web(app, peer.settings.api, stop=trio.Event(), task_status=task_status)

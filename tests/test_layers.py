@@ -171,7 +171,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.config": [],
     "peer.db": [],
     "peer.retrieval": ["peer.db"],
-    "peer.gateway": ["peer.retrieval"],
+    "peer.gateway": ["peer.config", "peer.retrieval"],
     "peer.sync": ["peer.db", "peer.retrieval"],
     "peer.api": ["peer.config", "peer.retrieval"],
     "peer.app": [

@@ -76,7 +76,7 @@ FIND_KEYS: Final = {
 
 
 class ServedPeer(Protocol):
-    """What the interface asks of the peer (`peer.app`)."""
+    """What the interface asks of the peer (`peer.api.overview`)."""
 
     @property
     def reads(self) -> StudyReads:

@@ -26,10 +26,10 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.previous import load_published
 from p2pacs.store import open_store
 from p2pacs.study.reader import StudyReader
+from peer.api.search import find_studies
 from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, load_peer_settings
 from peer.db import open_database as open_peer_database
 from peer.gateway.instances import listing_of_entries
-from peer.gateway.search import find_studies
 from peer.retrieval.grants import Grants
 
 STUDY = StudyId(bytes.fromhex("3cfeb4ce757c849cf5b3bf4abca5b5fe"))

@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 import trio
 
-from p2pacs.errors import KeyUnavailableError, ProtocolError, RevokedError, StateError
-from p2pacs.identity.directory import Role
+from p2pacs.errors import ProtocolError, StateError
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
 from peer.app import open_peer, run_peer
 from peer.commands.client import PeerClient
 from peer.commands.get import get
 from peer.config import PeerSettings, save_peer_settings
-from peer.retrieval.requester import Requester
 from tests.components import free_port
 from tests.peer.commands.test_get import Seen
 from tests.peer.gateway.test_dimse import client, query, received
@@ -91,32 +89,6 @@ async def test_further_holders_are_used(tmp_path: Path) -> None:
         news = HoldersNews(world.broker.study.raw, [other.identity.address.raw])
         assert world.broker.host.tell(one.identity.address, news)
         await eventually(lambda: other.identity.address in fetch.transfer.holders)
-
-
-async def test_a_revoked_member_says_so(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
-        peer = await world.add("north")
-        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
-        assert (await peer.status())["broker"] == {"linked": True, "refused": None}
-        world.revoke("north")
-        await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
-        said = (await peer.status())["broker"]
-        assert (said["linked"], "north" in said["refused"]) == (False, True)
-        assert "was revoked" in said["refused"]
-        with pytest.raises(RevokedError, match="may not read: ask the administrator"):
-            await peer.find({})
-
-
-async def test_a_replica_is_blind(tmp_path: Path) -> None:
-    async with open_world(tmp_path) as world:
-        await world.broker.publish(instances(1))
-        replica = await world.add("r", Role.REPLICA)
-        await eventually(lambda: replica.identity.broker in replica.host.mesh.links)
-        assert await replica.find({}) == []
-        status = await replica.status()
-        assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)
-        with pytest.raises(KeyUnavailableError, match="a replica holds no keys to read with"):
-            await replica.reads.open(world.broker.uid, Requester("TEST", "get"))
 
 
 async def test_a_peer_serves_while_it_fetches(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ async def test_orthanc_is_a_workstation(tmp_path: Path) -> None:
     async with served(tmp_path, sent) as (_, peer, where):
 
         def ready(port: int) -> None:
-            peer.destinations["VIEWER"] = DimseRemote("VIEWER", "127.0.0.1", port)
+            peer.gateway_parts.destinations["VIEWER"] = DimseRemote("VIEWER", "127.0.0.1", port)
 
         got = await trio.to_thread.run_sync(
             _as_workstation, tmp_path / "orthanc", where.port, ready

@@ -222,7 +222,7 @@ async def test_a_blind_replica_reads_no_index(
 @asynccontextmanager
 async def over(peer: Peer) -> AsyncIterator[httpx.AsyncClient]:
     """The local interface of a peer."""
-    transport = httpx.ASGITransport(make_api(peer, "secret"))
+    transport = httpx.ASGITransport(make_api(peer.overview, "secret"))
     headers = {"Authorization": "Bearer secret"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8711", headers=headers

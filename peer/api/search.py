@@ -1,4 +1,4 @@
-"""Searching the catalogue that is held here: for the gateway's C-FIND and for ``p2pacs find``."""
+"""Searching the catalogue that is held here, for ``p2pacs find``."""
 
 from __future__ import annotations
 

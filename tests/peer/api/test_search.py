@@ -9,7 +9,7 @@ from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
-from peer.gateway.search import find_studies
+from peer.api.search import find_studies
 from tests.odd import ODD_VALUES
 
 

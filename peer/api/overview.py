@@ -1,0 +1,95 @@
+"""What a running peer says of itself to the local interface: its state, studies, what moves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import trio
+from attrs import frozen
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.identity.directory import Role
+from p2pacs.identity.node import NodeIdentity
+from p2pacs.json_object import JsonObject
+from p2pacs.store import ChunkStore
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.host import Host
+from peer.api.activity import Activity
+from peer.api.search import find_studies
+from peer.api.status import broker_json, gateway_json, link_json
+from peer.config import PeerSettings
+from peer.retrieval.audit import AuditQueue
+from peer.retrieval.reader import StudyReads
+
+
+@frozen
+class PeerOverview:
+    """What the interface asks of the peer (a `peer.api.api.ServedPeer`)."""
+
+    settings: PeerSettings
+    identity: Callable[[], NodeIdentity]
+    """With the certificate of now."""
+    role: Callable[[], Role]
+    book: DirectoryBook
+    host: Host
+    store: ChunkStore
+    catalogue: CatalogueIndex
+    catalogue_age: Callable[[], float | None]
+    """Seconds since it was as new as the broker's; None if not since the start."""
+    audit: AuditQueue
+    activity: Activity
+    reads: StudyReads
+    check_membership: Callable[[], None]
+    """Raises a RevokedError where this member was revoked."""
+
+    async def status(self) -> JsonObject:
+        """What the peer is and does."""
+        moving = await self.transfers()
+        sent = self.host.engine.uploads.bytes_sent
+        identity, role = self.identity(), self.role()
+        return {
+            "name": self.settings.name,
+            "address": str(identity.address),
+            "role": str(role),
+            "certificate_expires": identity.expires.isoformat(),
+            "broker": broker_json(identity, self.book, self.host.mesh),
+            "gateway": gateway_json(self.settings, role),
+            "links": [
+                link_json(member, self.book, sent=sent.get(member, 0))
+                for member in sorted(self.host.mesh.links)
+            ],
+            "store": {
+                "used": self.store.used,
+                "capacity": self.store.capacity,
+                "studies": len(self.store.studies()),
+            },
+            "catalogue": {
+                "studies": await trio.to_thread.run_sync(len, self.catalogue),
+                "age": self.catalogue_age(),
+            },
+            "audit_waiting": await self.audit.waiting(),
+            **moving,
+        }
+
+    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
+        """Studies that match these keys (DICOM keyword → value).
+
+        Raises:
+            RevokedError: this member was revoked.
+        """
+        self.check_membership()
+        return await trio.to_thread.run_sync(find_studies, self.catalogue, keys)
+
+    async def transfers(self) -> JsonObject:
+        """All transfers, newest first, and uploads."""
+        await self.activity.settle()
+        return {"transfers": self.activity.transfers(), "uploads": self.activity.uploads()}
+
+    def transfer(self, transfer: Transfer) -> JsonObject:
+        """One transfer as it is now."""
+        return self.activity.transfer(transfer)
+
+    def events(self) -> AsyncGenerator[JsonObject, None]:
+        """Transfers and uploads, again whenever something changed."""
+        return self.activity.events()

@@ -1,0 +1,120 @@
+"""The interfaces that a hospital's workstations see, running: the DICOM server and DICOMweb."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+from attrs import frozen
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.dimse.conversion import Conversion
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scp import DimseServer
+from p2pacs.swarm.host import Host
+from p2pacs.units import Endpoint
+from p2pacs.workers.coding import Workers
+from peer.config import PeerSettings
+from peer.gateway.bridge import Bridge
+from peer.gateway.dicomweb import DicomwebGateway
+from peer.gateway.dimse import Gateway
+from peer.gateway.instances import InstanceDescriber
+from peer.gateway.web_clients import WebClients
+from peer.gateway.web_reads import WebReads
+from peer.gateway.web_serving import run_dicomweb
+from peer.retrieval.reader import StudyReads
+
+log = structlog.get_logger(__name__)
+
+
+@frozen
+class GatewayParts:
+    """What the interfaces answer from."""
+
+    host: Host
+    """Asks the broker for what is not here."""
+    catalogue: CatalogueIndex
+    reads: StudyReads
+    workers: Workers
+    """Convert and draw images."""
+    destinations: dict[str, DimseRemote]
+    """Where a C-MOVE to an AE title goes."""
+    check_membership: Callable[[], None]
+    """Raises a RevokedError where this member was revoked; in any thread."""
+
+
+@asynccontextmanager
+async def open_dimse(
+    parts: GatewayParts, settings: PeerSettings, *, blind: bool
+) -> AsyncIterator[Endpoint | None]:
+    """The DICOM server, where one is set; None for a blind replica, which reads nothing.
+
+    Raises:
+        StateError: the endpoint cannot be listened on.
+    """
+    if settings.dicom is None or blind:
+        if settings.dicom is not None:
+            log.info("no gateway: a replica holds no keys to read with")
+        elif not blind:
+            log.warning("no gateway for workstations: set dicom in peer.toml")
+        yield None
+        return
+    async with trio.open_nursery() as nursery:
+        bridge = Bridge(nursery)
+        workers = parts.workers
+        gateway = Gateway(
+            bridge,
+            parts.catalogue,
+            parts.reads,
+            InstanceDescriber(parts.host, parts.reads),
+            check_membership=parts.check_membership,
+        )
+        server = DimseServer(
+            settings.aet,
+            settings.dicom,
+            gateway,
+            parts.destinations,
+            allowed_callers=settings.gateway.allowed_callers,
+            conversion=Conversion(
+                lambda instance, target: bridge.call(workers.transcode, instance, target),
+                settings.gateway.converting,
+                clients=settings.gateway.transcode != "never",
+            ),
+        )
+        async with server:
+            yield Endpoint(settings.dicom.host, server.port)
+            nursery.cancel_scope.cancel()
+
+
+async def run_web(
+    parts: GatewayParts,
+    settings: PeerSettings,
+    *,
+    blind: bool,
+    task_status: trio.TaskStatus[Endpoint | None],
+) -> None:
+    """The DICOMweb services, where they are set, until cancelled; reports where, or None.
+
+    Raises:
+        StateError: the endpoint cannot be listened on.
+    """
+    gateway = settings.gateway
+    if gateway.dicomweb is None or blind:
+        task_status.started(None)
+        return
+    hosts = (one.address.host for one in gateway.destinations.values())
+    backend = DicomwebGateway(
+        parts.catalogue,
+        InstanceDescriber(parts.host, parts.reads),
+        WebReads(parts.reads, parts.workers),
+        check_membership=parts.check_membership,
+    )
+    await run_dicomweb(
+        backend,
+        gateway.dicomweb,
+        WebClients(hosts, gateway.dicomweb_clients),
+        gateway.dicomweb_names,
+        task_status=task_status,
+    )

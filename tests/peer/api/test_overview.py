@@ -1,0 +1,37 @@
+"""What a peer says of itself, and to whom it says nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from p2pacs.errors import KeyUnavailableError, RevokedError
+from p2pacs.identity.directory import Role
+from peer.retrieval.requester import Requester
+from tests.peer.world import instances, open_world
+from tests.waiting import eventually
+
+
+async def test_a_revoked_member_says_so(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("north")
+        await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
+        assert (await peer.overview.status())["broker"] == {"linked": True, "refused": None}
+        world.revoke("north")
+        await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
+        said = (await peer.overview.status())["broker"]
+        assert (said["linked"], "north" in said["refused"]) == (False, True)
+        assert "was revoked" in said["refused"]
+        with pytest.raises(RevokedError, match="may not read: ask the administrator"):
+            await peer.overview.find({})
+
+
+async def test_a_replica_is_blind(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(1))
+        replica = await world.add("r", Role.REPLICA)
+        await eventually(lambda: replica.identity.broker in replica.host.mesh.links)
+        assert await replica.overview.find({}) == []
+        status = await replica.overview.status()
+        assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)
+        with pytest.raises(KeyUnavailableError, match="a replica holds no keys to read with"):
+            await replica.reads.open(world.broker.uid, Requester("TEST", "get"))
