@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
 from scripts.program import ScriptError
-from tests import components, small_disk
+from tests import components, gdcm_native, small_disk
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
 DATA = os.environ.get("P2PACS_DICOM_DATA")
@@ -66,6 +66,7 @@ def _chromium_missing() -> str | None:
 MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
+    "gdcm": gdcm_native.missing,
     "data": _data_missing,
     "lab": _lab_missing,
     "disk": small_disk.why_none,

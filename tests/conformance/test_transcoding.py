@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
-import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError, TranscodingError
 from p2pacs.transcode.syntaxes import TARGETS, coding_of
 from p2pacs.transcode.transcoding import transcode, transcoded_bytes
+from tests import gdcm_native
 from tests.odd import ODD_BYTES, ODD_VALUES
 from tests.p2pacs.transcode.samples import EXPLICIT, FILES
 
@@ -108,23 +108,13 @@ def suffix(syntax: str) -> str:
     return syntax.removeprefix("1.2.840.10008.1.2")
 
 
-def _code(command: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    return subprocess.run(command, check=False, capture_output=True, env=environment).returncode
-
-
-def by_gdcm(source: Path, target: Path) -> bool:
-    command = [sys.executable, "-m", "tests.gdcm_native", str(source), str(target)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return _code(command, environment) == 0
-
-
 def by_dcmtk(source: Path, target: Path, syntax: str) -> bool:
     tool = TOOLS.get(suffix(syntax))
     return tool is not None and run(tool, "+te", str(source), str(target))
 
 
 def run(*command: str) -> bool:
-    return _code(command) == 0
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def assert_same_pixels(ours: Dataset, theirs: Dataset) -> None:
@@ -185,11 +175,18 @@ def test_only_what_must_change_does(name: str, target: str) -> None:
     assert_rest_unchanged(instance, found)
 
 
+def test_gdcm_stands_aside() -> None:
+    """pydicom would load it into every program: 18 MB each, and other decoders than of those who
+    install p2pacs."""
+    assert find_spec("gdcm") is None, "uninstall python-gdcm here: scripts/test has it elsewhere"
+
+
+@pytest.mark.gdcm
 @pytest.mark.parametrize("name", CONVERTED)
 def test_the_pixels_are_gdcms(name: str, tmp_path: Path) -> None:
     source, target = tmp_path / "source.dcm", tmp_path / "target.dcm"
     source.write_bytes(CONVERTED[name].part10())
-    if name in REFUSED or name in GDCM_DIFFERS or not by_gdcm(source, target):
+    if name in REFUSED or name in GDCM_DIFFERS or not gdcm_native.convert(source, target):
         pytest.skip("one of the two cannot")
     assert_same_pixels(read(transcode(CONVERTED[name], EXPLICIT)), dcmread(target))
 
