@@ -56,6 +56,13 @@ fetches = Table(
     Column("asked", Integer, nullable=False),
 )
 
+paused = Table(
+    "paused",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+)
+"""Of `fetches`, those that somebody paused."""
+
 
 class PeerDatabase(SqliteFile):
     """The open file; see `open_database`."""

@@ -263,6 +263,12 @@ class StudyFetch:
             self.given_up = True
             self.transfer.cancel()
 
+    def pause(self) -> None:
+        """Stop fetching, whoever reads it: what is here stays, and whoever waits for the rest is
+        told."""
+        self.given_up = True
+        self.transfer.end(UnavailableError("this fetch was paused here: ask again to go on"))
+
     async def refresh(self) -> None:
         """Read the index as far as it is here; the rest of it is asked for first.
 

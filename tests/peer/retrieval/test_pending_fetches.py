@@ -10,14 +10,16 @@ from sqlalchemy import select
 from p2pacs.errors import (
     DiskFullError,
     NoSourceError,
+    NotFoundError,
     P2PacsError,
     PacsUnreachableError,
     StudyNotFoundError,
+    UnavailableError,
 )
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
-from peer.db import fetches
+from peer.db import fetches, paused
 from peer.retrieval.pending_fetches import PendingFetchesTuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
@@ -212,3 +214,86 @@ async def test_a_full_disk_does_not_keep_a_study_from_being_fetched(
         await world.broker.publish(sent[1:])
         assert await read_all(fetch) == by_uid(sent)
         await eventually(lambda: len(tried) == 2)
+
+
+SOMEBODY = Requester("anna", "get", detail="page")
+
+
+async def _paused_rows(peer: Peer) -> int:
+    return len(await peer.database.run(lambda c: c.execute(select(paused)).all()))
+
+
+async def test_what_is_paused_keeps_what_is_here_and_stays_paused_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        fetch = peer.reads.get(world.broker.study)
+        held = fetch.transfer.bytes_held
+        await peer.pending.pause(fetch, SOMEBODY)
+        assert not fetch.fetching
+        assert peer.pending.paused == {world.broker.study}
+        await world.stop("a")
+        await world.broker.publish(instances(2, first=3))
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: peer.pending.paused)
+        await eventually(lambda: peer.host.mesh.broker_linked)
+        assert _transfer(peer, world) is None
+        fetch = await peer.pending.resume(world.broker.study, peer.reads.resume)
+        await fetch.transfer.wait_complete()
+        assert fetch.transfer.bytes_received == fetch.transfer.bytes_total - held
+        await _until_noted(peer, 0)
+        assert (peer.pending.paused, await _paused_rows(peer)) == (frozenset(), 0)
+        assert world.broker.asked[-1][0] == "move"  # for whom it was
+
+
+async def test_who_reads_what_is_paused_is_told(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        fetch = peer.reads.get(world.broker.study)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_paused_soon, peer, fetch)
+            with pytest.raises(UnavailableError, match="paused"), fetch.in_use():
+                await read_all(fetch)
+
+
+async def _paused_soon(peer: Peer, fetch: StudyFetch) -> None:
+    await eventually(lambda: fetch.users)
+    await peer.pending.pause(fetch, SOMEBODY)
+
+
+async def test_who_asks_anew_ends_the_pause(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        await peer.pending.pause(peer.reads.get(world.broker.study), SOMEBODY)
+        fetch = await peer.reads.open(world.broker.uid, Requester("VIEWER2", "move"))
+        assert fetch.fetching
+        assert not peer.pending.paused
+        with trio.fail_after(30):
+            while (await _noted(peer))[0].caller != "VIEWER2":
+                await trio.sleep(0.01)
+        assert await _paused_rows(peer) == 0
+
+
+async def test_what_is_paused_can_be_cancelled_and_what_is_not_cannot_be_resumed(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        fetch = peer.reads.get(world.broker.study)
+        with pytest.raises(NotFoundError, match="not paused"):
+            await peer.pending.resume(world.broker.study, peer.reads.resume)
+        await peer.pending.pause(fetch, SOMEBODY)
+        with pytest.raises(NotFoundError, match="not being fetched"):
+            await peer.pending.pause(fetch, SOMEBODY)
+        await peer.pending.cancel(world.broker.study)
+        assert not peer.pending.paused
+        assert await _noted(peer) == []
+
+
+async def test_how_urgent_it_became_is_remembered(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await _half_fetched(world)
+        await peer.pending.prioritised(world.broker.study, Priority.STAT)
+        (row,) = await _noted(peer)
+        assert Priority(row.priority) is Priority.STAT
