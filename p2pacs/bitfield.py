@@ -96,6 +96,15 @@ class Bitfield:
         self._count -= 1
         return True
 
+    def count_range(self, first: int, end: int) -> int:
+        """How many numbers from ``first`` below ``end`` are in the set; no loop over them."""
+        if first >= end:
+            return 0
+        low, high = first >> 3, -(-end // 8)
+        bits = int.from_bytes(self._bits[low:high].ljust(high - low, b"\0"), "big")
+        mask = ((1 << (end - first)) - 1) << (8 * high - end)
+        return (bits & mask).bit_count()
+
     def count_beyond(self, *others: Bitfield) -> int:
         """How many numbers are in this set and in none of the others; cheap: no loop over them."""
         return self._beyond(others).bit_count()

@@ -207,10 +207,23 @@ class CatalogueIndex:
 
     def narrowed(self, level: str, keys: Json) -> Iterator[StudyRecord]:
         """The same for keys in the JSON model."""
-        query = select(schema.studies.c.record).where(
-            schema.studies.c.uid.is_not(None), *_conditions(level, keys)
-        )
-        for (raw,) in self._stream(query):
+        yield from self._records(select(schema.studies.c.record).where(*_conditions(level, keys)))
+
+    def newest(self, keys: Json) -> Iterator[StudyRecord]:
+        """The same at study level, in the order of Study Date, the latest first; those without one
+        come last. Who takes the first ones alone has the others not read."""
+        terms, date = schema.terms.c, "date"
+        query = select(schema.studies.c.record).where(*_conditions("STUDY", keys))
+        dated = query.join(schema.terms, terms.study == schema.studies.c.id)
+        order = terms.value.desc(), schema.studies.c.seq.desc()
+        yield from self._records(dated.where(terms.kind == date).order_by(*order))
+        has_date = select(terms.study).where(terms.study == schema.studies.c.id, terms.kind == date)
+        undated = query.where(~has_date.exists()).order_by(schema.studies.c.seq.desc())
+        yield from self._records(undated)
+
+    def _records(self, query: Select[Any]) -> Iterator[StudyRecord]:
+        """Of studies that there are still."""
+        for (raw,) in self._stream(query.where(schema.studies.c.uid.is_not(None))):
             entry = decode_entry(raw, own=True)
             if isinstance(entry, StudyRecord):
                 yield entry

@@ -31,6 +31,11 @@ def test_add_and_discard(values: set[int], number: int) -> None:
     assert list(field) == sorted(values - {number})
 
 
+@given(numbers, st.integers(0, 2100), st.integers(0, 2100))
+def test_count_range_counts_what_is_between(values: set[int], first: int, end: int) -> None:
+    assert Bitfield(values).count_range(first, end) == len(values & set(range(first, end)))
+
+
 @given(numbers, st.integers(0, 2100))
 def test_missing_is_the_complement(values: set[int], total: int) -> None:
     assert set(Bitfield(values).missing(total)) == set(range(total)) - values

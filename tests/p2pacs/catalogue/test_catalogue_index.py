@@ -311,3 +311,21 @@ def test_a_study_of_two_patients_is_among_the_candidates_of_each(index: Catalogu
     for keys in ({"PatientID": "PA"}, {"PatientID": "PB"}, {"PatientName": "roe*"}):
         assert found(index, query(**keys)) == {"1.2.1"}
     assert found(index, query(PatientID="PC")) == set()
+
+
+def test_the_newest_come_first_and_those_without_a_date_last(index: CatalogueIndex) -> None:
+    dates = {1: "20240101", 2: "20250101", 3: "", 4: "20240601"}
+    index.upsert(study(number, date=date) for number, date in dates.items())
+    index.upsert([study(5, patient="other", date="20260101")])
+    index.remove([study(2).study])
+    assert [one.uid for one in index.newest({})] == ["1.2.5", "1.2.4", "1.2.1", "1.2.3"]
+    mine = index.newest(attributes(PatientID=("LO", "P1")))
+    assert [one.uid for one in mine] == ["1.2.4", "1.2.1", "1.2.3"]
+
+
+def test_who_takes_the_newest_alone_has_the_others_not_read(index: CatalogueIndex) -> None:
+    index.upsert(study(number, date=f"2024{number % 12 + 1:02}01") for number in range(1, 40))
+    newest = index.newest({})
+    assert next(newest).uid == "1.2.35"  # of one day the one that changed last
+    newest.close()  # type: ignore[attr-defined]
+    index.upsert([study(99)])
