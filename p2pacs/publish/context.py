@@ -9,6 +9,7 @@ from attrs import field, frozen
 from p2pacs.budget import Budget
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
+from p2pacs.publish.changes import FoundEqual
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.source import InstanceSource, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks
@@ -29,8 +30,4 @@ class PublishContext:
     budget: Budget
     coder: Coder
     chunk_bytes: int
-    compared: dict[StudyId, bytes] = field(factory=dict)
-    """What the source told of the instances of a study when all of them were last found equal."""
-    told: dict[StudyId, bytes] = field(factory=dict)
-    """What it told of the study itself when the instances agreed with it, or were read in whole:
-    some sources correct their database and not their files."""
+    found_equal: FoundEqual = field(factory=FoundEqual)

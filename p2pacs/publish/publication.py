@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from functools import partial
 
 import structlog
 import trio
@@ -23,34 +23,20 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import TEXT
-from p2pacs.publish.comparison import (
-    beside,
-    changed,
-    corrected,
-    fingerprint,
-    gone,
-    missing,
-    moved,
-    patient_fingerprint,
-    study_fingerprint,
-)
+from p2pacs.publish.changes import SourceChanges
+from p2pacs.publish.comparison import gone, missing
 from p2pacs.publish.context import PublishContext
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.pipeline import Pipeline
-from p2pacs.publish.previous import load_published
+from p2pacs.publish.previous import load_or_recover, load_published
 from p2pacs.publish.progress import PublishProgress, PublishStage
 from p2pacs.publish.source import Description, Detail
 from p2pacs.publish.version_writer import VersionWriter
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Published, StudyBuilder
-from p2pacs.study.manifest import ChunkList, Root
-from p2pacs.study.study_index import InstanceEntry, LeftOut, StudyIndex
+from p2pacs.study.study_index import InstanceEntry, LeftOut
 
 log = structlog.get_logger(__name__)
-
-_ANEW: Final = 3
-"""So often one publication begins anew because the study was corrected while it was read: a source
-that tells now this, now that, is no reason to read for ever."""
 
 
 def _warn_of_uids(
@@ -79,15 +65,8 @@ class Publication:
         self._context = context
         self._progress = progress
         self._handled: set[str] = set()
-        self._described: Description | None = None
-        """The newest list of instances."""
-        self._corrected: bytes | None = None
-        """What the source tells of the study, if no instance that was published says so."""
-        self._mark: bytes | None = None
-        """Whose study the source said last that it is."""
-        self._is_steady = True
-        """Whether the instances that were read are listed now as before they were read."""
-        self._anew = 0
+        """SOP Instance UIDs that came from the source, usable or not, or that do not come."""
+        self._changes = SourceChanges(progress.study, context.found_equal)
         self._withdrawn = False
         """Whether instances are out of the newest version until they are read again."""
 
@@ -106,7 +85,7 @@ class Publication:
         files = await context.store.study(progress.study)
         files.pin()
         try:
-            previous = await self._previous(files, key)
+            previous = await load_or_recover(context, files, key)
             out = previous.root.chunks if previous else 0
             await files.cut_back(out)
             progress.is_new = previous is None or progress.is_new
@@ -146,29 +125,6 @@ class Publication:
         except (DiskFullError, CorruptStoreError, CodingError, ManifestError) as again:
             log.warning("no closing version", study=files.study.short, why=str(again))
 
-    async def _previous(self, files: StudyStore, key: StudyKey) -> Published | None:
-        """What the next version goes on from: the store's, the other members', or a number."""
-        study = files.study
-        announced = await self._context.studies.find(study)
-        version = announced.version if announced else 0
-        for last in (False, True):
-            try:
-                found = await load_published(files, key, self._context.signing_key.public)
-            except (CorruptStoreError, CodingError, ManifestError) as error:
-                log.error("published study is damaged", study=study.short, why=str(error))  # noqa: TRY400
-                found = None
-            if found is not None and found.root.version > version:
-                # It was in the store, and the program ended before anybody heard of it.
-                root = found.root
-                await self._context.hooks.announce(study, root.version, root.complete)
-            if found is not None or version == 0:
-                return found
-            if last or not await self._context.recover(study):
-                break
-        log.warning("published study is lost, publishing it anew", study=study.short)
-        empty = Root(study, version, False, self._context.chunk_bytes, 0, 0, (), ())
-        return Published(empty, ChunkList(), StudyIndex())
-
     async def _publish(
         self, writer: VersionWriter, previous: Published | None, *, last: bool
     ) -> Description:
@@ -196,16 +152,15 @@ class Publication:
                 f"{self._progress.study.short}"
             )
         await writer.cut(complete=True)
-        if self._corrected is not None:
-            self._context.told[self._progress.study] = self._corrected
+        self._changes.read_in_whole()
         return described
 
     def _close(self, writer: VersionWriter, error: P2PacsError) -> None:
         """Say what the source did not give before it broke off."""
         named: set[str] = set()
         count = self._progress.instances_wanted
-        if self._described is not None:
-            named = set(self._described.instances) - writer.uids
+        if (described := self._changes.listed) is not None:
+            named = set(described.instances) - writer.uids
         unnamed = 0 if named else max(1, count - writer.instances)
         why = f"{len(named) + unnamed}: {error}"
         self._leave_out(writer, LeftOut(tuple(sorted(named)), unnamed, why[:TEXT]))
@@ -226,10 +181,11 @@ class Publication:
         while True:
             progress.stage = PublishStage.ASKING
             # Once instances were listed, a list is asked for again, as it counts, too.
-            first = Detail.SERIES if self._described is None else Detail.UIDS
+            first = Detail.SERIES if self._changes.listed is None else Detail.UIDS
             described = await source.describe(progress.uid, first)
             self._raise_if_corrected_since(described)
-            if await self._is_corrected(described, published):
+            await self._compare_study(described, published)
+            if self._changes.is_corrected:
                 known = set()
             seen = known | self._handled
             progress.instances_wanted, progress.instances_done = described.count or 0, len(seen)
@@ -240,9 +196,7 @@ class Publication:
                     return described
                 if first is Detail.SERIES:
                     described = await source.describe(progress.uid, Detail.UIDS)
-                self._note_list(described)
-                withdrawn = self._withdraw(writer, described)
-                replaced = await self._replaced(described, published, withdrawn) - self._handled
+                withdrawn, replaced = await self._compare_list(writer, described, published)
                 wanted = (set(described.instances) - seen) | replaced
                 progress.nameless.clear()
                 if not wanted:
@@ -265,22 +219,12 @@ class Publication:
         Raises:
             PacsDataError: the patient is another one than when it was asked last.
         """
-        mark = patient_fingerprint(described)
-        before, self._mark = self._mark, mark
-        if before in (None, mark) or not self._handled or self._anew == _ANEW:
+        if not self._changes.begins_anew(described, has_read=bool(self._handled)):
             return
-        self._anew += 1
-        self._corrected, self._withdrawn = study_fingerprint(described), True
-        self._described = None
+        self._withdrawn = True
         self._handled.clear()
         self._progress.anew()
         raise PacsDataError(f"{self._context.source.name} corrected the study while it was read")
-
-    def _note_list(self, described: Description) -> None:
-        before, self._described = self._described, described
-        if self._handled:
-            is_same = before is not None and fingerprint(before) == fingerprint(described)
-            self._is_steady = self._is_steady and is_same
 
     def _nothing_came(self, wanted: set[str] | None) -> None:
         error = PacsDataError(f"{self._context.source.name} lists it and does not send it")
@@ -292,44 +236,27 @@ class Publication:
                 f"{self._progress.study.short}: check them there"
             )
 
-    async def _is_corrected(
+    async def _compare_study(
         self, described: Description, published: Mapping[str, InstanceEntry]
-    ) -> bool:
-        """Whether patient or study were corrected since: then all instances are read again."""
-        study = self._progress.study
-        if self._corrected is not None or not published:
-            return self._corrected is not None
-        mark = study_fingerprint(described)
-        if self._context.told.get(study) == mark:
-            return False
-        entries = list(published.values())
-        if await trio.to_thread.run_sync(corrected, described, entries):
-            log.info("a study was corrected in its source", study=study.short)
-            self._corrected = mark
+    ) -> None:
+        """If patient or study were corrected since, all instances are read again."""
+        if self._changes.is_corrected:
+            return
+        if await trio.to_thread.run_sync(self._changes.compare_study, described, published):
+            log.info("a study was corrected in its source", study=self._progress.study.short)
             self._progress.everything = True
-            return True
-        self._context.told[study] = mark
-        return False
 
-    async def _replaced(
-        self,
-        described: Description,
-        published: Mapping[str, InstanceEntry],
-        withdrawn: frozenset[str],
-    ) -> set[str]:
-        """Published instances that are others in the source now, or may be."""
-        if self._corrected is not None:
-            return published.keys() & described.instances.keys()
-        if not published or self._context.compared.get(self._progress.study) == fingerprint(
-            described
-        ):
-            return set()
-
-        def compare() -> set[str]:
-            found = {*changed(described.instances, published), *moved(described, published)}
-            return found | set(beside(withdrawn, published)) & described.instances.keys()
-
-        return await trio.to_thread.run_sync(compare)
+    async def _compare_list(
+        self, writer: VersionWriter, described: Description, published: Mapping[str, InstanceEntry]
+    ) -> tuple[frozenset[str], set[str]]:
+        """Take out what is gone from the source; that, and what must be read again."""
+        has_read = bool(self._handled)
+        await trio.to_thread.run_sync(
+            partial(self._changes.note_list, described, has_read=has_read)
+        )
+        withdrawn = self._withdraw(writer, described)
+        replaced = await trio.to_thread.run_sync(self._changes.replaced, published, withdrawn)
+        return withdrawn, replaced - self._handled
 
     async def _reopen(self, writer: VersionWriter, replaced: set[str]) -> None:
         """Say that more comes before it does, so that nobody takes what is out for all there is;
@@ -350,8 +277,7 @@ class Publication:
         left_out = missing(described, writer.uids, duplicates=duplicates, why=progress.why)
         if (left_out.uids, left_out.unnamed) != (before.uids, before.unnamed):
             self._leave_out(writer, left_out)
-        if self._is_steady:
-            self._context.compared[progress.study] = fingerprint(described)
+        self._changes.read_what_differed()
         return described
 
     def _leave_out(self, writer: VersionWriter, left_out: LeftOut) -> None:

@@ -2,26 +2,25 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.catalogue.records import SeriesRecord
-from p2pacs.dataset.json_model import Json, dump, entry
+from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
-from p2pacs.publish.comparison import TRUSTED, changed, fingerprint, gone, missing
-from p2pacs.publish.source import Description
-from p2pacs.study.study_index import InstanceEntry
+from p2pacs.publish.comparison import (
+    TRUSTED,
+    beside,
+    changed,
+    corrected,
+    fingerprint,
+    gone,
+    missing,
+    moved,
+    patient_fingerprint,
+    study_fingerprint,
+)
 
+from .samples import SERIES, described, published, told
+
+TEXTS = st.sampled_from(["A", "7", "Ä^ö"])
 UIDS = st.sets(st.sampled_from([f"1.{n}" for n in range(9)]))
-
-
-def described(*uids: str, count: int | None = None, untold: int = 0) -> Description:
-    attributes: Json = {}
-    if count is not None:
-        attributes = {tag("NumberOfSeriesRelatedInstances"): entry("IS", str(count))}
-    instances = tuple({tag("SOPInstanceUID"): entry("UI", uid)} for uid in uids)
-    return Description("1", {}, (SeriesRecord("1.1", attributes, instances),), untold)
-
-
-def published(uid: str, **values: Json) -> InstanceEntry:
-    return InstanceEntry("1", uid, "1.1", "1.2", b"", 1, (), dump({**values}))
 
 
 @given(listed=UIDS, out=UIDS, arrived=UIDS)
@@ -59,24 +58,86 @@ def test_what_is_counted_and_not_listed_is_missing_without_a_name() -> None:
     assert missing(twice, ["1.1", "1.2"], duplicates=2, why="2: double").why == "2: double"
 
 
-def told(uid: str, **values: dict[str, object]) -> dict[str, Json]:
-    return {uid: values}
-
-
 def test_changed_is_what_both_tell_and_tell_differently() -> None:
-    time, place = tag("ContentTime"), tag("InstanceNumber")
-    out = {"1.1": published("1.1", **{time: entry("TM", "1015"), place: entry("IS", "007")})}
-    same = told("1.1", **{time: entry("TM", "1015"), place: entry("IS", 7)})
-    other = told("1.1", **{time: entry("TM", "1016")})
-    silent = told("1.1", **{time: entry("TM"), tag("Rows"): entry("US", 5)})
-    assert list(changed(same, out)) == []
-    assert list(changed(silent, out)) == []
-    assert list(changed(told("1.9", **other["1.1"]), out)) == []
-    assert list(changed(other, out)) == ["1.1"]
-    assert list(changed(other, {"1.1": evolve(out["1.1"], json=b"broken")})) == []
+    out = {"1.1": published("1.1", told(ContentTime="1015", InstanceNumber="007"))}
+    same = {tag("InstanceNumber"): entry("IS", 7), **told(ContentTime="1015")}
+    other = told(ContentTime="1016")
+    silent = told(ContentTime=None, Rows="5")
+    assert list(changed({"1.1": same}, out)) == []
+    assert list(changed({"1.1": silent}, out)) == []
+    assert list(changed({"1.9": other}, out)) == []
+    assert list(changed({"1.1": other}, out)) == ["1.1"]
+    assert list(changed({"1.1": other}, {"1.1": evolve(out["1.1"], json=b"broken")})) == []
+
+
+def test_moved_is_what_is_listed_in_other_series_alone() -> None:
+    out = {"1.1": published("1.1", series="2.1"), "1.2": published("1.2", series="2.1")}
+    listed = described("1.1", "1.2", "1.9", series={"1.1": "2.1", "1.2": "2.2", "1.9": "2.2"})
+    assert list(moved(listed, out)) == ["1.2"]
+    assert list(moved(described("1.2", series={"1.2": "2.1"}), out)) == []
+    in_both = evolve(
+        listed,
+        series=(*listed.series, *described("1.2", series={"1.2": "2.1"}).series),
+    )
+    assert list(moved(in_both, out)) == []
+
+
+def test_beside_are_the_others_of_a_series_that_lost_one() -> None:
+    out = {
+        **{uid: published(uid, series="2.1") for uid in ("1.1", "1.2", "1.3")},
+        "1.4": published("1.4", series="2.2"),
+    }
+    assert set(beside({"1.1"}, out)) == {"1.2", "1.3"}
+    assert set(beside({"1.4", "1.9"}, out)) == set()
+    assert set(beside((), out)) == set()
+
+
+def test_corrected_is_what_no_published_instance_says() -> None:
+    out = [published("1.1", told(PatientID="ANNA", StudyID="1")), published("1.2")]
+    assert not corrected(described(study=told(PatientID="ANNA", AccessionNumber="A")), out)
+    assert not corrected(described(study=told(PatientID=None)), out)
+    assert not corrected(described(study=told(StudyID="01", Modality="MR")), out)
+    assert not corrected(described(study=told(PatientID="BERTA")), [out[1]])
+    assert not corrected(described(study=told(PatientID="BERTA")), [])
+    assert corrected(described(study=told(PatientID="BERTA")), out)
+    assert corrected(described(study=told(PatientID="ANNA", StudyID="2")), out)
+    assert not corrected(described(study=told(PatientID="BERTA")), [evolve(out[0], json=b"broken")])
+
+
+def test_one_patient_told_and_two_published_is_corrected_and_two_told_is_not() -> None:
+    """PS3.3 A.1.2 knows no study of two patients; as long as both are told, it is no correction."""
+    anna, berta = (published(uid, told(PatientID=uid)) for uid in ("ANNA", "BERTA"))
+    of_anna = told(PatientID="ANNA")
+    both = described("1.1", study=of_anna, patients={SERIES: "BERTA"})
+    assert corrected(described(study=of_anna), [anna, berta])
+    assert not corrected(both, [anna])
+    assert not corrected(both, [anna, berta])
+    assert corrected(
+        evolve(both, attributes=told(PatientID="ANNA", StudyID="2")),
+        [published("1.1", told(StudyID="1"))],
+    )
+
+
+@given(st.dictionaries(st.sampled_from(["PatientID", "PatientName", "StudyID", "Rows"]), TEXTS))
+def test_the_fingerprint_of_a_study_is_that_of_what_is_corrected(values: dict[str, str]) -> None:
+    one = described("1.1", study=told(**values))
+    with_more = described("1.1", "1.2", study=told(**{**values, "Rows": "7"}), count=2)
+    assert study_fingerprint(with_more) == study_fingerprint(one)
+    assert patient_fingerprint(with_more) == patient_fingerprint(one)
+    study = evolve(one, attributes=told(**{**values, "StudyID": "another"}))
+    assert patient_fingerprint(study) == patient_fingerprint(one)
+    assert study_fingerprint(study) != study_fingerprint(one)
+    patient = evolve(one, attributes=told(**{**values, "PatientID": "another"}))
+    assert patient_fingerprint(patient) != patient_fingerprint(one)
+    assert study_fingerprint(patient) != study_fingerprint(one)
+    several = described("1.1", study=told(**values), patients={SERIES: "another"})
+    assert patient_fingerprint(several) != patient_fingerprint(one)
 
 
 def test_the_fingerprint_is_that_of_what_is_told() -> None:
     one = described("1.1", "1.2")
     assert fingerprint(one) == fingerprint(described("1.2", "1.1"))
     assert fingerprint(one) != fingerprint(described("1.1"))
+    assert fingerprint(one) != fingerprint(described("1.1", "1.2", series={"1.2": "2.2"}))
+    at = {"1.2": told(ContentTime="1015")}
+    assert fingerprint(one) != fingerprint(described("1.1", "1.2", instances=at))
