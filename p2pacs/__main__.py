@@ -24,6 +24,7 @@ INTERRUPTED: Final = 130
 SIDES: Final = {
     "broker": ("broker.cli", "Be the broker: the PACS's side, and the authority."),
     "peer": ("peer.commands.cli", "Be a peer: a hospital's gateway, or a replica."),
+    "viewer": ("peer.commands.viewer", "Put the OHIF viewer into a peer, or take it out."),
 }
 """Sub-commands: the module whose ``app`` they are, and their help."""
 

@@ -45,6 +45,7 @@ from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed
 from peer.sync.replica import ReplicaSync
 from peer.sync.services import PeerServices
+from peer.viewer.serving import run_viewer
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -170,6 +171,13 @@ class Peer:
         """The DICOM server, open, and where it listens; see `open_dimse`."""
         return open_dimse(self.gateway_parts, self.settings, blind=self.blind)
 
+    async def serve_viewer(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
+        """The viewer, until cancelled; see `run_viewer`."""
+        home = self.identity.folder.parent
+        await run_viewer(
+            home, self.gateway_parts, self.settings, blind=self.blind, task_status=task_status
+        )
+
     async def serve_dicomweb(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
         """The DICOMweb services, until cancelled; see `run_web`."""
         await run_web(self.gateway_parts, self.settings, blind=self.blind, task_status=task_status)
@@ -255,6 +263,7 @@ async def run_peer(
         listens: list[Endpoint] = await nursery.start(peer.run)
         async with peer.gateway() as dicom:
             dicomweb = await nursery.start(peer.serve_dicomweb)
+            viewer = await nursery.start(peer.serve_viewer)
             api = await nursery.start(run_api, peer.overview, folder, settings.api)
             ready(
                 {
@@ -266,6 +275,7 @@ async def run_peer(
                     "aet": settings.aet,
                     "dicom": None if dicom is None else str(dicom),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
+                    "viewer": None if viewer is None else str(viewer),
                     "api": str(api),
                 }
             )

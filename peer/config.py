@@ -32,8 +32,10 @@ CATALOGUE_DB: Final = "catalogue.db"
 PEER_DB: Final = "peer.db"
 API_ACCESS: Final = "api.token"
 LOCK: Final = "lock"
+VIEWER: Final = "viewer"
+"""Files of the viewer, where it is installed (`peer.viewer.installed`)."""
 
-OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, LOCK)
+OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, LOCK, VIEWER)
 """All that a peer has in its folder (SQLite adds endings)."""
 
 
@@ -97,6 +99,19 @@ class GatewaySettings(Settings):
         description="Host names of this machine that viewers use; addresses and localhost always "
         "work.",
         examples=[["pacs.hospital.example"]],
+    )
+    viewer: EndpointField | None = Field(
+        default=None,
+        description="Where browsers find the OHIF viewer, once it is installed (p2pacs viewer "
+        "install DIR). Who may read there is said by dicomweb_clients and dicomweb_names. Not set: "
+        "none.",
+        examples=["127.0.0.1:8043"],
+    )
+    viewer_files: Path | None = Field(
+        default=None,
+        description="The folder where the viewer was installed, if several peers share it. Not "
+        "set: this peer's own.",
+        examples=["/var/lib/p2pacs/shared"],
     )
     transcode: Transcode = Field(
         default="never",

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from scripts.program import ScriptError
 
-SECONDS: Final = 60.0
+SECONDS: Final = 240.0
 """For a page to do what it is waited for, on a slow machine."""
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")

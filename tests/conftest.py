@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ import trio
 from hypothesis import settings
 from trio.testing import MockClock
 
+from peer.config import VIEWER
+from peer.viewer.installed import read_installed
 from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
 from scripts.program import ScriptError
@@ -63,6 +66,13 @@ def _chromium_missing() -> str | None:
     return None if find_chromium() else "Chromium is not installed (Debian: chromium)"
 
 
+def _viewer_missing() -> str | None:
+    there = read_installed(Path(sys.prefix) / VIEWER)
+    if there is not None and there.is_current:
+        return None
+    return f"the viewer is not installed: p2pacs viewer install {sys.prefix}"
+
+
 MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
@@ -72,6 +82,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "disk": small_disk.why_none,
     "postgresql": _postgresql_missing,
     "chromium": _chromium_missing,
+    "viewer": _viewer_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""
 

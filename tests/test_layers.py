@@ -175,6 +175,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.sync": ["peer.db", "peer.retrieval"],
     "peer.api": ["peer.config", "peer.retrieval"],
     "peer.pages": [],
+    "peer.viewer": ["peer.config", "peer.gateway"],
     "peer.app": [
         "peer.api",
         "peer.config",
@@ -182,8 +183,9 @@ ROOMS: dict[str, list[str]] = {
         "peer.gateway",
         "peer.retrieval",
         "peer.sync",
+        "peer.viewer",
     ],
-    "peer.commands": ["peer.api", "peer.app", "peer.config", "peer.retrieval"],
+    "peer.commands": ["peer.api", "peer.app", "peer.config", "peer.retrieval", "peer.viewer"],
     "p2pacs.__main__": ["p2pacs.archive", "p2pacs.dimse", "broker.cli", "peer.commands"],
 }
 """Every room, or single module with a floor of its own, and which others it may import.

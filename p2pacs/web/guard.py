@@ -47,7 +47,10 @@ BODY_SECONDS: Final = 30.0
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer; pages are kept out of caches."""
+    """Adds the security headers to every answer; pages are kept out of caches.
+
+    An answer that brings a Content Security Policy of its own keeps it.
+    """
 
     def __init__(self, app: ASGIApp, policy: str = PAGE_POLICY) -> None:
         self._app = app
@@ -65,7 +68,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
-                headers["Content-Security-Policy"] = self._policy
+                headers.setdefault("Content-Security-Policy", self._policy)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

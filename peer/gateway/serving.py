@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 
 import structlog
 import trio
@@ -16,7 +17,7 @@ from p2pacs.dimse.scp import DimseServer
 from p2pacs.swarm.host import Host
 from p2pacs.units import Endpoint
 from p2pacs.workers.coding import Workers
-from peer.config import PeerSettings
+from peer.config import GatewaySettings, PeerSettings
 from peer.gateway.bridge import Bridge
 from peer.gateway.dicomweb import DicomwebGateway
 from peer.gateway.dimse import Gateway
@@ -43,6 +44,17 @@ class GatewayParts:
     """Where a C-MOVE to an AE title goes."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked; in any thread."""
+
+    @cached_property
+    def dicomweb(self) -> DicomwebGateway:
+        """Behind everything that speaks DICOMweb here: one bound on memory, one memory of who
+        reads what."""
+        return DicomwebGateway(
+            self.catalogue,
+            InstanceDescriber(self.host, self.reads),
+            WebReads(self.reads, self.workers),
+            check_membership=self.check_membership,
+        )
 
 
 @asynccontextmanager
@@ -104,17 +116,16 @@ async def run_web(
     if gateway.dicomweb is None or blind:
         task_status.started(None)
         return
-    hosts = (one.address.host for one in gateway.destinations.values())
-    backend = DicomwebGateway(
-        parts.catalogue,
-        InstanceDescriber(parts.host, parts.reads),
-        WebReads(parts.reads, parts.workers),
-        check_membership=parts.check_membership,
-    )
     await run_dicomweb(
-        backend,
+        parts.dicomweb,
         gateway.dicomweb,
-        WebClients(hosts, gateway.dicomweb_clients),
+        web_clients(gateway),
         gateway.dicomweb_names,
         task_status=task_status,
     )
+
+
+def web_clients(gateway: GatewaySettings) -> WebClients:
+    """Which addresses may read by DICOMweb, as the settings say."""
+    hosts = (one.address.host for one in gateway.destinations.values())
+    return WebClients(hosts, gateway.dicomweb_clients)

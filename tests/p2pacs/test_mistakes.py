@@ -83,7 +83,7 @@ def test_these_are_all_commands(tmp_path: Path) -> None:
 
     listed = {f"broker {name}" for name in names(broker_app)}
     listed |= {f"peer {name}" for name in names(peer_app)} | set(SHORTCUTS) | {"archive"}
-    assert set(SIDES) == {"broker", "peer"}
+    assert set(SIDES) == {"broker", "peer", "viewer"}
     assert set(_commands(tmp_path, tmp_path)) == listed
 
 

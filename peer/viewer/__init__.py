@@ -1,0 +1,1 @@
+"""The OHIF viewer: its package, unpacked here, and an origin of its own that serves it."""

@@ -1,0 +1,146 @@
+"""OHIF in a real browser, on a real CT that came by the whole road: the picture is the right one.
+
+Every program is a process of its own. The picture is compared with DCMTK's of the same slice in the
+same window: another decoder, and another road.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pydicom
+import pytest
+from attrs import frozen
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page
+
+from peer.config import VIEWER
+from scripts.chromium import Chromium
+from scripts.loaded import load_folder
+from scripts.network import LineRates, network, set_toml
+from scripts.pacs import open_pacs
+from scripts.program import free_port
+from scripts.steps import CATALOGUE_SECONDS
+from tests.components import dcmtk
+
+HOST: Final = "127.2.0.1"
+CANVAS: Final = "canvas.cornerstone-canvas"
+LIKE: Final = 0.98
+"""Correlation of two pictures of one slice: they are scaled in different ways."""
+
+
+@frozen
+class _Seen:
+    picture: bytes
+    """The canvas as PNG."""
+    elsewhere: list[str]
+    """Addresses of other origins that the page asked for."""
+    complaints: list[str]
+    """What the console said of the policy, and errors."""
+    isolated: bool
+
+
+def _look(context: BrowserContext, *, origin: str, study: str, shot: Path) -> _Seen:
+    page = context.new_page()
+    elsewhere, complaints = list[str](), list[str]()
+
+    def ask(request: Any) -> None:
+        if not request.url.startswith((origin, "blob:", "data:")):
+            elsewhere.append(request.url)
+
+    def say(message: Any) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    page.on("request", ask)
+    page.on("console", say)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{origin}/viewer?StudyInstanceUIDs={study}")
+    page.wait_for_function(_DRAWN, arg=CANVAS)
+    page.screenshot(path=shot)
+    return _Seen(
+        _canvas(page), elsewhere, complaints, isolated=page.evaluate("window.crossOriginIsolated")
+    )
+
+
+_DRAWN: Final = """selector => {
+    const canvas = document.querySelector(selector);
+    if (!canvas || !canvas.width || !canvas.height) return false;
+    const size = 64, small = document.createElement("canvas");
+    small.width = small.height = size;
+    const context = small.getContext("2d");
+    context.drawImage(canvas, 0, 0, size, size);
+    const bytes = context.getImageData(0, 0, size, size).data;
+    return new Set(bytes.filter((_, at) => at % 4 === 0)).size > 16;
+}"""
+"""Whether more than a few shades of grey are on the canvas: an image, no empty one."""
+
+
+def _canvas(page: Page) -> bytes:
+    url: str = page.evaluate("selector => document.querySelector(selector).toDataURL()", CANVAS)
+    return base64.b64decode(url.partition(",")[2])
+
+
+def _middle(picture: bytes) -> Image.Image:
+    """The image that fills the canvas from top to bottom."""
+    image = Image.open(io.BytesIO(picture)).convert("L")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))
+
+
+def _reference(slice_file: Path, folder: Path, side: int) -> Image.Image:
+    """DCMTK's picture in the first window of the header."""
+    made = folder / "reference.png"
+    done = dcmtk("dcmj2pnm", "+Wi", "1", "--write-png", str(slice_file), str(made))
+    assert made.exists(), done.stdout
+    return Image.open(made).convert("L").resize((side, side), Image.Resampling.BILINEAR)
+
+
+def _likeness(one: Image.Image, other: Image.Image) -> float:
+    first, second = (np.asarray(image, float).ravel() for image in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+@pytest.mark.chromium
+@pytest.mark.viewer
+@pytest.mark.data
+@pytest.mark.dcmtk
+@pytest.mark.system
+@pytest.mark.timeout(600)
+async def test_a_ct_in_the_browser(tmp_path: Path, data_dir: Path, chromium: Chromium) -> None:
+    files = tmp_path / "study"
+    files.mkdir()
+    for path in sorted((data_dir / "ct-ge").iterdir())[:6]:
+        shutil.copy(path, files)
+    study = load_folder(files)
+    async with (
+        open_pacs("embedded", tmp_path, study) as pacs,
+        network(tmp_path, LineRates(None, None), pacs) as net,
+    ):
+        peer = await net.add("hospital", "hospital", HOST)
+        port = free_port(HOST)
+        settings = {"gateway.viewer": f"{HOST}:{port}", "gateway.viewer_files": sys.prefix}
+        set_toml(peer.folder / "peer.toml", settings)
+        await peer.start()
+        await peer.ready(partial(peer.knows, study.uid), CATALOGUE_SECONDS)
+        origin = f"http://{HOST}:{port}"
+        look = partial(_look, origin=origin, study=study.uid, shot=tmp_path / "shot.png")
+        seen = await chromium(look, viewport={"width": 1280, "height": 800})
+    assert seen.elsewhere == []
+    assert seen.complaints == []
+    shown = _middle(seen.picture)
+    pictures = [_reference(path, tmp_path, shown.width) for path in study.paths]
+    likeness = [_likeness(shown, one) for one in pictures]
+    assert max(likeness) > LIKE, likeness
+    said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+    assert study.uid not in said
+    assert pydicom.dcmread(study.paths[0]).PatientID not in said
+    assert (Path(sys.prefix) / VIEWER).is_dir()
