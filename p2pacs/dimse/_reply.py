@@ -10,7 +10,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs.dimse import suboperations as sub
-from p2pacs.dimse._association import Association, has_ended
+from p2pacs.dimse._association import Association, has_ended, remote_of
 from p2pacs.dimse._identifiers import decode_identifier
 from p2pacs.dimse.backend import Urgency
 
@@ -39,6 +39,11 @@ class RetrieveReply:
     def urgency(self) -> Urgency:
         """How urgent the client says that it is."""
         return Urgency.of(self._request.Priority)
+
+    @property
+    def remote(self) -> str:
+        """Where the request came from, for the log."""
+        return remote_of(self.assoc)
 
     @property
     def cancelled(self) -> bool:

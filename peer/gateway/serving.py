@@ -56,6 +56,21 @@ class GatewayParts:
             check_membership=self.check_membership,
         )
 
+    def gateway(self, bridge: Bridge) -> Gateway:
+        """What answers DICOM threads."""
+        describe = InstanceDescriber(self.host, self.reads)
+        return Gateway(
+            bridge, self.catalogue, self.reads, describe, check_membership=self.check_membership
+        )
+
+    def conversion(self, bridge: Bridge, settings: GatewaySettings) -> Conversion:
+        """For whom instances are converted; in DICOM threads, by the workers."""
+        return Conversion(
+            lambda instance, target: bridge.call(self.workers.transcode, instance, target),
+            settings.converting,
+            clients=settings.transcode != "never",
+        )
+
 
 @asynccontextmanager
 async def open_dimse(
@@ -75,25 +90,13 @@ async def open_dimse(
         return
     async with trio.open_nursery() as nursery:
         bridge = Bridge(nursery)
-        workers = parts.workers
-        gateway = Gateway(
-            bridge,
-            parts.catalogue,
-            parts.reads,
-            InstanceDescriber(parts.host, parts.reads),
-            check_membership=parts.check_membership,
-        )
         server = DimseServer(
             settings.aet,
             settings.dicom,
-            gateway,
+            parts.gateway(bridge),
             parts.destinations,
             allowed_callers=settings.gateway.allowed_callers,
-            conversion=Conversion(
-                lambda instance, target: bridge.call(workers.transcode, instance, target),
-                settings.gateway.converting,
-                clients=settings.gateway.transcode != "never",
-            ),
+            conversion=parts.conversion(bridge, settings.gateway),
         )
         async with server:
             yield Endpoint(settings.dicom.host, server.port)
