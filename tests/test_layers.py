@@ -174,7 +174,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.gateway": ["peer.config", "peer.retrieval"],
     "peer.sync": ["peer.db", "peer.retrieval"],
     "peer.api": ["peer.config", "peer.retrieval"],
-    "peer.pages": [],
+    "peer.pages": ["peer.retrieval"],
     "peer.viewer": ["peer.config", "peer.gateway"],
     "peer.app": [
         "peer.api",
