@@ -116,7 +116,7 @@ class WorkstationSends:
         """
         remote = self._parts.destinations.get(aet)
         if remote is None:
-            raise NotFoundError("no such workstation: it must be one of the gateway's destinations")
+            raise NotFoundError("no such workstation among the gateway's destinations")
         if self._nursery is None:
             raise UnavailableError("the peer is stopping: try again later")
         under_way = sum(not one.over for one in self._sends.values())
