@@ -18,8 +18,8 @@ from p2pacs.publish.comparison import (
     corrected,
     fingerprint,
     moved,
-    patient_fingerprint,
     study_fingerprint,
+    told_otherwise,
 )
 from p2pacs.publish.source import Description
 from p2pacs.study.study_index import InstanceEntry
@@ -58,8 +58,8 @@ class SourceChanges:
         """The fingerprint of that list."""
         self._corrected: bytes | None = None
         """What the source tells of the study, if no instance that was published says so."""
-        self._patient: bytes | None = None
-        """Whose study the source said last that it is."""
+        self._told: Description | None = None
+        """What the source told last."""
         self._is_steady = True
         """Whether the instances that were read are listed now as before they were read."""
         self._anew = 0
@@ -81,9 +81,10 @@ class SourceChanges:
             described: what the source tells now, with or without instances.
             has_read: whether anything was read since the beginning.
         """
-        patient = patient_fingerprint(described)
-        before, self._patient = self._patient, patient
-        if before in (None, patient) or not has_read or self._anew == ANEW:
+        before, self._told = self._told, described
+        if before is None or not has_read or self._anew == ANEW:
+            return False
+        if not told_otherwise(before, described):
             return False
         self._anew += 1
         self._corrected = study_fingerprint(described)

@@ -30,6 +30,7 @@ _CORRECTED: Final = tuple(
 """What is corrected in a PACS; every PACS tells these."""
 
 _PATIENT: Final = tuple(key for key in _CORRECTED if key in PATIENT_TAGS)
+_STUDY: Final = tuple(key for key in _CORRECTED if key not in PATIENT_TAGS)
 
 
 def gone(
@@ -146,19 +147,27 @@ def corrected(described: Description, published: Iterable[InstanceEntry]) -> boo
 
 def study_fingerprint(described: Description) -> bytes:
     """A digest of what `corrected` goes by."""
-    return _digest(described, _CORRECTED)
-
-
-def patient_fingerprint(described: Description) -> bytes:
-    """A digest of whose study it is: what else a source tells of a study may also become another
-    because a series arrives that says so."""
-    return _digest(described, _PATIENT)
-
-
-def _digest(described: Description, keys: Iterable[str]) -> bytes:
-    told = [_values(described.attributes, key) for key in keys]
+    told = [_values(described.attributes, key) for key in _CORRECTED]
     known = json.dumps([described.has_several_patients, *told])
     return hashlib.sha256(known.encode("utf-8", "replace")).digest()
+
+
+def told_otherwise(before: Description, now: Description) -> bool:
+    """Whether patient or study were corrected between two answers of the source.
+
+    Some sources tell of a study what its newest series says. So what is told of the study, and not
+    of the patient, counts as corrected only if no series came or went at the same time: a study
+    that grows would else be read again and again.
+    """
+    if before.has_several_patients != now.has_several_patients:
+        return True
+    first, second = before.attributes, now.attributes
+    if any(_values(first, key) != _values(second, key) for key in _PATIENT):
+        return True
+    if {series.uid for series in before.series} != {series.uid for series in now.series}:
+        return False
+    told = ((_values(first, key), _values(second, key)) for key in _STUDY)
+    return any(one and other and one != other for one, other in told)
 
 
 def _values(attributes: Json, key: str) -> tuple[str, ...]:

@@ -217,7 +217,7 @@ class Publication:
         """What was read before a correction may be as it was before: all is read again.
 
         Raises:
-            PacsDataError: the patient is another one than when it was asked last.
+            PacsDataError: patient or study are others than when it was asked last.
         """
         if not self._changes.begins_anew(described, has_read=bool(self._handled)):
             return

@@ -577,6 +577,7 @@ class Corrected(FakePacs):
 CORRECTIONS = {
     "patient": {"patient": "NEW"},
     "name": {"name": "Right^Name"},
+    "description": {"StudyDescription": "corrected"},
 }
 
 

@@ -13,8 +13,8 @@ from p2pacs.publish.comparison import (
     gone,
     missing,
     moved,
-    patient_fingerprint,
     study_fingerprint,
+    told_otherwise,
 )
 
 from .samples import SERIES, described, published, told
@@ -118,20 +118,37 @@ def test_one_patient_told_and_two_published_is_corrected_and_two_told_is_not() -
     )
 
 
-@given(st.dictionaries(st.sampled_from(["PatientID", "PatientName", "StudyID", "Rows"]), TEXTS))
+NAMES = ["PatientID", "PatientName", "StudyID", "AccessionNumber", "Rows"]
+ATTRIBUTES = st.dictionaries(st.sampled_from(NAMES), TEXTS)
+
+
+@given(ATTRIBUTES)
 def test_the_fingerprint_of_a_study_is_that_of_what_is_corrected(values: dict[str, str]) -> None:
     one = described("1.1", study=told(**values))
-    with_more = described("1.1", "1.2", study=told(**{**values, "Rows": "7"}), count=2)
+    with_more = described("1.1", "1.2", study=told(**{**values, "Rows": "9"}), count=2)
     assert study_fingerprint(with_more) == study_fingerprint(one)
-    assert patient_fingerprint(with_more) == patient_fingerprint(one)
-    study = evolve(one, attributes=told(**{**values, "StudyID": "another"}))
-    assert patient_fingerprint(study) == patient_fingerprint(one)
-    assert study_fingerprint(study) != study_fingerprint(one)
-    patient = evolve(one, attributes=told(**{**values, "PatientID": "another"}))
-    assert patient_fingerprint(patient) != patient_fingerprint(one)
-    assert study_fingerprint(patient) != study_fingerprint(one)
+    for name in set(NAMES) - {"Rows"}:
+        other = evolve(one, attributes=told(**{**values, name: "another"}))
+        assert study_fingerprint(other) != study_fingerprint(one)
     several = described("1.1", study=told(**values), patients={SERIES: "another"})
-    assert patient_fingerprint(several) != patient_fingerprint(one)
+    assert study_fingerprint(several) != study_fingerprint(one)
+
+
+@given(before=ATTRIBUTES, now=ATTRIBUTES, grown=st.booleans())
+def test_another_patient_always_counts_another_study_only_of_the_same_series(
+    before: dict[str, str], now: dict[str, str], grown: bool
+) -> None:
+    one = described("1.1", "1.2", study=told(**before))
+    other = described("1.1", study=told(**now), series={"1.1": "2.2"} if grown else None)
+    patient = any(before.get(name) != now.get(name) for name in ("PatientID", "PatientName"))
+    study = any(
+        name in before and name in now and before[name] != now[name]
+        for name in ("StudyID", "AccessionNumber")
+    )
+    assert told_otherwise(one, other) == (patient or (study and not grown))
+    several = evolve(one, series=described("1.1", patients={SERIES: "another"}).series)
+    assert told_otherwise(one, several)
+    assert told_otherwise(several, one)
 
 
 def test_the_fingerprint_is_that_of_what_is_told() -> None:
