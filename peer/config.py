@@ -82,6 +82,12 @@ class GatewaySettings(Settings):
             }
         ],
     )
+    fuzzy_names: bool = Field(
+        default=False,
+        description="Whether every C-FIND finds names that sound alike, too (Meyer, Maier). "
+        "Else only where the workstation asks for it by extended negotiation, or a viewer by "
+        "fuzzymatching=true.",
+    )
     dicomweb: EndpointField | None = Field(
         default=None,
         description="Where viewers find the DICOMweb services, at http://HOST:PORT/dicom-web. It "

@@ -16,6 +16,7 @@ from p2pacs.catalogue.question import Selection
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.remote import DimseRemote
@@ -29,10 +30,12 @@ class ArchiveBackend:
     def __init__(self, folder: ArchiveFolder) -> None:
         self._folder = folder
 
-    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
+    def find(
+        self, identifier: Dataset, root: QueryRoot, caller: str, options: SearchOptions
+    ) -> FindAnswers:
         """C-FIND over all that is stored, whoever asks."""
         del caller
-        return find(self._folder.records(), identifier, root)
+        return find(self._folder.records(), identifier, root, options=options)
 
     def retrieve(
         self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency

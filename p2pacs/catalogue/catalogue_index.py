@@ -16,19 +16,23 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 from pydicom.dataset import Dataset
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select
+from sqlalchemy import Connection, Select, delete, func, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import former, numbers, schema
+from p2pacs.catalogue.conditions import conditions
 from p2pacs.catalogue.feed import FeedEntry, Tombstone, decode_entry, encode_entry
-from p2pacs.catalogue.matching import is_any
-from p2pacs.catalogue.narrow import ASKED_TERMS, narrowing, terms_of
-from p2pacs.catalogue.question import UNIQUE, upto
+from p2pacs.catalogue.narrow import (
+    ASKED_TERMS,
+    SOUND,
+    sounds_of,
+    terms_of,
+)
+from p2pacs.catalogue.question import UNIQUE
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import series_view, study_view
 from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.json_model import Json, texts
-from p2pacs.dataset.vocabulary import tag
+from p2pacs.dataset.json_model import Json
 from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
@@ -37,6 +41,9 @@ from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning
 
 _BATCH: Final = 256
 """Records read or written at a time."""
+
+_TERMS_RULE: Final = 1
+"""By which terms are made: before there was a number, how names sound was not among them."""
 
 _KNOWN_RULE: Final = 1
 """By which `CatalogueIndex.known` is kept: before there was a number, headers of published studies
@@ -95,6 +102,8 @@ class CatalogueIndex:
             if self._own is not None:
                 schema.prepare(connection)
             numbers.begin(connection)
+            if self._own is not None and numbers.read(connection, "terms") != _TERMS_RULE:
+                _add_sounds(connection)  # nobody searches in another
             if numbers.read(connection, "known") != _KNOWN_RULE:
                 _learn(connection)
             self._known = frozenset(connection.execute(select(schema.known.c.tag)).scalars())
@@ -196,24 +205,30 @@ class CatalogueIndex:
         for uid, study in self._stream(select(*columns).where(columns[0].is_not(None))):
             yield uid, StudyId(study)
 
-    def candidates(self, identifier: Dataset) -> Iterator[StudyRecord]:
+    def candidates(self, identifier: Dataset, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
         """Studies that may match a C-FIND (or C-MOVE, C-GET) identifier.
 
         All that match are among them; indexed keys (UIDs, patient id and name, accession
         number, date, modalities) narrow what is read.
+
+        Args:
+            identifier: level and keys.
+            fuzzy: whether names that sound alike match, too.
         """
         level = str(identifier.get("QueryRetrieveLevel") or "").strip()
-        yield from self.narrowed(level, from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()]))
+        keys = from_dataset(identifier, [*ASKED_TERMS, *UNIQUE.values()])
+        yield from self.narrowed(level, keys, fuzzy=fuzzy)
 
-    def narrowed(self, level: str, keys: Json) -> Iterator[StudyRecord]:
+    def narrowed(self, level: str, keys: Json, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
         """The same for keys in the JSON model."""
-        yield from self._records(select(schema.studies.c.record).where(*_conditions(level, keys)))
+        tests = conditions(level, keys, fuzzy=fuzzy)
+        yield from self._records(select(schema.studies.c.record).where(*tests))
 
-    def newest(self, keys: Json) -> Iterator[StudyRecord]:
+    def newest(self, keys: Json, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
         """The same at study level, in the order of Study Date, the latest first; those without one
         come last. Who takes the first ones alone has the others not read."""
         terms, date = schema.terms.c, "date"
-        query = select(schema.studies.c.record).where(*_conditions("STUDY", keys))
+        query = select(schema.studies.c.record).where(*conditions("STUDY", keys, fuzzy=fuzzy))
         dated = query.join(schema.terms, terms.study == schema.studies.c.id)
         order = terms.value.desc(), schema.studies.c.seq.desc()
         yield from self._records(dated.where(terms.kind == date).order_by(*order))
@@ -260,12 +275,7 @@ def _put(connection: Connection, entry: FeedEntry, seq: int) -> None:
     row = {"study": bytes(entry.study), "uid": uid, "seq": seq, "record": encode_entry(entry)}
     key = upsert_numbered(connection, schema.studies, ["study"], row)
     connection.execute(delete(schema.terms).where(schema.terms.c.study == key))
-    rows = [
-        {"kind": kind, "value": value, "study": key}
-        for kind, value in (terms_of(record) if record else ())
-    ]
-    if rows:
-        connection.execute(insert(schema.terms), rows)
+    _put_terms(connection, key, terms_of(record) if record else ())
 
 
 def tags_of(record: StudyRecord) -> set[str]:
@@ -295,46 +305,18 @@ def _learn(connection: Connection) -> None:
     numbers.write(connection, "known", _KNOWN_RULE)
 
 
-def _conditions(level: str, keys: Json) -> list[ColumnElement[bool]]:
-    """The strongest key drives the query; the others are looked up study by study."""
-    levels = upto(level) if level in UNIQUE else ()
-    if "STUDY" in levels and (uids := _uids(keys, "STUDY")):
-        first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]
-    else:
-        first = []
-    tests: list[ColumnElement[bool]] = []
-    if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
-        tests.append(_term("series", [("=", uid) for uid in uids]))
-    of_patient = {tag("PatientID"), tag("PatientName")}
-    for key, kind in ASKED_TERMS.items():
-        if "STUDY" in levels or key in of_patient:
-            tests.extend(_narrowed(keys, key, kind))
-    if tests and not first:
-        first = [schema.studies.c.id.in_(select(schema.terms.c.study).where(tests.pop(0)))]
-    same = schema.terms.c.study == schema.studies.c.id
-    return [*first, *(select(schema.terms.c.study).where(same, test).exists() for test in tests)]
+def _add_sounds(connection: Connection) -> None:
+    """The terms that an index of a version before does not have, once."""
+    connection.execute(delete(schema.terms).where(schema.terms.c.kind == SOUND))
+    query = select(schema.studies.c.id, schema.studies.c.record)
+    for key, raw in connection.execute(query.where(schema.studies.c.uid.is_not(None))):
+        entry = decode_entry(raw, own=True)
+        if isinstance(entry, StudyRecord):
+            _put_terms(connection, key, sounds_of(entry))
+    numbers.write(connection, "terms", _TERMS_RULE)
 
 
-def _uids(keys: Json, level: str) -> list[str]:
-    """Those that are asked for; none if any will do."""
-    uids = texts(keys, UNIQUE[level])
-    return [] if any(map(is_any, uids)) else uids
-
-
-def _narrowed(keys: Json, key: str, kind: str) -> Iterator[ColumnElement[bool]]:
-    if found := texts(keys, key):
-        alternatives = narrowing(key, keys[key]["vr"], "\\".join(found))
-        if alternatives is not None:
-            yield _term(kind, alternatives)
-
-
-def _term(kind: str, alternatives: list[tuple[str, str]]) -> ColumnElement[bool]:
-    value = schema.terms.c.value
-    tests: list[ColumnElement[bool]] = []
-    for operator, operand in alternatives:
-        if operator == "BETWEEN":
-            low, high = operand.split("\0")
-            tests.append((value >= low) & (value <= high))
-        else:
-            tests.append(value.op(operator)(operand))
-    return (schema.terms.c.kind == kind) & or_(*tests)
+def _put_terms(connection: Connection, key: int, terms: Iterable[tuple[str, str]]) -> None:
+    rows = [{"kind": kind, "value": value, "study": key} for kind, value in terms]
+    if rows:
+        connection.execute(insert(schema.terms), rows)

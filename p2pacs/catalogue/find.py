@@ -18,8 +18,9 @@ from attrs import frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.matching import matcher
-from p2pacs.catalogue.question import UNIQUE, Question, upto
+from p2pacs.catalogue.question import UNIQUE, Question, paired, upto
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
+from p2pacs.catalogue.times import combined_test
 from p2pacs.catalogue.views import (
     COUNTED,
     patient_records,
@@ -30,6 +31,7 @@ from p2pacs.catalogue.views import (
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.from_json import to_dataset
 from p2pacs.dataset.json_model import Json, entry, texts
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import (
     INSTANCE_TAGS,
     PATIENT_COUNTS,
@@ -57,6 +59,7 @@ def find(
     identifier: Dataset,
     root: QueryRoot,
     known: Container[str] | None = None,
+    options: SearchOptions = LITERAL,
 ) -> FindAnswers:
     """Answer a query at PATIENT, STUDY, SERIES or IMAGE level.
 
@@ -67,11 +70,12 @@ def find(
         root: information model.
         known: attributes of studies and series that one which does not have them has empty
             (`CatalogueIndex.known`); None: all.
+        options: what was agreed on.
 
     Raises:
         UsageError: the identifier is invalid (status 0xA900); at once, before any answer.
     """
-    question = Question.parse(identifier, root)
+    question = Question.parse(identifier, root, options)
     ignored = set(question.unmatched)
     search = _Search.of(question, known, ignored)
     return FindAnswers(search.answers(records), ignored)
@@ -102,7 +106,7 @@ class _Search:
 
     @classmethod
     def of(cls, question: Question, known: Container[str] | None, ignored: set[str]) -> _Search:
-        tests, below = key_tests(question.keys), key_tests(question.below)
+        tests, below = (key_tests(of, question.options) for of in (question.keys, question.below))
         told = {
             key
             for key in (*tests, *below)
@@ -230,17 +234,35 @@ def _passes(attributes: Json, tests: Tests) -> bool:
     return all(test(attributes) for test in tests.values())
 
 
-def key_tests(keys: Json) -> Tests:
+def key_tests(keys: Json, options: SearchOptions = LITERAL) -> Tests:
     """What an entity's attributes must pass; keys without a value ask for nothing."""
     tests: Tests = {}
     for key, wanted in keys.items():
         if wanted["vr"] == "SQ":
-            items = [inner for item in wanted.get("Value", ()) if (inner := key_tests(item))]
+            asked = (key_tests(item, options) for item in wanted.get("Value", ()))
+            items = [inner for inner in asked if inner]
             if items:
                 tests[key] = _sequence_test(key, items[0])
-        elif decide := matcher(wanted["vr"], "\\".join(texts(keys, key))):
+        elif decide := matcher(wanted["vr"], "\\".join(texts(keys, key)), options.fuzzy):
             tests[key] = _value_test(key, decide)
+    if options.combined:
+        for date, time in paired(keys).items():
+            tests |= _pair_tests(keys, date, time)
     return tests
+
+
+def _pair_tests(keys: Json, date: str, time: str) -> Tests:
+    """A range of both stands with the date; the time is left to be known, or not."""
+    test = combined_test(texts(keys, date)[0], texts(keys, time)[0])
+    if test is None:
+        return {}
+    meets = test
+
+    def meets_one(view: Json) -> bool:
+        clocks = texts(view, time) or [""]
+        return any(meets(day, clock) for day in texts(view, date) for clock in clocks)
+
+    return {date: meets_one, time: lambda _: True}
 
 
 def _value_test(key: str, decide: Callable[[list[str]], bool]) -> Test:

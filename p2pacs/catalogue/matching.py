@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from p2pacs.catalogue import times
+from p2pacs.catalogue.sounds import sounds, wanted_sounds
 from p2pacs.dataset.json_model import SINGLE_VRS
 
 Matcher = Callable[[Sequence[str]], bool]
@@ -28,13 +29,14 @@ _GROUPS: Final = 3
 
 
 @lru_cache(maxsize=4096)
-def matcher(vr: str, key: str) -> Matcher | None:
+def matcher(vr: str, key: str, fuzzy: bool = False) -> Matcher | None:
     """What decides on an attribute of this VR, or None if every value matches (universal).
 
     Args:
         vr: value representation, two letters.
         key: the key's text; several values are separated by backslashes, and any of them
             may match (PS3.4 asks this of UIDs; for others it is the usual courtesy).
+        fuzzy: whether names that sound alike match, too (`p2pacs.catalogue.sounds`).
     """
     parts = [key] if vr in SINGLE_VRS else key.split("\\")
     alternatives = [part.strip(" \0") for part in parts]
@@ -42,6 +44,8 @@ def matcher(vr: str, key: str) -> Matcher | None:
     if not alternatives or any(map(is_any, alternatives)):
         return None
     tests = [_test(vr, part) for part in alternatives]
+    if fuzzy and vr == "PN":
+        tests += [_sound_test(wanted) for part in alternatives if (wanted := wanted_sounds(part))]
     return lambda values: any(test(value) for value in values for test in tests)
 
 
@@ -136,3 +140,7 @@ def _group_test(group: str) -> Callable[[str], bool]:
     """Both forms are tried: ``Doe^J*`` against ``doe^john``, ``Doe^*`` against ``doe^^^^``."""
     pattern = wild_pattern(group)
     return lambda name: bool(pattern.fullmatch(name) or pattern.fullmatch(_pad(name)))
+
+
+def _sound_test(wanted: list[str]) -> Callable[[str], bool]:
+    return lambda name: set(wanted) <= set(sounds(name))

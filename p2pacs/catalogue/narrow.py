@@ -11,6 +11,7 @@ from typing import Final
 from p2pacs.catalogue import times
 from p2pacs.catalogue.matching import WILD_VRS, name_groups
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.sounds import sounds, wanted_sounds
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import texts
 from p2pacs.dataset.vocabulary import tag
@@ -27,8 +28,12 @@ TERMS: Final = {
 ASKED_TERMS: Final = {**TERMS, tag("Modality"): "modality"}
 """Keys that ask for a term; a modality is one of the study's, whichever series has it."""
 
-Narrowing = list[tuple[str, str]]
-"""Alternatives: (operator, operand), operators being =, GLOB, and BETWEEN with ``low\\0high``."""
+SOUND: Final = "sound"
+"""Terms of how a name sounds, for fuzzy matching."""
+
+Narrowing = list[tuple[str, str, str]]
+"""Alternatives: (term, operator, operand), operators being =, GLOB, and BETWEEN with
+``low\\0high``."""
 
 
 def terms_of(record: StudyRecord) -> set[tuple[str, str]]:
@@ -39,7 +44,13 @@ def terms_of(record: StudyRecord) -> set[tuple[str, str]]:
             for value in texts(view, key):
                 found.update((kind, term) for term in _terms(kind, value))
     found.update(("series", series.uid) for series in record.series)
-    return found
+    return found | sounds_of(record)
+
+
+def sounds_of(record: StudyRecord) -> set[tuple[str, str]]:
+    """Those of them for fuzzy matching."""
+    names = (texts(patient, tag("PatientName")) for patient in record.patients)
+    return {(SOUND, one) for values in names for name in values for one in sounds(name)}
 
 
 def _terms(kind: str, value: str) -> list[str]:
@@ -51,18 +62,27 @@ def _terms(kind: str, value: str) -> list[str]:
     return [value]
 
 
-def narrowing(key: str, vr: str, value: str) -> Narrowing | None:
+def narrowing(key: str, vr: str, value: str, *, fuzzy: bool = False) -> Narrowing | None:
     """How one key narrows its terms; None if it cannot.
 
     Args:
         key: tag, one of `ASKED_TERMS`.
         vr: VR of the key.
         value: the key's text, alternatives separated by backslashes.
+        fuzzy: whether names that sound alike match, too.
     """
     alternatives = [part.strip() for part in value.split("\\") if part.strip()]
-    steps = [_step(ASKED_TERMS[key], vr, part) for part in alternatives]
-    known = [step for step in steps if step is not None]
-    return known if known and len(known) == len(steps) else None
+    kind = ASKED_TERMS[key]
+    found: Narrowing = []
+    for part in alternatives:
+        step = _step(kind, vr, part)
+        if step is None:
+            return None
+        found.append((kind, *step))
+        if fuzzy and kind == "name" and (wanted := wanted_sounds(part)):
+            # All of them must be there: the longest is a rare one.
+            found.append((SOUND, "=", max(wanted, key=lambda one: len(one.rstrip("0")))))
+    return found or None
 
 
 def _step(kind: str, vr: str, value: str) -> tuple[str, str] | None:

@@ -39,7 +39,7 @@ def begin(connection: Connection) -> None:
     One that follows another's feed is not followed itself, and is opened without a change: on a
     full disk, too.
     """
-    for name in ("floor", "seq", "position", "vocabulary", "known"):
+    for name in ("floor", "seq", "position", "vocabulary", "known", "terms"):
         insert_missing(connection, state, {"name": name, "value": 0})
     if not read(connection, "position"):
         after = advance(connection, state, "seq", 0)  # locks it

@@ -9,11 +9,13 @@ from attrs import field, frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.matching import is_any
-from p2pacs.catalogue.times import KINDS, is_possible
+from p2pacs.catalogue.times import KINDS, combined, is_possible
 from p2pacs.dataset.elements import read_element
 from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import (
     CONTROL_TAGS,
+    DATES_WITH_TIMES,
     INSTANCE_TAGS,
     PATIENT_TAGS,
     SERIES_TAGS,
@@ -59,23 +61,30 @@ class Question:
     """Keys of series in a query at study level."""
     unmatched: frozenset[str] = frozenset()
     """Tags of other keys with a value: below the level, or not in the vocabulary."""
+    options: SearchOptions = LITERAL
 
     @classmethod
-    def parse(cls, identifier: Dataset, root: QueryRoot) -> Question:
+    def parse(
+        cls, identifier: Dataset, root: QueryRoot, options: SearchOptions = LITERAL
+    ) -> Question:
         """Check an identifier.
 
         Raises:
-            UsageError: no or another level, no unique key of a level above, a key that cannot be
-                read, or one whose value nothing can be compared with (status 0xA900).
+            UsageError: no or another level, no unique key of a level above (unless relational
+                queries were agreed on), a key that cannot be read, or one whose value nothing can
+                be compared with (status 0xA900).
         """
         level = _level(identifier, root)
         keys = _keys(identifier)
-        for above in LEVELS[LEVELS.index(root) : LEVELS.index(level)]:
-            _require(keys, above, level)
-        return cls.of(level, root, keys)
+        if not options.relational:
+            for above in LEVELS[LEVELS.index(root) : LEVELS.index(level)]:
+                _require(keys, above, level)
+        return cls.of(level, root, keys, options)
 
     @classmethod
-    def of(cls, level: str, root: QueryRoot, keys: Json) -> Question:
+    def of(
+        cls, level: str, root: QueryRoot, keys: Json, options: SearchOptions = LITERAL
+    ) -> Question:
         """The question of these keys at a level; over all studies, unless keys name some.
 
         Raises:
@@ -83,9 +92,10 @@ class Question:
         """
         held = frozenset[str]().union(*(_LEVEL_TAGS[name] for name in upto(level)))
         below = SERIES_TAGS - held if level == "STUDY" else frozenset[str]()
+        as_one = _combined(keys) if options.combined else set()
         for key in keys:
             if key in held | below:
-                _comparable(keys, key)
+                _comparable(keys, key, ordered=key not in as_one)
         others = [key for key in keys if key not in held | below | CONTROL_TAGS]
         return cls(
             level,
@@ -93,6 +103,7 @@ class Question:
             {key: keys[key] for key in keys if key in held},
             {key: keys[key] for key in keys if key in below},
             frozenset(key for key in others if keys[key].get("Value")),
+            options,
         )
 
 
@@ -149,13 +160,39 @@ def _keys(identifier: Dataset) -> Json:
     return keys
 
 
-def _comparable(keys: Json, key: str) -> None:
+def paired(keys: Json) -> dict[str, str]:
+    """Keys of dates, and of the times that belong to them, with one value each."""
+    pairs = DATES_WITH_TIMES.items()
+    return {
+        date: time
+        for date, time in pairs
+        if date in keys and time in keys and len(texts(keys, date)) == len(texts(keys, time)) == 1
+    }
+
+
+def _combined(keys: Json) -> set[str]:
+    """Times that are matched as one range with their date: they may end before they begin.
+
+    Raises:
+        UsageError: a range of both ends before it begins.
+    """
+    found = set()
+    for date, time in paired(keys).items():
+        span = combined(texts(keys, date)[0], texts(keys, time)[0])
+        if span is not None:
+            found.add(time)
+            if span[0] > span[1]:
+                raise UsageError(f"({date[:4]},{date[4:]}) with its time ends before it begins")
+    return found
+
+
+def _comparable(keys: Json, key: str, *, ordered: bool) -> None:
     """Refuse a value that can match nothing, as no attribute can have it."""
     vr = keys[key]["vr"]
     for value in texts(keys, key):
         if is_any(value):
             continue
-        if vr in KINDS and not is_possible(vr, value):
+        if vr in KINDS and not is_possible(vr, value, ordered=ordered):
             raise UsageError(f"({key[:4]},{key[4:]}) must be {_FORMS[vr]}")
         if vr in ("IS", "DS") and not _NUMBER.fullmatch(value):
             raise UsageError(f"({key[:4]},{key[4:]}) must be a number")

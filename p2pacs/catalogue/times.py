@@ -62,15 +62,53 @@ def bounds(vr: str, key: str) -> Interval | None:
     return first[0], last[1]
 
 
-def is_possible(vr: str, key: str) -> bool:
+def combined(date: str, time: str) -> Interval | None:
+    """First and last instant of a range of dates and one of times, as one range of both.
+
+    Ranges must be of the same form (PS3.4 C.2.2.2.5): 20060705-20060707 with 1000-1800 begins on
+    July 5 at 10 and ends on July 7 at 18 o'clock. None if they are not: each is matched alone then.
+    """
+    days, clocks = _split("DA", _plain("DA", date)), _split("TM", _plain("TM", time))
+    if days is None or clocks is None or [*map(bool, days)] != [*map(bool, clocks)]:
+        return None
+    of_days, of_clocks = bounds("DA", date), bounds("TM", time)
+    if of_days is None or of_clocks is None:
+        return None
+    return of_days[0] + of_clocks[0], of_days[1] + of_clocks[1]
+
+
+def combined_test(date: str, time: str) -> Callable[[str, str], bool] | None:
+    """Whether the date and the time of an event meet a range of both; None if the keys are not
+    matched as one. Where an event has no time, any instant of its day will do."""
+    wanted = combined(date, time)
+    if wanted is None:
+        return None
+    first, last = wanted
+
+    def test(day: str, clock: str) -> bool:
+        days, clocks = interval("DA", day), interval("TM", clock)
+        if days is None:
+            return False
+        begin, end = clocks or (_FIRST["TM"], _LAST["TM"])
+        return days[0] + begin <= last and first <= days[1] + end
+
+    return test
+
+
+def is_possible(vr: str, key: str, *, ordered: bool = True) -> bool:
     """Whether an attribute can have such a value, or one in such a range.
 
     A single value must be a real date or time; the end of a range may be any day up to the 31st, as
     many write it for the last one of a month.
+
+    Args:
+        vr: DA, TM or DT.
+        key: the value or range.
+        ordered: whether the end of a range must not be before its begin.
     """
     key = _plain(vr, key)
     split, span = _split(vr, key), bounds(vr, key)
-    if span is None or span[0] > span[1]:
+    if span is None or (ordered and span[0] > span[1]):
         return False
     if split is None:
         return _is_real(vr, key, _MONTHS)

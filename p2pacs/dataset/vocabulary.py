@@ -93,6 +93,15 @@ REQUIRED_TAGS: Final = _tags(
 )
 """Unique and required keys (PS3.4 C.6.1.1, C.6.2.1): matched always, also where none has one."""
 
+DATES_WITH_TIMES: Final = {
+    tag(f"{event}Date"): tag(f"{event}Time")
+    for event in (
+        *("PatientBirth", "Study", "Series", "Content", "Acquisition"),
+        *("PerformedProcedureStepStart", "ScheduledProcedureStepStart"),
+    )
+}
+"""Dates, and the times that belong to them."""
+
 CONTROL_TAGS: Final = _tags(
     "SpecificCharacterSet QueryRetrieveLevel RetrieveAETitle InstanceAvailability "
     "QueryRetrieveView TimezoneOffsetFromUTC StorageMediaFileSetID StorageMediaFileSetUID"

@@ -24,6 +24,7 @@ from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import AddressInformation
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dimse._upper import BoundedSocket, Dimse, Reactor
 from p2pacs.dimse.contexts import refusal
 from p2pacs.dimse.remote import DimseRemote
@@ -59,6 +60,8 @@ class Association(_Association):
         self.acse_timeout, self.network_timeout = self.acse_timeout, self.network_timeout
         self.proposed: Sequence[tuple[str, Sequence[str]]] = ()
         """SOP Class and transfer syntaxes of each context that the requestor proposed."""
+        self.options: dict[str, SearchOptions] = {}
+        """FIND class → what was agreed on for its searches."""
         self.ended: Callable[[], None] = _nothing
         """Called when an accepted association is over and its connection closed."""
 

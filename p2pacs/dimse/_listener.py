@@ -14,10 +14,12 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs import limits
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dimse import contexts
 from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
 from p2pacs.dimse.association_limits import AssociationLimits, NamedHosts
+from p2pacs.dimse.extended import negotiate
 from p2pacs.dimse.remote import check_aet
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import StateError
@@ -47,6 +49,7 @@ class Listener:
         *,
         stores: bool,
         handlers: Handlers,
+        options: SearchOptions = LITERAL,
         allowed_callers: Collection[str] = (),
         known_hosts: Callable[[], Iterable[str]] = tuple,
         tuning: DimseTuning = TUNING,
@@ -58,6 +61,7 @@ class Listener:
             endpoint: where to listen.
             stores: whether C-STORE is accepted.
             handlers: of pynetdicom's events.
+            options: what every C-FIND does.
             allowed_callers: AE titles that may call; empty: all.
             known_hosts: hosts that the settings name, for which room is kept; looked up at
                 each connection.
@@ -76,10 +80,12 @@ class Listener:
         self._tuning = tuning
         self._known = NamedHosts(known_hosts)
         self._stores = stores
+        self._options = options
         self.services: Mapping[type, Service] = {}
         self._handlers = [
             *handlers,
             (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_SOP_EXTENDED, self._negotiated),
             (evt.EVT_REJECTED, _rejected),
         ]
         self.port = endpoint.port
@@ -147,6 +153,7 @@ class Listener:
             for context in definitions
         ]
         assoc.proposed = proposed
+        assoc.options = dict.fromkeys(contexts.FIND.values(), self._options)
         roles = assoc.requestor.role_selection
         assoc.acceptor.supported_contexts = [
             _supported(acceptance)
@@ -161,6 +168,19 @@ class Listener:
         for context, syntax in zip(definitions, contexts.choose_syntaxes(proposed), strict=True):
             if syntax is not None:
                 context.transfer_syntax = [UID(syntax)]
+
+    def _negotiated(self, event: Any) -> dict[UID, bytes]:
+        """Agree on what the requestor's searches do."""
+        proposed = {str(sop_class): said for sop_class, said in event.app_info.items()}
+        options, answers = negotiate(proposed, self._options)
+        event.assoc.options.update(options)
+        return {UID(sop_class): answer for sop_class, answer in answers.items()}
+
+
+def agreed_options(assoc: Any, sop_class: str) -> SearchOptions:
+    """What was agreed on for searches by a FIND class on an association that we accepted."""
+    options: SearchOptions = assoc.options[sop_class]
+    return options
 
 
 def _supported(acceptance: contexts.Acceptance) -> PresentationContext:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.contexts import Pair
 
@@ -99,8 +100,17 @@ class Backend(Protocol):
     A `P2PacsError` becomes its ``dicom_status`` and, cut to 64 characters, the Error Comment.
     """
 
-    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
-        """Answers to a C-FIND of ``caller`` (an AE title)."""
+    def find(
+        self, identifier: Dataset, root: QueryRoot, caller: str, options: SearchOptions
+    ) -> FindAnswers:
+        """Answers to a C-FIND.
+
+        Args:
+            identifier: Query/Retrieve Level and keys.
+            root: information model.
+            caller: AE title of who asks.
+            options: what was agreed on with it.
+        """
 
     def retrieve(
         self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency

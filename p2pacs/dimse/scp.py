@@ -13,11 +13,12 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_FIND
 
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
 from p2pacs.dimse._identifiers import decode_identifier
-from p2pacs.dimse._listener import Listener
+from p2pacs.dimse._listener import Listener, agreed_options
 from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.conversion import Conversion
@@ -45,6 +46,7 @@ class DimseServer:
         destinations: AE title → where a C-MOVE to it goes. Looked up at each request.
         allowed_callers: AE titles that may call us; empty: all.
         stores: whether C-STORE is accepted.
+        options: what every C-FIND does, besides what is negotiated.
         conversion: for whom instances are converted; None: for nobody.
         tuning: deadlines and bounds.
     """
@@ -58,6 +60,7 @@ class DimseServer:
         *,
         allowed_callers: Collection[str] = (),
         stores: bool = False,
+        options: SearchOptions = LITERAL,
         conversion: Conversion | None = None,
         tuning: DimseTuning = TUNING,
     ) -> None:
@@ -68,6 +71,7 @@ class DimseServer:
             aet,
             endpoint,
             stores=stores,
+            options=options,
             handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_STORE, self._store)],
             allowed_callers=allowed_callers,
             known_hosts=lambda: {remote.host for remote in tuple(destinations.values())},
@@ -104,7 +108,8 @@ class DimseServer:
             request: C_FIND = event.request  # type: ignore[assignment]
             syntax = UID(event.context.transfer_syntax)
             identifier = decode_identifier(request.Identifier, syntax)
-            answers = self._backend.find(identifier, root, caller)
+            options = agreed_options(event.assoc, str(event.context.abstract_syntax))
+            answers = self._backend.find(identifier, root, caller, options)
             for number, answer in enumerate(answers):
                 if event.is_cancelled:
                     yield sub.CANCELLED, None

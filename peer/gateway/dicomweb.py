@@ -69,7 +69,7 @@ class DicomwebGateway:
             UnavailableError: the instances of a study that is not here, without the broker.
         """
         self._check_membership()
-        question = Question.of(query.level, "STUDY", query.keys)
+        question = Question.of(query.level, "STUDY", query.keys, query.options)
         log.debug("QIDO-RS", caller=caller, level=query.level)
         if query.level == "STUDY" or (query.level == "SERIES" and not query.of_one_study):
             return await trio.to_thread.run_sync(self._search, query, question)
@@ -122,7 +122,7 @@ class DicomwebGateway:
         return await self._reads.bulk_data(resource, path, caller)
 
     def _few(self, query: SearchQuery) -> list[StudyRecord]:
-        records = self._catalogue.narrowed(query.level, query.keys)
+        records = self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
         found = list(islice(records, MANY + 1))
         if len(found) > MANY:
             raise BusyError(
@@ -138,7 +138,7 @@ class DicomwebGateway:
     ) -> SearchPage:
         """In a worker thread: it reads the index."""
         if records is None:
-            records = self._catalogue.narrowed(query.level, query.keys)
+            records = self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
         matches = matching(records, question, self._catalogue.known)
         count = FIND_RESULTS if query.limit is None else min(query.limit, FIND_RESULTS)
         page = list(islice(matches, query.offset, query.offset + count + 1))

@@ -20,6 +20,7 @@ from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
     Ending,
@@ -100,20 +101,28 @@ class Gateway:
 
     # ------------------------------------------------------------ C-FIND
 
-    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
+    def find(
+        self, identifier: Dataset, root: QueryRoot, caller: str, options: SearchOptions
+    ) -> FindAnswers:
         """Answers out of the catalogue that this peer holds; the broker may be away."""
         self._check_membership()
-        question = Question.parse(identifier, root)
-        records: Iterable[StudyRecord] = self._catalogue.candidates(identifier)
-        if question.level == "IMAGE":
-            records = self._filled(records)
+        question = Question.parse(identifier, root, options)
+        records: Iterable[StudyRecord]
+        records = self._catalogue.candidates(identifier, fuzzy=options.fuzzy)
+        if question.level in ("SERIES", "IMAGE"):
+            records = self._filled(records, question.level)
         log.debug("C-FIND", caller=caller, level=question.level)
-        return find(records, identifier, root, self._catalogue.known)
+        return find(records, identifier, root, self._catalogue.known, options)
 
-    def _filled(self, records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
-        for count, record in enumerate(records):
-            if count == MANY:
-                raise UnavailableError("too many studies at image level: narrow the query")
+    def _filled(self, records: Iterable[StudyRecord], level: str) -> Iterator[StudyRecord]:
+        """The records with what the catalogue does not list: instances, or even the series."""
+        count = 0
+        for record in records:
+            if level == "SERIES" and record.series:
+                yield record
+                continue
+            if (count := count + 1) > MANY:
+                raise UnavailableError(f"too many studies at {level} level: narrow the query")
             yield self._bridge.call(self._describe, record).into(record)
 
     # ------------------------------------------------------------ C-MOVE, C-GET

@@ -11,6 +11,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dimse.conversion import Conversion
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.scp import DimseServer
@@ -96,6 +97,7 @@ async def open_dimse(
             parts.gateway(bridge),
             parts.destinations,
             allowed_callers=settings.gateway.allowed_callers,
+            options=SearchOptions(fuzzy=settings.gateway.fuzzy_names),
             conversion=parts.conversion(bridge, settings.gateway),
         )
         async with server:

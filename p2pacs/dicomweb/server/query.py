@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -11,7 +11,8 @@ from attrs import field, frozen
 from pydicom.datadict import tag_for_keyword
 
 from p2pacs import limits
-from p2pacs.dataset.json_model import SINGLE_VRS, Json, entry, name_groups, separated
+from p2pacs.dataset.json_model import SINGLE_VRS, Json, entry, name_groups, separated, texts
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import TEXT_VRS, tag, vr_of
 from p2pacs.errors import UsageError
 
@@ -35,17 +36,21 @@ _LISTED: Final = frozenset({"UI", "CS"})
 
 _CHOICES: Final = {"true": True, "false": False}
 
-_FUZZY: Final = (
-    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
-)
-"""The words of PS3.18 8.3.4.2."""
+_FUZZY: Final = "fuzzymatching"
 
-_UNSUPPORTED: Final = {
-    "fuzzymatching": _FUZZY,
+_WARNINGS: Final = {
+    _FUZZY: "",
     "emptyvaluematching": "The emptyvaluematching parameter is not supported.",
     "multiplevaluematching": "",
 }
 """Parameters that are true or false, and the warning where what they ask for is not done."""
+
+_LITERAL: Final = (
+    "A name with wild cards within a word: only literal matching has been performed of it."
+)
+"""Such a word sounds like none; PS3.18 8.3.4.2 has nearly these words for who does nothing."""
+
+_WITHIN: Final = re.compile(r"\w[*?]+\w")
 
 _PAGING: Final = ("limit", "offset")
 
@@ -70,6 +75,13 @@ class SearchQuery:
     """What the query asks for and is not done."""
     path: frozenset[str] = frozenset()
     """Tags of the UIDs that the path names, not the query."""
+    fuzzy: bool = False
+    """Whether names that sound alike match, too."""
+
+    @property
+    def options(self) -> SearchOptions:
+        """How it is matched: dates with their times always as one range, keys of any level."""
+        return SearchOptions(relational=True, combined=True, fuzzy=self.fuzzy)
 
     @property
     def of_one_study(self) -> bool:
@@ -97,7 +109,7 @@ class SearchQuery:
         parameters: dict[str, list[str]] = {}
         for name, value in _pairs(query):
             parameters.setdefault(name, []).append(value)
-        warnings = tuple(_warnings(parameters))
+        asked = _choices(parameters)
         limit, offset = (_count(parameters, name) for name in _PAGING)
         fields = [
             part.strip()
@@ -105,6 +117,10 @@ class SearchQuery:
             for part in value.split(",")
         ]
         keys = _keys(parameters)
+        fuzzy = _FUZZY in asked
+        warnings = [_WARNINGS[name] for name in asked if _WARNINGS[name]]
+        if fuzzy and _is_within_a_word(keys):
+            warnings.append(_LITERAL)
         if path.keys() & keys.keys():
             raise UsageError("the query gives a UID that the path names already")
         keys.update({key: entry("UI", uid) for key, uid in path.items()})
@@ -115,8 +131,9 @@ class SearchQuery:
             ALL in fields,
             limit,
             offset or 0,
-            warnings,
+            tuple(warnings),
             frozenset(path),
+            fuzzy,
         )
 
 
@@ -134,15 +151,24 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
         raise UsageError(f"a query has at most {limits.SEARCH_PARAMETERS} parameters") from error
 
 
-def _warnings(parameters: dict[str, list[str]]) -> Iterable[str]:
-    for name, warning in _UNSUPPORTED.items():
+def _choices(parameters: dict[str, list[str]]) -> list[str]:
+    """Those of the parameters that are true or false, and are true."""
+    asked = []
+    for name in _WARNINGS:
         value = _single(parameters, name)
         if value is None:
             continue
         if value.lower() not in _CHOICES:
             raise UsageError(f"{name} must be true or false")
-        if _CHOICES[value.lower()] and warning:
-            yield warning
+        if _CHOICES[value.lower()]:
+            asked.append(name)
+    return asked
+
+
+def _is_within_a_word(keys: Json) -> bool:
+    """Whether a name among the keys has a wild card between two of its letters."""
+    names = (name for key, held in keys.items() if held["vr"] == "PN" for name in texts(keys, key))
+    return any(_WITHIN.search(name) for name in names)
 
 
 def _count(parameters: dict[str, list[str]], name: str) -> int | None:

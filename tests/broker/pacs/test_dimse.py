@@ -12,6 +12,7 @@ from broker.pacs.dimse import DimseAdapter, _classes
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dimse.backend import Retrieval
 from p2pacs.dimse.receiver import storage_receiver
 from p2pacs.dimse.remote import DimseRemote
@@ -39,7 +40,9 @@ class Breaking:
     def uids(self) -> list[str]:
         return [one.sop_instance_uid for one in self.instances]
 
-    def find(self, _identifier: Dataset, _root: str, _caller: str) -> FindAnswers:
+    def find(
+        self, _identifier: Dataset, _root: str, _caller: str, _options: SearchOptions
+    ) -> FindAnswers:
         return FindAnswers(iter(()))
 
     def retrieve(self, *_asked: object) -> Retrieval:

@@ -329,3 +329,19 @@ def test_who_takes_the_newest_alone_has_the_others_not_read(index: CatalogueInde
     assert next(newest).uid == "1.2.35"  # of one day the one that changed last
     newest.close()  # type: ignore[attr-defined]
     index.upsert([study(99)])
+
+
+def test_names_that_sound_alike_are_candidates(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.db"
+    index = CatalogueIndex(path)
+    index.upsert([study(1, name="Müller^Hans"), study(2, name="Doe^John")])
+    asked = query(PatientName="Muller")
+    assert not list(index.candidates(asked))
+    assert [one.uid for one in index.candidates(asked, fuzzy=True)] == ["1.2.1"]
+    with index._database.writing() as connection:  # as the version before left it
+        connection.exec_driver_sql("DELETE FROM catalogue_terms WHERE kind = 'sound'")
+        connection.exec_driver_sql("DELETE FROM catalogue_state WHERE name = 'terms'")
+    index.close()
+    again = CatalogueIndex(path)
+    assert [one.uid for one in again.candidates(asked, fuzzy=True)] == ["1.2.1"]
+    again.close()

@@ -8,6 +8,7 @@ from pydicom.sequence import Sequence
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 
@@ -65,6 +66,49 @@ def test_each_level_answers_with_its_entities() -> None:
 )
 def test_studies_by_key(keys: dict[str, str], expected: list[str]) -> None:
     assert uids(**keys) == expected
+
+
+def by_options(options: SearchOptions, level: str = "STUDY", **keys: str) -> list[str]:
+    unique = {"SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
+    name = unique.get(level, "StudyInstanceUID")
+    found = find(RECORDS, query(level, **keys), "STUDY", None, options)
+    return [str(answer[name].value) for answer in found]
+
+
+def test_relational_queries_need_no_keys_of_the_levels_above() -> None:
+    relational = SearchOptions(relational=True)
+    with pytest.raises(UsageError):
+        by_options(LITERAL, "SERIES", Modality="CT")
+    assert by_options(relational, "SERIES", Modality="CT") == ["1.2.1.1", "1.2.3.1"]
+    assert by_options(relational, "SERIES", Modality="CT", PatientName="d*") == ["1.2.3.1"]
+    assert by_options(relational, "IMAGE", SOPInstanceUID="1.2.2.1.3") == ["1.2.2.1.3"]
+    assert by_options(relational, "IMAGE", Modality="SR") == ["1.2.1.2.1"]
+
+
+def test_names_that_sound_alike_are_found_where_that_is_agreed_on() -> None:
+    assert by_options(LITERAL, PatientName="Muller") == []
+    assert by_options(SearchOptions(fuzzy=True), PatientName="Muller") == ["1.2.1"]
+    assert by_options(SearchOptions(fuzzy=True), PatientName="Jon Dow") == ["1.2.2", "1.2.3"]
+
+
+@pytest.mark.parametrize(
+    ("combined", "time", "expected"),
+    [(False, "1000-1800", [2]), (True, "1000-1800", [1, 2]), (True, "1000", [2])],
+)
+def test_dates_and_times_as_one_range(combined: bool, time: str, expected: list[int]) -> None:
+    clocks = {1: "2200", 2: "1000", 3: "0900"}
+    records = [study(n, date="20060706", StudyTime=("TM", at)) for n, at in clocks.items()]
+    records[2] = study(3, date="20060705", StudyTime=("TM", "0900"))
+    asked = query(StudyDate="20060705-20060707", StudyTime=time)
+    found = find(records, asked, "STUDY", None, SearchOptions(combined=combined))
+    assert [answer.StudyInstanceUID for answer in found] == [f"1.2.{n}" for n in expected]
+
+
+def test_a_time_that_is_not_known_lets_a_range_of_both_through() -> None:
+    asked = query("STUDY", PatientBirthDate="19600101-19601231", PatientBirthTime="1000-1200")
+    records = [study(1, PatientBirthDate=("DA", day)) for day in ("19600601", "19700601")]
+    answers = find(records, asked, "STUDY", frozenset(), SearchOptions(combined=True))
+    assert [tag("PatientBirthTime") in answers.ignored for _ in answers] == [True]
 
 
 def test_keys_of_the_levels_above_match_too() -> None:

@@ -3,7 +3,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pacs.catalogue.matching import matches
+from p2pacs.catalogue.matching import matcher, matches
 from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
 from p2pacs.dataset.vocabulary import tag
 
@@ -21,24 +21,38 @@ def test_terms_are_what_a_study_is_found_by() -> None:
         ("date", "20240131"),
         ("modality", "CT"),
         ("series", "1.5"),
+        ("sound", "Y530"),
+        ("sound", "T000"),
+        ("sound", "山田"),
     }
 
 
 def test_keys_narrow_by_operators_that_an_index_knows() -> None:
-    assert narrowing(PATIENT, "LO", "P1") == [("=", "P1")]
-    assert narrowing(PATIENT, "LO", "P[1*") == [("GLOB", "P[[]1*")]
-    assert narrowing(NAME, "PN", "Doe^J*") == [("GLOB", "doe^j*")]
-    assert narrowing(DATE, "DA", "20240115-") == [("BETWEEN", "20240000\00099991231")]
-    assert narrowing(tag("ModalitiesInStudy"), "CS", "CT\\MR") == [("=", "CT"), ("=", "MR")]
+    assert narrowing(PATIENT, "LO", "P1") == [("patient", "=", "P1")]
+    assert narrowing(PATIENT, "LO", "P[1*") == [("patient", "GLOB", "P[[]1*")]
+    assert narrowing(NAME, "PN", "Doe^J*") == [("name", "GLOB", "doe^j*")]
+    assert narrowing(DATE, "DA", "20240115-") == [("date", "BETWEEN", "20240000\00099991231")]
+    assert narrowing(tag("ModalitiesInStudy"), "CS", "CT\\MR") == [
+        ("modality", "=", "CT"),
+        ("modality", "=", "MR"),
+    ]
+    assert narrowing(NAME, "PN", "Maier^A", fuzzy=True) == [
+        ("name", "GLOB", "maier^a*"),
+        ("sound", "=", "M600"),
+    ]
     assert narrowing(DATE, "DA", "soon") is None
     assert narrowing(NAME, "PN", "*^?") is None
     assert narrowing(PATIENT, "LO", "") is None
 
 
-def passes(key: str, vr: str, wanted: str, value: str) -> bool:
-    steps = narrowing(key, vr, wanted)
-    held = {term for _, term in terms_of(study(1, **{keyword(key): value}))}
-    return steps is None or any(_holds(*step, term) for step in steps for term in held)
+def passes(key: str, vr: str, wanted: str, value: str, *, fuzzy: bool = False) -> bool:
+    steps = narrowing(key, vr, wanted, fuzzy=fuzzy)
+    held = terms_of(study(1, **{keyword(key): value}))
+    return steps is None or any(
+        kind == of and _holds(operator, operand, term)
+        for kind, operator, operand in steps
+        for of, term in held
+    )
 
 
 def keyword(key: str) -> str:
@@ -63,6 +77,14 @@ letters = st.text(alphabet="abA^=[É?*", min_size=1, max_size=7)
 def test_narrowing_never_loses_a_name(wanted: str, value: str) -> None:
     if matches("PN", wanted, [value]):
         assert passes(NAME, "PN", wanted, value)
+
+
+@settings(max_examples=300)
+@given(letters, st.text(alphabet="abA^=[É", min_size=1, max_size=7))
+def test_narrowing_never_loses_a_name_that_sounds_alike(wanted: str, value: str) -> None:
+    decide = matcher("PN", wanted, True)
+    if decide is not None and decide([value]):
+        assert passes(NAME, "PN", wanted, value, fuzzy=True)
 
 
 @settings(max_examples=300)

@@ -6,6 +6,7 @@ from pydicom.filewriter import write_dataset
 
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.dataset.json_model import texts
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot, tag, vr_of
 from p2pacs.errors import UsageError
 
@@ -107,3 +108,14 @@ def test_a_selection_lists_the_uids_of_its_level() -> None:
 def test_a_selection_needs_the_key_of_its_level(keys: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="0020,000D"):
         Selection.parse(query("STUDY", **keys), "STUDY")
+
+
+def test_a_night_is_a_range_of_a_date_and_a_time() -> None:
+    combined = SearchOptions(combined=True)
+    night = query(StudyDate="20260101-20260102", StudyTime="2200-0600")
+    assert Question.parse(night, "STUDY", combined).options is combined
+    with pytest.raises(UsageError, match="0008,0030"):
+        Question.parse(night, "STUDY")
+    for date, time in (("20260101-20260101", "2200-0600"), ("20260101-20260102", "2500-0600")):
+        with pytest.raises(UsageError):
+            Question.parse(query(StudyDate=date, StudyTime=time), "STUDY", combined)

@@ -1,10 +1,12 @@
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pacs.catalogue import times
+
+D, T = "%Y%m%d", "%H%M%S.%f"
 
 
 def hit(vr: str, key: str, value: str) -> bool:
@@ -110,3 +112,56 @@ def test_an_offset_moves_over_the_end_of_a_month() -> None:
 )
 def test_what_no_attribute_can_have_is_not_possible(vr: str, key: str, is_possible: bool) -> None:
     assert times.is_possible(vr, key) is is_possible
+
+
+@pytest.mark.parametrize(
+    ("date_key", "time_key", "day", "clock", "expected"),
+    [
+        # The example of PS3.4 C.2.2.2.5.
+        ("20060705-20060707", "1000-1800", "20060705", "0959", False),
+        ("20060705-20060707", "1000-1800", "20060705", "1000", True),
+        ("20060705-20060707", "1000-1800", "20060706", "0300", True),
+        ("20060705-20060707", "1000-1800", "20060707", "1800", True),
+        ("20060705-20060707", "1000-1800", "20060707", "1801", False),
+        ("20060705-20060706", "2200-0600", "20060706", "0100", True),
+        ("20060705-20060706", "2200-0600", "20060706", "1200", False),
+        ("20060705-", "1000-", "20060705", "0900", False),
+        ("20060705-", "1000-", "20991231", "0000", True),
+        ("-20060705", "-1000", "20060705", "1001", False),
+        ("-20060705", "-1000", "19991231", "2359", True),
+        ("20060705-20060707", "1000-1800", "20060705", "", True),
+        ("20060705-20060707", "1000-1800", "20060708", "", False),
+        ("20060705-20060707", "1000-1800", "", "1200", False),
+    ],
+)
+def test_a_range_of_dates_and_times_is_one(
+    date_key: str, time_key: str, day: str, clock: str, expected: bool
+) -> None:
+    test = times.combined_test(date_key, time_key)
+    assert test is not None
+    assert test(day, clock) is expected
+
+
+@pytest.mark.parametrize(
+    ("date_key", "time_key"),
+    [
+        ("20060705", "1000-1800"),
+        ("20060705-20060707", "10"),
+        ("20060705-", "-1000"),
+        ("a-b", "1-2"),
+    ],
+)
+def test_ranges_of_other_forms_are_matched_each_alone(date_key: str, time_key: str) -> None:
+    assert times.combined_test(date_key, time_key) is None
+
+
+moments = st.datetimes(datetime(1000, 1, 1))  # noqa: DTZ001 - of no zone, as in DICOM
+
+
+@given(moments, moments, moments)
+def test_one_range_is_that_of_the_calendar(
+    first: datetime, last: datetime, moment: datetime
+) -> None:
+    test = times.combined_test(f"{first:{D}}-{last:{D}}", f"{first:{T}}-{last:{T}}")
+    assert test is not None
+    assert test(f"{moment:{D}}", f"{moment:{T}}") is (first <= moment <= last)

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
     Ending,
@@ -35,6 +36,7 @@ class Scripted:
         self.held = list(instances)
         self.answers: list[Dataset] = []
         self.ignored: set[str] = set()
+        self.options: SearchOptions | None = None
         self.error: P2PacsError | None = None
         self.asked: list[tuple[str, str, str]] = []
         self.urgency: Urgency | None = None
@@ -48,7 +50,10 @@ class Scripted:
         """Wait for ``released`` (or ``closed``) after so many instances."""
         self.fail_after: int | None = None
 
-    def find(self, identifier: Dataset, root: QueryRoot, caller: str) -> FindAnswers:
+    def find(
+        self, identifier: Dataset, root: QueryRoot, caller: str, options: SearchOptions
+    ) -> FindAnswers:
+        self.options = options
         self.asked.append(("find", root, caller))
         if self.error is not None:
             raise self.error

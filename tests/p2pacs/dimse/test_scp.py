@@ -5,8 +5,10 @@ import trio
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
 
 from p2pacs import limits
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dimse import contexts
 from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import BrokenInstanceError, DiskFullError, UsageError
@@ -53,6 +55,29 @@ async def test_answers_name_where_to_retrieve() -> None:
     assert [status.Status for status, _ in answers] == [0xFF00, 0xFF00, 0x0000]
     assert [found.RetrieveAETitle for _, found in answers if found] == ["GATEWAY"] * 2
     assert backend.asked == [("find", "STUDY", "WORKSTATION")]
+
+
+@pytest.mark.parametrize("always", [LITERAL, SearchOptions(fuzzy=True)])
+async def test_matching_is_negotiated(always: SearchOptions) -> None:
+    backend = Scripted()
+
+    def work(port: int, information: bytes | None) -> bytes | None:
+        ae = AE("WORKSTATION")
+        ae.add_requested_context(FIND)
+        item = SOPClassExtendedNegotiation()
+        item.sop_class_uid, item.service_class_application_information = FIND, information or b""
+        asked = [item] if information else None
+        assoc = ae.associate(HOST, port, ae_title="GATEWAY", ext_neg=asked)
+        assert list(assoc.send_c_find(study(), FIND))
+        assoc.release()
+        return assoc.acceptor.sop_class_extended.get(FIND)
+
+    async with serving(backend, options=always) as server:
+        answer = await trio.to_thread.run_sync(work, server.port, b"\1\1\0")
+        assert answer == bytes([1, 1, always.fuzzy])
+        assert backend.options == SearchOptions(relational=True, combined=True, fuzzy=always.fuzzy)
+        assert await trio.to_thread.run_sync(work, server.port, None) is None
+        assert backend.options == always
 
 
 async def test_an_error_becomes_its_status() -> None:

@@ -136,12 +136,21 @@ def _study(number: int) -> StudyRecord:
 
 async def test_what_is_not_matched_is_said(tmp_path: Path) -> None:
     async with served(tmp_path, []) as (_, _, root), httpx.AsyncClient() as http:
-        answer = await http.get(f"{root}/studies?fuzzymatching=true&PatientComments=x")
+        answer = await http.get(f"{root}/studies?emptyvaluematching=true&PatientComments=x")
         first, second = answer.headers.get_list("warning")
         assert first.startswith("299 ")
-        assert "Only literal matching" in first
+        assert "emptyvaluematching" in first
         assert "PatientComments" in second
         assert len(answer.json()) == 1
+
+
+async def test_names_that_sound_alike_are_found(tmp_path: Path) -> None:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+        for fuzzy, found in (("true", [world.broker.uid]), ("false", [])):
+            url = f"{root}/studies?fuzzymatching={fuzzy}&PatientName=Zoe%20Gruen"
+            answer = await http.get(url)
+            assert [value(one, "StudyInstanceUID") for one in answer.json()] == found
+            assert "warning" not in answer.headers
 
 
 async def test_what_cannot_be_understood_is_refused(tmp_path: Path) -> None:

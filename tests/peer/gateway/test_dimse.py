@@ -92,6 +92,24 @@ async def tool(name: str, where: Endpoint, *arguments: str, fails: bool = False)
     return done.stdout
 
 
+@pytest.mark.dcmtk
+async def test_names_that_sound_alike_are_found_where_the_settings_say_so(tmp_path: Path) -> None:
+    for fuzzy in (False, True):
+        folder = tmp_path / str(fuzzy)
+        folder.mkdir()
+        async with served(folder, [], fuzzy_names=fuzzy) as (world, _, where):
+            keys = (
+                "-S",
+                "-k",
+                "QueryRetrieveLevel=STUDY",
+                "-k",
+                "PatientName=GRUEN",
+                "-k",
+                "StudyInstanceUID",
+            )
+            assert (world.broker.uid in await tool("findscu", where, *keys)) is fuzzy
+
+
 def received(folder: Path) -> dict[str, EncodedInstance]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return by_uid([EncodedInstance.from_part10(path.read_bytes()) for path in files])

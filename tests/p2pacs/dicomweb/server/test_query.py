@@ -71,8 +71,11 @@ def test_the_path_names_studies() -> None:
 
 
 def test_what_is_not_done_is_said() -> None:
-    (warning,) = parse("fuzzymatching=true&multiplevaluematching=true").warnings
-    assert "Only literal matching" in warning
+    asked = parse("fuzzymatching=true&multiplevaluematching=true&PatientName=*Miller*")
+    assert (asked.fuzzy, asked.warnings) == (True, ())
+    (warning,) = parse("fuzzymatching=true&PatientName=M?ller").warnings
+    assert "only literal matching" in warning
+    assert not parse("PatientName=M?ller").warnings
     assert not parse("fuzzymatching=false&emptyvaluematching=false").warnings
     assert len(parse("emptyvaluematching=true").warnings) == 1
 

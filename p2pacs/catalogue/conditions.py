@@ -1,0 +1,68 @@
+"""A query's keys as conditions on the index's tables (`p2pacs.catalogue.narrow` says which)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import or_, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from p2pacs.catalogue import schema
+from p2pacs.catalogue.matching import is_any
+from p2pacs.catalogue.narrow import ASKED_TERMS, Narrowing, narrowing
+from p2pacs.catalogue.question import UNIQUE, upto
+from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.vocabulary import tag
+
+
+def conditions(level: str, keys: Json, *, fuzzy: bool) -> list[ColumnElement[bool]]:
+    """What a study's row must meet: the strongest key drives the query, the others are looked up
+    study by study.
+
+    Args:
+        level: of the search.
+        keys: of the search, indexed ones and others.
+        fuzzy: whether names that sound alike match, too.
+    """
+    levels = upto(level) if level in UNIQUE else ()
+    if "STUDY" in levels and (uids := _uids(keys, "STUDY")):
+        first: list[ColumnElement[bool]] = [schema.studies.c.uid.in_(uids)]
+    else:
+        first = []
+    tests: list[ColumnElement[bool]] = []
+    if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
+        tests.append(_term([("series", "=", uid) for uid in uids]))
+    of_patient = {tag("PatientID"), tag("PatientName")}
+    for key in ASKED_TERMS:
+        if "STUDY" in levels or key in of_patient:
+            tests.extend(_narrowed(keys, key, fuzzy))
+    if tests and not first:
+        first = [schema.studies.c.id.in_(select(schema.terms.c.study).where(tests.pop(0)))]
+    same = schema.terms.c.study == schema.studies.c.id
+    return [*first, *(select(schema.terms.c.study).where(same, test).exists() for test in tests)]
+
+
+def _uids(keys: Json, level: str) -> list[str]:
+    """Those that are asked for; none if any will do."""
+    uids = texts(keys, UNIQUE[level])
+    return [] if any(map(is_any, uids)) else uids
+
+
+def _narrowed(keys: Json, key: str, fuzzy: bool) -> Iterator[ColumnElement[bool]]:
+    if found := texts(keys, key):
+        alternatives = narrowing(key, keys[key]["vr"], "\\".join(found), fuzzy=fuzzy)
+        if alternatives is not None:
+            yield _term(alternatives)
+
+
+def _term(alternatives: Narrowing) -> ColumnElement[bool]:
+    kind, value = schema.terms.c.kind, schema.terms.c.value
+    tests: list[ColumnElement[bool]] = []
+    for of_kind, operator, operand in alternatives:
+        if operator == "BETWEEN":
+            low, high = operand.split("\0")
+            test: ColumnElement[bool] = (value >= low) & (value <= high)
+        else:
+            test = value.op(operator)(operand)
+        tests.append((kind == of_kind) & test)
+    return or_(*tests)
