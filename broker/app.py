@@ -27,7 +27,6 @@ from broker.pacs.adapter import PacsAdapter
 from broker.pacs.catalogue_sync import CatalogueSync
 from broker.pacs.opening import open_pacs
 from broker.pages.app import make_app
-from broker.pages.certificate import WebCertificate, host_names
 from broker.publish import Publisher
 from broker.renewal import keep_renewed
 from broker.setup import BrokerSecrets, load_keys
@@ -39,6 +38,7 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.locks import held
+from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
 from p2pacs.sqlite import until_possible
@@ -169,7 +169,9 @@ class Broker:
             nursery.start_soon(self._catch_up)
             nursery.start_soon(self.keeper.watch)
             nursery.start_soon(self.recycler.run)
-            nursery.start_soon(keep_renewed, self.keys, self._certificate)
+            nursery.start_soon(keep_renewed, self.keys)
+            if self._certificate is not None:
+                nursery.start_soon(self._certificate.keep_renewed)
             async with trio.open_nursery() as pages:
                 web: Endpoint = await pages.start(self._serve_pages, stop)
                 task_status.started(self._ready(listens, web))
@@ -270,10 +272,9 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         await stack.enter_async_context(held(folder / LOCK, already))
         certificate = None
         if settings.web.secure:
-            hosts = partial(host_names, settings.web)
+            hosts = partial(host_names, settings.web.listen, settings.web.hosts)
             make = partial(WebCertificate.make, folder / WEB, keys.authority, hosts)
-            made = partial(trio.to_thread.run_sync, make)
-            certificate = await until_possible(made, "the certificate of the pages")
+            certificate = await make_certificate(make)
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         opened = open_store(folder / STORE, capacity=settings.store.capacity)
         store = await stack.enter_async_context(opened)

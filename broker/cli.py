@@ -14,7 +14,6 @@ from broker.cli_common import (
     AsJson,
     Folder,
     MemberArgument,
-    PasswordFile,
     Yes,
     opened,
     print_json,
@@ -32,7 +31,7 @@ from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
-from p2pacs.private_input import read_private, sure
+from p2pacs.private_input import PasswordFile, read_private, sure
 from p2pacs.settings import complaints
 from p2pacs.stopping import run_until_stopped, tell
 from p2pacs.tables import show

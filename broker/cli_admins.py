@@ -1,4 +1,4 @@
-"""The broker's commands about administrators: who there are, a new password, one who leaves."""
+"""The broker's commands about administrators: who there are, passwords, roles, who leaves."""
 
 from __future__ import annotations
 
@@ -7,40 +7,78 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from broker.cli_common import WHO, AsJson, Folder, PasswordFile, Yes, opened, print_json
+from broker.cli_common import WHO, AsJson, Folder, Yes, opened, print_json
 from broker.members import audit
-from p2pacs.accounts import passwords
-from p2pacs.errors import NotFoundError
-from p2pacs.private_input import read_private, sure
+from broker.members.roles import AdminRole, admin_role
+from p2pacs.accounts import people
+from p2pacs.accounts.passwords import check_name
+from p2pacs.errors import NotFoundError, UsageError
+from p2pacs.private_input import PasswordFile, read_private, sure
+
+Admin = Annotated[str, typer.Option(metavar="NAME", help="The administrator.")]
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add ``password`` and ``admins``."""
+    """Add ``password``, ``role`` and ``admins``."""
     app.command()(password)
+    app.command()(role)
     app.command()(admins)
 
 
 def password(
     folder: Folder,
     *,
-    admin: Annotated[str, typer.Option(metavar="NAME", help="The administrator.")],
+    admin: Admin,
+    role: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(AdminRole), help="Of a new one; an auditor changes nothing."),
+    ] = None,
     password_file: PasswordFile = None,
 ) -> None:
     """Change an administrator's password, or add an administrator."""
-    passwords.check_name(admin)
+    check_name(admin)
+    wanted = None if role is None else admin_role(role)
     _, database = opened(folder)
+    if wanted and database.transact(lambda c: people.has_account(c, admin)):
+        raise UsageError(f"{admin} has a role already: p2pacs broker role {folder} changes it")
     text = read_private(password_file, "Password", twice=True)
+    given = wanted or AdminRole.ADMINISTRATOR
 
     def change(connection: Connection) -> bool:
-        is_new = passwords.set_password(connection, admin, text)
-        what = "administrator added" if is_new else "password set"
-        audit.record(connection, audit.Entry(what, WHO, detail=admin))
+        is_new = not people.has_account(connection, admin)
+        if is_new:
+            people.add_account(connection, admin, text, given)
+            entry = audit.Entry("administrator added", WHO, detail=f"{admin}: {given}")
+        else:
+            people.set_password(connection, admin, text)
+            entry = audit.Entry("password set", WHO, detail=admin)
+        audit.record(connection, entry)
         return is_new
 
     if database.transact(change):
-        typer.echo(f"{admin} is a new administrator.")
+        typer.echo(f"{admin} is a new {given}.")
     else:
         typer.echo(f"The password of {admin} is set; {admin} is signed out everywhere.")
+
+
+def role(
+    folder: Folder,
+    *,
+    admin: Admin,
+    role: Annotated[
+        str, typer.Option(metavar="|".join(AdminRole), help="An auditor changes nothing.")
+    ],
+) -> None:
+    """Say what an administrator may do."""
+    wanted = admin_role(role)
+    _, database = opened(folder)
+
+    def change(connection: Connection) -> None:
+        people.set_role(connection, admin, wanted)
+        audit.record(connection, audit.Entry("role set", WHO, detail=f"{admin}: {wanted}"))
+
+    database.transact(change)
+    typer.echo(f"{admin} is {wanted} from now on.")
 
 
 def admins(
@@ -55,18 +93,18 @@ def admins(
     """List the administrators, or remove one who is none any more."""
     _, database = opened(folder)
     if remove is not None:
-        if remove not in database.transact(passwords.list_accounts):
+        if not database.transact(lambda c: people.has_account(c, remove)):
             raise NotFoundError(f"no administrator is called {remove!r}: p2pacs broker admins")
         if not yes:
             sure(f"Remove the administrator {remove}")
 
         def leave(connection: Connection) -> None:
-            passwords.remove_account(connection, remove)
+            people.remove_account(connection, remove)
             audit.record(connection, audit.Entry("administrator removed", WHO, detail=remove))
 
         database.transact(leave)
-    left = database.transact(passwords.list_accounts)
+    left = database.transact(people.list_accounts)
     if as_json:
-        print_json({"administrators": left})
+        print_json({"administrators": [{"name": one.name, "role": one.role} for one in left]})
     else:
-        typer.echo("\n".join(left))
+        typer.echo("\n".join(f"{one.name}\t{one.role}" for one in left))

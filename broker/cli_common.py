@@ -21,12 +21,6 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The
 MemberArgument = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="A member.")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
-PasswordFile = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="F", help="File with the password; -: standard input. Else it is asked for."
-    ),
-]
 
 
 def opened(folder: Path) -> tuple[AdminActions, BrokerDatabase]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,9 +16,9 @@ from p2pacs.settings import (
     EndpointField,
     LineSettings,
     LogSettings,
-    NetworkField,
     Settings,
     StoreSettings,
+    WebSettings,
     load_settings,
     render_settings,
 )
@@ -70,57 +70,12 @@ def _once(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     return tuple(dict.fromkeys(endpoints))
 
 
-class WebSettings(Settings):
+class AdminWebSettings(WebSettings):
     """The administrator's pages."""
 
     listen: EndpointField = Field(
         description="Where the administrator's pages are served.", examples=["127.0.0.1:8443"]
     )
-    tls: Literal["auto", "on", "off"] = Field(
-        default="auto",
-        description="auto: plain HTTP on a loopback address, else HTTPS with a certificate of the "
-        "network's own authority. on: always HTTPS. off: always HTTP, for use behind a reverse "
-        "proxy on another machine that does TLS itself.",
-    )
-    hosts: tuple[str, ...] = Field(
-        default=(),
-        description="What the administrator types into the browser, besides the host in listen "
-        "(for 0.0.0.0 besides this machine's name and addresses): the pages answer to no other "
-        "names, and the certificate names no others.",
-        examples=[["broker.hospital.example", "192.168.1.4"]],
-    )
-    proxies: tuple[NetworkField, ...] = Field(
-        default=(),
-        description="Reverse proxies before the pages: whom they name in X-Forwarded-For is "
-        "believed to ask. Not set: all who come through a proxy count as one address.",
-        examples=[["192.168.1.7/32"]],
-    )
-    idle_minutes: int = Field(
-        default=15, ge=1, description="An administrator is signed out after this time unused."
-    )
-    session_hours: int = Field(
-        default=8, ge=1, description="An administrator is signed out after this time in any case."
-    )
-
-    @property
-    def idle_milliseconds(self) -> int:
-        """How long a session lasts unused."""
-        return self.idle_minutes * MINUTE * 1000
-
-    @property
-    def session_milliseconds(self) -> int:
-        """How long a session lasts at most."""
-        return self.session_hours * HOUR * 1000
-
-    @property
-    def secure(self) -> bool:
-        """Whether the pages are served by HTTPS here."""
-        return self.tls == "on" or (self.tls == "auto" and not self.listen.is_loopback)
-
-    @property
-    def secure_cookies(self) -> bool:
-        """Whether browsers come by HTTPS: to here, or to the reverse proxy before."""
-        return self.secure or self.tls == "off"
 
 
 class EnrolmentSettings(Settings):
@@ -198,7 +153,7 @@ class BrokerSettings(Settings):
         "tried, the fastest answer wins. None: those in listen.",
         examples=[["192.168.1.4:4710", "broker.example:4710"]],
     )
-    web: WebSettings
+    web: AdminWebSettings
     enrolment: EnrolmentSettings = EnrolmentSettings()
     coding: Coding = Field(
         default=Coding.SMALLEST,

@@ -18,13 +18,15 @@ from broker.config import (
     OWN,
     SIGNING_KEY,
     STUDY_SECRET,
+    AdminWebSettings,
     BrokerSettings,
-    WebSettings,
     save_broker_settings,
 )
 from broker.database.db import connect, migrate
 from broker.members import audit
-from p2pacs.accounts.passwords import check_account, set_password
+from p2pacs.accounts.passwords import check_account
+from p2pacs.accounts.people import add_account
+from p2pacs.accounts.rights import ADMINISTRATOR
 from p2pacs.errors import StateError
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.files import read_secret, write_secret
@@ -111,7 +113,7 @@ def _fill(
     migrate(folder / DATABASE)
     founded = audit.Entry("network founded", admin, detail=network)
     with closing(connect(folder / DATABASE)) as database:
-        database.transact(lambda c: set_password(c, admin, password))
+        database.transact(lambda c: add_account(c, admin, password, ADMINISTRATOR))
         database.transact(lambda c: audit.record(c, founded))
     save_broker_settings(folder, settings)
 
@@ -154,7 +156,7 @@ def web_address(settings: BrokerSettings) -> str:
     return f"{'https' if settings.web.secure else 'http'}://{_opens(settings.web)}"
 
 
-def _opens(web: WebSettings) -> Endpoint:
+def _opens(web: AdminWebSettings) -> Endpoint:
     """What a browser can be pointed to: where pages listen everywhere, one place of those."""
     if not web.listen.is_unspecified:
         return web.listen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +19,14 @@ STANDARD_INPUT: Final = Path("-")
 
 MOST_BYTES: Final = 64 * 1024
 """Of a file: a token has some hundred, a query a few lines."""
+
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="F", help="File with the password; -: standard input. Else it is asked for."
+    ),
+]
+"""The option of commands that take a password."""
 
 
 def read_private(

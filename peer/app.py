@@ -35,6 +35,7 @@ from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import GatewayParts, open_dimse, run_web
+from peer.pages.serving import PagesParts, run_pages
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
@@ -182,6 +183,11 @@ class Peer:
         """The DICOMweb services, until cancelled; see `run_web`."""
         await run_web(self.gateway_parts, self.settings, blind=self.blind, task_status=task_status)
 
+    async def serve_pages(self, folder: Path, *, task_status: trio.TaskStatus[str | None]) -> None:
+        """The hospital's pages, where they are set; reports their address, or None."""
+        parts = PagesParts(self.database, self.identity.address, blind=self.blind)
+        await run_pages(parts, folder, self.settings, task_status=task_status)
+
     # ------------------------------------------------------------ what the parts need
 
     def _lost(self, study: StudyId) -> None:
@@ -265,6 +271,7 @@ async def run_peer(
             dicomweb = await nursery.start(peer.serve_dicomweb)
             viewer = await nursery.start(peer.serve_viewer)
             api = await nursery.start(run_api, peer.overview, folder, settings.api)
+            web = await nursery.start(peer.serve_pages, folder)
             ready(
                 {
                     "event": "ready",
@@ -276,6 +283,7 @@ async def run_peer(
                     "dicom": None if dicom is None else str(dicom),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
                     "viewer": None if viewer is None else str(viewer),
+                    "web": web,
                     "api": str(api),
                 }
             )

@@ -18,6 +18,7 @@ from p2pacs.settings import (
     NetworkField,
     Settings,
     StoreSettings,
+    WebSettings,
     load_settings,
     render_settings,
 )
@@ -31,11 +32,12 @@ STORE: Final = "store"
 CATALOGUE_DB: Final = "catalogue.db"
 PEER_DB: Final = "peer.db"
 API_ACCESS: Final = "api.token"
+WEB: Final = "web"
 LOCK: Final = "lock"
 VIEWER: Final = "viewer"
 """Files of the viewer, where it is installed (`peer.viewer.installed`)."""
 
-OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, LOCK, VIEWER)
+OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, WEB, LOCK, VIEWER)
 """All that a peer has in its folder (SQLite adds endings)."""
 
 
@@ -169,6 +171,7 @@ class PeerSettings(Settings):
     line: LineSettings = LineSettings()
     store: StoreSettings = StoreSettings()
     gateway: GatewaySettings = GatewaySettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

@@ -1,5 +1,5 @@
 """What a peer remembers besides chunks and catalogue, in one SQLite file: grants, unsent audit,
-what is to be fetched.
+what is to be fetched, who may sign in to its pages.
 
 One owner: `open_database` opens the file and closes it; everything else asks
 `PeerDatabase.run`, which runs one transaction at a time in a worker thread.
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
+from p2pacs.accounts.tables import metadata as accounts
 from p2pacs.errors import StateError
 from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
 
 SCHEMA: Final = 1
-"""``PRAGMA user_version`` of the file."""
+"""``PRAGMA user_version`` of the file. Tables that were not there are made when it is opened."""
 
 metadata = MetaData()
 
@@ -63,6 +64,22 @@ paused = Table(
 )
 """Of `fetches`, those that somebody paused."""
 
+trail = Table(
+    "trail",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("time", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("refused", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What was done about accounts (`peer.accounts.trail`)."""
+
+for _table in accounts.sorted_tables:
+    _table.to_metadata(metadata)
+
 
 class PeerDatabase(SqliteFile):
     """The open file; see `open_database`."""
@@ -81,6 +98,21 @@ def _create(connection: Connection) -> None:
     metadata.create_all(connection)
     if version != SCHEMA:  # a full disk is no reason not to open
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+
+
+def connect(path: Path) -> PeerDatabase:
+    """Open the file for a command, whether the peer runs or not; the caller closes it.
+
+    Raises:
+        StateError: a file of a newer p2pacs.
+    """
+    database = PeerDatabase(path)
+    try:
+        database.transact(_create)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 @asynccontextmanager

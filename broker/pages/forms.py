@@ -7,9 +7,6 @@ from typing import Final, TypeVar
 
 from attrs import field, frozen
 from pydantic import TypeAdapter, ValidationError
-from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from broker.members.access import check_rule
 from broker.members.corrections import Correction
@@ -17,6 +14,7 @@ from broker.members.join_command import JoinPlan, usual_plan
 from broker.members.registry import Member, Registration, default_read, plain_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.pages.forms import sentence, text_of
 from p2pacs.settings import AeTitleField
 from p2pacs.units import Endpoint, format_rate, parse_rate
 
@@ -190,37 +188,3 @@ def version_of(form: Mapping[str, object]) -> int:
     """The version of the member that was shown with the form; -1 (no member's) if it is none."""
     text = text_of(form, "version")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-
-
-async def read_form(request: Request) -> FormData:
-    """The fields of a form that was sent.
-
-    Raises:
-        HTTPException: 400: a field's text is none. A multipart form names its own encoding, and
-            some (``unicode_escape``) give half characters that nothing can write.
-    """
-    form = await request.form()
-    for name, value in form.multi_items():
-        for text in (name, value):
-            if isinstance(text, str) and not _is_text(text):
-                raise HTTPException(400, "This form has characters that are none.")
-    return form
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def text_of(form: Mapping[str, object], name: str) -> str:
-    """A text field; anything else (a file) counts as empty."""
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def sentence(text: str) -> str:
-    """A message of the error tree as a sentence on a page."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,7 +1,7 @@
 """The pages of one member: what is known of it, its token, and what can be changed.
 
-Every POST has checked its CSRF token before (`door`), and carries the version of the member that
-its author saw: of two browsers that change the same, the second is told.
+Every POST has checked its CSRF token before (`p2pacs.pages.door`), and carries the version of the
+member that its author saw: of two browsers that change the same, the second is told.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ from broker.pages.forms import (
     Corrected,
     read_correction,
     read_plan,
-    sentence,
     show_correction,
-    text_of,
     version_of,
     wrong_by_field,
 )
@@ -33,6 +31,7 @@ from broker.pages.views import see
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import StateError, UsageError
 from p2pacs.ids import VirtualAddress
+from p2pacs.pages.forms import sentence, text_of
 from p2pacs.web.pages import Pages
 
 _RECENT = 10

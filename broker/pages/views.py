@@ -1,6 +1,6 @@
 """Pages of all members, of registering one, and of the audit trail.
 
-Every POST has checked its CSRF token before (`door`).
+Every POST has checked its CSRF token before (`p2pacs.pages.door`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from attrs import evolve, frozen
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -16,10 +15,11 @@ from broker.database.db import BrokerDatabase, now
 from broker.database.pacs_state import PacsState, pacs_words, read_pacs
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.pages.forms import BLANK, Filled, read_registration, sentence, text_of, wrong_by_field
+from broker.pages.forms import BLANK, Filled, read_registration, wrong_by_field
 from broker.pages.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import NotFoundError, StudyNotFoundError, UsageError
+from p2pacs.pages.forms import sentence, text_of
 from p2pacs.web.pages import Pages
 
 _ENTRIES = 200
@@ -80,10 +80,6 @@ class Views:
         """The audit trail of a member or a study; by POST, as a UID must not stand in a URL."""
         member, uid = text_of(form, "member"), text_of(form, "uid")
         return await self._trail(request, session, member=member, uid=uid)
-
-    async def nowhere(self, _request: Request, _session: Session) -> Response:
-        """A page that there is not; who is signed in keeps the navigation."""
-        raise HTTPException(404, "There is no such page.")
 
     # ------------------------------------------------------------ pages
 

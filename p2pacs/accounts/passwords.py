@@ -1,4 +1,4 @@
-"""Accounts and their passwords: argon2id hashes, checked in constant time."""
+"""Passwords: argon2id hashes, checked in constant time; what names and passwords must be like."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Final
 import trio
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, delete, insert, select, update
 
-from p2pacs.accounts import known_places, sessions
-from p2pacs.accounts.tables import accounts
-from p2pacs.errors import NotFoundError, StateError, UsageError
+from p2pacs.errors import UsageError
 from p2pacs.limits import NAME
 
 SHORTEST: Final = 12
@@ -56,7 +53,7 @@ def check_name(name: str) -> None:
         UsageError: it is not.
     """
     if not 0 < len(name) <= NAME or not name.isprintable() or name != name.strip():
-        raise UsageError(f"an administrator's name has 1 to {NAME} printable characters")
+        raise UsageError(f"the name of an account has 1 to {NAME} printable characters")
 
 
 def check_account(name: str, password: str) -> None:
@@ -68,56 +65,3 @@ def check_account(name: str, password: str) -> None:
     check_name(name)
     if not SHORTEST <= len(password) <= LONGEST:
         raise UsageError(f"a password has {SHORTEST} to {LONGEST} characters; a sentence is good")
-
-
-def set_password(
-    connection: Connection, name: str, password: str, passwords: Passwords = ARGON2ID
-) -> bool:
-    """Make an account, or change its password: whoever is signed in with the old one is no more.
-
-    Returns:
-        Whether the account is new.
-
-    Raises:
-        UsageError: as `check_account`.
-    """
-    check_account(name, password)
-    hashed = passwords.hash(password)
-    changed = update(accounts).where(accounts.c.name == name).values(password_hash=hashed)
-    is_new = connection.execute(changed).rowcount == 0
-    if is_new:
-        connection.execute(insert(accounts).values(name=name, password_hash=hashed))
-    _sign_out(connection, name)
-    return is_new
-
-
-def list_accounts(connection: Connection) -> list[str]:
-    """The names of all accounts, in order."""
-    return list(connection.scalars(select(accounts.c.name).order_by(accounts.c.name)))
-
-
-def remove_account(connection: Connection, name: str) -> None:
-    """Whoever has this account signs in no more, and is signed in no more.
-
-    Raises:
-        NotFoundError: there is no such account.
-        StateError: it is the last one.
-    """
-    names = list_accounts(connection)
-    if name not in names:
-        raise NotFoundError(f"there is no account {name!r}")
-    if names == [name]:
-        raise StateError(f"{name} is the only one who can sign in: add somebody else first")
-    connection.execute(delete(accounts).where(accounts.c.name == name))
-    _sign_out(connection, name)
-
-
-def _sign_out(connection: Connection, name: str) -> None:
-    sessions.end_all(connection, name)
-    known_places.forget(connection, name)
-
-
-def stored_hash(connection: Connection, name: str) -> str | None:
-    """The hash of an account's password; None if there is no such account."""
-    query = select(accounts.c.password_hash).where(accounts.c.name == name)
-    return connection.execute(query).scalar_one_or_none()

@@ -12,6 +12,7 @@ from typing import Final
 from attrs import field, frozen
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
+from p2pacs.accounts.rights import Rights, rights_of
 from p2pacs.accounts.tables import accounts, sessions
 
 _TOUCH: Final = 30_000
@@ -32,6 +33,13 @@ class Session:
     account: str
     csrf: str = field(repr=False)
     """What every form of the session carries."""
+    role: str = ""
+    rights: frozenset[str] = frozenset()
+    """What the account may do, at this moment."""
+
+    def may(self, right: str) -> bool:
+        """Whether the account may do this."""
+        return right in self.rights
 
 
 @frozen
@@ -42,33 +50,48 @@ class Sessions:
     """Milliseconds unused after which a session is over."""
     longest: int
     """Milliseconds after which it is over in any case."""
+    rights: Rights = field(factory=dict)
+    """What each role may do."""
     clock: Callable[[], int] = now
 
-    def start(self, connection: Connection, account: str) -> str:
-        """Begin a session: the token for the cookie."""
+    def start(self, connection: Connection, account: str, source: str = "") -> str:
+        """Begin a session: the token for the cookie.
+
+        Args:
+            connection: a transaction.
+            account: whose session.
+            source: network address that signed in.
+        """
         token, at = secrets.token_urlsafe(32), self.clock()
         connection.execute(delete(sessions).where(self._over(at)))
-        row = {"account": account, "csrf": secrets.token_urlsafe(32), "started": at, "used": at}
-        connection.execute(insert(sessions).values(token_hash=token_hash(token), **row))
+        row = {"account": account, "source": source, "started": at, "used": at}
+        row |= {"csrf": secrets.token_urlsafe(32), "token_hash": token_hash(token)}
+        connection.execute(insert(sessions).values(row))
         return token
 
-    def find(self, connection: Connection, token: str) -> Session | None:
-        """The session of a cookie, if it is not over; it counts as used now."""
+    def find(self, connection: Connection, token: str, *, use: bool = True) -> Session | None:
+        """The session of a cookie, if it is not over.
+
+        Args:
+            connection: a transaction.
+            token: in the cookie.
+            use: whether it counts as used now.
+        """
         if not 0 < len(token) <= _LENGTH:
             return None
         at = self.clock()
         query = (
-            select(sessions)
+            select(sessions, accounts.c.role)
             .join(accounts, accounts.c.name == sessions.c.account)
             .where(sessions.c.token_hash == token_hash(token), ~self._over(at))
         )
         row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        if at > row.used + _TOUCH:
+        if use and at > row.used + _TOUCH:
             of_row = sessions.c.token_hash == row.token_hash
             connection.execute(update(sessions).where(of_row).values(used=at))
-        return Session(row.account, row.csrf)
+        return Session(row.account, row.csrf, row.role, rights_of(row.role, self.rights))
 
     def _over(self, at: int) -> ColumnElement[bool]:
         return (sessions.c.used <= at - self.idle) | (sessions.c.started <= at - self.longest)

@@ -20,7 +20,8 @@ from sqlalchemy import Connection
 
 from p2pacs.accounts import known_places
 from p2pacs.accounts.pace import OF_ACCOUNT, OF_SOURCE, Pace, PaceTuning
-from p2pacs.accounts.passwords import ARGON2ID, LONGEST, stored_hash
+from p2pacs.accounts.passwords import ARGON2ID, LONGEST
+from p2pacs.accounts.people import stored_hash
 from p2pacs.accounts.rows import Rows
 from p2pacs.accounts.sessions import Sessions, now
 from p2pacs.accounts.tables import AccountsDatabase
@@ -53,6 +54,19 @@ class SignInOutcome:
     failures: int
     """0: signed in; else how many of late, this one included."""
 
+    @property
+    def detail(self) -> str:
+        """Where from, and what was wrong."""
+        if self.failures == 0:
+            return f"from {self.source}"
+        where = f"from {self.source}" if self.source else "from further addresses"
+        often = f" ({self.failures} times of late)" if self.failures > 1 else ""
+        return f"{where}: wrong name or password{often}"
+
+
+RecordSignIn = Callable[[Connection, SignInOutcome], None]
+"""Writes to the audit trail, in the transaction that it is given."""
+
 
 @frozen
 class SignedIn:
@@ -83,7 +97,7 @@ class SignIn:
         self,
         database: AccountsDatabase,
         sessions: Sessions,
-        record: Callable[[Connection, SignInOutcome], None],
+        record: RecordSignIn,
         *,
         passwords: Checker = ARGON2ID,
         tuning: SignInTuning | None = None,
@@ -94,7 +108,7 @@ class SignIn:
         Args:
             database: with the accounts.
             sessions: starts one for who has the right password.
-            record: writes to the audit trail, in the transaction that it is given.
+            record: writes to the audit trail.
             passwords: checks them.
             tuning: what guessing costs.
             clock: milliseconds since 1970.
@@ -206,7 +220,7 @@ class SignIn:
             if place is not None:
                 known_places.remember(connection, name, place, at)
         self._record(connection, SignInOutcome(name, source, failures=0))
-        return SignedIn(self._sessions.start(connection, name), cookie)
+        return SignedIn(self._sessions.start(connection, name, source), cookie)
 
     async def _failed(self, account: str, source: str) -> None:
         told: Told | None = self._tally.failed(source, trio.current_time())

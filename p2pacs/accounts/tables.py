@@ -20,7 +20,9 @@ accounts: Final = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("password_hash", String, nullable=False),
+    Column("role", String, nullable=False),
 )
+"""``role``: what the account may do; each program has its own (`p2pacs.accounts.rights`)."""
 
 sessions: Final = Table(
     "sessions",
@@ -28,9 +30,11 @@ sessions: Final = Table(
     Column("token_hash", LargeBinary, primary_key=True),
     Column("account", String, nullable=False),
     Column("csrf", String, nullable=False),
+    Column("source", String, nullable=False),
     Column("started", Long, nullable=False),
     Column("used", Long, nullable=False),
 )
+"""``source``: network address that signed in."""
 
 known_places: Final = Table(
     "known_places",

@@ -16,7 +16,7 @@ from p2pacs.settings.fields import (
     parse_size,
 )
 from p2pacs.settings.reading import complaints, load_settings
-from p2pacs.settings.tables import LineSettings, LogSettings, Settings, StoreSettings
+from p2pacs.settings.tables import LineSettings, LogSettings, Settings, StoreSettings, WebSettings
 from p2pacs.settings.writing import render_settings, toml_value
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "SizeField",
     "StoreSettings",
     "UplinkField",
+    "WebSettings",
     "complaints",
     "load_settings",
     "parse_size",

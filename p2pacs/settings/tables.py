@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from p2pacs.settings.fields import HoursField, NetworkField, RateField, SizeField, UplinkField
+from p2pacs.settings.fields import (
+    EndpointField,
+    HoursField,
+    NetworkField,
+    RateField,
+    SizeField,
+    UplinkField,
+)
 
 
 class Settings(BaseModel):
@@ -58,6 +65,67 @@ class StoreSettings(Settings):
         "it is reached, but never the last copy of one. Not set: until the disk is full.",
         examples=["50GB"],
     )
+
+
+_MINUTE: Final = 60 * 1000
+"""Milliseconds."""
+
+
+class WebSettings(Settings):
+    """Pages for browsers."""
+
+    listen: EndpointField | None = Field(
+        default=None,
+        description="Where the pages are served. Not set: there are none.",
+        examples=["127.0.0.1:8443"],
+    )
+    tls: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="auto: plain HTTP on a loopback address, else HTTPS with a certificate of an "
+        "authority of our own (docs/operations.md). on: always HTTPS. off: always HTTP, for use "
+        "behind a reverse proxy on another machine that does TLS itself.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="What people type into the browser, besides the host in listen (for 0.0.0.0 "
+        "besides this machine's name and addresses): the pages answer to no other names, and the "
+        "certificate names no others.",
+        examples=[["p2pacs.hospital.example", "192.168.1.4"]],
+    )
+    proxies: tuple[NetworkField, ...] = Field(
+        default=(),
+        description="Reverse proxies before the pages: whom they name in X-Forwarded-For is "
+        "believed to ask. Not set: all who come through a proxy count as one address.",
+        examples=[["192.168.1.7/32"]],
+    )
+    idle_minutes: int = Field(
+        default=15, ge=1, description="Who is signed in is signed out after this time unused."
+    )
+    session_hours: int = Field(
+        default=8, ge=1, description="Who is signed in is signed out after this time in any case."
+    )
+
+    @property
+    def idle_milliseconds(self) -> int:
+        """How long a session lasts unused."""
+        return self.idle_minutes * _MINUTE
+
+    @property
+    def session_milliseconds(self) -> int:
+        """How long a session lasts at most."""
+        return self.session_hours * 60 * _MINUTE
+
+    @property
+    def secure(self) -> bool:
+        """Whether the pages are served by HTTPS here."""
+        if self.tls == "auto":
+            return self.listen is not None and not self.listen.is_loopback
+        return self.tls == "on"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether browsers come by HTTPS: to here, or to the reverse proxy before."""
+        return self.secure or self.tls == "off"
 
 
 class LogSettings(Settings):

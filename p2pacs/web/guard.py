@@ -23,6 +23,13 @@ PAGE_POLICY: Final = (
 )
 """Content Security Policy of server-rendered pages: no scripts at all, nothing from elsewhere."""
 
+LIVE_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self' blob: data:; script-src 'self';"
+    " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""The same of pages that change by themselves: scripts out of our own files, and what they fetch
+from here; nothing inline, nothing from elsewhere."""
+
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 """Content Security Policy of an API: its answers are never a page."""
 

@@ -23,6 +23,7 @@ from p2pacs.units import Endpoint
 from peer.commands import output
 from peer.commands.client import PeerClient
 from peer.commands.keys import add_keys, check_date
+from peer.commands.users import app as users
 from peer.config import OWN, load_peer_settings
 
 INTERRUPTED: Final = 130
@@ -51,6 +52,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 app = typer.Typer(no_args_is_help=True, help="Be a peer: a hospital's gateway, or a replica.")
+app.add_typer(users, name="user")
 
 
 def add_commands(root: typer.Typer) -> None:
@@ -85,6 +87,10 @@ def join(
     api: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where commands here find the peer.")
     ] = None,
+    web: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the hospital's people find its pages."),
+    ] = None,
     workstation: Annotated[
         list[str] | None,
         typer.Option(metavar="AET=HOST:PORT", help="A workstation that a C-MOVE may name."),
@@ -103,6 +109,7 @@ def join(
         aet=aet,
         dicom=Endpoint.parse(dicom) if dicom else None,
         api=Endpoint.parse(api) if api else None,
+        web=Endpoint.parse(web) if web else None,
         workstations=dict(_workstation(one) for one in workstation or ()),
     )
     joining.check_join(folder, options)

@@ -14,7 +14,7 @@ from p2pacs.errors import MalformedMessageError, StateError, UnavailableError, U
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
-from p2pacs.settings import LineSettings, complaints
+from p2pacs.settings import LineSettings, WebSettings, complaints
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
 from peer.config import (
@@ -46,6 +46,7 @@ class JoinOptions:
     aet: str | None = None
     dicom: Endpoint | None = None
     api: Endpoint | None = None
+    web: Endpoint | None = None
     workstations: dict[str, Endpoint] | None = None
 
 
@@ -157,6 +158,8 @@ def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSe
             said["line"] = LineSettings.model_validate(line)
         if options.workstations:
             said["gateway"] = GatewaySettings.model_validate({"destinations": options.workstations})
+        if options.web:
+            said["web"] = WebSettings(listen=options.web)
         return PeerSettings.model_validate(
             {name: value for name, value in said.items() if value is not None}
         )

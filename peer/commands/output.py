@@ -92,7 +92,8 @@ def ready_line(said: JsonObject) -> str:
     """The line that says that the peer runs."""
     listens = ", ".join(said["listen"])
     line = f"{said['name']} is ready: members on {listens}, commands on {said['api']}"
-    return f"{line}; gateway: {_gateway(said, said['role'])}"
+    pages = f"; pages: {said['web']}" if said.get("web") else ""
+    return f"{line}; gateway: {_gateway(said, said['role'])}{pages}"
 
 
 def status_view(said: JsonObject) -> list[Table | Facts]:

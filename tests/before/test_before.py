@@ -17,6 +17,7 @@ from broker.database.take_over import take_over
 from broker.members.registry import list_members
 from broker.setup import load_keys
 from broker.study_keys import StudyKeys
+from p2pacs.accounts.people import add_account, list_accounts
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
 from p2pacs.dataset.vocabulary import tag
@@ -28,6 +29,7 @@ from p2pacs.store import open_store
 from p2pacs.study.reader import StudyReader
 from peer.api.search import find_studies
 from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, load_peer_settings
+from peer.db import connect as connect_peer_database
 from peer.db import open_database as open_peer_database
 from peer.gateway.instances import listing_of_entries
 from peer.retrieval.grants import Grants
@@ -108,6 +110,20 @@ async def test_a_hospitals_folder_opens_and_its_study_is_exact(folders: Path) ->
     async with open_peer_database(folder / PEER_DB) as database:
         key = await Grants(database, identity.box_key).key(STUDY)
     assert await _digest(folder / STORE, key, identity.broker_key) == EXACT
+
+
+async def test_a_hospitals_folder_takes_accounts(folders: Path) -> None:
+    path = folders / "hospital" / PEER_DB
+    async with open_peer_database(path) as database:
+        await database.run(lambda c: add_account(c, "anna", "a sentence is good", "operator"))
+    with closing(connect_peer_database(path)) as database:
+        assert [one.name for one in database.transact(list_accounts)] == ["anna"]
+
+
+async def test_who_signed_in_at_a_broker_may_do_everything(folders: Path) -> None:
+    async with open_database(folders / "broker" / DATABASE) as database:
+        (account,) = await database.run(list_accounts)
+    assert account.role == "administrator"
 
 
 def test_a_hospitals_catalogue_still_answers(folders: Path) -> None:

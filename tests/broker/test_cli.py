@@ -179,7 +179,7 @@ def test_init_refuses_what_is_there(command: Command, folder: Path, tmp_path: Pa
         ("web", "web", "web.listen: not an endpoint"),
         ("aet", "SEVENTEEN LETTERS", "aet: an AE title"),
         ("password-file", "/nonexistent/file", "cannot be read"),
-        ("admin", " admin", "administrator's name"),
+        ("admin", " admin", "name of an account"),
     ],
 )
 def test_init_names_what_is_wrong_and_makes_nothing(

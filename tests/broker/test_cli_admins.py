@@ -5,7 +5,7 @@ import pytest
 from broker.database.db import open_database
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.accounts.sign_in import SignIn
-from p2pacs.errors import AuthenticationError, NotFoundError, StateError
+from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
 from tests.broker.test_cli import PASSWORD, Command, init
 
 
@@ -32,15 +32,42 @@ def test_administrators_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixtur
     secret = ["--password-file", tmp_path / "password"]
     assert "new administrator" in command("password", folder, "--admin", "bert", *secret)
     assert "signed out everywhere" in command("password", folder, "--admin", "bert", *secret)
-    assert command("admins", folder) == "admin\nbert\n"
+    assert command("admins", folder) == "admin\tadministrator\nbert\tadministrator\n"
     command("admins", folder, "--remove", "carl", "--yes", code=NotFoundError.exit_code)
     said = command.json("admins", folder, "--remove", "bert", "--yes")
-    assert said == {"administrators": ["admin"]}
+    assert said == {"administrators": [{"name": "admin", "role": "administrator"}]}
     refused = command("admins", folder, "--remove", "admin", "--yes", code=StateError.exit_code)
-    assert "the only one" in refused
+    assert "add another one first" in refused
     trail = command("audit", folder, "--most", "3")
     assert [line.split("\t")[2] for line in trail.splitlines()[1:]] == [
         "administrator removed",
         "password set",
+        "administrator added",
+    ]
+
+
+def test_an_auditor_is_made_and_becomes_administrator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = Command(capsys)
+    command(*init(tmp_path))
+    folder = tmp_path / "broker"
+    secret = ["--password-file", tmp_path / "password"]
+    new = ["password", folder, "--admin", "rev", "--role", "auditor", *secret]
+    assert "rev is a new auditor" in command(*new)
+    assert "a role already" in command(*new, code=UsageError.exit_code)
+    wrong = ["role", folder, "--admin", "rev", "--role", "radiologist"]
+    assert "administrator or auditor" in command(*wrong, code=UsageError.exit_code)
+    nobody = ["role", folder, "--admin", "nobody", "--role", "auditor"]
+    command(*nobody, code=NotFoundError.exit_code)
+    last = ["role", folder, "--admin", "admin", "--role", "auditor"]
+    assert "add another one first" in command(*last, code=StateError.exit_code)
+    command("role", folder, "--admin", "rev", "--role", "administrator")
+    command(*last)
+    assert command("admins", folder) == "admin\tauditor\nrev\tadministrator\n"
+    trail = command("audit", folder, "--most", "3")
+    assert [line.split("\t")[2] for line in trail.splitlines()[1:]] == [
+        "role set",
+        "role set",
         "administrator added",
     ]

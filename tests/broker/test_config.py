@@ -5,8 +5,8 @@ import pytest
 from broker import config
 from broker.config import (
     BROKER_TOML,
+    AdminWebSettings,
     BrokerSettings,
-    WebSettings,
     load_broker_settings,
     save_broker_settings,
 )
@@ -55,7 +55,7 @@ def test_every_setting_is_written_with_a_comment(tmp_path: Path) -> None:
     ],
 )
 def test_plain_http_on_loopback_only(listen: str, tls: str, secure: bool) -> None:
-    web = WebSettings.model_validate({"listen": listen, "tls": tls})
+    web = AdminWebSettings.model_validate({"listen": listen, "tls": tls})
     assert web.secure is secure
 
 

@@ -20,7 +20,8 @@ from broker.handlers import grants
 from broker.members import audit, corrections, presence, registry
 from broker.study_keys import StudyKeys
 from p2pacs.accounts import known_places
-from p2pacs.accounts.passwords import Passwords, set_password, stored_hash
+from p2pacs.accounts.passwords import Passwords
+from p2pacs.accounts.people import add_account, set_password, stored_hash
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import AuthenticationError, NotFoundError, UsageError
@@ -271,8 +272,8 @@ async def test_study_keys_grants_and_reports(database: Any) -> None:
 
 def test_accounts_and_sessions(database: Any) -> None:
     cheap = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-    for password in ("a sentence is good", "another sentence"):
-        database.transact(lambda c, p=password: set_password(c, "anna", p, cheap))
+    database.transact(lambda c: add_account(c, "anna", "a sentence is good", "auditor", cheap))
+    database.transact(lambda c: set_password(c, "anna", "another sentence", cheap))
     stored = database.transact(lambda c: stored_hash(c, "anna"))
     assert cheap.matches(stored, "another sentence")
     sessions = Sessions(idle=60_000, longest=600_000)

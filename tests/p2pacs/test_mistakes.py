@@ -29,7 +29,8 @@ PASSWORD = "a password of some length"
 NOBODY = 65534
 ADDRESS = VirtualAddress.parse("fd00::1")
 
-FRONT = ("peer join", "peer run", "find", "get", "status")
+USER = tuple(f"peer user {what}" for what in ("add", "password", "role", "list", "remove"))
+FRONT = ("peer join", "peer run", *USER, "find", "get", "status")
 """Commands of a peer's folder."""
 
 ANEW = ("broker init", "archive")
@@ -65,8 +66,14 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],
         "broker admins": [],
+        "broker role": ["--admin", "anna", "--role", "administrator"],
         "peer join": [*listen, "--token-file", str(beside / "token")],
         "peer run": [],
+        "peer user add": ["rita", "--role", "operator", *password],
+        "peer user password": ["rita", *password],
+        "peer user role": ["rita", "radiologist"],
+        "peer user list": [],
+        "peer user remove": ["rita", "--yes"],
         "find": [],
         "get": ["1.2.3", "--out", str(beside / "out" / "far")],
         "status": [],
@@ -75,14 +82,17 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
     return {name: [*name.split(), str(folder), *more] for name, more in arguments.items()}
 
 
-def test_these_are_all_commands(tmp_path: Path) -> None:
-    def names(app: typer.Typer) -> set[str]:
-        return {
-            one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands
-        }
+def _names(app: typer.Typer) -> set[str]:
+    own = {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        own |= {f"{group.name} {name}" for name in _names(group.typer_instance)}
+    return own
 
-    listed = {f"broker {name}" for name in names(broker_app)}
-    listed |= {f"peer {name}" for name in names(peer_app)} | set(SHORTCUTS) | {"archive"}
+
+def test_these_are_all_commands(tmp_path: Path) -> None:
+    listed = {f"broker {name}" for name in _names(broker_app)}
+    listed |= {f"peer {name}" for name in _names(peer_app)} | set(SHORTCUTS) | {"archive"}
     assert set(SIDES) == {"broker", "peer", "viewer"}
     assert set(_commands(tmp_path, tmp_path)) == listed
 

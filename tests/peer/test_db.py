@@ -1,11 +1,12 @@
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select
 
 from p2pacs.errors import CorruptStoreError, DiskFullError, StateError
-from peer.db import audit, open_database
+from peer.db import audit, connect, open_database
 
 
 def _add(connection: Connection) -> None:
@@ -55,6 +56,16 @@ async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="newer"):
         async with open_database(tmp_path / "peer.db"):
             pass
+
+
+def test_a_command_opens_it_beside_the_peer(tmp_path: Path) -> None:
+    path = tmp_path / "peer.db"
+    with closing(connect(path)) as one, closing(connect(path)) as two:
+        one.transact(_add)
+        assert two.transact(_count) == 1
+        one.transact(lambda c: c.exec_driver_sql("PRAGMA user_version = 99"))
+    with pytest.raises(StateError, match="newer"):
+        connect(path)
 
 
 async def test_a_damaged_file_has_its_own_error(tmp_path: Path) -> None:

@@ -3,7 +3,12 @@
 import tomllib
 from pathlib import Path
 
-from broker.config import BrokerSettings, WebSettings, load_broker_settings, save_broker_settings
+from broker.config import (
+    AdminWebSettings,
+    BrokerSettings,
+    load_broker_settings,
+    save_broker_settings,
+)
 from p2pacs.units import Endpoint
 from scripts import network
 
@@ -12,7 +17,7 @@ def test_settings_are_set_in_the_commented_file_and_load(tmp_path: Path) -> None
     settings = BrokerSettings(
         pacs="dimse://A@127.0.0.1:104",
         listen=(Endpoint("127.1.0.1", 4710),),
-        web=WebSettings(listen=Endpoint("127.1.0.1", 8443)),
+        web=AdminWebSettings(listen=Endpoint("127.1.0.1", 8443)),
     )
     save_broker_settings(tmp_path, settings)
     path = tmp_path / "broker.toml"

@@ -14,10 +14,10 @@ from p2pacs.errors import CorruptStoreError, StateError
 
 async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
     def add(connection: Connection) -> None:
-        connection.execute(insert(accounts), {"name": "a", "password_hash": "x"})
+        connection.execute(insert(accounts), {"name": "a", "password_hash": "x", "role": ""})
 
     def add_and_fail(connection: Connection) -> None:
-        connection.execute(insert(accounts), {"name": "b", "password_hash": "x"})
+        connection.execute(insert(accounts), {"name": "b", "password_hash": "x", "role": ""})
         raise KeyError
 
     async with db.open_database(tmp_path / "broker.db") as database:

@@ -5,7 +5,7 @@ from alembic import command
 
 from broker.database import db
 from broker.database.schema import metadata
-from p2pacs.accounts.passwords import stored_hash
+from p2pacs.accounts.people import Account, list_accounts, stored_hash
 from p2pacs.errors import CorruptStoreError
 
 
@@ -31,6 +31,21 @@ def test_accounts_of_the_version_before_stay(tmp_path: Path) -> None:
         database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
     db.migrate(tmp_path / "broker.db")
     assert database.transact(lambda c: stored_hash(c, "anna")) == "a hash"
+    assert database.transact(list_accounts) == [Account("anna", "administrator")]
+
+
+def test_who_could_sign_in_before_there_were_roles_may_do_everything(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0009"))
+    database.transact(lambda c: c.exec_driver_sql("INSERT INTO accounts VALUES ('anna', 'hash')"))
+    old = "INSERT INTO sessions VALUES (x'00', 'anna', 'csrf', 0, 0)"
+    database.transact(lambda c: c.exec_driver_sql(old))
+    db.migrate(tmp_path / "broker.db")
+    assert database.transact(list_accounts) == [Account("anna", "administrator")]
+    new = "INSERT INTO accounts (name, password_hash) VALUES ('bert', 'hash')"
+    with pytest.raises(CorruptStoreError, match="role"):  # nobody gets it by mistake
+        database.transact(lambda c: c.exec_driver_sql(new))
 
 
 def test_replicas_of_the_version_before_read_nothing(tmp_path: Path) -> None:

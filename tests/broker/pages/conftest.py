@@ -1,6 +1,5 @@
-"""The administrator's pages without a server: httpx talks ASGI to them."""
+"""The administrator's pages without a server."""
 
-import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -8,14 +7,17 @@ import httpx
 import pytest
 from attrs import frozen
 
-from broker.config import BrokerSettings, WebSettings
+from broker.config import AdminWebSettings, BrokerSettings
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
-from p2pacs.accounts.passwords import set_password
+from p2pacs.accounts.people import add_account
 from tests.broker.conftest import Ground
 from tests.p2pacs.accounts.conftest import CHEAP
+from tests.p2pacs.pages.browser import PASSWORD
+from tests.p2pacs.pages.browser import Browser as PagesBrowser
+from tests.p2pacs.pages.browser import client as pages_client
 
-PASSWORD = "a password of some length"
+__all__ = ["PASSWORD", "Browser", "client", "settings"]
 
 
 def settings(**web: object) -> BrokerSettings:
@@ -29,43 +31,28 @@ def settings(**web: object) -> BrokerSettings:
 
 
 @frozen
-class Browser:
-    """Sends forms as a browser does: with their hidden fields."""
+class Browser(PagesBrowser):
+    """One that knows what the broker stands on."""
 
-    http: httpx.AsyncClient
     ground: Ground
-
-    async def get(self, path: str) -> httpx.Response:
-        return await self.http.get(path)
-
-    async def send(self, form: str, action: str, **fields: str) -> httpx.Response:
-        page = await self.http.get(form)
-        csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
-        assert csrf is not None, page.text
-        return await self.http.post(action, data={"csrf": csrf[1], **fields})
-
-    async def sign_in(self, name: str = "admin", password: str = PASSWORD) -> httpx.Response:
-        return await self.send("/login", "/login", name=name, password=password)
 
 
 def client(
     ground: Ground,
-    web: WebSettings | None = None,
+    web: AdminWebSettings | None = None,
     address: str = "10.0.0.1",
     came: Callable[[str], object] = lambda _address: None,
 ) -> httpx.AsyncClient:
     whole = settings()
     actions = AdminActions(ground.authority, ground.identity.address, whole)
     app = make_app(ground.database, actions, web or whole.web, CHEAP, came)
-    transport = httpx.ASGITransport(app, client=(address, 50000))
-    scheme = "https" if web and web.secure else "http"
-    return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://broker")
+    return pages_client(app, "broker", address, secure=web is not None and web.secure)
 
 
 @pytest.fixture
 async def browser(ground: Ground, tmp_path: Path) -> AsyncIterator[Browser]:
     """Nobody is signed in yet."""
-    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
+    await ground.database.run(lambda c: add_account(c, "admin", PASSWORD, "administrator", CHEAP))
     async with client(ground) as http:
         yield Browser(http, ground)
 
@@ -74,5 +61,5 @@ async def browser(ground: Ground, tmp_path: Path) -> AsyncIterator[Browser]:
 async def admin(browser: Browser) -> Browser:
     """The administrator is signed in."""
     answer = await browser.sign_in()
-    assert answer.headers["location"] == "/members"
+    assert answer.headers["location"] == "/"
     return browser

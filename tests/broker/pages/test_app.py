@@ -1,28 +1,85 @@
+import re
+
 import pytest
 
-from broker.config import WebSettings
-from broker.members import audit
-from p2pacs.accounts.passwords import set_password
+from broker.members import audit, registry
+from p2pacs.accounts.people import add_account
 from tests.broker.conftest import Ground
-from tests.broker.pages.conftest import PASSWORD, Browser, client
+from tests.broker.pages.conftest import PASSWORD, Browser
 from tests.p2pacs.accounts.conftest import CHEAP
+from tests.p2pacs.pages.browser import csrf_of
+
+PAGES = ["/members", "/members/new", "/members/fd00::1", "/audit"]
+FORMS = [
+    "/members",
+    "/members/fd00::1/token",
+    "/members/fd00::1/token/away",
+    "/members/fd00::1/read",
+    "/members/fd00::1/correct",
+    "/members/fd00::1/delete",
+    "/members/fd00::1/revoke",
+    "/audit",
+    "/logout",
+]
 
 
-async def test_behind_a_proxy_everybody_has_an_address(ground: Ground) -> None:
-    web = WebSettings.model_validate(
-        {"listen": "127.0.0.1:1", "hosts": ["broker"], "proxies": ["10.0.0.1"]}
-    )
-    await ground.database.run(lambda c: set_password(c, "admin", PASSWORD, CHEAP))
-    async with client(ground, web) as http:
-        http.headers["X-Forwarded-For"] = "203.0.113.9"
-        assert (await Browser(http, ground).sign_in(password="wrong")).status_code == 401
-    async with client(ground, web, address="10.0.0.2") as http:  # no proxy of ours
-        http.headers["X-Forwarded-For"] = "203.0.113.9"
-        assert (await Browser(http, ground).sign_in(password="wrong")).status_code == 401
+@pytest.mark.parametrize("path", ["/", *PAGES])
+async def test_strangers_are_sent_to_sign_in(browser: Browser, path: str) -> None:
+    answer = await browser.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"] in ("/login", "/members")
+
+
+@pytest.mark.parametrize("path", FORMS)
+async def test_strangers_change_nothing(browser: Browser, path: str) -> None:
+    answer = await browser.http.post(path, data={"name": "x"})
+    assert answer.headers["location"] == "/login"
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("fields", [{}, {"csrf": ""}, {"csrf": "guessed"}])
+async def test_forms_from_elsewhere_change_nothing(
+    admin: Browser, path: str, fields: dict[str, str]
+) -> None:
+    answer = await admin.http.post(path, data=fields)
+    assert answer.status_code == 403
+    assert "no longer valid" in answer.text
+
+
+async def test_an_auditor_sees_everything_and_changes_nothing(
+    browser: Browser, ground: Ground
+) -> None:
+    member, _ = await ground.register("North")
+    await ground.database.run(lambda c: add_account(c, "rev", PASSWORD, "auditor", CHEAP))
+    await browser.sign_in("rev")
+    one = f"/members/{member.address}"
+    for path in ("/members", one, "/audit"):
+        page = await browser.get(path)
+        assert page.status_code == 200
+        assert "rev (auditor)" in page.text
+        forms = set(re.findall(r'action="([^"]+)"', page.text))
+        assert forms <= {"/logout", "/audit"}, "what an auditor cannot do is not offered"
+    assert (await browser.send("/audit", "/audit", member="North")).status_code in (200, 404)
+    before = await ground.database.run(registry.list_members)
+    csrf = csrf_of(await browser.get("/audit"))
+    for form in FORMS:
+        if form not in ("/audit", "/logout"):
+            path = form.replace("/members/fd00::1", one)
+            answer = await browser.http.post(path, data={"csrf": csrf, "read": "none"})
+            assert answer.status_code == 403
+            assert "it needs administrator" in answer.text
+    for path in ("/members/new", f"{one}/token"):
+        assert (await browser.get(path)).status_code == 403
+    assert await ground.database.run(registry.list_members) == before
+
+
+async def test_the_trail_has_sign_ins(browser: Browser, ground: Ground) -> None:
+    await browser.sign_in(password="wrong")
+    await browser.sign_in()
     entries = await ground.database.run(audit.read)
-    assert [entry.detail for entry in entries] == [
-        "from 10.0.0.2: wrong name or password",
-        "from 203.0.113.9: wrong name or password",
+    assert [(entry.actor, entry.outcome, entry.detail) for entry in entries] == [
+        ("admin", "done", "from 10.0.0.1"),
+        ("admin", "refused", "from 10.0.0.1: wrong name or password"),
     ]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from trio.testing import MockClock
 
 from p2pacs.accounts.pace import PaceTuning
-from p2pacs.accounts.passwords import set_password
+from p2pacs.accounts.people import add_account, set_password
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.accounts.sign_in import NOBODY, SignIn, SignInOutcome, SignInTuning
 from p2pacs.accounts.tables import known_places, sessions
@@ -32,7 +32,7 @@ class Door:
     def __init__(self, database: MemoryDatabase, passwords: CheapPasswords = CHEAP) -> None:
         self.told: list[SignInOutcome] = []
         with database.engine.begin() as connection:
-            set_password(connection, "anna", PASSWORD, CHEAP)
+            add_account(connection, "anna", PASSWORD, "administrator", CHEAP)
         self.database = database
         self.sessions = Sessions(idle=1000, longest=1000, clock=lambda: 0)
         self._accounts = SignIn(

@@ -44,6 +44,7 @@ def test_the_registration_sets_the_rates() -> None:
         aet="HOSPA",
         dicom=Endpoint("127.0.0.1", 11112),
         api=Endpoint("127.0.0.1", 9000),
+        web=Endpoint("10.0.0.2", 8443),
         workstations={"VIEWER": Endpoint("10.0.0.9", 104)},
     )
     settings = settings_for(wishes, AssignedSettings("hospital-a", 800_000, 3_000_000))
@@ -52,6 +53,8 @@ def test_the_registration_sets_the_rates() -> None:
         "VIEWER": DestinationSettings(address=Endpoint("10.0.0.9", 104))
     }
     assert settings.aet == "HOSPA"
+    assert settings.web.listen == Endpoint("10.0.0.2", 8443)
+    assert settings.web.secure
     assert len(settings.advertise) == 2
 
 

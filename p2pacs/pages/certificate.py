@@ -1,4 +1,4 @@
-"""HTTPS for the administrator's pages: a certificate of the network's own authority."""
+"""HTTPS for pages: a certificate of an authority of ours, the network's or the hospital's own."""
 
 from __future__ import annotations
 
@@ -6,27 +6,39 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import structlog
+import trio
 from attrs import frozen
 
-from broker.config import WebSettings
+from p2pacs.errors import P2PacsError
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.certificates import is_virtual
 from p2pacs.private_files import make_private_folder, write_private
+from p2pacs.sqlite import until_possible
+from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_addresses
 from p2pacs.web.serving import web_context
 
+log = structlog.get_logger(__name__)
+
 LIFETIME: Final = timedelta(days=90)
 
+EVERY: Final = 12 * 3600.0
+"""Seconds after which a running program makes a fresh one."""
+
+_WHAT: Final = "the certificate of the pages"
 _KEY: Final = "web-key.pem"
 _CERTIFICATE: Final = "web-cert.pem"
 
 
 def host_names(
-    settings: WebSettings,
+    listen: Endpoint,
+    hosts: Sequence[str],
     machine: Callable[[], Sequence[str]] = machine_addresses,
     name: Callable[[], str] = socket.gethostname,
 ) -> Sequence[str]:
@@ -36,14 +48,15 @@ def host_names(
     administrator says.
 
     Args:
-        settings: of the pages.
+        listen: where the pages are served.
+        hosts: names and addresses that the settings add.
         machine: says which addresses this machine has.
         name: says what it is called.
     """
-    if not settings.listen.is_unspecified:
-        return tuple(dict.fromkeys([*settings.hosts, settings.listen.host]))
+    if not listen.is_unspecified:
+        return tuple(dict.fromkeys([*hosts, listen.host]))
     here = [one for one in machine() if not is_virtual(one)]
-    return tuple(dict.fromkeys([*settings.hosts, name(), "localhost", *here]))
+    return tuple(dict.fromkeys([*hosts, name(), "localhost", *here]))
 
 
 @frozen
@@ -74,6 +87,28 @@ class WebCertificate:
         """A fresh certificate; connections made from now on see it."""
         _issue(self.folder, self.authority, self.hosts())
         self.context.load_cert_chain(self.folder / _CERTIFICATE, self.folder / _KEY)
+
+    async def keep_renewed(self) -> None:
+        """Renew for ever; what cannot be renewed now is tried again, and the old one does."""
+        while True:
+            await trio.sleep(EVERY)
+            try:
+                await until_possible(partial(trio.to_thread.run_sync, self.renew), _WHAT)
+            except P2PacsError as error:
+                told = "the certificate of the pages is not renewed"
+                log.error(told, error=str(error))  # noqa: TRY400 - no bug: no traceback
+
+
+async def make_certificate(make: Callable[[], WebCertificate]) -> WebCertificate:
+    """A fresh certificate, as soon as the disk has room.
+
+    Args:
+        make: calls `WebCertificate.make`, in a worker thread.
+
+    Raises:
+        UsageError: a host that cannot be named.
+    """
+    return await until_possible(partial(trio.to_thread.run_sync, make), _WHAT)
 
 
 def _issue(folder: Path, authority: Authority, hosts: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The door of the administrator's pages: the sign-in form, session cookies, CSRF tokens."""
+"""The door of the pages: the sign-in form, session cookies, CSRF tokens, and who may see what."""
 
 from __future__ import annotations
 
@@ -7,40 +7,44 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from attrs import frozen
-from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
-from broker.config import WebSettings
-from broker.database.db import BrokerDatabase
-from broker.members import audit
-from broker.pages.forms import read_form, text_of
 from p2pacs.accounts import sessions
 from p2pacs.accounts.known_places import FORGOTTEN
-from p2pacs.accounts.passwords import Passwords
+from p2pacs.accounts.rights import Rights, roles_with
 from p2pacs.accounts.sessions import Session, Sessions
-from p2pacs.accounts.sign_in import SignIn, SignInOutcome
+from p2pacs.accounts.sign_in import Checker, RecordSignIn, SignIn
+from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from p2pacs.limits import NAME
+from p2pacs.pages.forms import read_form, secret_of, text_of
+from p2pacs.settings import WebSettings
 from p2pacs.web.pages import Pages
 
 Show = Callable[[Request, Session], Awaitable[Response]]
 Change = Callable[[Request, Session, FormData], Awaitable[Response]]
+Served = Callable[[Request], Awaitable[Response]]
 
 _BROWSER_AGE: Final = FORGOTTEN // 1000
 """Seconds that a browser keeps the cookie by which it is known."""
 
+_HOME: Final = "/"
+
 
 @frozen
 class Door:
-    """Lets in who is signed in."""
+    """Lets in who is signed in, to what the account's role has a right to."""
 
-    database: BrokerDatabase
+    database: AccountsDatabase
     pages: Pages
     secure: bool
     """Whether browsers come by HTTPS."""
+    realm: str
+    """At the end of the cookies' names: browsers do not tell the ports of one host apart."""
     sessions: Sessions
     accounts: SignIn
     came: Callable[[str], object]
@@ -49,37 +53,62 @@ class Door:
     @classmethod
     def of(
         cls,
-        database: BrokerDatabase,
+        database: AccountsDatabase,
         pages: Pages,
         settings: WebSettings,
-        passwords: Passwords,
+        *,
+        rights: Rights,
+        record: RecordSignIn,
+        passwords: Checker,
         came: Callable[[str], object],
+        realm: str = "",
     ) -> Door:
-        """A door as the settings want it."""
-        of_settings = Sessions(settings.idle_milliseconds, settings.session_milliseconds)
-        accounts = SignIn(database, of_settings, _record, passwords=passwords)
-        return cls(database, pages, settings.secure_cookies, of_settings, accounts, came)
+        """A door as the settings want it.
+
+        Args:
+            database: with the accounts.
+            pages: shows ``login.html``.
+            settings: of the pages.
+            rights: what each role may do.
+            record: writes a sign-in to the audit trail.
+            passwords: checks them.
+            came: told from which network address somebody who is signed in comes.
+            realm: tells its cookies from those of other pages on the same host.
+        """
+        of_settings = Sessions(settings.idle_milliseconds, settings.session_milliseconds, rights)
+        accounts = SignIn(database, of_settings, record, passwords=passwords)
+        secure = settings.secure_cookies
+        return cls(database, pages, secure, realm, of_settings, accounts, came)
 
     def cookie(self, name: str) -> str:
         """The full name of a cookie: ``session``, ``form`` or ``browser``."""
         # The prefix keeps other hosts and plain HTTP from setting it (RFC 6265bis 4.1.3).
-        return f"__Host-{name}" if self.secure else name
+        return ("__Host-" if self.secure else "") + name + (f"-{self.realm}" if self.realm else "")
+
+    def routes(self) -> list[BaseRoute]:
+        """``/login`` and ``/logout``."""
+        return [
+            Route("/login", self.ask, methods=["GET"]),
+            Route("/login", self.sign_in, methods=["POST"]),
+            Route("/logout", self.changes(self._sign_out, None), methods=["POST"]),
+        ]
 
     # ------------------------------------------------------------ pages behind the door
 
-    def shows(self, view: Show) -> Callable[[Request], Awaitable[Response]]:
-        """A page for whoever is signed in; others are sent to sign in."""
+    def shows(self, view: Show, right: str | None) -> Served:
+        """A page for who is signed in and has this right (None: all have); others sign in first."""
 
         async def endpoint(request: Request) -> Response:
             session = await self._session(request)
             if session is None:
                 return RedirectResponse("/login", status_code=303)
+            self._check(session, right)
             return await view(request, session)
 
         return endpoint
 
-    def changes(self, view: Change) -> Callable[[Request], Awaitable[Response]]:
-        """A form for whoever is signed in, sent from a page of ours."""
+    def changes(self, view: Change, right: str | None) -> Served:
+        """A form for who is signed in and has this right, sent from a page of ours."""
 
         async def endpoint(request: Request) -> Response:
             session = await self._session(request)
@@ -88,26 +117,42 @@ class Door:
             form = await read_form(request)
             if not sessions.equal(text_of(form, "csrf"), session.csrf):
                 raise HTTPException(403, "This form is no longer valid. Go back and reload it.")
+            self._check(session, right)
             return await view(request, session, form)
 
         return endpoint
 
+    async def peek(self, request: Request) -> Session | None:
+        """Who is signed in; it does not count as use, so that no open page keeps itself alive."""
+        return await self._find(request, use=False)
+
+    def _check(self, session: Session, right: str | None) -> None:
+        if right is None or session.may(right):
+            return
+        roles = " or ".join(roles_with(right, self.sessions.rights))
+        raise HTTPException(
+            403, f"This is not for an account with the role {session.role}: it needs {roles}."
+        )
+
     async def _session(self, request: Request) -> Session | None:
-        token = request.cookies.get(self.cookie("session"), "")
-        if not token:
-            return None
-        found = await self.database.run(lambda c: self.sessions.find(c, token))
+        found = await self._find(request, use=True)
         if found is not None and request.client is not None:
             self.came(request.client.host)
         request.state.session = found  # error pages show the navigation, too
         return found
+
+    async def _find(self, request: Request, *, use: bool) -> Session | None:
+        token = request.cookies.get(self.cookie("session"), "")
+        if not token:
+            return None
+        return await self.database.run(lambda c: self.sessions.find(c, token, use=use))
 
     # ------------------------------------------------------------ the door itself
 
     async def ask(self, request: Request) -> Response:
         """The sign-in form."""
         if await self._session(request) is not None:
-            return RedirectResponse("/members", status_code=303)
+            return RedirectResponse(_HOME, status_code=303)
         return self._ask(request)
 
     def _ask(
@@ -127,35 +172,30 @@ class Door:
         expected = request.cookies.get(self.cookie("form"), "")
         if not sessions.equal(text_of(form, "csrf"), expected):
             return self._ask(request, wrong="This form was out of date. Try again.", status=403)
-        name, password = text_of(form, "name"), form.get("password")
+        name, password = text_of(form, "name"), secret_of(form, "password")
         address = request.client.host if request.client else ""
         try:
             signed_in = await self.accounts.sign_in(
                 name,
-                password if isinstance(password, str) else "",
+                password,
                 address,
                 request.cookies.get(self.cookie("browser"), ""),
             )
         except (AuthenticationError, TooManyAttemptsError) as error:
             said, status = str(error), error.http_status
             return self._ask(request, wrong=said, name=name[:NAME], status=status)
-        response = RedirectResponse("/members", status_code=303)
+        response = RedirectResponse(_HOME, status_code=303)
         self._set(response, "session", signed_in.session)
         self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
         self._clear(response, "form")
         return response
 
-    async def sign_out(self, request: Request) -> Response:
-        """End the session."""
-
-        async def view(request: Request, _session: Session, _form: FormData) -> Response:
-            token = request.cookies[self.cookie("session")]
-            await self.database.run(lambda c: sessions.end(c, token))
-            response = RedirectResponse("/login", status_code=303)
-            self._clear(response, "session")
-            return response
-
-        return await self.changes(view)(request)
+    async def _sign_out(self, request: Request, _session: Session, _form: FormData) -> Response:
+        token = request.cookies[self.cookie("session")]
+        await self.database.run(lambda c: sessions.end(c, token))
+        response = RedirectResponse("/login", status_code=303)
+        self._clear(response, "session")
+        return response
 
     def _set(self, response: Response, name: str, value: str, *, age: int | None = None) -> None:
         response.set_cookie(
@@ -172,18 +212,3 @@ class Door:
         response.delete_cookie(
             self.cookie(name), httponly=True, samesite="strict", secure=self.secure, path="/"
         )
-
-
-def _record(connection: Connection, outcome: SignInOutcome) -> None:
-    if outcome.failures == 0:
-        entry = audit.Entry("sign-in", outcome.account, detail=f"from {outcome.source}")
-    else:
-        where = f"from {outcome.source}" if outcome.source else "from further addresses"
-        often = f" ({outcome.failures} times of late)" if outcome.failures > 1 else ""
-        entry = audit.Entry(
-            "sign-in",
-            outcome.account,
-            detail=f"{where}: wrong name or password{often}",
-            outcome=audit.REFUSED,
-        )
-    audit.record(connection, entry)

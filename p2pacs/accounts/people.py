@@ -1,0 +1,116 @@
+"""The accounts of people: made, changed and removed, each on a transaction.
+
+Roles are checked by the program that has them (`p2pacs.accounts.rights`).
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+from sqlalchemy import Connection, delete, insert, select, update
+
+from p2pacs.accounts import known_places, sessions
+from p2pacs.accounts.passwords import ARGON2ID, Passwords, check_account
+from p2pacs.accounts.rights import ADMINISTRATOR
+from p2pacs.accounts.tables import accounts
+from p2pacs.errors import NotFoundError, StateError
+
+
+@frozen
+class Account:
+    """Somebody who may sign in."""
+
+    name: str
+    role: str
+
+
+def list_accounts(connection: Connection) -> list[Account]:
+    """All accounts, by name."""
+    query = select(accounts.c.name, accounts.c.role).order_by(accounts.c.name)
+    return [Account(row.name, row.role) for row in connection.execute(query)]
+
+
+def has_account(connection: Connection, name: str) -> bool:
+    """Whether there is an account of this name."""
+    return stored_hash(connection, name) is not None
+
+
+def add_account(
+    connection: Connection, name: str, password: str, role: str, passwords: Passwords = ARGON2ID
+) -> None:
+    """Make an account.
+
+    Raises:
+        UsageError: a name or password that cannot be (`check_account`).
+        StateError: there is one of this name.
+    """
+    check_account(name, password)
+    if has_account(connection, name):
+        raise StateError(f"there is an account {name!r} already")
+    row = {"name": name, "password_hash": passwords.hash(password), "role": role}
+    connection.execute(insert(accounts).values(row))
+
+
+def set_password(
+    connection: Connection, name: str, password: str, passwords: Passwords = ARGON2ID
+) -> None:
+    """Change a password: whoever is signed in with the old one is no more.
+
+    Raises:
+        UsageError: a password that cannot be (`check_account`).
+        NotFoundError: there is no such account.
+    """
+    check_account(name, password)
+    of_account = accounts.c.name == name
+    changed = update(accounts).where(of_account).values(password_hash=passwords.hash(password))
+    if connection.execute(changed).rowcount == 0:
+        raise _missing(name)
+    _sign_out(connection, name)
+
+
+def set_role(connection: Connection, name: str, role: str) -> None:
+    """Give an account another role, from its next request on.
+
+    Raises:
+        NotFoundError: there is no such account.
+        StateError: it is the only administrator.
+    """
+    if not has_account(connection, name):
+        raise _missing(name)
+    connection.execute(update(accounts).where(accounts.c.name == name).values(role=role))
+    _check_administrator(connection, name)
+
+
+def remove_account(connection: Connection, name: str) -> None:
+    """Whoever has this account signs in no more, and is signed in no more.
+
+    Raises:
+        NotFoundError: there is no such account.
+        StateError: it is the only administrator.
+    """
+    if not has_account(connection, name):
+        raise _missing(name)
+    connection.execute(delete(accounts).where(accounts.c.name == name))
+    _check_administrator(connection, name)
+    _sign_out(connection, name)
+
+
+def stored_hash(connection: Connection, name: str) -> str | None:
+    """The hash of an account's password; None if there is no such account."""
+    query = select(accounts.c.password_hash).where(accounts.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _check_administrator(connection: Connection, name: str) -> None:
+    """After a change of this account; raised, it undoes the whole transaction."""
+    query = select(accounts.c.name).where(accounts.c.role == ADMINISTRATOR).limit(1)
+    if connection.execute(query).first() is None:
+        raise StateError(f"without {name} there is no administrator: add another one first")
+
+
+def _missing(name: str) -> NotFoundError:
+    return NotFoundError(f"there is no account {name!r}")
+
+
+def _sign_out(connection: Connection, name: str) -> None:
+    sessions.end_all(connection, name)
+    known_places.forget(connection, name)

@@ -1,0 +1,49 @@
+"""Forms that browsers send: their fields as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+
+async def read_form(request: Request) -> FormData:
+    """The fields of a form that was sent.
+
+    Raises:
+        HTTPException: 400: a field's text is none. A multipart form names its own encoding, and
+            some (``unicode_escape``) give half characters that nothing can write.
+    """
+    form = await request.form()
+    for name, value in form.multi_items():
+        for text in (name, value):
+            if isinstance(text, str) and not _is_text(text):
+                raise HTTPException(400, "This form has characters that are none.")
+    return form
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def text_of(form: Mapping[str, object], name: str) -> str:
+    """A text field; anything else (a file) counts as empty."""
+    value = form.get(name)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def secret_of(form: Mapping[str, object], name: str) -> str:
+    """A password field, with the spaces at its ends; anything else counts as empty."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def sentence(text: str) -> str:
+    """A message of the error tree as a sentence on a page."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,86 @@
+"""The hospital's pages as one ASGI application: routes, navigation and what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from p2pacs.accounts.passwords import ARGON2ID
+from p2pacs.accounts.sign_in import Checker
+from p2pacs.accounts.tables import AccountsDatabase
+from p2pacs.pages.app import guarded_app
+from p2pacs.pages.door import Door
+from p2pacs.settings import WebSettings
+from p2pacs.web.guard import LIVE_POLICY
+from p2pacs.web.pages import Pages
+from peer.accounts.rights import USER_RIGHTS, UserRight
+from peer.accounts.trail import note_sign_in
+from peer.pages.views import StartViews
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+@frozen
+class Way:
+    """A place in the navigation."""
+
+    path: str
+    words: str
+    right: UserRight
+
+
+NAVIGATION: Final = (Way("/", "Overview", UserRight.SEE),)
+
+
+def make_pages(
+    hospital: str,
+    database: AccountsDatabase,
+    settings: WebSettings,
+    *,
+    names: Sequence[str] = (),
+    realm: str = "",
+    passwords: Checker = ARGON2ID,
+    came: Callable[[str], object] = lambda _address: None,
+) -> Starlette:
+    """The application.
+
+    Args:
+        hospital: what the peer is called.
+        database: with the accounts.
+        settings: of the pages.
+        names: host names that are answered to.
+        realm: tells the cookies from those of other pages on this host.
+        passwords: how they are hashed.
+        came: told from which network addresses come those who are signed in.
+    """
+    pages = Pages(
+        _TEMPLATES,
+        base="base.html",
+        hospital=hospital,
+        about=f"Pages of {hospital}.",
+        navigation=NAVIGATION,
+    )
+    door = Door.of(
+        database,
+        pages,
+        settings,
+        rights=USER_RIGHTS,
+        record=note_sign_in,
+        passwords=passwords,
+        came=came,
+        realm=realm,
+    )
+    views = StartViews(pages)
+    return guarded_app(
+        door,
+        [Route("/", door.shows(views.start, UserRight.SEE), methods=["GET"])],
+        names=names,
+        proxies=settings.proxies,
+        setting="web.hosts in peer.toml",
+        policy=LIVE_POLICY,
+    )
