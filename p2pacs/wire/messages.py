@@ -421,8 +421,8 @@ class Instances(Reply):
 @frozen
 class AuditReport(Query):
     """What was read at a member's gateway: msgpack maps ``{"study": bytes, "caller": str (AE
-    title), "purpose": str, "time": int (ms since 1970)}``, and how it ended where that is known:
-    ``"outcome": str, "sent": int, "total": int``."""
+    title, or account), "purpose": str, "time": int (ms since 1970)}``, and how it ended where
+    that is known: ``"outcome": str, "sent": int, "total": int``."""
 
     id: int
     records: list[bytes]

@@ -12,12 +12,26 @@ class Requester:
     """Somebody who reads a study, what for and how urgently."""
 
     caller: str
-    """For the audit: an AE title, or ``command``."""
+    """For the audit: an AE title, somebody's account, or ``command``."""
     purpose: str
     """For the broker's audit: ``move``, ``get`` or ``command``."""
     priority: Priority = Priority.INTERACTIVE
     detail: str | None = None
     """For this peer's audit; None if there is no more to say than the purpose."""
+
+    @classmethod
+    def of_person(
+        cls, account: str, what: str, priority: Priority = Priority.INTERACTIVE
+    ) -> Requester:
+        """Somebody who is signed in to this hospital's pages.
+
+        Args:
+            account: the name of the account, which the broker's audit tells.
+            what: in a word or two: ``view``, ``fetch``, ``download``.
+            priority: how urgently.
+        """
+        # No workstation's AE title can pass for a person: what they ask for is said otherwise.
+        return cls(account, "get", priority, f"{what}, from the page")
 
     @property
     def audited(self) -> str:
