@@ -23,7 +23,7 @@ from rich.markup import escape
 from p2pacs import logs
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import P2PacsError
-from scripts import coding, phantom, publishing, sim
+from scripts import coding, dicomweb_rate, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, shell, swarm
 from scripts.loaded import LoadedStudy
@@ -148,6 +148,7 @@ BENCHES = {
     "swarm": Bench(swarm.run, swarm.HELP, swarm.arguments, in_lab=True),
     "coding": Bench(coding.run, coding.HELP, coding.arguments),
     "download": Bench(download.run, download.HELP, download.arguments, in_lab=True),
+    "dicomweb": Bench(dicomweb_rate.run, dicomweb_rate.HELP, dicomweb_rate.arguments),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
 

@@ -180,7 +180,7 @@ def _instance(
         sop_class_uid=str(CTImageStorage),
         sop_instance_uid=str(ds.SOPInstanceUID),
         transfer_syntax_uid=str(ExplicitVRLittleEndian),
-        data=_encode(ds),
+        data=encode(ds),
     )
 
 
@@ -188,7 +188,8 @@ def _pixel_data(stored: npt.NDArray[np.uint16]) -> DataElement:
     return DataElement(0x7FE00010, "OW", stored.tobytes())
 
 
-def _encode(ds: Dataset) -> bytes:
+def encode(ds: Dataset) -> bytes:
+    """A data set in Explicit VR Little Endian."""
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
     write_dataset(stream, ds)
