@@ -108,6 +108,7 @@ class Peer:
             self.reads,
             workers,
             settings.gateway.remotes,
+            self.catalogue,
             self.resolver.check_membership,
         )
         self.overview = PeerOverview(
@@ -165,6 +166,7 @@ class Peer:
             else:
                 nursery.start_soon(self.catalogue.run)
                 nursery.start_soon(self.reads.run)
+                nursery.start_soon(self.gateway_parts.dicomweb.run)
                 nursery.start_soon(self.pending.run, self.reads.resume)
             task_status.started(listens)
 

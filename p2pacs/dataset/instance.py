@@ -6,12 +6,10 @@ import io
 import struct
 
 from attrs import field, frozen
-from pydicom import uid
 from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
 
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dataset.unreadable import UNREADABLE
@@ -24,6 +22,18 @@ _LENGTH = struct.Struct("<I")
 _SHORT = (b"UI", b"UL", b"SH", b"AE")
 _UIDS = (0x0002, 0x0003, 0x0010)
 """Elements of group 0002: SOP Class, SOP Instance, Transfer Syntax UID (PS3.10 7.1)."""
+
+_GROUP_LENGTH = struct.Struct("<HH2sHI")
+_VERSION = _ELEMENT.pack(2, 1, b"OB", 0) + _LENGTH.pack(2) + b"\x00\x01"
+
+
+def _uid_element(element: int, uid: str) -> bytes:
+    value = uid.encode("latin-1")
+    value += bytes(len(value) % 2)
+    return _ELEMENT.pack(2, element, b"UI", len(value)) + value
+
+
+_IMPLEMENTATION = _uid_element(0x0012, PYDICOM_IMPLEMENTATION_UID)
 
 
 @frozen
@@ -38,20 +48,22 @@ class EncodedInstance:
     transfer_syntax_uid: str
     data: bytes = field(repr=False)
 
+    def part10_head(self) -> bytes:
+        """What stands before the data set in a DICOM file: preamble and file meta information,
+        always in Explicit VR Little Endian (PS3.10 7.1)."""
+        uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
+        elements = b"".join(
+            (
+                _VERSION,
+                *(_uid_element(element, uid) for element, uid in zip(_UIDS, uids, strict=True)),
+                _IMPLEMENTATION,
+            )
+        )
+        return _PREAMBLE + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(elements)) + elements
+
     def part10(self) -> bytes:
         """The instance as a DICOM file: preamble, file meta information, data set."""
-        meta = FileMetaDataset()
-        meta.FileMetaInformationGroupLength = 0  # present, so that the writer fills it in
-        meta.FileMetaInformationVersion = b"\x00\x01"
-        meta.MediaStorageSOPClassUID = uid.UID(self.sop_class_uid)
-        meta.MediaStorageSOPInstanceUID = uid.UID(self.sop_instance_uid)
-        meta.TransferSyntaxUID = uid.UID(self.transfer_syntax_uid)
-        meta.ImplementationClassUID = uid.PYDICOM_IMPLEMENTATION_UID
-        out = DicomBytesIO()
-        out.write(_PREAMBLE)
-        write_file_meta_info(out, meta, enforce_standard=False)
-        out.write(self.data)
-        return bytes(out.getvalue())
+        return self.part10_head() + self.data
 
     @classmethod
     def from_part10(cls, file: bytes) -> EncodedInstance:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
 import trio
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput, decode_native, render
@@ -19,7 +21,7 @@ from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.transcode.transcoding import transcode, transcoded_bytes
-from p2pacs.workers.drawing import draw
+from p2pacs.workers.drawing import draw, prepare
 from p2pacs.workers.pool import TUNING, Pool, PoolTuning, open_pool
 
 DATA_TIMES: Final = 4
@@ -36,6 +38,8 @@ PICTURE_BYTES: Final = 256 * MIB
 DRAWING_BYTES: Final = 1024 * MIB
 """For drawing a frame of which only the coded size is known; it has bounds of its own."""
 
+log = structlog.get_logger(__name__)
+
 
 class Workers:
     """Codes, decodes and converts in processes of their own. `open_workers` makes one."""
@@ -47,6 +51,16 @@ class Workers:
     def processes(self) -> frozenset[int]:
         """The numbers of the processes that run: for measuring."""
         return frozenset(self._pool.processes)
+
+    async def stay_ready(self) -> None:
+        """Keep a process that has imported what it needs, until cancelled: for who must not wait
+        until one has started."""
+        while True:
+            try:
+                await self._pool.run(prepare, memory=PICTURE_BYTES)
+            except WorkerError as error:
+                log.warning("no worker process is ready", why=str(error))
+            await trio.sleep(self._pool.tuning.idle / 2)
 
     async def code(self, instance: EncodedInstance, coding: Coding) -> CodedInstance:
         """See `p2pacs.study.coding.code`.

@@ -14,3 +14,10 @@ def draw(codec: int, coded: bytes) -> Picture:
     from p2pacs.study.images.picture import picture  # noqa: PLC0415 - numpy is for workers only
 
     return picture(codec, coded)
+
+
+def prepare() -> None:
+    """Import what frames are decoded with, numpy and the codecs: it takes longer than a frame."""
+    from p2pacs.study.images.frames import load_codecs  # noqa: PLC0415
+
+    load_codecs()

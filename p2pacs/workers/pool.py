@@ -141,7 +141,8 @@ class Pool:
     def __init__(self, nursery: trio.Nursery, count: int, tuning: PoolTuning) -> None:
         self._nursery = nursery
         self._free = count
-        self._tuning = tuning
+        self.tuning = tuning
+        """What it goes by."""
         self._threads = trio.CapacityLimiter(count)
         self._queue: deque[_Call] = deque()
         self._idle: list[trio.Event] = []
@@ -229,7 +230,7 @@ class Pool:
         while not self._queue:
             wake = trio.Event()
             self._idle.append(wake)
-            with trio.move_on_after(self._tuning.idle):
+            with trio.move_on_after(self.tuning.idle):
                 await wake.wait()
             if not wake.is_set():
                 self._idle.remove(wake)
@@ -240,16 +241,16 @@ class Pool:
         """The next call with small ones that follow it."""
         calls = [self._queue.popleft()]
         size = calls[0].size
-        while self._queue and len(calls) < self._tuning.batch_calls and not calls[0].alone:
+        while self._queue and len(calls) < self.tuning.batch_calls and not calls[0].alone:
             size += self._queue[0].size
-            if size > self._tuning.batch_bytes or self._queue[0].alone:
+            if size > self.tuning.batch_bytes or self._queue[0].alone:
                 break
             calls.append(self._queue.popleft())
         return calls
 
     async def _work(self, process: WorkerProcess, calls: list[_Call]) -> bool:
         """Have calls done; whether the process may go on."""
-        work = _Work(process, calls, self._tuning)
+        work = _Work(process, calls, self.tuning)
         self._works.update(dict.fromkeys(calls, work))
         try:
             outcomes = await work.run(self._threads)
@@ -266,7 +267,7 @@ class Pool:
         for call in reversed(wanted):
             call.deaths += 1
             # One of several did it, or none: each gets a process of its own to show which.
-            if len(calls) > 1 or (work.was_killed and call.deaths < self._tuning.deaths):
+            if len(calls) > 1 or (work.was_killed and call.deaths < self.tuning.deaths):
                 call.alone = True
                 self._queue.appendleft(call)
             else:

@@ -4,13 +4,14 @@ DIMSE does (a `p2pacs.dicomweb.server.backend.DicomwebBackend`)."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from itertools import islice
 from typing import Final
 
 import structlog
 import trio
+from attrs import define
 
 from p2pacs.budget import Budget
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
@@ -19,18 +20,45 @@ from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dicomweb.server.backend import FrameSource, OpenedResource, Resource, SearchPage
 from p2pacs.dicomweb.server.query import SearchQuery
-from p2pacs.errors import BusyError, NotFoundError, StudyNotFoundError
-from p2pacs.ids import StudyId
+from p2pacs.dimse.backend import Ending
+from p2pacs.errors import BusyError, NotFoundError, P2PacsError, StudyNotFoundError
+from p2pacs.groups import single_error
 from p2pacs.limits import FIND_RESULTS, WEB_READ_BYTES
+from peer.gateway.announced import Announced, CatalogueWatch
+from peer.gateway.delivery import StudyDelivery
 from peer.gateway.instances import Describe
-from peer.gateway.wanted import promised
 from peer.gateway.web_reads import WebReads
-from peer.gateway.web_resource import WebResource
+from peer.gateway.web_resource import ReadingRecord, WebResource, asks_for
+from peer.retrieval.cursor import Cursor
+from peer.retrieval.live_index import Known
+from peer.retrieval.study_fetch import StudyFetch
 
 MANY: Final = 50
 """Studies whose instances one search may ask for: the broker asks the PACS for each."""
 
 log = structlog.get_logger(__name__)
+
+
+@define(eq=False)
+class DeliveryRecord:
+    """What the audit is told of a study or series that is retrieved."""
+
+    delivery: StudyDelivery
+    ending: Ending = Ending.INTERRUPTED
+    """Until all was given, or an error ended it."""
+
+    def begun(self, known: Known) -> None:
+        """An instance is read for the client, ..."""
+        self.delivery.given.append(known)
+
+    def arrived(self, _known: Known) -> None:
+        """... and the client took it."""
+        self.delivery.arrived += 1
+
+    def ended(self, short: int, error: P2PacsError | None) -> None:
+        """That was all, or why there is no more."""
+        self.delivery.short = short
+        self.ending = Ending.OVER if error is None else Ending.BROKEN
 
 
 class DicomwebGateway:
@@ -42,6 +70,7 @@ class DicomwebGateway:
         describe: Describe,
         reads: WebReads,
         *,
+        news: CatalogueWatch,
         check_membership: Callable[[], None],
     ) -> None:
         """A gateway.
@@ -50,13 +79,19 @@ class DicomwebGateway:
             catalogue: what may be found.
             describe: attributes of a study's instances, with those of their series.
             reads: opens what is read.
+            news: when the catalogue has changed.
             check_membership: raises a RevokedError where this member was revoked.
         """
         self._check_membership = check_membership
         self._catalogue = catalogue
+        self._news = news
         self._describe = describe
         self._reads = reads
         self._budget = Budget(WEB_READ_BYTES)
+
+    async def run(self) -> None:
+        """Tell the audit who has stopped reading, until cancelled."""
+        await self._reads.run()
 
     async def search(self, query: SearchQuery, caller: str) -> SearchPage:
         """Answers out of the catalogue that this peer holds; the broker may be away.
@@ -88,20 +123,60 @@ class DicomwebGateway:
     async def open(self, resource: Resource, caller: str) -> AsyncIterator[OpenedResource]:
         """What a client retrieves as it is stored, in use as long as the context is.
 
+        Of a study or series the audit has an entry of its own, begun here and ended with the
+        context; one instance belongs to what the client looks at (`peer.gateway.viewings`).
+
+        Raises:
+            RevokedError: this member was revoked.
+            P2PacsError: it is not known here, or may not be read.
+        """
+        if resource.instance is not None:
+            async with self.look(resource, caller) as opened:
+                yield opened
+            return
+        self._check_membership()
+        wanted = partial(asks_for, resource)
+        delivery = await self._reads.retrieve(resource.study, caller, wanted)
+        record, fetch = DeliveryRecord(delivery), delivery.fetch
+        try:
+            delivery.promised = await self._announced(resource).count(fetch.study)
+            async with self._opened(fetch, resource, delivery.cursor, record) as opened:
+                yield opened
+        finally:
+            self._reads.end(delivery, record.ending)
+
+    @asynccontextmanager
+    async def look(self, resource: Resource, caller: str) -> AsyncIterator[OpenedResource]:
+        """The same where no more than headers, or a single instance, is read of it.
+
         Raises:
             RevokedError: this member was revoked.
             P2PacsError: it is not known here, or may not be read.
         """
         self._check_membership()
-        fetch = await self._reads.open(resource.study, caller)
-        told = partial(self._promised, _selection(resource), fetch.study)
-        with fetch.in_use():
-            yield WebResource(fetch, resource, self._budget, told)
+        viewing = await self._reads.view(resource.study, caller)
+        fetch = viewing.fetch
+        with viewing.in_use():
+            cursor = fetch.cursor(partial(asks_for, resource))
+            async with self._opened(fetch, resource, cursor, viewing) as opened:
+                yield opened
 
-    async def _promised(self, selection: Selection, study: StudyId) -> int:
-        """How many instances the catalogue tells of by now; 0 if it does not."""
-        record = await trio.to_thread.run_sync(self._catalogue.get, study)
-        return 0 if record is None else promised(selection, record)
+    @asynccontextmanager
+    async def _opened(
+        self, fetch: StudyFetch, resource: Resource, cursor: Cursor, record: ReadingRecord
+    ) -> AsyncIterator[WebResource]:
+        announced = self._announced(resource)
+        with ExitStack() as afterwards, fetch.in_use(), single_error():
+            async with trio.open_nursery() as nursery:
+                opened = WebResource(
+                    fetch, resource, cursor, self._budget, announced, record, nursery
+                )
+                afterwards.callback(opened.close)
+                yield opened
+                nursery.cancel_scope.cancel()
+
+    def _announced(self, resource: Resource) -> Announced:
+        return Announced(self._catalogue, self._news, _selection(resource))
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.

@@ -4,7 +4,7 @@ swarm (a `p2pacs.dimse.backend.Backend`, called in DICOM threads)."""
 from __future__ import annotations
 
 import queue
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
@@ -38,16 +38,16 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UnavailableError,
 )
-from p2pacs.ids import StudyId
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
+from peer.gateway.announced import Announced, CatalogueWatch
 from peer.gateway.bridge import Bridge
 from peer.gateway.coverage import Coverage
 from peer.gateway.delivery import StudyDelivery
 from peer.gateway.instances import Describe
 from peer.gateway.wanted import is_wanted, promised, wanted_of
 from peer.retrieval.live_index import Known
-from peer.retrieval.read_ahead import ReadAhead, ReadRequest
+from peer.retrieval.read_ahead import ReadRequest, ThreadReadAhead
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
 
@@ -56,9 +56,6 @@ MANY: Final = 50
 
 LOOK: Final = 0.1
 """Seconds that a DICOM thread waits for an instance before it looks for a cancel or an abort."""
-
-NEWS: Final = 3.0
-"""Seconds at most that the catalogue is waited for where it tells of more than a study has."""
 
 REPLACED: Final = "changed in the PACS while it was sent: retrieve it again"
 
@@ -82,6 +79,7 @@ class Gateway:
         reads: StudyReads,
         describe: Describe,
         *,
+        news: CatalogueWatch,
         check_membership: Callable[[], None],
     ) -> None:
         """A gateway.
@@ -91,12 +89,14 @@ class Gateway:
             catalogue: what may be found.
             reads: brings what is asked for.
             describe: attributes of a study's instances, with those of their series.
+            news: when the catalogue has changed.
             check_membership: raises a RevokedError where this member was revoked; in any thread.
         """
         self._bridge = bridge
         self._catalogue = catalogue
         self._reads = reads
         self._describe = describe
+        self._news = news
         self._check_membership = check_membership
 
     # ------------------------------------------------------------ C-FIND
@@ -146,8 +146,8 @@ class Gateway:
             PRIORITIES[urgency],
             detail=purpose,
         )
-        told = partial(self._promised, selection)
-        job = _RetrieveJob(self._bridge, self._reads, told, selection, requester)
+        announced = Announced(self._catalogue, self._news, selection)
+        job = _RetrieveJob(self._bridge, self._reads, announced, requester)
         job.open(records)
         return Retrieval(
             total=job.total,
@@ -157,11 +157,6 @@ class Gateway:
             arrived=job.arrived,
             close=job.close,
         )
-
-    async def _promised(self, selection: Selection, study: StudyId) -> int:
-        """How many instances the catalogue tells of by now; 0 if it does not."""
-        record = await trio.to_thread.run_sync(self._catalogue.get, study)
-        return 0 if record is None else promised(selection, record)
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
         """Refused: studies come from the PACS alone."""
@@ -184,18 +179,17 @@ class _RetrieveJob:
         self,
         bridge: Bridge,
         reads: StudyReads,
-        promised: Callable[[StudyId], Awaitable[int]],
-        selection: Selection,
+        announced: Announced,
         requester: Requester,
     ) -> None:
         self._bridge = bridge
         self._reads = reads
-        self._promised = promised
-        self._coverage = Coverage(selection)
-        self._selection = selection
+        self._announced = announced
+        self._selection = announced.selection
+        self._coverage = Coverage(self._selection)
         self._requester = requester
         self._deliveries: list[StudyDelivery] = []
-        self._ahead = ReadAhead(self._requests(), bridge.soon)
+        self._ahead = ThreadReadAhead(self._requests(), bridge.soon)
         self._last: StudyDelivery | None = None
         """Of which the last instance was given."""
         self._in_use = ExitStack()
@@ -293,15 +287,10 @@ class _RetrieveJob:
             yield _said(self._deliveries[-1], unknown)
 
     async def _short(self, delivery: StudyDelivery) -> MissingInstances:
-        """What the catalogue tells of and the study has not. Its news and that of a version come
-        each by itself: a moment is left for both to be here."""
+        """What the catalogue tells of and the study has not."""
         has = len(delivery.given) + delivery.fetch.left_out.count
-        with trio.move_on_after(NEWS):
-            while delivery.promised > has:
-                delivery.promised = await self._promised(delivery.fetch.study)
-                if delivery.promised > has:
-                    await trio.sleep(NEWS / 20)
-        delivery.short = max(0, delivery.promised - has)
+        if delivery.promised > has:
+            delivery.short = await self._announced.beyond(delivery.fetch.study, has)
         return MissingInstances(
             "the PACS has more of it than was published: retry", (), delivery.short
         )

@@ -19,6 +19,7 @@ from p2pacs.swarm.host import Host
 from p2pacs.units import Endpoint
 from p2pacs.workers.coding import Workers
 from peer.config import GatewaySettings, PeerSettings
+from peer.gateway.announced import CatalogueWatch
 from peer.gateway.bridge import Bridge
 from peer.gateway.dicomweb import DicomwebGateway
 from peer.gateway.dimse import Gateway
@@ -43,6 +44,8 @@ class GatewayParts:
     """Convert and draw images."""
     destinations: dict[str, DimseRemote]
     """Where a C-MOVE to an AE title goes."""
+    news: CatalogueWatch
+    """Tells when the catalogue has changed."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked; in any thread."""
 
@@ -54,6 +57,7 @@ class GatewayParts:
             self.catalogue,
             InstanceDescriber(self.host, self.reads),
             WebReads(self.reads, self.workers),
+            news=self.news,
             check_membership=self.check_membership,
         )
 
@@ -61,7 +65,12 @@ class GatewayParts:
         """What answers DICOM threads."""
         describe = InstanceDescriber(self.host, self.reads)
         return Gateway(
-            bridge, self.catalogue, self.reads, describe, check_membership=self.check_membership
+            bridge,
+            self.catalogue,
+            self.reads,
+            describe,
+            news=self.news,
+            check_membership=self.check_membership,
         )
 
     def conversion(self, bridge: Bridge, settings: GatewaySettings) -> Conversion:
@@ -121,13 +130,15 @@ async def run_web(
     if gateway.dicomweb is None or blind:
         task_status.started(None)
         return
-    await run_dicomweb(
-        parts.dicomweb,
-        gateway.dicomweb,
-        web_clients(gateway),
-        gateway.dicomweb_names,
-        task_status=task_status,
-    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(parts.workers.stay_ready)
+        await run_dicomweb(
+            parts.dicomweb,
+            gateway.dicomweb,
+            web_clients(gateway),
+            gateway.dicomweb_names,
+            task_status=task_status,
+        )
 
 
 def web_clients(gateway: GatewaySettings) -> WebClients:

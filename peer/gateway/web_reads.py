@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import define, frozen
+from attrs import frozen
 
 from p2pacs.dataset.bulk_data import bulk_value
 from p2pacs.dataset.header import required_header
 from p2pacs.dicomweb.server.backend import Resource
+from p2pacs.dimse.backend import Ending
 from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
+from peer.gateway.delivery import StudyDelivery
+from peer.gateway.viewings import Viewing, Viewings, ViewingTuning
+from peer.retrieval.cursor import Wanted
 from peer.retrieval.frame_reads import FrameReads, InstanceFrames, read_header_bytes
 from peer.retrieval.live_index import Known
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
-
-
-@frozen
-class WebReadTuning:
-    """What `WebReads` goes by; seconds."""
-
-    trusted: float = 60.0
-    """After which the right to read is looked at again: a viewer asks for hundreds of frames."""
-
-    told: float = 900.0
-    """After which the audit has another entry of somebody who goes on reading a study."""
-
-    remembered: int = 256
-    """Studies and readers of which this is known."""
-
-
-@define
-class _WebReader:
-    """Somebody who reads a study."""
-
-    fetch: StudyFetch
-    trusted_until: float
-    told_until: float
 
 
 @frozen
@@ -90,42 +70,41 @@ class WebReads:
     """Opens what clients of DICOMweb name."""
 
     def __init__(
-        self, reads: StudyReads, workers: Workers, tuning: WebReadTuning | None = None
+        self, reads: StudyReads, workers: Workers, tuning: ViewingTuning | None = None
     ) -> None:
         self._reads = reads
         self._workers = workers
-        self._tuning = tuning or WebReadTuning()
-        self._readers: OrderedDict[tuple[str, str], _WebReader] = OrderedDict()
+        self._viewings = Viewings(reads, tuning)
         self._frames = FrameReads()
 
-    async def open(self, study_instance_uid: str, caller: str) -> StudyFetch:
-        """A study, which comes here if it is not.
+    async def run(self) -> None:
+        """Tell the audit who has stopped reading, until cancelled."""
+        await self._viewings.run()
+
+    async def view(self, study_instance_uid: str, caller: str) -> Viewing:
+        """A study of which some instances are looked at; it comes here if it is not.
 
         Raises:
             StudyNotFoundError: nobody knows it, as far as this peer may know.
             ForbiddenError: the access rule does not allow it.
             P2PacsError: why it cannot be read.
         """
-        key, now = (study_instance_uid, caller), trio.current_time()
-        reader = self._readers.get(key)
-        if reader is not None and now < reader.trusted_until and self._is_open(reader.fetch):
-            return reader.fetch
-        requester = Requester(caller, "get", detail="DICOMweb")
-        if reader is not None and now < reader.told_until:
-            told_until = reader.told_until
-            fetch = await self._reads.resume(reader.fetch.study, requester)
-        else:
-            told_until = now + self._tuning.told
-            fetch = await self._reads.open(study_instance_uid, requester)
-        self._readers[key] = _WebReader(fetch, now + self._tuning.trusted, told_until)
-        self._readers.move_to_end(key)
-        while len(self._readers) > self._tuning.remembered:
-            self._readers.popitem(last=False)
-        return fetch
+        return await self._viewings.open(study_instance_uid, _requester(caller, "DICOMweb"))
 
-    def _is_open(self, fetch: StudyFetch) -> bool:
-        """Whether it is read still: it may have been recycled, or given up, meanwhile."""
-        return not fetch.given_up and fetch in self._reads.fetches
+    async def retrieve(self, study_instance_uid: str, caller: str, wanted: Wanted) -> StudyDelivery:
+        """Begin to give all of a study that is wanted: an entry of the audit each time. `end` says
+        what became of it.
+
+        Raises:
+            P2PacsError: as `view`.
+        """
+        requester = _requester(caller, "DICOMweb WADO-RS")
+        fetch, read = await self._reads.open_audited(study_instance_uid, requester)
+        return StudyDelivery(fetch, fetch.cursor(wanted), read, 0, wanted)
+
+    def end(self, delivery: StudyDelivery, ending: Ending) -> None:
+        """How a retrieval ended."""
+        self._reads.end(delivery.read, delivery.ended(ending))
 
     @asynccontextmanager
     async def instance(
@@ -137,9 +116,11 @@ class WebReads:
             NotFoundError: its study, all of which is known, has no such instance.
             P2PacsError: why it cannot be read.
         """
-        fetch = await self.open(resource.study, caller)
-        with fetch.in_use():
-            yield fetch, await _find(fetch, resource)
+        viewing = await self.view(resource.study, caller)
+        with viewing.in_use():
+            known = await _find(viewing.fetch, resource)
+            with viewing.giving(known):
+                yield viewing.fetch, known
 
     @asynccontextmanager
     async def frames(self, resource: Resource, caller: str) -> AsyncIterator[StoredFrames]:
@@ -163,6 +144,10 @@ class WebReads:
             raw = await read_header_bytes(fetch, known)
             syntax = known.entry.transfer_syntax_uid
         return await trio.to_thread.run_sync(_bulk_value, raw, syntax, path)
+
+
+def _requester(caller: str, detail: str) -> Requester:
+    return Requester(caller, "get", detail=detail)
 
 
 def _bulk_value(raw: bytes, syntax: str, path: Sequence[int]) -> bytes:

@@ -4,26 +4,58 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from p2pacs.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dicomweb.server.backend import InstanceHeader, Resource
-from p2pacs.errors import NotFoundError, UnavailableError
+from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
+from p2pacs.limits import KIB
 from p2pacs.study.study_index import InstanceEntry
-from peer.retrieval.frame_reads import read_header_bytes
+from p2pacs.swarm.download.transfer import TransferState
+from peer.gateway.announced import NEWS, Announced
+from peer.retrieval.cursor import Cursor
+from peer.retrieval.frame_reads import read_headers
 from peer.retrieval.live_index import Known
+from peer.retrieval.read_ahead import ReadAhead, ReadRequest
 from peer.retrieval.study_fetch import StudyFetch
 
-NEWS: Final = 3.0
-"""Seconds at most that the catalogue is waited for where it tells of more than a study has."""
+T = TypeVar("T")
 
-_STEP: Final = 0.15
-"""Seconds between two looks."""
+_NO_WAIT: Final = 0.0
+
+_TOGETHER: Final = 32
+"""Headers that are read at once where all are here: the first ones should not be long in coming."""
+
+_USUAL_HEADER: Final = 64 * KIB
+"""Bytes of a header, as far as reading ahead counts them."""
+
+
+def asks_for(resource: Resource, entry: InstanceEntry) -> bool:
+    """Whether an instance of the study is, or is part of, what is named."""
+    return resource.series in (None, entry.series_instance_uid) and resource.instance in (
+        None,
+        entry.sop_instance_uid,
+    )
+
+
+class ReadingRecord(Protocol):
+    """What the audit will tell of a reading."""
+
+    def begun(self, known: Known, /) -> None:
+        """An instance, or something of it, is read for the client, ..."""
+
+    def arrived(self, known: Known, /) -> None:
+        """... and the client took it."""
+
+    def ended(self, short: int, error: P2PacsError | None, /) -> None:
+        """That was all, but for so many that the PACS has; or why there is no more."""
 
 
 @define(eq=False)
@@ -32,19 +64,21 @@ class WebResource:
 
     fetch: StudyFetch
     resource: Resource
+    cursor: Cursor
+    """Through the instances that `asks_for` names."""
     budget: Budget
     """Bytes of instances in memory, of all requests."""
-    promised: Callable[[], Awaitable[int]]
-    """How many instances the catalogue tells of; 0 if it does not."""
+    announced: Announced
+    record: ReadingRecord
+    nursery: trio.Nursery
+    """Where it is read ahead: to be cancelled at the end."""
     short: int = 0
     """Instances that the catalogue tells of, and that were not published."""
+    _taken: int = field(default=0, init=False)
+    """Of the budget."""
 
     def _wanted(self, entry: InstanceEntry) -> bool:
-        of = self.resource
-        return of.series in (None, entry.series_instance_uid) and of.instance in (
-            None,
-            entry.sop_instance_uid,
-        )
+        return asks_for(self.resource, entry)
 
     @property
     def _is_whole(self) -> bool:
@@ -78,67 +112,116 @@ class WebResource:
         """Why they cannot be had."""
         return self.fetch.left_out.why or "it has more of it than was published"
 
-    async def _look(self, patience: float = 0.0) -> None:
-        """Whether the catalogue tells of more than there is. Its news and that of a version come
-        each by itself: a moment is left for both to be here."""
-        self.short = 0
-        if not self._is_whole or self.resource.instance is not None:
-            return
-        has = len(self._known) + self.fetch.left_out.count
-        for more_time in (*[True] * round(patience / _STEP), False):
-            self.short = max(0, await self.promised() - has)
-            if not (self.short and more_time):
-                break
-            await trio.sleep(_STEP)
-
     @property
     def transfer_syntaxes(self) -> list[str]:
         """In which its known instances are stored."""
         return list(dict.fromkeys(known.entry.transfer_syntax_uid for known in self._known))
 
+    # ------------------------------------------------------------ what is in it
+
     async def instances(self) -> AsyncGenerator[EncodedInstance, None]:
-        """Its instances, each as soon as it is here.
+        """Its instances, each as soon as it is here; the next ones are read meanwhile.
 
         Raises:
             NotFoundError: there is none.
             P2PacsError: why the others do not come.
         """
-        fetch, given = self.fetch, list[Known]()
-        cursor = fetch.cursor(self._wanted)
-        while (known := await cursor.next()) is not None:
-            if not given:
-                await self._look()
-            given.append(known)
-            await self.budget.acquire(known.entry.size)
-            try:
-                yield await fetch.read(known)
-            finally:
-                self.budget.release(known.entry.size)
-            if self.resource.instance:
-                return
-        await self._check_given(given)
+        with self._read(self._instances()) as ahead:
+            while (one := await ahead.next()) is not None:
+                known, instance = one
+                yield instance
+                self._release(known.entry.size)
+                self.record.arrived(known)
 
-    async def headers(self) -> AsyncGenerator[InstanceHeader, None]:
-        """The headers of its instances, which are here before the pixels.
+    async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
+        """The headers of its instances, which are here before the pixels; of a study that is here,
+        many at once.
 
         Raises:
             NotFoundError: there is none.
             P2PacsError: why the others do not come.
         """
+        with self._read(self._headers()) as ahead:
+            while (some := await ahead.next()) is not None:
+                known, headers = some
+                yield headers
+                for one in known:
+                    self.record.arrived(one)
+
+    def close(self) -> None:
+        """What was read and not taken is let go of."""
+        self._release(self._taken)
+
+    def _release(self, size: int) -> None:
+        self._taken -= size
+        self.budget.release(size)
+
+    @contextmanager
+    def _read(self, requests: AsyncGenerator[ReadRequest[T], None]) -> Iterator[ReadAhead[T]]:
+        ahead = ReadAhead(requests)
+        self.nursery.start_soon(ahead.run)
+        try:
+            yield ahead
+        except P2PacsError as error:
+            self.record.ended(self.short, error)
+            raise
+        self.record.ended(self.short, None)
+
+    async def _instances(self) -> AsyncGenerator[ReadRequest[tuple[Known, EncodedInstance]], None]:
         given = list[Known]()
-        async for known in self._listed():
-            if not given:
-                await self._look()
-            given.append(known)
-            entry = known.entry
-            resource = Resource(
-                self.resource.study, entry.series_instance_uid, entry.sop_instance_uid
-            )
-            data = await read_header_bytes(self.fetch, known)
-            yield InstanceHeader(resource, entry.transfer_syntax_uid, data)
+        while (known := await self.cursor.next()) is not None:
+            await self._begin(known, given)
+            size = known.entry.size
+            await self.budget.acquire(size)
+            self._taken += size
+            yield ReadRequest(size, partial(self._instance, known))
             if self.resource.instance:
                 return
         await self._check_given(given)
+
+    async def _instance(self, known: Known) -> tuple[Known, EncodedInstance]:
+        return known, await self.fetch.read(known)
+
+    async def _headers(
+        self,
+    ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceHeader]]], None]:
+        given = list[Known]()
+        async for listed in self._listed():
+            step = _TOGETHER if self.fetch.transfer.state is TransferState.COMPLETE else 1
+            for at in range(0, len(listed), step):
+                some = listed[at : at + step]
+                for known in some:
+                    await self._begin(known, given)
+                size = sum(min(known.entry.size, _USUAL_HEADER) for known in some)
+                yield ReadRequest(size, partial(self._headers_of, some))
+        await self._check_given(given)
+
+    async def _headers_of(
+        self, instances: Sequence[Known]
+    ) -> tuple[Sequence[Known], Sequence[InstanceHeader]]:
+        found = await read_headers(self.fetch, instances)
+        return instances, [
+            InstanceHeader(self._named(known), known.entry.transfer_syntax_uid, data)
+            for known, data in zip(instances, found, strict=True)
+        ]
+
+    def _named(self, known: Known) -> Resource:
+        entry = known.entry
+        return Resource(self.resource.study, entry.series_instance_uid, entry.sop_instance_uid)
+
+    async def _begin(self, known: Known, given: list[Known]) -> None:
+        if not given:
+            await self._look()
+        given.append(known)
+        self.record.begun(known)
+
+    async def _look(self, patience: float = _NO_WAIT) -> None:
+        """Whether the catalogue tells of more than there is."""
+        short = 0
+        if self._is_whole and self.resource.instance is None:
+            has = len(self._known) + self.fetch.left_out.count
+            short = await self.announced.beyond(self.fetch.study, has, patience)
+        self.short = short
 
     async def _check_given(self, given: Sequence[Known]) -> None:
         """Whether these are all that the newest version has.
@@ -154,20 +237,24 @@ class WebResource:
             raise UnavailableError("it changed in the PACS while it was sent: retrieve it again")
         await self._look(NEWS)
 
-    async def _listed(self) -> AsyncGenerator[Known, None]:
+    async def _listed(self) -> AsyncGenerator[list[Known], None]:
         """Its instances as they become known, which is before they are here."""
         fetch, seen, begun = self.fetch, 0, False
+        named = self.resource.instance
         while True:
             mark = fetch.mark()
             await fetch.refresh()
             begun = begun or fetch.current
             if begun:
                 known = tuple(fetch.known)
-                for one in known[seen:]:
-                    if not one.withdrawn and self._wanted(one.entry):
-                        yield one
+                found = [
+                    one for one in known[seen:] if not one.withdrawn and self._wanted(one.entry)
+                ]
                 seen = len(known)
-                if fetch.settled and len(fetch.known) == seen:
+                if found:
+                    yield found
+                is_all = fetch.settled and len(fetch.known) == seen
+                if is_all or (found and named is not None):
                     return
             await fetch.moved(mark)
 

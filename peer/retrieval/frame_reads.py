@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
 import trio
@@ -153,6 +154,22 @@ async def read_header_bytes(fetch: StudyFetch, known: Known) -> bytes:
     """
     excerpts = await fetch.excerpts(known)
     return await fetch.run(excerpts, _header(excerpts.header_bytes))
+
+
+async def read_headers(fetch: StudyFetch, instances: Sequence[Known]) -> list[bytes]:
+    """The same of several; of those that are here, in one go.
+
+    Raises:
+        P2PacsError: as `read_header_bytes`, of one of them.
+    """
+    is_here = all(map(fetch.is_here, instances))
+    found: Sequence[bytes | None] = [None] * len(instances)
+    if is_here:
+        found = await fetch.read_here(instances, lambda excerpts: _header(excerpts.header_bytes))
+    return [
+        await read_header_bytes(fetch, known) if data is None else data
+        for known, data in zip(instances, found, strict=True)
+    ]
 
 
 def _header(size: int) -> Reading[bytes]:

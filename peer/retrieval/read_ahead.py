@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from queue import SimpleQueue
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import outcome
 import trio
@@ -37,15 +37,17 @@ class ReadRequest(Generic[T]):
     read: Callable[[], Awaitable[T]]
 
 
+def _stopped() -> UnavailableError:
+    return UnavailableError("it was not read to its end: try again")
+
+
 @define(eq=False)
 class _PendingRead(Generic[T]):
     """An instance on its way."""
 
     size: int
     done: trio.Event = field(factory=trio.Event)
-    result: outcome.Outcome[T] = field(
-        factory=lambda: outcome.Error(UnavailableError("it was not read to its end: try again"))
-    )
+    result: outcome.Outcome[T] = field(factory=lambda: outcome.Error(_stopped()))
 
     async def run(self, read: Callable[[], Awaitable[T]]) -> None:
         try:
@@ -57,10 +59,73 @@ class _PendingRead(Generic[T]):
 
 
 class ReadAhead(Generic[T]):
-    """Reads what is requested, as requests come, while another thread takes what is read.
+    """Reads what is requested, as requests come, while one task takes what is read, in order."""
 
-    That thread need not wait for the event loop: what is read lies ready for it.
-    """
+    def __init__(
+        self,
+        requests: AsyncGenerator[ReadRequest[T], None],
+        count: int = AHEAD,
+        size: int = AHEAD_BYTES,
+    ) -> None:
+        """Nothing is read before `run`.
+
+        Args:
+            requests: what to read; its `P2PacsError` is raised in its place.
+            count: instances that may be in memory ...
+            size: ... and bytes of them.
+        """
+        self._requests = requests
+        self._budget = Budget(size)
+        self._places = trio.Semaphore(count)
+        self._send, self._receive = trio.open_memory_channel[_PendingRead[T] | None](math.inf)
+
+    async def run(self) -> None:
+        """Read until all requests are read, or until cancelled."""
+        last: _PendingRead[T] | None = _broken(_stopped())
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._read(nursery)
+            last = None
+        finally:  # cancelled, it is no orderly end: something is missing
+            self._send.send_nowait(last)
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        async with aclosing(self._requests) as requests:
+            try:
+                async for request in requests:
+                    await self._places.acquire()
+                    await self._budget.acquire(request.size)
+                    reading = _PendingRead[T](request.size)
+                    nursery.start_soon(reading.run, request.read)
+                    self._send.send_nowait(reading)
+            except P2PacsError as error:
+                self._send.send_nowait(_broken(error))
+
+    async def next(self) -> T | None:
+        """The next instance in order; None after the last.
+
+        Raises:
+            P2PacsError: why it, or all that follow, cannot be read.
+        """
+        reading = await self._arrived()
+        if reading is None:
+            return None
+        self._free(reading.size)
+        return reading.result.unwrap()
+
+    async def _arrived(self) -> _PendingRead[T] | None:
+        reading = await self._receive.receive()
+        if reading is not None:
+            await reading.done.wait()
+        return reading
+
+    def _free(self, size: int) -> None:
+        self._places.release()
+        self._budget.release(size)
+
+
+class ThreadReadAhead(ReadAhead[T]):
+    """The same for another thread. It need not wait for the event loop: what is read lies ready."""
 
     def __init__(
         self,
@@ -77,43 +142,21 @@ class ReadAhead(Generic[T]):
             count: instances that may be in memory ...
             size: ... and bytes of them.
         """
-        self._requests = requests
+        super().__init__(requests, count, size)
         self._soon = soon
-        self._budget = Budget(size)
-        self._places = trio.Semaphore(count)
-        self._send, self._receive = trio.open_memory_channel[_PendingRead[T]](math.inf)
         self._ready: SimpleQueue[_PendingRead[T] | None] = SimpleQueue()
 
     async def run(self) -> None:
         """Read until all requests are read, or until cancelled."""
-        last: _PendingRead[T] | None = _PendingRead(0)
+        last: _PendingRead[T] | None = _broken(_stopped())
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._pass_on)
-                await self._read(nursery)
+                nursery.start_soon(super().run)
+                while (reading := await self._arrived()) is not None:
+                    self._ready.put(reading)
             last = None
-        finally:  # cancelled, it is no orderly end: something is missing
+        finally:
             self._ready.put(last)
-
-    async def _read(self, nursery: trio.Nursery) -> None:
-        async with self._send, aclosing(self._requests) as requests:
-            try:
-                async for request in requests:
-                    await self._places.acquire()
-                    await self._budget.acquire(request.size)
-                    reading = _PendingRead[T](request.size)
-                    nursery.start_soon(reading.run, request.read)
-                    self._send.send_nowait(reading)
-            except P2PacsError as error:
-                broken = _PendingRead[T](0, result=outcome.Error(error))
-                broken.done.set()
-                self._send.send_nowait(broken)
-
-    async def _pass_on(self) -> None:
-        """In order, each when it is read."""
-        async for reading in self._receive:
-            await reading.done.wait()
-            self._ready.put(reading)
 
     def take(self, seconds: float) -> T | None:
         """The next instance in order; None after the last. In another thread.
@@ -131,6 +174,9 @@ class ReadAhead(Generic[T]):
         self._soon(partial(self._free, reading.size))
         return reading.result.unwrap()
 
-    def _free(self, size: int) -> None:
-        self._places.release()
-        self._budget.release(size)
+
+def _broken(error: P2PacsError) -> _PendingRead[Any]:
+    """What is taken where no more comes."""
+    reading = _PendingRead[Any](0, result=outcome.Error(error))
+    reading.done.set()
+    return reading

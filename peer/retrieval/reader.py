@@ -99,6 +99,10 @@ class StudyReads:
         """Studies that are, or lately were, read here."""
         return list(self._fetches.values())
 
+    def has(self, fetch: StudyFetch) -> bool:
+        """Whether it is one of those."""
+        return self._fetches.get(fetch.study) is fetch
+
     async def open(self, study_instance_uid: str, requester: Requester) -> StudyFetch:
         """Begin to read a study, or go on.
 

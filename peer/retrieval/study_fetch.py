@@ -182,6 +182,17 @@ class StudyFetch:
             needs = await self._mended(needs, partial(self._index.go_on, run, is_here))
         return run.result
 
+    async def read_here(
+        self, instances: Sequence[Known], make: Callable[[Excerpts], Reading[T]]
+    ) -> list[T | None]:
+        """What a reading makes of each of several instances that are here; None: use `run`.
+
+        Raises:
+            CodingError: something does not decode to what its hash says.
+            P2PacsError: whatever the reading itself raises.
+        """
+        return await self._index.read_here(instances, make)
+
     async def _mended(self, numbers: Sequence[int], read: Callable[[], Awaitable[T]]) -> T:
         """Read what is in these chunks once they are here; what has rotted of them comes again."""
         for _ in range(self.tuning.mended):

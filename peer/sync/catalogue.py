@@ -12,6 +12,7 @@ import trio
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
+from p2pacs.signals import Watch
 from p2pacs.sqlite import until_possible
 from p2pacs.wire.messages import CataloguePage, CatalogueQuery
 
@@ -41,6 +42,9 @@ class CatalogueFollower:
         self._wake = trio.Event()
         self._wake.set()
         self._current_at: float | None = None
+        self.pages = 0
+        """How many pages of the feed were taken over."""
+        self._watch = Watch()
 
     @property
     def age(self) -> float | None:
@@ -50,6 +54,10 @@ class CatalogueFollower:
     def wake(self) -> None:
         """The broker is there, or its catalogue has grown."""
         self._wake.set()
+
+    async def further(self, since: int) -> None:
+        """Until more than so many pages were taken over."""
+        await self._watch.until(lambda: self.pages > since)
 
     async def run(self) -> None:
         """Follow for ever."""
@@ -83,6 +91,8 @@ class CatalogueFollower:
                 raise ProtocolError("the broker's catalogue feed does not move on")
             apply = partial(trio.to_thread.run_sync, partial(_apply, self._index, page))
             await until_possible(apply, "the catalogue")
+            self.pages += 1
+            self._watch.changed()
             if page.reset:
                 log.info("catalogue starts anew")
             more = page.more

@@ -17,6 +17,7 @@ def test_every_benchmark_has_its_own_size() -> None:
         "swarm3": 14,
         "link": 2000,
         "move": 200,
+        "dicomweb": 200,
     }
     assert bench.parse(["link", "--slices", "10"]).slices == 10
 

@@ -115,8 +115,8 @@ class OpenedResource(Protocol):
     def instances(self) -> AsyncGenerator[EncodedInstance, None]:
         """Its instances, each as soon as it is here; raises why the others do not come."""
 
-    def headers(self) -> AsyncGenerator[InstanceHeader, None]:
-        """The same of their headers, which are here before."""
+    def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
+        """The same of their headers, which are here before; one or more at once."""
 
 
 class DicomwebBackend(Protocol):
@@ -127,6 +127,9 @@ class DicomwebBackend(Protocol):
 
     def open(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[OpenedResource]:
         """What is retrieved as it is stored, in use as long as the context is."""
+
+    def look(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[OpenedResource]:
+        """The same where no more than its headers is wanted."""
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """The frames of an instance, in use as long as the context is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, aclosing
 
-import trio
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -48,8 +47,7 @@ class RetrieveHandler:
             if tag is not None and _is_known(request, tag):
                 return Response(status_code=304, headers={"ETag": etag(tag)})
             if is_one and not chosen.multipart:
-                file = await trio.to_thread.run_sync(first.part10)
-                return InstanceAnswer(opened, stack.pop_all(), tag, instance=first, file=file)
+                return InstanceAnswer(opened, stack.pop_all(), tag, instances, first)
             return MultipartAnswer(
                 opened, stack.pop_all(), tag, first=first, others=instances, accept=accept
             )
@@ -71,7 +69,7 @@ class MetadataHandler:
         offers = [Representation(DICOM_JSON), Representation(JSON)]
         chosen = accept_of(request).choose(offers)
         async with AsyncExitStack() as stack:
-            opening = self._backend.open(resource_of(request), caller_of(request))
+            opening = self._backend.look(resource_of(request), caller_of(request))
             opened = await stack.enter_async_context(opening)
             headers = await stack.enter_async_context(aclosing(opened.headers()))
             first = await anext(headers)

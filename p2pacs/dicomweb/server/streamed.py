@@ -113,17 +113,18 @@ class InstanceAnswer(StreamedAnswer):
         opened: OpenedResource,
         held: AsyncExitStack,
         tag: str | None,
-        *,
+        instances: AsyncGenerator[EncodedInstance, None],
         instance: EncodedInstance,
-        file: bytes,
     ) -> None:
         super().__init__(opened, held, tag, media_type=content_type(instance))
-        self._file = file
-        self.headers["Content-Length"] = str(len(self._file))
+        self._pieces_of_it = [instance.part10_head(), *pieces_of(instance.data)]
+        self._instances = instances
+        self.headers["Content-Length"] = str(sum(map(len, self._pieces_of_it)))
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        for piece in pieces_of(self._file):
+        for piece in self._pieces_of_it:
             yield piece
+        await anext(self._instances, None)  # it was taken
 
 
 class MultipartAnswer(StreamedAnswer):
@@ -150,9 +151,10 @@ class MultipartAnswer(StreamedAnswer):
         instance: EncodedInstance | None = self._first
         while instance is not None:
             self._accept.choose(offered_files(instance.transfer_syntax_uid, is_one=True))
-            file = await trio.to_thread.run_sync(instance.part10)
-            yield part_head(self._boundary, content_type(instance), size=len(file))
-            for piece in pieces_of(file):
+            meta, data = instance.part10_head(), instance.data
+            size = len(meta) + len(data)
+            yield part_head(self._boundary, content_type(instance), size=size) + meta
+            for piece in pieces_of(data):
                 yield piece
             instance = await anext(self._others, None)
 
@@ -169,8 +171,8 @@ class MetadataAnswer(StreamedAnswer):
         held: AsyncExitStack,
         tag: str | None,
         *,
-        first: InstanceHeader,
-        others: AsyncGenerator[InstanceHeader, None],
+        first: Sequence[InstanceHeader],
+        others: AsyncGenerator[Sequence[InstanceHeader], None],
         root: str,
         media_type: str,
     ) -> None:
@@ -180,12 +182,13 @@ class MetadataAnswer(StreamedAnswer):
         self._root = root
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        header: InstanceHeader | None = self._first
+        headers: Sequence[InstanceHeader] | None = self._first
         before = b"["
-        while header is not None:
-            yield before + await trio.to_thread.run_sync(metadata, header, self._root)
+        while headers is not None:
+            told = await trio.to_thread.run_sync(_all_metadata, headers, self._root)
+            yield before + told
             before = b","
-            header = await anext(self._others, None)
+            headers = await anext(self._others, None)
 
     def _closing(self) -> Sequence[bytes]:
         return (b"]",)
@@ -202,6 +205,10 @@ def metadata(header: InstanceHeader, root: str) -> bytes:
     found = metadata_of(read, header.data, header.transfer_syntax_uid, bulk)
     text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+def _all_metadata(headers: Sequence[InstanceHeader], root: str) -> bytes:
+    return b",".join(metadata(header, root) for header in headers)
 
 
 def content_type(instance: EncodedInstance) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import imagecodecs
 from attrs import define, evolve
 
 from p2pacs.errors import CodingError
@@ -26,6 +27,12 @@ _AGAIN: Final = 32
 
 _SHAPES: Final = 256
 """Shapes that are remembered; a PACS sends one series after another."""
+
+
+def load_codecs() -> None:
+    """Have imagecodecs load those that frames are decoded with, which it does when they are first
+    looked up."""
+    _ = imagecodecs.jpegxl_decode, imagecodecs.htj2k_decode
 
 
 class FrameCoder:

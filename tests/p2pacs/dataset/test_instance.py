@@ -6,6 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
 
 from p2pacs.dataset import instance as instance_module
 from p2pacs.dataset.instance import EncodedInstance
@@ -21,6 +25,20 @@ def test_part10_round_trip(data: bytes) -> None:
     )
     if len(data_group) >= 8:
         assert EncodedInstance.from_part10(instance.part10()) == instance
+
+
+def test_group_0002_is_as_pydicom_writes_it() -> None:
+    instance = EncodedInstance("1.2.840.10008.5.1.4.1.1.2", "1.2.33", "1.2.840.10008.1.2", b"")
+    meta = FileMetaDataset()
+    meta.FileMetaInformationGroupLength = 0
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = instance.sop_class_uid
+    meta.MediaStorageSOPInstanceUID = instance.sop_instance_uid
+    meta.TransferSyntaxUID = instance.transfer_syntax_uid
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    written = DicomBytesIO()
+    write_file_meta_info(written, meta, enforce_standard=False)
+    assert instance.part10_head() == bytes(128) + b"DICM" + written.getvalue()
 
 
 def test_reads_a_real_file_untouched() -> None:

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,16 +12,18 @@ import trio
 from attrs import evolve
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import BrokenInstanceError, CodingError, TranscodingError
+from p2pacs.errors import BrokenInstanceError, CodingError, TranscodingError, WorkerError
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.excerpt import Excerpts
 from p2pacs.study.gathered import Gathered, GatheredBlob
 from p2pacs.study.images import HTJ2K_NEXT, JXL, Coding
 from p2pacs.transcode.transcoding import transcode
 from p2pacs.workers.coding import Workers, open_workers
+from p2pacs.workers.pool import Pool, PoolTuning
 from scripts.phantom import slices
 from tests.p2pacs.study.samples import Shelf
 from tests.p2pacs.transcode.samples import EXPLICIT, IMPLICIT, JPEG, of_pydicom
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,34 @@ async def test_what_does_not_decode_is_refused(workers: Workers, instance: Encod
 def test_the_program_itself_loads_no_codecs() -> None:
     source = "import sys, broker.app, peer.app; sys.exit('imagecodecs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", source], check=False).returncode == 0
+
+
+class _Counting:
+    """A pool that counts its calls."""
+
+    tuning = PoolTuning(idle=30.0)
+
+    def __init__(self) -> None:
+        self.calls: list[float] = []
+
+    async def run(self, function: Callable[[], None], *, memory: int) -> None:
+        function()
+        self.calls.append(trio.current_time())
+        if len(self.calls) == 2:
+            raise WorkerError("a worker process ended")
+
+
+async def test_a_process_stays_ready(autojump_clock: trio.abc.Clock) -> None:
+    """It is called before it has been idle for so long that it would end."""
+    pool = _Counting()
+    with trio.move_on_after(100):
+        await Workers(cast("Pool", pool)).stay_ready()
+    assert [after - before for before, after in pairwise(pool.calls)] == [15.0] * 6
+
+
+async def test_a_process_prepares_itself(workers: Workers) -> None:
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.stay_ready)
+            await eventually(lambda: bool(workers.processes))
+            nursery.cancel_scope.cancel()

@@ -232,16 +232,20 @@ async def read(
 
 async def test_instances_come_as_they_are_stored(tmp_path: Path) -> None:
     sent = instances(5)
-    async with served(tmp_path, sent) as (world, _, root):
+    async with served(tmp_path, sent) as (world, peer, root):
         series = samples.dataset().SeriesInstanceUID
         assert by_uid(await read(root, world.broker.uid)) == by_uid(sent)
         assert by_uid(await read(root, world.broker.uid, series)) == by_uid(sent)
         one = sent[3].sop_instance_uid
         assert await read(root, world.broker.uid, series, one) == [sent[3]]
-        assert [purpose for purpose, _ in world.broker.asked].count("get") == 1
-        await eventually(lambda: world.broker.audit)
-        (told,) = [msgpack.unpackb(raw) for raw in world.broker.audit]
-        assert told["caller"] == "DICOMweb 127.0.0.1"
+        # A study and a series, and the one instance, which is looked at for now.
+        assert [purpose for purpose, _ in world.broker.asked].count("get") == 3
+        assert await peer.audit.waiting() == 1
+        await eventually(lambda: len(world.broker.audit) == 2)
+        for told in map(msgpack.unpackb, world.broker.audit):
+            assert told["caller"] == "DICOMweb 127.0.0.1"
+            assert told["purpose"] == "DICOMweb WADO-RS"
+            assert (told["outcome"], told["sent"], told["total"]) == ("done", 5, 5)
 
 
 async def test_what_does_not_exist(tmp_path: Path) -> None:

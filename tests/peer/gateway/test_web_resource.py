@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import frozen
 
 from p2pacs.budget import Budget
+from p2pacs.catalogue.question import Selection
 from p2pacs.dicomweb.server.backend import Resource
-from p2pacs.errors import NotFoundError, UnavailableError
+from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
+from p2pacs.ids import StudyId
 from p2pacs.study.study_index import LeftOut
-from peer.gateway.web_resource import WebResource
+from peer.app import Peer
+from peer.gateway.announced import Announced
+from peer.gateway.web_resource import WebResource, asks_for
+from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester
+from peer.retrieval.study_fetch import StudyFetch
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import LIMIT
 from tests.peer.world import World, instances, open_world
@@ -22,8 +29,46 @@ from tests.waiting import eventually
 SERIES = str(samples.dataset().SeriesInstanceUID)
 
 
-async def _told(count: int) -> int:
-    return count
+class Told:
+    """What the audit was told."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.errors: list[P2PacsError | None] = []
+
+    def begun(self, known: Known) -> None:
+        pass
+
+    def arrived(self, known: Known) -> None:
+        self.given += 1
+
+    def ended(self, short: int, error: P2PacsError | None) -> None:
+        self.errors.append(error)
+
+
+@frozen
+class Silent(Announced):
+    """A catalogue that tells of so many, and has no news."""
+
+    told: int = 0
+
+    async def count(self, study: StudyId) -> int:
+        return self.told
+
+
+@asynccontextmanager
+async def resource(
+    peer: Peer, fetch: StudyFetch, *below: str, told: int = 0, uid: str = samples.STUDY_UID
+) -> AsyncIterator[WebResource]:
+    named = Resource.of(uid, *below)
+    asked = Selection("IMAGE", (), (uid,), (), ())
+    announced = Silent(peer.index, peer.catalogue, asked, told)
+    cursor = fetch.cursor(partial(asks_for, named))
+    async with trio.open_nursery() as nursery:
+        opened = WebResource(fetch, named, cursor, Budget(1), announced, Told(), nursery)
+        yield opened
+        nursery.cancel_scope.cancel()
+    opened.close()
 
 
 @asynccontextmanager
@@ -32,7 +77,8 @@ async def reading(world: World, *below: str, told: int = 0) -> AsyncIterator[Web
     await eventually(lambda: peer.index.by_uid(uid) is not None)
     fetch = await peer.reads.open(uid, Requester("DICOMweb 127.0.0.1", "get"))
     with fetch.in_use():
-        yield WebResource(fetch, Resource.of(uid, *below), Budget(1), partial(_told, told))
+        async with resource(peer, fetch, *below, told=told) as opened:
+            yield opened
 
 
 async def uids(opened: WebResource) -> list[str]:
@@ -47,7 +93,7 @@ async def test_one_instance_does_not_wait_for_the_others(tmp_path: Path) -> None
         async with reading(world, SERIES, sent[1].sop_instance_uid) as opened:
             assert await uids(opened) == [sent[1].sop_instance_uid]
             assert opened.tag is None
-            (header,) = [one async for one in opened.headers()]
+            ((header,),) = [some async for some in opened.headers()]
             assert header.resource.instance == sent[1].sop_instance_uid
             assert sent[1].data.startswith(header.data)
 
@@ -69,14 +115,12 @@ async def test_what_the_pacs_did_not_give(tmp_path: Path) -> None:
         async with reading(world, SERIES, "1.2.3.9") as opened:
             with pytest.raises(UnavailableError, match="is lost"):
                 await uids(opened)
-            of_study = WebResource(
-                opened.fetch, Resource.of(world.broker.uid), Budget(1), opened.promised
-            )
-            before = of_study.tag
-            assert len(await uids(of_study)) == 2
-            assert of_study.missing == 1
-            assert before == of_study.tag is not None
-            unknown = Resource.of(world.broker.uid, "1.2.3")
-            nothing = WebResource(opened.fetch, unknown, Budget(1), opened.promised)
-            with pytest.raises(NotFoundError, match="series"):
-                await uids(nothing)
+            peer, fetch = world.peers["a"], opened.fetch
+            async with resource(peer, fetch) as of_study:
+                before = of_study.tag
+                assert len(await uids(of_study)) == 2
+                assert of_study.missing == 1
+                assert before == of_study.tag is not None
+            async with resource(peer, fetch, "1.2.3") as nothing:
+                with pytest.raises(NotFoundError, match="series"):
+                    await uids(nothing)

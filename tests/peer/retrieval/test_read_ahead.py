@@ -8,7 +8,7 @@ import trio
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError, NoSourceError, P2PacsError, UnavailableError
 from p2pacs.limits import MIB
-from peer.retrieval.read_ahead import AHEAD, ReadAhead, ReadRequest
+from peer.retrieval.read_ahead import AHEAD, ReadAhead, ReadRequest, ThreadReadAhead
 from tests.p2pacs.study.samples import instance
 
 SENT = [instance(n, rows=8, columns=8) for n in range(1, 13)]
@@ -41,16 +41,16 @@ class Shelf:
             raise self.end
 
 
-def made(shelf: Shelf) -> ReadAhead[EncodedInstance]:
+def made(shelf: Shelf) -> ThreadReadAhead[EncodedInstance]:
     """Taken in the thread of the event loop here, which then is called at once."""
-    return ReadAhead(shelf.requests(), _now)
+    return ThreadReadAhead(shelf.requests(), _now)
 
 
 def _now(function: Callable[[], object]) -> None:
     function()
 
 
-async def taken(ahead: ReadAhead[EncodedInstance]) -> EncodedInstance | None:
+async def taken(ahead: ThreadReadAhead[EncodedInstance]) -> EncodedInstance | None:
     while True:
         try:
             return ahead.take(0)
@@ -134,7 +134,7 @@ async def test_a_thread_takes_while_others_are_read() -> None:
     for one in shelf.ready:
         one.set()
     token = trio.lowlevel.current_trio_token()
-    ahead = ReadAhead(shelf.requests(), token.run_sync_soon)
+    ahead = ThreadReadAhead(shelf.requests(), token.run_sync_soon)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ahead.run)
@@ -142,3 +142,22 @@ async def test_a_thread_takes_while_others_are_read() -> None:
                 await trio.to_thread.run_sync(lambda: list(iter(partial(ahead.take, 10), None)))
                 == SENT
             )
+
+
+async def test_a_task_takes_in_order(nursery: trio.Nursery, autojump_clock: trio.abc.Clock) -> None:
+    shelf = Shelf()
+    shelf.errors[3] = CodingError("it does not decode")
+    shelf.end = NoSourceError("nobody has the rest")
+    for one in shelf.ready:
+        one.set()
+    ahead = ReadAhead(shelf.requests())
+    nursery.start_soon(ahead.run)
+    await trio.sleep(1)
+    assert len(shelf.begun) == AHEAD
+    assert [await ahead.next() for _ in SENT[:3]] == SENT[:3]
+    with pytest.raises(CodingError):
+        await ahead.next()
+    assert [await ahead.next() for _ in SENT[4:]] == SENT[4:]
+    with pytest.raises(NoSourceError):
+        await ahead.next()
+    assert await ahead.next() is None

@@ -1,0 +1,19 @@
+"""The benchmark of DICOMweb, on a small study and a few to search in."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from scripts import dicomweb_rate
+
+
+@pytest.mark.orthanc
+@pytest.mark.system
+async def test_both_are_measured(tmp_path: Path) -> None:
+    figures = await dicomweb_rate.run(tmp_path, Namespace(slices=3, studies=20))
+    assert figures["instances"] == 3
+    for name in ("study", "metadata", "frame"):
+        for server in ("p2pacs", "orthanc"):
+            assert 0 < figures[name][server]["least"] <= figures[name][server]["median"]
+    assert set(figures["searches"]) >= {"list", "name", "date", "id", "series"}
