@@ -46,4 +46,5 @@ async def run_viewer(
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clients.run)
+        nursery.start_soon(parts.workers.stay_ready)
         await serve_web(app, gateway.viewer, stop=trio.Event(), task_status=task_status)
