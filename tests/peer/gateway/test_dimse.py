@@ -455,7 +455,7 @@ async def test_fewer_than_the_catalogue_tells_of_is_no_success(
             async def correct() -> None:
                 await trio.sleep(0.3)
                 if corrected:
-                    peer.index.upsert([now])
+                    peer.catalogue.wake()
 
             with trio.fail_after(LIMIT):
                 got, said, _ = await trio.to_thread.run_sync(_get, where, wanted)
