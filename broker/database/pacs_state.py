@@ -10,16 +10,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+import structlog
 from attrs import frozen
 from sqlalchemy import Connection, select
 
 from broker.database.db import now
 from broker.database.schema import pacs
-from p2pacs.errors import DeadlineError, P2PacsError, PacsError
+from p2pacs.errors import DeadlineError, LocalError, P2PacsError, PacsError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import TEXT
 from p2pacs.portable import upsert
+from p2pacs.sqlite import SqliteFile
 from p2pacs.texts import clean
+
+log = structlog.get_logger(__name__)
 
 
 class PacsIs(StrEnum):
@@ -94,6 +98,20 @@ def note_look(
             why=clean(str(error))[:TEXT] if error else "",
         ),
     )
+
+
+async def keep_look(
+    database: SqliteFile,
+    broker: VirtualAddress,
+    error: P2PacsError | None,
+    studies: int | None,
+) -> None:
+    """`note_look` in a transaction of its own. Where that cannot be written now, the next look
+    writes it: what it found in the PACS stays good."""
+    try:
+        await database.run(lambda connection: note_look(connection, broker, error, studies))
+    except LocalError as failure:
+        log.warning("the state of the PACS is not noted", error=str(failure))
 
 
 def _write(connection: Connection, broker: VirtualAddress, state: PacsState) -> None:

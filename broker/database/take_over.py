@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
+import trio
 from sqlalchemy import Connection, insert, select
 
 from p2pacs.catalogue import schema
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import CorruptStoreError, local_error
-from p2pacs.sqlite import SqliteFile
+from p2pacs.sqlite import SqliteFile, until_possible
 
 _BATCH: Final = 1000
 """Rows at a time."""
 
 log = structlog.get_logger(__name__)
+
+
+async def open_catalogue(before: Path, database: SqliteFile) -> CatalogueIndex:
+    """The catalogue in the database, as soon as that can be read; see `take_over`.
+
+    Args:
+        before: the file that the version before had it in, if there is one.
+        database: the broker's.
+    """
+
+    def work() -> CatalogueIndex:
+        take_over(before, database)
+        return CatalogueIndex(database)
+
+    return await until_possible(partial(trio.to_thread.run_sync, work), database.path.name)
 
 
 def take_over(path: Path, database: SqliteFile) -> None:

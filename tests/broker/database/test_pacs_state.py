@@ -1,12 +1,18 @@
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
+import trio
 from sqlalchemy import Connection
 
 from broker.database import pacs_state
+from broker.database.db import BrokerDatabase
 from broker.database.pacs_state import NEVER_RUN, PacsIs, PacsState, pacs_words
 from p2pacs.errors import DeadlineError, DiskFullError, P2PacsError, PacsUnreachableError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import TEXT
 
+T = TypeVar("T")
 BROKER, OTHER = (VirtualAddress(b"\xfd" + bytes(14) + bytes([last])) for last in (1, 2))
 ADDRESS = "dimse://PACS@10.0.0.1:104"
 AWAY = PacsUnreachableError("10.0.0.1:104 refuses connections")
@@ -60,6 +66,25 @@ def test_what_the_pacs_says_cannot_command_a_terminal(connection: Connection) ->
     why = _state(connection).why
     assert "\x1b" not in why
     assert len(why) == TEXT
+
+
+class Full(BrokerDatabase):
+    """On a disk without room."""
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        await trio.lowlevel.checkpoint()
+        raise DiskFullError("no room")
+
+
+async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
+    database: BrokerDatabase,
+) -> None:
+    await pacs_state.keep_look(database, BROKER, None, 4)
+    seen = await database.run(lambda c: pacs_state.read_pacs(c, BROKER))
+    assert (seen.state, seen.studies) == (PacsIs.ANSWERS, 4)
+
+    await pacs_state.keep_look(Full(database.path), BROKER, None, 5)
+    assert await database.run(lambda c: pacs_state.read_pacs(c, BROKER)) == seen
 
 
 @pytest.mark.parametrize(

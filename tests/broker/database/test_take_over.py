@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from broker.database.db import BrokerDatabase
-from broker.database.take_over import take_over
+from broker.database.take_over import open_catalogue, take_over
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import DatabaseLockedError
 from p2pacs.sqlite import SqliteTuning
@@ -76,3 +76,13 @@ async def test_the_catalogue_stands_among_the_brokers_tables(database: BrokerDat
     index.upsert([study(1)])
     query = "SELECT count(*) FROM catalogue_studies"
     assert database.transact(lambda c: c.exec_driver_sql(query).scalar_one()) == 1
+
+
+async def test_the_catalogue_opens_with_and_without_such_a_file(
+    database: BrokerDatabase, tmp_path: Path
+) -> None:
+    _filled(tmp_path / "catalogue.db")
+    for _ in range(2):
+        index = await open_catalogue(tmp_path / "catalogue.db", database)
+        assert dict(index.uids()) == {f"1.2.{n}": study(n).study for n in (1, 2)}
+        assert not list(tmp_path.glob("catalogue.db*"))

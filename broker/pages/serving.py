@@ -1,0 +1,62 @@
+"""The administrator's pages, running."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from broker.config import AdminWebSettings
+from broker.database.db import BrokerDatabase
+from broker.members.admin_actions import AdminActions
+from broker.pages.app import make_app
+from p2pacs.identity.authority import Authority
+from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
+from p2pacs.units import Endpoint
+from p2pacs.web.connections import web_admission
+from p2pacs.web.serving import serve_web
+
+
+async def open_certificate(
+    folder: Path, authority: Authority, settings: AdminWebSettings
+) -> WebCertificate | None:
+    """A fresh certificate for the pages, as soon as the disk has room for it.
+
+    Args:
+        folder: of key and certificate; made if it is missing.
+        authority: issues it.
+        settings: say what the pages are called.
+
+    Returns:
+        None where they are served without HTTPS.
+
+    Raises:
+        UsageError: a host that cannot be named.
+    """
+    if not settings.secure:
+        return None
+    hosts = partial(host_names, settings.listen, settings.hosts)
+    return await make_certificate(partial(WebCertificate.make, folder, authority, hosts))
+
+
+async def run_pages(
+    database: BrokerDatabase,
+    actions: AdminActions,
+    settings: AdminWebSettings,
+    certificate: WebCertificate | None,
+    *,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[Endpoint],
+) -> None:
+    """Serve until told to stop: requests under way are answered first. Reports where.
+
+    Raises:
+        StateError: the endpoint cannot be listened on.
+    """
+    admission = web_admission(settings.proxies)
+    app = make_app(database, actions, settings, came=admission.member_came)
+    tls = certificate.context if certificate else None
+    await serve_web(
+        app, settings.listen, stop=stop, tls=tls, admission=admission, task_status=task_status
+    )
