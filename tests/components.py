@@ -8,8 +8,10 @@ which root's folders are closed to).
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -36,12 +38,19 @@ def has_orthanc() -> bool:
     return _orthanc_binary() is not None and _dicomweb_plugin() is not None
 
 
-def free_port() -> int:
+_DRAWN: Final = random.Random(os.getpid())  # noqa: S311  (ports are no secrets)
+_PORTS: Final = itertools.cycle(_DRAWN.sample(range(15_000, 32_000), 17_000))
+"""Below those that Linux gives to outgoing connections (from 32768): of these one is taken a moment
+after it was free, by any program. In another order in each process: tests run beside each other."""
+
+
+def free_port(host: str = HOST) -> int:
     """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise AssertionError("a cycle does not end")
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,16 +19,10 @@ from p2pacs.store.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import EnrolHandler
+from tests.components import free_port
 from tests.p2pacs.identity.network import Network, record_of
 
 LAN = (ipaddress.ip_network("127.0.1.0/24"),)
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as one:
-        one.bind((host, 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 class Nodes:

@@ -31,8 +31,9 @@ from p2pacs.wire.messages import (
     Query,
     Reply,
 )
+from tests.components import free_port
 from tests.p2pacs.identity.network import record_of
-from tests.p2pacs.swarm.nodes import LAN, Nodes, free_port
+from tests.p2pacs.swarm.nodes import LAN, Nodes
 
 CT = StudyId(bytes(16))
 CHUNK = 64 * KIB
