@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import trio
 from hypothesis import settings
 from trio.testing import MockClock
@@ -124,6 +126,17 @@ def chromium() -> Iterator[Chromium]:
     is given Playwright's synchronous `BrowserContext`, for this test alone."""
     with open_chromium() as browser:
         yield browser
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """What a command sets up for its process ends with its test: which ran before is no matter."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 THREAD_SECONDS = 10.0

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 from structlog.testing import capture_logs
 
@@ -38,7 +37,6 @@ def running(
 @pytest.mark.parametrize("way", ["dicomweb", "dimse"])
 async def test_all_studies_are_seen(running: Orthanc, way: str) -> None:
     address = parse_pacs(getattr(running, way))
-    structlog.reset_defaults()
     with capture_logs() as logs:
         async with open_pacs(address, aet="ME", dicom=None, silence=20) as pacs:
             found = [text(study, "StudyInstanceUID") async for study in pacs.studies(DateSpan())]

@@ -3,8 +3,6 @@ import io
 import json
 import logging
 import sys
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +13,6 @@ from python_multipart.multipart import MultipartParser
 from p2pacs import logs
 from p2pacs.errors import SettingsError
 from p2pacs.private_files import Mended
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    with warnings.catch_warnings():
-        yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 from attrs import evolve
 from hypothesis import given
@@ -203,7 +202,6 @@ async def test_the_catalogue_survives_a_pacs_that_is_away(
     await settled(running)
     assert running.uids() == {CT, MR}
     running.pacs.error = error
-    structlog.reset_defaults()
     with capture_logs() as logs:
         running.catalogue_sync.hint(CT)
         await settled(running, 24 * 3600)
@@ -224,7 +222,6 @@ async def test_the_catalogue_survives_a_pacs_that_is_away(
 
 
 async def test_that_the_pacs_answers_is_said_once(bench: Bench, autojump_clock: object) -> None:
-    structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(500):
         await bench.catalogue_sync.run()
     assert logs == [
@@ -241,7 +238,6 @@ async def test_that_the_pacs_answers_is_said_once(bench: Bench, autojump_clock: 
 
 async def test_a_pacs_that_is_away_at_the_start(bench: Bench, autojump_clock: object) -> None:
     bench.pacs.error = PACS_AWAY
-    structlog.reset_defaults()
     with capture_logs() as logs, trio.move_on_after(100):
         await bench.catalogue_sync.run()
     with capture_logs() as later, trio.move_on_after(100):

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 from structlog.testing import capture_logs
 
@@ -85,7 +84,6 @@ async def test_a_study_with_an_image_that_no_codec_survives(
         return code_plain(instance)
 
     monkeypatch.setattr(coder_module, "code_plain", noted)
-    structlog.reset_defaults()
     with capture_logs() as logs:
         async with (
             open_workers(2, tuning) as workers,

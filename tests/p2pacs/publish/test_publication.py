@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import structlog
 from attrs import frozen
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -64,7 +63,6 @@ async def test_a_study_is_pinned_only_while_it_is_staged(tmp_path: Path) -> None
 
 
 async def test_nothing_of_a_patient_is_logged(tmp_path: Path) -> None:
-    structlog.reset_defaults()
     async with bench(tmp_path, make(UID, name="Secret^Name")) as b:
         b.pacs.extra = [make("1.2.99")]
         with capture_logs() as logs:

@@ -31,25 +31,29 @@ pytestmark = pytest.mark.skipif(
 SECRET = Secret(b"0123456789abcdef")
 
 
-def connected_from(ports: set[int]) -> int:
-    """Descriptors of this process whose other end has one of these ports."""
-    return sum(_other_port(path) in ports for path in Path("/proc/self/fd").iterdir())
+def connected_from(ends: set[tuple[str, int]]) -> int:
+    """Descriptors of this process whose other end is one of these addresses and ports.
+
+    The port alone would not do: the kernel gives one to several addresses.
+    """
+    return sum(_other_end(path) in ends for path in Path("/proc/self/fd").iterdir())
 
 
-def _other_port(descriptor: Path) -> int:
-    """The port at the other end of a descriptor; 0 if it is no connection (any more)."""
+def _other_end(descriptor: Path) -> tuple[str, int] | None:
+    """Address and port at the other end of a descriptor; None if it is no connection (any more)."""
     try:
         number = os.dup(int(descriptor.name))
     except OSError:
-        return 0
+        return None
     try:
         one = socket.socket(fileno=number)
     except OSError:  # no socket: then it is not closed with one either
         os.close(number)
-        return 0
-    with one, suppress(OSError, IndexError):  # not connected, or a path
-        return int(one.getpeername()[1])
-    return 0
+        return None
+    with one, suppress(OSError, ValueError):  # not connected, or a path
+        address, port = one.getpeername()[:2]
+        return str(address), int(port)
+    return None
 
 
 class Flood:
@@ -58,7 +62,7 @@ class Flood:
     def __init__(self, node: Node) -> None:
         self._to = node.listen[0]
         self._streams: list[trio.SocketStream] = []
-        self._ports: set[int] = set()
+        self._ends: set[tuple[str, int]] = set()
 
     async def silent(self, source: str, count: int) -> None:
         for _ in range(count):
@@ -77,13 +81,13 @@ class Flood:
     async def _open(self, source: str) -> trio.SocketStream:
         tcp = await channel.open_tcp(self._to, source=source)
         self._streams.append(tcp)
-        self._ports.add(tcp.socket.getsockname()[1])
+        self._ends.add(tcp.socket.getsockname())
         return tcp
 
     @property
     def held(self) -> int:
         """Descriptors that the node spends on it."""
-        return connected_from(self._ports)
+        return connected_from(self._ends)
 
     async def until_held(self, most: int) -> None:
         with trio.fail_after(30):
