@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import former, numbers, schema
-from p2pacs.catalogue.conditions import conditions
+from p2pacs.catalogue.conditions import conditions, dates_within, names_few
 from p2pacs.catalogue.feed import FeedEntry, Tombstone, decode_entry, encode_entry
 from p2pacs.catalogue.narrow import (
     ASKED_TERMS,
@@ -227,14 +227,24 @@ class CatalogueIndex:
     def newest(self, keys: Json, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
         """The same at study level, in the order of Study Date, the latest first; those without one
         come last. Who takes the first ones alone has the others not read."""
-        terms, date = schema.terms.c, "date"
         query = select(schema.studies.c.record).where(*conditions("STUDY", keys, fuzzy=fuzzy))
-        dated = query.join(schema.terms, terms.study == schema.studies.c.id)
-        order = terms.value.desc(), schema.studies.c.seq.desc()
-        yield from self._records(dated.where(terms.kind == date).order_by(*order))
-        has_date = select(terms.study).where(terms.study == schema.studies.c.id, terms.kind == date)
-        undated = query.where(~has_date.exists()).order_by(schema.studies.c.seq.desc())
-        yield from self._records(undated)
+        latest = schema.studies.c.seq.desc()
+        dates = schema.terms.alias("dates")  # the conditions have terms of their own
+        same = dates.c.study == schema.studies.c.id, dates.c.kind == "date"
+        if names_few(keys):  # to be sorted; else the index of dates is gone through
+            date = select(func.max(dates.c.value)).where(*same).scalar_subquery()
+            yield from self._records(query.order_by(func.coalesce(date, "").desc(), latest))
+            return
+        within = dates_within(dates, keys)
+        dated = query.join(dates, same[0]).where(same[1], *within)
+        given = set[StudyId]()
+        for record in self._records(dated.order_by(dates.c.value.desc(), latest)):
+            if record.study not in given:  # a study of several patients may have several dates
+                given.add(record.study)
+                yield record
+        if not within:
+            undated = query.where(~select(dates.c.study).where(*same).exists())
+            yield from self._records(undated.order_by(latest))
 
     def _records(self, query: Select[Any]) -> Iterator[StudyRecord]:
         """Of studies that there are still."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import or_, select
+from sqlalchemy import FromClause, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from p2pacs.catalogue import schema
@@ -31,7 +31,7 @@ def conditions(level: str, keys: Json, *, fuzzy: bool) -> list[ColumnElement[boo
         first = []
     tests: list[ColumnElement[bool]] = []
     if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
-        tests.append(_term([("series", "=", uid) for uid in uids]))
+        tests.append(_any_of([("series", "=", uid) for uid in uids]))
     of_patient = {tag("PatientID"), tag("PatientName")}
     for key in ASKED_TERMS:
         if "STUDY" in levels or key in of_patient:
@@ -49,14 +49,35 @@ def _uids(keys: Json, level: str) -> list[str]:
 
 
 def _narrowed(keys: Json, key: str, fuzzy: bool) -> Iterator[ColumnElement[bool]]:
+    if alternatives := _alternatives(keys, key, fuzzy=fuzzy):
+        yield _any_of(alternatives)
+
+
+def _alternatives(keys: Json, key: str, *, fuzzy: bool = False) -> Narrowing | None:
     if found := texts(keys, key):
-        alternatives = narrowing(key, keys[key]["vr"], "\\".join(found), fuzzy=fuzzy)
-        if alternatives is not None:
-            yield _term(alternatives)
+        return narrowing(key, keys[key]["vr"], "\\".join(found), fuzzy=fuzzy)
+    return None
 
 
-def _term(alternatives: Narrowing) -> ColumnElement[bool]:
-    kind, value = schema.terms.c.kind, schema.terms.c.value
+def names_few(keys: Json) -> bool:
+    """Whether a search at study level names somebody, or something of one study."""
+    few = tag("PatientID"), tag("PatientName"), tag("AccessionNumber")
+    return bool(_uids(keys, "STUDY")) or any(_alternatives(keys, key) for key in few)
+
+
+def dates_within(dates: FromClause, keys: Json) -> list[ColumnElement[bool]]:
+    """What a row of the dates of studies must meet where a search asks for a date.
+
+    Args:
+        dates: the table of terms under a name of its own; of which only dates are looked at.
+        keys: of the search.
+    """
+    alternatives = _alternatives(keys, tag("StudyDate"))
+    return [_any_of(alternatives, dates)] if alternatives else []
+
+
+def _any_of(alternatives: Narrowing, terms: FromClause = schema.terms) -> ColumnElement[bool]:
+    kind, value = terms.c.kind, terms.c.value
     tests: list[ColumnElement[bool]] = []
     for of_kind, operator, operand in alternatives:
         if operator == "BETWEEN":

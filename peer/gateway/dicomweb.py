@@ -213,7 +213,11 @@ class DicomwebGateway:
     ) -> SearchPage:
         """In a worker thread: it reads the index."""
         if records is None:
-            records = self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
+            records = (
+                self._catalogue.newest(query.keys, fuzzy=query.fuzzy)
+                if query.level == "STUDY"
+                else self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
+            )
         matches = matching(records, question, self._catalogue.known)
         count = FIND_RESULTS if query.limit is None else min(query.limit, FIND_RESULTS)
         page = list(islice(matches, query.offset, query.offset + count + 1))

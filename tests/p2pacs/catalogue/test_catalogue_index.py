@@ -323,6 +323,39 @@ def test_the_newest_come_first_and_those_without_a_date_last(index: CatalogueInd
     assert [one.uid for one in mine] == ["1.2.4", "1.2.1", "1.2.3"]
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"PatientID": ("LO", "P1"), "ModalitiesInStudy": ("CS", "CT")},
+        {"PatientName": ("PN", "*"), "StudyDate": ("DA", "20240101-20241231")},
+        {"StudyDate": ("DA", "20240401-")},
+        {"StudyDate": ("DA", "20240401-20250101"), "ModalitiesInStudy": ("CS", "CT")},
+        {"StudyInstanceUID": ("UI", "1.2.7")},
+        {"AccessionNumber": ("SH", "none")},
+    ],
+)
+def test_the_newest_are_the_same_studies_in_order(
+    index: CatalogueIndex, keys: dict[str, tuple[str, str]]
+) -> None:
+    dates = [f"2024{number % 12 + 1:02}01" if number % 5 else "" for number in range(1, 30)]
+    index.upsert(study(number, date=date) for number, date in enumerate(dates, 1))
+    asked = attributes(**keys)
+    newest = list(index.newest(asked))
+    assert {one.uid for one in newest} == {one.uid for one in index.narrowed("STUDY", asked)}
+    assert len(newest) == len({one.uid for one in newest})
+    order = [text(one.attributes, "StudyDate") for one in newest]
+    assert order == sorted(order, reverse=True)
+
+
+def test_a_study_of_two_dates_comes_once(index: CatalogueIndex) -> None:
+    other = attributes(PatientID=("LO", "PB"), StudyDate=("DA", "20230101"))
+    index.upsert(
+        [study(1, SeriesRecord("1.2.1.2", other), date="20240101"), study(2, date="20230601")]
+    )
+    assert [one.uid for one in index.newest({})] == ["1.2.1", "1.2.2"]
+
+
 def test_who_takes_the_newest_alone_has_the_others_not_read(index: CatalogueIndex) -> None:
     index.upsert(study(number, date=f"2024{number % 12 + 1:02}01") for number in range(1, 40))
     newest = index.newest({})

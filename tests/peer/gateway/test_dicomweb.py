@@ -16,7 +16,7 @@ from dicomweb_client import DICOMwebClient
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.json_model import entry, text
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.errors import CodingError
@@ -118,6 +118,9 @@ async def test_pages(tmp_path: Path) -> None:
             page = await http.get(f"{root}/studies?PatientID=Q*&limit=10&offset={offset}")
             assert ("additional" in page.headers.get("warning", "").lower()) is (offset < 20)
             seen += [value(one, "StudyInstanceUID") for one in page.json()]
+        # The latest first, those without a date last.
+        dated = sorted((study for study in studies if study_date(study)), key=study_date)
+        assert seen[: len(dated)] == [study.uid for study in reversed(dated)]
         assert sorted(seen) == sorted(study.uid for study in studies)
         async with DicomwebClient(root) as client:
             search = client.studies({"PatientID": "Q*"})
@@ -125,11 +128,18 @@ async def test_pages(tmp_path: Path) -> None:
             assert not search.is_cut
 
 
+def study_date(study: StudyRecord) -> str:
+    return text(study.attributes, "StudyDate")
+
+
 def _study(number: int) -> StudyRecord:
     return StudyRecord(
         StudyId(number.to_bytes(16)),
         f"1.2.3.{number}",
-        {tag("PatientID"): entry("LO", f"Q{number}")},
+        {
+            tag("PatientID"): entry("LO", f"Q{number}"),
+            tag("StudyDate"): entry("DA", f"202401{number + 1:02}" if number % 3 else ""),
+        },
         (SeriesRecord(f"1.2.3.{number}.1", {tag("Modality"): entry("CS", "MR")}),),
     )
 
