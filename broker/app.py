@@ -35,6 +35,7 @@ from broker.setup import BrokerSecrets, load_keys
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.locks import held
@@ -45,6 +46,7 @@ from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_names
 from p2pacs.workers.coding import Workers, open_workers
 
 log = structlog.get_logger(__name__)
@@ -219,7 +221,8 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
         certificate = await open_certificate(folder / WEB, keys.authority, settings.web)
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
-        pacs = open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom)
+        tls = DicomTls(folder, settings.dicom_tls, settings.aet, machine_names)
+        pacs = open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom, tls=tls)
         files = BrokerFiles(
             database,
             await stack.enter_async_context(store),

@@ -13,6 +13,7 @@ from p2pacs.errors import StateError, UsageError
 from p2pacs.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
+    DicomTlsSettings,
     EndpointField,
     LineSettings,
     LogSettings,
@@ -35,6 +36,7 @@ STUDY_SECRET: Final = "study.secret"  # noqa: S105 - the name of a file
 CATALOGUE: Final = "catalogue.db"  # until version 0.1; taken over into DATABASE
 STORE: Final = "store"
 WEB: Final = "web"
+DICOM_TLS: Final = "dicom-tls"
 LOCK: Final = "lock"
 
 OWN: Final = (
@@ -47,6 +49,7 @@ OWN: Final = (
     CATALOGUE,
     STORE,
     WEB,
+    DICOM_TLS,
     LOCK,
 )
 """All that a broker has in its folder (SQLite adds endings)."""
@@ -127,8 +130,8 @@ class BrokerSettings(Settings):
         max_length=64,
     )
     pacs: Annotated[str, AfterValidator(_pacs)] = Field(
-        description="The central PACS: dimse://AET@HOST:PORT or dicomweb+http://HOST:PORT/ROOT "
-        "(dicomweb+https too).",
+        description="The central PACS: dimse://AET@HOST:PORT (dimse+tls too, with the certificates "
+        "of dicom_tls) or dicomweb+http://HOST:PORT/ROOT (dicomweb+https too).",
         examples=[
             "dimse://ORTHANC@192.168.1.10:4242",
             "dicomweb+http://192.168.1.10:8042/dicom-web",
@@ -163,6 +166,7 @@ class BrokerSettings(Settings):
         "from then on.",
     )
     sweep: SweepSettings = SweepSettings()
+    dicom_tls: DicomTlsSettings = DicomTlsSettings()
     line: LineSettings = LineSettings()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()

@@ -14,6 +14,7 @@ import trio
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
@@ -26,6 +27,7 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_names
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
@@ -34,7 +36,7 @@ from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
-from peer.gateway.serving import GatewayParts, open_dimse, run_web
+from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.pages.serving import PagesParts, run_pages
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
@@ -102,13 +104,15 @@ class Peer:
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
         )
+        tls = DicomTls(identity.folder.parent, settings.dicom_tls, settings.aet, machine_names)
         self.gateway_parts = GatewayParts(
             host,
             catalogue,
             self.reads,
             workers,
-            settings.gateway.remotes,
+            settings.gateway.remotes(tls.client),
             self.catalogue,
+            tls,
             self.resolver.check_membership,
         )
         self.overview = PeerOverview(
@@ -170,8 +174,8 @@ class Peer:
                 nursery.start_soon(self.pending.run, self.reads.resume)
             task_status.started(listens)
 
-    def gateway(self) -> AbstractAsyncContextManager[Endpoint | None]:
-        """The DICOM server, open, and where it listens; see `open_dimse`."""
+    def gateway(self) -> AbstractAsyncContextManager[DimseEndpoints]:
+        """The DICOM servers, open, and where they listen; see `open_dimse`."""
         return open_dimse(self.gateway_parts, self.settings, blind=self.blind)
 
     async def serve_viewer(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
@@ -282,7 +286,8 @@ async def run_peer(
                     "address": str(peer.identity.address),
                     "listen": [str(endpoint) for endpoint in listens],
                     "aet": settings.aet,
-                    "dicom": None if dicom is None else str(dicom),
+                    "dicom": dicom.plain and str(dicom.plain),
+                    "dicom_tls": dicom.tls and str(dicom.tls),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
                     "viewer": None if viewer is None else str(viewer),
                     "web": web,

@@ -7,11 +7,12 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_serializer, model_validator
 
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.errors import StateError
 from p2pacs.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
+    DicomTlsSettings,
     EndpointField,
     LineSettings,
     LogSettings,
@@ -50,6 +51,9 @@ class DestinationSettings(Settings):
 
     address: EndpointField
     transcode: Transcode = "never"
+    tls: bool = False
+    tls_name: str | None = None
+    """The name in its certificate, where that is not its host."""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,11 +61,10 @@ class DestinationSettings(Settings):
         return {"address": value} if isinstance(value, str | Endpoint) else value
 
     @model_serializer
-    def _to_toml(self) -> str | dict[str, str]:
+    def _to_toml(self) -> str | dict[str, str | bool]:
         address = str(self.address)
-        if self.transcode == "never":
-            return address
-        return {"address": address, "transcode": self.transcode}
+        said = {name: getattr(self, name) for name in sorted(self.model_fields_set - {"address"})}
+        return {"address": address, **said} if said else address
 
 
 class GatewaySettings(Settings):
@@ -76,11 +79,14 @@ class GatewaySettings(Settings):
         default_factory=dict,
         description="Workstations that a C-MOVE may name, by their AE title. Where one does not "
         'accept images as the PACS stores them, transcode = "when needed" has them decoded for it, '
-        'without loss; "never" (the default): they are refused.',
+        'without loss; "never" (the default): they are refused. Where one listens for TLS: '
+        "tls = true, with the certificates of dicom_tls, and tls_name where its certificate has "
+        "another name than its address.",
         examples=[
             {
                 "VIEWER1": "192.168.1.20:104",
                 "OLD": {"address": "192.168.1.21:104", "transcode": "when needed"},
+                "NEW": {"address": "192.168.1.22:2762", "tls": True},
             }
         ],
     )
@@ -89,6 +95,12 @@ class GatewaySettings(Settings):
         description="Whether every C-FIND finds names that sound alike, too (Meyer, Maier). "
         "Else only where the workstation asks for it by extended negotiation, or a viewer by "
         "fuzzymatching=true.",
+    )
+    tls: EndpointField | None = Field(
+        default=None,
+        description="Where workstations find the gateway by DICOM over TLS, with the certificates "
+        "of dicom_tls; beside dicom, or instead of it. Not set: none.",
+        examples=["192.168.1.5:2762"],
     )
     dicomweb: EndpointField | None = Field(
         default=None,
@@ -127,11 +139,18 @@ class GatewaySettings(Settings):
         'accept as it is stored; "never": it is refused.',
     )
 
-    @property
-    def remotes(self) -> dict[str, DimseRemote]:
-        """Where a C-MOVE to an AE title goes."""
-        named = self.destinations.items()
-        return {aet: DimseRemote(aet, one.address.host, one.address.port) for aet, one in named}
+    def remotes(self, tls: MakeContext) -> dict[str, DimseRemote]:
+        """Where a C-MOVE to an AE title goes; with TLS where that is set."""
+        return {
+            aet: DimseRemote(
+                aet,
+                one.address.host,
+                one.address.port,
+                tls if one.tls else None,
+                one.tls_name or "",
+            )
+            for aet, one in self.destinations.items()
+        }
 
     @property
     def converting(self) -> frozenset[str]:
@@ -159,8 +178,8 @@ class PeerSettings(Settings):
     aet: AeTitleField = Field(default="P2PACS", description="AE title of the gateway.")
     dicom: EndpointField | None = Field(
         default=None,
-        description="Where workstations find the gateway (C-FIND, C-MOVE, C-GET). DICOM is not "
-        "encrypted: keep it on loopback or the hospital's own network. Not set: no gateway.",
+        description="Where workstations find the gateway (C-FIND, C-MOVE, C-GET). It is not "
+        "encrypted there (see gateway.tls): keep it on loopback or the hospital's own network. Not set: no gateway.",
         examples=["127.0.0.1:11112"],
     )
     api: EndpointField = Field(
@@ -172,6 +191,7 @@ class PeerSettings(Settings):
     store: StoreSettings = StoreSettings()
     gateway: GatewaySettings = GatewaySettings()
     web: WebSettings = WebSettings()
+    dicom_tls: DicomTlsSettings = DicomTlsSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

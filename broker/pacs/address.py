@@ -1,9 +1,10 @@
-"""Where the central PACS is: ``dimse://AET@HOST:PORT`` or ``dicomweb+http(s)://HOST:PORT/ROOT``."""
+"""Where the central PACS is: ``dimse(+tls)://AET@HOST:PORT`` or ``dicomweb+http(s)://HOST:PORT/ROOT``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from attrs import field, frozen
 
@@ -12,7 +13,11 @@ from p2pacs.errors import UsageError
 
 Retrieve = Literal["get", "move"]
 
-_FORMS: Final = "dimse://AET@HOST:PORT or dicomweb+http(s)://HOST:PORT/ROOT"
+_RETRIEVE: Final[Mapping[str, Retrieve]] = {"get": "get", "move": "move"}
+
+_FORMS: Final = (
+    "dimse://AET@HOST:PORT, dimse+tls://AET@HOST:PORT or dicomweb+http(s)://HOST:PORT/ROOT"
+)
 
 
 @frozen
@@ -22,9 +27,11 @@ class DimseAddress:
     remote: DimseRemote
     retrieve: Retrieve | None = None
     """By which service alone; None: C-GET, and C-MOVE for what it does not give."""
+    tls: bool = False
+    """Whether it listens for TLS, and what it sends comes by TLS, too."""
 
     def __str__(self) -> str:
-        return f"dimse://{self.remote}"
+        return f"dimse{'+tls' if self.tls else ''}://{self.remote}"
 
 
 @frozen
@@ -46,7 +53,8 @@ PacsAddress = DimseAddress | WebAddress
 def parse_pacs(text: str) -> PacsAddress:
     """The address of a PACS; its ``str`` names no password.
 
-    ``dimse://`` takes ``?retrieve=get`` or ``?retrieve=move``; ``dicomweb+`` takes
+    ``dimse://`` takes ``?retrieve=get`` or ``?retrieve=move``, ``dimse+tls://`` also ``?name=``
+    with the name in its certificate, where that is not its host; ``dicomweb+`` takes
     ``user:password@`` in front of the host (percent-encoded where needed).
 
     Raises:
@@ -59,7 +67,7 @@ def parse_pacs(text: str) -> PacsAddress:
         raise UsageError(f"the PACS address is not valid: write {_FORMS}") from error
     if host is None:
         raise UsageError(f"the PACS address names no host: write {_FORMS}")
-    if parts.scheme == "dimse":
+    if parts.scheme in ("dimse", "dimse+tls"):
         return _dimse(parts, host, port)
     if parts.scheme in ("dicomweb+http", "dicomweb+https"):
         return _web(parts, host, port)
@@ -69,14 +77,17 @@ def parse_pacs(text: str) -> PacsAddress:
 def _dimse(parts: SplitResult, host: str, port: int | None) -> DimseAddress:
     if port is None or not parts.username or parts.password is not None or parts.path.strip("/"):
         raise UsageError("the PACS address needs all of dimse://AET@HOST:PORT and no more")
-    retrieve: Retrieve | None = None
-    if parts.query == "retrieve=get":
-        retrieve = "get"
-    elif parts.query == "retrieve=move":
-        retrieve = "move"
-    elif parts.query or parts.fragment:
-        raise UsageError("the PACS address takes ?retrieve=get or ?retrieve=move, nothing else")
-    return DimseAddress(DimseRemote(unquote(parts.username), host, port), retrieve)
+    tls = parts.scheme == "dimse+tls"
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    retrieve = _RETRIEVE.get(asked.pop("retrieve", ""))
+    name = asked.pop("name", "") if tls else ""
+    if asked or parts.fragment or (parts.query and not (retrieve or name)):
+        raise UsageError(
+            "the PACS address takes ?retrieve=get or ?retrieve=move, with TLS also ?name=, "
+            "nothing else"
+        )
+    remote = DimseRemote(unquote(parts.username), host, port, tls_name=name)
+    return DimseAddress(remote, retrieve, tls)
 
 
 def _web(parts: SplitResult, host: str, port: int | None) -> WebAddress:

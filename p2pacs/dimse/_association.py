@@ -8,6 +8,7 @@ to our own services (`Association.services`) instead of pynetdicom's.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from io import BytesIO
@@ -29,7 +30,13 @@ from p2pacs.dimse._upper import BoundedSocket, Dimse, Reactor
 from p2pacs.dimse.contexts import refusal
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import TUNING, DimseTuning
-from p2pacs.errors import PacsBusyError, PacsError, PacsRefusedError, PacsUnreachableError
+from p2pacs.errors import (
+    PacsBusyError,
+    PacsError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StateError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +164,7 @@ def associate(
         tuning: deadlines and bounds.
 
     Raises:
-        PacsUnreachableError: no connection, or rejected.
+        PacsUnreachableError: no connection, not a secure one, or rejected.
         PacsBusyError: rejected for the moment.
         PacsRefusedError: it accepts associations, but none of these contexts.
     """
@@ -165,10 +172,15 @@ def associate(
         address = AddressInformation.from_addr_port(remote.host, remote.port)
     except OSError as error:
         raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
+    try:
+        tls = None if remote.tls is None else (remote.tls(), remote.tls_name or remote.host)
+    except StateError as error:
+        raise PacsUnreachableError(f"{remote}: {error}") from error
     local = AddressInformation("" if address.is_ipv4 else "::0", 0)
     assoc = Association(ae, "requestor", tuning)
     assoc.name = f"RequestorThread@{remote.aet}"
     sock = BoundedSocket(assoc, address=local, tuning=tuning)
+    sock.tls = tls
     assoc.set_socket(sock)
     assoc.acceptor.ae_title = remote.aet
     assoc.acceptor.address_info = address
@@ -195,6 +207,8 @@ def associate(
         raise
     assoc.request()
     if not assoc.is_established:
+        if sock.failure is not None:
+            raise PacsUnreachableError(f"{remote}: {tls_refusal(sock.failure)}")
         raise _why_not(assoc, remote)
     # Its own thread is not started: all that it does for a requestor is to wait for an abort,
     # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
@@ -208,6 +222,22 @@ _REJECTIONS: Final[Mapping[object, str]] = {
     (1, 7): "has another AE title: check it in its address",
 }
 """By source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+
+def tls_refusal(error: ssl.SSLError) -> str:
+    """Why there is no TLS with a peer, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OTHER_NAME:
+            return "its certificate has another name: give that name (tls_name)"
+        return f"its certificate is not trusted ({error.verify_message}): check the authorities"
+    reason = str(error.reason or "").replace("_", " ").lower()
+    if "wrong version" in reason or "http request" in reason:
+        return "does not speak TLS there: check its port"
+    return f"no TLS with it ({reason or 'broken off'}): check the certificates of both"
+
+
+_OTHER_NAME: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 
 
 def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:

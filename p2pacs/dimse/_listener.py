@@ -20,7 +20,7 @@ from p2pacs.dimse._association import Handlers, Service, hang_up, remote_of
 from p2pacs.dimse._server import Server
 from p2pacs.dimse.association_limits import AssociationLimits, NamedHosts
 from p2pacs.dimse.extended import negotiate
-from p2pacs.dimse.remote import check_aet
+from p2pacs.dimse.remote import MakeContext, check_aet
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import StateError
 from p2pacs.units import Endpoint
@@ -52,6 +52,7 @@ class Listener:
         options: SearchOptions = LITERAL,
         allowed_callers: Collection[str] = (),
         known_hosts: Callable[[], Iterable[str]] = tuple,
+        tls: MakeContext | None = None,
         tuning: DimseTuning = TUNING,
     ) -> None:
         """Nothing listens before `listening`.
@@ -65,6 +66,7 @@ class Listener:
             allowed_callers: AE titles that may call; empty: all.
             known_hosts: hosts that the settings name, for which room is kept; looked up at
                 each connection.
+            tls: for those who call; None: nothing is encrypted.
             tuning: deadlines and bounds.
         """
         self.entity = AE(check_aet(aet))
@@ -79,6 +81,7 @@ class Listener:
         self._endpoint = endpoint
         self._tuning = tuning
         self._known = NamedHosts(known_hosts)
+        self._tls = tls
         self._stores = stores
         self._options = options
         self.services: Mapping[type, Service] = {}
@@ -95,9 +98,9 @@ class Listener:
         """Accept associations inside the block; those still open at its end are aborted.
 
         Raises:
-            StateError: the endpoint is taken or not ours.
+            StateError: the endpoint is taken or not ours, or its certificate cannot be used.
         """
-        server = self._open()
+        server = await trio.to_thread.run_sync(self._open)
         thread = threading.Thread(
             target=server.serve_forever, args=(_POLL_SECONDS,), name="dicom-listener", daemon=True
         )
@@ -121,6 +124,7 @@ class Listener:
             stopped.wait(self._tuning.resolve)
 
     def _open(self) -> Server:
+        tls = None if self._tls is None else self._tls()
         largest = limits.INSTANCE_BYTES if self._stores else limits.DICOM_MESSAGE_BYTES
         try:
             server = Server(
@@ -131,6 +135,7 @@ class Listener:
                 largest_data_set=largest,
                 limits=AssociationLimits(self._known, self._tuning),
                 tuning=self._tuning,
+                tls=tls,
             )
         except OSError as error:
             raise StateError(

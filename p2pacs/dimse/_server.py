@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,6 +16,7 @@ from p2pacs.dimse._association import Association, Handlers, Service
 from p2pacs.dimse._upper import BoundedSocket
 from p2pacs.dimse.association_limits import Admitted, AssociationLimits
 from p2pacs.dimse.tuning import DimseTuning
+from p2pacs.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +48,8 @@ class _Handler(RequestHandler):
         assoc.name = "AcceptorThread@p2pacs"
         assoc.services = self.server.services
         assoc.dimse.largest_data_set = self.server.largest_data_set
-        assoc.set_socket(
-            BoundedSocket(assoc, client_socket=self.request, tuning=self.server.tuning)
-        )
+        sock = self.server.secured(self.request)
+        assoc.set_socket(BoundedSocket(assoc, client_socket=sock, tuning=self.server.tuning))
         assoc.acceptor.maximum_length = ae.maximum_pdu_size
         assoc.acceptor.ae_title = self.server.ae_title
         assoc.acceptor.address_info = self.local
@@ -75,8 +77,11 @@ class Server(AssociationServer):
         largest_data_set: int,
         limits: AssociationLimits,
         tuning: DimseTuning,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._tls = tls
+        self._sparse = Sparse()
         self.handlers = handlers
         self.services = services
         self.largest_data_set = largest_data_set
@@ -109,6 +114,12 @@ class Server(AssociationServer):
             self._tell(str(client_address[0]))
         return self._entering is not None
 
+    def secured(self, sock: socket.socket) -> socket.socket:
+        """An accepted connection as it is served; the handshake is its own thread's."""
+        if self._tls is None:
+            return sock
+        return self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+
     def takes(self, assoc: Association) -> None:
         """The connection that was let in last has become an association's."""
         one, self._entering = self._entering, None
@@ -119,6 +130,11 @@ class Server(AssociationServer):
         def ended() -> None:
             self._admitted.pop(assoc, None)
             self._limits.leave(one)
+            sock = assoc.dul.socket
+            if isinstance(sock, BoundedSocket) and sock.failure is not None:
+                why = str(sock.failure.reason or "broken off").replace("_", " ").lower()
+                event, remote = "no TLS with who calls", one.source
+                self._sparse.warn(log, event, (remote, why), self._clock(), remote=remote, why=why)
 
         assoc.ended = ended
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import queue
 import socket
+import ssl
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pynetdicom import _config
@@ -47,6 +49,9 @@ _QUEUED_MESSAGES: Final = 4
 _QUEUED_PDUS: Final = 32
 """PDUs that wait to be sent: 512 KiB of the usual 16 KiB ones, 32 MiB of the largest."""
 
+_RECORD: Final = 16_384
+"""Bytes of a TLS record at most (RFC 8446 5.1)."""
+
 _ENDING: Final = "Sta13"
 """State of PS3.8 9.2: waiting for the connection to be closed."""
 
@@ -75,7 +80,12 @@ class Reactor(DULServiceProvider):
 
 
 class BoundedSocket(AssociationSocket):
-    """pynetdicom's socket with bounded PDUs, early acknowledgement, deadlines and a wake-up."""
+    """pynetdicom's socket with bounded PDUs, early acknowledgement, deadlines and a wake-up.
+
+    It may be one of TLS: of what comes from the network much is no data (a handshake, a ticket), so
+    there it reads ahead without waiting. An accepted one gets through its handshake so, too: within
+    the time for negotiation, and without keeping its thread.
+    """
 
     def __init__(
         self,
@@ -86,6 +96,12 @@ class BoundedSocket(AssociationSocket):
     ) -> None:
         self._tuning = tuning
         self.last_activity = self._opened = time.monotonic()
+        self._ahead = bytearray()
+        self._at_end = False
+        self.tls: tuple[ssl.SSLContext, str] | None = None
+        """How to secure a connection that is opened, and the name in the peer's certificate."""
+        self.failure: ssl.SSLError | None = None
+        """Why TLS ended the connection."""
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -100,11 +116,31 @@ class BoundedSocket(AssociationSocket):
             _tune(self.socket)
 
     def connect(self, primitive: T_CONNECT) -> None:
-        """Connect as pynetdicom does, then set our options."""
+        """Connect as pynetdicom does, then set our options, and secure it."""
         super().connect(primitive)
         self._opened = time.monotonic()
-        if self.socket is not None:
-            _tune(self.socket)
+        if self.socket is None:
+            return
+        _tune(self.socket)
+        if self.tls is not None:
+            try:
+                self._secure(self.socket, *self.tls)
+            except OSError as error:
+                self._fail(error)
+                self._shutdown_socket()
+                self.socket = None
+                self._is_connected = False
+                primitive.result = "Evt17"  # it waits to be looked at, by this thread
+
+    def _secure(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
+        secured = context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name)
+        self.socket = secured  # `shut` ends a handshake, too
+        secured.settimeout(self._tuning.negotiate)
+        secured.do_handshake()
+
+    def _fail(self, error: OSError) -> None:
+        if isinstance(error, ssl.SSLError) and self.failure is None:
+            self.failure = error
 
     def wake(self) -> None:
         """Let the reactor look at its queues now; from any thread."""
@@ -134,14 +170,30 @@ class BoundedSocket(AssociationSocket):
             time.sleep(min(seconds, 0.001))
             return False
         full = self.assoc.dimse.msg_queue.qsize() >= _QUEUED_MESSAGES
+        secured = sock if isinstance(sock, ssl.SSLSocket) else None
+        if not full and (self._ahead or self._at_end or (secured and secured.pending())):
+            return True
         try:
             found = readable([self._woken] if full else [self._woken, sock], seconds)
             if self._woken in found:
                 self._woken.recv(4096)
-        except (OSError, ValueError):  # closed by another thread
+            return sock in found and (secured is None or self._look(secured))
+        except (OSError, ValueError) as error:  # broken, or closed by another thread
+            if isinstance(error, OSError):
+                self._fail(error)
             self.event_queue.put("Evt17")
             return False
-        return sock in found
+
+    def _look(self, sock: ssl.SSLSocket) -> bool:
+        """Whether what came over TLS is data, or the end."""
+        sock.settimeout(0)
+        try:
+            data = sock.recv(_RECORD)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        self._ahead += data
+        self._at_end = not data
+        return True
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Exactly ``nr_bytes``; fewer at the end of the stream, or when they did not come in time.
@@ -156,8 +208,10 @@ class BoundedSocket(AssociationSocket):
             return bytearray()
         deadline = self._deadline(nr_bytes)
         data = bytearray(nr_bytes)
-        view, received = memoryview(data), 0
-        while received < nr_bytes:
+        view, received = memoryview(data), min(nr_bytes, len(self._ahead))
+        view[:received] = self._ahead[:received]
+        del self._ahead[:received]
+        while received < nr_bytes and not self._at_end:
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             try:
                 count = sock.recv_into(view[received:])
@@ -166,6 +220,8 @@ class BoundedSocket(AssociationSocket):
             if not count or time.monotonic() > deadline:
                 return data[:received]
             received += count
+        if received < nr_bytes:
+            return data[:received]
         self.last_activity = time.monotonic()
         _acknowledge_now(sock)
         return data
@@ -175,9 +231,11 @@ class BoundedSocket(AssociationSocket):
         sock = self.socket
         if sock is None:
             return
+        view, deadline = memoryview(bytestream), time.monotonic() + self._seconds(len(bytestream))
         try:
-            sock.settimeout(self._seconds(len(bytestream)))  # for all of it, not for each part
-            sock.sendall(bytestream)
+            while view:  # over TLS each record of a sendall would have the time for all
+                sock.settimeout(max(0.001, deadline - time.monotonic()))
+                view = view[sock.send(view) :]
             self.last_activity = time.monotonic()
             _acknowledge_now(sock)
         except OSError:
@@ -194,6 +252,10 @@ class BoundedSocket(AssociationSocket):
         return self._tuning.pdu + size / self._tuning.slowest
 
     def _shutdown_socket(self) -> None:
+        if isinstance(self.socket, ssl.SSLSocket):
+            with suppress(OSError, ValueError):  # a farewell (close_notify); nobody waits for its
+                self.socket.settimeout(0)
+                self.socket.unwrap()
         super()._shutdown_socket()
         self.dispose()
 
@@ -208,7 +270,8 @@ class BoundedSocket(AssociationSocket):
         sock = self.socket
         if sock is not None:
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                # Not that of TLS: what is left to read would be taken for plain text.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 return  # not connected any more
 

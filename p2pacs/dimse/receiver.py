@@ -16,7 +16,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse._association import remote_of
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse.inbox import Inbox
-from p2pacs.dimse.remote import check_aet
+from p2pacs.dimse.remote import MakeContext, check_aet
 from p2pacs.errors import BrokenInstanceError
 from p2pacs.units import Endpoint
 
@@ -72,7 +72,11 @@ class StorageReceiver:
 
 @asynccontextmanager
 async def storage_receiver(
-    aet: str, endpoint: Endpoint, *, senders: Collection[str] = ()
+    aet: str,
+    endpoint: Endpoint,
+    *,
+    senders: Collection[str] = (),
+    tls: MakeContext | None = None,
 ) -> AsyncIterator[StorageReceiver]:
     """A running receiver.
 
@@ -80,6 +84,7 @@ async def storage_receiver(
         aet: our AE title, which the PACS must know as a destination.
         endpoint: where to listen.
         senders: the hosts that are asked to send here; room is kept for them.
+        tls: for those who send; None: nothing is encrypted.
 
     Raises:
         StateError: the endpoint is taken.
@@ -91,6 +96,7 @@ async def storage_receiver(
         stores=True,
         handlers=[(evt.EVT_C_STORE, receiver.take)],
         known_hosts=lambda: senders,
+        tls=tls,
     )
     async with listener.listening():
         yield receiver

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
 from typing import Final
 
 from attrs import field, frozen
@@ -27,6 +29,10 @@ def check_aet(aet: str) -> str:
     return title
 
 
+MakeContext = Callable[[], ssl.SSLContext]
+"""Makes the TLS context of a connection; in a thread, as it reads files."""
+
+
 @frozen(order=True)
 class DimseRemote:
     """An application entity that speaks DIMSE, and where it listens."""
@@ -34,6 +40,13 @@ class DimseRemote:
     aet: str = field(converter=check_aet)
     host: str = field(validator=instance_of(str))
     port: int = field()
+
+    tls: Callable[[], ssl.SSLContext] | None = field(
+        default=None, eq=False, order=False, repr=False
+    )
+    """None: it is not encrypted."""
+    tls_name: str = field(default="", eq=False, order=False)
+    """The name in its certificate, where that is not its host."""
 
     @port.validator
     def _check_port(self, _attribute: object, value: int) -> None:

@@ -23,7 +23,7 @@ from p2pacs.dimse._retrieve import RetrieveService
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.conversion import Conversion
 from p2pacs.dimse.receiver import instance_of
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.dimse.tuning import TUNING, DimseTuning
 from p2pacs.errors import P2PacsError, PacsDataError
 from p2pacs.units import Endpoint
@@ -47,6 +47,7 @@ class DimseServer:
         allowed_callers: AE titles that may call us; empty: all.
         stores: whether C-STORE is accepted.
         options: what every C-FIND does, besides what is negotiated.
+        tls: for those who call; None: nothing is encrypted.
         conversion: for whom instances are converted; None: for nobody.
         tuning: deadlines and bounds.
     """
@@ -62,10 +63,12 @@ class DimseServer:
         stores: bool = False,
         options: SearchOptions = LITERAL,
         conversion: Conversion | None = None,
+        tls: MakeContext | None = None,
         tuning: DimseTuning = TUNING,
     ) -> None:
         self._backend = backend
         self._most = tuning.found
+        self._is_secure = tls is not None
         self._stack = AsyncExitStack()
         self._listener = Listener(
             aet,
@@ -75,6 +78,7 @@ class DimseServer:
             handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_STORE, self._store)],
             allowed_callers=allowed_callers,
             known_hosts=lambda: {remote.host for remote in tuple(destinations.values())},
+            tls=tls,
             tuning=tuning,
         )
         self.aet = self._listener.entity.ae_title
@@ -88,7 +92,7 @@ class DimseServer:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self._listener.listening())
-        log.info("DICOM server listens", aet=self.aet, port=self.port)
+        log.info("DICOM server listens", aet=self.aet, port=self.port, tls=self._is_secure)
         return self
 
     async def __aexit__(

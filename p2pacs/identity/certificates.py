@@ -152,6 +152,28 @@ def self_signed(key: ec.EllipticCurvePrivateKey, name: str, lifetime: timedelta)
     )
 
 
+def site_certificate(
+    key: ec.EllipticCurvePrivateKey, name: str, hosts: Sequence[str], lifetime: timedelta
+) -> bytes:
+    """A certificate (DER) of no authority, for a service of a site at these hosts: who talks with
+    it is told to trust this very one.
+
+    Raises:
+        UsageError: a host in fd00::/8, which would be a member's address.
+    """
+    public = key.public_key()
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    return (
+        _begin(_named(name), _named(name), public, public, lifetime)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
 def _leaf(
     signer: ec.EllipticCurvePrivateKey,
     authority: bytes,

@@ -16,12 +16,20 @@ from p2pacs.settings.fields import (
     parse_size,
 )
 from p2pacs.settings.reading import complaints, load_settings
-from p2pacs.settings.tables import LineSettings, LogSettings, Settings, StoreSettings, WebSettings
+from p2pacs.settings.tables import (
+    DicomTlsSettings,
+    LineSettings,
+    LogSettings,
+    Settings,
+    StoreSettings,
+    WebSettings,
+)
 from p2pacs.settings.writing import render_settings, toml_value
 
 __all__ = [
     "MEASURED",
     "AeTitleField",
+    "DicomTlsSettings",
     "EndpointField",
     "HoursField",
     "LineSettings",

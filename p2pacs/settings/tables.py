@@ -128,6 +128,41 @@ class WebSettings(Settings):
         return self.secure or self.tls == "off"
 
 
+class DicomTlsSettings(Settings):
+    """Certificates of DICOM over TLS; files are named from the program's folder on."""
+
+    certificate: str | None = Field(
+        default=None,
+        description="PEM file of the certificate that the other side sees, with those of "
+        "intermediate authorities after it. Not set: one is made, dicom-tls/certificate.pem; the "
+        "other side has to be told to trust it.",
+        examples=["/etc/ssl/p2pacs.pem"],
+    )
+    key: str | None = Field(
+        default=None,
+        description="PEM file of its key. Not set: it is in the same file.",
+        examples=["/etc/ssl/private/p2pacs.key"],
+    )
+    authorities: str | None = Field(
+        default=None,
+        description="PEM file of the authorities (or single certificates) that the other side's "
+        "certificates are trusted by. Not set: those that the system trusts.",
+        examples=["/etc/ssl/hospital-ca.pem"],
+    )
+    clients: Literal["none", "optional", "required"] = Field(
+        default="none",
+        description="Whether who calls must show a certificate of these authorities, too.",
+    )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("key needs the certificate that it is of")
+        if self.clients != "none" and self.authorities is None:
+            raise ValueError("clients: name the authorities of their certificates")
+        return self
+
+
 class LogSettings(Settings):
     """The log on standard error."""
 

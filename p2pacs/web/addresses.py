@@ -39,6 +39,11 @@ def machine_addresses() -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address) for address in reachable(found)))
 
 
+def machine_names() -> tuple[str, ...]:
+    """What others can call this machine: its name, and its addresses."""
+    return (socket.gethostname(), "localhost", *machine_addresses())
+
+
 def reachable(addresses: Iterable[Address]) -> Iterator[Address]:
     """Those that can stand in an address bar: link-local ones need a zone, which cannot."""
     for address in addresses:

@@ -51,9 +51,12 @@ def broker_json(identity: NodeIdentity, book: DirectoryBook, mesh: Mesh) -> Json
 
 
 def gateway_json(settings: PeerSettings, role: Role) -> JsonObject:
-    """Where workstations find a PACS; ``dicom`` is null if there is none."""
-    there = settings.dicom is not None and role is not Role.REPLICA
-    return {"aet": settings.aet, "dicom": str(settings.dicom) if there else None}
+    """Where workstations find a PACS; ``dicom`` and ``dicom_tls`` are null if there is none."""
+    plain, secure = (
+        None if where is None or role is Role.REPLICA else str(where)
+        for where in (settings.dicom, settings.gateway.tls)
+    )
+    return {"aet": settings.aet, "dicom": plain, "dicom_tls": secure}
 
 
 def link_json(member: VirtualAddress, book: DirectoryBook, *, sent: int) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 
 import structlog
@@ -13,8 +13,9 @@ from attrs import frozen
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dimse.conversion import Conversion
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.dimse.scp import DimseServer
+from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.swarm.host import Host
 from p2pacs.units import Endpoint
 from p2pacs.workers.coding import Workers
@@ -46,6 +47,8 @@ class GatewayParts:
     """Where a C-MOVE to an AE title goes."""
     news: CatalogueWatch
     """Tells when the catalogue has changed."""
+    tls: DicomTls
+    """Certificates of the DICOM server that is encrypted."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked; in any thread."""
 
@@ -82,35 +85,61 @@ class GatewayParts:
         )
 
 
+@frozen
+class DimseEndpoints:
+    """Where the DICOM servers listen; None: there is none."""
+
+    plain: Endpoint | None = None
+    tls: Endpoint | None = None
+
+
 @asynccontextmanager
 async def open_dimse(
     parts: GatewayParts, settings: PeerSettings, *, blind: bool
-) -> AsyncIterator[Endpoint | None]:
-    """The DICOM server, where one is set; None for a blind replica, which reads nothing.
+) -> AsyncIterator[DimseEndpoints]:
+    """The DICOM servers that are set; none for a blind replica, which reads nothing.
 
     Raises:
-        StateError: the endpoint cannot be listened on.
+        StateError: an endpoint cannot be listened on, or the certificate cannot be used.
     """
-    if settings.dicom is None or blind:
-        if settings.dicom is not None:
+    plain, secure = settings.dicom, settings.gateway.tls
+    is_set = plain is not None or secure is not None
+    if blind or not is_set:
+        if is_set:
             log.info("no gateway: a replica holds no keys to read with")
         elif not blind:
             log.warning("no gateway for workstations: set dicom in peer.toml")
-        yield None
+        yield DimseEndpoints()
         return
+    async with AsyncExitStack() as stack:
+        listens: list[Endpoint | None] = []
+        for where, tls in ((plain, None), (secure, parts.tls.server)):
+            opened = None
+            if where is not None:
+                server = _open_server(parts, settings, where, tls)
+                opened = await stack.enter_async_context(server)
+            listens.append(opened)
+        yield DimseEndpoints(*listens)
+
+
+@asynccontextmanager
+async def _open_server(
+    parts: GatewayParts, settings: PeerSettings, where: Endpoint, tls: MakeContext | None
+) -> AsyncIterator[Endpoint]:
     async with trio.open_nursery() as nursery:
         bridge = Bridge(nursery)
         server = DimseServer(
             settings.aet,
-            settings.dicom,
+            where,
             parts.gateway(bridge),
             parts.destinations,
             allowed_callers=settings.gateway.allowed_callers,
+            tls=tls,
             options=SearchOptions(fuzzy=settings.gateway.fuzzy_names),
             conversion=parts.conversion(bridge, settings.gateway),
         )
         async with server:
-            yield Endpoint(settings.dicom.host, server.port)
+            yield Endpoint(where.host, server.port)
             nursery.cancel_scope.cancel()
 
 

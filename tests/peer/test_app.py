@@ -119,7 +119,7 @@ async def test_the_gateway_says_who_it_is(tmp_path: Path) -> None:
         await world.broker.publish(instances(1))
         peer = await world.add("a", dicom="127.0.0.1:0", aet="HOSPA")
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        async with peer.gateway() as where:
-            assert where is not None
-            (study,) = await client(where).find(query("STUDY", PatientID=""))
+        async with peer.gateway() as listens:
+            assert listens.plain is not None
+            (study,) = await client(listens.plain).find(query("STUDY", PatientID=""))
             assert study.RetrieveAETitle == "HOSPA"

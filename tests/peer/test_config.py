@@ -1,7 +1,9 @@
+import ssl
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import SettingsError, StateError
@@ -9,6 +11,10 @@ from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint
 from peer import config
 from peer.config import GatewaySettings, PeerSettings, load_peer_settings, save_peer_settings
+
+
+def TLS() -> ssl.SSLContext:  # noqa: N802 - a name to look for
+    raise AssertionError
 
 
 def _settings(**changes: object) -> PeerSettings:
@@ -36,11 +42,31 @@ def test_a_workstation_that_needs_conversion(tmp_path: Path) -> None:
         gateway={"destinations": {"OLD": needs, "NEW": "10.0.0.9:104"}, "transcode": "when needed"}
     )
     assert settings.gateway.converting == {"OLD"}
-    assert settings.gateway.remotes["OLD"] == DimseRemote("OLD", "10.0.0.8", 104)
+    assert settings.gateway.remotes(TLS)["OLD"] == DimseRemote("OLD", "10.0.0.8", 104)
     assert settings.gateway.destinations["OLD"].address == Endpoint("10.0.0.8", 104)
     save_peer_settings(tmp_path, settings)
     assert '"NEW" = "10.0.0.9:104"' in (tmp_path / "peer.toml").read_text()
     assert load_peer_settings(tmp_path) == settings
+
+
+def test_a_workstation_that_listens_for_tls(tmp_path: Path) -> None:
+    new = {"address": "10.0.0.8:2762", "tls": True, "tls_name": "VIEWER"}
+    files = {"authorities": "/etc/ca.pem", "clients": "required"}
+    settings = _settings(
+        gateway={"destinations": {"NEW": new, "OLD": "10.0.0.9:104"}, "tls": "127.0.0.1:2762"},
+        dicom_tls=files,
+    )
+    remotes = settings.gateway.remotes(TLS)
+    assert (remotes["NEW"].tls, remotes["NEW"].tls_name) == (TLS, "VIEWER")
+    assert remotes["OLD"].tls is None
+    save_peer_settings(tmp_path, settings)
+    assert load_peer_settings(tmp_path) == settings
+
+
+@pytest.mark.parametrize("files", [{"key": "k.pem"}, {"clients": "required"}])
+def test_certificates_that_do_not_belong_together(files: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        _settings(dicom_tls=files)
 
 
 def test_nothing_is_converted_unless_it_is_said() -> None:

@@ -19,6 +19,14 @@ from p2pacs.errors import UsageError
             "dimse://PACS@pacs:104?retrieve=move",
             DimseAddress(DimseRemote("PACS", "pacs", 104), "move"),
         ),
+        (
+            "dimse+tls://PACS@pacs:2762",
+            DimseAddress(DimseRemote("PACS", "pacs", 2762), None, tls=True),
+        ),
+        (
+            "dimse+tls://PACS@pacs:2762?retrieve=get&name=archive",
+            DimseAddress(DimseRemote("PACS", "pacs", 2762), "get", tls=True),
+        ),
         ("dicomweb+http://pacs:8042/dicom-web/", WebAddress("http://pacs:8042/dicom-web")),
         ("dicomweb+https://pacs/rs", WebAddress("https://pacs/rs")),
         ("dicomweb+http://[::1]:80/rs", WebAddress("http://[::1]:80/rs")),
@@ -40,6 +48,8 @@ def test_addresses(text: str, expected: DimseAddress | WebAddress) -> None:
         "dimse://PACS@pacs:104/path",
         "dimse://PACS@pacs:104?retrieve=fax",
         "dimse://PACS@pacs:104?speed=1",
+        "dimse://PACS@pacs:104?name=archive",
+        "dimse+tls://PACS@pacs:104?retrieve=",
         "dimse://PACS@pacs:0",
         "dimse://PACS@pacs:99999",
         "dimse://A-TITLE-THAT-IS-TOO-LONG@pacs:104",
@@ -61,3 +71,10 @@ def test_an_address_prints_no_password() -> None:
     assert "secret" not in repr(address)
     assert str(address) == "dicomweb+http://pacs/rs"
     assert str(parse_pacs("dimse://PACS@pacs:104")) == "dimse://PACS@pacs:104"
+
+
+def test_the_name_in_the_certificate_of_a_pacs() -> None:
+    address = parse_pacs("dimse+tls://PACS@10.0.0.1:2762?name=archive")
+    assert isinstance(address, DimseAddress)
+    assert address.remote.tls_name == "archive"
+    assert str(address) == "dimse+tls://PACS@10.0.0.1:2762"

@@ -1,12 +1,19 @@
+from pathlib import Path
+
 import pytest
 
 from broker.pacs.address import parse_pacs
 from broker.pacs.dicomweb import WebAdapter
 from broker.pacs.dimse import DimseAdapter
 from broker.pacs.opening import open_pacs
+from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import StateError
+from p2pacs.identity.dicom_tls import CERTIFICATE, FOLDER, DicomTls
+from p2pacs.settings import DicomTlsSettings
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
+from tests.p2pacs.dimse.backends import Scripted, serving
+from tests.p2pacs.dimse.samples import instance, study
 
 
 async def test_the_adapter_speaks_what_the_address_says() -> None:
@@ -35,3 +42,27 @@ async def test_moving_without_a_receiver_is_refused() -> None:
     with pytest.raises(StateError, match="dicom"):
         async with open_pacs(address, aet="ME", dicom=None):
             raise AssertionError
+
+
+async def test_a_pacs_that_speaks_tls_sends_by_tls(tmp_path: Path) -> None:
+    """Both ways: what is asked of it, and what it sends by C-MOVE."""
+
+    def of(name: str, other: str) -> DicomTls:
+        files = DicomTlsSettings(authorities=f"../{other}/{FOLDER}/{CERTIFICATE}")
+        return DicomTls(tmp_path / name, files, name, lambda: [HOST])
+
+    broker, pacs = of("broker", "pacs"), of("pacs", "broker")
+    for tls in (broker, pacs):
+        tls.server()
+    where = Endpoint(HOST, free_port())
+    back = {"ME": DimseRemote("ME", HOST, where.port, tls=pacs.client)}
+    backend = Scripted([instance(1), instance(2)])
+    async with serving(backend, back, tls=pacs.server) as server:
+        address = parse_pacs(f"dimse+tls://GATEWAY@{HOST}:{server.port}?retrieve=move")
+        async with open_pacs(address, aet="ME", dicom=where, tls=broker) as adapter:
+            await adapter.check()
+            assert isinstance(adapter, DimseAdapter)
+            client, receiver = adapter._client, adapter._receiver
+            assert receiver is not None
+            async with client.move(study(), receiver) as inbox:
+                assert [one async for one in inbox] == backend.held

@@ -66,9 +66,9 @@ async def served(
             world.broker.catalogue.upsert([world.broker.record()])
         peer = await world.add("a", dicom="127.0.0.1:0", gateway=gateway)
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        async with peer.gateway() as where:
-            assert where is not None
-            yield world, peer, where
+        async with peer.gateway() as listens:
+            assert listens.plain is not None
+            yield world, peer, listens.plain
 
 
 def client(where: Endpoint, aet: str = "VIEWER") -> DimseClient:
@@ -701,8 +701,8 @@ async def test_the_peer_stops_while_a_workstation_waits(tmp_path: Path) -> None:
 async def test_a_replica_has_no_gateway(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         replica = await world.add("r", Role.REPLICA, dicom="127.0.0.1:0")
-        async with replica.gateway() as where:
-            assert where is None
+        async with replica.gateway() as listens:
+            assert listens.plain is None
 
 
 # ---------------------------------------------------------------- odd studies and odd keys

@@ -127,9 +127,9 @@ async def test_a_preview_is_never_given_as_the_image(tmp_path: Path, coding: Cod
         async def over_http(http: httpx.AsyncClient) -> None:
             files.append((await http.get(f"/studies/{fetch.study}/instances/1")).content)
 
-        async with peer.gateway() as where, over(peer) as http, trio.open_nursery() as nursery:
-            assert where is not None
-            nursery.start_soon(c_get, where)
+        async with peer.gateway() as listens, over(peer) as http, trio.open_nursery() as nursery:
+            assert listens.plain is not None
+            nursery.start_soon(c_get, listens.plain)
             nursery.start_soon(over_http, http)
             await eventually(lambda: fetch.users == 2)  # both wait for what is not here
             for known in fetch.known:
