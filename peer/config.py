@@ -7,6 +7,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_serializer, model_validator
 
+from p2pacs.dimse.conversion import Converting
 from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.errors import StateError
 from p2pacs.private_files import write_private
@@ -42,15 +43,15 @@ OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, WEB
 """All that a peer has in its folder (SQLite adds endings)."""
 
 
-Transcode = Literal["never", "when needed"]
-"""Whether what a receiver does not accept as it is stored is converted (docs/dicom.md)."""
+Transcode = Literal["never", "implicit only", "when needed"]
+"""Which receivers get converted what they do not accept as it is stored (docs/dicom.md)."""
 
 
 class DestinationSettings(Settings):
     """A workstation that a C-MOVE may name; an endpoint alone is its address."""
 
     address: EndpointField
-    transcode: Transcode = "never"
+    transcode: Transcode = "implicit only"
     tls: bool = False
     tls_name: str | None = None
     """The name in its certificate, where that is not its host."""
@@ -77,9 +78,10 @@ class GatewaySettings(Settings):
     )
     destinations: dict[AeTitleField, DestinationSettings] = Field(
         default_factory=dict,
-        description="Workstations that a C-MOVE may name, by their AE title. Where one does not "
-        'accept images as the PACS stores them, transcode = "when needed" has them decoded for it, '
-        'without loss; "never" (the default): they are refused. Where one listens for TLS: '
+        description="Workstations that a C-MOVE may name, by their AE title. What one does not "
+        "accept as the PACS stores it is decoded for it, without loss, by its transcode: "
+        '"implicit only" (the default): if it takes Implicit VR Little Endian alone, as old ones '
+        'do; "when needed": always; "never": it is refused. Where one listens for TLS: '
         "tls = true, with the certificates of dicom_tls, and tls_name where its certificate has "
         "another name than its address.",
         examples=[
@@ -134,9 +136,8 @@ class GatewaySettings(Settings):
         examples=["/var/lib/p2pacs/shared"],
     )
     transcode: Transcode = Field(
-        default="never",
-        description='"when needed": C-GET clients get decoded, without loss, what they do not '
-        'accept as it is stored; "never": it is refused.',
+        default="implicit only",
+        description="The same for C-GET clients.",
     )
 
     def remotes(self, tls: MakeContext) -> dict[str, DimseRemote]:
@@ -153,10 +154,9 @@ class GatewaySettings(Settings):
         }
 
     @property
-    def converting(self) -> frozenset[str]:
-        """AE titles of the workstations that get instances converted."""
-        named = self.destinations.items()
-        return frozenset(aet for aet, one in named if one.transcode != "never")
+    def converting(self) -> dict[str, Converting]:
+        """By AE title of a workstation, for what it gets instances converted."""
+        return {aet: Converting(one.transcode) for aet, one in self.destinations.items()}
 
 
 class PeerSettings(Settings):
@@ -179,7 +179,8 @@ class PeerSettings(Settings):
     dicom: EndpointField | None = Field(
         default=None,
         description="Where workstations find the gateway (C-FIND, C-MOVE, C-GET). It is not "
-        "encrypted there (see gateway.tls): keep it on loopback or the hospital's own network. Not set: no gateway.",
+        "encrypted there (gateway.tls is): keep it on loopback or the hospital's own network. Not "
+        "set: none.",
         examples=["127.0.0.1:11112"],
     )
     api: EndpointField = Field(

@@ -20,7 +20,7 @@ from p2pacs.dimse import suboperations as sub
 from p2pacs.dimse._association import UID_CHARACTERS, Association
 from p2pacs.dimse._sender import InstanceSender
 from p2pacs.dimse.backend import Ending, MissingInstances, Retrieval, RetrievedItem
-from p2pacs.dimse.conversion import Conversion, make_ready
+from p2pacs.dimse.conversion import Conversion, Converting, make_ready
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import P2PacsError, PacsUnreachableError, TranscodingError, WorkerError
@@ -80,12 +80,13 @@ class Receiver:
 
 def maker(
     conversion: Conversion | None,
+    converting: Converting,
     accepted: Callable[[contexts.Pair], Collection[contexts.Pair]],
 ) -> Callable[[EncodedInstance], EncodedInstance]:
     """Makes instances ready for a receiver that accepts such pairs."""
-    if conversion is None:
+    if conversion is None or converting is Converting.NEVER:
         return as_it_is
-    return partial(make_ready, convert=conversion.convert, accepted=accepted)
+    return partial(make_ready, convert=conversion.convert, accepted=accepted, converting=converting)
 
 
 def deliver_to(
@@ -111,20 +112,22 @@ def deliver_to(
         opening: gets each association before it is opened.
         tuning: deadlines and bounds.
     """
-    converts = conversion is not None and remote.aet in conversion.destinations
+    converting = Converting.NEVER
+    if conversion is not None:
+        converting = conversion.destinations.get(remote.aet, converting)
     sender = InstanceSender(
         entity,
         remote,
         known=retrieval.contexts,
         originator=originator,
         opening=opening,
-        targets=TARGETS if converts else (),
+        targets=() if converting is Converting.NEVER else TARGETS,
         tuning=tuning,
     )
     try:
         receiver = Receiver(
             sender.send,
-            ready=maker(conversion, sender.accepted) if converts else as_it_is,
+            ready=maker(conversion, converting, sender.accepted),
             reached=lambda: sender.reached,
             # A user of the workstation knows its title; the address would cut the advice.
             comment=lambda text: text.replace(str(remote), remote.aet),

@@ -16,10 +16,10 @@ from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse import contexts
 from p2pacs.dimse import suboperations as sub
 from p2pacs.dimse._association import Association, Service, accepted_pairs, send_instance
-from p2pacs.dimse._delivery import Delivery, Receiver, as_it_is, deliver_to, maker
+from p2pacs.dimse._delivery import Delivery, Receiver, deliver_to, maker
 from p2pacs.dimse._reply import RetrieveReply
 from p2pacs.dimse.backend import Backend, Retrieval
-from p2pacs.dimse.conversion import Conversion
+from p2pacs.dimse.conversion import Conversion, Converting
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.dimse.tuning import DimseTuning
 from p2pacs.errors import P2PacsError
@@ -87,7 +87,7 @@ class RetrieveService:
             if status is None and pair not in refused:
                 refused.add(pair)
                 log.warning(
-                    "instances are not sent as the C-GET client wants them; nothing is transcoded",
+                    "instances are not sent as the C-GET client wants them: no conversion is set",
                     caller=reply.caller,
                     sop_class=UID(pair[0]).name,
                     transfer_syntax=UID(pair[1]).name,
@@ -95,8 +95,9 @@ class RetrieveService:
                 )
             return status
 
-        converts = self._conversion is not None and self._conversion.clients
-        ready = maker(self._conversion, lambda _: accepted_pairs(assoc)) if converts else as_it_is
+        conversion = self._conversion
+        converting = Converting.NEVER if conversion is None else conversion.clients
+        ready = maker(conversion, converting, lambda _: accepted_pairs(assoc))
         receiver = Receiver(send, refusal, ready)
         Delivery(reply, retrieval, receiver, self._tuning).run()
 

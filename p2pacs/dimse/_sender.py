@@ -137,7 +137,7 @@ class InstanceSender:
         if pair not in self._refused:
             self._refused.add(pair)
             log.warning(
-                "destination does not accept the stored transfer syntax; nothing is transcoded",
+                "destination does not accept the stored transfer syntax: no conversion is set",
                 remote=str(self._remote),
                 sop_class=uid.UID(pair[0]).name,
                 transfer_syntax=uid.UID(pair[1]).name,

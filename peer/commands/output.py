@@ -151,8 +151,10 @@ def _broker(broker: JsonObject) -> str:
 
 
 def _gateway(gateway: JsonObject, role: str) -> str:
-    if gateway["dicom"] is not None:
-        return f"{gateway['aet']} at {gateway['dicom']}"
+    plain, secure = gateway["dicom"], gateway.get("dicom_tls")
+    places = [where for where in (plain, secure and f"{secure} (TLS)") if where]
+    if places:
+        return f"{gateway['aet']} at {' and '.join(places)}"
     if role == REPLICA:
         return "none: a replica holds no keys to read with"
     return "none: workstations find nothing here; set dicom (and aet) in peer.toml, start again"

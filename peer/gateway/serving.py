@@ -12,7 +12,7 @@ from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.search_options import SearchOptions
-from p2pacs.dimse.conversion import Conversion
+from p2pacs.dimse.conversion import Conversion, Converting
 from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.dimse.scp import DimseServer
 from p2pacs.identity.dicom_tls import DicomTls
@@ -81,7 +81,7 @@ class GatewayParts:
         return Conversion(
             lambda instance, target: bridge.call(self.workers.transcode, instance, target),
             settings.converting,
-            clients=settings.transcode != "never",
+            clients=Converting(settings.transcode),
         )
 
 

@@ -41,7 +41,7 @@ def test_a_workstation_that_needs_conversion(tmp_path: Path) -> None:
     settings = _settings(
         gateway={"destinations": {"OLD": needs, "NEW": "10.0.0.9:104"}, "transcode": "when needed"}
     )
-    assert settings.gateway.converting == {"OLD"}
+    assert settings.gateway.converting == {"OLD": "when needed", "NEW": "implicit only"}
     assert settings.gateway.remotes(TLS)["OLD"] == DimseRemote("OLD", "10.0.0.8", 104)
     assert settings.gateway.destinations["OLD"].address == Endpoint("10.0.0.8", 104)
     save_peer_settings(tmp_path, settings)
@@ -69,10 +69,11 @@ def test_certificates_that_do_not_belong_together(files: dict[str, str]) -> None
         _settings(dicom_tls=files)
 
 
-def test_nothing_is_converted_unless_it_is_said() -> None:
-    settings = _settings(gateway={"destinations": {"NEW": "10.0.0.9:104"}})
-    assert settings.gateway.converting == frozenset()
-    assert settings.gateway.transcode == "never"
+def test_who_takes_implicit_vr_alone_gets_it_unless_it_is_said_otherwise() -> None:
+    never = {"address": "10.0.0.8:104", "transcode": "never"}
+    settings = _settings(gateway={"destinations": {"NEW": "10.0.0.9:104", "EXACT": never}})
+    assert settings.gateway.converting == {"NEW": "implicit only", "EXACT": "never"}
+    assert settings.gateway.transcode == "implicit only"
 
 
 def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
@@ -94,10 +95,13 @@ def test_every_key_is_in_the_file_with_a_comment(tmp_path: Path) -> None:
         ('[line]\nlan = ["home"]', r"toml:4: line.lan: .*home"),
         ('[gateway.destinations]\nVIEWER = "x"', r"toml:4: gateway.destinations.VIEWER"),
         ("[gatway]", "no such setting"),
-        ('[gateway]\ntranscode = "always"', r"toml:4: gateway.transcode: 'never' or 'when needed'"),
+        (
+            '[gateway]\ntranscode = "always"',
+            r"toml:4: gateway.transcode: 'never', 'implicit only' or 'when needed'",
+        ),
         (
             '[gateway.destinations.OLD]\naddress = "a:1"\ntranscode = "yes"',
-            r"toml:5: gateway.destinations.OLD.transcode: 'never' or",
+            r"toml:5: gateway.destinations.OLD.transcode: 'never',",
         ),
         (
             '[gateway.destinations.OLD]\ntranscode = "never"',

@@ -15,7 +15,7 @@ from pynetdicom import AE, build_role, evt
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse import contexts
 from p2pacs.dimse.contexts import Pair
-from p2pacs.dimse.conversion import Conversion, make_ready
+from p2pacs.dimse.conversion import Conversion, Converting, make_ready
 from p2pacs.dimse.remote import DimseRemote
 from p2pacs.errors import TranscodingError, WorkerError
 from p2pacs.transcode.transcoding import transcode
@@ -26,6 +26,7 @@ from tests.p2pacs.dimse.samples import (
     EXPLICIT,
     IMPLICIT,
     JPEG_LOSSLESS,
+    MR,
     instance,
     series,
     study,
@@ -33,6 +34,7 @@ from tests.p2pacs.dimse.samples import (
 from tests.p2pacs.dimse.test_retrieve import GET, ask, counts, move
 from tests.p2pacs.transcode.samples import encapsulated, grey, lossless, noise
 
+NEEDED = Converting.WHEN_NEEDED
 MPEG = "1.2.840.10008.1.2.4.102"
 
 
@@ -75,11 +77,29 @@ def test_what_is_accepted_is_not_converted() -> None:
         make_ready(other, convert, lambda _: [])
 
 
+@pytest.mark.parametrize(
+    ("converting", "accepted", "allowed"),
+    [
+        (Converting.NEVER, [IMPLICIT], False),
+        (Converting.IMPLICIT_ONLY, [IMPLICIT], True),
+        (Converting.IMPLICIT_ONLY, [IMPLICIT, EXPLICIT], False),
+        (Converting.IMPLICIT_ONLY, [], False),
+        (NEEDED, [], True),
+    ],
+)
+def test_who_gets_converted_what_it_does_not_accept(
+    converting: Converting, accepted: list[str], allowed: bool
+) -> None:
+    pairs = [(CT, syntax) for syntax in accepted]
+    assert converting.allows(CT, [*pairs, (MR, JPEG_LOSSLESS)]) is allowed
+
+
 @pytest.mark.dcmtk
-async def test_dcmtk_that_takes_implicit_vr_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("converting", [Converting.IMPLICIT_ONLY, NEEDED])
+async def test_dcmtk_that_takes_implicit_vr_alone(tmp_path: Path, converting: Converting) -> None:
     sent = compressed(3)
     backend = Scripted(sent)
-    conversion = Conversion(transcode, {"OLD"})
+    conversion = Conversion(transcode, {"OLD": converting})
     with (
         storescp(tmp_path, "+xi", aet="OLD") as old,
         structlog.testing.capture_logs() as logs,
@@ -102,7 +122,7 @@ async def test_what_is_accepted_as_stored_comes_so(tmp_path: Path) -> None:
     backend = Scripted(sent)
     with storescp(tmp_path, "+xa", aet="NEW") as new:
         destinations = {"NEW": DimseRemote("NEW", HOST, new.port)}
-        conversion = Conversion(transcode, {"NEW"})
+        conversion = Conversion(transcode, {"NEW": NEEDED})
         async with serving(backend, destinations, conversion=conversion) as server:
             answers = await ask(server.port, move("NEW"))
         files = [EncodedInstance.from_part10(path.read_bytes()) for path in new.files()]
@@ -111,11 +131,22 @@ async def test_what_is_accepted_as_stored_comes_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.dcmtk
+async def test_who_takes_more_than_implicit_vr_has_to_be_set(tmp_path: Path) -> None:
+    backend = Scripted(compressed(2))
+    with storescp(tmp_path, aet="NATIVE") as native:
+        destinations = {"NATIVE": DimseRemote("NATIVE", HOST, native.port)}
+        conversion = Conversion(transcode, {"NATIVE": Converting.IMPLICIT_ONLY})
+        async with serving(backend, destinations, conversion=conversion) as server:
+            answers = await ask(server.port, move("NATIVE"))
+    assert answers[-1][0].ErrorComment == "JPEGLosslessSV1 not accepted: CTImageStorage"
+
+
+@pytest.mark.dcmtk
 async def test_nothing_is_converted_for_others(tmp_path: Path) -> None:
     backend = Scripted(compressed(2))
     with storescp(tmp_path, "+xi", aet="OTHER") as other:
         destinations = {"OTHER": DimseRemote("OTHER", HOST, other.port)}
-        conversion = Conversion(transcode, {"OLD"}, clients=True)
+        conversion = Conversion(transcode, {"OLD": NEEDED}, clients=NEEDED)
         async with serving(backend, destinations, conversion=conversion) as server:
             answers = await ask(server.port, move("OTHER"))
     assert counts(answers[-1][0]) == (0xA702, 0, 2, 0)
@@ -143,7 +174,7 @@ async def test_what_cannot_be_converted_fails_alone(
     backend = Scripted([*sent, instance(9, syntax=MPEG)])
     with storescp(tmp_path, "+xi", aet="OLD") as old:
         destinations = {"OLD": DimseRemote("OLD", HOST, old.port)}
-        conversion = Conversion(convert, {"OLD"})
+        conversion = Conversion(convert, {"OLD": NEEDED})
         async with serving(backend, destinations, conversion=conversion) as server:
             answers = await ask(server.port, move("OLD"))
         assert len(old.files()) == 2
@@ -155,8 +186,8 @@ async def test_what_cannot_be_converted_fails_alone(
     assert backend.arrived == 2
 
 
-@pytest.mark.parametrize("clients", [True, False])
-async def test_a_client_that_takes_implicit_vr_alone(clients: bool) -> None:
+@pytest.mark.parametrize("clients", list(Converting))
+async def test_a_client_that_takes_implicit_vr_alone(clients: Converting) -> None:
     sent = compressed(2)
     got: list[tuple[str, bytes]] = []
 
@@ -182,7 +213,7 @@ async def test_a_client_that_takes_implicit_vr_alone(clients: bool) -> None:
     conversion = Conversion(transcode, clients=clients)
     async with serving(Scripted(sent), conversion=conversion) as server:
         status, comment = await trio.to_thread.run_sync(fetch, server.port)
-    if clients:
+    if clients is not Converting.NEVER:
         assert got == [(IMPLICIT, transcode(one, IMPLICIT).data) for one in sent]
         assert (status, comment) == (
             0x0000,

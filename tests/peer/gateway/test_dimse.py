@@ -185,7 +185,7 @@ async def test_dcmtk_that_takes_implicit_vr_alone_gets_a_compressed_study(tmp_pa
     sent = jpeg_lossless(tmp_path, plain)
     with storescp(tmp_path / "old", "+xi", aet="OLD") as old:
         address = f"127.0.0.1:{old.port}"
-        destinations = {"OLD": {"address": address, "transcode": "when needed"}, "SAME": address}
+        destinations = {"OLD": address, "SAME": {"address": address, "transcode": "never"}}
         async with served(tmp_path, sent, destinations=destinations) as (world, _, where):
             order = (
                 "-v", "-d", "-S", "-k", "QueryRetrieveLevel=STUDY",
@@ -629,8 +629,9 @@ async def test_what_did_not_arrive_was_not_read(tmp_path: Path) -> None:
 @pytest.mark.dcmtk
 async def test_what_a_destination_does_not_accept_was_not_read(tmp_path: Path) -> None:
     with storescp(tmp_path / "viewer", "+xi", aet="VIEWER") as viewer:
-        destinations = {"VIEWER": f"127.0.0.1:{viewer.port}"}
-        async with served(tmp_path, instances(4), destinations=destinations) as (world, _, where):
+        there = {"address": f"127.0.0.1:{viewer.port}", "transcode": "never"}
+        gateway = {"destinations": {"VIEWER": there}}
+        async with served(tmp_path, instances(4), **gateway) as (world, _, where):
             wanted = query("STUDY", StudyInstanceUID=world.broker.uid)
             status, _ = await _move(where, wanted, "VIEWER")
             assert (status.Status, status.NumberOfFailedSuboperations) == (0xA702, 4)
