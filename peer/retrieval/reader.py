@@ -22,6 +22,8 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.tasks import Tasks
 from p2pacs.workers.coding import Workers
+from peer.retrieval.arrival import TUNING as ARRIVING
+from peer.retrieval.arrival import ArrivalTuning
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
 from peer.retrieval.live_index import LiveIndex
 from peer.retrieval.requester import Requester
@@ -40,6 +42,9 @@ class ReaderTuning:
 
     kept: int = 8
     """Idle studies whose index stays in memory, so that the next reader need not load it again."""
+
+    arrival: ArrivalTuning = ARRIVING
+    """How each study comes."""
 
 
 log = structlog.get_logger(__name__)
@@ -174,14 +179,15 @@ class StudyReads:
                     raise blind()
                 index = LiveIndex(found.key, await self._store.study(study), self._workers)
                 again = partial(self._resolver.find, study, requester.purpose)
-                fetch = StudyFetch(study, index, Supply(self.start, again, self._make_room))
-                fetch.priority = requester.priority
+                supply = Supply(self.start, again, self._make_room)
+                fetch = StudyFetch(study, index, supply, self.tuning.arrival)
+                priority = requester.priority
             elif fetch.fetching:
-                fetch.priority = max(fetch.priority, requester.priority)
+                priority = max(fetch.priority, requester.priority)
             else:
-                fetch.priority = requester.priority
+                priority = requester.priority
             await self._keep_beginning(found)
-            fetch.begin(found)
+            fetch.begin(found, priority)
             self._lead(fetch)
             self._fetches[study] = fetch
             self._forget_idle()

@@ -7,29 +7,25 @@ decrypted is kept: an instance is joined for whoever takes it, one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
-import structlog
 import trio
-from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.pixel_data import Reading
 from p2pacs.errors import (
     CorruptStoreError,
-    DiskFullError,
     NotFoundError,
-    P2PacsError,
-    UnavailableError,
 )
 from p2pacs.ids import StudyId
 from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.study_index import LeftOut
-from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
+from peer.retrieval.arrival import TUNING, Arrival, ArrivalTuning
 from peer.retrieval.cursor import Cursor, Wanted
 from peer.retrieval.fetch_order import looked_at, previews
 from peer.retrieval.live_index import Known, LiveIndex, Preview
@@ -40,50 +36,25 @@ from peer.retrieval.viewport import ViewRequest, shown
 T = TypeVar("T")
 
 
-@frozen
-class StudyFetchTuning:
-    """What a fetch goes by; seconds, unless it says otherwise."""
-
-    patience: float = 20.0
-    """Without a chunk or a newer manifest, after which the broker (or, when it is away, all
-    members) is asked again who has the study. The transfer itself decides when to give up."""
-
-    coalesce: float = 0.02
-    """Between two looks at what has become whole."""
-
-    mended: int = 3
-    """Times that what rotted of one instance is fetched again before its reader is told."""
-
-
-TUNING: Final = StudyFetchTuning()
-"""As measured."""
-
-log = structlog.get_logger(__name__)
-
-
 class StudyFetch:
     """One study that this peer reads. `begin` comes first."""
 
-    def __init__(self, study: StudyId, index: LiveIndex, supply: Supply) -> None:
+    def __init__(
+        self,
+        study: StudyId,
+        index: LiveIndex,
+        supply: Supply,
+        tuning: ArrivalTuning = TUNING,
+    ) -> None:
         self.study = study
-        self.tuning = TUNING
-        """What it goes by."""
         self.users = 0
         """Readers at this moment."""
-        self.transfer: Transfer
-        """What brings the chunks."""
-        self.priority = Priority.BACKGROUND
-        """How urgent it is."""
-        self.given_up = False
-        """Whether its transfer was stopped because nobody wanted it any more."""
         self._viewed: ViewRequest | None = None
         self._previews: Sequence[int] = ()
         self._index = index
-        self._supply = supply
+        self._arrival = Arrival(study, supply, self._begun, tuning)
         self._least = 0
         self._one = trio.Lock()
-        self._restarting = trio.Lock()
-        self._found: ResolvedStudy
 
     @property
     def known(self) -> Sequence[Known]:
@@ -103,7 +74,22 @@ class StudyFetch:
     @property
     def fetching(self) -> bool:
         """Whether its transfer is under way."""
-        return self.transfer.state is TransferState.FETCHING
+        return self._arrival.fetching
+
+    @property
+    def transfer(self) -> Transfer:
+        """What brings the chunks: another one after some of them were lost."""
+        return self._arrival.transfer
+
+    @property
+    def priority(self) -> Priority:
+        """How urgent it is."""
+        return self._arrival.priority
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its transfer was stopped because nobody wanted it any more."""
+        return self._arrival.given_up
 
     @property
     def current(self) -> bool:
@@ -158,7 +144,7 @@ class StudyFetch:
             CodingError: it does not decode to what its hash says.
             UnavailableError: what is missing did not come.
         """
-        return await self._mended(known.chunks, partial(self._index.join, known))
+        return await self._arrival.mended(known.chunks, partial(self._index.join, known))
 
     async def excerpts(self, known: Known) -> Excerpts:
         """What gives some bytes of an instance without the rest: for `run`, one at a time.
@@ -179,7 +165,8 @@ class StudyFetch:
         run, needs = ExcerptRun(excerpts, reading), tuple[int, ...]()
         is_here = lambda number: number in self.transfer.have  # noqa: E731 - it may be another one
         while run.span is not None:
-            needs = await self._mended(needs, partial(self._index.go_on, run, is_here))
+            read = partial(self._index.go_on, run, is_here)
+            needs = await self._arrival.mended(needs, read)
         return run.result
 
     async def read_here(
@@ -192,17 +179,6 @@ class StudyFetch:
             P2PacsError: whatever the reading itself raises.
         """
         return await self._index.read_here(instances, make)
-
-    async def _mended(self, numbers: Sequence[int], read: Callable[[], Awaitable[T]]) -> T:
-        """Read what is in these chunks once they are here; what has rotted of them comes again."""
-        for _ in range(self.tuning.mended):
-            await self._arrived(numbers)
-            try:
-                return await read()
-            except CorruptStoreError as error:
-                await self._restart(str(error))
-        await self._arrived(numbers)
-        return await read()
 
     async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
         """What can be shown of a frame before its instance is whole; nothing is waited for.
@@ -223,18 +199,22 @@ class StudyFetch:
 
     # ------------------------------------------------------------ the transfer
 
-    def begin(self, found: ResolvedStudy) -> None:
-        """Fetch, or go on fetching, what is not here of this version or a newer one."""
-        self._found = found
+    def begin(self, found: ResolvedStudy, priority: Priority) -> None:
+        """Fetch, or go on fetching, what is not here of this version or a newer one.
+
+        Args:
+            found: who has it.
+            priority: how urgent it is from now on, for all who read it.
+        """
+        self._arrival.begin(found, priority)
+
+    def _begun(self, found: ResolvedStudy) -> None:
         self._least = max(self._least, found.version)
-        self.given_up = False
-        self.transfer = self._supply.start(found, self.priority)
         self._show()
 
     def prioritise(self, priority: Priority) -> None:
         """From now on it is this urgent, for all who read it."""
-        self.priority = priority
-        self.transfer.prioritise(priority)
+        self._arrival.prioritise(priority)
         self._show()
 
     @property
@@ -266,19 +246,17 @@ class StudyFetch:
             await self.refresh()
             if not self.settled:
                 await self.changed(mark)
-                await trio.sleep(self.tuning.coalesce)
+                await self._arrival.coalesce()
 
     def give_up(self) -> None:
         """Stop fetching, unless somebody else reads it."""
-        if self.users <= 1 and self.transfer.state is TransferState.FETCHING:
-            self.given_up = True
-            self.transfer.cancel()
+        if self.users <= 1:
+            self._arrival.give_up()
 
     def pause(self) -> None:
         """Stop fetching, whoever reads it: what is here stays, and whoever waits for the rest is
         told."""
-        self.given_up = True
-        self.transfer.end(UnavailableError("this fetch was paused here: ask again to go on"))
+        self._arrival.pause()
 
     async def refresh(self) -> None:
         """Read the index as far as it is here; the rest of it is asked for first.
@@ -301,7 +279,7 @@ class StudyFetch:
                 try:
                     await self._index.load()
                 except CorruptStoreError as error:
-                    await self._restart(str(error))
+                    await self._arrival.restart(str(error))
                     return
                 loaded = True
             if loaded:
@@ -309,30 +287,13 @@ class StudyFetch:
                 self._previews = await trio.to_thread.run_sync(previews, known)
                 self._show()
 
-    async def _restart(self, why: str) -> None:
-        """Fetch again what was here and is lost; however many readers find it, ask once."""
-        async with self._restarting:
-            if not self.fetching:
-                log.warning("rotten chunks, fetched again", study=self.study.short, error=why)
-                self._found = await self._supply.again()
-            self.begin(self._found)
-
-    async def _arrived(self, numbers: Sequence[int]) -> None:
-        """Until these chunks can be read."""
-        self.transfer.want(numbers)
-        while not all(number in self.transfer.have for number in numbers):
-            await self.moved(self.mark())
-
     def mark(self) -> tuple[object, ...]:
         """How far the transfer is: changes with whatever a reader may wait for."""
-        transfer = self.transfer
-        version = transfer.root.version if transfer.root else 0
-        listed = len(transfer.chunks or ())
-        return transfer, len(transfer.have), version, listed, transfer.state
+        return self._arrival.mark()
 
     async def changed(self, since: tuple[object, ...]) -> None:
         """Until anything is other than at the time of the mark, for better or worse."""
-        await self.transfer.watch.until(lambda: self.mark() != since)
+        await self._arrival.changed(since)
 
     async def moved(self, since: tuple[object, ...]) -> None:
         """Until more is here than at the time of the mark.
@@ -340,29 +301,4 @@ class StudyFetch:
         Raises:
             P2PacsError: why nothing more will come.
         """
-        while self.mark() == since and self.transfer.state is not TransferState.FAILED:
-            if self.transfer.state is TransferState.COMPLETE:  # and yet something is missing
-                await self._restart("chunks of a complete study are missing")
-                if self.transfer.state is TransferState.COMPLETE:
-                    raise UnavailableError(f"study {self.study.short} is not whole here: try again")
-                return
-            with trio.move_on_after(self.tuning.patience) as waiting:
-                await self.changed(since)
-            if waiting.cancelled_caught:
-                log.info("nothing came, asking again", study=self.study.short)
-                self.transfer.add_holders((await self._supply.again()).holders)
-        if self.transfer.state is TransferState.FAILED:
-            await self._mend(self.transfer.error)
-        await trio.sleep(self.tuning.coalesce)
-
-    async def _mend(self, error: P2PacsError | None) -> None:
-        """Go on after a failure that can be mended here, else raise it."""
-        need = self.transfer.bytes_total - self.transfer.bytes_held
-        if isinstance(error, DiskFullError) and await self._supply.make_room(need):
-            log.info("made room, going on", study=self.study.short)
-            self.begin(await self._supply.again())
-            return
-        if isinstance(error, CorruptStoreError):  # told once; what is lost is not held any more
-            await self._restart(str(error))
-            return
-        raise error or UnavailableError(f"fetching study {self.study.short} was stopped")
+        await self._arrival.moved(since)

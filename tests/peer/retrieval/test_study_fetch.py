@@ -23,8 +23,10 @@ from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.download.patience import DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
+from peer.retrieval.arrival import ArrivalTuning
+from peer.retrieval.reader import ReaderTuning
 from peer.retrieval.requester import Requester
-from peer.retrieval.study_fetch import StudyFetch, StudyFetchTuning
+from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.world import World, instances, open_world, reported
 from tests.waiting import eventually
 
@@ -338,8 +340,9 @@ async def test_a_rotten_chunk_is_fetched_again(tmp_path: Path) -> None:
 async def test_nothing_comes_and_the_holders_are_asked_for_anew(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         world.broker.catalogue.upsert([world.broker.record()])
-        fetch = await opened(world, await world.add("a"))
-        fetch.tuning = StudyFetchTuning(patience=0.05)
+        peer = await world.add("a")
+        peer.reads.tuning = ReaderTuning(arrival=ArrivalTuning(patience=0.05))
+        fetch = await opened(world, peer)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read_all, fetch)
             await eventually(lambda: len(world.broker.asked) > 3)
