@@ -168,35 +168,16 @@ def associate(
         PacsBusyError: rejected for the moment.
         PacsRefusedError: it accepts associations, but none of these contexts.
     """
-    try:
-        address = AddressInformation.from_addr_port(remote.host, remote.port)
-    except OSError as error:
-        raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
-    try:
-        tls = None if remote.tls is None else (remote.tls(), remote.tls_name or remote.host)
-    except StateError as error:
-        raise PacsUnreachableError(f"{remote}: {error}") from error
+    address, tls = _resolved(remote), _tls_of(remote)
     local = AddressInformation("" if address.is_ipv4 else "::0", 0)
     assoc = Association(ae, "requestor", tuning)
     assoc.name = f"RequestorThread@{remote.aet}"
     sock = BoundedSocket(assoc, address=local, tuning=tuning)
     sock.tls = tls
     assoc.set_socket(sock)
-    assoc.acceptor.ae_title = remote.aet
-    assoc.acceptor.address_info = address
-    assoc.requestor.address_info = local
-    assoc.requestor.ae_title = ae.ae_title
-    assoc.requestor.maximum_length = tuning.pdu_bytes
-    assoc.requestor.implementation_class_uid = ae.implementation_class_uid
-    assoc.requestor.implementation_version_name = ae.implementation_version_name
-    assoc.requestor.requested_contexts = [
-        _context(number, *context) for number, context in enumerate(contexts)
-    ]
-    for sop_class in scp_roles:
-        role = SCP_SCU_RoleSelectionNegotiation()
-        role.sop_class_uid = UID(sop_class)
-        role.scu_role, role.scp_role = False, True
-        assoc.requestor.add_negotiation_item(role)
+    _call(assoc, remote.aet, address)
+    _introduce(assoc, ae, local)
+    _propose(assoc, contexts, scp_roles)
     for event, handler in handlers:
         assoc.bind(event, handler)
     try:
@@ -214,6 +195,50 @@ def associate(
     # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
     assoc._is_paused = True
     return assoc
+
+
+def _resolved(remote: DimseRemote) -> AddressInformation:
+    try:
+        return AddressInformation.from_addr_port(remote.host, remote.port)
+    except OSError as error:
+        raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
+
+
+def _tls_of(remote: DimseRemote) -> tuple[ssl.SSLContext, str] | None:
+    """What the connection is made safe with, and the name that its certificate must have."""
+    try:
+        return None if remote.tls is None else (remote.tls(), remote.tls_name or remote.host)
+    except StateError as error:
+        raise PacsUnreachableError(f"{remote}: {error}") from error
+
+
+def _call(assoc: Association, aet: str, address: AddressInformation) -> None:
+    """Say whom the association is to."""
+    assoc.acceptor.ae_title = aet
+    assoc.acceptor.address_info = address
+
+
+def _introduce(assoc: Association, ae: AE, local: AddressInformation) -> None:
+    """Say who we are, and what we take."""
+    assoc.requestor.address_info = local
+    assoc.requestor.ae_title = ae.ae_title
+    assoc.requestor.maximum_length = assoc.tuning.pdu_bytes
+    assoc.requestor.implementation_class_uid = ae.implementation_class_uid
+    assoc.requestor.implementation_version_name = ae.implementation_version_name
+
+
+def _propose(
+    assoc: Association, contexts: Sequence[tuple[str, Sequence[str]]], scp_roles: Collection[str]
+) -> None:
+    """Say what the association is for: presentation contexts, and what may be sent to us."""
+    assoc.requestor.requested_contexts = [
+        _context(number, *context) for number, context in enumerate(contexts)
+    ]
+    for sop_class in scp_roles:
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid = UID(sop_class)
+        role.scu_role, role.scp_role = False, True
+        assoc.requestor.add_negotiation_item(role)
 
 
 _REJECTIONS: Final[Mapping[object, str]] = {

@@ -38,7 +38,7 @@ async def test_a_short_one_is_renewed_at_once(tmp_path: Path) -> None:
         peer = await world.add("a", lifetime=timedelta(hours=1))
         soon = datetime.now(UTC) + timedelta(days=1)
         with trio.fail_after(10):
-            while (await peer.status())["certificate_expires"] < soon.isoformat():
+            while (await peer.overview.status())["certificate_expires"] < soon.isoformat():
                 await trio.sleep(0.01)
         assert NodeIdentity.load(peer.identity.folder).expires > soon
 
