@@ -233,6 +233,12 @@ ACCEPT_RANGES: Final = 64
 FRAME_LIST: Final = 1024
 """Frames in one request: they stand in its path."""
 
+RANGED_BYTES: Final = 32 * MIB
+"""Of several frames in one body, of which a range is asked for: it is made in memory."""
+
+CODED_FRAMES_BYTES: Final = 32 * MIB
+"""Of frames that were coded for viewers lately: a series of a CT, as HTJ2K."""
+
 FRAMES: Final = 1024 * 1024
 """Frames of an instance that is given by frames: whole slides have up to 500,000 tiles."""
 

@@ -251,7 +251,7 @@ def _fill(path: Path, studies: int) -> None:
 
 
 def _search_both(folder: Path, studies: int, port: int) -> JsonObject:
-    with orthanc(folder, RemoteAccessAllowed=False) as archive:
+    with orthanc(folder, RemoteAccessAllowed=False, SyncStorageArea=False) as archive:
         fill_orthanc(archive, studies)
         with connected(HOST, port) as ours, connected("127.0.0.1", archive.http_port) as theirs:
             return {

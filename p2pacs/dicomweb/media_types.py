@@ -50,6 +50,10 @@ MEDIA_TYPES: Final[dict[str, str]] = {
 """Transfer syntax of encapsulated pixel data → its own media type (table 8.7.3-5)."""
 
 
+PROGRESSIVE: Final = "1.2.840.10008.1.2.4.202"
+"""HTJ2K with RPCL options, which frames are coded in for clients that ask for it."""
+
+
 def is_video(transfer_syntax: str) -> bool:
     """Whether the pixel data are one stream that cannot be taken apart into frames."""
     return MEDIA_TYPES.get(transfer_syntax, "").startswith("video/")

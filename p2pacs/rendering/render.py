@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve, field, frozen
 
 from p2pacs.dataset.header import DEFLATED, EXPLICIT, required_header
@@ -11,6 +13,10 @@ from p2pacs.rendering.description import ImageDescription, describe
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.transcode.image import Image
 from p2pacs.transcode.syntaxes import FrameCoding, coding_of
+
+_OTHER_COLOURS: Final = (
+    "decoded, the frame has other colours than its data set says: take it as it is"
+)
 
 
 @frozen
@@ -54,11 +60,24 @@ def decode_native(given: FrameInput) -> bytes:
     said = _described(given)
     native, image = _native(given, said)
     if image.samples > 1 and image.photometric != said.photometric:
-        raise NotAcceptableError(
-            "decoded, the frame has other colours than its data set says: take it as it is"
-        )
+        raise NotAcceptableError(_OTHER_COLOURS)
     apart = said.planar and not image.planar and image.samples > 1
     return planes(native, image) if apart else native
+
+
+def code_htj2k(given: FrameInput) -> bytes:
+    """A frame as `p2pacs.transcode.htj2k.encode_htj2k` codes it, whatever it is stored in.
+
+    Raises:
+        P2PacsError: as `decode_native`, or of the coding.
+    """
+    from p2pacs.transcode.htj2k import encode_htj2k  # noqa: PLC0415 - numpy is for workers only
+
+    said = _described(given)
+    native, image = _native(given, said)
+    if image.samples > 1 and image.photometric != said.photometric:
+        raise NotAcceptableError(_OTHER_COLOURS)
+    return encode_htj2k(native, _as_transcoded(image), planar=image.planar)
 
 
 def _described(given: FrameInput) -> ImageDescription:
@@ -82,7 +101,16 @@ def _decoded(
 ) -> tuple[bytes, str | None]:
     from p2pacs.transcode.frames import decode_frame  # noqa: PLC0415 - numpy is for workers only
 
-    as_transcoded = Image(
+    as_transcoded = _as_transcoded(image)
+    if image.high != image.stored - 1 or image.allocated not in (8, 16, 32, 64):
+        raise NotAcceptableError("frames of such samples are not decoded here: take it as it is")
+    if not 0 < as_transcoded.frame_bytes <= DECODED_FRAME_BYTES:
+        raise NotAcceptableError("the frame is too large to be decoded here: take it as it is")
+    return decode_frame(coding, frame, as_transcoded)
+
+
+def _as_transcoded(image: ImageDescription) -> Image:
+    return Image(
         rows=image.rows,
         columns=image.columns,
         samples=image.samples,
@@ -92,8 +120,3 @@ def _decoded(
         photometric=image.photometric,
         frames=1,
     )
-    if image.high != image.stored - 1 or image.allocated not in (8, 16, 32, 64):
-        raise NotAcceptableError("frames of such samples are not decoded here: take it as it is")
-    if not 0 < as_transcoded.frame_bytes <= DECODED_FRAME_BYTES:
-        raise NotAcceptableError("the frame is too large to be decoded here: take it as it is")
-    return decode_frame(coding, frame, as_transcoded)

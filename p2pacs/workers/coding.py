@@ -14,7 +14,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
 from p2pacs.rendering.options import RenderOptions
-from p2pacs.rendering.render import FrameInput, decode_native, render
+from p2pacs.rendering.render import FrameInput, code_htj2k, decode_native, render
 from p2pacs.study.coding import CodedInstance, code
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
@@ -112,6 +112,15 @@ class Workers:
         """
         memory = _memory(len(given.frame) + len(given.header)) + DRAWING_BYTES
         return await self._pool.run(decode_native, given, size=len(given.frame), memory=memory)
+
+    async def code_htj2k(self, given: FrameInput) -> bytes:
+        """See `p2pacs.rendering.render.code_htj2k`.
+
+        Raises:
+            P2PacsError: as `render`.
+        """
+        memory = _memory(len(given.frame) + len(given.header)) + DRAWING_BYTES
+        return await self._pool.run(code_htj2k, given, size=len(given.frame), memory=memory)
 
     async def transcode(self, instance: EncodedInstance, target: str) -> EncodedInstance:
         """See `p2pacs.transcode.transcoding.transcode`.

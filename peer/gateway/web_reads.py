@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from p2pacs.dataset.header import required_header
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.dimse.backend import Ending
 from p2pacs.errors import NotFoundError, UsageError
+from p2pacs.limits import CODED_FRAMES_BYTES
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
@@ -26,6 +28,28 @@ from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 
 
+class CodedFrames:
+    """Frames that were coded for a client, in memory: the last ones."""
+
+    def __init__(self, size: int = CODED_FRAMES_BYTES) -> None:
+        self._size = size
+        self._used = 0
+        self._kept: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+
+    def get(self, key: tuple[bytes, int]) -> bytes | None:
+        """The frame of this number of the instance of this digest, if it is there."""
+        if (coded := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+        return coded
+
+    def put(self, key: tuple[bytes, int], coded: bytes) -> None:
+        """Keep one; those that were not asked for longest make room."""
+        self._used += len(coded) - len(self._kept.pop(key, b""))
+        self._kept[key] = coded
+        while self._used > self._size:
+            self._used -= len(self._kept.popitem(last=False)[1])
+
+
 @frozen
 class StoredFrames:
     """The frames of an instance, as `p2pacs.dicomweb.server.backend.FrameSource` has them."""
@@ -33,6 +57,8 @@ class StoredFrames:
     frames: InstanceFrames
     fetch: StudyFetch
     workers: Workers
+    coded: CodedFrames
+    """What was coded lately."""
 
     @property
     def count(self) -> int:
@@ -57,6 +83,16 @@ class StoredFrames:
         """A compressed frame as a native one; see `p2pacs.rendering.render.decode_native`."""
         return await self.workers.decode_native(await self._input(frame))
 
+    async def progressive(self, frame: int) -> bytes:
+        """A frame coded anew, which is kept for a while: viewers ask for it range by range; see
+        `p2pacs.rendering.render.code_htj2k`."""
+        key = self.digest, frame
+        coded = self.coded.get(key)
+        if coded is None:
+            coded = await self.workers.code_htj2k(await self._input(frame))
+            self.coded.put(key, coded)
+        return coded
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         """A frame as a picture; see `p2pacs.rendering.render.render`."""
         return await self.workers.render(await self._input(frame), options)
@@ -76,6 +112,7 @@ class WebReads:
         self._workers = workers
         self._viewings = Viewings(reads, tuning)
         self._frames = FrameReads()
+        self._coded = CodedFrames()
 
     async def run(self) -> None:
         """Tell the audit who has stopped reading, until cancelled."""
@@ -131,7 +168,8 @@ class WebReads:
             P2PacsError: why it cannot be read.
         """
         async with self.instance(resource, caller) as (fetch, known):
-            yield StoredFrames(await self._frames.open(fetch, known), fetch, self._workers)
+            found = await self._frames.open(fetch, known)
+            yield StoredFrames(found, fetch, self._workers, self._coded)
 
     async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
         """A value before the pixel data of an instance, as soon as its header is here.

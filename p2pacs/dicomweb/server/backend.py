@@ -80,6 +80,9 @@ class FrameSource(Protocol):
     async def decoded(self, frame: int) -> bytes:
         """A compressed frame, from 1, as a native one."""
 
+    async def progressive(self, frame: int) -> bytes:
+        """A frame, from 1, as HTJ2K with RPCL options, coded for the client."""
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         """A frame, from 1, as a picture."""
 

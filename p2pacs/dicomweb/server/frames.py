@@ -20,6 +20,7 @@ from p2pacs.dicomweb.media_types import (
     MEDIA_TYPES,
     NATIVE,
     OCTETS,
+    PROGRESSIVE,
     bulk_syntax,
     is_video,
 )
@@ -27,7 +28,7 @@ from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, r
 from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
 from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of, root_of
 from p2pacs.errors import NotAcceptableError, NotFoundError, UsageError
-from p2pacs.limits import FRAME_LIST
+from p2pacs.limits import FRAME_LIST, RANGED_BYTES
 from p2pacs.transcode.syntaxes import coding_of
 
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
@@ -62,6 +63,14 @@ def offered(transfer_syntax: str, count: int) -> list[Representation]:
             kinds.append(Representation(own, transfer_syntax, multipart=True))
         if coding_of(transfer_syntax) is not None:
             kinds.append(Representation(OCTETS, EXPLICIT, multipart=True))
+    if transfer_syntax in NATIVE or coding_of(transfer_syntax) is not None:
+        made = (MEDIA_TYPES[PROGRESSIVE], OCTETS)
+        there = {(one.media_type, one.transfer_syntax) for one in kinds}
+        kinds += [
+            Representation(media_type, PROGRESSIVE, multipart=True, usual=media_type != OCTETS)
+            for media_type in made
+            if (media_type, PROGRESSIVE) not in there
+        ]
     if count > 1:
         return kinds
     return kinds + [
@@ -103,22 +112,77 @@ class Frames:
             etag = _etag(source, numbers, way)
             if ranges.is_same(request.headers.getlist("if-none-match"), etag):
                 return Response(status_code=304, headers={"ETag": etag})
-            stored = way.transfer_syntax == bulk_syntax(source.transfer_syntax)
-            read = source.read if stored else source.decoded
+            read = _reader(source, way)
             root = f"{root_of(request)}{resource.path}/frames"
             if len(numbers) == 1:
                 data = await read(numbers[0])
                 return one_part(request, data, way, etag, f"{root}/{numbers[0]}")
-            boundary = boundary_for(etag)
-
-            def head(number: int, size: int) -> bytes:
-                return part_head(boundary, way.content_type, f"{root}/{number}", size)
-
-            first = await read(numbers[0])  # what fails at once has a status of its own
-            body = _parts(read, numbers, first, head, closing(boundary))
-            headers = {"ETag": etag, "Content-Type": related(way.media_type, boundary)}
-            return _Held(body, headers, stack.pop_all())
+            parts = FrameParts(numbers, read, way, lambda number: f"{root}/{number}")
+            return await several_parts(request, parts, etag, stack)
         raise AssertionError  # the stack swallows nothing
+
+
+def _reader(source: FrameSource, way: Representation) -> Callable[[int], Awaitable[bytes]]:
+    if way.transfer_syntax == bulk_syntax(source.transfer_syntax):
+        return source.read
+    return source.progressive if way.transfer_syntax == PROGRESSIVE else source.decoded
+
+
+@frozen
+class FrameParts:
+    """What is made of several frames, a part of the body for each."""
+
+    numbers: Sequence[int]
+    """Of the frames, from 1."""
+    read: Callable[[int], Awaitable[bytes]]
+    """Gives what is made of one."""
+    way: Representation
+    location: Callable[[int], str]
+    """URL of it."""
+
+
+async def several_parts(
+    request: Request, parts: FrameParts, etag: str, held: AsyncExitStack
+) -> Response:
+    """Several frames, each as soon as it is here; or what is asked for of the whole body.
+
+    Args:
+        request: as it came.
+        parts: what is given.
+        etag: of the body.
+        held: what frames are read from; it is taken where they are read later.
+
+    Raises:
+        P2PacsError: why the first one cannot be read, which still has a status of its own.
+    """
+    boundary = boundary_for(etag)
+
+    def head(number: int, size: int) -> bytes:
+        return part_head(boundary, parts.way.content_type, parts.location(number), size)
+
+    if len(request.headers.getlist("range")) == 1:
+        pieces = await _gathered(parts, head)
+        if pieces is not None:  # else the range is passed over (RFC 9110 14.2)
+            body = _Body((*pieces, closing(boundary)))
+            return _ranged(request, body, related(parts.way.media_type, boundary), etag)
+    first = await parts.read(parts.numbers[0])  # what fails at once has a status of its own
+    streamed = _parts(parts.read, parts.numbers, first, head, closing(boundary))
+    headers = {"ETag": etag, "Content-Type": related(parts.way.media_type, boundary)}
+    return _Held(streamed, headers, held.pop_all())
+
+
+async def _gathered(
+    parts: FrameParts, head: Callable[[int, int], bytes]
+) -> tuple[bytes, ...] | None:
+    """The body in memory, but for its end; None if it is too long for that."""
+    pieces, size = list[bytes](), 0
+    for number in parts.numbers:
+        data = await parts.read(number)
+        size += len(data)
+        if size > RANGED_BYTES:
+            return None
+        pieces += [head(number, len(data)), data]
+    return tuple(pieces)
 
 
 class _Held(StreamingResponse):
@@ -182,18 +246,23 @@ def one_part(
         content_type = related(way.media_type, boundary)
         head = part_head(boundary, way.content_type, location, len(data))
         body = _Body((head, data, closing(boundary)))
+    response = _ranged(request, body, content_type, etag)
+    if not way.multipart:
+        response.headers["Content-Location"] = location
+    return response
+
+
+def _ranged(request: Request, body: _Body, content_type: str, etag: str) -> Response:
+    """A body, or what is asked for of it."""
     answer = ranges.answer(
         len(body),
         content_type,
         etag,
         requested=request.headers.getlist("range"),
         if_range=request.headers.get("if-range", ""),
-        boundary=boundary_for(boundary),
+        boundary=boundary_for(boundary_for(etag)),
     )
-    headers = dict(answer.headers)
-    if not way.multipart:
-        headers["Content-Location"] = location
-    return StreamingResponse(_cut(body, answer), answer.status, headers)
+    return StreamingResponse(_cut(body, answer), answer.status, dict(answer.headers))
 
 
 async def _cut(body: _Body, answer: ranges.PartialAnswer) -> AsyncIterator[bytes]:

@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 
 import httpx
+import imagecodecs
+import numpy as np
 import pydicom
 import pytest
 import trio
@@ -15,7 +17,7 @@ from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.errors import ForbiddenError, NotFoundError, StudyNotFoundError, UsageError
 from peer.gateway.viewings import ViewingTuning
-from peer.gateway.web_reads import WebReads
+from peer.gateway.web_reads import CodedFrames, WebReads
 from tests.p2pacs.dataset.test_pixel_data import JPEG, encapsulated
 from tests.p2pacs.study import samples
 from tests.peer.gateway.test_dicomweb import served
@@ -198,3 +200,29 @@ async def test_what_was_recycled_meanwhile_is_fetched_again(tmp_path: Path) -> N
         peer.reads.forget(world.broker.study)
         again = await http.get(url(root) + "1")
         assert (again.status_code, again.content) == (200, first.content)
+
+
+async def test_frames_coded_for_a_progressive_viewer(tmp_path: Path) -> None:
+    sent = [samples.smooth(1)]
+    async with served(tmp_path, sent) as (_, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
+        accept = {"Accept": "image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202"}
+        whole = await http.get(url(root) + "1", headers=accept)
+        assert whole.status_code == 200
+        assert int(whole.headers["content-length"]) == len(whole.content)
+        pixels = pydicom.dcmread(io.BytesIO(sent[0].part10())).pixel_array
+        assert np.array_equal(imagecodecs.htj2k_decode(whole.content), pixels)
+        some = await http.get(url(root) + "1", headers={**accept, "Range": "bytes=0-999"})
+        assert (some.status_code, some.content) == (206, whole.content[:1000])
+
+
+def test_the_last_coded_frames_are_kept() -> None:
+    kept = CodedFrames(10)
+    kept.put((b"a", 1), bytes(6))
+    kept.put((b"a", 2), bytes(4))
+    assert kept.get((b"a", 1)) == bytes(6)
+    kept.put((b"a", 3), bytes(3))
+    assert kept.get((b"a", 2)) is None
+    kept.put((b"a", 1), bytes(5))
+    assert kept.get((b"a", 3)) == bytes(3)
+    kept.put((b"b", 1), bytes(11))
+    assert [kept.get(key) for key in ((b"a", 1), (b"a", 3), (b"b", 1))] == [None, None, None]

@@ -54,6 +54,9 @@ class Image:
     async def decoded(self, frame: int) -> bytes:
         return (await self.read(frame))[::2]
 
+    async def progressive(self, frame: int) -> bytes:
+        return (await self.read(frame))[::3]
+
     async def draw(self, frame: int, options: RenderOptions) -> bytes:
         self.drawn.append((frame, options))
         return await self.read(frame)
@@ -243,3 +246,57 @@ def test_a_list_of_frames_is_numbers(text: str) -> None:
 def test_a_video_has_no_frames() -> None:
     with pytest.raises(NotAcceptableError, match="video"):
         offered(MPEG4, 1)
+
+
+# ---------------------------------------------------------------- coded for the client
+
+
+@pytest.mark.parametrize(
+    ("syntax", "accept", "given"),
+    [
+        (EXPLICIT, f"image/jphc; transfer-syntax={HTJ2K}", HTJ2K),
+        (EXPLICIT, "image/jphc", HTJ2K),
+        (EXPLICIT, f"{OCTETS}; transfer-syntax={HTJ2K}", HTJ2K),
+        (EXPLICIT, f"{OCTETS}; transfer-syntax=*", EXPLICIT),
+        (EXPLICIT, f"image/jphc; transfer-syntax=*, {OCTETS}; transfer-syntax=*; q=0.5", HTJ2K),
+        (EXPLICIT, "*/*", EXPLICIT),
+        (JPEG_LS, f"image/jphc, {OCTETS}; transfer-syntax=*; q=0.1", HTJ2K),
+        (JPEG_LS, f"{OCTETS}; transfer-syntax=*", JPEG_LS),
+    ],
+)
+async def test_htj2k_for_who_asks_for_it(syntax: str, accept: str, given: str) -> None:
+    answer = await asked(Image(syntax), "3", accept)
+    assert answer.headers["content-type"].endswith(f"transfer-syntax={given}") or given in str(
+        parts(answer)
+    )
+    if given == HTJ2K:
+        assert answer.content == IMAGES[2][::3]
+        assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+async def test_htj2k_that_is_stored_comes_as_it_is() -> None:
+    answer = await asked(Image(HTJ2K), "3", f"image/jphc; transfer-syntax={HTJ2K}")
+    assert answer.content == IMAGES[2]
+
+
+# ---------------------------------------------------------------- ranges of several
+
+
+async def test_ranges_of_several_frames() -> None:
+    image = Image()
+    whole = await asked(image, "2,3,5")
+    for first, last in ((0, 9), (100, 250), (200, 10_000)):
+        some = await asked(image, "2,3,5", Range=f"bytes={first}-{last}")
+        assert some.status_code == 206
+        assert some.content == whole.content[first : last + 1]
+        assert some.headers["content-range"].endswith(f"/{len(whole.content)}")
+        assert some.headers["etag"] == whole.headers["etag"]
+    beyond = await asked(image, "2,3,5", Range="bytes=10000-")
+    assert beyond.status_code == 416
+
+
+async def test_a_range_of_too_much_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2pacs.dicomweb.server.frames.RANGED_BYTES", 100)
+    answer = await asked(Image(), "2,3,5", Range="bytes=0-9")
+    assert answer.status_code == 200
+    assert [body for _, body in parts(answer)] == [IMAGES[1], IMAGES[2], IMAGES[4]]

@@ -62,7 +62,8 @@ async def test_pictures_in_parts() -> None:
         ("rendered?window=1", "*/*", 400),
         ("rendered?viewport=0,0", "*/*", 400),
         ("rendered?quality=5&quality=6", "*/*", 400),
-        ("frames/1,2/rendered", "*/*", 400),
+        ("frames/1,2/rendered", "image/png", 406),
+        ("frames/1,6/rendered", "*/*", 404),
         ("frames/6/rendered", "*/*", 404),
         ("frames/0/thumbnail", "*/*", 400),
     ],
@@ -72,3 +73,14 @@ async def test_what_cannot_be_is_said(path: str, accept: str, status: int) -> No
     answer = await asked_at(image, INSTANCE + path, accept)
     assert answer.status_code == status
     assert not image.drawn
+
+
+async def test_several_pictures_are_parts() -> None:
+    image = Image()
+    path = INSTANCE + "frames/2,5/rendered?quality=70"
+    answer = await asked_at(image, path)
+    assert parts(answer) == [(JPEG, IMAGES[1]), (JPEG, IMAGES[4])]
+    assert [frame for frame, _ in image.drawn] == [2, 5]
+    assert f"http://127.0.0.1{PATH}5/rendered?quality=70\r\n".encode() in answer.content
+    again = await asked_at(image, path, If_None_Match=answer.headers["etag"])
+    assert again.status_code == 304
