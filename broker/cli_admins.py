@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from attrs import asdict
 from sqlalchemy import Connection
 
 from broker.cli_common import WHO, AsJson, Folder, Yes, opened, print_json
@@ -19,9 +20,10 @@ Admin = Annotated[str, typer.Option(metavar="NAME", help="The administrator.")]
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add ``password``, ``role`` and ``admins``."""
+    """Add ``password``, ``role``, ``reset-second-factor`` and ``admins``."""
     app.command()(password)
     app.command()(role)
+    app.command("reset-second-factor")(reset_second_factor)
     app.command()(admins)
 
 
@@ -81,6 +83,18 @@ def role(
     typer.echo(f"{admin} is {wanted} from now on.")
 
 
+def reset_second_factor(folder: Folder, *, admin: Admin) -> None:
+    """For who has lost phone and recovery codes: the password alone does again."""
+    _, database = opened(folder)
+
+    def change(connection: Connection) -> None:
+        people.reset_second_factor(connection, admin)
+        audit.record(connection, audit.Entry("second factor removed", WHO, detail=admin))
+
+    database.transact(change)
+    typer.echo(f"{admin} signs in by the password alone.")
+
+
 def admins(
     folder: Folder,
     *,
@@ -105,6 +119,6 @@ def admins(
         database.transact(leave)
     left = database.transact(people.list_accounts)
     if as_json:
-        print_json({"administrators": [{"name": one.name, "role": one.role} for one in left]})
+        print_json({"administrators": [asdict(one) for one in left]})
     else:
         typer.echo("\n".join(f"{one.name}\t{one.role}" for one in left))

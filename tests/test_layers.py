@@ -209,7 +209,7 @@ OWNERS = {
     "numpy": ["p2pacs.rendering", "p2pacs.study.images", "p2pacs.transcode"],
     "imagecodecs": ["p2pacs.study.images", "p2pacs.transcode"],
     "PIL": ["p2pacs.rendering", "peer.api", "peer.commands"],
-    "cryptography": ["p2pacs.identity", "p2pacs.study"],
+    "cryptography": ["p2pacs.accounts", "p2pacs.identity", "p2pacs.study"],
     "fcntl": ["p2pacs.locks", "p2pacs.web", "p2pacs.workers"],
     "msvcrt": ["p2pacs.locks"],
     "resource": ["p2pacs.workers"],

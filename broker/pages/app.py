@@ -11,22 +11,23 @@ from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from broker.config import AdminWebSettings
 from broker.database.db import BrokerDatabase
 from broker.members import audit
 from broker.members.admin_actions import AdminActions
-from broker.members.audit import utc
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
 from broker.pages.member_views import MemberViews
 from broker.pages.shown_tokens import ShownTokens
 from broker.pages.views import Views
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
+from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
 from p2pacs.pages.door import Door
+from p2pacs.pages.times import minute, utc
 from p2pacs.units import format_limit
 from p2pacs.web.pages import Pages
 
@@ -56,7 +57,7 @@ def make_app(
         network=network,
         about=f"Administration of the network “{network}”.",
     )
-    pages.filter(minute=_minute, utc=_utc, rate=format_limit)
+    pages.filter(minute=minute, utc=utc, rate=format_limit)
     door = Door.of(
         database,
         pages,
@@ -73,7 +74,7 @@ def make_app(
     changes = partial(door.changes, right=AdminRight.CHANGE)
     search = door.changes(views.search, AdminRight.SEE)
     member = "/members/{address}"
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/", _home),
         Route("/members", shows(views.members), methods=["GET"]),
         Route("/members", changes(views.register), methods=["POST"]),
@@ -89,6 +90,7 @@ def make_app(
         Route("/audit", shows(views.trail), methods=["GET"]),
         Route("/audit", search, methods=["POST"]),
     ]
+    routes += AccountViews(door, _note, passwords, issuer=f"p2pacs {network}").routes()
     return guarded_app(
         door,
         routes,
@@ -102,18 +104,12 @@ async def _home(_request: Request) -> Response:
     return RedirectResponse("/members", status_code=303)
 
 
-def _minute(time: int | None) -> str:
-    """A time for people: to the minute."""
-    return "never" if time is None else utc(time)[:16].replace("T", " ")
-
-
-def _utc(time: int | None) -> str:
-    """The same, naming the zone."""
-    return "never" if time is None else f"{_minute(time)} UTC"
-
-
 def _record(connection: Connection, outcome: SignInOutcome) -> None:
     how = audit.REFUSED if outcome.failures else audit.DONE
     audit.record(
         connection, audit.Entry("sign-in", outcome.account, detail=outcome.detail, outcome=how)
     )
+
+
+def _note(connection: Connection, actor: str, what: str, detail: str) -> None:
+    audit.record(connection, audit.Entry(what, actor, detail=detail))

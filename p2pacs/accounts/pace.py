@@ -44,6 +44,11 @@ OF_ACCOUNT: Final = PaceTuning(free=20, first=0.5, longest=2.0)
 """Of one account from all strange addresses together: 43,200 guesses a day at most. Short, as
 somebody who is right waits for it, too."""
 
+OF_CODE: Final = PaceTuning(free=5, first=2.0, longest=300.0)
+"""Of the second factor of one account from strange browsers together, or from a known one: 288
+guesses a day at most, of which each finds one of three codes in a million. Long, as whoever guesses
+knows the password already."""
+
 
 @define
 class _Subject:

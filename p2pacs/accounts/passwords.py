@@ -38,8 +38,12 @@ class Passwords:
             return False
         return stored is not None
 
+    async def make(self, password: str) -> str:
+        """`hash` in a worker thread."""
+        return await trio.to_thread.run_sync(self.hash, password, limiter=self._one)
+
     async def check(self, stored: str | None, password: str) -> bool:
-        """The same in a worker thread, one at a time: each takes 64 MiB meanwhile."""
+        """`matches` in a worker thread, one at a time: each takes 64 MiB meanwhile."""
         return await trio.to_thread.run_sync(self.matches, stored, password, limiter=self._one)
 
 
@@ -63,5 +67,14 @@ def check_account(name: str, password: str) -> None:
         UsageError: it is not.
     """
     check_name(name)
+    check_password(password)
+
+
+def check_password(password: str) -> None:
+    """What a password must be like.
+
+    Raises:
+        UsageError: it is not.
+    """
     if not SHORTEST <= len(password) <= LONGEST:
         raise UsageError(f"a password has {SHORTEST} to {LONGEST} characters; a sentence is good")

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from p2pacs.accounts import known_places, sessions
 from p2pacs.accounts.passwords import ARGON2ID, Passwords, check_account
 from p2pacs.accounts.rights import ADMINISTRATOR
-from p2pacs.accounts.tables import accounts
+from p2pacs.accounts.second_factor import disable
+from p2pacs.accounts.tables import accounts, second_factors
 from p2pacs.errors import NotFoundError, StateError
 
 
@@ -21,12 +22,18 @@ class Account:
 
     name: str
     role: str
+    second_factor: bool = False
+    """Whether a code is asked for, too."""
 
 
 def list_accounts(connection: Connection) -> list[Account]:
     """All accounts, by name."""
-    query = select(accounts.c.name, accounts.c.role).order_by(accounts.c.name)
-    return [Account(row.name, row.role) for row in connection.execute(query)]
+    query = (
+        select(accounts.c.name, accounts.c.role, second_factors.c.account)
+        .outerjoin(second_factors, second_factors.c.account == accounts.c.name)
+        .order_by(accounts.c.name)
+    )
+    return [Account(name, role, code is not None) for name, role, code in connection.execute(query)]
 
 
 def has_account(connection: Connection, name: str) -> bool:
@@ -44,9 +51,18 @@ def add_account(
         StateError: there is one of this name.
     """
     check_account(name, password)
+    store_account(connection, name, passwords.hash(password), role)
+
+
+def store_account(connection: Connection, name: str, hashed: str, role: str) -> None:
+    """As `add_account`, with a name and password that were checked, and the password's hash.
+
+    Raises:
+        StateError: there is one of this name.
+    """
     if has_account(connection, name):
         raise StateError(f"there is an account {name!r} already")
-    row = {"name": name, "password_hash": passwords.hash(password), "role": role}
+    row = {"name": name, "password_hash": hashed, "role": role}
     connection.execute(insert(accounts).values(row))
 
 
@@ -60,8 +76,17 @@ def set_password(
         NotFoundError: there is no such account.
     """
     check_account(name, password)
+    store_password(connection, name, passwords.hash(password))
+
+
+def store_password(connection: Connection, name: str, hashed: str) -> None:
+    """As `set_password`, with a password that was checked, and its hash.
+
+    Raises:
+        NotFoundError: there is no such account.
+    """
     of_account = accounts.c.name == name
-    changed = update(accounts).where(of_account).values(password_hash=passwords.hash(password))
+    changed = update(accounts).where(of_account).values(password_hash=hashed)
     if connection.execute(changed).rowcount == 0:
         raise _missing(name)
     _sign_out(connection, name)
@@ -91,7 +116,21 @@ def remove_account(connection: Connection, name: str) -> None:
         raise _missing(name)
     connection.execute(delete(accounts).where(accounts.c.name == name))
     _check_administrator(connection, name)
+    disable(connection, name)
     _sign_out(connection, name)
+
+
+def reset_second_factor(connection: Connection, name: str) -> None:
+    """The password alone does again, for who has lost phone and recovery codes.
+
+    Raises:
+        NotFoundError: there is no such account.
+        StateError: it has no second factor.
+    """
+    if not has_account(connection, name):
+        raise _missing(name)
+    if not disable(connection, name):
+        raise StateError(f"{name} has no second factor")
 
 
 def stored_hash(connection: Connection, name: str) -> str | None:

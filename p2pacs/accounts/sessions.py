@@ -43,6 +43,19 @@ class Session:
 
 
 @frozen
+class OpenSession:
+    """A session as its owner sees it in a list."""
+
+    id: str
+    """Names it; of no use as a cookie."""
+    source: str
+    """Network address that signed in."""
+    started: int
+    used: int
+    """Milliseconds since 1970 (UTC)."""
+
+
+@frozen
 class Sessions:
     """Starts, finds and ends sessions, each on a transaction."""
 
@@ -93,6 +106,18 @@ class Sessions:
             connection.execute(update(sessions).where(of_row).values(used=at))
         return Session(row.account, row.csrf, row.role, rights_of(row.role, self.rights))
 
+    def of_account(self, connection: Connection, account: str) -> list[OpenSession]:
+        """All that are not over, the one used last first."""
+        query = (
+            select(sessions)
+            .where(sessions.c.account == account, ~self._over(self.clock()))
+            .order_by(sessions.c.used.desc(), sessions.c.token_hash)
+        )
+        return [
+            OpenSession(row.token_hash.hex(), row.source, row.started, row.used)
+            for row in connection.execute(query)
+        ]
+
     def _over(self, at: int) -> ColumnElement[bool]:
         return (sessions.c.used <= at - self.idle) | (sessions.c.started <= at - self.longest)
 
@@ -105,6 +130,22 @@ def end(connection: Connection, token: str) -> None:
 def end_all(connection: Connection, account: str) -> None:
     """Sign somebody out everywhere: the password was changed."""
     connection.execute(delete(sessions).where(sessions.c.account == account))
+
+
+def end_one(connection: Connection, account: str, session: str) -> bool:
+    """End one of an account's sessions, by `OpenSession.id`; whether there was such a one."""
+    try:
+        hashed = bytes.fromhex(session)
+    except ValueError:
+        return False
+    theirs = (sessions.c.token_hash == hashed) & (sessions.c.account == account)
+    return connection.execute(delete(sessions).where(theirs)).rowcount > 0
+
+
+def end_others(connection: Connection, account: str, token: str) -> None:
+    """End all of an account's sessions but the one with this token."""
+    others = (sessions.c.account == account) & (sessions.c.token_hash != token_hash(token))
+    connection.execute(delete(sessions).where(others))
 
 
 def equal(one: str, other: str) -> bool:

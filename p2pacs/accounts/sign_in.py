@@ -1,47 +1,35 @@
 """Signing in: a password is checked when it is its turn; guessing gets slow, not locked out.
 
-Who asks is a browser that signed in before (it shows its cookie), an address that did, or a
-stranger. Each kind waits in a room of its own, so that strangers cannot fill the others'; the
-spaces between attempts are those of `pace`. An attempt counts when it is made: one whose
-connection ends while it waits takes no turn from others.
+Where the account has a second factor, the right password only leads to the question for its code.
+Whose turn it is, is in `turns`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 from sqlalchemy import Connection
 
 from p2pacs.accounts import known_places
-from p2pacs.accounts.pace import OF_ACCOUNT, OF_SOURCE, Pace, PaceTuning
+from p2pacs.accounts.halfway import Halfway, HalfwayStore
 from p2pacs.accounts.passwords import ARGON2ID, LONGEST
 from p2pacs.accounts.people import stored_hash
-from p2pacs.accounts.rows import Rows
+from p2pacs.accounts.second_factor import has_second_factor, take_code
 from p2pacs.accounts.sessions import Sessions, now
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.accounts.tally import Tally, Told
+from p2pacs.accounts.turns import Asker, SignInTuning, Turns
 from p2pacs.admission import source_of
-from p2pacs.errors import AuthenticationError, TooManyAttemptsError
-from p2pacs.limits import NAME, SIGN_INS, SIGN_INS_PER_SOURCE
+from p2pacs.errors import AuthenticationError
+from p2pacs.limits import NAME
 
 NOBODY: Final = "-"
 """The account in the trail where there is none of that name: people type passwords there."""
 
-
-@frozen
-class SignInTuning:
-    """What guessing costs."""
-
-    source: PaceTuning = OF_SOURCE
-    account: PaceTuning = OF_ACCOUNT
-    waiting: int = SIGN_INS
-    waiting_per_source: int = SIGN_INS_PER_SOURCE
+WRONG_CODE: Final = "The code is wrong. Type the one that is shown now."
 
 
 @frozen
@@ -53,6 +41,8 @@ class SignInOutcome:
     """Network address; empty for many together."""
     failures: int
     """0: signed in; else how many of late, this one included."""
+    code: bool = False
+    """Whether the password was right, and the code of the second factor was not."""
 
     @property
     def detail(self) -> str:
@@ -61,7 +51,8 @@ class SignInOutcome:
             return f"from {self.source}"
         where = f"from {self.source}" if self.source else "from further addresses"
         often = f" ({self.failures} times of late)" if self.failures > 1 else ""
-        return f"{where}: wrong name or password{often}"
+        wrong = "right password, wrong code" if self.code else "wrong name or password"
+        return f"{where}: {wrong}{often}"
 
 
 RecordSignIn = Callable[[Connection, SignInOutcome], None]
@@ -77,21 +68,38 @@ class SignedIn:
     """By which the browser is known from now on."""
 
 
+@frozen
+class CodeWanted:
+    """The password was right; `SignIn.finish` takes the code of the second factor."""
+
+    token: str
+
+
+@frozen
+class CheckedPassword:
+    """A password that was right."""
+
+    stored: str = field(repr=False)
+    """What was kept of it when it was checked."""
+    asker: Asker
+    who: bytes
+    """As what its attempts are counted."""
+    source: str
+    """Network address."""
+
+
 class Checker(Protocol):
     """Checks passwords against what is kept of them (`p2pacs.accounts.passwords`)."""
+
+    async def make(self, password: str) -> str:
+        """What is kept of a password."""
 
     async def check(self, stored: str | None, password: str) -> bool:
         """Whether this is the password; takes as long if there is no account (None)."""
 
 
-class _Asker(Enum):
-    BROWSER = "a browser that signed in before"
-    NETWORK = "an address that signed in before"
-    STRANGER = "a stranger"
-
-
 class SignIn:
-    """Checks passwords, each in its turn."""
+    """Checks passwords and codes, each in its turn."""
 
     def __init__(
         self,
@@ -113,20 +121,22 @@ class SignIn:
             tuning: what guessing costs.
             clock: milliseconds since 1970.
         """
-        self._tuning = tuning or SignInTuning()
+        self._turns = Turns(tuning)
         self._database = database
         self._sessions = sessions
         self._record = record
         self._passwords = passwords
         self._clock = clock
-        self._of_source = Pace(self._tuning.source)
-        self._of_account = Pace(self._tuning.account)
-        self._rows = Rows()
-        self._waiting: dict[_Asker, Counter[bytes]] = {asker: Counter() for asker in _Asker}
-        self._tally = Tally()
+        self._halfway = HalfwayStore()
+        self._wrong_passwords = Tally()
+        self._wrong_codes = Tally()
 
-    async def sign_in(self, name: str, password: str, address: str, cookie: str = "") -> SignedIn:
-        """Take a password when it is its turn, and start a session.
+    # ------------------------------------------------------------ passwords
+
+    async def sign_in(
+        self, name: str, password: str, address: str, cookie: str = ""
+    ) -> SignedIn | CodeWanted:
+        """Take a password when it is its turn, and start a session, or ask for the code.
 
         Args:
             name: what was typed as the account's name.
@@ -138,36 +148,55 @@ class SignIn:
             AuthenticationError: no such account, or another password; both look alike.
             TooManyAttemptsError: too many wait already; try again in a moment.
         """
+        good = await self.check(name, password, address, cookie)
+        is_known = good.asker is Asker.BROWSER
+        one = Halfway(
+            account=name,
+            stored=good.stored,
+            source=good.source,
+            browser=cookie if is_known else known_places.new_cookie(),
+            of_code=good.who if is_known else _account(name),
+            of_password=good.who,
+            began=self._clock(),
+        )
+        done = await self._database.run(lambda c: self._begin(c, one))
+        if done is None:
+            raise await self._failed(name, good.who, good.source)
+        if isinstance(done, SignedIn):
+            self._turns.right_password(good.who, _account(name))
+            return done
+        return CodeWanted(self._halfway.add(one))
+
+    async def check(
+        self, name: str, password: str, address: str, cookie: str = ""
+    ) -> CheckedPassword:
+        """Take a password when it is its turn; somebody who is signed in is asked for it, too.
+
+        Raises:
+            AuthenticationError: as `sign_in`.
+            TooManyAttemptsError: as `sign_in`.
+        """
         source = source_of(address)
         asker, who = await self._asker(name, source, cookie)
-        with self._place(asker, who):
-            await self._turn(asker, who, name)
+        async with self._turns.password(asker, who, _account(name)):
             stored = await self._stored(name)  # not before: it may have changed during the wait
             good = len(password) <= LONGEST and await self._passwords.check(stored, password)
-        if good:
-            browser = cookie if asker is _Asker.BROWSER else known_places.new_cookie()
-            signed_in = await self._database.run(
-                lambda c: self._succeeded(c, name, source, browser, stored)
-            )
-            if signed_in is not None:
-                self._of_source.succeeded(who)
-                self._of_account.succeeded(_account(name))
-                return signed_in
-        await self._failed(NOBODY if stored is None else name, source)
-        raise AuthenticationError(_wrong(self._of_source.space(who)))
+        if stored is None or not good:
+            raise await self._failed(NOBODY if stored is None else name, who, source)
+        return CheckedPassword(stored, asker, who, source)
 
-    async def _asker(self, name: str, source: str, cookie: str) -> tuple[_Asker, bytes]:
+    async def _asker(self, name: str, source: str, cookie: str) -> tuple[Asker, bytes]:
         """Who asks, and as what its attempts are counted."""
         place = known_places.browser(name, cookie) if len(name) <= NAME else None
         network = known_places.network(name, source)
 
-        def look(connection: Connection) -> tuple[_Asker, bytes]:
+        def look(connection: Connection) -> tuple[Asker, bytes]:
             at = self._clock()
             if place is not None and known_places.is_known(connection, place, at):
-                return _Asker.BROWSER, place
+                return Asker.BROWSER, place
             if known_places.is_known(connection, network, at):
-                return _Asker.NETWORK, source.encode()
-            return _Asker.STRANGER, source.encode()
+                return Asker.NETWORK, source.encode()
+            return Asker.STRANGER, source.encode()
 
         return await self._database.run(look)
 
@@ -176,66 +205,100 @@ class SignIn:
             return None
         return await self._database.run(lambda c: stored_hash(c, name))
 
-    async def _turn(self, asker: _Asker, who: bytes, name: str) -> None:
-        """Wait for the turn; it counts from then on.
+    # ------------------------------------------------------------ codes
 
-        A stranger stands in the row of its address, and only the first of that row in the row of
-        the account: of each address one attempt at most is ahead of somebody else's.
+    async def finish(self, token: str, code: str) -> SignedIn | None:
+        """Take the code of the second factor when it is its turn, and start the session.
+
+        Args:
+            token: out of `CodeWanted`.
+            code: as typed: of the app, or a recovery code.
+
+        Returns:
+            None: it took too long, or too many were wrong: the password has to be given again.
+
+        Raises:
+            AuthenticationError: another code.
+            TooManyAttemptsError: after several wrong ones; it says when to try again.
         """
-        async with self._rows.first((asker, who)):
-            await _until_free(self._of_source, who)
-            if asker is _Asker.STRANGER:
-                account = _account(name)
-                async with self._rows.first(account):
-                    await _until_free(self._of_account, account)
-                    self._of_account.take(account, trio.current_time())
-            self._of_source.take(who, trio.current_time())
-
-    @contextmanager
-    def _place(self, asker: _Asker, who: bytes) -> Iterator[None]:
-        waiting = self._waiting[asker]
-        if (
-            waiting[who] >= self._tuning.waiting_per_source
-            or waiting.total() >= self._tuning.waiting
-        ):
-            raise TooManyAttemptsError(
-                "Too many sign-ins are waiting to be checked. Try again in half a minute."
-            )
-        waiting[who] += 1
-        try:
-            yield
-        finally:
-            waiting[who] -= 1
-            if not waiting[who]:
-                del waiting[who]
-
-    def _succeeded(
-        self, connection: Connection, name: str, source: str, cookie: str, stored: str | None
-    ) -> SignedIn | None:
-        """A session, unless the password was changed while this one was checked."""
-        if stored is None or stored_hash(connection, name) != stored:
+        one = self._halfway.find(token, self._clock())
+        if one is None:
             return None
+        with one.alone():
+            await self._turns.code(one.of_code)
+            done = await self._database.run(lambda c: self._finish(c, one, code))
+        if done is not None:
+            self._halfway.remove(token)
+            self._turns.right_code(one.of_code)
+            self._turns.right_password(one.of_password, _account(one.account))
+            return done
+        await self._tell(self._wrong_codes, one.account, one.source, code=True)
+        if self._halfway.wrong(token) <= 0:
+            return None
+        raise AuthenticationError(WRONG_CODE)
+
+    async def take_code(self, account: str, code: str) -> None:
+        """Take a code of somebody who is signed in, who changes the second factor.
+
+        Raises:
+            AuthenticationError: another code.
+            TooManyAttemptsError: as `finish`.
+        """
+        who = _account(account)
+        await self._turns.code(who)
+        if not await self._database.run(lambda c: take_code(c, account, code, self._clock())):
+            raise AuthenticationError(WRONG_CODE)
+        self._turns.right_code(who)
+
+    # ------------------------------------------------------------ on a transaction
+
+    def _begin(self, connection: Connection, one: Halfway) -> SignedIn | CodeWanted | None:
+        """A session, or what is still to do; None: the password was changed meanwhile."""
+        if stored_hash(connection, one.account) != one.stored:
+            return None
+        if has_second_factor(connection, one.account):
+            return CodeWanted("")
+        return self._enter(connection, one)
+
+    def _finish(self, connection: Connection, one: Halfway, code: str) -> SignedIn | None:
+        if stored_hash(connection, one.account) != one.stored:
+            return None
+        if not take_code(connection, one.account, code, self._clock()):
+            return None
+        return self._enter(connection, one)
+
+    def _enter(self, connection: Connection, one: Halfway) -> SignedIn:
+        self._record(connection, SignInOutcome(one.account, one.source, failures=0))
+        return self.enter(connection, one.account, one.source, one.browser)
+
+    def enter(self, connection: Connection, account: str, source: str, browser: str) -> SignedIn:
+        """A session for somebody who has proved to be the account's owner.
+
+        Args:
+            connection: a transaction.
+            account: whose.
+            source: network address.
+            browser: by which the browser is known from now on.
+        """
         at = self._clock()
-        for place in (known_places.browser(name, cookie), known_places.network(name, source)):
+        places = known_places.browser(account, browser), known_places.network(account, source)
+        for place in places:
             if place is not None:
-                known_places.remember(connection, name, place, at)
-        self._record(connection, SignInOutcome(name, source, failures=0))
-        return SignedIn(self._sessions.start(connection, name, source), cookie)
+                known_places.remember(connection, account, place, at)
+        return SignedIn(self._sessions.start(connection, account, source), browser)
 
-    async def _failed(self, account: str, source: str) -> None:
-        told: Told | None = self._tally.failed(source, trio.current_time())
+    # ------------------------------------------------------------ failures
+
+    async def _failed(self, account: str, who: bytes, source: str) -> AuthenticationError:
+        await self._tell(self._wrong_passwords, account, source)
+        return AuthenticationError(_wrong(self._turns.space(who)))
+
+    async def _tell(self, tally: Tally, account: str, source: str, *, code: bool = False) -> None:
+        told: Told | None = tally.failed(source, trio.current_time())
         if told is not None:
-            outcome = SignInOutcome(account if told.source else NOBODY, told.source, told.count)
+            name = account if told.source else NOBODY
+            outcome = SignInOutcome(name, told.source, told.count, code)
             await self._database.run(lambda c: self._record(c, outcome))
-
-
-async def _until_free(pace: Pace, who: bytes) -> None:
-    """Until the next attempt may be made; others may have made theirs meanwhile."""
-    while True:
-        turn = pace.next_turn(who, trio.current_time())
-        if turn <= trio.current_time():
-            return
-        await trio.sleep_until(turn)
 
 
 def _account(name: str) -> bytes:

@@ -47,6 +47,24 @@ known_places: Final = Table(
 Index("ix_known_places_account", known_places.c.account)
 
 
+second_factors: Final = Table(
+    "second_factors",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    Column("step", Long, nullable=False),
+)
+"""``step``: half minute of the last code that was used (`p2pacs.accounts.one_time`)."""
+
+recovery_codes: Final = Table(
+    "recovery_codes",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("account", String, nullable=False),
+)
+Index("ix_recovery_codes_account", recovery_codes.c.account)
+
+
 class AccountsDatabase(Protocol):
     """The database of the program that has accounts."""
 

@@ -16,8 +16,8 @@ from starlette.routing import BaseRoute, Route
 from p2pacs.accounts import sessions
 from p2pacs.accounts.known_places import FORGOTTEN
 from p2pacs.accounts.rights import Rights, roles_with
-from p2pacs.accounts.sessions import Session, Sessions
-from p2pacs.accounts.sign_in import Checker, RecordSignIn, SignIn
+from p2pacs.accounts.sessions import Session, Sessions, now
+from p2pacs.accounts.sign_in import Checker, CodeWanted, RecordSignIn, SignedIn, SignIn
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from p2pacs.limits import NAME
@@ -33,6 +33,9 @@ _BROWSER_AGE: Final = FORGOTTEN // 1000
 """Seconds that a browser keeps the cookie by which it is known."""
 
 _HOME: Final = "/"
+
+_OUT_OF_DATE: Final = "This form was out of date. Try again."
+_SIGN_IN_AGAIN: Final = "That took too long, or too many codes were wrong. Sign in again."
 
 
 @frozen
@@ -62,6 +65,7 @@ class Door:
         passwords: Checker,
         came: Callable[[str], object],
         realm: str = "",
+        clock: Callable[[], int] = now,
     ) -> Door:
         """A door as the settings want it.
 
@@ -74,9 +78,12 @@ class Door:
             passwords: checks them.
             came: told from which network address somebody who is signed in comes.
             realm: tells its cookies from those of other pages on the same host.
+            clock: milliseconds since 1970.
         """
-        of_settings = Sessions(settings.idle_milliseconds, settings.session_milliseconds, rights)
-        accounts = SignIn(database, of_settings, record, passwords=passwords)
+        of_settings = Sessions(
+            settings.idle_milliseconds, settings.session_milliseconds, rights, clock
+        )
+        accounts = SignIn(database, of_settings, record, passwords=passwords, clock=clock)
         secure = settings.secure_cookies
         return cls(database, pages, secure, realm, of_settings, accounts, came)
 
@@ -90,6 +97,7 @@ class Door:
         return [
             Route("/login", self.ask, methods=["GET"]),
             Route("/login", self.sign_in, methods=["POST"]),
+            Route("/login/code", self.take_code, methods=["POST"]),
             Route("/logout", self.changes(self._sign_out, None), methods=["POST"]),
         ]
 
@@ -142,7 +150,7 @@ class Door:
         return found
 
     async def _find(self, request: Request, *, use: bool) -> Session | None:
-        token = request.cookies.get(self.cookie("session"), "")
+        token = self.token(request)
         if not token:
             return None
         return await self.database.run(lambda c: self.sessions.find(c, token, use=use))
@@ -169,9 +177,8 @@ class Door:
     async def sign_in(self, request: Request) -> Response:
         """Check name and password; a session if they are right."""
         form = await read_form(request)
-        expected = request.cookies.get(self.cookie("form"), "")
-        if not sessions.equal(text_of(form, "csrf"), expected):
-            return self._ask(request, wrong="This form was out of date. Try again.", status=403)
+        if not self._is_ours(request, form):
+            return self._ask(request, wrong=_OUT_OF_DATE, status=403)
         name, password = text_of(form, "name"), secret_of(form, "password")
         address = request.client.host if request.client else ""
         try:
@@ -184,14 +191,54 @@ class Door:
         except (AuthenticationError, TooManyAttemptsError) as error:
             said, status = str(error), error.http_status
             return self._ask(request, wrong=said, name=name[:NAME], status=status)
+        if isinstance(signed_in, CodeWanted):
+            return self._ask_code(request, signed_in.token)
+        return self._enter(signed_in)
+
+    async def take_code(self, request: Request) -> Response:
+        """Check the code of the second factor; a session if it is right."""
+        form = await read_form(request)
+        if not self._is_ours(request, form):
+            return self._ask(request, wrong=_OUT_OF_DATE, status=403)
+        half = text_of(form, "half")
+        try:
+            signed_in = await self.accounts.finish(half, text_of(form, "code"))
+        except (AuthenticationError, TooManyAttemptsError) as error:
+            return self._ask_code(request, half, wrong=str(error), status=error.http_status)
+        if signed_in is None:
+            return self._ask(request, wrong=_SIGN_IN_AGAIN, status=401)
+        return self._enter(signed_in)
+
+    def _ask_code(
+        self, request: Request, half: str, *, wrong: str = "", status: int = 200
+    ) -> Response:
+        csrf = request.cookies[self.cookie("form")]
+        return self.pages.page(
+            request, "code.html", status=status, csrf=csrf, half=half, wrong=wrong
+        )
+
+    def _is_ours(self, request: Request, form: FormData) -> bool:
+        """Whether a form that nobody is signed in for came from a page of ours."""
+        expected = request.cookies.get(self.cookie("form"), "")
+        return sessions.equal(text_of(form, "csrf"), expected)
+
+    def _enter(self, signed_in: SignedIn) -> Response:
         response = RedirectResponse(_HOME, status_code=303)
-        self._set(response, "session", signed_in.session)
-        self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
+        self.let_in(response, signed_in)
         self._clear(response, "form")
         return response
 
+    def let_in(self, response: Response, signed_in: SignedIn) -> None:
+        """Give the browser its cookies."""
+        self._set(response, "session", signed_in.session)
+        self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
+
+    def token(self, request: Request) -> str:
+        """Of the session in the request's cookie; empty if there is none."""
+        return request.cookies.get(self.cookie("session"), "")
+
     async def _sign_out(self, request: Request, _session: Session, _form: FormData) -> Response:
-        token = request.cookies[self.cookie("session")]
+        token = self.token(request)
         await self.database.run(lambda c: sessions.end(c, token))
         response = RedirectResponse("/login", status_code=303)
         self._clear(response, "session")

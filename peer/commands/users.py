@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from attrs import asdict
 from sqlalchemy import Connection
 
 from p2pacs import logs
@@ -91,6 +92,19 @@ def role(
     typer.echo(f"{name} is {wanted} from now on.")
 
 
+@app.command("reset-second-factor")
+def reset_second_factor(folder: Folder, name: AccountName) -> None:
+    """For who has lost phone and recovery codes: the password alone does again."""
+    with _opened(folder) as database:
+
+        def work(connection: Connection) -> None:
+            people.reset_second_factor(connection, name)
+            note(connection, WHO, "second factor removed", name)
+
+        database.transact(work)
+    typer.echo(f"{name} signs in by the password alone.")
+
+
 @app.command()
 def remove(
     folder: Folder,
@@ -118,10 +132,11 @@ def list_users(folder: Folder, *, as_json: AsJson = False) -> None:
     with _opened(folder) as database:
         found = database.transact(people.list_accounts)
     if as_json:
-        users = [{"name": one.name, "role": one.role} for one in found]
-        typer.echo(json.dumps({"users": users}, ensure_ascii=False))
+        typer.echo(json.dumps({"users": [asdict(one) for one in found]}, ensure_ascii=False))
     elif found:
-        show(Table((Column("Name"), Column("Role")), [(one.name, one.role) for one in found]))
+        columns = Column("Name"), Column("Role"), Column("Second factor")
+        code = {True: "yes", False: "no"}
+        show(Table(columns, [(one.name, one.role, code[one.second_factor]) for one in found]))
     else:
         typer.echo("Nobody yet: p2pacs peer user add DIR NAME --role administrator", err=True)
 

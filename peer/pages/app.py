@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +14,15 @@ from starlette.routing import Route
 from p2pacs.accounts.passwords import ARGON2ID
 from p2pacs.accounts.sign_in import Checker
 from p2pacs.accounts.tables import AccountsDatabase
+from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.door import Door
 from p2pacs.settings import WebSettings
 from p2pacs.web.guard import LIVE_POLICY
 from p2pacs.web.pages import Pages
 from peer.accounts.rights import USER_RIGHTS, UserRight
-from peer.accounts.trail import note_sign_in
+from peer.accounts.trail import note, note_sign_in
+from peer.pages.users import UserViews
 from peer.pages.views import StartViews
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -34,7 +37,10 @@ class Way:
     right: UserRight
 
 
-NAVIGATION: Final = (Way("/", "Overview", UserRight.SEE),)
+NAVIGATION: Final = (
+    Way("/", "Overview", UserRight.SEE),
+    Way("/users", "Accounts", UserRight.USERS),
+)
 
 
 def make_pages(
@@ -76,9 +82,21 @@ def make_pages(
         realm=realm,
     )
     views = StartViews(pages)
+    users = UserViews(database, pages, passwords)
+    account = AccountViews(door, note, passwords, issuer=f"p2pacs {hospital}")
+    manages = partial(door.changes, right=UserRight.USERS)
     return guarded_app(
         door,
-        [Route("/", door.shows(views.start, UserRight.SEE), methods=["GET"])],
+        [
+            Route("/", door.shows(views.start, UserRight.SEE), methods=["GET"]),
+            Route("/users", door.shows(users.show, UserRight.USERS), methods=["GET"]),
+            Route("/users", manages(users.add), methods=["POST"]),
+            Route("/users/role", manages(users.role), methods=["POST"]),
+            Route("/users/password", manages(users.password), methods=["POST"]),
+            Route("/users/second-factor", manages(users.second_factor), methods=["POST"]),
+            Route("/users/remove", manages(users.remove), methods=["POST"]),
+            *account.routes(),
+        ],
         names=names,
         proxies=settings.proxies,
         setting="web.hosts in peer.toml",

@@ -1,8 +1,10 @@
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from broker.database.db import open_database
+from broker.database.db import connect, open_database
+from p2pacs.accounts.second_factor import enable
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.accounts.sign_in import SignIn
 from p2pacs.errors import AuthenticationError, NotFoundError, StateError, UsageError
@@ -34,8 +36,8 @@ def test_administrators_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "signed out everywhere" in command("password", folder, "--admin", "bert", *secret)
     assert command("admins", folder) == "admin\tadministrator\nbert\tadministrator\n"
     command("admins", folder, "--remove", "carl", "--yes", code=NotFoundError.exit_code)
-    said = command.json("admins", folder, "--remove", "bert", "--yes")
-    assert said == {"administrators": [{"name": "admin", "role": "administrator"}]}
+    (left,) = command.json("admins", folder, "--remove", "bert", "--yes")["administrators"]
+    assert left == {"name": "admin", "role": "administrator", "second_factor": False}
     refused = command("admins", folder, "--remove", "admin", "--yes", code=StateError.exit_code)
     assert "add another one first" in refused
     trail = command("audit", folder, "--most", "3")
@@ -71,3 +73,15 @@ def test_an_auditor_is_made_and_becomes_administrator(
         "role set",
         "administrator added",
     ]
+
+
+def test_who_has_lost_the_phone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = Command(capsys)
+    command(*init(tmp_path))
+    reset = ["reset-second-factor", tmp_path / "broker", "--admin", "admin"]
+    assert "no second factor" in command(*reset, code=StateError.exit_code)
+    with closing(connect(tmp_path / "broker" / "broker.db")) as database:
+        database.transact(lambda c: enable(c, "admin", bytes(20), 0))
+    assert "password alone" in command(*reset)
+    trail = command("audit", tmp_path / "broker", "--most", "1")
+    assert "second factor removed" in trail

@@ -20,8 +20,10 @@ from broker.handlers import grants
 from broker.members import audit, corrections, presence, registry
 from broker.study_keys import StudyKeys
 from p2pacs.accounts import known_places
+from p2pacs.accounts.one_time import code_at
 from p2pacs.accounts.passwords import Passwords
 from p2pacs.accounts.people import add_account, set_password, stored_hash
+from p2pacs.accounts.second_factor import enable, take_code
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import AuthenticationError, NotFoundError, UsageError
@@ -276,6 +278,9 @@ def test_accounts_and_sessions(database: Any) -> None:
     database.transact(lambda c: set_password(c, "anna", "another sentence", cheap))
     stored = database.transact(lambda c: stored_hash(c, "anna"))
     assert cheap.matches(stored, "another sentence")
+    codes = database.transact(lambda c: enable(c, "anna", bytes(20), 0))
+    for code, good in ((codes[0], True), (codes[0], False), (code_at(bytes(20), 2), True)):
+        assert database.transact(lambda c, code=code: take_code(c, "anna", code, 60_000)) is good
     sessions = Sessions(idle=60_000, longest=600_000)
     token = database.transact(lambda c: sessions.start(c, "anna"))
     later = Sessions(idle=60_000, longest=600_000, clock=lambda: now() + 40_000)

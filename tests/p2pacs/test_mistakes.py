@@ -29,7 +29,10 @@ PASSWORD = "a password of some length"
 NOBODY = 65534
 ADDRESS = VirtualAddress.parse("fd00::1")
 
-USER = tuple(f"peer user {what}" for what in ("add", "password", "role", "list", "remove"))
+USER = tuple(
+    f"peer user {what}"
+    for what in ("add", "password", "role", "list", "reset-second-factor", "remove")
+)
 FRONT = ("peer join", "peer run", *USER, "find", "get", "status")
 """Commands of a peer's folder."""
 
@@ -66,6 +69,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],
         "broker admins": [],
+        "broker reset-second-factor": ["--admin", "anna"],
         "broker role": ["--admin", "anna", "--role", "administrator"],
         "peer join": [*listen, "--token-file", str(beside / "token")],
         "peer run": [],
@@ -73,6 +77,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "peer user password": ["rita", *password],
         "peer user role": ["rita", "radiologist"],
         "peer user list": [],
+        "peer user reset-second-factor": ["rita"],
         "peer user remove": ["rita", "--yes"],
         "find": [],
         "get": ["1.2.3", "--out", str(beside / "out" / "far")],

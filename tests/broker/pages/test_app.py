@@ -73,6 +73,17 @@ async def test_an_auditor_sees_everything_and_changes_nothing(
     assert await ground.database.run(registry.list_members) == before
 
 
+async def test_the_trail_tells_of_changes_of_ones_own_account(
+    admin: Browser, ground: Ground
+) -> None:
+    assert 'href="/account"' in (await admin.get("/members")).text
+    new = {"new": "another password, longer", "again": "another password, longer"}
+    answer = await admin.send("/account", "/account/password", current=PASSWORD, **new)
+    assert answer.status_code == 303
+    entry = (await ground.database.run(audit.read))[0]
+    assert (entry.what, entry.actor) == ("password changed", "admin")
+
+
 async def test_the_trail_has_sign_ins(browser: Browser, ground: Ground) -> None:
     await browser.sign_in(password="wrong")
     await browser.sign_in()

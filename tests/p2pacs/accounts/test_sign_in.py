@@ -1,5 +1,6 @@
 import contextlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -8,11 +9,15 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection, select
 from trio.testing import MockClock
 
-from p2pacs.accounts.pace import PaceTuning
+from p2pacs.accounts.halfway import LIFETIME, TRIES
+from p2pacs.accounts.one_time import STEP, code_at
+from p2pacs.accounts.pace import OF_CODE, PaceTuning
 from p2pacs.accounts.people import add_account, set_password
+from p2pacs.accounts.second_factor import enable
 from p2pacs.accounts.sessions import Sessions
-from p2pacs.accounts.sign_in import NOBODY, SignIn, SignInOutcome, SignInTuning
+from p2pacs.accounts.sign_in import NOBODY, CodeWanted, SignedIn, SignIn, SignInOutcome
 from p2pacs.accounts.tables import known_places, sessions
+from p2pacs.accounts.turns import SignInTuning
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
 from tests.p2pacs.accounts.conftest import CHEAP, CheapPasswords, MemoryDatabase
 
@@ -41,8 +46,29 @@ class Door:
             self._record,
             passwords=passwords,
             tuning=TUNING,
-            clock=lambda: 0,
+            clock=lambda: self.at,
         )
+        self.at = 0
+        """Milliseconds since 1970."""
+
+    async def half(self, address: str = HOME, cookie: str = "") -> str:
+        """The right password of an account with a second factor."""
+        wanted = await self._accounts.sign_in("anna", PASSWORD, address, cookie)
+        assert isinstance(wanted, CodeWanted)
+        return wanted.token
+
+    async def finish(self, token: str, code: str) -> SignedIn | None:
+        return await self._accounts.finish(token, code)
+
+    async def take_code(self, code: str) -> None:
+        await self._accounts.take_code("anna", code)
+
+    async def add_second_factor(self) -> list[str]:
+        return await self.database.run(lambda c: enable(c, "anna", SECRET, 0))
+
+    def code(self) -> str:
+        """As the app shows it now."""
+        return code_at(SECRET, self.at // 1000 // STEP)
 
     async def sign_in(self, name: str, password: str, address: str, cookie: str = "") -> str:
         """Sign in: the browser's cookie."""
@@ -268,3 +294,141 @@ async def test_that_the_next_waits_is_said_once_it_is_so(
     waits = [one.partition("the next waits, now ")[2].partition(":")[0] for one in said[4:]]
     assert waits == ["1 s", "2 s", "4 s", "8 s", "10 s", "10 s", "10 s", "10 s"]
     assert "nobody is locked out" in said[-1]
+
+
+# ---------------------------------------------------------------- the second factor
+
+SECRET = b"12345678901234567890"
+DAY = 24 * 3600.0
+
+
+@pytest.fixture
+async def second(door: Door) -> Door:
+    """An account with a second factor."""
+    await door.add_second_factor()
+    door.at = 1_000_000_000
+    return door
+
+
+async def test_the_right_password_alone_does_not_do(second: Door) -> None:
+    token = await second.half()
+    assert second.told == []
+    signed_in = await second.finish(token, second.code())
+    assert signed_in is not None
+    assert [(one.account, one.failures) for one in second.told] == [("anna", 0)]
+    assert await second.finish(token, second.code()) is None
+
+
+async def test_a_code_that_was_used_signs_nobody_else_in(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    """Who looks over a shoulder knows the password and sees the code."""
+    code = second.code()
+    mine, theirs = await second.half(), await second.half(STRANGER)
+    assert await second.finish(mine, code) is not None
+    with pytest.raises(AuthenticationError, match="code is wrong"):
+        await second.finish(theirs, code)
+
+
+async def test_two_at_once_use_a_code_once(second: Door, autojump_clock: MockClock) -> None:
+    tokens = [await second.half() for _ in range(4)]
+    done: list[SignedIn | None] = []
+
+    async def finish(token: str) -> None:
+        with suppress(AuthenticationError):
+            done.append(await second.finish(token, second.code()))
+
+    async with trio.open_nursery() as nursery:
+        for token in tokens:
+            nursery.start_soon(finish, token)
+    assert len(done) == 1
+
+
+async def test_a_recovery_code_does_once(door: Door, autojump_clock: MockClock) -> None:
+    codes = await door.add_second_factor()
+    assert await door.finish(await door.half(), codes[3]) is not None
+    with pytest.raises(AuthenticationError):
+        await door.finish(await door.half(), codes[3])
+
+
+async def test_after_too_long_or_too_many_the_password_is_asked_for_again(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    late = await second.half()
+    second.at += LIFETIME
+    assert await second.finish(late, second.code()) is None
+    token = await second.half()
+    for _ in range(TRIES - 1):
+        with pytest.raises(AuthenticationError):
+            await second.finish(token, "000000")
+    assert await second.finish(token, "000000") is None
+    assert await second.finish(token, second.code()) is None
+    assert [(one.account, one.detail) for one in second.told] == [
+        ("anna", f"from {HOME}: right password, wrong code")
+    ]
+
+
+async def test_a_password_that_was_changed_meanwhile_finishes_nothing(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    token = await second.half()
+    await second.database.run(lambda c: set_password(c, "anna", "another password", CHEAP))
+    with pytest.raises(AuthenticationError):
+        await second.finish(token, second.code())
+
+
+async def test_who_knows_the_password_guesses_few_codes_a_day(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    """Of three codes in a million each; from as many addresses as one likes."""
+    guesses = 0
+
+    async def guess(address: str) -> None:
+        nonlocal guesses
+        while True:
+            await trio.sleep(0.1)
+            try:
+                await second.finish(await second.half(address), "000000")
+            except AuthenticationError:
+                guesses += 1
+            except TooManyAttemptsError:
+                await trio.sleep(5)
+
+    with trio.move_on_after(DAY / 24):
+        async with trio.open_nursery() as nursery:
+            for number in range(8):
+                nursery.start_soon(guess, f"198.51.100.{number}")
+    assert OF_CODE.free <= guesses <= OF_CODE.free + 9 + 3600 / OF_CODE.longest
+
+
+async def test_the_owners_browser_does_not_wait_for_who_guesses_codes(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    signed_in = await second.finish(await second.half(), second.code())
+    assert signed_in is not None
+    stranger = await second.half(STRANGER)
+    for _ in range(3):
+        for _ in range(TRIES):
+            with suppress(AuthenticationError, TooManyAttemptsError):
+                await second.finish(stranger, "000000")
+        stranger = await second.half(STRANGER)
+    with pytest.raises(TooManyAttemptsError, match=r"can be tried in \d+ s"):
+        await second.finish(stranger, second.code())
+    second.at += STEP * 1000
+    began = trio.current_time()
+    mine = await second.half(cookie=signed_in.browser)
+    assert await second.finish(mine, second.code()) is not None
+    assert trio.current_time() == began
+
+
+async def test_codes_of_who_is_signed_in_have_the_same_pace(
+    second: Door, autojump_clock: MockClock
+) -> None:
+    for _ in range(12):
+        with suppress(AuthenticationError, TooManyAttemptsError):
+            await second.take_code("000000")
+    with pytest.raises(TooManyAttemptsError):
+        await second.take_code(second.code())
+    await trio.sleep(OF_CODE.longest)
+    await second.take_code(second.code())
+    await second.take_code(code_at(SECRET, second.at // 1000 // STEP + 1))

@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from p2pacs.accounts.one_time import STEP
 from p2pacs.accounts.people import add_account
 from p2pacs.accounts.sessions import Session
 from p2pacs.accounts.sign_in import SignInOutcome
+from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.door import Door
 from p2pacs.settings import WebSettings
@@ -40,6 +42,9 @@ class Site:
     told: list[SignInOutcome] = field(factory=list)
     came: list[str] = field(factory=list)
     changed: list[str] = field(factory=list)
+    step: int = 1_000_000
+    """Half minutes since 1970."""
+    noted: list[tuple[str, str, str]] = field(factory=list)
 
     def door(self) -> Door:
         return Door.of(
@@ -51,6 +56,7 @@ class Site:
             passwords=CHEAP,
             came=self.came.append,
             realm=self.realm,
+            clock=lambda: self.step * STEP * 1000,
         )
 
     def app(self) -> Starlette:
@@ -60,9 +66,11 @@ class Site:
             session = await door.peek(request)
             return PlainTextResponse("nobody" if session is None else session.account)
 
+        account = AccountViews(door, self._note, CHEAP, issuer="somewhere")
         return guarded_app(
             door,
             [
+                *account.routes(),
                 Route("/", door.shows(self._show, "see"), methods=["GET"]),
                 Route("/change", door.shows(self._show, "change"), methods=["GET"]),
                 Route("/change", door.changes(self._change, "change"), methods=["POST"]),
@@ -82,6 +90,10 @@ class Site:
 
     def _record(self, _connection: Connection, outcome: SignInOutcome) -> None:
         self.told.append(outcome)
+
+    def _note(self, _connection: Connection, *said: str) -> None:
+        who, what, detail = said
+        self.noted.append((who, what, detail))
 
     async def _show(self, _request: Request, session: Session) -> Response:
         form = f'<input type="hidden" name="csrf" value="{session.csrf}">'

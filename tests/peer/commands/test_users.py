@@ -7,6 +7,7 @@ import pytest
 
 from p2pacs.__main__ import main
 from p2pacs.accounts.people import list_accounts, stored_hash
+from p2pacs.accounts.second_factor import enable, has_second_factor
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.errors import NotFoundError, StateError, UsageError
 from peer.accounts.trail import read_trail
@@ -52,13 +53,15 @@ def database(users: Users) -> Iterator[PeerDatabase]:
 def test_people_come_and_go(users: Users, database: PeerDatabase) -> None:
     assert "sign in as radiologist" in users("add", "rita", "--role", "radiologist")
     users("add", "anna", "--role", "administrator")
-    assert users("list") == "Name\tRole\nanna\tadministrator\nrita\tradiologist\n"
+    assert users("list") == (
+        "Name\tRole\tSecond factor\nanna\tadministrator\tno\nrita\tradiologist\tno\n"
+    )
     assert "already" in users("add", "rita", "--role", "operator", code=StateError.exit_code)
     users("role", "rita", "operator")
     assert json.loads(users("list", "--json")) == {
         "users": [
-            {"name": "anna", "role": "administrator"},
-            {"name": "rita", "role": "operator"},
+            {"name": "anna", "role": "administrator", "second_factor": False},
+            {"name": "rita", "role": "operator", "second_factor": False},
         ]
     }
     users("remove", "rita", "--yes")
@@ -84,6 +87,16 @@ def test_a_new_password_signs_out_at_a_running_peer(users: Users, database: Peer
     assert database.transact(lambda c: sessions.find(c, token)) is None
     assert database.transact(lambda c: stored_hash(c, "anna")) != before
     users("password", "nobody", code=NotFoundError.exit_code)
+
+
+def test_who_has_lost_the_phone(users: Users, database: PeerDatabase) -> None:
+    users("add", "anna", "--role", "administrator")
+    users("reset-second-factor", "anna", code=StateError.exit_code)
+    database.transact(lambda c: enable(c, "anna", bytes(20), 0))
+    assert users("list").endswith("anna\tadministrator\tyes\n")
+    assert "password alone" in users("reset-second-factor", "anna")
+    assert not database.transact(lambda c: has_second_factor(c, "anna"))
+    users("reset-second-factor", "nobody", code=NotFoundError.exit_code)
 
 
 def test_what_cannot_be(users: Users, database: PeerDatabase) -> None:

@@ -1,0 +1,142 @@
+"""The administrator's page of who may sign in here, and of what was done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+from sqlalchemy import Connection
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from p2pacs.accounts import people
+from p2pacs.accounts.passwords import check_account, check_password
+from p2pacs.accounts.people import Account
+from p2pacs.accounts.sessions import Session
+from p2pacs.accounts.sign_in import Checker
+from p2pacs.accounts.tables import AccountsDatabase
+from p2pacs.errors import NotFoundError, StateError, UsageError
+from p2pacs.pages.forms import secret_of, sentence, text_of
+from p2pacs.pages.times import minute
+from p2pacs.web.pages import Pages
+from peer.accounts.rights import UserRole, user_role
+from peer.accounts.trail import TrailEntry, note, read_trail
+
+_ENTRIES = 100
+"""Of the trail on the page."""
+
+
+@frozen
+class UserViews:
+    """Accounts, for who has the right to manage them."""
+
+    database: AccountsDatabase
+    pages: Pages
+    passwords: Checker
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """All accounts, and what was done about them."""
+        return await self._show(request, session)
+
+    async def add(self, request: Request, session: Session, form: FormData) -> Response:
+        """Make an account."""
+        name, password = text_of(form, "name"), secret_of(form, "password")
+        try:
+            role = user_role(text_of(form, "role"))
+            check_account(name, password)
+        except UsageError as error:
+            return await self._show(request, session, wrong=error, filled=form)
+        hashed = await self.passwords.make(password)
+
+        def work(connection: Connection) -> None:
+            people.store_account(connection, name, hashed, role)
+            note(connection, session.account, "account added", f"{name}: {role}")
+
+        return await self._done(request, session, form, work)
+
+    async def password(self, request: Request, session: Session, form: FormData) -> Response:
+        """Give somebody a new password."""
+        name, password = text_of(form, "name"), secret_of(form, "password")
+        try:
+            check_password(password)
+        except UsageError as error:
+            return await self._show(request, session, wrong=error)
+        hashed = await self.passwords.make(password)
+
+        def work(connection: Connection) -> None:
+            people.store_password(connection, name, hashed)
+            note(connection, session.account, "password set", name)
+
+        return await self._done(request, session, form, work)
+
+    async def role(self, request: Request, session: Session, form: FormData) -> Response:
+        """Say what somebody may do."""
+        name = text_of(form, "name")
+        try:
+            role = user_role(text_of(form, "role"))
+        except UsageError as error:
+            return await self._show(request, session, wrong=error)
+
+        def work(connection: Connection) -> None:
+            people.set_role(connection, name, role)
+            note(connection, session.account, "role set", f"{name}: {role}")
+
+        return await self._done(request, session, form, work)
+
+    async def second_factor(self, request: Request, session: Session, form: FormData) -> Response:
+        """Somebody has lost phone and recovery codes: the password alone does again."""
+        name = text_of(form, "name")
+
+        def work(connection: Connection) -> None:
+            people.reset_second_factor(connection, name)
+            note(connection, session.account, "second factor removed", name)
+
+        return await self._done(request, session, form, work)
+
+    async def remove(self, request: Request, session: Session, form: FormData) -> Response:
+        """Somebody signs in no more."""
+        name = text_of(form, "name")
+
+        def work(connection: Connection) -> None:
+            people.remove_account(connection, name)
+            note(connection, session.account, "account removed", name)
+
+        return await self._done(request, session, form, work)
+
+    async def _done(
+        self,
+        request: Request,
+        session: Session,
+        form: FormData,
+        work: Callable[[Connection], None],
+    ) -> Response:
+        try:
+            await self.database.run(work)
+        except (NotFoundError, StateError) as error:
+            return await self._show(request, session, wrong=error, filled=form)
+        return RedirectResponse("/users", status_code=303)
+
+    async def _show(
+        self,
+        request: Request,
+        session: Session,
+        *,
+        wrong: UsageError | NotFoundError | StateError | None = None,
+        filled: Mapping[str, object] | None = None,
+    ) -> Response:
+        def work(connection: Connection) -> tuple[list[Account], list[TrailEntry]]:
+            return people.list_accounts(connection), read_trail(connection, _ENTRIES)
+
+        accounts, entries = await self.database.run(work)
+        return self.pages.page(
+            request,
+            "users.html",
+            status=wrong.http_status if wrong else 200,
+            session=session,
+            accounts=accounts,
+            entries=[(one, minute(one.time)) for one in entries],
+            roles=list(UserRole),
+            wrong=sentence(str(wrong)) if wrong else "",
+            filled={name: text_of(filled or {}, name) for name in ("name", "role")},
+        )
