@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from p2pacs.accounts.people import Account, list_accounts
@@ -14,9 +12,9 @@ FORMS = ["/users", "/users/role", "/users/password", "/users/second-factor", "/u
 
 
 @pytest.fixture
-async def admin(browser: Browser) -> AsyncIterator[Browser]:
+async def admin(browser: Browser) -> Browser:
     await browser.sign_in("administrator")
-    yield browser
+    return browser
 
 
 async def accounts(hospital: Hospital) -> dict[str, str]:
@@ -101,7 +99,13 @@ async def test_forms_from_elsewhere_change_nothing(
     ],
 )
 async def test_what_cannot_be(
-    admin: Browser, hospital: Hospital, form: str, fields: dict[str, str], status: int, said: str
+    admin: Browser,
+    hospital: Hospital,
+    *,
+    form: str,
+    fields: dict[str, str],
+    status: int,
+    said: str,
 ) -> None:
     before = await accounts(hospital)
     answer = await admin.send("/users", form, **fields)
