@@ -20,6 +20,7 @@ from p2pacs.limits import SEAL_BYTES
 from p2pacs.study.blobs import LEVELS, BlobRun, Columns
 from p2pacs.study.coding import CodedBlob
 from p2pacs.study.seal import seal
+from p2pacs.study.split import Kind
 
 SMALL_BYTES: Final = 8 * 1024 - SEAL_BYTES
 """Plaintext of a small chunk: an eighth of a second less until whoever begins has something to
@@ -35,10 +36,18 @@ BEGINNING_BYTES: Final = 384 * 1024
 BEGINNING_BLOB: Final = 1024 * 1024
 """... and none that is larger than this."""
 
+HEADER_BLOB: Final = 64 * 1024
+"""Coded bytes of a header that lies with the others, away from the pixels. Metadata are made of all
+headers of a series and of nothing else: between the frames each of them cost a chunk of pixels, a
+third of a CT of 300 images before the first one was shown."""
+
 _BEGINNING: Final = LEVELS
 """The slot of the run that a study begins with; the slot of any other is its level."""
 
-_SLOTS: Final = LEVELS + 1
+_HEADERS: Final = LEVELS + 1
+"""The slot of the run of headers."""
+
+_SLOTS: Final = LEVELS + 2
 
 _NUMBER: Final = struct.Struct(">I")
 
@@ -88,7 +97,7 @@ def _number(place: int, starts: dict[int, int]) -> int:
 
 
 class OpenRuns:
-    """One run for each level that has blobs, and one for what a study begins with."""
+    """A run for each level that has blobs, one for headers, one for what a study begins with."""
 
     def __init__(self, key: StudyKey, plain_bytes: int, *, begins: bool) -> None:
         """Runs without blobs.
@@ -139,6 +148,8 @@ class OpenRuns:
 
     def _slot(self, blob: CodedBlob) -> int:
         """The run of a blob."""
+        if blob.kind == Kind.HEADER and len(blob.coded) <= HEADER_BLOB:
+            return _HEADERS
         if blob.level or self._beginning <= 0:
             return blob.level
         if len(blob.coded) > BEGINNING_BLOB:
@@ -154,7 +165,7 @@ class OpenRuns:
         del run.open[:length]
 
     def close(self, first_blob: int, first_chunk: int) -> Closed:
-        """Number what was laid, coarse levels first, then the beginning, and begin anew.
+        """Number what was laid, and begin anew: coarse levels, headers, the beginning, the rest.
 
         Args:
             first_blob: number of the first blob.

@@ -187,6 +187,8 @@ class WebResource:
     ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceHeader]]], None]:
         given = list[Known]()
         async for listed in self._listed():
+            if self.resource.instance is None:
+                await self.fetch.want_headers(listed)
             step = _TOGETHER if self.fetch.transfer.state is TransferState.COMPLETE else 1
             for at in range(0, len(listed), step):
                 some = listed[at : at + step]

@@ -199,6 +199,14 @@ class LiveIndex:
         """
         return await trio.to_thread.run_sync(Excerpts, self._loaded(), known.entry)
 
+    async def header_chunks(self, some: Sequence[Known]) -> set[int]:
+        """The chunks that the headers of these instances need.
+
+        Raises:
+            CodingError: what the index declares does not add up.
+        """
+        return await trio.to_thread.run_sync(_header_chunks, self._loaded(), some)
+
     async def go_on(self, run: ExcerptRun[T], is_here: Callable[[int], bool]) -> tuple[int, ...]:
         """Read of an instance as far as its chunks are here.
 
@@ -331,3 +339,11 @@ def _whole_number(entry: InstanceEntry, name: str) -> int:
         return number(entry.attributes, name) or 0
     except ManifestError:  # it is not needed for more than the order
         return 0
+
+
+def _header_chunks(reader: StudyReader, some: Sequence[Known]) -> set[int]:
+    chunks = set[int]()
+    for known in some:
+        excerpts = Excerpts(reader, known.entry)
+        chunks |= excerpts.chunks(0, excerpts.header_bytes)
+    return chunks

@@ -154,6 +154,16 @@ class StudyFetch:
         """
         return await self._index.excerpts(known)
 
+    async def want_headers(self, some: Sequence[Known]) -> None:
+        """Have the headers of these instances come before all else, and together: who reads one
+        after the other waits a round trip for each.
+
+        Raises:
+            CodingError: what the index declares does not add up.
+        """
+        needs = await self._index.header_chunks(some)
+        self.transfer.want(number for number in needs if number not in self.transfer.have)
+
     async def run(self, excerpts: Excerpts, reading: Reading[T]) -> T:
         """What a reading makes of some bytes of an instance; they come before all others.
 

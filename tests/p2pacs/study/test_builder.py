@@ -2,6 +2,7 @@ import math
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -34,9 +35,36 @@ def test_chunks_are_full_but_the_last_of_a_run() -> None:
     assert shelf.root is not None
     (part,) = shelf.root.parts
     data = [len(chunk.data) for chunk in batch.chunks[: part.chunk]]
-    assert set(data[:-1]) == {4096}
-    assert 16 < data[-1] <= 4096
+    of_headers, of_frames = [len(list(run)) for run in _full_and_last(data)]
+    assert (of_headers, of_frames) == (1, len(data) - 1)
     assert shelf.root.total_bytes == sum(len(chunk.data) for chunk in batch.chunks)
+
+
+def _full_and_last(sizes: list[int]) -> Iterator[list[int]]:
+    """Sizes of chunks run by run: all of 4096 bytes but the last of each."""
+    run = list[int]()
+    for size in sizes:
+        run.append(size)
+        assert 16 < size <= 4096
+        if size < 4096:
+            yield run
+            run = []
+    assert not run
+
+
+def test_headers_lie_together_before_the_frames() -> None:
+    shelf = Shelf()
+    shelf.publish(instance(n) for n in range(1, 9))
+    kinds = [shelf.index.blobs[number].kind for number in range(len(shelf.index.blobs))]
+    at = kinds.index(Kind.HEADER)
+    assert kinds[at : at + 8] == [Kind.HEADER] * 8
+    assert Kind.FRAME not in kinds[:at]
+    assert len({chunk for n in range(at, at + 8) for chunk in _chunks(shelf, n)}) == 1
+
+
+def _chunks(shelf: Shelf, blob: int) -> set[int]:
+    (span,) = shelf.index.blobs.spans(blob, 1)
+    return set(range(span.first, span.last + 1))
 
 
 def test_unchanged_study_moves_nothing() -> None:
@@ -204,11 +232,9 @@ def test_a_dictionary_serves_all_cuts_of_a_builder_and_no_other() -> None:
     shelf.publish([instance(number) for number in range(5, 8)])
     assert [shelf.index.blobs[n].base for n in range(blobs, len(shelf.index.blobs))] == [
         None,
-        None,
         blobs,
-        None,
         blobs,
-        None,
+        *[None] * 3,
     ]
     assert list(shelf.all()) == [instance(number) for number in range(1, 8)]
 
