@@ -53,12 +53,19 @@ LINES_WORTH: Final = 2.7
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the benchmark's arguments."""
+    study_arguments(parser)
+    parser.add_argument("--against", choices=["orthanc"], help="runs it after ours")
+    parser.add_argument(
+        "--preview", action="store_true", help="asks when there is something to look at"
+    )
+
+
+def study_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds those that say which study comes over which lines."""
     add = parser.add_argument
     add("--dicom", type=Path, required=True, metavar="DIR", help="the largest study in it is taken")
     add("--slices", type=int, help="so many of its slices instead, turned and mirrored")
     add("--replicas", type=int, default=3, help="that hold it from the start")
-    add("--against", choices=["orthanc"], help="runs it after ours")
-    add("--preview", action="store_true", help="asks when there is something to look at")
     add("--coding", type=Coding, choices=list(Coding), default=Coding.SMALLEST, help="of images")
     add("--up", type=rate, default="800kbit", help="of every line")
     add("--down", type=rate, default="3mbit", help="of every line")
