@@ -37,6 +37,7 @@ from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
+from peer.pages.content import ContentParts, PagesContent
 from peer.pages.serving import PagesParts, run_pages
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
@@ -191,8 +192,30 @@ class Peer:
 
     async def serve_pages(self, folder: Path, *, task_status: trio.TaskStatus[str | None]) -> None:
         """The hospital's pages, where they are set; reports their address, or None."""
-        parts = PagesParts(self.database, self.identity.address, blind=self.blind)
+        content = PagesContent(self.content_parts(folder))
+        parts = PagesParts(self.database, self.identity.address, blind=self.blind, content=content)
         await run_pages(parts, folder, self.settings, task_status=task_status)
+
+    def content_parts(self, folder: Path) -> ContentParts:
+        """What the pages show and ask."""
+        return ContentParts(
+            folder=folder,
+            settings=self.settings,
+            me=lambda: self.identity.address,
+            book=self.book,
+            host=self.host,
+            store=self.store,
+            database=self.database,
+            catalogue=self.index,
+            catalogue_age=lambda: self.catalogue.age,
+            activity=self.activity,
+            audit=self.audit,
+            pending=self.pending,
+            reads=self.reads,
+            workers=self.workers,
+            gateway=self.gateway_parts,
+            check_membership=self.resolver.check_membership,
+        )
 
     # ------------------------------------------------------------ what the parts need
 

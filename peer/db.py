@@ -81,6 +81,15 @@ for _table in accounts.sorted_tables:
     _table.to_metadata(metadata)
 
 
+store_use = Table(
+    "store_use",
+    metadata,
+    Column("time", Integer, primary_key=True),
+    Column("used", Integer, nullable=False),
+)
+"""How full the store was: seconds since 1970, bytes."""
+
+
 class PeerDatabase(SqliteFile):
     """The open file; see `open_database`."""
 

@@ -176,7 +176,14 @@ ROOMS: dict[str, list[str]] = {
     "peer.gateway": ["peer.config", "peer.retrieval"],
     "peer.sync": ["peer.db", "peer.retrieval"],
     "peer.api": ["peer.config", "peer.retrieval"],
-    "peer.pages": ["peer.accounts", "peer.api", "peer.config", "peer.db", "peer.retrieval"],
+    "peer.pages": [
+        "peer.accounts",
+        "peer.api",
+        "peer.config",
+        "peer.db",
+        "peer.gateway",
+        "peer.retrieval",
+    ],
     "peer.viewer": ["peer.config", "peer.gateway"],
     "peer.app": [
         "peer.api",

@@ -63,6 +63,11 @@ class Connection:
         return self._paced is not None and self._paced.uplink
 
     @property
+    def lan(self) -> bool:
+        """Whether the other side is on this side's local network."""
+        return self._link is not None and self._link.lan
+
+    @property
     def on_line(self) -> bool:
         """Whether it goes over the host's line, as far as that is known."""
         return self._paced is not None

@@ -87,6 +87,11 @@ class Activity:
             await trio.sleep(SETTLING)
 
     @property
+    def moving(self) -> bool:
+        """Whether something is fetched, or was sent at the last look."""
+        return self._fetching or self._sending
+
+    @property
     def _fetching(self) -> bool:
         return any(one.state is TransferState.FETCHING for one in self._transfers.values())
 
@@ -170,7 +175,7 @@ class Activity:
         said = 0.0
         while True:
             begun, now = self._begun, self.event()
-            rests = not self._fetching and not self._sending
+            rests = not self.moving
             if _still(now) != last or trio.current_time() - said >= HEARTBEAT:
                 last, said = _still(now), trio.current_time()
                 yield now

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from attrs import frozen
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -22,31 +21,25 @@ from p2pacs.web.guard import LIVE_POLICY
 from p2pacs.web.pages import Pages
 from peer.accounts.rights import USER_RIGHTS, UserRight
 from peer.accounts.trail import note, note_sign_in
+from peer.pages.navigation import ACCOUNTS, NAVIGATION
 from peer.pages.users import UserViews
 from peer.pages.views import StartViews
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-@frozen
-class Way:
-    """A place in the navigation."""
+class Content(Protocol):
+    """What is behind the door (`peer.pages.content.PagesContent`)."""
 
-    path: str
-    words: str
-    right: UserRight
-
-
-NAVIGATION: Final = (
-    Way("/", "Overview", UserRight.SEE),
-    Way("/users", "Accounts", UserRight.USERS),
-)
+    def routes(self, door: Door, pages: Pages) -> Sequence[Route]:
+        """All pages and forms."""
 
 
 def make_pages(
     hospital: str,
     database: AccountsDatabase,
     settings: WebSettings,
+    content: Content | None = None,
     *,
     names: Sequence[str] = (),
     realm: str = "",
@@ -59,17 +52,19 @@ def make_pages(
         hospital: what the peer is called.
         database: with the accounts.
         settings: of the pages.
+        content: what they show; None: nothing but who is signed in.
         names: host names that are answered to.
         realm: tells the cookies from those of other pages on this host.
         passwords: how they are hashed.
         came: told from which network addresses come those who are signed in.
     """
+    navigation = NAVIGATION if content is not None else (ACCOUNTS,)
     pages = Pages(
         _TEMPLATES,
         base="base.html",
         hospital=hospital,
         about=f"Pages of {hospital}.",
-        navigation=NAVIGATION,
+        navigation=navigation,
     )
     door = Door.of(
         database,
@@ -81,14 +76,15 @@ def make_pages(
         came=came,
         realm=realm,
     )
-    views = StartViews(pages)
+    start = door.shows(StartViews(pages, navigation if content is not None else ()).start, None)
     users = UserViews(database, pages, passwords)
     account = AccountViews(door, note, passwords, issuer=f"p2pacs {hospital}")
     manages = partial(door.changes, right=UserRight.USERS)
     return guarded_app(
         door,
         [
-            Route("/", door.shows(views.start, UserRight.SEE), methods=["GET"]),
+            Route("/", start, methods=["GET"]),
+            *(content.routes(door, pages) if content is not None else ()),
             Route("/users", door.shows(users.show, UserRight.USERS), methods=["GET"]),
             Route("/users", manages(users.add), methods=["POST"]),
             Route("/users/role", manages(users.role), methods=["POST"]),

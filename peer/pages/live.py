@@ -31,8 +31,8 @@ class LiveTuning:
     every: float = 0.3
     """Between two looks while something moves: a new chunk is seen within this time."""
 
-    resting: float = 2.0
-    """The same while nothing does; a transfer that begins is seen at once all the same."""
+    resting: float = 0.2
+    """So much longer while nothing does."""
 
     heartbeat: float = 15.0
     """After which a stream says that it is there, and looks whether its session is."""
@@ -109,8 +109,8 @@ class LiveUpdates:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def wake(self) -> None:
-        """Something began, or somebody came: look now."""
+    def _wake(self) -> None:
+        """Somebody came: look now."""
         self._woken += 1
         self._watch.changed()
 
@@ -127,7 +127,7 @@ class LiveUpdates:
                 await self._rest(woken)
 
     async def _rest(self, woken: int) -> None:
-        """Until somebody woke since, or there may be something else to see."""
+        """Until somebody came since, or there may be something else to see."""
         with trio.move_on_after(self._tuning.resting):
             await self._watch.until(lambda: self._woken != woken)
 
@@ -153,7 +153,7 @@ class LiveUpdates:
         self._readers[reader] = None
         for topic, event in self._events.items():
             reader.offer(topic, event)
-        self.wake()
+        self._wake()
         try:
             yield
         finally:
@@ -215,8 +215,8 @@ OVER: Final = b"event: over\ndata: {}\n\n"
 
 def encode_event(topic: str, value: JsonObject) -> bytes:
     """An event: its data is one line, as JSON has no line ends outside of texts."""
-    data = json.dumps(value, separators=(",", ":"))
-    return f"event: {topic}\ndata: {data}\n\n".encode()
+    data = json.dumps([topic, value], separators=(",", ":"))
+    return f"data: {data}\n\n".encode()
 
 
 class EventStream(StreamingResponse):

@@ -82,8 +82,9 @@ def presence_of(
     pinned = held is not None and held.pinned
     percent = None if held is None else _percent(held.chunks, held.total)
     if transfer is not None and transfer.state is TransferState.FETCHING:
-        done = _percent(transfer.bytes_held, transfer.bytes_total)
-        return StudyPresence(Presence.COMING, 0 if done is None else done, pinned)
+        whole = transfer.root is not None and transfer.root.complete
+        done = _percent(transfer.bytes_held, transfer.bytes_total) if whole else None
+        return StudyPresence(Presence.COMING, done, pinned)
     if paused:
         return StudyPresence(Presence.PAUSED, percent, pinned)
     if held is not None and held.whole and held.version >= version:

@@ -19,6 +19,7 @@ from p2pacs.web.serving import serve_web
 from peer.config import WEB, PeerSettings
 from peer.db import PeerDatabase
 from peer.pages.app import make_pages
+from peer.pages.content import PagesContent
 
 AUTHORITY: Final = "authority"
 """In the folder of the pages."""
@@ -38,6 +39,8 @@ class PagesParts:
     """Of this member."""
     blind: bool
     """Whether it is a replica, which has no hospital's people."""
+    content: PagesContent | None = None
+    """What they show; None: nothing but who is signed in."""
 
 
 async def run_pages(
@@ -76,11 +79,14 @@ async def run_pages(
         settings.name,
         parts.database,
         web,
+        parts.content,
         names=host_names(web.listen, web.hosts),
         realm=parts.address.raw[-4:].hex(),
         came=admission.member_came,
     )
     async with trio.open_nursery() as nursery:
+        if parts.content is not None:
+            nursery.start_soon(parts.content.run)
         tls = None
         if certificate is not None:
             tls = certificate.context

@@ -24,7 +24,7 @@ async def test_where_a_study_is() -> None:
         (2, half, failed, False, "Stopped, 50 %"),
         (2, half, failed, True, "Paused, 50 %"),
         (2, None, None, True, "Paused"),
-        (2, half, fetching, True, "Coming, 0 %"),
+        (2, half, fetching, True, "Coming"),
     ]
     for version, held, transfer, paused, words in known:
         assert presence_of(version, held, transfer, paused=paused).words == words

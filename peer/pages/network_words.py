@@ -1,0 +1,97 @@
+"""The members of the network as people read them: who there is, and how each is reached. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+from p2pacs.errors import P2PacsError
+from p2pacs.identity.directory import MemberRecord
+from p2pacs.ids import VirtualAddress
+from p2pacs.json_object import JsonObject
+from p2pacs.texts import clean
+from p2pacs.units import format_bytes
+from peer.pages import words
+
+MEMBERS: Final = 256
+"""Members on the page: those with a link first."""
+
+
+class MemberLink(Protocol):
+    """An open link (`p2pacs.mesh.connection.Connection`)."""
+
+    @property
+    def dialled(self) -> bool:
+        """Whether this side dialled."""
+
+    @property
+    def lan(self) -> bool:
+        """Whether the other side is on this side's local network."""
+
+
+def network_words(
+    members: Iterable[MemberRecord],
+    me: VirtualAddress,
+    links: Mapping[VirtualAddress, MemberLink],
+    refused: Mapping[VirtualAddress, P2PacsError],
+    event: JsonObject,
+) -> list[JsonObject]:
+    """All other members.
+
+    Args:
+        members: as the directory has them.
+        me: this member, which is left out.
+        links: open ones.
+        refused: why a member lets no link be.
+        event: what moves (`peer.api.activity.Activity.event`).
+    """
+    incoming = rates_by_source(event)
+    outgoing = {one["name"]: one for one in event["uploads"]}
+    others = [one for one in members if one.address != me]
+    others.sort(key=lambda one: (one.address not in links, one.role, one.name))
+    return [
+        _member(one, links.get(one.address), refused.get(one.address), incoming, outgoing)
+        for one in others[:MEMBERS]
+    ]
+
+
+def rates_by_source(event: JsonObject) -> dict[str, float]:
+    """Bytes a second that come from each member, by its name, in all transfers."""
+    rates: dict[str, float] = {}
+    for transfer in event["transfers"]:
+        for name, source in transfer["sources"].items():
+            rates[name] = rates.get(name, 0.0) + source["rate"]
+    return rates
+
+
+def _member(
+    one: MemberRecord,
+    link: MemberLink | None,
+    refused: P2PacsError | None,
+    incoming: Mapping[str, float],
+    outgoing: Mapping[str, JsonObject],
+) -> JsonObject:
+    sent = outgoing.get(one.name)
+    return {
+        "name": clean(one.name),
+        "role": str(one.role),
+        "state": "revoked" if one.revoked else "linked" if link else "away",
+        "words": "Revoked" if one.revoked else "Linked" if link else "Not linked",
+        "how": _how(one, link, refused),
+        "in": words.rate(incoming[one.name]) if incoming.get(one.name) else "",
+        "out": words.rate(sent["rate"]) if sent and sent["rate"] else "",
+        "sent": format_bytes(sent["bytes"]) if sent else "",
+    }
+
+
+def _how(one: MemberRecord, link: MemberLink | None, refused: P2PacsError | None) -> str:
+    if link is not None:
+        where = "on the local network" if link.lan else "over the line"
+        return f"{where}, {'dialled from here' if link.dialled else 'dialled from there'}"
+    if one.revoked:
+        return "expelled by the administrator"
+    if refused is not None:
+        return clean(str(refused))
+    if not one.endpoints:
+        return "dials out only: it comes to us when it needs something"
+    return "is dialled when a study needs it"
