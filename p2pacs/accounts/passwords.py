@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 import trio
@@ -15,8 +16,27 @@ SHORTEST: Final = 12
 LONGEST: Final = 1024
 
 
+def prepared(password: str) -> str:
+    """A password as it is hashed, whatever keyboard it was typed on (OpaqueString of RFC 8265 4.2).
+
+    The same letter with an accent is one character on one system and two on another: NFC makes it
+    one. All kinds of spaces are one space. Nothing else is changed, case least of all.
+    """
+    spaced = (" " if unicodedata.category(one) == "Zs" else one for one in password)
+    return unicodedata.normalize("NFC", "".join(spaced))
+
+
+def _typed(password: str) -> tuple[str, ...]:
+    """What this password may have been hashed as: prepared; or, before passwords were, as it was
+    typed, on a system that composes letters or on one that takes them apart."""
+    return tuple(
+        dict.fromkeys([prepared(password), password, unicodedata.normalize("NFD", password)])
+    )
+
+
 class Passwords:
-    """Hashes passwords and checks them; each takes a tenth of a second and 64 MiB."""
+    """Hashes passwords and checks them; each takes a tenth of a second and 64 MiB, a check of one
+    with more than ASCII up to three times as long."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         # argon2id with 64 MiB and three passes: RFC 9106, second recommended choice.
@@ -26,17 +46,20 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """What is kept of a password."""
-        return self._hasher.hash(password)
+        return self._hasher.hash(prepared(password))
 
     def matches(self, stored: str | None, password: str) -> bool:
         """Whether this is the password; takes as long if there is no account (None)."""
         if self._nobodys is None:
             self._nobodys = self._hasher.hash("nobody's password")
+        matching = any(self._verify(stored or self._nobodys, one) for one in _typed(password))
+        return matching and stored is not None
+
+    def _verify(self, stored: str, password: str) -> bool:
         try:
-            self._hasher.verify(stored or self._nobodys, password)
+            return self._hasher.verify(stored, password)
         except (VerificationError, InvalidHashError):
             return False
-        return stored is not None
 
     async def make(self, password: str) -> str:
         """`hash` in a worker thread."""
@@ -76,5 +99,5 @@ def check_password(password: str) -> None:
     Raises:
         UsageError: it is not.
     """
-    if not SHORTEST <= len(password) <= LONGEST:
+    if not SHORTEST <= len(prepared(password)) <= LONGEST:
         raise UsageError(f"a password has {SHORTEST} to {LONGEST} characters; a sentence is good")

@@ -24,6 +24,9 @@ class HeldLinksTuning:
     retry_limit: float = 30.0
     broker_retry_limit: float = 3.0
     """... this many seconds. All wait for the broker: a SYN every three costs no line anything."""
+    revoked_retry_limit: float = 300.0
+    """... or this many where the last answer was that this host is revoked: a handshake costs both
+    sides more than a SYN, and to be let in again takes an administrator."""
 
 
 TUNING: Final = HeldLinksTuning()
@@ -40,6 +43,7 @@ class HeldLinks:
         dial: Callable[[VirtualAddress], Awaitable[bool]],
         is_broker: Callable[[VirtualAddress], bool],
         *,
+        is_revoked_at: Callable[[VirtualAddress], bool],
         seed: bytes,
         tuning: HeldLinksTuning = TUNING,
     ) -> None:
@@ -51,6 +55,7 @@ class HeldLinks:
             dial: Tries to reach a member, whom somebody else may be dialling already; whether it
                 was reached.
             is_broker: Whether a member is one.
+            is_revoked_at: Whether a member said last that this host is revoked.
             seed: What makes the pauses of this host its own.
             tuning: When a member is dialled again.
         """
@@ -58,6 +63,7 @@ class HeldLinks:
         self._watch = watch
         self._dial = dial
         self._is_broker = is_broker
+        self._is_revoked_at = is_revoked_at
         self._tuning = tuning
         self._wanted: Counter[VirtualAddress] = Counter()
         self._random = random.Random(seed)  # noqa: S311 (jitter, no secret)
@@ -87,17 +93,21 @@ class HeldLinks:
             self._watch.changed()
 
     async def _hold(self, member: VirtualAddress) -> None:
-        tuning = self._tuning
-        pause = tuning.retry_seconds
-        limit = tuning.broker_retry_limit if self._is_broker(member) else tuning.retry_limit
+        pause = self._tuning.retry_seconds
         while member in self._wanted:
             if await self._dial(member):
                 since = trio.current_time()
                 await self._watch.until(
                     lambda: member not in self._links or member not in self._wanted
                 )
-                if trio.current_time() - since > limit:
-                    pause = tuning.retry_seconds
+                if trio.current_time() - since > self._limit(member):
+                    pause = self._tuning.retry_seconds
             with trio.move_on_after(pause * self._random.uniform(0.8, 1.2)):
                 await self._watch.until(lambda: member in self._links or member not in self._wanted)
-            pause = min(limit, pause * 2)
+            pause = min(self._limit(member), pause * 2)
+
+    def _limit(self, member: VirtualAddress) -> float:
+        if self._is_revoked_at(member):
+            return self._tuning.revoked_retry_limit
+        is_broker = self._is_broker(member)
+        return self._tuning.broker_retry_limit if is_broker else self._tuning.retry_limit

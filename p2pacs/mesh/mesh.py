@@ -90,7 +90,12 @@ class Mesh:
         self._opened: dict[VirtualAddress, deque[float]] = {}
         self._watch = Watch()
         self.held = HeldLinks(
-            self.links, self._watch, self._try, lambda one: one in self.brokers, seed=bytes(me)
+            self.links,
+            self._watch,
+            self._try,
+            lambda one: one in self.brokers,
+            is_revoked_at=lambda one: isinstance(self.refused.get(one), RevokedError),
+            seed=bytes(me),
         )
         """Members to whom a link is held."""
         self._nursery: trio.Nursery | None = None
