@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from broker import cli
 from broker.config import BROKER_TOML, DATABASE, IDENTITY, LOCK, BrokerSettings
 from broker.members import audit
-from p2pacs import __main__ as front
+from p2pacs import front
 from p2pacs.errors import (
     NotFoundError,
     RevokedError,

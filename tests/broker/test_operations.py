@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from broker.config import BrokerSettings
 from broker.members.access import parse_rule
-from p2pacs.__main__ import INTERRUPTED
 from p2pacs.errors import P2PacsError
+from p2pacs.front import INTERRUPTED
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text()

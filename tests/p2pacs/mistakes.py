@@ -15,7 +15,7 @@ from types import TracebackType
 
 from attrs import define, field
 
-from p2pacs import __main__ as front
+from p2pacs import front
 
 SERVING = {"run", "archive"}
 """Commands that go on until they are told to stop, ..."""

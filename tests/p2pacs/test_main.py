@@ -1,115 +1,64 @@
-import json
+"""Ctrl-C before, while and after the code of the commands is read."""
+
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
 
 import pytest
 
-from p2pacs import __main__ as front
-from p2pacs.errors import NotFoundError, StateError
+from p2pacs.front import INTERRUPTED
+
+PROGRAM = """
+import os, runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {at!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+{before}
+sys.argv = ["p2pacs", "broker", "--help"]
+runpy.run_module("p2pacs", run_name="__main__", alter_sys=False)
+"""
 
 
-def _main(arguments: Sequence[str]) -> int:
-    with pytest.raises(SystemExit) as ended:
-        front.main(arguments)
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+def ended(at: str, before: str = "") -> tuple[int, str]:
+    """How a command ended, and what it said of errors.
 
-
-def test_help_lists_all_commands_without_importing_a_side() -> None:
-    code = (
-        "import sys; from p2pacs import __main__ as m\n"
-        "try: m.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'broker.cli', 'peer.commands.cli', 'sqlalchemy', 'pynetdicom'}\n"
-        "heavy |= {'cryptography', 'trio'}\n"
-        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-    )
+    Args:
+        at: Ctrl-C is pressed when this module is about to be imported.
+        before: done at the beginning.
+    """
+    code = PROGRAM.format(at=at, before=before)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stderr.strip() == "[]"
-    for name in ("broker", "peer", "find", "get", "status"):
-        assert f" {name} " in done.stdout
-    assert "archive" not in done.stdout
+    return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("name", [*front.SIDES, *front.SHORTCUTS])
-def test_what_is_listed_is_what_the_commands_say(name: str) -> None:
-    app = front.build(name)
-    commands = [one.callback for one in app.registered_commands]
-    groups = {one.name or "": one.typer_instance for one in app.registered_groups}
-    if name in front.SIDES:
-        group = groups[name]
-        assert group is not None
-        assert group.info.help == front.SIDES[name][1]
-    else:
-        callback = next(c for c in commands if c is not None and c.__name__ == name)
-        assert (callback.__doc__ or "").splitlines()[0] == front.SHORTCUTS[name]
+@pytest.mark.parametrize("at", ["p2pacs.front", "typer", "p2pacs.private_files"])
+def test_while_the_front_door_is_read_the_system_ends_it(at: str) -> None:
+    assert ended(at) == (-signal.SIGINT, "")
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _main(["--version"]) == 0
-    assert capsys.readouterr().out == f"p2pacs {version('p2pacs')}\n"
+def test_while_a_command_is_read_it_ends_as_shells_have_it() -> None:
+    assert ended("broker.cli") == (INTERRUPTED, "")
 
 
-@pytest.mark.parametrize("command", [[], ["broker"], ["peer", "join"], ["find"], ["broker", "run"]])
-def test_a_short_way_to_help(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
-    assert _main([*command, "-h"]) == 0
-    assert "Usage: p2pacs" in capsys.readouterr().out
+def test_without_it_nothing_changes() -> None:
+    assert ended("no such module") == (0, "")
 
 
-def test_no_or_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _main([]) == 2
-    assert _main(["bake"]) == 2
-    assert "No such command" in capsys.readouterr().err
+def test_whoever_ignores_it_goes_on() -> None:
+    """As ``nohup`` and shells start what is in the background."""
+    ignoring = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+    for at in ("typer", "broker.cli"):
+        assert ended(at, ignoring) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "command", [["find", "x", "--patient-id", "\udcff"], ["status", "\udcff\udcfe"], ["\udcff"]]
-)
-def test_arguments_are_text(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Python keeps bytes that are no text as half characters, which nothing can write."""
-    assert _main(command) == 2
-    err = capsys.readouterr().err
-    assert f"argument {len(command)} is no text" in err
-    assert "\udcff" not in err
-
-
-def _failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def fail(_wanted: str) -> None:
-        raise error
-
-    monkeypatch.setattr(front, "build", fail)
-
-
-def test_errors_are_one_line_and_an_exit_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _failing(monkeypatch, NotFoundError("no such member"))
-    assert _main(["broker", "revoke"]) == NotFoundError.exit_code
-    assert capsys.readouterr().err == "p2pacs: no such member\n"
-
-
-def test_errors_as_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _failing(monkeypatch, ExceptionGroup("nursery", [StateError("not joined")]))
-    assert _main(["status", "x", "--json"]) == StateError.exit_code
-    assert json.loads(capsys.readouterr().err) == {
-        "error": "StateError",
-        "message": "not joined",
-        "transient": False,
-    }
-
-
-def test_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    _failing(monkeypatch, KeyboardInterrupt())
-    assert _main([]) == 130
-
-
-def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    _failing(monkeypatch, ExceptionGroup("nursery", [KeyError("bug")]))
-    with pytest.raises(ExceptionGroup):
-        front.main([])
+def test_after_the_end_there_is_no_traceback_either() -> None:
+    late = "import atexit; atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))"
+    code, said = ended("no such module", late)
+    assert code == -signal.SIGINT
+    assert said == ""

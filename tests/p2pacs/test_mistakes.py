@@ -16,7 +16,7 @@ from broker import config as broker_config
 from broker.cli import app as broker_app
 from broker.config import BrokerSettings
 from broker.setup import found
-from p2pacs.__main__ import SHORTCUTS, SIDES
+from p2pacs.front import SHORTCUTS, SIDES
 from p2pacs.identity.token import Token
 from p2pacs.ids import VirtualAddress
 from peer import config as peer_config

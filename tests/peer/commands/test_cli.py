@@ -14,8 +14,8 @@ import pytest
 import trio
 from sqlalchemy import select
 
-from p2pacs.__main__ import main
 from p2pacs.errors import PacsDataError, SettingsError, StateError, StudyNotFoundError, UsageError
+from p2pacs.front import main
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web

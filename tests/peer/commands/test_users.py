@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.__main__ import main
 from p2pacs.accounts.people import list_accounts, stored_hash
 from p2pacs.accounts.second_factor import enable, has_second_factor
 from p2pacs.accounts.sessions import Sessions
 from p2pacs.errors import NotFoundError, StateError, UsageError
+from p2pacs.front import main
 from peer.accounts.trail import read_trail
 from peer.config import PEER_DB, PeerSettings, save_peer_settings
 from peer.db import PeerDatabase, connect

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from p2pacs.__main__ import main
 from p2pacs.errors import StateError, UsageError
+from p2pacs.front import main
 from peer.viewer.archive import contents
 from peer.viewer.installed import install
 from tests.peer.viewer.archives import archive_of
