@@ -29,6 +29,7 @@ from scripts.network import LineRates, Network, network
 from scripts.pacs import PACS, open_pacs
 from scripts.program import ScriptError, leaves
 from scripts.report import Report, TransferReport
+from scripts.showing import show
 from scripts.workstation import AET, Workstation, workstation
 
 SLICES = 14
@@ -50,6 +51,8 @@ class Options:
     lines: LineRates
     json: bool
     keep: bool
+    web: bool = False
+    """Whether it goes on running, with its pages."""
 
 
 @frozen
@@ -90,7 +93,14 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--downlink", type=_rate, default="3mbit", help="default: 3mbit")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.add_argument("--keep", action="store_true", help="keep demo-run/… with all the logs")
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help="instead of measuring, leave the network running, with its pages and the viewer",
+    )
     given = parser.parse_args(arguments)
+    if given.web and given.json:
+        parser.error("--web measures nothing: leave --json out")
     if given.slices < 1:
         parser.error("--slices: at least 1")
     return Options(
@@ -100,6 +110,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         lines=LineRates(given.uplink, given.downlink),
         json=given.json,
         keep=given.keep,
+        web=given.web,
     )
 
 
@@ -115,7 +126,7 @@ def _rate(text: str) -> str:
 
 
 async def demo(options: Options, folder: Path, console: Console) -> DemoResult:
-    """Runs everything and returns what was measured."""
+    """Runs everything and returns what was measured; with its pages, runs until it is cancelled."""
     console.print("Making a phantom …" if options.dicom is None else f"Reading {options.dicom} …")
     study = await trio.to_thread.run_sync(_study, options, folder)
     size = f"{len(study.paths)} instances, {format_bytes(study.size)}"
@@ -127,6 +138,9 @@ async def demo(options: Options, folder: Path, console: Console) -> DemoResult:
         console.print("Starting a broker, three replicas and two hospitals …")
         async with network(folder, options.lines, pacs) as net:
             try:
+                if options.web:
+                    await _start_replicas(net, station)
+                    await show(net, HOSPITALS, study, console)
                 return await _measure(net, station, study, Live(console))
             except* P2PacsError as errors:
                 said = "; ".join(str(error) for error in leaves(errors))
@@ -137,8 +151,7 @@ async def _measure(
     net: Network, station: Workstation, study: LoadedStudy, live: Live
 ) -> DemoResult:
     async with trio.open_nursery() as nursery:
-        for name, host in REPLICAS.items():
-            nursery.start_soon(_start, net, name, "replica", host, station)
+        nursery.start_soon(_start_replicas, net, station)
         for name, host in HOSPITALS.items():
             nursery.start_soon(_start, net, name, "hospital", host, station)
     fetched = [await _fetch(net.peers[name], station, study, live) for name in HOSPITALS]
@@ -155,6 +168,12 @@ async def _measure(
         one_uplink_seconds=one_uplink.report.seconds,
     )
     return DemoResult(report, (*fetched, one_uplink))
+
+
+async def _start_replicas(net: Network, station: Workstation) -> None:
+    async with trio.open_nursery() as nursery:
+        for name, host in REPLICAS.items():
+            nursery.start_soon(_start, net, name, "replica", host, station)
 
 
 async def _start(net: Network, name: str, role: str, host: str, station: Workstation) -> None:
@@ -258,7 +277,7 @@ def main() -> int:
     if result is None:
         if not failed:
             console.print("Interrupted; everything that was started has ended.")
-        return 1 if failed else INTERRUPTED
+        return 1 if failed else 0 if options.web else INTERRUPTED
     if options.json:
         print(result.report.model_dump_json())
     else:

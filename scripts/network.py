@@ -60,7 +60,10 @@ class Network:
         self.peers: dict[str, PeerProcess] = {}
         self.broker: Program | None = None
         self._web_port = free_port(self._broker_place.local)
-        self._web = f"http://{self._broker_place.local}:{self._web_port}"
+        self.web = f"http://{self._broker_place.local}:{self._web_port}"
+        """The administrator's pages."""
+        self.password = folder / "password"
+        """File with the password of `ADMIN`."""
         self._administrator: Administrator | None = None
 
     @property
@@ -82,14 +85,14 @@ class Network:
     async def start_broker(self, pacs: str, stack: AsyncExitStack) -> None:
         """Makes the broker of the PACS at this address and runs it."""
         folder, log = self.folder / "broker", self.folder / "broker.log"
-        password, secret = self.folder / "password", secrets.token_urlsafe(16)
+        password, secret = self.password, secrets.token_urlsafe(16)
         password.touch(mode=0o600)
         password.write_text(secret + "\n", encoding="ascii")
         place, port = self._broker_place, free_port(self._broker_place.local)
         command: Command = [*place.prefix, *P2PACS, "broker", "init", folder, "--pacs", pacs]
         for host in place.hosts:
             command += ["--listen", f"{host}:{port}", "--advertise", f"{host}:{port}"]
-        command += ["--web", self._web.removeprefix("http://")]
+        command += ["--web", self.web.removeprefix("http://")]
         command += ["--admin", ADMIN, "--password-file", password]
         await output_of("p2pacs broker init", command, log)
         settings: dict[str, Any] = {"line.lan": [place.lan], **self._settings}
@@ -99,7 +102,7 @@ class Network:
         set_toml(folder / "broker.toml", settings)
         await self.run_broker(stack)
         login = {"name": ADMIN, "password": secret}
-        self._administrator = await stack.enter_async_context(administrator(self._web, login))
+        self._administrator = await stack.enter_async_context(administrator(self.web, login))
 
     async def run_broker(self, stack: AsyncExitStack) -> None:
         """Runs the broker, again if it has ended; ``stack`` ends it."""
@@ -113,7 +116,7 @@ class Network:
     async def _form_answers(self) -> bool:
         try:
             async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as http:
-                return (await http.get(f"{self._web}/login")).is_success
+                return (await http.get(f"{self.web}/login")).is_success
         except httpx.HTTPError:
             return False
 
