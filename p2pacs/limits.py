@@ -206,6 +206,9 @@ DICOM_KEPT_CONNECTIONS: Final = 16
 DICOM_CONNECTIONS_PER_ADDRESS: Final = 16
 """... and so many that one other address may have: workstations open a handful."""
 
+DICOM_LEAVING_CONNECTIONS: Final = 16
+"""... and so many more whose threads are ending, as they gave way to others."""
+
 DICOM_SLOWEST: Final = 16 * KIB
 """Bytes a second at which a PDU must come, after its first seconds: 128 kbit/s, a line that no
 hospital reads images over."""

@@ -69,6 +69,7 @@ class Association(_Association):
         """SOP Class and transfer syntaxes of each context that the requestor proposed."""
         self.options: dict[str, SearchOptions] = {}
         """FIND class → what was agreed on for its searches."""
+        self._serving = False
         self.ended: Callable[[], None] = _nothing
         """Called when an accepted association is over and its connection closed."""
 
@@ -100,7 +101,21 @@ class Association(_Association):
             sock.shut()
             sock.wake()
 
+    def unused(self) -> float:
+        """Seconds since something came or went; 0 while a request is served."""
+        sock = self.dul.socket
+        if self._serving or not isinstance(sock, BoundedSocket):
+            return 0.0
+        return time.monotonic() - sock.last_activity
+
     def _serve_request(self, msg: Any, context_id: int) -> None:
+        self._serving = True
+        try:
+            self._serve(msg, context_id)
+        finally:
+            self._serving = False
+
+    def _serve(self, msg: Any, context_id: int) -> None:
         service = self.services.get(type(msg))
         if isinstance(msg, C_STORE):  # of any SOP Class, private ones included
             service = _serve_store

@@ -65,7 +65,9 @@ class _Handler(RequestHandler):
 class Server(AssociationServer):
     """Listens, and starts an association for each connection that is let in."""
 
-    request_queue_size = 64
+    request_queue_size = 512
+    """A queue that is full drops who comes, who tries again after a second: with 64 places it was
+    filled by eight hosts that connect and hang up."""
 
     def __init__(
         self,
@@ -126,6 +128,14 @@ class Server(AssociationServer):
         if one is None:
             return
         self._admitted[assoc] = one
+
+        def end() -> None:
+            self._tell(one.source)
+            sock = assoc.dul.socket
+            if isinstance(sock, BoundedSocket):
+                sock.shut()
+
+        one.end, one.unused = end, assoc.unused
 
         def ended() -> None:
             self._admitted.pop(assoc, None)

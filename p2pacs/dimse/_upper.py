@@ -25,7 +25,7 @@ from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
-from pynetdicom.pdu_primitives import A_P_ABORT, P_DATA
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, P_DATA
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from p2pacs import limits
@@ -77,6 +77,16 @@ class Reactor(DULServiceProvider):
             sock = self.socket
             if isinstance(sock, BoundedSocket):
                 sock.dispose()
+            if self.assoc.is_acceptor:
+                # pynetdicom would wait for an A-ASSOCIATE-RQ as long as negotiation may take.
+                self.to_user_queue.put(None)
+
+    def receive_pdu(self, wait: bool = False, timeout: float | None = None) -> Any:
+        """As pynetdicom's; who waits for an A-ASSOCIATE-RQ and gets an abort gets nothing: it would
+        be taken for a request."""
+        primitive = super().receive_pdu(wait, timeout)
+        is_early = self.assoc.is_acceptor and not self.assoc.is_established
+        return None if is_early and isinstance(primitive, A_ABORT | A_P_ABORT) else primitive
 
 
 class BoundedSocket(AssociationSocket):

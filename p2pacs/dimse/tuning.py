@@ -42,6 +42,10 @@ class DimseTuning:
     connections: int = limits.DICOM_CONNECTIONS
     kept_connections: int = limits.DICOM_KEPT_CONNECTIONS
     connections_per_address: int = limits.DICOM_CONNECTIONS_PER_ADDRESS
+    leaving_connections: int = limits.DICOM_LEAVING_CONNECTIONS
+
+    unused: float = 10.0
+    """After which a stranger's association gives way to another one where there is no room."""
 
     resolve: float = 60.0
     """How often the names of known hosts are looked up."""

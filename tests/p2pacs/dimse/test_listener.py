@@ -19,7 +19,7 @@ from pynetdicom.pdu_primitives import (
 
 from p2pacs import limits
 from p2pacs.dimse import contexts
-from p2pacs.dimse._association import Association, associate, release
+from p2pacs.dimse._association import Association, associate, has_ended, release
 from p2pacs.dimse._listener import Listener
 from p2pacs.dimse._upper import Reactor
 from p2pacs.dimse.remote import DimseRemote
@@ -58,7 +58,7 @@ async def test_associations_have_a_limit() -> None:
 
 
 async def test_silent_connections_have_a_limit_too() -> None:
-    bounds = DimseTuning(connections=2, kept_connections=0)
+    bounds = DimseTuning(connections=2, kept_connections=0, connections_per_address=2)
     async with serving(Scripted(), tuning=bounds) as server:
         silent = [await trio.open_tcp_stream(HOST, server.port) for _ in range(2)]
         async with await trio.open_tcp_stream(HOST, server.port) as third:
@@ -66,6 +66,32 @@ async def test_silent_connections_have_a_limit_too() -> None:
                 assert await third.receive_some() == b""
         for stream in silent:
             await stream.aclose()
+
+
+async def test_silent_strangers_give_way_to_a_workstation_that_no_setting_names() -> None:
+    bounds = DimseTuning(connections=6, kept_connections=0, connections_per_address=3)
+    async with serving(Scripted(), tuning=bounds) as server:
+        silent = [await connect(server.port, 3, f"127.0.0.{host}") for host in (2, 3)]
+        await client(server.port).echo()
+        ended = 0
+        for stream in [*silent[0], *silent[1]]:
+            with trio.move_on_after(0.2):
+                ended += await stream.receive_some() == b""
+            await stream.aclose()
+    assert ended == 1
+
+
+async def test_an_unused_association_gives_way() -> None:
+    bounds = DimseTuning(associations=1, kept_associations=0, unused=0.0)
+    async with serving(Scripted(), tuning=bounds) as server:
+        remote = DimseRemote("GATEWAY", HOST, server.port)
+
+        def call() -> Association:
+            return associate(AE("SCU"), remote, [(contexts.VERIFICATION, [EXPLICIT])])
+
+        first = await trio.to_thread.run_sync(call)
+        await client(server.port).echo()
+        await gone(lambda: has_ended(first))
 
 
 # ---------------------------------------------------------------- strangers
@@ -163,6 +189,17 @@ async def test_half_open_connections_leave_nothing_behind(
                 await stream.aclose()
         await client(server.port).echo()
     await gone(lambda: descriptors() <= before)
+
+
+async def test_who_only_looks_whether_somebody_listens_takes_no_place() -> None:
+    """A monitor that connects and hangs up: its place is free at once, not after negotiation."""
+    bounds = DimseTuning(connections=3, kept_connections=0, negotiate=60)
+    async with serving(Scripted(), tuning=bounds) as server:
+        for _ in range(3):
+            for stream in await connect(server.port, 3):
+                await stream.aclose()
+            await gone(lambda: not associations())
+        await client(server.port).echo()
 
 
 async def begin(stream: trio.SocketStream, way: str) -> None:
