@@ -133,6 +133,12 @@ def reset_second_factor(connection: Connection, name: str) -> None:
         raise StateError(f"{name} has no second factor")
 
 
+def role_of(connection: Connection, name: str) -> str | None:
+    """The role of an account; None if there is no such account."""
+    query = select(accounts.c.role).where(accounts.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def stored_hash(connection: Connection, name: str) -> str | None:
     """The hash of an account's password; None if there is no such account."""
     query = select(accounts.c.password_hash).where(accounts.c.name == name)

@@ -24,7 +24,7 @@ from p2pacs.accounts.sessions import OpenSession, Session
 from p2pacs.accounts.sign_in import WRONG_CODE, Checker, SignedIn
 from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError, StateError, TooManyAttemptsError, UsageError
-from p2pacs.pages.door import Door
+from p2pacs.pages.door import Door, address_of
 from p2pacs.pages.forms import secret_of, sentence, text_of
 from p2pacs.pages.times import utc
 
@@ -40,8 +40,6 @@ _DONE: Final = {
     "second": "A code is not asked for any more.",
 }
 """What a redirection tells, by the word in its address."""
-
-_NOT_YOU: Final = "The password is wrong. Nothing was changed."
 
 
 @frozen
@@ -81,7 +79,7 @@ class AccountViews:
             return await self._show(request, session, wrong={"new": sentence(str(error))})
         if new != secret_of(form, "again"):
             return await self._show(request, session, wrong={"again": "The two are not the same."})
-        if refused := await self._refused(request, session, form):
+        if refused := await self.door.refuses(request, session, form):
             return await self._show(request, session, wrong={"current": refused})
         hashed = await self.passwords.make(new)
 
@@ -91,8 +89,8 @@ class AccountViews:
             return self.door.accounts.enter(
                 connection,
                 session.account,
-                source_of(self._address(request)),
-                self._browser(request) or known_places.new_cookie(),
+                source_of(address_of(request)),
+                self.door.browser(request) or known_places.new_cookie(),
             )
 
         response = _see(f"{PATH}?done=password")
@@ -124,7 +122,7 @@ class AccountViews:
         """Ask for codes from now on, if this one proves that the app has the secret."""
         secret = one_time.read_secret_text(text_of(form, "secret"))
         await self._check_none(session)
-        if refused := await self._refused(request, session, form):
+        if refused := await self.door.refuses(request, session, form):
             return self._second(request, session, secret, {"current": refused})
         at = self.door.sessions.clock() // 1000
         code = one_time.plain_code(text_of(form, "code"))
@@ -145,7 +143,7 @@ class AccountViews:
 
     async def remove_second(self, request: Request, session: Session, form: FormData) -> Response:
         """The password alone does again."""
-        if refused := await self._refused(request, session, form, code=True):
+        if refused := await self._refuses(request, session, form):
             return await self._show(request, session, wrong={"remove": refused})
 
         def work(connection: Connection) -> None:
@@ -157,7 +155,7 @@ class AccountViews:
 
     async def renew_codes(self, request: Request, session: Session, form: FormData) -> Response:
         """New recovery codes in the place of those before."""
-        if refused := await self._refused(request, session, form, code=True):
+        if refused := await self._refuses(request, session, form):
             return await self._show(request, session, wrong={"codes": refused})
 
         def work(connection: Connection) -> list[str]:
@@ -173,33 +171,15 @@ class AccountViews:
         if has:
             raise StateError("the account has a second factor already: remove it first")
 
-    async def _refused(
-        self, request: Request, session: Session, form: FormData, *, code: bool = False
-    ) -> str:
-        """Why this is not the owner of the account; empty if it is."""
+    async def _refuses(self, request: Request, session: Session, form: FormData) -> str:
+        """Why this is not the owner, who has password and code; empty if it is."""
+        if refused := await self.door.refuses(request, session, form):
+            return refused
         try:
-            await self.door.accounts.check(
-                session.account,
-                secret_of(form, "current"),
-                self._address(request),
-                self._browser(request),
-            )
-        except AuthenticationError:
-            return _NOT_YOU
-        except TooManyAttemptsError as error:
+            await self.door.accounts.take_code(session.account, text_of(form, "code"))
+        except (AuthenticationError, TooManyAttemptsError) as error:
             return str(error)
-        if code:
-            try:
-                await self.door.accounts.take_code(session.account, text_of(form, "code"))
-            except (AuthenticationError, TooManyAttemptsError) as error:
-                return str(error)
         return ""
-
-    def _browser(self, request: Request) -> str:
-        return request.cookies.get(self.door.cookie("browser"), "")
-
-    def _address(self, request: Request) -> str:
-        return request.client.host if request.client else ""
 
     # ------------------------------------------------------------ pages
 

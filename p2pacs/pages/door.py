@@ -180,13 +180,9 @@ class Door:
         if not self._is_ours(request, form):
             return self._ask(request, wrong=_OUT_OF_DATE, status=403)
         name, password = text_of(form, "name"), secret_of(form, "password")
-        address = request.client.host if request.client else ""
         try:
             signed_in = await self.accounts.sign_in(
-                name,
-                password,
-                address,
-                request.cookies.get(self.cookie("browser"), ""),
+                name, password, address_of(request), self.browser(request)
             )
         except (AuthenticationError, TooManyAttemptsError) as error:
             said, status = str(error), error.http_status
@@ -233,6 +229,25 @@ class Door:
         self._set(response, "session", signed_in.session)
         self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
 
+    async def refuses(self, request: Request, session: Session, form: FormData) -> str:
+        """Why the field ``current`` is not the password of who is signed in; empty if it is.
+
+        For what somebody who finds a browser open must not do. It waits for its turn as sign-ins
+        do.
+        """
+        password, browser = secret_of(form, "current"), self.browser(request)
+        try:
+            await self.accounts.check(session.account, password, address_of(request), browser)
+        except AuthenticationError:
+            return "Your password is wrong. Nothing was changed."
+        except TooManyAttemptsError as error:
+            return str(error)
+        return ""
+
+    def browser(self, request: Request) -> str:
+        """By which the browser is known; empty if it is not."""
+        return request.cookies.get(self.cookie("browser"), "")
+
     def token(self, request: Request) -> str:
         """Of the session in the request's cookie; empty if there is none."""
         return request.cookies.get(self.cookie("session"), "")
@@ -259,3 +274,8 @@ class Door:
         response.delete_cookie(
             self.cookie(name), httponly=True, samesite="strict", secure=self.secure, path="/"
         )
+
+
+def address_of(request: Request) -> str:
+    """The network address that asks; empty if it is not known."""
+    return request.client.host if request.client else ""

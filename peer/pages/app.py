@@ -77,7 +77,7 @@ def make_pages(
         realm=realm,
     )
     start = door.shows(StartViews(pages, navigation if content is not None else ()).start, None)
-    users = UserViews(database, pages, passwords)
+    users = UserViews(door, passwords)
     account = AccountViews(door, note, passwords, issuer=f"p2pacs {hospital}")
     manages = partial(door.changes, right=UserRight.USERS)
     return guarded_app(
@@ -87,8 +87,7 @@ def make_pages(
             *(content.routes(door, pages) if content is not None else ()),
             Route("/users", door.shows(users.show, UserRight.USERS), methods=["GET"]),
             Route("/users", manages(users.add), methods=["POST"]),
-            Route("/users/role", manages(users.role), methods=["POST"]),
-            Route("/users/password", manages(users.password), methods=["POST"]),
+            Route("/users/change", manages(users.change), methods=["POST"]),
             Route("/users/second-factor", manages(users.second_factor), methods=["POST"]),
             Route("/users/remove", manages(users.remove), methods=["POST"]),
             *account.routes(),

@@ -1,4 +1,8 @@
-"""The administrator's page of who may sign in here, and of what was done about it."""
+"""The administrator's page of who may sign in here, and of what was done about it.
+
+Every change asks for the administrator's own password: a browser that was left open makes nobody
+an administrator.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,10 @@ from p2pacs.accounts.passwords import check_account, check_password
 from p2pacs.accounts.people import Account
 from p2pacs.accounts.sessions import Session
 from p2pacs.accounts.sign_in import Checker
-from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.errors import NotFoundError, StateError, UsageError
+from p2pacs.pages.door import Door
 from p2pacs.pages.forms import secret_of, sentence, text_of
 from p2pacs.pages.times import minute
-from p2pacs.web.pages import Pages
 from peer.accounts.rights import UserRole, user_role
 from peer.accounts.trail import TrailEntry, note, read_trail
 
@@ -31,8 +34,7 @@ _ENTRIES = 100
 class UserViews:
     """Accounts, for who has the right to manage them."""
 
-    database: AccountsDatabase
-    pages: Pages
+    door: Door
     passwords: Checker
 
     async def show(self, request: Request, session: Session) -> Response:
@@ -53,36 +55,28 @@ class UserViews:
             people.store_account(connection, name, hashed, role)
             note(connection, session.account, "account added", f"{name}: {role}")
 
-        return await self._done(request, session, form, work)
+        return await self._do(request, session, form, work)
 
-    async def password(self, request: Request, session: Session, form: FormData) -> Response:
-        """Give somebody a new password."""
+    async def change(self, request: Request, session: Session, form: FormData) -> Response:
+        """Say what somebody may do, and give a new password if one was typed."""
         name, password = text_of(form, "name"), secret_of(form, "password")
         try:
-            check_password(password)
-        except UsageError as error:
-            return await self._show(request, session, wrong=error)
-        hashed = await self.passwords.make(password)
-
-        def work(connection: Connection) -> None:
-            people.store_password(connection, name, hashed)
-            note(connection, session.account, "password set", name)
-
-        return await self._done(request, session, form, work)
-
-    async def role(self, request: Request, session: Session, form: FormData) -> Response:
-        """Say what somebody may do."""
-        name = text_of(form, "name")
-        try:
             role = user_role(text_of(form, "role"))
+            if password:
+                check_password(password)
         except UsageError as error:
             return await self._show(request, session, wrong=error)
+        hashed = await self.passwords.make(password) if password else ""
 
         def work(connection: Connection) -> None:
-            people.set_role(connection, name, role)
-            note(connection, session.account, "role set", f"{name}: {role}")
+            if people.role_of(connection, name) != role:
+                people.set_role(connection, name, role)
+                note(connection, session.account, "role set", f"{name}: {role}")
+            if hashed:
+                people.store_password(connection, name, hashed)
+                note(connection, session.account, "password set", name)
 
-        return await self._done(request, session, form, work)
+        return await self._do(request, session, form, work)
 
     async def second_factor(self, request: Request, session: Session, form: FormData) -> Response:
         """Somebody has lost phone and recovery codes: the password alone does again."""
@@ -92,7 +86,7 @@ class UserViews:
             people.reset_second_factor(connection, name)
             note(connection, session.account, "second factor removed", name)
 
-        return await self._done(request, session, form, work)
+        return await self._do(request, session, form, work)
 
     async def remove(self, request: Request, session: Session, form: FormData) -> Response:
         """Somebody signs in no more."""
@@ -102,17 +96,19 @@ class UserViews:
             people.remove_account(connection, name)
             note(connection, session.account, "account removed", name)
 
-        return await self._done(request, session, form, work)
+        return await self._do(request, session, form, work)
 
-    async def _done(
+    async def _do(
         self,
         request: Request,
         session: Session,
         form: FormData,
         work: Callable[[Connection], None],
     ) -> Response:
+        if refused := await self.door.refuses(request, session, form):
+            return await self._show(request, session, wrong=UsageError(refused), filled=form)
         try:
-            await self.database.run(work)
+            await self.door.database.run(work)
         except (NotFoundError, StateError) as error:
             return await self._show(request, session, wrong=error, filled=form)
         return RedirectResponse("/users", status_code=303)
@@ -128,8 +124,8 @@ class UserViews:
         def work(connection: Connection) -> tuple[list[Account], list[TrailEntry]]:
             return people.list_accounts(connection), read_trail(connection, _ENTRIES)
 
-        accounts, entries = await self.database.run(work)
-        return self.pages.page(
+        accounts, entries = await self.door.database.run(work)
+        return self.door.pages.page(
             request,
             "users.html",
             status=wrong.http_status if wrong else 200,

@@ -1,19 +1,24 @@
 """The composition root: what a whole peer does as a process would, in this process."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
+from p2pacs.accounts.people import add_account
 from p2pacs.errors import ProtocolError, StateError
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
 from peer.app import open_peer, run_peer
 from peer.commands.client import PeerClient
 from peer.commands.get import get
-from peer.config import PeerSettings, save_peer_settings
+from peer.config import PEER_DB, PeerSettings, save_peer_settings
+from peer.db import connect
 from tests.components import free_port
+from tests.p2pacs.pages.browser import PASSWORD, Browser
 from tests.peer.commands.test_get import Seen
 from tests.peer.gateway.test_dimse import client, query, received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
@@ -33,7 +38,9 @@ async def test_the_whole_road(tmp_path: Path) -> None:
         sent = instances(3)
         await world.broker.publish(sent)
         folder = world.register("a")
-        settings = settings_of(world, folder, dicom="127.0.0.1:0")
+        settings = settings_of(world, folder, dicom="127.0.0.1:0", web={"listen": "127.0.0.1:0"})
+        with closing(connect(folder / PEER_DB)) as accounts:
+            accounts.transact(lambda c: add_account(c, "rita", PASSWORD, "radiologist"))
         said: list[dict[str, Any]] = []
         stop, ended = trio.Event(), trio.Event()
 
@@ -47,6 +54,10 @@ async def test_the_whole_road(tmp_path: Path) -> None:
             assert said[0]["event"] == "ready"
             assert said[0]["api"] == str(settings.api)
             assert said[0]["dicom"] is not None
+            async with httpx.AsyncClient(base_url=said[0]["web"], trust_env=False) as http:
+                with trio.fail_after(LIMIT):
+                    assert (await Browser(http).sign_in("rita")).status_code == 303
+                    assert "rita" in (await http.get("/")).text
             async with PeerClient.connect(folder) as peer:
                 with trio.fail_after(LIMIT):
                     while not await peer.find({"patient_name": "GRÜN*"}):

@@ -86,7 +86,7 @@ async def test_a_new_password_keeps_this_browser_and_no_other(admin: Browser, si
 @pytest.mark.parametrize(
     ("current", "new", "again", "said"),
     [
-        ("wrong", NEW, NEW, "The password is wrong"),
+        ("wrong", NEW, NEW, "Your password is wrong"),
         (PASSWORD, "short", "short", "12 to"),
         (PASSWORD, NEW, NEW + "!", "not the same"),
         (PASSWORD, "x" * 1025, "x" * 1025, "12 to"),

@@ -1,4 +1,5 @@
 import pytest
+from trio.testing import MockClock
 
 from p2pacs.accounts.people import Account, list_accounts
 from p2pacs.accounts.second_factor import enable, has_second_factor
@@ -8,7 +9,7 @@ from tests.p2pacs.pages.browser import PASSWORD, Browser, csrf_of
 from tests.peer.pages.conftest import Hospital
 
 OTHER = "another password, quite long"
-FORMS = ["/users", "/users/role", "/users/password", "/users/second-factor", "/users/remove"]
+FORMS = ["/users", "/users/change", "/users/second-factor", "/users/remove"]
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def accounts(hospital: Hospital) -> dict[str, str]:
 
 async def test_an_account_from_beginning_to_end(admin: Browser, hospital: Hospital) -> None:
     async def send(what: str, **fields: str) -> None:
-        answer = await admin.send("/users", what, **fields)
+        answer = await admin.send("/users", what, current=PASSWORD, **fields)
         assert (answer.status_code, answer.headers["location"]) == (303, "/users"), answer.text
 
     await send("/users", name="rita", role="radiologist", password=PASSWORD)
@@ -31,9 +32,9 @@ async def test_an_account_from_beginning_to_end(admin: Browser, hospital: Hospit
         rita = Browser(http)
         assert (await rita.sign_in("rita")).status_code == 303
         assert (await rita.get("/users")).status_code == 403
-        await send("/users/role", name="rita", role="administrator")
+        await send("/users/change", name="rita", role="administrator")
         assert (await rita.get("/users")).status_code == 200
-        await send("/users/password", name="rita", password=OTHER)
+        await send("/users/change", name="rita", role="administrator", password=OTHER)
         assert (await rita.get("/users")).status_code == 303
         assert (await rita.sign_in("rita", OTHER)).status_code == 303
         await hospital.database.run(lambda c: enable(c, "rita", bytes(20), 0))
@@ -80,6 +81,23 @@ async def test_forms_from_elsewhere_change_nothing(
     assert await accounts(hospital) == before
 
 
+@pytest.mark.parametrize("form", FORMS)
+async def test_who_finds_a_browser_open_makes_nobody_an_administrator(
+    admin: Browser, hospital: Hospital, form: str
+) -> None:
+    before = await accounts(hospital)
+    fields = {"name": "operator", "role": "administrator", "password": OTHER}
+    if form == "/users":
+        fields["name"] = "eve"
+    for current in ({}, {"current": ""}, {"current": "guessed"}):
+        answer = await admin.send("/users", form, **fields, **current)
+        assert answer.status_code == 400
+        assert "Your password is wrong" in answer.text
+    assert await accounts(hospital) == before
+    trail = await hospital.database.run(lambda c: read_trail(c, 10))
+    assert [one.what for one in trail if not one.refused] == ["sign-in"]
+
+
 @pytest.mark.parametrize(
     ("form", "fields", "status", "said"),
     [
@@ -89,10 +107,15 @@ async def test_forms_from_elsewhere_change_nothing(
         ("/users", {"name": "r\x1b[m", "role": "operator", "password": OTHER}, 400, "printable"),
         ("/users", {"name": "rita", "role": "operator", "password": "short"}, 400, "12 to"),
         ("/users", {"name": "operator", "role": "operator", "password": OTHER}, 409, "already"),
-        ("/users/password", {"name": "operator", "password": "short"}, 400, "12 to"),
-        ("/users/password", {"name": "nobody", "password": OTHER}, 404, "no account"),
-        ("/users/role", {"name": "operator", "role": ""}, 400, "A role is one of"),
-        ("/users/role", {"name": "administrator", "role": "operator"}, 409, "add another one"),
+        (
+            "/users/change",
+            {"name": "operator", "role": "operator", "password": "short"},
+            400,
+            "12 to",
+        ),
+        ("/users/change", {"name": "nobody", "role": "operator"}, 404, "no account"),
+        ("/users/change", {"name": "operator", "role": ""}, 400, "A role is one of"),
+        ("/users/change", {"name": "administrator", "role": "operator"}, 409, "add another one"),
         ("/users/remove", {"name": "administrator"}, 409, "add another one"),
         ("/users/remove", {}, 404, "no account"),
         ("/users/second-factor", {"name": "operator"}, 409, "no second factor"),
@@ -108,7 +131,7 @@ async def test_what_cannot_be(
     said: str,
 ) -> None:
     before = await accounts(hospital)
-    answer = await admin.send("/users", form, **fields)
+    answer = await admin.send("/users", form, current=PASSWORD, **fields)
     assert answer.status_code == status
     assert said in answer.text
     assert OTHER not in answer.text
@@ -117,7 +140,9 @@ async def test_what_cannot_be(
 
 async def test_a_name_is_text_on_the_page(admin: Browser, hospital: Hospital) -> None:
     name = '"><script>alert(1)</script>'
-    await admin.send("/users", "/users", name=name, role="operator", password=OTHER)
+    await admin.send(
+        "/users", "/users", name=name, role="operator", password=OTHER, current=PASSWORD
+    )
     assert "<script" not in (await admin.get("/users")).text
     assert Account(name, "operator") in await hospital.database.run(list_accounts)
 
@@ -132,3 +157,49 @@ async def test_ones_own_account_is_reached_from_every_page(browser: Browser) -> 
         "/account", "/account/password", current=PASSWORD, new=OTHER, again=OTHER
     )
     assert answer.status_code == 303
+
+
+NASTY = [
+    "",
+    "x" * 3_000,
+    "\x00",
+    "a\x00b",
+    "' OR 1=1 --",
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "{{ 7 * 7 }}",
+    "\N{ARABIC-INDIC DIGIT THREE}" * 6,
+    "\N{RIGHT-TO-LEFT OVERRIDE}anna",
+    "\N{SNOWMAN}" * 64,
+    "administrator\r\nSet-Cookie: session=x",
+]
+FIELDS = ("name", "role", "password", "code", "half", "secret", "session", "new")
+ANYWHERE = [
+    *FORMS,
+    "/login",
+    "/login/code",
+    "/account/password",
+    "/account/session",
+    "/account/second-factor",
+    "/account/second-factor/remove",
+    "/account/second-factor/codes",
+]
+
+
+@pytest.mark.parametrize("form", ANYWHERE)
+async def test_nothing_that_is_typed_makes_a_page_fail(
+    admin: Browser, hospital: Hospital, autojump_clock: MockClock, form: str
+) -> None:
+    before = await accounts(hospital)
+    csrf = csrf_of(await admin.get("/account"))
+    token = admin.http.cookies["session"]
+    for nasty in NASTY:
+        fields = dict.fromkeys(FIELDS, nasty) | {"csrf": csrf, "current": PASSWORD, "again": "!"}
+        if form.startswith("/login"):
+            fields["csrf"] = nasty
+        answer = await admin.http.post(form, data=fields)
+        assert 400 <= answer.status_code < 500
+        assert "<script" not in answer.text
+        assert ">49<" not in answer.text
+        assert admin.http.cookies["session"] == token
+    assert await accounts(hospital) == before
