@@ -104,6 +104,12 @@ class WebConnection(TCPServer):
         """
         if self._gone and isinstance(event, Updated):
             return  # an answer ended after the client had gone: nothing is waited for
+        # At the end of its answer an application is told that the client is gone, and cancels what
+        # it does: also this, in the middle of closing, and the client would wait for the end.
+        with trio.CancelScope(shield=isinstance(event, Closed)):
+            await self._send_event(event)
+
+    async def _send_event(self, event: Event) -> None:
         try:
             await super().protocol_send(event)
         except trio.BusyResourceError:

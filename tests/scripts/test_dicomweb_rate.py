@@ -11,7 +11,7 @@ from scripts import dicomweb_rate
 @pytest.mark.orthanc
 @pytest.mark.system
 async def test_both_are_measured(tmp_path: Path) -> None:
-    figures = await dicomweb_rate.run(tmp_path, Namespace(slices=3, studies=20))
+    figures = await dicomweb_rate.run(tmp_path, Namespace(slices=3, studies=20, archive=None))
     assert figures["instances"] == 3
     for name in ("study", "metadata", "frame"):
         for server in ("p2pacs", "orthanc"):

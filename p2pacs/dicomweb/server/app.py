@@ -16,6 +16,7 @@ from p2pacs.dicomweb.server.backend import DicomwebBackend
 from p2pacs.dicomweb.server.bulkdata import Bulkdata
 from p2pacs.dicomweb.server.clients import AllowedClients
 from p2pacs.dicomweb.server.frames import Frames
+from p2pacs.dicomweb.server.openapi import answer_description
 from p2pacs.dicomweb.server.rendered import Rendered
 from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.dicomweb.server.retrieve import MetadataHandler, RetrieveHandler
@@ -47,6 +48,7 @@ def make_dicomweb(
             *_searches(backend),
             *_retrievals(backend),
             *_frames(backend),
+            Route(ROOT + "/openapi.json", answer_description, methods=["GET"]),
             Route(ROOT + "/studies", _refuse_storing, methods=["POST"]),
             Route(_STUDY, _refuse_storing, methods=["POST"]),
         ],

@@ -70,9 +70,18 @@ async def _endless(_request: Request) -> Response:
     return StreamingResponse(zeros())
 
 
+async def _streamed(_request: Request) -> Response:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"hel"
+        yield b"lo"
+
+    return StreamingResponse(pieces())
+
+
 APP = Starlette(
     routes=[
         Route("/", _hello, methods=["GET", "POST"]),
+        Route("/streamed", _streamed),
         Route("/form", _form, methods=["POST"]),
         Route("/endless", _endless),
     ],
@@ -331,6 +340,18 @@ async def test_a_body_that_goes_on_after_the_answer_ends_one_connection() -> Non
         await ended(client)
         assert await ask(endpoint, STRANGER) == "hello"
         await trio.aclose_forcefully(client)
+
+
+@pytest.mark.parametrize("path", ["/", "/streamed"])
+async def test_a_connection_is_closed_after_the_answer_where_the_client_asks_for_it(
+    path: str,
+) -> None:
+    """An application that streams is cancelled at that moment: it hears that the client is gone."""
+    async with serving() as endpoint:
+        head = f"GET {path} HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n"
+        stream = await connect(endpoint, "127.0.0.1", head.encode())
+        with trio.fail_after(60):
+            await ended(stream)
 
 
 async def test_a_websocket_is_refused_without_a_traceback(

@@ -1,0 +1,252 @@
+"""The DICOMweb services as an OpenAPI 3.1 description, at ``openapi.json`` below their root.
+
+It says which paths there are, what they take and what they answer with. What a study holds is
+DICOM's matter: bodies are described as far as HTTP goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from p2pacs.dicomweb.accept import RELATED
+from p2pacs.dicomweb.media_types import MEDIA_TYPES, OCTETS
+from p2pacs.dicomweb.ranges import BYTERANGES
+from p2pacs.dicomweb.server.requests import ROOT
+from p2pacs.dicomweb.server.search import DICOM_JSON, JSON
+from p2pacs.dicomweb.server.streamed import DICOM
+from p2pacs.rendering.options import JPEG, PNG
+
+Described = dict[str, Any]
+"""A part of the description."""
+
+_STUDY: Final = "/studies/{study}"
+_SERIES: Final = _STUDY + "/series/{series}"
+_INSTANCE: Final = _SERIES + "/instances/{instance}"
+_FRAMES: Final = _INSTANCE + "/frames/{frames}"
+
+SEARCHES: Final = {
+    "/studies": "studies",
+    "/series": "series of all studies",
+    "/instances": "instances of all studies",
+    f"{_STUDY}/series": "series of a study",
+    f"{_STUDY}/instances": "instances of a study",
+    f"{_SERIES}/instances": "instances of a series",
+}
+RETRIEVALS: Final = {_STUDY: "a study", _SERIES: "a series", _INSTANCE: "an instance"}
+PICTURES: Final = (
+    f"{_INSTANCE}/rendered",
+    f"{_INSTANCE}/thumbnail",
+    f"{_FRAMES}/rendered",
+    f"{_FRAMES}/thumbnail",
+)
+BULK_DATA: Final = f"{_INSTANCE}/bulkdata/{{path}}"
+
+_UID: Final = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
+_NAMED: Final[Mapping[str, Described]] = {
+    "study": {"description": "Study Instance UID", "schema": _UID},
+    "series": {"description": "Series Instance UID", "schema": _UID},
+    "instance": {"description": "SOP Instance UID", "schema": _UID},
+    "frames": {
+        "description": "Frames from 1, with commas between them",
+        "schema": {"type": "string", "pattern": r"^[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*$"},
+    },
+    "path": {
+        "description": "A tag; in sequences TAG/ITEM/TAG, its slashes as they are",
+        "schema": {"type": "string", "pattern": r"^[0-9A-Fa-f]{8}(/[1-9][0-9]*/[0-9A-Fa-f]{8})*$"},
+    },
+}
+
+_ELEMENT: Final = {
+    "type": "object",
+    "properties": {
+        "vr": {"type": "string", "pattern": "^[A-Z]{2}$"},
+        "Value": {"type": "array"},
+        "BulkDataURI": {"type": "string"},
+        "InlineBinary": {"type": "string"},
+    },
+    "required": ["vr"],
+}
+_SCHEMAS: Final = {
+    "DataSets": {
+        "description": "Data sets in the DICOM JSON model (PS3.18 F)",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[0-9A-F]{8}$"},
+            "additionalProperties": _ELEMENT,
+        },
+    },
+    "Error": {
+        "type": "object",
+        "properties": {
+            "error": {"type": "string"},
+            "message": {"description": "What to do", "type": "string"},
+            "transient": {"description": "Whether to try again", "type": "boolean"},
+        },
+        "required": ["error", "message", "transient"],
+    },
+}
+
+_ERRORS: Final = {
+    "400": "The path or the query cannot be understood",
+    "403": "This address, or this hospital, may not read it",
+    "404": "There is no such thing here",
+    "406": "It is not there in what the client accepts",
+    "421": "This server is not known by the name in the address",
+    "502": "The PACS, or what it gave, is at fault",
+    "503": "Who has it is away, or too much is asked for at once: try again",
+    "504": "It did not come in time: try again",
+}
+_NOT_STORED: Final = "Nothing is stored here: send it to the PACS"
+
+
+def describe() -> Described:
+    """The description."""
+    paths: dict[str, Described] = {}
+    for path, what in SEARCHES.items():
+        paths[path] = {"get": _search(path, what)}
+    for path, what in RETRIEVALS.items():
+        paths[path] = {"get": _retrieve(path, what)}
+        paths[f"{path}/metadata"] = {"get": _metadata(f"{path}/metadata", what)}
+    own = sorted({OCTETS, *MEDIA_TYPES.values()})
+    paths[_FRAMES] = {"get": _read(_FRAMES, "Frames, as stored, decoded, or coded as HTJ2K", own)}
+    paths[BULK_DATA] = {"get": _read(BULK_DATA, "A value; of pixel data all frames", own)}
+    for path in PICTURES:
+        described = _read(path, "Pictures of frames", [JPEG, PNG])
+        described["parameters"] += [
+            _query("window", "Centre, width and function: 40,400,linear"),
+            _query("viewport", "Width and height, and a region: 512,512"),
+            _query("quality", "Of JPEG, 1 to 100"),
+        ]
+        paths[path] = {"get": described}
+    for path in ("/studies", _STUDY):
+        refused = {"summary": _NOT_STORED, "parameters": _path_parameters(path)}
+        codes = ("400", "403", "421")
+        paths[path]["post"] = {**refused, "responses": {code: _error(code) for code in codes}}
+    answer = {"description": "The description", "content": {JSON: {"schema": {"type": "object"}}}}
+    paths["/openapi.json"] = {
+        "get": {
+            "summary": "This description",
+            "responses": {"200": answer, **{code: _error(code) for code in ("403", "421")}},
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "DICOMweb services of a p2pacs peer",
+            "description": "QIDO-RS and WADO-RS (PS3.18), read only.",
+            "version": "1",
+        },
+        "servers": [{"url": ROOT}],
+        "paths": paths,
+        "components": {"schemas": _SCHEMAS},
+    }
+
+
+async def answer_description(_request: Request) -> Response:
+    """Answers with the description."""
+    return JSONResponse(describe())
+
+
+def _search(path: str, what: str) -> Described:
+    parameters = [
+        _query("limit", "Answers at most", {"type": "integer", "minimum": 0, "maximum": 999999999}),
+        _query("offset", "Left out before", {"type": "integer", "minimum": 0, "maximum": 9999}),
+        _query("fuzzymatching", "Names that sound alike, too", {"enum": ["true", "false"]}),
+        _query("includefield", "Attributes told besides, or all", {"enum": ["all", "00081030"]}),
+        _query("PatientName", "As any attribute, by keyword or tag"),
+        _query("StudyDate", "A date or range", {"type": "string", "pattern": "^[0-9]{8}-?$"}),
+    ]
+    return {
+        "summary": f"Search for {what}; newest studies first",
+        "parameters": [*_path_parameters(path), *parameters],
+        "responses": _responses({"200": _body("What matches", [DICOM_JSON], _DATA_SETS)}),
+    }
+
+
+_DATA_SETS: Final = {"$ref": "#/components/schemas/DataSets"}
+
+
+def _retrieve(path: str, what: str) -> Described:
+    kinds = [RELATED, DICOM] if path == _INSTANCE else [RELATED]
+    return {
+        "summary": f"The instances of {what} as they are stored",
+        "parameters": [*_path_parameters(path), *_CONDITIONS[:1]],
+        "responses": _responses(
+            {
+                "200": _body("All of it", kinds),
+                "206": _body("All that the PACS gave; Warning says what is missing", kinds),
+                "304": {"description": "The client has this version"},
+            }
+        ),
+    }
+
+
+def _metadata(path: str, what: str) -> Described:
+    kinds = [DICOM_JSON, JSON]
+    return {
+        "summary": f"The headers of the instances of {what}",
+        "parameters": [*_path_parameters(path), *_CONDITIONS[:1]],
+        "responses": _responses(
+            {
+                "200": _body("All of them", kinds, _DATA_SETS),
+                "206": _body("Of all that the PACS gave", kinds, _DATA_SETS),
+                "304": {"description": "The client has this version"},
+            }
+        ),
+    }
+
+
+def _read(path: str, summary: str, kinds: Sequence[str]) -> Described:
+    """What can be had in ranges."""
+    return {
+        "summary": summary,
+        "parameters": [*_path_parameters(path), *_CONDITIONS],
+        "responses": _responses(
+            {
+                "200": _body("All of it", [RELATED, *kinds]),
+                "206": _body("The ranges", [BYTERANGES, RELATED, *kinds]),
+                "304": {"description": "The client has this version"},
+                "416": {"description": "There are no such ranges"},
+            }
+        ),
+    }
+
+
+_CONDITIONS: Final[Sequence[Described]] = (
+    {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}},
+    {"name": "Range", "in": "header", "schema": {"type": "string", "pattern": "^bytes=[0-9]+-$"}},
+)
+
+
+def _path_parameters(path: str) -> list[Described]:
+    return [
+        {"name": name, "in": "path", "required": True, **_NAMED[name]}
+        for name in _NAMED
+        if f"{{{name}}}" in path
+    ]
+
+
+def _query(name: str, description: str, schema: Described | None = None) -> Described:
+    schema = schema or {"type": "string"}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _body(description: str, kinds: Sequence[str], schema: Described | None = None) -> Described:
+    return {
+        "description": description,
+        "content": {kind: {} if schema is None else {"schema": schema} for kind in kinds},
+    }
+
+
+def _error(code: str) -> Described:
+    said = {"schema": {"$ref": "#/components/schemas/Error"}}
+    return {"description": _ERRORS[code], "content": {JSON: said}}
+
+
+def _responses(good: Mapping[str, Described]) -> dict[str, Described]:
+    return {**good, **{code: _error(code) for code in _ERRORS}}

@@ -1,0 +1,109 @@
+"""A backend that has one study of two series, all in memory: for tests of the server alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from attrs import define, field, frozen
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.vocabulary import tag
+from p2pacs.dicomweb.server.backend import (
+    FrameSource,
+    InstanceHeader,
+    OpenedResource,
+    Resource,
+    SearchPage,
+)
+from p2pacs.dicomweb.server.query import SearchQuery
+from p2pacs.errors import NotFoundError
+from p2pacs.rendering.options import RenderOptions
+from tests.p2pacs.study import samples
+
+STUDY = samples.STUDY_UID
+SERIES = str(samples.dataset().SeriesInstanceUID)
+INSTANCES = [samples.instance(number, rows=8, columns=8) for number in (1, 2)]
+FRAME_BYTES = 2 * 8 * 8
+
+
+@frozen
+class _Frames:
+    instance: EncodedInstance
+
+    count = 1
+    transfer_syntax = samples.EXPLICIT
+
+    @property
+    def digest(self) -> bytes:
+        return self.instance.sop_instance_uid.encode()
+
+    async def read(self, frame: int) -> bytes:
+        return self.instance.data[-FRAME_BYTES:]
+
+    decoded = progressive = read
+
+    async def draw(self, frame: int, options: RenderOptions) -> bytes:
+        return f"{options}".encode()
+
+
+@frozen
+class _Opened:
+    resource: Resource
+
+    tag = "7f"
+    missing = 0
+    why = ""
+    transfer_syntaxes = (samples.EXPLICIT,)
+
+    def _found(self) -> list[EncodedInstance]:
+        named = self.resource
+        if named.series not in (None, SERIES):
+            return []
+        return [one for one in INSTANCES if named.instance in (None, one.sop_instance_uid)]
+
+    async def instances(self) -> AsyncGenerator[EncodedInstance, None]:
+        if not self._found():
+            raise NotFoundError("no such series in the study")
+        for one in self._found():
+            yield one
+
+    async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
+        async for one in self.instances():
+            resource = Resource(STUDY, SERIES, one.sop_instance_uid)
+            data = one.data[:-FRAME_BYTES]
+            yield [InstanceHeader(resource, one.transfer_syntax_uid, data)]
+
+
+@define
+class OneStudy:
+    """A `p2pacs.dicomweb.server.backend.DicomwebBackend`."""
+
+    callers: list[str] = field(factory=list)
+
+    async def search(self, query: SearchQuery, caller: str) -> SearchPage:
+        self.callers.append(caller)
+        uids = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": SERIES}
+        uids["SOPInstanceUID"] = INSTANCES[0].sop_instance_uid
+        return SearchPage([{tag(key): entry("UI", uid) for key, uid in uids.items()}])
+
+    @asynccontextmanager
+    async def open(self, resource: Resource, caller: str) -> AsyncIterator[OpenedResource]:
+        if resource.study != STUDY:
+            raise NotFoundError("no such study")
+        yield _Opened(resource)  # type: ignore[misc]
+
+    def look(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[OpenedResource]:
+        return self.open(resource, caller)
+
+    @asynccontextmanager
+    async def frames(self, resource: Resource, caller: str) -> AsyncIterator[FrameSource]:
+        async with self.open(resource, caller) as opened:
+            async for one in opened.instances():
+                yield _Frames(one)
+                return
+
+    async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:
+        async with self.open(resource, caller):
+            return b"%PDF-1.4"
