@@ -13,6 +13,9 @@ from p2pacs.errors import UsageError
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 """A network of addresses, of either family."""
 
+MEASURED: Final = "measured"
+"""Instead of the rate of an uplink: find out what it carries."""
+
 _RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmg]?)bit(?:/s|ps)?", re.IGNORECASE)
 _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _SLOWEST: Final = 8000

@@ -60,6 +60,19 @@ def read_counter(connection: Connection, counter: str) -> int:
     return int(connection.execute(query).scalar_one_or_none() or 0)
 
 
+def lock_counter(connection: Connection, counter: str) -> int:
+    """The counter's value, which nobody raises before this transaction ends: what is read after it
+    belongs to that value, and to no later one.
+
+    Args:
+        connection: a transaction.
+        counter: its name.
+    """
+    insert_missing(connection, counters, {"name": counter, "value": 0})
+    query = select(counters.c.value).where(counters.c.name == counter).with_for_update()
+    return int(connection.execute(query).scalar_one())
+
+
 def migrate(path: Path) -> None:
     """Make the database, or bring it to this version's tables.
 

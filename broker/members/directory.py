@@ -14,7 +14,7 @@ import trio
 from sqlalchemy import Connection
 
 from broker.config import DAY
-from broker.database.db import BrokerDatabase, bump, now, read_counter
+from broker.database.db import BrokerDatabase, bump, lock_counter, now, read_counter
 from broker.members.registry import DIRECTORY, EPOCH, Member, list_members
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import DirectoryBook
@@ -100,7 +100,7 @@ class DirectoryKeeper:
         return changed
 
     def _build(self, connection: Connection) -> Directory:
-        version = read_counter(connection, DIRECTORY)
+        version = lock_counter(connection, DIRECTORY)  # or another broker takes it meanwhile
         members = (self._me, *listed(list_members(connection), now()))
         keys, held = (self._my_key,), self._book.directory
         changed = (members, keys) != (held.members, held.broker_keys)

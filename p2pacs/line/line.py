@@ -18,13 +18,10 @@ from p2pacs.line.gather import GATHER_SECONDS
 from p2pacs.line.measured import UplinkController
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
-from p2pacs.units import IPNetwork, format_rate
+from p2pacs.units import MEASURED, IPNetwork, format_rate
 
 log = structlog.get_logger(__name__)
 
-
-MEASURED: Final = "measured"
-"""In the place of a rate: find out what the uplink carries."""
 
 UPLINK_SHARE: Final = 0.998
 """Of a configured uplink: all of it would never let a queue drain that was there once."""

@@ -5,7 +5,6 @@ default and example (``examples``), from which `render_settings` writes the file
 """
 
 from p2pacs.settings.fields import (
-    MEASURED,
     AeTitleField,
     EndpointField,
     HoursField,
@@ -27,7 +26,6 @@ from p2pacs.settings.tables import (
 from p2pacs.settings.writing import render_settings, toml_value
 
 __all__ = [
-    "MEASURED",
     "AeTitleField",
     "DicomTlsSettings",
     "EndpointField",

@@ -10,10 +10,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from p2pacs.errors import UsageError
 from p2pacs.hours import Hours
-from p2pacs.units import Endpoint, IPNetwork, format_rate, parse_rate
-
-MEASURED: Final = "measured"
-"""Instead of an uplink's rate: find it out."""
+from p2pacs.units import MEASURED, Endpoint, IPNetwork, format_rate, parse_rate
 
 
 def _endpoint(value: object) -> Endpoint:

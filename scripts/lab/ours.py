@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import trio
 
-from p2pacs.settings import MEASURED
+from p2pacs.units import MEASURED
 from peer.commands.client import PeerClient
 from scripts import phantom
 from scripts.lab.figures import SwarmOutcome

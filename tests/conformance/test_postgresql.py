@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DatabaseError
 
 from broker.config import DAY
-from broker.database.db import bump, migrations, now, read_counter
+from broker.database.db import bump, lock_counter, migrations, now, read_counter
 from broker.handlers import grants
 from broker.members import audit, corrections, presence, registry
 from broker.study_keys import StudyKeys
@@ -130,6 +130,20 @@ def test_no_version_is_given_twice_by_brokers_at_once(database: Any) -> None:
     assert len(set(given)) == 200
     assert min(given) > before - 1_000, "the clock of the database, on this machine"
     assert database.transact(lambda c: read_counter(c, "directory")) == max(given)
+
+
+def test_while_a_directory_is_built_nobody_takes_its_number(database: Any) -> None:
+    def take_at_once(connection: Connection) -> int:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+        return bump(connection, registry.DIRECTORY)
+
+    database.transact(take_at_once)
+    with database.writing() as one:
+        version = lock_counter(one, registry.DIRECTORY)
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            database.transact(take_at_once)
+        assert read_counter(one, registry.DIRECTORY) == version
+    assert database.transact(lambda c: bump(c, registry.DIRECTORY)) > version
 
 
 def test_who_follows_brokers_that_write_at_once_misses_nothing(database: Any) -> None:

@@ -102,3 +102,14 @@ def test_the_newest_revision_is_alembics_head(tmp_path: Path) -> None:
     )
     database.close()
     assert heads == [db.newest_revision()]
+
+
+def test_a_counter_that_is_locked_is_read_and_made_if_it_is_missing(tmp_path: Path) -> None:
+    """That others wait meanwhile is tried on PostgreSQL; SQLite has one writer anyway."""
+    path = tmp_path / "broker.db"
+    db.migrate(path)
+    database = db.connect(path)
+    assert database.transact(lambda c: db.lock_counter(c, "directory")) == 0
+    first = database.transact(lambda c: db.bump(c, "directory"))
+    assert database.transact(lambda c: db.lock_counter(c, "directory")) == first
+    assert database.transact(lambda c: db.read_counter(c, "directory")) == first
