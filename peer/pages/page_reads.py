@@ -109,4 +109,4 @@ class PageReads:
 
 def reader_of(session: Session, what: str, priority: Priority = Priority.INTERACTIVE) -> Requester:
     """Who reads, for the audit: the person, and what for."""
-    return Requester(session.account, "get", priority, f"{what} on the page")
+    return Requester.of_person(session.account, what, priority)

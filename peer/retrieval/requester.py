@@ -27,11 +27,11 @@ class Requester:
 
         Args:
             account: the name of the account, which the broker's audit tells.
-            what: in a word or two: ``view``, ``fetch``, ``download``.
+            what: in a word or two: ``looked at``, ``fetched``.
             priority: how urgently.
         """
         # No workstation's AE title can pass for a person: what they ask for is said otherwise.
-        return cls(account, "get", priority, f"{what}, from the page")
+        return cls(account, "get", priority, f"{what} on the page")
 
     @property
     def audited(self) -> str:

@@ -57,7 +57,8 @@ async def test_the_whole_road(tmp_path: Path) -> None:
             async with httpx.AsyncClient(base_url=said[0]["web"], trust_env=False) as http:
                 with trio.fail_after(LIMIT):
                     assert (await Browser(http).sign_in("rita")).status_code == 303
-                    assert "rita" in (await http.get("/")).text
+                    page = await http.get("/", follow_redirects=True)
+                    assert "rita" in page.text
             async with PeerClient.connect(folder) as peer:
                 with trio.fail_after(LIMIT):
                     while not await peer.find({"patient_name": "GRÜN*"}):

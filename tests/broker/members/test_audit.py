@@ -100,7 +100,7 @@ def test_what_a_member_reports() -> None:
 @pytest.mark.parametrize(
     ("purpose", "caller", "said"),
     [
-        ("view, from the page", "rita", "view, from the page by rita"),
+        ("looked at on the page", "rita", "looked at on the page by rita"),
         ("command", "command", "by command"),
         ("command, stat", "command", "by command, stat"),
         ("C-MOVE to WS1", "command", "C-MOVE to WS1 by command"),
