@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import structlog
 import trio
 
+from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -31,6 +32,7 @@ from p2pacs.web.addresses import machine_names
 from p2pacs.wire import messages
 from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
+from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
@@ -49,7 +51,8 @@ from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed
 from peer.sync.replica import ReplicaSync
 from peer.sync.services import PeerServices
-from peer.viewer.serving import run_viewer
+from peer.viewer.door import ViewerDoor
+from peer.viewer.serving import ViewerParts, run_viewer
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -130,6 +133,9 @@ class Peer:
             reads=self.reads,
             check_membership=self.resolver.check_membership,
         )
+        web = settings.web
+        self._sessions = Sessions(web.idle_milliseconds, web.session_milliseconds, USER_RIGHTS)
+        self.viewer_door = ViewerDoor(self._signed_in)
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
         PeerServices(
@@ -179,12 +185,15 @@ class Peer:
         """The DICOM servers, open, and where they listen; see `open_dimse`."""
         return open_dimse(self.gateway_parts, self.settings, blind=self.blind)
 
-    async def serve_viewer(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
+    async def serve_viewer(self, *, task_status: trio.TaskStatus[str | None]) -> None:
         """The viewer, until cancelled; see `run_viewer`."""
         home = self.identity.folder.parent
-        await run_viewer(
-            home, self.gateway_parts, self.settings, blind=self.blind, task_status=task_status
-        )
+        realm = self.identity.address.raw[-4:].hex()
+        parts = ViewerParts(self.gateway_parts, self.viewer_door, realm, blind=self.blind)
+        await run_viewer(home, parts, self.settings, task_status=task_status)
+
+    async def _signed_in(self, token: str) -> Session | None:
+        return await self.database.run(partial(self._sessions.find, token=token))
 
     async def serve_dicomweb(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
         """The DICOMweb services, until cancelled; see `run_web`."""
@@ -214,6 +223,7 @@ class Peer:
             reads=self.reads,
             workers=self.workers,
             gateway=self.gateway_parts,
+            viewer=self.viewer_door,
             check_membership=self.resolver.check_membership,
         )
 
@@ -298,9 +308,9 @@ async def run_peer(
         listens: list[Endpoint] = await nursery.start(peer.run)
         async with peer.gateway() as dicom:
             dicomweb = await nursery.start(peer.serve_dicomweb)
-            viewer = await nursery.start(peer.serve_viewer)
             api = await nursery.start(run_api, peer.overview, folder, settings.api)
             web = await nursery.start(peer.serve_pages, folder)
+            viewer = await nursery.start(peer.serve_viewer)
             ready(
                 {
                     "event": "ready",
@@ -312,7 +322,7 @@ async def run_peer(
                     "dicom": dicom.plain and str(dicom.plain),
                     "dicom_tls": dicom.tls and str(dicom.tls),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
-                    "viewer": None if viewer is None else str(viewer),
+                    "viewer": viewer,
                     "web": web,
                     "api": str(api),
                 }

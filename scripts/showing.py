@@ -31,8 +31,6 @@ class HospitalPages:
     name: str
     pages: str
     """URL."""
-    viewer: str
-    """URL."""
     password: Path
     """File with the password of `PERSON`."""
 
@@ -49,7 +47,7 @@ async def open_pages(net: Network, name: str, host: str) -> HospitalPages:
     set_toml(peer.folder / "peer.toml", settings)
     password = await _add_person(peer, net.folder)
     await peer.start()
-    return HospitalPages(name, f"http://{pages}/", f"http://{viewer}/", password)
+    return HospitalPages(name, f"http://{pages}/", password)
 
 
 async def _add_person(peer: PeerProcess, folder: Path) -> Path:
@@ -84,9 +82,11 @@ def where(net: Network, hospitals: list[HospitalPages]) -> list[str]:
     """Where to look, a line each."""
     lines = ["", "The network runs. In a browser on this machine:"]
     lines.append(f"  the administrator   {net.web}/ ({ADMIN}, password in {net.password})")
-    for one in hospitals:
-        lines.append(f"  {one.name}          {one.pages} ({PERSON}, password in {one.password})")
-        lines.append(f"    its viewer        {one.viewer}")
+    lines += [
+        f"  {one.name}          {one.pages} ({PERSON}, password in {one.password})"
+        for one in hospitals
+    ]
+    lines.append("A study's page has the button that opens it in the viewer.")
     if read_installed(Path(sys.prefix) / VIEWER) is None:
         lines.append(f"The viewer is not installed: p2pacs viewer install {sys.prefix}")
     return [*lines, "Ctrl-C ends everything."]

@@ -183,9 +183,11 @@ ROOMS: dict[str, list[str]] = {
         "peer.db",
         "peer.gateway",
         "peer.retrieval",
+        "peer.viewer",
     ],
     "peer.viewer": ["peer.config", "peer.gateway"],
     "peer.app": [
+        "peer.accounts",
         "peer.api",
         "peer.config",
         "peer.db",

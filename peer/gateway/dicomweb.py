@@ -178,6 +178,16 @@ class DicomwebGateway:
     def _announced(self, resource: Resource) -> Announced:
         return Announced(self._catalogue, self._news, _selection(resource))
 
+    async def begin(self, study: str, caller: str) -> None:
+        """Have a study begin to come, for somebody who is going to read it.
+
+        Raises:
+            UsageError: its UID is none.
+            P2PacsError: it is not known here, or may not be read.
+        """
+        self._check_membership()
+        await self._reads.view(Resource.of(study).study, caller)
+
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.
 

@@ -40,9 +40,11 @@ from peer.pages.settings_views import SettingsViews
 from peer.pages.storage_notes import StorageNotes
 from peer.pages.study_actions import StudyActions
 from peer.pages.study_views import StudyViews
+from peer.pages.viewer_views import ViewerViews
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
+from peer.viewer.door import ViewerDoor
 
 
 @frozen
@@ -64,6 +66,7 @@ class ContentParts:
     reads: StudyReads
     workers: Workers
     gateway: GatewayParts
+    viewer: ViewerDoor
     check_membership: Callable[[], None]
 
 
@@ -156,6 +159,7 @@ class PagesContent:
             parts.settings,
         )
         settings = SettingsViews(pages, parts.folder)
+        viewer = ViewerViews(pages, door, self.listing, parts.viewer)
         right, shows, changes = UserRight, door.shows, door.changes
         study, instance = "/studies/{study}", "/studies/{study}/instances/{number:int}"
         send, get, post = "/sends/{number:int}", ["GET"], ["POST"]
@@ -164,6 +168,7 @@ class PagesContent:
             Route("/studies", changes(studies.search, right.SEARCH), methods=post),
             Route(study, shows(studies.study, right.SEARCH), methods=get),
             Route(f"{study}/look", shows(studies.look, right.LOOK), methods=get),
+            Route(f"{study}/viewer", changes(viewer.open, right.LOOK), methods=post),
             Route(f"{study}/images", shows(images.images, right.LOOK), methods=get),
             Route(f"{instance}/preview", shows(images.preview, right.LOOK), methods=get),
             Route(f"{instance}/picture", shows(images.picture, right.LOOK), methods=get),

@@ -16,13 +16,10 @@ from p2pacs.pages.certificate import WebCertificate, host_names, make_certificat
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
-from peer.config import WEB, PeerSettings
+from peer.config import WEB, WEB_AUTHORITY, PeerSettings
 from peer.db import PeerDatabase
 from peer.pages.app import make_pages
 from peer.pages.content import PagesContent
-
-AUTHORITY: Final = "authority"
-"""In the folder of the pages."""
 
 _NAME: Final = 64
 """Characters of a name in a certificate (X.520, ub-common-name)."""
@@ -98,7 +95,7 @@ async def run_pages(
 
 def _make_certificate(folder: Path, settings: PeerSettings, listen: Endpoint) -> WebCertificate:
     """Of an authority for these pages alone: the network's is the broker's, and admits members."""
-    home = folder / AUTHORITY
+    home = folder / WEB_AUTHORITY
     if home.exists():
         authority = Authority.load(home)
     else:

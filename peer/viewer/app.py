@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from p2pacs.dicomweb.server.app import make_dicomweb
@@ -18,7 +18,9 @@ from p2pacs.dicomweb.server.clients import AllowedClients
 from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.web.answers import Answer, error_handlers, json_answer
 from p2pacs.web.guard import BodyLimit, KnownHosts, SecurityHeaders
-from peer.viewer.site import ViewerSite
+from peer.viewer.door import ViewerDoor
+from peer.viewer.signed_in import OPEN, SignInByTicket, ViewerGuard
+from peer.viewer.site import BeginStudy, ViewerSite
 
 
 class ViewerOrigin:
@@ -42,7 +44,10 @@ def make_viewer(
     *,
     allowed: Callable[[str], bool],
     names: Collection[str] = (),
-) -> ViewerOrigin:
+    begin: BeginStudy = lambda _study, _caller: None,
+    door: ViewerDoor | None = None,
+    realm: str = "",
+) -> ASGIApp:
     """The application.
 
     Args:
@@ -50,23 +55,41 @@ def make_viewer(
         backend: what DICOMweb answers from.
         allowed: whether an address may ask.
         names: host names of this machine that browsers may use.
+        begin: see `ViewerSite`.
+        door: lets in who is signed in at the hospital's pages, and nobody else; None: whom
+            ``allowed`` lets in.
+        realm: tells its cookie from those of other peers on this host.
     """
+    if door is not None:
+        allowed = _everywhere
+    known = Middleware(
+        KnownHosts, render=json_answer, names=names, setting="gateway.dicomweb_names in peer.toml"
+    )
     site = Starlette(
-        routes=[Route("/{path:path}", ViewerSite(folder).__call__, methods=["GET"])],
+        routes=[Route("/{path:path}", ViewerSite(folder, begin).__call__, methods=["GET"])],
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(
-                KnownHosts,
-                render=json_answer,
-                names=names,
-                setting="gateway.dicomweb_names in peer.toml",
-            ),
+            known,
             Middleware(AllowedClients, allowed=allowed),
             Middleware(BodyLimit),
         ],
         exception_handlers=error_handlers(_plain),
     )
-    return ViewerOrigin(make_dicomweb(backend, allowed=allowed, names=names), site)
+    origin = ViewerOrigin(make_dicomweb(backend, allowed=allowed, names=names), site)
+    if door is None:
+        return origin
+    return Starlette(
+        routes=[
+            Route(OPEN, SignInByTicket(door, realm).__call__, methods=["POST"]),
+            Mount("/", ViewerGuard(origin, door, realm)),
+        ],
+        middleware=[Middleware(SecurityHeaders), known, Middleware(BodyLimit)],
+        exception_handlers=error_handlers(_plain),
+    )
+
+
+def _everywhere(_address: str) -> bool:
+    return True
 
 
 def _plain(_request: Request, answer: Answer) -> Response:

@@ -11,9 +11,12 @@ DECODED: Final = (
     "1.2.840.10008.1.2.5",
     *(
         f"1.2.840.10008.1.2.4.{end}"
-        for end in ("50", "51", "57", "70", "80", "81", "90", "91", "201", "202", "203")
+        for end in ("50", "51", "57", "70", "80", "81", "90", "91", "201")
     ),
-    "1.2.840.10008.1.2.1",  # last: what is compressed comes as it is
+    # What is compressed comes as it is. What is not could come as HTJ2K, too: between a peer and
+    # browsers of its own hospital that takes longer to code than it saves.
+    "1.2.840.10008.1.2.1",
+    *(f"1.2.840.10008.1.2.4.{end}" for end in ("202", "203")),
 )
 """Transfer syntaxes of frames that its decoders know. What it asks for by itself is ``*``, and it
 would be given JPEG XL, of which it draws nothing; so it names what it knows, and is given the rest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,16 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from p2pacs.dicomweb import ranges
+from p2pacs.dicomweb.server.requests import caller_of
 from peer.viewer import package
 from peer.viewer.configuration import app_config
 from peer.viewer.installed import FILES, STAMP, Installed, ViewerFile, read_installed
+
+STUDY: Final = "StudyInstanceUIDs"
+"""In the query of its page: what it shows."""
+
+BeginStudy = Callable[[str, str], object]
+"""Told the UID of a study, as it was given, and who asks; at once back."""
 
 FOREVER: Final = "public, max-age=31536000, immutable"
 ASK_AGAIN: Final = "no-cache"
@@ -68,14 +75,17 @@ class _Known:
 class ViewerSite:
     """Answers requests for the viewer's pages and files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, begin: BeginStudy) -> None:
         """A site.
 
         Args:
+            begin: told which study is opened and by whom: it can begin to come while the browser
+                reads scripts.
             folder: where the viewer is, or will be: what is installed, replaced or removed while
                 this runs is seen with the next page.
         """
         self._folder = folder
+        self._begin = begin
         self._known: _Known | None = None
 
     async def __call__(self, request: Request) -> Response:
@@ -93,6 +103,8 @@ class ViewerSite:
             return _configuration(request, installed)
         if path not in installed.files and "." not in path.rpartition("/")[2]:
             path = package.INDEX  # its pages are made in the browser, at paths of its own
+            for study in request.query_params.getlist(STUDY)[:1]:
+                self._begin(study, caller_of(request))
         if (file := installed.files.get(path)) is None:
             raise HTTPException(404, "The viewer has no such file.")
         return self._file(request, path, file, installed)

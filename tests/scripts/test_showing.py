@@ -31,10 +31,10 @@ def test_it_runs_until_it_is_told_to_stop() -> None:
                 assert line, said
                 said.append(line)
             found = [word for line in said for word in line.split() if word.startswith("http://")]
-            assert len(found) == 5, said
+            assert len(found) == 3, said
             for url in found:
                 answer = httpx.get(url, follow_redirects=True, timeout=60)
-                assert answer.status_code in (200, 403), url
+                assert answer.status_code == 200, url
         finally:
             demo.send_signal(signal.SIGINT)
             demo.communicate(timeout=60)

@@ -11,9 +11,14 @@ ROOT = "/dicom-web"
 """Where the services are, as with Orthanc."""
 
 
+CALLER = "dicomweb_caller"
+"""In the state of a request: who asks, where something before these services knows a name."""
+
+
 def caller_of(request: Request) -> str:
-    """Who asks, as the audit names it."""
-    return f"DICOMweb {request.client.host if request.client else 'unknown'}"
+    """Who asks, as the audit names it: by name, or by address."""
+    named: str = getattr(request.state, CALLER, "")
+    return named or f"DICOMweb {request.client.host if request.client else 'unknown'}"
 
 
 def root_of(request: Request) -> str:

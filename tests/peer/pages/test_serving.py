@@ -13,8 +13,8 @@ import trio
 from p2pacs.errors import StateError
 from p2pacs.identity.authority import Authority
 from p2pacs.ids import VirtualAddress
-from peer.config import WEB, PeerSettings
-from peer.pages.serving import AUTHORITY, PagesParts, run_pages
+from peer.config import WEB, WEB_AUTHORITY, PeerSettings
+from peer.pages.serving import PagesParts, run_pages
 from tests.p2pacs.pages.browser import Browser
 from tests.peer.pages.conftest import Hospital
 
@@ -55,7 +55,7 @@ async def test_https_elsewhere_under_an_authority_that_stays(
     for _ in range(2):
         async with _served(hospital, tmp_path, listen="127.0.0.1:0", tls="on") as url:
             assert url is not None
-            authority = Authority.load(tmp_path / WEB / AUTHORITY)
+            authority = Authority.load(tmp_path / WEB / WEB_AUTHORITY)
             certificates.append(authority.certificate)
             trusting = ssl.create_default_context(cadata=authority.certificate)
             async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:

@@ -30,7 +30,7 @@ def test_every_frame_comes_in_a_syntax_that_it_decodes(syntax: str) -> None:
     if is_video(syntax):
         return
     given = Accept.parse([",".join(ACCEPT)]).choose(offered(syntax, 1))
-    if syntax in DECODED:
+    if syntax in DECODED[: DECODED.index(EXPLICIT)]:
         assert given.transfer_syntax == syntax
     elif syntax.startswith("1.2.840.10008.1.2.4.11"):
         assert given.transfer_syntax == EXPLICIT, "JPEG XL, which it does not know"

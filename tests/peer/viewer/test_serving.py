@@ -6,7 +6,6 @@ import httpx
 import trio
 
 from p2pacs.identity.directory import Role
-from p2pacs.units import Endpoint
 from peer.viewer.archive import contents
 from peer.viewer.installed import install
 from tests.peer.viewer.archives import archive_of
@@ -23,10 +22,14 @@ async def test_a_hospital_serves_it_with_its_own_studies(tmp_path: Path) -> None
         peer = await world.add("a", gateway=gateway)
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         async with trio.open_nursery() as nursery, httpx.AsyncClient() as http:
-            where: Endpoint = await nursery.start(peer.serve_viewer)
-            assert "<html>" in (await http.get(f"http://{where}/viewer")).text
-            (study,) = (await http.get(f"http://{where}/dicom-web/studies")).json()
+            where: str = await nursery.start(peer.serve_viewer)
+            assert "<html>" in (await http.get(f"{where}/viewer")).text
+            (study,) = (await http.get(f"{where}/dicom-web/studies")).json()
             assert study["0020000D"]["Value"] == [world.broker.uid]
+            assert not peer.reads.fetches
+            opened = f"{where}/viewer?StudyInstanceUIDs={world.broker.uid}"
+            assert "<html>" in (await http.get(opened)).text
+            await eventually(lambda: peer.reads.fetches)  # before a script asks for anything
             nursery.cancel_scope.cancel()
 
 
