@@ -280,7 +280,7 @@ WEB_STRANGERS: Final = 96
 WEB_STRANGERS_OF_ONE: Final = 24
 """... from one network address: a browser opens six to a server that speaks HTTP/1.1."""
 
-WEB_KNOWN: Final = 96
+WEB_KNOWN: Final = 128
 """... and from this machine, and from addresses where somebody is signed in."""
 
 WEB_STREAMS: Final = 32

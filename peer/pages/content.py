@@ -32,7 +32,7 @@ from peer.pages.chunk_map import runs
 from peer.pages.held_parts import HeldParts
 from peer.pages.image_views import ImageViews
 from peer.pages.listing import SavedSearches, StudyListing
-from peer.pages.live import LiveUpdates
+from peer.pages.live import TUNING, LiveTuning, LiveUpdates
 from peer.pages.live_state import LiveState
 from peer.pages.moving_views import MovingViews
 from peer.pages.page_reads import PageReads
@@ -73,8 +73,13 @@ class ContentParts:
 class PagesContent:
     """What is behind the door."""
 
-    def __init__(self, parts: ContentParts) -> None:
-        """Nothing runs before `run`."""
+    def __init__(self, parts: ContentParts, live: LiveTuning = TUNING) -> None:
+        """Nothing runs before `run`.
+
+        Args:
+            parts: of the peer.
+            live: how often open pages are told.
+        """
         self._parts = parts
         transfers = parts.host.engine.downloads.transfers
         self._held = HeldParts(parts.store, parts.book.keys)
@@ -97,7 +102,7 @@ class PagesContent:
             mesh=parts.host.mesh,
             me=parts.me,
         )
-        self.live = LiveUpdates(self._source)
+        self.live = LiveUpdates(self._source, live)
         self._notes = StorageNotes(parts.database, lambda: parts.store.used)
 
     async def run(self) -> None:

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from p2pacs.errors import UsageError
 from p2pacs.units import Endpoint
-from peer.config import PeerSettings
+from peer.config import DestinationSettings, PeerSettings
 
-_CONVERTED: Final = "convert"
+_WORDS: Final = {"convert": "when needed", "never": "never"}
+"""What may stand behind a workstation: the word here, and in peer.toml."""
 
 
 @frozen
@@ -54,7 +55,8 @@ _FIELDS: Final = (
         "Workstations",
         "One a line: AE title, address and port, as in VIEWER1 192.168.1.20:104. Studies can be"
         " sent to these. With the word convert at the end, images that the workstation does not"
-        " accept as they are stored are decoded for it, without loss.",
+        " accept as they are stored are decoded for it, without loss; with never, none are changed"
+        " in any way.",
     ),
     (
         "uplink",
@@ -79,9 +81,8 @@ def changed_settings(settings: PeerSettings, typed: Mapping[str, str]) -> PeerSe
         UsageError: a value that cannot be; the text names the field.
     """
     said: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
-    said.setdefault("gateway", {})["destinations"] = _parse_destinations(
-        typed.get("destinations", "")
-    )
+    destinations = _parse_destinations(typed.get("destinations", ""), settings)
+    said.setdefault("gateway", {})["destinations"] = destinations
     for table, name in (("line", "uplink"), ("line", "downlink"), ("store", "capacity")):
         value = typed.get(name, "").strip()
         said.setdefault(table, {})[name] = value or None
@@ -95,22 +96,33 @@ def changed_settings(settings: PeerSettings, typed: Mapping[str, str]) -> PeerSe
         raise UsageError(f"{words}: {message}") from error
 
 
-def _parse_destinations(typed: str) -> dict[str, Any]:
+def _parse_destinations(typed: str, settings: PeerSettings) -> dict[str, Any]:
+    """Workstations; what is set of one besides, such as TLS, stays."""
+    before = settings.gateway.destinations
     found: dict[str, Any] = {}
     for line in typed.splitlines():
         parts = line.split()
         if not parts:
             continue
-        if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] != _CONVERTED):
+        if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in _WORDS):
             raise UsageError("Workstations: write each as VIEWER1 192.168.1.20:104")
         Endpoint.parse(parts[1])
-        transcode = "when needed" if len(parts) == 3 else "never"
-        found[parts[0]] = {"address": parts[1], "transcode": transcode}
+        found[parts[0]] = {**_kept(before.get(parts[0])), "address": parts[1]}
+        if len(parts) == 3:
+            found[parts[0]]["transcode"] = _WORDS[parts[2]]
     return found
 
 
+def _kept(before: DestinationSettings | None) -> dict[str, Any]:
+    if before is None:
+        return {}
+    kept = before.model_fields_set - {"address", "transcode"}
+    return {name: getattr(before, name) for name in kept}
+
+
 def _destinations(settings: PeerSettings) -> str:
+    words = {value: word for word, value in _WORDS.items()}
     return "\n".join(
-        f"{aet} {one.address}" + (f" {_CONVERTED}" if one.transcode != "never" else "")
+        f"{aet} {one.address} {words.get(one.transcode, '')}".rstrip()
         for aet, one in settings.gateway.destinations.items()
     )

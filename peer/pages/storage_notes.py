@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 import trio
@@ -57,14 +58,13 @@ class StorageNotes:
         """Note it for ever."""
         while True:
             try:
-                await self._database.run(self._note)
+                await self._database.run(partial(self._note, int(self._now()), self._used()))
             except P2PacsError as error:
                 log.warning("how full the store is cannot be noted", error=str(error))
             await trio.sleep(self._tuning.every)
 
-    def _note(self, connection: Connection) -> None:
-        now = int(self._now())
-        note = insert(store_use).values(time=now, used=self._used())
+    def _note(self, now: int, used: int, connection: Connection) -> None:
+        note = insert(store_use).values(time=now, used=used)
         connection.execute(note.on_conflict_do_nothing())
         old = store_use.c.time < now - self._tuning.kept
         connection.execute(delete(store_use).where(old))

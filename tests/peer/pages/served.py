@@ -17,6 +17,7 @@ from peer.accounts.rights import UserRole
 from peer.app import Peer
 from peer.config import save_peer_settings
 from peer.pages.content import PagesContent
+from peer.pages.live import LiveTuning
 from peer.pages.serving import PagesParts, run_pages
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import PASSWORD, Browser
@@ -66,7 +67,7 @@ async def served(
         for role in UserRole:
             await peer.database.run(partial(_account, role))
         save_peer_settings(folder / "a", peer.settings)
-        content = PagesContent(peer.content_parts(folder / "a"))
+        content = PagesContent(peer.content_parts(folder / "a"), LiveTuning(heartbeat=0.5))
         parts = PagesParts(peer.database, peer.identity.address, blind=False, content=content)
         async with trio.open_nursery() as nursery:
             run = partial(run_pages, parts, folder / "a", peer.settings)

@@ -1,0 +1,132 @@
+"""The hospital's pages in a real browser, with a real CT: what people see and do, live."""
+
+import io
+import re
+from functools import partial
+from pathlib import Path
+
+import axe_playwright_python
+import pydicom
+import pytest
+import trio
+from playwright.sync_api import BrowserContext, Page, Response, expect
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.swarm.download.transfer import TransferState
+from peer.accounts.rights import UserRole
+from scripts.chromium import Chromium
+from tests.p2pacs.pages.browser import PASSWORD
+from tests.p2pacs.study import samples
+from tests.peer.pages.served import Served, served
+
+pytestmark = [pytest.mark.chromium, pytest.mark.data, pytest.mark.timeout(300)]
+
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+WIDTHS = ((1280, 900), (360, 740))
+
+FIRST_LOAD = 200_000
+"""Bytes of a page with all that it brings, when nothing of it is in the browser yet."""
+
+
+def real_ct(folder: Path, count: int) -> list[EncodedInstance]:
+    """Slices of a real CT as the one study of the world."""
+    found = []
+    for path in sorted((folder / "ct-ge").glob("*.dcm"))[:count]:
+        dataset = pydicom.dcmread(path)
+        dataset.StudyInstanceUID = samples.STUDY_UID
+        out = io.BytesIO()
+        dataset.save_as(out)
+        found.append(EncodedInstance.from_part10(out.getvalue()))
+    return found
+
+
+def sign_in(context: BrowserContext, pages: Served, role: UserRole) -> Page:
+    page = context.new_page()
+    page.goto(f"{pages.url}/login")
+    page.fill("#name", role)
+    page.fill("#password", PASSWORD)
+    page.click("main button")
+    page.wait_for_url(lambda url: not url.endswith("/login"))
+    return page
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document)")["violations"]
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+
+
+async def test_a_radiologist_finds_fetches_watches_and_looks(
+    tmp_path: Path, chromium: Chromium, data_dir: Path
+) -> None:
+    sent = real_ct(data_dir, 8)
+
+    def begin(token: trio.lowlevel.TrioToken, context: BrowserContext) -> None:
+        page = sign_in(context, pages, UserRole.RADIOLOGIST)
+        page.fill("#name", "grün")
+        page.get_by_role("button", name="Search", exact=True).click()
+        row = page.locator("tbody tr")
+        expect(row).to_have_count(1)
+        row.get_by_role("button").click()
+        expect(row.locator(".badge")).to_have_text("Coming")  # without leaving the list
+        assert "search=" in page.url
+        row.get_by_role("link").click()
+        expect(page.locator("[data-series-count]")).to_have_text("4 of 4")
+        expect(page.locator(".thumbs img:not([hidden])")).to_have_count(4)
+        trio.from_thread.run(pages.world.broker.publish, sent[4:], trio_token=token)
+        expect(page.locator(".head .badge")).to_have_text("Here")  # by itself
+        expect(page.locator("[data-series-count]")).to_have_text("8 of 8")
+        page.click("text=Look at Series")
+        place = page.locator("[data-place]")
+        expect(place).to_have_text("Image 4 of 8")
+        page.keyboard.press("End")
+        expect(place).to_have_text("Image 8 of 8")
+        page.select_option("#window", "400,1800")
+        # A coarse preview comes first, then the image itself, drawn in this window.
+        expect(page.locator("figure img")).to_have_js_property("naturalWidth", 512)
+        expect(page.locator("figure img")).to_have_attribute("src", re.compile("^blob:"))
+
+    async with served(tmp_path, sent[:4], complete=False) as pages:
+        await chromium(partial(begin, trio.lowlevel.current_trio_token()))
+        transfer = pages.peer.host.engine.downloads.transfers[pages.world.broker.study]
+        assert transfer.state is TransferState.COMPLETE
+
+
+async def test_every_page_is_accessible_small_and_fits_a_phone(
+    tmp_path: Path, chromium: Chromium, data_dir: Path
+) -> None:
+    def look(path: str, role: UserRole, context: BrowserContext) -> None:
+        page = sign_in(context, pages, role)
+        said: list[str] = []
+        sizes: list[int] = []
+
+        def came(response: Response) -> None:
+            sizes.append(int(response.headers.get("content-length", "0")))
+
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("response", came)
+        page.goto(pages.url + path)
+        page.wait_for_load_state("load")
+        assert said == [], path
+        assert violations(page) == [], path
+        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], path
+        assert sum(sizes) < FIRST_LOAD, path
+
+    paths = [(path, UserRole.RADIOLOGIST) for path in ("/studies", "/transfers", "/network")]
+    paths.append(("/settings", UserRole.ADMINISTRATOR))
+    async with served(tmp_path, real_ct(data_dir, 3), dicom="127.0.0.1:0") as pages:
+        study = pages.study
+        for step in ("elsewhere", "here"):
+            of_study = [(study, UserRole.RADIOLOGIST)]
+            if step == "here":
+                async with pages.browser() as browser:
+                    await browser.send(study, f"{study}/fetch")
+                transfer = pages.peer.host.engine.downloads.transfers[pages.world.broker.study]
+                await transfer.wait_complete()
+                of_study += [(f"{study}/look?series=1", UserRole.RADIOLOGIST), *paths]
+            for path, role in of_study:
+                for width, height in WIDTHS:
+                    size = {"width": width, "height": height}
+                    await chromium(partial(look, path, role), viewport=size)
