@@ -42,6 +42,8 @@ class JoinPlan:
     """Where workstations find the gateway."""
     workstations: tuple[tuple[str, Endpoint], ...] = ()
     """AE titles and addresses that a C-MOVE may name."""
+    web: Endpoint | None = None
+    """Where the hospital's people find its pages."""
 
 
 def usual_plan(name: str, role: Role) -> JoinPlan:
@@ -58,6 +60,8 @@ def join_command(token: str | None, plan: JoinPlan) -> str:
     if plan.dicom is not None:
         options.append(["--aet", plan.aet, "--dicom", str(plan.dicom)])
         options += [["--workstation", f"{aet}={where}"] for aet, where in plan.workstations]
+    if plan.web is not None:
+        options.append(["--web", str(plan.web)])
     if token is not None:
         options.append(["--token-file", "-"])
     lines = [shlex.join([*PROGRAM, "peer", "join", FOLDER]), *map(shlex.join, options)]
@@ -68,6 +72,11 @@ def join_command(token: str | None, plan: JoinPlan) -> str:
 def run_command() -> str:
     """What starts the member then."""
     return shlex.join([*PROGRAM, "peer", "run", FOLDER])
+
+
+def user_command() -> str:
+    """What makes the first account of a hospital's pages; it asks for the password."""
+    return shlex.join([*PROGRAM, "peer", "user", "add", FOLDER, "anna", "--role", "administrator"])
 
 
 def _everywhere(port: int) -> Endpoint:

@@ -104,7 +104,7 @@ def _name_role_and_rates(
     return role, (rates["uplink"], rates["downlink"]), wrong
 
 
-PLAN_FIELDS: Final = ("listen", "advertise", "aet", "dicom", "workstations")
+PLAN_FIELDS: Final = ("listen", "advertise", "aet", "dicom", "workstations", "web")
 
 
 @frozen
@@ -137,6 +137,7 @@ def read_plan(form: Mapping[str, object], member: Member) -> Planned:
         aet=checked("aet", _ae_title, usual.aet) if values["dicom"] else "",
         dicom=checked("dicom", _endpoint_or_none, usual.dicom),
         workstations=checked("workstations", _workstations, ()),
+        web=checked("web", _endpoint_or_none, usual.web),
     )
     return Planned(values, wrong, plan)
 
@@ -147,6 +148,7 @@ def _plan_values(plan: JoinPlan) -> dict[str, str]:
         "advertise": " ".join(map(str, plan.advertise)),
         "aet": plan.aet,
         "dicom": "" if plan.dicom is None else str(plan.dicom),
+        "web": "" if plan.web is None else str(plan.web),
         "workstations": " ".join(f"{aet}={where}" for aet, where in plan.workstations),
     }
 

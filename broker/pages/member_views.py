@@ -16,7 +16,7 @@ from starlette.responses import Response
 from broker.database.db import BrokerDatabase, now
 from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
-from broker.members.join_command import INSTALL, join_command, run_command
+from broker.members.join_command import INSTALL, join_command, run_command, user_command
 from broker.members.registry import Member
 from broker.pages.forms import (
     Corrected,
@@ -69,6 +69,7 @@ class MemberViews:
             planned=planned,
             join=join_command(token, planned.plan),
             run=run_command(),
+            user=user_command(),
             install=INSTALL,
         )
 

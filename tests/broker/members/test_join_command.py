@@ -50,6 +50,7 @@ def test_everything_that_can_be_said() -> None:
         aet="IT'S A PACS",
         dicom=Endpoint("10.0.0.1", 104),
         workstations=(("VIEWER", Endpoint("10.0.0.2", 104)),),
+        web=Endpoint("10.0.0.1", 8443),
     )
     command = join_command("T0KEN", plan).partition("<<")[0]
     words = shlex.split(command.replace("\\\n", ""))
@@ -57,7 +58,7 @@ def test_everything_that_can_be_said() -> None:
         *PROGRAM, "peer", "join", FOLDER, "--listen", "10.0.0.1:1",
         "--advertise", "a.example:2", "--advertise", "[fd00::1]:3",
         "--aet", "IT'S A PACS", "--dicom", "10.0.0.1:104",
-        "--workstation", "VIEWER=10.0.0.2:104", "--token-file", "-",
+        "--workstation", "VIEWER=10.0.0.2:104", "--web", "10.0.0.1:8443", "--token-file", "-",
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import shlex
 import pytest
 
 from broker.members import audit, registry
+from broker.members.join_command import user_command
 from broker.members.registry import Member
 from tests.broker.pages.conftest import Browser
 from tests.broker.pages.test_views import join, register, token_on
@@ -53,6 +54,10 @@ async def test_the_commands_have_the_gateways_options(admin: Browser) -> None:
     text = html.unescape((await admin.get(page + query)).text)
     assert shlex.join(["--aet", "PACS", "--dicom", "10.0.0.1:104"]) in text
     assert "--workstation VIEWER=10.0.0.2:104" in text
+    assert "peer user add" not in text
+    answer = await admin.get(page + "?listen=0.0.0.0:4711&web=10.0.0.1:8443")
+    assert "--web 10.0.0.1:8443" in answer.text
+    assert user_command() in answer.text
     answer = await admin.get(page + "?listen=here&workstations=VIEWER&dicom=&aet=")
     assert answer.status_code == 400
     text = html.unescape(answer.text)
