@@ -57,7 +57,7 @@ async def test_a_hospital_on_a_full_disk(tmp_path: Path) -> None:
         sent = instances(3)
         await world.broker.publish(sent[2:])
         # What is only read is served: to a workstation that searches, and to others.
-        assert len(await peer.find({})) == 1
+        assert len(await peer.overview.find({})) == 1
         world.broker.holders = [peer.identity.address]
         other = await world.add("b")  # its directory comes as news, too
         await read_all(await opened(world, other))
@@ -139,7 +139,7 @@ async def test_locked_databases_are_waited_for(tmp_path: Path, role: Role) -> No
                 await eventually(lambda: PEER_DB in waiting(), LIMIT)
                 assert not peer.store.holds(world.broker.study)
                 if role is Role.HOSPITAL:
-                    assert len(await peer.find({})) == 1
+                    assert len(await peer.overview.find({})) == 1
                     await eventually(lambda: CATALOGUE_DB in waiting(), LIMIT)
         await eventually(lambda: peer.store.holds(world.broker.study), LIMIT)
         if role is Role.HOSPITAL:
@@ -167,6 +167,6 @@ async def test_a_lock_that_outlasts_all_patience_ends_nothing(tmp_path: Path) ->
             await world.broker.publish(sent[2:])
             with trio.fail_after(LIMIT), pytest.raises(DatabaseLockedError):
                 await _read(world, peer)
-            assert len(await peer.find({})) == 1
+            assert len(await peer.overview.find({})) == 1
         await eventually(lambda: _version(peer, world) == 2, LIMIT)
         assert await read_all(await opened(world, peer)) == by_uid(sent)
