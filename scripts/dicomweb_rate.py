@@ -46,6 +46,8 @@ FIRST_FRAME: Final = 0.05
 HOST: Final = "127.1.0.8"
 ROOT: Final = "/dicom-web"
 SECONDS: Final = 300.0
+SETTLED: Final = 5.0
+"""Seconds after its start in which a peer is still busy with that."""
 MEGABYTE: Final = 1e6
 _READ: Final = 1 << 20
 
@@ -148,6 +150,7 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
         await timed_fetch(peer, study)
         await peer.stop()
         await peer.start()  # nothing of it is in memory
+        await trio.sleep(SETTLED)
         with connected(HOST, port) as ours, connected("127.0.0.1", archive.http_port) as theirs:
             compare = partial(_read_both, ours, theirs, study)
             figures.update(await trio.to_thread.run_sync(compare))

@@ -7,7 +7,8 @@ pixel data are a link. What cannot be understood is inline as its bytes: nothing
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+import json
+from typing import Any, Final, TypeAlias
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
@@ -54,6 +55,62 @@ def metadata_of(header: Header, data: bytes, transfer_syntax_uid: str, bulk: str
         key, vr = pixels
         found[key] = {"vr": vr, "BulkDataURI": f"{bulk}/{key}"}
     return {key: found[key] for key in sorted(found)}
+
+
+_Same: TypeAlias = tuple[int, str | None, bytes | None, bool, tuple[str, ...], bool]
+"""Tag, VR, value, byte order, character sets, and whether what may be either is signed: elements
+that have all of them in common are told in the same words."""
+
+_SAME_BYTES: Final = 4096
+"""Of a value that is remembered ..."""
+_SAME: Final = 4096
+"""... and how many of them: a CT has 100 elements, and 10 of them in every slice anew."""
+
+
+class MetadataWriter:
+    """`metadata_of` as JSON texts, of many instances: most of their elements are the same, and are
+    written once. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._written: dict[_Same, str] = {}
+
+    def text(self, header: Header, data: bytes, transfer_syntax_uid: str, bulk: str) -> str:
+        """An object; the arguments as `metadata_of` has them."""
+        dataset = header.elements
+        signed, charsets = _is_signed(dataset), _charsets(dataset)
+        found = {CHARACTER_SET: _json(entry("CS", UTF8))}
+        for key in sorted(dataset.keys()):
+            at = BaseTag(key)
+            name = f"{int(at):08X}"
+            if at.element and name != CHARACTER_SET:
+                found[name] = self._element(dataset, at, charsets, signed=signed)
+        if (pixels := _pixels(header, data, transfer_syntax_uid)) is not None:
+            name, vr = pixels
+            found[name] = _json({"vr": vr, "BulkDataURI": f"{bulk}/{name}"})
+        return "{" + ",".join(f'"{name}":{found[name]}' for name in sorted(found)) + "}"
+
+    def _element(
+        self, dataset: Dataset, at: BaseTag, charsets: tuple[str, ...], *, signed: bool
+    ) -> str:
+        raw = dataset.get_item(at, keep_deferred=True)
+        if not isinstance(raw, RawDataElement) or len(raw.value or b"") > _SAME_BYTES:
+            return _json(_element(dataset, at, 0, signed=signed))
+        same = int(at), raw.VR, raw.value, raw.is_little_endian, charsets, signed
+        written = self._written.get(same)
+        if written is None:
+            written = _json(_element(dataset, at, 0, signed=signed))
+            if len(self._written) < _SAME:
+                self._written[same] = written
+        return written
+
+
+def _charsets(dataset: Dataset) -> tuple[str, ...]:
+    said = dataset.original_character_set
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def _json(told: dict[str, Any]) -> str:
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_signed(dataset: Dataset) -> bool:

@@ -7,7 +7,6 @@ something look whole that is not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
@@ -19,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from p2pacs.dataset.header import required_header
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.metadata import metadata_of
+from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
@@ -183,9 +182,9 @@ class MetadataAnswer(StreamedAnswer):
 
     async def _pieces(self) -> AsyncGenerator[bytes, None]:
         headers: Sequence[InstanceHeader] | None = self._first
-        before = b"["
+        before, writer = b"[", MetadataWriter()
         while headers is not None:
-            told = await trio.to_thread.run_sync(_all_metadata, headers, self._root)
+            told = await trio.to_thread.run_sync(metadata, headers, self._root, writer)
             yield before + told
             before = b","
             headers = await anext(self._others, None)
@@ -194,21 +193,21 @@ class MetadataAnswer(StreamedAnswer):
         return (b"]",)
 
 
-def metadata(header: InstanceHeader, root: str) -> bytes:
-    """The metadata of one instance as JSON.
+def metadata(headers: Sequence[InstanceHeader], root: str, writer: MetadataWriter) -> bytes:
+    """The metadata of instances as JSON, with commas between them.
 
     Raises:
-        BrokenInstanceError: its header cannot be read.
+        BrokenInstanceError: a header cannot be read.
     """
+    return ",".join(_metadata(header, root, writer) for header in headers).encode(
+        "utf-8", "replace"
+    )
+
+
+def _metadata(header: InstanceHeader, root: str, writer: MetadataWriter) -> str:
     read = required_header(header.data, header.transfer_syntax_uid)
     bulk = f"{root}{header.resource.path}/bulkdata"
-    found = metadata_of(read, header.data, header.transfer_syntax_uid, bulk)
-    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
-
-
-def _all_metadata(headers: Sequence[InstanceHeader], root: str) -> bytes:
-    return b",".join(metadata(header, root) for header in headers)
+    return writer.text(read, header.data, header.transfer_syntax_uid, bulk)
 
 
 def content_type(instance: EncodedInstance) -> str:

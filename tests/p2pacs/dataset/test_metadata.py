@@ -13,12 +13,14 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.header import read_header
-from p2pacs.dataset.metadata import metadata_of
+from p2pacs.dataset.metadata import MetadataWriter, metadata_of
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import BrokenInstanceError
 from tests.p2pacs.study import samples
 
 BULK = "http://localhost/bulkdata"
+WRITER = MetadataWriter()
+"""One for all tests: what it remembers of another data set must not be told of this one."""
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 
 
@@ -27,6 +29,9 @@ def metadata(data: bytes, syntax: str = EXPLICIT) -> dict[str, Any]:
     assert header is not None
     found = metadata_of(header, data, syntax, BULK)
     json.dumps(found, allow_nan=False)
+    again = read_header(data, syntax)
+    assert again is not None
+    assert json.loads(WRITER.text(again, data, syntax, BULK)) == found
     return found
 
 
@@ -117,3 +122,16 @@ def _text(value: object) -> str:
         return str(float(text))
     except ValueError:
         return text
+
+
+def test_what_is_the_same_is_told_the_same_only_where_it_means_the_same() -> None:
+    """A value of the same bytes is another one in another character set."""
+    for charset, name in (("ISO_IR 100", "Grün"), ("ISO_IR 192", "Grün"), ("ISO_IR 101", "Grün")):
+        dataset = samples.dataset(7, PatientName=f"{name}^Zoë")
+        dataset.SpecificCharacterSet = charset
+        for _ in range(2):
+            found = metadata(samples.encode(dataset))
+            assert found[tag("PatientName")]["Value"] == [{"Alphabetic": f"{name}^Zoë"}]
+    raw = b"\x08\x00\x05\x00CS\x0a\x00%s\x10\x00\x10\x00PN\x02\x00\xe9 "
+    latin, cyrillic = (metadata(raw % charset) for charset in (b"ISO_IR 100", b"ISO_IR 144"))
+    assert latin[tag("PatientName")] != cyrillic[tag("PatientName")]
