@@ -17,7 +17,9 @@ def draw(codec: int, coded: bytes) -> Picture:
 
 
 def prepare() -> None:
-    """Import what frames are decoded with, numpy and the codecs: it takes longer than a frame."""
+    """Import what frames are decoded with, numpy and the codecs, and what is called for it: that
+    takes longer than a frame."""
+    from p2pacs.study import excerpt, gathered  # noqa: F401, PLC0415 - called by their names
     from p2pacs.study.images.frames import load_codecs  # noqa: PLC0415
 
     load_codecs()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 from attrs import field, frozen
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from p2pacs.dataset.header import EXPLICIT
 from p2pacs.dicomweb import ranges
@@ -27,6 +26,7 @@ from p2pacs.dicomweb.media_types import (
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import DicomwebBackend, FrameSource
 from p2pacs.dicomweb.server.requests import accept_of, caller_of, resource_of, root_of
+from p2pacs.dicomweb.server.streamed import HeldAnswer, PiecesAnswer
 from p2pacs.errors import NotAcceptableError, NotFoundError, UsageError
 from p2pacs.limits import FRAME_LIST, RANGED_BYTES
 from p2pacs.transcode.syntaxes import coding_of
@@ -168,7 +168,7 @@ async def several_parts(
     first = await parts.read(parts.numbers[0])  # what fails at once has a status of its own
     streamed = _parts(parts.read, parts.numbers, first, head, closing(boundary))
     headers = {"ETag": etag, "Content-Type": related(parts.way.media_type, boundary)}
-    return _Held(streamed, headers, held.pop_all())
+    return HeldAnswer(streamed, held.pop_all(), headers)
 
 
 async def _gathered(
@@ -185,27 +185,13 @@ async def _gathered(
     return tuple(pieces)
 
 
-class _Held(StreamingResponse):
-    """Streams what is read meanwhile, and lets go of what it is read from."""
-
-    def __init__(
-        self, body: AsyncIterator[bytes], headers: dict[str, str], held: AsyncExitStack
-    ) -> None:
-        super().__init__(body, headers=headers)
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._held:
-            await super().__call__(scope, receive, send)
-
-
 async def _parts(
     read: Callable[[int], Awaitable[bytes]],
     numbers: Sequence[int],
     first: bytes,
     head: Callable[[int, int], bytes],
     end: bytes,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     for place, number in enumerate(numbers):
         data = first if place == 0 else await read(number)
         yield head(number, len(data))
@@ -262,10 +248,9 @@ def _ranged(request: Request, body: _Body, content_type: str, etag: str) -> Resp
         if_range=request.headers.get("if-range", ""),
         boundary=boundary_for(boundary_for(etag)),
     )
-    return StreamingResponse(_cut(body, answer), answer.status, dict(answer.headers))
+    return PiecesAnswer(_cut(body, answer), answer.status, dict(answer.headers))
 
 
-async def _cut(body: _Body, answer: ranges.PartialAnswer) -> AsyncIterator[bytes]:
+def _cut(body: _Body, answer: ranges.PartialAnswer) -> Iterator[bytes]:
     for piece in answer.pieces:
-        for some in body.cut(piece) if isinstance(piece, range) else (piece,):
-            yield some
+        yield from body.cut(piece) if isinstance(piece, range) else (piece,)

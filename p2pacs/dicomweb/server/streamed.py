@@ -7,14 +7,14 @@ something look whole that is not.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
 import structlog
 import trio
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.dataset.header import required_header
 from p2pacs.dataset.instance import EncodedInstance
@@ -23,6 +23,7 @@ from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
 from p2pacs.errors import P2PacsError
+from p2pacs.groups import single_error
 from p2pacs.limits import MIB
 
 DICOM: Final = "application/dicom"
@@ -42,6 +43,62 @@ def offered_files(transfer_syntax_uid: str, *, is_one: bool) -> list[Representat
 def etag(tag: str) -> str:
     """A weak one: the same instances may come in another order (RFC 9110 8.8.3)."""
     return f'W/"{tag}"'
+
+
+class PiecesAnswer(Response):
+    """An answer whose body is here, in pieces that need not be joined."""
+
+    def __init__(self, pieces: Iterable[bytes], status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(status_code=status, headers=headers)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        await send(_start(self))
+        if scope["method"] != "HEAD":
+            for piece in self._pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+
+class HeldAnswer(Response):
+    """An answer of which the pieces are read while it is sent; one that fails ends it."""
+
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes, None],
+        held: AsyncExitStack,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Without a length: nobody knows it yet.
+
+        Args:
+            pieces: of the body.
+            held: what they are read from, closed at the end.
+            headers: of the answer.
+        """
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._pieces = pieces
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer.
+
+        Raises:
+            P2PacsError: why the rest cannot be read; then there is no end of the body.
+        """
+        with single_error():
+            async with self._held, trio.open_nursery() as nursery:
+                nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+                await send(_start(self))
+                if scope["method"] != "HEAD":
+                    async with aclosing(self._pieces) as pieces:
+                        async for piece in pieces:
+                            body = {"type": "http.response.body", "body": piece, "more_body": True}
+                            await send(body)
+                await send({"type": "http.response.body"})
+                nursery.cancel_scope.cancel()
 
 
 class StreamedAnswer(Response):
@@ -65,13 +122,7 @@ class StreamedAnswer(Response):
         """Answer."""
         async with self._held, trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
+            await send(_start(self))
             if scope["method"] == "HEAD" or await self._send_all(send):
                 await send({"type": "http.response.body"})
             elif scope.get("http_version", "").startswith("2"):
@@ -226,6 +277,14 @@ def plain(text: str) -> str:
         char if char.isascii() and char.isprintable() and char not in '"\\' else "?"
         for char in text
     )
+
+
+def _start(answer: Response) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": answer.status_code,
+        "headers": answer.raw_headers,
+    }
 
 
 async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
