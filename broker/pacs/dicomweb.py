@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -17,18 +18,16 @@ from broker.pacs.adapter import (
     STUDY_KEYS,
     DateSpan,
     Found,
-    unlisted,
 )
 from broker.pacs.address import WebAddress
 from broker.pacs.days import Window
-from broker.pacs.keys import PATIENT_KEYS, QueryKeys, WideKeys
+from broker.pacs.described import described, study_among
+from broker.pacs.keys import QueryKeys, WideKeys
 from broker.pacs.oddities import LeftOutAnswers
-from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import RetrieveRequest, plan, uids_of
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
-from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, understood
 from p2pacs.dataset.uids import is_uid
@@ -105,15 +104,14 @@ class WebAdapter:
             return self._all(answers, keys, "StudyInstanceUID")
 
         answers = await self._keys.ask(STUDY_KEYS, of_study)
-        found = [one for one in answers.usable if text(one, "StudyInstanceUID") == uid]
-        if not found and answers.untold:
+        found = study_among(answers.usable, uid)
+        if found is None and answers.untold:
             raise PacsRefusedError(
                 f"{self.name} fails at this study (HTTP status 500): see its log"
             )
-        if not found:
+        if found is None:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
-        (attributes,) = merged(found)
-        more = PATIENT_KEYS if are_several(found) else ()
+        attributes, more = found
         async with self._missing():
             return await self._described(uid, attributes, detail, more)
 
@@ -135,19 +133,10 @@ class WebAdapter:
             return self._all(search, (*keys, *more), "SeriesInstanceUID")
 
         series = await self._keys.ask(SERIES_KEYS, of_series)
-        untold = series.untold + series.is_cut
-        if not more and (count := unlisted(attributes, series)):
-            log.warning("the PACS limits its answers: series are missed", count=count)
-            untold += count
-        described: list[SeriesRecord] = []
-        for one in series.usable:
-            name = text(one, "SeriesInstanceUID")
-            instances: list[Json] = []
-            if detail is not Detail.SERIES:
-                found = await self._instances(uid, name, detail)
-                instances, untold = found.usable, untold + found.untold + found.is_cut
-            described.append(SeriesRecord(name, with_patient(one, attributes), tuple(instances)))
-        return Description(uid, attributes, tuple(described), untold)
+        listing = None
+        if detail is not Detail.SERIES:
+            listing = partial(self._instances, uid, detail=detail)
+        return await described(uid, attributes, series, more, listing)
 
     async def _instances(self, study: str, series: str, detail: Detail) -> Found:
         def of_instances(keys: QueryKeys) -> Awaitable[Found]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -21,18 +22,16 @@ from broker.pacs.adapter import (
     UID_KEYS,
     DateSpan,
     Found,
-    unlisted,
 )
 from broker.pacs.address import DimseAddress
 from broker.pacs.days import Window
-from broker.pacs.keys import PATIENT_KEYS, QueryKeys, WideKeys
+from broker.pacs.described import described, study_among
+from broker.pacs.keys import QueryKeys, WideKeys
 from broker.pacs.oddities import LeftOutAnswers
-from broker.pacs.patients import are_several, merged, with_patient
 from broker.pacs.plan import BATCH, RetrieveRequest, plan
 from broker.pacs.salvage import Taken, salvage
 from broker.pacs.stream import Put, streamed
 from broker.pacs.windows import by_windows
-from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
@@ -132,16 +131,14 @@ class DimseAdapter:
             return self._find(identifier, asked, "StudyInstanceUID")
 
         answers = await self._keys.ask(STUDY_KEYS, of_study)
-        found = [one for one in answers.usable if text(one, "StudyInstanceUID") == uid]
-        if not found and answers.is_cut:
+        found = study_among(answers.usable, uid)
+        if found is None and answers.is_cut:
             raise PacsRefusedError(
                 f"{self.name} does not finish a query for one study: see its log"
             )
-        if not found:
+        if found is None:
             raise StudyNotFoundError(f"{self.name} does not have this study (any more)")
-        (attributes,) = merged(found)
-        # PS3.4 C.4.1.2.2.1 knows no keys of the patient at series level: only where they matter.
-        more = PATIENT_KEYS if are_several(found) else ()
+        attributes, more = found
 
         def of_series(keys: QueryKeys) -> Awaitable[Found]:
             identifier = _identifier("SERIES", (*keys, *more), StudyInstanceUID=uid)
@@ -151,19 +148,10 @@ class DimseAdapter:
         classes: dict[str, Sequence[str]] = dict.fromkeys(texts(attributes, CLASSES_KEY), ())
         # Where one association does not hold them all it must be known which instance is of which.
         needs_classes = detail is Detail.INSTANCES or len(propose_storage(classes)) != 1
-        untold = series.untold + series.is_cut
-        if not more and (count := unlisted(attributes, series)):
-            log.warning("the PACS limits its answers: series are missed", count=count)
-            untold += count
-        described: list[SeriesRecord] = []
-        for one in series.usable:
-            name = text(one, "SeriesInstanceUID")
-            instances: list[Json] = []
-            if detail is not Detail.SERIES:
-                listed = await self._instances(uid, name, detail, needs_classes)
-                instances, untold = listed.usable, untold + listed.untold + listed.is_cut
-            described.append(SeriesRecord(name, with_patient(one, attributes), tuple(instances)))
-        return Description(uid, attributes, tuple(described), untold)
+        listing = None
+        if detail is not Detail.SERIES:
+            listing = partial(self._instances, uid, detail=detail, needs_classes=needs_classes)
+        return await described(uid, attributes, series, more, listing)
 
     async def _instances(
         self, study: str, series: str, detail: Detail, needs_classes: bool

@@ -2,6 +2,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -108,10 +109,11 @@ def test_a_store_of_version_1_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "index.sqlite"
     index = ChunkIndex(path)
     index.apply([changes(Record(1, STUDY, root=b"root", last_used=5.5), 1, 2)])
-    with index._file.writing() as connection:
-        connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN promised_until")
-        connection.exec_driver_sql("PRAGMA user_version = 1")
     index.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE studies DROP COLUMN promised_until")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
     index = ChunkIndex(path)
     (record,) = index.records()
     assert (record.root, record.last_used, record.chunks) == (b"root", 5.5, 2)

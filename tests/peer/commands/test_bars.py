@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -5,6 +6,9 @@ from rich.console import Console
 
 from peer.commands.bars import SHOWN, Bars
 from tests.peer.fake_peer import transfer_of
+
+CLEARED = "\r\x1b[2K"
+"""How a terminal is told to forget the line, before all is drawn once more."""
 
 TRANSFER = transfer_of(
     5_000_000,
@@ -27,6 +31,14 @@ def _shown(*transfers: dict[str, Any], terminal: bool = True) -> str:
     return out.getvalue()
 
 
+def _last(show: Callable[[Bars], None]) -> str:
+    """What stands there in the end; whatever was drawn before, as time went by, does not count."""
+    out = StringIO()
+    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+        show(bars)
+    return out.getvalue().rpartition(CLEARED)[2]
+
+
 def test_a_bar_for_the_whole_and_a_line_for_each_source() -> None:
     shown = _shown(TRANSFER)
     for text in ("5.0 MB of 10.0 MB", "1.2mbit/s", "33 s left", "3 of 12"):
@@ -38,34 +50,29 @@ def test_a_bar_for_the_whole_and_a_line_for_each_source() -> None:
 
 
 def test_what_gave_something_before_a_restart_gives_nothing_now() -> None:
-    out = StringIO()
-    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
+    def stopped(bars: Bars) -> None:
         bars.transfer(TRANSFER)
         bars.away()
-        bars._progress.refresh()
-        assert "the peer stopped: waiting for it" in out.getvalue()
+
+    def started(bars: Bars) -> None:
+        stopped(bars)
         bars.transfer(transfer_of(5_000_000, 10_000_000, rate=0, sources={}))
-        bars._progress.refresh()  # what its thread was drawing meanwhile is before this
-        out.truncate(0)
-        bars._progress.refresh()
-        assert "from replica-1" in out.getvalue()
-        assert "kbit/s" not in out.getvalue()
-        assert "asked for" not in out.getvalue()
+
+    assert "the peer stopped: waiting for it" in _last(stopped)
+    shown = _last(started)
+    assert "from replica-1" in shown
+    assert "kbit/s" not in shown
+    assert "asked for" not in shown
 
 
 def test_previews_have_a_bar_once_there_is_news_of_them() -> None:
-    out = StringIO()
-    with Bars(Console(file=out, force_terminal=True, width=140)) as bars:
-        bars.transfer(TRANSFER)
-        bars._progress.refresh()
-        assert "previews" not in out.getvalue()
-        bars.previews(37, 300, sheet=False)
-        bars._progress.refresh()
-        assert "37 of 300" in out.getvalue()
-        assert "on the sheet" not in out.getvalue()
-        bars.previews(300, 300, sheet=True)
-    assert "300 of 300" in out.getvalue()
-    assert "on the sheet" in out.getvalue()
+    assert "previews" not in _last(lambda bars: bars.transfer(TRANSFER))
+    some = _last(lambda bars: bars.previews(37, 300, sheet=False))
+    assert "37 of 300" in some
+    assert "on the sheet" not in some
+    all_of_them = _last(lambda bars: bars.previews(300, 300, sheet=True))
+    assert "300 of 300" in all_of_them
+    assert "on the sheet" in all_of_them
 
 
 def test_without_instances() -> None:
