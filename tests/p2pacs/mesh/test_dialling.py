@@ -1,12 +1,13 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 import trio
 from attrs import evolve
 
-from p2pacs.errors import AuthenticationError, NoSourceError
-from p2pacs.identity.directory import Role
+from p2pacs.errors import AuthenticationError, NoSourceError, P2PacsError
+from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.line.gather import GatheringStream
 from p2pacs.line.line import UPLINK_SHARE, Line
 from p2pacs.line.paced import SO_MAX_PACING_RATE, PacedStream
@@ -42,14 +43,36 @@ async def test_somebody_else_at_the_address_is_refused(tmp_path: Path) -> None:
             await transport_of(nodes, Line()).connect(wrong)
 
 
+async def _came_from(transport: TlsTransport, member: MemberRecord, host: str) -> str:
+    """The address from which a member is dialled that listens here; it hangs up."""
+    (listener,) = await trio.open_tcp_listeners(0, host=host)
+    name = "localhost" if host == "127.0.0.1" else host
+    there = f"{name}:{listener.socket.getsockname()[1]}"
+    sources: list[str] = []
+
+    async def answer() -> None:
+        async with listener, await listener.accept() as stream:
+            sources.append(stream.socket.getpeername()[0])
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer)
+            with pytest.raises(P2PacsError):
+                await transport.connect(evolve(member, endpoints=(there,)))
+    return sources[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.1 alone is this machine")
 async def test_the_dialler_comes_from_the_side_that_it_dials(tmp_path: Path) -> None:
     async with Nodes(tmp_path) as nodes:
         await nodes.add("broker", Role.BROKER)
+        member = record_of(nodes.network.member("one"))
         both = transport_of(nodes, Line(lan=LAN), "127.0.0.7:1", "127.0.1.7:1")
-        assert both._source("127.0.1.9") == "127.0.1.7"
-        assert both._source("127.0.0.9") == "127.0.0.7"
-        assert both._source("a.name") == "127.0.0.7"
-        assert transport_of(nodes, Line(), "0.0.0.0:1")._source("127.0.0.9") is None
+        assert await _came_from(both, member, "127.0.1.9") == "127.0.1.7"
+        assert await _came_from(both, member, "127.0.0.9") == "127.0.0.7"
+        assert await _came_from(both, member, "127.0.0.1") == "127.0.0.7", "by its name"
+        anywhere = transport_of(nodes, Line(), "0.0.0.0:1")
+        assert await _came_from(anywhere, member, "127.0.0.9") == "127.0.0.1"
 
 
 async def test_a_channel_on_the_line_is_paced_and_notices_silence(tmp_path: Path) -> None:
