@@ -147,13 +147,12 @@ async def test_why_there_is_no_connection_is_said(site: Site) -> None:
             (evolve(good, tls_name="other.example"), "give that name"),
             (site.remote(server.port, trusts="stranger"), "not trusted .*: check the authorities"),
             (site.remote(server.port, who="stranger"), "check the certificates of both"),
-            (site.remote(plain.port), "GATEWAY@"),
+            (site.remote(plain.port), "does not speak TLS there"),
             (evolve(good, tls=site.of("viewer", authorities="missing.pem").client), "cannot read"),
         ]
         for remote, why in mistakes:
-            tuning = DimseTuning(negotiate=1.0)
             with pytest.raises(PacsUnreachableError, match=why):
-                await DimseClient(remote, "VIEWER", tuning=tuning).echo()
+                await DimseClient(remote, "VIEWER").echo()
         await DimseClient(evolve(good, tls_name="pacs.example"), "VIEWER").echo()
 
 
@@ -168,7 +167,8 @@ def is_open(one: socket.socket, seconds: float) -> bool:
         return False
 
 
-QUICK = DimseTuning(negotiate=0.4, farewell=0.3)
+QUICK = DimseTuning(negotiate=2.0, farewell=0.3)
+"""For strangers; who means it is faster, also on a busy machine."""
 
 
 async def test_handshakes_that_never_end_are_ended(site: Site) -> None:
@@ -202,12 +202,12 @@ async def test_handshakes_that_never_end_are_ended(site: Site) -> None:
 async def test_a_flood_is_bounded_as_at_the_plain_port(site: Site) -> None:
     tuning = DimseTuning(connections=8, connections_per_address=4, kept_connections=2)
 
-    def flood(port: int) -> int:
+    def flood(port: int) -> None:
         held = [socket.create_connection((HOST, port)) for _ in range(10)]
-        turned_away = sum(not is_open(one, 0.2) for one in held)
+        assert not any(is_open(one, 10) for one in held[4:])
+        assert all(is_open(one, 0.01) for one in held[:4])
         for one in held:
             one.close()
-        return turned_away
 
     async with serving(Scripted(), tls=site.gateway().server, tuning=tuning) as server:
-        assert await trio.to_thread.run_sync(flood, server.port) == 6
+        await trio.to_thread.run_sync(flood, server.port)
