@@ -179,14 +179,17 @@ class DicomwebGateway:
         return Announced(self._catalogue, self._news, _selection(resource))
 
     async def begin(self, study: str, caller: str) -> None:
-        """Have a study begin to come, for somebody who is going to read it.
+        """Have a study begin to come, for somebody who is going to look at it: what is needed
+        first, first.
 
         Raises:
             UsageError: its UID is none.
-            P2PacsError: it is not known here, or may not be read.
+            P2PacsError: it is not known here, may not be read, or does not come.
         """
         self._check_membership()
-        await self._reads.view(Resource.of(study).study, caller)
+        viewing = await self._reads.view(Resource.of(study).study, caller)
+        with viewing.in_use() as used:
+            await used.fetch.want_beginning()
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.

@@ -41,9 +41,18 @@ def outwards(items: Sequence[T]) -> list[T]:
     return [items[n] for n in sorted(range(len(items)), key=lambda n: abs(n - middle))]
 
 
+def _order(one: Known) -> tuple[int, int, int]:
+    return one.series, one.place, one.number
+
+
+def first_of(known: Iterable[Known]) -> Known | None:
+    """The first instance of the first series; None if there is none."""
+    return min(known, key=_order, default=None)
+
+
 def in_order(known: Iterable[Known]) -> list[list[Known]]:
     """The instances of each series, as their Instance Numbers say."""
-    ordered = sorted(known, key=lambda one: (one.series, one.place, one.number))
+    ordered = sorted(known, key=_order)
     return [list(series) for _, series in groupby(ordered, key=lambda one: one.series)]
 
 

@@ -27,7 +27,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.retrieval.arrival import TUNING, Arrival, ArrivalTuning
 from peer.retrieval.cursor import Cursor, Wanted
-from peer.retrieval.fetch_order import looked_at, previews
+from peer.retrieval.fetch_order import first_of, looked_at, previews
 from peer.retrieval.live_index import Known, LiveIndex, Preview
 from peer.retrieval.resolve import ResolvedStudy
 from peer.retrieval.supply import Supply
@@ -153,6 +153,28 @@ class StudyFetch:
             CodingError: what the index declares does not add up.
         """
         return await self._index.excerpts(known)
+
+    async def want_beginning(self) -> None:
+        """Have what a viewer begins with come before all else: the headers, and the first image of
+        the first series; until all instances are known.
+
+        Raises:
+            P2PacsError: why it does not come.
+        """
+        seen = 0
+        while True:
+            mark = self.mark()
+            await self.refresh()
+            known = tuple(self.known)
+            if new := known[seen:]:
+                await self.want_headers(new)
+            if new and not seen and self.current and (first := first_of(self.present)):
+                have = self.transfer.have
+                self.transfer.want(number for number in first.chunks if number not in have)
+            seen = len(known)
+            if self.settled:
+                return
+            await self.moved(mark)
 
     async def want_headers(self, some: Sequence[Known]) -> None:
         """Have the headers of these instances come before all else, and together: who reads one

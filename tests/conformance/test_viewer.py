@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +20,11 @@ from attrs import frozen
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page
 
-from peer.config import VIEWER
 from scripts.chromium import Chromium
 from scripts.loaded import load_folder
-from scripts.network import LineRates, network, set_toml
+from scripts.network import LineRates, network
 from scripts.pacs import open_pacs
-from scripts.program import free_port
+from scripts.showing import PERSON, open_pages
 from scripts.steps import CATALOGUE_SECONDS
 from tests.components import dcmtk
 
@@ -44,30 +42,37 @@ class _Seen:
     """Addresses of other origins that the page asked for."""
     complaints: list[str]
     """What the console said of the policy, and errors."""
-    isolated: bool
 
 
-def _look(context: BrowserContext, *, origin: str, study: str, shot: Path) -> _Seen:
-    page = context.new_page()
+def _look(context: BrowserContext, *, pages: str, password: str, shot: Path) -> _Seen:
+    """As a radiologist: signs in, opens the study, and has it shown in the viewer."""
     elsewhere, complaints = list[str](), list[str]()
 
     def ask(request: Any) -> None:
-        if not request.url.startswith((origin, "blob:", "data:")):
+        if not request.url.startswith((f"http://{HOST}:", "blob:", "data:")):
             elsewhere.append(request.url)
 
     def say(message: Any) -> None:
         if message.type == "error":
             complaints.append(message.text)
 
-    page.on("request", ask)
-    page.on("console", say)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{origin}/viewer?StudyInstanceUIDs={study}")
+    context.on("request", ask)
+    context.on("console", say)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    first = context.new_page()
+    first.goto(f"{pages}login")
+    first.fill("[name=name]", PERSON)
+    first.fill("[name=password]", password)
+    first.click("main button")
+    first.wait_for_url(lambda url: not url.endswith("/login"))
+    first.goto(f"{pages}studies")
+    first.click("a[href^='/studies/']")
+    with context.expect_page() as opened:
+        first.click("text=Open in the viewer")
+    page = opened.value
     page.wait_for_function(_DRAWN, arg=CANVAS)
     page.screenshot(path=shot)
-    return _Seen(
-        _canvas(page), elsewhere, complaints, isolated=page.evaluate("window.crossOriginIsolated")
-    )
+    return _Seen(_canvas(page), elsewhere, complaints)
 
 
 _DRAWN: Final = """selector => {
@@ -125,14 +130,11 @@ async def test_a_ct_in_the_browser(tmp_path: Path, data_dir: Path, chromium: Chr
         open_pacs("embedded", tmp_path, study) as pacs,
         network(tmp_path, LineRates(None, None), pacs) as net,
     ):
-        peer = await net.add("hospital", "hospital", HOST)
-        port = free_port(HOST)
-        settings = {"gateway.viewer": f"{HOST}:{port}", "gateway.viewer_files": sys.prefix}
-        set_toml(peer.folder / "peer.toml", settings)
-        await peer.start()
+        shown_by = await open_pages(net, "hospital", HOST)
+        peer = net.peers["hospital"]
         await peer.ready(partial(peer.knows, study.uid), CATALOGUE_SECONDS)
-        origin = f"http://{HOST}:{port}"
-        look = partial(_look, origin=origin, study=study.uid, shot=tmp_path / "shot.png")
+        password = shown_by.password.read_text().strip()
+        look = partial(_look, pages=shown_by.pages, password=password, shot=tmp_path / "shot.png")
         seen = await chromium(look, viewport={"width": 1280, "height": 800})
     assert seen.elsewhere == []
     assert seen.complaints == []
@@ -143,4 +145,3 @@ async def test_a_ct_in_the_browser(tmp_path: Path, data_dir: Path, chromium: Chr
     said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     assert study.uid not in said
     assert pydicom.dcmread(study.paths[0]).PatientID not in said
-    assert (Path(sys.prefix) / VIEWER).is_dir()

@@ -362,3 +362,27 @@ async def test_giving_up_stops_the_transfer_unless_others_read(tmp_path: Path) -
         assert fetch.transfer.ended is not None
         with pytest.raises(UnavailableError, match="cancelled"):
             await read_all(fetch)
+
+
+async def test_what_a_viewer_begins_with_is_wanted_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[int] = []
+    want = Transfer.want
+
+    def noting(transfer: Transfer, numbers: Iterable[int]) -> None:
+        want(transfer, noted := list(numbers))
+        wanted.extend(noted)
+
+    monkeypatch.setattr(Transfer, "want", noting)
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(4))
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        with trio.fail_after(LIMIT), fetch.in_use():
+            await fetch.want_beginning()
+        assert fetch.settled
+        first, *others = fetch.present
+        have = fetch.transfer.have
+        assert {number for number in first.chunks if number not in have} <= set(wanted)
+        assert not any(set(one.chunks) - set(first.chunks) <= set(wanted) for one in others)
