@@ -21,7 +21,7 @@ from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import NotFoundError, StateError
 from p2pacs.private_input import PasswordFile, read_private, sure
 from p2pacs.tables import Column, Table, show
-from peer.accounts.rights import UserRole, user_role
+from peer.accounts.rights import user_role
 from peer.accounts.trail import note
 from peer.config import PEER_DB, load_peer_settings
 from peer.db import PeerDatabase, connect
@@ -31,9 +31,10 @@ WHO: Final = "command line"
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The peer's folder.")]
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="What is typed to sign in.")]
-RoleOption = Annotated[
-    str, typer.Option(metavar="|".join(UserRole), help="What the account may do.")
-]
+_ROLES: Final = "radiologist (looks at images), operator (does not), administrator (of accounts)."
+
+RoleOption = Annotated[str, typer.Option(metavar="ROLE", help=_ROLES)]
+RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help=_ROLES)]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 app = typer.Typer(no_args_is_help=True, help="Who may sign in to the hospital's pages.")
@@ -75,11 +76,7 @@ def password(folder: Folder, name: AccountName, *, password_file: PasswordFile =
 
 
 @app.command()
-def role(
-    folder: Folder,
-    name: AccountName,
-    role: Annotated[str, typer.Argument(metavar="ROLE", help=f"One of {', '.join(UserRole)}.")],
-) -> None:
+def role(folder: Folder, name: AccountName, role: RoleArgument) -> None:
     """Say what an account may do, from its next request on."""
     wanted = user_role(role)
     with _opened(folder) as database:
