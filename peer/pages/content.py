@@ -90,7 +90,7 @@ class PagesContent:
             lambda: parts.pending.paused,
             parts.check_membership,
         )
-        self._reads = PageReads(parts.reads, self._held, parts.audit, parts.check_membership)
+        self._reads = PageReads(parts.reads, self._held, parts.audit, self.listing.get)
         self._sends = WorkstationSends(parts.gateway, parts.settings)
         self._source = LiveState(
             parts.activity,

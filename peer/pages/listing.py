@@ -88,7 +88,8 @@ class StudyListing:
             check_membership: raises a RevokedError where this member was revoked.
         """
         self._catalogue = catalogue
-        self._held = held
+        self.held = held
+        """What is here."""
         self._transfers = transfers
         self._paused = paused
         self._check_membership = check_membership
@@ -138,7 +139,7 @@ class StudyListing:
         """Where a study is, of which the catalogue tells this version."""
         transfer = self._transfers.get(study)
         paused = study in self._paused()
-        return presence_of(version, await self._held.of(study), transfer, paused=paused)
+        return presence_of(version, await self.held.of(study), transfer, paused=paused)
 
 
 def _once(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:

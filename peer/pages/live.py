@@ -57,6 +57,9 @@ State = Mapping[str, JsonObject]
 class LiveSource(Protocol):
     """What is looked at."""
 
+    async def prepare(self) -> None:
+        """Before each look: read what has to be read for it."""
+
     def look(self) -> State:
         """How every topic is now."""
 
@@ -121,6 +124,7 @@ class LiveUpdates:
                 self._events.clear()
             await self._watch.until(lambda: bool(self._readers))
             woken = self._woken
+            await self._source.prepare()
             self._publish(self._source.look())
             await trio.sleep(self._tuning.every)
             if not self._source.moving:

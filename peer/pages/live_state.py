@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
 from attrs import define, field
 
+from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.json_object import JsonObject
@@ -22,6 +24,8 @@ from peer.pages.transfer_words import transfer_words
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.study_fetch import StudyFetch
+
+log = structlog.get_logger(__name__)
 
 TRANSFER: Final = "transfer-"
 STUDY: Final = "study-"
@@ -38,6 +42,19 @@ class _Watched:
     fetch: StudyFetch | None = None
     levels: StudyLevels = field(factory=StudyLevels)
     mark: tuple[object, ...] = ()
+    """How far it was at the last look ..."""
+    read: tuple[object, ...] = ()
+    """... and when its index was read last."""
+
+    async def prepare(self, fetch: StudyFetch) -> None:
+        """Read its index as far as it came: where the transfer is over, nobody else may do so."""
+        mark = fetch.mark()
+        if mark != self.read:
+            try:
+                await fetch.refresh()
+            except P2PacsError as error:  # whoever opens its images is told
+                log.info("what is shown is not known", study=fetch.study.short, error=str(error))
+            self.read = mark
 
     def look(self, fetch: StudyFetch | None) -> JsonObject:
         if fetch is not self.fetch:
@@ -103,6 +120,12 @@ class LiveState:
     def moving(self) -> bool:
         """Whether it will soon be other."""
         return self._activity.moving or any(not one.over for one in self._sends.all)
+
+    async def prepare(self) -> None:
+        """Read on what is known of the images of studies that somebody has open."""
+        for fetch in self._reads.fetches if self._watched else ():
+            if watched := self._watched.get(fetch.study):
+                await watched.prepare(fetch)
 
     def look(self) -> dict[str, JsonObject]:
         """How everything is now."""

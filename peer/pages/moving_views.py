@@ -70,8 +70,9 @@ class MovingViews:
     async def all_transfers(self, request: Request, session: Session) -> Response:
         """Studies on their way here, and from here to workstations."""
         await self.activity.settle()
-        told = self.source.event()["transfers"]
-        shown = [await self._shown(one, session) for one in told]
+        # All at once: what is shown may be recycled while the next one is looked up.
+        said = [self.source.transfer(one) for one in self.source.event()["transfers"]]
+        shown = [await self._shown(one, session) for one in said]
         return self.pages.page(
             request,
             "transfers.html",
@@ -86,7 +87,8 @@ class MovingViews:
         transfer = self.transfers.get(study_of(request))
         if transfer is None:
             raise NotFoundError("there is no such transfer")
-        shown = await self._shown(self.activity.transfer(transfer, 32), session)
+        said = self.source.transfer(self.activity.transfer(transfer, 32))
+        shown = await self._shown(said, session)
         return self.pages.page(
             request,
             "card.html",
@@ -96,8 +98,8 @@ class MovingViews:
             link=shown.link,
         )
 
-    async def _shown(self, told: JsonObject, session: Session) -> ShownTransfer:
-        said, study = self.source.transfer(told), StudyId.parse(told["study"])
+    async def _shown(self, said: JsonObject, session: Session) -> ShownTransfer:
+        study = StudyId.parse(said["study"])
         title, link = f"Study {study.short}", False
         if session.may(UserRight.SEARCH):
             try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import frozen
 
+from p2pacs.accounts.rows import Rows
 from p2pacs.accounts.sessions import Session
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import NotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.swarm.scheduling.priority import Priority
@@ -40,7 +42,7 @@ class PageReads:
         reads: StudyReads,
         held: HeldParts,
         audit: AuditQueue,
-        check_membership: Callable[[], None],
+        record: Callable[[StudyId], Awaitable[StudyRecord]],
         tuning: PageReadTuning | None = None,
     ) -> None:
         """Nobody has looked at anything yet.
@@ -49,7 +51,7 @@ class PageReads:
             reads: opens studies.
             held: what is here.
             audit: who looks at what.
-            check_membership: raises a RevokedError where this member was revoked.
+            record: of a study, as long as this member may know of it (`StudyListing.get`).
             tuning: how often the audit is told.
         """
         self.frames = FrameReads()
@@ -57,10 +59,10 @@ class PageReads:
         self._reads = reads
         self._held = held
         self._audit = audit
-        self._check_membership = check_membership
+        self._record = record
         self._tuning = tuning or PageReadTuning()
         self._told: OrderedDict[tuple[StudyId, str], float] = OrderedDict()
-        self._one = trio.Lock()
+        self._rows = Rows()
 
     def known(self, study: StudyId) -> StudyFetch | None:
         """A study whose index is in memory."""
@@ -71,18 +73,24 @@ class PageReads:
         images is read for that, so the audit is not told.
 
         Raises:
+            StudyNotFoundError: it is not, or no more, in the catalogue here.
+            RevokedError: this member was revoked.
             P2PacsError: it cannot be read.
         """
-        self._check_membership()
-        async with self._one:
-            fetch = self.known(study)
-            if fetch is None:
-                held = await self._held.of(study)
-                if held is None or not held.whole:
-                    return None
-                fetch = await self._reads.resume(study, reader_of(session, "looked at"))
-        await fetch.refresh()
+        record = await self._record(study)
+        async with self._rows.first(study):
+            fetch = self.known(study) or await self._open(record, session)
+        if fetch is not None:
+            await fetch.refresh()
         return fetch
+
+    async def _open(self, record: StudyRecord, session: Session) -> StudyFetch | None:
+        """One that is here in whole: nobody is asked, unless for its key."""
+        held = await self._held.of(record.study)
+        if held is None or not held.whole:
+            return None
+        found = await self._reads.held(record)
+        return found or await self._reads.resume(record.study, reader_of(session, "looked at"))
 
     async def open(self, study: StudyId, session: Session) -> StudyFetch:
         """A study to look at.
@@ -95,7 +103,7 @@ class PageReads:
         fetch = await self.index(study, session)
         if fetch is None:
             raise NotFoundError("nothing of this study can be shown: fetch it first")
-        async with self._one:
+        async with self._rows.first(study):
             now, key = trio.current_time(), (study, session.account)
             if now >= self._told.get(key, -1.0):
                 requester = reader_of(session, "looked at")

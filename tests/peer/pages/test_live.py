@@ -20,6 +20,9 @@ class FakeSource:
     moving: bool = True
     looks: int = 0
 
+    async def prepare(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     def look(self) -> dict[str, JsonObject]:
         self.looks += 1
         return dict(self.state)

@@ -9,7 +9,9 @@ import httpx
 import trio
 
 from p2pacs.json_object import JsonObject
+from p2pacs.swarm.scheduling.priority import Priority
 from peer.accounts.rights import UserRole
+from peer.retrieval.requester import Requester
 from tests.p2pacs.pages.browser import Browser
 from tests.peer.pages.served import Served, served
 from tests.peer.world import instances
@@ -79,6 +81,17 @@ async def test_the_page_of_a_study_sees_its_images_come(tmp_path: Path) -> None:
             assert seen.latest[topic]["series"] == {"1": "3 of 3"}
             await pages.world.broker.publish(instances(2, first=4))
             await eventually(lambda: seen.latest[topic]["levels"] == "99999")
+
+
+async def test_images_are_known_of_what_nobody_waits_for(tmp_path: Path) -> None:
+    async with served(tmp_path) as pages, pages.browser() as browser:
+        requester = Requester("x", "get", Priority.BACKGROUND)
+        fetch = await pages.peer.reads.resume(pages.world.broker.study, requester)
+        await fetch.transfer.wait_complete()
+        assert not fetch.known
+        topic = f"study-{pages.world.broker.study}"
+        async with stream(browser, f"/live{pages.study}") as seen:
+            await eventually(lambda: seen.latest.get(topic, {}).get("levels") == "999")
 
 
 async def test_members_are_seen_to_come_and_go(tmp_path: Path) -> None:
