@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -246,6 +246,7 @@ def datasets(draw: st.DrawFn, depth: int = 2) -> Dataset:
 
 
 @given(data=datasets(), frame=st.integers(0, 2), little=st.booleans())
+@settings(max_examples=50)
 def test_whatever_a_header_says_is_described_or_refused(
     data: Dataset, frame: int, little: bool
 ) -> None:
