@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 _PATH: Final = 100
 """Characters of a path that the log has."""
+
+_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+"""What in a path may name a patient's study: it has no place in a log."""
 
 
 @frozen
@@ -80,7 +84,7 @@ def error_handlers(render: Callable[[Request, Answer], Response]) -> dict[Any, H
             where = request.scope.get("endpoint")
             left_out = failures.lets((where, kind), time.monotonic())
             if left_out is not None:
-                path = request.url.path[:_PATH]
+                path = _UID.sub("UID", request.url.path)[:_PATH]
                 log.error("request failed", path=path, error=kind, left_out=left_out)
         return render(request, answer)
 

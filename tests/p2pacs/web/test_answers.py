@@ -65,3 +65,19 @@ async def test_failures_at_made_up_paths_are_one_line() -> None:
                 assert (await client.get(f"/{number}" + "x" * 1000)).status_code == 500
     (line,) = logs
     assert len(line["path"]) == 100
+
+
+async def test_a_failure_is_logged_without_the_uids_of_its_path() -> None:
+    async def fail(_request: Request) -> Response:
+        raise KeyError("DOE^JANE")
+
+    app = Starlette(
+        routes=[Route("/{any:path}", fail)], exception_handlers=error_handlers(json_answer)
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with capture_logs() as logs:
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await client.get("/studies/1.2.840.4711/series/2.25.99/instances")
+    (line,) = logs
+    assert line["path"] == "/studies/UID/series/UID/instances"
+    assert "4711" not in str(logs)
