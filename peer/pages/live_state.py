@@ -167,7 +167,8 @@ def send_words(send: StudySend) -> JsonObject:
         "to": send.to.aet,
         "words": _send_state(send, done, failed),
         "over": send.over,
-        "amount": f"{done} of {total} images" if total else f"{done} images" if done else "",
+        "state": "over" if send.over else "sending",
+        "amount": f"{done} of {total} images" if total else "",
         "why": clean(why),
     }
 

@@ -31,7 +31,7 @@ def transfer_words(transfer: Transfer, told: JsonObject, *, paused: bool) -> Jso
         paused: whether somebody paused it.
     """
     fetching = transfer.state is TransferState.FETCHING
-    growing = told["growing"] and fetching
+    growing = told["growing"] and transfer.state is not TransferState.COMPLETE
     total = told["bytes_total"]
     held = min(told["bytes_held"], total) if total else told["bytes_held"]
     percent = None if growing else 100 * held // total if total else 0
