@@ -57,7 +57,6 @@ class MeshTuning:
 TUNING: Final = MeshTuning()
 """What is used unless a test hands in another."""
 
-
 MINUTE: Final = 60.0
 
 

@@ -1,5 +1,7 @@
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -90,7 +92,10 @@ def test_only_so_many_sources_of_members_are_remembered() -> None:
     door = Door()
     for number in range(4):
         door.admission.member_came(f"10.2.0.{number}")
-    assert list(door.admission._came) == ["10.2.0.2", "10.2.0.3"]
+    for number in range(SMALL.strangers):
+        assert door.come(f"192.168.0.{number}", 0)
+    came = [door.come(f"10.2.0.{number}", 0.5) for number in range(4)]
+    assert came == [False, False, True, True], "the first two are strangers again"
 
 
 @given(
@@ -100,23 +105,28 @@ def test_never_more_than_the_places_there_are(steps: list[tuple[int, float, bool
     admission, now = Admission(SMALL), 0.0
     admission.list_hosts(["10.0.0.0", "10.0.0.1"])
     held: list[ExitStack] = []
-    for source, pause, leave in steps:
+    inside: dict[int, tuple[str, bool]] = {}
+    """Step at which one came → its source, and whether that is a member's."""
+    for step, (number, pause, leave) in enumerate(steps):
         now += pause
         if leave and held:
             held.pop(0).close()
             continue
-        stack = ExitStack()
+        stack, source = ExitStack(), f"10.0.0.{number}"
+        leaves = partial(inside.pop, step, None)
         try:
-            place = admission.place(f"10.0.0.{source}", now, lambda: None)
-            stack.enter_context(place)
-            held.append(stack)
+            stack.enter_context(admission.place(source, now, leaves))
         except BusyError:
             assert len(admission) > 0
-        known = [visit for visit in admission._visits if visit.known]
-        assert len(known) <= SMALL.known
-        assert len(admission) - len(known) <= SMALL.strangers
-        per_source = [visit.source for visit in admission._visits]
-        assert max(map(per_source.count, per_source), default=0) <= 2
+        else:
+            stack.callback(leaves)
+            inside[step] = source, number < 2
+            held.append(stack)
+        known = [is_known for _, is_known in inside.values()]
+        assert len(admission) == len(inside)
+        assert known.count(True) <= SMALL.known
+        assert known.count(False) <= SMALL.strangers
+        assert max(Counter(one for one, _ in inside.values()).values(), default=0) <= 2
     for stack in held:
         stack.close()
     assert len(admission) == 0
