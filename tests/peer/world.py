@@ -90,7 +90,7 @@ class Broker:
     def services(self) -> Services:
         return Services(
             queries={
-                messages.StudyQuery: self._grant,
+                messages.StudyQuery: self.grant,
                 messages.CatalogueQuery: self._page,
                 messages.InstancesQuery: self._instances,
                 messages.AuditReport: self._report,
@@ -172,10 +172,10 @@ class Broker:
 
     # ------------------------------------------------------------ answering
 
-    def _wrapped(self, member: VirtualAddress, study: StudyId) -> bytes:
+    def wrapped(self, member: VirtualAddress, study: StudyId) -> bytes:
         return wrap(self.members[member].box_key.public, self.key, GRANT_INFO + study.raw)
 
-    async def _grant(self, member: VirtualAddress, query: Query) -> Reply:
+    async def grant(self, member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.StudyQuery)
         self.asked.append((query.purpose, member))
         if self.forbidden:
@@ -187,7 +187,7 @@ class Broker:
         blind = query.purpose == "replicate"
         return messages.StudyGrant(
             query.id,
-            b"" if blind else self._wrapped(member, self.study),
+            b"" if blind else self.wrapped(member, self.study),
             self.root if self._published else b"",
             [holder.raw for holder in self.holders],
             self._published.chunks.segment(0) if self._published else b"",
@@ -197,7 +197,7 @@ class Broker:
         assert isinstance(query, messages.CatalogueQuery)
         page = self.catalogue.since(query.since)
         entries = [
-            evolve(one, wrapped_key=self._wrapped(member, one.study))
+            evolve(one, wrapped_key=self.wrapped(member, one.study))
             if isinstance(one, StudyRecord) and one.version
             else one
             for one in page.entries

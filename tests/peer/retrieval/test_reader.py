@@ -196,6 +196,6 @@ async def test_a_blind_replica_reads_nothing(
         await world.broker.publish(instances(1))
         replica = await world.add("r", Role.REPLICA)
         replica.index.upsert([world.broker.record()])
-        monkeypatch.setattr(world.broker, "_wrapped", lambda _member, _study: b"")
+        monkeypatch.setattr(world.broker, "wrapped", lambda _member, _study: b"")
         with pytest.raises(KeyUnavailableError, match="a replica holds no keys"):
             await opened(world, replica)

@@ -98,14 +98,14 @@ async def test_a_broker_that_is_restarted_while_it_is_asked_is_asked_again(
     tmp_path: Path,
 ) -> None:
     async with open_world(tmp_path) as world:
-        grant, asked = world.broker._grant, trio.Event()
+        grant, asked = world.broker.grant, trio.Event()
 
         async def never(_member: VirtualAddress, _query: Query) -> Reply:
             asked.set()
             await trio.sleep_forever()
             raise AssertionError
 
-        world.broker._grant = never
+        world.broker.grant = never
         await world.stop("broker")
         await world.start_broker()
         peer = await world.add("a")
@@ -120,7 +120,7 @@ async def test_a_broker_that_is_restarted_while_it_is_asked_is_asked_again(
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(find)
                 await asked.wait()
-                world.broker._grant = grant
+                world.broker.grant = grant
                 await world.stop("broker")
                 await world.start_broker()
         assert found[0].broker
