@@ -187,9 +187,10 @@ class WebResource:
     ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceHeader]]], None]:
         given = list[Known]()
         async for listed in self._listed():
-            if self.resource.instance is None:
-                await self.fetch.want_headers(listed)
-            step = _TOGETHER if self.fetch.transfer.state is TransferState.COMPLETE else 1
+            here = self.fetch.transfer.state is TransferState.COMPLETE
+            if not here and self.resource.instance is None:
+                here = await self.fetch.want_headers(listed)
+            step = _TOGETHER if here else 1
             for at in range(0, len(listed), step):
                 some = listed[at : at + step]
                 for known in some:

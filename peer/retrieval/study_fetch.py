@@ -176,15 +176,20 @@ class StudyFetch:
                 return
             await self.moved(mark)
 
-    async def want_headers(self, some: Sequence[Known]) -> None:
+    async def want_headers(self, some: Sequence[Known]) -> bool:
         """Have the headers of these instances come before all else, and together: who reads one
         after the other waits a round trip for each.
+
+        Returns:
+            Whether all of them are here already.
 
         Raises:
             CodingError: what the index declares does not add up.
         """
-        needs = await self._index.header_chunks(some)
-        self.transfer.want(number for number in needs if number not in self.transfer.have)
+        needs, have = await self._index.header_chunks(some), self.transfer.have
+        missing = [number for number in needs if number not in have]
+        self.transfer.want(missing)
+        return not missing
 
     async def run(self, excerpts: Excerpts, reading: Reading[T]) -> T:
         """What a reading makes of some bytes of an instance; they come before all others.

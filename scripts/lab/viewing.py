@@ -81,6 +81,7 @@ class ViewingTimes:
         return {
             "first_seconds": round(self.first, 2),
             "first_goal": FIRST_SECONDS,
+            "scripts_seconds": min((at for at, _ in self.marks.values()), default=0) / 1000,
             "slice_seconds_median": round(statistics.median(self.jumps), 2),
             "slice_seconds": round(slowest, 2),
             "slice_goal": SLICE_SECONDS,
