@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -81,14 +81,17 @@ def new_folder(folder: Path, *, keep: bool = False) -> Iterator[None]:
         fresh = not keep and not any(folder.iterdir())
     except OSError as error:
         raise local_error(error, f"cannot read the folder {folder}") from error
-    try:
-        yield
-    except BaseException:
+    with ExitStack() as failed:
+        failed.callback(_remove_empty, made)
         if fresh:
-            for path in folder.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        _remove_empty(made)
-        raise
+            failed.callback(_remove_content, folder)
+        yield
+        failed.pop_all()  # it stays
+
+
+def _remove_content(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check_folder(folder: Path) -> None:
@@ -148,9 +151,8 @@ def write_private(path: Path, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        finally:
+            Path(name).unlink(missing_ok=True)  # it has its own name by now, or is not to stay
         _flush_folder(path.parent)
     except OSError as error:
         raise local_error(error, f"cannot write {path}") from error

@@ -8,7 +8,7 @@ One owner: `open_database` opens the file and closes it; everything else asks
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -115,12 +115,10 @@ def connect(path: Path) -> PeerDatabase:
     Raises:
         StateError: a file of a newer p2pacs.
     """
-    database = PeerDatabase(path)
-    try:
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(PeerDatabase(path)))
         database.transact(_create)
-    except BaseException:
-        database.close()
-        raise
+        stack.pop_all()  # it is the caller's now
     return database
 
 
