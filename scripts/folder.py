@@ -34,18 +34,21 @@ def work_folder(name: str, *, keep: bool = False) -> Iterator[Path]:
 async def until_signalled(work: Callable[[], Awaitable[T]]) -> T | None:
     """The result of ``work``; None if Ctrl-C, SIGTERM or SIGHUP came first.
 
-    A signal cancels the work, so that everything that it started is stopped in order.
+    A signal cancels the work, so that everything that it started is stopped in order. Further ones
+    change nothing: one that ended this process would leave what is not stopped yet running.
     """
+    scope = trio.CancelScope()
 
     async def watch(*, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             task_status.started()
             async for _ in signals:
-                nursery.cancel_scope.cancel()
+                scope.cancel()
 
     result = None
     async with trio.open_nursery() as nursery:
         await nursery.start(watch)
-        result = await work()
+        with scope:
+            result = await work()
         nursery.cancel_scope.cancel()
     return result

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from scripts import folder
 
@@ -47,6 +48,27 @@ def test_a_signal_cancels_the_work_in_order(number: signal.Signals) -> None:
             ended.append("cleaned up")
 
     assert trio.run(folder.until_signalled, work) is None
+    assert ended == ["cleaned up"]
+
+
+def test_who_is_impatient_interrupts_no_cleaning_up() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                os.kill(os.getpid(), signal.SIGTERM)
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            ended.append("cleaned up")
+
+    before = signal.signal(signal.SIGTERM, lambda *_: ended.append("the process was ended"))
+    try:
+        assert trio.run(folder.until_signalled, work) is None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert ended == ["cleaned up"]
 
 
