@@ -21,6 +21,7 @@ from p2pacs.workers.pool import TUNING, PoolTuning
 from scripts.phantom import slices
 from tests.broker.publish.bench import bench
 from tests.p2pacs.workers import jobs
+from tests.p2pacs.workers.pieces import gathered
 
 SLICES = list(slices(6))
 UID = code_plain(SLICES[0]).study_instance_uid
@@ -43,7 +44,7 @@ async def test_images_are_coded_as_the_site_wants(
 ) -> None:
     coded = await coder(workers, coding)(SLICES[0])
     assert codecs(coded) == {codec}
-    assert coded == code(SLICES[0], coding)
+    assert await workers.decode(gathered(coded)) == SLICES[0]
 
 
 async def test_what_is_no_dicom_is_an_error_of_the_pacs(workers: Workers) -> None:
