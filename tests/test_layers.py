@@ -17,6 +17,7 @@ GROUND = [
     "p2pacs.budget",
     "p2pacs.errors",
     "p2pacs.groups",
+    "p2pacs.health",
     "p2pacs.heap",
     "p2pacs.hours",
     "p2pacs.json_object",
