@@ -50,7 +50,7 @@ _ORDER: Final = tuple(Health)
 
 
 @frozen
-class Check:
+class HealthCheck:
     """One thing that was looked at. Its texts hold nothing of patients."""
 
     name: str
@@ -68,17 +68,17 @@ class Check:
         return "_".join(words.split())
 
 
-def worst(checks: Iterable[Check]) -> Health:
+def worst(checks: Iterable[HealthCheck]) -> Health:
     """The worst state among these; good if there are none."""
     return max((check.state for check in checks), key=_ORDER.index, default=Health.GOOD)
 
 
-def worst_first(checks: Iterable[Check]) -> list[Check]:
+def worst_first(checks: Iterable[HealthCheck]) -> list[HealthCheck]:
     """What needs somebody first; else in the order given."""
     return sorted(checks, key=lambda check: -_ORDER.index(check.state))
 
 
-def check_json(check: Check) -> dict[str, str]:
+def check_json(check: HealthCheck) -> dict[str, str]:
     """A check for ``--json``."""
     return {
         "key": check.key,
@@ -92,7 +92,7 @@ def check_json(check: Check) -> dict[str, str]:
 # ---------------------------------------------------------------- what both programs judge alike
 
 
-def disk_check(name: str, free: int, total: int, advice: str = "") -> Check:
+def disk_check(name: str, free: int, total: int, advice: str = "") -> HealthCheck:
     """The room on the disk of a folder.
 
     Args:
@@ -104,13 +104,13 @@ def disk_check(name: str, free: int, total: int, advice: str = "") -> Check:
     what = f"{format_bytes(free)} of {format_bytes(total)} are free."
     advice = advice or "Make room on this disk, or move the folder to a larger one."
     if free < FULL:
-        return Check(name, Health.BAD, what, advice)
+        return HealthCheck(name, Health.BAD, what, advice)
     if free < NEARLY_FULL or (free < TIGHT and free < TIGHT_SHARE * total):
-        return Check(name, Health.LOOK, what, advice)
-    return Check(name, Health.GOOD, what)
+        return HealthCheck(name, Health.LOOK, what, advice)
+    return HealthCheck(name, Health.GOOD, what)
 
 
-def expiry_check(name: str, ends: int, at: int, advice: str, *, days: int = 30) -> Check:
+def expiry_check(name: str, ends: int, at: int, advice: str, *, days: int = 30) -> HealthCheck:
     """Until when something is good.
 
     Args:
@@ -122,13 +122,17 @@ def expiry_check(name: str, ends: int, at: int, advice: str, *, days: int = 30) 
     """
     left = (ends - at) // DAY
     if ends <= at:
-        return Check(name, Health.BAD, "It has ended.", advice)
+        return HealthCheck(name, Health.BAD, "It has ended.", advice)
     plural = "day" if left == 1 else "days"
     what = f"It is good for {left} more {plural}."
-    return Check(name, Health.LOOK, what, advice) if left < days else Check(name, Health.GOOD, what)
+    return (
+        HealthCheck(name, Health.LOOK, what, advice)
+        if left < days
+        else HealthCheck(name, Health.GOOD, what)
+    )
 
 
-def clock_check(name: str, seconds: float) -> Check:
+def clock_check(name: str, seconds: float) -> HealthCheck:
     """By how much a clock differs from another.
 
     Args:
@@ -137,8 +141,8 @@ def clock_check(name: str, seconds: float) -> Check:
     """
     off = abs(seconds)
     if off < CLOCK_LOOK:
-        return Check(name, Health.GOOD, "It is right to within a few seconds.")
+        return HealthCheck(name, Health.GOOD, "It is right to within a few seconds.")
     way = "ahead" if seconds > 0 else "behind"
     what = f"It is {off:.0f} s {way}."
     state = Health.BAD if off >= CLOCK_BAD else Health.LOOK
-    return Check(name, state, what, "Let the machine follow a time server (NTP).")
+    return HealthCheck(name, state, what, "Let the machine follow a time server (NTP).")

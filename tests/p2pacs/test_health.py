@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from p2pacs.health import (
     DAY,
-    Check,
     Health,
+    HealthCheck,
     check_json,
     clock_check,
     disk_check,
@@ -70,7 +70,7 @@ def test_clocks(seconds: float, state: Health, said: str) -> None:
 
 
 def test_the_worst_comes_first_and_counts() -> None:
-    checks = [Check(state.value, state, "so") for state in Health]
+    checks = [HealthCheck(state.value, state, "so") for state in Health]
     assert worst([]) is Health.GOOD
     assert worst(checks) is Health.BAD
     assert [one.name for one in worst_first(checks)] == ["bad", "look", "good"]
