@@ -28,19 +28,19 @@ from peer.db import PeerDatabase
 from peer.gateway.sends import WorkstationSends
 from peer.gateway.serving import GatewayParts
 from peer.pages import words
-from peer.pages.chunk_map import runs
-from peer.pages.held_parts import HeldParts
-from peer.pages.image_views import ImageViews
-from peer.pages.listing import SavedSearches, StudyListing
-from peer.pages.live import TUNING, LiveTuning, LiveUpdates
-from peer.pages.live_state import LiveState
-from peer.pages.moving_views import MovingViews
-from peer.pages.page_reads import PageReads
-from peer.pages.settings_views import SettingsViews
-from peer.pages.storage_notes import StorageNotes
-from peer.pages.study_actions import StudyActions
-from peer.pages.study_views import StudyViews
-from peer.pages.viewer_views import ViewerViews
+from peer.pages.live.chunk_map import runs
+from peer.pages.live.live_state import LiveState
+from peer.pages.live.updates import TUNING, LiveTuning, LiveUpdates
+from peer.pages.search.held_parts import HeldParts
+from peer.pages.search.listing import SavedSearches, StudyListing
+from peer.pages.settings.settings_views import SettingsViews
+from peer.pages.study.image_views import ImageViews
+from peer.pages.study.page_reads import PageReads
+from peer.pages.study.study_actions import StudyActions
+from peer.pages.study.study_views import StudyViews
+from peer.pages.study.viewer_views import ViewerViews
+from peer.pages.transfers.moving_views import MovingViews
+from peer.pages.transfers.storage_notes import StorageNotes
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads

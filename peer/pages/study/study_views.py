@@ -1,0 +1,216 @@
+"""Finding studies, and the page of one: where it is, its series, its images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import partial
+from typing import Final
+
+import trio
+from attrs import frozen
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from p2pacs.accounts.sessions import Session
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.errors import P2PacsError, UsageError
+from p2pacs.identity.book import DirectoryBook
+from p2pacs.ids import StudyId
+from p2pacs.json_object import JsonObject
+from p2pacs.pages.forms import sentence
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.texts import clean
+from p2pacs.web.pages import Pages
+from peer.api.activity import Activity
+from peer.gateway.sends import WorkstationSends
+from peer.pages.live.live_state import LiveState, send_words
+from peer.pages.live.study_levels import StudyLevels
+from peer.pages.search.listing import PAGE, SavedSearches, StudyListing, StudyPage
+from peer.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
+from peer.pages.study.image_views import study_of
+from peer.pages.study.page_reads import PageReads
+from peer.pages.study.series_list import ShownSeries, images_of, shown_series
+from peer.retrieval.fetch_order import in_order
+from peer.retrieval.study_fetch import StudyFetch
+
+SENT: Final = 5
+"""Sends of a study on its page."""
+
+WINDOWS: Final = (
+    ("", "As the image says"),
+    ("40,400", "Soft tissue"),
+    ("-600,1500", "Lung"),
+    ("400,1800", "Bone"),
+    ("40,80", "Brain"),
+    ("60,160", "Liver"),
+    ("300,600", "Vessels"),
+)
+"""Centre and width in Hounsfield units; for CT."""
+
+
+@frozen
+class ShownSend:
+    """A send on a page."""
+
+    number: int
+    told: JsonObject
+
+
+@frozen
+class StudyViews:
+    """Pages of who may search."""
+
+    pages: Pages
+    listing: StudyListing
+    searches: SavedSearches
+    reads: PageReads
+    source: LiveState
+    sends: WorkstationSends
+    activity: Activity
+    transfers: Mapping[StudyId, Transfer]
+    book: DirectoryBook
+    today: Callable[[], date] = lambda: datetime.now().astimezone().date()
+
+    # ------------------------------------------------------------ the list
+
+    async def studies(self, request: Request, session: Session) -> Response:
+        """The newest studies, or what a search found."""
+        name = request.query_params.get("search", "")
+        saved = self.searches.get(session.account, name) if name else None
+        given = request.query_params.get("page", "1")
+        number = int(given) if given.isdecimal() and len(given) < 6 else 1
+        search = saved or StudySearch()
+        found = await self.listing.find(search, number, self.today())
+        return self._list(request, session, search, found, name if saved else "")
+
+    async def search(self, request: Request, session: Session, form: FormData) -> Response:
+        """Remember what is looked for, and go on to what was found: nothing of it is in a URL."""
+        given = {name: value for name in FIELDS if isinstance(value := form.get(name), str)}
+        search = StudySearch.of(given)
+        try:
+            search.keys(self.today())
+        except UsageError as error:
+            nothing = StudyPage([], 1, more=False)
+            wrong = sentence(str(error))
+            return self._list(request, session, search, nothing, "", wrong=wrong)
+        if search.is_empty:
+            return RedirectResponse("/studies", status_code=303)
+        name = self.searches.save(session.account, search)
+        return RedirectResponse(f"/studies?search={name}", status_code=303)
+
+    def _list(
+        self,
+        request: Request,
+        session: Session,
+        search: StudySearch,
+        page: StudyPage,
+        name: str,
+        *,
+        wrong: str = "",
+    ) -> Response:
+        def link(number: int) -> str:
+            return f"/studies?page={number}" + (f"&search={name}" if name else "")
+
+        return self.pages.page(
+            request,
+            "studies.html",
+            status=400 if wrong else 200,
+            session=session,
+            live="/live/transfers",
+            search=search,
+            searched=bool(name) or bool(wrong),
+            spans=[(value, words) for value, (words, _) in SPANS.items()],
+            modalities=MODALITIES,
+            page=page,
+            per_page=PAGE,
+            link=link,
+            wrong=wrong,
+        )
+
+    # ------------------------------------------------------------ one study
+
+    async def study(self, request: Request, session: Session) -> Response:
+        """One study."""
+        study = study_of(request)
+        record = await self.listing.get(study)
+        row = await self.listing.row(record)
+        fetch = await self._index(study, session)
+        shown = partial(_shown, record, fetch)
+        transfer = self.transfers.get(study)
+        return self.pages.page(
+            request,
+            "study.html",
+            session=session,
+            live=f"/live/studies/{study}",
+            row=row,
+            transfer=None if transfer is None else self.source.transfer(self._told(transfer)),
+            shown=await trio.to_thread.run_sync(shown),
+            destinations=self.sends.destinations,
+            sends=self._sends(study),
+            held_by=self._holders(transfer),
+        )
+
+    async def _index(self, study: StudyId, session: Session) -> StudyFetch | None:
+        """The study with what is known of its images; None if it cannot be read now: where it is
+        says why."""
+        try:
+            return await self.reads.index(study, session)
+        except P2PacsError:
+            return None
+
+    def _told(self, transfer: Transfer) -> JsonObject:
+        return self.activity.transfer(transfer, 32)
+
+    def _sends(self, study: StudyId) -> list[ShownSend]:
+        found = [one for one in self.sends.all if one.study == study]
+        return [ShownSend(one.number, send_words(one)) for one in found[:SENT]]
+
+    def _holders(self, transfer: Transfer | None) -> list[str]:
+        """Who is known to hold it, or to fetch it too."""
+        directory = self.book.directory
+        found = [] if transfer is None else [directory.get(one) for one in transfer.holders]
+        return sorted(clean(one.name) for one in found if one is not None)
+
+    # ------------------------------------------------------------ its images
+
+    async def look(self, request: Request, session: Session) -> Response:
+        """The images of a series, one after the other."""
+        study = study_of(request)
+        record = await self.listing.get(study)
+        row = await self.listing.row(record)
+        fetch = await self.reads.open(study, session)
+        given = request.query_params
+        place = int(number) if (number := given.get("series", "1")).isdecimal() else 1
+        series = next((one for one in in_order(fetch.known) if one[0].series == place), [])
+        images = await trio.to_thread.run_sync(images_of, series)
+        current = int(number) if (number := given.get("image", "")).isdecimal() else 0
+        window = given.get("window", "")
+        of_ct = "CT" in row.modalities.split()
+        windows = WINDOWS if of_ct else WINDOWS[:1]
+        others = shown_series(record.series, list(fetch.known), "", {}, pictures=0)
+        return self.pages.page(
+            request,
+            "look.html",
+            session=session,
+            live="",
+            row=row,
+            series=place,
+            images=images,
+            current=min(current or (len(images) + 1) // 2, len(images)) or 1,
+            windows=windows,
+            window=window if window in dict(windows) else "",
+            growing=not fetch.settled,
+            others=[one for one in others if one.place not in (0, place)],
+        )
+
+
+def _shown(record: StudyRecord, fetch: StudyFetch | None) -> list[ShownSeries]:
+    """The series of a study; in a worker thread, as there may be thousands of images."""
+    if fetch is None:
+        return shown_series(record.series, (), "", {})
+    levels, known = StudyLevels(), list(fetch.known)
+    levels.look(known, fetch.transfer.have)
+    told = levels.told()
+    return shown_series(record.series, known, told["levels"], told["series"], settled=fetch.settled)

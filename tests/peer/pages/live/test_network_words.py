@@ -1,0 +1,63 @@
+from attrs import evolve, frozen
+
+from p2pacs.errors import RevokedError
+from p2pacs.identity.directory import MemberRecord, Role
+from p2pacs.ids import VirtualAddress
+from p2pacs.json_object import JsonObject
+from peer.pages.live.network_words import MEMBERS, network_words, rates_by_source
+
+
+def member(number: int, name: str = "", role: Role = Role.HOSPITAL) -> MemberRecord:
+    address = VirtualAddress(b"\xfd" + number.to_bytes(15, "big"))
+    return MemberRecord(address, name or f"m{number:03}", role, ("h:1",), b"", b"")
+
+
+@frozen
+class FakeLink:
+    dialled: bool = True
+    lan: bool = False
+
+
+NOTHING: JsonObject = {"transfers": [], "uploads": []}
+
+
+def test_who_is_linked_comes_first_and_we_are_left_out() -> None:
+    me, near, far, away = member(1), member(2, "near"), member(3, "far"), member(4, "away")
+    links = {near.address: FakeLink(lan=True), far.address: FakeLink(dialled=False)}
+    source = {"rate": 1000, "bytes": 5}
+    event: JsonObject = {
+        "transfers": [{"sources": {"near": source}}, {"sources": {"near": source}}],
+        "uploads": [{"name": "far", "rate": 2000, "bytes": 10_000}],
+    }
+    told = network_words([away, me, near, far], me.address, links, {}, event)
+    assert [one["name"] for one in told] == ["far", "near", "away"]
+    assert [one["how"] for one in told] == [
+        "over the line, dialled from there",
+        "on the local network, dialled from here",
+        "is dialled when a study needs it",
+    ]
+    assert (told[0]["out"], told[0]["sent"], told[0]["in"]) == ("16 kbit/s", "10.0 kB", "")
+    assert told[1]["in"] == "16 kbit/s"
+    assert rates_by_source(event) == {"near": 2000}
+
+
+def test_why_somebody_is_not_linked_is_said() -> None:
+    me = member(1)
+    silent = evolve(member(2), endpoints=())
+    revoked = evolve(member(3), revoked=True)
+    refused = member(4)
+    why = {refused.address: RevokedError("a was revoked")}
+    told = network_words([silent, revoked, refused], me.address, {}, why, NOTHING)
+    assert [one["how"] for one in told] == [
+        "dials out only: it comes to us when it needs something",
+        "expelled by the administrator",
+        "a was revoked",
+    ]
+    assert [one["words"] for one in told] == ["Not linked", "Revoked", "Not linked"]
+
+
+def test_names_are_cleaned_and_the_page_is_bounded() -> None:
+    many = [member(number + 2) for number in range(MEMBERS + 50)]
+    assert len(network_words(many, member(1).address, {}, {}, NOTHING)) == MEMBERS
+    (told,) = network_words([member(2, "\x1b[2J")], member(1).address, {}, {}, NOTHING)
+    assert told["name"] == "\\x1b[2J"
