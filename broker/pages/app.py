@@ -18,9 +18,12 @@ from broker.database.db import BrokerDatabase
 from broker.members import audit
 from broker.members.admin_actions import AdminActions
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
-from broker.pages.member_views import MemberViews
-from broker.pages.shown_tokens import ShownTokens
-from broker.pages.views import Views
+from broker.pages.audit_views import AuditViews
+from broker.pages.members.list_views import MemberListViews
+from broker.pages.members.member_views import MemberViews
+from broker.pages.navigation import NAVIGATION
+from broker.pages.registration.shown_tokens import ShownTokens
+from broker.pages.registration.views import RegistrationViews
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.pages.account import AccountViews
@@ -55,6 +58,7 @@ def make_app(
         _TEMPLATES,
         base="base.html",
         network=network,
+        navigation=NAVIGATION,
         about=f"Administration of the network “{network}”.",
     )
     pages.filter(minute=minute, utc=utc, rate=format_limit)
@@ -67,28 +71,14 @@ def make_app(
         passwords=passwords,
         came=came,
     )
-    tokens = ShownTokens()
-    views = Views(database, actions, pages, tokens)
-    one = MemberViews(database, actions, pages, tokens)
     shows = partial(door.shows, right=AdminRight.SEE)
-    changes = partial(door.changes, right=AdminRight.CHANGE)
-    search = door.changes(views.search, AdminRight.SEE)
-    member = "/members/{address}"
+    search = partial(door.changes, right=AdminRight.SEE)
+    trail = AuditViews(database, pages)
     routes: list[BaseRoute] = [
         Route("/", _home),
-        Route("/members", shows(views.members), methods=["GET"]),
-        Route("/members", changes(views.register), methods=["POST"]),
-        Route("/members/new", door.shows(views.new, AdminRight.CHANGE), methods=["GET"]),
-        Route(member, shows(one.show), methods=["GET"]),
-        Route(f"{member}/token", door.shows(one.token, AdminRight.CHANGE), methods=["GET"]),
-        Route(f"{member}/token", changes(one.new_token), methods=["POST"]),
-        Route(f"{member}/token/away", changes(one.put_away), methods=["POST"]),
-        Route(f"{member}/read", changes(one.read), methods=["POST"]),
-        Route(f"{member}/correct", changes(one.correct), methods=["POST"]),
-        Route(f"{member}/delete", changes(one.remove), methods=["POST"]),
-        Route(f"{member}/revoke", changes(one.revoke), methods=["POST"]),
-        Route("/audit", shows(views.trail), methods=["GET"]),
-        Route("/audit", search, methods=["POST"]),
+        *_member_routes(door, database, actions, pages),
+        Route("/audit", shows(trail.trail), methods=["GET"]),
+        Route("/audit", search(trail.search), methods=["POST"]),
     ]
     routes += AccountViews(door, _note, passwords, issuer=f"p2pacs {network}").routes()
     return guarded_app(
@@ -98,6 +88,31 @@ def make_app(
         proxies=settings.proxies,
         setting="web.hosts in broker.toml",
     )
+
+
+def _member_routes(
+    door: Door, database: BrokerDatabase, actions: AdminActions, pages: Pages
+) -> list[BaseRoute]:
+    tokens = ShownTokens()
+    all_of_them = MemberListViews(database, actions.broker, actions.settings, pages)
+    register = RegistrationViews(database, actions, pages, tokens)
+    one = MemberViews(database, actions, pages, tokens)
+    shows = partial(door.shows, right=AdminRight.SEE)
+    changes = partial(door.changes, right=AdminRight.CHANGE)
+    member = "/members/{address}"
+    return [
+        Route("/members", shows(all_of_them.members), methods=["GET"]),
+        Route("/members", changes(register.register), methods=["POST"]),
+        Route("/members/new", door.shows(register.new, AdminRight.CHANGE), methods=["GET"]),
+        Route(member, shows(one.show), methods=["GET"]),
+        Route(f"{member}/token", door.shows(one.token, AdminRight.CHANGE), methods=["GET"]),
+        Route(f"{member}/token", changes(one.new_token), methods=["POST"]),
+        Route(f"{member}/token/away", changes(one.put_away), methods=["POST"]),
+        Route(f"{member}/read", changes(one.read), methods=["POST"]),
+        Route(f"{member}/correct", changes(one.correct), methods=["POST"]),
+        Route(f"{member}/delete", changes(one.remove), methods=["POST"]),
+        Route(f"{member}/revoke", changes(one.revoke), methods=["POST"]),
+    ]
 
 
 async def _home(_request: Request) -> Response:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from p2pacs.accounts import known_places, one_time, people, second_factor, sessions
@@ -25,7 +25,7 @@ from p2pacs.accounts.sign_in import WRONG_CODE, Checker, SignedIn
 from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError, StateError, TooManyAttemptsError, UsageError
 from p2pacs.pages.door import Door, address_of
-from p2pacs.pages.forms import secret_of, sentence, text_of
+from p2pacs.pages.forms import secret_of, see, sentence, text_of
 from p2pacs.pages.times import utc
 
 NoteChange = Callable[[Connection, str, str, str], None]
@@ -93,7 +93,7 @@ class AccountViews:
                 self.door.browser(request) or known_places.new_cookie(),
             )
 
-        response = _see(f"{PATH}?done=password")
+        response = see(f"{PATH}?done=password")
         self.door.let_in(response, await self.door.database.run(work))
         return response
 
@@ -109,7 +109,7 @@ class AccountViews:
             self.note(connection, session.account, "session ended", "by its owner")
 
         await self.door.database.run(work)
-        return _see(f"{PATH}?done=session")
+        return see(f"{PATH}?done=session")
 
     # ------------------------------------------------------------ the second factor
 
@@ -151,7 +151,7 @@ class AccountViews:
             self.note(connection, session.account, "second factor removed", "by its owner")
 
         await self.door.database.run(work)
-        return _see(f"{PATH}?done=second")
+        return see(f"{PATH}?done=second")
 
     async def renew_codes(self, request: Request, session: Session, form: FormData) -> Response:
         """New recovery codes in the place of those before."""
@@ -226,7 +226,3 @@ class AccountViews:
 
     def _codes(self, request: Request, session: Session, codes: list[str]) -> Response:
         return self.door.pages.page(request, "recovery_codes.html", session=session, codes=codes)
-
-
-def _see(path: str) -> Response:
-    return RedirectResponse(path, status_code=303)

@@ -1,4 +1,4 @@
-"""Forms that browsers send: their fields as texts."""
+"""Forms that browsers send: their fields as texts, and where one goes on to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 
 async def read_form(request: Request) -> FormData:
@@ -47,3 +48,8 @@ def secret_of(form: Mapping[str, object], name: str) -> str:
 def sentence(text: str) -> str:
     """A message of the error tree as a sentence on a page."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def see(path: str) -> Response:
+    """Go on to another page, so that a reload repeats nothing."""
+    return RedirectResponse(path, status_code=303)

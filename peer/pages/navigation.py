@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
-
+from p2pacs.pages.navigation import Way
 from peer.accounts.rights import UserRight
-
-
-@frozen
-class Way:
-    """A place in the navigation."""
-
-    path: str
-    words: str
-    right: UserRight
-
 
 ACCOUNTS: Final = Way("/users", "Accounts", UserRight.USERS)
 

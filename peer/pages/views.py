@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from p2pacs.accounts.sessions import Session
+from p2pacs.pages.navigation import Way
 from p2pacs.web.pages import Pages
-from peer.pages.navigation import Way
 
 
 @frozen

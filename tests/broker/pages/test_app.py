@@ -6,6 +6,7 @@ from broker.members import audit, registry
 from p2pacs.accounts.people import add_account
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser
+from tests.broker.pages.registration.test_views import register
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import csrf_of
 
@@ -141,3 +142,18 @@ async def test_half_characters_are_refused_at_the_door_and_behind_it(admin: Brow
         answer = await admin.http.post(path, content=f"{parts}--B--\r\n", headers=headers)
         assert answer.status_code == 400
         assert "characters that are none" in answer.text
+
+
+async def test_pages_work_for_everybody(admin: Browser) -> None:
+    """Every input has a label, every table its headers, every page one heading of its own."""
+    member, _ = await register(admin)
+    page = f"/members/{member.address}"
+    for path in ("/members", "/members/new", page, f"{page}/token", "/audit"):
+        text = (await admin.get(path)).text
+        assert text.count("<h1>") == 1
+        assert 'href="#main"' in text
+        for name in re.findall(r'<input id="([^"]+)"', text):
+            assert f'<label for="{name}">' in text
+        if "<table>" in text:
+            assert '<th scope="col">' in text
+            assert "<td>" not in text  # narrow screens show a heading beside each cell

@@ -1,9 +1,9 @@
 from attrs import evolve
 
-from broker.pages.shown_tokens import SHOWN, ShownTokens
+from broker.pages.registration.shown_tokens import SHOWN, ShownTokens
 from p2pacs.accounts.sessions import Session
 from p2pacs.ids import VirtualAddress
-from tests.broker.pages.test_forms import MEMBER
+from tests.broker.pages.registration.test_forms import MEMBER
 
 ANNA, BOB = Session("anna", "a"), Session("bob", "b")
 NORTH = evolve(MEMBER, token_expires=1000)

@@ -7,7 +7,7 @@ from broker.members import audit, registry
 from broker.members.join_command import user_command
 from broker.members.registry import Member
 from tests.broker.pages.conftest import Browser
-from tests.broker.pages.test_views import join, register, token_on
+from tests.broker.pages.registration.test_views import join, register, token_on
 
 
 async def _now(admin: Browser, member: Member) -> Member:

@@ -18,7 +18,7 @@ from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.join_command import INSTALL, join_command, run_command, user_command
 from broker.members.registry import Member
-from broker.pages.forms import (
+from broker.pages.registration.forms import (
     Corrected,
     read_correction,
     read_plan,
@@ -26,12 +26,11 @@ from broker.pages.forms import (
     version_of,
     wrong_by_field,
 )
-from broker.pages.shown_tokens import ShownTokens
-from broker.pages.views import see
+from broker.pages.registration.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import StateError, UsageError
 from p2pacs.ids import VirtualAddress
-from p2pacs.pages.forms import sentence, text_of
+from p2pacs.pages.forms import see, sentence, text_of
 from p2pacs.web.pages import Pages
 
 _RECENT = 10

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from broker.members.corrections import Correction
 from broker.members.join_command import PROGRAM, join_command, usual_plan
 from broker.members.registry import Member
-from broker.pages.forms import (
+from broker.pages.registration.forms import (
     BLANK,
     FIELDS,
     PLAN_FIELDS,

@@ -1,0 +1,1 @@
+"""Pages of the members: all of them, and one."""

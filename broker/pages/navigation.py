@@ -1,0 +1,13 @@
+"""Where one can go on the administrator's pages. A page of the navigation is one entry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from broker.members.roles import AdminRight
+from p2pacs.pages.navigation import Way
+
+NAVIGATION: Final = (
+    Way("/members", "Members", AdminRight.SEE),
+    Way("/audit", "Audit trail", AdminRight.SEE),
+)

@@ -1,0 +1,1 @@
+"""Pages on which members are registered: forms, and the tokens that come of them."""
