@@ -19,6 +19,7 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.locks import is_locked
 from p2pacs.tables import Facts
 from p2pacs.units import format_bytes
+from p2pacs.version import own_version
 
 
 @frozen
@@ -64,6 +65,7 @@ def status_json(status: BrokerStatus) -> dict[str, Any]:
     settings, pacs = status.settings, status.pacs
     return {
         "name": settings.name,
+        "version": own_version(),
         "running": status.running,
         "pacs": {
             "address": str(settings.central_pacs),
@@ -88,7 +90,7 @@ def status_facts(folder: Path, status: BrokerStatus) -> Facts:
     capacity = settings.store.capacity
     room = "" if capacity is None else f" of {format_bytes(capacity)}"
     rows = [
-        ("Broker", settings.name),
+        ("Broker", f"{settings.name}, p2pacs {own_version()}"),
         ("Runs", "yes" if status.running else f"no: start it with p2pacs broker run {folder}"),
         ("PACS", words if status.running else f"When the broker last ran: {words}"),
         ("Members", f"{status.members}, {status.linked} linked"),

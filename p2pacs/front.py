@@ -65,9 +65,9 @@ def _elsewhere() -> None:
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415
+        from p2pacs.version import own_version  # noqa: PLC0415 - reads the environment
 
-        typer.echo(f"p2pacs {version('p2pacs')}")
+        typer.echo(f"p2pacs {own_version()}")
         raise typer.Exit
 
 

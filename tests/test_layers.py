@@ -37,6 +37,7 @@ GROUND = [
     "p2pacs.tasks",
     "p2pacs.texts",
     "p2pacs.units",
+    "p2pacs.version",
 ]
 """Single modules that any room may import; among each other as the circle test allows."""
 

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from p2pacs.version import own_version
 from p2pacs.web.answers import Answer
 
 _HERE = Path(__file__).parent
@@ -26,7 +27,7 @@ class Pages:
             templates: their folder.
             base: the template that error pages stand in; it sees ``session``, which is None as
                 long as nobody is known to be signed in.
-            everywhere: what every template sees.
+            everywhere: what every template sees, beside ``version``.
         """
         self._environment = Environment(
             loader=ChoiceLoader(
@@ -37,7 +38,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals.update(everywhere, base=base)
+        self._environment.globals.update(everywhere, base=base, version=own_version())
 
     def filter(self, **filters: object) -> None:
         """Add template filters."""

@@ -15,6 +15,7 @@ from p2pacs.json_object import JsonObject
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host
+from p2pacs.version import own_version
 from peer.api.activity import Activity
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
@@ -50,6 +51,7 @@ class PeerOverview:
         identity, role = self.identity(), self.role()
         return {
             "name": self.settings.name,
+            "version": own_version(),
             "address": str(identity.address),
             "role": str(role),
             "certificate_expires": identity.expires.isoformat(),
