@@ -14,7 +14,10 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import WEB_READ_BYTES
+from p2pacs.pages import words
 from p2pacs.pages.door import Door
+from p2pacs.pages.live_updates import TUNING, LiveTuning, LiveUpdates
+from p2pacs.pages.search.saved_searches import SavedSearches
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.host import Host
 from p2pacs.texts import clean
@@ -27,12 +30,10 @@ from peer.config import PeerSettings
 from peer.db import PeerDatabase
 from peer.gateway.sends import WorkstationSends
 from peer.gateway.serving import GatewayParts
-from peer.pages import words
 from peer.pages.live.chunk_map import runs
 from peer.pages.live.live_state import LiveState
-from peer.pages.live.updates import TUNING, LiveTuning, LiveUpdates
 from peer.pages.search.held_parts import HeldParts
-from peer.pages.search.listing import SavedSearches, StudyListing
+from peer.pages.search.listing import StudyListing
 from peer.pages.settings.settings_views import SettingsViews
 from peer.pages.study.image_views import ImageViews
 from peer.pages.study.page_reads import PageReads

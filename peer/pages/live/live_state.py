@@ -1,4 +1,4 @@
-"""What open pages show of this peer, looked at together: a `peer.pages.live.updates.LiveSource`."""
+"""What open pages show of this peer, looked at together: a `LiveSource` of live_updates."""
 
 from __future__ import annotations
 

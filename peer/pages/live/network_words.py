@@ -9,9 +9,9 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.ids import VirtualAddress
 from p2pacs.json_object import JsonObject
+from p2pacs.pages import words
 from p2pacs.texts import clean
 from p2pacs.units import format_bytes
-from peer.pages import words
 
 MEMBERS: Final = 256
 """Members on the page: those with a link first."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.json_object import JsonObject
+from p2pacs.pages import words
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.texts import clean
 from p2pacs.units import format_bytes
-from peer.pages import words
 from peer.pages.live.chunk_map import chunk_map
 
 SOURCES: Final = 12

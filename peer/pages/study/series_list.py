@@ -11,8 +11,8 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.catalogue.views import series_view
 from p2pacs.dataset.json_model import Json, number, text
 from p2pacs.errors import ManifestError
+from p2pacs.pages import words
 from p2pacs.texts import clean
-from peer.pages import words
 from peer.retrieval.fetch_order import in_order
 from peer.retrieval.live_index import Known
 

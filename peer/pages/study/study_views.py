@@ -20,6 +20,9 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
 from p2pacs.pages.forms import sentence
+from p2pacs.pages.search.found_studies import PAGE
+from p2pacs.pages.search.saved_searches import SavedSearches
+from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
@@ -27,8 +30,7 @@ from peer.api.activity import Activity
 from peer.gateway.sends import WorkstationSends
 from peer.pages.live.live_state import LiveState, send_words
 from peer.pages.live.study_levels import StudyLevels
-from peer.pages.search.listing import PAGE, SavedSearches, StudyListing, StudyPage
-from peer.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
+from peer.pages.search.listing import StudyListing, StudyPage
 from peer.pages.study.image_views import study_of
 from peer.pages.study.page_reads import PageReads
 from peer.pages.study.series_list import ShownSeries, images_of, shown_series
@@ -64,7 +66,7 @@ class StudyViews:
 
     pages: Pages
     listing: StudyListing
-    searches: SavedSearches
+    searches: SavedSearches[StudySearch]
     reads: PageReads
     source: LiveState
     sends: WorkstationSends

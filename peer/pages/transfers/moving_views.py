@@ -17,7 +17,9 @@ from p2pacs.errors import NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
 from p2pacs.mesh.mesh import Mesh
+from p2pacs.pages import words
 from p2pacs.pages.door import Door
+from p2pacs.pages.live_updates import EventStream, LiveUpdates
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
@@ -26,10 +28,8 @@ from peer.accounts.rights import UserRight
 from peer.api.activity import Activity
 from peer.config import PeerSettings
 from peer.gateway.sends import WorkstationSends
-from peer.pages import words
 from peer.pages.live import live_state
 from peer.pages.live.live_state import LiveState, send_words
-from peer.pages.live.updates import EventStream, LiveUpdates
 from peer.pages.search.listing import StudyListing
 from peer.pages.study.image_views import study_of
 from peer.pages.study.study_views import ShownSend

@@ -13,11 +13,11 @@ from attrs import frozen
 
 from p2pacs.accounts.people import add_account
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.pages.live_updates import LiveTuning
 from peer.accounts.rights import UserRole
 from peer.app import Peer
 from peer.config import save_peer_settings
 from peer.pages.content import PagesContent
-from peer.pages.live.updates import LiveTuning
 from peer.pages.serving import PagesParts, run_pages
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import PASSWORD, Browser

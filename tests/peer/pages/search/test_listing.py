@@ -6,11 +6,12 @@ import pytest
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import RevokedError, StudyNotFoundError, UsageError
 from p2pacs.ids import StudyId
+from p2pacs.pages.search.found_studies import PAGE
+from p2pacs.pages.search.search_form import PAGES, StudySearch
 from peer.app import Peer
 from peer.pages.search.held_parts import HeldParts
-from peer.pages.search.listing import PAGE, SavedSearches, StudyListing, latest_first
+from peer.pages.search.listing import StudyListing
 from peer.pages.search.presence import Presence
-from peer.pages.search.search_form import PAGES, StudySearch
 from peer.retrieval.requester import Requester
 from tests.p2pacs.catalogue.samples import study
 from tests.peer.world import instances, open_world
@@ -101,22 +102,3 @@ async def test_where_a_study_is_follows_it(tmp_path: Path) -> None:
         (await peer.store.study(world.broker.study)).pin()
         (row,) = (await listed.find(NOTHING, 1, TODAY)).rows
         assert row.where.pinned
-
-
-def test_of_one_day_the_latest_comes_first() -> None:
-    times = {1: "0100", 2: "2300", 3: "1200"}
-    records = [study(n, StudyTime=("TM", time)) for n, time in times.items()]
-    other = study(4, date="20230101")
-    assert [one.uid for one in latest_first([*records, other])] == [
-        "1.2.2", "1.2.3", "1.2.1", "1.2.4",
-    ]  # fmt: skip
-
-
-def test_a_search_is_its_owners_alone_and_the_oldest_is_forgotten() -> None:
-    searches = SavedSearches(most=2)
-    names = [searches.save("anna", StudySearch(name=name)) for name in "abc"]
-    assert [searches.get("anna", name) for name in names] == [
-        None, StudySearch(name="b"), StudySearch(name="c"),
-    ]  # fmt: skip
-    assert searches.get("bert", names[2]) is None
-    assert searches.get("anna", "unknown") is None

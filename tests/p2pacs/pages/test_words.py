@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.pages import words
+from p2pacs.pages import words
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class LiveReader:
 
 
 class LiveUpdates:
-    """The open pages of one peer."""
+    """The open pages of one program."""
 
     def __init__(self, source: LiveSource, tuning: LiveTuning = TUNING) -> None:
         """Nobody reads yet.

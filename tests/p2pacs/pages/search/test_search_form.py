@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from p2pacs.catalogue.find import matching
 from p2pacs.catalogue.question import Question
 from p2pacs.errors import UsageError
-from peer.pages.search.search_form import FIELDS, LONGEST, StudySearch, name_pattern
+from p2pacs.pages.search.search_form import FIELDS, LONGEST, StudySearch, name_pattern
 from tests.p2pacs.catalogue.samples import series, study
 
 TODAY = date(2024, 3, 1)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.json_object import JsonObject
-from peer.pages.live.updates import OVER, LiveTuning, LiveUpdates, encode_event
+from p2pacs.pages.live_updates import OVER, LiveTuning, LiveUpdates, encode_event
 
 
 @define

@@ -1,0 +1,1 @@
+"""Searching studies on pages: the form, what it finds, and searches that are remembered."""

@@ -1,0 +1,83 @@
+"""The studies of a catalogue that somebody looks for, page by page, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import groupby, islice
+from typing import Final
+
+import trio
+from attrs import frozen
+
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.find import matching
+from p2pacs.catalogue.question import Question
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, text
+from p2pacs.dataset.vocabulary import tag
+from p2pacs.errors import UsageError
+from p2pacs.ids import StudyId
+from p2pacs.pages.search.search_form import PAGES, StudySearch
+
+PAGE: Final = 25
+"""Studies on one page."""
+
+
+@frozen
+class FoundStudies:
+    """One page of them."""
+
+    records: list[StudyRecord]
+    number: int
+    """From 1."""
+    more: bool
+
+
+async def find_studies(
+    catalogue: CatalogueIndex, search: StudySearch, number: int, today: date
+) -> FoundStudies:
+    """A page of the studies that match.
+
+    Args:
+        catalogue: what may be found.
+        search: as it was typed.
+        number: of the page, from 1.
+        today: the date here.
+
+    Raises:
+        UsageError: a field of the search holds what cannot be, or there is no such page.
+    """
+    if not 0 < number <= PAGES:
+        raise UsageError(f"a search has {PAGES} pages at most: narrow it")
+    keys = search.keys(today)
+    question = Question.of("STUDY", "STUDY", keys)
+    skipped = (number - 1) * PAGE
+    records = await trio.to_thread.run_sync(_page, catalogue, question, keys, skipped)
+    return FoundStudies(records[:PAGE], number, len(records) > PAGE)
+
+
+def _page(
+    catalogue: CatalogueIndex, question: Question, keys: Json, skipped: int
+) -> list[StudyRecord]:
+    """In a worker thread: it reads the index."""
+    known = catalogue.known
+    newest = catalogue.newest(keys)
+    found = (one for one in newest if any(matching([one], question, known)))
+    return list(islice(latest_first(_once(found)), skipped, skipped + PAGE + 1))
+
+
+def _once(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
+    """Each study once: one with two dates is found under both."""
+    seen: set[StudyId] = set()
+    for record in records:
+        if record.study not in seen:
+            seen.add(record.study)
+            yield record
+
+
+def latest_first(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
+    """Records that come by their dates, of each date the latest first."""
+    key = tag("StudyDate")
+    for _, same in groupby(records, key=lambda one: text(one.attributes, key)):
+        yield from sorted(same, key=lambda one: text(one.attributes, "StudyTime"), reverse=True)
