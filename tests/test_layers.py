@@ -42,19 +42,21 @@ GROUND = [
 """Single modules that any room may import; among each other as the circle test allows."""
 
 ROOMS: dict[str, list[str]] = {
-    "p2pacs.accounts": [],
+    "p2pacs.languages": [],
+    "p2pacs.accounts": ["p2pacs.languages"],
     "p2pacs.dataset": [],
     "p2pacs.identity": [],
     "p2pacs.settings": [],
     "p2pacs.store": [],
-    "p2pacs.web": [],
+    "p2pacs.web": ["p2pacs.languages"],
     "p2pacs.pages": [
         "p2pacs.accounts",
         "p2pacs.identity",
+        "p2pacs.languages",
         "p2pacs.settings",
         "p2pacs.web",
     ],
-    "p2pacs.pages.search": ["p2pacs.catalogue", "p2pacs.dataset"],
+    "p2pacs.pages.search": ["p2pacs.catalogue", "p2pacs.dataset", "p2pacs.languages"],
     "p2pacs.catalogue": ["p2pacs.dataset"],
     "p2pacs.dimse": ["p2pacs.dataset", "p2pacs.transcode"],
     "p2pacs.dicomweb": ["p2pacs.dataset"],
@@ -267,6 +269,7 @@ OWNERS = {
     "imagecodecs": ["p2pacs.study.images", "p2pacs.transcode"],
     "PIL": ["p2pacs.rendering", "peer.api", "peer.commands"],
     "cryptography": ["p2pacs.accounts", "p2pacs.identity", "p2pacs.study"],
+    "babel": ["p2pacs.languages"],
     "fcntl": ["p2pacs.locks", "p2pacs.web", "p2pacs.workers"],
     "msvcrt": ["p2pacs.locks"],
     "resource": ["p2pacs.workers"],

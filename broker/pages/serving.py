@@ -11,6 +11,7 @@ from broker.config import AdminWebSettings
 from broker.database.db import BrokerDatabase
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
+from p2pacs import languages
 from p2pacs.identity.authority import Authority
 from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
 from p2pacs.units import Endpoint
@@ -54,6 +55,7 @@ async def run_pages(
     Raises:
         StateError: the endpoint cannot be listened on.
     """
+    await trio.to_thread.run_sync(languages.load)
     admission = web_admission(settings.proxies)
     app = make_app(database, actions, settings, came=admission.member_came)
     tls = certificate.context if certificate else None

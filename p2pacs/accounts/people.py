@@ -8,7 +8,7 @@ from __future__ import annotations
 from attrs import frozen
 from sqlalchemy import Connection, delete, insert, select, update
 
-from p2pacs.accounts import known_places, sessions
+from p2pacs.accounts import known_places, preferences, sessions
 from p2pacs.accounts.passwords import ARGON2ID, Passwords, check_account
 from p2pacs.accounts.rights import ADMINISTRATOR
 from p2pacs.accounts.second_factor import disable
@@ -117,6 +117,7 @@ def remove_account(connection: Connection, name: str) -> None:
     connection.execute(delete(accounts).where(accounts.c.name == name))
     _check_administrator(connection, name)
     disable(connection, name)
+    preferences.forget(connection, name)
     _sign_out(connection, name)
 
 

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from p2pacs.accounts.rights import Rights, rights_of
-from p2pacs.accounts.tables import accounts, sessions
+from p2pacs.accounts.tables import accounts, preferences, sessions
 
 _TOUCH: Final = 30_000
 """Milliseconds between two writes of when a session was last used."""
@@ -36,6 +36,8 @@ class Session:
     role: str = ""
     rights: frozenset[str] = frozenset()
     """What the account may do, at this moment."""
+    language: str = ""
+    """That it wants the pages in; empty: what the browser says."""
 
     def may(self, right: str) -> bool:
         """Whether the account may do this."""
@@ -94,8 +96,9 @@ class Sessions:
             return None
         at = self.clock()
         query = (
-            select(sessions, accounts.c.role)
+            select(sessions, accounts.c.role, preferences.c.language)
             .join(accounts, accounts.c.name == sessions.c.account)
+            .outerjoin(preferences, preferences.c.account == sessions.c.account)
             .where(sessions.c.token_hash == token_hash(token), ~self._over(at))
         )
         row = connection.execute(query).one_or_none()
@@ -104,7 +107,8 @@ class Sessions:
         if use and at > row.used + _TOUCH:
             of_row = sessions.c.token_hash == row.token_hash
             connection.execute(update(sessions).where(of_row).values(used=at))
-        return Session(row.account, row.csrf, row.role, rights_of(row.role, self.rights))
+        rights = rights_of(row.role, self.rights)
+        return Session(row.account, row.csrf, row.role, rights, row.language or "")
 
     def of_account(self, connection: Connection, account: str) -> list[OpenSession]:
         """All that are not over, the one used last first."""

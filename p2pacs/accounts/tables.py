@@ -64,6 +64,14 @@ recovery_codes: Final = Table(
 )
 Index("ix_recovery_codes_account", recovery_codes.c.account)
 
+preferences: Final = Table(
+    "preferences",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("language", String, nullable=False),
+)
+"""How somebody wants the pages; who never said so has no row."""
+
 
 class AccountsDatabase(Protocol):
     """The database of the program that has accounts."""

@@ -18,12 +18,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from p2pacs.accounts import known_places, one_time, people, second_factor, sessions
+from p2pacs.accounts import (
+    known_places,
+    one_time,
+    people,
+    preferences,
+    second_factor,
+    sessions,
+)
 from p2pacs.accounts.passwords import check_password
 from p2pacs.accounts.sessions import OpenSession, Session
 from p2pacs.accounts.sign_in import WRONG_CODE, Checker, SignedIn
 from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError, StateError, TooManyAttemptsError, UsageError
+from p2pacs.languages import LANGUAGES, N_, _, said
 from p2pacs.pages.door import Door, address_of
 from p2pacs.pages.forms import secret_of, see, sentence, text_of
 from p2pacs.pages.times import utc
@@ -34,10 +42,12 @@ NoteChange = Callable[[Connection, str, str, str], None]
 PATH: Final = "/account"
 
 _DONE: Final = {
-    "password": "Your password is changed. Everybody else who was signed in with the old one is"
-    " signed out.",
-    "session": "The session has ended.",
-    "second": "A code is not asked for any more.",
+    "password": N_(
+        "Your password is changed. Everybody else who was signed in with the old one is signed out."
+    ),
+    "session": N_("The session has ended."),
+    "second": N_("A code is not asked for any more."),
+    "language": N_("The pages come in this language now."),
 }
 """What a redirection tells, by the word in its address."""
 
@@ -59,6 +69,7 @@ class AccountViews:
         return [
             Route(PATH, shows(self.show, None), methods=["GET"]),
             Route(f"{PATH}/password", changes(self.password, None), methods=["POST"]),
+            Route(f"{PATH}/language", changes(self.language, None), methods=["POST"]),
             Route(f"{PATH}/session", changes(self.end_session, None), methods=["POST"]),
             Route(second, shows(self.new_second, None), methods=["GET"]),
             Route(second, changes(self.enable_second, None), methods=["POST"]),
@@ -78,7 +89,9 @@ class AccountViews:
         except UsageError as error:
             return await self._show(request, session, wrong={"new": sentence(str(error))})
         if new != secret_of(form, "again"):
-            return await self._show(request, session, wrong={"again": "The two are not the same."})
+            return await self._show(
+                request, session, wrong={"again": _("The two are not the same.")}
+            )
         if refused := await self.door.refuses(request, session, form):
             return await self._show(request, session, wrong={"current": refused})
         hashed = await self.passwords.make(new)
@@ -95,6 +108,18 @@ class AccountViews:
 
         response = see(f"{PATH}?done=password")
         self.door.let_in(response, await self.door.database.run(work))
+        return response
+
+    async def language(self, _request: Request, session: Session, form: FormData) -> Response:
+        """Choose the language of all pages, in every browser; empty: what each browser says."""
+        language = text_of(form, "language")
+        if language and language not in LANGUAGES:
+            raise UsageError(_("choose a language that is offered"))
+        await self.door.database.run(
+            lambda c: preferences.set_language(c, session.account, language)
+        )
+        response = see(f"{PATH}?done=language")
+        self.door.remember_language(response, language)  # for the next time that it is signed in
         return response
 
     async def end_session(self, request: Request, session: Session, form: FormData) -> Response:
@@ -206,7 +231,7 @@ class AccountViews:
             second=second,
             left=left,
             wrong=wrong or {},
-            done=_DONE.get(request.query_params.get("done", ""), ""),
+            done=said(_DONE.get(request.query_params.get("done", ""), "")),
         )
 
     def _second(

@@ -17,6 +17,7 @@ from p2pacs.pages.door import Door
 from p2pacs.units import IPNetwork
 from p2pacs.web.answers import error_handlers
 from p2pacs.web.guard import PAGE_POLICY, BodyLimit, KnownHosts, SecurityHeaders
+from p2pacs.web.language import Language
 from p2pacs.web.pages import static_files
 from p2pacs.web.proxies import BehindProxies
 
@@ -52,6 +53,7 @@ def guarded_app(
         middleware=[
             Middleware(BehindProxies, proxies=proxies),
             Middleware(SecurityHeaders, policy=policy),
+            Middleware(Language, cookie=door.cookie("language")),
             Middleware(KnownHosts, render=door.pages.error, names=names, setting=setting),
             Middleware(BodyLimit, limit=_FORM_BYTES),
         ],

@@ -20,9 +20,11 @@ from p2pacs.accounts.sessions import Session, Sessions, now
 from p2pacs.accounts.sign_in import Checker, CodeWanted, RecordSignIn, SignedIn, SignIn
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
+from p2pacs.languages import LANGUAGES, speak
 from p2pacs.limits import NAME
 from p2pacs.pages.forms import read_form, secret_of, text_of
 from p2pacs.settings import WebSettings
+from p2pacs.web.language import COOKIE_AGE
 from p2pacs.web.pages import Pages
 
 Show = Callable[[Request, Session], Awaitable[Response]]
@@ -88,7 +90,7 @@ class Door:
         return cls(database, pages, secure, realm, of_settings, accounts, came)
 
     def cookie(self, name: str) -> str:
-        """The full name of a cookie: ``session``, ``form`` or ``browser``."""
+        """The full name of a cookie: ``session``, ``form``, ``browser`` or ``language``."""
         # The prefix keeps other hosts and plain HTTP from setting it (RFC 6265bis 4.1.3).
         return ("__Host-" if self.secure else "") + name + (f"-{self.realm}" if self.realm else "")
 
@@ -153,7 +155,10 @@ class Door:
         token = self.token(request)
         if not token:
             return None
-        return await self.database.run(lambda c: self.sessions.find(c, token, use=use))
+        found = await self.database.run(lambda c: self.sessions.find(c, token, use=use))
+        if found is not None and found.language:
+            speak(found.language)
+        return found
 
     # ------------------------------------------------------------ the door itself
 
@@ -161,7 +166,13 @@ class Door:
         """The sign-in form."""
         if await self._session(request) is not None:
             return RedirectResponse(_HOME, status_code=303)
-        return self._ask(request)
+        language = request.query_params.get("language", "")
+        if language in LANGUAGES:  # one of the links on the page
+            speak(language)
+        response = self._ask(request)
+        if language in LANGUAGES:
+            self.remember_language(response, language)
+        return response
 
     def _ask(
         self, request: Request, *, wrong: str = "", name: str = "", status: int = 200
@@ -228,6 +239,13 @@ class Door:
         """Give the browser its cookies."""
         self._set(response, "session", signed_in.session)
         self._set(response, "browser", signed_in.browser, age=_BROWSER_AGE)
+
+    def remember_language(self, response: Response, language: str) -> None:
+        """Let the browser come with it from now on; empty: with none."""
+        if language:
+            self._set(response, "language", language, age=COOKIE_AGE)
+        else:
+            self._clear(response, "language")
 
     async def refuses(self, request: Request, session: Session, form: FormData) -> str:
         """Why the field ``current`` is not the password of who is signed in; empty if it is.

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from p2pacs import languages
+from p2pacs.languages.choice import LANGUAGES
+from p2pacs.languages.formats import whole
+from p2pacs.languages.texts import plural
 from p2pacs.version import own_version
 from p2pacs.web.answers import Answer
 
@@ -35,9 +40,16 @@ class Pages:
             ),
             autoescape=select_autoescape(default=True),
             undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.policies["ext.i18n.trimmed"] = True
+        # What ``{% trans %}`` calls: with its variables, which are escaped.
+        self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
+        self._environment.globals.update(_=_text, gettext=_text, ngettext=_counted)
+        self._environment.globals.update(language=languages.current, languages=LANGUAGES)
+        self._environment.filters["said"] = languages.said
         self._environment.globals.update(everywhere, base=base, version=own_version())
 
     def filter(self, **filters: object) -> None:
@@ -57,6 +69,18 @@ class Pages:
         return self.page(
             request, "error.html", status=answer.status, answer=answer, session=session
         )
+
+
+# A translator's text is trusted as a template is; the values in it are escaped.
+
+
+def _text(text: str, /, **values: object) -> str:
+    return Markup(languages.said(text)) % values  # noqa: S704
+
+
+def _counted(one: str, many: str, number: int, /, **values: object) -> str:
+    said = Markup(plural(one, many, number))  # noqa: S704
+    return said % {"num": whole(number), **values}
 
 
 class _Styles(StaticFiles):

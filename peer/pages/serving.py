@@ -10,6 +10,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs import languages
 from p2pacs.identity.authority import Authority
 from p2pacs.ids import VirtualAddress
 from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
@@ -71,6 +72,7 @@ async def run_pages(
     if web.secure:
         make = partial(_make_certificate, folder / WEB, settings, web.listen)
         certificate = await make_certificate(make)
+    await trio.to_thread.run_sync(languages.load)
     admission = web_admission(web.proxies)
     app = make_pages(
         settings.name,

@@ -255,3 +255,34 @@ async def test_forms_from_elsewhere_change_nothing(admin: Browser, site: Site, p
     fields = {"current": PASSWORD, "new": NEW, "again": NEW, "session": "others"}
     assert (await admin.http.post(f"/account/{path}", data=fields)).status_code == 403
     assert site.noted == []
+
+
+async def test_the_language_of_an_account_goes_before_that_of_its_browsers(
+    site: Site, admin: Browser
+) -> None:
+    answer = await admin.send("/account", "/account/language", language="de")
+    assert answer.status_code == 303
+    page = await admin.get("/account?done=language")
+    assert page.headers["Content-Language"] == "de"
+    assert '<html lang="de">' in page.text
+    assert "Die Seiten erscheinen jetzt in dieser Sprache." in page.text
+    assert '<option value="de" lang="de" selected>Deutsch</option>' in page.text
+    async with elsewhere(site) as other:
+        other.http.headers["Accept-Language"] = "pt"
+        assert '<html lang="pt">' in (await other.get("/login")).text
+        await other.sign_in()
+        assert '<html lang="de">' in (await other.get("/account")).text
+        # Nothing chosen: what each browser says.
+        assert (await other.send("/account", "/account/language", language="")).status_code == 303
+        assert '<html lang="pt">' in (await other.get("/account")).text
+    assert admin.http.cookies["language"] == "de"
+    await admin.send("/account", "/account/language", language="es")
+    await admin.send("/account", "/account/language", language="")
+    assert "language" not in admin.http.cookies
+
+
+async def test_a_language_that_is_none_is_refused(admin: Browser) -> None:
+    answer = await admin.send("/account", "/account/language", language="<b>")
+    assert answer.status_code == 400
+    assert "Choose a language" in answer.text or "choose a language" in answer.text
+    assert "language" not in admin.http.cookies

@@ -229,3 +229,23 @@ async def test_a_name_is_shown_again_as_far_as_it_is_one(browser: Browser) -> No
     assert "<script>" not in answer.text
     assert "x" * (NAME - 10) in answer.text
     assert "x" * NAME not in answer.text
+
+
+async def test_who_is_not_signed_in_chooses_a_language_on_the_page(browser: Browser) -> None:
+    browser.http.headers["Accept-Language"] = "es"
+    page = await browser.get("/login")
+    assert '<html lang="es">' in page.text
+    assert '<a href="/login?language=es" lang="es" hreflang="es" aria-current="true">' in page.text
+    page = await browser.get("/login?language=de")
+    assert '<html lang="de">' in page.text
+    assert page.headers["Content-Language"] == "de"
+    assert '<html lang="de">' in (await browser.get("/login")).text
+    assert '<html lang="de">' in (await browser.get("/login?language=tlh")).text
+    await browser.sign_in()
+    assert '<html lang="de">' in (await browser.get("/account")).text
+
+
+async def test_refusals_come_in_the_language_of_the_browser(browser: Browser) -> None:
+    answer = await browser.http.get("/", headers={"Host": "evil.example", "Accept-Language": "de"})
+    assert answer.status_code == 421
+    assert '<html lang="de">' in answer.text

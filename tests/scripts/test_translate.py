@@ -1,0 +1,149 @@
+"""Every text of the pages is marked, and translated into every language."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Catalog
+from jinja2 import Environment, nodes
+
+from p2pacs.languages.choice import ENGLISH, LANGUAGES
+from scripts.translate import marked_texts, path_of, places, problems, sources, stored, updated
+
+ROOT = Path(__file__).parent.parent.parent
+
+MARKS = {"_", "gettext", "ngettext"}
+
+NO_TEXT = {"p2pacs", "· p2pacs"}
+"""What is seen and is in no language."""
+
+NOT_YET: tuple[str, ...] = ("broker/pages/", "peer/pages/", "p2pacs/web/")
+"""Templates whose texts are not marked yet."""
+
+TEMPLATES = [path.relative_to(ROOT).as_posix() for path in sources() if path.suffix == ".html"]
+
+
+@cache
+def marked() -> dict[str, tuple[str, ...]]:
+    return marked_texts()
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {ENGLISH}))
+def test_every_marked_text_is_translated(language: str) -> None:
+    catalogue = stored(language)
+    assert {one.id[0] if isinstance(one.id, tuple) else one.id for one in catalogue if one.id} == (
+        set(marked())
+    ), "run scripts/translate"
+    assert list(problems(updated(language, marked()))) == []
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {ENGLISH}))
+def test_a_catalogue_names_its_plurals(language: str) -> None:
+    assert "Plural-Forms: nplurals=2;" in path_of(language).read_text()
+
+
+def test_what_is_wrong_is_found() -> None:
+    catalogue = Catalog(locale="de")
+    catalogue.add("nothing", "")
+    catalogue.add("in doubt", "vielleicht", flags=["fuzzy"])
+    catalogue.add("%(a)s here", "%(b)s hier")
+    catalogue.add(("%(num)s of it", "%(num)s of them"), ("eines", "%(num)s"))
+    catalogue.add(("one", "%(num)s more"), ("eines", ""))
+    assert list(problems(catalogue)) == [
+        "not translated: nothing",
+        "in doubt: in doubt",
+        "other places for values: %(b)s hier",
+        "not translated: one",
+    ]
+
+
+def test_places_of_values() -> None:
+    assert places("%(a)s of %(b)s: 100 %%") == {"a", "b"}
+    with pytest.raises(ValueError, match="single"):
+        places("100 %")
+
+
+# ------------------------------------------------------------ texts of templates
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_text_that_is_seen_is_marked(template: str) -> None:
+    if template.startswith(NOT_YET):
+        pytest.skip("its texts are not marked yet")
+    assert unmarked((ROOT / template).read_text()) == []
+
+
+def test_a_text_that_is_not_marked_is_found() -> None:
+    template = (
+        '<p title="A title">Hello {{ name }}</p>{% trans %}fine{% endtrans %}{{ _("Fine") }}'
+        '{{ "Go on" if x else _("Fine") }}{{ row.text("PatientName") }}<code>rm</code>'
+        '<tr data-labels="{{ _("Fine") }}|Coarse">'
+    )
+    assert unmarked(template) == ["A title", "Go on", "Hello", "|Coarse"]
+
+
+def unmarked(template: str) -> list[str]:
+    tree = Environment(autoescape=True, extensions=["jinja2.ext.i18n"]).parse(template)
+    seen = _Seen()
+    seen.feed("".join(_data(tree)))
+    seen.close()
+    return sorted({*seen.texts, *_literals(tree)} - NO_TEXT)
+
+
+def _data(tree: nodes.Node) -> Iterator[str]:
+    """The template without its expressions."""
+    for part in tree.iter_child_nodes():
+        if isinstance(part, nodes.TemplateData):
+            yield part.data
+        elif isinstance(part, nodes.Expr):
+            yield "\0"
+        else:
+            yield from _data(part)
+
+
+def _literals(tree: nodes.Node) -> Iterator[str]:
+    """Texts in expressions that read as words of people, and are not marked."""
+    for part in tree.iter_child_nodes():
+        if isinstance(part, nodes.Call):
+            named: Any = part.node
+            if getattr(named, "name", "") in MARKS or getattr(named, "attr", "") == "text":
+                continue
+        if isinstance(part, nodes.Const) and isinstance(part.value, str):
+            if re.match(r"[A-Z][a-z]+", part.value.strip()):
+                yield part.value.strip()
+        else:
+            yield from _literals(part)
+
+
+class _Seen(HTMLParser):
+    """What somebody sees or hears of a page."""
+
+    SAID = ("alt", "aria-label", "data-label", "data-labels", "placeholder", "title")
+    SILENT = ("code", "script", "style")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent += tag in self.SILENT
+        for name, value in attrs:
+            if name in self.SAID:
+                self._see(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent -= tag in self.SILENT
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self._see(data)
+
+    def _see(self, text: str) -> None:
+        for part in re.split("\0|\n", text):
+            if re.search(r"[^\W\d_]", part):
+                self.texts.append(part.strip())
