@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import trio
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from scripts.program import ScriptError
 
@@ -44,8 +44,7 @@ class Chromium:
         """What ``task`` returns or raises, done in the browser's thread.
 
         Args:
-            task: is given a context of its own: no cookies, nothing cached. What it waits for has
-                `SECONDS`.
+            task: is given a context of its own (`own_context`).
             options: of `Browser.new_context`: ``locale``, ``viewport``, ``java_script_enabled`` …
         """
         return self._thread.submit(self._do, task, options).result()
@@ -55,9 +54,21 @@ class Chromium:
         return await trio.to_thread.run_sync(partial(self.run, task, **options))
 
     def _do(self, task: Callable[[BrowserContext], T], options: dict[str, Any]) -> T:
-        with self._browser.new_context(**options) as context:
-            context.set_default_timeout(SECONDS * 1000)
+        with own_context(self._browser, **options) as context:
             return task(context)
+
+
+@contextmanager
+def own_context(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """A browser of somebody's own: no cookies, nothing cached. What it waits for has `SECONDS`.
+
+    Args:
+        browser: that runs; of its thread.
+        options: of `Browser.new_context`.
+    """
+    with browser.new_context(**options) as context:
+        context.set_default_timeout(SECONDS * 1000)
+        yield context
 
 
 @contextmanager
@@ -78,6 +89,7 @@ def open_chromium(
         raise ScriptError("Chromium is not installed (Debian: chromium)")
     with ThreadPoolExecutor(1, "chromium") as thread:
         playwright = thread.submit(sync_playwright().start).result()
+        expect.set_options(timeout=SECONDS * 1000)  # else five seconds
         try:
             launch = partial(playwright.chromium.launch, executable_path=program, args=arguments)
             browser = thread.submit(launch).result()

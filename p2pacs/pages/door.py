@@ -54,6 +54,8 @@ class Door:
     accounts: SignIn
     came: Callable[[str], object]
     """Told from which network address somebody who is signed in comes."""
+    left: Callable[[Session], object]
+    """Told who has signed out."""
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Door:
         record: RecordSignIn,
         passwords: Checker,
         came: Callable[[str], object],
+        left: Callable[[Session], object] = lambda _session: None,
         realm: str = "",
         clock: Callable[[], int] = now,
     ) -> Door:
@@ -79,6 +82,7 @@ class Door:
             record: writes a sign-in to the audit trail.
             passwords: checks them.
             came: told from which network address somebody who is signed in comes.
+            left: told who has signed out.
             realm: tells its cookies from those of other pages on the same host.
             clock: milliseconds since 1970.
         """
@@ -87,7 +91,7 @@ class Door:
         )
         accounts = SignIn(database, of_settings, record, passwords=passwords, clock=clock)
         secure = settings.secure_cookies
-        return cls(database, pages, secure, realm, of_settings, accounts, came)
+        return cls(database, pages, secure, realm, of_settings, accounts, came, left)
 
     def cookie(self, name: str) -> str:
         """The full name of a cookie: ``session``, ``form``, ``browser`` or ``language``."""
@@ -270,9 +274,10 @@ class Door:
         """Of the session in the request's cookie; empty if there is none."""
         return request.cookies.get(self.cookie("session"), "")
 
-    async def _sign_out(self, request: Request, _session: Session, _form: FormData) -> Response:
+    async def _sign_out(self, request: Request, session: Session, _form: FormData) -> Response:
         token = self.token(request)
         await self.database.run(lambda c: sessions.end(c, token))
+        self.left(session)
         response = RedirectResponse("/login", status_code=303)
         self._clear(response, "session")
         return response

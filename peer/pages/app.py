@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from p2pacs.accounts.passwords import ARGON2ID
+from p2pacs.accounts.sessions import Session
 from p2pacs.accounts.sign_in import Checker
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.pages.account import AccountViews
@@ -33,6 +34,9 @@ class Content(Protocol):
 
     def routes(self, door: Door, pages: Pages) -> Sequence[Route]:
         """All pages and forms."""
+
+    def signed_out(self, session: Session) -> None:
+        """What its open pages are shown by themselves ends."""
 
 
 def make_pages(
@@ -74,6 +78,7 @@ def make_pages(
         record=note_sign_in,
         passwords=passwords,
         came=came,
+        left=content.signed_out if content is not None else lambda _session: None,
         realm=realm,
     )
     start = door.shows(StartViews(pages, navigation if content is not None else ()).start, None)

@@ -9,6 +9,7 @@ import trio
 from attrs import frozen
 from starlette.routing import Route
 
+from p2pacs.accounts.sessions import Session
 from p2pacs.budget import Budget
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.book import DirectoryBook
@@ -113,6 +114,10 @@ class PagesContent:
             nursery.start_soon(self._sends.run)
             nursery.start_soon(self._notes.run)
 
+    def signed_out(self, session: Session) -> None:
+        """What open pages of this session are told ends with it."""
+        self.live.end_session(session.csrf)
+
     def routes(self, door: Door, pages: Pages) -> Sequence[Route]:
         """All pages and forms, each with the right that it needs."""
         pages.filter(
@@ -161,7 +166,6 @@ class PagesContent:
             parts.catalogue_age,
             parts.store,
             self._notes,
-            parts.host.mesh,
             parts.settings,
         )
         settings = SettingsViews(pages, parts.folder)

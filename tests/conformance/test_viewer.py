@@ -6,19 +6,16 @@ same window: another decoder, and another road.
 
 from __future__ import annotations
 
-import base64
-import io
 import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pydicom
 import pytest
 from attrs import frozen
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext
 
 from scripts.chromium import Chromium
 from scripts.loaded import load_folder
@@ -26,18 +23,14 @@ from scripts.network import LineRates, network
 from scripts.pacs import open_pacs
 from scripts.showing import PERSON, open_pages
 from scripts.steps import CATALOGUE_SECONDS
-from tests.components import dcmtk
+from tests.conformance.in_viewer import LIKE, likeness, reference, shown_picture
 
 HOST: Final = "127.2.0.1"
-CANVAS: Final = "canvas.cornerstone-canvas"
-LIKE: Final = 0.98
-"""Correlation of two pictures of one slice: they are scaled in different ways."""
 
 
 @frozen
 class _Seen:
-    picture: bytes
-    """The canvas as PNG."""
+    picture: Image.Image
     elsewhere: list[str]
     """Addresses of other origins that the page asked for."""
     complaints: list[str]
@@ -70,48 +63,9 @@ def _look(context: BrowserContext, *, pages: str, password: str, shot: Path) -> 
     with context.expect_page() as opened:
         first.click("text=Open in the viewer")
     page = opened.value
-    page.wait_for_function(_DRAWN, arg=CANVAS)
+    picture = shown_picture(page)
     page.screenshot(path=shot)
-    return _Seen(_canvas(page), elsewhere, complaints)
-
-
-_DRAWN: Final = """selector => {
-    const canvas = document.querySelector(selector);
-    if (!canvas || !canvas.width || !canvas.height) return false;
-    const size = 64, small = document.createElement("canvas");
-    small.width = small.height = size;
-    const context = small.getContext("2d");
-    context.drawImage(canvas, 0, 0, size, size);
-    const bytes = context.getImageData(0, 0, size, size).data;
-    return new Set(bytes.filter((_, at) => at % 4 === 0)).size > 16;
-}"""
-"""Whether more than a few shades of grey are on the canvas: an image, no empty one."""
-
-
-def _canvas(page: Page) -> bytes:
-    url: str = page.evaluate("selector => document.querySelector(selector).toDataURL()", CANVAS)
-    return base64.b64decode(url.partition(",")[2])
-
-
-def _middle(picture: bytes) -> Image.Image:
-    """The image that fills the canvas from top to bottom."""
-    image = Image.open(io.BytesIO(picture)).convert("L")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side))
-
-
-def _reference(slice_file: Path, folder: Path, side: int) -> Image.Image:
-    """DCMTK's picture in the first window of the header."""
-    made = folder / "reference.png"
-    done = dcmtk("dcmj2pnm", "+Wi", "1", "--write-png", str(slice_file), str(made))
-    assert made.exists(), done.stdout
-    return Image.open(made).convert("L").resize((side, side), Image.Resampling.BILINEAR)
-
-
-def _likeness(one: Image.Image, other: Image.Image) -> float:
-    first, second = (np.asarray(image, float).ravel() for image in (one, other))
-    return float(np.corrcoef(first, second)[0, 1])
+    return _Seen(picture, elsewhere, complaints)
 
 
 @pytest.mark.chromium
@@ -138,10 +92,9 @@ async def test_a_ct_in_the_browser(tmp_path: Path, data_dir: Path, chromium: Chr
         seen = await chromium(look, viewport={"width": 1280, "height": 800})
     assert seen.elsewhere == []
     assert seen.complaints == []
-    shown = _middle(seen.picture)
-    pictures = [_reference(path, tmp_path, shown.width) for path in study.paths]
-    likeness = [_likeness(shown, one) for one in pictures]
-    assert max(likeness) > LIKE, likeness
+    shown, made = seen.picture, tmp_path / "reference.png"
+    likenesses = [likeness(shown, reference(path, made, shown.width)) for path in study.paths]
+    assert max(likenesses) > LIKE, likenesses
     said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
     assert study.uid not in said
     assert pydicom.dcmread(study.paths[0]).PatientID not in said

@@ -18,7 +18,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity
 from peer.gateway.sends import StudySend, WorkstationSends
-from peer.pages.live.network_words import network_words
+from peer.pages.live.network_words import network_words, trouble_words
 from peer.pages.live.study_levels import StudyLevels
 from peer.pages.live.transfer_words import transfer_words
 from peer.retrieval.pending_fetches import PendingFetches
@@ -32,6 +32,7 @@ STUDY: Final = "study-"
 SEND: Final = "send-"
 NETWORK: Final = "network"
 TRANSFERS: Final = "transfers"
+TROUBLE: Final = "trouble"
 
 
 @define(eq=False)
@@ -134,6 +135,7 @@ class LiveState:
         state = {TRANSFER + name: self.transfer(one) for name, one in told.items()}
         state[TRANSFERS] = {"shown": list(told)}
         state[NETWORK] = {"members": self.members(event)}
+        state[TROUBLE] = self.trouble()
         state |= {SEND + str(one.number): send_words(one) for one in self._sends.all}
         if self._watched:
             fetches = {fetch.study: fetch for fetch in self._reads.fetches}
@@ -150,6 +152,13 @@ class LiveState:
         """The other members in words."""
         members = self._book.directory.members
         return network_words(members, self._me(), self._mesh.links, self._mesh.refused, event)
+
+    def trouble(self) -> JsonObject:
+        """What keeps this peer from working, in words."""
+        me, mesh = self._book.directory.get(self._me()), self._mesh
+        refused = [mesh.refused[one] for one in sorted(mesh.brokers) if one in mesh.refused]
+        revoked = me is not None and me.revoked
+        return trouble_words(revoked=revoked, linked=mesh.broker_linked, refused=refused)
 
     def event(self) -> JsonObject:
         """What moves now; bounded."""

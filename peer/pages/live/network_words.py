@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
-from p2pacs.errors import P2PacsError
+from p2pacs.errors import P2PacsError, RevokedError
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.ids import VirtualAddress
 from p2pacs.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.texts import clean
 from p2pacs.units import format_bytes
+
+REVOKED: Final = (
+    "This hospital is no member of the network any more: the administrator of the network has"
+    " revoked it. Studies can be neither searched nor fetched, and what is here cannot be opened."
+    " Ask that administrator: it can only be registered anew."
+)
 
 MEMBERS: Final = 256
 """Members on the page: those with a link first."""
@@ -53,6 +59,27 @@ def network_words(
         _member(one, links.get(one.address), refused.get(one.address), incoming, outgoing)
         for one in others[:MEMBERS]
     ]
+
+
+def trouble_words(*, revoked: bool, linked: bool, refused: Iterable[P2PacsError]) -> JsonObject:
+    """What keeps this member from working.
+
+    Args:
+        revoked: whether the directory says that it was revoked.
+        linked: whether a broker is linked.
+        refused: why brokers take no link of it.
+
+    Returns:
+        ``words`` for who sees to the network, ``revoked`` for everybody; empty if nothing does.
+    """
+    reasons = list(refused)
+    if revoked or any(isinstance(one, RevokedError) for one in reasons):
+        return {"words": REVOKED, "revoked": REVOKED}
+    if linked:
+        return {"words": "", "revoked": ""}
+    said = "The broker is not linked: studies that are in the network still come, new ones do not."
+    why = clean(str(reasons[0])) if reasons else ""
+    return {"words": f"{said} It says: {why}." if why else said, "revoked": ""}
 
 
 def rates_by_source(event: JsonObject) -> dict[str, float]:

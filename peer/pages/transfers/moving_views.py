@@ -16,7 +16,6 @@ from p2pacs.dataset.json_model import text
 from p2pacs.errors import NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
-from p2pacs.mesh.mesh import Mesh
 from p2pacs.pages import words
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import EventStream, LiveUpdates
@@ -63,7 +62,6 @@ class MovingViews:
     catalogue_age: Callable[[], float | None]
     store: ChunkStore
     notes: StorageNotes
-    mesh: Mesh
     settings: PeerSettings
 
     # ------------------------------------------------------------ pages
@@ -125,7 +123,7 @@ class MovingViews:
             session=session,
             live="/live/network",
             members=self.source.members(self.source.event()),
-            trouble=self._trouble(),
+            trouble=self.source.trouble(),
             storage=forecast(await self.notes.all(), self.store.used, self.store.capacity),
             studies=len(studies),
             pinned=sum(one.pinned for one in studies),
@@ -134,18 +132,6 @@ class MovingViews:
             aet=self.settings.aet,
             dicom=self.settings.dicom,
         )
-
-    def _trouble(self) -> list[str]:
-        """What an administrator has to know."""
-        if self.mesh.broker_linked:
-            return []
-        why = next(
-            (str(one) for key, one in self.mesh.refused.items() if key in self.mesh.brokers), ""
-        )
-        said = (
-            "The broker is not linked: studies that are in the network still come, new ones do not."
-        )
-        return [f"{said} It says: {clean(why)}." if why else said]
 
     # ------------------------------------------------------------ streams
 
@@ -177,7 +163,8 @@ class MovingViews:
             found = await self.door.peek(request)
             return found is not None and found.rights == session.rights
 
-        events = self.live.stream(wants, session.csrf, is_valid)
+        shown = lambda topic: topic == live_state.TROUBLE or wants(topic)  # noqa: E731
+        events = self.live.stream(shown, session.csrf, is_valid)
         return EventStream(events if study is None else self._watching(study, events))
 
     async def _watching(

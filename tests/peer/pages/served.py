@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import httpx
 import trio
@@ -23,6 +24,9 @@ from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import PASSWORD, Browser
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually
+
+LIVE: Final = LiveTuning(heartbeat=0.5)
+"""A session that is over is noticed soon."""
 
 
 @frozen
@@ -55,6 +59,7 @@ async def served(
     *,
     prepare: Callable[[World], None] = lambda _world: None,
     complete: bool = True,
+    live: LiveTuning = LIVE,
     **settings: object,
 ) -> AsyncIterator[Served]:
     """A hospital that knows of a study, and nothing of it is here."""
@@ -67,7 +72,7 @@ async def served(
         for role in UserRole:
             await peer.database.run(partial(_account, role))
         save_peer_settings(folder / "a", peer.settings)
-        content = PagesContent(peer.content_parts(folder / "a"), LiveTuning(heartbeat=0.5))
+        content = PagesContent(peer.content_parts(folder / "a"), live)
         parts = PagesParts(peer.database, peer.identity.address, blind=False, content=content)
         async with trio.open_nursery() as nursery:
             run = partial(run_pages, parts, folder / "a", peer.settings)

@@ -1,10 +1,16 @@
 from attrs import evolve, frozen
 
-from p2pacs.errors import RevokedError
+from p2pacs.errors import ProtocolError, RevokedError
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.json_object import JsonObject
-from peer.pages.live.network_words import MEMBERS, network_words, rates_by_source
+from peer.pages.live.network_words import (
+    MEMBERS,
+    REVOKED,
+    network_words,
+    rates_by_source,
+    trouble_words,
+)
 
 
 def member(number: int, name: str = "", role: Role = Role.HOSPITAL) -> MemberRecord:
@@ -54,6 +60,19 @@ def test_why_somebody_is_not_linked_is_said() -> None:
         "a was revoked",
     ]
     assert [one["words"] for one in told] == ["Not linked", "Revoked", "Not linked"]
+
+
+def test_what_keeps_the_peer_from_working_is_said() -> None:
+    fine = trouble_words(revoked=False, linked=True, refused=[])
+    assert fine == {"words": "", "revoked": ""}
+    away = trouble_words(revoked=False, linked=False, refused=[])
+    assert away["words"].startswith("The broker is not linked")
+    assert away["revoked"] == ""
+    why = trouble_words(revoked=False, linked=False, refused=[ProtocolError("too old")])
+    assert why["words"].endswith("It says: too old.")
+    refused = trouble_words(revoked=False, linked=False, refused=[RevokedError("a was revoked")])
+    assert refused == trouble_words(revoked=True, linked=True, refused=[])
+    assert refused == {"words": REVOKED, "revoked": REVOKED}
 
 
 def test_names_are_cleaned_and_the_page_is_bounded() -> None:

@@ -9,6 +9,7 @@ import httpx
 import trio
 
 from p2pacs.json_object import JsonObject
+from p2pacs.pages.live_updates import LiveTuning
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.accounts.rights import UserRole
 from peer.retrieval.requester import Requester
@@ -116,6 +117,31 @@ async def test_a_stream_ends_when_its_session_does(tmp_path: Path) -> None:
             await browser.send("/studies", "/logout")
             await eventually(lambda: seen.over)
         await eventually(lambda: not len(pages.content.live))
+
+
+async def test_signing_out_ends_the_streams_of_the_session_at_once(tmp_path: Path) -> None:
+    live = LiveTuning(heartbeat=3600)
+    async with (
+        served(tmp_path, live=live) as pages,
+        pages.browser() as browser,
+        pages.browser() as other,
+        stream(other, "/live/transfers") as stays,
+    ):
+        async with stream(browser, "/live/transfers") as seen:
+            await eventually(lambda: len(pages.content.live) == 2)
+            await browser.send("/studies", "/logout")
+            await eventually(lambda: seen.over)
+        assert len(pages.content.live) == 1
+        assert not stays.over
+
+
+async def test_open_pages_say_so_when_the_hospital_is_revoked(tmp_path: Path) -> None:
+    async with served(tmp_path) as pages, pages.browser() as browser:
+        async with stream(browser, "/live/transfers") as seen:
+            await eventually(lambda: seen.latest.get("trouble") == {"words": "", "revoked": ""})
+            pages.world.revoke("a")
+            await eventually(lambda: "revoked" in seen.latest["trouble"]["revoked"])
+        assert "the network has revoked it" in (await browser.get("/network")).text
 
 
 async def test_nobody_who_is_not_signed_in_gets_a_stream(tmp_path: Path) -> None:
