@@ -111,6 +111,42 @@ class Endpoint:
             return False
 
 
+HTTPS_PORT: Final = 443
+
+
+@frozen
+class HttpsOrigin:
+    """Where browsers reach something that a reverse proxy serves by HTTPS (RFC 6454)."""
+
+    host: str
+    """In lower case, as browsers say it."""
+    port: int = HTTPS_PORT
+
+    @classmethod
+    def parse(cls, text: str) -> HttpsOrigin:
+        """The origin in ``https://HOST`` or ``https://HOST:PORT``.
+
+        Raises:
+            UsageError: anything else, as one with a path.
+        """
+        scheme, _, where = text.strip().lower().removesuffix("/").partition("://")
+        wrong = (
+            f"not an address of browsers: {text!r} (write it as https://HOST or https://HOST:PORT)"
+        )
+        if scheme != "https":
+            raise UsageError(wrong)
+        has_port = ":" in where.rpartition("]")[2]
+        try:
+            there = Endpoint.parse(where if has_port else f"{where}:{HTTPS_PORT}")
+        except UsageError as error:
+            raise UsageError(wrong) from error
+        return cls(there.host, there.port)
+
+    def __str__(self) -> str:
+        where = str(Endpoint(self.host, self.port))
+        return f"https://{where.removesuffix(f':{HTTPS_PORT}')}"
+
+
 def _is_ipv6(host: str) -> bool:
     try:
         ipaddress.IPv6Address(host)

@@ -135,7 +135,7 @@ class Peer:
         )
         web = settings.web
         self._sessions = Sessions(web.idle_milliseconds, web.session_milliseconds, USER_RIGHTS)
-        self.viewer_door = ViewerDoor(self._signed_in)
+        self.viewer_door = ViewerDoor(self._signed_in, outside=settings.gateway.viewer_origin)
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
         PeerServices(

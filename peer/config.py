@@ -18,6 +18,7 @@ from p2pacs.settings import (
     LineSettings,
     LogSettings,
     NetworkField,
+    OriginField,
     Settings,
     StoreSettings,
     WebSettings,
@@ -131,6 +132,13 @@ class GatewaySettings(Settings):
         "none.",
         examples=["127.0.0.1:8043"],
     )
+    viewer_origin: OriginField | None = Field(
+        default=None,
+        description="Where browsers reach the viewer, if a reverse proxy (web.proxies) stands "
+        "before it and does TLS. A name beside that of the pages, in the same domain. Not set: at "
+        "the pages' name, and the port of viewer.",
+        examples=["https://viewer.hospital.example"],
+    )
     viewer_files: Path | None = Field(
         default=None,
         description="The folder where the viewer was installed, if several peers share it. Not "
@@ -141,6 +149,12 @@ class GatewaySettings(Settings):
         default="implicit only",
         description="The same for C-GET clients.",
     )
+
+    @model_validator(mode="after")
+    def _origin_of_a_viewer(self) -> Self:
+        if self.viewer_origin is not None and self.viewer is None:
+            raise ValueError("viewer_origin: set viewer, too: where the proxy finds it")
+        return self
 
     def remotes(self, tls: MakeContext) -> dict[str, DimseRemote]:
         """Where a C-MOVE to an AE title goes; with TLS where that is set."""
@@ -154,6 +168,12 @@ class GatewaySettings(Settings):
             )
             for aet, one in self.destinations.items()
         }
+
+    @property
+    def viewer_names(self) -> tuple[str, ...]:
+        """Names by which browsers may ask the viewer, besides that of its address."""
+        outside = self.viewer_origin
+        return (*self.dicomweb_names, *(() if outside is None else (outside.host,)))
 
     @property
     def converting(self) -> dict[str, Converting]:

@@ -324,6 +324,11 @@ def dcmtk(tool: str, *arguments: str, timeout: float = 60) -> subprocess.Complet
     )
 
 
+def nginx_program() -> str | None:
+    """The real nginx, if it is here."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
 def _orthanc_binary() -> Path | None:
     found = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
     return Path(found) if found else None

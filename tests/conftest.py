@@ -68,6 +68,12 @@ def _chromium_missing() -> str | None:
     return None if find_chromium() else "Chromium is not installed (Debian: chromium)"
 
 
+def _nginx_missing() -> str | None:
+    if components.nginx_program() is not None:
+        return None
+    return "nginx is not installed (Debian: nginx-light)"
+
+
 def _viewer_missing() -> str | None:
     there = read_installed(Path(sys.prefix) / VIEWER)
     if there is not None and there.is_current:
@@ -84,6 +90,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "disk": small_disk.why_none,
     "postgresql": _postgresql_missing,
     "chromium": _chromium_missing,
+    "nginx": _nginx_missing,
     "viewer": _viewer_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""

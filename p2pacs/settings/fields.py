@@ -10,7 +10,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from p2pacs.errors import UsageError
 from p2pacs.hours import Hours
-from p2pacs.units import MEASURED, Endpoint, IPNetwork, format_rate, parse_rate
+from p2pacs.units import MEASURED, Endpoint, HttpsOrigin, IPNetwork, format_rate, parse_rate
 
 
 def _endpoint(value: object) -> Endpoint:
@@ -18,6 +18,15 @@ def _endpoint(value: object) -> Endpoint:
         return value
     try:
         return Endpoint.parse(value if isinstance(value, str) else repr(value))
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+def _origin(value: object) -> HttpsOrigin:
+    if isinstance(value, HttpsOrigin):
+        return value
+    try:
+        return HttpsOrigin.parse(value if isinstance(value, str) else repr(value))
     except UsageError as error:
         raise ValueError(str(error)) from error
 
@@ -88,6 +97,9 @@ def _network(value: object) -> IPNetwork:
 
 EndpointField = Annotated[Endpoint, PlainValidator(_endpoint), PlainSerializer(str)]
 """An `Endpoint` field, written ``"HOST:PORT"``."""
+
+OriginField = Annotated[HttpsOrigin, PlainValidator(_origin), PlainSerializer(str)]
+"""An `HttpsOrigin` field, written ``"https://HOST"``."""
 
 RateField = Annotated[int, PlainValidator(_rate), PlainSerializer(format_rate)]
 """Bits a second, written ``"800kbit"``."""

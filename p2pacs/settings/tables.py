@@ -94,8 +94,9 @@ class WebSettings(Settings):
     )
     proxies: tuple[NetworkField, ...] = Field(
         default=(),
-        description="Reverse proxies before the pages: whom they name in X-Forwarded-For is "
-        "believed to ask. Not set: all who come through a proxy count as one address.",
+        description="Reverse proxies before the pages (at a peer before its viewer and DICOMweb, "
+        "too): whom they name in X-Forwarded-For is believed to ask, and by what "
+        "X-Forwarded-Proto says. Not set: all who come through a proxy count as one address.",
         examples=[["192.168.1.7/32"]],
     )
     idle_minutes: int = Field(

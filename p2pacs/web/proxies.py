@@ -1,7 +1,8 @@
 """Whose request it is, behind a reverse proxy: X-Forwarded-For, believed of proxies alone.
 
 Without it all who come through a proxy are one address: they would wait for each other's wrong
-passwords, and the audit trail would name the proxy.
+passwords, and the audit trail would name the proxy; and what DICOMweb lets in by address would be
+all of them, or nobody. X-Forwarded-Proto says how the browser came: URLs in answers begin so.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from p2pacs.units import IPNetwork
 
 _HEADER: Final = b"x-forwarded-for"
+_SCHEME: Final = b"x-forwarded-proto"
+_SCHEMES: Final = frozenset({"http", "https"})
 
 _HOPS: Final = 8
 """Proxies in a row at most."""
 
 
 class BehindProxies:
-    """Sets the client's address of a request that a known proxy passes on."""
+    """Sets client's address and scheme of a request that a known proxy passes on."""
 
     def __init__(self, app: ASGIApp, proxies: Sequence[IPNetwork]) -> None:
         self._app = app
@@ -32,10 +35,18 @@ class BehindProxies:
     ) -> None:
         if self._proxies and scope.get("client") is not None:
             host, port = scope["client"]
-            said = b",".join(value for name, value in scope.get("headers", ()) if name == _HEADER)
-            client = client_address(host, said.decode("latin-1"), self._proxies)
+            client = client_address(host, _said(scope, _HEADER), self._proxies)
             scope = {**scope, "client": (client, port)}
+            scheme = _said(scope, _SCHEME).strip().lower()
+            if scheme in _SCHEMES and _is_in(host, self._proxies):
+                scope["scheme"] = scheme
         await self._app(scope, receive, send)
+
+
+def _said(scope: Scope, header: bytes) -> str:
+    """All values of a header, in the order in which they stand."""
+    values = (value for name, value in scope.get("headers", ()) if name == header)
+    return b",".join(values).decode("latin-1")
 
 
 def client_address(peer: str, forwarded: str, proxies: Sequence[IPNetwork]) -> str:

@@ -166,6 +166,7 @@ async def run_web(
             gateway.dicomweb,
             web_clients(gateway),
             gateway.dicomweb_names,
+            proxies=settings.web.proxies,
             task_status=task_status,
         )
 

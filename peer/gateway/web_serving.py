@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import trio
 
 from p2pacs.dicomweb.server.app import make_dicomweb
 from p2pacs.dicomweb.server.backend import DicomwebBackend
-from p2pacs.units import Endpoint
+from p2pacs.units import Endpoint, IPNetwork
+from p2pacs.web.connections import web_admission
+from p2pacs.web.proxies import BehindProxies
 from p2pacs.web.serving import serve_web
 from peer.gateway.web_clients import WebClients
 
@@ -19,6 +21,7 @@ async def run_dicomweb(
     clients: WebClients,
     names: Collection[str],
     *,
+    proxies: Sequence[IPNetwork] = (),
     task_status: trio.TaskStatus[Endpoint],
 ) -> None:
     """Serve until cancelled.
@@ -28,12 +31,14 @@ async def run_dicomweb(
         where: to listen.
         clients: who may read.
         names: host names of this machine.
+        proxies: networks of reverse proxies before it.
         task_status: told where it listens, with the real port.
 
     Raises:
         StateError: the endpoint cannot be listened on.
     """
-    app = make_dicomweb(backend, allowed=clients, names=names)
+    app = BehindProxies(make_dicomweb(backend, allowed=clients, names=names), proxies)
+    admission = web_admission(proxies)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clients.run)
-        await serve_web(app, where, stop=trio.Event(), task_status=task_status)
+        await serve_web(app, where, stop=trio.Event(), admission=admission, task_status=task_status)

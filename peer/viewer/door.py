@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from p2pacs.accounts.sessions import Session, token_hash
 from p2pacs.errors import ForbiddenError
-from p2pacs.units import Endpoint
+from p2pacs.units import Endpoint, HttpsOrigin
 
 RIGHT: Final = "look"
 """`peer.accounts.rights.UserRight.LOOK`."""
@@ -64,16 +64,24 @@ class _Admitted:
 class ViewerDoor:
     """Tickets that were given, and browsers that came with one. For one event loop."""
 
-    def __init__(self, find: FindSession, tuning: ViewerDoorTuning | None = None) -> None:
+    def __init__(
+        self,
+        find: FindSession,
+        tuning: ViewerDoorTuning | None = None,
+        *,
+        outside: HttpsOrigin | None = None,
+    ) -> None:
         """Nobody was here.
 
         Args:
             find: finds sessions of the pages.
             tuning: deadlines and bounds.
+            outside: where browsers reach the viewer, if a reverse proxy stands before it.
         """
         self._port: int | None = None
-        self.secure = False
-        """Whether the viewer is served by HTTPS."""
+        self._outside = outside
+        self.secure = outside is not None
+        """Whether browsers come to the viewer by HTTPS."""
         self._find = find
         self._tuning = tuning or ViewerDoorTuning()
         self._tickets: OrderedDict[bytes, ViewerTicket] = OrderedDict()
@@ -86,7 +94,7 @@ class ViewerDoor:
             where: with the real port.
             secure: whether by HTTPS.
         """
-        self._port, self.secure = where.port, secure
+        self._port, self.secure = where.port, secure or self._outside is not None
 
     def origin(self, host: str) -> str | None:
         """Where a browser finds the viewer; None: nowhere.
@@ -96,6 +104,8 @@ class ViewerDoor:
         """
         if self._port is None:
             return None
+        if self._outside is not None:
+            return str(self._outside)
         name = f"[{host}]" if ":" in host else host
         return f"{'https' if self.secure else 'http'}://{name}:{self._port}"
 

@@ -12,6 +12,8 @@ from attrs import frozen
 from p2pacs.identity.authority import Authority
 from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
 from p2pacs.units import Endpoint
+from p2pacs.web.connections import web_admission
+from p2pacs.web.proxies import BehindProxies
 from p2pacs.web.serving import serve_web
 from peer.config import VIEWER, WEB, WEB_AUTHORITY, PeerSettings
 from peer.gateway.serving import GatewayParts, web_clients
@@ -61,7 +63,7 @@ async def run_viewer(
         return
     signed_in = settings.web.listen is not None
     clients, backend = web_clients(gateway), parts.gateway.dicomweb
-    names = (*gateway.dicomweb_names, *settings.web.hosts)
+    names = (*gateway.viewer_names, *settings.web.hosts)
     async with trio.open_nursery() as nursery:
         tls = None
         if signed_in and settings.web.secure:
@@ -80,7 +82,15 @@ async def run_viewer(
         )
         nursery.start_soon(clients.run)
         nursery.start_soon(parts.gateway.workers.stay_ready)
-        serve = partial(serve_web, app, where, stop=trio.Event(), tls=tls)
+        proxies = settings.web.proxies
+        serve = partial(
+            serve_web,
+            BehindProxies(app, proxies),
+            where,
+            stop=trio.Event(),
+            tls=tls,
+            admission=web_admission(proxies),
+        )
         listens: Endpoint = await nursery.start(serve)
         parts.door.opened(listens, secure=tls is not None)
         task_status.started(f"{'https' if tls else 'http'}://{listens}")

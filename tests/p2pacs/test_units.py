@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.errors import UsageError
-from p2pacs.units import Endpoint, format_bytes, format_rate, parse_rate
+from p2pacs.units import Endpoint, HttpsOrigin, format_bytes, format_rate, parse_rate
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,30 @@ def test_loopback() -> None:
     assert Endpoint("localhost", 1).is_loopback
     assert not Endpoint("0.0.0.0", 1).is_loopback  # noqa: S104
     assert not Endpoint("example.org", 1).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://viewer.hospital.example", "https://viewer.hospital.example"),
+        ("https://Viewer.Example:443/", "https://viewer.example"),
+        ("https://viewer.example:8443", "https://viewer.example:8443"),
+        ("https://[FD00::1]", "https://[fd00::1]"),
+        ("https://[fd00::1]:8443", "https://[fd00::1]:8443"),
+    ],
+)
+def test_origins(text: str, origin: str) -> None:
+    assert str(HttpsOrigin.parse(text)) == origin
+    assert str(HttpsOrigin.parse(origin)) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "viewer.example", "http://viewer.example", "https://", "https://a/b", "https://a:x"),
+        *("https://a:70000", "https://a b", "https://u@a", "https://fd00::1", "https://a'; x"),
+    ],
+)
+def test_what_is_no_origin(text: str) -> None:
+    with pytest.raises(UsageError, match="https://HOST"):
+        HttpsOrigin.parse(text)

@@ -51,3 +51,24 @@ async def test_the_application_sees_the_client(peer: str, client: str | None) ->
     headers = {"X-Forwarded-For": "203.0.113.9"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         assert (await http.get("/", headers=headers)).text == (client or peer)
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "scheme"),
+    [
+        ("10.0.0.1", "https", "https"),
+        ("10.0.0.1", " HTTPS ", "https"),
+        ("10.0.0.1", "http", "http"),
+        ("10.0.0.1", "gopher", "http"),
+        ("10.0.0.1", "https, http", "http"),
+        ("10.0.0.9", "https", "http"),
+    ],
+)
+async def test_the_application_sees_how_the_browser_came(peer: str, said: str, scheme: str) -> None:
+    async def where(request: Request) -> Response:
+        return PlainTextResponse(request.url.scheme)
+
+    app = BehindProxies(Starlette(routes=[Route("/", where)]), PROXIES)
+    transport = httpx.ASGITransport(app, client=(peer, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        assert (await http.get("/", headers={"X-Forwarded-Proto": said})).text == scheme

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import ForbiddenError
-from p2pacs.units import Endpoint
+from p2pacs.units import Endpoint, HttpsOrigin
 from peer.viewer.door import ViewerDoor, ViewerDoorTuning
 
 UID = "1.2.3"
@@ -89,3 +89,12 @@ def test_where_it_is() -> None:
     assert door.origin("pacs.example") == "http://pacs.example:8043"
     door.opened(Endpoint("10.0.0.5", 8043), secure=True)
     assert door.origin("2001:db8::1") == "https://[2001:db8::1]:8043"
+
+
+def test_behind_a_proxy_it_is_where_browsers_reach_it() -> None:
+    door = ViewerDoor(_Pages(), outside=HttpsOrigin("viewer.example"))
+    assert door.secure
+    assert door.origin("pages.example") is None, "it is not served yet"
+    door.opened(Endpoint("127.0.0.1", 8043), secure=False)
+    assert door.origin("pages.example") == "https://viewer.example"
+    assert door.secure
