@@ -81,14 +81,25 @@ def searches(count: int) -> dict[str, list[str]]:
         "date_and_modality": [
             _studies({"StudyDate": f"{date}-{date}", "ModalitiesInStudy": "CT"}) for date in dates
         ],
+        "birth_date": [
+            _studies({"PatientBirthDate": text(one.attributes, "PatientBirthDate")})
+            for one in chosen
+        ],
+        "description": [
+            _studies({"StudyDescription": f"*{text(one.attributes, 'StudyDescription')[3:]}*"})
+            for one in chosen
+        ],
+        "referring_physician": [
+            _studies({"ReferringPhysicianName": f"{_name(one, '00080090')}*"}) for one in chosen
+        ],
         "id": [_studies({"00100020": text(one.attributes, "PatientID")}) for one in chosen],
         "study": [_studies({"StudyInstanceUID": one.uid}) for one in chosen],
         "series": [f"/studies/{one.uid}/series?includefield=0008103E" for one in chosen],
     }
 
 
-def _name(of: StudyRecord) -> str:
-    name: str = of.attributes["00100010"]["Value"][0]["Alphabetic"]
+def _name(of: StudyRecord, key: str = "00100010") -> str:
+    name: str = of.attributes[key]["Value"][0]["Alphabetic"]
     return name.partition("^")[0]
 
 

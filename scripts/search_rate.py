@@ -38,7 +38,9 @@ QUERIES: Final[Mapping[str, Mapping[str, str]]] = {
     "wild-card name": {"PatientName": "miller1*"},
     "wild card at the front": {"PatientName": "*er12*"},
     "body part, no index": {"BodyPartExamined": "HEAD"},
-    "description, no index": {"StudyDescription": "Abdomen*"},
+    "birth date": {"PatientBirthDate": "19600713"},
+    "description": {"StudyDescription": "*routine 17*"},
+    "referring physician": {"ReferringPhysicianName": "doe17*"},
 }
 
 _NAMES: Final = ("Miller", "Smith", "Jones", "Meyer", "Novak")
@@ -62,14 +64,14 @@ def record(number: int) -> StudyRecord:
         StudyInstanceUID=uid,
         PatientName=f"{_NAMES[number % 5]}{number % 977}^Anna{number % 53}",
         PatientID=f"PID{number // 2:06}",
-        PatientBirthDate="19600101",
+        PatientBirthDate=f"{1930 + number // 2 % 80}0713",
         PatientSex="F",
         StudyDate=date,
         StudyTime="101500",
         AccessionNumber=f"A{number:07}",
         StudyID=str(number),
-        StudyDescription="Thorax routine",
-        ReferringPhysicianName="Doe^John",
+        StudyDescription=f"Thorax routine {number % 331}",
+        ReferringPhysicianName=f"Doe{number % 509}^John",
         InstitutionName="North Hospital",
         ModalitiesInStudy=modality,
     )

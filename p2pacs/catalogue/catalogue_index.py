@@ -22,12 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from p2pacs.catalogue import former, numbers, schema
 from p2pacs.catalogue.conditions import conditions, dates_within, names_few
 from p2pacs.catalogue.feed import FeedEntry, Tombstone, decode_entry, encode_entry
-from p2pacs.catalogue.narrow import (
-    ASKED_TERMS,
-    SOUND,
-    sounds_of,
-    terms_of,
-)
+from p2pacs.catalogue.narrow import ASKED_TERMS, SEVERAL, terms_of
 from p2pacs.catalogue.question import UNIQUE
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import series_view, study_view
@@ -42,8 +37,8 @@ from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning
 _BATCH: Final = 256
 """Records read or written at a time."""
 
-_TERMS_RULE: Final = 1
-"""By which terms are made: before there was a number, how names sound was not among them."""
+_TERMS_RULE: Final = 2
+"""By which terms are made; others are made anew, once."""
 
 _KNOWN_RULE: Final = 1
 """By which `CatalogueIndex.known` is kept: before there was a number, headers of published studies
@@ -103,7 +98,7 @@ class CatalogueIndex:
                 schema.prepare(connection)
             numbers.begin(connection)
             if self._own is not None and numbers.read(connection, "terms") != _TERMS_RULE:
-                _add_sounds(connection)  # nobody searches in another
+                _make_terms(connection)  # nobody searches in another
             if numbers.read(connection, "known") != _KNOWN_RULE:
                 _learn(connection)
             self._known = frozenset(connection.execute(select(schema.known.c.tag)).scalars())
@@ -221,13 +216,28 @@ class CatalogueIndex:
 
     def narrowed(self, level: str, keys: Json, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
         """The same for keys in the JSON model."""
-        tests = conditions(level, keys, fuzzy=fuzzy)
+        tests = conditions(level, keys, fuzzy=fuzzy, known=self._known)
         yield from self._records(select(schema.studies.c.record).where(*tests))
 
-    def newest(self, keys: Json, *, fuzzy: bool = False) -> Iterator[StudyRecord]:
+    @property
+    def one_each(self) -> bool:
+        """Whether every study has one patient, and one date at most: each is one answer to a search
+        for all, so that answers can be passed over unread (`newest`)."""
+        several = select(schema.terms.c.study).where(schema.terms.c.kind == SEVERAL)
+        with self._database.reading() as connection:
+            return connection.execute(several.limit(1)).first() is None
+
+    def newest(self, keys: Json, *, fuzzy: bool = False, skip: int = 0) -> Iterator[StudyRecord]:
         """The same at study level, in the order of Study Date, the latest first; those without one
-        come last. Who takes the first ones alone has the others not read."""
-        query = select(schema.studies.c.record).where(*conditions("STUDY", keys, fuzzy=fuzzy))
+        come last. Who takes the first ones alone has the others not read.
+
+        Args:
+            keys: of the search.
+            fuzzy: whether names that sound alike match, too.
+            skip: studies to be passed over unread; only where no key asks for anything.
+        """
+        tests = conditions("STUDY", keys, fuzzy=fuzzy, known=self._known)
+        query = select(schema.studies.c.record).where(*tests)
         latest = schema.studies.c.seq.desc()
         dates = schema.terms.alias("dates")  # the conditions have terms of their own
         same = dates.c.study == schema.studies.c.id, dates.c.kind == "date"
@@ -238,13 +248,20 @@ class CatalogueIndex:
         within = dates_within(dates, keys)
         dated = query.join(dates, same[0]).where(same[1], *within)
         given = set[StudyId]()
-        for record in self._records(dated.order_by(dates.c.value.desc(), latest)):
+        in_order = dated.order_by(dates.c.value.desc(), latest)
+        for record in self._records(in_order.offset(skip) if skip else in_order):
             if record.study not in given:  # a study of several patients may have several dates
                 given.add(record.study)
                 yield record
         if not within:
-            undated = query.where(~select(dates.c.study).where(*same).exists())
-            yield from self._records(undated.order_by(latest))
+            undated = query.where(~select(dates.c.study).where(*same).exists()).order_by(latest)
+            beyond = max(0, skip - self._count_dated()) if skip else 0
+            yield from self._records(undated.offset(beyond) if beyond else undated)
+
+    def _count_dated(self) -> int:
+        query = select(func.count()).where(schema.terms.c.kind == "date")
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def _records(self, query: Select[Any]) -> Iterator[StudyRecord]:
         """Of studies that there are still."""
@@ -315,14 +332,14 @@ def _learn(connection: Connection) -> None:
     numbers.write(connection, "known", _KNOWN_RULE)
 
 
-def _add_sounds(connection: Connection) -> None:
-    """The terms that an index of a version before does not have, once."""
-    connection.execute(delete(schema.terms).where(schema.terms.c.kind == SOUND))
+def _make_terms(connection: Connection) -> None:
+    """The terms of all studies, of an index that was filled by another rule."""
+    connection.execute(delete(schema.terms))
     query = select(schema.studies.c.id, schema.studies.c.record)
     for key, raw in connection.execute(query.where(schema.studies.c.uid.is_not(None))):
         entry = decode_entry(raw, own=True)
         if isinstance(entry, StudyRecord):
-            _put_terms(connection, key, sounds_of(entry))
+            _put_terms(connection, key, terms_of(entry))
     numbers.write(connection, "terms", _TERMS_RULE)
 
 

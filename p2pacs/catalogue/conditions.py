@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container
 
 from sqlalchemy import FromClause, or_, select
 from sqlalchemy.sql.elements import ColumnElement
@@ -15,7 +15,9 @@ from p2pacs.dataset.json_model import Json, texts
 from p2pacs.dataset.vocabulary import tag
 
 
-def conditions(level: str, keys: Json, *, fuzzy: bool) -> list[ColumnElement[bool]]:
+def conditions(
+    level: str, keys: Json, *, fuzzy: bool, known: Container[str] = ()
+) -> list[ColumnElement[bool]]:
     """What a study's row must meet: the strongest key drives the query, the others are looked up
     study by study.
 
@@ -23,6 +25,7 @@ def conditions(level: str, keys: Json, *, fuzzy: bool) -> list[ColumnElement[boo
         level: of the search.
         keys: of the search, indexed ones and others.
         fuzzy: whether names that sound alike match, too.
+        known: attributes that a study which does not tell them has empty.
     """
     levels = upto(level) if level in UNIQUE else ()
     if "STUDY" in levels and (uids := _uids(keys, "STUDY")):
@@ -32,10 +35,11 @@ def conditions(level: str, keys: Json, *, fuzzy: bool) -> list[ColumnElement[boo
     tests: list[ColumnElement[bool]] = []
     if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
         tests.append(_any_of([("series", "=", uid) for uid in uids]))
-    of_patient = {tag("PatientID"), tag("PatientName")}
+    of_patient = {tag("PatientID"), tag("PatientName"), tag("PatientBirthDate")}
     for key in ASKED_TERMS:
         if "STUDY" in levels or key in of_patient:
-            tests.extend(_narrowed(keys, key, fuzzy))
+            alternatives = _alternatives(keys, key, fuzzy=fuzzy, known=known)
+            tests.extend([_any_of(alternatives)] if alternatives else [])
     if tests and not first:
         first = [schema.studies.c.id.in_(select(schema.terms.c.study).where(tests.pop(0)))]
     same = schema.terms.c.study == schema.studies.c.id
@@ -48,14 +52,11 @@ def _uids(keys: Json, level: str) -> list[str]:
     return [] if any(map(is_any, uids)) else uids
 
 
-def _narrowed(keys: Json, key: str, fuzzy: bool) -> Iterator[ColumnElement[bool]]:
-    if alternatives := _alternatives(keys, key, fuzzy=fuzzy):
-        yield _any_of(alternatives)
-
-
-def _alternatives(keys: Json, key: str, *, fuzzy: bool = False) -> Narrowing | None:
+def _alternatives(
+    keys: Json, key: str, *, fuzzy: bool = False, known: Container[str] = ()
+) -> Narrowing | None:
     if found := texts(keys, key):
-        return narrowing(key, keys[key]["vr"], "\\".join(found), fuzzy=fuzzy)
+        return narrowing(key, keys[key]["vr"], "\\".join(found), fuzzy=fuzzy, known=known)
     return None
 
 

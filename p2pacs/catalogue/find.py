@@ -88,6 +88,11 @@ def matching(
     return _Search.of(question, known, set()).found(records)
 
 
+def asks_for_all(question: Question) -> bool:
+    """Whether no key asks for anything: whatever there is matches."""
+    return not key_tests({**question.keys, **question.below}, question.options)
+
+
 @frozen
 class _Search:
     question: Question

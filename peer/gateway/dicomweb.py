@@ -15,7 +15,7 @@ from attrs import define
 
 from p2pacs.budget import Budget
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.catalogue.find import matching
+from p2pacs.catalogue.find import asks_for_all, matching
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dicomweb.server.backend import FrameSource, OpenedResource, Resource, SearchPage
@@ -225,15 +225,17 @@ class DicomwebGateway:
         records: Iterable[StudyRecord] | None = None,
     ) -> SearchPage:
         """In a worker thread: it reads the index."""
-        if records is None:
-            records = (
-                self._catalogue.newest(query.keys, fuzzy=query.fuzzy)
-                if query.level == "STUDY"
-                else self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
-            )
+        skipped = 0
+        if records is None and query.level == "STUDY":
+            if query.offset and asks_for_all(question) and self._catalogue.one_each:
+                skipped = query.offset
+            records = self._catalogue.newest(query.keys, fuzzy=query.fuzzy, skip=skipped)
+        elif records is None:
+            records = self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
         matches = matching(records, question, self._catalogue.known)
         count = FIND_RESULTS if query.limit is None else min(query.limit, FIND_RESULTS)
-        page = list(islice(matches, query.offset, query.offset + count + 1))
+        first = query.offset - skipped
+        page = list(islice(matches, first, first + count + 1))
         unmatched = set(question.unmatched).union(*(untold for _, untold in page[:count]))
         return SearchPage([view for view, _ in page[:count]], len(page) > count, unmatched)
 

@@ -16,9 +16,10 @@ from pydicom.dataset import Dataset
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
-from p2pacs.catalogue.question import Question, Selection
+from p2pacs.catalogue.question import UNIQUE, Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
+from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -133,9 +134,10 @@ class Gateway:
         """The instances that an identifier names, as they become whole here."""
         self._check_membership()
         selection = Selection.parse(identifier, root)
+        keys = from_dataset(identifier, [*UNIQUE.values()])  # no others count (PS3.4 C.4.2.2.1)
         records = [
             record
-            for record in self._catalogue.candidates(identifier)
+            for record in self._catalogue.narrowed(selection.level, keys)
             if is_wanted(selection, record)
         ]
         if not records:

@@ -15,6 +15,7 @@ from p2pacs.catalogue.feed import Tombstone
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import CorruptStoreError
 
@@ -112,6 +113,63 @@ def test_an_index_finds_what_a_full_search_finds(
     searched = {str(a.StudyInstanceUID) for a in find(records, identifier, "STUDY")}
     narrowed = find(index.candidates(identifier), identifier, "STUDY")
     assert {str(answer.StudyInstanceUID) for answer in narrowed} == searched
+
+
+values_told = st.sampled_from([None, "", "A", "B", "Müller^Anna"])
+births = st.sampled_from([None, "", "1960", "19600101", "19611231"])
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(births, values_told, values_told, st.booleans()), max_size=4),
+    st.tuples(
+        st.sampled_from(["", "1960", "19600101", "19600101-", "-19601231"]),
+        st.sampled_from(["", "A", "*ü*", "a*", "?"]),
+        st.sampled_from(["", "a", "müller*", "muller"]),
+    ),
+    st.booleans(),
+)
+def test_keys_that_a_study_need_not_tell_find_what_a_full_search_finds(
+    index: CatalogueIndex,
+    rows: list[tuple[str | None, str | None, str | None, bool]],
+    asked: tuple[str, str, str],
+    fuzzy: bool,
+) -> None:
+    birth, description, referring = asked
+    records = []
+    for number, (born, described, referred, published) in enumerate(rows, start=1):
+        whole = study(number)
+        values = {
+            "PatientBirthDate": ("DA", born),
+            "StudyDescription": ("LO", described),
+            "ReferringPhysicianName": ("PN", referred),
+        }
+        held = {key: (vr, value) for key, (vr, value) in values.items() if value is not None}
+        told = whole.attributes | attributes(**held)
+        records.append(evolve(whole, attributes=told, version=int(published)))
+    index.remove([study(n).study for n in range(1, 6)])
+    index.upsert(records)
+    identifier = query(
+        PatientBirthDate=birth, StudyDescription=description, ReferringPhysicianName=referring
+    )
+    options = SearchOptions(fuzzy=fuzzy)
+    searched = find(records, identifier, "STUDY", index.known, options)
+    candidates = index.candidates(identifier, fuzzy=fuzzy)
+    narrowed = find(candidates, identifier, "STUDY", index.known, options)
+    assert {str(one.StudyInstanceUID) for one in narrowed} == {
+        str(one.StudyInstanceUID) for one in searched
+    }
+
+
+def test_what_a_study_does_not_tell_may_be_what_is_asked_for(index: CatalogueIndex) -> None:
+    silent, empty, other = study(1), study(2, PatientBirthDate=("DA", "")), study(3)
+    index.upsert(evolve(one, version=1) for one in (silent, empty, other))
+    asked = query(PatientBirthDate="19600101")
+    assert found(index, asked) == {"1.2.1", "1.2.3"}
+    index.upsert([study(3, PatientBirthDate=("DA", "19600101"))])  # so the PACS tells it
+    assert found(index, asked) == {"1.2.3"}
 
 
 # ---------------------------------------------------------------- the feed
@@ -364,6 +422,20 @@ def test_who_takes_the_newest_alone_has_the_others_not_read(index: CatalogueInde
     index.upsert([study(99)])
 
 
+@pytest.mark.parametrize("skip", [0, 1, 3, 4, 5, 6, 9])
+def test_the_newest_are_passed_over_in_their_order(index: CatalogueIndex, skip: int) -> None:
+    dates = ["20240101", "", "20250101", "20240601", "", "20240601"]
+    index.upsert(study(number, date=date) for number, date in enumerate(dates))
+    assert index.one_each
+    every = [one.uid for one in index.newest({})]
+    assert [one.uid for one in index.newest({}, skip=skip)] == every[skip:]
+    other = attributes(PatientID=("LO", "PB"))
+    index.upsert([study(1, series("1.2.1.1"), SeriesRecord("1.2.1.2", other))])
+    assert not index.one_each
+    index.remove([study(1).study])
+    assert index.one_each
+
+
 def test_names_that_sound_alike_are_candidates(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.db"
     index = CatalogueIndex(path)
@@ -372,9 +444,10 @@ def test_names_that_sound_alike_are_candidates(tmp_path: Path) -> None:
     assert not list(index.candidates(asked))
     assert [one.uid for one in index.candidates(asked, fuzzy=True)] == ["1.2.1"]
     with index._database.writing() as connection:  # as the version before left it
-        connection.exec_driver_sql("DELETE FROM catalogue_terms WHERE kind = 'sound'")
+        connection.exec_driver_sql("DELETE FROM catalogue_terms WHERE kind <> 'name'")
         connection.exec_driver_sql("DELETE FROM catalogue_state WHERE name = 'terms'")
     index.close()
     again = CatalogueIndex(path)
     assert [one.uid for one in again.candidates(asked, fuzzy=True)] == ["1.2.1"]
+    assert [one.uid for one in again.candidates(query(PatientID="P1"))] == ["1.2.1", "1.2.2"]
     again.close()

@@ -1,15 +1,20 @@
 import re
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pacs.catalogue.matching import matcher, matches
-from p2pacs.catalogue.narrow import TERMS, narrowing, terms_of
+from p2pacs.catalogue.narrow import TERMS, UNTOLD, narrowing, terms_of
+from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.vocabulary import tag
 
-from .samples import series, study
+from .samples import attributes, series, study
 
 NAME, DATE, PATIENT = tag("PatientName"), tag("StudyDate"), tag("PatientID")
+BIRTH, DESCRIPTION = tag("PatientBirthDate"), tag("StudyDescription")
+REFERRING = tag("ReferringPhysicianName")
+OPTIONAL = {"PatientBirthDate": "DA", "StudyDescription": "LO", "ReferringPhysicianName": "PN"}
 
 
 def test_terms_are_what_a_study_is_found_by() -> None:
@@ -24,7 +29,23 @@ def test_terms_are_what_a_study_is_found_by() -> None:
         ("sound", "Y530"),
         ("sound", "T000"),
         ("sound", "山田"),
+        *((kind, UNTOLD) for kind in ("birth", "referring", "description")),
     }
+
+
+def test_what_a_study_tells_empty_is_told() -> None:
+    whole = study(1)
+    empty = attributes(**{key: (vr, "") for key, vr in OPTIONAL.items()})
+    record = evolve(whole, attributes=whole.attributes | empty)
+    untold = {kind for kind, value in terms_of(record) if value == UNTOLD}
+    assert untold == {"modality"}
+
+
+def test_a_study_of_several_answers_has_a_term_that_says_so() -> None:
+    other = SeriesRecord("1.2.1.2", attributes(PatientID=("LO", "P2")))
+    assert ("several", "") in terms_of(study(1, series("1.2.1.1"), other))
+    assert ("several", "") in terms_of(study(1, StudyTime=("TM", ""), date="20240101\\20240102"))
+    assert ("several", "") not in terms_of(study(1, series("1.2.1.1"), series("1.2.1.2")))
 
 
 def test_keys_narrow_by_operators_that_an_index_knows() -> None:
@@ -32,10 +53,23 @@ def test_keys_narrow_by_operators_that_an_index_knows() -> None:
     assert narrowing(PATIENT, "LO", "P[1*") == [("patient", "GLOB", "P[[]1*")]
     assert narrowing(NAME, "PN", "Doe^J*") == [("name", "GLOB", "doe^j*")]
     assert narrowing(DATE, "DA", "20240115-") == [("date", "BETWEEN", "20240000\00099991231")]
-    assert narrowing(tag("ModalitiesInStudy"), "CS", "CT\\MR") == [
+    modalities = tag("ModalitiesInStudy")
+    assert narrowing(modalities, "CS", "CT\\MR", known=[modalities]) == [
         ("modality", "=", "CT"),
         ("modality", "=", "MR"),
     ]
+    assert narrowing(BIRTH, "DA", "19600101") == [
+        ("birth", "BETWEEN", "19600000\00019600101"),
+        ("birth", "=", UNTOLD),
+    ]
+    assert narrowing(DESCRIPTION, "LO", "*Thorax*", known=[DESCRIPTION]) == [
+        ("description", "GLOB", "*Thorax*")
+    ]
+    assert narrowing(REFERRING, "PN", "Maier", fuzzy=True, known=[REFERRING]) == [
+        ("referring", "GLOB", "maier*"),
+        ("referring sound", "=", "M600"),
+    ]
+    assert narrowing(NAME, "PN", "a*" * 40_000) is None
     assert narrowing(NAME, "PN", "Maier^A", fuzzy=True) == [
         ("name", "GLOB", "maier^a*"),
         ("sound", "=", "M600"),

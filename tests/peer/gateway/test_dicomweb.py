@@ -122,6 +122,12 @@ async def test_pages(tmp_path: Path) -> None:
         dated = sorted((study for study in studies if study_date(study)), key=study_date)
         assert seen[: len(dated)] == [study.uid for study in reversed(dated)]
         assert sorted(seen) == sorted(study.uid for study in studies)
+        passed_over = []  # the same of all studies, which are passed over unread
+        for offset in (0, 10, 20, 30):
+            page = await http.get(f"{root}/studies?limit=10&offset={offset}")
+            passed_over += [value(one, "StudyInstanceUID") for one in page.json()]
+        assert [uid for uid in passed_over if uid in seen] == seen
+        assert len(passed_over) == len(set(passed_over)) == len(peer.index)
         async with DicomwebClient(root) as client:
             search = client.studies({"PatientID": "Q*"})
             assert len([one async for one in search]) == 25
