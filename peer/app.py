@@ -39,13 +39,15 @@ from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
-from peer.pages.content import ContentParts, PagesContent
+from peer.pages.content import PagesContent
 from peer.pages.serving import PagesParts, run_pages
+from peer.pages.sources.page_sources import ContentParts
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.resolve import ResolvedStudy, Resolver
+from peer.sending.sends import WorkstationSends
 from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed
@@ -119,6 +121,7 @@ class Peer:
             tls,
             self.resolver.check_membership,
         )
+        self.sends = WorkstationSends(self.gateway_parts, settings)
         self.overview = PeerOverview(
             settings,
             identity=lambda: self.identity,
@@ -178,6 +181,7 @@ class Peer:
                 nursery.start_soon(self.catalogue.run)
                 nursery.start_soon(self.reads.run)
                 nursery.start_soon(self.gateway_parts.dicomweb.run)
+                nursery.start_soon(self.sends.run)
                 nursery.start_soon(self.pending.run, self.reads.resume)
             task_status.started(listens)
 
@@ -222,7 +226,7 @@ class Peer:
             pending=self.pending,
             reads=self.reads,
             workers=self.workers,
-            gateway=self.gateway_parts,
+            sends=self.sends,
             viewer=self.viewer_door,
             check_membership=self.resolver.check_membership,
         )

@@ -18,9 +18,7 @@ from attrs import field, frozen
 from p2pacs.accounts.sessions import Session, token_hash
 from p2pacs.errors import ForbiddenError
 from p2pacs.units import Endpoint, HttpsOrigin
-
-RIGHT: Final = "look"
-"""`peer.accounts.rights.UserRight.LOOK`."""
+from peer.accounts.rights import UserRight
 
 FindSession = Callable[[str], Awaitable[Session | None]]
 """The session of the pages to a token of it, if it is not over; it counts as used."""
@@ -156,7 +154,7 @@ class ViewerDoor:
 
     async def _session(self, token: str) -> Session | None:
         found = await self._find(token)
-        return found if found is not None and found.may(RIGHT) else None
+        return found if found is not None and found.may(UserRight.LOOK) else None
 
     def _remember(self, key: bytes, token: str, session: Session) -> None:
         until = trio.current_time() + self._tuning.trusted

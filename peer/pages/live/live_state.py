@@ -17,13 +17,13 @@ from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity
-from peer.gateway.sends import StudySend, WorkstationSends
 from peer.pages.live.network_words import network_words, trouble_words
 from peer.pages.live.study_levels import StudyLevels
 from peer.pages.live.transfer_words import transfer_words
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.study_fetch import StudyFetch
+from peer.sending.sends import StudySend, WorkstationSends
 
 log = structlog.get_logger(__name__)
 

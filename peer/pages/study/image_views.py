@@ -20,7 +20,7 @@ from p2pacs.rendering.options import JPEG, RenderedViewport, RenderOptions, VoiW
 from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
 from peer.api.png import to_png
-from peer.pages.study.page_reads import PageReads
+from peer.pages.sources.page_reads import PageReads
 from peer.pages.study.series_list import images_of
 from peer.retrieval.fetch_order import in_order
 from peer.retrieval.frame_reads import read_header_bytes

@@ -14,15 +14,12 @@ from p2pacs.budget import Budget
 from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.pages.forms import text_of
-from p2pacs.store import ChunkStore
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.gateway.sends import WorkstationSends
 from peer.pages.search.listing import StudyListing
+from peer.pages.sources.page_reads import PageReads, reader_of
+from peer.pages.sources.page_sources import ContentParts
 from peer.pages.study.image_views import study_of
-from peer.pages.study.page_reads import PageReads, reader_of
 from peer.pages.study.study_archive import ArchiveAnswer, StudyArchive
-from peer.retrieval.pending_fetches import PendingFetches
-from peer.retrieval.reader import StudyReads
 from peer.retrieval.study_fetch import StudyFetch
 
 
@@ -30,19 +27,16 @@ from peer.retrieval.study_fetch import StudyFetch
 class StudyActions:
     """Forms of who may."""
 
+    parts: ContentParts
     listing: StudyListing
-    reads: StudyReads
     page_reads: PageReads
-    pending: PendingFetches
-    store: ChunkStore
-    sends: WorkstationSends
     budget: Budget
 
     async def fetch(self, request: Request, session: Session, _form: FormData) -> Response:
         """Have it come, or go on with what was paused."""
         study = study_of(request)
-        if study in self.pending.paused:
-            await self.pending.resume(study, self.reads.resume)
+        if study in self.parts.pending.paused:
+            await self.parts.pending.resume(study, self.parts.reads.resume)
         else:
             await self._begin(study, session, Priority.INTERACTIVE)
         return _back(study)
@@ -51,26 +45,26 @@ class StudyActions:
         """Have it come before all others."""
         study = study_of(request)
         await self._begin(study, session, Priority.STAT)
-        self.reads.prioritise(study, Priority.STAT)
-        await self.pending.prioritised(study, Priority.STAT)
+        self.parts.reads.prioritise(study, Priority.STAT)
+        await self.parts.pending.prioritised(study, Priority.STAT)
         return _back(study)
 
     async def _begin(self, study: StudyId, session: Session, priority: Priority) -> StudyFetch:
         record = await self.listing.get(study)
-        return await self.reads.open(record.uid, reader_of(session, "fetched", priority))
+        return await self.parts.reads.open(record.uid, reader_of(session, "fetched", priority))
 
     async def pause(self, request: Request, session: Session, _form: FormData) -> Response:
         """Let nothing more come until somebody goes on; what is here stays."""
         study = study_of(request)
         self._check_stoppable(fetch := self._under_way(study))
-        await self.pending.pause(fetch, reader_of(session, "fetched"))
+        await self.parts.pending.pause(fetch, reader_of(session, "fetched"))
         return _back(study)
 
     async def cancel(self, request: Request, _session: Session, _form: FormData) -> Response:
         """Let nothing more come; what is here stays."""
         study = study_of(request)
-        if study in self.pending.paused:
-            await self.pending.cancel(study)
+        if study in self.parts.pending.paused:
+            await self.parts.pending.cancel(study)
         else:
             self._check_stoppable(fetch := self._under_way(study))
             fetch.give_up()
@@ -99,9 +93,9 @@ class StudyActions:
     async def _pin(self, request: Request, *, pinned: bool) -> Response:
         study = study_of(request)
         await self.listing.get(study)
-        if not self.store.holds(study):
+        if not self.parts.store.holds(study):
             raise NotFoundError("nothing of this study is here: fetch it first")
-        (await self.store.study(study)).pin(pinned=pinned)
+        (await self.parts.store.study(study)).pin(pinned=pinned)
         return _back(study)
 
     # ------------------------------------------------------------ elsewhere
@@ -110,12 +104,12 @@ class StudyActions:
         """Send it to a workstation of the settings."""
         study = study_of(request)
         record = await self.listing.get(study)
-        self.sends.send(study, record.uid, text_of(form, "to"), session.account)
+        self.parts.sends.send(study, record.uid, text_of(form, "to"), session.account)
         return _back(study)
 
     async def cancel_send(self, request: Request, _session: Session, _form: FormData) -> Response:
         """Stop sending; what was sent is there."""
-        send = self.sends.get(request.path_params["number"])
+        send = self.parts.sends.get(request.path_params["number"])
         send.cancel()
         return _back(send.study)
 
@@ -123,8 +117,10 @@ class StudyActions:
         """All of it as a ZIP file; what is not here yet comes while it is written."""
         study = study_of(request)
         record = await self.listing.get(study)
-        fetch, read = await self.reads.open_audited(record.uid, reader_of(session, "downloaded"))
-        archive = StudyArchive(fetch, self.budget, partial(self.reads.end, read))
+        fetch, read = await self.parts.reads.open_audited(
+            record.uid, reader_of(session, "downloaded")
+        )
+        archive = StudyArchive(fetch, self.budget, partial(self.parts.reads.end, read))
         return ArchiveAnswer(archive.pieces(), f"study-{study.short}")
 
 

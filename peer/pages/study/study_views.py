@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
 from typing import Final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +16,6 @@ from starlette.responses import RedirectResponse, Response
 from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError, UsageError
-from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
 from p2pacs.pages.forms import sentence
@@ -26,13 +25,11 @@ from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySear
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
-from peer.api.activity import Activity
-from peer.gateway.sends import WorkstationSends
-from peer.pages.live.live_state import LiveState, send_words
+from peer.pages.live.live_state import send_words
 from peer.pages.live.study_levels import StudyLevels
-from peer.pages.search.listing import StudyListing, StudyPage
+from peer.pages.search.listing import StudyPage
+from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
-from peer.pages.study.page_reads import PageReads
 from peer.pages.study.series_list import ShownSeries, images_of, shown_series
 from peer.retrieval.fetch_order import in_order
 from peer.retrieval.study_fetch import StudyFetch
@@ -65,14 +62,8 @@ class StudyViews:
     """Pages of who may search."""
 
     pages: Pages
-    listing: StudyListing
-    searches: SavedSearches[StudySearch]
-    reads: PageReads
-    source: LiveState
-    sends: WorkstationSends
-    activity: Activity
-    transfers: Mapping[StudyId, Transfer]
-    book: DirectoryBook
+    sources: PageSources
+    searches: SavedSearches[StudySearch] = field(factory=SavedSearches)
     today: Callable[[], date] = lambda: datetime.now().astimezone().date()
 
     # ------------------------------------------------------------ the list
@@ -84,7 +75,7 @@ class StudyViews:
         given = request.query_params.get("page", "1")
         number = int(given) if given.isdecimal() and len(given) < 6 else 1
         search = saved or StudySearch()
-        found = await self.listing.find(search, number, self.today())
+        found = await self.sources.listing.find(search, number, self.today())
         return self._list(request, session, search, found, name if saved else "")
 
     async def search(self, request: Request, session: Session, form: FormData) -> Response:
@@ -136,20 +127,20 @@ class StudyViews:
     async def study(self, request: Request, session: Session) -> Response:
         """One study."""
         study = study_of(request)
-        record = await self.listing.get(study)
-        row = await self.listing.row(record)
+        record = await self.sources.listing.get(study)
+        row = await self.sources.listing.row(record)
         fetch = await self._index(study, session)
         shown = partial(_shown, record, fetch)
-        transfer = self.transfers.get(study)
+        transfer = self.sources.parts.transfers.get(study)
         return self.pages.page(
             request,
             "study.html",
             session=session,
             live=f"/live/studies/{study}",
             row=row,
-            transfer=None if transfer is None else self.source.transfer(self._told(transfer)),
+            transfer=None if transfer is None else self._worded(transfer),
             shown=await trio.to_thread.run_sync(shown),
-            destinations=self.sends.destinations,
+            destinations=self.sources.parts.sends.destinations,
             sends=self._sends(study),
             held_by=self._holders(transfer),
         )
@@ -158,20 +149,21 @@ class StudyViews:
         """The study with what is known of its images; None if it cannot be read now: where it is
         says why."""
         try:
-            return await self.reads.index(study, session)
+            return await self.sources.reads.index(study, session)
         except P2PacsError:
             return None
 
-    def _told(self, transfer: Transfer) -> JsonObject:
-        return self.activity.transfer(transfer, 32)
+    def _worded(self, transfer: Transfer) -> JsonObject:
+        told = self.sources.parts.activity.transfer(transfer, 32)
+        return self.sources.state.transfer(told)
 
     def _sends(self, study: StudyId) -> list[ShownSend]:
-        found = [one for one in self.sends.all if one.study == study]
+        found = [one for one in self.sources.parts.sends.all if one.study == study]
         return [ShownSend(one.number, send_words(one)) for one in found[:SENT]]
 
     def _holders(self, transfer: Transfer | None) -> list[str]:
         """Who is known to hold it, or to fetch it too."""
-        directory = self.book.directory
+        directory = self.sources.parts.book.directory
         found = [] if transfer is None else [directory.get(one) for one in transfer.holders]
         return sorted(clean(one.name) for one in found if one is not None)
 
@@ -180,9 +172,9 @@ class StudyViews:
     async def look(self, request: Request, session: Session) -> Response:
         """The images of a series, one after the other."""
         study = study_of(request)
-        record = await self.listing.get(study)
-        row = await self.listing.row(record)
-        fetch = await self.reads.open(study, session)
+        record = await self.sources.listing.get(study)
+        row = await self.sources.listing.row(record)
+        fetch = await self.sources.reads.open(study, session)
         given = request.query_params
         place = int(number) if (number := given.get("series", "1")).isdecimal() else 1
         series = next((one for one in in_order(fetch.known) if one[0].series == place), [])

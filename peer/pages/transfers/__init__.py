@@ -1,1 +1,1 @@
-"""Studies on their way in and out, and the room that they take on the disk."""
+"""What moves and who takes part: transfers, members, and the streams that keep pages new."""

@@ -18,8 +18,8 @@ REQUESTER = Requester("VIEWER", "get")
 
 
 async def where(pages: Served) -> Presence:
-    record = await pages.content.listing.get(pages.world.broker.study)
-    return (await pages.content.listing.row(record)).where.presence
+    record = await pages.content.sources.listing.get(pages.world.broker.study)
+    return (await pages.content.sources.listing.row(record)).where.presence
 
 
 async def until(pages: Served, presence: Presence) -> None:

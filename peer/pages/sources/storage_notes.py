@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from p2pacs.errors import P2PacsError
 from peer.db import PeerDatabase, store_use
-from peer.pages.transfers.storage import StoreUse
+from peer.pages.sources.storage import StoreUse
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peer.pages.transfers.storage import DAY, StoreUse, forecast
+from peer.pages.sources.storage import DAY, StoreUse, forecast
 
 
 def noted(*used: int, every: float = DAY) -> list[StoreUse]:

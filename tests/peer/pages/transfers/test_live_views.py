@@ -113,10 +113,10 @@ async def test_members_are_seen_to_come_and_go(tmp_path: Path) -> None:
 async def test_a_stream_ends_when_its_session_does(tmp_path: Path) -> None:
     async with served(tmp_path) as pages, pages.browser() as browser:
         async with stream(browser, "/live/transfers") as seen:
-            await eventually(lambda: len(pages.content.live) == 1)
+            await eventually(lambda: len(pages.content.sources.live) == 1)
             await browser.send("/studies", "/logout")
             await eventually(lambda: seen.over)
-        await eventually(lambda: not len(pages.content.live))
+        await eventually(lambda: not len(pages.content.sources.live))
 
 
 async def test_signing_out_ends_the_streams_of_the_session_at_once(tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ async def test_signing_out_ends_the_streams_of_the_session_at_once(tmp_path: Pat
         stream(other, "/live/transfers") as stays,
     ):
         async with stream(browser, "/live/transfers") as seen:
-            await eventually(lambda: len(pages.content.live) == 2)
+            await eventually(lambda: len(pages.content.sources.live) == 2)
             await browser.send("/studies", "/logout")
             await eventually(lambda: seen.over)
-        assert len(pages.content.live) == 1
+        assert len(pages.content.sources.live) == 1
         assert not stays.over
 
 

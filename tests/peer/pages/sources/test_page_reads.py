@@ -7,7 +7,7 @@ from attrs import evolve
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import NotFoundError, StudyNotFoundError
 from peer.pages.search.listing import StudyListing
-from peer.pages.study.page_reads import PageReads, PageReadTuning
+from peer.pages.sources.page_reads import PageReads, PageReadTuning
 from peer.retrieval.requester import Requester
 from tests.peer.pages.served import Served, served
 from tests.peer.world import reported
@@ -16,7 +16,7 @@ ANNA, BERT = Session("anna", "a"), Session("bert", "b")
 
 
 def reads_of(pages: Served, told: float = 900.0) -> PageReads:
-    peer, listing = pages.peer, pages.content.listing
+    peer, listing = pages.peer, pages.content.sources.listing
     assert isinstance(listing, StudyListing)
     tuning = PageReadTuning(told=told, remembered=2)
     return PageReads(peer.reads, listing.held, peer.audit, listing.get, tuning)
@@ -62,7 +62,7 @@ async def test_what_has_left_the_catalogue_is_not_shown(tmp_path: Path) -> None:
         study = pages.world.broker.study
         await fetched(pages)
         await reads_of(pages).open(study, ANNA)
-        record = await pages.content.listing.get(study)
+        record = await pages.content.sources.listing.get(study)
         pages.peer.index.remove([study])
         with pytest.raises(StudyNotFoundError):
             await reads_of(pages).open(study, ANNA)

@@ -11,7 +11,7 @@ import trio
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BusyError, NotFoundError
 from peer.app import Peer
-from peer.gateway.sends import SendsTuning, StudySend, WorkstationSends
+from peer.sending.sends import SendsTuning, StudySend, WorkstationSends
 from tests.components import free_port, storescp
 from tests.peer.gateway.test_dimse import received
 from tests.peer.retrieval.test_study_fetch import by_uid

@@ -4,8 +4,8 @@ import trio
 from trio.testing import MockClock
 
 from peer.db import open_database
-from peer.pages.transfers.storage import StoreUse
-from peer.pages.transfers.storage_notes import StorageNotes, StorageNotesTuning
+from peer.pages.sources.storage import StoreUse
+from peer.pages.sources.storage_notes import StorageNotes, StorageNotesTuning
 
 
 async def test_it_is_noted_hour_by_hour_and_what_is_old_is_forgotten(

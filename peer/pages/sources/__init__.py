@@ -1,0 +1,1 @@
+"""What the pages show: the parts of the peer behind them, put together once for all pages."""

@@ -1,0 +1,1 @@
+"""Studies that somebody at this peer sends to workstations."""
