@@ -19,6 +19,7 @@ from broker.database.pacs_state import keep_look, note_start
 from broker.database.take_over import open_catalogue
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
+from broker.handlers.members_now import MembersNow
 from broker.handlers.services import BrokerServices
 from broker.handlers.study_grants import record_missing
 from broker.members.admin_actions import AdminActions
@@ -26,6 +27,7 @@ from broker.members.membership import open_membership
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.catalogue_sync import CatalogueSync
 from broker.pacs.opening import open_pacs
+from broker.pages.content import AdminContent
 from broker.pages.serving import open_certificate, run_pages
 from broker.publish import Publisher
 from broker.publish.catch_up import NEWEST, catch_up
@@ -177,9 +179,13 @@ class Broker:
             actions,
             self.settings.web,
             self.files.certificate,
+            AdminContent(self.files.catalogue, self._members_now()),
             stop=stop,
             task_status=task_status,
         )
+
+    def _members_now(self) -> MembersNow:
+        return MembersNow(self.parts.holders, self.files.store, self.node.host.agents)
 
     async def _catch_up(self) -> None:
         newest = await self.parts.studies.newest(NEWEST)

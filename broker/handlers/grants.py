@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from broker.database.db import now
 from broker.database.schema import grants
 from broker.members import audit, registry
-from broker.members.access import Rule, allows, parse_rule
+from broker.members.access import Rule, decide_for, parse_rule
 from broker.members.registry import Member
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.records import StudyRecord
@@ -38,7 +38,7 @@ class AskingMember:
 
     def may_read(self, record: StudyRecord) -> bool:
         """Whether its rule allows this study."""
-        return not self.blind and allows(self.rule, record)
+        return decide_for(self.member.role, self.rule, record).allowed
 
 
 @lru_cache(maxsize=1024)

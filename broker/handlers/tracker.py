@@ -27,7 +27,7 @@ class HolderTracker:
         """
         self._most = most
         self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
-        self._studies: dict[VirtualAddress, set[StudyId]] = {}
+        self._studies: dict[VirtualAddress, dict[StudyId, None]] = {}
         self._granted: dict[StudyId, dict[VirtualAddress, None]] = {}
 
     def granted(self, member: VirtualAddress, study: StudyId) -> None:
@@ -49,10 +49,10 @@ class HolderTracker:
         if not news.held:
             self._forget(member, study)
             return ()
-        theirs = self._studies.setdefault(member, set())
+        theirs = self._studies.setdefault(member, {})
         if study not in theirs and len(theirs) >= self._most:
             return ()
-        theirs.add(study)
+        theirs[study] = None
         holding = self._complete.setdefault(study, {})
         fresh = holding.get(member) is None or (news.complete and not holding[member])
         holding[member] = news.complete
@@ -62,7 +62,7 @@ class HolderTracker:
 
     def gone(self, member: VirtualAddress) -> None:
         """A member's link closed: it will announce all again."""
-        for study in self._studies.get(member, set()).copy():
+        for study in self._studies.get(member, {}).copy():
             self._forget(member, study)
         for study in [study for study, members in self._granted.items() if member in members]:
             self._settle(member, study)
@@ -73,6 +73,15 @@ class HolderTracker:
         ordered = sorted(holding, key=lambda member: (not holding[member], member))
         ordered += self._granted.get(study, ())
         return [member for member in ordered if member != asking][:HOLDERS]
+
+    def held_by(self, member: VirtualAddress) -> Collection[StudyId]:
+        """Studies that a member holds or fetches, in the order in which it said so first. Changes
+        with the next announcement."""
+        return self._studies.get(member, {}).keys()
+
+    def is_whole(self, member: VirtualAddress, study: StudyId) -> bool:
+        """Whether a member says that it holds all of a study."""
+        return self._complete.get(study, {}).get(member, False)
 
     def whole(self, study: StudyId, asking: VirtualAddress) -> bool:
         """Whether another member says that it holds all of the study."""
@@ -91,6 +100,6 @@ class HolderTracker:
         holding.pop(member, None)
         if not holding:
             self._complete.pop(study, None)
-        self._studies.get(member, set()).discard(study)
+        self._studies.get(member, {}).pop(study, None)
         if not self._studies.get(member):
             self._studies.pop(member, None)

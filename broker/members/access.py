@@ -14,6 +14,7 @@ matches is enough). Values match as in a C-FIND: wild cards ``*`` and ``?``, ran
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import Final
 
 from attrs import frozen
@@ -54,7 +55,7 @@ class Condition:
     def holds(self, record: StudyRecord) -> bool:
         """Whether it does."""
         vr = dictionary_VR(self.keyword)
-        found = _values(record, self.keyword)
+        found = values_of(record, self.keyword)
         # A key that matches everything never got past `parse_rule`: absent values do not match.
         tests = [matcher(vr, value) for value in self.values]
         return any(test is not None and test(found) for test in tests)
@@ -76,12 +77,60 @@ ALL: Final = Rule("all", everything=True)
 NONE: Final = Rule("none")
 
 
+class Ground(Enum):
+    """On what a decision stands."""
+
+    EVERYTHING = auto()
+    """The rule is ``all``."""
+    NOTHING = auto()
+    """The rule is ``none``."""
+    ALTERNATIVE_HOLDS = auto()
+    NO_ALTERNATIVE_HOLDS = auto()
+    REPLICA = auto()
+    """It keeps sealed copies, whatever its rule is."""
+    REVOKED = auto()
+
+
+@frozen
+class Decision:
+    """Whether a study may be read, and why."""
+
+    ground: Ground
+    rule: Rule
+    conditions: tuple[Condition, ...] = ()
+    """What decided: of the first alternative that holds all of its conditions; if none does, of
+    each the first condition that does not hold."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be read."""
+        return self.ground in (Ground.EVERYTHING, Ground.ALTERNATIVE_HOLDS)
+
+
+def decide(rule: Rule, record: StudyRecord) -> Decision:
+    """Whether the rule lets its member read this study, and why."""
+    if rule.everything:
+        return Decision(Ground.EVERYTHING, rule)
+    failing = []
+    for alternative in rule.alternatives:
+        fails = next((one for one in alternative if not one.holds(record)), None)
+        if fails is None:
+            return Decision(Ground.ALTERNATIVE_HOLDS, rule, alternative)
+        failing.append(fails)
+    ground = Ground.NO_ALTERNATIVE_HOLDS if failing else Ground.NOTHING
+    return Decision(ground, rule, tuple(failing))
+
+
+def decide_for(role: Role, rule: Rule, record: StudyRecord, *, revoked: bool = False) -> Decision:
+    """The same for a member of this role: a replica reads nothing, nor does who was revoked."""
+    if revoked:
+        return Decision(Ground.REVOKED, rule)
+    return Decision(Ground.REPLICA, rule) if role is Role.REPLICA else decide(rule, record)
+
+
 def allows(rule: Rule, record: StudyRecord) -> bool:
     """Whether the rule lets its member read this study."""
-    return rule.everything or any(
-        all(condition.holds(record) for condition in alternative)
-        for alternative in rule.alternatives
-    )
+    return decide(rule, record).allowed
 
 
 def parse_rule(text: str) -> Rule:
@@ -111,7 +160,8 @@ def check_rule(role: Role, text: str) -> None:
         )
 
 
-def _values(record: StudyRecord, keyword: str) -> list[str]:
+def values_of(record: StudyRecord, keyword: str) -> list[str]:
+    """What a study has of the attribute of this keyword; empty: it is not known to have any."""
     if keyword == "Modality":
         found = texts(record.attributes, "ModalitiesInStudy")
     else:

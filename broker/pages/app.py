@@ -19,6 +19,7 @@ from broker.members import audit
 from broker.members.admin_actions import AdminActions
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
 from broker.pages.audit_views import AuditViews
+from broker.pages.content import AdminContent
 from broker.pages.members.list_views import MemberListViews
 from broker.pages.members.member_views import MemberViews
 from broker.pages.navigation import NAVIGATION
@@ -31,7 +32,7 @@ from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
 from p2pacs.pages.door import Door
 from p2pacs.pages.times import minute, utc
-from p2pacs.units import format_limit
+from p2pacs.units import format_bytes, format_limit
 from p2pacs.web.pages import Pages
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -41,6 +42,8 @@ def make_app(
     database: BrokerDatabase,
     actions: AdminActions,
     settings: AdminWebSettings,
+    content: AdminContent,
+    *,
     passwords: Passwords = ARGON2ID,
     came: Callable[[str], object] = lambda _address: None,
 ) -> Starlette:
@@ -50,6 +53,7 @@ def make_app(
         database: the broker's.
         actions: what an administrator does.
         settings: of the pages; where browsers come by HTTPS, cookies are marked so.
+        content: what they show of the running broker.
         passwords: how they are hashed.
         came: told from which network addresses come those who are signed in.
     """
@@ -61,7 +65,7 @@ def make_app(
         navigation=NAVIGATION,
         about=f"Administration of the network “{network}”.",
     )
-    pages.filter(minute=minute, utc=utc, rate=format_limit)
+    pages.filter(minute=minute, utc=utc, rate=format_limit, size=format_bytes)
     door = Door.of(
         database,
         pages,
@@ -76,7 +80,7 @@ def make_app(
     trail = AuditViews(database, pages)
     routes: list[BaseRoute] = [
         Route("/", _home),
-        *_member_routes(door, database, actions, pages),
+        *_member_routes(door, database, actions, pages, content),
         Route("/audit", shows(trail.trail), methods=["GET"]),
         Route("/audit", search(trail.search), methods=["POST"]),
     ]
@@ -91,12 +95,18 @@ def make_app(
 
 
 def _member_routes(
-    door: Door, database: BrokerDatabase, actions: AdminActions, pages: Pages
+    door: Door,
+    database: BrokerDatabase,
+    actions: AdminActions,
+    pages: Pages,
+    content: AdminContent,
 ) -> list[BaseRoute]:
     tokens = ShownTokens()
-    all_of_them = MemberListViews(database, actions.broker, actions.settings, pages)
+    all_of_them = MemberListViews(
+        database, actions.broker, actions.settings, pages, content.members
+    )
     register = RegistrationViews(database, actions, pages, tokens)
-    one = MemberViews(database, actions, pages, tokens)
+    one = MemberViews(database, actions, pages, tokens, content)
     shows = partial(door.shows, right=AdminRight.SEE)
     changes = partial(door.changes, right=AdminRight.CHANGE)
     member = "/members/{address}"
@@ -105,6 +115,7 @@ def _member_routes(
         Route("/members", changes(register.register), methods=["POST"]),
         Route("/members/new", door.shows(register.new, AdminRight.CHANGE), methods=["GET"]),
         Route(member, shows(one.show), methods=["GET"]),
+        Route(f"{member}/studies", shows(one.studies), methods=["GET"]),
         Route(f"{member}/token", door.shows(one.token, AdminRight.CHANGE), methods=["GET"]),
         Route(f"{member}/token", changes(one.new_token), methods=["POST"]),
         Route(f"{member}/token/away", changes(one.put_away), methods=["POST"]),

@@ -11,6 +11,7 @@ from broker.config import AdminWebSettings
 from broker.database.db import BrokerDatabase
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
+from broker.pages.content import AdminContent
 from p2pacs import languages
 from p2pacs.identity.authority import Authority
 from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
@@ -46,6 +47,7 @@ async def run_pages(
     actions: AdminActions,
     settings: AdminWebSettings,
     certificate: WebCertificate | None,
+    content: AdminContent,
     *,
     stop: trio.Event,
     task_status: trio.TaskStatus[Endpoint],
@@ -57,7 +59,7 @@ async def run_pages(
     """
     await trio.to_thread.run_sync(languages.load)
     admission = web_admission(settings.proxies)
-    app = make_app(database, actions, settings, came=admission.member_came)
+    app = make_app(database, actions, settings, content, came=admission.member_came)
     tls = certificate.context if certificate else None
     await serve_web(
         app, settings.listen, stop=stop, tls=tls, admission=admission, task_status=task_status

@@ -97,6 +97,8 @@ class Host:
         self._book = book
         self.services = services
         """What the program answers."""
+        self.agents: dict[VirtualAddress, str] = {}
+        """The program and version that each linked member says it is."""
         self._held: frozenset[VirtualAddress] = frozenset()
         self._nursery: trio.Nursery | None = None
 
@@ -206,6 +208,7 @@ class Host:
 
     def linked(self, member: VirtualAddress, hello: Hello) -> None:
         """A member is reachable now."""
+        self.agents[member] = hello.agent
         if hello.directory_version < self._book.directory.version:
             self.tell(member, messages.DirectoryNews(self._book.raw))
         self.engine.linked(member)
@@ -214,6 +217,7 @@ class Host:
 
     def unlinked(self, member: VirtualAddress) -> None:
         """It no longer is."""
+        self.agents.pop(member, None)
         self.engine.unlinked(member)
         if self.services.unlinked is not None:
             self.services.unlinked(member)

@@ -6,7 +6,11 @@ member that its author saw: of two browsers that change the same, the second is 
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+from attrs import evolve, field, frozen
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -18,6 +22,9 @@ from broker.members import audit, registry
 from broker.members.admin_actions import AdminActions
 from broker.members.join_command import INSTALL, join_command, run_command, user_command
 from broker.members.registry import Member
+from broker.pages.content import AdminContent
+from broker.pages.members.list_views import row_of
+from broker.pages.members.listing import page_number
 from broker.pages.registration.forms import (
     Corrected,
     read_correction,
@@ -28,12 +35,38 @@ from broker.pages.registration.forms import (
 )
 from broker.pages.registration.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.json_model import texts
 from p2pacs.errors import StateError, UsageError
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.pages.forms import see, sentence, text_of
+from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
 
-_RECENT = 10
+_RECENT: Final = 10
+
+STUDIES: Final = 50
+"""Studies on one page."""
+
+
+@frozen
+class HeldStudy:
+    """A study that a member holds, as the list of them shows it."""
+
+    study: StudyId
+    whole: bool
+    about: Sequence[str] = field(default=(), repr=False)
+    """Date, modalities and description; nothing where the catalogue has it no longer."""
+
+    @classmethod
+    def of(cls, study: StudyId, whole: bool, record: StudyRecord | None) -> HeldStudy:
+        """The study of this record."""
+        if record is None:
+            return cls(study, whole)
+        view = study_view(record)
+        keys = ("StudyDate", "ModalitiesInStudy", "StudyDescription")
+        return cls(study, whole, [clean(", ".join(texts(view, key))) for key in keys])
 
 
 @frozen
@@ -44,10 +77,33 @@ class MemberViews:
     actions: AdminActions
     pages: Pages
     tokens: ShownTokens
+    content: AdminContent
 
     async def show(self, request: Request, session: Session) -> Response:
         """What is known of it."""
         return await self._show(request, session)
+
+    async def studies(self, request: Request, session: Session) -> Response:
+        """What it says that it holds, and what the catalogue knows of it."""
+        address, page = _address(request), page_number(request.query_params)
+        member = await self.database.run(lambda c: registry.get_member(c, address))
+        known, catalogue = self.content.members, self.content.catalogue
+        some = known.studies(address, (page - 1) * STUDIES, STUDIES)
+
+        def work() -> list[HeldStudy]:
+            return [HeldStudy.of(study, whole, catalogue.get(study)) for study, whole in some]
+
+        holding = await known.holding(address)
+        return self.pages.page(
+            request,
+            "member_studies.html",
+            session=session,
+            member=member,
+            holding=holding,
+            studies=await trio.to_thread.run_sync(work),
+            page=page,
+            pages=max(1, -(-holding.studies // STUDIES)),
+        )
 
     async def token(self, request: Request, session: Session) -> Response:
         """The token that was just made, and the commands; a reload shows them again."""
@@ -168,6 +224,7 @@ class MemberViews:
 
         member, entries = await self.database.run(work)
         at = now()
+        row = await row_of(member, self.content.members, at)
         wrong = wrong_rule or (filled is not None and filled.wrong)
         return self.pages.page(
             request,
@@ -175,7 +232,8 @@ class MemberViews:
             status=StateError.http_status if conflict else 400 if wrong else 200,
             session=session,
             member=member,
-            state=member.state(at),
+            state=row.state,
+            row=row,
             entries=entries,
             conflict=sentence(str(conflict)) if conflict else "",
             wrong=wrong_rule,

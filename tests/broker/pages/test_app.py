@@ -10,7 +10,7 @@ from tests.broker.pages.registration.test_views import register
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import csrf_of
 
-PAGES = ["/members", "/members/new", "/members/fd00::1", "/audit"]
+PAGES = ["/members", "/members/new", "/members/fd00::1", "/members/fd00::1/studies", "/audit"]
 FORMS = [
     "/members",
     "/members/fd00::1/token",
@@ -54,11 +54,11 @@ async def test_an_auditor_sees_everything_and_changes_nothing(
     await ground.database.run(lambda c: add_account(c, "rev", PASSWORD, "auditor", CHEAP))
     await browser.sign_in("rev")
     one = f"/members/{member.address}"
-    for path in ("/members", one, "/audit"):
+    for path in ("/members", one, f"{one}/studies", "/audit"):
         page = await browser.get(path)
         assert page.status_code == 200
         assert "rev (auditor)" in page.text
-        forms = set(re.findall(r'action="([^"]+)"', page.text))
+        forms = set(re.findall(r'method="post" action="([^"]+)"', page.text))
         assert forms <= {"/logout", "/audit"}, "what an auditor cannot do is not offered"
     assert (await browser.send("/audit", "/audit", member="North")).status_code in (200, 404)
     before = await ground.database.run(registry.list_members)

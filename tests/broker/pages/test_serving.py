@@ -11,7 +11,7 @@ from broker.members.admin_actions import AdminActions
 from broker.pages.serving import open_certificate, run_pages
 from p2pacs.units import Endpoint
 from tests.broker.conftest import Ground
-from tests.broker.pages.conftest import settings
+from tests.broker.pages.conftest import content_of, settings
 
 LOCAL = "127.0.0.1:0"
 
@@ -31,7 +31,10 @@ async def test_they_are_served_until_told_to_stop(ground: Ground, tmp_path: Path
     stop = trio.Event()
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            run = partial(run_pages, ground.database, actions, whole.web, certificate, stop=stop)
+            content = content_of(ground)
+            run = partial(
+                run_pages, ground.database, actions, whole.web, certificate, content, stop=stop
+            )
             where: Endpoint = await nursery.start(run)
             async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
                 assert (await http.get(f"https://{where}/login")).status_code == 200
