@@ -33,7 +33,7 @@ from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import PasswordFile, read_private, sure
 from p2pacs.settings import complaints
-from p2pacs.stopping import run_until_stopped, tell
+from p2pacs.stopping import run_until_stopped, tell_ready
 from p2pacs.tables import show
 from p2pacs.units import parse_rate
 
@@ -102,7 +102,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
-        tell(json.dumps(said, ensure_ascii=False) if as_json else cli_output.ready(said))
+        tell_ready(json.dumps(said, ensure_ascii=False) if as_json else cli_output.ready(said))
 
     run_until_stopped(lambda stop: run_broker(folder, settings, ready, stop))
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 import trio
 
 from p2pacs.errors import P2PacsError, first_of
+from p2pacs.service_manager import READY, STOPPING, keep_alive, notify
 
 
 def run_until_stopped(work: Callable[[trio.Event], Awaitable[None]]) -> None:
@@ -31,11 +32,12 @@ def run_until_stopped(work: Callable[[trio.Event], Awaitable[None]]) -> None:
         raise known from error
 
 
-def tell(line: str) -> None:
-    """One line on standard output for whoever started the program.
+def tell_ready(line: str) -> None:
+    """One line on standard output for whoever started the program, and a word for systemd.
 
     Where it cannot be written (a file on a full disk) the program goes on without.
     """
+    notify(READY)
     with suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -51,8 +53,10 @@ async def _run(work: Callable[[trio.Event], Awaitable[None]]) -> None:
                 if stop.is_set():
                     nursery.cancel_scope.cancel()
                 stop.set()
+                notify(STOPPING)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(listen)
+        nursery.start_soon(keep_alive)
         await work(stop)
         nursery.cancel_scope.cancel()

@@ -1,6 +1,7 @@
 """The commands that make a machine a member, as the pages and the command line show them. Pure.
 
-Paths and account are those of docs/operations.md and deploy/p2pacs-peer.service (a test compares).
+Paths and account are those of docs/operations.md and deploy/systemd/p2pacs-peer.service (a test
+compares).
 The token goes in by standard input: arguments can be read by every account of the machine.
 """
 

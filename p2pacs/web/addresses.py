@@ -22,7 +22,7 @@ _IFREQ: Final = struct.Struct("16s24x")
 _ADDRESS: Final = slice(20, 24)
 """Of the answer: after the name (16 bytes), family and port of a ``sockaddr_in``."""
 
-_IF_INET6: Final = Path("/proc/net/if_inet6")
+_IF_INET6: Final = Path("/proc/self/net/if_inet6")
 
 _ELSEWHERE: Final = (
     (socket.AF_INET, "198.51.100.1"),

@@ -17,7 +17,7 @@ from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.json_object import JsonObject
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
-from p2pacs.stopping import run_until_stopped, tell
+from p2pacs.stopping import run_until_stopped, tell_ready
 from p2pacs.tables import show
 from p2pacs.units import Endpoint
 from peer.commands import output
@@ -138,7 +138,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
-        tell(json.dumps(said, ensure_ascii=False) if as_json else output.ready_line(said))
+        tell_ready(json.dumps(said, ensure_ascii=False) if as_json else output.ready_line(said))
 
     run_until_stopped(lambda stop: run_peer(folder, settings, ready, stop))
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from p2pacs.errors import BusyError
-from p2pacs.stopping import run_until_stopped, tell
+from p2pacs.stopping import run_until_stopped, tell_ready
 from tests.p2pacs.test_logs import FullDisk
 
 
@@ -54,7 +54,7 @@ def test_other_errors_stay_what_they_are() -> None:
 def test_what_cannot_be_told_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     said = io.StringIO()
     monkeypatch.setattr(sys, "stdout", said)
-    tell("ready")
+    tell_ready("ready")
     assert said.getvalue() == "ready\n"
     monkeypatch.setattr(sys, "stdout", FullDisk())
-    tell("lost")
+    tell_ready("lost")

@@ -76,7 +76,7 @@ def test_titles_from_names(name: str, aet: str) -> None:
 
 
 def test_the_paths_are_those_of_the_documentation_and_the_unit() -> None:
-    unit = (ROOT / "deploy/p2pacs-peer.service").read_text()
+    unit = (ROOT / "deploy/systemd/p2pacs-peer.service").read_text()
     program = PROGRAM[-1]
     assert f"ExecStart={program} peer run {FOLDER}\n" in unit
     assert f"User={PROGRAM[2]}\n" in unit
