@@ -24,6 +24,7 @@ from broker.handlers.services import BrokerServices
 from broker.handlers.study_grants import record_missing
 from broker.members.admin_actions import AdminActions
 from broker.members.membership import open_membership
+from broker.metrics import METRICS, BrokerMetrics
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.catalogue_sync import CatalogueSync
 from broker.pacs.opening import open_pacs
@@ -38,9 +39,12 @@ from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.identity.dicom_tls import DicomTls
+from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.locks import held
+from p2pacs.metrics.node_readings import NodeMetrics
+from p2pacs.metrics.serving import run_metrics
 from p2pacs.pages.certificate import WebCertificate
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
@@ -156,11 +160,14 @@ class Broker:
                 nursery.start_soon(self.files.certificate.keep_renewed)
             async with trio.open_nursery() as pages:
                 web: Endpoint = await pages.start(self._serve_pages, stop)
-                task_status.started(self._ready(listens, web))
+                metrics: Endpoint | None = await nursery.start(self._serve_metrics)
+                task_status.started(self._ready(listens, web, metrics))
             log.info("stopping")
             nursery.cancel_scope.cancel()
 
-    def _ready(self, listens: list[Endpoint], web: Endpoint) -> dict[str, Any]:
+    def _ready(
+        self, listens: list[Endpoint], web: Endpoint, metrics: Endpoint | None
+    ) -> dict[str, Any]:
         scheme = "https" if self.files.certificate else "http"
         return {
             "event": "ready",
@@ -168,6 +175,7 @@ class Broker:
             "address": str(self.keys.identity.address),
             "listen": [str(endpoint) for endpoint in listens],
             "web": f"{scheme}://{web}",
+            "metrics": None if metrics is None else str(metrics),
         }
 
     async def _serve_pages(
@@ -186,6 +194,21 @@ class Broker:
 
     def _members_now(self) -> MembersNow:
         return MembersNow(self.parts.holders, self.files.store, self.node.host.agents)
+
+    async def _serve_metrics(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
+        folder = self.keys.identity.folder.parent
+        node = NodeMetrics(
+            "broker",
+            lambda: str(Role.BROKER),
+            self.node.host,
+            self.membership.book,
+            self.files.store,
+            self.recycler,
+            self.files.workers,
+        )
+        metrics = BrokerMetrics(folder, self.settings, node, self.files.database, self.publisher)
+        settings = self.settings.metrics
+        await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)
 
     async def _catch_up(self) -> None:
         newest = await self.parts.studies.newest(NEWEST)

@@ -17,6 +17,7 @@ from p2pacs.settings import (
     EndpointField,
     LineSettings,
     LogSettings,
+    MetricsSettings,
     Settings,
     StoreSettings,
     WebSettings,
@@ -169,6 +170,7 @@ class BrokerSettings(Settings):
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     line: LineSettings = LineSettings()
     store: StoreSettings = StoreSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

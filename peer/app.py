@@ -21,6 +21,8 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
 from p2pacs.locks import held
+from p2pacs.metrics.node_readings import NodeMetrics
+from p2pacs.metrics.serving import run_metrics
 from p2pacs.retention.recycler import Recycler
 from p2pacs.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
@@ -39,6 +41,7 @@ from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
+from peer.metrics import METRICS, PeerMetrics
 from peer.pages.content import PagesContent
 from peer.pages.serving import PagesParts, run_pages
 from peer.pages.sources.page_sources import ContentParts
@@ -203,6 +206,31 @@ class Peer:
         """The DICOMweb services, until cancelled; see `run_web`."""
         await run_web(self.gateway_parts, self.settings, blind=self.blind, task_status=task_status)
 
+    async def serve_metrics(
+        self, folder: Path, *, task_status: trio.TaskStatus[Endpoint | None]
+    ) -> None:
+        """What Prometheus reads, where it is set, until cancelled; see `run_metrics`."""
+        node = NodeMetrics(
+            "peer",
+            lambda: str(self.role),
+            self.host,
+            self.book,
+            self.store,
+            self.recycler,
+            self.workers,
+        )
+        metrics = PeerMetrics(
+            folder,
+            self.settings,
+            node,
+            self.index,
+            lambda: self.catalogue.age,
+            self.audit,
+            self.gateway_parts.durations,
+        )
+        settings = self.settings.metrics
+        await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)
+
     async def serve_pages(self, folder: Path, *, task_status: trio.TaskStatus[str | None]) -> None:
         """The hospital's pages, where they are set; reports their address, or None."""
         content = PagesContent(self.content_parts(folder))
@@ -315,6 +343,7 @@ async def run_peer(
             api = await nursery.start(run_api, peer.overview, folder, settings.api)
             web = await nursery.start(peer.serve_pages, folder)
             viewer = await nursery.start(peer.serve_viewer)
+            metrics = await nursery.start(peer.serve_metrics, folder)
             ready(
                 {
                     "event": "ready",
@@ -328,6 +357,7 @@ async def run_peer(
                     "dicomweb": None if dicomweb is None else str(dicomweb),
                     "viewer": viewer,
                     "web": web,
+                    "metrics": None if metrics is None else str(metrics),
                     "api": str(api),
                 }
             )

@@ -17,6 +17,7 @@ from p2pacs.settings import (
     EndpointField,
     LineSettings,
     LogSettings,
+    MetricsSettings,
     NetworkField,
     OriginField,
     Settings,
@@ -215,6 +216,7 @@ class PeerSettings(Settings):
     gateway: GatewaySettings = GatewaySettings()
     web: WebSettings = WebSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
+    metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

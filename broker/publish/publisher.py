@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -24,7 +25,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.context import PublishContext
-from p2pacs.publish.progress import PublishProgress
+from p2pacs.publish.progress import PublishProgress, PublishStage
 from p2pacs.publish.publication import Publication
 from p2pacs.publish.source import Description, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks
@@ -138,6 +139,8 @@ class Publisher:
         self._read: dict[StudyId, float] = {}
         self._started = 0.0
         self._publications: dict[StudyId, PublishProgress] = {}
+        self.ended: Counter[PublishStage] = Counter()
+        """How many publications ended how, since the start."""
         self._again: set[StudyId] = set()
         self._nursery: trio.Nursery | None = None
 
@@ -224,6 +227,7 @@ class Publisher:
         if isinstance(error, StudyNotFoundError):
             await self._gone(progress.uid)
         progress.end(error)
+        self.ended[progress.stage] += 1
         if not isinstance(error, NotFoundError):
             self._ended[progress.study] = trio.current_time()
         if progress.study in self._again:

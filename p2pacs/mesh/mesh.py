@@ -7,7 +7,7 @@ is retired: it still delivers what is under way and is closed after a grace.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 import structlog
@@ -77,6 +77,8 @@ class Mesh:
         """Open links by member."""
         self.refused: dict[VirtualAddress, AccessError] = {}
         """Why a member lets no link be, as was last heard; until there is one."""
+        self.dials: Counter[str] = Counter()
+        """How often members were dialled, by outcome: ``linked`` or ``failed``."""
         self.bans = Bans()
         self.connections: dict[Connection, Remote] = {}
         """All that are open, those that wait for `Hello` and those that are retired too."""
@@ -268,7 +270,9 @@ class Mesh:
     def _finish(self, member: VirtualAddress, dial: _Dial) -> None:
         if self._dials.get(member) is dial:
             del self._dials[member]
-        dial.done.set()
+        if not dial.done.is_set():
+            self.dials["linked" if member in self.links else "failed"] += 1
+            dial.done.set()
 
     async def _try(self, member: VirtualAddress) -> bool:
         """Dial a member; whether it was reached."""

@@ -33,7 +33,8 @@ EVERY: Final = 12 * 3600.0
 
 _WHAT: Final = "the certificate of the pages"
 _KEY: Final = "web-key.pem"
-_CERTIFICATE: Final = "web-cert.pem"
+CERTIFICATE: Final = "web-cert.pem"
+"""In its folder."""
 
 
 def host_names(
@@ -80,13 +81,13 @@ class WebCertificate:
         """
         make_private_folder(folder)
         _issue(folder, authority, hosts())
-        context = web_context(str(folder / _CERTIFICATE), str(folder / _KEY))
+        context = web_context(str(folder / CERTIFICATE), str(folder / _KEY))
         return cls(folder, authority, hosts, context)
 
     def renew(self) -> None:
         """A fresh certificate; connections made from now on see it."""
         _issue(self.folder, self.authority, self.hosts())
-        self.context.load_cert_chain(self.folder / _CERTIFICATE, self.folder / _KEY)
+        self.context.load_cert_chain(self.folder / CERTIFICATE, self.folder / _KEY)
 
     async def keep_renewed(self) -> None:
         """Renew for ever; what cannot be renewed now is tried again, and the old one does."""
@@ -117,4 +118,4 @@ def _issue(folder: Path, authority: Authority, hosts: Sequence[str]) -> None:
     issued = authority.issue_web(csr, hosts, lifetime=LIFETIME)
     write_private(folder / _KEY, key.reveal())
     # With the authority's, so that a browser that trusts it need not fetch it.
-    write_private(folder / _CERTIFICATE, certificates.to_pem(issued, authority.certificate))
+    write_private(folder / CERTIFICATE, certificates.to_pem(issued, authority.certificate))

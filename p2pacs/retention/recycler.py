@@ -96,6 +96,8 @@ class Recycler:
             tuning: when, and for how long.
         """
         self.tuning = tuning
+        self.recycled = 0
+        """Studies that were dropped since the start."""
         self._identity = identity
         self._book = book
         self._host = host
@@ -143,6 +145,7 @@ class Recycler:
         except LocalError as error:
             log.warning("a study cannot be dropped", study=proven.study.short, error=str(error))
             return False
+        self.recycled += 1
         return True
 
     # ------------------------------------------------------------ proving to others

@@ -129,6 +129,31 @@ class WebSettings(Settings):
         return self.secure or self.tls == "off"
 
 
+class MetricsSettings(Settings):
+    """What Prometheus reads."""
+
+    listen: EndpointField | None = Field(
+        default=None,
+        description="Where Prometheus finds the metrics, at http://HOST:PORT/metrics "
+        "(docs/monitoring.md). It is not encrypted. Not set: there are none.",
+        examples=["127.0.0.1:9470"],
+    )
+    token_file: str | None = Field(
+        default=None,
+        description="File with the bearer token that Prometheus must bring, from the program's "
+        "folder on. Needed where listen is no loopback address.",
+        examples=["metrics.token"],
+    )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.listen is not None and not self.listen.is_loopback and self.token_file is None:
+            raise ValueError(
+                "listen: others reach this address, so name a token_file, or listen on 127.0.0.1"
+            )
+        return self
+
+
 class DicomTlsSettings(Settings):
     """Certificates of DICOM over TLS; files are named from the program's folder on."""
 

@@ -52,6 +52,16 @@ class Workers:
         """The numbers of the processes that run: for measuring."""
         return frozenset(self._pool.processes)
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a process."""
+        return self._pool.waiting
+
+    @property
+    def deaths(self) -> int:
+        """Processes that ended in the middle of their work, since the start."""
+        return self._pool.deaths
+
     async def stay_ready(self) -> None:
         """Keep a process that has imported what it needs, until cancelled: for who must not wait
         until one has started."""

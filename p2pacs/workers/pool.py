@@ -150,6 +150,13 @@ class Pool:
         self._open = True
         self.processes: set[int] = set()
         """The numbers of those that run."""
+        self.deaths = 0
+        """Processes that ended in the middle of their work: they crashed, or were too slow."""
+
+    @property
+    def waiting(self) -> int:
+        """Calls that no process has taken yet."""
+        return len(self._queue)
 
     async def run(
         self, function: Callable[..., T], *arguments: Any, size: int = 0, memory: int = 0
@@ -263,6 +270,7 @@ class Pool:
             return True
         wanted = [call for call in calls if call.wanted]
         if wanted:
+            self.deaths += 1
             log.warning("worker process ended", why=str(outcomes), calls=len(calls))
         for call in reversed(wanted):
             call.deaths += 1

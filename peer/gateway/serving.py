@@ -8,10 +8,12 @@ from functools import cached_property
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import field, frozen
+from starlette.types import ASGIApp
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.conversion import Conversion, Converting
 from p2pacs.dimse.remote import DimseRemote, MakeContext
 from p2pacs.dimse.scp import DimseServer
@@ -25,6 +27,7 @@ from peer.gateway.bridge import Bridge
 from peer.gateway.dicomweb import DicomwebGateway
 from peer.gateway.dimse import Gateway
 from peer.gateway.instances import InstanceDescriber
+from peer.gateway.measured import GatewayDurations, MeasuredBackend, MeasuredDicomweb
 from peer.gateway.web_clients import WebClients
 from peer.gateway.web_reads import WebReads
 from peer.gateway.web_serving import run_dicomweb
@@ -51,6 +54,8 @@ class GatewayParts:
     """Certificates of the DICOM server that is encrypted."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked; in any thread."""
+    durations: GatewayDurations = field(factory=GatewayDurations)
+    """How long those who ask waited."""
 
     @cached_property
     def dicomweb(self) -> DicomwebGateway:
@@ -64,10 +69,10 @@ class GatewayParts:
             check_membership=self.check_membership,
         )
 
-    def gateway(self, bridge: Bridge) -> Gateway:
+    def gateway(self, bridge: Bridge) -> Backend:
         """What answers DICOM threads."""
         describe = InstanceDescriber(self.host, self.reads)
-        return Gateway(
+        gateway = Gateway(
             bridge,
             self.catalogue,
             self.reads,
@@ -75,6 +80,11 @@ class GatewayParts:
             news=self.news,
             check_membership=self.check_membership,
         )
+        return MeasuredBackend(gateway, self.durations.dimse)
+
+    def measured(self, app: ASGIApp) -> ASGIApp:
+        """DICOMweb services whose requests are counted."""
+        return MeasuredDicomweb(app, self.durations.dicomweb)
 
     def conversion(self, bridge: Bridge, settings: GatewaySettings) -> Conversion:
         """For whom instances are converted; in DICOM threads, by the workers."""
@@ -167,6 +177,7 @@ async def run_web(
             web_clients(gateway),
             gateway.dicomweb_names,
             proxies=settings.web.proxies,
+            measured=parts.measured,
             task_status=task_status,
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import trio
+from starlette.types import ASGIApp
 
 from p2pacs.dicomweb.server.app import make_dicomweb
 from p2pacs.dicomweb.server.backend import DicomwebBackend
@@ -22,6 +23,7 @@ async def run_dicomweb(
     names: Collection[str],
     *,
     proxies: Sequence[IPNetwork] = (),
+    measured: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     task_status: trio.TaskStatus[Endpoint],
 ) -> None:
     """Serve until cancelled.
@@ -32,12 +34,14 @@ async def run_dicomweb(
         clients: who may read.
         names: host names of this machine.
         proxies: networks of reverse proxies before it.
+        measured: counts requests of what it is given.
         task_status: told where it listens, with the real port.
 
     Raises:
         StateError: the endpoint cannot be listened on.
     """
-    app = BehindProxies(make_dicomweb(backend, allowed=clients, names=names), proxies)
+    services = measured(make_dicomweb(backend, allowed=clients, names=names))
+    app = BehindProxies(services, proxies)
     admission = web_admission(proxies)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clients.run)

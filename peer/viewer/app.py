@@ -47,6 +47,7 @@ def make_viewer(
     begin: BeginStudy = lambda _study, _caller: None,
     door: ViewerDoor | None = None,
     realm: str = "",
+    measured: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> ASGIApp:
     """The application.
 
@@ -59,6 +60,7 @@ def make_viewer(
         door: lets in who is signed in at the hospital's pages, and nobody else; None: whom
             ``allowed`` lets in.
         realm: tells its cookie from those of other peers on this host.
+        measured: counts requests of the DICOMweb services that it is given.
     """
     if door is not None:
         allowed = _everywhere
@@ -75,7 +77,8 @@ def make_viewer(
         ],
         exception_handlers=error_handlers(_plain),
     )
-    origin = ViewerOrigin(make_dicomweb(backend, allowed=allowed, names=names), site)
+    services = measured(make_dicomweb(backend, allowed=allowed, names=names))
+    origin = ViewerOrigin(services, site)
     if door is None:
         return origin
     return Starlette(

@@ -79,6 +79,7 @@ async def run_viewer(
             begin=StudiesAhead(nursery, backend.begin),
             door=parts.door if signed_in else None,
             realm=parts.realm,
+            measured=parts.gateway.measured,
         )
         nursery.start_soon(clients.run)
         nursery.start_soon(parts.gateway.workers.stay_ready)

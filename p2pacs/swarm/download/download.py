@@ -61,6 +61,7 @@ class Download:
         announce: Callable[[], None],
         allowance: Callable[[], float],
         asked: Callable[[int], None],
+        received: Callable[[VirtualAddress, int], None],
         tuning: DownloadTuning = TUNING,
     ) -> None:
         """Nothing happens before `run`.
@@ -74,6 +75,7 @@ class Download:
             announce: Called when chunks arrived: partners may want them, and are to be told.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
+            received: Called when a member gave a chunk of so many bytes.
             tuning: When it looks for more, and gives up.
         """
         self._tuning = tuning
@@ -86,6 +88,7 @@ class Download:
         self._swarm = swarm
         self._mesh = mesh
         self._announce = announce
+        self._received = received
         self._links = NeighbourLinks(
             swarm, mesh, lambda member: tier(member) is not Tier.HOSPITAL, self._starved
         )
@@ -272,6 +275,7 @@ class Download:
         self._moved_at = now
         self.sources.unwritten += len(data)
         self.transfer.bytes_received += len(data)
+        self._received(source.address, len(data))
         self._verified.append(_Verified(number, expected, data, source.address))
         self._bell.ring()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
 import trio
+from attrs import define
 
 from p2pacs.errors import StateError
 from p2pacs.identity.keys import Verifier
@@ -27,6 +29,14 @@ from p2pacs.tasks import Tasks
 
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""
+
+
+@define
+class ReceivedChunks:
+    """What a member gave since the start: verified chunks."""
+
+    chunks: int = 0
+    bytes: int = 0
 
 
 class Downloads:
@@ -62,6 +72,10 @@ class Downloads:
         """Of the downloads that begin from now on."""
         self.transfers: dict[StudyId, Transfer] = {}
         """Under way, and the last ones that ended."""
+        self.received: dict[VirtualAddress, ReceivedChunks] = {}
+        """By the member that gave it."""
+        self.ended: Counter[TransferState] = Counter()
+        """How many transfers ended how."""
         self._mesh = mesh
         self._swarms = swarms
         self._storage = storage
@@ -144,6 +158,7 @@ class Downloads:
             announce=self._announce,
             allowance=partial(self._allowance, transfer),
             asked=lambda size: self._share.asked(transfer.priority, size),
+            received=self._received,
             tuning=self.tuning,
         )
         swarm.download = download.sources
@@ -158,8 +173,15 @@ class Downloads:
             await download.run(self._storage, self._keys, root)
         finally:
             study = download.transfer.study
+            self.ended[download.transfer.state] += 1
             if self._running.get(study) is download:  # it may have been begun anew meanwhile
                 del self._running[study]
+
+    def _received(self, member: VirtualAddress, size: int) -> None:
+        """A verified chunk came."""
+        count = self.received.setdefault(member, ReceivedChunks())
+        count.chunks += 1
+        count.bytes += size
 
     def _allowance(self, transfer: Transfer) -> float:
         """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""
