@@ -166,8 +166,10 @@ ROOMS: dict[str, list[str]] = {
         "broker.pages.content",
         "broker.pages.members",
         "broker.pages.registration",
+        "broker.pages.trail",
     ],
     "broker.pages.content": ["broker.members"],
+    "broker.pages.trail": ["broker.database", "broker.members"],
     "broker.pages.members": [
         "broker.config",
         "broker.database",

@@ -121,15 +121,41 @@ audit: Final = Table(
     Column("detail", String, nullable=False),
     Column("outcome", String, nullable=False),
     Column("about", LargeBinary),
+    Column("person", String),
     sqlite_autoincrement=True,
 )
 """Append-only: triggers refuse every change of a row. ``actor`` is a member's name, an
 administrator's, or ``-``; ``address`` is null for administrators, and ``about`` is the member that
-something was done to."""
+something was done to. ``person`` is the administrator, or whoever read a study: an account of a
+hospital's pages, or a workstation's AE title."""
 Index("ix_audit_uid", audit.c.uid)
-Index("ix_audit_actor", audit.c.actor)
-Index("ix_audit_about", audit.c.about)
-Index("ix_audit_address", audit.c.address, audit.c.time)
+Index("ix_audit_study", audit.c.study)
+for _name in ("person", "actor", "address", "about", "what", "outcome"):
+    Index(f"ix_audit_{_name}", audit.c[_name], audit.c.time, audit.c.id)
+Index("ix_audit_time", audit.c.time, audit.c.id)
+
+traffic: Final = Table(
+    "traffic",
+    metadata,
+    Column("step", String, primary_key=True),
+    Column("at", Long, primary_key=True, autoincrement=False),
+    Column("receiver", LargeBinary, primary_key=True),
+    Column("giver", LargeBinary, primary_key=True),
+    Column("study", LargeBinary, primary_key=True),
+    Column("bytes", Long, nullable=False),
+    CheckConstraint("step IN ('hour', 'day')", name="step"),
+)
+"""Bytes of studies that a member received from another (no giver: from the PACS) in the hour or day
+that begins at ``at``; every byte counts once in an hour and once in a day."""
+Index("ix_traffic_study", traffic.c.study, traffic.c.step, traffic.c.at)
+
+traffic_reports: Final = Table(
+    "traffic_reports",
+    metadata,
+    Column("member", LargeBinary, primary_key=True),
+    Column("serial", Long, nullable=False),
+)
+"""The last report of each member that was counted: one that comes twice counts once."""
 
 for _table in (*accounts.sorted_tables, *catalogue.sorted_tables):
     _table.to_metadata(metadata)

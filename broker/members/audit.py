@@ -54,6 +54,8 @@ class Entry:
     """The member that it was done to."""
     time: int = field(factory=now)
     """Milliseconds since 1970 (UTC)."""
+    person: str = field(default="", eq=False)
+    """Who read, where a member reports it; of an administrator's entry it is the actor."""
 
     @property
     def when(self) -> str:
@@ -80,11 +82,17 @@ def record(connection: Connection, *entries: Entry) -> None:
             "detail": entry.detail[:TEXT],
             "outcome": entry.outcome,
             "about": entry.about and entry.about.raw,
+            "person": _person(entry),
         }
         for entry in entries
     ]
     if rows:
         connection.execute(insert(audit), rows)
+
+
+def _person(entry: Entry) -> str | None:
+    is_account = entry.address is None and entry.actor != "-"
+    return entry.person or (entry.actor if is_account else None)
 
 
 def read(
@@ -110,13 +118,23 @@ def read(
             raise StudyNotFoundError("no study with this UID is in the audit trail: check the UID")
         query = query.where(theirs)
     if member:
-        query = query.where(_by(connection, member.strip()))
-    return [_entry(row) for row in connection.execute(query)]
+        query = query.where(or_(*entries_of(connection, member.strip())))
+    return [to_entry(row) for row in connection.execute(query)]
 
 
-def _by(connection: Connection, name: str) -> ColumnElement[bool]:
+def entries_of(connection: Connection, name: str) -> list[ColumnElement[bool]]:
+    """Conditions of which one is met by whatever a member did or was done to it, or an
+    administrator did.
+
+    Args:
+        connection: a transaction.
+        name: of a member or an administrator, or a virtual address.
+
+    Raises:
+        NotFoundError: nobody of this name is in the trail.
+    """
     # An actor's name is also that of a member that was called so before, or was deleted.
-    theirs: ColumnElement[bool] = audit.c.actor == name
+    theirs: list[ColumnElement[bool]] = [audit.c.actor == name]
     address = None
     with suppress(UsageError):
         address = VirtualAddress.parse(name).raw
@@ -127,16 +145,17 @@ def _by(connection: Connection, name: str) -> ColumnElement[bool]:
     if known is not None:
         address = known.address
     if address is not None:
-        theirs = or_(audit.c.address == address, audit.c.about == address, theirs)
+        theirs += [audit.c.address == address, audit.c.about == address]
     if (
         known is None
-        and connection.execute(select(audit.c.id).where(theirs).limit(1)).first() is None
+        and connection.execute(select(audit.c.id).where(or_(*theirs)).limit(1)).first() is None
     ):
         raise NotFoundError(f"nobody called {clean(name)!r} is in the audit trail")
     return theirs
 
 
-def _entry(row: Row[Any]) -> Entry:
+def to_entry(row: Row[Any]) -> Entry:
+    """A row of the trail, its texts cleaned."""
     return Entry(
         what=row.what,
         actor=clean(row.actor),
@@ -147,6 +166,7 @@ def _entry(row: Row[Any]) -> Entry:
         outcome=row.outcome,
         about=None if row.about is None else VirtualAddress(row.about),
         time=row.time,
+        person=clean(row.person or ""),
     )
 
 
@@ -235,6 +255,7 @@ def _reported(raw: bytes, member: Member, at: int) -> Reported:
             detail=detail if believed else detail + said,
             outcome=outcome,
             time=time if believed else at,
+            person="" if caller == COMMAND else str(caller),
         )
         return Reported(entry, believed)
     except (ValueError, TypeError, KeyError, OverflowError, OSError, UsageError) as error:

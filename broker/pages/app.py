@@ -18,13 +18,14 @@ from broker.database.db import BrokerDatabase
 from broker.members import audit
 from broker.members.admin_actions import AdminActions
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
-from broker.pages.audit_views import AuditViews
 from broker.pages.content import AdminContent
 from broker.pages.members.list_views import MemberListViews
 from broker.pages.members.member_views import MemberViews
 from broker.pages.navigation import NAVIGATION
 from broker.pages.registration.shown_tokens import ShownTokens
 from broker.pages.registration.views import RegistrationViews
+from broker.pages.trail.trail_views import TrailViews
+from broker.pages.trail.trail_words import outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.pages.account import AccountViews
@@ -32,6 +33,7 @@ from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
 from p2pacs.pages.door import Door
 from p2pacs.pages.times import minute, utc
+from p2pacs.pages.words import capitalize_first
 from p2pacs.units import format_bytes, format_limit
 from p2pacs.web.pages import Pages
 
@@ -66,6 +68,8 @@ def make_app(
         about=f"Administration of the network “{network}”.",
     )
     pages.filter(minute=minute, utc=utc, rate=format_limit, size=format_bytes)
+    pages.filter(capitalize_first=capitalize_first)
+    pages.filter(what_words=what_words, outcome_words=outcome_words)
     door = Door.of(
         database,
         pages,
@@ -77,12 +81,13 @@ def make_app(
     )
     shows = partial(door.shows, right=AdminRight.SEE)
     search = partial(door.changes, right=AdminRight.SEE)
-    trail = AuditViews(database, pages)
+    trail = TrailViews(database, pages)
     routes: list[BaseRoute] = [
         Route("/", _home),
         *_member_routes(door, database, actions, pages, content),
         Route("/audit", shows(trail.trail), methods=["GET"]),
         Route("/audit", search(trail.search), methods=["POST"]),
+        Route("/audit/export", search(trail.export), methods=["POST"]),
     ]
     routes += AccountViews(door, _note, passwords, issuer=f"p2pacs {network}").routes()
     return guarded_app(

@@ -85,3 +85,8 @@ def ago(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"as of {seconds / 60:.0f} min ago"
     return f"as of {seconds / 3600:.0f} h ago"
+
+
+def capitalize_first(text: str) -> str:
+    """The text with a capital at its beginning, and the rest as it is."""
+    return text[:1].upper() + text[1:]

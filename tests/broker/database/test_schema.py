@@ -85,3 +85,27 @@ def test_entries_of_the_version_before_are_found_with_their_member(tmp_path: Pat
     assert about == [(b"\xfd\x01",), (b"\xfd\x01",), (None,), (None,)]
     with pytest.raises(CorruptStoreError, match="append-only"):
         database.transact(lambda c: c.exec_driver_sql("UPDATE audit SET detail = ''"))
+
+
+def test_who_read_is_taken_out_of_the_details_of_the_version_before(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0012"))
+    told = {
+        "C-MOVE to WS1 by VIEWER: 3 of 4 instances": "VIEWER",
+        "looked at by dr.no: 1 of 1 instances (its clock said 2024-01-01T00:00:00Z, 5)": "dr.no",
+        "move by a by b": "b",
+        "by command, stat: 1 of 1 instances": None,
+        "something else": None,
+    }
+    columns = "(time, address, actor, what, detail, outcome)"
+    for detail in told:
+        values = f"(1, x'fd', 'North', 'study read', '{detail}', 'done')"
+        row = f"audit {columns} VALUES {values}"
+        database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    row = f"audit {columns} VALUES (1, NULL, 'anna', 'sign-in', '', 'done')"
+    database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    db.migrate(tmp_path / "broker.db")
+    query = "SELECT person FROM audit ORDER BY id"
+    persons = database.transact(lambda c: c.exec_driver_sql(query).scalars().all())
+    assert persons == [*told.values(), "anna"]

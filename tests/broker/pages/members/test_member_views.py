@@ -168,7 +168,7 @@ async def test_revoking(admin: Browser) -> None:
     shown = (await admin.get(page)).text
     assert "/revoke" not in shown
     assert "Nothing yet" not in shown
-    assert "member revoked" in shown
+    assert "Revoked a member" in shown
     assert "register it under another name" in shown
     for form in ("token", "correct", "read"):
         version = str((await _now(admin, member)).version)
