@@ -48,6 +48,15 @@ def upsert(
     connection.execute(_upsert(connection, table, key, row))
 
 
+def add_up(
+    connection: Connection, table: Table, key: Mapping[str, Any], column: str, more: int
+) -> None:
+    """Add to a number in the row with this key; insert the row with it if there is none."""
+    statement = _insert(connection, table).values({**key, column: more})
+    total = {column: table.c[column] + statement.excluded[column]}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=total))
+
+
 def upsert_numbered(
     connection: Connection, table: Table, key: Sequence[str], row: Mapping[str, Any]
 ) -> int:

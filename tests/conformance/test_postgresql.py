@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import msgpack
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from broker.config import DAY
 from broker.database.db import bump, lock_counter, migrations, now, read_counter
 from broker.handlers import grants
-from broker.members import audit, corrections, presence, registry
+from broker.members import audit, corrections, presence, registry, traffic, trail
 from broker.study_keys import StudyKeys
 from p2pacs.accounts import known_places
 from p2pacs.accounts.one_time import code_at
@@ -29,7 +30,8 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import AuthenticationError, NotFoundError, UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.received import Received
 from tests import components
 from tests.p2pacs.catalogue.samples import study
 
@@ -284,6 +286,36 @@ async def test_study_keys_grants_and_reports(database: Any) -> None:
     assert kinds == [grants.ENTRUSTED, *[grants.GRANTED] * 2, *["study read"] * 2]
     read = database.transact(lambda c: audit.read(c, uid="1.2.1", member=str(SOUTH), most=2))
     assert [entry.what for entry in read] == ["study read"] * 2
+
+
+def test_the_trail_is_searched(database: Any) -> None:
+    at = {"North": NORTH, "South": SOUTH}
+    entries = [
+        audit.Entry("study read", name, address, time=n, person="WS1", outcome=audit.FAILED)
+        for name, address in at.items()
+        for n in range(3)
+    ]
+    database.transact(lambda c: audit.record(c, *entries))
+    search = trail.TrailSearch(member="South", person="WS1", outcome="failed", since=1)
+    page = database.transact(lambda c: trail.read_trail(c, search, most=1))
+    assert page.entries == entries[:-2:-1]
+    rest = database.transact(lambda c: trail.read_trail(c, search, page.next))
+    assert rest.entries == [entries[4]]
+    everything = database.transact(lambda c: trail.read_trail(c, trail.TrailSearch()))
+    assert len(everything.entries) == len(entries)
+
+
+def test_what_was_received_is_added_up(database: Any) -> None:
+    hour, of_study = now() // traffic.HOUR * traffic.HOUR, StudyId(bytes(16))
+    for serial in (1, 2, 2):
+        report = [Received(hour, of_study, NORTH, 10, serial)]
+        database.transact(lambda c, r=report: traffic.keep_received(c, SOUTH, r))
+    for step in traffic.Step:
+        read = partial(traffic.flows, step=step, since=0, until=2 * hour, member=NORTH)
+        (flow,) = database.transact(read)
+        assert (flow.receiver, flow.giver, flow.bytes) == (SOUTH.raw, NORTH.raw, 20)
+        busiest = partial(traffic.busiest_studies, step=step, since=0, until=2 * hour)
+        assert database.transact(busiest) == [traffic.StudyFlow(of_study, 20)]
 
 
 def test_accounts_and_sessions(database: Any) -> None:
