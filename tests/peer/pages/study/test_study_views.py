@@ -4,28 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
-import trio
 
 from peer.accounts.rights import UserRole
 from peer.pages.search.presence import Presence
 from peer.retrieval.requester import Requester
-from tests.peer.pages.served import Served, served
+from tests.peer.pages.served import served
+from tests.peer.pages.study.presence import until
 from tests.peer.world import reported
 from tests.waiting import eventually
 
 PATIENT = "Grün, Zoë"
 REQUESTER = Requester("VIEWER", "get")
-
-
-async def where(pages: Served) -> Presence:
-    record = await pages.content.sources.listing.get(pages.world.broker.study)
-    return (await pages.content.sources.listing.row(record)).where.presence
-
-
-async def until(pages: Served, presence: Presence) -> None:
-    with trio.fail_after(60):
-        while await where(pages) is not presence:
-            await trio.sleep(0.01)
 
 
 async def test_a_study_is_searched_fetched_and_looked_at(tmp_path: Path) -> None:
@@ -76,50 +65,6 @@ async def test_nothing_of_a_patient_is_in_an_address(tmp_path: Path) -> None:
         assert not [link for link in links if uid in link or "P1" in link or "Gr" in link]
 
 
-async def test_a_fetch_is_paused_gone_on_with_made_urgent_and_cancelled(tmp_path: Path) -> None:
-    async with served(tmp_path, complete=False) as pages, pages.browser() as browser:
-
-        async def do(what: str) -> int:
-            return (await browser.send(pages.study, f"{pages.study}/{what}")).status_code
-
-        assert await do("pause") == 404  # it was not asked for
-        assert await do("fetch") == 303
-        await until(pages, Presence.COMING)
-        page = await browser.get(pages.study)
-        assert 'data-state="fetching"' in page.text
-        assert await do("stat") == 303
-        assert "STAT" in (await browser.get("/transfers")).text
-        assert await do("pause") == 303
-        assert await where(pages) is Presence.PAUSED
-        assert "Go on" in (await browser.get(pages.study)).text
-        assert await do("fetch") == 303
-        assert await where(pages) is Presence.COMING
-        assert await do("cancel") == 303
-        assert await where(pages) is Presence.FAILED
-        assert await do("pause") == 404
-
-
-async def test_what_is_kept_is_pinned(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, pages.browser() as browser:
-        assert (await browser.send(pages.study, f"{pages.study}/pin")).status_code == 404
-        await browser.send(pages.study, f"{pages.study}/fetch")
-        await until(pages, Presence.HERE)
-        for what, pinned in (("pin", True), ("unpin", False)):
-            assert (await browser.send(pages.study, f"{pages.study}/{what}")).status_code == 303
-            info = pages.peer.store.info(pages.world.broker.study)
-            assert info is not None
-            assert info.pinned is pinned
-
-
-async def test_a_study_is_downloaded_while_it_comes(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, pages.browser() as browser:
-        answer = await browser.send(pages.study, f"{pages.study}/archive")
-        assert answer.headers["content-type"] == "application/zip"
-        assert answer.content.startswith(b"PK")
-        name = answer.headers["content-disposition"]
-        assert pages.world.broker.study.short in name
-
-
 @pytest.mark.parametrize(
     ("role", "allowed", "refused"),
     [
@@ -166,28 +111,6 @@ async def test_what_cannot_be_is_said_plainly(tmp_path: Path, path: str, status:
         answer = await browser.get(path.replace("STUDY", pages.study))
         assert answer.status_code == status
         assert "Traceback" not in answer.text
-
-
-async def test_images_that_do_not_exist_are_not_found(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, pages.browser() as browser:
-        await browser.send(pages.study, f"{pages.study}/fetch")
-        await until(pages, Presence.HERE)
-        for path, status in (
-            ("instances/99/preview", 404),
-            ("instances/1/picture?frame=7", 404),
-            ("instances/1/picture?frame=x", 400),
-            ("instances/1/picture?window=1", 400),
-            ("images?series=99", 200),
-        ):
-            assert (await browser.get(f"{pages.study}/{path}")).status_code == status, path
-
-
-async def test_a_form_without_its_token_changes_nothing(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, pages.browser() as browser:
-        for what in ("fetch", "pause", "cancel", "stat", "pin", "unpin", "send", "archive"):
-            answer = await browser.http.post(f"{pages.study}/{what}", data={"csrf": "x"})
-            assert answer.status_code == 403, what
-        assert not pages.peer.host.engine.downloads.transfers
 
 
 async def test_a_revoked_hospital_shows_no_names(tmp_path: Path) -> None:
