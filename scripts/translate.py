@@ -87,15 +87,15 @@ def stored(language: str) -> Catalog:
     """A catalogue as it is on disk; an empty one if there is none."""
     path = path_of(language)
     if not path.exists():
-        return Catalog(locale=language)
+        return Catalog()
     with path.open("rb") as file:
-        return read_po(file, locale=language)
+        return read_po(file)
 
 
 def updated(language: str, marked: dict[str, tuple[str, ...]]) -> Catalog:
     """The texts that are marked, with the translations that there are."""
     before = stored(language)
-    after = Catalog(locale=language, fuzzy=False)
+    after = Catalog(fuzzy=False)  # with two forms, as the head says
     for forms in sorted(marked.values()):
         known = before.get(forms[0])
         given = _forms(known.string) if known is not None else ()

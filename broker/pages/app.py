@@ -28,6 +28,7 @@ from broker.pages.trail.trail_views import TrailViews
 from broker.pages.trail.trail_words import outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
+from p2pacs.languages import _
 from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
@@ -65,7 +66,7 @@ def make_app(
         base="base.html",
         network=network,
         navigation=NAVIGATION,
-        about=f"Administration of the network “{network}”.",
+        about=lambda: _("Administration of the network “%(network)s”.", network=network),
     )
     pages.filter(minute=minute, utc=utc, rate=format_limit, size=format_bytes)
     pages.filter(capitalize_first=capitalize_first)

@@ -11,6 +11,7 @@ from typing import Final
 from attrs import define, field
 
 from p2pacs.errors import TooManyAttemptsError
+from p2pacs.languages import _
 
 LIFETIME: Final = 5 * 60 * 1000
 """Milliseconds until the password has to be given again: the phone may lie in another room."""
@@ -50,7 +51,7 @@ class Halfway:
             TooManyAttemptsError: one is being checked.
         """
         if self.busy:
-            raise TooManyAttemptsError("A code is being checked. Try again in a moment.")
+            raise TooManyAttemptsError(_("A code is being checked. Try again in a moment."))
         self.busy = True
         try:
             yield

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 from p2pacs.errors import UsageError
+from p2pacs.languages import _
 
 STEP: Final = 30
 """Seconds that a code is shown (RFC 6238, 5.2)."""
@@ -50,9 +51,9 @@ def read_secret_text(text: str) -> bytes:
     try:
         secret = base64.b32decode(text)
     except (binascii.Error, ValueError) as error:
-        raise UsageError("this is no secret: begin again") from error
+        raise UsageError(_("this is no secret: begin again")) from error
     if len(secret) != SECRET_BYTES:
-        raise UsageError("this is no secret: begin again")
+        raise UsageError(_("this is no secret: begin again"))
     return secret
 
 
@@ -103,7 +104,7 @@ def app_address(secret: bytes, account: str, issuer: str) -> str:
 def new_recovery_codes() -> list[str]:
     """Codes that are good once each, for who has lost the phone: ``xxxx-xxxx-xxxx``."""
     codes = []
-    for _ in range(RECOVERY_CODES):
+    for _code in range(RECOVERY_CODES):
         text = base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode().lower().rstrip("=")
         codes.append("-".join(text[at : at + 4] for at in range(0, len(text), 4)))
     return codes

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from p2pacs.errors import UsageError
+from p2pacs.languages import _
 from p2pacs.limits import NAME
 
 SHORTEST: Final = 12
@@ -80,7 +81,9 @@ def check_name(name: str) -> None:
         UsageError: it is not.
     """
     if not 0 < len(name) <= NAME or not name.isprintable() or name != name.strip():
-        raise UsageError(f"the name of an account has 1 to {NAME} printable characters")
+        raise UsageError(
+            _("the name of an account has 1 to %(most)s printable characters", most=NAME)
+        )
 
 
 def check_account(name: str, password: str) -> None:
@@ -100,4 +103,10 @@ def check_password(password: str) -> None:
         UsageError: it is not.
     """
     if not SHORTEST <= len(prepared(password)) <= LONGEST:
-        raise UsageError(f"a password has {SHORTEST} to {LONGEST} characters; a sentence is good")
+        raise UsageError(
+            _(
+                "a password has %(least)s to %(most)s characters; a sentence is good",
+                least=SHORTEST,
+                most=LONGEST,
+            )
+        )

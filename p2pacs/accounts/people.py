@@ -14,6 +14,7 @@ from p2pacs.accounts.rights import ADMINISTRATOR
 from p2pacs.accounts.second_factor import disable
 from p2pacs.accounts.tables import accounts, second_factors
 from p2pacs.errors import NotFoundError, StateError
+from p2pacs.languages import _
 
 
 @frozen
@@ -61,7 +62,7 @@ def store_account(connection: Connection, name: str, hashed: str, role: str) -> 
         StateError: there is one of this name.
     """
     if has_account(connection, name):
-        raise StateError(f"there is an account {name!r} already")
+        raise StateError(_("there is an account %(name)s already", name=name))
     row = {"name": name, "password_hash": hashed, "role": role}
     connection.execute(insert(accounts).values(row))
 
@@ -131,7 +132,7 @@ def reset_second_factor(connection: Connection, name: str) -> None:
     if not has_account(connection, name):
         raise _missing(name)
     if not disable(connection, name):
-        raise StateError(f"{name} has no second factor")
+        raise StateError(_("%(name)s has no second factor", name=name))
 
 
 def role_of(connection: Connection, name: str) -> str | None:
@@ -150,11 +151,13 @@ def _check_administrator(connection: Connection, name: str) -> None:
     """After a change of this account; raised, it undoes the whole transaction."""
     query = select(accounts.c.name).where(accounts.c.role == ADMINISTRATOR).limit(1)
     if connection.execute(query).first() is None:
-        raise StateError(f"without {name} there is no administrator: add another one first")
+        raise StateError(
+            _("without %(name)s there is no administrator: add another one first", name=name)
+        )
 
 
 def _missing(name: str) -> NotFoundError:
-    return NotFoundError(f"there is no account {name!r}")
+    return NotFoundError(_("there is no account %(name)s", name=name))
 
 
 def _sign_out(connection: Connection, name: str) -> None:

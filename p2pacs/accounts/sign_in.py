@@ -24,12 +24,13 @@ from p2pacs.accounts.tally import Tally, Told
 from p2pacs.accounts.turns import Asker, SignInTuning, Turns
 from p2pacs.admission import source_of
 from p2pacs.errors import AuthenticationError
+from p2pacs.languages import N_, _, said
 from p2pacs.limits import NAME
 
 NOBODY: Final = "-"
 """The account in the trail where there is none of that name: people type passwords there."""
 
-WRONG_CODE: Final = "The code is wrong. Type the one that is shown now."
+WRONG_CODE: Final = N_("The code is wrong. Type the one that is shown now.")
 
 
 @frozen
@@ -235,7 +236,7 @@ class SignIn:
         await self._tell(self._wrong_codes, one.account, one.source, code=True)
         if self._halfway.wrong(token) <= 0:
             return None
-        raise AuthenticationError(WRONG_CODE)
+        raise AuthenticationError(said(WRONG_CODE))
 
     async def take_code(self, account: str, code: str) -> None:
         """Take a code of somebody who is signed in, who changes the second factor.
@@ -247,7 +248,7 @@ class SignIn:
         who = _account(account)
         await self._turns.code(who)
         if not await self._database.run(lambda c: take_code(c, account, code, self._clock())):
-            raise AuthenticationError(WRONG_CODE)
+            raise AuthenticationError(said(WRONG_CODE))
         self._turns.right_code(who)
 
     # ------------------------------------------------------------ on a transaction
@@ -307,9 +308,11 @@ def _account(name: str) -> bytes:
 
 def _wrong(space: float) -> str:
     """What somebody is told whose password is wrong; the space to the next, once there is one."""
-    said = "The name or the password is wrong."
-    if space:
-        said += (
-            f" After several wrong ones the next waits, now {space:.0f} s: nobody is locked out."
-        )
-    return said
+    wrong = _("The name or the password is wrong.")
+    if not space:
+        return wrong
+    waits = _(
+        "After several wrong ones the next waits, now %(count)s s: nobody is locked out.",
+        count=round(space),
+    )
+    return f"{wrong} {waits}"

@@ -19,6 +19,7 @@ from attrs import frozen
 from p2pacs.accounts.pace import OF_ACCOUNT, OF_CODE, OF_SOURCE, Pace, PaceTuning
 from p2pacs.accounts.rows import Rows
 from p2pacs.errors import TooManyAttemptsError
+from p2pacs.languages import _
 from p2pacs.limits import SIGN_INS, SIGN_INS_PER_SOURCE
 
 
@@ -91,7 +92,10 @@ class Turns:
             wait = self._of_code.next_turn(who, at) - at
             if wait > self._tuning.code_patience:
                 raise TooManyAttemptsError(
-                    f"After several wrong codes the next can be tried in {wait:.0f} s."
+                    _(
+                        "After several wrong codes the next can be tried in %(count)s s.",
+                        count=round(wait),
+                    )
                 )
             await _until_free(self._of_code, who)
             self._of_code.take(who, trio.current_time())
@@ -117,7 +121,7 @@ class Turns:
             or waiting.total() >= self._tuning.waiting
         ):
             raise TooManyAttemptsError(
-                "Too many sign-ins are waiting to be checked. Try again in half a minute."
+                _("Too many sign-ins are waiting to be checked. Try again in half a minute.")
             )
         waiting[who] += 1
         try:

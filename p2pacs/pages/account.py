@@ -130,7 +130,7 @@ class AccountViews:
             if chosen == "others":
                 sessions.end_others(connection, session.account, token)
             elif not sessions.end_one(connection, session.account, chosen):
-                raise StateError("this session has ended already")
+                raise StateError(_("this session has ended already"))
             self.note(connection, session.account, "session ended", "by its owner")
 
         await self.door.database.run(work)
@@ -153,12 +153,12 @@ class AccountViews:
         code = one_time.plain_code(text_of(form, "code"))
         step = one_time.matching_step(secret, code, at, after=-1)
         if step is None:
-            return self._second(request, session, secret, {"code": WRONG_CODE})
+            return self._second(request, session, secret, {"code": said(WRONG_CODE)})
         token = self.door.token(request)
 
         def work(connection: Connection) -> list[str]:
             if second_factor.has_second_factor(connection, session.account):
-                raise StateError("the account has a second factor already")
+                raise StateError(_("the account has a second factor already"))
             codes = second_factor.enable(connection, session.account, secret, step)
             sessions.end_others(connection, session.account, token)
             self.note(connection, session.account, "second factor added", "by its owner")
@@ -194,7 +194,7 @@ class AccountViews:
             lambda c: second_factor.has_second_factor(c, session.account)
         )
         if has:
-            raise StateError("the account has a second factor already: remove it first")
+            raise StateError(_("the account has a second factor already: remove it first"))
 
     async def _refuses(self, request: Request, session: Session, form: FormData) -> str:
         """Why this is not the owner, who has password and code; empty if it is."""

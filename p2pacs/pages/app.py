@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from p2pacs.accounts.sessions import Session
+from p2pacs.languages import _
 from p2pacs.pages.door import Door
 from p2pacs.units import IPNetwork
 from p2pacs.web.answers import error_handlers
@@ -63,4 +64,4 @@ def guarded_app(
 
 async def _nowhere(_request: Request, _session: Session) -> Response:
     """Who is signed in keeps the navigation."""
-    raise HTTPException(404, "There is no such page.")
+    raise HTTPException(404, _("There is no such page."))

@@ -20,7 +20,7 @@ from p2pacs.accounts.sessions import Session, Sessions, now
 from p2pacs.accounts.sign_in import Checker, CodeWanted, RecordSignIn, SignedIn, SignIn
 from p2pacs.accounts.tables import AccountsDatabase
 from p2pacs.errors import AuthenticationError, TooManyAttemptsError
-from p2pacs.languages import LANGUAGES, speak
+from p2pacs.languages import LANGUAGES, N_, _, said, speak
 from p2pacs.limits import NAME
 from p2pacs.pages.forms import read_form, secret_of, text_of
 from p2pacs.settings import WebSettings
@@ -36,8 +36,8 @@ _BROWSER_AGE: Final = FORGOTTEN // 1000
 
 _HOME: Final = "/"
 
-_OUT_OF_DATE: Final = "This form was out of date. Try again."
-_SIGN_IN_AGAIN: Final = "That took too long, or too many codes were wrong. Sign in again."
+_OUT_OF_DATE: Final = N_("This form was out of date. Try again.")
+_SIGN_IN_AGAIN: Final = N_("That took too long, or too many codes were wrong. Sign in again.")
 
 
 @frozen
@@ -130,7 +130,7 @@ class Door:
                 return RedirectResponse("/login", status_code=303)
             form = await read_form(request)
             if not sessions.equal(text_of(form, "csrf"), session.csrf):
-                raise HTTPException(403, "This form is no longer valid. Go back and reload it.")
+                raise HTTPException(403, _("This form is no longer valid. Go back and reload it."))
             self._check(session, right)
             return await view(request, session, form)
 
@@ -143,9 +143,14 @@ class Door:
     def _check(self, session: Session, right: str | None) -> None:
         if right is None or session.may(right):
             return
-        roles = " or ".join(roles_with(right, self.sessions.rights))
+        roles = _(" or ").join(said(role) for role in roles_with(right, self.sessions.rights))
         raise HTTPException(
-            403, f"This is not for an account with the role {session.role}: it needs {roles}."
+            403,
+            _(
+                "This is not for an account with the role %(role)s: it needs %(roles)s.",
+                role=said(session.role),
+                roles=roles,
+            ),
         )
 
     async def _session(self, request: Request) -> Session | None:
@@ -193,15 +198,15 @@ class Door:
         """Check name and password; a session if they are right."""
         form = await read_form(request)
         if not self._is_ours(request, form):
-            return self._ask(request, wrong=_OUT_OF_DATE, status=403)
+            return self._ask(request, wrong=said(_OUT_OF_DATE), status=403)
         name, password = text_of(form, "name"), secret_of(form, "password")
         try:
             signed_in = await self.accounts.sign_in(
                 name, password, address_of(request), self.browser(request)
             )
         except (AuthenticationError, TooManyAttemptsError) as error:
-            said, status = str(error), error.http_status
-            return self._ask(request, wrong=said, name=name[:NAME], status=status)
+            shown, status = str(error), error.http_status
+            return self._ask(request, wrong=shown, name=name[:NAME], status=status)
         if isinstance(signed_in, CodeWanted):
             return self._ask_code(request, signed_in.token)
         return self._enter(signed_in)
@@ -210,14 +215,14 @@ class Door:
         """Check the code of the second factor; a session if it is right."""
         form = await read_form(request)
         if not self._is_ours(request, form):
-            return self._ask(request, wrong=_OUT_OF_DATE, status=403)
+            return self._ask(request, wrong=said(_OUT_OF_DATE), status=403)
         half = text_of(form, "half")
         try:
             signed_in = await self.accounts.finish(half, text_of(form, "code"))
         except (AuthenticationError, TooManyAttemptsError) as error:
             return self._ask_code(request, half, wrong=str(error), status=error.http_status)
         if signed_in is None:
-            return self._ask(request, wrong=_SIGN_IN_AGAIN, status=401)
+            return self._ask(request, wrong=said(_SIGN_IN_AGAIN), status=401)
         return self._enter(signed_in)
 
     def _ask_code(
@@ -261,7 +266,7 @@ class Door:
         try:
             await self.accounts.check(session.account, password, address_of(request), browser)
         except AuthenticationError:
-            return "Your password is wrong. Nothing was changed."
+            return _("Your password is wrong. Nothing was changed.")
         except TooManyAttemptsError as error:
             return str(error)
         return ""

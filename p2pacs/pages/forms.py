@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from p2pacs.languages import _, said
+
 
 async def read_form(request: Request) -> FormData:
     """The fields of a form that was sent.
@@ -21,7 +23,7 @@ async def read_form(request: Request) -> FormData:
     for name, value in form.multi_items():
         for text in (name, value):
             if isinstance(text, str) and not _is_text(text):
-                raise HTTPException(400, "This form has characters that are none.")
+                raise HTTPException(400, _("This form has characters that are none."))
     return form
 
 
@@ -47,6 +49,7 @@ def secret_of(form: Mapping[str, object], name: str) -> str:
 
 def sentence(text: str) -> str:
     """A message of the error tree as a sentence on a page."""
+    text = said(text)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -1,5 +1,5 @@
 """What changes on open pages, as server-sent events (WHATWG HTML 9.2): looked at and written down
-once, and given to all of them.
+once for each language, and given to all of them.
 
 Each topic is a state and no news of one: a page that reads slowly gets the latest of each topic and
 misses nothing but what was before it. So what waits for a page is bounded by the topics.
@@ -8,7 +8,7 @@ misses nothing but what was before it. So what waits for a page is bounded by th
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import current, speaking
 from p2pacs.signals import Bell, Watch
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -74,6 +75,7 @@ class LiveReader:
 
     wants: Callable[[str], bool]
     session: str = field(repr=False)
+    language: str = field(factory=current)
     pending: dict[str, bytes] = field(factory=dict, repr=False)
     """Topic → its latest event, not sent yet."""
     bell: Bell = field(factory=Bell)
@@ -104,7 +106,8 @@ class LiveUpdates:
         """
         self._tuning = tuning
         self._source = source
-        self._events: dict[str, bytes] = {}
+        self._events: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        """Language → topic → its latest event."""
         self._readers: OrderedDict[LiveReader, None] = OrderedDict()
         self._woken = 0
         self._watch = Watch()
@@ -125,7 +128,12 @@ class LiveUpdates:
             await self._watch.until(lambda: bool(self._readers))
             woken = self._woken
             await self._source.prepare()
-            self._publish(self._source.look())
+            wanted = {reader.language for reader in self._readers}
+            for language in self._events.keys() - wanted:
+                del self._events[language]
+            for language in wanted:
+                with speaking(language):
+                    self._publish(language, self._source.look())
             await trio.sleep(self._tuning.every)
             if not self._source.moving:
                 await self._rest(woken)
@@ -135,19 +143,21 @@ class LiveUpdates:
         with trio.move_on_after(self._tuning.resting):
             await self._watch.until(lambda: self._woken != woken)
 
-    def _publish(self, state: State) -> None:
-        for topic in self._events.keys() - state.keys():
-            del self._events[topic]
-            self._offer(topic, encode_event(topic, {}))
+    def _publish(self, language: str, state: State) -> None:
+        events = self._events[language]
+        for topic in events.keys() - state.keys():
+            del events[topic]
+            self._offer(language, topic, encode_event(topic, {}))
         for topic, value in state.items():
             event = encode_event(topic, value)
-            if self._events.get(topic) != event:
-                self._events[topic] = event
-                self._offer(topic, event)
+            if events.get(topic) != event:
+                events[topic] = event
+                self._offer(language, topic, event)
 
-    def _offer(self, topic: str, event: bytes) -> None:
+    def _offer(self, language: str, topic: str, event: bytes) -> None:
         for reader in self._readers:
-            reader.offer(topic, event)
+            if reader.language == language:
+                reader.offer(topic, event)
 
     # ------------------------------------------------------------ reading
 
@@ -155,7 +165,7 @@ class LiveUpdates:
     def _reading(self, reader: LiveReader) -> Iterator[None]:
         self._make_room(reader.session)
         self._readers[reader] = None
-        for topic, event in self._events.items():
+        for topic, event in self._events[reader.language].items():
             reader.offer(topic, event)
         self._wake()
         try:

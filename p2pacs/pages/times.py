@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from p2pacs.languages import _, formats
 
 
 def minute(time: int | None) -> str:
@@ -12,10 +12,10 @@ def minute(time: int | None) -> str:
         time: milliseconds since 1970; None: it never was.
     """
     if time is None:
-        return "never"
-    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M}"
+        return _("never")
+    return formats.minute(time)
 
 
 def utc(time: int | None) -> str:
     """The same, naming the zone."""
-    return "never" if time is None else f"{minute(time)} UTC"
+    return _("never") if time is None else f"{minute(time)} UTC"

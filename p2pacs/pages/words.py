@@ -1,13 +1,13 @@
-"""Values as people read them on a page. Pure."""
+"""Values as people read them on a page, in their language. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from p2pacs.languages import N_, _, formats, ngettext, said
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes
 
-_SEX: Final = {"M": "male", "F": "female", "O": "other"}
+_SEX: Final = {"M": N_("male"), "F": N_("female"), "O": N_("other")}
 
 
 def person(name: str) -> str:
@@ -22,9 +22,9 @@ def person(name: str) -> str:
 
 
 def day(date: str) -> str:
-    """A date of DICOM (PS3.5 6.2, DA): ``20240131`` → ``2024-01-31``."""
-    if len(date) == 8 and date.isdecimal():
-        return f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    """A date of DICOM (PS3.5 6.2, DA): ``20240131`` → ``2024-01-31``, ``31.01.2024``."""
+    if len(date) == 8 and date.isascii() and date.isdecimal():
+        return formats.day(int(date[:4]), int(date[4:6]), int(date[6:]))
     return clean(date)
 
 
@@ -35,17 +35,12 @@ def clock(time: str) -> str:
 
 def sex(code: str) -> str:
     """Patient's Sex."""
-    return _SEX.get(code, clean(code))
+    return said(_SEX[code]) if code in _SEX else clean(code)
 
 
 def rate(bytes_a_second: float) -> str:
     """How fast, in bits: as lines are sold."""
-    bits = 8 * bytes_a_second
-    for factor, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
-        if bits >= factor:
-            number = bits / factor
-            return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
-    return f"{bits:.0f} bit/s"
+    return formats.rate(8 * bytes_a_second)
 
 
 def left(seconds: float | None) -> str:
@@ -53,38 +48,40 @@ def left(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 1:
-        return "now"
+        return _("now")
     if seconds < 90:
-        return f"{seconds:.0f} s left"
+        return _("%(count)s s left", count=round(seconds))
     if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min left"
+        return _("%(count)s min left", count=round(seconds / 60))
     if seconds < 36 * 3600:
-        return f"{seconds / 3600:.0f} h left"
-    return f"{seconds / 86400:.0f} days left"
+        return _("%(count)s h left", count=round(seconds / 3600))
+    return ngettext("%(num)s day left", "%(num)s days left", round(seconds / 86400))
 
 
 def amount(part: int, whole: int) -> str:
     """So much of so much."""
-    return f"{format_bytes(part)} of {format_bytes(whole)}" if whole else format_bytes(part)
+    if not whole:
+        return formats.size(part)
+    return _("%(part)s of %(whole)s", part=formats.size(part), whole=formats.size(whole))
 
 
-def count(number: int | None, one: str, many: str) -> str:
+def images(number: int | None) -> str:
     """``1 image``, ``12 images``; nothing if it is not known."""
-    return "" if number is None else f"{number} {one if number == 1 else many}"
+    return "" if number is None else ngettext("%(num)s image", "%(num)s images", number)
 
 
 def days(number: float) -> str:
     """``1 day``, ``12 days``."""
-    return count(max(1, round(number)), "day", "days")
+    return ngettext("%(num)s day", "%(num)s days", max(1, round(number)))
 
 
 def ago(seconds: float) -> str:
     """How old something is."""
     if seconds < 90:
-        return "as of now"
+        return _("As of now.")
     if seconds < 90 * 60:
-        return f"as of {seconds / 60:.0f} min ago"
-    return f"as of {seconds / 3600:.0f} h ago"
+        return _("As of %(count)s min ago.", count=round(seconds / 60))
+    return _("As of %(count)s h ago.", count=round(seconds / 3600))
 
 
 def capitalize_first(text: str) -> str:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from p2pacs.errors import P2PacsError, first_of, report
+from p2pacs.languages import N_
 from p2pacs.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ def answer_to(error: Exception) -> Answer:
     if isinstance(error, HTTPException):
         text = error.detail
         return Answer(error.status_code, _title(error.status_code), text, _body("HTTPError", text))
-    text = "Something went wrong here. The log of this server says more."
+    text = N_("Something went wrong here. The log of this server says more.")
     return Answer(500, _title(500), text, _body("InternalError", text))
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from p2pacs.languages import _
 from p2pacs.web.answers import Answer, answer_to
 
 PAGE_POLICY: Final = (
@@ -108,7 +109,7 @@ class KnownHosts:
         self._app = app
         self._render = render
         self._names = {name.lower() for name in ("localhost", *names)}
-        self._hint = f" If it is a name of this server, add it to {setting}." if setting else ""
+        self._setting = setting
 
     async def __call__(  # noqa: D102 - the ASGI call
         self, scope: Scope, receive: Receive, send: Send
@@ -119,13 +120,18 @@ class KnownHosts:
         if scope["type"] == "http":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             if len(hosts) != 1 or not self._is_ours(host_of(hosts[0])):
-                error = HTTPException(
-                    421, f"This server is not known by the name in the address.{self._hint}"
-                )
+                error = HTTPException(421, self._unknown())
                 response = self._render(Request(scope), answer_to(error))
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _unknown(self) -> str:
+        said = _("This server is not known by the name in the address.")
+        if not self._setting:
+            return said
+        hint = _("If it is a name of this server, add it to %(setting)s.", setting=self._setting)
+        return f"{said} {hint}"
 
     def _is_ours(self, host: str) -> bool:
         return host in self._names or _is_address(host)
@@ -173,10 +179,11 @@ class BodyLimit:
             with trio.CancelScope(deadline=deadline) as waiting:
                 message = await receive()
             if waiting.cancelled_caught:
-                raise HTTPException(408, "The request did not come whole in time.")
+                raise HTTPException(408, _("The request did not come whole in time."))
             left -= len(message.get("body", b""))
             if left < 0:
-                raise HTTPException(413, f"The request is longer than {self._limit} bytes.")
+                said = _("The request is longer than %(count)s bytes.", count=self._limit)
+                raise HTTPException(413, said)
             if not message.get("more_body"):
                 deadline = math.inf  # what comes after the body is the client's going away
             return message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
@@ -45,7 +45,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.policies["ext.i18n.trimmed"] = True
-        # What ``{% trans %}`` calls: with its variables, which are escaped.
+        # What ``{% trans %}`` calls: with its variables; all is escaped.
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
         self._environment.globals.update(_=_text, gettext=_text, ngettext=_counted)
         self._environment.globals.update(language=languages.current, languages=LANGUAGES)
@@ -71,16 +71,12 @@ class Pages:
         )
 
 
-# A translator's text is trusted as a template is; the values in it are escaped.
-
-
 def _text(text: str, /, **values: object) -> str:
-    return Markup(languages.said(text)) % values  # noqa: S704
+    return escape(languages.said(text)) % values
 
 
 def _counted(one: str, many: str, number: int, /, **values: object) -> str:
-    said = Markup(plural(one, many, number))  # noqa: S704
-    return said % {"num": whole(number), **values}
+    return escape(plural(one, many, number)) % {"num": whole(number), **values}
 
 
 class _Styles(StaticFiles):

@@ -7,6 +7,7 @@ from typing import Final
 
 from p2pacs.accounts.rights import ADMINISTRATOR, Rights
 from p2pacs.errors import UsageError
+from p2pacs.languages import _
 
 
 class UserRole(StrEnum):
@@ -73,4 +74,10 @@ def user_role(text: str) -> UserRole:
     try:
         return UserRole(text)
     except ValueError as error:
-        raise UsageError(f"a role is one of {', '.join(UserRole)}; not {text!r}") from error
+        raise UsageError(
+            _(
+                "a role is one of %(roles)s; not %(given)s",
+                roles=", ".join(UserRole),
+                given=repr(text),
+            )
+        ) from error

@@ -14,6 +14,7 @@ from p2pacs.accounts.passwords import ARGON2ID
 from p2pacs.accounts.sessions import Session
 from p2pacs.accounts.sign_in import Checker
 from p2pacs.accounts.tables import AccountsDatabase
+from p2pacs.languages import _
 from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.door import Door
@@ -67,7 +68,7 @@ def make_pages(
         _TEMPLATES,
         base="base.html",
         hospital=hospital,
-        about=f"Pages of {hospital}.",
+        about=lambda: _("Pages of %(hospital)s.", hospital=hospital),
         navigation=navigation,
     )
     door = Door.of(

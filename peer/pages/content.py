@@ -9,12 +9,12 @@ from starlette.routing import Route
 
 from p2pacs.accounts.sessions import Session
 from p2pacs.budget import Budget
+from p2pacs.languages import formats
 from p2pacs.limits import WEB_READ_BYTES
 from p2pacs.pages import words
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import TUNING, LiveTuning
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes
 from p2pacs.web.pages import Pages
 from peer.accounts.rights import UserRight
 from peer.pages.live.chunk_map import runs
@@ -33,7 +33,8 @@ _FILTERS: Final[Mapping[str, Callable[..., object]]] = {
     "day": words.day,
     "clock": words.clock,
     "sex": words.sex,
-    "size": format_bytes,
+    "size": formats.size,
+    "whole": formats.whole,
     "days": words.days,
     "ago": words.ago,
     "clean": clean,

@@ -21,7 +21,7 @@ MARKS = {"_", "gettext", "ngettext"}
 NO_TEXT = {"p2pacs", "· p2pacs"}
 """What is seen and is in no language."""
 
-NOT_YET: tuple[str, ...] = ("broker/pages/", "peer/pages/", "p2pacs/web/")
+NOT_YET: tuple[str, ...] = ("broker/pages/",)
 """Templates whose texts are not marked yet."""
 
 TEMPLATES = [path.relative_to(ROOT).as_posix() for path in sources() if path.suffix == ".html"]
@@ -100,7 +100,7 @@ def _data(tree: nodes.Node) -> Iterator[str]:
         if isinstance(part, nodes.TemplateData):
             yield part.data
         elif isinstance(part, nodes.Expr):
-            yield "\0"
+            yield "\0" if isinstance(tree, nodes.Output) else ""
         else:
             yield from _data(part)
 

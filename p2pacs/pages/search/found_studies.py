@@ -18,6 +18,7 @@ from p2pacs.dataset.json_model import Json, text
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.pages.search.search_form import PAGES, StudySearch
 
 PAGE: Final = 25
@@ -49,7 +50,7 @@ async def find_studies(
         UsageError: a field of the search holds what cannot be, or there is no such page.
     """
     if not 0 < number <= PAGES:
-        raise UsageError(f"a search has {PAGES} pages at most: narrow it")
+        raise UsageError(_("a search has %(count)s pages at most: narrow it", count=PAGES))
     keys = search.keys(today)
     question = Question.of("STUDY", "STUDY", keys)
     skipped = (number - 1) * PAGE
@@ -79,5 +80,5 @@ def _once(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
 def latest_first(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:
     """Records that come by their dates, of each date the latest first."""
     key = tag("StudyDate")
-    for _, same in groupby(records, key=lambda one: text(one.attributes, key)):
+    for _date, same in groupby(records, key=lambda one: text(one.attributes, key)):
         yield from sorted(same, key=lambda one: text(one.attributes, "StudyTime"), reverse=True)

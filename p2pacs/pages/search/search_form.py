@@ -11,6 +11,7 @@ from attrs import field, frozen
 from p2pacs.dataset.json_model import Json, entry, name_groups
 from p2pacs.dataset.vocabulary import tag, vr_of
 from p2pacs.errors import UsageError
+from p2pacs.languages import N_, _, said
 
 LONGEST: Final = 64
 """Characters of a field: what a name or a description has at most (PS3.5 6.2, VR LO and PN)."""
@@ -19,11 +20,11 @@ PAGES: Final = 400
 """Pages of one search: who needs more narrows it."""
 
 SPANS: Final[Mapping[str, tuple[str, int | None]]] = {
-    "": ("Any date", None),
-    "0": ("Today", 0),
-    "1": ("Since yesterday", 1),
-    "7": ("Last 7 days", 7),
-    "31": ("Last 31 days", 31),
+    "": (N_("Any date"), None),
+    "0": (N_("Today"), 0),
+    "1": (N_("Since yesterday"), 1),
+    "7": (N_("Last 7 days"), 7),
+    "31": (N_("Last 31 days"), 31),
 }
 """What can be chosen: value → (words, days back from today)."""
 
@@ -31,16 +32,16 @@ MODALITIES: Final = ("CR", "CT", "DX", "MG", "MR", "NM", "PT", "RF", "US", "XA")
 """What is offered; any other can be typed."""
 
 FIELDS: Final[Mapping[str, str]] = {
-    "name": "Patient name",
-    "patient": "Patient ID",
-    "born": "Birth date",
-    "span": "Study date",
-    "since": "From",
-    "until": "To",
-    "modality": "Modality",
-    "description": "Description",
-    "accession": "Accession number",
-    "physician": "Referring physician",
+    "name": N_("Patient name"),
+    "patient": N_("Patient ID"),
+    "born": N_("Birth date"),
+    "span": N_("Study date"),
+    "since": N_("From"),
+    "until": N_("To"),
+    "modality": N_("Modality"),
+    "description": N_("Description"),
+    "accession": N_("Accession number"),
+    "physician": N_("Referring physician"),
 }
 """Field of the form → what people call it."""
 
@@ -87,9 +88,11 @@ class StudySearch:
         for name, words in FIELDS.items():
             value = str(getattr(self, name))
             if len(value) > LONGEST:
-                raise UsageError(f"{words}: at most {LONGEST} characters")
+                raise UsageError(
+                    _("%(field)s: at most %(count)s characters", field=said(words), count=LONGEST)
+                )
             if "\\" in value or not value.isprintable():
-                raise UsageError(f"{words}: without a backslash, please")
+                raise UsageError(_("%(field)s: without a backslash, please", field=said(words)))
         found = {
             "PatientName": name_pattern(self.name),
             "PatientID": self.patient,
@@ -105,11 +108,11 @@ class StudySearch:
     def _dates(self, today: date) -> str:
         since, until = _day("From", self.since), _day("To", self.until)
         if since and until and since > until:
-            raise UsageError("From: must not be later than To")
+            raise UsageError(_("From: must not be later than To"))
         if since or until:
             return f"{since}-{until}"
         if self.span not in SPANS:
-            raise UsageError("Study date: choose one that is offered")
+            raise UsageError(_("Study date: choose one that is offered"))
         days = SPANS[self.span][1]
         return "" if days is None else f"{today - timedelta(days):%Y%m%d}-"
 
@@ -134,7 +137,7 @@ def _day(words: str, typed: str) -> str:
     try:
         return f"{date.fromisoformat(typed):%Y%m%d}"
     except ValueError as error:
-        raise UsageError(f"{words}: write a date as 2024-01-31") from error
+        raise UsageError(_("%(field)s: write a date as 2024-01-31", field=said(words))) from error
 
 
 def _entry(keyword: str, value: str) -> dict[str, object]:

@@ -186,6 +186,11 @@
     return `${stack.dataset.base}/${number}/${kind}?${options}`;
   };
 
+  /* What it says comes with the page, in the language of its reader. */
+  const words = (name) => stack.dataset[`words${name}`];
+  const placed = () =>
+    words("Place").replace("%(number)s", current + 1).replace("%(all)s", images.length);
+
   const load = async (url) => {
     if (ready.has(url)) return ready.get(url);
     const answer = await fetch(url);
@@ -204,16 +209,16 @@
     current = Math.max(0, Math.min(images.length - 1, index));
     const mine = ++turn;
     slider.value = current + 1;
-    place.textContent = `Image ${current + 1} of ${images.length}`;
+    place.textContent = placed();
     const url = address(current, "picture");
     if (first) return; // the page came with this one
     if (!ready.has(url)) {
-      state.textContent = "Loading…";
+      state.textContent = words("Loading");
       load(address(current, "preview")).then(
         (drawn) => {
           if (mine !== turn || ready.has(url)) return;
           image.src = drawn;
-          state.textContent = "Coarse preview; the image is coming";
+          state.textContent = words("Coarse");
         },
         () => {},
       );
@@ -226,7 +231,7 @@
       image.src = drawn;
       state.textContent = "";
     } catch {
-      if (mine === turn) state.textContent = "This image cannot be shown (yet)";
+      if (mine === turn) state.textContent = words("Failed");
       return;
     }
     for (const near of [1, -1, 2]) {
@@ -285,7 +290,7 @@
         images = found;
         slider.max = images.length;
         current = Math.max(0, images.indexOf(here));
-        place.textContent = `Image ${current + 1} of ${images.length}`;
+        place.textContent = placed();
         slider.value = current + 1;
       }
     }, 3000);

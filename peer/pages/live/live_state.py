@@ -13,6 +13,7 @@ from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import _, said
 from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
@@ -177,18 +178,18 @@ def send_words(send: StudySend) -> JsonObject:
         "words": _send_state(send, done, failed),
         "over": send.over,
         "state": "over" if send.over else "sending",
-        "amount": f"{done} of {total} images" if total else "",
-        "why": clean(why),
+        "amount": _("%(done)s of %(all)s images", done=done, all=total) if total else "",
+        "why": clean(said(why)),
     }
 
 
 def _send_state(send: StudySend, done: int, failed: int) -> str:
     if not send.over:
         if send.sending.cancelled:
-            return "Stopping"
-        return "Sending" if done or failed else "Waiting"
+            return _("Stopping")
+        return _("Sending") if done or failed else _("Waiting")
     if send.sending.cancelled:
-        return "Stopped"
+        return _("Stopped")
     if send.error is not None or (failed and not done):
-        return "Not sent"
-    return "Not all was sent" if failed else "Sent"
+        return _("Not sent")
+    return _("Not all was sent") if failed else _("Sent")

@@ -9,11 +9,11 @@ from p2pacs.errors import P2PacsError, RevokedError
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.ids import VirtualAddress
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import N_, _, formats, said
 from p2pacs.pages import words
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes
 
-REVOKED: Final = (
+REVOKED: Final = N_(
     "This hospital is no member of the network any more: the administrator of the network has"
     " revoked it. Studies can be neither searched nor fetched, and what is here cannot be opened."
     " Ask that administrator: it can only be registered anew."
@@ -21,6 +21,15 @@ REVOKED: Final = (
 
 MEMBERS: Final = 256
 """Members on the page: those with a link first."""
+
+
+_LINKED: Final = {
+    (True, True): N_("on the local network, dialled from here"),
+    (True, False): N_("on the local network, dialled from there"),
+    (False, True): N_("over the line, dialled from here"),
+    (False, False): N_("over the line, dialled from there"),
+}
+"""Whether it is in the local network, and whether it was dialled from here."""
 
 
 class MemberLink(Protocol):
@@ -74,12 +83,16 @@ def trouble_words(*, revoked: bool, linked: bool, refused: Iterable[P2PacsError]
     """
     reasons = list(refused)
     if revoked or any(isinstance(one, RevokedError) for one in reasons):
-        return {"words": REVOKED, "revoked": REVOKED}
+        return {"words": said(REVOKED), "revoked": said(REVOKED)}
     if linked:
         return {"words": "", "revoked": ""}
-    said = "The broker is not linked: studies that are in the network still come, new ones do not."
-    why = clean(str(reasons[0])) if reasons else ""
-    return {"words": f"{said} It says: {why}." if why else said, "revoked": ""}
+    trouble = _(
+        "The broker is not linked: studies that are in the network still come, new ones do not."
+    )
+    if not reasons:
+        return {"words": trouble, "revoked": ""}
+    says = _("It says: %(why)s.", why=clean(said(str(reasons[0]))))
+    return {"words": f"{trouble} {says}", "revoked": ""}
 
 
 def rates_by_source(event: JsonObject) -> dict[str, float]:
@@ -101,24 +114,23 @@ def _member(
     sent = outgoing.get(one.name)
     return {
         "name": clean(one.name),
-        "role": str(one.role),
+        "role": said(str(one.role)),
         "state": "revoked" if one.revoked else "linked" if link else "away",
-        "words": "Revoked" if one.revoked else "Linked" if link else "Not linked",
+        "words": _("Revoked") if one.revoked else _("Linked") if link else _("Not linked"),
         "how": _how(one, link, refused),
         "in": words.rate(incoming[one.name]) if incoming.get(one.name) else "",
         "out": words.rate(sent["rate"]) if sent and sent["rate"] else "",
-        "sent": format_bytes(sent["bytes"]) if sent else "",
+        "sent": formats.size(sent["bytes"]) if sent else "",
     }
 
 
 def _how(one: MemberRecord, link: MemberLink | None, refused: P2PacsError | None) -> str:
     if link is not None:
-        where = "on the local network" if link.lan else "over the line"
-        return f"{where}, {'dialled from here' if link.dialled else 'dialled from there'}"
+        return said(_LINKED[link.lan, link.dialled])
     if one.revoked:
-        return "expelled by the administrator"
+        return _("expelled by the administrator")
     if refused is not None:
-        return clean(str(refused))
+        return clean(said(str(refused)))
     if not one.endpoints:
-        return "dials out only: it comes to us when it needs something"
-    return "is dialled when a study needs it"
+        return _("dials out only: it comes to us when it needs something")
+    return _("is dialled when a study needs it")

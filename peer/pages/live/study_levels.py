@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import _
 from peer.retrieval.levels import ChunksHere, Levels
 from peer.retrieval.live_index import Known
 
@@ -50,7 +51,9 @@ class StudyLevels:
             "here": sum(self._here.values()),
             "levels": "".join(self._digits) if len(self._digits) <= SHOWN else "",
             "series": {
-                str(series): f"{self._here[series]} of {count}"
+                str(series): _(
+                    "%(here)s of %(all)s images here", here=self._here[series], all=count
+                )
                 for series, count in sorted(self._series.items())
             },
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import N_, _, formats, said
 from p2pacs.pages import words
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes
 from peer.pages.live.chunk_map import chunk_map
 
 SOURCES: Final = 12
@@ -17,8 +17,8 @@ SOURCES: Final = 12
 _PRIORITIES: Final = {
     "stat": "STAT",
     "interactive": "",
-    "prefetch": "low priority",
-    "background": "in the background",
+    "prefetch": N_("low priority"),
+    "background": N_("in the background"),
 }
 
 
@@ -40,10 +40,10 @@ def transfer_words(transfer: Transfer, told: JsonObject, *, paused: bool) -> Jso
         "study": told["study"],
         "state": "paused" if paused else str(transfer.state),
         "words": state,
-        "badge": state if percent in (None, 100) else f"{state}, {percent} %",
-        "why": "" if paused or fetching else clean(told["error"] or ""),
+        "badge": _with_percent(state, percent),
+        "why": "" if paused or fetching else clean(said(told["error"] or "")),
         "stat": told["priority"] == "stat",
-        "priority": _PRIORITIES.get(told["priority"], told["priority"]),
+        "priority": said(_PRIORITIES.get(told["priority"]) or ""),
         "percent": percent,
         "amount": _amount(held, total, growing=growing),
         "rate": words.rate(told["rate"]) if fetching else "",
@@ -54,10 +54,16 @@ def transfer_words(transfer: Transfer, told: JsonObject, *, paused: bool) -> Jso
     }
 
 
+def _with_percent(state: str, percent: int | None) -> str:
+    if percent in (None, 100):
+        return state
+    return _("%(state)s, %(percent)s %%", state=state, percent=percent)
+
+
 def _amount(held: int, total: int, *, growing: bool) -> str:
     """How much is here; of a study that the PACS still sends, nobody knows the whole."""
     if growing:
-        return f"{format_bytes(held)} so far, the PACS sends more" if held else ""
+        return _("%(size)s so far, the PACS sends more", size=formats.size(held)) if held else ""
     return words.amount(held, total)
 
 
@@ -67,18 +73,18 @@ def _most(told: JsonObject) -> list[tuple[str, JsonObject]]:
 
 
 def _source(name: str, one: JsonObject, *, moving: bool) -> JsonObject:
-    rate = words.rate(one["rate"]) if one["linked"] else "not linked now"
+    rate = words.rate(one["rate"]) if one["linked"] else _("not linked now")
     return {
         "name": clean(name),
-        "role": one["role"] or "",
-        "amount": format_bytes(one["bytes"]),
+        "role": said(one["role"] or ""),
+        "amount": formats.size(one["bytes"]),
         "rate": rate if moving else "",
     }
 
 
 def _state(transfer: Transfer, *, paused: bool) -> str:
     if paused:
-        return "Paused"
+        return _("Paused")
     if transfer.state is TransferState.FETCHING:
-        return "Coming" if transfer.root is not None else "Waiting for it"
-    return "Here" if transfer.state is TransferState.COMPLETE else "Stopped"
+        return _("Coming") if transfer.root is not None else _("Waiting for it")
+    return _("Here") if transfer.state is TransferState.COMPLETE else _("Stopped")

@@ -14,6 +14,7 @@ from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import Json, number, text, texts
 from p2pacs.errors import StudyNotFoundError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.pages.search.found_studies import find_studies
 from p2pacs.pages.search.search_form import StudySearch
 from p2pacs.swarm.download.transfer import Transfer
@@ -104,7 +105,7 @@ class StudyListing:
         self._check_membership()
         record = await trio.to_thread.run_sync(self._catalogue.get, study)
         if record is None:
-            raise StudyNotFoundError("there is no such study in the catalogue here")
+            raise StudyNotFoundError(_("there is no such study in the catalogue here"))
         return record
 
     async def row(self, record: StudyRecord) -> StudyRow:

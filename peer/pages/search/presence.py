@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
+from p2pacs.languages import N_, _, said
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 
 
@@ -23,13 +24,13 @@ class Presence(StrEnum):
 
 
 WORDS: Final = {
-    Presence.HERE: "Here",
-    Presence.COMING: "Coming",
-    Presence.PAUSED: "Paused",
-    Presence.FAILED: "Stopped",
-    Presence.PARTLY: "Partly here",
-    Presence.NETWORK: "In the network",
-    Presence.PACS: "In the central PACS",
+    Presence.HERE: N_("Here"),
+    Presence.COMING: N_("Coming"),
+    Presence.PAUSED: N_("Paused"),
+    Presence.FAILED: N_("Stopped"),
+    Presence.PARTLY: N_("Partly here"),
+    Presence.NETWORK: N_("In the network"),
+    Presence.PACS: N_("In the central PACS"),
 }
 """What the page calls it."""
 
@@ -59,8 +60,10 @@ class StudyPresence:
     @property
     def words(self) -> str:
         """For people."""
-        words = WORDS[self.presence]
-        return words if self.percent is None else f"{words}, {self.percent} %"
+        words = said(WORDS[self.presence])
+        if self.percent is None:
+            return words
+        return _("%(state)s, %(percent)s %%", state=words, percent=self.percent)
 
     @property
     def can_fetch(self) -> bool:

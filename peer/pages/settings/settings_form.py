@@ -13,6 +13,7 @@ from attrs import frozen
 from pydantic import ValidationError
 
 from p2pacs.errors import UsageError
+from p2pacs.languages import N_, _, said
 from p2pacs.units import Endpoint
 from peer.config import DestinationSettings, PeerSettings
 
@@ -44,7 +45,7 @@ def setting_fields(
     }
     shown = {**now, **(typed or {})}
     return [
-        SettingField(name, words, hint, shown[name], lines=name == "destinations")
+        SettingField(name, said(words), said(hint), shown[name], lines=name == "destinations")
         for name, words, hint in _FIELDS
     ]
 
@@ -52,24 +53,34 @@ def setting_fields(
 _FIELDS: Final = (
     (
         "destinations",
-        "Workstations",
-        "One a line: AE title, address and port, as in VIEWER1 192.168.1.20:104. Studies can be"
-        " sent to these. With the word convert at the end, images that the workstation does not"
-        " accept as they are stored are decoded for it, without loss; with never, none are changed"
-        " in any way.",
+        N_("Workstations"),
+        N_(
+            "One a line: AE title, address and port, as in VIEWER1 192.168.1.20:104. Studies can be"
+            " sent to these. With the word convert at the end, images that the workstation does not"
+            " accept as they are stored are decoded for it, without loss; with never, none are"
+            " changed in any way."
+        ),
     ),
     (
         "uplink",
-        "Uplink",
-        "How much of the line out of here p2pacs may use: 800kbit, 3mbit, or measured for as much"
-        " as leaves others room. Empty: all of it.",
+        N_("Uplink"),
+        N_(
+            "How much of the line out of here p2pacs may use: 800kbit, 3mbit, or measured for as"
+            " much as leaves others room. Empty: all of it."
+        ),
     ),
-    ("downlink", "Downlink", "How much of the line into here it may use. Empty: all of it."),
+    (
+        "downlink",
+        N_("Downlink"),
+        N_("How much of the line into here it may use. Empty: all of it."),
+    ),
     (
         "capacity",
-        "Storage",
-        "How much studies may take on disk, as in 500GB. Studies not used for longest are let go"
-        " before. Empty: until the disk is full.",
+        N_("Storage"),
+        N_(
+            "How much studies may take on disk, as in 500GB. Studies not used for longest are let"
+            " go before. Empty: until the disk is full."
+        ),
     ),
 )
 
@@ -80,20 +91,20 @@ def changed_settings(settings: PeerSettings, typed: Mapping[str, str]) -> PeerSe
     Raises:
         UsageError: a value that cannot be; the text names the field.
     """
-    said: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
+    wanted: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
     destinations = _parse_destinations(typed.get("destinations", ""), settings)
-    said.setdefault("gateway", {})["destinations"] = destinations
+    wanted.setdefault("gateway", {})["destinations"] = destinations
     for table, name in (("line", "uplink"), ("line", "downlink"), ("store", "capacity")):
         value = typed.get(name, "").strip()
-        said.setdefault(table, {})[name] = value or None
+        wanted.setdefault(table, {})[name] = value or None
     try:
-        return PeerSettings.model_validate(said)
+        return PeerSettings.model_validate(wanted)
     except ValidationError as error:
         first = error.errors()[0]
         where = str(first["loc"][-1]) if first["loc"] else ""
-        words = next((words for name, words, _ in _FIELDS if name in first["loc"]), where)
+        words = next((words for name, words, _hint in _FIELDS if name in first["loc"]), where)
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{words}: {message}") from error
+        raise UsageError(f"{said(words)}: {said(message)}") from error
 
 
 def _parse_destinations(typed: str, settings: PeerSettings) -> dict[str, Any]:
@@ -105,7 +116,7 @@ def _parse_destinations(typed: str, settings: PeerSettings) -> dict[str, Any]:
         if not parts:
             continue
         if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in _WORDS):
-            raise UsageError("Workstations: write each as VIEWER1 192.168.1.20:104")
+            raise UsageError(_("Workstations: write each as VIEWER1 192.168.1.20:104"))
         Endpoint.parse(parts[1])
         found[parts[0]] = {**_kept(before.get(parts[0])), "address": parts[1]}
         if len(parts) == 3:

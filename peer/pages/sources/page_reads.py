@@ -13,6 +13,7 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import NotFoundError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.pages.search.held_parts import HeldParts
 from peer.retrieval.audit import AuditQueue
@@ -102,7 +103,7 @@ class PageReads:
         """
         fetch = await self.index(study, session)
         if fetch is None:
-            raise NotFoundError("nothing of this study can be shown: fetch it first")
+            raise NotFoundError(_("nothing of this study can be shown: fetch it first"))
         async with self._rows.first(study):
             now, key = trio.current_time(), (study, session.account)
             if now >= self._told.get(key, -1.0):

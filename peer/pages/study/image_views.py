@@ -16,6 +16,7 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.dataset.json_model import number
 from p2pacs.errors import ManifestError, NotFoundError, UsageError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.rendering.options import JPEG, RenderedViewport, RenderOptions, VoiWindow
 from p2pacs.rendering.render import FrameInput
 from p2pacs.workers.coding import Workers
@@ -75,7 +76,7 @@ class ImageViews:
             known = fetch.instance(request.path_params["number"])
             options = RenderOptions(JPEG, window=window, viewport=_viewport(known))
             return await self._drawn(fetch, known, frame, options)
-        raise NotFoundError("this image has not come yet: try again")
+        raise NotFoundError(_("this image has not come yet: try again"))
 
     async def _drawn(
         self, fetch: StudyFetch, known: Known, frame: int | None, options: RenderOptions
@@ -83,7 +84,7 @@ class ImageViews:
         frames = await self.reads.frames.open(fetch, known)
         shown = (frames.count + 1) // 2 if frame is None else frame
         if not 0 < shown <= frames.count:
-            raise NotFoundError("there is no such image")
+            raise NotFoundError(_("there is no such image"))
         header = await read_header_bytes(fetch, known)
         syntax = known.entry.transfer_syntax_uid
         given = FrameInput(await frames.read(shown), header, syntax, shown)

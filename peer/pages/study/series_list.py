@@ -11,6 +11,7 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.catalogue.views import series_view
 from p2pacs.dataset.json_model import Json, number, text
 from p2pacs.errors import ManifestError
+from p2pacs.languages import _
 from p2pacs.pages import words
 from p2pacs.texts import clean
 from peer.retrieval.fetch_order import in_order
@@ -141,12 +142,13 @@ def _attributes(known: Known) -> Json:
 
 def _title(attributes: Json, place: int) -> str:
     named = text(attributes, "SeriesNumber") or (str(place) if place else "")
-    parts = [f"Series {named}".strip(), text(attributes, "SeriesDescription")]
+    parts = [
+        _("Series %(number)s", number=named) if named else _("Series"),
+        text(attributes, "SeriesDescription"),
+    ]
     return clean(": ".join(part for part in parts if part))
 
 
 def _words(attributes: Json, images: int | None) -> str:
     parts = [text(attributes, "Modality"), text(attributes, "BodyPartExamined").capitalize()]
-    return clean(
-        ", ".join(part for part in [*parts, words.count(images, "image", "images")] if part)
-    )
+    return clean(", ".join(part for part in [*parts, words.images(images)] if part))

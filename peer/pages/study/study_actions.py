@@ -13,6 +13,7 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.budget import Budget
 from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.pages.forms import text_of
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.pages.search.listing import StudyListing
@@ -73,13 +74,13 @@ class StudyActions:
     def _under_way(self, study: StudyId) -> StudyFetch:
         fetch = self.page_reads.known(study)
         if fetch is None or not fetch.fetching:
-            raise NotFoundError("this study is not being fetched now")
+            raise NotFoundError(_("this study is not being fetched now"))
         return fetch
 
     def _check_stoppable(self, fetch: StudyFetch) -> None:
         if fetch.users > 1:
             raise UsageError(
-                "a workstation or a download waits for this study: it cannot be stopped here"
+                _("a workstation or a download waits for this study: it cannot be stopped here")
             )
 
     async def pin(self, request: Request, _session: Session, _form: FormData) -> Response:
@@ -94,7 +95,7 @@ class StudyActions:
         study = study_of(request)
         await self.listing.get(study)
         if not self.parts.store.holds(study):
-            raise NotFoundError("nothing of this study is here: fetch it first")
+            raise NotFoundError(_("nothing of this study is here: fetch it first"))
         (await self.parts.store.study(study)).pin(pinned=pinned)
         return _back(study)
 

@@ -18,6 +18,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import N_
 from p2pacs.pages.forms import sentence
 from p2pacs.pages.search.found_studies import PAGE
 from p2pacs.pages.search.saved_searches import SavedSearches
@@ -38,13 +39,13 @@ SENT: Final = 5
 """Sends of a study on its page."""
 
 WINDOWS: Final = (
-    ("", "As the image says"),
-    ("40,400", "Soft tissue"),
-    ("-600,1500", "Lung"),
-    ("400,1800", "Bone"),
-    ("40,80", "Brain"),
-    ("60,160", "Liver"),
-    ("300,600", "Vessels"),
+    ("", N_("As the image says")),
+    ("40,400", N_("Soft tissue")),
+    ("-600,1500", N_("Lung")),
+    ("400,1800", N_("Bone")),
+    ("40,80", N_("Brain")),
+    ("60,160", N_("Liver")),
+    ("300,600", N_("Vessels")),
 )
 """Centre and width in Hounsfield units; for CT."""
 
@@ -114,7 +115,7 @@ class StudyViews:
             live="/live/transfers",
             search=search,
             searched=bool(name) or bool(wrong),
-            spans=[(value, words) for value, (words, _) in SPANS.items()],
+            spans=[(value, words) for value, (words, _days) in SPANS.items()],
             modalities=MODALITIES,
             page=page,
             per_page=PAGE,

@@ -11,6 +11,7 @@ from p2pacs.dataset.json_model import text
 from p2pacs.errors import NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import _
 from p2pacs.pages import words
 from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
@@ -57,7 +58,7 @@ class TransferViews:
         """One transfer as the page of all shows it, for a page that is open already."""
         transfer = self.sources.parts.transfers.get(study_of(request))
         if transfer is None:
-            raise NotFoundError("there is no such transfer")
+            raise NotFoundError(_("there is no such transfer"))
         said = self.sources.state.transfer(self.sources.parts.activity.transfer(transfer, 32))
         shown = await self._shown(said, session)
         return self.pages.page(
@@ -71,7 +72,7 @@ class TransferViews:
 
     async def _shown(self, said: JsonObject, session: Session) -> ShownTransfer:
         study = StudyId.parse(said["study"])
-        title, link = f"Study {study.short}", False
+        title, link = _("Study %(name)s", name=study.short), False
         if session.may(UserRight.SEARCH):
             try:
                 record = await self.sources.listing.get(study)
@@ -79,7 +80,7 @@ class TransferViews:
                 record = None  # it has left the catalogue, or may not be read any more
             if record is not None:
                 told_of = record.attributes
-                who = words.person(text(told_of, "PatientName")) or "No name"
+                who = words.person(text(told_of, "PatientName")) or _("No name")
                 when = words.day(text(told_of, "StudyDate"))
                 what = clean(text(told_of, "StudyDescription"))
                 title, link = ", ".join(part for part in (who, what, when) if part), True

@@ -49,7 +49,7 @@ class Site:
     def door(self) -> Door:
         return Door.of(
             self.database,
-            Pages(Path(), about="Some pages."),
+            Pages(Path(), about=lambda: "Some pages."),
             self.settings,
             rights=RIGHTS,
             record=self._record,

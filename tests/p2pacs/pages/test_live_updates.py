@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import pytest
 import trio
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import _, speaking
 from p2pacs.pages.live_updates import OVER, LiveTuning, LiveUpdates, encode_event
 
 
@@ -185,3 +186,32 @@ def test_an_event_is_one_block(value: dict[str, str]) -> None:
     assert raw.count(b"\n") == 2
     assert b"\r" not in raw
     assert events(raw) == [("a", value)]
+
+
+@define
+class SpeakingSource(FakeSource):
+    def look(self) -> dict[str, JsonObject]:
+        return {"a": {"words": _("Language"), "n": self.state["a"]["n"]}}
+
+
+async def test_each_page_is_told_in_its_language(autojump_clock: object) -> None:
+    source = SpeakingSource({"a": {"n": 1}})
+    async with running(source, LiveTuning()) as updates, AsyncExitStack() as streams:
+        opened = []
+        for language in ("de", "en"):
+            with speaking(language):
+                opened.append(await streams.enter_async_context(aclosing(await begun(updates))))
+        german, english = opened
+        assert events(await anext(german)) == [("a", {"words": "Sprache", "n": 1})]
+        assert events(await anext(english)) == [("a", {"words": "Language", "n": 1})]
+        source.state["a"] = {"n": 2}
+        assert events(await anext(german)) == [("a", {"words": "Sprache", "n": 2})]
+        await german.aclose()
+        await trio.sleep(1)
+        source.state["a"] = {"n": 3}
+        await trio.sleep(1)
+        # Who comes back is told how it is, and not how it was.
+        with speaking("de"):
+            again = await streams.enter_async_context(aclosing(await begun(updates)))
+        assert events(await anext(again)) == [("a", {"words": "Sprache", "n": 3})]
+        assert events(await anext(english)) == [("a", {"words": "Language", "n": 3})]

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pacs.languages import speaking
 from p2pacs.pages import words
 
 
@@ -53,8 +54,22 @@ def test_dates_times_and_counts() -> None:
     assert (words.day("20240131"), words.day("2024"), words.day("")) == ("2024-01-31", "2024", "")
     assert (words.clock("153012.5"), words.clock("9")) == ("15:30", "9")
     assert (words.sex("F"), words.sex("X")) == ("female", "X")
-    assert [words.count(n, "image", "images") for n in (None, 1, 2)] == ["", "1 image", "2 images"]
+    assert [words.images(n) for n in (None, 1, 2)] == ["", "1 image", "2 images"]
     assert (words.amount(5, 0), words.amount(1000, 2000)) == ("5 B", "1.0 kB of 2.0 kB")
+
+
+def test_in_the_language_of_the_reader() -> None:
+    with speaking("de"):
+        assert words.day("20240131") == "31.01.2024"
+        assert (words.sex("F"), words.left(1e5), words.left(1e6)) == (
+            "weiblich",
+            "noch 28 h",
+            "noch 12 Tage",
+        )
+        assert words.amount(1500, 12_345_678) == "1,5 kB von 12,3 MB"
+        assert words.images(12345) == "12.345 Aufnahmen"
+        assert words.ago(30) == "Stand von jetzt."
+        assert words.person("Doe^John") == "Doe, John"
 
 
 @given(st.text())

@@ -71,11 +71,11 @@ async def test_a_radiologist_finds_fetches_watches_and_looks(
         expect(row.locator(".badge")).to_have_text("Coming")  # without leaving the list
         assert "search=" in page.url
         row.get_by_role("link").click()
-        expect(page.locator("[data-series-count]")).to_have_text("4 of 4")
+        expect(page.locator("[data-series-count]")).to_have_text("4 of 4 images here")
         expect(page.locator(".thumbs img:not([hidden])")).to_have_count(4)
         trio.from_thread.run(pages.world.broker.publish, sent[4:], trio_token=token)
         expect(page.locator(".head .badge")).to_have_text("Here")  # by itself
-        expect(page.locator("[data-series-count]")).to_have_text("8 of 8")
+        expect(page.locator("[data-series-count]")).to_have_text("8 of 8 images here")
         page.click("text=Look at Series")
         place = page.locator("[data-place]")
         expect(place).to_have_text("Image 4 of 8")

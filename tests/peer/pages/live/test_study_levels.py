@@ -20,13 +20,13 @@ def told(levels: StudyLevels, of: FakeFetch) -> tuple[str, int, dict[str, str]]:
 def test_images_go_from_nothing_over_a_preview_to_whole() -> None:
     study, levels = fetch(3), StudyLevels()
     study.missing = {1, 2, 3, 1001, 1002, 1003}
-    assert told(levels, study) == ("000", 0, {"1": "0 of 3"})
+    assert told(levels, study) == ("000", 0, {"1": "0 of 3 images here"})
     study.arrive(1002)
-    assert told(levels, study) == ("010", 0, {"1": "0 of 3"})
+    assert told(levels, study) == ("010", 0, {"1": "0 of 3 images here"})
     study.arrive(2, 1001, 1003)
-    assert told(levels, study) == ("191", 1, {"1": "1 of 3"})
+    assert told(levels, study) == ("191", 1, {"1": "1 of 3 images here"})
     study.arrive(1, 3)
-    assert told(levels, study) == ("999", 3, {"1": "3 of 3"})
+    assert told(levels, study) == ("999", 3, {"1": "3 of 3 images here"})
     assert levels.told()["known"] == 3
 
 

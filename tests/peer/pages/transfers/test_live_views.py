@@ -79,7 +79,7 @@ async def test_the_page_of_a_study_sees_its_images_come(tmp_path: Path) -> None:
             assert seen.latest[topic]["known"] == 0
             await browser.send(pages.study, f"{pages.study}/fetch")
             await eventually(lambda: seen.latest[topic]["levels"] == "999")
-            assert seen.latest[topic]["series"] == {"1": "3 of 3"}
+            assert seen.latest[topic]["series"] == {"1": "3 of 3 images here"}
             await pages.world.broker.publish(instances(2, first=4))
             await eventually(lambda: seen.latest[topic]["levels"] == "99999")
 

@@ -1,0 +1,62 @@
+"""Words that are kept in databases, come from enumerations or from libraries, and stand on pages:
+marked here, for `said`. What is not among them is shown as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from p2pacs.languages.texts import N_
+
+ROLES: Final = (
+    N_("administrator"),
+    N_("auditor"),
+    N_("broker"),
+    N_("hospital"),
+    N_("operator"),
+    N_("radiologist"),
+    N_("replica"),
+)
+
+TRAIL: Final = (
+    N_("account added"),
+    N_("account removed"),
+    N_("by its owner"),
+    N_("by the owner"),
+    N_("password changed"),
+    N_("password set"),
+    N_("recovery codes made"),
+    N_("role set"),
+    N_("second factor added"),
+    N_("second factor removed"),
+    N_("session ended"),
+    N_("sign-in"),
+)
+"""What was done, in the trails."""
+
+PHRASES: Final = (
+    N_("Bad Request"),
+    N_("Unauthorized"),
+    N_("Forbidden"),
+    N_("Not Found"),
+    N_("Method Not Allowed"),
+    N_("Not Acceptable"),
+    N_("Request Timeout"),
+    N_("Conflict"),
+    N_("Misdirected Request"),
+    N_("Too Many Requests"),
+    N_("Internal Server Error"),
+    N_("Bad Gateway"),
+    N_("Service Unavailable"),
+    N_("Gateway Timeout"),
+    N_("Insufficient Storage"),
+)
+"""What HTTP calls answers (RFC 9110, 15)."""
+
+ERRORS: Final = (
+    N_("no such workstation among the gateway's destinations"),
+    N_("the peer is stopping: try again later"),
+    N_("too many studies are being sent: wait until one is there"),
+    N_("this was sent long ago, or never"),
+)
+"""What rooms that know no pages refuse."""
