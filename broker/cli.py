@@ -29,6 +29,7 @@ from p2pacs import logs
 from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.listings import CsvOption, print_listing
 from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import PasswordFile, read_private, sure
@@ -151,17 +152,12 @@ def token(
 
 
 @app.command()
-def members(folder: Folder, *, as_json: AsJson = False) -> None:
+def members(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:
     """List the members and how they are."""
     _, database = opened(folder)
     listed, at = database.transact(registry.list_members), now()
-    running = is_locked(folder / LOCK)
-    if as_json:
-        print_json(
-            {"members": [cli_output.member_json(one, at, running=running) for one in listed]}
-        )
-    else:
-        show(cli_output.members_table(listed, at, running=running))
+    listing = cli_output.members_listing(listed, at, running=is_locked(folder / LOCK))
+    print_listing(listing, as_json=as_json, as_csv=as_csv)
 
 
 @app.command()
@@ -278,18 +274,16 @@ def show_audit(
         int, typer.Option(parser=_count, metavar="N", help="At most so many, newest first.")
     ] = audit.MOST,
     as_json: AsJson = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show who did what, newest first."""
     _, database = opened(folder)
     if study == "-":
         study = read_private(None, "Study Instance UID", hidden=False).strip()
     entries = database.transact(lambda c: audit.read(c, uid=study, member=member, most=most))
-    if as_json:
-        print_json({"entries": [audit.as_json(entry) for entry in entries]})
-    else:
-        show(cli_output.audit_table(entries))
-        if not entries:
-            typer.echo("Nothing matches.", err=True)
+    print_listing(cli_output.audit_listing(entries), as_json=as_json, as_csv=as_csv)
+    if not (entries or as_json or as_csv):
+        typer.echo("Nothing matches.", err=True)
 
 
 cli_admins.add_commands(app)

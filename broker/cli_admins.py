@@ -8,13 +8,15 @@ import typer
 from attrs import asdict
 from sqlalchemy import Connection
 
-from broker.cli_common import WHO, AsJson, Folder, Yes, opened, print_json
+from broker.cli_common import WHO, AsJson, Folder, Yes, opened
 from broker.members import audit
 from broker.members.roles import AdminRole, admin_role
 from p2pacs.accounts import people
 from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import NotFoundError, UsageError
+from p2pacs.listings import CsvOption, PrintedList, print_listing
 from p2pacs.private_input import PasswordFile, read_private, sure
+from p2pacs.tables import Column, Table
 
 Admin = Annotated[str, typer.Option(metavar="NAME", help="The administrator.")]
 
@@ -103,6 +105,7 @@ def admins(
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """List the administrators, or remove one who is none any more."""
     _, database = opened(folder)
@@ -118,7 +121,11 @@ def admins(
 
         database.transact(leave)
     left = database.transact(people.list_accounts)
-    if as_json:
-        print_json({"administrators": [asdict(one) for one in left]})
-    else:
-        typer.echo("\n".join(f"{one.name}\t{one.role}" for one in left))
+    code = {True: "yes", False: "no"}
+    table = Table(
+        (Column("Name"), Column("Role"), Column("Second factor")),
+        [(one.name, one.role, code[one.second_factor]) for one in left],
+    )
+    rows = [asdict(one) for one in left]
+    listing = PrintedList("administrators", ("name", "role", "second_factor"), rows, lambda: table)
+    print_listing(listing, as_json=as_json, as_csv=as_csv)

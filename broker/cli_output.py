@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from broker.config import AUTHORITY, BROKER_TOML, BrokerSettings
 from broker.members import audit
 from broker.members.join_command import join_command, run_command, usual_plan
 from broker.members.registry import Member
 from broker.setup import BrokerSecrets, describe
+from p2pacs.listings import PrintedList
 from p2pacs.tables import Column, Table
 from p2pacs.units import format_limit
 
@@ -72,6 +74,31 @@ def member_json(member: Member, at: int, *, running: bool) -> dict[str, Any]:
     }
 
 
+MEMBER_COLUMNS: Final = (
+    "name",
+    "address",
+    "role",
+    "state",
+    "uplink",
+    "downlink",
+    "read",
+    "endpoints",
+    "registered",
+    "joined",
+    "last_seen",
+    "certificate_expires",
+    "revoked",
+)
+"""What `member_json` has."""
+
+
+def members_listing(members: Sequence[Member], at: int, *, running: bool) -> PrintedList:
+    """All members."""
+    rows = [member_json(one, at, running=running) for one in members]
+    table = partial(members_table, members, at, running=running)
+    return PrintedList("members", MEMBER_COLUMNS, rows, table)
+
+
 def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table:
     """All members as a table."""
     columns = [
@@ -96,6 +123,26 @@ def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table
         for member in members
     ]
     return Table(columns, rows)
+
+
+AUDIT_COLUMNS: Final = (
+    "when",
+    "actor",
+    "address",
+    "what",
+    "study",
+    "study_instance_uid",
+    "detail",
+    "outcome",
+    "about",
+)
+"""What `audit.as_json` has."""
+
+
+def audit_listing(entries: Sequence[audit.Entry]) -> PrintedList:
+    """Entries of the audit trail."""
+    rows = [audit.as_json(entry) for entry in entries]
+    return PrintedList("entries", AUDIT_COLUMNS, rows, partial(audit_table, entries))
 
 
 def audit_table(entries: Sequence[audit.Entry]) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from p2pacs import heap, standard_streams
+from p2pacs.completion import completed_command, print_completion
 from p2pacs.errors import P2PacsError, UsageError, first_of, local_error, report
 from p2pacs.private_files import private_umask
 
@@ -40,6 +42,7 @@ def build(wanted: str) -> typer.Typer:
     """The commands; all but the wanted one only by their name and help."""
     app = typer.Typer(
         no_args_is_help=True,
+        add_completion=False,  # `completion` prints it: typer would write into people's shell files
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         help="A peer-to-peer distribution network for DICOM studies.",
@@ -55,6 +58,7 @@ def build(wanted: str) -> typer.Typer:
     else:
         for name, text in SHORTCUTS.items():
             app.command(name, help=text)(_elsewhere)
+    app.command("completion")(print_completion)
     app.command("archive", hidden=True)(_archive)
     return app
 
@@ -122,7 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         standard_streams.mend()
     heap.bound()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = next((one for one in given if not one.startswith("-")), "")
+    wanted = completed_command(os.environ)
+    if wanted is None:
+        wanted = next((one for one in given if not one.startswith("-")), "")
     try:
         _check_text(given)
         with private_umask():

@@ -15,6 +15,7 @@ import typer
 from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.json_object import JsonObject
+from p2pacs.listings import CsvOption, print_listing
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
 from p2pacs.stopping import run_until_stopped, tell_ready
@@ -159,6 +160,7 @@ def find(
         ),
     ] = None,
     as_json: AsJson = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Find studies in the catalogue that this peer may read."""
     keys = {
@@ -172,12 +174,9 @@ def find(
         wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
     check_date(wanted.get("study_date", ""))
     studies, role = _ask(folder, lambda peer: _search(peer, wanted))
-    if as_json:
-        print_json({"studies": studies})
-    else:
-        show(output.studies_table(studies))
-        if not studies:
-            typer.echo(output.nothing_found(role), err=True)
+    print_listing(output.studies_listing(studies), as_json=as_json, as_csv=as_csv)
+    if not (studies or as_json or as_csv):
+        typer.echo(output.nothing_found(role), err=True)
 
 
 async def _search(peer: PeerClient, keys: dict[str, str]) -> tuple[list[JsonObject], str]:

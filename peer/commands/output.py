@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from p2pacs.json_object import JsonObject
+from p2pacs.listings import PrintedList
 from p2pacs.tables import Column, Facts, Table
 from p2pacs.units import format_bytes
 from peer.commands.wording import format_rate, format_seconds, when
@@ -20,6 +22,23 @@ REPLICA: Final = "replica"
 
 RECENT: Final = 12
 """Transfers that ended and are shown."""
+
+
+STUDY_COLUMNS: Final = (
+    "study_instance_uid",
+    "patient_id",
+    "patient_name",
+    "study_date",
+    "description",
+    "modalities",
+    "instances",
+)
+"""What the peer tells of a study."""
+
+
+def studies_listing(studies: Sequence[JsonObject]) -> PrintedList:
+    """The answer of ``find``."""
+    return PrintedList("studies", STUDY_COLUMNS, studies, partial(studies_table, studies))
 
 
 def studies_table(studies: Sequence[JsonObject]) -> Table:

@@ -5,7 +5,6 @@ They work whether the peer runs or not; a running one heeds a change at the next
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from p2pacs import logs
 from p2pacs.accounts import people
 from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import NotFoundError, StateError
+from p2pacs.listings import CsvOption, PrintedList, print_listing
 from p2pacs.private_input import PasswordFile, read_private, sure
-from p2pacs.tables import Column, Table, show
+from p2pacs.tables import Column, Table
 from peer.accounts.rights import user_role
 from peer.accounts.trail import note
 from peer.config import PEER_DB, load_peer_settings
@@ -124,16 +124,19 @@ def remove(
 
 
 @app.command("list")
-def list_users(folder: Folder, *, as_json: AsJson = False) -> None:
+def list_users(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:
     """List the accounts."""
     with _opened(folder) as database:
         found = database.transact(people.list_accounts)
-    if as_json:
-        typer.echo(json.dumps({"users": [asdict(one) for one in found]}, ensure_ascii=False))
-    elif found:
-        columns = Column("Name"), Column("Role"), Column("Second factor")
-        code = {True: "yes", False: "no"}
-        show(Table(columns, [(one.name, one.role, code[one.second_factor]) for one in found]))
+    code = {True: "yes", False: "no"}
+    table = Table(
+        (Column("Name"), Column("Role"), Column("Second factor")),
+        [(one.name, one.role, code[one.second_factor]) for one in found],
+    )
+    rows = [asdict(one) for one in found]
+    if found or as_json or as_csv:
+        listing = PrintedList("users", ("name", "role", "second_factor"), rows, lambda: table)
+        print_listing(listing, as_json=as_json, as_csv=as_csv)
     else:
         typer.echo("Nobody yet: p2pacs peer user add DIR NAME --role administrator", err=True)
 

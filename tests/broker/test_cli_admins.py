@@ -34,7 +34,9 @@ def test_administrators_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixtur
     secret = ["--password-file", tmp_path / "password"]
     assert "new administrator" in command("password", folder, "--admin", "bert", *secret)
     assert "signed out everywhere" in command("password", folder, "--admin", "bert", *secret)
-    assert command("admins", folder) == "admin\tadministrator\nbert\tadministrator\n"
+    assert command("admins", folder) == (
+        "Name\tRole\tSecond factor\nadmin\tadministrator\tno\nbert\tadministrator\tno\n"
+    )
     command("admins", folder, "--remove", "carl", "--yes", code=NotFoundError.exit_code)
     (left,) = command.json("admins", folder, "--remove", "bert", "--yes")["administrators"]
     assert left == {"name": "admin", "role": "administrator", "second_factor": False}
@@ -66,7 +68,9 @@ def test_an_auditor_is_made_and_becomes_administrator(
     assert "add another one first" in command(*last, code=StateError.exit_code)
     command("role", folder, "--admin", "rev", "--role", "administrator")
     command(*last)
-    assert command("admins", folder) == "admin\tauditor\nrev\tadministrator\n"
+    assert command("admins", folder) == (
+        "Name\tRole\tSecond factor\nadmin\tauditor\tno\nrev\tadministrator\tno\n"
+    )
     trail = command("audit", folder, "--most", "3")
     assert [line.split("\t")[2] for line in trail.splitlines()[1:]] == [
         "role set",

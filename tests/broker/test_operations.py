@@ -66,7 +66,7 @@ def test_the_rules_in_the_manual_are_rules() -> None:
 def test_units_run_the_side_that_they_are_named_for(side: str) -> None:
     unit = configparser.ConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(ROOT / "deploy" / f"p2pacs-{side}.service")
+    unit.read(ROOT / "deploy" / "systemd" / f"p2pacs-{side}.service")
     command = unit["Service"]["ExecStart"].split()
     assert command[1:] == [side, "run", f"/var/lib/p2pacs/{side}"]
     assert unit["Service"]["User"] == "p2pacs"

@@ -3,11 +3,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 import pytest
+import typer
 
 from p2pacs import front
 from p2pacs.errors import NotFoundError, StateError
+from p2pacs.tables import width
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -113,3 +116,49 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     _failing(monkeypatch, ExceptionGroup("nursery", [KeyError("bug")]))
     with pytest.raises(ExceptionGroup):
         front.main([])
+
+
+LISTS = {
+    ("broker", "members"),
+    ("broker", "audit"),
+    ("broker", "admins"),
+    ("peer", "user", "list"),
+    ("find",),
+}
+"""Commands that print a list."""
+
+
+def _commands() -> dict[tuple[str, ...], set[str]]:
+    """All commands with their options."""
+    found: dict[tuple[str, ...], set[str]] = {}
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        if inner := getattr(command, "commands", None):
+            for name, one in inner.items():
+                walk(one, (*path, name))
+        else:
+            found[path] = {option for one in command.params for option in one.opts}
+
+    for name in (*front.SIDES, *front.SHORTCUTS, "completion"):
+        walk(typer.main.get_command(front.build(name)).commands[name], (name,))
+    return found
+
+
+def test_each_help_fits_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = _commands()
+    groups = {path[:-1] for path in commands}
+    assert len(commands) > 25
+    for path in (*commands, *groups):
+        assert _main([*path, "--help"]) == 0
+        for line in capsys.readouterr().out.splitlines():
+            assert width(line) <= 80, (path, line)
+
+
+def test_each_list_can_be_had_as_json_and_csv() -> None:
+    commands = _commands()
+    assert {path for path, options in commands.items() if "--csv" in options} == LISTS
+    for path in LISTS:
+        assert "--json" in commands[path]
