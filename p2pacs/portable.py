@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -16,7 +16,10 @@ from sqlalchemy import (
     literal_column,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 Long: Final = BigInteger().with_variant(Integer(), "sqlite")
 """Of 64 bits, for milliseconds since 1970 and what grows with them: an INTEGER of SQLite's is that
@@ -31,6 +34,8 @@ _CLOCKS: Final = {
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MB; members have SQLite
+
         return postgresql.insert(table)
     return sqlite.insert(table)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import trio
 
+from p2pacs import heap
 from p2pacs.errors import P2PacsError, first_of
 from p2pacs.service_manager import READY, STOPPING, keep_alive, notify
 
@@ -24,7 +25,8 @@ def run_until_stopped(work: Callable[[trio.Event], Awaitable[None]]) -> None:
         P2PacsError: the first that ``work`` ended with, out of its exception group.
     """
     try:
-        trio.run(_run, work)
+        with heap.settled():
+            trio.run(_run, work)
     except (P2PacsError, ExceptionGroup) as error:
         known = first_of(error)
         if known is None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 import trio
@@ -42,9 +42,6 @@ from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettin
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.metrics import METRICS, PeerMetrics
-from peer.pages.content import PagesContent
-from peer.pages.serving import PagesParts, run_pages
-from peer.pages.sources.page_sources import ContentParts
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
@@ -57,7 +54,9 @@ from peer.sync.renewal import keep_renewed
 from peer.sync.replica import ReplicaSync
 from peer.sync.services import PeerServices
 from peer.viewer.door import ViewerDoor
-from peer.viewer.serving import ViewerParts, run_viewer
+
+if TYPE_CHECKING:
+    from peer.pages.sources.page_sources import ContentParts
 
 ASK: Final = 20.0
 """Seconds for the broker to answer what the background asks it."""
@@ -193,7 +192,12 @@ class Peer:
         return open_dimse(self.gateway_parts, self.settings, blind=self.blind)
 
     async def serve_viewer(self, *, task_status: trio.TaskStatus[str | None]) -> None:
-        """The viewer, until cancelled; see `run_viewer`."""
+        """The viewer, where it is set, until cancelled; see `run_viewer`."""
+        if self.settings.gateway.viewer is None:
+            task_status.started(None)
+            return
+        from peer.viewer.serving import ViewerParts, run_viewer  # noqa: PLC0415 - see `serve_pages`
+
         home = self.identity.folder.parent
         realm = self.identity.address.raw[-4:].hex()
         parts = ViewerParts(self.gateway_parts, self.viewer_door, realm, blind=self.blind)
@@ -232,13 +236,25 @@ class Peer:
         await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)
 
     async def serve_pages(self, folder: Path, *, task_status: trio.TaskStatus[str | None]) -> None:
-        """The hospital's pages, where they are set; reports their address, or None."""
+        """The hospital's pages, where they are set; reports their address, or None.
+
+        Pages and viewer are imported where they are served: a tenth of the memory of a peer that
+        has neither, as replicas and hospitals without pages are.
+        """
+        if self.settings.web.listen is None:
+            task_status.started(None)
+            return
+        from peer.pages.content import PagesContent  # noqa: PLC0415
+        from peer.pages.serving import PagesParts, run_pages  # noqa: PLC0415
+
         content = PagesContent(self.content_parts(folder))
         parts = PagesParts(self.database, self.identity.address, blind=self.blind, content=content)
         await run_pages(parts, folder, self.settings, task_status=task_status)
 
     def content_parts(self, folder: Path) -> ContentParts:
         """What the pages show and ask."""
+        from peer.pages.sources.page_sources import ContentParts  # noqa: PLC0415 - see above
+
         return ContentParts(
             folder=folder,
             settings=self.settings,

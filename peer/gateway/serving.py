@@ -30,7 +30,6 @@ from peer.gateway.instances import InstanceDescriber
 from peer.gateway.measured import GatewayDurations, MeasuredBackend, MeasuredDicomweb
 from peer.gateway.web_clients import WebClients
 from peer.gateway.web_reads import WebReads
-from peer.gateway.web_serving import run_dicomweb
 from peer.retrieval.reader import StudyReads
 
 log = structlog.get_logger(__name__)
@@ -169,6 +168,8 @@ async def run_web(
     if gateway.dicomweb is None or blind:
         task_status.started(None)
         return
+    from peer.gateway.web_serving import run_dicomweb  # noqa: PLC0415 - 2 MB where there is none
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parts.workers.stay_ready)
         await run_dicomweb(

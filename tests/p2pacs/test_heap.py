@@ -1,7 +1,10 @@
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from p2pacs import heap
 
 SOURCE = """
 import resource, sys
@@ -29,3 +32,15 @@ def faults(how: str) -> int:
 def test_what_is_large_is_given_back_or_kept() -> None:
     assert faults("bound") > 20 * 8 * 2**20 // 4096
     assert faults("keep") < 100
+
+
+def test_a_search_for_cycles_finds_what_is_new_and_leaves_what_was_there() -> None:
+    there = len(gc.get_objects())
+    with heap.settled():
+        assert gc.get_freeze_count() > there / 2
+        assert len(gc.get_objects()) < there / 2
+        circle: list[object] = []
+        circle.append(circle)
+        del circle
+        assert gc.collect() > 0
+    assert gc.get_freeze_count() == 0

@@ -1,5 +1,7 @@
 """The composition root: what a whole peer does as a process would, in this process."""
 
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -135,3 +137,12 @@ async def test_the_gateway_says_who_it_is(tmp_path: Path) -> None:
             assert listens.plain is not None
             (study,) = await client(listens.plain).find(query("STUDY", PatientID=""))
             assert study.RetrieveAETitle == "HOSPA"
+
+
+def test_a_peer_without_pages_does_not_carry_them() -> None:
+    source = (
+        "import sys, peer.app\n"
+        "heavy = {'jinja2', 'argon2', 'cattrs', 'sqlalchemy.dialects.postgresql'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", source], check=True)
