@@ -12,18 +12,23 @@ from typing import Any, Final
 import structlog
 import trio
 from attrs import frozen
+from sqlalchemy import Connection
 
 from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
-from broker.database.db import BrokerDatabase, open_database
-from broker.database.pacs_state import keep_look, note_start
+from broker.database.db import BrokerDatabase, now, open_database
+from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
 from broker.database.take_over import open_catalogue
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.members_now import MembersNow
 from broker.handlers.services import BrokerServices
+from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
+from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
+from broker.members import registry
 from broker.members.admin_actions import AdminActions
 from broker.members.membership import open_membership
+from broker.members.registry import Member
 from broker.metrics import METRICS, BrokerMetrics
 from broker.pacs.adapter import PacsAdapter
 from broker.pacs.catalogue_sync import CatalogueSync
@@ -38,6 +43,7 @@ from broker.setup import BrokerSecrets, load_keys
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.health import HealthCheck
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
@@ -187,13 +193,41 @@ class Broker:
             actions,
             self.settings.web,
             self.files.certificate,
-            AdminContent(self.files.catalogue, self._members_now()),
+            AdminContent(
+                self.files.catalogue,
+                self._members_now(),
+                StudiesNow(self.parts, self.publisher),
+                self.health,
+            ),
             stop=stop,
             task_status=task_status,
         )
 
     def _members_now(self) -> MembersNow:
         return MembersNow(self.parts.holders, self.files.store, self.node.host.agents)
+
+    async def health(self) -> list[HealthCheck]:
+        """How the broker is, now."""
+        me, workers = self.keys.identity.address, self.files.workers
+        files = await trio.to_thread.run_sync(read_folder, self.keys.identity.folder.parent)
+
+        def work(connection: Connection) -> tuple[PacsState, list[Member]]:
+            return read_pacs(connection, me), registry.list_members(connection)
+
+        pacs, members = await self.files.database.run(work)
+        return broker_checks(
+            BrokerVitals(
+                settings=self.settings,
+                at=now(),
+                files=files,
+                authority_ends=ends_at(self.keys.authority.certificate),
+                pacs=pacs,
+                members=members,
+                publications=list(self.publisher.publications.values()),
+                workers=len(workers.processes),
+                deaths=workers.deaths,
+            )
+        )
 
     async def _serve_metrics(self, *, task_status: trio.TaskStatus[Endpoint | None]) -> None:
         folder = self.keys.identity.folder.parent

@@ -19,22 +19,28 @@ from broker.members import audit
 from broker.members.admin_actions import AdminActions
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
 from broker.pages.content import AdminContent
+from broker.pages.health_views import HealthViews
 from broker.pages.members.list_views import MemberListViews
 from broker.pages.members.member_views import MemberViews
 from broker.pages.navigation import NAVIGATION
 from broker.pages.registration.shown_tokens import ShownTokens
 from broker.pages.registration.views import RegistrationViews
+from broker.pages.studies.network_listing import NetworkListing
+from broker.pages.studies.network_study_views import NetworkStudyViews
+from broker.pages.studies.publication_views import PublicationViews
 from broker.pages.trail.trail_views import TrailViews
 from broker.pages.trail.trail_words import outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.languages import _
+from p2pacs.pages import words
 from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
 from p2pacs.pages.door import Door
+from p2pacs.pages.live_updates import LiveUpdates
 from p2pacs.pages.times import minute, utc
-from p2pacs.pages.words import capitalize_first
+from p2pacs.texts import clean
 from p2pacs.units import format_bytes, format_limit
 from p2pacs.web.pages import Pages
 
@@ -46,6 +52,7 @@ def make_app(
     actions: AdminActions,
     settings: AdminWebSettings,
     content: AdminContent,
+    live: LiveUpdates,
     *,
     passwords: Passwords = ARGON2ID,
     came: Callable[[str], object] = lambda _address: None,
@@ -57,6 +64,7 @@ def make_app(
         actions: what an administrator does.
         settings: of the pages; where browsers come by HTTPS, cookies are marked so.
         content: what they show of the running broker.
+        live: keeps open pages new.
         passwords: how they are hashed.
         came: told from which network addresses come those who are signed in.
     """
@@ -69,7 +77,8 @@ def make_app(
         about=lambda: _("Administration of the network “%(network)s”.", network=network),
     )
     pages.filter(minute=minute, utc=utc, rate=format_limit, size=format_bytes)
-    pages.filter(capitalize_first=capitalize_first)
+    pages.filter(capitalize_first=words.capitalize_first, clean=clean)
+    pages.filter(person=words.person, day=words.day, clock=words.clock, sex=words.sex)
     pages.filter(what_words=what_words, outcome_words=outcome_words)
     door = Door.of(
         database,
@@ -79,6 +88,7 @@ def make_app(
         record=_record,
         passwords=passwords,
         came=came,
+        left=lambda session: live.end_session(session.csrf),
     )
     shows = partial(door.shows, right=AdminRight.SEE)
     search = partial(door.changes, right=AdminRight.SEE)
@@ -86,6 +96,8 @@ def make_app(
     routes: list[BaseRoute] = [
         Route("/", _home),
         *_member_routes(door, database, actions, pages, content),
+        *_study_routes(door, database, pages, content, live),
+        Route("/health", shows(HealthViews(pages, content).health), methods=["GET"]),
         Route("/audit", shows(trail.trail), methods=["GET"]),
         Route("/audit", search(trail.search), methods=["POST"]),
         Route("/audit/export", search(trail.export), methods=["POST"]),
@@ -129,6 +141,30 @@ def _member_routes(
         Route(f"{member}/correct", changes(one.correct), methods=["POST"]),
         Route(f"{member}/delete", changes(one.remove), methods=["POST"]),
         Route(f"{member}/revoke", changes(one.revoke), methods=["POST"]),
+    ]
+
+
+def _study_routes(
+    door: Door,
+    database: BrokerDatabase,
+    pages: Pages,
+    content: AdminContent,
+    live: LiveUpdates,
+) -> list[BaseRoute]:
+    listing = NetworkListing(database, content.studies)
+    studies = NetworkStudyViews(database, pages, content, listing)
+    going_on = PublicationViews(pages, content, listing, door, live)
+    shows = partial(door.shows, right=AdminRight.SEE)
+    search = door.changes(studies.search, AdminRight.SEE)
+    publish = door.changes(studies.publish, AdminRight.CHANGE)
+    return [
+        Route("/studies", shows(studies.studies), methods=["GET"]),
+        Route("/studies", search, methods=["POST"]),
+        Route("/studies/{study}", shows(studies.study), methods=["GET"]),
+        Route("/studies/{study}/publish", publish, methods=["POST"]),
+        Route("/transfers", shows(going_on.transfers), methods=["GET"]),
+        Route("/transfers/{study}/card", shows(going_on.card), methods=["GET"]),
+        Route("/live/transfers", shows(going_on.stream), methods=["GET"]),
     ]
 
 

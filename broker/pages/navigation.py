@@ -9,5 +9,8 @@ from p2pacs.pages.navigation import Way
 
 NAVIGATION: Final = (
     Way("/members", "Members", AdminRight.SEE),
+    Way("/studies", "Studies", AdminRight.SEE),
+    Way("/transfers", "Transfers", AdminRight.SEE),
     Way("/audit", "Audit trail", AdminRight.SEE),
+    Way("/health", "Health", AdminRight.SEE),
 )

@@ -12,9 +12,11 @@ from broker.database.db import BrokerDatabase
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
 from broker.pages.content import AdminContent
+from broker.pages.studies.live_publications import LivePublications
 from p2pacs import languages
 from p2pacs.identity.authority import Authority
 from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
+from p2pacs.pages.live_updates import LiveUpdates
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
@@ -59,8 +61,17 @@ async def run_pages(
     """
     await trio.to_thread.run_sync(languages.load)
     admission = web_admission(settings.proxies)
-    app = make_app(database, actions, settings, content, came=admission.member_came)
+    live = LiveUpdates(LivePublications(content))
+    app = make_app(database, actions, settings, content, live, came=admission.member_came)
     tls = certificate.context if certificate else None
-    await serve_web(
-        app, settings.listen, stop=stop, tls=tls, admission=admission, task_status=task_status
-    )
+    serve = partial(serve_web, app, settings.listen, stop=stop, tls=tls, admission=admission)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live.run)
+        nursery.start_soon(_end_streams, live, stop)
+        await serve(task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+
+async def _end_streams(live: LiveUpdates, stop: trio.Event) -> None:
+    await stop.wait()
+    live.end_all()

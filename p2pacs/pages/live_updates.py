@@ -190,6 +190,11 @@ class LiveUpdates:
         for reader in [one for one in self._readers if one.session == session]:
             self._end(reader)
 
+    def end_all(self) -> None:
+        """The program stops: no stream keeps it."""
+        for reader in list(self._readers):
+            self._end(reader)
+
     async def stream(
         self,
         wants: Callable[[str], bool],

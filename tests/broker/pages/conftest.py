@@ -12,9 +12,14 @@ from broker.members.admin_actions import AdminActions
 from broker.members.holding import Holding
 from broker.pages.app import make_app
 from broker.pages.content import AdminContent, MemberKnowledge
+from broker.pages.studies.live_publications import LivePublications
 from p2pacs.accounts.people import add_account
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.health import Health, HealthCheck
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.pages.live_updates import LiveUpdates
+from p2pacs.publish import PublishProgress
+from p2pacs.store import StudyInfo
 from tests.broker.conftest import Ground
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import PASSWORD
@@ -56,6 +61,36 @@ class FewKnown:
         return found
 
 
+class FewStudies:
+    """What is known of studies: nothing, until a test says something."""
+
+    def __init__(self) -> None:
+        self.publications: dict[StudyId, PublishProgress] = {}
+        self.held: dict[StudyId, list[tuple[VirtualAddress, bool | None]]] = {}
+        self.store: dict[StudyId, StudyInfo] = {}
+        self.published: list[str] = []
+
+    def copies(self, study: StudyId) -> Sequence[tuple[VirtualAddress, bool | None]]:
+        return self.held.get(study, [])
+
+    def here(self, study: StudyId) -> StudyInfo | None:
+        return self.store.get(study)
+
+    async def root(self, _study: StudyId) -> None:
+        return None
+
+    def publish(self, uid: str) -> None:
+        self.published.append(uid)
+
+
+async def well() -> Sequence[HealthCheck]:
+    """A broker that is well but for its disk."""
+    return [
+        HealthCheck("PACS", Health.GOOD, "It answers."),
+        HealthCheck("Disk of the store", Health.BAD, "1 B is free.", "Make room."),
+    ]
+
+
 @frozen
 class Browser(PagesBrowser):
     """One that knows what the broker stands on."""
@@ -63,10 +98,14 @@ class Browser(PagesBrowser):
     ground: Ground
     known: FewKnown
     catalogue: CatalogueIndex
+    studies: FewStudies
 
 
-def content_of(ground: Ground, known: MemberKnowledge | None = None) -> AdminContent:
-    return AdminContent(CatalogueIndex(ground.database), known or FewKnown())
+def content_of(
+    ground: Ground, known: MemberKnowledge | None = None, studies: FewStudies | None = None
+) -> AdminContent:
+    catalogue = CatalogueIndex(ground.database)
+    return AdminContent(catalogue, known or FewKnown(), studies or FewStudies(), well)
 
 
 def client(
@@ -74,12 +113,15 @@ def client(
     web: AdminWebSettings | None = None,
     address: str = "10.0.0.1",
     came: Callable[[str], object] = lambda _address: None,
-    known: MemberKnowledge | None = None,
+    content: AdminContent | None = None,
 ) -> httpx.AsyncClient:
     whole = settings()
     actions = AdminActions(ground.authority, ground.identity.address, whole)
-    content = content_of(ground, known)
-    app = make_app(ground.database, actions, web or whole.web, content, passwords=CHEAP, came=came)
+    content = content or content_of(ground)
+    live = LiveUpdates(LivePublications(content))
+    app = make_app(
+        ground.database, actions, web or whole.web, content, live, passwords=CHEAP, came=came
+    )
     return pages_client(app, "broker", address, secure=web is not None and web.secure)
 
 
@@ -87,9 +129,9 @@ def client(
 async def browser(ground: Ground, tmp_path: Path) -> AsyncIterator[Browser]:
     """Nobody is signed in yet."""
     await ground.database.run(lambda c: add_account(c, "admin", PASSWORD, "administrator", CHEAP))
-    known = FewKnown()
-    async with client(ground, known=known) as http:
-        yield Browser(http, ground, known, CatalogueIndex(ground.database))
+    known, studies = FewKnown(), FewStudies()
+    async with client(ground, content=content_of(ground, known, studies)) as http:
+        yield Browser(http, ground, known, CatalogueIndex(ground.database), studies)
 
 
 @pytest.fixture

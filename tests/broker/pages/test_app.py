@@ -10,7 +10,19 @@ from tests.broker.pages.registration.test_views import register
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.pages.browser import csrf_of
 
-PAGES = ["/members", "/members/new", "/members/fd00::1", "/members/fd00::1/studies", "/audit"]
+STUDY = f"/studies/{'00' * 16}"
+PAGES = [
+    "/members",
+    "/members/new",
+    "/members/fd00::1",
+    "/members/fd00::1/studies",
+    "/audit",
+    "/studies",
+    STUDY,
+    "/transfers",
+    "/live/transfers",
+    "/health",
+]
 FORMS = [
     "/members",
     "/members/fd00::1/token",
@@ -21,6 +33,8 @@ FORMS = [
     "/members/fd00::1/revoke",
     "/audit",
     "/audit/export",
+    "/studies",
+    f"{STUDY}/publish",
     "/logout",
 ]
 
@@ -60,14 +74,14 @@ async def test_an_auditor_sees_everything_and_changes_nothing(
         assert page.status_code == 200
         assert "rev (auditor)" in page.text
         forms = set(re.findall(r'method="post" action="([^"]+)"', page.text))
-        assert forms <= {"/logout", "/audit", "/audit/export"}, (
+        assert forms <= {"/logout", "/audit", "/audit/export", "/studies"}, (
             "what an auditor cannot do is not offered"
         )
     assert (await browser.send("/audit", "/audit", member="North")).status_code == 303
     before = await ground.database.run(registry.list_members)
     csrf = csrf_of(await browser.get("/audit"))
     for form in FORMS:
-        if form not in ("/audit", "/audit/export", "/logout"):
+        if form not in ("/audit", "/audit/export", "/studies", "/logout"):
             path = form.replace("/members/fd00::1", one)
             answer = await browser.http.post(path, data={"csrf": csrf, "read": "none"})
             assert answer.status_code == 403

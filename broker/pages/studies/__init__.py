@@ -1,0 +1,1 @@
+"""Pages of the studies: where copies are, how a publication stands, what is on its way."""

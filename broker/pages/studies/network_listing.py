@@ -1,0 +1,137 @@
+"""Studies with where they are in the network, as pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from attrs import field, frozen
+
+from broker.database.db import BrokerDatabase
+from broker.members import registry
+from broker.members.study_facts import StudyFacts, facts_of
+from broker.pages.content import StudyKnowledge
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.catalogue.views import study_view
+from p2pacs.dataset.json_model import Json, number, text, texts
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.publish import PublishProgress
+from p2pacs.texts import clean
+
+
+@frozen
+class StudyCopy:
+    """A member that has a study, or soon will."""
+
+    address: VirtualAddress
+    name: str
+    role: str
+    whole: bool | None
+    """None: it was given the study, and has not told yet that it fetches it."""
+
+    @property
+    def words(self) -> str:
+        """How much of it is there."""
+        if self.whole is None:
+            return "is about to fetch it"
+        return "has all of it" if self.whole else "has a part of it, or fetches it"
+
+
+@frozen
+class NetworkStudy:
+    """One study, as a list or its own page shows it."""
+
+    study: StudyId
+    uid: str = field(repr=False)
+    view: Json = field(repr=False)
+    facts: StudyFacts
+    copies: Sequence[StudyCopy]
+    size: int | None
+    """Bytes of chunks in the broker's own store; None: nothing is there."""
+    progress: PublishProgress | None
+
+    def text(self, keyword: str) -> str:
+        """An attribute; empty if it is not known."""
+        return text(self.view, keyword)
+
+    @property
+    def modalities(self) -> str:
+        """Modalities in Study."""
+        return " ".join(texts(self.view, "ModalitiesInStudy"))
+
+    @property
+    def images(self) -> int | None:
+        """How many it has, as far as that is known."""
+        return number(self.view, "NumberOfStudyRelatedInstances")
+
+    @property
+    def whole(self) -> int:
+        """Members that hold all of it, beside the broker."""
+        return sum(copy.whole is True for copy in self.copies)
+
+    @property
+    def badge(self) -> tuple[str, str]:
+        """Class and words of what matters most about it."""
+        if self.progress is not None and not self.progress.over:
+            return "coming", "Being published"
+        if self.progress is not None and self.progress.problem is not None:
+            incomplete = self.facts.version > 0
+            return ("paused", "Incomplete") if incomplete else ("failed", "Not published")
+        if not self.facts.version:
+            return "", "In the PACS alone"
+        return ("here", "Published") if self.facts.complete else ("paused", "Incomplete")
+
+    @property
+    def copy_words(self) -> str:
+        """Where copies are, in short."""
+        parts = len(self.copies) - self.whole
+        said = []
+        if self.size is not None:
+            said.append("broker")
+        if self.whole:
+            said.append(f"{self.whole} {'member' if self.whole == 1 else 'members'} in whole")
+        if parts:
+            said.append(f"{parts} in part")
+        return ", ".join(said)
+
+
+@frozen
+class NetworkListing:
+    """Puts together what catalogue, database and the running broker know."""
+
+    database: BrokerDatabase
+    known: StudyKnowledge
+
+    async def rows(self, records: Sequence[StudyRecord]) -> list[NetworkStudy]:
+        """These studies with where they are."""
+        wanted = [record.study for record in records]
+        facts = await self.database.run(partial(facts_of, wanted=wanted))
+        names = await self.members()
+        return [self._row(record, facts[record.study], names) for record in records]
+
+    async def members(self) -> Mapping[VirtualAddress, registry.Member]:
+        """All members by their addresses."""
+        listed = await self.database.run(registry.list_members)
+        return {member.address: member for member in listed}
+
+    def _row(
+        self,
+        record: StudyRecord,
+        facts: StudyFacts,
+        names: Mapping[VirtualAddress, registry.Member],
+    ) -> NetworkStudy:
+        here = self.known.here(record.study)
+        copies = []
+        for address, whole in self.known.copies(record.study):
+            member = names.get(address)
+            name, role = (clean(member.name), member.role.value) if member else ("unknown", "")
+            copies.append(StudyCopy(address, name, role, whole))
+        return NetworkStudy(
+            record.study,
+            record.uid,
+            study_view(record),
+            facts,
+            copies,
+            None if here is None else here.bytes,
+            self.known.publications.get(record.study),
+        )
