@@ -21,7 +21,19 @@ _FACTORS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _SLOWEST: Final = 8000
 """Bits a second of the slowest line: who writes a smaller number without a unit means kbit."""
 
+_FASTEST: Final = 10**15
+"""Bits a second that no line has: a longer number is a slip, or fits no database."""
+
+_PORT = re.compile("[0-9]{1,9}")
+_SHOWN: Final = 80
+"""Characters."""
+
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+def shortened(text: str) -> str:
+    """What somebody typed, for a message: quoted, and its first characters alone."""
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def parse_rate(text: str) -> int:
@@ -33,13 +45,13 @@ def parse_rate(text: str) -> int:
         UsageError: not a positive rate with its unit.
     """
     match = _RATE.fullmatch(text.strip())
-    rate = round(float(match["number"]) * _FACTORS[match["unit"].lower()]) if match else 0
+    rate = float(match["number"]) * _FACTORS[match["unit"].lower()] if match else 0
     bare = text.strip().isascii() and text.strip().isdigit() and len(text) < 20
     if bare and int(text) >= _SLOWEST:
-        return int(text)
-    if rate < 1:
-        raise UsageError(f"not a rate: {text!r} (write it as 800kbit, 3mbit or 1gbit)")
-    return rate
+        rate = int(text)
+    if not 0.5 <= rate <= _FASTEST:
+        raise UsageError(f"not a rate: {shortened(text)} (write it as 800kbit, 3mbit or 1gbit)")
+    return round(rate)
 
 
 def format_rate(rate: float) -> str:
@@ -83,12 +95,13 @@ class Endpoint:
         """
         host, colon, port = text.strip().rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
-        if not (colon and port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise UsageError(f"not an endpoint: {text!r} (write it as HOST:PORT)")
+        if not (colon and _PORT.fullmatch(port) and int(port) <= 65535):
+            raise UsageError(f"not an endpoint: {shortened(text)} (write it as HOST:PORT)")
         if bracketed:
             host = host[1:-1]
         if not (_is_ipv6(host) if bracketed else _is_host(host)):
-            raise UsageError(f"not an endpoint: {text!r} (write it as HOST:PORT or [IPV6]:PORT)")
+            said = shortened(text)
+            raise UsageError(f"not an endpoint: {said} (write it as HOST:PORT or [IPV6]:PORT)")
         return cls(host, int(port))
 
     def __str__(self) -> str:

@@ -29,7 +29,7 @@ from typing import Any, Final
 from attrs import frozen
 
 HOST: Final = "127.0.0.1"
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
 _PLUGINS = (Path("/usr/share/orthanc/plugins"), Path("/usr/local/share/orthanc/plugins"))
 
 
@@ -190,10 +190,23 @@ def orthanc(
         try:
             wait_for_port(http_port, process)
             wait_for_port(dicom_port, process)
-            yield Orthanc(aet, dicom_port, http_port, process)
+            server = Orthanc(aet, dicom_port, http_port, process)
+            _wait_for_servers(server, settings["DicomWeb"])
+            yield server
         finally:
             process.kill()  # its storage is thrown away, and its orderly end takes three seconds
             process.wait()
+
+
+def _wait_for_servers(server: Orthanc, settings: Any) -> None:
+    """Until Orthanc knows the DICOMweb servers of its configuration: it reads them a moment after
+    its ports are open."""
+    wanted = set(settings.get("Servers", ()))
+    deadline = time.monotonic() + _START_SECONDS
+    while wanted and not wanted <= set(server.get("/dicom-web/servers")):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Orthanc does not know its DICOMweb servers: {sorted(wanted)}")
+        time.sleep(0.02)
 
 
 @frozen

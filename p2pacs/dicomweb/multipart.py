@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.message import Message
 from enum import Enum, auto
@@ -14,6 +15,8 @@ from p2pacs.errors import BrokenInstanceError
 
 HEADER_BYTES: Final = 16 * limits.KIB
 """Headers of one part, and what may stand before the first one."""
+
+_LENGTH: Final = re.compile("[0-9]{1,18}")
 
 _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
 
@@ -146,7 +149,7 @@ class MultipartParser:
         length = self._headers.get("content-length")
         if length is None:
             return self._consume(end + 4, _State.SEARCHED)
-        if not (length.isascii() and length.isdigit()) or int(length) > self._part_bytes:
+        if not _LENGTH.fullmatch(length) or int(length) > self._part_bytes:
             raise BrokenInstanceError("a part whose length is wrong or too long")
         self._missing = int(length)
         return self._consume(end + 4, _State.COUNTED)

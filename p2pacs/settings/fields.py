@@ -57,6 +57,9 @@ def _hours(value: object) -> Hours:
 
 _AE_TITLE = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]?B)")
+_LARGEST: Final = 10**18
+"""Bytes: an exabyte; twelve fit no database's number."""
+
 _SMALLEST: Final = 10**6
 """Bytes: who writes a smaller number without a unit means another unit."""
 
@@ -75,13 +78,13 @@ def parse_size(value: object) -> int:
     Raises:
         ValueError: neither.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= _SMALLEST:
+    if isinstance(value, int) and not isinstance(value, bool) and _SMALLEST <= value <= _LARGEST:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = round(float(match["number"]) * _SIZES[match["unit"]]) if match else 0
-    if size < 1:
+    size = float(match["number"]) * _SIZES[match["unit"]] if match else 0
+    if not 0.5 <= size <= _LARGEST:
         raise ValueError("not a size (write it as 500MB, 50GB or 2TB)")
-    return size
+    return round(size)
 
 
 def _format_size(size: int) -> str:

@@ -50,6 +50,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
+from p2pacs.web.numbers import number_of, whole_number
 from peer.api import streams
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
@@ -134,8 +135,8 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
             Route("/find", handlers.find, methods=["POST"]),
             Route("/studies/fetch", handlers.fetch, methods=["POST"]),
             Route(study, handlers.instances),
-            Route(study + "/{number:int}", handlers.instance),
-            Route(study + "/{number:int}/preview", handlers.preview),
+            Route(study + "/{number}", handlers.instance),
+            Route(study + "/{number}/preview", handlers.preview),
             Route("/studies/{study}/levels", handlers.levels),
             Route("/transfers", handlers.transfers),
             Route("/transfers/events", handlers.events),
@@ -180,7 +181,7 @@ class _Handlers:
     async def instance(self, request: Request) -> Response:
         fetch = self._fetch(request)
         with fetch.in_use():
-            instance = await fetch.read(fetch.instance(request.path_params["number"]))
+            instance = await fetch.read(fetch.instance(number_of(request)))
             file = await trio.to_thread.run_sync(instance.part10)
         return Response(file, media_type=DICOM)
 
@@ -191,7 +192,7 @@ class _Handlers:
         fetch = self._fetch(request)
         frame, level = (_count(request, name) for name in ("frame", "level"))
         with fetch.in_use():
-            known = fetch.instance(request.path_params["number"])
+            known = fetch.instance(number_of(request))
             preview = await fetch.preview(known, frame, level)
             file = await trio.to_thread.run_sync(to_png, preview.picture)
         return Response(file, media_type=PNG, headers={LEVEL: str(preview.level)})
@@ -229,15 +230,15 @@ def _count(request: Request, name: str) -> int | None:
     given = request.query_params.get(name)
     if given is None:
         return None
-    if len(given) > 9 or not given.isdecimal():
+    if (number := whole_number(given)) is None:
         raise UsageError(f"{name} must be a whole number")
-    return int(given)
+    return number
 
 
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: nested too deep
         raise UsageError("the body must be a JSON object") from error
     if not isinstance(body, dict):
         raise UsageError("the body must be a JSON object")

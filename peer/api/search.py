@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import find
 from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.json_model import text
+from p2pacs.dataset.json_model import number, text
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import BusyError
 from p2pacs.limits import FIND_RESULTS
@@ -54,7 +54,6 @@ def find_studies(index: CatalogueIndex, keys: dict[str, str]) -> list[dict[str, 
 def _shown(answer: Dataset) -> dict[str, Any]:
     shown = from_dataset(answer, [tag(keyword) for keyword in [*SHOWN, "StudyInstanceUID"]])
     modalities = shown.get(tag("ModalitiesInStudy"), {}).get("Value", [])
-    instances = text(shown, "NumberOfStudyRelatedInstances")
     return {
         "study_instance_uid": text(shown, "StudyInstanceUID"),
         "patient_id": text(shown, "PatientID"),
@@ -62,5 +61,5 @@ def _shown(answer: Dataset) -> dict[str, Any]:
         "study_date": text(shown, "StudyDate"),
         "description": text(shown, "StudyDescription"),
         "modalities": [str(modality) for modality in modalities],
-        "instances": int(instances) if instances.isdigit() else None,
+        "instances": number(shown, "NumberOfStudyRelatedInstances"),
     }

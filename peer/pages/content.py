@@ -84,7 +84,7 @@ def _study_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
     studies = StudyViews(pages, sources)
     images = ImageViews(sources.reads, sources.parts.workers)
     right, shows = UserRight, door.shows
-    study, instance = "/studies/{study}", "/studies/{study}/instances/{number:int}"
+    study, instance = "/studies/{study}", "/studies/{study}/instances/{number}"
     return [
         Route("/studies", shows(studies.studies, right.SEARCH), methods=_GET),
         Route("/studies", door.changes(studies.search, right.SEARCH), methods=_POST),
@@ -101,7 +101,7 @@ def _study_forms(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
     actions = StudyActions(sources.parts, sources.listing, sources.reads, Budget(WEB_READ_BYTES))
     viewer = ViewerViews(pages, door, sources.listing, sources.parts.viewer)
     right, changes, study = UserRight, door.changes, "/studies/{study}"
-    cancel = "/sends/{number:int}/cancel"
+    cancel = "/sends/{number}/cancel"
     return [
         Route(f"{study}/viewer", changes(viewer.open, right.LOOK), methods=_POST),
         Route(f"{study}/fetch", changes(actions.fetch, right.FETCH), methods=_POST),

@@ -36,6 +36,8 @@ def test_rates(text: str, rate: int) -> None:
         "0kbit",
         "3mbyte",
         "3 m bit",
+        "9" * 30 + "gbit",
+        "9" * 400 + "mbit",
     ],
 )
 def test_what_is_not_a_rate(text: str) -> None:
@@ -87,6 +89,7 @@ def test_endpoints(text: str, endpoint: Endpoint) -> None:
         "[host]:80",
         "a b:1",
         "h:1²",
+        "h:" + "9" * 5000,
     ],
 )
 def test_what_is_not_an_endpoint(text: str) -> None:

@@ -19,6 +19,7 @@ from p2pacs.ids import StudyId
 from p2pacs.languages import _
 from p2pacs.rendering.options import JPEG, RenderedViewport, RenderOptions, VoiWindow
 from p2pacs.rendering.render import FrameInput
+from p2pacs.web.numbers import number_of, whole_number
 from p2pacs.workers.coding import Workers
 from peer.api.png import to_png
 from peer.pages.sources.page_reads import PageReads
@@ -56,7 +57,7 @@ class ImageViews:
         fetch = await self.reads.open(study_of(request), session)
         frame = _number(request, "frame", None)
         with fetch.in_use():
-            known = fetch.instance(request.path_params["number"])
+            known = fetch.instance(number_of(request))
             try:
                 preview = await fetch.preview(known, frame, SMALL)
             except NotFoundError:
@@ -73,7 +74,7 @@ class ImageViews:
         window = VoiWindow.parse(given) if given else None
         frame = _number(request, "frame", 1)
         with fetch.in_use(), trio.move_on_after(PATIENCE):
-            known = fetch.instance(request.path_params["number"])
+            known = fetch.instance(number_of(request))
             options = RenderOptions(JPEG, window=window, viewport=_viewport(known))
             return await self._drawn(fetch, known, frame, options)
         raise NotFoundError(_("this image has not come yet: try again"))
@@ -125,6 +126,6 @@ def _number(request: Request, name: str, default: int | None) -> int | None:
     given = request.query_params.get(name, "")
     if not given:
         return default
-    if len(given) > 7 or not given.isdecimal():
+    if (found := whole_number(given)) is None:
         raise UsageError(f"{name} must be a whole number")
-    return int(given)
+    return found

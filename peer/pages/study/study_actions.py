@@ -16,6 +16,7 @@ from p2pacs.ids import StudyId
 from p2pacs.languages import _
 from p2pacs.pages.forms import text_of
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.web.numbers import number_of
 from peer.pages.search.listing import StudyListing
 from peer.pages.sources.page_reads import PageReads, reader_of
 from peer.pages.sources.page_sources import ContentParts
@@ -110,7 +111,7 @@ class StudyActions:
 
     async def cancel_send(self, request: Request, _session: Session, _form: FormData) -> Response:
         """Stop sending; what was sent is there."""
-        send = self.parts.sends.get(request.path_params["number"])
+        send = self.parts.sends.get(number_of(request))
         send.cancel()
         return _back(send.study)
 

@@ -25,6 +25,7 @@ from p2pacs.pages.search.saved_searches import SavedSearches
 from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
+from p2pacs.web.numbers import whole_number
 from p2pacs.web.pages import Pages
 from peer.pages.live.live_state import send_words
 from peer.pages.live.study_levels import StudyLevels
@@ -73,8 +74,8 @@ class StudyViews:
         """The newest studies, or what a search found."""
         name = request.query_params.get("search", "")
         saved = self.searches.get(session.account, name) if name else None
-        given = request.query_params.get("page", "1")
-        number = int(given) if given.isdecimal() and len(given) < 6 else 1
+        given = whole_number(request.query_params.get("page", "1"))
+        number = 1 if given is None else given
         search = saved or StudySearch()
         found = await self.sources.listing.find(search, number, self.today())
         return self._list(request, session, search, found, name if saved else "")
@@ -177,10 +178,10 @@ class StudyViews:
         row = await self.sources.listing.row(record)
         fetch = await self.sources.reads.open(study, session)
         given = request.query_params
-        place = int(number) if (number := given.get("series", "1")).isdecimal() else 1
+        place = whole_number(given.get("series", "1"))
         series = next((one for one in in_order(fetch.known) if one[0].series == place), [])
         images = await trio.to_thread.run_sync(images_of, series)
-        current = int(number) if (number := given.get("image", "")).isdecimal() else 0
+        current = whole_number(given.get("image", "")) or 0
         window = given.get("window", "")
         of_ct = "CT" in row.modalities.split()
         windows = WINDOWS if of_ct else WINDOWS[:1]

@@ -74,9 +74,10 @@ def test_an_answer_that_is_cut_off_is_noticed(missing: int) -> None:
         b"--b0undary\r\n" + b"X: y\r\n" * HEADER_BYTES,
         b"--b0undary\r\nContent-Length: -1\r\n\r\n",
         b"--b0undary\r\nContent-Length: 9999999999999\r\n\r\n",
+        b"--b0undary\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         b"--b0undary\r\nContent-Length: 2\r\n\r\nabc and more than enough",
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_what_breaks_the_bounds(data: bytes) -> None:
     with pytest.raises(BrokenInstanceError):

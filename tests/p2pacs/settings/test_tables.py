@@ -38,6 +38,7 @@ def test_the_tables_that_both_sides_have(tmp_path: Path) -> None:
         ('aet = "SEVENTEEN LETTERS"', "toml:1: aet: an AE title has 1 to 16"),
         ('[store]\ncapacity = "much"', "toml:2: store.capacity: not a size"),
         ("[store]\ncapacity = true", "toml:2: store.capacity: not a size"),
+        (f'[store]\ncapacity = "{"9" * 400}GB"', "toml:2: store.capacity: not a size"),
         ('[line]\nlan = ["10.0.0.300"]', "toml:2: line.lan: .*10.0.0.300"),
         ('[log]\nlevel = "loud"', "toml:2: log.level: .*'debug'"),
     ],

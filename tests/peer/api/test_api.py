@@ -98,7 +98,7 @@ async def test_how_urgent_a_fetch_is(http: httpx.AsyncClient, fake: FakePeer) ->
     assert "one of stat, interactive" in answer.json()["message"]
 
 
-@pytest.mark.parametrize("body", ["", "[1]", "{", '{"study_instance_uid": 5}', "{}"])
+@pytest.mark.parametrize("body", ["", "[1]", "{", '{"study_instance_uid": 5}', "{}", "[" * 60_000])
 async def test_bodies_that_are_none(http: httpx.AsyncClient, body: str) -> None:
     answer = await http.post("/studies/fetch", content=body)
     assert answer.status_code == 400
@@ -138,6 +138,9 @@ async def test_instances_that_are_not_there(http: httpx.AsyncClient) -> None:
     study = await _fetched(http)
     assert (await http.get(f"/studies/{study}/instances/4")).status_code == 404
     assert (await http.get("/studies/xyz/instances/1")).status_code == 400
+    for number in ("9" * 5000, "0x1", "-1", "1.0"):
+        for path in (number, f"{number}/preview"):
+            assert (await http.get(f"/studies/{study}/instances/{path}")).status_code == 404
 
 
 async def test_levels_are_told_as_they_come(fake: FakePeer, autojump_clock: MockClock) -> None:

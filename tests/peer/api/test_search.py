@@ -65,3 +65,14 @@ def test_keys_match_as_in_dicom(index: CatalogueIndex, keys: dict[str, str]) -> 
 def test_a_date_that_is_none_is_refused(index: CatalogueIndex, date: str) -> None:
     with pytest.raises(UsageError, match="20260101-20260131"):
         find_studies(index, {"StudyDate": date})
+
+
+@pytest.mark.parametrize("told", ["²", "9" * 5000, "many", "-"])
+def test_a_number_of_instances_that_is_none(tmp_path: Path, told: str) -> None:
+    index = CatalogueIndex(tmp_path / "odd.db")
+    record = _record(1, "Doe^Jane", "20240101")
+    record.attributes[tag("NumberOfStudyRelatedInstances")] = entry("IS", told)
+    index.upsert([record])
+    (found,) = find_studies(index, {})
+    assert found["instances"] is None
+    index.close()
