@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +34,7 @@ from p2pacs.listings import CsvOption, print_listing
 from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import PasswordFile, read_private, sure
-from p2pacs.settings import complaints
+from p2pacs.settings import complaints, merged, read_given
 from p2pacs.stopping import run_until_stopped, tell_ready
 from p2pacs.tables import show
 from p2pacs.units import parse_rate
@@ -74,16 +75,22 @@ def init(
         str | None, typer.Option(metavar="HOST:PORT", help="Where the PACS sends to on a C-MOVE.")
     ] = None,
     network: Annotated[str, typer.Option(help="The network's name.")] = "p2pacs",
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="F", help="TOML file of further settings, as in broker.toml."
+        ),
+    ] = None,
     password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a broker: a new network with its authority, database and settings."""
     logs.configure("warning", json=False)
-    given = {"pacs": pacs, "listen": listen, "web": {"listen": web}}
+    given: dict[str, Any] = {"pacs": pacs, "listen": listen, "web": {"listen": web}}
     given |= {"advertise": advertise} if advertise else {}
     given |= {"aet": aet} if aet else {}
     given |= {"dicom": dicom} if dicom else {}
-    settings = _settings(given)
+    settings = _settings(merged(read_given(settings_file) if settings_file else {}, given))
     check_name(admin)
     check_place(folder)
     password = read_private(password_file, "Password", twice=True)

@@ -15,7 +15,7 @@ from p2pacs.settings.fields import (
     UplinkField,
     parse_size,
 )
-from p2pacs.settings.reading import complaints, load_settings
+from p2pacs.settings.reading import complaints, load_settings, merged, read_given
 from p2pacs.settings.tables import (
     DicomTlsSettings,
     LineSettings,
@@ -45,7 +45,9 @@ __all__ = [
     "WebSettings",
     "complaints",
     "load_settings",
+    "merged",
     "parse_size",
+    "read_given",
     "render_settings",
     "toml_value",
 ]

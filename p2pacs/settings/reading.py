@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,18 +22,44 @@ def load_settings(path: Path, model: type[M]) -> M:
         SettingsError: not readable, not TOML, or a wrong key or value; every one is named
             with file, line and key, and what is expected.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    text = _text(path)
+    values = _values(path, text)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaints(path, text, error))) from error
+
+
+def read_given(path: Path) -> dict[str, Any]:
+    """What a TOML file says of settings, for who makes a program's folder; not checked yet.
+
+    Raises:
+        SettingsError: not readable, or not TOML.
+    """
+    return _values(path, _text(path))
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of which the second ones win, table by table."""
+    both = {**base, **over}
+    for key in base.keys() & over.keys():
+        if isinstance(base[key], Mapping) and isinstance(over[key], Mapping):
+            both[key] = merged(base[key], over[key])
+    return both
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+
+
+def _values(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
 
 
 def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:

@@ -18,6 +18,7 @@ from p2pacs.json_object import JsonObject
 from p2pacs.listings import CsvOption, print_listing
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import read_private
+from p2pacs.settings import read_given
 from p2pacs.stopping import run_until_stopped, tell_ready
 from p2pacs.tables import show
 from p2pacs.units import Endpoint
@@ -96,6 +97,12 @@ def join(
         list[str] | None,
         typer.Option(metavar="AET=HOST:PORT", help="A workstation that a C-MOVE may name."),
     ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="F", help="TOML file of further settings, as in peer.toml."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Join a network with the administrator's token; then start it: p2pacs peer run DIR."""
@@ -112,6 +119,7 @@ def join(
         api=Endpoint.parse(api) if api else None,
         web=Endpoint.parse(web) if web else None,
         workstations=dict(_workstation(one) for one in workstation or ()),
+        more=read_given(settings_file) if settings_file else {},
     )
     joining.check_join(folder, options)
     secret = read_private(token_file, "Token")

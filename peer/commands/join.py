@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 import structlog
-from attrs import frozen
+from attrs import field, frozen
 from pydantic import ValidationError
 
 from p2pacs.errors import MalformedMessageError, StateError, UnavailableError, UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
-from p2pacs.settings import LineSettings, WebSettings, complaints
+from p2pacs.settings import complaints, merged
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrol import enrol
 from peer.config import (
     IDENTITY,
     OWN,
     PEER_TOML,
-    GatewaySettings,
     PeerSettings,
     save_peer_settings,
 )
@@ -48,6 +48,8 @@ class JoinOptions:
     api: Endpoint | None = None
     web: Endpoint | None = None
     workstations: dict[str, Endpoint] | None = None
+    more: Mapping[str, Any] = field(factory=dict)
+    """Further settings, as they stand in ``peer.toml``; options come before them."""
 
 
 @frozen
@@ -155,13 +157,12 @@ def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSe
     }
     try:
         if line:
-            said["line"] = LineSettings.model_validate(line)
+            said["line"] = line
         if options.workstations:
-            said["gateway"] = GatewaySettings.model_validate({"destinations": options.workstations})
+            said["gateway"] = {"destinations": options.workstations}
         if options.web:
-            said["web"] = WebSettings(listen=options.web)
-        return PeerSettings.model_validate(
-            {name: value for name, value in said.items() if value is not None}
-        )
+            said["web"] = {"listen": options.web}
+        given = {name: value for name, value in said.items() if value is not None}
+        return PeerSettings.model_validate(merged(options.more, given))
     except ValidationError as error:
         raise UsageError(complaints(error)) from error

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from p2pacs.errors import SettingsError
-from p2pacs.settings.reading import complaints, load_settings
+from p2pacs.settings.reading import complaints, load_settings, merged, read_given
 from p2pacs.settings.tables import Settings, StoreSettings
 from p2pacs.units import Endpoint
 from tests.p2pacs.settings.samples import Example, load
@@ -102,3 +102,22 @@ def test_what_is_wrong_is_said_in_words_of_settings(tmp_path: Path, line: str, s
     with pytest.raises(ValidationError) as invalid:
         Everything.model_validate(values)
     assert complaints(invalid.value).startswith(said)
+
+
+def test_of_two_settings_the_second_wins_table_by_table() -> None:
+    base = {"a": 1, "web": {"tls": "off", "hosts": ["x"]}, "b": {"c": 1}}
+    over = {"a": 2, "web": {"listen": "h:1", "tls": "on"}, "b": 3}
+    both = {"a": 2, "web": {"tls": "on", "hosts": ["x"], "listen": "h:1"}, "b": 3}
+    assert merged(base, over) == both
+    assert merged({}, over) == over
+
+
+def test_given_settings_must_be_toml(tmp_path: Path) -> None:
+    path = tmp_path / "given.toml"
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_given(path)
+    path.write_text("[web")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        read_given(path)
+    path.write_text('[web]\ntls = "off"')
+    assert read_given(path) == {"web": {"tls": "off"}}

@@ -199,3 +199,16 @@ def test_the_role_comes_with_the_settings() -> None:
     assert AssignedSettings.decode(msgpack.packb({"name": "r1"})).role == "hospital"
     with pytest.raises(MalformedMessageError):
         AssignedSettings.decode(msgpack.packb({**said, "role": 7}))
+
+
+def test_further_settings_stand_beside_the_options() -> None:
+    more = {"web": {"tls": "off"}, "gateway": {"fuzzy_names": True}, "aet": "FILE"}
+    wishes = JoinOptions(
+        listen=LISTEN, aet="OPTION", web=Endpoint("h", 1), workstations={"W": LISTEN[0]}, more=more
+    )
+    settings = settings_for(wishes, AssignedSettings("a", 800_000, None))
+    assert (settings.aet, settings.line.uplink) == ("OPTION", 800_000)
+    assert (settings.web.tls, settings.web.listen) == ("off", Endpoint("h", 1))
+    assert (settings.gateway.fuzzy_names, set(settings.gateway.destinations)) == (True, {"W"})
+    with pytest.raises(UsageError, match="no such setting"):
+        settings_for(JoinOptions(LISTEN, more={"wep": {}}), AssignedSettings("a", None, None))
