@@ -88,65 +88,86 @@ class Peer:
         self.workers = workers
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
-        self.node = Node(
-            identity, self.book, store, Line.of(settings.line), services, settings.listen
-        )
+        self._join_the_network(services)
+        self._read_studies()
+        self._serve_people()
+        self._enter(services)
+        store.writer.lost = self._lost
+
+    def _join_the_network(self, services: Services) -> None:
+        """The node, and what keeps it and the broker told of each other."""
+        identity, settings, store = self.identity, self.settings, self.store
+        line = Line.of(settings.line)
+        self.node = Node(identity, self.book, store, line, services, settings.listen)
         host = self.host = self.node.host
-        downloads, uploads = host.engine.downloads, host.engine.uploads
-        self.activity = Activity(downloads.transfers, uploads, host.mesh.links, self.book)
-        self.audit = AuditQueue(database)
-        self.catalogue = CatalogueFollower(catalogue, self._page)
+        self.audit = AuditQueue(self.database)
+        self.catalogue = CatalogueFollower(self.index, self._page)
         self.holdings = HoldingsAnnouncer(host, store, self.book.keys)
         self.recycler = Recycler(identity, self.book, host, store, busy=self._busy, drop=self._drop)
-        self.grants = Grants(database, identity.box_key)
-        self.resolver = Resolver(identity, self.book, host, catalogue, self.grants)
+
+    def _read_studies(self) -> None:
+        """Studies that come here to be read, or to be held for others."""
+        database, downloads = self.database, self.host.engine.downloads
+        self.grants = Grants(database, self.identity.box_key)
+        self.resolver = Resolver(self.identity, self.book, self.host, self.index, self.grants)
         self.pending = PendingFetches(database)
         self.reads = StudyReads(
             downloads,
             self.book.keys,
-            store,
+            self.store,
             self.resolver,
-            workers=workers,
+            workers=self.workers,
             audit=self.audit,
             began=self._began,
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
         )
-        tls = DicomTls(identity.folder.parent, settings.dicom_tls, settings.aet, machine_names)
+        start = partial(self.reads.start, priority=Priority.BACKGROUND)
+        self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
+
+    def _serve_people(self) -> None:
+        """What workstations, commands and browsers ask."""
+        settings, host, engine = self.settings, self.host, self.host.engine
+        self.activity = Activity(
+            engine.downloads.transfers, engine.uploads, host.mesh.links, self.book
+        )
+        home = self.identity.folder.parent
+        tls = DicomTls(home, settings.dicom_tls, settings.aet, machine_names)
         self.gateway_parts = GatewayParts(
             host,
-            catalogue,
+            self.index,
             self.reads,
-            workers,
+            self.workers,
             settings.gateway.remotes(tls.client),
             self.catalogue,
             tls,
             self.resolver.check_membership,
         )
         self.sends = WorkstationSends(self.gateway_parts, settings)
+        web = settings.web
+        self._sessions = Sessions(web.idle_milliseconds, web.session_milliseconds, USER_RIGHTS)
+        self.viewer_door = ViewerDoor(self._signed_in, outside=settings.gateway.viewer_origin)
         self.overview = PeerOverview(
             settings,
             identity=lambda: self.identity,
             role=lambda: self.role,
             book=self.book,
             host=host,
-            store=store,
-            catalogue=catalogue,
+            store=self.store,
+            catalogue=self.index,
             catalogue_age=lambda: self.catalogue.age,
             audit=self.audit,
             activity=self.activity,
             reads=self.reads,
             check_membership=self.resolver.check_membership,
         )
-        web = settings.web
-        self._sessions = Sessions(web.idle_milliseconds, web.session_milliseconds, USER_RIGHTS)
-        self.viewer_door = ViewerDoor(self._signed_in, outside=settings.gateway.viewer_origin)
-        start = partial(self.reads.start, priority=Priority.BACKGROUND)
-        self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
+
+    def _enter(self, services: Services) -> None:
+        """What other members and the broker ask of this one."""
         PeerServices(
             self.book,
             self.recycler,
-            downloads.transfers,
+            self.host.engine.downloads.transfers,
             catalogue=self.catalogue,
             holdings=self.holdings,
             audit=self.audit,
@@ -154,7 +175,6 @@ class Peer:
             replica=self.replica,
             blind=lambda: self.blind,
         ).enter(services)
-        store.writer.lost = self._lost
 
     @property
     def role(self) -> Role:

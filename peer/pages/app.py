@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,7 +20,7 @@ from p2pacs.pages.door import Door
 from p2pacs.settings import WebSettings
 from p2pacs.web.guard import LIVE_POLICY
 from p2pacs.web.pages import Pages
-from peer.accounts.rights import USER_RIGHTS, UserRight
+from peer.accounts.rights import USER_RIGHTS
 from peer.accounts.trail import note, note_sign_in
 from peer.pages.navigation import ACCOUNTS, NAVIGATION
 from peer.pages.users import UserViews
@@ -85,17 +84,12 @@ def make_pages(
     start = door.shows(StartViews(pages, navigation if content is not None else ()).start, None)
     users = UserViews(door, passwords)
     account = AccountViews(door, note, passwords, issuer=f"p2pacs {hospital}")
-    manages = partial(door.changes, right=UserRight.USERS)
     return guarded_app(
         door,
         [
             Route("/", start, methods=["GET"]),
             *(content.routes(door, pages) if content is not None else ()),
-            Route("/users", door.shows(users.show, UserRight.USERS), methods=["GET"]),
-            Route("/users", manages(users.add), methods=["POST"]),
-            Route("/users/change", manages(users.change), methods=["POST"]),
-            Route("/users/second-factor", manages(users.second_factor), methods=["POST"]),
-            Route("/users/remove", manages(users.remove), methods=["POST"]),
+            *users.routes(),
             *account.routes(),
         ],
         names=names,

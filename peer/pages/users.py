@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from p2pacs.accounts import people
 from p2pacs.accounts.passwords import check_account, check_password
@@ -23,7 +24,7 @@ from p2pacs.errors import NotFoundError, StateError, UsageError
 from p2pacs.pages.door import Door
 from p2pacs.pages.forms import secret_of, sentence, text_of
 from p2pacs.pages.times import minute
-from peer.accounts.rights import UserRole, user_role
+from peer.accounts.rights import UserRight, UserRole, user_role
 from peer.accounts.trail import TrailEntry, note, read_trail
 
 _ENTRIES = 100
@@ -36,6 +37,17 @@ class UserViews:
 
     door: Door
     passwords: Checker
+
+    def routes(self) -> list[Route]:
+        """The page, and what is done on it."""
+        shows, changes, users = self.door.shows, self.door.changes, UserRight.USERS
+        return [
+            Route("/users", shows(self.show, users), methods=["GET"]),
+            Route("/users", changes(self.add, users), methods=["POST"]),
+            Route("/users/change", changes(self.change, users), methods=["POST"]),
+            Route("/users/second-factor", changes(self.second_factor, users), methods=["POST"]),
+            Route("/users/remove", changes(self.remove, users), methods=["POST"]),
+        ]
 
     async def show(self, request: Request, session: Session) -> Response:
         """All accounts, and what was done about them."""
