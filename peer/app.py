@@ -43,6 +43,7 @@ from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.metrics import METRICS, PeerMetrics
 from peer.retrieval.audit import AuditQueue
+from peer.retrieval.decoded_cache import DecodedCache, open_decoded_cache
 from peer.retrieval.grants import Grants
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
@@ -78,6 +79,7 @@ class Peer:
         database: PeerDatabase,
         catalogue: CatalogueIndex,
         workers: Workers,
+        decoded: DecodedCache,
     ) -> None:
         """Build the parts; nothing runs before `run`."""
         self.settings = settings
@@ -86,6 +88,7 @@ class Peer:
         self.database = database
         self.index = catalogue
         self.workers = workers
+        self.decoded = decoded
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
         self._join_the_network(services)
@@ -121,6 +124,7 @@ class Peer:
             began=self._began,
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
+            decoded=decoded,
         )
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
@@ -202,6 +206,7 @@ class Peer:
             else:
                 nursery.start_soon(self.catalogue.run)
                 nursery.start_soon(self.reads.run)
+                nursery.start_soon(self.decoded.run)
                 nursery.start_soon(self.gateway_parts.dicomweb.run)
                 nursery.start_soon(self.sends.run)
                 nursery.start_soon(self.pending.run, self.reads.resume)
@@ -354,8 +359,10 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         catalogue = await until_possible(open_catalogue, CATALOGUE_DB)
         stack.callback(catalogue.close)
         workers = await stack.enter_async_context(open_workers())
+        cache = open_decoded_cache(folder, settings.gateway.decoded)
+        decoded = await stack.enter_async_context(cache)
         make = partial(Peer, settings, identity, store=opened, database=database)
-        yield make(catalogue=catalogue, workers=workers)
+        yield make(catalogue=catalogue, workers=workers, decoded=decoded)
 
 
 async def run_peer(

@@ -20,6 +20,7 @@ from p2pacs.settings import (
     MetricsSettings,
     NetworkField,
     OriginField,
+    RoomField,
     Settings,
     StoreSettings,
     WebSettings,
@@ -149,6 +150,13 @@ class GatewaySettings(Settings):
     transcode: Transcode = Field(
         default="implicit only",
         description="The same for C-GET clients.",
+    )
+    decoded: RoomField = Field(
+        default=2 * 10**9,
+        description="Bytes on the disk, besides those of the store, for images that were decoded "
+        "lately, so that who reads a study again need not wait for that: sealed with a key that is "
+        'in memory alone, gone when the peer ends, given up when the disk is nearly full; "off": '
+        "none.",
     )
 
     @model_validator(mode="after")

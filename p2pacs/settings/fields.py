@@ -92,6 +92,14 @@ def _format_size(size: int) -> str:
     return f"{size // factor}{unit}"
 
 
+def _room(value: object) -> int:
+    return 0 if value in (0, "off") else parse_size(value)
+
+
+def _write_room(size: int) -> str:
+    return _format_size(size) if size else "off"
+
+
 def _network(value: object) -> IPNetwork:
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return value
@@ -117,6 +125,9 @@ HoursField = Annotated[Hours, PlainValidator(_hours), PlainSerializer(str)]
 
 SizeField = Annotated[int, PlainValidator(parse_size), PlainSerializer(_format_size)]
 """Bytes, written ``"50GB"``."""
+
+RoomField = Annotated[int, PlainValidator(_room), PlainSerializer(_write_room)]
+"""Bytes, written ``"2GB"``; 0 is written ``"off"``."""
 
 AeTitleField = Annotated[str, AfterValidator(_ae_title)]
 """An AE title."""

@@ -54,6 +54,25 @@ else:
             os.close(handle)
 
 
+if sys.platform == "linux":
+
+    def read_held(handle: int, length: int, offset: int) -> bytearray | None:
+        """So many bytes from ``offset`` on, if the system has them in memory: nothing is waited
+        for (preadv2(2), RWF_NOWAIT). None: read them in a thread."""
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(handle, [buffer], offset, os.RWF_NOWAIT)
+        except OSError:  # EAGAIN; or the file system cannot say
+            return None
+        return buffer if count == length else None
+
+else:
+
+    def read_held(handle: int, length: int, offset: int) -> bytearray | None:
+        """None: nobody knows what is in memory. Read in a thread."""
+        return None
+
+
 def sync_file(path: Path) -> int:
     """Make what was written to a file durable; its bytes.
 

@@ -7,16 +7,22 @@ what leaks is that two chunks of one study are equal, and nothing else.
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
 
 from p2pacs.errors import CodingError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.limits import CHUNK_BYTES, PLAIN_BYTES, SEAL_BYTES
 
 _NONCE: Final = bytes(12)
+
+PASSING_SEAL_BYTES: Final = 16
+"""By which sealing for this process alone makes a block longer."""
+
+_PLACE: Final = struct.Struct(">QI")
 
 
 def seal(key: StudyKey, plain: bytes) -> bytes:
@@ -42,3 +48,32 @@ def open_chunk(key: StudyKey, cipher: bytes) -> bytes:
         return AESGCMSIV(key.reveal()).decrypt(_NONCE, cipher, None)
     except InvalidTag as error:
         raise CodingError("a chunk does not open with the key of its study") from error
+
+
+class PassingSeal:
+    """Seals what this process alone reads again: AES-256-GCM (NIST SP 800-38D) under a key that is
+    nowhere but in its memory. Not as `seal`: no nonce repeats, and it is twenty times as fast."""
+
+    def __init__(self) -> None:
+        self._cipher = AESGCM(AESGCM.generate_key(256))
+
+    def seal(self, place: int, number: int, plain: bytes | memoryview) -> bytes:
+        """A block: ciphertext, then a tag of 16 bytes.
+
+        Args:
+            place: of what it is of, below 2**64; never the same of two things.
+            number: of the block in it, below 2**32.
+            plain: its plaintext.
+        """
+        return self._cipher.encrypt(_PLACE.pack(place, number), plain, None)
+
+    def open(self, place: int, number: int, sealed: bytes | bytearray) -> bytes:
+        """The plaintext of a block.
+
+        Raises:
+            CodingError: it is not the one that was sealed with these numbers.
+        """
+        try:
+            return self._cipher.decrypt(_PLACE.pack(place, number), sealed, None)
+        except (InvalidTag, ValueError) as error:
+            raise CodingError("a block is not as it was sealed") from error

@@ -15,7 +15,7 @@ from p2pacs.dataset.header import DEFLATED, EXPLICIT, required_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.pixel_data import PixelData, Reading, find_pixel_data, run
 from p2pacs.errors import BrokenInstanceError
-from p2pacs.limits import HEADER_READ_BYTES, INFLATED_BYTES
+from p2pacs.limits import HEADER_READ_BYTES, INFLATED_BYTES, MIB
 from p2pacs.study.excerpt import Excerpts
 from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
@@ -26,6 +26,10 @@ T = TypeVar("T")
 KEPT: Final = 16
 """Instances of which it is remembered where their frames lie: viewers ask for one frame after the
 other, and without an offset table all of an instance is looked through for the first one."""
+
+
+_SMALL: Final = 4 * MIB
+"""Bytes of an instance that is read in whole for one of its frames, where it is decoded already."""
 
 
 class _ByteSource(Protocol):
@@ -63,8 +67,8 @@ class _Stored:
 
 
 @frozen
-class _Inflated:
-    """Bytes in memory: of a deflated data set there is no part without what is before it."""
+class _InMemory:
+    """All bytes in memory: of a deflated data set there is no part without what is before it."""
 
     data: bytes
 
@@ -130,7 +134,9 @@ class FrameReads:
         if syntax == DEFLATED:
             syntax = EXPLICIT
             whole = await fetch.read(known)
-            source = _Inflated(await trio.to_thread.run_sync(_inflated, whole))
+            source = _InMemory(await trio.to_thread.run_sync(_inflated, whole))
+        elif entry.size <= _SMALL and (decoded := await fetch.decoded(known)) is not None:
+            source = _InMemory(decoded.data)
         else:
             source = _Stored(fetch, await fetch.excerpts(known))
         key = entry.sop_instance_uid, entry.sha256

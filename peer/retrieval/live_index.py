@@ -28,6 +28,7 @@ from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.study.reader import StudyReader
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.workers.coding import Workers
+from peer.retrieval.decoded_cache import DecodedCache
 
 T = TypeVar("T")
 
@@ -68,19 +69,27 @@ class Preview:
 class LiveIndex:
     """Follows a study from version to version; images are decoded in worker processes."""
 
-    def __init__(self, key: StudyKey, chunks: StudyStore, workers: Workers) -> None:
+    def __init__(
+        self,
+        key: StudyKey,
+        chunks: StudyStore,
+        workers: Workers,
+        decoded: DecodedCache | None = None,
+    ) -> None:
         """An index that knows nothing yet.
 
         Args:
             key: of the study.
             chunks: the study's place in the store.
             workers: decode images.
+            decoded: keeps what they decoded.
         """
         self.known: list[Known] = []
         """Number n is at n - 1."""
         self._key = key
         self._chunks = chunks
         self._workers = workers
+        self._decoded = decoded
         self._places: dict[str, int] = {}
         self._series: dict[str, int] = {}
         self._reader: StudyReader | None = None
@@ -179,6 +188,8 @@ class LiveIndex:
             CorruptStoreError: a chunk has rotted.
             CodingError: it does not come out exact, or crashes its decoder.
         """
+        if (held := await self.decoded(known)) is not None:
+            return held
         try:
             found = await trio.to_thread.run_sync(self._gather, known)
         except CorruptStoreError:
@@ -187,9 +198,16 @@ class LiveIndex:
         if isinstance(found, EncodedInstance):
             return found
         try:
-            return await self._workers.decode(found)
+            made = await self._workers.decode(found)
         except WorkerError as error:
             raise CodingError(f"an instance does not decode: {error}") from error
+        if self._decoded is not None:
+            self._decoded.put(known.entry.sha256, made.data)
+        return made
+
+    async def decoded(self, known: Known) -> EncodedInstance | None:
+        """An instance that image codecs made, if it is still kept."""
+        return None if self._decoded is None else await self._decoded.get(known.entry)
 
     async def excerpts(self, known: Known) -> Excerpts:
         """What gives some bytes of an instance, without the rest of it.

@@ -25,6 +25,7 @@ from p2pacs.workers.coding import Workers
 from peer.retrieval.arrival import TUNING as ARRIVING
 from peer.retrieval.arrival import ArrivalTuning
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
+from peer.retrieval.decoded_cache import DecodedCache
 from peer.retrieval.live_index import LiveIndex
 from peer.retrieval.requester import Requester
 from peer.retrieval.resolve import ResolvedStudy, Resolver, blind
@@ -65,6 +66,7 @@ class StudyReads:
         began: Callable[[Transfer], None],
         asked: Callable[[StudyFetch, Requester], None],
         make_room: Callable[[int], Awaitable[bool]],
+        decoded: DecodedCache | None = None,
     ) -> None:
         """Nothing is read before `open`.
 
@@ -78,6 +80,7 @@ class StudyReads:
             began: told of every transfer.
             asked: told what somebody asked for.
             make_room: recycles so many bytes; whether they came free.
+            decoded: keeps what workers decoded.
         """
         self.tuning = ReaderTuning()
         """What it goes by."""
@@ -90,6 +93,7 @@ class StudyReads:
         self._began = began
         self._asked = asked
         self._make_room = make_room
+        self._decoded = decoded
         self._fetches: dict[StudyId, StudyFetch] = {}
         self._followed: set[StudyFetch] = set()
         self._tasks = Tasks()
@@ -177,7 +181,8 @@ class StudyReads:
             if fetch is None:
                 if found.key is None:
                     raise blind()
-                index = LiveIndex(found.key, await self._store.study(study), self._workers)
+                chunks = await self._store.study(study)
+                index = LiveIndex(found.key, chunks, self._workers, self._decoded)
                 again = partial(self._resolver.find, study, requester.purpose)
                 supply = Supply(self.start, again, self._make_room)
                 fetch = StudyFetch(study, index, supply, self.tuning.arrival)

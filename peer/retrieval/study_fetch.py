@@ -1,8 +1,8 @@
 """One study on its way here, and its instances as they become whole.
 
 However many workstations and commands read a study, there is one `StudyFetch` of
-it (`peer.retrieval.reader`). Each reader has a `Cursor` (`peer.retrieval.cursor`). Nothing
-decrypted is kept: an instance is joined for whoever takes it, one at a time.
+it (`peer.retrieval.reader`). Each reader has a `Cursor` (`peer.retrieval.cursor`). An
+instance is joined for whoever takes it, one at a time; nothing decrypted is kept in memory.
 """
 
 from __future__ import annotations
@@ -145,6 +145,10 @@ class StudyFetch:
             UnavailableError: what is missing did not come.
         """
         return await self._arrival.mended(known.chunks, partial(self._index.join, known))
+
+    async def decoded(self, known: Known) -> EncodedInstance | None:
+        """An instance that image codecs made for an earlier reader, if it is still kept."""
+        return await self._index.decoded(known)
 
     async def excerpts(self, known: Known) -> Excerpts:
         """What gives some bytes of an instance without the rest: for `run`, one at a time.

@@ -36,6 +36,16 @@ def test_written_settings_load_again(tmp_path: Path) -> None:
     assert settings.line.lan == (IPv4Network("10.0.0.0/8"),)
 
 
+def test_images_need_not_be_kept_decoded(tmp_path: Path) -> None:
+    assert _settings().gateway.decoded == 2_000_000_000
+    for said, size in (("off", 0), ("500MB", 500_000_000)):
+        settings = _settings(gateway={"decoded": said})
+        assert settings.gateway.decoded == size
+        save_peer_settings(tmp_path, settings)
+        assert f'decoded = "{said}"' in (tmp_path / "peer.toml").read_text()
+        assert load_peer_settings(tmp_path) == settings
+
+
 def test_a_workstation_that_needs_conversion(tmp_path: Path) -> None:
     needs = {"address": "10.0.0.8:104", "transcode": "when needed"}
     settings = _settings(

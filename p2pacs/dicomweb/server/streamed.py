@@ -203,8 +203,10 @@ class MultipartAnswer(StreamedAnswer):
             self._accept.choose(offered_files(instance.transfer_syntax_uid, is_one=True))
             meta, data = instance.part10_head(), instance.data
             size = len(meta) + len(data)
-            yield part_head(self._boundary, content_type(instance), size=size) + meta
-            for piece in pieces_of(data):
+            head = part_head(self._boundary, content_type(instance), size=size) + meta
+            first, *others = pieces_of(data) or [b""]
+            yield head + first  # copying it costs less than passing on a piece more
+            for piece in others:
                 yield piece
             instance = await anext(self._others, None)
 

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from p2pacs.store.positioned import PLAIN, read_at, sync_file, sync_folder, write_at
+from p2pacs.store.positioned import PLAIN, read_at, read_held, sync_file, sync_folder, write_at
 
 
 def test_at_an_offset_whatever_was_done_before(tmp_path: Path) -> None:
@@ -16,3 +16,12 @@ def test_at_an_offset_whatever_was_done_before(tmp_path: Path) -> None:
     sync_file(path)
     sync_folder(tmp_path)
     assert path.read_bytes() == b"abcdef\r\n"
+
+
+def test_what_is_in_memory_is_read_at_once(tmp_path: Path) -> None:
+    handle = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT | PLAIN)
+    write_at(handle, [b"abcdef"], 0)
+    assert read_held(handle, 3, 2) in (b"cde", None)  # not every file system can say
+    assert read_held(handle, 3, 5) is None  # there is less
+    os.close(handle)
+    assert read_held(handle, 1, 0) is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from p2pacs.errors import CodingError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.limits import CHUNK_BYTES, PLAIN_BYTES
-from p2pacs.study.seal import open_chunk, seal
+from p2pacs.study.seal import PASSING_SEAL_BYTES, PassingSeal, open_chunk, seal
 from tests.p2pacs.study.samples import KEY
 
 
@@ -50,3 +50,25 @@ def test_every_flipped_bit_is_found(bit: int) -> None:
 def test_junk_only_raises_coding_error(junk: bytes) -> None:
     with pytest.raises(CodingError):
         open_chunk(KEY, junk)
+
+
+@given(st.binary(max_size=200), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+def test_what_is_sealed_in_passing_opens_in_its_place_alone(
+    plain: bytes, place: int, number: int
+) -> None:
+    passing = PassingSeal()
+    sealed = passing.seal(place, number, plain)
+    assert len(sealed) == len(plain) + PASSING_SEAL_BYTES
+    assert passing.open(place, number, sealed) == plain
+    rotten = bytes([sealed[0] ^ 1]) + sealed[1:]
+    for wrong in (
+        (place ^ 1, number, sealed),
+        (place, number ^ 1, sealed),
+        (place, number, rotten),
+        (place, number, sealed[:-1]),
+        (place, number, b""),
+    ):
+        with pytest.raises(CodingError):
+            passing.open(*wrong)
+    with pytest.raises(CodingError):
+        PassingSeal().open(place, number, sealed)

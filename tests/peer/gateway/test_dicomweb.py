@@ -64,7 +64,10 @@ def value(answer: dict[str, Any], keyword: str) -> Any:
 
 
 async def test_studies_are_found(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(3)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(3)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         answer = await http.get(f"{root}/studies?PatientName=gr*&limit=101&offset=0")
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/dicom+json"
@@ -79,7 +82,10 @@ async def test_studies_are_found(tmp_path: Path) -> None:
 
 
 async def test_series_and_instances_are_found(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(3)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(3)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         uid = world.broker.uid
         world.broker.described = described(3)
         (series,) = (await http.get(f"{root}/studies/{uid}/series")).json()
@@ -99,7 +105,10 @@ async def test_series_and_instances_are_found(tmp_path: Path) -> None:
 
 
 async def test_a_search_over_all_studies_names_the_study(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(2)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(2)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         world.broker.described = described(2)
         (series,) = (await http.get(f"{root}/series?Modality=CT")).json()
         assert value(series, "StudyInstanceUID") == world.broker.uid
@@ -109,7 +118,10 @@ async def test_a_search_over_all_studies_names_the_study(tmp_path: Path) -> None
 
 
 async def test_pages(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, peer, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, []) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         studies = [_study(number) for number in range(25)]
         world.broker.catalogue.upsert(studies)
         peer.index.upsert(studies)
@@ -151,7 +163,7 @@ def _study(number: int) -> StudyRecord:
 
 
 async def test_what_is_not_matched_is_said(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (_, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, []) as (_, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         answer = await http.get(f"{root}/studies?emptyvaluematching=true&PatientComments=x")
         first, second = answer.headers.get_list("warning")
         assert first.startswith("299 ")
@@ -161,7 +173,7 @@ async def test_what_is_not_matched_is_said(tmp_path: Path) -> None:
 
 
 async def test_names_that_sound_alike_are_found(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         for fuzzy, found in (("true", [world.broker.uid]), ("false", [])):
             url = f"{root}/studies?fuzzymatching={fuzzy}&PatientName=Zoe%20Gruen"
             answer = await http.get(url)
@@ -170,7 +182,7 @@ async def test_names_that_sound_alike_are_found(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_understood_is_refused(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         for query in (
             "Nonsense=1", "StudyDate=2026-01-10", "limit=-1", "limit=x", "offset=1&offset=2",
             "fuzzymatching=maybe", "includefield=Nonsense", "PatientName=%ff",
@@ -188,7 +200,7 @@ async def test_what_cannot_be_understood_is_refused(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_stored(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         for path in ("/studies", f"/studies/{world.broker.uid}"):
             answer = await http.post(root + path, content=b"x" * 1000)
             assert answer.status_code == 403
@@ -222,7 +234,10 @@ def _body(said: object) -> bytes:
 
 
 async def test_of_a_revoked_member_no_names_are_told(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, peer, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, []) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         await eventually(lambda: peer.identity.broker in peer.host.mesh.links)
         world.revoke("a")
         await eventually(lambda: peer.host.mesh.refused.get(peer.identity.broker))
@@ -265,7 +280,10 @@ async def test_instances_come_as_they_are_stored(tmp_path: Path) -> None:
 
 
 async def test_what_does_not_exist(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(2)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(2)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         study = f"{root}/studies/{world.broker.uid}"
         series = f"{study}/series/{samples.dataset().SeriesInstanceUID}"
         for path in (
@@ -279,7 +297,7 @@ async def test_what_does_not_exist(tmp_path: Path) -> None:
 
 async def test_the_client_says_what_it_accepts(tmp_path: Path) -> None:
     sent = instances(2)
-    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         study = f"{root}/studies/{world.broker.uid}"
         series = samples.dataset().SeriesInstanceUID
         one = f"{study}/series/{series}/instances/{sent[0].sop_instance_uid}"
@@ -304,7 +322,10 @@ async def test_the_client_says_what_it_accepts(tmp_path: Path) -> None:
 
 
 async def test_a_version_that_the_client_has_is_not_sent_again(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(2)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(2)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         study = f"{root}/studies/{world.broker.uid}"
         for path in (study, f"{study}/metadata"):
             await http.get(path)
@@ -316,7 +337,7 @@ async def test_a_version_that_the_client_has_is_not_sent_again(tmp_path: Path) -
 
 async def test_metadata_say_all_but_the_pixels(tmp_path: Path) -> None:
     sent = instances(3)
-    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, sent) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         study = f"{root}/studies/{world.broker.uid}"
         answer = await http.get(f"{study}/metadata")
         assert answer.headers["content-type"] == "application/dicom+json"
@@ -380,7 +401,10 @@ async def test_an_answer_that_lacks_something_does_not_look_whole(tmp_path: Path
         patch.setattr(StudyFetch, "read", read_but_one)
 
     with pytest.MonkeyPatch.context() as patch:
-        async with served(tmp_path, sent) as (world, peer, root), httpx.AsyncClient() as http:
+        async with (
+            served(tmp_path, sent) as (world, peer, root),
+            httpx.AsyncClient(timeout=LIMIT) as http,
+        ):
             break_one(peer)
             with pytest.raises(httpx.RemoteProtocolError):
                 await http.get(f"{root}/studies/{world.broker.uid}")
@@ -390,7 +414,7 @@ async def test_an_answer_that_lacks_something_does_not_look_whole(tmp_path: Path
 
 
 async def test_what_the_pacs_did_not_give_is_said(tmp_path: Path) -> None:
-    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient() as http:
+    async with served(tmp_path, []) as (world, _, root), httpx.AsyncClient(timeout=LIMIT) as http:
         left_out = LeftOut(uids=("1.2.3.9",), why='1 file "lost"')
         await world.broker.publish(instances(2), left_out=left_out)
         answer = await http.get(f"{root}/studies/{world.broker.uid}/metadata")
@@ -399,7 +423,10 @@ async def test_what_the_pacs_did_not_give_is_said(tmp_path: Path) -> None:
 
 
 async def test_who_may_not_read_is_told(tmp_path: Path) -> None:
-    async with served(tmp_path, instances(1)) as (world, _, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, instances(1)) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
         world.broker.forbidden = True
         assert (await http.get(f"{root}/studies/{world.broker.uid}")).status_code == 403
 
@@ -432,7 +459,7 @@ async def test_dicomweb_client_reads_it(tmp_path: Path) -> None:
 async def test_other_hosts_are_refused(tmp_path: Path) -> None:
     async with (
         served(tmp_path, [], dicomweb_names=["pacs.example"]) as (_, _, root),
-        httpx.AsyncClient() as http,
+        httpx.AsyncClient(timeout=LIMIT) as http,
     ):
         for host, status in {"evil.example": 421, "pacs.example": 200, "localhost:1": 200}.items():
             answer = await http.get(f"{root}/studies", headers={"Host": host})

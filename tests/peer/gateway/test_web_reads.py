@@ -43,7 +43,10 @@ def bodies(answer: httpx.Response) -> list[bytes]:
 
 async def test_frames_of_a_study_that_is_fetched_for_them(tmp_path: Path) -> None:
     sent = instances(3)
-    async with served(tmp_path, sent) as (world, peer, root), httpx.AsyncClient() as http:
+    async with (
+        served(tmp_path, sent) as (world, peer, root),
+        httpx.AsyncClient(timeout=40.0) as http,
+    ):
         for number, one in enumerate(sent, 1):
             answer = await http.get(url(root, number) + "1", headers={"Accept": OHIF})
             assert answer.status_code == 200

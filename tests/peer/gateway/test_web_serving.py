@@ -24,7 +24,7 @@ async def test_it_runs_on_a_port_of_its_own() -> None:
             Backend(), Endpoint("127.0.0.1", 0), clients, ["pacs.example"], task_status=task_status
         )
 
-    async with trio.open_nursery() as nursery, httpx.AsyncClient() as http:
+    async with trio.open_nursery() as nursery, httpx.AsyncClient(timeout=40.0) as http:
         where = await nursery.start(run)
         assert where.port
         for host in ("localhost", "pacs.example"):

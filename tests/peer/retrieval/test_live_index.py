@@ -14,12 +14,15 @@ from p2pacs.errors import (
     WorkerError,
 )
 from p2pacs.identity.keys import StudyKey
+from p2pacs.limits import MIB
 from p2pacs.store import ChunkStore, StudyStore, open_store
 from p2pacs.study.gathered import Gathered
 from p2pacs.workers.coding import Workers, open_workers
 from p2pacs.workers.pool import open_pool
+from peer.retrieval.decoded_cache import CacheTuning, open_decoded_cache
 from peer.retrieval.live_index import LiveIndex
 from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance, smooth
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -142,6 +145,28 @@ async def test_an_image_that_crashes_its_decoder_does_not_decode(tmp_path: Path)
         await _follow(index, shelf)
         with pytest.raises(CodingError, match="SIGSEGV"):
             await index.join(index.known[0])
+
+
+async def test_what_was_decoded_is_not_decoded_again(tmp_path: Path, workers: Workers) -> None:
+    image, report = instance(1), instance(2, PixelData=None)
+    shelf = _published(image, report)
+    async with (
+        open_store(tmp_path) as store,
+        open_decoded_cache(tmp_path, MIB, CacheTuning(reserve=0)) as decoded,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(decoded.run)
+        held = await _kept(store, shelf)
+        index = LiveIndex(KEY, held, workers, decoded)
+        await _follow(index, shelf)
+        assert [await index.join(known) for known in index.known] == [image, report]
+        await eventually(lambda: decoded.holds(index.known[0].entry))
+        assert len(decoded) == 1  # what needs no image codec is soon made again
+        again = LiveIndex(KEY, held, Doomed(), decoded)
+        await _follow(again, shelf)
+        assert [await again.join(known) for known in again.known] == [image, report]
+        assert await again.decoded(again.known[0]) == image
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_preview_of_a_rotten_chunk(tmp_path: Path, workers: Workers) -> None:

@@ -21,7 +21,7 @@ async def test_a_hospital_serves_it_with_its_own_studies(tmp_path: Path) -> None
         await world.broker.publish(instances(1))
         peer = await world.add("a", gateway=gateway)
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
-        async with trio.open_nursery() as nursery, httpx.AsyncClient() as http:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(timeout=40.0) as http:
             where: str = await nursery.start(peer.serve_viewer)
             assert "<html>" in (await http.get(f"{where}/viewer")).text
             (study,) = (await http.get(f"{where}/dicom-web/studies")).json()
