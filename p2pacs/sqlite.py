@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -197,6 +197,27 @@ class SqliteFile:
     def _try(self, work: Callable[[Connection], T]) -> T:
         with self.writing(0) as connection:
             return work(connection)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy its state of now into another file (mode 0600): whole, or not at all.
+
+        Raises:
+            LocalError: as `writing`.
+        """
+        part = path.with_name(f"{path.name}.part")
+        with suppress(FileNotFoundError):
+            part.unlink()
+        _make_private(part)
+        try:
+            with self.reading() as connection, closing(sqlite3.connect(part)) as copy:
+                source: Any = connection.connection.driver_connection
+                source.backup(copy)
+            part.replace(path)
+        except sqlite3.Error as error:
+            raise self._translated(DBAPIError(None, None, error)) from error
+        finally:
+            for suffix in ("", "-journal"):
+                part.with_name(part.name + suffix).unlink(missing_ok=True)
 
     # ------------------------------------------------------------ opening, errors
 

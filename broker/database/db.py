@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 from sqlalchemy import Connection, inspect, select, text
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+COPIES: Final = 3
+"""Of databases as they were before an upgrade."""
+
+log = structlog.get_logger(__name__)
 
 
 def now() -> int:
@@ -76,18 +82,44 @@ def lock_counter(connection: Connection, counter: str) -> int:
 def migrate(path: Path) -> None:
     """Make the database, or bring it to this version's tables.
 
+    Before that what was there is copied: the way back to the version that made it.
+
     Raises:
         StateError: a newer p2pacs made it.
     """
     with closing(BrokerDatabase(path)) as database:
-        if database.transact(_revision) != newest_revision():
-            _upgrade(database)
+        revision, newest = database.transact(_revision), newest_revision()
+        if revision == newest:
+            return
+        if revision is not None:
+            if revision not in _revisions():
+                raise StateError(
+                    f"{path.name} was made by a newer p2pacs (its tables are of revision "
+                    f"{revision}, this one knows {newest}): install that, or go back to a "
+                    "backup (docs/operations.md, Upgrade)"
+                )
+            _keep_copy(database, newest)
+        _upgrade(database)
+
+
+def _keep_copy(database: BrokerDatabase, newest: str) -> None:
+    """Beside the database: ``broker.db.before-NEWEST``, with the last few of earlier upgrades."""
+    path = database.path
+    copy = path.with_name(f"{path.name}.before-{newest}")
+    database.copy_to(copy)
+    log.info("the database is upgraded; a copy of it as it was is kept", file=copy.name)
+    for old in sorted(path.parent.glob(f"{path.name}.before-[0-9]*"))[:-COPIES]:
+        old.unlink()
 
 
 def newest_revision() -> str:
     """The revision of this version's tables: of the last file among the migrations."""
+    return max(_revisions())
+
+
+def _revisions() -> set[str]:
     files = (_MIGRATIONS / "versions").glob("v[0-9]*_*.py")
-    return max(file.name.removeprefix("v").partition("_")[0] for file in files)
+    return {file.name.removeprefix("v").partition("_")[0] for file in files}
 
 
 def _revision(connection: Connection) -> str | None:
@@ -101,15 +133,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _upgrade(database: BrokerDatabase) -> None:
     from alembic import command  # noqa: PLC0415 - a tenth of a second, for new versions alone
-    from alembic.util import CommandError  # noqa: PLC0415
 
-    try:
-        database.transact(lambda connection: command.upgrade(migrations(connection), "head"))
-    except CommandError as error:
-        raise StateError(
-            f"{database.path.name} cannot be brought to this version ({error}): was it made by a "
-            "newer p2pacs?"
-        ) from error
+    database.transact(lambda connection: command.upgrade(migrations(connection), "head"))
 
 
 def migrations(connection: Connection) -> Config:

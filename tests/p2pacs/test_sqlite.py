@@ -1,6 +1,7 @@
 """SQLite files: one way to open them, one reading of what goes wrong, locks waited for."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -253,3 +254,27 @@ async def test_a_task_outlasts_a_lock_that_outlasts_its_patience(
     told = [one["event"] for one in logs if one["file"] == "x.db"]
     assert told.count("waiting until it can be used") == 1
     assert told.count("it can be used again") == 1
+
+
+def test_a_copy_is_of_one_state_and_for_its_owner(tmp_path: Path) -> None:
+    path, copy = tmp_path / "a.db", tmp_path / "copy.db"
+    with opened(path) as file:
+        file.transact(add)
+        copy.write_bytes(b"an older one")
+        (tmp_path / "copy.db.part").write_bytes(b"of a copy that was interrupted")
+        file.copy_to(copy)
+        file.transact(lambda c: add(c, 2))
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with opened(copy) as copied:
+        assert copied.transact(count) == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.disk
+def test_a_copy_for_which_there_is_no_room_is_not_there(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk, opened(tmp_path / "a.db") as file:
+        room = shutil.disk_usage(disk.folder).free
+        file.transact(lambda c: add(c, bytes(room)))
+        with pytest.raises(DiskFullError):
+            file.copy_to(disk.folder / "copy.db")
+        assert not list(disk.folder.iterdir())

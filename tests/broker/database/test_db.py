@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 
 from broker.database import db
+from broker.database.db import BrokerDatabase
 from p2pacs.accounts.tables import accounts
-from p2pacs.errors import CorruptStoreError, StateError
+from p2pacs.errors import CorruptStoreError, DiskFullError, StateError
 
 
 async def test_transactions_commit_or_roll_back(tmp_path: Path) -> None:
@@ -48,6 +50,70 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(StateError, match="made by a newer"):
         db.migrate(path)
+    assert not _copies(path), "it was not touched"
+
+
+def _older(path: Path) -> None:
+    """Takes a database back by one revision."""
+    database = db.connect(path)
+    database.transact(lambda c: command.downgrade(db.migrations(c), "-1"))
+    database.close()
+
+
+def _copies(path: Path) -> list[str]:
+    return sorted(one.name for one in path.parent.glob("broker.db.before-*"))
+
+
+def test_what_is_upgraded_is_kept_as_it_was(tmp_path: Path) -> None:
+    path, newest = tmp_path / "broker.db", db.newest_revision()
+    db.migrate(path)
+    db.migrate(path)
+    assert not _copies(path), "nothing was upgraded"
+    _older(path)
+    with closing(sqlite3.connect(path)) as plain:
+        (before,) = plain.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert before != newest
+    db.migrate(path)
+    assert _copies(path) == [f"broker.db.before-{newest}"]
+    copy = tmp_path / f"broker.db.before-{newest}"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as plain:
+        assert plain.execute("SELECT version_num FROM alembic_version").fetchone() == (before,)
+        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    copy.replace(path)  # the way back
+    db.migrate(path)
+    assert db.connect(path).transact(read_revision) == newest
+
+
+def read_revision(connection: Connection) -> str:
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def test_the_last_copies_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "broker.db"
+    db.migrate(path)
+    for number in range(1, 6):
+        (tmp_path / f"broker.db.before-000{number}").write_bytes(b"")
+    (tmp_path / "broker.db.before-the-move").write_bytes(b"somebody's own")
+    _older(path)
+    db.migrate(path)
+    kept = [f"broker.db.before-{one}" for one in ("0004", "0005", db.newest_revision())]
+    assert _copies(path) == [*kept, "broker.db.before-the-move"]
+
+
+def test_no_room_for_a_copy_is_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "broker.db"
+    db.migrate(path)
+    _older(path)
+    before = path.read_bytes()
+
+    def full(_copy: BrokerDatabase, _path: Path) -> None:
+        raise DiskFullError("no room")
+
+    monkeypatch.setattr(BrokerDatabase, "copy_to", full)
+    with pytest.raises(DiskFullError):
+        db.migrate(path)
+    assert path.read_bytes() == before
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:

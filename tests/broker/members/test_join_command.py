@@ -88,7 +88,7 @@ def test_the_paths_are_those_of_the_documentation_and_the_unit() -> None:
         assert f"p2pacs peer run {FOLDER}\n" in text
         assert "p2pacs broker init /var/lib/p2pacs/broker " in text
         folders = set(re.findall(r"/var/lib/p2pacs/\w+", text))
-        assert folders <= {FOLDER, "/var/lib/p2pacs/broker"}
+        assert folders <= {FOLDER, "/var/lib/p2pacs/broker", "/var/lib/p2pacs/data"}  # a container
         assert program.removesuffix("/bin/p2pacs") in text
     assert run_command().endswith(f"peer run {FOLDER}")
 
