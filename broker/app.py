@@ -14,7 +14,7 @@ import trio
 from attrs import frozen
 from sqlalchemy import Connection
 
-from broker.config import CATALOGUE, DATABASE, LOCK, STORE, WEB, BrokerSettings
+from broker.config import CATALOGUE, DATABASE, LOCK, STORE, BrokerSettings
 from broker.database.db import BrokerDatabase, now, open_database
 from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
 from broker.database.take_over import open_catalogue
@@ -51,7 +51,7 @@ from p2pacs.limits import MIB
 from p2pacs.locks import held
 from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
-from p2pacs.pages.certificate import WebCertificate
+from p2pacs.pages.site_certificate import PagesCertificate
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
 from p2pacs.sqlite import until_possible
@@ -77,7 +77,7 @@ class BrokerFiles:
     catalogue: CatalogueIndex
     pacs: PacsAdapter
     workers: Workers
-    certificate: WebCertificate | None
+    certificate: PagesCertificate | None
     """Of the pages; None without HTTPS."""
 
 
@@ -209,7 +209,8 @@ class Broker:
     async def health(self) -> list[HealthCheck]:
         """How the broker is, now."""
         me, workers = self.keys.identity.address, self.files.workers
-        files = await trio.to_thread.run_sync(read_folder, self.keys.identity.folder.parent)
+        home, own = self.keys.identity.folder.parent, self.settings.web.certificate
+        files = await trio.to_thread.run_sync(read_folder, home, own)
 
         def work(connection: Connection) -> tuple[PacsState, list[Member]]:
             return read_pacs(connection, me), registry.list_members(connection)
@@ -281,7 +282,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
     async with AsyncExitStack() as stack:
         already = f"a broker runs in {folder} already: stop it first"
         await stack.enter_async_context(held(folder / LOCK, already))
-        certificate = await open_certificate(folder / WEB, keys.authority, settings.web)
+        certificate = await open_certificate(folder, keys.authority, settings.web)
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         tls = DicomTls(folder, settings.dicom_tls, settings.aet, machine_names)

@@ -201,11 +201,12 @@ def _when(time: int) -> str:
 # ---------------------------------------------------------------- reading
 
 
-def read_folder(folder: Path) -> BrokerFilesNow:
+def read_folder(folder: Path, certificate: str | None = None) -> BrokerFilesNow:
     """What the broker's folder and its disks say; in a thread, as it reads files.
 
     Args:
         folder: of the broker.
+        certificate: file of the pages' own certificate, as the settings name it.
     """
     size = sum(_size(folder / f"{DATABASE}{suffix}") for suffix in ("", "-wal"))
     disks: dict[str, DiskUse] = {}
@@ -220,7 +221,7 @@ def read_folder(folder: Path) -> BrokerFilesNow:
         disks = {"database and store": next(iter(disks.values()))}
     found = {
         "the broker": folder / IDENTITY / CERTIFICATE,
-        "the pages": folder / WEB / WEB_CERTIFICATE,
+        "the pages": folder / (certificate or f"{WEB}/{WEB_CERTIFICATE}"),
     }
     certificates: dict[str, int] = {}
     for what, path in found.items():

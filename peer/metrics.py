@@ -67,6 +67,6 @@ class PeerMetrics:
         made = f"{dicom_tls.FOLDER}/{dicom_tls.CERTIFICATE}"
         return {
             "member": self.folder / IDENTITY / CERTIFICATE,
-            "web": self.folder / WEB / WEB_CERTIFICATE,
+            "web": self.folder / (self.settings.web.certificate or f"{WEB}/{WEB_CERTIFICATE}"),
             "dicom": self.folder / (self.settings.dicom_tls.certificate or made),
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from broker.config import AdminWebSettings
+from broker.config import WEB, AdminWebSettings
 from broker.database.db import BrokerDatabase
 from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
@@ -15,40 +15,43 @@ from broker.pages.content import AdminContent
 from broker.pages.studies.live_publications import LivePublications
 from p2pacs import languages
 from p2pacs.identity.authority import Authority
-from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
+from p2pacs.pages.certificate import WebCertificate, host_names
 from p2pacs.pages.live_updates import LiveUpdates
+from p2pacs.pages.site_certificate import PagesCertificate, open_pages_certificate
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
 
 
 async def open_certificate(
-    folder: Path, authority: Authority, settings: AdminWebSettings
-) -> WebCertificate | None:
-    """A fresh certificate for the pages, as soon as the disk has room for it.
+    home: Path, authority: Authority, settings: AdminWebSettings
+) -> PagesCertificate | None:
+    """The certificate of the pages: of the settings, or a fresh one as soon as the disk has room.
 
     Args:
-        folder: of key and certificate; made if it is missing.
-        authority: issues it.
+        home: folder of the broker.
+        authority: issues a fresh one.
         settings: say what the pages are called.
 
     Returns:
         None where they are served without HTTPS.
 
     Raises:
+        StateError: the files of the settings cannot be used.
         UsageError: a host that cannot be named.
     """
     if not settings.secure:
         return None
     hosts = partial(host_names, settings.listen, settings.hosts)
-    return await make_certificate(partial(WebCertificate.make, folder, authority, hosts))
+    make = partial(WebCertificate.make, home / WEB, authority, hosts)
+    return await open_pages_certificate(home, settings, make)
 
 
 async def run_pages(
     database: BrokerDatabase,
     actions: AdminActions,
     settings: AdminWebSettings,
-    certificate: WebCertificate | None,
+    certificate: PagesCertificate | None,
     content: AdminContent,
     *,
     stop: trio.Event,

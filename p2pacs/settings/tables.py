@@ -85,6 +85,18 @@ class WebSettings(Settings):
         "authority of our own (docs/operations.md). on: always HTTPS. off: always HTTP, for use "
         "behind a reverse proxy on another machine that does TLS itself.",
     )
+    certificate: str | None = Field(
+        default=None,
+        description="PEM file of a certificate of your own for HTTPS, with those of intermediate "
+        "authorities after it, from the program's folder on. A new one in its place is used within "
+        "a minute. Not set: one of an authority of our own.",
+        examples=["/etc/ssl/p2pacs.pem"],
+    )
+    key: str | None = Field(
+        default=None,
+        description="PEM file of its key. Not set: it is in the same file.",
+        examples=["/etc/ssl/private/p2pacs.key"],
+    )
     hosts: tuple[str, ...] = Field(
         default=(),
         description="What people type into the browser, besides the host in listen (for 0.0.0.0 "
@@ -105,6 +117,12 @@ class WebSettings(Settings):
     session_hours: int = Field(
         default=8, ge=1, description="Who is signed in is signed out after this time in any case."
     )
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("key needs the certificate that it is of")
+        return self
 
     @property
     def idle_milliseconds(self) -> int:

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from p2pacs.errors import StateError
+from p2pacs.errors import P2PacsError, StateError
 from p2pacs.json_object import JsonObject
 from p2pacs.private_files import check_folder
 from p2pacs.units import format_bytes
 from peer.commands.cli import AsJson, print_json
-from peer.config import VIEWER
+from peer.config import VIEWER, load_peer_settings
 from peer.viewer import package
 from peer.viewer.archive import contents, fetch_archive, verify
 from peer.viewer.installed import Installed, install, read_installed, remove
@@ -60,10 +60,18 @@ def install_viewer(
     if as_json:
         print_json(_json(target, there))
     else:
-        typer.echo(
-            f"{_line(target, there)}\nSet gateway.viewer in peer.toml to where browsers find it, "
-            "and start the peer again, if you have not done so."
-        )
+        typer.echo(f"{_line(target, there)}\n{_next(folder)}")
+
+
+def _next(folder: Path) -> str:
+    """What is left to do."""
+    try:
+        where = load_peer_settings(folder).gateway.viewer
+    except P2PacsError:  # several peers share this folder, or there is none yet
+        where = None
+    if where is not None:
+        return f"A peer that runs serves it at {where} (gateway.viewer in peer.toml)."
+    return "Set gateway.viewer in peer.toml to where browsers find it, and start the peer again."
 
 
 def _readable(target: Path) -> Installed | None:

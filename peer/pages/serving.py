@@ -13,7 +13,8 @@ from attrs import frozen
 from p2pacs import languages
 from p2pacs.identity.authority import Authority
 from p2pacs.ids import VirtualAddress
-from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
+from p2pacs.pages.certificate import WebCertificate, host_names
+from p2pacs.pages.site_certificate import open_pages_certificate
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.serving import serve_web
@@ -59,7 +60,7 @@ async def run_pages(
         task_status: told the address, once they are served.
 
     Raises:
-        StateError: the endpoint cannot be listened on.
+        StateError: the endpoint cannot be listened on, or the files of a certificate not be used.
         UsageError: a host in the settings that no certificate can name.
     """
     web = settings.web
@@ -71,7 +72,7 @@ async def run_pages(
     certificate = None
     if web.secure:
         make = partial(_make_certificate, folder / WEB, settings, web.listen)
-        certificate = await make_certificate(make)
+        certificate = await open_pages_certificate(folder, web, make)
     await trio.to_thread.run_sync(languages.load)
     admission = web_admission(web.proxies)
     app = make_pages(

@@ -10,7 +10,8 @@ import trio
 from attrs import frozen
 
 from p2pacs.identity.authority import Authority
-from p2pacs.pages.certificate import WebCertificate, host_names, make_certificate
+from p2pacs.pages.certificate import WebCertificate, host_names
+from p2pacs.pages.site_certificate import open_pages_certificate
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import web_admission
 from p2pacs.web.proxies import BehindProxies
@@ -54,7 +55,7 @@ async def run_viewer(
         task_status: told its address for browsers, with the real port, or None.
 
     Raises:
-        StateError: the endpoint cannot be listened on.
+        StateError: the endpoint cannot be listened on, or the files of a certificate not be used.
         UsageError: a host in the settings that no certificate can name.
     """
     gateway, where = settings.gateway, settings.gateway.viewer
@@ -68,7 +69,7 @@ async def run_viewer(
         tls = None
         if signed_in and settings.web.secure:
             make = partial(_make_certificate, home / WEB, where, names)
-            certificate = await make_certificate(make)
+            certificate = await open_pages_certificate(home, settings.web, make)
             nursery.start_soon(certificate.keep_renewed)
             tls = certificate.context
         app = make_viewer(

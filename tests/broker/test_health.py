@@ -114,3 +114,6 @@ def test_what_the_folder_says(tmp_path: Path, authority: Authority) -> None:
     (tmp_path / IDENTITY / "cert.pem").write_bytes(certificates.to_pem(authority.certificate))
     assert read_folder(tmp_path).certificates == {"the broker": ends_at(authority.certificate)}
     assert not read_folder(tmp_path / "nowhere").disks
+    own = tmp_path / "own.pem"
+    own.write_bytes(certificates.to_pem(authority.certificate))
+    assert "the pages" in read_folder(tmp_path, "own.pem").certificates

@@ -18,13 +18,13 @@ LOCAL = "127.0.0.1:0"
 
 async def test_by_http_there_is_no_certificate(ground: Ground, tmp_path: Path) -> None:
     web = settings(listen=LOCAL, tls="off").web
-    assert await open_certificate(tmp_path / "web", ground.authority, web) is None
+    assert await open_certificate(tmp_path, ground.authority, web) is None
     assert not (tmp_path / "web").exists()
 
 
 async def test_they_are_served_until_told_to_stop(ground: Ground, tmp_path: Path) -> None:
     whole = settings(listen=LOCAL, tls="on", hosts=["127.0.0.1"])
-    certificate = await open_certificate(tmp_path / "web", ground.authority, whole.web)
+    certificate = await open_certificate(tmp_path, ground.authority, whole.web)
     assert certificate is not None
     actions = AdminActions(ground.authority, ground.identity.address, whole)
     trusting = ssl.create_default_context(cadata=ground.authority.certificate)

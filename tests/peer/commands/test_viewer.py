@@ -5,6 +5,7 @@ import pytest
 
 from p2pacs.errors import StateError, UsageError
 from p2pacs.front import main
+from peer.config import PeerSettings, save_peer_settings
 from peer.viewer.archive import contents
 from peer.viewer.installed import install
 from tests.peer.viewer.archives import archive_of
@@ -54,6 +55,12 @@ def test_what_is_there_is_not_fetched_again(
     code, out, _ = _run(capsys, "install", tmp_path)
     assert code == 0
     assert "Set gateway.viewer in peer.toml" in out
+    viewer = {"viewer": "127.0.0.1:8043"}
+    said = {"name": "a", "listen": ["127.0.0.1:1"], "gateway": viewer}
+    save_peer_settings(tmp_path, PeerSettings.model_validate(said))
+    code, out, _ = _run(capsys, "install", tmp_path)
+    assert "Set gateway.viewer" not in out
+    assert "serves it at 127.0.0.1:8043" in out
     for arguments in (["--again"], []):
         code, out, err = _run(capsys, "install", tmp_path, *arguments)
         assert code == StateError.exit_code
