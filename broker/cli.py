@@ -34,6 +34,7 @@ from p2pacs.listings import CsvOption, print_listing
 from p2pacs.locks import is_locked
 from p2pacs.private_files import mend_modes
 from p2pacs.private_input import PasswordFile, read_private, sure
+from p2pacs.pydicom_alone import load_pydicom
 from p2pacs.settings import complaints, merged, read_given
 from p2pacs.stopping import run_until_stopped, tell_ready
 from p2pacs.tables import show
@@ -107,6 +108,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     settings = load_broker_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
     logs.say_mended(folder, mend_modes(folder, OWN))
+    load_pydicom()
     from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from p2pacs import heap, standard_streams
 from p2pacs.completion import completed_command, print_completion
 from p2pacs.errors import P2PacsError, UsageError, first_of, local_error, report
 from p2pacs.private_files import private_umask
+from p2pacs.pydicom_alone import load_pydicom
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -48,6 +49,8 @@ def build(wanted: str) -> typer.Typer:
         help="A peer-to-peer distribution network for DICOM studies.",
     )
     app.callback()(_options)
+    if wanted == "peer" or wanted in SHORTCUTS:
+        load_pydicom()
     for name, (module, text) in SIDES.items():
         if name == wanted:
             app.add_typer(importlib.import_module(module).app, name=name)
@@ -99,6 +102,7 @@ def _archive(
     ] = None,
 ) -> None:
     """Run the small PACS that demos and tests use."""
+    load_pydicom()
     import trio  # noqa: PLC0415
 
     from p2pacs.archive.server import archive  # noqa: PLC0415

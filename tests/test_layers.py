@@ -31,6 +31,7 @@ GROUND = [
     "p2pacs.portable",
     "p2pacs.private_files",
     "p2pacs.private_input",
+    "p2pacs.pydicom_alone",
     "p2pacs.received",
     "p2pacs.service_manager",
     "p2pacs.signals",
