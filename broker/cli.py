@@ -121,7 +121,7 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
 def token(
     folder: Folder,
     *,
-    name: Annotated[str, typer.Option(help="What people call the member.")],
+    name: Annotated[str, typer.Option(help="What people call the member.")] = "",
     role: Annotated[
         str | None, typer.Option(metavar="hospital|replica", help="What it is for.")
     ] = None,
@@ -133,10 +133,23 @@ def token(
     renew: Annotated[
         bool, typer.Option("--renew", metavar="", help="A new token for a member that there is.")
     ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Register all members of a CSV file; -: standard input."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a member and print its one-time token (the same as the form)."""
     actions, database = opened(folder)
+    if csv is not None:
+        if name or renew or any((role, uplink, downlink, read)):
+            raise UsageError("--csv takes no other option: the file says everything")
+        from broker.cli_sheet import register_all  # noqa: PLC0415 - pydicom: half of a start-up
+
+        register_all(actions, database, csv, as_json=as_json)
+        return
+    if not name:
+        raise UsageError("--name is needed, or --csv")
     if renew:
         if any((role, uplink, downlink, read)):
             raise UsageError("--renew takes --name alone")
@@ -268,6 +281,28 @@ def rule(
         print_json(said)
     else:
         typer.echo(f"{record.name} may now read: {read}")
+
+
+@app.command()
+def may(
+    folder: Folder,
+    member: MemberArgument,
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY_UID", help="Study Instance UID; -: asked for, or standard input."
+        ),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a member may read a study, and why."""
+    _, database = opened(folder)
+    if study == "-":
+        study = read_private(None, "Study Instance UID", hidden=False).strip()
+    from broker.cli_access import tell_access  # noqa: PLC0415 - pydicom: half of a start-up
+
+    tell_access(database, member, study, as_json=as_json)
 
 
 @app.command(name="audit")

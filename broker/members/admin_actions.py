@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from attrs import frozen
 from sqlalchemy import Connection
@@ -44,6 +45,21 @@ class AdminActions:
         member = registry.get_member(connection, address)
         self._record(connection, "member registered", admin, member)
         return registry.get_member(connection, address), self._token(secret)
+
+    def register_all(
+        self, connection: Connection, registrations: Iterable[Registration], admin: str
+    ) -> list[tuple[Member, str]]:
+        """Register several members, all or none; each with its token.
+
+        Raises:
+            UsageError: a name is taken, or the network is full; the transaction must be given up.
+        """
+        return [self.register(connection, one, admin) for one in registrations]
+
+    def taken_names(self, connection: Connection) -> set[str]:
+        """Names that a new member cannot have, in lower case."""
+        names = (member.name for member in registry.list_members(connection))
+        return {name.lower() for name in (self.settings.name, *names)}
 
     def new_token(
         self,

@@ -18,13 +18,21 @@ from broker.database.db import BrokerDatabase
 from broker.members import audit
 from broker.members.admin_actions import AdminActions
 from broker.members.roles import ADMIN_RIGHTS, AdminRight
+from broker.pages.access.access_views import PATH as ACCESS
+from broker.pages.access.access_views import AccessViews
 from broker.pages.content import AdminContent
 from broker.pages.health_views import HealthViews
 from broker.pages.members.list_views import MemberListViews
 from broker.pages.members.member_views import MemberViews
 from broker.pages.navigation import NAVIGATION
+from broker.pages.registration.previews import Previews
+from broker.pages.registration.several_views import BODY as SEVERAL_BYTES
+from broker.pages.registration.several_views import PATH as SEVERAL
+from broker.pages.registration.several_views import TOKENS, SeveralViews
 from broker.pages.registration.shown_tokens import ShownTokens
 from broker.pages.registration.views import RegistrationViews
+from broker.pages.settings_views import PATH as SETTINGS
+from broker.pages.settings_views import AdminSettingsViews
 from broker.pages.studies.network_listing import NetworkListing
 from broker.pages.studies.network_study_views import NetworkStudyViews
 from broker.pages.studies.publication_views import PublicationViews
@@ -93,8 +101,14 @@ def make_app(
     shows = partial(door.shows, right=AdminRight.SEE)
     search = partial(door.changes, right=AdminRight.SEE)
     trail = TrailViews(database, pages)
+    access = AccessViews(database, pages, content.catalogue)
+    effective = AdminSettingsViews(actions.settings, pages)
     routes: list[BaseRoute] = [
         Route("/", _home),
+        Route(ACCESS, shows(access.ask), methods=["GET"]),
+        Route(f"{ACCESS}/study", search(access.study), methods=["POST"]),
+        Route(f"{ACCESS}/rule", search(access.rule), methods=["POST"]),
+        Route(SETTINGS, shows(effective.show), methods=["GET"]),
         *_member_routes(door, database, actions, pages, content),
         *_study_routes(door, database, pages, content, live),
         Route("/health", shows(HealthViews(pages, content).health), methods=["GET"]),
@@ -109,6 +123,7 @@ def make_app(
         names=host_names(settings.listen, settings.hosts),
         proxies=settings.proxies,
         setting="web.hosts in broker.toml",
+        larger={SEVERAL: SEVERAL_BYTES},
     )
 
 
@@ -132,6 +147,7 @@ def _member_routes(
         Route("/members", shows(all_of_them.members), methods=["GET"]),
         Route("/members", changes(register.register), methods=["POST"]),
         Route("/members/new", door.shows(register.new, AdminRight.CHANGE), methods=["GET"]),
+        *_several_routes(door, SeveralViews(database, actions, pages, tokens, Previews())),
         Route(member, shows(one.show), methods=["GET"]),
         Route(f"{member}/studies", shows(one.studies), methods=["GET"]),
         Route(f"{member}/token", door.shows(one.token, AdminRight.CHANGE), methods=["GET"]),
@@ -165,6 +181,19 @@ def _study_routes(
         Route("/transfers", shows(going_on.transfers), methods=["GET"]),
         Route("/transfers/{study}/card", shows(going_on.card), methods=["GET"]),
         Route("/live/transfers", shows(going_on.stream), methods=["GET"]),
+    ]
+
+
+def _several_routes(door: Door, views: SeveralViews) -> list[BaseRoute]:
+    shows = partial(door.shows, right=AdminRight.CHANGE)
+    changes = partial(door.changes, right=AdminRight.CHANGE)
+    return [
+        Route(SEVERAL, shows(views.new), methods=["GET"]),
+        Route(SEVERAL, changes(views.preview), methods=["POST"]),
+        Route(f"{SEVERAL}/register", changes(views.register), methods=["POST"]),
+        Route(TOKENS, shows(views.shown), methods=["GET"]),
+        Route(f"{TOKENS}.csv", changes(views.download), methods=["POST"]),
+        Route(f"{TOKENS}/away", changes(views.put_away), methods=["POST"]),
     ]
 
 

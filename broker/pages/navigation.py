@@ -9,8 +9,10 @@ from p2pacs.pages.navigation import Way
 
 NAVIGATION: Final = (
     Way("/members", "Members", AdminRight.SEE),
+    Way("/access", "Access", AdminRight.SEE),
     Way("/studies", "Studies", AdminRight.SEE),
     Way("/transfers", "Transfers", AdminRight.SEE),
     Way("/audit", "Audit trail", AdminRight.SEE),
+    Way("/settings", "Settings", AdminRight.SEE),
     Way("/health", "Health", AdminRight.SEE),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from starlette.applications import Starlette
@@ -33,6 +34,7 @@ def guarded_app(
     proxies: Sequence[IPNetwork],
     setting: str,
     policy: str = PAGE_POLICY,
+    larger: Mapping[str, int] = MappingProxyType({}),
 ) -> Starlette:
     """The application: the door's routes, these, static files, and 404 for all others.
 
@@ -43,6 +45,7 @@ def guarded_app(
         proxies: networks of reverse proxies before the pages.
         setting: where another name can be added, for who is refused.
         policy: the Content Security Policy.
+        larger: by path, how many bytes a form may have where files are sent.
     """
     return Starlette(
         routes=[
@@ -56,7 +59,7 @@ def guarded_app(
             Middleware(SecurityHeaders, policy=policy),
             Middleware(Language, cookie=door.cookie("language")),
             Middleware(KnownHosts, render=door.pages.error, names=names, setting=setting),
-            Middleware(BodyLimit, limit=_FORM_BYTES),
+            Middleware(BodyLimit, limit=_FORM_BYTES, larger=larger),
         ],
         exception_handlers=error_handlers(door.pages.error),
     )

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import frozen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -18,17 +19,30 @@ def render_settings(settings: BaseModel, title: str) -> str:
     default, so that a later version may change it.
     """
     lines = [*_comment(title), ""]
-    for table, block in _tables(settings, ()):
+    for table, of_table in setting_tables(settings):
         if table:
             lines += ["", f"[{'.'.join(table)}]", ""]
-        lines += block
+        lines += _block(of_table)
     return "\n".join(lines) + "\n"
 
 
-def _tables(
-    settings: BaseModel, table: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    block: list[str] = []
+@frozen
+class SettingLine:
+    """One setting and its value."""
+
+    name: str
+    value: str
+    """As it stands in the file; empty: not set."""
+    given: bool
+    """Whether the file says it; else it is the default."""
+    about: str
+
+
+def setting_tables(
+    settings: BaseModel, table: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[SettingLine]]]:
+    """Tables of the file and their settings, those of the table before its own tables."""
+    lines: list[SettingLine] = []
     nested: list[tuple[tuple[str, ...], BaseModel]] = []
     values = settings.model_dump(mode="json")
     for name, field in type(settings).model_fields.items():
@@ -36,17 +50,21 @@ def _tables(
         if isinstance(value, BaseModel):
             nested.append(((*table, name), value))
             continue
-        block += _comment(_about(field))
-        if name in settings.model_fields_set and values[name] is not None:
-            block.append(f"{name} = {toml_value(values[name])}")
-        elif values[name] is not None:
-            block.append(f"# {name} = {toml_value(values[name])}")
-        else:
-            block.append(f"# {name} =")
-        block.append("")
-    yield table, block[:-1]
+        is_set = values[name] is not None
+        given = is_set and name in settings.model_fields_set
+        text = toml_value(values[name]) if is_set else ""
+        lines.append(SettingLine(name, text, given, _about(field)))
+    yield table, lines
     for name_of, inner in nested:
-        yield from _tables(inner, name_of)
+        yield from setting_tables(inner, name_of)
+
+
+def _block(lines: list[SettingLine]) -> list[str]:
+    block: list[str] = []
+    for line in lines:
+        block += _comment(line.about)
+        block += [f"{'' if line.given else '# '}{line.name} = {line.value}".rstrip(), ""]
+    return block[:-1]
 
 
 def _about(field: FieldInfo) -> str:

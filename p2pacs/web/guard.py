@@ -6,6 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import trio
@@ -160,10 +161,25 @@ def _is_address(host: str) -> bool:
 class BodyLimit:
     """Refuses a request whose body is longer than ``limit`` bytes (413) or dawdles (408)."""
 
-    def __init__(self, app: ASGIApp, limit: int = 64 * 1024, seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit: int = 64 * 1024,
+        seconds: float = BODY_SECONDS,
+        larger: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            limit: bytes of a body.
+            seconds: for a whole body.
+            larger: by path, another limit where files are sent.
+        """
         self._app = app
         self._limit = limit
         self._seconds = seconds
+        self._larger = larger
 
     async def __call__(  # noqa: D102 - the ASGI call
         self, scope: Scope, receive: Receive, send: Send
@@ -171,7 +187,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        left = self._limit
+        left = limit = self._larger.get(scope["path"], self._limit)
         deadline = trio.current_time() + self._seconds
 
         async def receive_limited() -> Message:
@@ -182,7 +198,7 @@ class BodyLimit:
                 raise HTTPException(408, _("The request did not come whole in time."))
             left -= len(message.get("body", b""))
             if left < 0:
-                said = _("The request is longer than %(count)s bytes.", count=self._limit)
+                said = _("The request is longer than %(count)s bytes.", count=limit)
                 raise HTTPException(413, said)
             if not message.get("more_body"):
                 deadline = math.inf  # what comes after the body is the client's going away

@@ -6,11 +6,10 @@ member that its author saw: of two browsers that change the same, the second is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -29,44 +28,22 @@ from broker.pages.registration.forms import (
     Corrected,
     read_correction,
     read_plan,
+    said_by_field,
     show_correction,
     version_of,
-    wrong_by_field,
 )
 from broker.pages.registration.shown_tokens import ShownTokens
+from broker.pages.shown_study import ShownStudy
 from p2pacs.accounts.sessions import Session
-from p2pacs.catalogue.records import StudyRecord
-from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.json_model import texts
 from p2pacs.errors import StateError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.pages.forms import see, sentence, text_of
-from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
 
 _RECENT: Final = 10
 
 STUDIES: Final = 50
 """Studies on one page."""
-
-
-@frozen
-class HeldStudy:
-    """A study that a member holds, as the list of them shows it."""
-
-    study: StudyId
-    whole: bool
-    about: Sequence[str] = field(default=(), repr=False)
-    """Date, modalities and description; nothing where the catalogue has it no longer."""
-
-    @classmethod
-    def of(cls, study: StudyId, whole: bool, record: StudyRecord | None) -> HeldStudy:
-        """The study of this record."""
-        if record is None:
-            return cls(study, whole)
-        view = study_view(record)
-        keys = ("StudyDate", "ModalitiesInStudy", "StudyDescription")
-        return cls(study, whole, [clean(", ".join(texts(view, key))) for key in keys])
 
 
 @frozen
@@ -90,8 +67,12 @@ class MemberViews:
         known, catalogue = self.content.members, self.content.catalogue
         some = known.studies(address, (page - 1) * STUDIES, STUDIES)
 
-        def work() -> list[HeldStudy]:
-            return [HeldStudy.of(study, whole, catalogue.get(study)) for study, whole in some]
+        def work() -> list[tuple[StudyId, bool, ShownStudy | None]]:
+            records = ((study, whole, catalogue.get(study)) for study, whole in some)
+            return [
+                (study, whole, None if one is None else ShownStudy.of(one))
+                for study, whole, one in records
+            ]
 
         holding = await known.holding(address)
         return self.pages.page(
@@ -184,7 +165,7 @@ class MemberViews:
         except UsageError as error:
             if error.http_status != UsageError.http_status:
                 raise
-            filled = evolve(filled, wrong=wrong_by_field(error))
+            filled = evolve(filled, wrong=said_by_field(error))
             return await self._show(request, session, filled=filled)
         return see(f"/members/{address}")
 

@@ -8,21 +8,23 @@ from typing import Final, TypeVar
 from attrs import field, frozen
 from pydantic import TypeAdapter, ValidationError
 
-from broker.members.access import check_rule
 from broker.members.corrections import Correction
 from broker.members.join_command import JoinPlan, usual_plan
-from broker.members.registry import Member, Registration, default_read, plain_name
+from broker.members.registration_fields import (
+    FIELDS,
+    check_fields,
+    check_name_role_and_rates,
+    wrong_by_field,
+)
+from broker.members.registry import Member, Registration
 from p2pacs.errors import UsageError
-from p2pacs.identity.directory import Role
 from p2pacs.pages.forms import sentence, text_of
 from p2pacs.settings import AeTitleField
-from p2pacs.units import Endpoint, format_rate, parse_rate
+from p2pacs.units import Endpoint, format_rate
 
 T = TypeVar("T")
 
 _AE_TITLE: Final[TypeAdapter[str]] = TypeAdapter(AeTitleField)
-
-FIELDS: Final = ("name", "role", "uplink", "downlink", "read")
 
 
 @frozen
@@ -42,19 +44,8 @@ BLANK: Final = Filled({"name": "", "role": "hospital", "uplink": "", "downlink":
 def read_registration(form: Mapping[str, object]) -> Filled:
     """Check the form; every wrong field is named at once."""
     values = {name: text_of(form, name) for name in FIELDS}
-    role, rates, wrong = _name_role_and_rates(values)
-    read = values["read"] or default_read(role or Role.HOSPITAL)
-    try:
-        check_rule(role or Role.HOSPITAL, read)
-    except UsageError as error:
-        wrong["read"] = sentence(str(error))
-    if wrong or role is None:
-        return Filled(values, wrong)
-    try:
-        made = Registration(values["name"], role, *rates, read)
-    except UsageError as error:
-        return Filled(values, wrong_by_field(error))
-    return Filled(values, {}, made)
+    registration, wrong = check_fields(values)
+    return Filled(values, _sentences(wrong), registration)
 
 
 @frozen
@@ -78,30 +69,14 @@ def read_correction(form: Mapping[str, object], member: Member) -> Corrected:
     """Check the form; fields that it does not have (the member has joined) stay as they are."""
     values = dict(show_correction(member).values)
     values |= {name: text_of(form, name) for name in values if name in form}
-    role, rates, wrong = _name_role_and_rates(values)
+    role, rates, wrong = check_name_role_and_rates(values)
     if wrong or role is None:
-        return Corrected(values, wrong)
+        return Corrected(values, _sentences(wrong))
     return Corrected(values, {}, Correction(values["name"], role, *rates))
 
 
-def _name_role_and_rates(
-    values: Mapping[str, str],
-) -> tuple[Role | None, tuple[int | None, int | None], dict[str, str]]:
-    wrong: dict[str, str] = {}
-    try:
-        plain_name(values["name"])
-    except UsageError as error:
-        wrong |= wrong_by_field(error)
-    rates: dict[str, int | None] = {"uplink": None, "downlink": None}
-    for name in rates:
-        try:
-            rates[name] = parse_rate(values[name]) if values[name] else None
-        except UsageError as error:
-            wrong[name] = sentence(str(error))
-    role = Role(values["role"]) if values["role"] in (Role.HOSPITAL, Role.REPLICA) else None
-    if role is None:
-        wrong["role"] = "Choose hospital or replica."
-    return role, (rates["uplink"], rates["downlink"]), wrong
+def _sentences(wrong: Mapping[str, str]) -> dict[str, str]:
+    return {name: sentence(said) for name, said in wrong.items()}
 
 
 PLAN_FIELDS: Final = ("listen", "advertise", "aet", "dicom", "workstations", "web")
@@ -180,10 +155,9 @@ def _workstation(text: str) -> tuple[str, Endpoint]:
     return _ae_title(aet), Endpoint.parse(where)
 
 
-def wrong_by_field(error: UsageError) -> dict[str, str]:
-    """An error of the registry that begins with ``field: ``."""
-    name, _, said = str(error).partition(": ")
-    return {name: sentence(said)} if name in FIELDS else {"form": sentence(str(error))}
+def said_by_field(error: UsageError) -> dict[str, str]:
+    """An error of the registry as sentences at the fields of the form."""
+    return _sentences(wrong_by_field(error))
 
 
 def version_of(form: Mapping[str, object]) -> int:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from broker.database.db import BrokerDatabase, now
 from broker.members.admin_actions import AdminActions
-from broker.pages.registration.forms import BLANK, Filled, read_registration, wrong_by_field
+from broker.pages.registration.forms import BLANK, Filled, read_registration, said_by_field
 from broker.pages.registration.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import UsageError
@@ -44,7 +44,7 @@ class RegistrationViews:
                 lambda c: self.actions.register(c, registration, session.account)
             )
         except UsageError as error:
-            return self._form(request, session, evolve(filled, wrong=wrong_by_field(error)))
+            return self._form(request, session, evolve(filled, wrong=said_by_field(error)))
         self.tokens.keep(session, member, token, now())
         return see(f"/members/{member.address}/token")
 

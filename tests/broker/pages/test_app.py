@@ -12,6 +12,8 @@ from tests.p2pacs.pages.browser import csrf_of
 
 STUDY = f"/studies/{'00' * 16}"
 PAGES = [
+    "/access",
+    "/settings",
     "/members",
     "/members/new",
     "/members/fd00::1",
@@ -23,7 +25,17 @@ PAGES = [
     "/live/transfers",
     "/health",
 ]
+SEVERAL = "/members/several"
+OTHERS = ("/access", "/settings", "/audit")
+CHANGING = [
+    SEVERAL,
+    f"{SEVERAL}/register",
+    f"{SEVERAL}/tokens.csv",
+    f"{SEVERAL}/tokens/away",
+]
+LOOKING = ["/access/study", "/access/rule", "/audit", "/audit/export", "/studies"]
 FORMS = [
+    *CHANGING,
     "/members",
     "/members/fd00::1/token",
     "/members/fd00::1/token/away",
@@ -31,10 +43,8 @@ FORMS = [
     "/members/fd00::1/correct",
     "/members/fd00::1/delete",
     "/members/fd00::1/revoke",
-    "/audit",
-    "/audit/export",
-    "/studies",
     f"{STUDY}/publish",
+    *LOOKING,
     "/logout",
 ]
 
@@ -69,24 +79,22 @@ async def test_an_auditor_sees_everything_and_changes_nothing(
     await ground.database.run(lambda c: add_account(c, "rev", PASSWORD, "auditor", CHEAP))
     await browser.sign_in("rev")
     one = f"/members/{member.address}"
-    for path in ("/members", one, f"{one}/studies", "/audit"):
+    for path in ("/members", one, f"{one}/studies", *OTHERS):
         page = await browser.get(path)
         assert page.status_code == 200
         assert "rev (auditor)" in page.text
         forms = set(re.findall(r'method="post" action="([^"]+)"', page.text))
-        assert forms <= {"/logout", "/audit", "/audit/export", "/studies"}, (
-            "what an auditor cannot do is not offered"
-        )
+        assert forms <= {"/logout", *LOOKING}, "what an auditor cannot do is not offered"
     assert (await browser.send("/audit", "/audit", member="North")).status_code == 303
     before = await ground.database.run(registry.list_members)
     csrf = csrf_of(await browser.get("/audit"))
     for form in FORMS:
-        if form not in ("/audit", "/audit/export", "/studies", "/logout"):
+        if form not in (*LOOKING, "/logout"):
             path = form.replace("/members/fd00::1", one)
             answer = await browser.http.post(path, data={"csrf": csrf, "read": "none"})
             assert answer.status_code == 403
             assert "it needs administrator" in answer.text
-    for path in ("/members/new", f"{one}/token"):
+    for path in ("/members/new", f"{one}/token", SEVERAL, f"{SEVERAL}/tokens"):
         assert (await browser.get(path)).status_code == 403
     assert await ground.database.run(registry.list_members) == before
 
@@ -165,7 +173,7 @@ async def test_pages_work_for_everybody(admin: Browser) -> None:
     """Every input has a label, every table its headers, every page one heading of its own."""
     member, _ = await register(admin)
     page = f"/members/{member.address}"
-    for path in ("/members", "/members/new", page, f"{page}/token", "/audit"):
+    for path in ("/members", "/members/new", SEVERAL, page, f"{page}/token", *OTHERS):
         text = (await admin.get(path)).text
         assert text.count("<h1>") == 1
         assert 'href="#main"' in text

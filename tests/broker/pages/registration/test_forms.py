@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from broker.members.corrections import Correction
 from broker.members.join_command import PROGRAM, join_command, usual_plan
+from broker.members.registration_fields import FIELDS
 from broker.members.registry import Member
 from broker.pages.registration.forms import (
     BLANK,
-    FIELDS,
     PLAN_FIELDS,
     read_correction,
     read_plan,

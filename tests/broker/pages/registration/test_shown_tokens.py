@@ -29,7 +29,7 @@ def test_a_token_that_is_used_replaced_or_put_away_is_shown_no_more() -> None:
 
 
 def test_few_are_kept_and_none_is_printed() -> None:
-    tokens = ShownTokens()
+    tokens = ShownTokens(most=64)
     members = [
         evolve(NORTH, address=VirtualAddress(b"\xfd" + bytes(14) + bytes([number])))
         for number in range(100)
@@ -37,4 +37,6 @@ def test_few_are_kept_and_none_is_printed() -> None:
     for member in members:
         tokens.keep(ANNA, member, "T0KEN", at=0)
     assert sum(tokens.find(ANNA, member, at=0) is not None for member in members) == 64
+    assert tokens.addresses(ANNA) == [member.address for member in members[36:]]
+    assert tokens.addresses(BOB) == []
     assert "T0KEN" not in repr(tokens._shown)

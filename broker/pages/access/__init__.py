@@ -1,0 +1,1 @@
+"""Pages on which access rules are tried."""

@@ -1,0 +1,26 @@
+from attrs import evolve
+
+from broker.members.access import Ground, parse_rule
+from broker.members.try_out import SHOWN, decide_member, reach_of
+from p2pacs.identity.directory import Role
+from tests.broker.members.test_access import CT, OLD
+from tests.broker.pages.registration.test_forms import MEMBER
+
+
+def test_a_member_is_decided_by_role_rule_and_membership() -> None:
+    assert decide_member(MEMBER, CT).allowed
+    for member, ground in (
+        (evolve(MEMBER, read="Modality=MR"), Ground.NO_ALTERNATIVE_HOLDS),
+        (evolve(MEMBER, role=Role.REPLICA, read="none"), Ground.REPLICA),
+        (evolve(MEMBER, revoked=1), Ground.REVOKED),
+    ):
+        assert decide_member(member, CT).ground is ground
+
+
+def test_how_far_a_rule_reaches() -> None:
+    reach = reach_of(parse_rule("Modality=CT"), [CT, OLD, CT])
+    assert (reach.allowed, reach.looked, reach.first, reach.more) == (2, 3, [CT, CT], False)
+    reach = reach_of(parse_rule("all"), [CT] * (SHOWN + 5), most=SHOWN + 1)
+    assert (reach.allowed, reach.looked, reach.more) == (SHOWN + 1, SHOWN + 1, True)
+    assert len(reach.first) == SHOWN
+    assert reach_of(parse_rule("none"), []).looked == 0
