@@ -26,7 +26,7 @@ from tests.broker.members.test_access import CT, OLD
 from tests.broker.pages.conftest import PASSWORD, FewKnown, content_of, settings
 from tests.p2pacs.accounts.conftest import CHEAP
 
-pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(600)]
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 WIDTHS = ((1280, 900), (360, 740))
