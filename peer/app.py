@@ -124,7 +124,7 @@ class Peer:
             began=self._began,
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
-            decoded=decoded,
+            decoded=self.decoded,
         )
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
