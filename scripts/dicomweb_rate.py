@@ -137,8 +137,14 @@ def connected(host: str, port: int) -> Iterator[WebClient]:
         client.close()
 
 
-async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
-    """The figures; ``passed`` if nothing is slower than Orthanc's."""
+async def run(folder: Path, given: argparse.Namespace, *, settled: float = SETTLED) -> JsonObject:
+    """The figures; ``passed`` if nothing is slower than Orthanc's.
+
+    Args:
+        folder: for all that is written.
+        given: of the command line.
+        settled: seconds after its start in which the peer is not asked.
+    """
     figures: JsonObject = {}
     study = await make_study(folder, phantom.slices(given.slices))
     async with (
@@ -152,7 +158,7 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
         await timed_fetch(peer, study)
         await peer.stop()
         await peer.start()  # nothing of it is in memory
-        await trio.sleep(SETTLED)
+        await trio.sleep(settled)
         with connected(HOST, port) as ours, connected("127.0.0.1", archive.http_port) as theirs:
             compare = partial(_read_both, ours, theirs, study)
             figures.update(await trio.to_thread.run_sync(compare))

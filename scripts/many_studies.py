@@ -24,7 +24,7 @@ from tests.components import Orthanc
 _BATCH: Final = 500
 _SENDERS: Final = 4
 ASKED: Final = 40
-"""Searches of each kind, each for something else."""
+"""Searches of each kind, each for something else, where there are so many studies."""
 
 _SHOWN: Final = "00081030,00080060,00080090,00100030"
 """What OHIF has told besides."""
@@ -69,12 +69,13 @@ def file(of: StudyRecord) -> bytes:
 
 def searches(count: int) -> dict[str, list[str]]:
     """Paths of searches as OHIF makes them, by what they search for, over so many studies."""
-    chosen = [study(count * place // ASKED) for place in range(ASKED)]
+    asked = min(ASKED, count)
+    chosen = [study(count * place // asked) for place in range(asked)]
     names = [_name(one) for one in chosen]
     dates = [text(one.attributes, "StudyDate") for one in chosen]
     return {
-        "list": [_studies({}, offset=offset * 101) for offset in range(ASKED)],
-        "newest": [_studies({})] * ASKED,
+        "list": [_studies({}, offset=offset * 101) for offset in range(asked)],
+        "newest": [_studies({})] * asked,
         "name": [_studies({"PatientName": f"{name}*"}) for name in names],
         "part_of_a_name": [_studies({"PatientName": f"*{name[1:]}*"}) for name in names],
         "date": [_studies({"StudyDate": f"{date[:6]}01-{date}"}) for date in dates],

@@ -11,7 +11,8 @@ from scripts import dicomweb_rate
 @pytest.mark.orthanc
 @pytest.mark.system
 async def test_both_are_measured(tmp_path: Path) -> None:
-    figures = await dicomweb_rate.run(tmp_path, Namespace(slices=3, studies=20, archive=None))
+    given = Namespace(slices=3, studies=20, archive=None)
+    figures = await dicomweb_rate.run(tmp_path, given, settled=0)
     assert figures["instances"] == 3
     for name in ("study", "metadata", "frame"):
         for server in ("p2pacs", "orthanc"):

@@ -74,6 +74,7 @@ def test_a_small_study_by_both_ways(tmp_path: Path) -> None:
     phantom.write(tmp_path / "study", phantom.slices(2))
     command = [sys.executable, "-m", "scripts.bench", "download", "--dicom", tmp_path / "study"]
     command += ["--against", "orthanc", "--up", "20mbit", "--down", "50mbit", "--slices", "3"]
+    command += ["--replicas", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr
     printed = json.loads(done.stdout)
