@@ -21,6 +21,7 @@ from broker.database.take_over import open_catalogue
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.members_now import MembersNow
+from broker.handlers.own_traffic import OwnTraffic
 from broker.handlers.services import BrokerServices
 from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
@@ -116,6 +117,12 @@ class Broker:
         self.recovery = StudyRecovery(self.engine.downloads, self.parts.holders.of)
         self.publisher = self._make_publisher()
         self.catalogue_sync = self._make_catalogue_sync()
+        self.own_traffic = OwnTraffic(
+            files.database,
+            identity.address,
+            self.publisher.publications,
+            self.engine.downloads.take_received,
+        )
         self.handlers = BrokerServices(self.parts, host, self.publisher, self.recycler, self.news)
         self.handlers.enter(services)
 
@@ -161,6 +168,7 @@ class Broker:
             nursery.start_soon(self._catch_up)
             nursery.start_soon(keeper.watch)
             nursery.start_soon(self.recycler.run)
+            nursery.start_soon(self.own_traffic.run)
             nursery.start_soon(keep_renewed, self.keys)
             if self.files.certificate is not None:
                 nursery.start_soon(self.files.certificate.keep_renewed)

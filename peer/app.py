@@ -54,6 +54,7 @@ from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed
 from peer.sync.replica import ReplicaSync
 from peer.sync.services import PeerServices
+from peer.sync.traffic_reports import TrafficReports
 from peer.viewer.door import ViewerDoor
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Peer:
         self.node = Node(identity, self.book, store, line, services, settings.listen)
         host = self.host = self.node.host
         self.audit = AuditQueue(self.database)
+        self.traffic = TrafficReports(host.engine.downloads.take_received, self._report)
         self.catalogue = CatalogueFollower(self.index, self._page)
         self.holdings = HoldingsAnnouncer(host, store, self.book.keys)
         self.recycler = Recycler(identity, self.book, host, store, busy=self._busy, drop=self._drop)
@@ -201,6 +203,7 @@ class Peer:
             nursery.start_soon(self.recycler.run)
             nursery.start_soon(keep_renewed, self.identity, self.host, self._renewed)
             nursery.start_soon(self.audit.run, self._report)
+            nursery.start_soon(self.traffic.run)
             if self.blind:
                 nursery.start_soon(self.replica.run)
             else:

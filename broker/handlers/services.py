@@ -17,9 +17,10 @@ from broker.handlers.holder_news import HolderNews
 from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, StudyPublisher
 from broker.handlers.member_news import MemberNews
 from broker.handlers.study_grants import StudyGrants
-from broker.members import audit, presence, registry
+from broker.members import audit, presence, registry, traffic
 from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.received import is_received, unpack_received
 from p2pacs.sqlite import until_possible
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
@@ -124,7 +125,8 @@ class BrokerServices:
         return await self._prover.answer(member, query)
 
     async def report(self, member: VirtualAddress, query: messages.AuditReport) -> Reply:
-        """Keep what was read at a member; a report that comes twice is kept once.
+        """Keep what was read at a member, and what it received; a report that comes twice is kept
+        once.
 
         Raises:
             MalformedMessageError: not audit records.
@@ -133,7 +135,10 @@ class BrokerServices:
 
         def work(connection: Connection) -> None:
             who = grants.asking_member(connection, member).member
-            audit.keep_reported(connection, who.address, audit.of_report(query.records, who))
+            reads = [raw for raw in query.records if not is_received(raw)]
+            audit.keep_reported(connection, who.address, audit.of_report(reads, who))
+            received = [unpack_received(raw) for raw in query.records if is_received(raw)]
+            traffic.keep_received(connection, who.address, received)
 
         self._budgets.take_records(member, len(query.records))
         async with self._budgets.turn(member) as turn:

@@ -36,6 +36,7 @@ from broker.pages.settings_views import AdminSettingsViews
 from broker.pages.studies.network_listing import NetworkListing
 from broker.pages.studies.network_study_views import NetworkStudyViews
 from broker.pages.studies.publication_views import PublicationViews
+from broker.pages.traffic.traffic_views import TrafficViews
 from broker.pages.trail.trail_views import TrailViews
 from broker.pages.trail.trail_words import outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
@@ -103,6 +104,7 @@ def make_app(
     trail = TrailViews(database, pages)
     access = AccessViews(database, pages, content.catalogue)
     effective = AdminSettingsViews(actions.settings, pages)
+    flows = TrafficViews(database, pages, actions.broker)
     routes: list[BaseRoute] = [
         Route("/", _home),
         Route(ACCESS, shows(access.ask), methods=["GET"]),
@@ -111,6 +113,8 @@ def make_app(
         Route(SETTINGS, shows(effective.show), methods=["GET"]),
         *_member_routes(door, database, actions, pages, content),
         *_study_routes(door, database, pages, content, live),
+        Route("/traffic", shows(flows.traffic), methods=["GET"]),
+        Route("/traffic.csv", shows(flows.file), methods=["GET"]),
         Route("/health", shows(HealthViews(pages, content).health), methods=["GET"]),
         Route("/audit", shows(trail.trail), methods=["GET"]),
         Route("/audit", search(trail.search), methods=["POST"]),

@@ -12,6 +12,7 @@ NAVIGATION: Final = (
     Way("/access", "Access", AdminRight.SEE),
     Way("/studies", "Studies", AdminRight.SEE),
     Way("/transfers", "Transfers", AdminRight.SEE),
+    Way("/traffic", "Traffic", AdminRight.SEE),
     Way("/audit", "Audit trail", AdminRight.SEE),
     Way("/settings", "Settings", AdminRight.SEE),
     Way("/health", "Health", AdminRight.SEE),

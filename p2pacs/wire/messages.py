@@ -422,7 +422,8 @@ class Instances(Reply):
 class AuditReport(Query):
     """What was read at a member's gateway: msgpack maps ``{"study": bytes, "caller": str (AE
     title, or account), "purpose": str, "time": int (ms since 1970)}``, and how it ended where
-    that is known: ``"outcome": str, "sent": int, "total": int``."""
+    that is known: ``"outcome": str, "sent": int, "total": int``; or what the member received
+    (`p2pacs.received`)."""
 
     id: int
     records: list[bytes]

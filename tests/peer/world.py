@@ -31,6 +31,7 @@ from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_direct
 from p2pacs.identity.keys import StudyKey, wrap
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.received import is_received
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import Chunk, Published, StudyBuilder
@@ -211,7 +212,7 @@ class Broker:
 
     async def _report(self, _member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.AuditReport)
-        self.audit += query.records
+        self.audit += [raw for raw in query.records if not is_received(raw)]
         return messages.AuditKept(query.id)
 
     async def _renew(self, member: VirtualAddress, query: Query) -> Reply:

@@ -30,6 +30,9 @@ from p2pacs.tasks import Tasks
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""
 
+UNTOLD: Final = 20_000
+"""Sums by study and giver that wait until they are taken (`Downloads.take_received`)."""
+
 
 @define
 class ReceivedChunks:
@@ -84,6 +87,7 @@ class Downloads:
         self._chunks = chunks
         self._announce = announce
         self._line_rate = line_rate
+        self._untold: dict[tuple[StudyId, VirtualAddress], int] = {}
         self._running: dict[StudyId, Download] = {}
         self._share = DownlinkShare()
         self._tasks = Tasks()
@@ -158,7 +162,7 @@ class Downloads:
             announce=self._announce,
             allowance=partial(self._allowance, transfer),
             asked=lambda size: self._share.asked(transfer.priority, size),
-            received=self._received,
+            received=partial(self._received, study),
             tuning=self.tuning,
         )
         swarm.download = download.sources
@@ -177,11 +181,20 @@ class Downloads:
             if self._running.get(study) is download:  # it may have been begun anew meanwhile
                 del self._running[study]
 
-    def _received(self, member: VirtualAddress, size: int) -> None:
+    def _received(self, study: StudyId, member: VirtualAddress, size: int) -> None:
         """A verified chunk came."""
+        key = study, member
+        self._untold[key] = self._untold.get(key, 0) + size
+        if len(self._untold) > UNTOLD:  # nobody takes it
+            del self._untold[next(iter(self._untold))]
         count = self.received.setdefault(member, ReceivedChunks())
         count.chunks += 1
         count.bytes += size
+
+    def take_received(self) -> dict[tuple[StudyId, VirtualAddress], int]:
+        """Bytes of verified chunks, by study and giver, since this was called the last time."""
+        taken, self._untold = self._untold, {}
+        return taken
 
     def _allowance(self, transfer: Transfer) -> float:
         """Bytes that a transfer may ask for over the line: more urgent ones need the rest."""

@@ -12,12 +12,13 @@ from broker.handlers.budgets import BudgetTuning
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.services import BrokerServices
-from broker.members import audit, registry
+from broker.members import audit, registry, traffic
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import BusyError, MalformedMessageError, ProtocolError
 from p2pacs.identity.directory import Role
-from p2pacs.ids import VirtualAddress
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.received import HOUR, Received
 from p2pacs.swarm.host import Services
 from p2pacs.wire import messages
 from p2pacs.wire.messages import Query, Reply
@@ -98,6 +99,23 @@ async def test_reports_are_kept_once_with_the_studys_uid(broker: Broker) -> None
     ]
     with pytest.raises(MalformedMessageError):
         await broker.ask(north.address, messages.AuditReport(4, [b"?"]))
+
+
+async def test_what_a_member_received_is_counted_once(broker: Broker) -> None:
+    north, _ = await joined(broker.ground, "North")
+    hour, of_study = now() // HOUR * HOUR, StudyId(b"?" * 16)
+    told = Received(hour, of_study, broker.parts.address, 500, now()).packed()
+    read = msgpack.packb({"study": b"?" * 16, "caller": "W", "purpose": "move", "time": now()})
+    for _ in range(2):
+        reply = await broker.ask(north.address, messages.AuditReport(4, [told, read]))
+        assert reply == messages.AuditKept(4)
+    flows = await broker.ground.database.run(
+        lambda c: traffic.flows(c, traffic.Step.HOUR, hour, hour + 1)
+    )
+    assert flows == [traffic.Flow(hour, north.address.raw, broker.parts.address.raw, 500)]
+    assert len(await broker.ground.database.run(lambda c: audit.read(c, member="North"))) == 1
+    with pytest.raises(MalformedMessageError):
+        await broker.ask(north.address, messages.AuditReport(4, [told[:-1]]))
 
 
 async def test_a_flood_of_reports_ends_at_the_members_budget(broker: Broker) -> None:

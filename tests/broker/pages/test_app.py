@@ -23,6 +23,8 @@ PAGES = [
     STUDY,
     "/transfers",
     "/live/transfers",
+    "/traffic",
+    "/traffic.csv",
     "/health",
 ]
 SEVERAL = "/members/several"

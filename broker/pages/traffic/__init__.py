@@ -1,0 +1,1 @@
+"""Pages of traffic: who received how much from whom, over time."""
