@@ -61,6 +61,7 @@ def build(wanted: str) -> typer.Typer:
     else:
         for name, text in SHORTCUTS.items():
             app.command(name, help=text)(_elsewhere)
+    app.command("doctor")(_doctor)
     app.command("completion")(print_completion)
     app.command("archive", hidden=True)(_archive)
     return app
@@ -87,6 +88,37 @@ def _options(
     ] = False,
 ) -> None:
     """Typer's place for the options of all commands."""
+
+
+def _doctor(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", readable=False, help="A broker's or peer's folder.")
+    ],
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON object.")
+    ] = False,
+) -> None:
+    """Find what is wrong with a set-up, and say what to do; exit code 1 if anything is bad."""
+    import trio  # noqa: PLC0415
+
+    from p2pacs import logs  # noqa: PLC0415
+    from p2pacs.doctor.examination import examine  # noqa: PLC0415
+    from p2pacs.doctor.report import report_json, report_lines  # noqa: PLC0415
+    from p2pacs.health import Health, worst  # noqa: PLC0415
+
+    logs.configure("error", json=False)
+    if (folder / "broker.toml").is_file():
+        known, planned = importlib.import_module("broker.doctor").plan_broker(folder)
+    else:
+        known, planned = importlib.import_module("peer.commands.doctor").plan_peer(folder)
+    checks = [*known, *trio.run(examine, planned)]
+    if as_json:
+        typer.echo(json.dumps(report_json(checks), ensure_ascii=False))
+    else:
+        for line in report_lines(checks):
+            typer.echo(line)
+    raise typer.Exit(int(worst(checks) is Health.BAD))
 
 
 def _archive(

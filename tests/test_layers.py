@@ -149,6 +149,7 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.web",
         "p2pacs.workers",
     ],
+    "p2pacs.doctor": ["p2pacs.identity", "p2pacs.workers"],
     "broker.config": ["broker.pacs"],
     "broker.database": [],
     "broker.database.migrations": ["broker.database"],
@@ -199,6 +200,7 @@ ROOMS: dict[str, list[str]] = {
     "broker.cli_admins": ["broker.cli_common", "broker.members"],
     "broker.cli_access": ["broker.cli_common", "broker.database", "broker.members"],
     "broker.cli_sheet": ["broker.cli_common", "broker.database", "broker.members"],
+    "broker.doctor": ["broker.config", "broker.pacs"],
     "broker.cli_output": ["broker.config", "broker.members", "broker.setup"],
     "broker.status": ["broker.config", "broker.database", "broker.members", "broker.setup"],
     "broker.metrics": ["broker.config", "broker.database", "broker.publish"],
@@ -307,7 +309,13 @@ ROOMS: dict[str, list[str]] = {
         "peer.retrieval",
         "peer.viewer",
     ],
-    "p2pacs.front": ["p2pacs.archive", "p2pacs.dimse", "broker.cli", "peer.commands"],
+    "p2pacs.front": [
+        "p2pacs.archive",
+        "p2pacs.dimse",
+        "p2pacs.doctor",
+        "broker.cli",
+        "peer.commands",
+    ],
     "p2pacs.__main__": ["p2pacs.front"],
 }
 """Every room, or single module with a floor of its own, and which others it may import.

@@ -75,6 +75,29 @@ class DimseClient:
 
         await call(work)
 
+    async def offers(self, services: Sequence[str]) -> set[str]:
+        """Which of these SOP Classes it accepts from us, by one association; nothing is asked.
+
+        Raises:
+            PacsUnreachableError: no association with it.
+            PacsBusyError: not now.
+        """
+        proposal = [(service, contexts.NATIVE[:2]) for service in services]
+
+        def work(line: CallAssociation) -> set[str]:
+            try:
+                assoc = associate(
+                    self._entity(), self.remote, proposal, opening=line.opening, tuning=self._tuning
+                )
+            except PacsRefusedError:  # it accepts none
+                return set()
+            try:
+                return {str(one.abstract_syntax) for one in assoc.accepted_contexts}
+            finally:
+                release(assoc)
+
+        return await call(work)
+
     async def find(self, identifier: Dataset, root: QueryRoot = "STUDY") -> list[Dataset]:
         """C-FIND: all answers.
 

@@ -62,6 +62,14 @@ class Workers:
         """Processes that ended in the middle of their work, since the start."""
         return self._pool.deaths
 
+    async def try_out(self) -> None:
+        """Have a process import what it needs.
+
+        Raises:
+            WorkerError: it could not start, or ended.
+        """
+        await self._pool.run(prepare, memory=PICTURE_BYTES)
+
     async def stay_ready(self) -> None:
         """Keep a process that has imported what it needs, until cancelled: for who must not wait
         until one has started."""

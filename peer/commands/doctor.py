@@ -1,0 +1,239 @@
+"""What is wrong with a peer's set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.scu import DimseClient
+from p2pacs.doctor.certificates import OWN, RENEWED, certificate_checks
+from p2pacs.doctor.examination import PlannedCheck, failed, good, look_at, runs
+from p2pacs.doctor.machine import machine_checks
+from p2pacs.errors import P2PacsError
+from p2pacs.health import Health, HealthCheck
+from p2pacs.identity import dicom_tls
+from p2pacs.identity.book import FILE, DirectoryBook
+from p2pacs.identity.dicom_tls import DicomTls
+from p2pacs.identity.directory import MemberRecord, Role
+from p2pacs.identity.node import CERTIFICATE, NodeIdentity
+from p2pacs.locks import is_locked
+from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.units import Endpoint
+from p2pacs.web.addresses import machine_names
+from p2pacs.wire import channel
+from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
+from peer.viewer.installed import read_installed
+
+SILENCE = 10.0
+"""Seconds without an answer of a workstation."""
+
+
+def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
+    """What is known at once, and what is to be looked at."""
+    try:
+        settings = load_peer_settings(folder)
+        running = is_locked(folder / LOCK)
+    except P2PacsError as error:
+        known = [failed("Settings", str(error), "Correct the file: the other checks wait for it.")]
+        return known, machine_checks(folder, folder / STORE, [], running=False)
+    known = [
+        good("Settings", "peer.toml is valid."),
+        runs(folder, "peer", running=running),
+        _line(settings),
+    ]
+    planned = machine_checks(folder, folder / STORE, _ports(settings), running=running)
+    certificates = {
+        "Certificate of this member": (folder / IDENTITY / CERTIFICATE, RENEWED),
+        "Certificate of the pages": (folder / WEB / WEB_CERTIFICATE, RENEWED),
+        "Certificate of DICOM over TLS": _dicom_certificate(folder, settings),
+    }
+    planned += certificate_checks(certificates)
+    try:
+        identity = NodeIdentity.load(folder / IDENTITY)
+        book = DirectoryBook(identity.folder / FILE, identity.broker_key)
+    except P2PacsError as error:
+        return [*known, failed("Membership", str(error))], planned
+    known += [_membership(identity, book), _dialled(settings, identity, book)]
+    role = _role(identity, book)
+    planned += _brokers(identity, book)
+    if role is not Role.REPLICA:
+        planned += [*_workstations(folder, settings), *_viewer(folder, settings)]
+    return known, planned
+
+
+# ---------------------------------------------------------------- what the settings say
+
+
+def _ports(settings: PeerSettings) -> list[tuple[str, Endpoint | None]]:
+    gateway = settings.gateway
+    return [
+        *(("listen", one) for one in settings.listen),
+        ("dicom", settings.dicom),
+        ("gateway.tls", gateway.tls),
+        ("gateway.dicomweb", gateway.dicomweb),
+        ("gateway.viewer", gateway.viewer),
+        ("web.listen", settings.web.listen),
+        ("api", settings.api),
+        ("metrics.listen", settings.metrics.listen),
+    ]
+
+
+def _line(settings: PeerSettings) -> HealthCheck:
+    if settings.line.uplink is not None:
+        return good("Line", "It is known how much of the uplink may be used.")
+    return look_at(
+        "Line",
+        "Nothing says how fast the line is: all of it is used, without regard to others.",
+        'Set uplink in [line], or "measured", unless nobody else needs this line.',
+    )
+
+
+def _dicom_certificate(folder: Path, settings: PeerSettings) -> tuple[Path, str]:
+    named = settings.dicom_tls.certificate
+    made = f"{dicom_tls.FOLDER}/{dicom_tls.CERTIFICATE}"
+    return folder / (named or made), OWN if named else RENEWED
+
+
+# ---------------------------------------------------------------- the network
+
+
+def _role(identity: NodeIdentity, book: DirectoryBook) -> Role | None:
+    member = book.directory.get(identity.address)
+    return None if member is None else member.role
+
+
+def _membership(identity: NodeIdentity, book: DirectoryBook) -> HealthCheck:
+    member = book.directory.get(identity.address)
+    if member is None:
+        return look_at(
+            "Membership",
+            "The directory that was last heard of does not name this member.",
+            "Start the peer once, so that it hears of a newer one; else ask the administrator.",
+        )
+    if member.revoked:
+        return HealthCheck(
+            "Membership",
+            Health.BAD,
+            f"{member.name} was revoked.",
+            "Ask the administrator for a new token, and join from a new folder.",
+        )
+    return good("Membership", f"{member.name} is a member, as {member.role}.")
+
+
+def _dialled(settings: PeerSettings, identity: NodeIdentity, book: DirectoryBook) -> HealthCheck:
+    """Whether others can dial this peer, as far as can be said from here."""
+    name = "Reached by others"
+    member = book.directory.get(identity.address)
+    told = () if member is None else member.endpoints
+    wanted = tuple(map(str, settings.advertise))
+    if not wanted and not told:
+        return good(name, "It dials out only (behind NAT): nobody has to reach it.")
+    if member is not None and set(told) != set(wanted):
+        return look_at(
+            name,
+            f"Others are told {', '.join(told) or 'no address'}, and advertise says "
+            f"{', '.join(wanted) or 'none'}.",
+            "Have the administrator correct it: addresses are told when a member joins.",
+        )
+    return good(
+        name,
+        f"Others are told {', '.join(wanted)}. Whether they get there cannot be tried from here.",
+    )
+
+
+def _brokers(identity: NodeIdentity, book: DirectoryBook) -> list[PlannedCheck]:
+    brokers = [book.directory.get(one) for one in sorted(book.directory.brokers)]
+    return [
+        PlannedCheck("Broker", partial(broker_checks, identity, book, one))
+        for one in brokers
+        if one is not None
+    ]
+
+
+async def broker_checks(
+    identity: NodeIdentity, book: DirectoryBook, broker: MemberRecord
+) -> Sequence[HealthCheck]:
+    """Whether a broker answers at each of its addresses, and is who it should be.
+
+    One address that works is enough.
+    """
+    found: list[HealthCheck] = [good("Broker", "")] * len(broker.endpoints)
+
+    async def dial(number: int, text: str) -> None:
+        found[number] = await _dial(identity, book, broker, text)
+
+    async with trio.open_nursery() as nursery:
+        for number, text in enumerate(broker.endpoints):
+            nursery.start_soon(dial, number, text)
+    reached = any(one.state is Health.GOOD for one in found)
+    if not reached:
+        return found
+    return [
+        one
+        if one.state is Health.GOOD
+        else look_at(one.name, one.what, "Another address works; this one may be for others.")
+        for one in found
+    ]
+
+
+async def _dial(
+    identity: NodeIdentity, book: DirectoryBook, broker: MemberRecord, text: str
+) -> HealthCheck:
+    name = f"Broker at {text}"
+    try:
+        stream, remote = await channel.connect(Endpoint.parse(text), identity, broker.address)
+    except P2PacsError as error:
+        return failed(
+            name,
+            str(error),
+            "Check that the broker runs, that its address and port are let through, that nothing "
+            "between breaks TLS open, and that both clocks are right.",
+        )
+    await trio.aclose_forcefully(stream)
+    book.directory.check(remote)
+    return good(name, f"{broker.name} answers, with its own certificate.")
+
+
+# ---------------------------------------------------------------- the hospital
+
+
+def _workstations(folder: Path, settings: PeerSettings) -> list[PlannedCheck]:
+    tls = DicomTls(folder, settings.dicom_tls, settings.aet, machine_names)
+    return [
+        PlannedCheck(f"Workstation {aet}", partial(_echo, remote, settings.aet))
+        for aet, remote in settings.gateway.remotes(tls.client).items()
+    ]
+
+
+async def _echo(remote: DimseRemote, aet: str) -> Sequence[HealthCheck]:
+    name = f"Workstation {remote.aet}"
+    try:
+        await DimseClient(remote, aet, silence=SILENCE).echo()
+    except P2PacsError as error:
+        advice = (
+            f"Is it switched on, at this address, and does it know the AE title {aet}? What is "
+            "sent to it fails until then."
+        )
+        return [look_at(name, f"{error}.", advice)]
+    return [good(name, "It answers a C-ECHO.")]
+
+
+def _viewer(folder: Path, settings: PeerSettings) -> list[PlannedCheck]:
+    if settings.gateway.viewer is None:
+        return []
+    home = settings.gateway.viewer_files or folder
+
+    async def look() -> Sequence[HealthCheck]:
+        there = await trio.to_thread.run_sync(read_installed, home / VIEWER)
+        install = f"p2pacs viewer install {home}"
+        if there is None:
+            return [HealthCheck("Viewer", Health.BAD, "It is not installed.", install)]
+        if not there.is_current:
+            return [look_at("Viewer", f"{there.version} is an older one.", install)]
+        return [good("Viewer", f"OHIF {there.version} is installed.")]
+
+    return [PlannedCheck("Viewer", look)]

@@ -1,0 +1,26 @@
+from p2pacs.doctor.report import WIDTH, report_json, report_lines
+from p2pacs.health import Health, HealthCheck
+from p2pacs.tables import width
+
+CHECKS = [
+    HealthCheck("Settings", Health.GOOD, "peer.toml is valid."),
+    HealthCheck("Clock", Health.LOOK, "Nothing keeps it right. " * 5, "Follow a time server. " * 6),
+    HealthCheck("PACS", Health.BAD, "It is away\x1b[2J.", "Start it."),
+]
+
+
+def test_a_line_each_with_advice_underneath() -> None:
+    lines = list(report_lines(CHECKS))
+    assert lines[0] == "ok    Settings: peer.toml is valid."
+    assert lines[1].startswith("look  Clock: Nothing keeps it right.")
+    assert "bad   PACS: It is away\\x1b[2J." in lines
+    assert "      → Start it." in lines
+    assert lines[-1] == "3 checks: 1 ok, 1 to look at, 1 bad."
+    assert all(width(line) <= WIDTH for line in lines)
+
+
+def test_the_same_for_programs() -> None:
+    said = report_json(CHECKS)
+    assert said["state"] == "bad"
+    assert [one["state"] for one in said["checks"]] == ["good", "look", "bad"]
+    assert said["checks"][2]["advice"] == "Start it."
