@@ -173,6 +173,7 @@
   const preset = $("select[name=window]", stack);
   const place = $("[data-place]", stack);
   const state = $("[data-image-state]", stack);
+  const announced = $("[data-announced]", stack); // where scrolling rests, and not all on the way
   let images = stack.dataset.images.split(" ").filter(Boolean);
   let current = Number(stack.dataset.current) - 1;
   let turn = 0;
@@ -230,8 +231,9 @@
       if (mine !== turn) return;
       image.src = drawn;
       state.textContent = "";
+      announced.textContent = placed();
     } catch {
-      if (mine === turn) state.textContent = words("Failed");
+      if (mine === turn) announced.textContent = state.textContent = words("Failed");
       return;
     }
     for (const near of [1, -1, 2]) {

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import trio
 from playwright.sync_api import BrowserContext, Page, Response, expect
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from p2pacs.swarm.download.transfer import TransferState
 from peer.accounts.rights import UserRole
 from scripts.chromium import Chromium
@@ -130,3 +132,43 @@ async def test_every_page_is_accessible_small_and_fits_a_phone(
                 for width, height in WIDTHS:
                     size = {"width": width, "height": height}
                     await chromium(partial(look, path, role), viewport=size)
+
+
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {ENGLISH}))
+async def test_every_language_is_accessible_in_the_dark_and_fits_a_phone(
+    tmp_path: Path, chromium: Chromium, language: str
+) -> None:
+    """Words are longer in some, and the colours are others at night."""
+
+    def look(role: UserRole, paths: Sequence[str], context: BrowserContext) -> None:
+        page = context.new_page()
+        page.goto(f"{pages.url}/login?language={language}")
+        check(page, "/login")
+        page.fill("#name", role)
+        page.fill("#password", PASSWORD)
+        page.click("main button")
+        page.wait_for_url(lambda url: "/login" not in url)
+        for path in paths:
+            page.goto(pages.url + path)
+            page.wait_for_load_state("load")
+            check(page, path)
+
+    def check(page: Page, path: str) -> None:
+        assert page.locator("html").get_attribute("lang") == language, path
+        assert violations(page) == [], path
+        for width, height in WIDTHS:
+            page.set_viewport_size({"width": width, "height": height})
+            there, shown = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert there <= shown, (path, width)
+
+    async with served(tmp_path, dicom="127.0.0.1:0") as pages:
+        async with pages.browser() as browser:
+            await browser.send(pages.study, f"{pages.study}/fetch")
+        transfer = pages.peer.host.engine.downloads.transfers[pages.world.broker.study]
+        await transfer.wait_complete()
+        for role, paths in (
+            (UserRole.RADIOLOGIST, ["/studies", pages.study, f"{pages.study}/look?series=1"]),
+            (UserRole.OPERATOR, ["/transfers", "/network", "/account", "/account/second-factor"]),
+            (UserRole.ADMINISTRATOR, ["/settings", "/users", "/nowhere"]),
+        ):
+            await chromium(partial(look, role, paths), color_scheme="dark")
