@@ -6,7 +6,6 @@ The running broker writes it after every look for studies, so that the administr
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +17,7 @@ from broker.database.db import now
 from broker.database.schema import pacs
 from p2pacs.errors import DeadlineError, LocalError, P2PacsError, PacsError
 from p2pacs.ids import VirtualAddress
+from p2pacs.languages import _, formats, ngettext
 from p2pacs.limits import TEXT
 from p2pacs.portable import upsert
 from p2pacs.sqlite import SqliteFile
@@ -137,30 +137,33 @@ def pacs_words(state: PacsState, address: str, aet: str) -> str:
         address: of the PACS, without a password.
         aet: the broker's own AE title.
     """
-    looked = f"last look that succeeded: {_minute(state.looked)}"
+    looked = _("Last look that succeeded: %(time)s.", time=_minute(state.looked))
     if state.state is PacsIs.UNKNOWN:
-        return f"{address} was not looked through yet since the broker's start; {looked}."
-    one = state.studies == 1
-    held = f"{state.studies or 0} {'study is' if one else 'studies are'} in the catalogue"
-    if state.state is PacsIs.ANSWERS:
-        return f"{address} answers. {held}; {looked}."
-    since = f"since {_minute(state.since)}: {state.why}"
-    if state.state is PacsIs.FAILED:
-        return f"What {address} says cannot be kept, {since}. {held}; {looked}."
-    check = "it runs and that this machine reaches it at that address"
-    if address.startswith("dimse:"):
-        check = (
-            "it runs, that this machine reaches it at that address, and that it knows the AE "
-            f"title {aet}"
-        )
-    stays = "stays" if one else "stay"
-    return (
-        f"{address} does not answer as it should, {since}. Check that {check}. {held} and {stays} "
-        f"there; {looked}."
+        said = _("%(pacs)s was not looked through yet since the broker's start.", pacs=address)
+        return f"{said} {looked}"
+    held = ngettext(
+        "%(num)s study is in the catalogue.",
+        "%(num)s studies are in the catalogue.",
+        state.studies or 0,
     )
+    if state.state is PacsIs.ANSWERS:
+        answers = _("%(pacs)s answers.", pacs=address)
+        return f"{answers} {held} {looked}"
+    why = {"pacs": address, "since": _minute(state.since), "why": state.why}
+    if state.state is PacsIs.FAILED:
+        said = _("What %(pacs)s says cannot be kept, since %(since)s: %(why)s.", **why)
+        return f"{said} {held} {looked}"
+    said = _("%(pacs)s does not answer as it should, since %(since)s: %(why)s.", **why)
+    check = _("Check that it runs and that this machine reaches it at that address.")
+    if address.startswith("dimse:"):
+        check = _(
+            "Check that it runs, that this machine reaches it at that address, and that it knows"
+            " the AE title %(aet)s.",
+            aet=aet,
+        )
+    stays = _("What is in the catalogue stays there.")
+    return f"{said} {check} {held} {stays} {looked}"
 
 
 def _minute(time: int | None) -> str:
-    if time is None:
-        return "never"
-    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return _("never") if time is None else f"{formats.minute(time)} UTC"

@@ -41,7 +41,7 @@ from broker.pages.trail.trail_views import TrailViews
 from broker.pages.trail.trail_words import outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
-from p2pacs.languages import _
+from p2pacs.languages import _, formats
 from p2pacs.pages import words
 from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
@@ -50,7 +50,6 @@ from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import LiveUpdates
 from p2pacs.pages.times import minute, utc
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes, format_limit
 from p2pacs.web.pages import Pages
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -85,7 +84,7 @@ def make_app(
         navigation=NAVIGATION,
         about=lambda: _("Administration of the network “%(network)s”.", network=network),
     )
-    pages.filter(minute=minute, utc=utc, rate=format_limit, size=format_bytes)
+    pages.filter(minute=minute, utc=utc, rate=words.limit, size=formats.size, whole=formats.whole)
     pages.filter(capitalize_first=words.capitalize_first, clean=clean)
     pages.filter(person=words.person, day=words.day, clock=words.clock, sex=words.sex)
     pages.filter(what_words=what_words, outcome_words=outcome_words)

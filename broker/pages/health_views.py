@@ -9,19 +9,20 @@ from starlette.responses import Response
 from broker.pages.content import AdminContent
 from p2pacs.accounts.sessions import Session
 from p2pacs.health import Health, worst, worst_first
+from p2pacs.languages import N_, said
 from p2pacs.web.pages import Pages
 
 BADGES = {
-    Health.GOOD: ("here", "good"),
-    Health.LOOK: ("paused", "look"),
-    Health.BAD: ("failed", "bad"),
+    Health.GOOD: ("here", N_("good")),
+    Health.LOOK: ("paused", N_("look")),
+    Health.BAD: ("failed", N_("bad")),
 }
 """Class and words of each state."""
 
 WORDS = {
-    Health.GOOD: "All is well.",
-    Health.LOOK: "All works; something should be looked at.",
-    Health.BAD: "Something does not work, or will not for long.",
+    Health.GOOD: N_("All is well."),
+    Health.LOOK: N_("All works; something should be looked at."),
+    Health.BAD: N_("Something does not work, or will not for long."),
 }
 
 
@@ -40,5 +41,5 @@ class HealthViews:
             "health.html",
             session=session,
             checks=[(check, *BADGES[check.state]) for check in worst_first(checks)],
-            words=WORDS[worst(checks)],
+            words=said(WORDS[worst(checks)]),
         )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from broker.members.roles import AdminRight
+from p2pacs.languages import N_
 from p2pacs.pages.navigation import Way
 
 NAVIGATION: Final = (
-    Way("/members", "Members", AdminRight.SEE),
-    Way("/access", "Access", AdminRight.SEE),
-    Way("/studies", "Studies", AdminRight.SEE),
-    Way("/transfers", "Transfers", AdminRight.SEE),
-    Way("/traffic", "Traffic", AdminRight.SEE),
-    Way("/audit", "Audit trail", AdminRight.SEE),
-    Way("/settings", "Settings", AdminRight.SEE),
-    Way("/health", "Health", AdminRight.SEE),
+    Way("/members", N_("Members"), AdminRight.SEE),
+    Way("/access", N_("Access"), AdminRight.SEE),
+    Way("/studies", N_("Studies"), AdminRight.SEE),
+    Way("/transfers", N_("Transfers"), AdminRight.SEE),
+    Way("/traffic", N_("Traffic"), AdminRight.SEE),
+    Way("/audit", N_("Audit trail"), AdminRight.SEE),
+    Way("/settings", N_("Settings"), AdminRight.SEE),
+    Way("/health", N_("Health"), AdminRight.SEE),
 )

@@ -6,6 +6,7 @@ from typing import Final
 
 from p2pacs.languages import N_, _, formats, ngettext, said
 from p2pacs.texts import clean
+from p2pacs.units import format_rate
 
 _SEX: Final = {"M": N_("male"), "F": N_("female"), "O": N_("other")}
 
@@ -87,3 +88,8 @@ def ago(seconds: float) -> str:
 def capitalize_first(text: str) -> str:
     """The text with a capital at its beginning, and the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def limit(bits_a_second: float | None) -> str:
+    """A rate that may not be exceeded, as it is typed in forms and files; None: there is none."""
+    return _("no limit") if bits_a_second is None else format_rate(bits_a_second)

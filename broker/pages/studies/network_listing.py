@@ -15,6 +15,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import Json, number, text, texts
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.languages import N_, _, ngettext
 from p2pacs.publish import PublishProgress
 from p2pacs.texts import clean
 
@@ -33,8 +34,8 @@ class StudyCopy:
     def words(self) -> str:
         """How much of it is there."""
         if self.whole is None:
-            return "is about to fetch it"
-        return "has all of it" if self.whole else "has a part of it, or fetches it"
+            return N_("is about to fetch it")
+        return N_("has all of it") if self.whole else N_("has a part of it, or fetches it")
 
 
 @frozen
@@ -73,13 +74,13 @@ class NetworkStudy:
     def badge(self) -> tuple[str, str]:
         """Class and words of what matters most about it."""
         if self.progress is not None and not self.progress.over:
-            return "coming", "Being published"
+            return "coming", N_("Being published")
         if self.progress is not None and self.progress.problem is not None:
             incomplete = self.facts.version > 0
-            return ("paused", "Incomplete") if incomplete else ("failed", "Not published")
+            return ("paused", N_("Incomplete")) if incomplete else ("failed", N_("Not published"))
         if not self.facts.version:
-            return "", "In the PACS alone"
-        return ("here", "Published") if self.facts.complete else ("paused", "Incomplete")
+            return "", N_("In the PACS alone")
+        return ("here", N_("Published")) if self.facts.complete else ("paused", N_("Incomplete"))
 
     @property
     def copy_words(self) -> str:
@@ -87,11 +88,11 @@ class NetworkStudy:
         parts = len(self.copies) - self.whole
         said = []
         if self.size is not None:
-            said.append("broker")
+            said.append(_("broker"))
         if self.whole:
-            said.append(f"{self.whole} {'member' if self.whole == 1 else 'members'} in whole")
+            said.append(ngettext("%(num)s member in whole", "%(num)s members in whole", self.whole))
         if parts:
-            said.append(f"{parts} in part")
+            said.append(_("%(count)s in part", count=parts))
         return ", ".join(said)
 
 
@@ -124,7 +125,7 @@ class NetworkListing:
         copies = []
         for address, whole in self.known.copies(record.study):
             member = names.get(address)
-            name, role = (clean(member.name), member.role.value) if member else ("unknown", "")
+            name, role = (clean(member.name), member.role.value) if member else (_("unknown"), "")
             copies.append(StudyCopy(address, name, role, whole))
         return NetworkStudy(
             record.study,

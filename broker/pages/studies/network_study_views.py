@@ -28,6 +28,7 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import LocalError, StudyNotFoundError, UsageError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.pages.forms import sentence
 from p2pacs.pages.search.found_studies import FoundStudies, find_studies
 from p2pacs.pages.search.saved_searches import SavedSearches
@@ -96,7 +97,7 @@ class NetworkStudyViews:
             session=session,
             search=search,
             searched=bool(name) or bool(wrong),
-            spans=[(value, words) for value, (words, _) in SPANS.items()],
+            spans=[(value, words) for value, (words, _days) in SPANS.items()],
             modalities=MODALITIES,
             rows=rows,
             page=found,
@@ -138,7 +139,7 @@ class NetworkStudyViews:
         study = study_of(request)
         record = await trio.to_thread.run_sync(self.content.catalogue.get, study)
         if record is None:
-            raise StudyNotFoundError("there is no such study in the catalogue (any more)")
+            raise StudyNotFoundError(_("there is no such study in the catalogue (any more)"))
         return record
 
     async def _root(self, study: StudyId) -> Root | None:
@@ -157,4 +158,4 @@ def study_of(request: Request) -> StudyId:
     try:
         return StudyId.parse(request.path_params["study"])
     except UsageError as error:
-        raise HTTPException(404, "There is no such study.") from error
+        raise HTTPException(404, _("There is no such study.")) from error

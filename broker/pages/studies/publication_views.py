@@ -17,6 +17,7 @@ from broker.pages.studies.publication_words import publication_words
 from p2pacs.accounts.sessions import Session
 from p2pacs.ids import StudyId
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import _
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import EventStream, LiveUpdates
 from p2pacs.publish import PublishProgress
@@ -76,7 +77,7 @@ class PublicationViews:
         """One publication that an open page does not show yet."""
         progress = self.content.studies.publications.get(study_of(request))
         if progress is None:
-            raise HTTPException(404, "This study is not being published.")
+            raise HTTPException(404, _("This study is not being published."))
         one = publication_words(progress)
         return self.pages.page(request, "publication.html", session=session, one=one)
 

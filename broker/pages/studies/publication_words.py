@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.json_object import JsonObject
+from p2pacs.languages import N_, _, formats, ngettext, said
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.texts import clean
-from p2pacs.units import format_bytes
 
 _WORDS: Final = {
-    PublishStage.WAITING: "Waits for its turn",
-    PublishStage.ASKING: "The PACS is asked what there is",
-    PublishStage.RETRIEVING: "Comes from the PACS",
-    PublishStage.PUBLISHED: "Published",
-    PublishStage.FAILED: "Failed",
+    PublishStage.WAITING: N_("Waits for its turn"),
+    PublishStage.ASKING: N_("The PACS is asked what there is"),
+    PublishStage.RETRIEVING: N_("Comes from the PACS"),
+    PublishStage.PUBLISHED: N_("Published"),
+    PublishStage.FAILED: N_("Failed"),
 }
 
 _STATES: Final = {
@@ -35,21 +35,25 @@ def publication_words(progress: PublishProgress) -> JsonObject:
     why = clean(progress.why) if left_out else ""
     if progress.stage is PublishStage.FAILED and progress.problem is not None:
         why = clean(str(progress.problem))
-    counted = f"{done} of {wanted} images" if wanted else ""
+    counted = _("%(done)s of %(all)s images", done=done, all=wanted) if wanted else ""
     if left_out:
-        are = "image is" if left_out == 1 else "images are"
-        counted = ", ".join(filter(None, (counted, f"{left_out} {are} left out")))
+        without = ngettext("%(num)s image is left out", "%(num)s images are left out", left_out)
+        counted = ", ".join(filter(None, (counted, without)))
     return {
         "study": str(progress.study),
         "state": _STATES[progress.stage],
-        "words": _WORDS[progress.stage],
+        "words": said(_WORDS[progress.stage]),
         "amount": counted,
-        "read": f"{format_bytes(progress.bytes_read)} from the PACS" if progress.bytes_read else "",
+        "read": _read(progress.bytes_read),
         "version": progress.version,
         "percent": min(100, 100 * done // wanted) if wanted else None,
         "why": why,
         "left_out": left_out,
     }
+
+
+def _read(count: int) -> str:
+    return _("%(size)s from the PACS", size=formats.size(count)) if count else ""
 
 
 def is_troubled(progress: PublishProgress) -> bool:

@@ -12,6 +12,7 @@ from broker.members.trail import TrailSearch
 from broker.pages.trail.trail_words import OUTCOMES
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
+from p2pacs.languages import _
 from p2pacs.limits import TEXT
 from p2pacs.pages.forms import sentence, text_of
 
@@ -37,12 +38,12 @@ def read_trail_form(form: Mapping[str, object]) -> TrailForm:
     wrong: dict[str, str] = {}
     for name in ("member", "person", "what", "uid"):
         if len(values[name]) > TEXT:
-            wrong[name] = f"At most {TEXT} characters."
+            wrong[name] = _("At most %(count)s characters.", count=TEXT)
     since, until = (_moment(values[name], name, wrong) for name in ("since", "until"))
     if since is not None and until is not None and since > until:
-        wrong["until"] = "The end is before the beginning."
+        wrong["until"] = _("The end is before the beginning.")
     if values["outcome"] not in ("", *OUTCOMES):
-        wrong["outcome"] = "Choose one that is offered."
+        wrong["outcome"] = _("Choose one that is offered.")
     study = None
     try:
         study = StudyId.parse(values["study"]) if values["study"] else None
@@ -71,10 +72,10 @@ def _moment(text: str, name: str, wrong: dict[str, str]) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        wrong[name] = "Write a time as 2024-01-31 10:00."
+        wrong[name] = _("Write a time as 2024-01-31 10:00.")
         return None
     if not 1970 <= found.year <= 9000:
-        wrong[name] = "Choose a year that can be."
+        wrong[name] = _("Choose a year that can be.")
         return None
     if len(text) == len("2024-01-31") and name == "until":
         found += timedelta(days=1) - _MINUTE

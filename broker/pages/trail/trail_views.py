@@ -19,9 +19,10 @@ from broker.members import audit
 from broker.members.audit import Entry
 from broker.members.trail import PAGE, TrailPage, TrailPlace, TrailSearch, read_trail
 from broker.pages.trail.trail_form import TrailForm, read_trail_form
-from broker.pages.trail.trail_words import OUTCOMES, WHATS, outcome_words, what_words
+from broker.pages.trail.trail_words import OUTCOMES, WHATS
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import NotFoundError
+from p2pacs.languages import said
 from p2pacs.pages.csv_answer import CsvAnswer, csv_lines
 from p2pacs.pages.forms import sentence, text_of
 from p2pacs.pages.search.saved_searches import SavedSearches
@@ -117,7 +118,7 @@ class TrailViews:
             after=after,
             next=page.next,
             most=PAGE,
-            whats=sorted(WHATS.items(), key=lambda one: one[1]),
+            whats=sorted(WHATS.items(), key=lambda one: said(one[1])),
             outcomes=OUTCOMES.items(),
         )
 
@@ -127,9 +128,9 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.when,
         entry.actor,
         "" if entry.address is None else str(entry.address),
-        what_words(entry.what),
+        WHATS.get(entry.what, entry.what),
         entry.person,
         entry.detail,
         entry.uid or ("" if entry.study is None else str(entry.study)),
-        outcome_words(entry.outcome),
+        OUTCOMES.get(entry.outcome, entry.outcome),
     )

@@ -93,7 +93,7 @@ async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
         (
             PacsState(PacsIs.ANSWERS, 0, 60_000, 4),
             ADDRESS,
-            f"{ADDRESS} answers. 4 studies are in the catalogue; last look that succeeded: "
+            f"{ADDRESS} answers. 4 studies are in the catalogue. Last look that succeeded: "
             "1970-01-01 00:01 UTC.",
         ),
         (NEVER_RUN, ADDRESS, f"{ADDRESS} was not looked through yet since the broker's start"),
@@ -102,14 +102,14 @@ async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
             ADDRESS,
             f"{ADDRESS} does not answer as it should, since 1970-01-01 00:02 UTC: it hangs. Check "
             f"that it runs, that this machine reaches it at that address, and that it knows the "
-            "AE title ME. 1 study is in the catalogue and stays there; last look that succeeded: "
-            "1970-01-01 00:01 UTC.",
+            "AE title ME. 1 study is in the catalogue. What is in the catalogue stays there. "
+            "Last look that succeeded: 1970-01-01 00:01 UTC.",
         ),
         (
             PacsState(PacsIs.AWAY, 0, None, None, "it hangs"),
             "dicomweb+http://pacs",
             "Check that it runs and that this machine reaches it at that address. 0 studies are in "
-            "the catalogue and stay there; last look that succeeded: never.",
+            "the catalogue. What is in the catalogue stays there. Last look that succeeded: never.",
         ),
         (PacsState(PacsIs.FAILED, 0, 0, 4, "disk full"), ADDRESS, "cannot be kept"),
     ],

@@ -22,7 +22,7 @@ async def test_nothing_that_is_sent_is_taken_for_what_it_is_not(
     transport.raise_app_exceptions = False
     monkey = Monkey(admin.http, csrf_of(await admin.get("/members/new")))
     pages = ["/members", "/members/new", "/audit", member, token]
-    leave = ("/logout", f"{member}/delete", f"{member}/token/away")
+    leave = ("/logout", f"{member}/delete", f"{member}/token/away", "/live/transfers")
     there = {"address": member.rpartition("/")[2]}
     await monkey.walk(transport.app.routes, there, pages=pages, leave=leave)  # type: ignore[attr-defined]
     assert monkey.faults == []
