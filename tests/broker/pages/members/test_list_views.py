@@ -70,7 +70,7 @@ async def test_many_members_stand_on_pages_and_are_looked_for(admin: Browser) ->
         await admin.ground.register(f"Hospital {number:03}")
     page = (await admin.get("/members")).text
     assert "Hospital 000" in page
-    assert f"Page 1 of 2 ({PAGE + 1} members)" in page
+    assert f"Page 1 of 2 ({PAGE + 1} in all)" in page
     assert f"Hospital {PAGE:03}" not in page
     assert f"{PAGE + 1} registered." in page
     assert f"Hospital {PAGE:03}" in (await admin.get("/members?page=2")).text
