@@ -129,7 +129,7 @@ LISTS = {
 
 
 def _commands() -> dict[tuple[str, ...], set[str]]:
-    """All commands with their options."""
+    """All commands with their options that take no value."""
     found: dict[tuple[str, ...], set[str]] = {}
 
     def walk(command: Any, path: tuple[str, ...]) -> None:
@@ -137,7 +137,8 @@ def _commands() -> dict[tuple[str, ...], set[str]]:
             for name, one in inner.items():
                 walk(one, (*path, name))
         else:
-            found[path] = {option for one in command.params for option in one.opts}
+            flags = (one for one in command.params if getattr(one, "is_flag", False))
+            found[path] = {option for one in flags for option in one.opts}
 
     for name in (*front.SIDES, *front.SHORTCUTS, "completion"):
         walk(typer.main.get_command(front.build(name)).commands[name], (name,))
