@@ -11,7 +11,7 @@ import http.client
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,8 @@ WRITTEN: Final = 1.0
 """Seconds in which what was decoded for the first reader is written for the next ones."""
 MEGABYTE: Final = 1e6
 _READ: Final = 1 << 20
+_TICK: Final = 0.01
+"""Seconds: processor time is told in no smaller steps."""
 
 INSTANCES: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 PIXELS: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
@@ -160,7 +162,8 @@ async def run(folder: Path, given: argparse.Namespace, *, settled: float = SETTL
         await peer.start()  # nothing of it is in memory
         await trio.sleep(settled)
         with connected(HOST, port) as ours, connected("127.0.0.1", archive.http_port) as theirs:
-            compare = partial(_read_both, ours, theirs, study)
+            cpu = peer.program.cpu_seconds if peer.program is not None else float
+            compare = partial(_read_both, ours, theirs, study, cpu)
             figures.update(await trio.to_thread.run_sync(compare))
         if given.studies:
             await peer.stop()
@@ -184,7 +187,9 @@ def _is_passed(figures: JsonObject) -> bool:
 # ---------------------------------------------------------------- reading
 
 
-def _read_both(ours: WebClient, theirs: WebClient, study: LoadedStudy) -> JsonObject:
+def _read_both(
+    ours: WebClient, theirs: WebClient, study: LoadedStudy, cpu: Callable[[], float]
+) -> JsonObject:
     """A study, first frames and metadata from both."""
     of_study = f"/studies/{study.uid}"
     found = json.loads(theirs.read(f"{of_study}/instances"))
@@ -195,7 +200,9 @@ def _read_both(ours: WebClient, theirs: WebClient, study: LoadedStudy) -> JsonOb
     cold_theirs = theirs.get(frames[0], PIXELS).seconds
     first = _alternating(ours, theirs, [(of_study, INSTANCES)])
     time.sleep(WRITTEN)
+    before = cpu()
     whole = _alternating(ours, theirs, [(of_study, INSTANCES)] * REPEATS)
+    of_a_core = REPEATS * study.size / max(cpu() - before, _TICK) / MEGABYTE
     small = min(one.size for answers in (*first, *whole) for one in answers)
     if small < study.size:
         raise ScriptError(f"{small} bytes of {study.size} came")
@@ -206,7 +213,11 @@ def _read_both(ours: WebClient, theirs: WebClient, study: LoadedStudy) -> JsonOb
         "bytes": study.size,
         "instances": len(study.paths),
         "study_first_read": _speeds(study.size, first),
-        "study": {**_compared(whole), **_speeds(study.size, whole)},
+        "study": {
+            **_compared(whole),
+            **_speeds(study.size, whole),
+            "mb_s_of_a_core": round(of_a_core, 1),
+        },
         "metadata": _compared(told),
         "frame": _compared(shown),
         "first_frame_after_start": {"p2pacs": _ms(cold), "orthanc": _ms(cold_theirs)},
