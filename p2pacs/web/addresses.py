@@ -68,8 +68,12 @@ def _interfaces() -> Iterator[Address]:
         return
     import fcntl  # noqa: PLC0415 - not on every system
 
+    try:
+        names = socket.if_nameindex()
+    except OSError:  # a service that may not ask by netlink
+        names = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
+        for _, name in names:
             with suppress(OSError):  # an interface without an IPv4 address
                 said = fcntl.ioctl(asking, _SIOCGIFADDR, _IFREQ.pack(name.encode()))
                 yield ipaddress.IPv4Address(said[_ADDRESS])

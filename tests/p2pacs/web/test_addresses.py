@@ -1,4 +1,6 @@
+import errno
 import ipaddress
+import socket
 import sys
 
 import pytest
@@ -31,3 +33,13 @@ def test_the_table_of_ipv6_addresses() -> None:
     table = list(parse_if_inet6(text))
     assert [str(one) for one in table] == ["::1", "fe80::5054:ff:fe00:1", "2001:db8::7"]
     assert [str(one) for one in reachable(table)] == ["::1", "2001:db8::7"]
+
+
+def test_a_service_that_may_not_ask_for_interfaces_has_addresses_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused() -> list[tuple[int, str]]:
+        raise OSError(errno.EAFNOSUPPORT, "no netlink")
+
+    monkeypatch.setattr(socket, "if_nameindex", refused)
+    assert "127.0.0.1" in machine_addresses()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
+from p2pacs.study.images import Coding
 from p2pacs.workers.messages import (
     BESIDE_BYTES,
     CallBatch,
@@ -90,6 +91,9 @@ class Evil:
         Evil(os.getpid),
         Evil(eval, "1"),
         Evil(getattr, "text", "upper"),
+        Evil(getattr, Coding, "mro"),
+        Evil(getattr, Coding, "__members__"),
+        Evil(getattr, CodingError, "add_note"),
         Evil(pickle.loads, b""),
         Evil(EncodedInstance.from_part10, b""),
         Evil(receive_batch, None),
@@ -98,6 +102,15 @@ class Evil:
 def test_a_worker_cannot_have_anything_called(value: Evil) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
         receive_outcomes(sent([CallResult(value)]), 7, MOST)
+
+
+@pytest.mark.parametrize("member", [Coding.SMALLEST, Coding.PROGRESSIVE])
+def test_members_of_enums_come_back_as_every_python_pickles_them(member: Coding) -> None:
+    """Debian 12's (3.11.2) does so by name, with ``getattr``; later ones by value."""
+    for value in (member, Evil(getattr, Coding, member.name)):
+        (outcome,) = receive_outcomes(sent([CallResult(value)]), 7, MOST)
+        assert isinstance(outcome, CallResult)
+        assert outcome.value is member
 
 
 @given(raw=st.binary(max_size=200))
