@@ -249,7 +249,9 @@ class Broker:
             self.recycler,
             self.files.workers,
         )
-        metrics = BrokerMetrics(folder, self.settings, node, self.files.database, self.publisher)
+        metrics = BrokerMetrics(
+            folder, self.settings, node, self.files.database, self.publisher, self.health
+        )
         settings = self.settings.metrics
         await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)
 

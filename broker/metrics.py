@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from broker.database.db import BrokerDatabase
 from broker.database.pacs_state import PacsIs, PacsState, read_pacs
 from broker.publish import Publisher
 from p2pacs.errors import LocalError
+from p2pacs.health import Health, HealthCheck
 from p2pacs.identity import dicom_tls
 from p2pacs.identity.node import CERTIFICATE
 from p2pacs.metrics.definitions import metrics_of
@@ -24,6 +25,9 @@ from p2pacs.metrics.readings import MetricReading, Scrape, by_label
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 
 METRICS: Final = metrics_of("broker")
+
+STATES: Final = tuple(Health)
+"""From well to bad."""
 
 
 @frozen
@@ -35,6 +39,8 @@ class BrokerMetrics:
     node: NodeMetrics
     database: BrokerDatabase
     publisher: Publisher
+    health: Callable[[], Awaitable[Sequence[HealthCheck]]]
+    """The checks of the page."""
 
     async def gather(self) -> Scrape:
         """Everything, as it is now; what the database cannot say just now is left out."""
@@ -50,6 +56,8 @@ class BrokerMetrics:
             me = self.node.host.address
             state = await self.database.run(lambda connection: read_pacs(connection, me))
             readings += _pacs(state)
+            for check in await self.health():
+                readings.append(MetricReading("health", STATES.index(check.state), (check.key,)))
         except LocalError:
             pass
         return Scrape(tuple(readings), {})

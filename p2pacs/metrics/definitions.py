@@ -91,6 +91,12 @@ METRICS: Final = (
         "broker",
         "When a look into the PACS last succeeded, in seconds since 1970.",
     ),
+    _gauge(
+        "health",
+        "broker",
+        "The checks of the page Health: 0 good, 1 worth a look, 2 bad.",
+        "check",
+    ),
     _gauge("publications", "broker", "Studies that are being published, by stage.", "stage"),
     _gauge("publication_instances_wanted", "broker", "Instances of these studies."),
     _gauge("publication_instances_done", "broker", "Of them, published already."),

@@ -28,6 +28,7 @@ async def test_the_pacs_and_the_members_are_seen(
         assert samples["p2pacs_members", ("broker",)] == 1
         assert samples["p2pacs_publication_instances_wanted", ()] >= 0
         assert samples["p2pacs_certificate_expires_timestamp_seconds", ("member",)] > 0
+        assert samples["p2pacs_health", ("pacs",)] == 0
         [(_, labels)] = [one for one in samples if one[0] == "p2pacs_info"]
         assert labels[:2] == ("broker", "broker")
         running.stop.set()
