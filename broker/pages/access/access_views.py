@@ -29,6 +29,7 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import StudyNotFoundError, UsageError
+from p2pacs.languages import _
 from p2pacs.pages.forms import sentence, text_of
 from p2pacs.pages.search.found_studies import find_studies
 from p2pacs.pages.search.search_form import StudySearch
@@ -110,9 +111,11 @@ class AccessViews:
             search = StudySearch(patient=typed["patient"], accession=typed["accession"])
             found = (await find_studies(self.catalogue, search, 1, _today())).records
         else:
-            raise UsageError("say which study: its UID, its patient's ID or its accession number")
+            raise UsageError(
+                _("say which study: its UID, its patient's ID or its accession number")
+            )
         if not found:
-            raise StudyNotFoundError("no such study is in the catalogue: deleted, or too new")
+            raise StudyNotFoundError(_("no such study is in the catalogue: deleted, or too new"))
         return found
 
     async def _tried(self, member: str, record: StudyRecord) -> TriedStudy:
@@ -124,7 +127,7 @@ class AccessViews:
             return found, connection.execute(query).scalar_one_or_none()
 
         if not member:
-            raise UsageError("choose a member")
+            raise UsageError(_("choose a member"))
         found, granted = await self.database.run(work)
         decision = decide_member(found, record)
         shown = ShownStudy.of(record)

@@ -25,6 +25,7 @@ from broker.pages.registration.previews import Previews
 from broker.pages.registration.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import UsageError
+from p2pacs.languages import _
 from p2pacs.limits import KIB
 from p2pacs.pages.forms import see, sentence, text_of
 from p2pacs.web.pages import Pages
@@ -68,12 +69,17 @@ class SeveralViews:
         if registrations is None:
             if self.tokens.addresses(session):
                 return see(TOKENS)
-            wrong = "This preview was used, or is too old: nobody was registered now. Send the file"
-            return self._form(request, session, wrong=f"{wrong} again.", status=409)
+            wrong = _(
+                "This preview was used, or is too old: nobody was registered now."
+                " Send the file again."
+            )
+            return self._form(request, session, wrong=wrong, status=409)
         try:
             made = await self.database.run(lambda c: self._register(c, registrations, session))
         except UsageError as error:  # somebody else registered meanwhile
-            wrong = f"Nobody was registered. {sentence(str(error))} Send the file again."
+            wrong = _(
+                "Nobody was registered. %(why)s Send the file again.", why=sentence(str(error))
+            )
             return self._form(request, session, wrong=wrong, status=409)
         at = now()
         for member, token in made:
@@ -176,7 +182,7 @@ async def _content(form: FormData) -> bytes:
     given, pasted = form.get("file"), text_of(form, "text")
     raw = await given.read(BYTES + 1) if isinstance(given, UploadFile) else b""
     if raw and pasted:
-        raise UsageError("choose a file, or paste its text: not both")
+        raise UsageError(_("choose a file, or paste its text: not both"))
     if not raw and not pasted:
-        raise UsageError("choose a file, or paste its text")
+        raise UsageError(_("choose a file, or paste its text"))
     return raw or pasted.encode()

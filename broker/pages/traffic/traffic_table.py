@@ -9,6 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from broker.members.traffic import DAY_MS, LENGTH, PACS, Flow, Step
+from p2pacs.languages import N_
 
 
 @frozen
@@ -27,10 +28,10 @@ class Period:
 
 
 PERIODS: Final[Mapping[str, Period]] = {
-    "day": Period("Last 24 hours", Step.HOUR, 24),
-    "week": Period("Last 7 days, by the hour", Step.HOUR, 7 * 24),
-    "month": Period("Last 31 days", Step.DAY, 31),
-    "year": Period("Last 12 months", Step.DAY, 366),
+    "day": Period(N_("Last 24 hours"), Step.HOUR, 24),
+    "week": Period(N_("Last 7 days, by the hour"), Step.HOUR, 7 * 24),
+    "month": Period(N_("Last 31 days"), Step.DAY, 31),
+    "year": Period(N_("Last 12 months"), Step.DAY, 366),
 }
 USUAL: Final = "week"
 
@@ -66,7 +67,7 @@ def buckets(
             what came from the PACS.
     """
     length, since = LENGTH[period.step], period.since(at)
-    sums = [[0, 0] for _ in range(period.count)]
+    sums = [[0, 0] for _bucket in range(period.count)]
     for flow in flows:
         place = (flow.at - since) // length
         if 0 <= place < period.count:

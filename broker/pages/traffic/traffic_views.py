@@ -27,6 +27,7 @@ from broker.pages.traffic.traffic_table import (
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.languages import _
 from p2pacs.pages.csv_answer import CsvAnswer, csv_lines
 from p2pacs.pages.plot import plot_of
 from p2pacs.texts import clean
@@ -94,7 +95,7 @@ class TrafficViews:
             periods=PERIODS.items(),
             members=sorted((names[m.address.raw], str(m.address)) for m in members),
             subject=None if whose is None else names.get(whose, str(asked.member)),
-            series=("Received", "Sent") if whose else ("From members", "From the PACS"),
+            series=(_("Received"), _("Sent")) if whose else (_("From members"), _("From the PACS")),
             plot=plot_of([bucket.values for bucket in found]),
             marks=[mark(bucket.at, period) for bucket in found],
             rows=[
