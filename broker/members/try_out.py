@@ -15,7 +15,7 @@ SHOWN: Final = 20
 """Studies that are shown of those that a rule allows."""
 
 LOOKED: Final = 20_000
-"""Studies that a rule is tried on: two seconds of a worker thread."""
+"""Studies that a rule is tried on: about a second of a worker thread."""
 
 
 def decide_member(member: Member, record: StudyRecord) -> Decision:
