@@ -10,7 +10,7 @@ from attrs import frozen
 
 WIDTH: Final = 720
 HEIGHT: Final = 240
-LEFT: Final = 72
+LEFT: Final = 96
 """For the labels of the scale."""
 BOTTOM: Final = 28
 """For the times."""

@@ -49,6 +49,7 @@ def publication_words(progress: PublishProgress) -> JsonObject:
         "percent": min(100, 100 * done // wanted) if wanted else None,
         "why": why,
         "left_out": left_out,
+        "stat": False,
     }
 
 

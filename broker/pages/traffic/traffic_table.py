@@ -29,7 +29,7 @@ class Period:
 
 PERIODS: Final[Mapping[str, Period]] = {
     "day": Period(N_("Last 24 hours"), Step.HOUR, 24),
-    "week": Period(N_("Last 7 days, by the hour"), Step.HOUR, 7 * 24),
+    "week": Period(N_("Last 7 days"), Step.HOUR, 7 * 24),
     "month": Period(N_("Last 31 days"), Step.DAY, 31),
     "year": Period(N_("Last 12 months"), Step.DAY, 366),
 }

@@ -8,13 +8,13 @@ from broker.members.audit import DONE, FAILED, INTERRUPTED, REFUSED
 from p2pacs.languages import N_, said
 
 WHATS: Final = {
-    "study granted": N_("Was given the key of a study"),
+    "study granted": N_("Asked for a study"),
     "study read": N_("Read a study"),
     "key entrusted with the catalogue": N_("Was given the key of a published study in advance"),
-    "study replicated blindly": N_("Was given a study to keep, without its key"),
-    "study published": N_("A study was published"),
+    "study replicated blindly": N_("Took a study to keep, without its key"),
+    "study published": N_("Publication of a study"),
     "publication asked for": N_("Had a study published"),
-    "sign-in": N_("Signed in"),
+    "sign-in": N_("Sign-in"),
     "session ended": N_("Ended a session"),
     "password changed": N_("Changed the own password"),
     "second factor added": N_("Added a second factor"),
@@ -25,7 +25,7 @@ WHATS: Final = {
     "password set": N_("Set a password"),
     "role set": N_("Set a role"),
     "member registered": N_("Registered a member"),
-    "member joined": N_("Joined the network"),
+    "member joined": N_("Joining the network"),
     "member corrected": N_("Corrected a member"),
     "member deleted": N_("Deleted a member"),
     "member revoked": N_("Revoked a member"),

@@ -24,7 +24,7 @@ async def test_what_is_under_way_comes_first(admin: Browser) -> None:
     assert "Waits for its turn" in text
     assert ">away</p>" in text
     card = (await admin.get(f"/transfers/{STUDIES[0]}/card")).text
-    assert card.startswith("<section")
+    assert card.startswith("<article")
     assert (await admin.get(f"/transfers/{'ff' * 16}/card")).status_code == 404
 
 

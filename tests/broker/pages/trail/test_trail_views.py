@@ -37,7 +37,7 @@ async def test_the_audit_trail_is_searched_without_uids_in_urls(admin: Browser) 
     assert f'href="/studies/{ONE}"' in text
     text = await found(admin, what="study granted", outcome="done")
     assert ">1.2.4<" in text
-    assert ">Signed in</td>" not in text
+    assert ">Sign-in</td>" not in text
     assert not re.search(r'href="[^"]*1\.2\.', text)
     assert "Nothing was found" in await found(admin, uid="1.2.5")
     page = await admin.get(f"/audit?member={member.address}&what=member registered")
