@@ -15,8 +15,6 @@ from p2pacs.health import Health, HealthCheck
 from tests.broker.test_app import Running, folder, settings  # noqa: F401 - fixtures
 from tests.components import HOST, free_port
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 async def _checks(where: Path) -> dict[str, HealthCheck]:
     known, planned = plan_broker(where)
