@@ -58,6 +58,13 @@ class Chromium:
             return task(context)
 
 
+def browser_of(context: BrowserContext) -> Browser:
+    """The browser of a context that `Chromium` gave."""
+    if context.browser is None:
+        raise ScriptError("this context has no browser of its own")
+    return context.browser
+
+
 @contextmanager
 def own_context(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
     """A browser of somebody's own: no cookies, nothing cached. What it waits for has `SECONDS`.

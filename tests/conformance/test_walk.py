@@ -20,7 +20,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from broker.members.join_command import FOLDER, PROGRAM
 from scripts import phantom
-from scripts.chromium import Chromium, own_context
+from scripts.chromium import Chromium, browser_of, own_context
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import PeerProcess
 from scripts.network import ADMIN, LineRates, Network, network, set_toml
@@ -110,8 +110,7 @@ def _sign_in(page: Page, url: str, name: str, password: str) -> None:
 @contextmanager
 def _another(context: BrowserContext, url: str, name: str, password: str) -> Iterator[Page]:
     """Somebody at another machine, signed in."""
-    assert context.browser is not None
-    with own_context(context.browser) as own:
+    with own_context(browser_of(context)) as own:
         page = own.new_page()
         _sign_in(page, url, name, password)
         yield page
