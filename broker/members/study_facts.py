@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from attrs import frozen
 from sqlalchemy import Connection, func, select
 
 from broker.database.schema import audit, grants, studies
 from p2pacs.ids import StudyId
+
+ASKED: Final = ("study granted", "study read", "study replicated blindly")
+"""Entries of the trail that tell of somebody who wanted a study."""
 
 
 @frozen
@@ -38,7 +42,8 @@ def facts_of(connection: Connection, wanted: Sequence[StudyId]) -> Mapping[Study
     query = select(studies).where(studies.c.study.in_(raw))
     known = {bytes(row.study): row for row in connection.execute(query)}
     latest = select(audit.c.study, func.max(audit.c.time).label("time"))
-    asked_for = audit.c.what.in_(("study granted", "study read", "study replicated blindly"))
+    # Without the index of what was done: of a study there are few entries, of these a million.
+    asked_for = audit.c.what.concat("").in_(ASKED)
     latest = latest.where(audit.c.study.in_(raw), asked_for).group_by(audit.c.study)
     asked = {bytes(row.study): row.time for row in connection.execute(latest)}
     given = select(grants.c.study, func.count().label("members")).where(grants.c.study.in_(raw))
