@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -141,7 +142,8 @@ def migrations(connection: Connection) -> Config:
     """Alembic's configuration for this connection."""
     from alembic.config import Config  # noqa: PLC0415
 
-    config = Config()
+    # Its own default is the standard output of the moment when Alembic was loaded.
+    config = Config(stdout=sys.stdout)
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
     config.attributes["connection"] = connection

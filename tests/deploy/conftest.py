@@ -22,6 +22,11 @@ print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
 SOURCES = ("p2pacs", "broker", "peer", "pyproject.toml", "README.md", "LICENSE")
 
 
+def _environment() -> dict[str, str]:
+    """Of this process, but for the path to the checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 @frozen
 class Installed:
     """An environment with p2pacs from a wheel."""
@@ -38,7 +43,7 @@ class Installed:
     @property
     def environment(self) -> dict[str, str]:
         """Of a process that finds this p2pacs, and nothing of the checkout."""
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = _environment()
         return kept | {"PATH": f"{self.python.parent}:{kept['PATH']}"}
 
     def run(self, *arguments: str | Path, cwd: Path, given: str = "") -> str:
@@ -62,7 +67,7 @@ def _build(hook: str, source: Path, into: Path) -> Path:
     done = subprocess.run(
         [sys.executable, "-c", BUILD, hook, into],
         cwd=source,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        env=_environment(),
         capture_output=True,
         text=True,
         timeout=100,
@@ -94,7 +99,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = home / "lib" / version / "site-packages"
     install = ["--python", python, "install", "-q", "--no-deps", "--no-index", "--no-compile"]
-    subprocess.run([sys.executable, "-m", "pip", *install, wheel], check=True, timeout=100)
+    # Away from the checkout, whose p2pacs.egg-info would be taken for one that is installed.
+    subprocess.run(
+        [sys.executable, "-m", "pip", *install, wheel],
+        cwd=work,
+        env=_environment(),
+        check=True,
+        timeout=100,
+    )
+    assert (python.parent / "p2pacs").exists()
     # What p2pacs needs is the test environment's; ours there is not, as that is known by a
     # .pth file or by the path alone.
     (packages / "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")

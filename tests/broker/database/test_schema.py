@@ -15,6 +15,17 @@ def test_the_tables_are_those_that_migrations_build(tmp_path: Path) -> None:
     database.transact(lambda c: command.check(db.migrations(c)))
 
 
+def test_a_check_says_where_the_process_writes_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alembic's own default is the standard output of the moment when it was loaded, which may be
+    closed."""
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.check(db.migrations(c)))
+    assert "No new upgrade operations" in capsys.readouterr().out
+
+
 def test_every_table_has_a_primary_key() -> None:
     assert [table.name for table in metadata.sorted_tables if not table.primary_key.columns] == []
 
