@@ -10,7 +10,7 @@ from typing import Final
 
 from p2pacs.texts import clean
 
-_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_FORMULA: Final = re.compile(r"[\t\r]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How a cell begins that a spreadsheet calculates (OWASP, CSV Injection), full-width signs too."""
 
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -35,9 +35,13 @@ def csv_text(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> st
 def safe_cell(value: object) -> str:
     """A value as a cell: what could be a formula is text, with an apostrophe before it."""
     text = _text(value)
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
+    return text if _NUMBER.fullmatch(text) else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """The same, with an apostrophe before it if a spreadsheet would take it for a formula, which
+    may send away what stands beside it."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _text(value: object) -> str:

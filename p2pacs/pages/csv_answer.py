@@ -6,14 +6,11 @@ import csv
 import io
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is computed by spreadsheets, and may send what stands beside it away
-(OWASP: CSV Injection); a quotation mark before it makes it a text."""
+from p2pacs.csv_text import quoted
 
 CsvCell = str | int
 
@@ -23,12 +20,8 @@ def csv_lines(rows: Sequence[Sequence[CsvCell]]) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out)
     for row in rows:
-        writer.writerow([_safe(cell) if isinstance(cell, str) else cell for cell in row])
+        writer.writerow([quoted(cell) if isinstance(cell, str) else cell for cell in row])
     return out.getvalue().encode()
-
-
-def _safe(text: str) -> str:
-    return "'" + text if text.startswith(_FORMULA) else text
 
 
 class CsvAnswer(StreamingResponse):

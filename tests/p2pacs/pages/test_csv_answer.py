@@ -21,6 +21,10 @@ def test_what_is_written_is_read_and_nothing_is_computed(rows: list[list[str | i
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
+def test_a_formula_behind_a_space_or_in_full_width_is_text_too() -> None:
+    assert csv_lines([(" =1", "\uff1d1", "1=1")]) == "' =1,'\uff1d1,1=1\r\n".encode()
+
+
 async def test_it_is_sent_while_it_is_read() -> None:
     ended = []
 
