@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from attrs import field, frozen
+from attrs import frozen
 
 from broker.database.db import BrokerDatabase
 from broker.members import registry
@@ -13,9 +13,9 @@ from broker.members.study_facts import StudyFacts, facts_of
 from broker.pages.content import StudyKnowledge
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.json_model import Json, number, text, texts
-from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.ids import VirtualAddress
 from p2pacs.languages import N_, _, ngettext
+from p2pacs.pages.search.found_studies import ListedStudy
 from p2pacs.publish import PublishProgress
 from p2pacs.texts import clean
 
@@ -39,31 +39,14 @@ class StudyCopy:
 
 
 @frozen
-class NetworkStudy:
-    """One study, as a list or its own page shows it."""
+class NetworkStudy(ListedStudy):
+    """One study, and where it is in the network."""
 
-    study: StudyId
-    uid: str = field(repr=False)
-    view: Json = field(repr=False)
     facts: StudyFacts
     copies: Sequence[StudyCopy]
     size: int | None
     """Bytes of chunks in the broker's own store; None: nothing is there."""
     progress: PublishProgress | None
-
-    def text(self, keyword: str) -> str:
-        """An attribute; empty if it is not known."""
-        return text(self.view, keyword)
-
-    @property
-    def modalities(self) -> str:
-        """Modalities in Study."""
-        return " ".join(texts(self.view, "ModalitiesInStudy"))
-
-    @property
-    def images(self) -> int | None:
-        """How many it has, as far as that is known."""
-        return number(self.view, "NumberOfStudyRelatedInstances")
 
     @property
     def whole(self) -> int:

@@ -8,13 +8,13 @@ from itertools import groupby, islice
 from typing import Final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import matching
 from p2pacs.catalogue.question import Question
 from p2pacs.catalogue.records import StudyRecord
-from p2pacs.dataset.json_model import Json, text
+from p2pacs.dataset.json_model import Json, number, text, texts
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
@@ -33,6 +33,29 @@ class FoundStudies:
     number: int
     """From 1."""
     more: bool
+
+
+@frozen
+class ListedStudy:
+    """One of them, as a list or its own page shows it; each program knows more of it."""
+
+    study: StudyId
+    uid: str = field(repr=False)
+    view: Json = field(repr=False)
+
+    def text(self, keyword: str) -> str:
+        """An attribute; empty if it is not known."""
+        return text(self.view, keyword)
+
+    @property
+    def modalities(self) -> str:
+        """Modalities in Study."""
+        return " ".join(texts(self.view, "ModalitiesInStudy"))
+
+    @property
+    def images(self) -> int | None:
+        """How many it has, as far as that is known."""
+        return number(self.view, "NumberOfStudyRelatedInstances")
 
 
 async def find_studies(

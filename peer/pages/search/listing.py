@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 import trio
-from attrs import field, frozen
+from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
-from p2pacs.dataset.json_model import Json, number, text, texts
 from p2pacs.errors import StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _
-from p2pacs.pages.search.found_studies import find_studies
+from p2pacs.pages.search.found_studies import ListedStudy, find_studies
 from p2pacs.pages.search.search_form import StudySearch
 from p2pacs.swarm.download.transfer import Transfer
 from peer.pages.search.held_parts import HeldParts
@@ -23,27 +22,10 @@ from peer.pages.search.presence import StudyPresence, presence_of
 
 
 @frozen
-class StudyRow:
-    """One study, as a list or its own page shows it."""
+class StudyRow(ListedStudy):
+    """One study, and where it is."""
 
-    study: StudyId
-    uid: str = field(repr=False)
-    view: Json = field(repr=False)
     where: StudyPresence
-
-    def text(self, keyword: str) -> str:
-        """An attribute; empty if it is not known."""
-        return text(self.view, keyword)
-
-    @property
-    def modalities(self) -> str:
-        """Modalities in Study."""
-        return " ".join(texts(self.view, "ModalitiesInStudy"))
-
-    @property
-    def images(self) -> int | None:
-        """How many it has, as far as that is known."""
-        return number(self.view, "NumberOfStudyRelatedInstances")
 
 
 @frozen
