@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, expect
 
 from p2pacs.accounts.one_time import code_at, read_secret_text
 from p2pacs.units import Endpoint
@@ -35,13 +35,13 @@ async def test_a_second_factor_is_set_up_and_asked_for(chromium: Chromium, site:
         page.click("text=Ask for codes")
         codes = page.inner_text("pre").split()
         page.click("text=I have them")
-        assert "10 recovery codes are left" in page.inner_text("main")
+        expect(page.locator("main")).to_contain_text("10 recovery codes are left")
         context.clear_cookies(name="session")
         page.goto(f"http://{where}/login")
         page.fill("#name", "admin")
         page.fill("#password", PASSWORD)
         page.click("text=Sign in >> nth=-1")
-        assert page.evaluate("document.activeElement.id") == "code"
+        expect(page.locator("#code")).to_be_focused()  # the page comes after the click
         page.fill("#code", codes[0])
         page.click("text=Sign in >> nth=-1")
         page.wait_for_url(f"http://{where}/")
