@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 import trio
@@ -31,6 +32,7 @@ from p2pacs.publish.source import Description, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.store import ChunkStore
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
+from p2pacs.study.manifest import sign_root
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +127,8 @@ class Publisher:
             source=pacs,
             store=store,
             studies=studies,
-            signing_key=signing_key,
+            sign=partial(sign_root, key=signing_key),
+            verifier=signing_key.public,
             hooks=PublishHooks(announce, make_room),
             recover=recover,
             budget=Budget(tuning.budget_bytes),

@@ -1,4 +1,4 @@
-"""What all publications of a broker share."""
+"""What all publications of a program share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from attrs import field, frozen
 
 from p2pacs.budget import Budget
-from p2pacs.identity.keys import SigningKey
+from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.publish.changes import FoundEqual
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.source import InstanceSource, StudyKeySource
-from p2pacs.publish.version_writer import PublishHooks
+from p2pacs.publish.version_writer import PublishHooks, SignRoot
 from p2pacs.store import ChunkStore
 
 
@@ -23,7 +23,10 @@ class PublishContext:
     source: InstanceSource
     store: ChunkStore
     studies: StudyKeySource
-    signing_key: SigningKey
+    sign: SignRoot
+    """Makes a root what travels: signed by a broker, or by a member that may."""
+    verifier: Verifier
+    """Whose manifests are gone on with: those of the brokers of this network."""
     hooks: PublishHooks
     recover: Callable[[StudyId], Awaitable[bool]]
     """Fetch what was published of a study back from other members; whether that worked."""

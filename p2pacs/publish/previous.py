@@ -66,7 +66,7 @@ async def load_or_recover(
     version = announced.version if announced else 0
     for last in (False, True):
         try:
-            found = await load_published(files, key, context.signing_key.public)
+            found = await load_published(files, key, context.verifier)
         except (CorruptStoreError, CodingError, ManifestError) as error:
             log.error("published study is damaged", study=study.short, why=str(error))  # noqa: TRY400
             found = None

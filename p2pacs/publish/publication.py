@@ -94,7 +94,7 @@ class Publication:
             builder = StudyBuilder(
                 progress.study, key, progress.uid, previous, chunk_bytes=context.chunk_bytes
             )
-            writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
+            writer = VersionWriter(progress, builder, files, context.sign, context.hooks)
             try:
                 described = await self._publish(writer, previous, last=last)
             except DiskFullError as error:
@@ -112,14 +112,14 @@ class Publication:
         much less room than the one that did not fit. Where there is none for it either, nothing
         happens: who asks again is told (`broker.handlers.study_grants`)."""
         try:
-            found = await load_published(files, key, self._context.signing_key.public)
+            found = await load_published(files, key, self._context.verifier)
             if found is None or found.root.complete or not found.index.instances:
                 return
             context, progress = self._context, self._progress
             builder = StudyBuilder(
                 progress.study, key, progress.uid, found, chunk_bytes=context.chunk_bytes
             )
-            writer = VersionWriter(progress, builder, files, context.signing_key, context.hooks)
+            writer = VersionWriter(progress, builder, files, context.sign, context.hooks)
             self._close(writer, DiskFullError(f"the broker has no room for them: {error}"))
             await writer.cut(complete=True)
         except (DiskFullError, CorruptStoreError, CodingError, ManifestError) as again:

@@ -8,15 +8,17 @@ import trio
 from attrs import frozen
 
 from p2pacs.errors import DiskFullError, PacsDataError
-from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.schedule import CutSchedule
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Appended, Cut, StudyBuilder
 from p2pacs.study.coding import CodedInstance
-from p2pacs.study.manifest import sign_root
+from p2pacs.study.manifest import Root
 from p2pacs.study.study_index import LeftOut
+
+SignRoot = Callable[[Root], bytes]
+"""A root as it travels, signed. Raises `AccessError` where that may not be any more."""
 
 
 @frozen
@@ -37,13 +39,13 @@ class VersionWriter:
         progress: PublishProgress,
         builder: StudyBuilder,
         files: StudyStore,
-        signing_key: SigningKey,
+        sign: SignRoot,
         hooks: PublishHooks,
     ) -> None:
         self._progress = progress
         self._builder = builder
         self._files = files
-        self._signing_key = signing_key
+        self._sign = sign
         self._hooks = hooks
         self._schedule = CutSchedule(trio.current_time())
         self._uncut = False
@@ -111,7 +113,7 @@ class VersionWriter:
         root = self._builder.root(complete=complete)
         if root.version == self._progress.version:
             return
-        raw = sign_root(root, self._signing_key)
+        raw = self._sign(root)
         try:
             await self._store(batch)
         except DiskFullError:

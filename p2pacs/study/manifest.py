@@ -12,9 +12,14 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgpack
-from attrs import frozen
+from attrs import field, frozen
 
-from p2pacs.errors import ChunkMismatchError, ManifestError, StaleVersionError
+from p2pacs.errors import (
+    BadSignatureError,
+    ChunkMismatchError,
+    ManifestError,
+    StaleVersionError,
+)
 from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey, Verifier
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import (
@@ -25,9 +30,17 @@ from p2pacs.limits import (
     SEGMENT_CHUNKS,
     STUDY_CHUNKS,
 )
+from p2pacs.study.delegation import DELEGATION_BYTES, Delegation, load_delegation
 
 PURPOSE: Final = b"p2pacs manifest root"
+DELEGATED_PURPOSE: Final = b"p2pacs delegated manifest root"
 FORMAT: Final = 2
+
+DELEGATED: Final = 0x03
+"""First byte of what a member signs; what a broker signs begins with an array of msgpack (0x99)."""
+
+_SIGNED: Final = struct.Struct(">Q")
+_HEAD_BYTES: Final = 1 + DELEGATION_BYTES + _SIGNED.size
 
 BEGINNING: Final = 48
 """Chunks in the first segment: those that a study begins with, small ones (`p2pacs.study.runs`).
@@ -78,6 +91,8 @@ class Root:
     """Each lists the chunks from its `segment_start` to that of the next, the last one the rest."""
     parts: tuple[IndexSpan, ...]
     """The index parts, in the order in which they are read."""
+    delegation: Delegation | None = field(default=None, eq=False, kw_only=True)
+    """By whose leave a member signed it; None: a broker did. The version is the same either way."""
 
     def segment_chunks(self, segment: int) -> int:
         """How many chunks a segment lists."""
@@ -104,7 +119,25 @@ def segment_count(chunks: int) -> int:
 
 
 def sign_root(root: Root, key: SigningKey) -> bytes:
-    """The root as it travels: signature, then msgpack."""
+    """The root as it travels: the broker's signature, then msgpack."""
+    payload = _encode(root)
+    return key.sign(payload, PURPOSE) + payload
+
+
+def sign_delegated_root(root: Root, key: SigningKey, delegation: bytes, signed: int) -> bytes:
+    """The root as it travels if a member signs it: its signature, the delegation, msgpack.
+
+    Args:
+        root: of a version that the delegation allows.
+        key: whose public half the delegation names.
+        delegation: as the broker gave it (`p2pacs.study.delegation`).
+        signed: milliseconds since 1970, while the delegation lasts.
+    """
+    payload = bytes([DELEGATED]) + delegation + _SIGNED.pack(signed) + _encode(root)
+    return key.sign(payload, DELEGATED_PURPOSE) + payload
+
+
+def _encode(root: Root) -> bytes:
     payload: bytes = msgpack.packb(
         [
             FORMAT,
@@ -118,32 +151,58 @@ def sign_root(root: Root, key: SigningKey) -> bytes:
             b"".join(_PART.pack(part.chunk, part.count) for part in root.parts),
         ]
     )
-    return key.sign(payload, PURPOSE) + payload
+    return payload
 
 
 def load_root(raw: bytes, key: Verifier, study: StudyId) -> Root:
-    """The root in these bytes, verified.
+    """The root in these bytes, verified: signed by a broker, or by a member that one delegated to.
 
     Args:
-        raw: as `sign_root` gave it.
-        key: of the broker of this network.
+        raw: as `sign_root` or `sign_delegated_root` gave it.
+        key: of the brokers of this network.
         study: the study that it must be of.
 
     Raises:
-        BadSignatureError: not signed by the broker.
-        ManifestError: too long, of another study or format, or contradicting itself.
+        BadSignatureError: not signed by a broker, nor by whom one let sign.
+        ManifestError: too long, of another study or format, contradicting itself, or signed after
+            the delegation had ended, or with a version that it does not reach.
     """
     if not SIGNATURE_BYTES < len(raw) <= ROOT_BYTES:
         raise ManifestError(f"a manifest root has at most {ROOT_BYTES} bytes, not {len(raw)}")
-    payload = raw[SIGNATURE_BYTES:]
-    key.verify(raw[:SIGNATURE_BYTES], payload, PURPOSE)
-    root = _decode(payload)
+    signature, payload = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+    if payload[0] == DELEGATED:
+        root = _load_delegated(signature, payload, key, study)
+    else:
+        key.verify(signature, payload, PURPOSE)
+        root = _decode(payload)
     if root.study != study:
         raise ManifestError(f"the manifest of study {root.study.short} came for {study.short}")
     return root
 
 
-def _decode(payload: bytes) -> Root:
+def _load_delegated(signature: bytes, payload: bytes, key: Verifier, study: StudyId) -> Root:
+    if len(payload) <= _HEAD_BYTES:
+        raise ManifestError("a manifest root that a member signed is too short")
+    delegation = load_delegation(payload[1 : 1 + DELEGATION_BYTES], key, study)
+    try:
+        delegation.key.verify(signature, payload, DELEGATED_PURPOSE)
+    except BadSignatureError as error:
+        raise BadSignatureError(
+            f"the manifest of study {study.short} is not signed by the member that may"
+        ) from error
+    (signed,) = _SIGNED.unpack_from(payload, 1 + DELEGATION_BYTES)
+    if not delegation.begins <= signed <= delegation.ends:
+        raise ManifestError(f"the manifest of study {study.short} was signed out of its time")
+    root = _decode(payload[_HEAD_BYTES:], delegation)
+    if root.version <= delegation.above:
+        raise ManifestError(
+            f"a member signed version {root.version} of study {study.short}, and may only sign "
+            f"those above {delegation.above}"
+        )
+    return root
+
+
+def _decode(payload: bytes, delegation: Delegation | None = None) -> Root:
     try:
         fields = msgpack.unpackb(payload, max_array_len=16, max_map_len=0, max_ext_len=0)
     except (ValueError, TypeError) as error:
@@ -165,6 +224,7 @@ def _decode(payload: bytes) -> Root:
         total,
         tuple(ChunkId(segments[at : at + 32]) for at in range(0, len(segments), 32)),
         tuple(IndexSpan(*pair) for pair in _PART.iter_unpack(parts)),
+        delegation=delegation,
     )
     _check(root)
     return root
@@ -196,10 +256,17 @@ def check_successor(old: Root, new: Root) -> None:
     """Return if ``new`` only extends ``old`` (or is the same).
 
     Raises:
-        StaleVersionError: an older version, or one that contradicts what was there.
+        StaleVersionError: an older version, one that contradicts what was there, or one that a
+            member signed by a delegation that somebody else's version has ended.
     """
     if new == old:
         return
+    if new.delegation is not None and new.delegation.above < old.version:
+        signer = None if old.delegation is None else old.delegation.member
+        if signer != new.delegation.member:
+            raise StaleVersionError(
+                f"a delegation for study {new.study.short} ended with version {old.version}"
+            )
     if new.version <= old.version:
         raise StaleVersionError(
             f"version {new.version} of study {new.study.short} came after {old.version}"

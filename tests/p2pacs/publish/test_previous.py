@@ -1,4 +1,5 @@
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.context import PublishContext
 from p2pacs.publish.previous import load_or_recover, load_published
 from p2pacs.publish.version_writer import PublishHooks
+from p2pacs.study.manifest import sign_root
 from tests.broker.publish.bench import SIGNING, Bench, bench, coded
 from tests.conformance.instances import make
 
@@ -85,8 +87,9 @@ def context(
         raise AssertionError
 
     hooks = PublishHooks(announce, make_room)
+    sign, budget = partial(sign_root, key=SIGNING), Budget(1 << 20)
     return PublishContext(
-        b.pacs, b.store, b.keys, SIGNING, hooks, recover, Budget(1 << 20), coded, 32768
+        b.pacs, b.store, b.keys, sign, SIGNING.public, hooks, recover, budget, coded, 32768
     )
 
 

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from p2pacs.publish.version_writer import PublishHooks, VersionWriter
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code
-from p2pacs.study.manifest import load_root
+from p2pacs.study.manifest import load_root, sign_root
 from tests.broker.publish.bench import SIGNING
 from tests.conformance.instances import make
 
@@ -44,7 +45,7 @@ class Published:
             PublishProgress(STUDY, UID),
             StudyBuilder(STUDY, StudyKey.generate(), UID),
             await store.study(STUDY),
-            SIGNING,
+            partial(sign_root, key=SIGNING),
             PublishHooks(self.announce, self.make_room),
         )
 
