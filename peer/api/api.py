@@ -24,6 +24,7 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     POST /transfers/{study}/priority            {"priority"}: more, or less, urgent from now on
     POST /transfers/{study}/view                {"series" or "series_instance_uid", "instances"}:
                                                 looked at now, so it comes first; {} ends it
+    GET  /openapi.json                          all of this as OpenAPI 3.1
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import hmac
 import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import trio
 from starlette.applications import Starlette
@@ -52,6 +53,7 @@ from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 from p2pacs.web.numbers import number_of, whole_number
 from peer.api import streams
+from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
@@ -59,21 +61,6 @@ from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from peer.retrieval.viewport import ViewRequest
-
-DICOM: Final = "application/dicom"
-PNG: Final = "image/png"
-
-LEVEL: Final = "X-P2PACS-Level"
-"""The header that says how much smaller than the image its preview is: 2 ** level times."""
-
-FIND_KEYS: Final = {
-    "patient_id": "PatientID",
-    "patient_name": "PatientName",
-    "study_date": "StudyDate",
-    "modality": "ModalitiesInStudy",
-    "study_instance_uid": "StudyInstanceUID",
-}
-"""What ``POST /find`` takes, and the DICOM keyword it is matched with (PS3.4 C.2.2.2)."""
 
 
 class ServedPeer(Protocol):
@@ -131,6 +118,7 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
     study = "/studies/{study}/instances"
     return Starlette(
         routes=[
+            Route("/openapi.json", _description),
             Route("/status", handlers.status),
             Route("/find", handlers.find, methods=["POST"]),
             Route("/studies/fetch", handlers.fetch, methods=["POST"]),
@@ -152,6 +140,10 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
         ],
         exception_handlers=error_handlers(json_answer),
     )
+
+
+async def _description(_request: Request) -> Response:
+    return JSONResponse(describe())
 
 
 class _Handlers:

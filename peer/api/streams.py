@@ -14,11 +14,10 @@ from starlette.types import Receive, Scope, Send
 from p2pacs.errors import P2PacsError, report
 from p2pacs.json_object import JsonObject
 from peer.api.activity import HEARTBEAT
+from peer.api.openapi import NDJSON
 from peer.retrieval.levels import Levels, Reached
 from peer.retrieval.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
-
-NDJSON: Final = "application/x-ndjson"
 
 BATCH: Final = 500
 """New instances that are looked at in one go: a study of thousands is not to stop all else."""

@@ -7,7 +7,7 @@ DICOM's matter: bodies are described as far as HTTP goes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,12 +16,10 @@ from p2pacs.dicomweb.accept import RELATED
 from p2pacs.dicomweb.media_types import MEDIA_TYPES, OCTETS
 from p2pacs.dicomweb.ranges import BYTERANGES
 from p2pacs.dicomweb.server.requests import ROOT
-from p2pacs.dicomweb.server.search import DICOM_JSON, JSON
+from p2pacs.dicomweb.server.search import DICOM_JSON
 from p2pacs.dicomweb.server.streamed import DICOM
 from p2pacs.rendering.options import JPEG, PNG
-
-Described = dict[str, Any]
-"""A part of the description."""
+from p2pacs.web.openapi import ERROR, JSON, Described, body, error, of, query
 
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = _STUDY + "/series/{series}"
@@ -80,15 +78,7 @@ _SCHEMAS: Final = {
             "additionalProperties": _ELEMENT,
         },
     },
-    "Error": {
-        "type": "object",
-        "properties": {
-            "error": {"type": "string"},
-            "message": {"description": "What to do", "type": "string"},
-            "transient": {"description": "Whether to try again", "type": "boolean"},
-        },
-        "required": ["error", "message", "transient"],
-    },
+    "Error": ERROR,
 }
 
 _ERRORS: Final = {
@@ -118,20 +108,19 @@ def describe() -> Described:
     for path in PICTURES:
         described = _read(path, "Pictures of frames", [JPEG, PNG])
         described["parameters"] += [
-            _query("window", "Centre, width and function: 40,400,linear"),
-            _query("viewport", "Width and height, and a region: 512,512"),
-            _query("quality", "Of JPEG, 1 to 100"),
+            query("window", "Centre, width and function: 40,400,linear"),
+            query("viewport", "Width and height, and a region: 512,512"),
+            query("quality", "Of JPEG, 1 to 100"),
         ]
         paths[path] = {"get": described}
     for path in ("/studies", _STUDY):
         refused = {"summary": _NOT_STORED, "parameters": _path_parameters(path)}
-        codes = ("400", "403", "421")
-        paths[path]["post"] = {**refused, "responses": {code: _error(code) for code in codes}}
+        paths[path]["post"] = {**refused, "responses": _errors("400", "403", "421")}
     answer = {"description": "The description", "content": {JSON: {"schema": {"type": "object"}}}}
     paths["/openapi.json"] = {
         "get": {
             "summary": "This description",
-            "responses": {"200": answer, **{code: _error(code) for code in ("403", "421")}},
+            "responses": {"200": answer, **_errors("403", "421")},
         }
     }
     return {
@@ -154,21 +143,21 @@ async def answer_description(_request: Request) -> Response:
 
 def _search(path: str, what: str) -> Described:
     parameters = [
-        _query("limit", "Answers at most", {"type": "integer", "minimum": 0, "maximum": 999999999}),
-        _query("offset", "Left out before", {"type": "integer", "minimum": 0, "maximum": 9999}),
-        _query("fuzzymatching", "Names that sound alike, too", {"enum": ["true", "false"]}),
-        _query("includefield", "Attributes told besides, or all", {"enum": ["all", "00081030"]}),
-        _query("PatientName", "As any attribute, by keyword or tag"),
-        _query("StudyDate", "A date or range", {"type": "string", "pattern": "^[0-9]{8}-?$"}),
+        query("limit", "Answers at most", {"type": "integer", "minimum": 0, "maximum": 999999999}),
+        query("offset", "Left out before", {"type": "integer", "minimum": 0, "maximum": 9999}),
+        query("fuzzymatching", "Names that sound alike, too", {"enum": ["true", "false"]}),
+        query("includefield", "Attributes told besides, or all", {"enum": ["all", "00081030"]}),
+        query("PatientName", "As any attribute, by keyword or tag"),
+        query("StudyDate", "A date or range", {"type": "string", "pattern": "^[0-9]{8}-?$"}),
     ]
     return {
         "summary": f"Search for {what}; newest studies first",
         "parameters": [*_path_parameters(path), *parameters],
-        "responses": _responses({"200": _body("What matches", [DICOM_JSON], _DATA_SETS)}),
+        "responses": _responses({"200": body("What matches", [DICOM_JSON], _DATA_SETS)}),
     }
 
 
-_DATA_SETS: Final = {"$ref": "#/components/schemas/DataSets"}
+_DATA_SETS: Final = of("DataSets")
 
 
 def _retrieve(path: str, what: str) -> Described:
@@ -178,8 +167,8 @@ def _retrieve(path: str, what: str) -> Described:
         "parameters": [*_path_parameters(path), *_CONDITIONS[:1]],
         "responses": _responses(
             {
-                "200": _body("All of it", kinds),
-                "206": _body("All that the PACS gave; Warning says what is missing", kinds),
+                "200": body("All of it", kinds),
+                "206": body("All that the PACS gave; Warning says what is missing", kinds),
                 "304": {"description": "The client has this version"},
             }
         ),
@@ -193,8 +182,8 @@ def _metadata(path: str, what: str) -> Described:
         "parameters": [*_path_parameters(path), *_CONDITIONS[:1]],
         "responses": _responses(
             {
-                "200": _body("All of them", kinds, _DATA_SETS),
-                "206": _body("Of all that the PACS gave", kinds, _DATA_SETS),
+                "200": body("All of them", kinds, _DATA_SETS),
+                "206": body("Of all that the PACS gave", kinds, _DATA_SETS),
                 "304": {"description": "The client has this version"},
             }
         ),
@@ -208,8 +197,8 @@ def _read(path: str, summary: str, kinds: Sequence[str]) -> Described:
         "parameters": [*_path_parameters(path), *_CONDITIONS],
         "responses": _responses(
             {
-                "200": _body("All of it", [RELATED, *kinds]),
-                "206": _body("The ranges", [BYTERANGES, RELATED, *kinds]),
+                "200": body("All of it", [RELATED, *kinds]),
+                "206": body("The ranges", [BYTERANGES, RELATED, *kinds]),
                 "304": {"description": "The client has this version"},
                 "416": {"description": "There are no such ranges"},
             }
@@ -231,22 +220,9 @@ def _path_parameters(path: str) -> list[Described]:
     ]
 
 
-def _query(name: str, description: str, schema: Described | None = None) -> Described:
-    schema = schema or {"type": "string"}
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _body(description: str, kinds: Sequence[str], schema: Described | None = None) -> Described:
-    return {
-        "description": description,
-        "content": {kind: {} if schema is None else {"schema": schema} for kind in kinds},
-    }
-
-
-def _error(code: str) -> Described:
-    said = {"schema": {"$ref": "#/components/schemas/Error"}}
-    return {"description": _ERRORS[code], "content": {JSON: said}}
-
-
 def _responses(good: Mapping[str, Described]) -> dict[str, Described]:
-    return {**good, **{code: _error(code) for code in _ERRORS}}
+    return {**good, **_errors(*_ERRORS)}
+
+
+def _errors(*codes: str) -> dict[str, Described]:
+    return {code: error(_ERRORS[code]) for code in codes}

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -10,6 +11,8 @@ from p2pacs.metrics.definitions import metrics_of
 from p2pacs.metrics.readings import MetricReading, Scrape
 from p2pacs.metrics.serving import SECONDS, make_metrics, read_token, run_metrics
 from p2pacs.settings import MetricsSettings
+from p2pacs.web.openapi import ERROR, error
+from tests.described import check_kept, described, operations_of, routes_of
 
 TOKEN = "a-token-of-some-length"
 METRICS = metrics_of("peer")
@@ -38,6 +41,44 @@ async def test_it_is_there_on_loopback_without_a_token() -> None:
         assert 'p2pacs_links{role="broker"} 3.0' in answer.text
         assert (await http.get("/")).status_code == 404
         assert (await http.post("/metrics")).status_code == 405
+
+
+DESCRIPTION: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "What Prometheus asks", "version": "1"},
+    "paths": {
+        "/metrics": {
+            "get": {
+                "parameters": [
+                    {"name": "Accept", "in": "header", "schema": {"type": "string"}},
+                    {"name": "name[]", "in": "query", "schema": {"type": "string"}},
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The metrics",
+                        "content": {
+                            "text/plain": {"schema": {"type": "string"}},
+                            "application/openmetrics-text": {"schema": {"type": "string"}},
+                        },
+                    },
+                    **{code: error("Refused") for code in ("400", "401", "408", "413", "421")},
+                },
+            }
+        }
+    },
+    "components": {"schemas": {"Error": ERROR}},
+}
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_whatever_is_asked_is_answered(token: str | None) -> None:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    (operation,) = operations_of(DESCRIPTION).values()
+    check_kept(operation, lambda: make_metrics(_gather, METRICS, token), there={}, headers=headers)
+
+
+def test_nothing_else_is_served() -> None:
+    assert described(DESCRIPTION) == routes_of(make_metrics(_gather, METRICS, None))
 
 
 async def test_a_page_elsewhere_cannot_read_it_by_a_name_of_its_own() -> None:
