@@ -138,7 +138,7 @@ def _archive(
     import trio  # noqa: PLC0415
 
     from p2pacs.archive.server import archive  # noqa: PLC0415
-    from p2pacs.dimse.remote import DimseRemote  # noqa: PLC0415
+    from p2pacs.dimse.association.remote import DimseRemote  # noqa: PLC0415
     from p2pacs.stopping import run_until_stopped  # noqa: PLC0415
     from p2pacs.units import Endpoint  # noqa: PLC0415
 

@@ -7,8 +7,8 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_serializer, model_validator
 
-from p2pacs.dimse.conversion import Converting
-from p2pacs.dimse.remote import DimseRemote, MakeContext
+from p2pacs.dimse.association.remote import DimseRemote, MakeContext
+from p2pacs.dimse.delivery.conversion import Converting
 from p2pacs.errors import StateError
 from p2pacs.private_files import write_private
 from p2pacs.settings import (

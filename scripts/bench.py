@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from p2pacs import logs
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import P2PacsError
 from scripts import coding, dicomweb_rate, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from peer.commands.client import PeerClient
 from scripts.place import Place
 from scripts.program import (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import trio
 
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from scripts.loaded import LoadedStudy
 from scripts.program import P2PACS, Command, ScriptError, free_port, listens, running
 from tests.components import Orthanc, has_orthanc, orthanc

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 from pydicom.dataset import Dataset
 
-from p2pacs.dimse.receiver import StorageReceiver, storage_receiver
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
+from p2pacs.dimse.server.receiver import StorageReceiver, storage_receiver
 from p2pacs.units import Endpoint
 from scripts.loaded import Digests, digest
 from scripts.program import free_port

@@ -64,7 +64,27 @@ ROOMS: dict[str, list[str]] = {
     ],
     "p2pacs.pages.search": ["p2pacs.catalogue", "p2pacs.dataset", "p2pacs.languages"],
     "p2pacs.catalogue": ["p2pacs.dataset"],
-    "p2pacs.dimse": ["p2pacs.dataset", "p2pacs.transcode"],
+    "p2pacs.dimse.association": ["p2pacs.dataset"],
+    "p2pacs.dimse": ["p2pacs.dataset", "p2pacs.dimse.association"],
+    "p2pacs.dimse.delivery": [
+        "p2pacs.dataset",
+        "p2pacs.dimse",
+        "p2pacs.dimse.association",
+        "p2pacs.transcode",
+    ],
+    "p2pacs.dimse.server": [
+        "p2pacs.dataset",
+        "p2pacs.dimse",
+        "p2pacs.dimse.association",
+        "p2pacs.dimse.delivery",
+    ],
+    "p2pacs.dimse.client": [
+        "p2pacs.dataset",
+        "p2pacs.dimse",
+        "p2pacs.dimse.association",
+        "p2pacs.dimse.delivery",
+        "p2pacs.dimse.server",
+    ],
     "p2pacs.dicomweb": ["p2pacs.dataset"],
     "p2pacs.dicomweb.server": [
         "p2pacs.dataset",
@@ -93,7 +113,13 @@ ROOMS: dict[str, list[str]] = {
         "p2pacs.catalogue",
         "p2pacs.workers",
     ],
-    "p2pacs.archive": ["p2pacs.dataset", "p2pacs.catalogue", "p2pacs.dimse"],
+    "p2pacs.archive": [
+        "p2pacs.catalogue",
+        "p2pacs.dataset",
+        "p2pacs.dimse",
+        "p2pacs.dimse.association",
+        "p2pacs.dimse.server",
+    ],
     "p2pacs.wire": ["p2pacs.identity"],
     "p2pacs.line": ["p2pacs.wire"],
     "p2pacs.mesh": ["p2pacs.identity", "p2pacs.wire", "p2pacs.line"],
@@ -311,7 +337,7 @@ ROOMS: dict[str, list[str]] = {
     ],
     "p2pacs.front": [
         "p2pacs.archive",
-        "p2pacs.dimse",
+        "p2pacs.dimse.association",
         "p2pacs.doctor",
         "broker.cli",
         "peer.commands",
@@ -324,7 +350,12 @@ What p2pacs/ shares, broker and peer may import freely; what they import of them
 """
 
 OWNERS = {
-    "pynetdicom": ["p2pacs.dimse"],
+    "pynetdicom": [
+        "p2pacs.dimse.association",
+        "p2pacs.dimse.client",
+        "p2pacs.dimse.delivery",
+        "p2pacs.dimse.server",
+    ],
     "numpy": ["p2pacs.rendering", "p2pacs.study.images", "p2pacs.transcode"],
     "imagecodecs": ["p2pacs.study.images", "p2pacs.transcode"],
     "PIL": ["p2pacs.rendering", "peer.api", "peer.commands"],

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from attrs import field, frozen
 
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import UsageError
 
 Retrieve = Literal["get", "move"]

@@ -35,11 +35,11 @@ from broker.pacs.windows import by_windows
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
-from p2pacs.dimse.contexts import propose_storage
-from p2pacs.dimse.inbox import Inbox
-from p2pacs.dimse.receiver import StorageReceiver
-from p2pacs.dimse.scu import SILENCE_SECONDS, DimseClient
-from p2pacs.dimse.tuning import TUNING, DimseTuning
+from p2pacs.dimse.association.contexts import propose_storage
+from p2pacs.dimse.association.inbox import Inbox
+from p2pacs.dimse.association.tuning import TUNING, DimseTuning
+from p2pacs.dimse.client.scu import SILENCE_SECONDS, DimseClient
+from p2pacs.dimse.server.receiver import StorageReceiver
 from p2pacs.errors import (
     DeadlineError,
     PacsError,

@@ -12,9 +12,9 @@ from broker.pacs.adapter import PacsAdapter
 from broker.pacs.address import DimseAddress, PacsAddress
 from broker.pacs.dicomweb import WebAdapter, open_client
 from broker.pacs.dimse import DimseAdapter
-from p2pacs.dimse.receiver import storage_receiver
-from p2pacs.dimse.scu import SILENCE_SECONDS
-from p2pacs.dimse.tuning import TUNING, DimseTuning
+from p2pacs.dimse.association.tuning import TUNING, DimseTuning
+from p2pacs.dimse.client.scu import SILENCE_SECONDS
+from p2pacs.dimse.server.receiver import storage_receiver
 from p2pacs.errors import StateError
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.units import Endpoint

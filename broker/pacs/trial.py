@@ -13,8 +13,8 @@ from broker.pacs.address import DimseAddress, WebAddress
 from broker.pacs.dicomweb import open_client
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
-from p2pacs.dimse import contexts
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association import contexts
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import (
     BrokenInstanceError,
     PacsDataError,

@@ -20,8 +20,8 @@ from p2pacs.dataset.header import read_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, entry, number, text
 from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
+from p2pacs.dimse.association.contexts import Pair
 from p2pacs.dimse.backend import MissingInstances
-from p2pacs.dimse.contexts import Pair
 from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
 from p2pacs.ids import StudyId
 

@@ -18,9 +18,9 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import Retrieval, Urgency
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scp import DimseServer
+from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.units import Endpoint
 
 

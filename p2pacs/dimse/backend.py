@@ -13,7 +13,7 @@ from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
-from p2pacs.dimse.contexts import Pair
+from p2pacs.dimse.association.contexts import Pair
 
 
 class Ending(Enum):

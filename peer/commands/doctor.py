@@ -8,8 +8,8 @@ from pathlib import Path
 
 import trio
 
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.doctor.certificates import OWN, RENEWED, certificate_checks
 from p2pacs.doctor.examination import PlannedCheck, failed, good, look_at, runs
 from p2pacs.doctor.machine import machine_checks

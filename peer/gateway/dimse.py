@@ -23,6 +23,7 @@ from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
+from p2pacs.dimse.association.contexts import Pair
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -31,7 +32,6 @@ from p2pacs.dimse.backend import (
     Urgency,
     Waiting,
 )
-from p2pacs.dimse.contexts import Pair
 from p2pacs.errors import (
     ForbiddenError,
     NotFoundError,

@@ -13,10 +13,10 @@ from starlette.types import ASGIApp
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dimse.association.remote import DimseRemote, MakeContext
 from p2pacs.dimse.backend import Backend
-from p2pacs.dimse.conversion import Conversion, Converting
-from p2pacs.dimse.remote import DimseRemote, MakeContext
-from p2pacs.dimse.scp import DimseServer
+from p2pacs.dimse.delivery.conversion import Conversion, Converting
+from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.swarm.host import Host
 from p2pacs.units import Endpoint

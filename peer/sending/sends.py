@@ -15,9 +15,9 @@ import trio
 from attrs import define, frozen
 from pydicom.dataset import Dataset
 
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import Retrieval, Urgency
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.sending import Sending, send_retrieval
+from p2pacs.dimse.delivery.sending import Sending, send_retrieval
 from p2pacs.errors import BusyError, NotFoundError, P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
 from peer.config import PeerSettings

@@ -11,7 +11,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 

@@ -15,7 +15,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.tuning import TUNING, DimseTuning
+from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,

@@ -10,8 +10,8 @@ from broker.pacs.dimse import DimseAdapter
 from broker.pacs.opening import open_pacs
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import number, text
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import PacsRefusedError
 from p2pacs.publish.headers import with_headers
 from p2pacs.publish.source import Detail

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import SettingsError, StateError
 from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint

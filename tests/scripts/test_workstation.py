@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from p2pacs.archive.server import archive
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import P2PacsError
 from p2pacs.units import Endpoint
 from scripts import phantom

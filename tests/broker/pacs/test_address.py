@@ -1,7 +1,7 @@
 import pytest
 
 from broker.pacs.address import DimseAddress, WebAddress, parse_pacs
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import UsageError
 
 

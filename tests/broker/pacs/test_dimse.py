@@ -13,10 +13,10 @@ from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import Retrieval
-from p2pacs.dimse.receiver import storage_receiver
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scp import DimseServer
+from p2pacs.dimse.server.receiver import storage_receiver
+from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.errors import BusyError, PacsError, StateError
 from p2pacs.publish.source import Description, Detail, FailedInstance
 from p2pacs.units import Endpoint

@@ -6,7 +6,7 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.dicomweb import WebAdapter
 from broker.pacs.dimse import DimseAdapter
 from broker.pacs.opening import open_pacs
-from p2pacs.dimse.remote import DimseRemote
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import StateError
 from p2pacs.identity.dicom_tls import CERTIFICATE, FOLDER, DicomTls
 from p2pacs.settings import DicomTlsSettings

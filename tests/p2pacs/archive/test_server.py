@@ -13,8 +13,8 @@ from pydicom.filebase import DicomBytesIO
 from p2pacs.archive.server import Archive, archive, run_archive
 from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.units import Endpoint
 from tests.components import HOST, dcmtk, free_port, orthanc, wait_for_port
 from tests.p2pacs.dimse.backends import client

@@ -13,6 +13,7 @@ from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import (
     Ending,
     MissingInstances,
@@ -21,9 +22,8 @@ from p2pacs.dimse.backend import (
     Urgency,
     Waiting,
 )
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scp import DimseServer
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.client.scu import DimseClient
+from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.units import Endpoint
 from tests.components import HOST

@@ -10,9 +10,9 @@ import pytest
 import trio
 from attrs import evolve
 
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
-from p2pacs.dimse.tuning import DimseTuning
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.association.tuning import DimseTuning
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.identity.dicom_tls import CERTIFICATE, FOLDER, KEY, DicomTls
 from p2pacs.settings import DicomTlsSettings

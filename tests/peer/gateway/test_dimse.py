@@ -21,9 +21,9 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import QueryRoot, tag
-from p2pacs.dimse import contexts
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association import contexts
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import (
     CodingError,
     ForbiddenError,

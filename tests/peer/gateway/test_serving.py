@@ -5,9 +5,9 @@ from pathlib import Path
 
 import trio
 
-from p2pacs.dimse.receiver import storage_receiver
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.scu import DimseClient
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
+from p2pacs.dimse.server.receiver import storage_receiver
 from p2pacs.errors import StateError
 from p2pacs.identity.dicom_tls import CERTIFICATE, FOLDER, DicomTls
 from p2pacs.identity.directory import Role

@@ -2,8 +2,8 @@
 
 import pytest
 
-from p2pacs.dimse.remote import DimseRemote
-from p2pacs.dimse.sending import Sending
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.delivery.sending import Sending
 from p2pacs.errors import P2PacsError, PacsUnreachableError
 from p2pacs.ids import StudyId
 from peer.pages.live.live_state import send_words

@@ -1,0 +1,1 @@
+"""One association: what we replace of pynetdicom, presentation contexts, threads and trio."""

@@ -1,0 +1,1 @@
+"""DIMSE as client (SCU) of a PACS, and what its answers mean."""

@@ -1,0 +1,1 @@
+"""Instances to who takes them: C-STORE sub-operations, their counts, conversion."""

@@ -1,0 +1,1 @@
+"""DIMSE as server (SCP): who may connect, verification, query, retrieval, storage."""
