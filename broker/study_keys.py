@@ -12,7 +12,7 @@ from broker.database.schema import studies
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
 from p2pacs.portable import insert_missing
-from p2pacs.wire.messages import GRANT_INFO
+from p2pacs.wire.messages.messages import GRANT_INFO
 
 UNFINISHED: Final = 24 * 3600 * 1000
 """Milliseconds after which nobody waits any more for what was broken off."""

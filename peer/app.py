@@ -31,8 +31,8 @@ from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_names
-from p2pacs.wire import messages
-from p2pacs.wire.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
 from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity

@@ -10,7 +10,7 @@ import trio
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS
 from p2pacs.signals import Bell
-from p2pacs.wire.messages import HoldersNews, Message
+from p2pacs.wire.messages.messages import HoldersNews, Message
 
 GATHER_SECONDS: Final = 0.05
 """News wait so long for others. When many ask for a study at once, each would else be told of each

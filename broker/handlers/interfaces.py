@@ -18,7 +18,7 @@ from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore
-from p2pacs.wire.messages import Message, Possession, PossessionQuery
+from p2pacs.wire.messages.messages import Message, Possession, PossessionQuery
 
 
 class MemberLinks(Protocol):

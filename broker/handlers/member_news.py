@@ -5,7 +5,7 @@ from __future__ import annotations
 from broker.handlers import feed
 from broker.handlers.interfaces import Directories, MemberLinks
 from p2pacs.identity.directory import Directory, Role
-from p2pacs.wire.messages import CatalogueNews, DirectoryNews
+from p2pacs.wire.messages.messages import CatalogueNews, DirectoryNews
 
 
 class MemberNews:

@@ -20,11 +20,11 @@ from broker.handlers.study_grants import StudyGrants
 from broker.members import audit, presence, registry, traffic
 from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.received import is_received, unpack_received
 from p2pacs.sqlite import until_possible
 from p2pacs.swarm.host import Services
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Message, Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Message, Query, Reply
+from p2pacs.wire.messages.received import is_received, unpack_received
 
 log = structlog.get_logger(__name__)
 

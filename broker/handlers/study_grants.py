@@ -36,8 +36,8 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.study.manifest import load_root
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Reply
 
 log = structlog.get_logger(__name__)
 

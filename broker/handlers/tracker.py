@@ -10,7 +10,7 @@ from typing import Final
 
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS, JOINED_STUDIES
-from p2pacs.wire.messages import Announce
+from p2pacs.wire.messages.messages import Announce
 
 KNOWN: Final = 64 * JOINED_STUDIES
 """Studies that one member may announce: a replica's disk holds fewer."""

@@ -20,7 +20,7 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.keys import Secret, SigningKey, wrap
 from p2pacs.ids import VirtualAddress
 from p2pacs.units import Endpoint
-from p2pacs.wire.messages import Enrolled, EnrolQuery, Renewal, RenewQuery
+from p2pacs.wire.messages.messages import Enrolled, EnrolQuery, Renewal, RenewQuery
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ import trio
 from p2pacs.limits import KIB
 from p2pacs.line.pacing import SEGMENT_BYTES
 from p2pacs.line.readable import ReadableSockets
-from p2pacs.wire.records import RecordEnds
+from p2pacs.wire.channel.records import RecordEnds
 
 GATHER_SECONDS: Final = 0.04
 """Between two reads: a message waits so long at most, unless all links were silent ..."""

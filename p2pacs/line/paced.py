@@ -13,7 +13,7 @@ from p2pacs.limits import KIB
 from p2pacs.line import tcpinfo
 from p2pacs.line.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Look, Outgoing
 from p2pacs.line.pacer import Pacer
-from p2pacs.wire.prompt import PromptStream
+from p2pacs.wire.channel.prompt import PromptStream
 
 UNSENT_BYTES: Final = 16 * KIB
 """The kernel takes no more before it has sent something: the queue is ours, not the kernel's."""

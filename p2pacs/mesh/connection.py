@@ -10,8 +10,8 @@ from p2pacs.errors import LinkClosedError, P2PacsError, RemoteError
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.paced import PacedStream
 from p2pacs.mesh.interfaces import Events
-from p2pacs.wire.link import Link
-from p2pacs.wire.messages import Block, Hello, Message, Query, Reply
+from p2pacs.wire.link.link import Link
+from p2pacs.wire.messages.messages import Block, Hello, Message, Query, Reply
 
 BLOCK_ENVELOPE = 48
 """Frame length, message number, study, number, offset and size of a `Block`, at most."""

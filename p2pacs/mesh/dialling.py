@@ -23,8 +23,8 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.line.readable import READS_TOGETHER
 from p2pacs.mesh.interfaces import Channel
 from p2pacs.units import Endpoint
-from p2pacs.wire import channel
-from p2pacs.wire.bulk import BulkStream
+from p2pacs.wire.channel import channel
+from p2pacs.wire.channel.bulk import BulkStream
 
 SILENCE_SECONDS: Final = 20.0
 """Data under way that is not acknowledged for so long: the line is down or the address gone."""

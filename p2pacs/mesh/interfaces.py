@@ -10,7 +10,7 @@ from attrs import frozen
 
 from p2pacs.identity.directory import Directory, MemberRecord, Remote
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Hello, Message, Query, Reply
+from p2pacs.wire.messages.messages import Hello, Message, Query, Reply
 
 
 @frozen

@@ -34,8 +34,8 @@ from p2pacs.mesh.held_links import HeldLinks
 from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
 from p2pacs.signals import Watch
 from p2pacs.sparse_log import Sparse
-from p2pacs.wire.link import run_link
-from p2pacs.wire.messages import Hello
+from p2pacs.wire.link.link import run_link
+from p2pacs.wire.messages.messages import Hello
 
 log = structlog.get_logger(__name__)
 

@@ -32,7 +32,7 @@ from p2pacs.retention.possession import Challenge, holds_whole
 from p2pacs.sparse_log import Sparse
 from p2pacs.store import ChunkStore, StudyInfo
 from p2pacs.swarm.host import Host
-from p2pacs.wire.messages import Possession, PossessionQuery
+from p2pacs.wire.messages.messages import Possession, PossessionQuery
 
 log = structlog.get_logger(__name__)
 

@@ -35,8 +35,8 @@ from p2pacs.swarm.studies.partner_budget import PartnerBudget
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
 from p2pacs.tasks import Tasks
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Message
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Message
 
 log = structlog.get_logger(__name__)
 

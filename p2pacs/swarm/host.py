@@ -30,8 +30,8 @@ from p2pacs.mesh.standby import standby_replicas
 from p2pacs.swarm.engine import Engine
 from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Hello, Message, Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Hello, Message, Query, Reply
 
 log = structlog.get_logger(__name__)
 

@@ -1,1 +1,1 @@
-"""The wire: messages, framing, session (pure) and link (the only trio pump)."""
+"""The wire between members: messages, channels, links, enrolment."""

@@ -24,7 +24,7 @@ from p2pacs.locks import is_locked
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_names
-from p2pacs.wire import channel
+from p2pacs.wire.channel import channel
 from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
 from peer.viewer.installed import read_installed
 

@@ -17,7 +17,7 @@ from p2pacs.identity.token import Token
 from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.settings import complaints, merged
 from p2pacs.units import Endpoint
-from p2pacs.wire.enrol import enrol
+from p2pacs.wire.enrolment.enrol import enrol
 from peer.config import (
     IDENTITY,
     OWN,

@@ -16,7 +16,7 @@ from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.host import Host
-from p2pacs.wire.messages import Instances, InstancesQuery
+from p2pacs.wire.messages.messages import Instances, InstancesQuery
 from peer.retrieval.reader import StudyReads
 
 ANSWER: Final = 30.0

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
-from p2pacs.wire.messages import AuditReport
+from p2pacs.wire.messages.messages import AuditReport
 from peer.db import PeerDatabase, audit
 
 RETRY: Final = 60.0

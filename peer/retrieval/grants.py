@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 from p2pacs.errors import KeyUnavailableError
 from p2pacs.identity.keys import BoxKey, StudyKey
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages import GRANT_INFO
+from p2pacs.wire.messages.messages import GRANT_INFO
 from peer.db import PeerDatabase, grants
 
 

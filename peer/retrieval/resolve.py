@@ -28,7 +28,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.host import Host
-from p2pacs.wire.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
+from p2pacs.wire.messages.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
 from peer.retrieval.grants import Grants
 
 BROKER_TIMEOUT: Final = 30.0

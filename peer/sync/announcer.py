@@ -15,7 +15,7 @@ from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host
-from p2pacs.wire.messages import Announce
+from p2pacs.wire.messages.messages import Announce
 
 WAITING: Final = 1024
 """Transfers whose end is awaited at most: more than the swarm remembers."""

@@ -14,7 +14,7 @@ from p2pacs.catalogue.feed import decode_entry
 from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
 from p2pacs.signals import Watch
 from p2pacs.sqlite import until_possible
-from p2pacs.wire.messages import CataloguePage, CatalogueQuery
+from p2pacs.wire.messages.messages import CataloguePage, CatalogueQuery
 
 CHECK: Final = 300.0
 """Seconds after which the feed is asked even without news, should one have been lost."""

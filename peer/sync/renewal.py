@@ -12,7 +12,7 @@ import trio
 from p2pacs.errors import P2PacsError, ProtocolError
 from p2pacs.identity.node import NodeIdentity, make_request
 from p2pacs.swarm.host import Host
-from p2pacs.wire.messages import Renewal, RenewQuery
+from p2pacs.wire.messages.messages import Renewal, RenewQuery
 
 LOOK: Final = 3600.0
 """Seconds between two looks, at most; less when the certificate ends soon."""

@@ -10,8 +10,8 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.retention.recycler import Recycler
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Services
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Message, Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Message, Query, Reply
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.sync.announcer import HoldingsAnnouncer

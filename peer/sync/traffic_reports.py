@@ -13,8 +13,8 @@ from attrs import frozen
 from p2pacs.errors import MalformedMessageError, P2PacsError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS
-from p2pacs.received import HOUR, Received
-from p2pacs.wire.messages import AuditReport
+from p2pacs.wire.messages.messages import AuditReport
+from p2pacs.wire.messages.received import HOUR, Received
 
 log = structlog.get_logger(__name__)
 

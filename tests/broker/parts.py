@@ -21,7 +21,7 @@ from p2pacs.ids import ChunkId, StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.manifest import ChunkList, Root, sign_root
-from p2pacs.wire.messages import Message, Possession, PossessionQuery
+from p2pacs.wire.messages.messages import Message, Possession, PossessionQuery
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 

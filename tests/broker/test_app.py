@@ -34,8 +34,8 @@ from p2pacs.store import open_store
 from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire.enrol import enrol
-from p2pacs.wire.messages import CataloguePage, CatalogueQuery, StudyGrant, StudyQuery
+from p2pacs.wire.enrolment.enrol import enrol
+from p2pacs.wire.messages.messages import CataloguePage, CatalogueQuery, StudyGrant, StudyQuery
 from peer.config import load_peer_settings
 from tests.components import free_port
 

@@ -29,8 +29,8 @@ from p2pacs.sqlite import SqliteTuning
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire.enrol import enrol
-from p2pacs.wire.messages import (
+from p2pacs.wire.enrolment.enrol import enrol
+from p2pacs.wire.messages.messages import (
     CataloguePage,
     CatalogueQuery,
     Possession,

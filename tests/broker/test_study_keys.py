@@ -9,7 +9,7 @@ from broker.study_keys import StudyKeys
 from p2pacs.errors import AccessError
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages import GRANT_INFO
+from p2pacs.wire.messages.messages import GRANT_INFO
 
 SECRET = Secret(b"s" * 32)
 

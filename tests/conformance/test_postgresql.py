@@ -31,7 +31,7 @@ from p2pacs.errors import AuthenticationError, NotFoundError, UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.received import Received
+from p2pacs.wire.messages.received import Received
 from tests import components
 from tests.p2pacs.catalogue.samples import study
 

@@ -13,7 +13,7 @@ import trio
 from p2pacs.accounts.people import add_account
 from p2pacs.errors import ProtocolError, StateError
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import CatalogueNews, HoldersNews, Replicate
+from p2pacs.wire.messages.messages import CatalogueNews, HoldersNews, Replicate
 from peer.app import open_peer, run_peer
 from peer.commands.client import PeerClient
 from peer.commands.get import get

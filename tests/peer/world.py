@@ -31,7 +31,6 @@ from p2pacs.identity.directory import Directory, MemberRecord, Role, sign_direct
 from p2pacs.identity.keys import StudyKey, wrap
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.received import is_received
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.builder import Chunk, Published, StudyBuilder
@@ -43,8 +42,9 @@ from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.host import Host
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire import messages
-from p2pacs.wire.messages import GRANT_INFO, Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import GRANT_INFO, Query, Reply
+from p2pacs.wire.messages.received import is_received
 from peer.app import Peer, open_peer
 from peer.config import PeerSettings
 from tests.components import free_port

@@ -18,7 +18,7 @@ import trio
 
 from p2pacs.limits import KIB
 from p2pacs.line.pacing import SEGMENT_BYTES
-from p2pacs.wire.prompt import PromptStream
+from p2pacs.wire.channel.prompt import PromptStream
 from tests.simulation.clock import timer
 from tests.simulation.nic import Nic, Sleeper
 

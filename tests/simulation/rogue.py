@@ -8,11 +8,11 @@ import trio
 
 from p2pacs.errors import LinkClosedError, P2PacsError
 from p2pacs.limits import FRAME_BYTES
-from p2pacs.wire import messages
-from p2pacs.wire.codec import decode, encode
-from p2pacs.wire.frames import FrameReader
-from p2pacs.wire.messages import Hello, Message, Ping, Pong
-from p2pacs.wire.numbers import Numbers
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.codec import decode, encode
+from p2pacs.wire.messages.frames import FrameReader
+from p2pacs.wire.messages.messages import Hello, Message, Ping, Pong
+from p2pacs.wire.messages.numbers import Numbers
 from tests.simulation.lines import LineStream, connect
 from tests.simulation.world import SimMember, Study
 

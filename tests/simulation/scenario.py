@@ -22,7 +22,7 @@ from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD, Overhead
 from p2pacs.study.runs import SMALL_BYTES
 from p2pacs.swarm.download.transfer import Transfer, TransferState
-from p2pacs.wire.messages import KINDS
+from p2pacs.wire.messages.messages import KINDS
 from tests.simulation.clock import EventClock, make_deterministic
 from tests.simulation.halves import Half
 from tests.simulation.nic import QUEUE, Nic

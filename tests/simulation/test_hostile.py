@@ -11,8 +11,8 @@ from p2pacs.errors import NoSourceError
 from p2pacs.limits import BLOCK_LEAST, KIB, LINKS_A_MINUTE, REQUEST_NUMBERS
 from p2pacs.mesh.bans import TUNING as BANS
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Message, Offer, Request
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Message, Offer, Request
 from tests.simulation.rogue import Behaviour, Rogue, Talk
 from tests.simulation.scenario import Outcome, Plan, Swarm, simulate
 

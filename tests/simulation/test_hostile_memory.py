@@ -16,8 +16,8 @@ from p2pacs.identity.directory import Role
 from p2pacs.limits import JOINED_STUDIES, KIB, MIB, STUDY_CHUNKS
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Join, Message
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Join, Message
 from tests.simulation.nic import Nic
 from tests.simulation.rogue import Behaviour, Rogue, Talk
 from tests.simulation.world import Study, open_world

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages.messages import Block
 
 
 class Assembly:

@@ -32,7 +32,7 @@ from p2pacs.swarm.scheduling.source import Source, Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
-from p2pacs.wire.messages import Block, ManifestNews, Refuse
+from p2pacs.wire.messages.messages import Block, ManifestNews, Refuse
 
 log = structlog.get_logger(__name__)
 

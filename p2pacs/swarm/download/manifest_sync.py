@@ -32,7 +32,7 @@ from p2pacs.study.manifest import (
 from p2pacs.swarm.scheduling.backoff import Backoff
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
-from p2pacs.wire import messages
+from p2pacs.wire.messages import messages
 
 log = structlog.get_logger(__name__)
 

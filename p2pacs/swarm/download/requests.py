@@ -10,7 +10,7 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB, REQUEST_NUMBERS
 from p2pacs.swarm.download.assembly import Assembly
 from p2pacs.swarm.studies.study_swarm import StudySwarm
-from p2pacs.wire.messages import Cancel, Request
+from p2pacs.wire.messages.messages import Cancel, Request
 
 STRAY_BYTES: Final = 256 * KIB
 """Data that was not asked for and is forgiven, beside what was cancelled on its way."""

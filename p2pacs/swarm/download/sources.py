@@ -21,7 +21,7 @@ from p2pacs.swarm.scheduling.picker import Picker, Takeover
 from p2pacs.swarm.scheduling.source import Source, Tier
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
-from p2pacs.wire.messages import Offer, Refuse
+from p2pacs.wire.messages.messages import Offer, Refuse
 
 log = structlog.get_logger(__name__)
 

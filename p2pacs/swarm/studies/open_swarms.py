@@ -11,7 +11,7 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.study_swarm import TUNING, StudySwarm, StudySwarmTuning
-from p2pacs.wire.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
+from p2pacs.wire.messages.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
 
 
 class OpenSwarms:

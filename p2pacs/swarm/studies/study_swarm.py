@@ -21,7 +21,7 @@ from p2pacs.swarm.scheduling.availability import arrange
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.interfaces import ActiveDownload
 from p2pacs.swarm.studies.partner import Partner, ranges
-from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Request
+from p2pacs.wire.messages.messages import Have, Join, ManifestNews, Message, Request
 
 log = structlog.get_logger(__name__)
 

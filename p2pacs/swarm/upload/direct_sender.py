@@ -13,7 +13,7 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.request_queue import RequestQueue
 from p2pacs.swarm.upload.sender import ReadHeld, Sent
 from p2pacs.tasks import Tasks
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages.messages import Block
 
 BATCH_CHUNKS: Final = 8
 """Chunks that are read from the disk in one thread hop, and sent at once."""

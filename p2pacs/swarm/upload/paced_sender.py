@@ -25,7 +25,7 @@ from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.sender import ReadHeld, Sent
 from p2pacs.tasks import Tasks
-from p2pacs.wire.messages import Block, Offer
+from p2pacs.wire.messages.messages import Block, Offer
 
 
 @frozen

@@ -18,7 +18,7 @@ from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.upload.direct_sender import DirectSender
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.swarm.upload.sender import ChunkSender
-from p2pacs.wire.messages import Cancel, Refuse, Request
+from p2pacs.wire.messages.messages import Cancel, Refuse, Request
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ import trio.testing
 from broker.handlers.holder_news import GATHER_SECONDS, HolderNews
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS
-from p2pacs.wire.messages import HoldersNews, Message
+from p2pacs.wire.messages.messages import HoldersNews, Message
 
 A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([number])) for number in range(3))
 CT, MR = StudyId(b"1" * 16), StudyId(b"2" * 16)

@@ -1,7 +1,7 @@
 from broker.handlers import feed
 from broker.handlers.member_news import MemberNews
 from p2pacs.identity.directory import Role
-from p2pacs.wire.messages import CatalogueNews, DirectoryNews
+from p2pacs.wire.messages.messages import CatalogueNews, DirectoryNews
 from tests.broker.conftest import Ground
 from tests.broker.parts import FakeLinks
 

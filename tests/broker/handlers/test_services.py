@@ -18,10 +18,10 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import BusyError, MalformedMessageError, ProtocolError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.received import HOUR, Received
 from p2pacs.swarm.host import Services
-from p2pacs.wire import messages
-from p2pacs.wire.messages import Query, Reply
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Query, Reply
+from p2pacs.wire.messages.received import HOUR, Received
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 from tests.broker.parts import FakeLinks, FakeProver, FakePublisher, joined, open_parts, record

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from broker.handlers.studies_now import StudiesNow
-from p2pacs.wire.messages import Announce
+from p2pacs.wire.messages.messages import Announce
 from tests.broker.conftest import Ground
 from tests.broker.fakes import FakePacs
 from tests.broker.parts import FakePublisher, joined, open_parts

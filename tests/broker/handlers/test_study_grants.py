@@ -35,7 +35,7 @@ from p2pacs.errors import (
 from p2pacs.identity.directory import Role
 from p2pacs.publish import PublishProgress
 from p2pacs.study.study_index import LeftOut
-from p2pacs.wire.messages import (
+from p2pacs.wire.messages.messages import (
     GRANT_INFO,
     Announce,
     Instances,

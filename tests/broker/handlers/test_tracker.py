@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from broker.handlers.tracker import HolderTracker
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.wire.messages import Announce
+from p2pacs.wire.messages.messages import Announce
 
 A, B, C = (VirtualAddress(b"\xfd" + bytes(14) + bytes([number])) for number in range(3))
 STUDY, OTHER = StudyId(bytes(16)), StudyId(b"1" * 16)

@@ -16,7 +16,7 @@ from p2pacs.identity import certificates
 from p2pacs.identity.directory import Remote, load_directory
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.node import make_request, read_box_key
-from p2pacs.wire.messages import EnrolQuery, RenewQuery
+from p2pacs.wire.messages.messages import EnrolQuery, RenewQuery
 from tests.broker.conftest import Ground
 
 

@@ -5,7 +5,7 @@ from broker.database.schema import traffic as table
 from broker.members import traffic
 from broker.members.traffic import DAY_MS, KEPT, Flow, Step, StudyFlow
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.received import HOUR, Received
+from p2pacs.wire.messages.received import HOUR, Received
 
 NORTH, SOUTH, WEST = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2, 3))
 ONE, TWO = (StudyId(bytes(15) + bytes([n])) for n in (1, 2))

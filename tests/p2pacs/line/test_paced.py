@@ -14,7 +14,7 @@ from p2pacs.line.paced import (
 )
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import NO_OVERHEAD, TLS_OVER_TCP
-from p2pacs.wire.prompt import PromptStream
+from p2pacs.wire.channel.prompt import PromptStream
 
 Clock = trio.testing.MockClock
 

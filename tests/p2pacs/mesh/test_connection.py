@@ -13,8 +13,8 @@ from p2pacs.line.line import Line
 from p2pacs.line.paced import PacedStream
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import BLOCK_ENVELOPE, Connection
-from p2pacs.wire.codec import encode
-from p2pacs.wire.messages import Block, Ping
+from p2pacs.wire.messages.codec import encode
+from p2pacs.wire.messages.messages import Block, Ping
 from tests.simulation.world import SimMember, open_world, paced
 
 Clock = trio.testing.MockClock

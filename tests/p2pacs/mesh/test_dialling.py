@@ -13,7 +13,7 @@ from p2pacs.line.line import UPLINK_SHARE, Line
 from p2pacs.line.paced import SO_MAX_PACING_RATE, PacedStream
 from p2pacs.mesh.dialling import TlsTransport
 from p2pacs.units import Endpoint
-from p2pacs.wire.bulk import BulkStream
+from p2pacs.wire.channel.bulk import BulkStream
 from tests.p2pacs.identity.network import record_of
 from tests.p2pacs.swarm.nodes import LAN, Nodes
 

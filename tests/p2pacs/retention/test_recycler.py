@@ -14,7 +14,7 @@ from p2pacs.retention.recycler import Recycler
 from p2pacs.store import StudyStore
 from p2pacs.store.chunk_index import Changes, ChunkIndex
 from p2pacs.swarm.download.transfer import TransferState
-from p2pacs.wire.messages import Possession, PossessionQuery, Query, Reply
+from p2pacs.wire.messages.messages import Possession, PossessionQuery, Query, Reply
 from peer.app import Peer
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, instances, open_world

@@ -20,7 +20,7 @@ from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.paced_sender import PacedSender
-from p2pacs.wire.messages import Block, Message, Offer
+from p2pacs.wire.messages.messages import Block, Message, Offer
 from scripts.memory_store import MemoryStore, MemoryStudy
 
 RATE = 100_000

@@ -5,7 +5,7 @@ import trio.testing
 
 from p2pacs.identity.directory import Role
 from p2pacs.limits import STUDY_CHUNKS
-from p2pacs.wire.messages import Have, Join
+from p2pacs.wire.messages.messages import Have, Join
 from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock

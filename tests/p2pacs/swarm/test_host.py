@@ -9,7 +9,14 @@ from p2pacs.hours import Hours
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.line.line import Line
-from p2pacs.wire.messages import DirectoryAnswer, DirectoryQuery, Query, Renewal, RenewQuery, Reply
+from p2pacs.wire.messages.messages import (
+    DirectoryAnswer,
+    DirectoryQuery,
+    Query,
+    Renewal,
+    RenewQuery,
+    Reply,
+)
 from tests.simulation.world import Study, fetched, open_world
 
 Clock = trio.testing.MockClock

@@ -23,7 +23,7 @@ from p2pacs.store.store import ChunkStore
 from p2pacs.study.manifest import ChunkList, Root, sign_root
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire.messages import (
+from p2pacs.wire.messages.messages import (
     CatalogueNews,
     CataloguePage,
     CatalogueQuery,

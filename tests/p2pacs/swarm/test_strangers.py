@@ -18,9 +18,9 @@ from p2pacs.identity.directory import MemberRecord, Role, sign_directory
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.token import Token
 from p2pacs.swarm.node import Node
-from p2pacs.wire import channel
-from p2pacs.wire.enrol import enrol
-from p2pacs.wire.messages import Enrolled, EnrolQuery
+from p2pacs.wire.channel import channel
+from p2pacs.wire.enrolment.enrol import enrol
+from p2pacs.wire.messages.messages import Enrolled, EnrolQuery
 from tests.p2pacs.swarm.nodes import Nodes
 from tests.p2pacs.swarm.test_node import until_linked
 

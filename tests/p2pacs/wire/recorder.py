@@ -13,9 +13,9 @@ from p2pacs.errors import (
     StudyNotFoundError,
 )
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.codec import encode
-from p2pacs.wire.link import Link, run_link
-from p2pacs.wire.messages import (
+from p2pacs.wire.link.link import Link, run_link
+from p2pacs.wire.messages.codec import encode
+from p2pacs.wire.messages.messages import (
     PROTOCOL,
     Hello,
     Leave,

@@ -5,8 +5,8 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
-from p2pacs.wire.codec import CODECS, FieldCodec
-from p2pacs.wire.messages import Block, Message
+from p2pacs.wire.messages.codec import CODECS, FieldCodec
+from p2pacs.wire.messages.messages import Block, Message
 
 _MOST = 40  # bytes or items that are worth drawing
 

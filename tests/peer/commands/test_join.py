@@ -23,7 +23,7 @@ from p2pacs.settings import LineSettings
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire.messages import Enrolled, EnrolQuery
+from p2pacs.wire.messages.messages import Enrolled, EnrolQuery
 from peer.commands.join import AssignedSettings, JoinOptions, join, settings_for
 from peer.config import IDENTITY, DestinationSettings, load_peer_settings
 from tests.components import free_port

@@ -39,7 +39,7 @@ from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.transcode.transcoding import transcode
 from p2pacs.units import Endpoint
-from p2pacs.wire.messages import CatalogueNews
+from p2pacs.wire.messages.messages import CatalogueNews
 from peer.app import Peer
 from peer.retrieval.live_index import Known
 from peer.retrieval.requester import Requester

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
-from p2pacs.wire.messages import AuditReport
+from p2pacs.wire.messages.messages import AuditReport
 from peer.db import PeerDatabase, open_database
 from peer.retrieval.audit import RETRY, AuditQueue, ReadEnding, ReadOutcome
 

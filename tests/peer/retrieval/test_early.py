@@ -16,7 +16,7 @@ from p2pacs.study.images import Coding
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import Endpoint
-from p2pacs.wire import messages
+from p2pacs.wire.messages import messages
 from peer.api.api import make_api
 from peer.api.streams import levels
 from peer.app import Peer

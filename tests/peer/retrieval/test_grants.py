@@ -6,7 +6,7 @@ import pytest
 from p2pacs.errors import AccessError, KeyUnavailableError
 from p2pacs.identity.keys import BoxKey, StudyKey, wrap
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages import GRANT_INFO
+from p2pacs.wire.messages.messages import GRANT_INFO
 from peer.db import PeerDatabase, open_database
 from peer.retrieval.grants import Grants
 

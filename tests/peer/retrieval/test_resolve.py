@@ -12,7 +12,7 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.wire.messages import Query, Reply
+from p2pacs.wire.messages.messages import Query, Reply
 from peer.retrieval.resolve import ResolvedStudy
 from tests.peer.retrieval.test_study_fetch import opened, read_all
 from tests.peer.world import instances, open_world

@@ -10,7 +10,7 @@ from p2pacs.catalogue.feed import encode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import LinkClosedError, MalformedMessageError, ProtocolError
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages import CataloguePage, CatalogueQuery
+from p2pacs.wire.messages.messages import CataloguePage, CatalogueQuery
 from peer.sync.catalogue import CatalogueFollower
 
 

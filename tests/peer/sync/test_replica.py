@@ -6,7 +6,7 @@ from sqlalchemy import select
 from p2pacs.errors import PacsUnreachableError, StudyNotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.wire.messages import Replicate
+from p2pacs.wire.messages.messages import Replicate
 from peer.app import Peer
 from peer.db import replications
 from peer.sync.replica import ReplicaTuning

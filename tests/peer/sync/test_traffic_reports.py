@@ -6,8 +6,8 @@ import trio.testing
 from p2pacs.errors import MalformedMessageError, P2PacsError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS
-from p2pacs.received import HOUR, Received, unpack_received
-from p2pacs.wire.messages import AuditReport
+from p2pacs.wire.messages.messages import AuditReport
+from p2pacs.wire.messages.received import HOUR, Received, unpack_received
 from peer.sync.traffic_reports import TrafficReports, TrafficTuning
 
 Clock = trio.testing.MockClock

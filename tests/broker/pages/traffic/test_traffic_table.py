@@ -12,7 +12,7 @@ from broker.pages.traffic.traffic_table import (
     mark,
     when,
 )
-from p2pacs.received import HOUR
+from p2pacs.wire.messages.received import HOUR
 
 A, B = b"a" * 16, b"b" * 16
 AT = 1_750_000_000_000

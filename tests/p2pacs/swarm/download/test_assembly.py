@@ -1,6 +1,6 @@
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.download.assembly import Assembly
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages.messages import Block
 
 A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))
 

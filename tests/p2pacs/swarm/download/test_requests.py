@@ -6,7 +6,7 @@ import trio.testing
 
 from p2pacs.errors import LinkClosedError
 from p2pacs.identity.directory import Role
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages.messages import Block
 from tests.simulation.world import (
     Study,
     open_world,

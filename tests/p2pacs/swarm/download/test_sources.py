@@ -5,7 +5,7 @@ import trio.testing
 
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Block, Message
+from p2pacs.wire.messages.messages import Block, Message
 from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock

@@ -6,7 +6,7 @@ import trio.testing
 from p2pacs.errors import NoSourceError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import ChunkId
-from p2pacs.wire.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
+from p2pacs.wire.messages.messages import Manifest, ManifestQuery, SegmentAnswer, SegmentQuery
 from tests.simulation.world import Study, open_world
 
 Clock = trio.testing.MockClock

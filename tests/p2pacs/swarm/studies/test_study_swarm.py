@@ -14,7 +14,7 @@ from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
 from p2pacs.swarm.studies.study_swarm import StudySwarm
-from p2pacs.wire.messages import Have, Join, ManifestNews, Message, Offer, Request
+from p2pacs.wire.messages.messages import Have, Join, ManifestNews, Message, Offer, Request
 from scripts.memory_store import MemoryStudy
 
 Clock = trio.testing.MockClock

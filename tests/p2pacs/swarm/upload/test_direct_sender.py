@@ -10,7 +10,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import REQUESTED_CHUNKS
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.upload.direct_sender import BATCH_CHUNKS, READ_AHEAD_BATCHES, DirectSender
-from p2pacs.wire.messages import Block
+from p2pacs.wire.messages.messages import Block
 
 A, B = (VirtualAddress(b"\xfd" + bytes(14) + bytes([n])) for n in (1, 2))
 CT, MR = StudyId(bytes(16)), StudyId(bytes(15) + b"\1")

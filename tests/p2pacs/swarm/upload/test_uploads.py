@@ -6,7 +6,7 @@ import trio.testing
 from p2pacs.errors import BusyError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.wire.messages import Join, Message, Offer, Refuse, Request
+from p2pacs.wire.messages.messages import Join, Message, Offer, Refuse, Request
 from tests.simulation.world import Study, adsl, fetched, open_world, paced, replicas
 
 Clock = trio.testing.MockClock

@@ -1,0 +1,1 @@
+"""Channels between members: TLS over TCP, with as little work as can be."""

@@ -1,0 +1,1 @@
+"""How a newcomer becomes a member, on a channel of its own."""

@@ -1,0 +1,1 @@
+"""Links: the session (pure) and the only pump, queries both ways, what waits to leave."""
