@@ -223,16 +223,19 @@ class StoreScp:
 
 
 @contextmanager
-def storescp(folder: Path, *options: str, aet: str = "STORESCP") -> Iterator[StoreScp]:
+def storescp(
+    folder: Path, *options: str, aet: str = "STORESCP", port: int | None = None
+) -> Iterator[StoreScp]:
     """DCMTK's storescp, which keeps data sets as they come (``+B``).
 
     Args:
         folder: where received files go; made if missing.
         options: further options, for instance ``+xa`` to accept all transfer syntaxes.
         aet: its AE title.
+        port: where it listens; a free one unless given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     command = ["storescp", "+B", "--filename-extension", ".dcm", "-od", str(folder)]
     process = subprocess.Popen(
         [*command, "-aet", aet, *options, str(port)],

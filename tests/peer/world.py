@@ -10,11 +10,13 @@ import random
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import trio
 from attrs import evolve
+from pydicom import dcmread
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import encode_entry
@@ -22,8 +24,8 @@ from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord, series_of
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import entry
-from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
+from p2pacs.dataset.json_model import Json, entry, of_level, text
+from p2pacs.dataset.vocabulary import HEADER_TAGS, STUDY_LEVEL_TAGS, tag
 from p2pacs.errors import ForbiddenError, P2PacsError, StudyNotFoundError
 from p2pacs.identity.authority import MEMBER_LIFETIME
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -81,12 +83,28 @@ class Broker:
         self.holders: list[VirtualAddress] = []
         self.described: list[SeriesRecord] = []
         self.more = False
+        self.attributes: Json = {
+            tag("PatientName"): entry("PN", {"Alphabetic": "Grün^Zoë"}),
+            tag("PatientID"): entry("LO", "P1"),
+            tag("StudyDate"): entry("DA", "20240102"),
+        }
+        self.series = (SeriesRecord(f"{self.uid}.1", {tag("Modality"): entry("CS", "CT")}),)
         self.kept_back: list[Chunk] = []
         self.host: Host
         self.recycler: Recycler
         self.members: dict[VirtualAddress, NodeIdentity] = {}
         self._network = network
         self._published: Published | None = None
+
+    def lists(self, sent: Sequence[EncodedInstance]) -> None:
+        """Its study is these real instances', as a PACS lists them."""
+        headers = [dcmread(BytesIO(one.part10()), stop_before_pixels=True) for one in sent]
+        told = [from_dataset(one, HEADER_TAGS) for one in headers]
+        self.uid = text(told[0], "StudyInstanceUID")
+        self.attributes = of_level(told[0], STUDY_LEVEL_TAGS)
+        listed = series_of(told)
+        self.described = list(listed)
+        self.series = tuple(evolve(one, instances=()) for one in listed)
 
     def services(self) -> Services:
         return Services(
@@ -162,12 +180,10 @@ class Broker:
             self.study,
             self.uid,
             {
-                tag("PatientName"): entry("PN", {"Alphabetic": "Grün^Zoë"}),
-                tag("PatientID"): entry("LO", "P1"),
-                tag("StudyDate"): entry("DA", "20240102"),
+                **self.attributes,
                 tag("NumberOfStudyRelatedInstances"): entry("IS", str(count)),
             },
-            (SeriesRecord(f"{self.uid}.1", {tag("Modality"): entry("CS", "CT")}),),
+            self.series,
             version=self._published.root.version if self._published else 0,
         )
 
