@@ -26,7 +26,7 @@ from broker.members.corrections import Correction, check_removable
 from broker.members.registry import Registration
 from broker.setup import check_place, describe, found
 from broker.status import read_status, status_facts, status_json
-from p2pacs import logs
+from p2pacs import heap, logs
 from p2pacs.accounts.passwords import check_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
@@ -108,8 +108,9 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     settings = load_broker_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
     logs.say_mended(folder, mend_modes(folder, OWN))
-    load_pydicom()
-    from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
+    with heap.loading():
+        load_pydicom()
+        from broker.app import run_broker  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
         tell_ready(json.dumps(said, ensure_ascii=False) if as_json else cli_output.ready(said))

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -167,8 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         wanted = next((one for one in given if not one.startswith("-")), "")
     try:
         _check_text(given)
+        # Called from a program that runs already (a test), its own objects are not what stays.
+        with heap.loading() if arguments is None else nullcontext():
+            commands = build(wanted)
         with private_umask():
-            build(wanted)(args=given, prog_name="p2pacs")
+            commands(args=given, prog_name="p2pacs")
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except (P2PacsError, OSError, ExceptionGroup) as error:

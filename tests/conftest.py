@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import trio
 from hypothesis import settings
 from trio.testing import MockClock
 
+from p2pacs import heap
 from peer.config import VIEWER
 from peer.viewer.installed import read_installed
 from scripts.chromium import Chromium, find_chromium, open_chromium
@@ -94,6 +95,13 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "viewer": _viewer_missing,
 }
 """Marker → why its tests cannot run here; None if they can."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: it is not gone through for garbage meanwhile."""
+    with heap.loading():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

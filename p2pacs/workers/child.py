@@ -10,6 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from types import TracebackType as Traceback
 from typing import IO
 
@@ -32,11 +33,15 @@ def main() -> None:
     tasks, answers = _pipes()
     _prepare()
     tie(sys.argv[1])
+    unused = True
     while True:
         try:
-            number, batch = receive_batch(tasks)
+            # A batch names the modules of what it calls.
+            with heap.loading() if unused else nullcontext():
+                number, batch = receive_batch(tasks)
         except EOFError:
             return
+        unused = False
         outcomes = work(batch)
         try:
             send(answers, number, outcomes)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import trio
 import typer
 
-from p2pacs import logs
+from p2pacs import heap, logs
 from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.json_object import JsonObject
 from p2pacs.listings import CsvOption, print_listing
@@ -144,7 +144,8 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     settings = load_peer_settings(folder)
     logs.configure(settings.log.level, json=settings.log.json_lines)
     logs.say_mended(folder, mend_modes(folder, OWN))
-    from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
+    with heap.loading():
+        from peer.app import run_peer  # noqa: PLC0415 - most of all code, for this alone
 
     def ready(said: dict[str, Any]) -> None:
         tell_ready(json.dumps(said, ensure_ascii=False) if as_json else output.ready_line(said))

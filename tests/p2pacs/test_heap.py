@@ -1,10 +1,7 @@
-import gc
 import subprocess
 import sys
 
 import pytest
-
-from p2pacs import heap
 
 SOURCE = """
 import resource, sys
@@ -34,13 +31,36 @@ def test_what_is_large_is_given_back_or_kept() -> None:
     assert faults("keep") < 100
 
 
-def test_a_search_for_cycles_finds_what_is_new_and_leaves_what_was_there() -> None:
-    there = len(gc.get_objects())
-    with heap.settled():
-        assert gc.get_freeze_count() > there / 2
-        assert len(gc.get_objects()) < there / 2
-        circle: list[object] = []
-        circle.append(circle)
-        del circle
-        assert gc.collect() > 0
-    assert gc.get_freeze_count() == 0
+SEARCHED = """
+import gc
+from p2pacs import heap
+there = len(gc.get_objects())
+with heap.settled():
+    assert gc.get_freeze_count() > there / 2
+    assert len(gc.get_objects()) < there / 2
+    circle = []
+    circle.append(circle)
+    del circle
+    assert gc.collect() > 0
+assert gc.get_freeze_count() == 0
+"""
+
+LOADED = """
+import gc
+from p2pacs import heap
+with heap.loading():
+    assert not gc.isenabled()
+    import decimal
+assert gc.isenabled()
+frozen = gc.get_freeze_count()
+assert frozen > len(gc.get_objects())
+with heap.settled():
+    pass
+assert gc.get_freeze_count() >= frozen
+"""
+
+
+@pytest.mark.parametrize("source", [SEARCHED, LOADED])
+def test_searches_for_cycles_leave_what_stays(source: str) -> None:
+    """In a process of its own: what this one keeps is the other tests' doing, too."""
+    subprocess.run([sys.executable, "-c", source], check=True)
