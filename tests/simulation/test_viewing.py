@@ -121,3 +121,25 @@ def test_who_looks_elsewhere_sees_that_soon() -> None:
     swarm = simulate(plan, story).swarm
     assert max(waited) < 2.5  # eight chunks on three lines take 0.9 s, what was promised 0.6
     assert swarm.last < 1.02 * unseen(plan).last
+
+
+def test_who_waits_for_an_image_is_served_before_what_was_promised() -> None:
+    """Five chunks on three lines take 0.7 s; what had been promised before them, up to 1.5 s."""
+    plan = Plan(members=1, megabytes=8)
+    waited: list[float] = []
+
+    async def story(swarm: Swarm) -> None:
+        [member] = swarm.members
+        transfer = swarm.fetch(member)
+        for first in range(20, len(swarm.study.data), 40):
+            await trio.sleep(2)
+            numbers = [n for n in range(first, first + 5) if n not in transfer.have]
+            start = trio.current_time()
+            await transfer.wait_chunks(numbers)
+            waited.append(trio.current_time() - start)
+        await swarm.finished(member)
+
+    swarm = simulate(plan, story).swarm
+    assert len(waited) > 4
+    assert max(waited) < 1.2
+    assert swarm.last < unseen(plan).last + 0.2 * len(waited)

@@ -112,6 +112,7 @@ class Download:
                 self._swarm.join_all()
                 self.transfer.on_holders(partial(self._links.meet, later=True))
                 self.transfer.on_priority(self._swarm.join_all)
+                self.transfer.on_want(self.sources.hurry)
                 self._links.meet(self.transfer.holders)
                 for member, partner in self._swarm.partners.items():
                     self.joined(member, partner)
@@ -125,6 +126,7 @@ class Download:
         finally:
             self.transfer.on_holders(None)
             self.transfer.on_priority(None)
+            self.transfer.on_want(None)
             self._links.release()
             self._stop()
 

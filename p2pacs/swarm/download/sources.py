@@ -190,15 +190,28 @@ class Sources:
         for source, numbers in plan:
             self._request(source, numbers, now)
 
+    def hurry(self) -> None:
+        """Somebody waits for chunks: what was asked for before, and is not on its way, waits."""
+        if self._transfer.state is not TransferState.FETCHING:
+            return
+        now = trio.current_time()
+        for source, numbers in self.picker.overtaken(self._availability):
+            self._give_back(source, numbers, now)
+        self.ask()
+
+    def _give_back(self, source: Source, numbers: list[int], now: float) -> None:
+        """Have a source not send these: they are wanted again."""
+        self.cancel(source, numbers)
+        for number in numbers:
+            self._availability.again(source, number, now)
+
     def _look_at_line(self, now: float) -> None:
         """Learn what more urgent transfers leave; the first time, give way at once."""
         before, self._availability.allowance = self._availability.allowance, self._allowance()
         if self._availability.allowance < math.inf == before:
             for source in self._availability.sources.values():
-                waiting = list(source.in_flight)[1:] if source.on_line else []
-                self.cancel(source, waiting)
-                for number in waiting:
-                    self._availability.again(source, number, now)
+                if source.on_line:
+                    self._give_back(source, list(source.in_flight)[1:], now)
 
     def offered(self, member: VirtualAddress, offer: Offer) -> None:
         """A partner's line is about to be free: choose, or take over what comes too late."""
@@ -225,8 +238,7 @@ class Sources:
     def _moved(self, takeover: Takeover, now: float) -> int:
         """Take a chunk from the source that would send it late; its number."""
         if takeover.cancel is not None:
-            self.cancel(takeover.cancel, [takeover.number])
-            self._availability.again(takeover.cancel, takeover.number, now)
+            self._give_back(takeover.cancel, [takeover.number], now)
         return takeover.number
 
     def _ask_broker(self, now: float) -> bool:

@@ -68,6 +68,7 @@ class Transfer:
         self._availability = availability
         self._on_holders: Callable[[Iterable[VirtualAddress]], None] | None = None
         self._on_priority: Callable[[], None] | None = None
+        self._on_want: Callable[[], None] | None = None
         self._scope = trio.CancelScope()
 
     # ------------------------------------------------------------ progress
@@ -110,7 +111,12 @@ class Transfer:
 
     def want(self, numbers: Iterable[int]) -> None:
         """Somebody waits for these chunks: they come before all others."""
-        self._availability.prefer(numbers)
+        if self._availability.prefer(numbers) and self._on_want is not None:
+            self._on_want()
+
+    def on_want(self, listener: Callable[[], None] | None) -> None:
+        """Who is told when somebody waits for more (the engine)."""
+        self._on_want = listener
 
     def look(self, numbers: Iterable[int]) -> None:
         """These chunks are looked at now, in this order: they come before others.

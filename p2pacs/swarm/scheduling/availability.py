@@ -66,7 +66,8 @@ class Availability:
         """Bytes that may be asked for over the host's line: more urgent transfers need the rest."""
         self._copies = array("H")
         self._order: list[int] = []
-        self._first: set[int] = set()
+        self.first: set[int] = set()
+        """Chunks that somebody waits for, and that are not here."""
         self._viewport = Viewport()
         self._seed = seed
         self._me = seed[: VirtualAddress.size]
@@ -97,7 +98,7 @@ class Availability:
         While somebody looks at something, what is not among its next chunks ranks behind; of
         those, equally rare ones rank first that this member fetches before others.
         """
-        if number in self._first:
+        if number in self.first:
             return 0
         rank = min(TOP_RANK, max(1, self.copies(number)))
         window = self._viewport.window
@@ -114,7 +115,7 @@ class Availability:
     @property
     def looking(self) -> bool:
         """Whether something comes before the rarest."""
-        return bool(self._first or self._viewport.window)
+        return bool(self.first or self._viewport.window)
 
     @property
     def complete(self) -> bool:
@@ -136,13 +137,20 @@ class Availability:
                 self._offer(number)
         self._slide()
 
-    def prefer(self, numbers: Iterable[int]) -> None:
-        """Somebody waits for these: they come before all others."""
+    def prefer(self, numbers: Iterable[int]) -> bool:
+        """Somebody waits for these: they come before all others.
+
+        Returns:
+            Whether there is any among them that nobody waited for before, or was asked for.
+        """
+        more = False
         for number in numbers:
-            if number not in self._first and number not in self.have:
-                self._first.add(number)
+            if number not in self.first and number not in self.have:
+                self.first.add(number)
                 if self.wanted(number):
                     self._offer(number)
+                    more = True
+        return more
 
     def look(self, numbers: Iterable[int]) -> None:
         """Somebody looks at these, in this order: they come before others; none ends it."""
@@ -260,7 +268,7 @@ class Availability:
             self._forget(source, number, now)
         self._rest(now)
         self.have.add(number)
-        self._first.discard(number)
+        self.first.discard(number)
         if number in self._viewport.window:
             self._viewport.window.discard(number)
             self._slide()

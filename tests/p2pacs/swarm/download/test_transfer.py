@@ -30,6 +30,24 @@ async def test_waiting_for_chunks_prefers_them(autojump_clock: Clock) -> None:
             transfer.watch.changed()
 
 
+async def test_who_is_to_hurry_is_told_of_what_nobody_waited_for_before(
+    autojump_clock: Clock,
+) -> None:
+    transfer, availability = transfer_of(5)
+    told = list[set[int]]()
+    transfer.on_want(lambda: told.append(set(availability.first)))
+    source = availability.join(A, Tier.REPLICA, Bitfield(range(5)), offers=True)
+    availability.ask(source, [4], 0.0)
+    transfer.want([3, 1])
+    transfer.want([1, 3])
+    transfer.want([4])  # it is on its way
+    transfer.want([2, 3])
+    assert told == [{1, 3}, {1, 2, 3, 4}]
+    transfer.on_want(None)
+    transfer.want([0])
+    assert len(told) == 2
+
+
 async def test_every_wait_ends_with_the_transfer(autojump_clock: Clock) -> None:
     transfer, _ = transfer_of(5)
 

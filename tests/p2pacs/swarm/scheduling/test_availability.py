@@ -202,7 +202,7 @@ class AvailabilityMachine(RuleBasedStateMachine):
                 bool(availability._viewport.window) and number not in availability._viewport.window
             )
             assert (availability.rank(number) > TOP_RANK) == (
-                outside and number not in availability._first
+                outside and number not in availability.first
             )
 
     @invariant()

@@ -63,7 +63,9 @@ def test_an_answer_is_of_what_is_there_and_wanted(data: st.DataObject) -> None:
     assert all(number in one.has and availability.wanted(number) for number in chosen)
 
 
+rates = st.floats(0, 5000)
 tiers = st.sampled_from(Tier)
+rates = st.floats(0, 5000)
 
 
 @settings(max_examples=100)
@@ -311,3 +313,56 @@ def test_only_what_comes_over_the_line_waits_for_more_urgent_transfers() -> None
     assert len(picker.answer(availability, far, 4, [])) == 1
     availability.allowance = math.inf
     assert len(picker.answer(availability, far, 4, [])) == 4
+
+
+# ---------------------------------------------------------------- what somebody waits for
+
+
+def test_what_somebody_waits_for_overtakes_what_was_chosen() -> None:
+    availability = availability_of(20)
+    everything = Bitfield(range(20))
+    one, two = (offering(availability, n, everything, rate=1000.0) for n in (1, 2))
+    availability.ask(one, [3, 4, 5], 0.0)
+    availability.ask(two, [6], 0.0)
+    assert availability.prefer([4, 9])
+    assert picker.overtaken(availability) == [(one, [5])]  # 3 is on its way, 4 waited for
+
+
+def test_what_is_about_to_be_sent_is_not_overtaken() -> None:
+    availability = availability_of(20)
+    source = offering(availability, 1, Bitfield(range(20)), rate=1.1 * SIZE / PICKER.begun_seconds)
+    availability.ask(source, [1, 2, 3, 4], 0.0)
+    availability.prefer([9])
+    assert picker.overtaken(availability) == [(source, [3, 4])]
+    availability.moved(source, 1, SIZE // 2, 0.0)
+    source.meter.value = 0.0  # it has not shown yet how fast it is
+    assert picker.overtaken(availability) == [(source, [2, 3, 4])]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_only_what_is_in_flight_behind_something_is_overtaken_and_only_for_somebody(
+    data: st.DataObject,
+) -> None:
+    count = data.draw(st.integers(1, 30))
+    numbers = st.sets(st.integers(0, count - 1))
+    availability = availability_of(count, 100)
+    sources = [
+        offering(availability, place, Bitfield(data.draw(numbers)), rate=data.draw(rates))
+        for place in range(3)
+    ]
+    for source in sources:
+        source.offers = data.draw(st.booleans())
+        some = sorted(number for number in data.draw(numbers) if number in source.has)
+        availability.ask(source, some, 0.0)
+    availability.prefer(data.draw(numbers))
+    awaited = {n for n in availability.first if availability.wanted(n)}
+    for source, overtaken in picker.overtaken(availability):
+        assert source.offers
+        assert overtaken
+        assert awaited & set(source.has)
+        assert set(overtaken) <= set(list(source.in_flight)[1:]) - availability.first
+        for number in overtaken:
+            availability.again(source, number, 0.0)
+    assert picker.overtaken(availability) == []
+    assert awaited == {n for n in availability.first if availability.wanted(n)}
