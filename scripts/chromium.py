@@ -9,13 +9,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import trio
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, expect, sync_playwright
 
 from scripts.program import ScriptError
 
@@ -34,17 +34,22 @@ def find_chromium() -> Path | None:
 
 
 class Chromium:
-    """A browser that runs. Get one by `open_chromium`."""
+    """A browser. Get one by `open_chromium` or `open_profile`."""
 
-    def __init__(self, browser: Browser, thread: ThreadPoolExecutor) -> None:
-        self._browser = browser
+    def __init__(
+        self,
+        make_context: Callable[..., AbstractContextManager[BrowserContext]],
+        thread: ThreadPoolExecutor,
+    ) -> None:
+        self._make_context = make_context
         self._thread = thread
 
     def run(self, task: Callable[[BrowserContext], T], /, **options: Any) -> T:
         """What ``task`` returns or raises, done in the browser's thread.
 
         Args:
-            task: is given a context of its own (`own_context`).
+            task: is given a context of its own: with `open_chromium` one of nobody's
+                (`own_context`), with `open_profile` the profile's.
             options: of `Browser.new_context`: ``locale``, ``viewport``, ``java_script_enabled`` …
         """
         return self._thread.submit(self._do, task, options).result()
@@ -54,7 +59,7 @@ class Chromium:
         return await trio.to_thread.run_sync(partial(self.run, task, **options))
 
     def _do(self, task: Callable[[BrowserContext], T], options: dict[str, Any]) -> T:
-        with own_context(self._browser, **options) as context:
+        with self._make_context(**options) as context:
             return task(context)
 
 
@@ -91,16 +96,51 @@ def open_chromium(
     Raises:
         ScriptError: there is none.
     """
-    program = prefix or find_chromium()
+    program = prefix or _program()
+    with _playwright() as (thread, chromium):
+        launch = partial(chromium.launch, executable_path=program, args=arguments)
+        browser = thread.submit(launch).result()
+        yield Chromium(partial(own_context, browser), thread)
+        thread.submit(browser.close).result()
+
+
+@contextmanager
+def open_profile(folder: Path) -> Iterator[Chromium]:
+    """A headless browser with somebody's profile: what it cached, compiled scripts too, is there
+    the next time. The contexts of `open_chromium` forget it.
+
+    Args:
+        folder: of the profile; made if it is missing.
+
+    Raises:
+        ScriptError: there is no browser.
+    """
+    program = _program()
+    with _playwright() as (thread, chromium):
+        launch = partial(chromium.launch_persistent_context, folder, executable_path=program)
+        yield Chromium(partial(_own_profile, launch), thread)
+
+
+@contextmanager
+def _own_profile(launch: Callable[..., BrowserContext], **options: Any) -> Iterator[BrowserContext]:
+    with launch(**options) as context:
+        context.set_default_timeout(SECONDS * 1000)
+        yield context
+
+
+def _program() -> Path:
+    program = find_chromium()
     if program is None:
         raise ScriptError("Chromium is not installed (Debian: chromium)")
+    return program
+
+
+@contextmanager
+def _playwright() -> Iterator[tuple[ThreadPoolExecutor, BrowserType]]:
     with ThreadPoolExecutor(1, "chromium") as thread:
         playwright = thread.submit(sync_playwright().start).result()
         expect.set_options(timeout=SECONDS * 1000)  # else five seconds
         try:
-            launch = partial(playwright.chromium.launch, executable_path=program, args=arguments)
-            browser = thread.submit(launch).result()
-            yield Chromium(browser, thread)
-            thread.submit(browser.close).result()
+            yield thread, playwright.chromium
         finally:
             thread.submit(playwright.stop).result()

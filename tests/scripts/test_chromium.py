@@ -1,5 +1,6 @@
 """The browser that tests drive: it sees what this process serves meanwhile."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.routing import Route
 
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
-from scripts.chromium import Chromium, open_chromium
+from scripts.chromium import Chromium, open_chromium, open_profile
 from scripts.program import ScriptError
 
 pytestmark = pytest.mark.chromium
@@ -20,30 +21,40 @@ pytestmark = pytest.mark.chromium
 
 async def _page(request: Request) -> Response:
     answer = HTMLResponse(f"<h1>{request.cookies.get('seen', 'never')}</h1>")
-    answer.set_cookie("seen", "before")
+    answer.set_cookie("seen", "before", max_age=600)
     return answer
+
+
+def _look_twice(context: BrowserContext, *, where: Endpoint) -> list[str]:
+    page = context.new_page()
+    seen = []
+    for _ in range(2):
+        page.goto(f"http://{where}/")
+        seen.append(page.inner_text("h1"))
+    return seen
+
+
+async def _serve(*, task_status: trio.TaskStatus[Endpoint]) -> None:
+    app = Starlette(routes=[Route("/", _page)])
+    await serve_web(app, Endpoint("127.0.0.1", 0), stop=trio.Event(), task_status=task_status)
 
 
 async def test_a_task_sees_what_is_served_and_nothing_of_the_task_before(
     chromium: Chromium,
 ) -> None:
-    def look(context: BrowserContext) -> list[str]:
-        page = context.new_page()
-        seen = []
-        for _ in range(2):
-            page.goto(f"http://{where}/")
-            seen.append(page.inner_text("h1"))
-        return seen
-
     async with trio.open_nursery() as nursery:
-        app, stop = Starlette(routes=[Route("/", _page)]), trio.Event()
-
-        async def serve(*, task_status: trio.TaskStatus[Endpoint]) -> None:
-            await serve_web(app, Endpoint("127.0.0.1", 0), stop=stop, task_status=task_status)
-
-        where = await nursery.start(serve)
+        look = partial(_look_twice, where=await nursery.start(_serve))
         assert await chromium(look) == ["never", "before"]
         assert await chromium(look) == ["never", "before"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_profile_keeps_what_it_was_given(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        look = partial(_look_twice, where=await nursery.start(_serve))
+        with open_profile(tmp_path / "profile") as browser:
+            assert await browser(look) == ["never", "before"]
+            assert await browser(look) == ["before", "before"]
         nursery.cancel_scope.cancel()
 
 
