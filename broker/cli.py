@@ -26,18 +26,18 @@ from broker.members.corrections import Correction, check_removable
 from broker.members.registry import Registration
 from broker.setup import check_place, describe, found
 from broker.status import read_status, status_facts, status_json
-from p2pacs import heap, logs
 from p2pacs.accounts.passwords import check_name
+from p2pacs.command_line.private_input import PasswordFile, read_private, sure
 from p2pacs.errors import UsageError
+from p2pacs.files.locks import is_locked
+from p2pacs.files.private_files import mend_modes
 from p2pacs.identity.directory import Role
-from p2pacs.listings import CsvOption, print_listing
-from p2pacs.locks import is_locked
-from p2pacs.private_files import mend_modes
-from p2pacs.private_input import PasswordFile, read_private, sure
-from p2pacs.pydicom_alone import load_pydicom
+from p2pacs.output.listings import CsvOption, print_listing
+from p2pacs.output.tables import show
+from p2pacs.process import heap, logs
+from p2pacs.process.pydicom_alone import load_pydicom
+from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import complaints, merged, read_given
-from p2pacs.stopping import run_until_stopped, tell_ready
-from p2pacs.tables import show
 from p2pacs.units import parse_rate
 
 app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")

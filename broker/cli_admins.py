@@ -13,10 +13,10 @@ from broker.members import audit
 from broker.members.roles import AdminRole, admin_role
 from p2pacs.accounts import people
 from p2pacs.accounts.passwords import check_name
+from p2pacs.command_line.private_input import PasswordFile, read_private, sure
 from p2pacs.errors import NotFoundError, UsageError
-from p2pacs.listings import CsvOption, PrintedList, print_listing
-from p2pacs.private_input import PasswordFile, read_private, sure
-from p2pacs.tables import Column, Table
+from p2pacs.output.listings import CsvOption, PrintedList, print_listing
+from p2pacs.output.tables import Column, Table
 
 Admin = Annotated[str, typer.Option(metavar="NAME", help="The administrator.")]
 

@@ -12,7 +12,7 @@ from broker.config import DATABASE, load_broker_settings
 from broker.database.db import BrokerDatabase, connect, migrate
 from broker.members.admin_actions import AdminActions
 from broker.setup import load_keys
-from p2pacs import logs
+from p2pacs.process import logs
 
 WHO: Final = "command line"
 """The actor in the audit trail."""

@@ -12,8 +12,8 @@ from broker.members import audit
 from broker.members.join_command import join_command, run_command, usual_plan
 from broker.members.registry import Member
 from broker.setup import BrokerSecrets, describe
-from p2pacs.listings import PrintedList
-from p2pacs.tables import Column, Table
+from p2pacs.output.listings import PrintedList
+from p2pacs.output.tables import Column, Table
 from p2pacs.units import format_limit
 
 

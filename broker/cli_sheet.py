@@ -14,8 +14,8 @@ from broker.members.admin_actions import AdminActions
 from broker.members.member_sheet import BYTES, read_sheet
 from broker.members.registry import Member
 from broker.members.token_sheet import token_sheet
+from p2pacs.command_line.private_input import STANDARD_INPUT
 from p2pacs.errors import local_error
-from p2pacs.private_input import STANDARD_INPUT
 
 
 def register_all(

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from broker.pacs.address import PacsAddress, parse_pacs
 from p2pacs.errors import StateError, UsageError
-from p2pacs.private_files import write_private
+from p2pacs.files.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
     DicomTlsSettings,

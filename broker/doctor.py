@@ -21,12 +21,12 @@ from p2pacs.doctor.certificates import OWN, RENEWED, certificate_checks
 from p2pacs.doctor.examination import PlannedCheck, failed, good, runs
 from p2pacs.doctor.machine import machine_checks
 from p2pacs.errors import P2PacsError
-from p2pacs.health import HealthCheck
+from p2pacs.files.locks import is_locked
 from p2pacs.identity import dicom_tls
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.node import CERTIFICATE
-from p2pacs.locks import is_locked
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.process.health import HealthCheck
 from p2pacs.web.addresses import machine_names
 
 ROOT_ENDS: Final = "Every member has to join a new network before it ends: plan that early."

@@ -19,10 +19,10 @@ from broker.config import DATABASE, IDENTITY, STORE, WEB, BrokerSettings
 from broker.database.pacs_state import PacsIs, PacsState, pacs_words
 from broker.members.registry import Member
 from p2pacs.errors import P2PacsError
-from p2pacs.health import Health, HealthCheck, disk_check, expiry_check
 from p2pacs.identity.certificates import from_pem, load_certificate
 from p2pacs.identity.node import CERTIFICATE
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.process.health import Health, HealthCheck, disk_check, expiry_check
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.units import format_bytes

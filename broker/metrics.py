@@ -16,13 +16,13 @@ from broker.database.db import BrokerDatabase
 from broker.database.pacs_state import PacsIs, PacsState, read_pacs
 from broker.publish import Publisher
 from p2pacs.errors import LocalError
-from p2pacs.health import Health, HealthCheck
 from p2pacs.identity import dicom_tls
 from p2pacs.identity.node import CERTIFICATE
 from p2pacs.metrics.definitions import metrics_of
 from p2pacs.metrics.node_readings import NodeMetrics, read_files
 from p2pacs.metrics.readings import MetricReading, Scrape, by_label
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.process.health import Health, HealthCheck
 
 METRICS: Final = metrics_of("broker")
 

@@ -28,11 +28,11 @@ from p2pacs.accounts.passwords import check_account
 from p2pacs.accounts.people import add_account
 from p2pacs.accounts.rights import ADMINISTRATOR
 from p2pacs.errors import StateError
+from p2pacs.files.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.files import read_secret, write_secret
 from p2pacs.identity.keys import Secret, SigningKey
 from p2pacs.identity.node import NodeIdentity, make_request
-from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_addresses
 

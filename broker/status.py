@@ -15,9 +15,9 @@ from broker.database.db import BrokerDatabase
 from broker.database.pacs_state import PacsState, pacs_words, read_pacs
 from broker.members import audit, registry
 from broker.setup import web_address
+from p2pacs.files.locks import is_locked
 from p2pacs.ids import VirtualAddress
-from p2pacs.locks import is_locked
-from p2pacs.tables import Facts
+from p2pacs.output.tables import Facts
 from p2pacs.units import format_bytes
 from p2pacs.version import own_version
 

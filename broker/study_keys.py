@@ -11,7 +11,7 @@ from broker.database.db import BrokerDatabase, now
 from broker.database.schema import studies
 from p2pacs.identity.keys import BoxKey, Secret, StudyKey, wrap
 from p2pacs.ids import StudyId
-from p2pacs.portable import insert_missing
+from p2pacs.sql.portable import insert_missing
 from p2pacs.wire.messages.messages import GRANT_INFO
 
 UNFINISHED: Final = 24 * 3600 * 1000

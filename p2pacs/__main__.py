@@ -15,7 +15,7 @@ def main() -> None:
     is_ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if is_ours:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from p2pacs import heap  # noqa: PLC0415
+    from p2pacs.process import heap  # noqa: PLC0415
 
     with heap.loading():
         from p2pacs import front  # noqa: PLC0415 - with all that it imports

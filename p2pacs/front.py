@@ -16,11 +16,11 @@ from typing import Annotated, Final
 
 import typer
 
-from p2pacs import heap, standard_streams
-from p2pacs.completion import completed_command, print_completion
+from p2pacs.command_line.completion import completed_command, print_completion
 from p2pacs.errors import P2PacsError, UsageError, first_of, local_error, report
-from p2pacs.private_files import private_umask
-from p2pacs.pydicom_alone import load_pydicom
+from p2pacs.files.private_files import private_umask
+from p2pacs.process import heap, standard_streams
+from p2pacs.process.pydicom_alone import load_pydicom
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -103,10 +103,10 @@ def _doctor(
     """Find what is wrong with a set-up, and say what to do; exit code 1 if anything is bad."""
     import trio  # noqa: PLC0415
 
-    from p2pacs import logs  # noqa: PLC0415
     from p2pacs.doctor.examination import examine  # noqa: PLC0415
     from p2pacs.doctor.report import report_json, report_lines  # noqa: PLC0415
-    from p2pacs.health import Health, worst  # noqa: PLC0415
+    from p2pacs.process import logs  # noqa: PLC0415
+    from p2pacs.process.health import Health, worst  # noqa: PLC0415
 
     logs.configure("error", json=False)
     if (folder / "broker.toml").is_file():
@@ -140,7 +140,7 @@ def _archive(
 
     from p2pacs.archive.server import archive  # noqa: PLC0415
     from p2pacs.dimse.association.remote import DimseRemote  # noqa: PLC0415
-    from p2pacs.stopping import run_until_stopped  # noqa: PLC0415
+    from p2pacs.process.stopping import run_until_stopped  # noqa: PLC0415
     from p2pacs.units import Endpoint  # noqa: PLC0415
 
     destinations: dict[str, DimseRemote] = {}

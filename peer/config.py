@@ -10,7 +10,7 @@ from pydantic import Field, model_serializer, model_validator
 from p2pacs.dimse.association.remote import DimseRemote, MakeContext
 from p2pacs.dimse.delivery.conversion import Converting
 from p2pacs.errors import StateError
-from p2pacs.private_files import write_private
+from p2pacs.files.private_files import write_private
 from p2pacs.settings import (
     AeTitleField,
     DicomTlsSettings,

@@ -18,7 +18,7 @@ from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, MetaDa
 
 from p2pacs.accounts.tables import metadata as accounts
 from p2pacs.errors import StateError
-from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
+from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
 
 SCHEMA: Final = 1
 """``PRAGMA user_version`` of the file. Tables that were not there are made when it is opened."""

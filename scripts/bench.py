@@ -20,9 +20,9 @@ from attrs import frozen
 from rich.console import Console
 from rich.markup import escape
 
-from p2pacs import logs
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import P2PacsError
+from p2pacs.process import logs
 from scripts import coding, dicomweb_rate, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, shell, swarm, viewing

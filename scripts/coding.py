@@ -19,7 +19,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.publish.schedule import CUT_BYTES
 from p2pacs.study.builder import StudyBuilder
 from p2pacs.study.coding import CodedInstance, code

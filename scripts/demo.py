@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from p2pacs import logs
 from p2pacs.errors import P2PacsError, UsageError
+from p2pacs.process import logs
 from p2pacs.units import format_bytes, parse_rate
 from scripts import phantom
 from scripts.folder import until_signalled, work_folder

@@ -21,7 +21,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.config import CATALOGUE_DB
 from scripts import phantom
 from scripts.loaded import LoadedStudy

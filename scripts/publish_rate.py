@@ -21,10 +21,10 @@ from broker.pacs.address import parse_pacs
 from broker.pacs.opening import open_pacs
 from broker.publish.publisher import Publisher
 from broker.study_keys import Study
-from p2pacs import heap, logs
 from p2pacs.dataset.json_model import text
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId
+from p2pacs.process import heap, logs
 from p2pacs.publish.coder import coder
 from p2pacs.store import open_store
 from p2pacs.study.images import Coding

@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Coding
 from scripts import phantom
 from scripts.loaded import LoadedStudy, load_folder

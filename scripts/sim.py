@@ -26,10 +26,10 @@ from typing import Any, Final
 
 import trio
 
-from p2pacs import logs
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
 from p2pacs.line.pacing import NO_OVERHEAD, TLS_OVER_TCP
+from p2pacs.process import logs
 from p2pacs.study.runs import BEGINNING_BYTES
 from p2pacs.swarm.upload.paced_sender import RECORD_DATA
 from p2pacs.units import parse_rate

@@ -17,7 +17,7 @@ import trio
 from hypothesis import settings
 from trio.testing import MockClock
 
-from p2pacs import heap
+from p2pacs.process import heap
 from peer.config import VIEWER
 from peer.viewer.installed import read_installed
 from scripts.chromium import Chromium, find_chromium, open_chromium

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, inspect, select, text
 
 from broker.database.schema import counters
 from p2pacs.errors import StateError
-from p2pacs.portable import advance, clock, greatest, insert_missing
-from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
+from p2pacs.sql.portable import advance, clock, greatest, insert_missing
+from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
 
 if TYPE_CHECKING:
     from alembic.config import Config

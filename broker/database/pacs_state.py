@@ -19,8 +19,8 @@ from p2pacs.errors import DeadlineError, LocalError, P2PacsError, PacsError
 from p2pacs.ids import VirtualAddress
 from p2pacs.languages import _, formats, ngettext
 from p2pacs.limits import TEXT
-from p2pacs.portable import upsert
-from p2pacs.sqlite import SqliteFile
+from p2pacs.sql.portable import upsert
+from p2pacs.sql.sqlite import SqliteFile
 from p2pacs.texts import clean
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from p2pacs.accounts.tables import metadata as accounts
 from p2pacs.catalogue.schema import metadata as catalogue
-from p2pacs.portable import Long
+from p2pacs.sql.portable import Long
 
 metadata: Final = MetaData(
     naming_convention={

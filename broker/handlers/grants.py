@@ -17,7 +17,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, RevokedError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.portable import insert_missing
+from p2pacs.sql.portable import insert_missing
 
 GRANTED = "study granted"
 ENTRUSTED = "key entrusted with the catalogue"

@@ -7,9 +7,9 @@ from typing import Final
 
 import trio
 
+from p2pacs.concurrency.signals import Bell
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS
-from p2pacs.signals import Bell
 from p2pacs.wire.messages.messages import HoldersNews, Message
 
 GATHER_SECONDS: Final = 0.05

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, update
 from broker.database.db import now
 from broker.database.schema import links, members
 from p2pacs.ids import VirtualAddress
-from p2pacs.portable import insert_missing
+from p2pacs.sql.portable import insert_missing
 
 
 def seen(

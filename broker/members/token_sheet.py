@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.members.audit import utc
 from broker.members.registry import Member
-from p2pacs.csv_text import csv_text
+from p2pacs.output.csv_text import csv_text
 
 COLUMNS: Final = ("name", "role", "address", "token", "good until")
 

@@ -18,7 +18,7 @@ from broker.config import DAY
 from broker.database.db import now
 from broker.database.schema import traffic, traffic_reports
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.portable import add_up, upsert
+from p2pacs.sql.portable import add_up, upsert
 from p2pacs.wire.messages.received import HOUR, Received
 
 DAY_MS: Final = DAY * 1000

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.errors import P2PacsError
-from p2pacs.groups import single_error
 from p2pacs.publish.source import Retrieved
 
 Put = Callable[[Retrieved], Awaitable[None]]

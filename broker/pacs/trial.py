@@ -21,8 +21,8 @@ from p2pacs.errors import (
     PacsError,
     StudyNotFoundError,
 )
-from p2pacs.health import Health, HealthCheck
 from p2pacs.identity.dicom_tls import DicomTls
+from p2pacs.process.health import Health, HealthCheck
 
 NOWHERE = "2.25.1"
 """A Study Instance UID that no study has."""

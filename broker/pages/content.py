@@ -9,8 +9,8 @@ from attrs import frozen
 
 from broker.members.holding import Holding
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.health import HealthCheck
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.process.health import HealthCheck
 from p2pacs.publish import PublishProgress
 from p2pacs.store import StudyInfo
 from p2pacs.study.manifest import Root

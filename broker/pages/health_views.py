@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from broker.pages.content import AdminContent
 from p2pacs.accounts.sessions import Session
-from p2pacs.health import Health, worst, worst_first
 from p2pacs.languages import N_, said
+from p2pacs.process.health import Health, worst, worst_first
 from p2pacs.web.pages import Pages
 
 BADGES = {

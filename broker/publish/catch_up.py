@@ -11,7 +11,7 @@ import trio
 
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.ids import StudyId
-from p2pacs.sqlite import until_possible
+from p2pacs.sql.sqlite import until_possible
 
 log = structlog.get_logger(__name__)
 

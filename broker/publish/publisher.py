@@ -11,8 +11,8 @@ import trio
 from attrs import frozen
 
 from broker.pacs.adapter import PacsAdapter
-from p2pacs.budget import Budget
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.budget import Budget
 from p2pacs.errors import (
     DeadlineError,
     NotFoundError,

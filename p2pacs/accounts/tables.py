@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Column, Connection, Index, LargeBinary, MetaData, String, Table
 
-from p2pacs.portable import Long
+from p2pacs.sql.portable import Long
 
 T = TypeVar("T")
 

@@ -31,8 +31,8 @@ from p2pacs.dataset.json_model import Json
 from p2pacs.errors import LocalError
 from p2pacs.ids import StudyId
 from p2pacs.limits import CATALOGUE_PAGE
-from p2pacs.portable import advance, insert_missing, upsert_numbered
-from p2pacs.sqlite import TUNING, SqliteFile, SqliteTuning
+from p2pacs.sql.portable import advance, insert_missing, upsert_numbered
+from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning
 
 _BATCH: Final = 256
 """Records read or written at a time."""

@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from p2pacs.catalogue.schema import gaps, state
-from p2pacs.portable import advance, clock, insert_missing
+from p2pacs.sql.portable import advance, clock, insert_missing
 
 MOST: Final = 64
 """Gaps that are remembered: a follower that was away for as many starts starts anew, too."""

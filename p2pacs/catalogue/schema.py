@@ -17,7 +17,7 @@ from sqlalchemy import (
     inspect,
 )
 
-from p2pacs.portable import Long
+from p2pacs.sql.portable import Long
 
 VERSION: Final = 2
 """Of these tables, in a file of their own. An index of a version that is not known is emptied: it

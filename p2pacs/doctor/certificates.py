@@ -11,8 +11,8 @@ from typing import Final
 import trio
 
 from p2pacs.doctor.examination import PlannedCheck
-from p2pacs.health import Health, HealthCheck, expiry_check
 from p2pacs.identity.certificates import from_pem, load_certificate
+from p2pacs.process.health import Health, HealthCheck, expiry_check
 
 RENEWED: Final = (
     "The program renews it by itself while it runs and its broker is linked: see to both, and that "

@@ -10,7 +10,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.errors import P2PacsError, first_of
-from p2pacs.health import Health, HealthCheck
+from p2pacs.process.health import Health, HealthCheck
 
 SECONDS: Final = 20.0
 """For one check: longer than a PACS or a member may take to answer."""

@@ -20,8 +20,8 @@ import trio
 
 from p2pacs.doctor.examination import PlannedCheck, failed, good, look_at
 from p2pacs.errors import local_error
-from p2pacs.health import Health, HealthCheck, disk_check
-from p2pacs.private_files import check_folder
+from p2pacs.files.private_files import check_folder
+from p2pacs.process.health import Health, HealthCheck, disk_check
 from p2pacs.units import Endpoint
 from p2pacs.workers.coding import open_workers
 

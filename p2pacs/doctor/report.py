@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from p2pacs.health import Health, HealthCheck, check_json, worst
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
+from p2pacs.process.health import Health, HealthCheck, check_json, worst
 from p2pacs.texts import clean
 
 WIDTH: Final = 80

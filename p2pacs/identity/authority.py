@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from p2pacs.errors import StateError
+from p2pacs.files.private_files import make_private_folder, write_private
 from p2pacs.identity import certificates, files
 from p2pacs.identity.keys import Secret
 from p2pacs.ids import VirtualAddress
-from p2pacs.private_files import make_private_folder, write_private
 
 MEMBER_LIFETIME: Final = timedelta(days=30)
 """Short: a lost key is of no use for long, even where no new directory arrives."""

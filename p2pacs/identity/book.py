@@ -9,10 +9,10 @@ from typing import Final
 import structlog
 
 from p2pacs.errors import DirectoryError, LocalError, StateError
+from p2pacs.files.private_files import write_private
 from p2pacs.identity import files
 from p2pacs.identity.directory import Directory, load_directory
 from p2pacs.identity.keys import KEY_BYTES, BrokerKeys, VerifyKey
-from p2pacs.private_files import write_private
 
 FILE: Final = "directory"
 """Name of the file in a member's identity folder."""

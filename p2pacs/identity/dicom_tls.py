@@ -14,8 +14,8 @@ from threading import Lock
 from typing import Final, Literal, Protocol
 
 from p2pacs.errors import StateError
+from p2pacs.files.private_files import make_private_folder, write_private
 from p2pacs.identity import certificates
-from p2pacs.private_files import make_private_folder, write_private
 
 ClientCertificates = Literal["none", "optional", "required"]
 """Whether who calls us shows a certificate of an authority that we were told of."""

@@ -1,12 +1,12 @@
-"""Small files that hold keys, in private folders (`p2pacs.private_files`)."""
+"""Small files that hold keys, in private folders (`p2pacs.files.private_files`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from p2pacs.errors import StateError
+from p2pacs.files.private_files import write_private
 from p2pacs.identity.keys import Secret
-from p2pacs.private_files import write_private
 
 
 def read_file(path: Path, what: str) -> bytes:

@@ -10,10 +10,10 @@ from typing import Final, Self
 from attrs import evolve, frozen
 
 from p2pacs.errors import AuthenticationError, StateError, UsageError
+from p2pacs.files.private_files import make_private_folder, write_private
 from p2pacs.identity import certificates, files
 from p2pacs.identity.keys import BoxKey, Secret, VerifyKey
 from p2pacs.ids import VirtualAddress
-from p2pacs.private_files import make_private_folder, write_private
 
 KEY: Final = "key.pem"
 CERTIFICATE: Final = "cert.pem"

@@ -10,9 +10,9 @@ from typing import Final
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.signals import Watch
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.ids import VirtualAddress
-from p2pacs.signals import Watch
-from p2pacs.tasks import Tasks
 
 
 @frozen

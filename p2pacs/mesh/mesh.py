@@ -14,6 +14,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.signals import Watch
 from p2pacs.errors import (
     AccessError,
     AuthenticationError,
@@ -32,8 +33,7 @@ from p2pacs.mesh.bans import Bans
 from p2pacs.mesh.connection import Connection
 from p2pacs.mesh.held_links import HeldLinks
 from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
-from p2pacs.signals import Watch
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.wire.link.link import run_link
 from p2pacs.wire.messages.messages import Hello
 

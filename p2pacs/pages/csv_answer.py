@@ -10,7 +10,7 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from p2pacs.csv_text import quoted
+from p2pacs.output.csv_text import quoted
 
 CsvCell = str | int
 

@@ -18,9 +18,9 @@ from attrs import define, field, frozen
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from p2pacs.json_object import JsonObject
+from p2pacs.concurrency.signals import Bell, Watch
 from p2pacs.languages import current, speaking
-from p2pacs.signals import Bell, Watch
+from p2pacs.output.json_object import JsonObject
 
 EVENT_STREAM: Final = "text/event-stream"
 

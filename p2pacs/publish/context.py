@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.publish.changes import FoundEqual

@@ -8,10 +8,10 @@ from typing import Final
 import trio
 from attrs import define, field
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
-from p2pacs.groups import single_error
 from p2pacs.publish.coder import Coder
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.source import Description, FailedInstance, InstanceSource

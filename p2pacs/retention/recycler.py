@@ -27,9 +27,9 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
 from p2pacs.line.pacing import TokenBucket
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.retention.eviction import EvictionCandidate, choose
 from p2pacs.retention.possession import Challenge, holds_whole
-from p2pacs.sparse_log import Sparse
 from p2pacs.store import ChunkStore, StudyInfo
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages.messages import Possession, PossessionQuery

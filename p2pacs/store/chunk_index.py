@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from p2pacs.errors import CorruptStoreError
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.sqlite import SqliteFile
+from p2pacs.sql.sqlite import SqliteFile
 from p2pacs.store.extents import Extent
 
 _SCHEMA_VERSION: Final = 2

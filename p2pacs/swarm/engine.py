@@ -14,6 +14,8 @@ import structlog
 import trio
 
 from p2pacs.bitfield import Bitfield
+from p2pacs.concurrency.signals import Bell
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import (
     LocalError,
     MalformedMessageError,
@@ -24,7 +26,6 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import STUDY_CHUNKS
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.signals import Bell
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.downloads import Downloads
 from p2pacs.swarm.scheduling.source import Tier
@@ -34,7 +35,6 @@ from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.partner_budget import PartnerBudget
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.uploads import Uploads
-from p2pacs.tasks import Tasks
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Message
 

@@ -17,7 +17,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.line.line import Line
 from p2pacs.mesh.dialling import TlsTransport
 from p2pacs.mesh.interfaces import Channel
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from p2pacs.errors import P2PacsError, first_of, report
 from p2pacs.languages import N_
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 

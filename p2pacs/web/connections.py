@@ -30,7 +30,7 @@ from starlette.types import ASGIApp
 from p2pacs import limits
 from p2pacs.admission import Admission, AdmissionTuning
 from p2pacs.errors import BusyError
-from p2pacs.sparse_log import Sparse, SparseFilter
+from p2pacs.process.sparse_log import Sparse, SparseFilter
 from p2pacs.units import IPNetwork
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from p2pacs.admission import Admission
 from p2pacs.errors import StateError
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import Connections, ServingTuning, web_admission
 

@@ -14,8 +14,8 @@ from contextlib import nullcontext
 from types import TracebackType as Traceback
 from typing import IO
 
-from p2pacs import heap
 from p2pacs.errors import P2PacsError
+from p2pacs.process import heap
 from p2pacs.workers.messages import (
     CallBatch,
     CallFailure,

@@ -11,8 +11,8 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.errors import WorkerError
-from p2pacs.groups import single_error
 from p2pacs.limits import KIB, MIB
 from p2pacs.workers.messages import CallBatch, CallFailure, CallOutcome, Task
 from p2pacs.workers.process import WorkerProcess

@@ -11,10 +11,10 @@ from typing import Final
 
 import trio
 
+from p2pacs.concurrency.signals import Watch
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.json_object import JsonObject
-from p2pacs.signals import Watch
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.upload.uploads import Uploads
 from peer.api.progress import SmoothedRates

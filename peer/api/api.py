@@ -44,9 +44,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from p2pacs.errors import AuthenticationError, UsageError
+from p2pacs.files.private_files import write_private
 from p2pacs.ids import StudyId
-from p2pacs.json_object import JsonObject
-from p2pacs.private_files import write_private
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.answers import answer_to, error_handlers, json_answer

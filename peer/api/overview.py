@@ -11,7 +11,7 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host

@@ -10,8 +10,8 @@ from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
-from p2pacs.json_object import JsonObject
 from p2pacs.mesh.mesh import Mesh
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import SourceStats, Transfer, TransferState
 from peer.api.progress import expected_seconds
 from peer.config import PeerSettings

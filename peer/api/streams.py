@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from p2pacs.errors import P2PacsError, report
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.api.activity import HEARTBEAT
 from peer.api.openapi import NDJSON
 from peer.retrieval.levels import Levels, Reached

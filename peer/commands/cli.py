@@ -12,15 +12,15 @@ from typing import Annotated, Any, Final, TypeVar
 import trio
 import typer
 
-from p2pacs import heap, logs
+from p2pacs.command_line.private_input import read_private
 from p2pacs.errors import P2PacsError, UsageError, first_of
-from p2pacs.json_object import JsonObject
-from p2pacs.listings import CsvOption, print_listing
-from p2pacs.private_files import mend_modes
-from p2pacs.private_input import read_private
+from p2pacs.files.private_files import mend_modes
+from p2pacs.output.json_object import JsonObject
+from p2pacs.output.listings import CsvOption, print_listing
+from p2pacs.output.tables import show
+from p2pacs.process import heap, logs
+from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import read_given
-from p2pacs.stopping import run_until_stopped, tell_ready
-from p2pacs.tables import show
 from p2pacs.units import Endpoint
 from peer.commands import output
 from peer.commands.client import PeerClient

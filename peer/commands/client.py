@@ -14,7 +14,7 @@ import httpx
 import trio
 
 from p2pacs.errors import LocalError, P2PacsError, StateError
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.config import API_ACCESS, load_peer_settings
 
 TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)

@@ -14,14 +14,14 @@ from p2pacs.doctor.certificates import OWN, RENEWED, certificate_checks
 from p2pacs.doctor.examination import PlannedCheck, failed, good, look_at, runs
 from p2pacs.doctor.machine import machine_checks
 from p2pacs.errors import P2PacsError
-from p2pacs.health import Health, HealthCheck
+from p2pacs.files.locks import is_locked
 from p2pacs.identity import dicom_tls
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.identity.node import CERTIFICATE, NodeIdentity
-from p2pacs.locks import is_locked
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.process.health import Health, HealthCheck
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel

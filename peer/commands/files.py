@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from p2pacs.errors import local_error
-from p2pacs.private_files import FILE_MODE
+from p2pacs.files.private_files import FILE_MODE
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -9,15 +9,15 @@ from typing import Final, Protocol
 import trio
 from attrs import frozen
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.errors import (
     AuthenticationError,
     P2PacsError,
     StateError,
     first_of,
 )
-from p2pacs.json_object import JsonObject
-from p2pacs.private_files import new_folder
+from p2pacs.files.private_files import new_folder
+from p2pacs.output.json_object import JsonObject
 from peer.commands.client import PeerClient
 from peer.commands.outcome import GetOutcome
 from peer.commands.preview import PreviewSheet

@@ -12,9 +12,9 @@ from attrs import field, frozen
 from pydantic import ValidationError
 
 from p2pacs.errors import MalformedMessageError, StateError, UnavailableError, UsageError
+from p2pacs.files.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
-from p2pacs.private_files import check_folder, mend_modes, new_folder, strangers
 from p2pacs.settings import complaints, merged
 from p2pacs.units import Endpoint
 from p2pacs.wire.enrolment.enrol import enrol

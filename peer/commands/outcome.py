@@ -7,7 +7,7 @@ from collections import Counter
 from attrs import define, field
 
 from p2pacs.errors import PacsDataError
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.texts import clean
 
 

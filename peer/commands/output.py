@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from p2pacs.json_object import JsonObject
-from p2pacs.listings import PrintedList
-from p2pacs.tables import Column, Facts, Table
+from p2pacs.output.json_object import JsonObject
+from p2pacs.output.listings import PrintedList
+from p2pacs.output.tables import Column, Facts, Table
 from p2pacs.units import format_bytes
 from peer.commands.wording import format_rate, format_seconds, when
 from peer.config import PEER_TOML

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import trio
 from PIL.Image import Image
 
+from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import (
     CodingError,
     CorruptStoreError,
@@ -17,8 +18,7 @@ from p2pacs.errors import (
     StateError,
     WorkerError,
 )
-from p2pacs.json_object import JsonObject
-from p2pacs.signals import Bell
+from p2pacs.output.json_object import JsonObject
 from peer.commands.client import PeerClient
 from peer.commands.files import replace
 from peer.commands.sheet import render, thumb

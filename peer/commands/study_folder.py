@@ -25,8 +25,8 @@ from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, local_error
-from p2pacs.json_object import JsonObject
-from p2pacs.private_files import make_private_folder
+from p2pacs.files.private_files import make_private_folder
+from p2pacs.output.json_object import JsonObject
 from peer.commands.files import replace
 
 MOST: Final = 2**31 - 1

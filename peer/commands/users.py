@@ -14,13 +14,13 @@ import typer
 from attrs import asdict
 from sqlalchemy import Connection
 
-from p2pacs import logs
 from p2pacs.accounts import people
 from p2pacs.accounts.passwords import check_name
+from p2pacs.command_line.private_input import PasswordFile, read_private, sure
 from p2pacs.errors import NotFoundError, StateError
-from p2pacs.listings import CsvOption, PrintedList, print_listing
-from p2pacs.private_input import PasswordFile, read_private, sure
-from p2pacs.tables import Column, Table
+from p2pacs.output.listings import CsvOption, PrintedList, print_listing
+from p2pacs.output.tables import Column, Table
+from p2pacs.process import logs
 from peer.accounts.rights import user_role
 from peer.accounts.trail import note
 from peer.config import PEER_DB, load_peer_settings

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from p2pacs.errors import P2PacsError, StateError
-from p2pacs.json_object import JsonObject
-from p2pacs.private_files import check_folder
+from p2pacs.files.private_files import check_folder
+from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_bytes
 from peer.commands.cli import AsJson, print_json
 from peer.config import VIEWER, load_peer_settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pacs import units
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 
 
 def when(transfer: JsonObject) -> str:

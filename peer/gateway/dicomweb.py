@@ -13,16 +13,16 @@ import structlog
 import trio
 from attrs import define
 
-from p2pacs.budget import Budget
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.find import asks_for_all, matching
 from p2pacs.catalogue.question import Question, Selection
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dicomweb.server.backend import FrameSource, OpenedResource, Resource, SearchPage
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.dimse.backend import Ending
 from p2pacs.errors import BusyError, NotFoundError, P2PacsError, StudyNotFoundError
-from p2pacs.groups import single_error
 from p2pacs.limits import FIND_RESULTS, WEB_READ_BYTES
 from peer.gateway.announced import Announced, CatalogueWatch
 from peer.gateway.delivery import StudyDelivery

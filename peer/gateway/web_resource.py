@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 import trio
 from attrs import define, field
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dicomweb.server.backend import InstanceHeader, Resource
 from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.routing import Route
 
 from p2pacs.accounts.sessions import Session
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.languages import formats
 from p2pacs.limits import WEB_READ_BYTES
 from p2pacs.pages import words

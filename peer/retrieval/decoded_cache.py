@@ -27,7 +27,7 @@ from attrs import define, field, frozen
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError, LocalError, local_error
 from p2pacs.limits import MIB
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.store.positioned import read_at, read_held, write_at
 from p2pacs.study.seal import PASSING_SEAL_BYTES, PassingSeal
 from p2pacs.study.study_index import InstanceEntry

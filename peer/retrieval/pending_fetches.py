@@ -17,9 +17,9 @@ from attrs import frozen
 from sqlalchemy import Connection, Executable, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from p2pacs.concurrency.signals import Pause
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
-from p2pacs.signals import Pause
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.db import PeerDatabase, fetches, paused

@@ -16,7 +16,7 @@ import outcome
 import trio
 from attrs import define, field, frozen
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.limits import MIB
 

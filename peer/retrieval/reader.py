@@ -11,6 +11,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
@@ -20,7 +21,6 @@ from p2pacs.study.manifest import load_root, load_segment
 from p2pacs.swarm.download.downloads import Downloads
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.tasks import Tasks
 from p2pacs.workers.coding import Workers
 from peer.retrieval.arrival import TUNING as ARRIVING
 from peer.retrieval.arrival import ArrivalTuning

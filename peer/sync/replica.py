@@ -11,9 +11,9 @@ from attrs import frozen
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from p2pacs.concurrency.signals import Pause
 from p2pacs.errors import AccessError, DiskFullError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
-from p2pacs.signals import Pause
 from p2pacs.swarm.download.transfer import Transfer
 from peer.db import PeerDatabase, replications
 from peer.retrieval.resolve import ResolvedStudy

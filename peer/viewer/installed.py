@@ -23,8 +23,8 @@ import cattrs
 from attrs import asdict, field, frozen
 
 from p2pacs.errors import StateError, UsageError, local_error
+from p2pacs.files.private_files import make_private_folder, write_private
 from p2pacs.limits import MIB
-from p2pacs.private_files import make_private_folder, write_private
 from peer.viewer import package
 
 STAMP: Final = "installed.json"

@@ -19,7 +19,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
 from peer.commands.client import PeerClient

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import define
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.commands.client import PeerClient
 from scripts.program import ScriptError
 

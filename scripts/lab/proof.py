@@ -21,7 +21,7 @@ from typing import Final
 
 import trio
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from scripts.folder import until_signalled
 from scripts.lab import shell
 from scripts.lab.lab import Lab, LabPlace, PlaceRequest, open_lab

@@ -11,7 +11,7 @@ import attrs
 from attrs import frozen
 
 from p2pacs.errors import UsageError
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.settings import parse_size
 from p2pacs.units import format_rate, parse_rate
 from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal

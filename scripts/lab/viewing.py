@@ -21,7 +21,7 @@ import trio
 from attrs import evolve, frozen
 from playwright.sync_api import BrowserContext, Page
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_rate
 from scripts import phantom
 from scripts.chromium import Chromium, open_profile

@@ -19,7 +19,7 @@ import trio
 
 from broker.config import LOCK
 from broker.database.db import newest_revision
-from p2pacs import logs
+from p2pacs.process import logs
 from peer.config import API_ACCESS
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.network import ADMIN, LineRates, Network, network

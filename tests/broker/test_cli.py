@@ -17,9 +17,9 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UsageError,
 )
+from p2pacs.files.locks import locked
 from p2pacs.identity.node import KEY
 from p2pacs.identity.token import Token
-from p2pacs.locks import locked
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_addresses
 

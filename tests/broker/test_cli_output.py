@@ -4,7 +4,7 @@ from broker import cli_output
 from broker.members import audit
 from broker.setup import found
 from p2pacs.ids import StudyId
-from p2pacs.tables import Table, render
+from p2pacs.output.tables import Table, render
 from tests.broker.members.test_audit import ADDRESS, NORTH
 from tests.broker.pages.conftest import PASSWORD, settings
 

@@ -11,7 +11,7 @@ from broker.config import BROKER_TOML, BrokerSettings, save_broker_settings
 from broker.doctor import plan_broker
 from p2pacs import front
 from p2pacs.doctor.examination import examine
-from p2pacs.health import Health, HealthCheck
+from p2pacs.process.health import Health, HealthCheck
 from tests.broker.test_app import Running, folder, settings  # noqa: F401 - fixtures
 from tests.components import HOST, free_port
 

@@ -14,10 +14,10 @@ from broker.health import (
     read_folder,
 )
 from p2pacs.errors import PacsUnreachableError
-from p2pacs.health import Health, worst
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.ids import StudyId
+from p2pacs.process.health import Health, worst
 from p2pacs.publish import PublishProgress
 from tests.broker.members.test_audit import NORTH
 from tests.broker.pages.conftest import settings

@@ -25,7 +25,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.identity.token import Token
 from p2pacs.ids import StudyId
-from p2pacs.sqlite import SqliteTuning
+from p2pacs.sql.sqlite import SqliteTuning
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint

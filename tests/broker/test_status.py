@@ -9,8 +9,8 @@ from broker.members import presence, registry
 from broker.setup import found
 from broker.status import BrokerStatus, read_status, status_facts, status_json
 from p2pacs.errors import PacsUnreachableError
+from p2pacs.files.locks import locked
 from p2pacs.identity.directory import Role
-from p2pacs.locks import locked
 from tests.broker.pages.conftest import PASSWORD, settings
 
 

@@ -9,8 +9,8 @@ import trio
 from broker.pacs.address import DimseAddress, WebAddress, parse_pacs
 from broker.pacs.trial import dicomweb_checks, dimse_checks
 from p2pacs.errors import PacsRefusedError, PacsUnreachableError
-from p2pacs.health import Health, HealthCheck
 from p2pacs.identity.dicom_tls import DicomTls
+from p2pacs.process.health import Health, HealthCheck
 from p2pacs.settings import DicomTlsSettings
 from tests.components import HOST, dcmqrscp, orthanc
 

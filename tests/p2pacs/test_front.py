@@ -10,7 +10,7 @@ import typer
 
 from p2pacs import front
 from p2pacs.errors import NotFoundError, StateError
-from p2pacs.tables import width
+from p2pacs.output.tables import width
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -38,7 +38,7 @@ def ended(at: str, before: str = "", *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("at", ["p2pacs.front", "typer", "p2pacs.private_files"])
+@pytest.mark.parametrize("at", ["p2pacs.front", "typer", "p2pacs.files.private_files"])
 def test_while_the_front_door_is_read_the_system_ends_it(at: str) -> None:
     assert ended(at) == (-signal.SIGINT, "")
 

@@ -11,11 +11,11 @@ from typing import Any
 import trio
 from attrs import define, field
 
+from p2pacs.concurrency.signals import Bell
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.ids import StudyId
-from p2pacs.json_object import JsonObject
-from p2pacs.signals import Bell
+from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority

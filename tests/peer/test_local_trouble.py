@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from p2pacs.errors import DatabaseLockedError, DiskFullError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
-from p2pacs.sqlite import SqliteTuning
+from p2pacs.sql.sqlite import SqliteTuning
 from peer.app import Peer
 from peer.config import CATALOGUE_DB, PEER_DB
 from peer.db import replications

@@ -8,7 +8,7 @@ from attrs import frozen
 from broker.pages.content import AdminContent
 from broker.pages.studies.publication_views import shown_publications
 from broker.pages.studies.publication_words import publication_words
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 
 
 @frozen

@@ -16,8 +16,8 @@ from broker.pages.studies.network_study_views import study_of
 from broker.pages.studies.publication_words import publication_words
 from p2pacs.accounts.sessions import Session
 from p2pacs.ids import StudyId
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import _
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import EventStream, LiveUpdates
 from p2pacs.publish import PublishProgress

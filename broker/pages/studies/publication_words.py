@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import N_, _, formats, ngettext, said
+from p2pacs.output.json_object import JsonObject
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.texts import clean

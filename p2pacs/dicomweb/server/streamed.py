@@ -16,6 +16,7 @@ import trio
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.header import required_header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.metadata import MetadataWriter
@@ -23,7 +24,6 @@ from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
 from p2pacs.errors import P2PacsError
-from p2pacs.groups import single_error
 from p2pacs.limits import MIB
 
 DICOM: Final = "application/dicom"

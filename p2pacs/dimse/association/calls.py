@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import trio
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dimse.association.association import Association, hang_up
 from p2pacs.dimse.association.inbox import Inbox
 from p2pacs.errors import DeadlineError, PacsError, PacsUnreachableError
-from p2pacs.groups import single_error
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from p2pacs.dimse.association.association import Association, Handlers, Service
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.association.upper_layer import BoundedSocket
 from p2pacs.dimse.server.association_limits import Admitted, AssociationLimits
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 
 log = structlog.get_logger(__name__)
 

@@ -10,18 +10,18 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.groups import first_error
+from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import (
     ChunkMismatchError,
     NoSourceError,
     P2PacsError,
     ProtocolError,
 )
-from p2pacs.groups import first_error
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.limits import BLOCK_LEAST
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.signals import Bell
 from p2pacs.swarm.download.manifest_sync import ManifestSync
 from p2pacs.swarm.download.neighbour_links import NeighbourLinks
 from p2pacs.swarm.download.patience import TUNING, DownloadTuning

@@ -11,6 +11,7 @@ from typing import Final
 import trio
 from attrs import define
 
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import StateError
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId, VirtualAddress
@@ -25,7 +26,6 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.swarm.scheduling.source import Tier
 from p2pacs.swarm.studies.chunks import ChunkStorage, StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
-from p2pacs.tasks import Tasks
 
 ENDED_TRANSFERS: Final = 256
 """Ended transfers that are remembered."""

@@ -9,6 +9,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import (
     ManifestError,
     NoSourceError,
@@ -19,7 +20,6 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import ChunkId, VirtualAddress
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.signals import Bell
 from p2pacs.study.manifest import (
     ChunkList,
     Root,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import trio
 
+from p2pacs.concurrency.signals import Bell
 from p2pacs.ids import VirtualAddress
 from p2pacs.mesh.mesh import Mesh
-from p2pacs.signals import Bell
 from p2pacs.swarm.scheduling.neighbours import Neighbours
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 

@@ -9,9 +9,9 @@ import trio
 from attrs import frozen
 
 from p2pacs.bitfield import Bitfield
+from p2pacs.concurrency.signals import Watch
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.signals import Watch
 from p2pacs.study.manifest import ChunkList, Root
 from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.priority import Priority

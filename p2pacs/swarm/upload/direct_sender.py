@@ -7,12 +7,12 @@ from typing import Final
 
 import trio
 
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import LinkClosedError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.request_queue import RequestQueue
 from p2pacs.swarm.upload.sender import ReadHeld, Sent
-from p2pacs.tasks import Tasks
 from p2pacs.wire.messages.messages import Block
 
 BATCH_CHUNKS: Final = 8

@@ -13,18 +13,18 @@ from typing import Final
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.signals import Bell
+from p2pacs.concurrency.tasks import Tasks
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import CHUNK_BYTES, KIB, OFFERED_CHUNKS, PROMISED_BYTES
 from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
-from p2pacs.signals import Bell
 from p2pacs.swarm.scheduling.offers import Offers, OfferTarget
 from p2pacs.swarm.scheduling.send_queue import PromisedChunk, SendQueue
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
 from p2pacs.swarm.studies.partner import Partner
 from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.sender import ReadHeld, Sent
-from p2pacs.tasks import Tasks
 from p2pacs.wire.messages.messages import Block, Offer
 
 

@@ -16,7 +16,7 @@ from p2pacs.identity import tls
 from p2pacs.identity.directory import Remote
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import VirtualAddress
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.wire.channel import deadlines
 from p2pacs.wire.channel.broken import explain

@@ -29,13 +29,13 @@ from p2pacs.errors import (
     UnavailableError,
     from_wire,
 )
+from p2pacs.files.private_files import write_private
 from p2pacs.identity import book, certificates, tls
 from p2pacs.identity.directory import Remote, load_directory
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.identity.node import NodeIdentity, make_request, read_box_key
 from p2pacs.identity.token import Token
-from p2pacs.private_files import write_private
-from p2pacs.sparse_log import Sparse
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.wire.channel import deadlines
 from p2pacs.wire.channel.broken import explain

@@ -12,9 +12,9 @@ from attrs import define, field
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import _, said
 from p2pacs.mesh.mesh import Mesh
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity

@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from p2pacs.errors import P2PacsError, RevokedError
 from p2pacs.identity.directory import MemberRecord
 from p2pacs.ids import VirtualAddress
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import N_, _, formats, said
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.texts import clean
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import _
+from p2pacs.output.json_object import JsonObject
 from peer.retrieval.levels import ChunksHere, Levels
 from peer.retrieval.live_index import Known
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from p2pacs.accounts.sessions import Session
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.dicomdir import DirectoryEntry, write_dicomdir
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError

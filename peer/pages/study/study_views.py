@@ -17,8 +17,8 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import P2PacsError, UsageError
 from p2pacs.ids import StudyId
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import N_
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.forms import sentence
 from p2pacs.pages.search.found_studies import PAGE
 from p2pacs.pages.search.saved_searches import SavedSearches

@@ -10,8 +10,8 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.dataset.json_model import text
 from p2pacs.errors import NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import _
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.texts import clean
 from p2pacs.web.pages import Pages

@@ -6,7 +6,7 @@ from broker.database.db import BrokerDatabase
 from broker.database.take_over import open_catalogue, take_over
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import DatabaseLockedError
-from p2pacs.sqlite import SqliteTuning
+from p2pacs.sql.sqlite import SqliteTuning
 from tests.p2pacs.catalogue.samples import query, study
 
 

@@ -15,9 +15,9 @@ from broker.pages.content import AdminContent, MemberKnowledge
 from broker.pages.studies.live_publications import LivePublications
 from p2pacs.accounts.people import add_account
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.health import Health, HealthCheck
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.pages.live_updates import LiveUpdates
+from p2pacs.process.health import Health, HealthCheck
 from p2pacs.publish import PublishProgress
 from p2pacs.store import StudyInfo
 from tests.broker.conftest import Ground

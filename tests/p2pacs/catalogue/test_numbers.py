@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, func, select
 
 from p2pacs.catalogue import numbers, schema
-from p2pacs.portable import advance
+from p2pacs.sql.portable import advance
 
 
 @pytest.fixture

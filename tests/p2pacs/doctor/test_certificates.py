@@ -6,8 +6,8 @@ import pytest
 from p2pacs.doctor.certificates import OWN, certificate_checks, validity
 from p2pacs.doctor.examination import examine
 from p2pacs.errors import StateError
-from p2pacs.health import Health
 from p2pacs.identity import certificates
+from p2pacs.process.health import Health
 
 
 def _certificate(path: Path, lifetime: timedelta) -> None:

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from p2pacs.doctor.examination import SECONDS, PlannedCheck, examine, failed, good, look_at, runs
 from p2pacs.errors import PacsUnreachableError
-from p2pacs.health import Health, HealthCheck
+from p2pacs.process.health import Health, HealthCheck
 
 
 def _planned(name: str, error: Exception | None = None) -> PlannedCheck:

@@ -15,7 +15,7 @@ from p2pacs.doctor.machine import (
     machine_checks,
     port_check,
 )
-from p2pacs.health import Health
+from p2pacs.process.health import Health
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 

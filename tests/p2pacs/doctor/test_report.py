@@ -1,6 +1,6 @@
 from p2pacs.doctor.report import WIDTH, report_json, report_lines
-from p2pacs.health import Health, HealthCheck
-from p2pacs.tables import width
+from p2pacs.output.tables import width
+from p2pacs.process.health import Health, HealthCheck
 
 CHECKS = [
     HealthCheck("Settings", Health.GOOD, "peer.toml is valid."),

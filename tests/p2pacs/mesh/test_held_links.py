@@ -4,11 +4,11 @@ from pathlib import Path
 import trio
 import trio.testing
 
+from p2pacs.concurrency.signals import Watch
 from p2pacs.errors import RevokedError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.mesh.held_links import TUNING, HeldLinks
-from p2pacs.signals import Watch
 from tests.simulation.world import open_world
 
 Clock = trio.testing.MockClock

@@ -10,8 +10,8 @@ from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.json_object import JsonObject
 from p2pacs.languages import _, speaking
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.live_updates import OVER, LiveTuning, LiveUpdates, encode_event
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.publish import PublishProgress

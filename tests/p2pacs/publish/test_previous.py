@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.errors import CodingError, CorruptStoreError, ManifestError
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId

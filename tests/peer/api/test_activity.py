@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.swarm.scheduling.priority import Priority

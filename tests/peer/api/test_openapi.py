@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.api.api import make_api
 from peer.api.openapi import NDJSON, describe
 from tests.described import BASE, check_kept, described, mistakes, operations_of, routes_of

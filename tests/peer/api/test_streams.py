@@ -5,7 +5,7 @@ from pathlib import Path
 import trio
 
 from p2pacs.errors import UnavailableError
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.api.streams import NdjsonLines, instances, levels
 from tests.p2pacs.study.samples import instance
 from tests.peer.retrieval.test_early import slices

@@ -9,10 +9,10 @@ from attrs import evolve
 
 from p2pacs import front
 from p2pacs.doctor.examination import examine
-from p2pacs.health import Health, HealthCheck
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
+from p2pacs.process.health import Health, HealthCheck
 from peer.commands.doctor import broker_checks, plan_peer
 from peer.config import IDENTITY, PEER_TOML, PeerSettings, save_peer_settings
 from tests.components import HOST, free_port

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from p2pacs.tables import Facts, Table, render
+from p2pacs.output.tables import Facts, Table, render
 from peer.commands.outcome import GetOutcome
 from peer.commands.output import joined, outcome_line, ready_line, status_view, studies_table
 from tests.peer.fake_peer import transfer_of

@@ -4,8 +4,8 @@ import trio
 from attrs import define, field, frozen
 
 from p2pacs.catalogue.question import Selection
+from p2pacs.concurrency.signals import Watch
 from p2pacs.ids import StudyId
-from p2pacs.signals import Watch
 from peer.gateway.announced import NEWS, Announced
 
 STUDY = StudyId(bytes(16))

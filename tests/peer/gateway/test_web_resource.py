@@ -9,8 +9,8 @@ import pytest
 import trio
 from attrs import frozen
 
-from p2pacs.budget import Budget
 from p2pacs.catalogue.question import Selection
+from p2pacs.concurrency.budget import Budget
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
 from p2pacs.ids import StudyId

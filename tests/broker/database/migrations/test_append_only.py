@@ -12,7 +12,7 @@ from broker.database import db
 from broker.database.migrations.append_only import allow_updates, refuse_updates
 from broker.database.schema import audit
 from p2pacs.errors import CorruptStoreError
-from p2pacs.sqlite import SqliteFile
+from p2pacs.sql.sqlite import SqliteFile
 
 UPDATE, DELETE = "UPDATE audit SET outcome = 'no'", "DELETE FROM audit"
 

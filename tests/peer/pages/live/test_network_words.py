@@ -3,7 +3,7 @@ from attrs import evolve, frozen
 from p2pacs.errors import ProtocolError, RevokedError
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.ids import VirtualAddress
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from peer.pages.live.network_words import (
     MEMBERS,
     REVOKED,

@@ -1,7 +1,7 @@
 import pytest
 
 from p2pacs.errors import UnavailableError
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability
 from peer.pages.live.transfer_words import SOURCES, transfer_words

@@ -8,7 +8,7 @@ import pytest
 import trio
 from pydicom.fileset import FileSet
 
-from p2pacs.budget import Budget
+from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import UnavailableError
 from p2pacs.study.study_index import LeftOut

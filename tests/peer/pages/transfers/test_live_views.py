@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import trio
 
-from p2pacs.json_object import JsonObject
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.live_updates import LiveTuning
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.accounts.rights import UserRole

@@ -1,0 +1,1 @@
+"""What commands take: secrets outside their arguments, completion by the shell."""

@@ -1,0 +1,1 @@
+"""What programs print and export: tables, lists, CSV, JSON objects."""
