@@ -38,7 +38,7 @@ class _Bytes(bytes):
         return type(other) is type(self) and bytes.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
-        return not self == other
+        return type(other) is not type(self) or bytes.__ne__(self, other)
 
     __hash__ = bytes.__hash__
 

@@ -17,7 +17,8 @@ class Bell:
     def ring(self) -> None:
         """Wake the listener, now or as soon as it listens."""
         self._rung = True
-        self._lot.unpark_all()
+        if self._lot:  # a ring for each chunk, and mostly nobody asleep: the question is cheap
+            self._lot.unpark_all()
 
     async def wait(self) -> None:
         """Until somebody rang since the last time."""

@@ -110,7 +110,7 @@ class StoreWriter:
         self._unwritten += size
         self._with_chunks[journal] = None
         self.changed(journal)
-        if self._unwritten >= self._tuning.write_bytes:
+        if self._much and self._unwritten >= self._tuning.write_bytes:
             self._much.unpark_all()
 
     def adopted(self, journal: StudyJournal, size: int) -> None:
@@ -138,7 +138,8 @@ class StoreWriter:
         if journal.record.dropped:
             return
         self._with_changes[journal] = None
-        self._work.unpark_all()
+        if self._work:  # told of every chunk, and mostly nobody asleep: the question is cheap
+            self._work.unpark_all()
 
     def forget(self, journal: StudyJournal) -> None:
         """Nothing more of this study is to be written."""

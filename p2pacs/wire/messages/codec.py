@@ -198,8 +198,12 @@ def _read_flat(
     """A message without lists, all at once: a `Block` is copied once, not three times."""
     arity = len(codec.fields) + 1
     _, *values = msgpack.unpackb(payload, max_array_len=arity, max_map_len=0, max_ext_len=0)
-    pairs = zip(codec.fields, values, strict=True)
-    return codec.kind(*[_checked(codec, field, value, numbers) for field, value in pairs])
+    for place, field in enumerate(codec.fields):  # no call more than there must be: every block
+        if numbers is not None and field.name == STUDY:
+            values[place] = numbers.study(codec.kind, values[place])
+        if not field.check(values[place]):
+            raise _malformed(codec, field)
+    return codec.kind(*values)
 
 
 def _checked(codec: MessageCodec, field: FieldCodec, value: Any, numbers: Numbers | None) -> Any:
