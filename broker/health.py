@@ -16,16 +16,17 @@ from typing import Final
 from attrs import field, frozen
 
 from broker.config import DATABASE, IDENTITY, STORE, WEB, BrokerSettings
-from broker.database.pacs_state import PacsIs, PacsState, pacs_words
+from broker.database.pacs_state import PacsIs, PacsState, pacs_phrase
 from broker.members.registry import Member
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.certificates import from_pem, load_certificate
 from p2pacs.identity.node import CERTIFICATE
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
+from p2pacs.phrases import Moment, Phrase, both
 from p2pacs.process.health import Health, HealthCheck, disk_check, expiry_check
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
-from p2pacs.units import format_bytes
+from p2pacs.units import ByteCount
 from p2pacs.version import own_version
 
 LATE: Final = 3
@@ -53,9 +54,9 @@ class BrokerFilesNow:
     database: int
     """Bytes of its database."""
     disks: Mapping[str, DiskUse]
-    """By what lies there; folders on one disk are one."""
+    """By the name of the check; folders on one disk are one."""
     certificates: Mapping[str, int]
-    """By what they are for: when they end, milliseconds since 1970."""
+    """By the name of the check: when they end, milliseconds since 1970."""
 
 
 @frozen
@@ -85,117 +86,155 @@ def broker_checks(vitals: BrokerVitals) -> list[HealthCheck]:
         _publications(vitals.publications),
         *_workers(vitals),
         _linked(vitals),
-        *(
-            disk_check(f"Disk of {what}", disk.free, disk.total)
-            for what, disk in vitals.files.disks.items()
-        ),
+        *(disk_check(name, disk.free, disk.total) for name, disk in vitals.files.disks.items()),
         _database(vitals.files),
         *_certificates(vitals),
         _clock(vitals.at),
-        HealthCheck("Version", Health.GOOD, f"This is p2pacs {vitals.version}."),
+        HealthCheck(
+            Phrase("Version"),
+            Health.GOOD,
+            Phrase("This is p2pacs %(version)s.", version=vitals.version),
+        ),
     ]
 
 
 def _pacs(vitals: BrokerVitals) -> HealthCheck:
     state, settings = vitals.pacs, vitals.settings
-    words = pacs_words(state, str(settings.central_pacs), settings.aet)
+    name = Phrase("PACS")
+    found = pacs_phrase(state, str(settings.central_pacs), settings.aet)
     if state.state is PacsIs.ANSWERS:
-        return HealthCheck("PACS", Health.GOOD, f"{words} It answers since {_when(state.since)}.")
+        since = Phrase("It answers since %(time)s.", time=Moment(state.since))
+        return HealthCheck(name, Health.GOOD, both(found, since))
     if state.state is PacsIs.UNKNOWN:
-        return HealthCheck("PACS", Health.LOOK, words, "Wait for the first look to end.")
-    advice = "Check that the PACS runs, its address in broker.toml, and the network between."
+        return HealthCheck(name, Health.LOOK, found, Phrase("Wait for the first look to end."))
+    advice = Phrase(
+        "Check that the PACS runs, its address in broker.toml, and the network between."
+    )
     if state.state is PacsIs.FAILED:
-        advice = "Make room on the broker's disk; the log says what failed."
-    return HealthCheck("PACS", Health.BAD, words, advice)
+        advice = Phrase("Make room on the broker's disk; the log says what failed.")
+    return HealthCheck(name, Health.BAD, found, advice)
 
 
 def _catalogue(vitals: BrokerVitals) -> HealthCheck:
-    name, every = "Catalogue", vitals.settings.sweep.every_seconds * 1000
+    name, every = Phrase("Catalogue"), vitals.settings.sweep.every_seconds * 1000
     looked = vitals.pacs.looked
     if looked is None:
-        advice = "It is filled when the broker has looked through the PACS once."
-        return HealthCheck(name, Health.LOOK, "It was never compared with the PACS.", advice)
-    what = f"Compared with the PACS at {_when(looked)}"
+        return HealthCheck(
+            name,
+            Health.LOOK,
+            Phrase("It was never compared with the PACS."),
+            Phrase("It is filled when the broker has looked through the PACS once."),
+        )
     if vitals.at - looked > max(LATE * every, LEAST):
-        advice = "New studies are not found until the PACS answers again: see PACS above."
-        return HealthCheck(name, Health.BAD, f"{what}: that is too long ago.", advice)
-    return HealthCheck(name, Health.GOOD, f"{what}; next at about {_when(looked + every)}.")
+        return HealthCheck(
+            name,
+            Health.BAD,
+            Phrase(
+                "Compared with the PACS at %(time)s: that is too long ago.", time=Moment(looked)
+            ),
+            Phrase("New studies are not found until the PACS answers again: see PACS above."),
+        )
+    what = Phrase(
+        "Compared with the PACS at %(time)s; next at about %(next)s.",
+        time=Moment(looked),
+        next=Moment(looked + every),
+    )
+    return HealthCheck(name, Health.GOOD, what)
 
 
 def _publications(publications: Iterable[PublishProgress]) -> HealthCheck:
-    name, listed = "Publications", list(publications)
+    name, listed = Phrase("Publications"), list(publications)
     stages = Counter(one.stage for one in listed)
     failed, short = stages[PublishStage.FAILED], sum(one.left_out > 0 for one in listed)
     running = sum(not one.over for one in listed)
-    what = f"{running} under way, {stages[PublishStage.WAITING]} of them waiting"
+    waiting = stages[PublishStage.WAITING]
     if failed or short:
-        what += f"; of the last ones {failed} failed, and {short} lack images."
-        return HealthCheck(name, Health.LOOK, what, "Transfers shows which, and why.")
-    if stages[PublishStage.WAITING] > QUEUE:
-        advice = "They wait for the PACS and the processor: see how busy both are."
-        return HealthCheck(name, Health.LOOK, f"{what}.", advice)
-    return HealthCheck(name, Health.GOOD, f"{what}; none of the last ones failed.")
+        what = Phrase(
+            "%(running)s under way, %(waiting)s of them waiting; of the last ones %(failed)s"
+            " failed, and %(short)s lack images.",
+            running=running,
+            waiting=waiting,
+            failed=failed,
+            short=short,
+        )
+        return HealthCheck(name, Health.LOOK, what, Phrase("Transfers shows which, and why."))
+    what = Phrase(
+        "%(running)s under way, %(waiting)s of them waiting; none of the last ones failed.",
+        running=running,
+        waiting=waiting,
+    )
+    if waiting > QUEUE:
+        advice = Phrase("They wait for the PACS and the processor: see how busy both are.")
+        return HealthCheck(name, Health.LOOK, what, advice)
+    return HealthCheck(name, Health.GOOD, what)
 
 
 def _workers(vitals: BrokerVitals) -> Iterator[HealthCheck]:
     if vitals.workers is None:
         return
-    what = f"{vitals.workers} processes code images"
+    name = Phrase("Workers")
     if vitals.deaths:
-        died = f"{what}; {vitals.deaths} died over an image since the start, and were replaced."
-        advice = "The log names the study: an image that its codec cannot take is left out."
-        yield HealthCheck("Workers", Health.LOOK, died, advice)
+        died = Phrase(
+            "Processes that code images: %(count)s. Died over an image since the start, and"
+            " replaced: %(died)s.",
+            count=vitals.workers,
+            died=vitals.deaths,
+        )
+        advice = Phrase("The log names the study: an image that its codec cannot take is left out.")
+        yield HealthCheck(name, Health.LOOK, died, advice)
     else:
-        yield HealthCheck("Workers", Health.GOOD, f"{what}; none has died.")
+        fine = Phrase("Processes that code images: %(count)s. None has died.", count=vitals.workers)
+        yield HealthCheck(name, Health.GOOD, fine)
 
 
 def _linked(vitals: BrokerVitals) -> HealthCheck:
-    name = "Members"
+    name = Phrase("Members")
     states = Counter(one.state(vitals.at) for one in vitals.members)
     joined = states["linked"] + states["joined"]
-    what = f"{states['linked']} of {joined} are linked"
+    what = Phrase("%(linked)s of %(joined)s are linked.", linked=states["linked"], joined=joined)
     if states["expired"]:
-        what += f"; of {states['expired']} the certificate or token has ended."
-        return HealthCheck(
-            name, Health.LOOK, what, "Members shows which; make new tokens for them."
+        ended = Phrase(
+            "Members whose certificate or token has ended: %(count)s.", count=states["expired"]
         )
+        advice = Phrase("Members shows which; make new tokens for them.")
+        return HealthCheck(name, Health.LOOK, both(what, ended), advice)
     if joined and not states["linked"]:
-        advice = "Check that they run, and that they reach the broker at its port."
-        return HealthCheck(name, Health.BAD, f"{what}.", advice)
-    return HealthCheck(name, Health.GOOD, f"{what}.")
+        advice = Phrase("Check that they run, and that they reach the broker at its port.")
+        return HealthCheck(name, Health.BAD, what, advice)
+    return HealthCheck(name, Health.GOOD, what)
 
 
 def _database(files: BrokerFilesNow) -> HealthCheck:
-    what = (
-        f"It has {format_bytes(files.database)}. Backups are made outside of the broker, which"
-        " does not know when the last one was."
+    what = Phrase(
+        "It has %(size)s. Backups are made outside of the broker, which does not know when the"
+        " last one was.",
+        size=ByteCount(files.database),
     )
-    return HealthCheck("Database", Health.GOOD, what)
+    return HealthCheck(Phrase("Database"), Health.GOOD, what)
 
 
 def _certificates(vitals: BrokerVitals) -> Iterator[HealthCheck]:
-    restart = "It renews itself while the broker runs; if it has not, the log says why."
-    anew = "Without it nobody can join or renew: plan the move to a new network in good time."
+    restart = Phrase("It renews itself while the broker runs; if it has not, the log says why.")
+    anew = Phrase(
+        "Without it nobody can join or renew: plan the move to a new network in good time."
+    )
     ends = vitals.authority_ends
-    yield expiry_check("Certificate of the authority", ends, vitals.at, anew, days=365)
-    for what, moment in vitals.files.certificates.items():
-        yield expiry_check(f"Certificate of {what}", moment, vitals.at, restart, days=7)
+    yield expiry_check(Phrase("Certificate of the authority"), ends, vitals.at, anew, days=365)
+    for name, moment in vitals.files.certificates.items():
+        yield expiry_check(name, moment, vitals.at, restart, days=7)
 
 
 def _clock(at: int) -> HealthCheck:
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    said = f"It is {moment:%Y-%m-%d %H:%M} UTC by the broker's clock."
-    if moment.year < _RELEASED:
-        return HealthCheck("Clock", Health.BAD, said, "Let the machine follow a time server (NTP).")
-    return HealthCheck("Clock", Health.GOOD, said)
+    name = Phrase("Clock")
+    what = Phrase("It is %(time)s by the broker's clock.", time=Moment(at))
+    if datetime.fromtimestamp(at / 1000, UTC).year < _RELEASED:
+        advice = Phrase("Let the machine follow a time server (NTP).")
+        return HealthCheck(name, Health.BAD, what, advice)
+    return HealthCheck(name, Health.GOOD, what)
 
 
 _RELEASED: Final = 2024
 """A clock before this year lost its battery."""
-
-
-def _when(time: int) -> str:
-    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 # ---------------------------------------------------------------- reading
@@ -211,22 +250,26 @@ def read_folder(folder: Path, certificate: str | None = None) -> BrokerFilesNow:
     size = sum(_size(folder / f"{DATABASE}{suffix}") for suffix in ("", "-wal"))
     disks: dict[str, DiskUse] = {}
     devices: set[int] = set()
-    for what, place in (("the database", folder), ("the store", folder / STORE)):
+    names = (
+        (Phrase("Disk of the database"), folder),
+        (Phrase("Disk of the store"), folder / STORE),
+    )
+    for name, place in names:
         with suppress(OSError):
             if (device := place.stat().st_dev) not in devices:
                 devices.add(device)
                 use = shutil.disk_usage(place)
-                disks[what] = DiskUse(use.free, use.total)
+                disks[name] = DiskUse(use.free, use.total)
     if len(disks) == 1:
-        disks = {"database and store": next(iter(disks.values()))}
+        disks = {Phrase("Disk of database and store"): next(iter(disks.values()))}
     found = {
-        "the broker": folder / IDENTITY / CERTIFICATE,
-        "the pages": folder / (certificate or f"{WEB}/{WEB_CERTIFICATE}"),
+        Phrase("Certificate of the broker"): folder / IDENTITY / CERTIFICATE,
+        Phrase("Certificate of the pages"): folder / (certificate or f"{WEB}/{WEB_CERTIFICATE}"),
     }
     certificates: dict[str, int] = {}
-    for what, path in found.items():
+    for name, path in found.items():
         with suppress(OSError, P2PacsError):
-            certificates[what] = ends_at(from_pem(path.read_bytes(), what))
+            certificates[name] = ends_at(from_pem(path.read_bytes(), name))
     return BrokerFilesNow(size, disks, certificates)
 
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from broker.config import LOCK, STORE, BrokerSettings
 from broker.database.db import BrokerDatabase
-from broker.database.pacs_state import PacsState, pacs_words, read_pacs
+from broker.database.pacs_state import PacsState, pacs_phrase, read_pacs
 from broker.members import audit, registry
 from broker.setup import web_address
 from p2pacs.files.locks import is_locked
@@ -86,7 +86,7 @@ def status_json(status: BrokerStatus) -> dict[str, Any]:
 def status_facts(folder: Path, status: BrokerStatus) -> Facts:
     """For people."""
     settings = status.settings
-    words = pacs_words(status.pacs, str(settings.central_pacs), settings.aet)
+    words = pacs_phrase(status.pacs, str(settings.central_pacs), settings.aet)
     capacity = settings.store.capacity
     room = "" if capacity is None else f" of {format_bytes(capacity)}"
     rows = [

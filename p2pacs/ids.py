@@ -12,6 +12,7 @@ import ipaddress
 from typing import ClassVar, Self
 
 from p2pacs.errors import UsageError
+from p2pacs.phrases import Phrase
 
 
 class _Bytes(bytes):
@@ -26,7 +27,14 @@ class _Bytes(bytes):
 
     def __new__(cls, raw: bytes) -> Self:
         if len(raw) != cls.size:
-            raise UsageError(f"a {cls.__name__} has {cls.size} bytes, not {len(raw)}")
+            raise UsageError(
+                Phrase(
+                    "a %(kind)s has %(size)s bytes, not %(given)s",
+                    kind=cls.__name__,
+                    size=cls.size,
+                    given=len(raw),
+                )
+            )
         return super().__new__(cls, raw)
 
     @property
@@ -58,7 +66,9 @@ class _Bytes(bytes):
         try:
             return cls(bytes.fromhex(text))
         except ValueError as error:
-            raise UsageError(f"not a {cls.__name__}: {text!r}") from error
+            raise UsageError(
+                Phrase("not a %(kind)s: %(typed)s", kind=cls.__name__, typed=repr(text))
+            ) from error
 
 
 class ChunkId(_Bytes):
@@ -106,7 +116,7 @@ class VirtualAddress(_Bytes):
             UsageError: not 16 bytes, or not in fd00::/8.
         """
         if raw[:1] != b"\xfd":
-            raise UsageError("a virtual address lies in fd00::/8")
+            raise UsageError(Phrase("a virtual address lies in fd00::/8"))
         return super().__new__(cls, raw)
 
     def __str__(self) -> str:
@@ -122,4 +132,6 @@ class VirtualAddress(_Bytes):
         try:
             return cls(ipaddress.IPv6Address(text).packed)
         except ValueError as error:
-            raise UsageError(f"not a virtual address: {text!r}") from error
+            raise UsageError(
+                Phrase("not a virtual address: %(typed)s", typed=repr(text))
+            ) from error

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from p2pacs.errors import UsageError
+from p2pacs.phrases import Phrase
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 """A network of addresses, of either family."""
@@ -50,7 +51,11 @@ def parse_rate(text: str) -> int:
     if bare and int(text) >= _SLOWEST:
         rate = int(text)
     if not 0.5 <= rate <= _FASTEST:
-        raise UsageError(f"not a rate: {shortened(text)} (write it as 800kbit, 3mbit or 1gbit)")
+        raise UsageError(
+            Phrase(
+                "not a rate: %(typed)s (write it as 800kbit, 3mbit or 1gbit)", typed=shortened(text)
+            )
+        )
     return round(rate)
 
 
@@ -79,6 +84,16 @@ def format_bytes(count: float) -> str:
     return f"{count / 1000:.1f} TB"
 
 
+@frozen
+class ByteCount:
+    """A number of bytes, as a value of a phrase."""
+
+    bytes: int
+
+    def __str__(self) -> str:
+        return format_bytes(self.bytes)
+
+
 @frozen(order=True)
 class Endpoint:
     """Where something listens: a host name or address and a TCP port (0: any free one)."""
@@ -96,12 +111,19 @@ class Endpoint:
         host, colon, port = text.strip().rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         if not (colon and _PORT.fullmatch(port) and int(port) <= 65535):
-            raise UsageError(f"not an endpoint: {shortened(text)} (write it as HOST:PORT)")
+            said = shortened(text)
+            raise UsageError(
+                Phrase("not an endpoint: %(typed)s (write it as HOST:PORT)", typed=said)
+            )
         if bracketed:
             host = host[1:-1]
         if not (_is_ipv6(host) if bracketed else _is_host(host)):
             said = shortened(text)
-            raise UsageError(f"not an endpoint: {said} (write it as HOST:PORT or [IPV6]:PORT)")
+            raise UsageError(
+                Phrase(
+                    "not an endpoint: %(typed)s (write it as HOST:PORT or [IPV6]:PORT)", typed=said
+                )
+            )
         return cls(host, int(port))
 
     def __str__(self) -> str:
@@ -143,8 +165,9 @@ class HttpsOrigin:
             UsageError: anything else, as one with a path.
         """
         scheme, _, where = text.strip().lower().removesuffix("/").partition("://")
-        wrong = (
-            f"not an address of browsers: {text!r} (write it as https://HOST or https://HOST:PORT)"
+        wrong = Phrase(
+            "not an address of browsers: %(typed)s (write it as https://HOST or https://HOST:PORT)",
+            typed=repr(text),
         )
         if scheme != "https":
             raise UsageError(wrong)

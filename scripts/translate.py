@@ -4,6 +4,7 @@ docs/translating.md.
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,19 @@ from p2pacs.languages.texts import LOCALES
 
 ROOT: Final = Path(__file__).parent.parent
 
-KEYWORDS: Final = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+KEYWORDS: Final = {
+    "_": None,
+    "N_": None,
+    "Phrase": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "counted": (1, 2),
+}
+
+SETTINGS: Final = ("broker/config.py", "p2pacs/settings/tables.py")
+"""Modules whose settings a page explains: the descriptions of their fields are texts."""
+
+_MARKED: Final = ("p2pacs.languages", "p2pacs.phrases")
 
 _NAMES: Final = {"es": "Spanish", "pt": "Portuguese", "de": "German"}
 
@@ -64,9 +77,25 @@ def marked_texts() -> dict[str, tuple[str, ...]]:
                 method, file, keywords=KEYWORDS, options=options
             ):
                 forms = (said,) if isinstance(said, str) else tuple(said)
-                if len(forms) >= len(found.get(forms[0], ())):
+                if forms[0] and len(forms) >= len(found.get(forms[0], ())):
                     found[forms[0]] = forms
+    found |= {
+        text: (text,) for path in SETTINGS for text in descriptions((ROOT / path).read_text())
+    }
     return found
+
+
+def descriptions(source: str) -> Iterator[str]:
+    """What a module says of the fields of its settings."""
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "Field"
+        ):
+            for keyword in node.keywords:
+                if keyword.arg == "description":
+                    yield str(ast.literal_eval(keyword.value))
 
 
 def sources() -> Iterator[Path]:
@@ -74,7 +103,7 @@ def sources() -> Iterator[Path]:
     for top in ("p2pacs", "peer", "broker"):
         yield from sorted((ROOT / top).rglob("*.html"))
         for path in sorted((ROOT / top).rglob("*.py")):
-            if "p2pacs.languages" in path.read_text():
+            if any(one in path.read_text() for one in _MARKED):
                 yield path
 
 

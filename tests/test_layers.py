@@ -18,6 +18,7 @@ GROUND = [
     "p2pacs.hours",
     "p2pacs.ids",
     "p2pacs.limits",
+    "p2pacs.phrases",
     "p2pacs.texts",
     "p2pacs.units",
     "p2pacs.version",

@@ -17,8 +17,8 @@ from broker.database.db import now
 from broker.database.schema import pacs
 from p2pacs.errors import DeadlineError, LocalError, P2PacsError, PacsError
 from p2pacs.ids import VirtualAddress
-from p2pacs.languages import _, formats, ngettext
 from p2pacs.limits import TEXT
+from p2pacs.phrases import Moment, Phrase, both, counted
 from p2pacs.sql.portable import upsert
 from p2pacs.sql.sqlite import SqliteFile
 from p2pacs.texts import clean
@@ -129,7 +129,7 @@ def _write(connection: Connection, broker: VirtualAddress, state: PacsState) -> 
 # ---------------------------------------------------------------- in words
 
 
-def pacs_words(state: PacsState, address: str, aet: str) -> str:
+def pacs_phrase(state: PacsState, address: str, aet: str) -> Phrase:
     """The state in sentences, with what to check.
 
     Args:
@@ -137,33 +137,32 @@ def pacs_words(state: PacsState, address: str, aet: str) -> str:
         address: of the PACS, without a password.
         aet: the broker's own AE title.
     """
-    looked = _("Last look that succeeded: %(time)s.", time=_minute(state.looked))
+    looked = (
+        Phrase("No look has succeeded yet.")
+        if state.looked is None
+        else Phrase("Last look that succeeded: %(time)s.", time=Moment(state.looked))
+    )
     if state.state is PacsIs.UNKNOWN:
-        said = _("%(pacs)s was not looked through yet since the broker's start.", pacs=address)
-        return f"{said} {looked}"
-    held = ngettext(
+        what = Phrase("%(pacs)s was not looked through yet since the broker's start.", pacs=address)
+        return both(what, looked)
+    held = counted(
         "%(num)s study is in the catalogue.",
         "%(num)s studies are in the catalogue.",
         state.studies or 0,
     )
     if state.state is PacsIs.ANSWERS:
-        answers = _("%(pacs)s answers.", pacs=address)
-        return f"{answers} {held} {looked}"
-    why = {"pacs": address, "since": _minute(state.since), "why": state.why}
+        return both(both(Phrase("%(pacs)s answers.", pacs=address), held), looked)
+    why = {"pacs": address, "since": Moment(state.since), "why": state.why}
     if state.state is PacsIs.FAILED:
-        said = _("What %(pacs)s says cannot be kept, since %(since)s: %(why)s.", **why)
-        return f"{said} {held} {looked}"
-    said = _("%(pacs)s does not answer as it should, since %(since)s: %(why)s.", **why)
-    check = _("Check that it runs and that this machine reaches it at that address.")
+        what = Phrase("What %(pacs)s says cannot be kept, since %(since)s: %(why)s.", **why)
+        return both(both(what, held), looked)
+    what = Phrase("%(pacs)s does not answer as it should, since %(since)s: %(why)s.", **why)
+    check = Phrase("Check that it runs and that this machine reaches it at that address.")
     if address.startswith("dimse:"):
-        check = _(
+        check = Phrase(
             "Check that it runs, that this machine reaches it at that address, and that it knows"
             " the AE title %(aet)s.",
             aet=aet,
         )
-    stays = _("What is in the catalogue stays there.")
-    return f"{said} {check} {held} {stays} {looked}"
-
-
-def _minute(time: int | None) -> str:
-    return _("never") if time is None else f"{formats.minute(time)} UTC"
+    stays = Phrase("What is in the catalogue stays there.")
+    return both(both(both(what, check), held), both(stays, looked))

@@ -34,6 +34,7 @@ from p2pacs.dataset.vocabulary import (
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.limits import KIB
+from p2pacs.phrases import Phrase
 
 _LENGTH: Final = 4 * KIB
 _TOKEN: Final = re.compile(
@@ -42,7 +43,7 @@ _TOKEN: Final = re.compile(
 _KEPT: Final = (STUDY_LEVEL_TAGS | SERIES_TAGS) - PATIENT_COUNTS
 """What a study can be known to have; what a patient has in all is counted when it is asked for."""
 
-_EXAMPLE: Final = "for example Modality=CT,MR; InstitutionName=North*"
+_EXAMPLE: Final = "Modality=CT,MR; InstitutionName=North*"
 
 
 @frozen
@@ -143,7 +144,11 @@ def parse_rule(text: str) -> Rule:
     if plain.lower() in ("all", "none"):
         return ALL if plain.lower() == "all" else NONE
     if not plain or len(text) > _LENGTH:
-        raise UsageError(f"a read rule is all, none or conditions of 1 to {_LENGTH} characters")
+        raise UsageError(
+            Phrase(
+                "a read rule is all, none or conditions of 1 to %(most)s characters", most=_LENGTH
+            )
+        )
     return Rule(plain, alternatives=_Parser(text).alternatives())
 
 
@@ -155,8 +160,10 @@ def check_rule(role: Role, text: str) -> None:
     """
     if parse_rule(text) is not NONE and role is Role.REPLICA:
         raise UsageError(
-            "a replica reads nothing: it keeps sealed copies without their keys, so its read rule "
-            "is none; who shall read is registered as a hospital"
+            Phrase(
+                "a replica reads nothing: it keeps sealed copies without their keys, so its read"
+                " rule is none; who shall read is registered as a hospital"
+            )
         )
 
 
@@ -185,7 +192,7 @@ class _Parser:
         while self._take("|"):
             found.append(self._alternative())
         if not self._ended():
-            raise self._error(self._at, "expected , ; | or the end")
+            raise self._error(self._at, Phrase("expected , ; | or the end"))
         return tuple(found)
 
     def _alternative(self) -> tuple[Condition, ...]:
@@ -195,40 +202,56 @@ class _Parser:
         return tuple(found)
 
     def _condition(self) -> Condition:
-        start, keyword = self._word("a DICOM keyword")
+        start, keyword = self._word(Phrase("expected a DICOM keyword"))
         number = tag_for_keyword(keyword)
         if number is None or f"{number:08X}" not in _KEPT:
             raise self._error(
-                start, f"{keyword!r} is no DICOM keyword of patient, study or series that is kept"
+                start,
+                Phrase(
+                    "%(typed)s is no DICOM keyword of patient, study or series that is kept",
+                    typed=repr(keyword),
+                ),
             )
         if not self._take("="):
-            raise self._error(self._at, f"expected = after {keyword}")
+            raise self._error(self._at, Phrase("expected = after %(keyword)s", keyword=keyword))
         values = [self._value(keyword)]
         while self._take(","):
             values.append(self._value(keyword))
         return Condition(keyword, tuple(values))
 
     def _value(self, keyword: str) -> str:
-        start, value = self._word(f"a value for {keyword}")
+        start, value = self._word(Phrase("expected a value for %(keyword)s", keyword=keyword))
         vr = dictionary_VR(keyword)
         if "\\" in value:
-            raise self._error(start, "several values are separated by commas, not by backslashes")
+            separated = Phrase("several values are separated by commas, not by backslashes")
+            raise self._error(start, separated)
         if vr == "SQ":
-            raise self._error(start, f"{keyword} is a sequence: it has no value to compare")
+            no_value = Phrase(
+                "%(keyword)s is a sequence: it has no value to compare", keyword=keyword
+            )
+            raise self._error(start, no_value)
         if vr in KINDS and bounds(vr, value) is None:
-            raise self._error(start, f"{value!r} is no date or time, nor a range (20260101-)")
+            no_time = Phrase(
+                "%(typed)s is no date or time, nor a range (20260101-)", typed=repr(value)
+            )
+            raise self._error(start, no_time)
         if matcher(vr, value) is None:
-            raise self._error(start, f"{value!r} matches every study: leave {keyword} out")
+            matches_all = Phrase(
+                "%(typed)s matches every study: leave %(keyword)s out",
+                typed=repr(value),
+                keyword=keyword,
+            )
+            raise self._error(start, matches_all)
         return value
 
-    def _word(self, what: str) -> tuple[int, str]:
+    def _word(self, missing: Phrase) -> tuple[int, str]:
         token = _TOKEN.match(self._text, self._at)
         if token is None or token["mark"]:
-            raise self._error(self._at, f"expected {what}")
+            raise self._error(self._at, missing)
         start = token.start(token.lastgroup or 0)
         word = token["bare"].strip() if token["bare"] else token["quoted"].replace('""', '"')
         if not word.strip():
-            raise self._error(start, f"expected {what}")
+            raise self._error(start, missing)
         self._at = token.end()
         return start, word
 
@@ -242,6 +265,13 @@ class _Parser:
     def _ended(self) -> bool:
         return not self._text[self._at :].strip()
 
-    def _error(self, at: int, what: str) -> UsageError:
+    def _error(self, at: int, what: Phrase) -> UsageError:
         at += len(self._text[at:]) - len(self._text[at:].lstrip())
-        return UsageError(f"read rule, position {at + 1}: {what} ({_EXAMPLE})")
+        return UsageError(
+            Phrase(
+                "read rule, position %(position)s: %(wrong)s (for example %(example)s)",
+                position=at + 1,
+                wrong=what,
+                example=_EXAMPLE,
+            )
+        )

@@ -18,6 +18,7 @@ from broker.members.registry import Member
 from p2pacs.errors import MalformedMessageError, NotFoundError, StudyNotFoundError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS, TEXT
+from p2pacs.phrases import Phrase
 from p2pacs.texts import clean
 
 DONE: Final = "done"
@@ -115,7 +116,9 @@ def read(
     if uid:
         theirs = audit.c.uid == uid
         if connection.execute(select(audit.c.id).where(theirs).limit(1)).first() is None:
-            raise StudyNotFoundError("no study with this UID is in the audit trail: check the UID")
+            raise StudyNotFoundError(
+                Phrase("no study with this UID is in the audit trail: check the UID")
+            )
         query = query.where(theirs)
     if member:
         query = query.where(or_(*entries_of(connection, member.strip())))
@@ -150,7 +153,9 @@ def entries_of(connection: Connection, name: str) -> list[ColumnElement[bool]]:
         known is None
         and connection.execute(select(audit.c.id).where(or_(*theirs)).limit(1)).first() is None
     ):
-        raise NotFoundError(f"nobody called {clean(name)!r} is in the audit trail")
+        raise NotFoundError(
+            Phrase("nobody called %(name)s is in the audit trail", name=repr(clean(name)))
+        )
     return theirs
 
 

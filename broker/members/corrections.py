@@ -11,6 +11,7 @@ from broker.members.registry import DIRECTORY, Member, Registration, check_name,
 from p2pacs.errors import RevokedError, StateError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
+from p2pacs.phrases import Phrase
 from p2pacs.units import format_limit
 
 
@@ -36,8 +37,11 @@ def check_version(member: Member, version: int | None) -> None:
     """
     if version is not None and version != member.version:
         raise StateError(
-            f"{member.name} was changed by somebody else while you looked at it: this is how it"
-            " is now; change it again if you still want to"
+            Phrase(
+                "%(name)s was changed by somebody else while you looked at it: this is how it is"
+                " now; change it again if you still want to",
+                name=member.name,
+            )
         )
 
 
@@ -67,7 +71,9 @@ def correct(
         RevokedError: it was revoked.
     """
     if member.revoked is not None:
-        raise RevokedError(f"{member.name} was revoked: it stays in the list as it was")
+        raise RevokedError(
+            Phrase("%(name)s was revoked: it stays in the list as it was", name=member.name)
+        )
     usual = member.read == default_read(member.role)
     is_default = usual or wanted.role is Role.REPLICA
     read = default_read(wanted.role) if is_default else member.read
@@ -77,8 +83,11 @@ def correct(
         checked.role is not member.role or lines != (member.uplink, member.downlink)
     ):
         raise StateError(
-            f"{member.name} has joined: its role stays, and its lines are in the peer.toml on its"
-            " machine"
+            Phrase(
+                "%(name)s has joined: its role stays, and its lines are in the peer.toml on its"
+                " machine",
+                name=member.name,
+            )
         )
     if checked.name.lower() != member.name.lower():
         check_name(connection, checked.name, reserved)
@@ -106,7 +115,7 @@ def check_removable(member: Member) -> None:
         StateError: it has joined.
     """
     if member.joined is not None:
-        raise StateError(f"{member.name} has joined: it can only be revoked")
+        raise StateError(Phrase("%(name)s has joined: it can only be revoked", name=member.name))
 
 
 def remove(connection: Connection, member: Member) -> None:

@@ -20,6 +20,7 @@ from broker.members.registration_fields import FIELDS, check_fields
 from broker.members.registry import Registration
 from p2pacs.errors import UsageError
 from p2pacs.limits import KIB
+from p2pacs.phrases import Phrase
 from p2pacs.texts import clean
 
 BYTES: Final = 256 * KIB
@@ -76,12 +77,13 @@ class MemberSheet:
         """
         if wrong := [said for row in self.wrong for said in _mistakes(row)]:
             told, others = "; ".join(wrong[:_TOLD]), len(wrong) - _TOLD
-            raise UsageError(f"{told}; and {others} more" if others > 0 else told)
+            more = Phrase("%(mistakes)s; and %(count)s more", mistakes=told, count=others)
+            raise UsageError(more if others > 0 else told)
         return [row.registration for row in self.rows if row.registration is not None]
 
 
 def _mistakes(row: SheetRow) -> list[str]:
-    return [f"line {row.line}, {name}: {said}" for name, said in row.wrong.items()]
+    return [f"line {row.line}, {name}: {said}" for name, said in row.wrong.items()]  # command line
 
 
 def read_sheet(raw: bytes, taken: Collection[str] = ()) -> MemberSheet:
@@ -95,21 +97,23 @@ def read_sheet(raw: bytes, taken: Collection[str] = ()) -> MemberSheet:
         UsageError: it is no such file: too long, not UTF-8, without a needed column or any member.
     """
     if len(raw) > BYTES:
-        raise UsageError(f"the file is longer than {BYTES // KIB} KiB")
+        raise UsageError(Phrase("the file is longer than %(most)s KiB", most=BYTES // KIB))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError("the file is not UTF-8: save it as “CSV UTF-8”") from error
+        raise UsageError(Phrase("the file is not UTF-8: save it as “CSV UTF-8”")) from error
     lines = _lines(text)
     columns = _columns(next(lines, (0, []))[1])
     names = dict.fromkeys(taken, 0)
     rows: list[SheetRow] = []
     for line, cells in lines:
         if len(rows) == ROWS:
-            raise UsageError(f"a file has at most {ROWS} members")
+            raise UsageError(Phrase("a file has at most %(most)s members", most=ROWS))
         rows.append(_row(line, cells, columns, names))
     if not rows:
-        raise UsageError("the file names nobody: below the line of columns each line is a member")
+        raise UsageError(
+            Phrase("the file names nobody: below the line of columns each line is a member")
+        )
     return MemberSheet(rows)
 
 
@@ -123,7 +127,9 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
             if any(map(str.strip, cells)):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise UsageError(f"line {reader.line_num}: no CSV ({error})") from error
+        raise UsageError(
+            Phrase("line %(line)s: no CSV (%(why)s)", line=reader.line_num, why=str(error))
+        ) from error
 
 
 def _columns(cells: Sequence[str]) -> list[str]:
@@ -131,12 +137,22 @@ def _columns(cells: Sequence[str]) -> list[str]:
     known = ", ".join(FIELDS)
     if missing := [name for name in NEEDED if name not in columns]:
         raise UsageError(
-            f"the first line names the columns ({known}), and {' and '.join(missing)} is missing"
+            Phrase(
+                "the first line names the columns (%(known)s); these are missing: %(missing)s",
+                known=known,
+                missing=", ".join(missing),
+            )
         )
     if strange := [name for name in columns if name not in FIELDS]:
-        raise UsageError(f"there is no column {clean(strange[0])[:32]!r}; there are {known}")
+        raise UsageError(
+            Phrase(
+                "there is no column %(typed)s; there are %(known)s",
+                typed=repr(clean(strange[0])[:32]),
+                known=known,
+            )
+        )
     if len({*columns}) < len(columns):
-        raise UsageError("a column stands there twice")
+        raise UsageError(Phrase("a column stands there twice"))
     return columns
 
 
@@ -146,15 +162,24 @@ def _row(
     """Check a row; its name is taken for those that follow."""
     values = dict.fromkeys(FIELDS, "") | dict(zip(columns, cells, strict=False))
     if len(cells) > len(columns):
-        said = f"has {len(cells)} cells, and there are {len(columns)} columns"
-        return SheetRow(line, values, {"row": f"{said}: put a text with a separator in quotes"})
+        too_many = Phrase(
+            "has %(cells)s cells, and there are %(columns)s columns: put a text with a separator in"
+            " quotes",
+            cells=len(cells),
+            columns=len(columns),
+        )
+        return SheetRow(line, values, {"row": too_many})
     if long := [name for name in FIELDS if len(values[name]) > _CELL]:
         short = {name: value[:_CELL] for name, value in values.items()}
-        return SheetRow(line, short, {long[0]: f"at most {_CELL} characters"})
+        return SheetRow(line, short, {long[0]: Phrase("at most %(most)s characters", most=_CELL)})
     values["role"] = values["role"].lower()
     registration, wrong = check_fields(values)
     name = unicodedata.normalize("NFC", values["name"]).lower()
     if (before := names.get(name)) is not None and name:
-        wrong["name"] = f"line {before} has this name, too" if before else "is taken already"
+        wrong["name"] = (
+            Phrase("line %(line)s has this name, too", line=before)
+            if before
+            else Phrase("is taken already")
+        )
     names.setdefault(name, line)
     return SheetRow(line, values, wrong, None if wrong else registration)

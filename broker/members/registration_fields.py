@@ -9,6 +9,7 @@ from broker.members.access import check_rule
 from broker.members.registry import Registration, default_read, plain_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.phrases import Phrase
 from p2pacs.units import parse_rate
 
 FIELDS: Final = ("name", "role", "uplink", "downlink", "read")
@@ -51,11 +52,13 @@ def check_name_role_and_rates(
             wrong[name] = str(error)
     role = Role(values["role"]) if values["role"] in (Role.HOSPITAL, Role.REPLICA) else None
     if role is None:
-        wrong["role"] = "choose hospital or replica"
+        wrong["role"] = Phrase("choose hospital or replica")
     return role, (rates["uplink"], rates["downlink"]), wrong
 
 
 def wrong_by_field(error: UsageError) -> dict[str, str]:
-    """An error of the registry that begins with ``field: ``."""
-    name, _, said = str(error).partition(": ")
-    return {name: said} if name in FIELDS else {"form": str(error)}
+    """What is wrong, by the field that an error of the registry is about; else by ``form``."""
+    told = str(error)
+    if isinstance(told, Phrase) and (name := told.values.get("field")) in FIELDS:
+        return {str(name): str(told.values["why"])}
+    return {"form": told}

@@ -24,6 +24,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import Secret
 from p2pacs.identity.token import Token
 from p2pacs.ids import VirtualAddress
+from p2pacs.phrases import Phrase
 
 DIRECTORY: Final = "directory"
 EPOCH: Final = "epoch"
@@ -35,6 +36,16 @@ REFUSED: Final = (
 )
 
 
+def wrong_field(name: str, why: str) -> UsageError:
+    """The error of one field of a registration; `broker.members.registration_fields` finds which.
+
+    Args:
+        name: of the field.
+        why: what is wrong with it.
+    """
+    return UsageError(Phrase("%(field)s: %(why)s", field=name, why=why))
+
+
 def plain_name(name: str) -> str:
     """The name as it is kept.
 
@@ -43,7 +54,7 @@ def plain_name(name: str) -> str:
     """
     name = unicodedata.normalize("NFC", name).strip()
     if not 0 < len(name) <= limits.NAME or not name.isprintable():
-        raise UsageError(f"name: 1 to {limits.NAME} printable characters")
+        raise wrong_field("name", Phrase("1 to %(most)s printable characters", most=limits.NAME))
     return name
 
 
@@ -63,9 +74,9 @@ class Registration:
 
     def __attrs_post_init__(self) -> None:
         if self.role is Role.BROKER:
-            raise UsageError("role: a new member is a hospital or a replica")
+            raise wrong_field("role", Phrase("a new member is a hospital or a replica"))
         if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):
-            raise UsageError("uplink and downlink: more than nothing")
+            raise UsageError(Phrase("uplink and downlink are more than nothing"))
         _check_rule(self.role, self.read)
 
 
@@ -149,7 +160,7 @@ def get_member(connection: Connection, address: VirtualAddress) -> Member:
     query = _SELECT.where(members.c.address == address.raw)
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no member {address}; see p2pacs broker members")
+        raise NotFoundError(_no_member(address))
     return _member(row)
 
 
@@ -166,9 +177,11 @@ def find_member(connection: Connection, name_or_address: str) -> Member:
     try:
         return get_member(connection, VirtualAddress.parse(name_or_address))
     except (UsageError, NotFoundError) as error:
-        raise NotFoundError(
-            f"there is no member {name_or_address!r}; see p2pacs broker members"
-        ) from error
+        raise NotFoundError(_no_member(repr(name_or_address))) from error
+
+
+def _no_member(name: object) -> Phrase:
+    return Phrase("there is no member %(name)s; see p2pacs broker members", name=name)
 
 
 # ---------------------------------------------------------------- the administrator's changes
@@ -198,7 +211,7 @@ def register(
     check_name(connection, name, reserved)
     count = connection.execute(select(func.count()).select_from(members)).scalar_one()
     if count >= limits.MEMBERS - 1:
-        raise UsageError(f"a network has at most {limits.MEMBERS} members")
+        raise UsageError(Phrase("a network has at most %(most)s members", most=limits.MEMBERS))
     secret, at = Token.new_secret(), now()
     connection.execute(
         insert(members).values(
@@ -237,7 +250,8 @@ def check_name(connection: Connection, name: str, reserved: str = "") -> None:
     """
     same = select(members.c.name).where(func.lower(members.c.name) == name.lower())
     if name.lower() == reserved.lower() or connection.execute(same).first():
-        raise UsageError(f"name: there is a member {name!r} already; choose another name")
+        taken = Phrase("there is a member %(name)s already; choose another name", name=repr(name))
+        raise wrong_field("name", taken)
 
 
 def renew_token(
@@ -251,7 +265,9 @@ def renew_token(
     """
     member = get_member(connection, address)
     if member.revoked is not None:
-        raise RevokedError(f"{member.name} was revoked: register it under another name")
+        raise RevokedError(
+            Phrase("%(name)s was revoked: register it under another name", name=member.name)
+        )
     secret = Token.new_secret()
     _set(
         connection,
@@ -272,7 +288,9 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
     """
     member = get_member(connection, address)
     if member.revoked is not None:
-        raise RevokedError(f"{member.name} was revoked: it reads nothing any more")
+        raise RevokedError(
+            Phrase("%(name)s was revoked: it reads nothing any more", name=member.name)
+        )
     _check_rule(member.role, read)
     if read != member.read:
         _set(connection, address, read=read, read_version=member.read_version + 1)

@@ -7,6 +7,7 @@ from typing import Final
 
 from p2pacs.accounts.rights import ADMINISTRATOR, Rights
 from p2pacs.errors import UsageError
+from p2pacs.phrases import Phrase
 
 
 class AdminRole(StrEnum):
@@ -39,4 +40,10 @@ def admin_role(text: str) -> AdminRole:
     try:
         return AdminRole(text)
     except ValueError as error:
-        raise UsageError(f"a role is {' or '.join(AdminRole)}; not {text!r}") from error
+        raise UsageError(
+            Phrase(
+                "a role is one of: %(known)s; not %(typed)s",
+                known=", ".join(AdminRole),
+                typed=repr(text),
+            )
+        ) from error

@@ -16,6 +16,7 @@ from broker.database.schema import audit
 from broker.members.audit import DONE, Entry, entries_of, to_entry
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
+from p2pacs.phrases import Phrase
 
 PAGE: Final = 100
 """Entries on a page."""
@@ -62,7 +63,9 @@ class TrailPlace:
         time, dash, number = text.partition("-")
         parts = (time, number)
         if not dash or not all(one.isascii() and one.isdigit() and len(one) < 19 for one in parts):
-            raise UsageError("this is no place in the audit trail: begin at its newest page")
+            raise UsageError(
+                Phrase("this is no place in the audit trail: begin at its newest page")
+            )
         return cls(int(time), int(number))
 
     def __str__(self) -> str:

@@ -38,7 +38,7 @@ from broker.pages.studies.network_study_views import NetworkStudyViews
 from broker.pages.studies.publication_views import PublicationViews
 from broker.pages.traffic.traffic_views import TrafficViews
 from broker.pages.trail.trail_views import TrailViews
-from broker.pages.trail.trail_words import outcome_words, what_words
+from broker.pages.trail.trail_words import entry_detail, outcome_words, what_words
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.languages import _, formats
@@ -47,6 +47,7 @@ from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.certificate import host_names
 from p2pacs.pages.door import Door
+from p2pacs.pages.forms import sentence
 from p2pacs.pages.live_updates import LiveUpdates
 from p2pacs.pages.times import minute, utc
 from p2pacs.texts import clean
@@ -84,10 +85,18 @@ def make_app(
         navigation=NAVIGATION,
         about=lambda: _("Administration of the network “%(network)s”.", network=network),
     )
-    pages.filter(minute=minute, utc=utc, rate=words.limit, size=formats.size, whole=formats.whole)
+    pages.filter(
+        minute=minute,
+        second=formats.second,
+        utc=utc,
+        rate=words.limit,
+        size=formats.size,
+        whole=formats.whole,
+    )
     pages.filter(capitalize_first=words.capitalize_first, clean=clean)
     pages.filter(person=words.person, day=words.day, clock=words.clock, sex=words.sex)
-    pages.filter(what_words=what_words, outcome_words=outcome_words)
+    pages.filter(what_words=what_words, outcome_words=outcome_words, entry_detail=entry_detail)
+    pages.filter(sentence=sentence)
     door = Door.of(
         database,
         pages,

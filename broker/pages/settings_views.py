@@ -11,6 +11,7 @@ from starlette.responses import Response
 from broker.config import BROKER_TOML, BrokerSettings
 from broker.pacs.address import WebAddress
 from p2pacs.accounts.sessions import Session
+from p2pacs.languages import _
 from p2pacs.settings.writing import SettingLine, setting_tables, toml_value
 from p2pacs.web.pages import Pages
 
@@ -46,5 +47,5 @@ def shown_tables(settings: BrokerSettings) -> list[tuple[tuple[str, ...], list[S
 def _without_secrets(line: SettingLine, settings: BrokerSettings) -> SettingLine:
     pacs = settings.central_pacs
     if line.name == "pacs" and isinstance(pacs, WebAddress) and pacs.credentials:
-        return evolve(line, value=f"{toml_value(str(pacs))} (with a user and a password)")
+        return evolve(line, value=f"{toml_value(str(pacs))} ({_('with a user and a password')})")
     return line

@@ -59,6 +59,16 @@ def day(year: int, month: int, date: int) -> str:
     return written.replace("%d", f"{date:02}")
 
 
+def second(milliseconds: int) -> str:
+    """A time to the second, in UTC.
+
+    Args:
+        milliseconds: since 1970.
+    """
+    time = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{day(time.year, time.month, time.day)} {time:%H:%M:%S}"
+
+
 def minute(milliseconds: int) -> str:
     """A time to the minute, in UTC.
 

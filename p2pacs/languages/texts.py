@@ -12,8 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from p2pacs.languages import formats
 from p2pacs.languages.choice import ENGLISH, LANGUAGES, current
 from p2pacs.languages.formats import whole
+from p2pacs.phrases import Moment, Phrase
+from p2pacs.units import ByteCount
 
 LOCALES: Final = Path(__file__).parent / "locales"
 """The catalogues: ``<language>/LC_MESSAGES/p2pacs.po``."""
@@ -40,8 +43,25 @@ def N_(text: str, /) -> str:  # noqa: N802 - gettext's users know it by this nam
 
 
 def said(text: str) -> str:
-    """A text that was marked elsewhere; one that was not comes as it is."""
-    return catalogue(current()).gettext(text) if text else ""
+    """A text that was marked elsewhere, or a phrase; one that is neither comes as it is."""
+    if not isinstance(text, Phrase):
+        return catalogue(current()).gettext(text) if text else ""
+    known = catalogue(current())
+    if text.many is None:
+        form = known.gettext(text.text)
+    else:
+        form = known.ngettext(text.text, text.many, text.number)
+    return form % {name: _value(name, value) for name, value in text.values.items()}
+
+
+def _value(name: str, value: object) -> object:
+    if isinstance(value, str):
+        return said(value) if isinstance(value, Phrase) else value
+    if isinstance(value, Moment):
+        return f"{formats.minute(value.milliseconds)} UTC"
+    if isinstance(value, ByteCount):
+        return formats.size(value.bytes)
+    return whole(value) if name == "num" and isinstance(value, int) else value
 
 
 @cache

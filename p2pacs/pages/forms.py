@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from p2pacs.languages import _, said
+from p2pacs.languages import _
+from p2pacs.languages.kept_details import refusal_words
 
 
 async def read_form(request: Request) -> FormData:
@@ -49,7 +50,7 @@ def secret_of(form: Mapping[str, object], name: str) -> str:
 
 def sentence(text: str) -> str:
     """A message of the error tree as a sentence on a page."""
-    text = said(text)
+    text = refusal_words(text)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from attrs import frozen
 
-from p2pacs.units import format_bytes
+from p2pacs.phrases import Phrase, counted
+from p2pacs.units import ByteCount
 
 DAY: Final = 24 * 3600 * 1000
 """Milliseconds."""
@@ -51,7 +52,7 @@ _ORDER: Final = tuple(Health)
 
 @frozen
 class HealthCheck:
-    """One thing that was looked at. Its texts hold nothing of patients."""
+    """One thing that was looked at. Its texts are phrases, and hold nothing of patients."""
 
     name: str
     """Of what, in a few words; the same as long as the program runs."""
@@ -101,8 +102,8 @@ def disk_check(name: str, free: int, total: int, advice: str = "") -> HealthChec
         total: bytes of the disk.
         advice: what to do if there is little; empty: make room or a larger disk.
     """
-    what = f"{format_bytes(free)} of {format_bytes(total)} are free."
-    advice = advice or "Make room on this disk, or move the folder to a larger one."
+    what = Phrase("%(free)s of %(all)s are free.", free=ByteCount(free), all=ByteCount(total))
+    advice = advice or Phrase("Make room on this disk, or move the folder to a larger one.")
     if free < FULL:
         return HealthCheck(name, Health.BAD, what, advice)
     if free < NEARLY_FULL or (free < TIGHT and free < TIGHT_SHARE * total):
@@ -122,9 +123,8 @@ def expiry_check(name: str, ends: int, at: int, advice: str, *, days: int = 30) 
     """
     left = (ends - at) // DAY
     if ends <= at:
-        return HealthCheck(name, Health.BAD, "It has ended.", advice)
-    plural = "day" if left == 1 else "days"
-    what = f"It is good for {left} more {plural}."
+        return HealthCheck(name, Health.BAD, Phrase("It has ended."), advice)
+    what = counted("It is good for %(num)s more day.", "It is good for %(num)s more days.", left)
     return (
         HealthCheck(name, Health.LOOK, what, advice)
         if left < days
@@ -141,8 +141,12 @@ def clock_check(name: str, seconds: float) -> HealthCheck:
     """
     off = abs(seconds)
     if off < CLOCK_LOOK:
-        return HealthCheck(name, Health.GOOD, "It is right to within a few seconds.")
-    way = "ahead" if seconds > 0 else "behind"
-    what = f"It is {off:.0f} s {way}."
+        return HealthCheck(name, Health.GOOD, Phrase("It is right to within a few seconds."))
+    count = round(off)
+    what = (
+        Phrase("It is %(count)s s ahead.", count=count)
+        if seconds > 0
+        else Phrase("It is %(count)s s behind.", count=count)
+    )
     state = Health.BAD if off >= CLOCK_BAD else Health.LOOK
-    return HealthCheck(name, state, what, "Let the machine follow a time server (NTP).")
+    return HealthCheck(name, state, what, Phrase("Let the machine follow a time server (NTP)."))

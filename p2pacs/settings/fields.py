@@ -10,6 +10,7 @@ from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
 from p2pacs.errors import UsageError
 from p2pacs.hours import Hours
+from p2pacs.phrases import Phrase
 from p2pacs.units import MEASURED, Endpoint, HttpsOrigin, IPNetwork, format_rate, parse_rate
 
 
@@ -68,7 +69,7 @@ _SIZES: Final = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
 
 def _ae_title(text: str) -> str:
     if not _AE_TITLE.fullmatch(text) or not text.strip():
-        raise ValueError("an AE title has 1 to 16 characters and no backslash (PS3.5 6.2)")
+        raise ValueError(Phrase("an AE title has 1 to 16 characters and no backslash (PS3.5 6.2)"))
     return text.strip()
 
 
@@ -83,7 +84,7 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     size = float(match["number"]) * _SIZES[match["unit"]] if match else 0
     if not 0.5 <= size <= _LARGEST:
-        raise ValueError("not a size (write it as 500MB, 50GB or 2TB)")
+        raise ValueError(Phrase("not a size (write it as 500MB, 50GB or 2TB)"))
     return round(size)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from p2pacs.errors import SettingsError
+from p2pacs.phrases import Phrase
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -64,7 +65,7 @@ def _values(path: Path, text: str) -> dict[str, Any]:
 
 def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
     for keys, detail in _details(error):
-        key, said = ".".join(keys), _in_words(detail)
+        key, said = ".".join(keys), in_words(detail)
         if detail["type"] == "missing":
             yield f"{path}: {key}: {said}"
         elif not keys:  # of the whole: it begins with a key
@@ -75,8 +76,13 @@ def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
 
 def complaints(error: ValidationError) -> str:
     """What is wrong with settings that came from elsewhere than a file: each with its key."""
-    told = [(".".join(keys), _in_words(detail)) for keys, detail in _details(error)]
-    return "; ".join(f"{key}: {said}" if key else said for key, said in told)
+    told = [
+        Phrase("%(field)s: %(why)s", field=".".join(keys), why=in_words(detail))
+        if keys
+        else in_words(detail)
+        for keys, detail in _details(error)
+    ]
+    return told[0] if len(told) == 1 else "; ".join(told)
 
 
 def _details(error: ValidationError) -> Iterator[tuple[list[str], ErrorDetails]]:
@@ -91,35 +97,54 @@ def _details(error: ValidationError) -> Iterator[tuple[list[str], ErrorDetails]]
             yield [str(part) for part in detail["loc"] if isinstance(part, str)], detail
 
 
-_WORDS: Final = {
-    "missing": "this setting is missing",
-    "extra_forbidden": "there is no such setting (is it misspelt?)",
-    "tuple_type": 'a list is expected: ["…", "…"]',
-    "too_short": "at least {min_length} must be named",
-    "string_type": 'a text in quotes is expected: "…"',
-    "string_too_short": "it has at least so many characters: {min_length}",
-    "string_too_long": "it has at most so many characters: {max_length}",
-    "int_type": "a whole number is expected",
-    "int_parsing": "a whole number is expected",
-    "int_from_float": "a whole number is expected",
-    "bool_type": "true or false is expected",
-    "bool_parsing": "true or false is expected",
-    "greater_than_equal": "at least {ge} is possible",
-    "less_than_equal": "at most {le} is possible",
-    "literal_error": "{expected} is expected",
-    "enum": "{expected} is expected",
-    "dict_type": "a table is expected, of keys with values",
-    "model_type": "a table is expected, of keys with values",
-    "model_attributes_type": "a table is expected, of keys with values",
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Phrase]]] = {
+    "missing": lambda _: Phrase("this setting is missing"),
+    "extra_forbidden": lambda _: Phrase("there is no such setting (is it misspelt?)"),
+    "tuple_type": lambda _: Phrase('a list is expected: ["…", "…"]'),
+    "too_short": lambda it: Phrase("at least %(least)s must be named", least=it["min_length"]),
+    "string_type": lambda _: Phrase('a text in quotes is expected: "…"'),
+    "string_too_short": lambda it: Phrase(
+        "it has at least so many characters: %(least)s", least=it["min_length"]
+    ),
+    "string_too_long": lambda it: Phrase(
+        "it has at most so many characters: %(most)s", most=it["max_length"]
+    ),
+    "int_type": lambda _: _whole_number(),
+    "int_parsing": lambda _: _whole_number(),
+    "int_from_float": lambda _: _whole_number(),
+    "bool_type": lambda _: _true_or_false(),
+    "bool_parsing": lambda _: _true_or_false(),
+    "greater_than_equal": lambda it: Phrase("at least %(least)s is possible", least=it["ge"]),
+    "less_than_equal": lambda it: Phrase("at most %(most)s is possible", most=it["le"]),
+    "literal_error": lambda it: Phrase("%(what)s is expected", what=it["expected"]),
+    "enum": lambda it: Phrase("%(what)s is expected", what=it["expected"]),
+    "dict_type": lambda _: _table(),
+    "model_type": lambda _: _table(),
+    "model_attributes_type": lambda _: _table(),
 }
 """Pydantic's kinds of errors (docs.pydantic.dev, Validation Errors) in words of settings."""
 
 
-def _in_words(detail: ErrorDetails) -> str:
-    words = _WORDS.get(detail["type"])
-    if words is None:
-        return detail["msg"].removeprefix("Value error, ")
-    return words.format_map(detail.get("ctx", {}))
+def _whole_number() -> Phrase:
+    return Phrase("a whole number is expected")
+
+
+def _true_or_false() -> Phrase:
+    return Phrase("true or false is expected")
+
+
+def _table() -> Phrase:
+    return Phrase("a table is expected, of keys with values")
+
+
+def in_words(detail: ErrorDetails) -> str:
+    """What one error of pydantic means, without its key; a phrase, most often."""
+    words, context = _WORDS.get(detail["type"]), detail.get("ctx", {})
+    if words is not None:
+        return words(context)
+    if isinstance(error := context.get("error"), ValueError):  # of a validator: it may be a phrase
+        return str(error)
+    return detail["msg"]
 
 
 def _line_of(text: str, keys: list[str]) -> int:

@@ -6,6 +6,7 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from p2pacs.phrases import Phrase
 from p2pacs.settings.fields import (
     EndpointField,
     HoursField,
@@ -52,7 +53,7 @@ class LineSettings(Settings):
     @model_validator(mode="after")
     def _hours_need_an_uplink(self) -> Self:
         if self.hours and self.uplink is None:
-            raise ValueError("hours need an uplink, which counts in all others")
+            raise ValueError(Phrase("hours need an uplink, which counts in all others"))
         return self
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import frozen
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 
 def render_settings(settings: BaseModel, title: str) -> str:
@@ -36,6 +35,11 @@ class SettingLine:
     given: bool
     """Whether the file says it; else it is the default."""
     about: str
+    """What it is, in English."""
+    is_optional: bool
+    """Whether it may be left unset."""
+    examples: tuple[str, ...]
+    """As they stand in the file."""
 
 
 def setting_tables(
@@ -53,7 +57,10 @@ def setting_tables(
         is_set = values[name] is not None
         given = is_set and name in settings.model_fields_set
         text = toml_value(values[name]) if is_set else ""
-        lines.append(SettingLine(name, text, given, _about(field)))
+        examples = tuple(toml_value(one) for one in field.examples or ())
+        optional = not field.is_required() and field.get_default(call_default_factory=True) is None
+        about = field.description or ""
+        lines.append(SettingLine(name, text, given, about, optional, examples))
     yield table, lines
     for name_of, inner in nested:
         yield from setting_tables(inner, name_of)
@@ -62,17 +69,17 @@ def setting_tables(
 def _block(lines: list[SettingLine]) -> list[str]:
     block: list[str] = []
     for line in lines:
-        block += _comment(line.about)
+        block += _comment(_about(line))
         block += [f"{'' if line.given else '# '}{line.name} = {line.value}".rstrip(), ""]
     return block[:-1]
 
 
-def _about(field: FieldInfo) -> str:
-    parts = [field.description or ""]
-    if not field.is_required() and field.get_default(call_default_factory=True) is None:
+def _about(line: SettingLine) -> str:
+    parts = [line.about]
+    if line.is_optional:
         parts.append("Default: not set.")
-    if field.examples:
-        parts.append("Example: " + " or ".join(toml_value(one) for one in field.examples) + ".")
+    if line.examples:
+        parts.append(f"Example: {' or '.join(line.examples)}.")
     return " ".join(part for part in parts if part)
 
 

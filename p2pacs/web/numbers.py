@@ -7,6 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from p2pacs.errors import NotFoundError
+from p2pacs.phrases import Phrase
 
 DIGITS: Final = 9
 """Of a number: nothing here counts to a thousand million. (Python refuses more than 4300 by a
@@ -27,5 +28,5 @@ def number_of(request: Request) -> int:
         NotFoundError: it is none.
     """
     if (found := whole_number(request.path_params["number"])) is None:
-        raise NotFoundError("there is no such thing: its number is none")
+        raise NotFoundError(Phrase("there is no such thing: its number is none"))
     return found

@@ -15,6 +15,7 @@ from starlette.types import Scope
 from p2pacs import languages
 from p2pacs.languages.choice import LANGUAGES
 from p2pacs.languages.formats import whole
+from p2pacs.languages.kept_details import refusal_words
 from p2pacs.languages.texts import plural
 from p2pacs.version import own_version
 from p2pacs.web.answers import Answer
@@ -49,7 +50,7 @@ class Pages:
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
         self._environment.globals.update(_=_text, gettext=_text, ngettext=_counted)
         self._environment.globals.update(language=languages.current, languages=LANGUAGES)
-        self._environment.filters["said"] = languages.said
+        self._environment.filters.update(said=languages.said, refusal=refusal_words)
         self._environment.globals.update(everywhere, base=base, version=own_version())
 
     def filter(self, **filters: object) -> None:

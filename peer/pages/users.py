@@ -7,6 +7,7 @@ an administrator.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from attrs import frozen
 from sqlalchemy import Connection
@@ -21,6 +22,8 @@ from p2pacs.accounts.people import Account
 from p2pacs.accounts.sessions import Session
 from p2pacs.accounts.sign_in import Checker
 from p2pacs.errors import NotFoundError, StateError, UsageError
+from p2pacs.languages import N_
+from p2pacs.languages.kept_details import SIGN_IN, detail_words
 from p2pacs.pages.door import Door
 from p2pacs.pages.forms import secret_of, sentence, text_of
 from p2pacs.pages.times import minute
@@ -143,8 +146,16 @@ class UserViews:
             status=wrong.http_status if wrong else 200,
             session=session,
             accounts=accounts,
-            entries=[(one, minute(one.time)) for one in entries],
+            entries=[(one, minute(one.time), trail_detail(one)) for one in entries],
             roles=list(UserRole),
             wrong=sentence(str(wrong)) if wrong else "",
             filled={name: text_of(filled or {}, name) for name in ("name", "role")},
         )
+
+
+_DETAILS: Final = (*SIGN_IN, N_("by its owner"), N_("by the owner"), N_("%(name)s: %(role)s"))
+
+
+def trail_detail(entry: TrailEntry) -> str:
+    """The detail of an entry as people read it."""
+    return detail_words(entry.detail, _DETAILS)

@@ -20,6 +20,7 @@ from p2pacs.errors import (
     WorkerError,
 )
 from p2pacs.identity.keys import StudyKey
+from p2pacs.phrases import Phrase
 from p2pacs.store import StudyStore
 from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.gathered import Gathered, decode_gathered
@@ -332,7 +333,9 @@ class LiveIndex:
             if found is None:
                 break
             return level, *found
-        raise NotFoundError(f"nothing of instance {known.number} can be shown (yet)")
+        raise NotFoundError(
+            Phrase("nothing of image %(number)s can be shown (yet)", number=known.number)
+        )
 
     def _read(self, numbers: Sequence[int]) -> Callable[[int], bytes]:
         """These chunks, read together; in a worker thread.

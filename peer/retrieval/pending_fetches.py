@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite import insert
 from p2pacs.concurrency.signals import Pause
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
+from p2pacs.phrases import Phrase
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.db import PeerDatabase, fetches, paused
@@ -109,7 +110,9 @@ class PendingFetches:
 
         async with self._one:
             if not fetch.fetching:
-                raise NotFoundError(f"study {study.short} is not being fetched")
+                raise NotFoundError(
+                    Phrase("study %(study)s is not being fetched", study=study.short)
+                )
             await self._database.run(write)
             self._paused.add(study)
             fetch.pause()
@@ -128,7 +131,7 @@ class PendingFetches:
         query = select(fetches).where(fetches.c.study == study.raw)
         row = await self._database.run(lambda c: c.execute(query).one_or_none())
         if row is None or study not in self._paused:
-            raise NotFoundError(f"study {study.short} is not paused")
+            raise NotFoundError(Phrase("study %(study)s is not paused", study=study.short))
         requester = Requester(row.caller, row.purpose, Priority(row.priority), row.detail)
         fetch = await begin(study, requester)
         self.asked(fetch, requester)

@@ -15,6 +15,7 @@ from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
+from p2pacs.phrases import Phrase
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore
 from p2pacs.study.manifest import load_root, load_segment
@@ -242,7 +243,9 @@ class StudyReads:
             NotFoundError: it was not, or not for long.
         """
         if study not in self._fetches:
-            raise NotFoundError(f"study {study.short} is not being read: fetch it first")
+            raise NotFoundError(
+                Phrase("study %(study)s is not being read: fetch it first", study=study.short)
+            )
         return self._fetches[study]
 
     def look(self, study: StudyId, request: ViewRequest | None) -> tuple[int, int]:
@@ -289,7 +292,7 @@ class StudyReads:
         elif transfer := self._downloads.transfers.get(study):
             transfer.prioritise(priority)
         else:
-            raise NotFoundError(f"study {study.short} is not being fetched")
+            raise NotFoundError(Phrase("study %(study)s is not being fetched", study=study.short))
 
     def in_use(self, study: StudyId) -> bool:
         """Whether somebody reads it now."""

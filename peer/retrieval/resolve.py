@@ -26,6 +26,7 @@ from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import StudyKey
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.phrases import Phrase
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages.messages import Manifest, ManifestQuery, StudyGrant, StudyQuery
@@ -112,8 +113,10 @@ class Resolver:
         record = await trio.to_thread.run_sync(self._catalogue.by_uid, study_instance_uid)
         if record is None:
             raise StudyNotFoundError(
-                "not in the catalogue that this peer may read: check the Study Instance UID, or "
-                "ask the administrator for the right to read it"
+                Phrase(
+                    "not in the catalogue that this peer may read: check the Study Instance UID, or"
+                    " ask the administrator for the right to read it"
+                )
             )
         return record
 

@@ -21,6 +21,7 @@ from p2pacs.errors import (
     NotFoundError,
 )
 from p2pacs.ids import StudyId
+from p2pacs.phrases import Phrase
 from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import Transfer
@@ -125,7 +126,13 @@ class StudyFetch:
             NotFoundError: no such instance is known.
         """
         if not 0 < number <= len(self.known):
-            raise NotFoundError(f"study {self.study.short} has no instance {number} (yet)")
+            raise NotFoundError(
+                Phrase(
+                    "study %(study)s has no image %(number)s (yet)",
+                    study=self.study.short,
+                    number=number,
+                )
+            )
         return self.known[number - 1]
 
     def by_uid(self, sop_instance_uid: str) -> Known | None:

@@ -20,6 +20,7 @@ from p2pacs.dimse.backend import Retrieval, Urgency
 from p2pacs.dimse.delivery.sending import Sending, send_retrieval
 from p2pacs.errors import BusyError, NotFoundError, P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
+from p2pacs.phrases import Phrase
 from peer.config import PeerSettings
 from peer.gateway.bridge import Bridge
 from peer.gateway.serving import GatewayParts
@@ -116,12 +117,12 @@ class WorkstationSends:
         """
         remote = self._parts.destinations.get(aet)
         if remote is None:
-            raise NotFoundError("no such workstation among the gateway's destinations")
+            raise NotFoundError(Phrase("no such workstation among the gateway's destinations"))
         if self._nursery is None:
-            raise UnavailableError("the peer is stopping: try again later")
+            raise UnavailableError(Phrase("the peer is stopping: try again later"))
         under_way = sum(not one.over for one in self._sends.values())
         if under_way >= self._tuning.at_once + self._tuning.waiting:
-            raise BusyError("too many studies are being sent: wait until one is there")
+            raise BusyError(Phrase("too many studies are being sent: wait until one is there"))
         send = StudySend(next(self._numbers), study, remote, Sending(caller, remote.aet))
         self._sends[send.number] = send
         self._forget()
@@ -135,7 +136,7 @@ class WorkstationSends:
             NotFoundError: there is no such one, or not for long.
         """
         if number not in self._sends:
-            raise NotFoundError("this was sent long ago, or never")
+            raise NotFoundError(Phrase("this was sent long ago, or never"))
         return self._sends[number]
 
     async def _send(self, send: StudySend, uid: str) -> None:

@@ -29,7 +29,9 @@ WELL = BrokerVitals(
     settings=settings(),
     at=AT,
     files=BrokerFilesNow(
-        5000, {"database and store": DiskUse(10**12, 2 * 10**12)}, {"the pages": AT + 80 * DAYS}
+        5000,
+        {"Disk of database and store": DiskUse(10**12, 2 * 10**12)},
+        {"Certificate of the pages": AT + 80 * DAYS},
     ),
     authority_ends=AT + 7000 * DAYS,
     pacs=PacsState(PacsIs.ANSWERS, AT - DAYS, AT - 1000, 7),
@@ -74,12 +76,12 @@ async def test_a_broker_that_is_well() -> None:
         (
             "Certificate of the pages",
             Health.BAD,
-            {"files": evolve(WELL.files, certificates={"the pages": AT})},
+            {"files": evolve(WELL.files, certificates={"Certificate of the pages": AT})},
         ),
         (
             "Disk of the store",
             Health.BAD,
-            {"files": evolve(WELL.files, disks={"the store": DiskUse(5, 10**12)})},
+            {"files": evolve(WELL.files, disks={"Disk of the store": DiskUse(5, 10**12)})},
         ),
         ("Clock", Health.BAD, {"at": 0}),
     ],
@@ -109,11 +111,13 @@ def test_what_the_folder_says(tmp_path: Path, authority: Authority) -> None:
     (tmp_path / IDENTITY).mkdir()
     found = read_folder(tmp_path)
     assert found.database == 100
-    assert list(found.disks) == ["database and store"]
+    assert list(found.disks) == ["Disk of database and store"]
     assert found.certificates == {}
     (tmp_path / IDENTITY / "cert.pem").write_bytes(certificates.to_pem(authority.certificate))
-    assert read_folder(tmp_path).certificates == {"the broker": ends_at(authority.certificate)}
+    assert read_folder(tmp_path).certificates == {
+        "Certificate of the broker": ends_at(authority.certificate)
+    }
     assert not read_folder(tmp_path / "nowhere").disks
     own = tmp_path / "own.pem"
     own.write_bytes(certificates.to_pem(authority.certificate))
-    assert "the pages" in read_folder(tmp_path, "own.pem").certificates
+    assert "Certificate of the pages" in read_folder(tmp_path, "own.pem").certificates

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from broker.config import BrokerSettings
 from broker.database.db import BrokerDatabase, now
-from broker.database.pacs_state import PacsState, pacs_words, read_pacs
+from broker.database.pacs_state import PacsState, pacs_phrase, read_pacs
 from broker.members import registry
 from broker.members.registry import Member
 from broker.pages.content import MemberKnowledge
@@ -23,6 +23,7 @@ from broker.pages.members.listing import (
 )
 from p2pacs.accounts.sessions import Session
 from p2pacs.ids import VirtualAddress
+from p2pacs.languages import said
 from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
 
@@ -57,7 +58,7 @@ class MemberListViews:
             states=STATES,
             roles=ROLES,
             pacs=pacs,
-            pacs_words=pacs_words(pacs, str(settings.central_pacs), settings.aet),
+            pacs_words=said(pacs_phrase(pacs, str(settings.central_pacs), settings.aet)),
         )
 
 

@@ -12,6 +12,7 @@ from broker.members.holding import Holding
 from broker.members.registry import Member
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
+from p2pacs.phrases import Phrase
 
 PAGE: Final = 50
 """Members on one page."""
@@ -82,7 +83,7 @@ def read_search(query: Mapping[str, str]) -> MemberSearch:
     """
     find = query.get("find", "").strip()
     if len(find) > _FIND:
-        raise UsageError(f"look for {_FIND} characters at most")
+        raise UsageError(Phrase("look for %(most)s characters at most", most=_FIND))
     sort = query.get("sort", "name")
     return MemberSearch(
         find,
@@ -102,7 +103,7 @@ def page_number(query: Mapping[str, str]) -> int:
     """
     page = query.get("page", "1")
     if not (page.isascii() and page.isdigit() and 0 < len(page) < 6 and int(page)):
-        raise UsageError("there is no such page")
+        raise UsageError(Phrase("there is no such page"))
     return int(page)
 
 
@@ -155,5 +156,6 @@ def _matches(row: MemberRow, search: MemberSearch) -> bool:
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> str:
     if value not in known:
-        raise UsageError(f"{name} is {', '.join(filter(None, known))}")
+        there = ", ".join(filter(None, known))
+        raise UsageError(Phrase("%(name)s is one of: %(known)s", name=name, known=there))
     return value

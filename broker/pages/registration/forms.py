@@ -19,7 +19,9 @@ from broker.members.registration_fields import (
 from broker.members.registry import Member, Registration
 from p2pacs.errors import UsageError
 from p2pacs.pages.forms import sentence, text_of
+from p2pacs.phrases import Phrase
 from p2pacs.settings import AeTitleField
+from p2pacs.settings.reading import complaints
 from p2pacs.units import Endpoint, format_rate
 
 T = TypeVar("T")
@@ -140,8 +142,7 @@ def _ae_title(text: str) -> str:
     try:
         return _AE_TITLE.validate_python(text)
     except ValidationError as error:
-        said = error.errors(include_url=False, include_input=False)[0]["msg"]
-        raise UsageError(said.removeprefix("Value error, ")) from error
+        raise UsageError(complaints(error)) from error
 
 
 def _workstations(text: str) -> tuple[tuple[str, Endpoint], ...]:
@@ -151,7 +152,9 @@ def _workstations(text: str) -> tuple[tuple[str, Endpoint], ...]:
 def _workstation(text: str) -> tuple[str, Endpoint]:
     aet, equals, where = text.partition("=")
     if not equals:
-        raise UsageError(f"not a workstation: {text!r} (write it as AET=HOST:PORT)")
+        raise UsageError(
+            Phrase("not a workstation: %(typed)s (write it as AET=HOST:PORT)", typed=repr(text))
+        )
     return _ae_title(aet), Endpoint.parse(where)
 
 

@@ -74,8 +74,11 @@ class TrailViews:
         filled = self.searches.get(session.account, text_of(form, "search"))
         search = filled.search if filled else TrailSearch()
         await self.database.run(partial(read_trail, search=search, most=1))  # or it says why not
-        said = "all of it" if search.is_empty else "what a search found"
-        entry = Entry("audit exported", session.account, detail=said)
+        entry = Entry(
+            "audit exported",
+            session.account,
+            detail="all of it" if search.is_empty else "what a search found",
+        )
         await self.database.run(lambda c: audit.record(c, entry))
         return CsvAnswer(self._lines(search), "audit.csv")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from broker.members.audit import DONE, FAILED, INTERRUPTED, REFUSED
+from broker.members.audit import DONE, FAILED, INTERRUPTED, REFUSED, Entry
 from p2pacs.languages import N_, said
+from p2pacs.languages.kept_details import SIGN_IN, detail_words
 
 WHATS: Final = {
     "study granted": N_("Asked for a study"),
@@ -44,6 +45,66 @@ OUTCOMES: Final = {
     FAILED: N_("failed"),
     INTERRUPTED: N_("broken off"),
 }
+
+_ROLE: Final = (N_("%(name)s: %(role)s"),)
+_PURPOSES: Final = (
+    N_("looked at on the page"),
+    N_("fetched on the page"),
+    N_("downloaded on the page"),
+    N_("by command"),
+    N_("%(what)s, stat"),
+    N_("%(what)s, prefetch"),
+    N_("%(what)s, background"),
+)
+_READ: Final = (
+    N_("%(what)s (its clock said %(time)s, %(number)s)"),
+    N_("%(what)s: %(sent)s of %(total)s instances"),
+    N_("%(what)s by %(caller)s"),
+    *_PURPOSES,
+    N_("%(what)s to %(workstation)s"),
+)
+
+DETAILS: Final = {
+    "sign-in": SIGN_IN,
+    "study read": _READ,
+    "study granted": _PURPOSES,
+    "study published": (
+        N_("%(count)s instances are missing; %(why)s"),
+        N_("nothing is missing any more"),
+    ),
+    "administrator added": _ROLE,
+    "role set": _ROLE,
+    "password changed": (N_("by its owner"),),
+    "session ended": (N_("by its owner"),),
+    "second factor added": (N_("by its owner"),),
+    "second factor removed": (N_("by its owner"),),
+    "recovery codes made": (N_("by the owner"),),
+    "member joined": (
+        N_("wrong token"),
+        N_("wrong token (%(count)s times of late)"),
+    ),
+    "member corrected": (
+        N_("name: %(old)s → %(new)s"),
+        N_("role: %(old)s → %(new)s"),
+        N_("uplink: %(old)s → %(new)s"),
+        N_("downlink: %(old)s → %(new)s"),
+        N_("may read: %(old)s → %(new)s"),
+    ),
+    "audit exported": (N_("all of it"), N_("what a search found")),
+}
+"""The texts that details are made of, by what was done (`detail_words`)."""
+
+_CORRECTIONS: Final = "; "
+
+
+def entry_detail(entry: Entry) -> str:
+    """The detail of an entry as people read it."""
+    forms = DETAILS.get(entry.what, ())
+    if entry.what != "member corrected":
+        return detail_words(entry.detail, forms)
+    name, colon, changes = entry.detail.partition(": ")
+    shown = [detail_words(one, forms) for one in changes.split(_CORRECTIONS)]
+    return name + colon + _CORRECTIONS.join(shown)
 
 
 def what_words(what: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from p2pacs.languages import N_, _, formats, said
+from p2pacs.languages.kept_details import refusal_words
 from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.swarm.download.transfer import Transfer, TransferState
@@ -41,7 +42,7 @@ def transfer_words(transfer: Transfer, told: JsonObject, *, paused: bool) -> Jso
         "state": "paused" if paused else str(transfer.state),
         "words": state,
         "badge": _with_percent(state, percent),
-        "why": "" if paused or fetching else clean(said(told["error"] or "")),
+        "why": "" if paused or fetching else clean(refusal_words(told["error"] or "")),
         "stat": told["priority"] == "stat",
         "priority": said(_PRIORITIES.get(told["priority"]) or ""),
         "percent": percent,

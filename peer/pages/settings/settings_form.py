@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from p2pacs.errors import UsageError
 from p2pacs.languages import N_, _, said
+from p2pacs.phrases import Phrase
+from p2pacs.settings.reading import in_words
 from p2pacs.units import Endpoint
 from peer.config import DestinationSettings, PeerSettings
 
@@ -103,8 +105,8 @@ def changed_settings(settings: PeerSettings, typed: Mapping[str, str]) -> PeerSe
         first = error.errors()[0]
         where = str(first["loc"][-1]) if first["loc"] else ""
         words = next((words for name, words, _hint in _FIELDS if name in first["loc"]), where)
-        message = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{said(words)}: {said(message)}") from error
+        wrong = Phrase("%(field)s: %(why)s", field=Phrase(words), why=in_words(first))
+        raise UsageError(wrong) from error
 
 
 def _parse_destinations(typed: str, settings: PeerSettings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from p2pacs.dataset.json_model import number
 from p2pacs.errors import ManifestError, NotFoundError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _
+from p2pacs.phrases import Phrase
 from p2pacs.rendering.options import JPEG, RenderedViewport, RenderOptions, VoiWindow
 from p2pacs.rendering.render import FrameInput
 from p2pacs.web.numbers import number_of, whole_number
@@ -127,5 +128,5 @@ def _number(request: Request, name: str, default: int | None) -> int | None:
     if not given:
         return default
     if (found := whole_number(given)) is None:
-        raise UsageError(f"{name} must be a whole number")
+        raise UsageError(Phrase("%(name)s must be a whole number", name=name))
     return found

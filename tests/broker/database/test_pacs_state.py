@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from broker.database import pacs_state
 from broker.database.db import BrokerDatabase
-from broker.database.pacs_state import NEVER_RUN, PacsIs, PacsState, pacs_words
+from broker.database.pacs_state import NEVER_RUN, PacsIs, PacsState, pacs_phrase
 from p2pacs.errors import DeadlineError, DiskFullError, P2PacsError, PacsUnreachableError
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import TEXT
@@ -109,10 +109,10 @@ async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
             PacsState(PacsIs.AWAY, 0, None, None, "it hangs"),
             "dicomweb+http://pacs",
             "Check that it runs and that this machine reaches it at that address. 0 studies are in "
-            "the catalogue. What is in the catalogue stays there. Last look that succeeded: never.",
+            "the catalogue. What is in the catalogue stays there. No look has succeeded yet.",
         ),
         (PacsState(PacsIs.FAILED, 0, 0, 4, "disk full"), ADDRESS, "cannot be kept"),
     ],
 )
 def test_in_words(state: PacsState, address: str, said: str) -> None:
-    assert said in pacs_words(state, address, "ME")
+    assert said in pacs_phrase(state, address, "ME")

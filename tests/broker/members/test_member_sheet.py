@@ -52,8 +52,8 @@ def test_columns_in_any_order_and_not_all() -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"", "name and role is missing"),
-        (b"name\nNorth\n", "role is missing"),
+        (b"", "these are missing: name, role"),
+        (b"name\nNorth\n", "these are missing: role"),
         (b"name,role,token\n", "no column 'token'"),
         (b"name,role,role\n", "twice"),
         (b"name,role\n", "names nobody"),

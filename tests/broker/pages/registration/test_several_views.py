@@ -98,7 +98,7 @@ async def test_a_name_that_was_taken_meanwhile_gives_up_all(admin: Browser) -> N
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "Choose a file, or paste its text."), ("name\nNorth", "role is missing")],
+    [("", "Choose a file, or paste its text."), ("name\nNorth", "these are missing: role")],
 )
 async def test_what_is_no_such_file(admin: Browser, text: str, said: str) -> None:
     page = await preview(admin, text, pasted=True)
