@@ -47,5 +47,6 @@ def shown_tables(settings: BrokerSettings) -> list[tuple[tuple[str, ...], list[S
 def _without_secrets(line: SettingLine, settings: BrokerSettings) -> SettingLine:
     pacs = settings.central_pacs
     if line.name == "pacs" and isinstance(pacs, WebAddress) and pacs.credentials:
-        return evolve(line, value=f"{toml_value(str(pacs))} ({_('with a user and a password')})")
+        hidden = _("with a user and a password")
+        return evolve(line, value=f"{toml_value(str(pacs))} ({hidden})")
     return line

@@ -13,6 +13,7 @@ from jinja2 import Environment, nodes
 
 from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from scripts.translate import marked_texts, path_of, places, problems, sources, stored, updated
+from tests.scripts.unmarked_python import unmarked_python
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -71,6 +72,62 @@ def test_places_of_values() -> None:
     assert places("%(a)s of %(b)s: 100 %%") == {"a", "b"}
     with pytest.raises(ValueError, match="single"):
         places("100 %")
+
+
+# ------------------------------------------------------------ texts in modules
+
+PAGES = ("broker/pages", "peer/pages", "p2pacs/pages")
+
+REFUSING = (
+    "broker/database/pacs_state.py",
+    "broker/health.py",
+    "broker/members",
+    "p2pacs/accounts",
+    "p2pacs/health.py",
+    "p2pacs/ids.py",
+    "p2pacs/units.py",
+    "p2pacs/settings",
+    "p2pacs/web/answers.py",
+    "p2pacs/web/guard.py",
+    "p2pacs/web/numbers.py",
+    "peer/accounts",
+    "peer/sending",
+)
+"""What else can be read on a page."""
+
+NO_PAGE = {
+    "broker/members/enrolment.py",  # told over the wire, to a program
+    "p2pacs/pages/site_certificate.py",  # told when the program starts
+    "peer/pages/serving.py",  # the name of an authority
+    "peer/pages/study/study_archive.py",  # a file
+}
+
+
+@pytest.mark.parametrize("top", [*PAGES, *REFUSING])
+def test_every_sentence_of_a_module_is_marked(top: str) -> None:
+    place = ROOT / top
+    assert place.exists()
+    found = [
+        f"{name}:{one}"
+        for path in ([place] if place.is_file() else sorted(place.rglob("*.py")))
+        if (name := path.relative_to(ROOT).as_posix()) not in NO_PAGE
+        for one in unmarked_python(path.read_text(), page=top in PAGES)
+    ]
+    assert found == []
+
+
+def test_a_sentence_that_is_not_marked_is_found() -> None:
+    module = (
+        'raise UsageError(f"no such {thing}")\n'
+        'raise StateError("a" if x else Phrase("fine"))\n'
+        'HealthCheck(_("Fine"), state, "Not fine.")\n'
+        'shown = f"{count} images are here"\n'
+        "said = f\"{_('lost')}\"\n"
+        'log.info(f"{x}={y}")\n'
+    )
+    found = list(unmarked_python(module, page=True))
+    assert sorted({one.partition(":")[0] for one in found}) == ["1", "2", "3", "4", "5"]
+    assert len(list(unmarked_python(module, page=False))) == 4
 
 
 # ------------------------------------------------------------ texts of templates

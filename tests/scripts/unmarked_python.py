@@ -23,9 +23,9 @@ REFUSALS: Final = {
 }
 """What carries a text to a page."""
 
-MARKS: Final = {"Phrase", "counted", "both", "_", "N_", "ngettext", "said"}
+MARKS: Final = {"Phrase", "counted", "_", "N_", "ngettext"}
 
-_WORDS: Final = re.compile(r"[A-Za-z]{2,} [a-z]{2,}|^[a-z]{3,}$|[a-z] $|^ [a-z]{2,}")
+_WORDS: Final = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
 """What reads as a piece of a sentence."""
 
 
@@ -40,9 +40,11 @@ def unmarked_python(source: str, *, page: bool) -> Iterator[str]:
         if isinstance(node, ast.Call) and _name(node.func) in REFUSALS:
             for argument in node.args:
                 yield from _sentences(argument)
+        elif isinstance(node, ast.JoinedStr) and _marked_inside(node):
+            yield f"{node.lineno}: marked inside an f-string, where it is not found"
         elif page and isinstance(node, ast.JoinedStr):
             pieces = [one.value for one in node.values if isinstance(one, ast.Constant)]
-            if any(re.search(r"[A-Za-z]{2,} [a-z]{2,}", str(one)) for one in pieces):
+            if any(_WORDS.search(str(one)) for one in pieces):
                 yield f"{node.lineno}: {ast.unparse(node)}"
 
 
@@ -57,6 +59,10 @@ def _sentences(node: ast.expr) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 yield from _sentences(child)
+
+
+def _marked_inside(node: ast.JoinedStr) -> bool:
+    return any(isinstance(one, ast.Call) and _name(one.func) in MARKS for one in ast.walk(node))
 
 
 def _name(function: ast.expr) -> str:
