@@ -17,5 +17,5 @@ def test_an_auditor_sees_everything_and_changes_nothing() -> None:
 
 def test_a_role_by_its_name() -> None:
     assert admin_role("auditor") is AdminRole.AUDITOR
-    with pytest.raises(UsageError, match="administrator or auditor"):
+    with pytest.raises(UsageError, match="administrator, auditor"):
         admin_role("radiologist")

@@ -77,7 +77,7 @@ async def test_one_mistake_keeps_all_from_being_registered(admin: Browser) -> No
     page = await preview(admin, "name,role\nSouth,hospital\nNorth,king\n", pasted=True)
     assert page.status_code == 400
     assert "1 of 2 rows cannot be registered" in page.text
-    assert "is taken already" in page.text
+    assert "Is taken already" in page.text
     assert "choose hospital or replica" in page.text
     assert 'name="preview"' not in page.text
     assert "South,hospital" in page.text, "what was pasted can be corrected"
