@@ -78,7 +78,7 @@ async def test_one_mistake_keeps_all_from_being_registered(admin: Browser) -> No
     assert page.status_code == 400
     assert "1 of 2 rows cannot be registered" in page.text
     assert "Is taken already" in page.text
-    assert "choose hospital or replica" in page.text
+    assert "Choose hospital or replica" in page.text
     assert 'name="preview"' not in page.text
     assert "South,hospital" in page.text, "what was pasted can be corrected"
     answer = await admin.send(PATH, f"{PATH}/register", preview="guessed")
