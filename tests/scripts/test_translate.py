@@ -83,7 +83,7 @@ REFUSING = (
     "broker/health.py",
     "broker/members",
     "p2pacs/accounts",
-    "p2pacs/health.py",
+    "p2pacs/process/health.py",
     "p2pacs/ids.py",
     "p2pacs/units.py",
     "p2pacs/settings",
