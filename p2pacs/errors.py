@@ -55,8 +55,6 @@ from __future__ import annotations
 import errno
 from typing import ClassVar, Final
 
-from p2pacs.texts import clean
-
 
 class P2PacsError(Exception):
     """Base of all errors that p2pacs raises on purpose."""
@@ -419,22 +417,6 @@ def local_error(error: OSError, doing: str) -> LocalError:
     advice = _ADVICE.get(error.errno or 0)
     why = error.strerror or str(error)
     return LocalError(f"{doing}: {why}" + (f"; {advice}" if advice else ""))
-
-
-def _tree(root: type[P2PacsError]) -> list[type[P2PacsError]]:
-    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
-
-
-def from_wire(code: int, text: str) -> P2PacsError:
-    """The error that a `QueryFailure` message carries; unknown codes give `RemoteError`.
-
-    The text goes into logs and onto terminals here, so it is cleaned.
-    """
-    text = clean(text)
-    for kind in _tree(P2PacsError):
-        if kind.wire_code == code:
-            return kind(text)
-    return RemoteError(f"unknown failure {code}: {text}")
 
 
 def report(error: P2PacsError) -> dict[str, object]:

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from p2pacs import errors
-from p2pacs.errors import P2PacsError, RemoteError, from_wire
+from p2pacs.errors import P2PacsError
 
 
 def tree(kind: type[P2PacsError]) -> list[type[P2PacsError]]:
@@ -16,21 +16,6 @@ ALL = [kind for kind in tree(P2PacsError) if kind.__module__ == "p2pacs.errors"]
 def test_wire_codes_are_unique() -> None:
     codes = [kind.wire_code for kind in ALL]
     assert len(set(codes)) == len(codes)
-
-
-@pytest.mark.parametrize("kind", ALL)
-def test_every_error_crosses_the_wire(kind: type[P2PacsError]) -> None:
-    error = from_wire(kind.wire_code, "try again")
-    assert type(error) is kind
-    assert str(error) == "try again"
-
-
-def test_what_a_member_says_cannot_act_on_a_terminal_here() -> None:
-    assert str(from_wire(RemoteError.wire_code, "\x1b[2Jgone\u202e")) == "\\x1b[2Jgone\\u202e"
-
-
-def test_an_unknown_code_is_a_remote_error() -> None:
-    assert type(from_wire(9999, "?")) is RemoteError
 
 
 @pytest.mark.parametrize("kind", ALL)

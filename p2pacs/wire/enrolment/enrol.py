@@ -27,7 +27,6 @@ from p2pacs.errors import (
     P2PacsError,
     ProtocolError,
     UnavailableError,
-    from_wire,
 )
 from p2pacs.files.private_files import write_private
 from p2pacs.identity import book, certificates, tls
@@ -40,8 +39,8 @@ from p2pacs.units import Endpoint
 from p2pacs.wire.channel import deadlines
 from p2pacs.wire.channel.broken import explain
 from p2pacs.wire.channel.channel import handshake, open_tcp
-from p2pacs.wire.link.session import failure
 from p2pacs.wire.messages.codec import decode, encode
+from p2pacs.wire.messages.failures import failure, from_wire
 from p2pacs.wire.messages.frames import FrameReader
 from p2pacs.wire.messages.messages import (
     AuthorityCertificate,

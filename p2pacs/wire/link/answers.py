@@ -12,7 +12,7 @@ from attrs import evolve
 from p2pacs import limits
 from p2pacs.errors import BusyError, DeadlineError, P2PacsError
 from p2pacs.wire.channel import deadlines
-from p2pacs.wire.link.session import failure
+from p2pacs.wire.messages.failures import failure
 from p2pacs.wire.messages.messages import Query, Reply
 
 log = structlog.get_logger(__name__)

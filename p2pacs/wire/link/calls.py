@@ -5,7 +5,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from p2pacs.errors import DeadlineError, LinkClosedError, from_wire
+from p2pacs.errors import DeadlineError, LinkClosedError
+from p2pacs.wire.messages.failures import from_wire
 from p2pacs.wire.messages.messages import QueryFailure, Reply
 
 

@@ -20,7 +20,6 @@ from p2pacs.errors import (
     DeadlineError,
     LinkClosedError,
     P2PacsError,
-    from_wire,
 )
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.channel import deadlines
@@ -29,8 +28,9 @@ from p2pacs.wire.link.answers import QueryAnswers
 from p2pacs.wire.link.calls import Calls
 from p2pacs.wire.link.keep_alive import KeepAlive
 from p2pacs.wire.link.outbox import Outbox
-from p2pacs.wire.link.session import LinkSession, failure
+from p2pacs.wire.link.session import LinkSession
 from p2pacs.wire.link.writer import LinkWriter
+from p2pacs.wire.messages.failures import failure, from_wire
 from p2pacs.wire.messages.messages import Block, Hello, Message, Query, QueryFailure, Reply
 
 log = structlog.get_logger(__name__)

@@ -14,10 +14,11 @@ from typing import Final
 from attrs import evolve
 
 from p2pacs import limits
-from p2pacs.errors import BusyError, P2PacsError, ProtocolError
+from p2pacs.errors import BusyError, ProtocolError
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.bounds import ID
 from p2pacs.wire.messages.codec import decode, encode
+from p2pacs.wire.messages.failures import failure
 from p2pacs.wire.messages.frames import FrameReader
 from p2pacs.wire.messages.messages import (
     Hello,
@@ -78,13 +79,6 @@ def sort_of(message: Message) -> Sort:
     if isinstance(message, Query):
         return Sort.QUERY
     return Sort.HELLO if isinstance(message, Hello) else Sort.NEWS
-
-
-def failure(number: int, error: P2PacsError) -> QueryFailure:
-    """What tells the other side of an error, in reply to a query or (0) as the last word."""
-    # an error that quotes a file name may hold what is no Unicode
-    text = str(error).encode(errors="replace").decode()
-    return QueryFailure(number, error.wire_code, text[: limits.TEXT])
 
 
 def reply_to(kind: type[Query]) -> type[Message]:
