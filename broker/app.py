@@ -44,6 +44,7 @@ from broker.setup import BrokerSecrets, load_keys
 from broker.study_keys import StudyKeys
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.files.locks import held
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
@@ -55,7 +56,6 @@ from p2pacs.pages.site_certificate import PagesCertificate
 from p2pacs.process.health import HealthCheck
 from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint

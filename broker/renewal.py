@@ -10,8 +10,8 @@ import structlog
 import trio
 
 from broker.setup import BrokerSecrets, renew_own
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import P2PacsError
-from p2pacs.sql.sqlite import until_possible
 
 log = structlog.get_logger(__name__)
 

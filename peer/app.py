@@ -13,6 +13,7 @@ import trio
 
 from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import ProtocolError
 from p2pacs.files.locks import held
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -24,7 +25,6 @@ from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.output.json_object import JsonObject
 from p2pacs.retention.recycler import Recycler
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services

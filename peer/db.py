@@ -17,8 +17,9 @@ import trio
 from sqlalchemy import Boolean, Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
 from p2pacs.accounts.tables import metadata as accounts
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import StateError
-from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
+from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning
 
 SCHEMA: Final = 1
 """``PRAGMA user_version`` of the file. Tables that were not there are made when it is opened."""

@@ -28,10 +28,10 @@ GROUND = [
 COMMON: dict[str, list[str]] = {
     "p2pacs.command_line": [],
     "p2pacs.concurrency": [],
-    "p2pacs.files": ["p2pacs.sql"],
+    "p2pacs.files": ["p2pacs.concurrency"],
     "p2pacs.output": [],
     "p2pacs.process": ["p2pacs.files"],
-    "p2pacs.sql": [],
+    "p2pacs.sql": ["p2pacs.concurrency"],
 }
 """Rooms that any other may import, and which of themselves they may."""
 

@@ -15,9 +15,10 @@ import trio
 from sqlalchemy import Connection, inspect, select, text
 
 from broker.database.schema import counters
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import StateError
 from p2pacs.sql.portable import advance, clock, greatest, insert_missing
-from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning, until_possible
+from p2pacs.sql.sqlite import TUNING, SqliteFile, SqliteTuning
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, insert, select
 
 from p2pacs.catalogue import schema
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import CorruptStoreError, local_error
-from p2pacs.sql.sqlite import SqliteFile, until_possible
+from p2pacs.sql.sqlite import SqliteFile
 
 _BATCH: Final = 1000
 """Rows at a time."""

@@ -18,9 +18,9 @@ from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, Stu
 from broker.handlers.member_news import MemberNews
 from broker.handlers.study_grants import StudyGrants
 from broker.members import audit, presence, registry, traffic
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.swarm.host import Services
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Message, Query, Reply

@@ -10,8 +10,8 @@ import structlog
 import trio
 
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.ids import StudyId
-from p2pacs.sql.sqlite import until_possible
 
 log = structlog.get_logger(__name__)
 

@@ -1,1 +1,1 @@
-"""Waking, waiting and ending tasks; a bound on bytes that are in memory at once."""
+"""Waking, waiting, trying again and ending tasks; a bound on bytes that are in memory at once."""

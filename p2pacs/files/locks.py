@@ -14,8 +14,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import DiskFullError, StateError, local_error
-from p2pacs.sql.sqlite import until_possible
 
 if sys.platform == "win32":
     import msvcrt

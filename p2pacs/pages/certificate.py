@@ -14,12 +14,12 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import P2PacsError
 from p2pacs.files.private_files import make_private_folder, write_private
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.identity.certificates import is_virtual
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_addresses
 from p2pacs.web.serving import web_context

@@ -1,6 +1,5 @@
 """SQLite files: opened in one way, with one reading of what goes wrong.
 
-Errors are told apart by SQLite's result codes (sqlite.org/rescode.html), never by their texts.
 A file that another program has locked is waited for: first by SQLite itself, then, in `run`,
 without holding up the event loop's end.
 """
@@ -8,11 +7,9 @@ without holding up the event loop's end.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,14 +21,12 @@ from attrs import frozen
 from sqlalchemy import Connection, StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import (
-    CorruptStoreError,
     DatabaseLockedError,
-    DiskFullError,
-    LocalError,
     local_error,
 )
-from p2pacs.limits import KIB
+from p2pacs.sql.sqlite_errors import is_locked, translated
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +46,6 @@ class SqliteTuning:
 
 
 TUNING: Final = SqliteTuning()
-
-PAUSE_SECONDS: Final = 2.0
-"""Between two looks whether a full disk has room again, or a lock is gone."""
 
 
 class SqliteFile:
@@ -151,7 +143,7 @@ class SqliteFile:
 
     def _again(self, error: DBAPIError, end: float) -> bool:
         """Whether to try again what failed: the file is locked, and not yet for long."""
-        if not _is_locked(error):
+        if not is_locked(error):
             return False
         if not self._waiting:
             self._waiting = True
@@ -214,7 +206,7 @@ class SqliteFile:
                 source.backup(copy)
             part.replace(path)
         except sqlite3.Error as error:
-            raise self._translated(DBAPIError(None, None, error)) from error
+            raise translated(DBAPIError(None, None, error), self.path, self._remedy) from error
         finally:
             for suffix in ("", "-journal"):
                 part.with_name(part.name + suffix).unlink(missing_ok=True)
@@ -238,45 +230,7 @@ class SqliteFile:
         try:
             yield
         except DBAPIError as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: DBAPIError) -> LocalError:
-        name = self.path.name
-        if _is_full(error, self.path.parent):
-            return DiskFullError(f"no room to write {name}: free space on its disk")
-        if _is_locked(error):
-            return DatabaseLockedError(
-                f"another program has locked {name} (a backup?): end it, or try again later"
-            )
-        if _code(error) & 0xFF in _UNUSABLE:
-            return LocalError(f"cannot use {name}: {error.orig}")
-        return CorruptStoreError(f"{name} refuses: {error.orig}; if it is damaged, {self._remedy}")
-
-
-async def until_possible(
-    step: Callable[[], Awaitable[T]], name: str, *, pause: float = PAUSE_SECONDS
-) -> T:
-    """Do a step, again and again as long as a disk is full or another program has a lock.
-
-    Args:
-        step: Changes nothing when it fails so.
-        name: Of what it needs, for the log, which says once that it waits and once that it need
-            not any more.
-        pause: Seconds between two tries.
-    """
-    waiting = False
-    while True:
-        try:
-            done = await step()
-        except (DiskFullError, DatabaseLockedError) as error:
-            if not waiting:
-                log.warning("waiting until it can be used", file=name, error=str(error))
-            waiting = True
-            await trio.sleep(pause)
-        else:
-            if waiting:
-                log.warning("it can be used again", file=name)
-            return done
+            raise translated(error, self.path, self._remedy) from error
 
 
 def _begin(connection: Connection) -> None:
@@ -296,53 +250,3 @@ def _make_private(path: Path) -> None:
                     beside.chmod(0o600)
     except OSError as error:
         raise local_error(error, f"cannot use {path.name}") from error
-
-
-_FULL: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
-)
-"""No space (ENOSPC); and what a quota or a limit of file size comes to."""
-
-_PERHAPS_FULL: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_SHMOPEN})
-"""On a full disk a write-ahead log cannot be made."""
-
-_LITTLE: Final = 64 * KIB
-"""With less room than this on the disk, that is why: shared memory alone takes 32 KiB."""
-
-_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNUSABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-
-
-def _code(error: DBAPIError) -> int:
-    """SQLite's extended result code; -1 if the driver has none. The lowest byte is the primary."""
-    code: int = getattr(error.orig, "sqlite_errorcode", -1)
-    return code
-
-
-def _is_locked(error: DBAPIError) -> bool:
-    return _code(error) & 0xFF in _LOCKED
-
-
-def _is_full(error: DBAPIError, folder: Path) -> bool:
-    code = _code(error)
-    if code in _FULL:
-        return True
-    return code in _PERHAPS_FULL and not _has_room(folder)
-
-
-def _has_room(folder: Path) -> bool:
-    """Whether a disk takes another file."""
-    if shutil.disk_usage(folder).free < _LITTLE:
-        return False
-    if sys.platform == "win32":
-        return True
-    found = os.statvfs(folder)
-    return found.f_files == 0 or found.f_favail > 0  # Btrfs counts no inodes

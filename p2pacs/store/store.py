@@ -15,11 +15,11 @@ import trio
 from attrs import field, frozen
 
 from p2pacs.concurrency.groups import single_error
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import DiskFullError, LocalError
 from p2pacs.files.locks import held
 from p2pacs.files.private_files import make_private_folder
 from p2pacs.ids import ChunkId, StudyId
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.store.chunk_index import ChunkIndex, Contents, Record
 from p2pacs.store.extents import Extent
 from p2pacs.store.files import StudyFiles

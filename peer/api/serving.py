@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from p2pacs.sql.sqlite import until_possible
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from peer.api.api import ServedPeer, make_api, make_token

@@ -12,8 +12,8 @@ import trio
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.concurrency.signals import Watch
+from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
-from p2pacs.sql.sqlite import until_possible
 from p2pacs.wire.messages.messages import CataloguePage, CatalogueQuery
 
 CHECK: Final = 300.0

@@ -15,8 +15,9 @@ import trio.testing
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
+from p2pacs.concurrency.until_possible import PAUSE_SECONDS
 from p2pacs.errors import CorruptStoreError, DatabaseLockedError, DiskFullError, LocalError
-from p2pacs.sql.sqlite import PAUSE_SECONDS, SqliteFile, SqliteTuning, until_possible
+from p2pacs.sql.sqlite import SqliteFile, SqliteTuning
 from tests.small_disk import small_disk
 from tests.waiting import eventually
 
@@ -215,29 +216,6 @@ def test_parameters_are_not_in_errors(tmp_path: Path) -> None:
         with pytest.raises(CorruptStoreError) as caught:
             file.transact(lambda c: add(c, "Doe^John"))
         assert "Doe" not in str(caught.value) + str(caught.value.__cause__)
-
-
-async def test_a_step_is_tried_until_it_is_possible(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    errors: list[LocalError] = [DiskFullError("full"), DatabaseLockedError("locked")]
-
-    async def step() -> str:
-        if errors:
-            raise errors.pop()
-        return "done"
-
-    with capture_logs() as said:
-        assert await until_possible(step, "x.db") == "done"
-        assert trio.current_time() == pytest.approx(2 * PAUSE_SECONDS)
-        assert await until_possible(step, "x.db") == "done"
-    assert [one["event"] for one in said] == [
-        "waiting until it can be used",
-        "it can be used again",
-    ]
-    errors.append(CorruptStoreError("damaged"))
-    with pytest.raises(CorruptStoreError):
-        await until_possible(step, "x.db")
 
 
 async def test_a_task_outlasts_a_lock_that_outlasts_its_patience(
