@@ -61,6 +61,8 @@ from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_names
 from p2pacs.workers.coding import Workers, open_workers
+from p2pacs.workers.pool import StartWorker
+from p2pacs.workers.process import WorkerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -282,8 +284,15 @@ class Broker:
 
 
 @asynccontextmanager
-async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[Broker]:
+async def open_broker(
+    folder: Path, settings: BrokerSettings, start_worker: StartWorker = WorkerProcess
+) -> AsyncIterator[Broker]:
     """A broker with its files open, not yet running.
+
+    Args:
+        folder: of the broker.
+        settings: out of its ``broker.toml``.
+        start_worker: starts a process for image codecs.
 
     Raises:
         StateError: another process runs it, or files are missing.
@@ -302,7 +311,7 @@ async def open_broker(folder: Path, settings: BrokerSettings) -> AsyncIterator[B
             await stack.enter_async_context(store),
             await open_catalogue(folder / CATALOGUE, database),
             await stack.enter_async_context(pacs),
-            await stack.enter_async_context(open_workers()),
+            await stack.enter_async_context(open_workers(start=start_worker)),
             certificate,
         )
         yield Broker(settings, keys, files)

@@ -34,6 +34,8 @@ from p2pacs.web.addresses import machine_names
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import AuditReport, CataloguePage, CatalogueQuery, Query, Reply
 from p2pacs.workers.coding import Workers, open_workers
+from p2pacs.workers.pool import StartWorker
+from p2pacs.workers.process import WorkerProcess
 from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
@@ -345,8 +347,15 @@ class Peer:
 
 
 @asynccontextmanager
-async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]:
+async def open_peer(
+    folder: Path, settings: PeerSettings, start_worker: StartWorker = WorkerProcess
+) -> AsyncIterator[Peer]:
     """A peer with its files open, not yet running.
+
+    Args:
+        folder: of the peer.
+        settings: out of its ``peer.toml``.
+        start_worker: starts a process for image codecs.
 
     Raises:
         StateError: another process runs it, or it has not joined.
@@ -361,7 +370,7 @@ async def open_peer(folder: Path, settings: PeerSettings) -> AsyncIterator[Peer]
         open_catalogue = partial(trio.to_thread.run_sync, CatalogueIndex, folder / CATALOGUE_DB)
         catalogue = await until_possible(open_catalogue, CATALOGUE_DB)
         stack.callback(catalogue.close)
-        workers = await stack.enter_async_context(open_workers())
+        workers = await stack.enter_async_context(open_workers(start=start_worker))
         cache = open_decoded_cache(folder, settings.gateway.decoded)
         decoded = await stack.enter_async_context(cache)
         make = partial(Peer, settings, identity, store=opened, database=database)

@@ -22,7 +22,8 @@ from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.transcode.transcoding import transcode, transcoded_bytes
 from p2pacs.workers.drawing import draw, prepare
-from p2pacs.workers.pool import TUNING, Pool, PoolTuning, open_pool
+from p2pacs.workers.pool import TUNING, Pool, PoolTuning, StartWorker, open_pool
+from p2pacs.workers.process import WorkerProcess
 
 DATA_TIMES: Final = 4
 """How often a data set may be in memory: as it came, in pieces, coded, and on its way."""
@@ -168,13 +169,14 @@ def _memory(size: int) -> int:
 
 @asynccontextmanager
 async def open_workers(
-    count: int | None = None, tuning: PoolTuning = TUNING
+    count: int | None = None, tuning: PoolTuning = TUNING, start: StartWorker = WorkerProcess
 ) -> AsyncIterator[Workers]:
     """Workers for a program; none of their processes outlives the block.
 
     Args:
         count: how many at most; None: one for each core.
         tuning: what the pool goes by.
+        start: starts a process.
     """
-    async with open_pool(count or os.cpu_count() or 1, tuning) as pool:
+    async with open_pool(count or os.cpu_count() or 1, tuning, start) as pool:
         yield Workers(pool)

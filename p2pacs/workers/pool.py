@@ -19,6 +19,8 @@ from p2pacs.workers.process import WorkerProcess
 
 T = TypeVar("T")
 
+StartWorker = Callable[[], WorkerProcess]
+
 
 @frozen
 class PoolTuning:
@@ -138,8 +140,11 @@ def _attempt(process: WorkerProcess, batch: CallBatch) -> list[CallOutcome] | Wo
 class Pool:
     """Runs pure functions in processes. `open_pool` makes one."""
 
-    def __init__(self, nursery: trio.Nursery, count: int, tuning: PoolTuning) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, count: int, tuning: PoolTuning, start: StartWorker
+    ) -> None:
         self._nursery = nursery
+        self._start = start
         self._free = count
         self.tuning = tuning
         """What it goes by."""
@@ -214,7 +219,7 @@ class Pool:
     async def _employ(self) -> None:
         """A process from its start to its end."""
         try:
-            process = await trio.to_thread.run_sync(WorkerProcess, limiter=self._threads)
+            process = await trio.to_thread.run_sync(self._start, limiter=self._threads)
         except WorkerError as error:
             for call in self._take():
                 call.end(CallFailure(error))
@@ -290,16 +295,19 @@ class Pool:
 
 
 @asynccontextmanager
-async def open_pool(count: int, tuning: PoolTuning = TUNING) -> AsyncIterator[Pool]:
+async def open_pool(
+    count: int, tuning: PoolTuning = TUNING, start: StartWorker = WorkerProcess
+) -> AsyncIterator[Pool]:
     """Worker processes, none of which outlives the block, or the program.
 
     Args:
         count: how many at most.
         tuning: what they go by.
+        start: starts one.
     """
     with single_error():
         async with trio.open_nursery() as nursery:
-            pool = Pool(nursery, count, tuning)
+            pool = Pool(nursery, count, tuning, start)
             try:
                 yield pool
             finally:

@@ -30,6 +30,7 @@ from peer.pages.serving import PagesParts, run_pages
 from tests.before.make import FACTS
 from tests.components import HOST, free_port
 from tests.p2pacs.pages.browser import Browser
+from tests.p2pacs.workers.kept import KeptWorker
 
 HERE = Path(__file__).parent
 ARCHIVES = sorted(HERE.glob("folders-of-*.tar.xz"))
@@ -67,7 +68,10 @@ async def _hospital(folder: Path) -> AsyncIterator[tuple[Peer, str, str]]:
     }
     settings = PeerSettings.model_validate(before | here)
     save_peer_settings(folder, settings)
-    async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
+    async with (
+        open_peer(folder, settings, KeptWorker.start) as peer,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(peer.run)
         content = PagesContent(peer.content_parts(folder))
         parts = PagesParts(peer.database, peer.identity.address, blind=False, content=content)
@@ -104,7 +108,10 @@ async def test_a_broker_goes_on(folders: Path) -> None:
     }
     settings = BrokerSettings.model_validate(before | here)
     stop = trio.Event()
-    async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+    async with (
+        open_broker(folder, settings, KeptWorker.start) as broker,
+        trio.open_nursery() as nursery,
+    ):
         said = await nursery.start(broker.run, stop)
         async with _browser(said["web"], facts["admin"]) as browser:
             members = (await browser.http.get("/members")).text

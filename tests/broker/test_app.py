@@ -38,6 +38,7 @@ from p2pacs.wire.enrolment.enrol import enrol
 from p2pacs.wire.messages.messages import CataloguePage, CatalogueQuery, StudyGrant, StudyQuery
 from peer.config import load_peer_settings
 from tests.components import free_port
+from tests.p2pacs.workers.kept import KeptWorker
 
 PASSWORD = "a password of some length"
 LOCAL = "127.0.0.1"
@@ -286,7 +287,10 @@ async def test_what_was_cut_off_goes_on_at_the_next_start_though_nobody_asks(
             return found is not None and found.complete
 
         with trio.fail_after(60):
-            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+            async with (
+                open_broker(folder, settings, KeptWorker.start) as broker,
+                trio.open_nursery() as nursery,
+            ):
                 await nursery.start(broker.run, trio.Event())
                 await broker.publisher.stage(uid).wait()
                 nursery.cancel_scope.cancel()
@@ -294,7 +298,10 @@ async def test_what_was_cut_off_goes_on_at_the_next_start_though_nobody_asks(
         await _cut_off(folder, study)
         assert not await complete()
         with trio.fail_after(60):
-            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+            async with (
+                open_broker(folder, settings, KeptWorker.start) as broker,
+                trio.open_nursery() as nursery,
+            ):
                 await nursery.start(broker.run, trio.Event())
                 while not await complete():
                     await trio.sleep(0.05)
@@ -308,7 +315,10 @@ async def test_a_version_that_the_catalogue_did_not_hear_of_is_told_at_the_next_
     uid = str(get_testdata_file("CT_small.dcm", read=True).StudyInstanceUID)
     for is_killed in (True, False):
         with trio.fail_after(60):
-            async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+            async with (
+                open_broker(folder, settings, KeptWorker.start) as broker,
+                trio.open_nursery() as nursery,
+            ):
                 catalogue = broker.parts.catalogue
                 await nursery.start(broker.run, trio.Event())
                 if is_killed:

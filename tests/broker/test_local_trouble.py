@@ -41,6 +41,7 @@ from p2pacs.wire.messages.messages import (
 from tests.broker.test_app import LOCAL, PASSWORD, _first_study, _sample
 from tests.components import free_port
 from tests.p2pacs.study import samples
+from tests.p2pacs.workers.kept import KeptWorker
 from tests.small_disk import small_disk
 from tests.waiting import eventually
 
@@ -104,7 +105,10 @@ async def network(
         found(folder, settings, network="a network", admin="admin", password=PASSWORD)
         (tmp_path / "chunks").mkdir()
         (folder / STORE).symlink_to(tmp_path / "chunks")
-        async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+        async with (
+            open_broker(folder, settings, KeptWorker.start) as broker,
+            trio.open_nursery() as nursery,
+        ):
             said = await nursery.start(broker.run, trio.Event())
             identity = await _joined(broker, tmp_path / "member")
             book = DirectoryBook(identity.folder / FILE, identity.broker_key)
@@ -223,7 +227,10 @@ async def test_a_broker_that_is_started_on_a_full_disk_waits(
 
 async def _run_once(folder: Path, settings: BrokerSettings) -> None:
     """Start a broker, and stop it when it runs."""
-    async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+    async with (
+        open_broker(folder, settings, KeptWorker.start) as broker,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(broker.run, trio.Event())
         nursery.cancel_scope.cancel()
 

@@ -28,6 +28,7 @@ from peer.commands.join import JoinOptions, join
 from tests.broker.test_app import LOCAL, PASSWORD
 from tests.components import free_port
 from tests.p2pacs.study import samples
+from tests.p2pacs.workers.kept import KeptWorker
 from tests.waiting import eventually
 
 LIMIT = 60.0
@@ -65,7 +66,10 @@ async def _running(tmp_path: Path, pacs: Archive, **store: str) -> AsyncIterator
     )
     folder = tmp_path / "broker"
     found(folder, settings, network="a network", admin="admin", password=PASSWORD)
-    async with open_broker(folder, settings) as broker, trio.open_nursery() as nursery:
+    async with (
+        open_broker(folder, settings, KeptWorker.start) as broker,
+        trio.open_nursery() as nursery,
+    ):
         broker.recycler.tuning = evolve(
             broker.recycler.tuning, look_seconds=0.1, served_seconds=0.0
         )
@@ -83,7 +87,10 @@ async def _replica(broker: Broker, folder: Path) -> AsyncIterator[Peer]:
     plan = Registration("R1", Role.REPLICA, None, None, "none")
     _, token = await broker.parts.database.run(lambda c: actions.register(c, plan, "admin"))
     joined = await join(folder, token, JoinOptions(listen=(Endpoint(LOCAL, free_port()),)))
-    async with open_peer(folder, joined.settings) as peer, trio.open_nursery() as nursery:
+    async with (
+        open_peer(folder, joined.settings, KeptWorker.start) as peer,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(peer.run)
         await eventually(lambda: peer.identity.address in broker.node.host.mesh.links, LIMIT)
         yield peer

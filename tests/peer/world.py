@@ -52,6 +52,7 @@ from peer.config import PeerSettings
 from tests.components import free_port
 from tests.p2pacs.identity.network import Network, record_of
 from tests.p2pacs.study import samples
+from tests.p2pacs.workers.kept import KeptWorker
 
 
 def instances(count: int, *, first: int = 1, rows: int = 64) -> list[EncodedInstance]:
@@ -358,7 +359,10 @@ class World:
         ended = self._end(name)
         try:
             with trio.CancelScope() as self._scopes[name]:
-                async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
+                async with (
+                    open_peer(folder, settings, KeptWorker.start) as peer,
+                    trio.open_nursery() as nursery,
+                ):
                     self.prepare(peer)
                     self._books.append(peer.book)
                     self._publish_directory()

@@ -21,6 +21,7 @@ from p2pacs.workers.pool import PoolTuning
 from scripts.phantom import slices
 from tests.broker.publish.bench import bench
 from tests.p2pacs.workers import jobs
+from tests.p2pacs.workers.kept import KeptWorker
 from tests.p2pacs.workers.pieces import gathered
 
 SLICES = list(slices(6))
@@ -30,7 +31,7 @@ DEADLY = SLICES[2].sop_instance_uid
 
 @pytest.fixture
 async def workers() -> AsyncIterator[Workers]:
-    async with open_workers(2) as opened:
+    async with open_workers(2, start=KeptWorker.start) as opened:
         yield opened
 
 

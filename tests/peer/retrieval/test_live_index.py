@@ -22,12 +22,13 @@ from p2pacs.workers.pool import open_pool
 from peer.retrieval.decoded_cache import CacheTuning, open_decoded_cache
 from peer.retrieval.live_index import LiveIndex
 from tests.p2pacs.study.samples import KEY, STUDY, Shelf, instance, smooth
+from tests.p2pacs.workers.kept import KeptWorker
 from tests.waiting import eventually
 
 
 @pytest.fixture
 async def workers() -> AsyncIterator[Workers]:
-    async with open_workers(1) as opened:
+    async with open_workers(1, start=KeptWorker.start) as opened:
         yield opened
 
 
@@ -119,7 +120,7 @@ async def test_a_version_that_contradicts(tmp_path: Path, workers: Workers) -> N
 async def test_images_are_decoded_by_processes_and_nothing_else_is(tmp_path: Path) -> None:
     image, report = instance(1), instance(2, PixelData=None)
     shelf = _published(image, report)
-    async with open_store(tmp_path) as store, open_pool(1) as pool:
+    async with open_store(tmp_path) as store, open_pool(1, start=KeptWorker.start) as pool:
         index = LiveIndex(KEY, await _kept(store, shelf), Workers(pool))
         await _follow(index, shelf)
         assert await index.join(index.known[1]) == report
