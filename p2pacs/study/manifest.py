@@ -188,7 +188,7 @@ def _load_delegated(signature: bytes, payload: bytes, key: Verifier, study: Stud
         delegation.key.verify(signature, payload, DELEGATED_PURPOSE)
     except BadSignatureError as error:
         raise BadSignatureError(
-            f"the manifest of study {study.short} is not signed by the member that may"
+            f"study {study.short}: not signed by the member that may"
         ) from error
     (signed,) = _SIGNED.unpack_from(payload, 1 + DELEGATION_BYTES)
     if not delegation.begins <= signed <= delegation.ends:
@@ -196,8 +196,7 @@ def _load_delegated(signature: bytes, payload: bytes, key: Verifier, study: Stud
     root = _decode(payload[_HEAD_BYTES:], delegation)
     if root.version <= delegation.above:
         raise ManifestError(
-            f"a member signed version {root.version} of study {study.short}, and may only sign "
-            f"those above {delegation.above}"
+            f"study {study.short}: a member may only sign above version {delegation.above}"
         )
     return root
 

@@ -17,10 +17,11 @@ from pynetdicom import AE, evt
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
-from p2pacs.dimse.association.association import Association, associate, release
+from p2pacs.dimse.association.association import Association, release
 from p2pacs.dimse.association.calls import CallAssociation, call, filling
 from p2pacs.dimse.association.inbox import Inbox
 from p2pacs.dimse.association.remote import DimseRemote, check_aet
+from p2pacs.dimse.association.requesting import associate
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.backend import Urgency
 from p2pacs.dimse.client.statuses import (

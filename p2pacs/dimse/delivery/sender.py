@@ -12,16 +12,11 @@ from pydicom import uid
 from pynetdicom import AE
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.association.association import (
-    Association,
-    accepted_pairs,
-    associate,
-    has_ended,
-    release,
-    send_instance,
-)
+from p2pacs.dimse.association.association import Association, has_ended, release
 from p2pacs.dimse.association.contexts import Pair, propose_sending
 from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.association.requesting import associate
+from p2pacs.dimse.association.store_request import accepted_pairs, send_instance
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.errors import PacsBusyError, PacsRefusedError
 

@@ -13,8 +13,8 @@ from pynetdicom import AE
 from pynetdicom.transport import AssociationServer, RequestHandler
 
 from p2pacs.dimse.association.association import Association, Handlers, Service
+from p2pacs.dimse.association.bounded_socket import BoundedSocket
 from p2pacs.dimse.association.tuning import DimseTuning
-from p2pacs.dimse.association.upper_layer import BoundedSocket
 from p2pacs.dimse.server.association_limits import Admitted, AssociationLimits
 from p2pacs.process.sparse_log import Sparse
 

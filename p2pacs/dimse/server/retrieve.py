@@ -14,8 +14,9 @@ from pynetdicom.presentation import PresentationContext
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
-from p2pacs.dimse.association.association import Association, Service, accepted_pairs, send_instance
+from p2pacs.dimse.association.association import Association, Service
 from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.association.store_request import accepted_pairs, send_instance
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.backend import Backend, Retrieval
 from p2pacs.dimse.delivery import suboperations as sub

@@ -19,8 +19,9 @@ from pynetdicom.pdu_primitives import (
 
 from p2pacs import limits
 from p2pacs.dimse.association import contexts
-from p2pacs.dimse.association.association import Association, associate, has_ended, release
+from p2pacs.dimse.association.association import Association, has_ended, release
 from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.association.requesting import associate
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.association.upper_layer import Reactor
 from p2pacs.dimse.server.listener import Listener

@@ -1,0 +1,179 @@
+"""Opening an association, and why one does not stand."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final
+
+from pydicom.uid import UID
+from pynetdicom import AE
+from pynetdicom.association import Association as _Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AddressInformation
+
+from p2pacs.dimse.association.association import Association, Handlers
+from p2pacs.dimse.association.bounded_socket import BoundedSocket
+from p2pacs.dimse.association.contexts import refusal
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.association.tuning import TUNING, DimseTuning
+from p2pacs.errors import (
+    PacsBusyError,
+    PacsError,
+    PacsRefusedError,
+    PacsUnreachableError,
+    StateError,
+)
+
+_REJECTED_TRANSIENT: Final = 0x02
+"""Result of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+
+def associate(
+    ae: AE,
+    remote: DimseRemote,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    *,
+    scp_roles: Collection[str] = (),
+    handlers: Handlers = (),
+    opening: Callable[[Association], None] | None = None,
+    tuning: DimseTuning = TUNING,
+) -> Association:
+    """Open an association; blocks until it stands.
+
+    Args:
+        ae: our application entity: title and deadlines.
+        remote: whom to call.
+        contexts: presentation contexts: SOP Class and transfer syntaxes, at most 128.
+        scp_roles: SOP Classes for which the peer may send to us on this association.
+        handlers: pynetdicom's event handlers.
+        opening: gets the association before it is opened, so that another thread can hang up.
+        tuning: deadlines and bounds.
+
+    Raises:
+        PacsUnreachableError: no connection, not a secure one, or rejected.
+        PacsBusyError: rejected for the moment.
+        PacsRefusedError: it accepts associations, but none of these contexts.
+    """
+    address, tls = _resolved(remote), _tls_of(remote)
+    local = AddressInformation("" if address.is_ipv4 else "::0", 0)
+    assoc = Association(ae, "requestor", tuning)
+    assoc.name = f"RequestorThread@{remote.aet}"
+    sock = BoundedSocket(assoc, address=local, tuning=tuning)
+    sock.tls = tls
+    assoc.set_socket(sock)
+    _call(assoc, remote.aet, address)
+    _introduce(assoc, ae, local)
+    _propose(assoc, contexts, scp_roles)
+    for event, handler in handlers:
+        assoc.bind(event, handler)
+    try:
+        if opening is not None:
+            opening(assoc)
+    except PacsUnreachableError:
+        sock.dispose()
+        raise
+    assoc.request()
+    if not assoc.is_established:
+        if sock.failure is not None:
+            raise PacsUnreachableError(f"{remote}: {tls_refusal(sock.failure)}")
+        raise _why_not(assoc, remote)
+    # Its own thread is not started: all that it does for a requestor is to wait for an abort,
+    # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
+    assoc._is_paused = True
+    return assoc
+
+
+def _resolved(remote: DimseRemote) -> AddressInformation:
+    try:
+        return AddressInformation.from_addr_port(remote.host, remote.port)
+    except OSError as error:
+        raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
+
+
+def _tls_of(remote: DimseRemote) -> tuple[ssl.SSLContext, str] | None:
+    """What the connection is made safe with, and the name that its certificate must have."""
+    try:
+        return None if remote.tls is None else (remote.tls(), remote.tls_name or remote.host)
+    except StateError as error:
+        raise PacsUnreachableError(f"{remote}: {error}") from error
+
+
+def _call(assoc: Association, aet: str, address: AddressInformation) -> None:
+    """Say whom the association is to."""
+    assoc.acceptor.ae_title = aet
+    assoc.acceptor.address_info = address
+
+
+def _introduce(assoc: Association, ae: AE, local: AddressInformation) -> None:
+    """Say who we are, and what we take."""
+    assoc.requestor.address_info = local
+    assoc.requestor.ae_title = ae.ae_title
+    assoc.requestor.maximum_length = assoc.tuning.pdu_bytes
+    assoc.requestor.implementation_class_uid = ae.implementation_class_uid
+    assoc.requestor.implementation_version_name = ae.implementation_version_name
+
+
+def _propose(
+    assoc: Association, contexts: Sequence[tuple[str, Sequence[str]]], scp_roles: Collection[str]
+) -> None:
+    """Say what the association is for: presentation contexts, and what may be sent to us."""
+    assoc.requestor.requested_contexts = [
+        _context(number, *context) for number, context in enumerate(contexts)
+    ]
+    for sop_class in scp_roles:
+        role = SCP_SCU_RoleSelectionNegotiation()
+        role.sop_class_uid = UID(sop_class)
+        role.scu_role, role.scp_role = False, True
+        assoc.requestor.add_negotiation_item(role)
+
+
+_REJECTIONS: Final[Mapping[object, str]] = {
+    (1, 2): "does not know such services: check its port",
+    (1, 3): "does not know our AE title: register it there",
+    (1, 7): "has another AE title: check it in its address",
+}
+"""By source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+
+def tls_refusal(error: ssl.SSLError) -> str:
+    """Why there is no TLS with a peer, and what to do about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OTHER_NAME:
+            return "its certificate has another name: give that name (tls_name)"
+        return f"its certificate is not trusted ({error.verify_message}): check the authorities"
+    reason = str(error.reason or "").replace("_", " ").lower()
+    if "wrong version" in reason or "http request" in reason:
+        return "does not speak TLS there: check its port"
+    return f"no TLS with it ({reason or 'broken off'}): check the certificates of both"
+
+
+_OTHER_NAME: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
+
+
+def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
+    """Why an association does not stand."""
+    if assoc.rejected_contexts:
+        # Several fail together, as pynetdicom aborts an association without an accepted context.
+        pair = assoc.requestor.requested_contexts[0]
+        refused = refusal((str(pair.abstract_syntax), str(pair.transfer_syntax[0])))
+        return PacsRefusedError(f"{remote}: {refused}")
+    answer = assoc.acceptor.primitive
+    if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
+        return PacsBusyError(f"{remote} is busy: try again later")
+    if not assoc.is_rejected or answer is None:
+        verdict = "cannot be reached: does it run at this address?"
+        return PacsUnreachableError(f"{remote} {verdict}")
+    reason = answer.result_source, answer.diagnostic
+    verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles")
+    return PacsUnreachableError(f"{remote} {verdict}")
+
+
+def _context(number: int, sop_class: str, syntaxes: Sequence[str]) -> PresentationContext:
+    context = PresentationContext()
+    context.context_id = 2 * number + 1
+    context.abstract_syntax = UID(sop_class)
+    context.transfer_syntax = [UID(syntax) for syntax in syntaxes]
+    return context
