@@ -16,7 +16,7 @@ from p2pacs.catalogue.question import Selection
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import text
-from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import Retrieval, Urgency
@@ -38,11 +38,18 @@ class ArchiveBackend:
         return find(self._folder.records(), identifier, root, options=options)
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
         """What is stored now; later instances need another retrieval."""
         del caller, purpose, urgency
-        held = self._folder.select(Selection.parse(identifier, root))
+        held = self._folder.select(Selection.parse(identifier, root, options))
         pairs = {one.pair for one in held}
         uids = [text(one.attributes, "SOPInstanceUID") for one in held]
         return Retrieval(

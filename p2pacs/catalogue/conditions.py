@@ -33,7 +33,8 @@ def conditions(
     else:
         first = []
     tests: list[ColumnElement[bool]] = []
-    if "SERIES" in levels and (uids := _uids(keys, "SERIES")):
+    # Of a study that is named the PACS may not list that series; few are named.
+    if "SERIES" in levels and not first and (uids := _uids(keys, "SERIES")):
         tests.append(_any_of([("series", "=", uid) for uid in uids]))
     of_patient = {tag("PatientID"), tag("PatientName"), tag("PatientBirthDate")}
     for key in ASKED_TERMS:

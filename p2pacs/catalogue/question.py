@@ -118,15 +118,19 @@ class Selection:
     instances: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, identifier: Dataset, root: QueryRoot) -> Selection:
+    def parse(
+        cls, identifier: Dataset, root: QueryRoot, options: SearchOptions = LITERAL
+    ) -> Selection:
         """Read the identifier of a retrieval: unique keys, lists of UIDs.
 
         Raises:
-            UsageError: no or another level, no unique key of the level or of one above.
+            UsageError: no or another level, no unique key of the level or (unless relational
+                retrieval was agreed on) of one above.
         """
         level = _level(identifier, root)
         keys = _keys(identifier)
-        for needed in LEVELS[LEVELS.index(root) : LEVELS.index(level) + 1]:
+        highest = level if options.relational else root
+        for needed in LEVELS[LEVELS.index(highest) : LEVELS.index(level) + 1]:
             _require(keys, needed, level)
         asked = upto(level)
         chosen = (tuple(texts(keys, UNIQUE[name])) if name in asked else () for name in LEVELS)

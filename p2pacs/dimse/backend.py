@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.contexts import Pair
 
@@ -113,7 +113,14 @@ class Backend(Protocol):
         """
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
         """The instances that an identifier names.
 
@@ -123,6 +130,7 @@ class Backend(Protocol):
             caller: AE title of who asks.
             purpose: for the audit: ``C-GET`` or ``C-MOVE to AET``.
             urgency: as the request says.
+            options: what was agreed on with who asks.
         """
 
     def store(self, instance: EncodedInstance, caller: str) -> None:

@@ -4,7 +4,7 @@ swarm (a `p2pacs.dimse.backend.Backend`, called in DICOM threads)."""
 from __future__ import annotations
 
 import queue
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
@@ -21,7 +21,8 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dataset.json_model import text, texts
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.contexts import Pair
 from p2pacs.dimse.backend import (
@@ -46,6 +47,7 @@ from peer.gateway.bridge import Bridge
 from peer.gateway.coverage import Coverage
 from peer.gateway.delivery import StudyDelivery
 from peer.gateway.instances import Describe
+from peer.gateway.listed import ListedInstances
 from peer.gateway.wanted import is_wanted, promised, wanted_of
 from peer.retrieval.live_index import Known
 from peer.retrieval.read_ahead import ReadRequest, ThreadReadAhead
@@ -79,6 +81,7 @@ class Gateway:
         catalogue: CatalogueIndex,
         reads: StudyReads,
         describe: Describe,
+        listed: ListedInstances,
         *,
         news: CatalogueWatch,
         check_membership: Callable[[], None],
@@ -90,6 +93,7 @@ class Gateway:
             catalogue: what may be found.
             reads: brings what is asked for.
             describe: attributes of a study's instances, with those of their series.
+            listed: which study an instance is in.
             news: when the catalogue has changed.
             check_membership: raises a RevokedError where this member was revoked; in any thread.
         """
@@ -97,6 +101,7 @@ class Gateway:
         self._catalogue = catalogue
         self._reads = reads
         self._describe = describe
+        self._listed = listed
         self._news = news
         self._check_membership = check_membership
 
@@ -110,6 +115,9 @@ class Gateway:
         question = Question.parse(identifier, root, options)
         records: Iterable[StudyRecord]
         records = self._catalogue.candidates(identifier, fuzzy=options.fuzzy)
+        named = texts(question.keys, UNIQUE["IMAGE"])
+        if named and not any(texts(question.keys, UNIQUE[one]) for one in ("STUDY", "SERIES")):
+            records = self._listed_with(named) or records
         if question.level in ("SERIES", "IMAGE"):
             records = self._filled(records, question.level)
         log.debug("C-FIND", caller=caller, level=question.level)
@@ -126,20 +134,43 @@ class Gateway:
                 raise UnavailableError(f"too many studies at {level} level: narrow the query")
             yield self._bridge.call(self._describe, record).into(record)
 
+    def _listed_with(self, uids: Collection[str]) -> list[StudyRecord]:
+        """The studies that are known to have these instances; none if not all are known."""
+        listed = self._listed.studies_of(uids) or ()
+        return [record for one in listed if (record := self._catalogue.get(one)) is not None]
+
+    def _with_instances(
+        self, records: Iterable[StudyRecord], uids: Collection[str]
+    ) -> Iterator[StudyRecord]:
+        """Those that have some of these instances, whose studies nobody named."""
+        if listed := self._listed_with(uids):
+            yield from listed
+            return
+        for record in self._filled(records, "IMAGE"):
+            instances = (one for series in record.series for one in series.instances)
+            if any(text(one, "SOPInstanceUID") in uids for one in instances):
+                yield record
+
     # ------------------------------------------------------------ C-MOVE, C-GET
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
         """The instances that an identifier names, as they become whole here."""
         self._check_membership()
-        selection = Selection.parse(identifier, root)
+        selection = Selection.parse(identifier, root, options)
         keys = from_dataset(identifier, [*UNIQUE.values()])  # no others count (PS3.4 C.4.2.2.1)
-        records = [
-            record
-            for record in self._catalogue.narrowed(selection.level, keys)
-            if is_wanted(selection, record)
-        ]
+        found = self._catalogue.narrowed(selection.level, keys)
+        if selection.instances and not (selection.studies or selection.series):
+            found = self._with_instances(found, selection.instances)
+        records = [record for record in found if is_wanted(selection, record)]
         if not records:
             raise StudyNotFoundError("no such study in the catalogue that this peer may read")
         requester = Requester(

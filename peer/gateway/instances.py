@@ -11,12 +11,13 @@ import trio
 from p2pacs.catalogue.listing import Listing, decode_listing
 from p2pacs.catalogue.records import StudyRecord, series_of
 from p2pacs.dataset.elements import CHARACTER_SET
-from p2pacs.dataset.json_model import Json, entry
+from p2pacs.dataset.json_model import Json, entry, text
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.errors import BusyError, ProtocolError, UnavailableError
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages.messages import Instances, InstancesQuery
+from peer.gateway.listed import ListedInstances
 from peer.retrieval.reader import StudyReads
 
 ANSWER: Final = 30.0
@@ -38,11 +39,22 @@ Describe = Callable[[StudyRecord], Awaitable[Listing]]
 
 
 class InstanceDescriber:
-    """Gives the attributes of a study's instances, with those of their series."""
+    """Gives the attributes of a study's instances, with those of their series, and remembers which
+    instances it has."""
 
-    def __init__(self, host: Host, reads: StudyReads) -> None:
+    def __init__(
+        self, host: Host, reads: StudyReads, listed: ListedInstances | None = None
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            host: asks the broker.
+            reads: studies that are here.
+            listed: remembers which study an instance is in.
+        """
         self._host = host
         self._reads = reads
+        self._listed = ListedInstances() if listed is None else listed
 
     async def __call__(self, record: StudyRecord) -> Listing:
         """The instances of a study.
@@ -51,6 +63,12 @@ class InstanceDescriber:
             UnavailableError: it is not held here, and the broker is away.
             BusyError: it is not held here, and too large to be listed by the broker.
         """
+        listing = await self._list(record)
+        uids = (text(one, "SOPInstanceUID") for each in listing.series for one in each.instances)
+        await trio.to_thread.run_sync(self._listed.listed, record.study, uids)
+        return listing
+
+    async def _list(self, record: StudyRecord) -> Listing:
         held = await self._reads.held(record)
         if held is not None:
             entries = [known.entry for known in held.present]

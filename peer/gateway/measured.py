@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
     Backend,
@@ -101,13 +101,22 @@ class MeasuredBackend:
         return _CountedAnswers(answers, self._durations, began)
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
         """See `Backend.retrieve`."""
         began = time.monotonic()
         operation = purpose.partition(" ")[0]
         try:
-            retrieval = self._backend.retrieve(identifier, root, caller, purpose, urgency)
+            retrieval = self._backend.retrieve(
+                identifier, root, caller, purpose, urgency, options=options
+            )
         except P2PacsError:
             self._durations.add(time.monotonic() - began, operation, FAILED)
             raise

@@ -27,6 +27,7 @@ from peer.gateway.bridge import Bridge
 from peer.gateway.dicomweb import DicomwebGateway
 from peer.gateway.dimse import Gateway
 from peer.gateway.instances import InstanceDescriber
+from peer.gateway.listed import ListedInstances
 from peer.gateway.measured import GatewayDurations, MeasuredBackend, MeasuredDicomweb
 from peer.gateway.web_clients import WebClients
 from peer.gateway.web_reads import WebReads
@@ -55,6 +56,8 @@ class GatewayParts:
     """Raises a RevokedError where this member was revoked; in any thread."""
     durations: GatewayDurations = field(factory=GatewayDurations)
     """How long those who ask waited."""
+    listed: ListedInstances = field(factory=ListedInstances)
+    """In which study an instance is, by any of these ways."""
 
     @cached_property
     def dicomweb(self) -> DicomwebGateway:
@@ -62,7 +65,7 @@ class GatewayParts:
         reads what."""
         return DicomwebGateway(
             self.catalogue,
-            InstanceDescriber(self.host, self.reads),
+            InstanceDescriber(self.host, self.reads, self.listed),
             WebReads(self.reads, self.workers),
             news=self.news,
             check_membership=self.check_membership,
@@ -70,12 +73,13 @@ class GatewayParts:
 
     def gateway(self, bridge: Bridge) -> Backend:
         """What answers DICOM threads."""
-        describe = InstanceDescriber(self.host, self.reads)
+        describe = InstanceDescriber(self.host, self.reads, self.listed)
         gateway = Gateway(
             bridge,
             self.catalogue,
             self.reads,
             describe,
+            self.listed,
             news=self.news,
             check_membership=self.check_membership,
         )

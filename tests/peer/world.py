@@ -225,7 +225,8 @@ class Broker:
         )
 
     async def _instances(self, _member: VirtualAddress, query: Query) -> Reply:
-        return messages.Instances(query.id, encode_listing(self.described)[0], more=self.more)
+        listed = self.described if query.study == self.study.raw else ()
+        return messages.Instances(query.id, encode_listing(listed)[0], more=self.more)
 
     async def _report(self, _member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.AuditReport)

@@ -1,4 +1,5 @@
-"""SOP Class Extended Negotiation of the FIND classes (PS3.4 C.5.1.1, PS3.7 D.3.3.5), pure."""
+"""SOP Class Extended Negotiation of the Query/Retrieve classes (PS3.4 C.5.1.1, C.5.2.1, C.5.3.1;
+PS3.7 D.3.3.5), pure."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from p2pacs.dataset.search_options import SearchOptions
-from p2pacs.dimse.association.contexts import FIND
+from p2pacs.dimse.association.contexts import FIND, GET, MOVE
 
 _RELATIONAL, _COMBINED, _FUZZY = range(3)
 _BYTES: Final = 7
-"""Of the Service Class Application Information (PS3.4 table C.5-2)."""
+"""Of the Service Class Application Information of a FIND class (PS3.4 table C.5-2)."""
+_RETRIEVALS: Final = frozenset({*MOVE.values(), *GET.values()})
 
 
 def negotiate(
@@ -27,7 +29,7 @@ def negotiate(
         always: what searches do whether it is asked for or not.
 
     Returns:
-        SOP Class → options of its searches; SOP Class → what to answer.
+        SOP Class → options of its searches and retrievals; SOP Class → what to answer.
     """
     options, answers = dict[str, SearchOptions](), dict[str, bytes]()
     for sop_class, information in proposed.items():
@@ -40,4 +42,7 @@ def negotiate(
             )
             said = bytes([done.relational, done.combined, done.fuzzy, 0, 0, 0, 1])
             answers[sop_class] = said[: len(information)]
+        elif sop_class in _RETRIEVALS:
+            options[sop_class] = done = SearchOptions(relational=information[:1] == b"\1")
+            answers[sop_class] = bytes([done.relational, 0])[: len(information)]
     return options, answers

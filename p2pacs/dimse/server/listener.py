@@ -175,7 +175,7 @@ class Listener:
                 context.transfer_syntax = [UID(syntax)]
 
     def _negotiated(self, event: Any) -> dict[UID, bytes]:
-        """Agree on what the requestor's searches do."""
+        """Agree on what the requestor's searches and retrievals do."""
         proposed = {str(sop_class): said for sop_class, said in event.app_info.items()}
         options, answers = negotiate(proposed, self._options)
         event.assoc.options.update(options)
@@ -183,8 +183,8 @@ class Listener:
 
 
 def agreed_options(assoc: Any, sop_class: str) -> SearchOptions:
-    """What was agreed on for searches by a FIND class on an association that we accepted."""
-    options: SearchOptions = assoc.options[sop_class]
+    """What was agreed on for a FIND, MOVE or GET class on an association that we accepted."""
+    options: SearchOptions = assoc.options.get(sop_class, LITERAL)
     return options
 
 

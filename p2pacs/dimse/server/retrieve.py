@@ -22,6 +22,7 @@ from p2pacs.dimse.backend import Backend, Retrieval
 from p2pacs.dimse.delivery import suboperations as sub
 from p2pacs.dimse.delivery.conversion import Conversion, Converting
 from p2pacs.dimse.delivery.delivery import Delivery, Receiver, deliver_to, maker
+from p2pacs.dimse.server.listener import agreed_options
 from p2pacs.dimse.server.reply import RetrieveReply
 from p2pacs.errors import P2PacsError
 
@@ -108,8 +109,9 @@ class RetrieveService:
         """Ask the backend; an error is answered and gives None."""
         try:
             root: QueryRoot = "PATIENT" if reply.model == models["PATIENT"] else "STUDY"
+            options = agreed_options(reply.assoc, reply.model)
             return self._backend.retrieve(
-                reply.identifier(), root, reply.caller, purpose, reply.urgency
+                reply.identifier(), root, reply.caller, purpose, reply.urgency, options=options
             )
         except P2PacsError as error:
             log.warning("retrieval refused", caller=reply.caller, purpose=purpose, error=str(error))

@@ -45,7 +45,7 @@ class Breaking:
     ) -> FindAnswers:
         return FindAnswers(iter(()))
 
-    def retrieve(self, *_asked: object) -> Retrieval:
+    def retrieve(self, *_asked: object, **_options: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:
             yield from self.instances
             raise BusyError("enough for today")

@@ -110,6 +110,23 @@ def test_a_selection_needs_the_key_of_its_level(keys: dict[str, str]) -> None:
         Selection.parse(query("STUDY", **keys), "STUDY")
 
 
+def test_a_relational_selection_needs_the_key_of_its_level_alone() -> None:
+    relational = SearchOptions(relational=True)
+    chosen = Selection.parse(query("IMAGE", SOPInstanceUID="3\\4"), "STUDY", relational)
+    assert chosen == Selection("IMAGE", (), (), (), ("3", "4"))
+    chosen = Selection.parse(query("STUDY", StudyInstanceUID="1"), "PATIENT", relational)
+    assert chosen == Selection("STUDY", (), ("1",), (), ())
+    chosen = Selection.parse(
+        query("SERIES", SeriesInstanceUID="2", PatientID="P"), "PATIENT", relational
+    )
+    assert chosen == Selection("SERIES", ("P",), (), ("2",), ())
+    with pytest.raises(UsageError, match="0020,000E"):
+        Selection.parse(query("SERIES", StudyInstanceUID="1"), "STUDY", relational)
+    for keys in ({}, {"SOPInstanceUID": "*"}, {"SOPInstanceUID": ""}):
+        with pytest.raises(UsageError, match="0008,0018"):
+            Selection.parse(query("IMAGE", **keys), "STUDY", relational)
+
+
 def test_a_night_is_a_range_of_a_date_and_a_time() -> None:
     combined = SearchOptions(combined=True)
     night = query(StudyDate="20260101-20260102", StudyTime="2200-0600")

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.backend import (
@@ -60,8 +60,16 @@ class Scripted:
         return FindAnswers(iter(self.answers), self.ignored)
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
+        self.options = options
         self.asked.append((purpose, root, caller))
         self.urgency = urgency
         if self.error is not None and self.fail_after is None:

@@ -39,8 +39,17 @@ class Serving:
         return FindAnswers(answers(), {"00100010"})
 
     def retrieve(
-        self, identifier: Dataset, root: QueryRoot, caller: str, purpose: str, urgency: Urgency
+        self,
+        identifier: Dataset,
+        root: QueryRoot,
+        caller: str,
+        purpose: str,
+        urgency: Urgency,
+        *,
+        options: SearchOptions = LITERAL,
     ) -> Retrieval:
+        self.options = options
+
         def given() -> Iterator[RetrievedItem]:
             try:
                 first, second = instances(2)

@@ -162,7 +162,7 @@ async def test_too_many_answers() -> None:
 class Empty(Scripted):
     """Sends a data set without a byte in it as its second instance."""
 
-    def retrieve(self, *_args: object) -> Retrieval:
+    def retrieve(self, *_args: object, **_options: object) -> Retrieval:
         def instances() -> Iterator[EncodedInstance]:
             yield instance()
             yield EncodedInstance(CT, "1.2.3.4", EXPLICIT, b"")
