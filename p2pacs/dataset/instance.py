@@ -36,6 +36,20 @@ def _uid_element(element: int, uid: str) -> bytes:
 _IMPLEMENTATION = _uid_element(0x0012, PYDICOM_IMPLEMENTATION_UID)
 
 
+def part10_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """What stands before a data set in a DICOM file: preamble and file meta information, always in
+    Explicit VR Little Endian (PS3.10 7.1)."""
+    uids = (sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+    elements = b"".join(
+        (
+            _VERSION,
+            *(_uid_element(element, uid) for element, uid in zip(_UIDS, uids, strict=True)),
+            _IMPLEMENTATION,
+        )
+    )
+    return _PREAMBLE + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(elements)) + elements
+
+
 @frozen
 class EncodedInstance:
     """The data set bytes as received, with what group 0002 would say of them (PS3.10 7.1).
@@ -49,17 +63,8 @@ class EncodedInstance:
     data: bytes = field(repr=False)
 
     def part10_head(self) -> bytes:
-        """What stands before the data set in a DICOM file: preamble and file meta information,
-        always in Explicit VR Little Endian (PS3.10 7.1)."""
-        uids = (self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
-        elements = b"".join(
-            (
-                _VERSION,
-                *(_uid_element(element, uid) for element, uid in zip(_UIDS, uids, strict=True)),
-                _IMPLEMENTATION,
-            )
-        )
-        return _PREAMBLE + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(elements)) + elements
+        """See `part10_head`."""
+        return part10_head(self.sop_class_uid, self.sop_instance_uid, self.transfer_syntax_uid)
 
     def part10(self) -> bytes:
         """The instance as a DICOM file: preamble, file meta information, data set."""

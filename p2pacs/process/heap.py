@@ -24,6 +24,11 @@ MAPPED_BYTES: Final = 1024 * 1024
 HEAPS: Final = 2
 """One a processor of a small machine."""
 
+READY_BYTES: Final = 8 * 1024 * 1024
+"""Free memory at the end of each heap from which on it is given back. glibc would at 128 KiB, and
+what is as large as an image then takes memory anew and touches it for the first time, again and
+again: more than half of the time in which images that lie ready are given to a workstation."""
+
 KEPT_BYTES: Final = 32 * 1024 * 1024
 """What a codec takes for an image of 512 x 512, again and again; more glibc does not keep."""
 
@@ -34,7 +39,11 @@ def bound() -> bool:
     Returns:
         Whether the C library could be told (glibc can, others need not be).
     """
-    return _set(_M_ARENA_MAX, HEAPS) and _set(_M_MMAP_THRESHOLD, MAPPED_BYTES)
+    return (
+        _set(_M_ARENA_MAX, HEAPS)
+        and _set(_M_MMAP_THRESHOLD, MAPPED_BYTES)
+        and _set(_M_TRIM_THRESHOLD, READY_BYTES)
+    )
 
 
 def keep() -> bool:

@@ -56,21 +56,19 @@ else:
 
 if sys.platform == "linux":
 
-    def read_held(handle: int, length: int, offset: int) -> bytearray | None:
-        """So many bytes from ``offset`` on, if the system has them in memory: nothing is waited
-        for (preadv2(2), RWF_NOWAIT). None: read them in a thread."""
-        buffer = bytearray(length)
+    def read_held(handle: int, buffer: memoryview, offset: int) -> bool:
+        """Fill a buffer from ``offset`` on, if the system has that in memory: nothing is waited
+        for (preadv2(2), RWF_NOWAIT). False: read it in a thread."""
         try:
-            count = os.preadv(handle, [buffer], offset, os.RWF_NOWAIT)
+            return os.preadv(handle, [buffer], offset, os.RWF_NOWAIT) == len(buffer)
         except OSError:  # EAGAIN; or the file system cannot say
-            return None
-        return buffer if count == length else None
+            return False
 
 else:
 
-    def read_held(handle: int, length: int, offset: int) -> bytearray | None:
-        """None: nobody knows what is in memory. Read in a thread."""
-        return None
+    def read_held(handle: int, buffer: memoryview, offset: int) -> bool:
+        """False: nobody knows what is in memory. Read it in a thread."""
+        return False
 
 
 def sync_file(path: Path) -> int:

@@ -67,13 +67,16 @@ class PassingSeal:
         """
         return self._cipher.encrypt(_PLACE.pack(place, number), plain, None)
 
-    def open(self, place: int, number: int, sealed: bytes | bytearray) -> bytes:
-        """The plaintext of a block.
+    def open_into(
+        self, place: int, number: int, sealed: bytes | memoryview, buffer: memoryview
+    ) -> None:
+        """The plaintext of a block, into a buffer of its length.
 
         Raises:
-            CodingError: it is not the one that was sealed with these numbers.
+            CodingError: it is not the one that was sealed with these numbers; what is in the buffer
+                then is nothing.
         """
         try:
-            return self._cipher.decrypt(_PLACE.pack(place, number), sealed, None)
+            self._cipher.decrypt_into(_PLACE.pack(place, number), sealed, None, buffer)
         except (InvalidTag, ValueError) as error:
             raise CodingError("a block is not as it was sealed") from error

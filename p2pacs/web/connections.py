@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Iterable
+from functools import partial
 from typing import Final, cast
 
+import h11
 import structlog
 import trio
 from attrs import frozen
@@ -20,10 +22,11 @@ from h11 import ProtocolError
 from hpack import HPACKError
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ConnectionState
+from hypercorn.typing import ASGIFramework, LifespanState
 from priority.priority import PriorityError
 from starlette.types import ASGIApp
 
@@ -32,6 +35,7 @@ from p2pacs.admission import Admission, AdmissionTuning
 from p2pacs.errors import BusyError
 from p2pacs.process.sparse_log import Sparse, SparseFilter
 from p2pacs.units import IPNetwork
+from p2pacs.web.body import STATE, SendBody
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +94,23 @@ class WebConnection(TCPServer):
     """
 
     _gone = False
+
+    def direct(self) -> SendBody | None:
+        """What sends the body of an answer without copying it; None for HTTP/2, which frames it."""
+        speaking = self.protocol.protocol
+        if isinstance(speaking, H11Protocol) and isinstance(speaking.connection, h11.Connection):
+            return partial(self._send_data, speaking.connection)
+        return None
+
+    async def _send_data(self, connection: h11.Connection, data: bytes | memoryview) -> None:
+        try:
+            parts = connection.send_with_data_passthrough(h11.Data(data=cast("bytes", data)))
+        except h11.LocalProtocolError:
+            if connection.their_state is not h11.ERROR:
+                raise
+            return  # what the client says is no HTTP: it is turned out
+        for part in parts or ():
+            await self.protocol_send(RawData(part))
 
     async def _read_data(self) -> None:
         await super()._read_data()
@@ -164,9 +185,10 @@ class Connections:
         secured = stream if self._tls is None else _secured(stream, self._tls)
         spoken = cast("trio.SSLStream[trio.SocketStream]", secured)
         try:
-            await WebConnection(
-                self._app, self._config, self._context, ConnectionState({}), spoken
-            ).run()
+            state = LifespanState({})
+            connection = WebConnection(self._app, self._config, self._context, state, spoken)
+            state[STATE] = connection.direct
+            await connection.run()
         except* _LIBRARY_ERRORS as group:
             kinds = sorted({type(error).__name__ for error in _leaves(group)})
             self._say("a connection ended by an error of the HTTP library", errors=kinds)

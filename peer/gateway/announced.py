@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 import trio
-from attrs import frozen
+from attrs import define, field
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.question import Selection
@@ -27,18 +27,24 @@ class CatalogueWatch(Protocol):
         """Until it is more than so many."""
 
 
-@frozen
+@define(eq=False)
 class Announced:
     """Says how many instances of what is asked for the catalogue tells of."""
 
     catalogue: CatalogueIndex
     news: CatalogueWatch
     selection: Selection
+    _told: tuple[StudyId, int, int] | None = field(default=None, init=False)
+    """Of which study, after how many pages, and how many instances."""
 
     async def count(self, study: StudyId) -> int:
         """By now; 0 if it does not tell."""
-        record = await trio.to_thread.run_sync(self.catalogue.get, study)
-        return 0 if record is None else promised(self.selection, record)
+        pages = self.news.pages
+        if self._told is None or self._told[:2] != (study, pages):
+            record = await trio.to_thread.run_sync(self.catalogue.get, study)
+            count = 0 if record is None else promised(self.selection, record)
+            self._told = study, pages, count
+        return self._told[2]
 
     async def beyond(self, study: StudyId, has: int, patience: float = NEWS) -> int:
         """How many more than there are. Its news and that of a version come each by itself: a

@@ -139,8 +139,10 @@ class DicomwebGateway:
         delivery = await self._reads.retrieve(resource.study, caller, wanted)
         record, fetch = DeliveryRecord(delivery), delivery.fetch
         try:
-            delivery.promised = await self._announced(resource).count(fetch.study)
-            async with self._opened(fetch, resource, delivery.cursor, record) as opened:
+            announced = self._announced(resource)
+            delivery.promised = await announced.count(fetch.study)
+            opening = self._opened(fetch, resource, delivery.cursor, record, announced)
+            async with opening as opened:
                 yield opened
         finally:
             self._reads.end(delivery, record.ending)
@@ -158,14 +160,19 @@ class DicomwebGateway:
         fetch = viewing.fetch
         with viewing.in_use():
             cursor = fetch.cursor(partial(asks_for, resource))
-            async with self._opened(fetch, resource, cursor, viewing) as opened:
+            announced = self._announced(resource)
+            async with self._opened(fetch, resource, cursor, viewing, announced) as opened:
                 yield opened
 
     @asynccontextmanager
     async def _opened(
-        self, fetch: StudyFetch, resource: Resource, cursor: Cursor, record: ReadingRecord
+        self,
+        fetch: StudyFetch,
+        resource: Resource,
+        cursor: Cursor,
+        record: ReadingRecord,
+        announced: Announced,
     ) -> AsyncIterator[WebResource]:
-        announced = self._announced(resource)
         with ExitStack() as afterwards, fetch.in_use(), single_error():
             async with trio.open_nursery() as nursery:
                 opened = WebResource(

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dicomweb.server.backend import InstanceHeader, Resource
+from p2pacs.dicomweb.server.backend import InstanceData, InstanceHeader, Resource
 from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
-from p2pacs.limits import KIB
+from p2pacs.limits import KIB, MIB
 from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.download.transfer import TransferState
 from peer.gateway.announced import NEWS, Announced
@@ -32,6 +32,13 @@ _NO_WAIT: Final = 0.0
 
 _TOGETHER: Final = 32
 """Headers that are read at once where all are here: the first ones should not be long in coming."""
+
+_RUN: Final = 4 * MIB
+"""Bytes of instances that lie decoded and are taken one after the other: each by itself would cost
+more in tasks than in reading."""
+
+_RUN_HELD: Final = 2 * MIB
+"""Bytes of those that are in memory at once, at most."""
 
 _USUAL_HEADER: Final = 64 * KIB
 """Bytes of a header, as far as reading ahead counts them."""
@@ -56,6 +63,49 @@ class ReadingRecord(Protocol):
 
     def ended(self, short: int, error: P2PacsError | None, /) -> None:
         """That was all, but for so many that the PACS has; or why there is no more."""
+
+
+@frozen
+class StoredInstance:
+    """An instance for a client (a `p2pacs.dicomweb.server.backend.InstanceData`)."""
+
+    fetch: StudyFetch
+    known: Known
+    made: EncodedInstance | None = None
+    """None: it lies decoded."""
+
+    @property
+    def outline(self) -> InstanceEntry:
+        """Which one."""
+        return self.known.entry
+
+    async def read(self) -> EncodedInstance:
+        """All of it; see `StudyFetch.read`."""
+        return self.made or await self.fetch.read(self.known)
+
+    async def read_into(self, buffer: memoryview) -> None:
+        """Its data set; see `StudyFetch.read_into`."""
+        if self.made is None:
+            await self.fetch.read_into(self.known, buffer)
+        else:
+            buffer[:] = self.made.data
+
+
+@frozen
+class _InstanceRun:
+    """Instances that are taken one after the other."""
+
+    known: Sequence[Known]
+    instances: Sequence[InstanceData]
+
+    @property
+    def held(self) -> int:
+        """Bytes of them that are in memory at once."""
+        return _held([known.entry.size for known in self.known])
+
+
+def _held(sizes: Sequence[int]) -> int:
+    return max(*sizes, min(sum(sizes), _RUN_HELD))
 
 
 @define(eq=False)
@@ -117,21 +167,27 @@ class WebResource:
         """In which its known instances are stored."""
         return list(dict.fromkeys(known.entry.transfer_syntax_uid for known in self._known))
 
+    @property
+    def outline(self) -> Sequence[InstanceEntry] | None:
+        """Its instances without their data; None as long as not all are known."""
+        return [known.entry for known in self._known] if self._is_whole else None
+
     # ------------------------------------------------------------ what is in it
 
-    async def instances(self) -> AsyncGenerator[EncodedInstance, None]:
-        """Its instances, each as soon as it is here; the next ones are read meanwhile.
+    async def instances(self) -> AsyncGenerator[Sequence[InstanceData], None]:
+        """Its instances, each as soon as it is here; the next ones are read meanwhile. Of those
+        that lie decoded, several at once: they are read when they are taken.
 
         Raises:
             NotFoundError: there is none.
             P2PacsError: why the others do not come.
         """
         with self._read(self._instances()) as ahead:
-            while (one := await ahead.next()) is not None:
-                known, instance = one
-                yield instance
-                self._release(known.entry.size)
-                self.record.arrived(known)
+            while (run := await ahead.next()) is not None:
+                yield run.instances
+                self._release(run.held)
+                for one in run.known:
+                    self.record.arrived(one)
 
     async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
         """The headers of its instances, which are here before the pixels; of a study that is here,
@@ -167,20 +223,37 @@ class WebResource:
             raise
         self.record.ended(self.short, None)
 
-    async def _instances(self) -> AsyncGenerator[ReadRequest[tuple[Known, EncodedInstance]], None]:
+    async def _instances(self) -> AsyncGenerator[ReadRequest[_InstanceRun], None]:
         given = list[Known]()
-        while (known := await self.cursor.next()) is not None:
-            await self._begin(known, given)
-            size = known.entry.size
+        while (first := await self.cursor.next()) is not None:
+            some = self._with_others(first)
+            for known in some:
+                await self._begin(known, given)
+            size = _held([known.entry.size for known in some])
             await self.budget.acquire(size)
             self._taken += size
-            yield ReadRequest(size, partial(self._instance, known))
+            yield ReadRequest(size, partial(self._run, some))
             if self.resource.instance:
                 return
         await self._check_given(given)
 
-    async def _instance(self, known: Known) -> tuple[Known, EncodedInstance]:
-        return known, await self.fetch.read(known)
+    def _with_others(self, first: Known) -> Sequence[Known]:
+        """An instance, and if it lies decoded those behind it that do, too."""
+        some, left = [first], _RUN - first.entry.size
+
+        def fits(known: Known) -> bool:
+            return known.entry.size <= left and self.fetch.keeps(known)
+
+        while self.fetch.keeps(first) and (known := self.cursor.another(fits)) is not None:
+            some.append(known)
+            left -= known.entry.size
+        return some
+
+    async def _run(self, some: Sequence[Known]) -> _InstanceRun:
+        fetch = self.fetch
+        read = len(some) == 1 and not fetch.keeps(some[0])  # in a worker, while others are given
+        made = await fetch.read(some[0]) if read else None
+        return _InstanceRun(some, [StoredInstance(fetch, known, made) for known in some])
 
     async def _headers(
         self,

@@ -95,15 +95,23 @@ class Cursor:
                     continue
             await fetch.moved(mark)
 
-    def _ready(self) -> Known | None:
+    def another(self, takes: Callable[[Known], bool]) -> Known | None:
+        """The next one if it can be read at this moment, and is to be taken; else None."""
+        return self._ready(takes)
+
+    def _ready(self, takes: Callable[[Known], bool] | None = None) -> Known | None:
         known = self._fetch.known
         for place, number in enumerate(self._pending):
             one = known[number - 1]
             if not one.withdrawn and self._fetch.is_here(one):
+                if takes is not None and not takes(one):
+                    return None
                 del self._pending[place]
                 if self._given is not None:
                     self._given[number] = one.entry.sha256
                 return one
+        if takes is not None:
+            return None
         gone = [number for number in self._pending if known[number - 1].withdrawn]
         if gone:
             self._withdrawn += gone

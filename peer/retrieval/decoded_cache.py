@@ -26,14 +26,16 @@ from attrs import define, field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError, LocalError, local_error
-from p2pacs.limits import MIB
+from p2pacs.limits import KIB, MIB
+from p2pacs.process.heap import MAPPED_BYTES
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.store.positioned import read_at, read_held, write_at
 from p2pacs.study.seal import PASSING_SEAL_BYTES, PassingSeal
 from p2pacs.study.study_index import InstanceEntry
 
-_BLOCK: Final = MIB
-"""Bytes that are sealed at once."""
+_BLOCK: Final = MAPPED_BYTES - 64 * KIB
+"""Bytes that are sealed at once: the C library has memory for one ready, where a larger one would
+be mapped anew, which takes four times as long as to open it."""
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +139,7 @@ class DecodedCache:
         self._tuning = tuning
         self._seal = PassingSeal()
         self._sparse = Sparse()
+        self._scratch = memoryview(bytearray(_BLOCK + PASSING_SEAL_BYTES if capacity else 0))
         self._bytes = 0
         self._send, self._receive = trio.open_memory_channel[tuple[bytes, bytes]](tuning.waiting)
 
@@ -160,20 +163,26 @@ class DecodedCache:
 
     async def get(self, entry: InstanceEntry) -> EncodedInstance | None:
         """The instance that an entry of an index names, bit for bit, if it is there."""
-        place = self._ring.find(entry.sha256)
-        if place is None or place.size != entry.size:
-            return None
-        data = self._read_at_once(place)
-        if data is None:
-            data = await trio.to_thread.run_sync(self._read, place)
-        if data is None:
-            if self._ring.find(entry.sha256) is place:  # it was not overwritten meanwhile
-                self._ring.remove(entry.sha256)
-                self._warn("a decoded instance cannot be read again: it is decoded anew")
+        buffer = bytearray(entry.size) if self.holds(entry) else bytearray()
+        if not await self.get_into(entry, memoryview(buffer)):
             return None
         return EncodedInstance(
-            entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid, data
+            entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid, bytes(buffer)
         )
+
+    async def get_into(self, entry: InstanceEntry, buffer: memoryview) -> bool:
+        """Its data set, into a buffer of that size, if it is there; else nothing of use."""
+        place = self._ring.find(entry.sha256)
+        if place is None or not place.size == entry.size == len(buffer):
+            return False
+        if self._read_at_once(place, buffer):
+            return True
+        if await trio.to_thread.run_sync(self._read, place, buffer):
+            return True
+        if self._ring.find(entry.sha256) is place:  # it was not overwritten meanwhile
+            self._ring.remove(entry.sha256)
+            self._warn("a decoded instance cannot be read again: it is decoded anew")
+        return False
 
     def put(self, sha256: bytes, data: bytes) -> None:
         """Keep a data set of this SHA-256, unless there is no room or no time for it."""
@@ -229,18 +238,19 @@ class DecodedCache:
             with suppress(OSError):  # a disk that fails gives nothing back
                 await trio.to_thread.run_sync(os.ftruncate, self._handle, 0)
 
-    def _read_at_once(self, place: Place) -> bytes | None:
-        """A small instance that is in memory still: in a third of the time that a thread takes to
-        be woken. None: it must be read in one."""
+    def _read_at_once(self, place: Place, buffer: memoryview) -> bool:
+        """Whether it could: a small instance that is in memory still, in a third of the time that a
+        thread takes to be woken."""
         if self._handle is None or place.size > _BLOCK:
-            return None
-        sealed = read_held(self._handle, sealed_bytes(place.size), self._ring.offset(place))
-        if sealed is None:
-            return None
+            return False
+        sealed = self._scratch[: sealed_bytes(place.size)]
+        if not read_held(self._handle, sealed, self._ring.offset(place)):
+            return False
         try:
-            return self._seal.open(place.position, 0, sealed)
+            self._seal.open_into(place.position, 0, sealed, buffer)
         except CodingError:
-            return None
+            return False
+        return True
 
     # ------------------------------------------------------------ in threads
 
@@ -259,21 +269,21 @@ class DecodedCache:
             offset += len(sealed)
         return True
 
-    def _read(self, place: Place) -> bytes | None:
-        """None: it is not there any more (or another thread moved the file's one offset, on
+    def _read(self, place: Place, buffer: memoryview) -> bool:
+        """False: it is not there any more (or another thread moved the file's one offset, on
         Windows)."""
         if self._handle is None:
-            return None
-        offset, blocks = self._ring.offset(place), list[bytes]()
+            return False
+        offset = self._ring.offset(place)
         try:
             for number, at in enumerate(range(0, place.size, _BLOCK)):
-                length = min(_BLOCK, place.size - at) + PASSING_SEAL_BYTES
-                sealed = read_at(self._handle, length, offset)
-                blocks.append(self._seal.open(place.position, number, sealed))
-                offset += length
+                block = buffer[at : at + _BLOCK]
+                sealed = read_at(self._handle, len(block) + PASSING_SEAL_BYTES, offset)
+                self._seal.open_into(place.position, number, sealed, block)
+                offset += len(sealed)
         except (OSError, CodingError):
-            return None
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+            return False
+        return True
 
     def _warn(self, event: str, **fields: object) -> None:
         self._sparse.warn(log, event, None, trio.current_time(), **fields)

@@ -210,6 +210,14 @@ class LiveIndex:
         """An instance that image codecs made, if it is still kept."""
         return None if self._decoded is None else await self._decoded.get(known.entry)
 
+    async def decoded_into(self, known: Known, buffer: memoryview) -> bool:
+        """Its data set, into a buffer of that size, if it is still kept; else nothing of use."""
+        return self._decoded is not None and await self._decoded.get_into(known.entry, buffer)
+
+    def keeps(self, known: Known) -> bool:
+        """Whether an instance that image codecs made is kept, as far as is known."""
+        return self._decoded is not None and self._decoded.holds(known.entry)
+
     async def excerpts(self, known: Known) -> Excerpts:
         """What gives some bytes of an instance, without the rest of it.
 

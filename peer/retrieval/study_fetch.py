@@ -157,6 +157,19 @@ class StudyFetch:
         """An instance that image codecs made for an earlier reader, if it is still kept."""
         return await self._index.decoded(known)
 
+    def keeps(self, known: Known) -> bool:
+        """Whether it is kept, as far as is known."""
+        return self._index.keeps(known)
+
+    async def read_into(self, known: Known, buffer: memoryview) -> None:
+        """The data set of one instance, into a buffer of its size.
+
+        Raises:
+            P2PacsError: as `read`.
+        """
+        if not await self._index.decoded_into(known, buffer):
+            buffer[:] = (await self.read(known)).data
+
     async def excerpts(self, known: Known) -> Excerpts:
         """What gives some bytes of an instance without the rest: for `run`, one at a time.
 
@@ -313,6 +326,8 @@ class StudyFetch:
             ManifestError: the index cannot be.
             CodingError: the key does not open it.
         """
+        if self.settled:
+            return
         async with self._one:
             root, chunks = self.transfer.root, self.transfer.chunks
             if root is None or chunks is None or len(chunks) < root.chunks:

@@ -96,6 +96,41 @@ class InstanceHeader:
     data: bytes = field(repr=False)
 
 
+class InstanceOutline(Protocol):
+    """What is known of an instance before it is read."""
+
+    @property
+    def sop_class_uid(self) -> str:
+        """Of what kind it is."""
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Which one it is."""
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """In which it is stored."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data set."""
+
+
+class InstanceData(Protocol):
+    """An instance that can be read now."""
+
+    @property
+    def outline(self) -> InstanceOutline:
+        """Which one."""
+
+    async def read(self) -> EncodedInstance:
+        """All of it."""
+
+    async def read_into(self, buffer: memoryview) -> None:
+        """Its data set, into a buffer of that size: what is given to a client need not be copied
+        together first."""
+
+
 class OpenedResource(Protocol):
     """A study, series or instance that is being read, as far as it is known."""
 
@@ -115,8 +150,13 @@ class OpenedResource(Protocol):
     def transfer_syntaxes(self) -> list[str]:
         """In which its known instances are stored."""
 
-    def instances(self) -> AsyncGenerator[EncodedInstance, None]:
-        """Its instances, each as soon as it is here; raises why the others do not come."""
+    @property
+    def outline(self) -> Sequence[InstanceOutline] | None:
+        """Its instances without their data; None as long as not all are known."""
+
+    def instances(self) -> AsyncGenerator[Sequence[InstanceData], None]:
+        """Its instances, each as soon as it is here, one or more at once; raises why the others do
+        not come."""
 
     def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
         """The same of their headers, which are here before; one or more at once."""

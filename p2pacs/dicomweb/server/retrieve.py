@@ -47,7 +47,8 @@ class RetrieveHandler:
             if tag is not None and _is_known(request, tag):
                 return Response(status_code=304, headers={"ETag": etag(tag)})
             if is_one and not chosen.multipart:
-                return InstanceAnswer(opened, stack.pop_all(), tag, instances, first)
+                instance = await first[0].read()
+                return InstanceAnswer(opened, stack.pop_all(), tag, instances, instance)
             return MultipartAnswer(
                 opened, stack.pop_all(), tag, first=first, others=instances, accept=accept
             )

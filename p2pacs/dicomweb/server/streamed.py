@@ -18,18 +18,30 @@ from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.header import required_header
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance, part10_head
 from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
-from p2pacs.dicomweb.server.backend import InstanceHeader, OpenedResource
-from p2pacs.errors import P2PacsError
-from p2pacs.limits import MIB
+from p2pacs.dicomweb.server.backend import (
+    InstanceData,
+    InstanceHeader,
+    InstanceOutline,
+    OpenedResource,
+)
+from p2pacs.errors import P2PacsError, UnavailableError
+from p2pacs.limits import KIB, MIB
+from p2pacs.process.heap import MAPPED_BYTES
+from p2pacs.web.body import SendBody, body_sender
 
 DICOM: Final = "application/dicom"
 
-_PIECE: Final = MIB
-"""Bytes that are given to the HTTP library at once."""
+_PIECE: Final = MAPPED_BYTES - 64 * KIB
+"""Bytes that are given to the HTTP library at once: where it copies them, the C library has memory
+ready; of larger ones each copy would be mapped anew, and take ten times as long."""
+
+_BUFFER: Final = 2 * MIB
+"""Bytes of instances that are put together for a client at once, in memory that its answer keeps
+from the first to the last."""
 
 log = structlog.get_logger(__name__)
 
@@ -123,31 +135,31 @@ class StreamedAnswer(Response):
         async with self._held, trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             await send(_start(self))
-            if scope["method"] == "HEAD" or await self._send_all(send):
+            if scope["method"] == "HEAD" or await self._send_all(body_sender(scope, send)):
                 await send({"type": "http.response.body"})
             elif scope.get("http_version", "").startswith("2"):
                 await send({"type": "http.response.body"})  # without the closing delimiter
             nursery.cancel_scope.cancel()
 
-    async def _send_all(self, send: Send) -> bool:
+    async def _send_all(self, send: SendBody) -> bool:
         """Send the body; whether all of it came."""
         promised = self._opened.missing if self.status_code == 206 else 0
         try:
             async with aclosing(self._pieces()) as pieces:
                 async for piece in pieces:
-                    body = {"type": "http.response.body", "body": piece, "more_body": True}
-                    await send(body)
+                    await send(piece)
             if self._opened.missing > promised:
                 log.warning("an answer was cut off", why="the PACS did not give all of it")
                 return False
             for piece in self._closing():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send(piece)
         except P2PacsError as error:
             log.warning("an answer was cut off", why=str(error))
             return False
         return True
 
-    def _pieces(self) -> AsyncGenerator[bytes, None]:
+    def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
+        """The body, but for its `_closing`; each piece until the next one is asked for."""
         raise NotImplementedError
 
     def _closing(self) -> Sequence[bytes]:
@@ -163,15 +175,15 @@ class InstanceAnswer(StreamedAnswer):
         opened: OpenedResource,
         held: AsyncExitStack,
         tag: str | None,
-        instances: AsyncGenerator[EncodedInstance, None],
+        instances: AsyncGenerator[Sequence[InstanceData], None],
         instance: EncodedInstance,
     ) -> None:
-        super().__init__(opened, held, tag, media_type=content_type(instance))
-        self._pieces_of_it = [instance.part10_head(), *pieces_of(instance.data)]
+        super().__init__(opened, held, tag, media_type=content_type(instance.transfer_syntax_uid))
+        self._pieces_of_it = [memoryview(instance.part10_head()), *pieces_of(instance.data)]
         self._instances = instances
         self.headers["Content-Length"] = str(sum(map(len, self._pieces_of_it)))
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         for piece in self._pieces_of_it:
             yield piece
         await anext(self._instances, None)  # it was taken
@@ -186,29 +198,68 @@ class MultipartAnswer(StreamedAnswer):
         held: AsyncExitStack,
         tag: str | None,
         *,
-        first: EncodedInstance,
-        others: AsyncGenerator[EncodedInstance, None],
+        first: Sequence[InstanceData],
+        others: AsyncGenerator[Sequence[InstanceData], None],
         accept: Accept,
     ) -> None:
-        seed = f"{first.sop_instance_uid} {tag} {trio.current_time()}"
+        """Where all of it is known, its length is told: then the HTTP library need not frame, and
+        for that copy, what it sends."""
+        seed = f"{first[0].outline.sop_instance_uid} {tag} {trio.current_time()}"
         self._boundary = boundary_for(seed)
         super().__init__(opened, held, tag, media_type=related(DICOM, self._boundary))
         self._first = first
         self._others = others
         self._accept = accept
+        self._accepted = set[str]()
+        self._left: int | None = None
+        """Bytes of parts that were promised and not sent yet."""
+        if tag is not None and (outline := opened.outline) is not None:
+            self._left = parts_bytes(outline, self._boundary)
+            self.headers["Content-Length"] = str(self._left + len(closing(self._boundary)))
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
-        instance: EncodedInstance | None = self._first
-        while instance is not None:
-            self._accept.choose(offered_files(instance.transfer_syntax_uid, is_one=True))
-            meta, data = instance.part10_head(), instance.data
-            size = len(meta) + len(data)
-            head = part_head(self._boundary, content_type(instance), size=size) + meta
-            first, *others = pieces_of(data) or [b""]
-            yield head + first  # copying it costs less than passing on a piece more
-            for piece in others:
-                yield piece
-            instance = await anext(self._others, None)
+    async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
+        some: Sequence[InstanceData] | None = self._first
+        buffer, used = memoryview(bytearray(_BUFFER)), 0
+        while some is not None:
+            for instance in some:
+                outline = instance.outline
+                head = self._head(outline)
+                size = len(head) + outline.size
+                if used and used + size > _BUFFER:
+                    yield buffer[:used]
+                    used = 0
+                if size > _BUFFER:
+                    yield head
+                    for piece in pieces_of((await instance.read()).data):
+                        yield piece
+                    continue
+                begin, used = used + len(head), used + size
+                buffer[begin - len(head) : begin] = head
+                await instance.read_into(buffer[begin:used])
+            if used:  # these were taken when the next are asked for
+                yield buffer[:used]
+                used = 0
+            some = await anext(self._others, None)
+        if self._left:
+            raise UnavailableError("less of it came than there was")
+
+    def _head(self, of: InstanceOutline) -> bytes:
+        """What stands before the data set of an instance.
+
+        Raises:
+            NotAcceptableError: the client does not take it.
+            UnavailableError: there is more than was promised.
+        """
+        syntax = of.transfer_syntax_uid
+        if syntax not in self._accepted:
+            self._accept.choose(offered_files(syntax, is_one=True))
+            self._accepted.add(syntax)
+        head = file_head(of, self._boundary)
+        if self._left is not None:
+            self._left -= len(head) + of.size
+            if self._left < 0:
+                raise UnavailableError("more of it came while it was sent")
+        return head
 
     def _closing(self) -> Sequence[bytes]:
         return (closing(self._boundary),)
@@ -233,7 +284,7 @@ class MetadataAnswer(StreamedAnswer):
         self._others = others
         self._root = root
 
-    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         headers: Sequence[InstanceHeader] | None = self._first
         before, writer = b"[", MetadataWriter()
         while headers is not None:
@@ -263,14 +314,36 @@ def _metadata(header: InstanceHeader, root: str, writer: MetadataWriter) -> str:
     return writer.text(read, header.data, header.transfer_syntax_uid, bulk)
 
 
-def content_type(instance: EncodedInstance) -> str:
+def content_type(transfer_syntax_uid: str) -> str:
     """Of an instance as a file."""
-    return f"{DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
+    return f"{DICOM}; transfer-syntax={transfer_syntax_uid}"
 
 
-def pieces_of(data: bytes) -> list[bytes]:
+def pieces_of(data: bytes) -> list[memoryview]:
     """Data in pieces that a connection takes one after the other."""
-    return [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+    view = memoryview(data)
+    return [view[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
+
+
+def file_head(of: InstanceOutline, boundary: str) -> bytes:
+    """What stands before the data set of an instance: the head of its part, and of its file."""
+    meta = part10_head(of.sop_class_uid, of.sop_instance_uid, of.transfer_syntax_uid)
+    return (
+        part_head(boundary, content_type(of.transfer_syntax_uid), size=len(meta) + of.size) + meta
+    )
+
+
+def parts_bytes(outline: Iterable[InstanceOutline], boundary: str) -> int:
+    """Bytes of the parts of these instances; of many in little time."""
+    heads, total = dict[tuple[str, str, int, int], int](), 0
+    for one in outline:
+        digits = len(one.sop_instance_uid), len(str(one.size))
+        key = one.sop_class_uid, one.transfer_syntax_uid, *digits
+        head = heads.get(key)
+        if head is None:
+            head = heads[key] = len(file_head(one, boundary))
+        total += head + one.size
+    return total
 
 
 def plain(text: str) -> str:

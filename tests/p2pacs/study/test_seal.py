@@ -59,7 +59,9 @@ def test_what_is_sealed_in_passing_opens_in_its_place_alone(
     passing = PassingSeal()
     sealed = passing.seal(place, number, plain)
     assert len(sealed) == len(plain) + PASSING_SEAL_BYTES
-    assert passing.open(place, number, sealed) == plain
+    buffer = memoryview(bytearray(len(plain)))
+    passing.open_into(place, number, sealed, buffer)
+    assert buffer == plain
     rotten = bytes([sealed[0] ^ 1]) + sealed[1:]
     for wrong in (
         (place ^ 1, number, sealed),
@@ -69,6 +71,8 @@ def test_what_is_sealed_in_passing_opens_in_its_place_alone(
         (place, number, b""),
     ):
         with pytest.raises(CodingError):
-            passing.open(*wrong)
+            passing.open_into(*wrong, buffer)
     with pytest.raises(CodingError):
-        PassingSeal().open(place, number, sealed)
+        PassingSeal().open_into(place, number, sealed, buffer)
+    with pytest.raises(CodingError):
+        passing.open_into(place, number, sealed, memoryview(bytearray(len(plain) + 1)))

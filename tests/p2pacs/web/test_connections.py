@@ -28,6 +28,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -37,6 +38,7 @@ from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
 from p2pacs.units import Endpoint
 from p2pacs.web.answers import error_handlers, json_answer
+from p2pacs.web.body import body_sender
 from p2pacs.web.connections import ServingTuning, WebConnection, web_admission
 from p2pacs.web.guard import BODY_SECONDS, BodyLimit, KnownHosts
 from p2pacs.web.serving import serve_web, web_context
@@ -78,10 +80,29 @@ async def _streamed(_request: Request) -> Response:
     return StreamingResponse(pieces())
 
 
+class _Pieces(Response):
+    """A body in pieces of one buffer; of which the length is told, or not."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"300000")] if "length" in scope["path"] else []
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        sender, buffer = body_sender(scope, send), bytearray(100_000)
+        for letter in b"abc":
+            buffer[:] = bytes([letter]) * len(buffer)
+            await sender(memoryview(buffer))
+        await send({"type": "http.response.body"})
+
+
+async def _pieces(_request: Request) -> Response:
+    return _Pieces()
+
+
 APP = Starlette(
     routes=[
         Route("/", _hello, methods=["GET", "POST"]),
         Route("/streamed", _streamed),
+        Route("/pieces", _pieces),
+        Route("/pieces/length", _pieces),
         Route("/form", _form, methods=["POST"]),
         Route("/endless", _endless),
     ],
@@ -352,6 +373,27 @@ async def test_a_connection_is_closed_after_the_answer_where_the_client_asks_for
         stream = await connect(endpoint, "127.0.0.1", head.encode())
         with trio.fail_after(60):
             await ended(stream)
+
+
+@pytest.mark.parametrize("path", ["/pieces", "/pieces/length"])
+async def test_a_body_goes_out_of_a_buffer_that_changes(path: str) -> None:
+    async with serving() as endpoint, httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(2):  # on one connection
+            answer = await client.get(f"http://{endpoint}{path}")
+            assert answer.content == b"".join(bytes([one]) * 100_000 for one in b"abc")
+            assert ("content-length" in answer.headers) is path.endswith("length")
+
+
+async def test_a_body_that_is_sent_to_who_speaks_no_http_ends_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = b"GET /pieces HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    async with serving() as endpoint:
+        for said in (head + b"\0\r\n\r\n", head + b"GET /pieces"):
+            stream = await connect(endpoint, STRANGER, said)
+            await trio.aclose_forcefully(stream)
+        assert await ask(endpoint, STRANGER) == "hello"
+    assert not caplog.records
 
 
 async def test_a_websocket_is_refused_without_a_traceback(

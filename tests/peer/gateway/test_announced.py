@@ -1,7 +1,7 @@
 """What the catalogue tells of a study, and waiting for its news."""
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from p2pacs.catalogue.question import Selection
 from p2pacs.concurrency.signals import Watch
@@ -26,7 +26,7 @@ class News:
         self.watch.changed()
 
 
-@frozen
+@define(eq=False)
 class Told(Announced):
     """Tells of ever fewer instances, one less each time."""
 
@@ -39,6 +39,28 @@ class Told(Announced):
 def announced(news: News, *counts: int) -> Told:
     asked = Selection("IMAGE", (), (), (), ())
     return Told(None, news, asked, list(counts))  # type: ignore[arg-type]
+
+
+@define
+class Records:
+    """A catalogue that has no record of any study."""
+
+    asked: int = 0
+
+    def get(self, study: StudyId) -> None:
+        self.asked += 1
+
+
+async def test_it_is_counted_once_until_there_are_news() -> None:
+    records, news = Records(), News()
+    asked = Selection("IMAGE", (), (), (), ())
+    told = Announced(records, news, asked)  # type: ignore[arg-type]
+    assert [await told.count(STUDY) for _ in range(3)] == [0, 0, 0]
+    assert records.asked == 1
+    news.come()
+    await told.count(STUDY)
+    await told.count(StudyId(bytes(15) + b"1"))
+    assert records.asked == 3
 
 
 async def test_as_many_as_there_are() -> None:

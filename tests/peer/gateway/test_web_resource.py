@@ -1,5 +1,7 @@
 """What a request names, of a study on its way; whole answers are tried in `test_dicomweb`."""
 
+import hashlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import frozen
+from attrs import define
 
 from p2pacs.catalogue.question import Selection
 from p2pacs.concurrency.budget import Budget
@@ -46,7 +48,7 @@ class Told:
         self.errors.append(error)
 
 
-@frozen
+@define(eq=False)
 class Silent(Announced):
     """A catalogue that tells of so many, and has no news."""
 
@@ -83,7 +85,7 @@ async def reading(world: World, *below: str, told: int = 0) -> AsyncIterator[Web
 
 async def uids(opened: WebResource) -> list[str]:
     with trio.fail_after(LIMIT):
-        return [one.sop_instance_uid async for one in opened.instances()]
+        return [one.outline.sop_instance_uid async for some in opened.instances() for one in some]
 
 
 async def test_one_instance_does_not_wait_for_the_others(tmp_path: Path) -> None:
@@ -96,6 +98,45 @@ async def test_one_instance_does_not_wait_for_the_others(tmp_path: Path) -> None
             ((header,),) = [some async for some in opened.headers()]
             assert header.resource.instance == sent[1].sop_instance_uid
             assert sent[1].data.startswith(header.data)
+
+
+async def test_those_that_lie_decoded_are_given_together(tmp_path: Path) -> None:
+    sent = instances(6)
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(sent)
+        async with reading(world) as opened:
+            assert len(await uids(opened)) == len(sent)
+            peer, fetch = world.peers["a"], opened.fetch
+            assert opened.outline == [known.entry for known in fetch.known]
+            for one in sent:
+                await peer.decoded.keep(hashlib.sha256(one.data).digest(), one.data)
+            async with resource(peer, fetch) as again:
+                given = []
+                async for some in again.instances():
+                    given.append([await one.read() for one in some])
+                    for lies, instance in zip(some, given[-1], strict=True):
+                        buffer = memoryview(bytearray(lies.outline.size))
+                        await lies.read_into(buffer)
+                        assert buffer == instance.data
+            assert given == [sent]
+
+
+async def test_one_that_is_decoded_no_longer_is_decoded_anew(tmp_path: Path) -> None:
+    sent = instances(3)
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(sent)
+        async with reading(world) as opened:
+            assert len(await uids(opened)) == len(sent)
+            peer, fetch = world.peers["a"], opened.fetch
+            for one in sent:
+                await peer.decoded.keep(hashlib.sha256(one.data).digest(), one.data)
+            async with resource(peer, fetch) as again:
+                async for some in again.instances():
+                    os.ftruncate(peer.decoded.handle, 0)
+                    assert [await one.read() for one in some] == sent
+                    buffer = memoryview(bytearray(some[0].outline.size))
+                    await some[0].read_into(buffer)
+                    assert buffer == sent[0].data
 
 
 async def test_what_the_catalogue_tells_of_and_the_study_has_not(tmp_path: Path) -> None:

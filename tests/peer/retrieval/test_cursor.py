@@ -71,6 +71,23 @@ async def test_what_was_replaced_after_it_was_given_comes_again_if_it_is_to(
             assert await fetch.read(fetch.instance(1)) == corrected
 
 
+async def test_another_one_is_given_if_it_is_to_be_taken(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(3))
+        fetch = await opened(world, await world.add("a"))
+        cursor = fetch.cursor()
+        with fetch.in_use(), trio.fail_after(LIMIT):
+            assert cursor.another(lambda _: True) is None  # nothing is known yet
+            assert await _number(cursor) == 1
+            await _settled(fetch)
+            while not fetch.is_here(fetch.instance(3)):
+                await fetch.moved(fetch.mark())
+            assert cursor.another(lambda known: known.number != 2) is None
+            found = [cursor.another(lambda _: True) for _ in range(3)]
+            assert [known and known.number for known in found] == [2, 3, None]
+            assert await _number(cursor) is None
+
+
 async def test_what_was_left_out_is_known_with_the_index(tmp_path: Path) -> None:
     missing = LeftOut(("1.2.3",), 1, "2 instances: unreadable")
     async with open_world(tmp_path) as world:

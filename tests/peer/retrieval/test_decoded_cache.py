@@ -104,6 +104,17 @@ async def test_what_was_kept_comes_back(tmp_path: Path, size: int) -> None:
         assert await cache.get(evolve(entry(data), size=size + 1)) is None
 
 
+@pytest.mark.parametrize("size", [1, MIB, 3 * MIB + 7])
+async def test_it_comes_into_a_buffer_of_its_size_alone(tmp_path: Path, size: int) -> None:
+    data, buffer = os.urandom(size), memoryview(bytearray(size + 1))
+    async with opened(tmp_path, 8 * MIB) as cache:
+        assert not await cache.get_into(entry(data), buffer[:size])
+        await keep(cache, data)
+        assert not await cache.get_into(entry(data), buffer)
+        assert await cache.get_into(entry(data), buffer[:size])
+        assert buffer == data + b"\0"
+
+
 async def test_many_pass_through_a_small_cache(tmp_path: Path) -> None:
     all_data = [os.urandom(300 + number) for number in range(40)]
     async with opened(tmp_path, 2000) as cache:

@@ -2,12 +2,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from p2pacs.errors import AccessError, KeyUnavailableError
 from p2pacs.identity.keys import BoxKey, StudyKey, wrap
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages.messages import GRANT_INFO
-from peer.db import PeerDatabase, open_database
+from peer.db import PeerDatabase, grants, open_database
 from peer.retrieval.grants import Grants
 
 STUDY = StudyId(bytes(16))
@@ -31,6 +32,25 @@ async def test_a_kept_grant_gives_the_key_after_a_restart(database: PeerDatabase
     assert (await Grants(database, box).key(STUDY)).reveal() == key.reveal()
 
 
+async def test_a_key_that_is_kept_is_not_written_again(database: PeerDatabase) -> None:
+    box, key, other = BoxKey.generate(), StudyKey.generate(), StudyKey.generate()
+    held = Grants(database, box)
+    first, again, changed = (
+        wrap(box.public, one, GRANT_INFO + STUDY.raw) for one in (key, key, other)
+    )
+    for wrapped, kept in ((first, first), (again, first), (changed, changed)):
+        await held.keep(STUDY, wrapped)
+        assert await _wrapped(database) == kept
+    await held.forget(STUDY)
+    await held.keep(STUDY, changed)
+    assert await _wrapped(database) == changed
+
+
+async def _wrapped(database: PeerDatabase) -> bytes:
+    query = select(grants.c.wrapped_key)
+    return bytes(await database.run(lambda connection: connection.execute(query).scalar_one()))
+
+
 async def test_the_key_is_not_on_disk(database: PeerDatabase, tmp_path: Path) -> None:
     box, key = BoxKey.generate(), StudyKey.generate()
     await Grants(database, box).keep(STUDY, wrap(box.public, key, GRANT_INFO + STUDY.raw))
@@ -44,21 +64,21 @@ async def test_no_grant(database: PeerDatabase) -> None:
 
 async def test_a_grant_for_another_member_or_study_is_not_kept(database: PeerDatabase) -> None:
     box, other = BoxKey.generate(), BoxKey.generate()
-    grants = Grants(database, box)
+    held = Grants(database, box)
     for wrapped in (
         wrap(other.public, StudyKey.generate(), GRANT_INFO + STUDY.raw),
         wrap(box.public, StudyKey.generate(), GRANT_INFO + bytes(15) + b"x"),
     ):
         with pytest.raises(AccessError):
-            await grants.keep(STUDY, wrapped)
+            await held.keep(STUDY, wrapped)
     with pytest.raises(KeyUnavailableError):
-        await grants.key(STUDY)
+        await held.key(STUDY)
 
 
 async def test_a_forgotten_grant_is_gone(database: PeerDatabase) -> None:
     box = BoxKey.generate()
-    grants = Grants(database, box)
-    await grants.keep(STUDY, wrap(box.public, StudyKey.generate(), GRANT_INFO + STUDY.raw))
-    await grants.forget(STUDY)
+    held = Grants(database, box)
+    await held.keep(STUDY, wrap(box.public, StudyKey.generate(), GRANT_INFO + STUDY.raw))
+    await held.forget(STUDY)
     with pytest.raises(KeyUnavailableError):
-        await grants.key(STUDY)
+        await held.key(STUDY)

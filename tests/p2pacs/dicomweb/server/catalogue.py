@@ -20,6 +20,7 @@ from p2pacs.dicomweb.server.backend import (
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.errors import NotFoundError
 from p2pacs.rendering.options import RenderOptions
+from p2pacs.study.study_index import InstanceEntry
 from tests.p2pacs.study import samples
 
 STUDY = samples.STUDY_UID
@@ -49,6 +50,18 @@ class _Frames:
 
 
 @frozen
+class _Instance:
+    outline: InstanceEntry
+    instance: EncodedInstance
+
+    async def read(self) -> EncodedInstance:
+        return self.instance
+
+    async def read_into(self, buffer: memoryview) -> None:
+        buffer[:] = self.instance.data
+
+
+@frozen
 class _Opened:
     resource: Resource
 
@@ -63,14 +76,30 @@ class _Opened:
             return []
         return [one for one in INSTANCES if named.instance in (None, one.sop_instance_uid)]
 
-    async def instances(self) -> AsyncGenerator[EncodedInstance, None]:
+    @property
+    def outline(self) -> list[InstanceEntry]:
+        return [
+            InstanceEntry(
+                one.sop_class_uid,
+                one.sop_instance_uid,
+                SERIES,
+                one.transfer_syntax_uid,
+                b"",
+                len(one.data),
+                (),
+                b"",
+            )
+            for one in self._found()
+        ]
+
+    async def instances(self) -> AsyncGenerator[Sequence[_Instance], None]:
         if not self._found():
             raise NotFoundError("no such series in the study")
-        for one in self._found():
-            yield one
+        for outline, one in zip(self.outline, self._found(), strict=True):
+            yield [_Instance(outline, one)]
 
     async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
-        async for one in self.instances():
+        for one in self._found():
             resource = Resource(STUDY, SERIES, one.sop_instance_uid)
             data = one.data[:-FRAME_BYTES]
             yield [InstanceHeader(resource, one.transfer_syntax_uid, data)]
@@ -100,8 +129,8 @@ class OneStudy:
     @asynccontextmanager
     async def frames(self, resource: Resource, caller: str) -> AsyncIterator[FrameSource]:
         async with self.open(resource, caller) as opened:
-            async for one in opened.instances():
-                yield _Frames(one)
+            async for (one,) in opened.instances():
+                yield _Frames(await one.read())
                 return
 
     async def bulk_data(self, resource: Resource, path: Sequence[int], caller: str) -> bytes:

@@ -1,4 +1,134 @@
-from p2pacs.dicomweb.server.streamed import etag, offered_files, pieces_of, plain
+"""Answers that are sent while they are read; with real clients they are in tests/peer/gateway."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import trio
+from attrs import frozen
+from starlette.types import Message, Scope
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dicomweb.accept import Accept
+from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
+from p2pacs.dicomweb.server.streamed import (
+    MultipartAnswer,
+    etag,
+    file_head,
+    offered_files,
+    parts_bytes,
+    pieces_of,
+    plain,
+)
+from p2pacs.limits import MIB
+from p2pacs.study.study_index import InstanceEntry
+from tests.p2pacs.study import samples
+
+GET: Scope = {"type": "http", "method": "GET", "http_version": "1.1"}
+
+
+def outline(number: int, size: int, syntax: str = samples.EXPLICIT) -> InstanceEntry:
+    return InstanceEntry("1.2", f"1.3.{number}", "1.4", syntax, b"", size, (), b"")
+
+
+@frozen
+class Given:
+    """An instance that lies somewhere."""
+
+    outline: InstanceEntry
+    data: bytes
+
+    async def read(self) -> EncodedInstance:
+        return EncodedInstance("1.2", self.outline.sop_instance_uid, samples.EXPLICIT, self.data)
+
+    async def read_into(self, buffer: memoryview) -> None:
+        buffer[:] = self.data
+
+
+@frozen
+class Opened:
+    """A study, as far as its answer asks."""
+
+    outline: Sequence[InstanceEntry] | None
+    missing: int = 0
+    why: str = ""
+
+
+def given(*sizes: int) -> list[Given]:
+    return [
+        Given(outline(number, size), bytes([65 + number % 26]) * size)
+        for number, size in enumerate(sizes)
+    ]
+
+
+async def answered(opened: Opened, runs: Sequence[Sequence[Given]]) -> tuple[Any, list[Message]]:
+    async def others() -> AsyncGenerator[Sequence[Given], None]:
+        for run in runs[1:]:
+            yield run
+
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        await trio.sleep_forever()
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    answer = MultipartAnswer(
+        opened,  # type: ignore[arg-type]
+        AsyncExitStack(),
+        "7f",
+        first=runs[0],
+        others=others(),
+        accept=Accept.parse([]),
+    )
+    await answer(GET, receive, send)
+    return answer.headers, messages
+
+
+def body(messages: Sequence[Message]) -> bytes:
+    return b"".join(message.get("body", b"") for message in messages[1:])
+
+
+def is_whole(messages: Sequence[Message]) -> bool:
+    return not messages[-1].get("more_body", False)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_parts_small_and_large_come_in_order(known: bool) -> None:
+    sizes = (10, MIB, 700_000, 0, 3 * MIB + 1, 2 * MIB, 12)
+    sent = given(*sizes)
+    opened = Opened([one.outline for one in sent] if known else None)
+    headers, messages = await answered(opened, [sent[:1], sent[1:4], sent[4:]])
+    assert is_whole(messages)
+    whole = body(messages)
+    parser = MultipartParser(boundary_of(headers["content-type"]))
+    parts = parser.feed(whole)
+    parser.finish()
+    files = [EncodedInstance.from_part10(part.body()) for part in parts]
+    assert [file.data for file in files] == [one.data for one in sent]
+    assert ("content-length" in headers) is known
+    if known:
+        assert int(headers["content-length"]) == len(whole)
+
+
+@pytest.mark.parametrize("change", ["more", "less", "larger"])
+async def test_what_is_not_as_it_was_told_does_not_look_whole(change: str) -> None:
+    told = [one.outline for one in given(10, 20, 30)]
+    sent = {"more": given(10, 20, 30, 1), "less": given(10, 20), "larger": given(10, 20, 31)}
+    headers, messages = await answered(Opened(told), [[one] for one in sent[change]])
+    assert not is_whole(messages)
+    assert len(body(messages)) < int(headers["content-length"])
+
+
+def test_the_length_of_parts() -> None:
+    told = [
+        outline(10**number, 10**number, syntax)
+        for number in range(8)
+        for syntax in (samples.EXPLICIT, "1.2.840.10008.1.2.4.70")
+    ]
+    assert parts_bytes(told, "b") == sum(len(file_head(one, "b")) + one.size for one in told)
 
 
 def test_as_it_is_stored() -> None:
@@ -16,4 +146,4 @@ def test_what_stands_in_headers_is_plain() -> None:
 def test_pieces() -> None:
     data = bytes(3 * 2**20 + 5)
     assert b"".join(pieces_of(data)) == data
-    assert max(map(len, pieces_of(data))) == 2**20
+    assert max(map(len, pieces_of(data))) < 2**20
