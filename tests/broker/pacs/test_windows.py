@@ -42,17 +42,27 @@ class Pacs:
             }
             for number, (day, time) in enumerate(studies)
         ]
+        self._values = {
+            keyword: [text(study, keyword) for study in self.studies]
+            for keyword in ("StudyDate", "StudyTime", "PatientID", "ModalitiesInStudy")
+        }
 
     async def ask(self, window: Window) -> Found:
         self.asked += 1
-        found = [
-            study
-            for study in self.studies
-            if matches("DA", window.dates, [text(study, "StudyDate")])
-            and (not self.times or matches("TM", window.times, [text(study, "StudyTime")]))
-            and matches("LO", window.patient, [text(study, "PatientID")])
-            and matches("CS", window.modality, [text(study, "ModalitiesInStudy")])
-        ]
+        asked = {
+            "StudyDate": ("DA", window.dates),
+            "StudyTime": ("TM", window.times if self.times else None),
+            "PatientID": ("LO", window.patient),
+            "ModalitiesInStudy": ("CS", window.modality),
+        }
+        numbers = list(range(len(self.studies)))
+        for keyword, (vr, wanted) in asked.items():
+            if not wanted:
+                continue
+            values = self._values[keyword]
+            fitting = {value for value in set(values) if matches(vr, wanted, [value])}
+            numbers = [number for number in numbers if values[number] in fitting]
+        found = [self.studies[number] for number in numbers]
         return Found(found[: self.limit], is_cut=self.says and len(found) > self.limit)
 
     async def all(self, span: DateSpan = DateSpan()) -> list[str]:  # noqa: B008
