@@ -24,6 +24,7 @@ from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
 from scripts.program import ScriptError
 from tests import components, gdcm_native, small_disk
+from tests.order import ordered
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
 DATA = os.environ.get("P2PACS_DICOM_DATA")
@@ -104,11 +105,19 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Has pytest-xdist give out files in the order in which they are collected."""
+    if config.pluginmanager.hasplugin("xdist"):
+        config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a missing component, unless P2PACS_REQUIRE=all.
+    """Spreads what starts real programs, and skips what needs a missing component, unless
+    P2PACS_REQUIRE=all.
 
     Real series are no component that could be installed: without P2PACS_DICOM_DATA they skip.
     """
+    items[:] = ordered(items)
     reasons: dict[str, str] = {}
     if DATA is None:
         reasons["data"] = "P2PACS_DICOM_DATA names no folder of real DICOM series"
