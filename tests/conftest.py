@@ -23,7 +23,7 @@ from peer.viewer.installed import read_installed
 from scripts.chromium import Chromium, find_chromium, open_chromium
 from scripts.lab import shell
 from scripts.program import ScriptError
-from tests import components, gdcm_native, small_disk
+from tests import components, gdcm_native, small_disk, wg04
 from tests.order import ordered
 
 REQUIRE_ALL = os.environ.get("P2PACS_REQUIRE") == "all"
@@ -87,6 +87,7 @@ MISSING: dict[str, Callable[[], str | None]] = {
     "orthanc": _orthanc_missing,
     "dcmtk": _dcmtk_missing,
     "gdcm": gdcm_native.missing,
+    "wg04": wg04.missing,
     "data": _data_missing,
     "lab": _lab_missing,
     "disk": small_disk.why_none,
