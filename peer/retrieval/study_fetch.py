@@ -330,10 +330,14 @@ class StudyFetch:
             return
         async with self._one:
             root, chunks = self.transfer.root, self.transfer.chunks
-            if root is None or chunks is None or len(chunks) < root.chunks:
+            if root is None or chunks is None:
+                return
+            have = self.transfer.have
+            if len(chunks) < root.chunks:  # as far as they are listed, they can come meanwhile
+                self.transfer.want(n for part in root.parts for n in part.numbers if n not in have)
                 return
             await self._index.follow(root, chunks)
-            have, parts = self.transfer.have, self._index.parts
+            parts = self._index.parts
             self.transfer.want(number for part in parts for number in part if number not in have)
             loaded = False
             for numbers in parts:

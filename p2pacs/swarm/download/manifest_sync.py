@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from itertools import islice
 from typing import Final
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import (
@@ -51,6 +53,9 @@ class ManifestTuning:
     time (two members that both lacked one asked each other every 2 ms) ..."""
     retry_limit: float = 8.0
     """... up to this."""
+    segments_ahead: int = 4
+    """Segments that are asked for at once: whoever looks at a study reads nothing of it before
+    its whole list is here, and one after the other each takes a round trip."""
 
 
 TUNING: Final = ManifestTuning()
@@ -59,6 +64,15 @@ TUNING: Final = ManifestTuning()
 
 AskHolder = Callable[[VirtualAddress], Awaitable[bool]]
 """Asks a member for something; whether it gave it."""
+
+
+@define(eq=False)
+class _Coming:
+    """A segment that was asked for."""
+
+    over: bool = False
+    segment: Segment | None = None
+    """None if nobody gave it."""
 
 
 class ManifestSync:
@@ -97,6 +111,8 @@ class ManifestSync:
         self._holders = holders
         self._patient_until = trio.current_time() + OTHERS_SECONDS
         self._bell = Bell()
+        self._listing = Bell()
+        """A segment has come, or somebody who may have one."""
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
         self._asked: set[tuple[VirtualAddress, object]] = set()
@@ -124,6 +140,7 @@ class ManifestSync:
             self._bell.ring()
         elif not self.listed:
             self._bell.ring()
+            self._listing.ring()
 
     def offer(self, member: VirtualAddress, raw: bytes) -> None:
         """A member pushed a root."""
@@ -221,14 +238,31 @@ class ManifestSync:
 
     async def _extend(self, root: Root) -> bool:
         """Get the segments that the root lists and the list of chunks lacks; whether all came."""
-        for number in self.list.missing(root):
-            segment = await self._segment(root, number)
-            if segment is None:
-                return False
-            self.list.extend(segment)
-            self._changed()
-            if root is not self.root:
-                break  # a newer one has come: go by that
+        missing = deque(self.list.missing(root))
+        coming = dict[int, _Coming]()
+
+        async def get(number: int) -> None:
+            coming[number].segment = await self._segment(root, number)
+            coming[number].over = True
+            self._listing.ring()
+
+        async with trio.open_nursery() as nursery:
+            while missing:
+                for number in islice(missing, self._tuning.segments_ahead):
+                    in_turn = number == missing[0]
+                    if number not in coming and (in_turn or self._can_be_had(number)):
+                        coming[number] = _Coming()
+                        nursery.start_soon(get, number)
+                if not coming[missing[0]].over:
+                    await self._listing.wait()
+                    continue
+                segment = coming.pop(missing.popleft()).segment
+                if segment is not None:
+                    self.list.extend(segment)
+                    self._changed()
+                if segment is None or root is not self.root:  # a newer one has come: go by that
+                    nursery.cancel_scope.cancel()
+                    return segment is not None
         return True
 
     async def _segment(self, root: Root, number: int) -> Segment | None:
@@ -288,7 +322,19 @@ class ManifestSync:
             waits = member in brokers and others and early
             if not waits and self._refused.ready((member, root.segments[number], must), now):
                 found[must].append(member)
-        return found[True] or found[False]
+        asked = found[True] or found[False]
+        busy = {member for member, _ in self._asked}
+        return sorted(asked, key=lambda member: (member in brokers and others, member in busy))
+
+    def _can_be_had(self, number: int) -> bool:
+        """Whether a partner must have a segment, and is not asked for another one: segments that
+        are asked for ahead come over several lines."""
+        busy = {member for member, _ in self._asked}
+        return any(
+            member not in busy and member not in self._mesh.brokers
+            for member in self._swarm.partners
+            if self._must_have(member, number)
+        )
 
     def _must_have(self, member: VirtualAddress, number: int) -> bool:
         """Whether a partner knows the list of a segment's chunks: it has one of them, or later."""

@@ -97,3 +97,27 @@ async def test_only_those_are_asked_for_a_segment_who_must_have_it(
                     lambda transfer=transfer: len(transfer.chunks or ()) == 2500
                 )
         assert not [line for line in logs if line.get("kind") == "SegmentQuery"]
+
+
+async def test_the_segments_of_a_list_are_asked_for_at_once_and_not_all_of_one_member(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key, chunk=2 * KIB)
+        study.grow(2500)  # five segments
+        replicas = [
+            await world.add(f"replica {number}", Role.REPLICA, nic=adsl(), line=paced())
+            for number in range(3)
+        ]
+        for replica in replicas:
+            await study.put(replica.store)
+        hospital = await world.add("hospital", nic=adsl(), line=paced())
+        await trio.sleep(5)
+        begun = trio.current_time()
+        transfer = hospital.fetch(study, replicas, study.roots[-1])
+        await transfer.watch.until(lambda: len(transfer.chunks or ()) == 2500)
+        # The largest takes 0.4 s, and to get to know each other 0.3; one after the other: 1.2.
+        assert trio.current_time() - begun < 1.0
+        await transfer.wait_complete()
+        await fetched(hospital, study)
