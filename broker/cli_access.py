@@ -34,7 +34,8 @@ def tell_access(database: BrokerDatabase, member: str, uid: str, *, as_json: boo
     record = CatalogueIndex(database).by_uid(uid)
     if record is None:
         raise StudyNotFoundError("no study with this UID is in the catalogue: check the UID")
-    decision = decide_member(found, record)
+    revoked = found.revoked is not None
+    decision = decide_member(found.role, found.read, record, revoked=revoked)
     reasons = why(decision, record)
     if as_json:
         print_json(

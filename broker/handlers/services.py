@@ -16,8 +16,9 @@ from broker.handlers.budgets import Budgets
 from broker.handlers.holder_news import HolderNews
 from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, StudyPublisher
 from broker.handlers.member_news import MemberNews
+from broker.handlers.reported_reads import keep_reported, of_report
 from broker.handlers.study_grants import StudyGrants
-from broker.members import audit, presence, registry, traffic
+from broker.members import presence, registry, traffic
 from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import LocalError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
@@ -136,7 +137,7 @@ class BrokerServices:
         def work(connection: Connection) -> None:
             who = grants.asking_member(connection, member).member
             reads = [raw for raw in query.records if not is_received(raw)]
-            audit.keep_reported(connection, who.address, audit.of_report(reads, who))
+            keep_reported(connection, who.address, of_report(reads, who))
             received = [unpack_received(raw) for raw in query.records if is_received(raw)]
             traffic.keep_received(connection, who.address, received)
 

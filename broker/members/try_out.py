@@ -8,8 +8,8 @@ from typing import Final
 from attrs import field, frozen
 
 from broker.members.access import Decision, Rule, allows, decide_for, parse_rule
-from broker.members.registry import Member
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.identity.directory import Role
 
 SHOWN: Final = 20
 """Studies that are shown of those that a rule allows."""
@@ -18,14 +18,13 @@ LOOKED: Final = 20_000
 """Studies that a rule is tried on: about a second of a worker thread."""
 
 
-def decide_member(member: Member, record: StudyRecord) -> Decision:
+def decide_member(role: Role, read: str, record: StudyRecord, *, revoked: bool) -> Decision:
     """Whether a member may read a study as its rule is now, and why.
 
     Raises:
         UsageError: its rule is none of this version.
     """
-    rule = parse_rule(member.read)
-    return decide_for(member.role, rule, record, revoked=member.revoked is not None)
+    return decide_for(role, parse_rule(read), record, revoked=revoked)
 
 
 @frozen

@@ -19,7 +19,7 @@ from p2pacs.identity.authority import Authority
 from p2pacs.ids import StudyId
 from p2pacs.process.health import Health, worst
 from p2pacs.publish import PublishProgress
-from tests.broker.members.test_audit import NORTH
+from tests.broker.handlers.test_reported_reads import NORTH
 from tests.broker.pages.conftest import settings
 
 AT = 1_750_000_000_000

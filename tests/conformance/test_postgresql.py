@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from broker.config import DAY
 from broker.database.db import bump, lock_counter, migrations, now, read_counter
 from broker.handlers import grants
+from broker.handlers.reported_reads import keep_reported, of_report
 from broker.members import audit, corrections, presence, registry, traffic, trail
 from broker.study_keys import StudyKeys
 from p2pacs.accounts import known_places
@@ -279,8 +280,8 @@ async def test_study_keys_grants_and_reports(database: Any) -> None:
         for time in (now(), 1)
     ]
     for _ in range(2):
-        reported = audit.of_report(told, who.member)
-        database.transact(lambda c, r=reported: audit.keep_reported(c, SOUTH, r))
+        reported = of_report(told, who.member)
+        database.transact(lambda c, r=reported: keep_reported(c, SOUTH, r))
     entries = database.transact(lambda c: audit.read(c, member="South"))
     kinds = sorted(entry.what for entry in entries)
     assert kinds == [grants.ENTRUSTED, *[grants.GRANTED] * 2, *["study read"] * 2]

@@ -129,7 +129,8 @@ class AccessViews:
         if not member:
             raise UsageError(_("choose a member"))
         found, granted = await self.database.run(work)
-        decision = decide_member(found, record)
+        revoked = found.revoked is not None
+        decision = decide_member(found.role, found.read, record, revoked=revoked)
         shown = ShownStudy.of(record)
         said = [sentence(one) for one in why(decision, record)]
         return TriedStudy(found, shown, decision, said, granted)

@@ -1,20 +1,17 @@
-from attrs import evolve
-
 from broker.members.access import Ground, parse_rule
 from broker.members.try_out import SHOWN, decide_member, reach_of
 from p2pacs.identity.directory import Role
 from tests.broker.members.test_access import CT, OLD
-from tests.broker.pages.registration.test_forms import MEMBER
 
 
 def test_a_member_is_decided_by_role_rule_and_membership() -> None:
-    assert decide_member(MEMBER, CT).allowed
-    for member, ground in (
-        (evolve(MEMBER, read="Modality=MR"), Ground.NO_ALTERNATIVE_HOLDS),
-        (evolve(MEMBER, role=Role.REPLICA, read="none"), Ground.REPLICA),
-        (evolve(MEMBER, revoked=1), Ground.REVOKED),
+    assert decide_member(Role.HOSPITAL, "all", CT, revoked=False).allowed
+    for role, read, revoked, ground in (
+        (Role.HOSPITAL, "Modality=MR", False, Ground.NO_ALTERNATIVE_HOLDS),
+        (Role.REPLICA, "none", False, Ground.REPLICA),
+        (Role.HOSPITAL, "all", True, Ground.REVOKED),
     ):
-        assert decide_member(member, CT).ground is ground
+        assert decide_member(role, read, CT, revoked=revoked).ground is ground
 
 
 def test_how_far_a_rule_reaches() -> None:
