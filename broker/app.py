@@ -14,6 +14,7 @@ import trio
 from attrs import frozen
 from sqlalchemy import Connection
 
+from broker.admins.actions import AdminActions
 from broker.config import CATALOGUE, DATABASE, LOCK, STORE, BrokerSettings
 from broker.database.db import BrokerDatabase, now, open_database
 from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
@@ -27,13 +28,12 @@ from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
 from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
 from broker.members import registry
-from broker.members.admin_actions import AdminActions
 from broker.members.membership import open_membership
 from broker.members.registry import Member
 from broker.metrics import METRICS, BrokerMetrics
 from broker.pacs.adapter import PacsAdapter
-from broker.pacs.catalogue_sync import CatalogueSync
-from broker.pacs.opening import open_pacs
+from broker.pacs.adapters.opening import open_pacs
+from broker.pacs.following.catalogue_sync import CatalogueSync
 from broker.pages.content import AdminContent
 from broker.pages.serving import open_certificate, run_pages
 from broker.publish import Publisher

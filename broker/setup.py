@@ -23,7 +23,7 @@ from broker.config import (
     save_broker_settings,
 )
 from broker.database.db import connect, migrate
-from broker.members import audit
+from broker.trail import audit
 from p2pacs.accounts.passwords import check_account
 from p2pacs.accounts.people import add_account
 from p2pacs.accounts.rights import ADMINISTRATOR

@@ -26,7 +26,7 @@ INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 SIDES: Final = {
-    "broker": ("broker.cli", "Be the broker: the PACS's side, and the authority."),
+    "broker": ("broker.commands.cli", "Be the broker: the PACS's side, and the authority."),
     "peer": ("peer.commands.cli", "Be a peer: a hospital's gateway, or a replica."),
     "viewer": ("peer.commands.viewer", "Put the OHIF viewer into a peer, or take it out."),
 }
@@ -110,7 +110,7 @@ def _doctor(
 
     logs.configure("error", json=False)
     if (folder / "broker.toml").is_file():
-        known, planned = importlib.import_module("broker.doctor").plan_broker(folder)
+        known, planned = importlib.import_module("broker.commands.doctor").plan_broker(folder)
     else:
         known, planned = importlib.import_module("peer.commands.doctor").plan_peer(folder)
     checks = [*known, *trio.run(examine, planned)]

@@ -45,11 +45,11 @@ from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.metrics import METRICS, PeerMetrics
 from peer.retrieval.audit import AuditQueue
-from peer.retrieval.decoded_cache import DecodedCache, open_decoded_cache
-from peer.retrieval.grants import Grants
+from peer.retrieval.instances.decoded_cache import DecodedCache, open_decoded_cache
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
-from peer.retrieval.resolve import ResolvedStudy, Resolver
+from peer.retrieval.sources.grants import Grants
+from peer.retrieval.sources.resolve import ResolvedStudy, Resolver
 from peer.sending.sends import WorkstationSends
 from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower

@@ -9,8 +9,8 @@ from typing import Any
 import trio
 from rich.console import Console
 
-from peer.commands.bars import Bars
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
+from peer.commands.output.bars import Bars
 from scripts.member import PeerProcess
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from p2pacs.dimse.association.remote import DimseRemote
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
 from scripts.place import Place
 from scripts.program import (
     P2PACS,

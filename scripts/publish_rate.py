@@ -17,8 +17,8 @@ import trio
 from attrs import asdict, frozen
 
 from broker.pacs.adapter import DateSpan
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from broker.publish.publisher import Publisher
 from broker.study_keys import Study
 from p2pacs.dataset.json_model import text

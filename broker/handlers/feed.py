@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from broker.members.access import Rule, allows
+from broker.access.rules import Rule, allows
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import PAGE_BYTES, FeedEntry, Tombstone, encode_entry
 from p2pacs.catalogue.records import StudyRecord

@@ -7,12 +7,13 @@ from functools import lru_cache
 from attrs import frozen
 from sqlalchemy import Connection
 
+from broker.access.rules import Rule, decide_for, parse_rule
 from broker.database.db import now
 from broker.database.schema import grants
-from broker.members import audit, registry
-from broker.members.access import Rule, decide_for, parse_rule
+from broker.members import registry
 from broker.members.registry import Member
 from broker.study_keys import StudyKeys
+from broker.trail import audit
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import ForbiddenError, RevokedError
 from p2pacs.identity.directory import Role

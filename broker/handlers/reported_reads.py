@@ -12,9 +12,9 @@ from sqlalchemy import Connection, literal, select
 from broker.database.db import now
 from broker.database.schema import audit as trail
 from broker.database.schema import studies
-from broker.members import audit
-from broker.members.audit import DONE, FAILED, INTERRUPTED, Entry, utc
 from broker.members.registry import Member
+from broker.trail import audit
+from broker.trail.audit import DONE, FAILED, INTERRUPTED, Entry, utc
 from p2pacs.errors import MalformedMessageError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AUDIT_RECORDS, TEXT

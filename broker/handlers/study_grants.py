@@ -14,7 +14,7 @@ from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
-from broker.members import audit
+from broker.trail import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view

@@ -1,1 +1,1 @@
-"""Who is a member, what a member may read, and the audit trail."""
+"""Who is a member: the registry, the signed directory, and who admits new members."""

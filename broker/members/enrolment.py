@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from broker.config import EnrolmentSettings
 from broker.database.db import BrokerDatabase
-from broker.members import audit, registry
+from broker.members import registry
 from broker.members.directory import DirectoryKeeper
+from broker.trail import audit
 from p2pacs import limits
 from p2pacs.accounts.tally import EVERYBODY, Tally
 from p2pacs.errors import AuthenticationError, MalformedMessageError, UsageError

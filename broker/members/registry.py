@@ -37,7 +37,7 @@ REFUSED: Final = (
 
 
 def wrong_field(name: str, why: str) -> UsageError:
-    """The error of one field of a registration; `broker.members.registration_fields` finds which.
+    """The error of one field of a registration; `broker.registration.fields` finds which.
 
     Args:
         name: of the field.
@@ -237,7 +237,7 @@ def _check_rule(role: Role, read: str) -> None:
     Raises:
         UsageError: it may not, or it is none.
     """
-    from broker.members.access import check_rule  # noqa: PLC0415 - pydicom: half of a start-up
+    from broker.access.rules import check_rule  # noqa: PLC0415 - pydicom: half of a start-up
 
     check_rule(role, read)
 

@@ -13,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from broker.admins.actions import AdminActions
+from broker.admins.roles import ADMIN_RIGHTS, AdminRight
 from broker.config import AdminWebSettings
 from broker.database.db import BrokerDatabase
-from broker.members import audit
-from broker.members.admin_actions import AdminActions
-from broker.members.roles import ADMIN_RIGHTS, AdminRight
 from broker.pages.access.access_views import PATH as ACCESS
 from broker.pages.access.access_views import AccessViews
 from broker.pages.content import AdminContent
@@ -39,6 +38,7 @@ from broker.pages.studies.publication_views import PublicationViews
 from broker.pages.traffic.traffic_views import TrafficViews
 from broker.pages.trail.trail_views import TrailViews
 from broker.pages.trail.trail_words import entry_detail, outcome_words, what_words
+from broker.trail import audit
 from p2pacs.accounts.passwords import ARGON2ID, Passwords
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.languages import _, formats

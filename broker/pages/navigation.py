@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from broker.members.roles import AdminRight
+from broker.admins.roles import AdminRight
 from p2pacs.languages import N_
 from p2pacs.pages.navigation import Way
 

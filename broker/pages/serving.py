@@ -7,9 +7,9 @@ from pathlib import Path
 
 import trio
 
+from broker.admins.actions import AdminActions
 from broker.config import WEB, AdminWebSettings
 from broker.database.db import BrokerDatabase
-from broker.members.admin_actions import AdminActions
 from broker.pages.app import make_app
 from broker.pages.content import AdminContent
 from broker.pages.studies.live_publications import LivePublications

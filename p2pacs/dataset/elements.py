@@ -40,7 +40,7 @@ def attributes_of(header: Header) -> Json:
     """What the index says of an instance: the attributes of the vocabulary that its header has.
 
     Its character set says UTF-8, as all text is here. Indexes of version 0.1 say none, and hold
-    fewer attributes (`peer.gateway.instances`).
+    fewer attributes (`peer.gateway.studies.instances`).
     """
     found = from_dataset(header.elements, HEADER_TAGS)
     found[CHARACTER_SET] = entry("CS", UTF8)

@@ -57,10 +57,10 @@ from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
+from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
-from peer.retrieval.viewport import ViewRequest
 
 
 class ServedPeer(Protocol):

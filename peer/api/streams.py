@@ -15,8 +15,8 @@ from p2pacs.errors import P2PacsError, report
 from p2pacs.output.json_object import JsonObject
 from peer.api.activity import HEARTBEAT
 from peer.api.openapi import NDJSON
-from peer.retrieval.levels import Levels, Reached
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.levels import Levels, Reached
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 
 BATCH: Final = 500

@@ -22,9 +22,9 @@ from p2pacs.process import heap, logs
 from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import read_given
 from p2pacs.units import Endpoint
-from peer.commands import output
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
 from peer.commands.keys import add_keys, check_date
+from peer.commands.output import tables as output
 from peer.commands.users import app as users
 from peer.config import OWN, load_peer_settings
 
@@ -225,8 +225,8 @@ def get(
     """Fetch a study and write it as DICOM files; run it again to resume."""
     from rich.console import Console  # noqa: PLC0415 - for this alone
 
-    from peer.commands.bars import Bars  # noqa: PLC0415
-    from peer.commands.get import get as get_study  # noqa: PLC0415 - pydicom and Pillow
+    from peer.commands.get.study import get as get_study  # noqa: PLC0415 - pydicom and Pillow
+    from peer.commands.output.bars import Bars  # noqa: PLC0415
 
     urgency = _urgency(priority, stat=stat)
     if preview is not None and preview.suffix.lower() != ".png":

@@ -1,1 +1,1 @@
-"""The PACS that the workstations of a hospital see."""
+"""The interfaces that the workstations of a hospital see."""

@@ -22,15 +22,15 @@ from p2pacs.swarm.host import Host
 from p2pacs.units import Endpoint
 from p2pacs.workers.coding import Workers
 from peer.config import GatewaySettings, PeerSettings
-from peer.gateway.announced import CatalogueWatch
-from peer.gateway.bridge import Bridge
-from peer.gateway.dicomweb import DicomwebGateway
-from peer.gateway.dimse import Gateway
-from peer.gateway.instances import InstanceDescriber
-from peer.gateway.listed import ListedInstances
+from peer.gateway.dimse.bridge import Bridge
+from peer.gateway.dimse.gateway import Gateway
 from peer.gateway.measured import GatewayDurations, MeasuredBackend, MeasuredDicomweb
-from peer.gateway.web_clients import WebClients
-from peer.gateway.web_reads import WebReads
+from peer.gateway.studies.announced import CatalogueWatch
+from peer.gateway.studies.instances import InstanceDescriber
+from peer.gateway.studies.listed import ListedInstances
+from peer.gateway.web.clients import WebClients
+from peer.gateway.web.dicomweb import DicomwebGateway
+from peer.gateway.web.reads import WebReads
 from peer.retrieval.reader import StudyReads
 
 log = structlog.get_logger(__name__)
@@ -172,7 +172,7 @@ async def run_web(
     if gateway.dicomweb is None or blind:
         task_status.started(None)
         return
-    from peer.gateway.web_serving import run_dicomweb  # noqa: PLC0415 - 2 MB where there is none
+    from peer.gateway.web.serving import run_dicomweb  # noqa: PLC0415 - 2 MB where there is none
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parts.workers.stay_ready)

@@ -1,1 +1,1 @@
-"""Studies on their way here, and what of them can be read already."""
+"""Studies that are read here, and their readers."""

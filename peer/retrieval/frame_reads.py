@@ -17,7 +17,7 @@ from p2pacs.dataset.pixel_data import PixelData, Reading, find_pixel_data, run
 from p2pacs.errors import BrokenInstanceError
 from p2pacs.limits import HEADER_READ_BYTES, INFLATED_BYTES, MIB
 from p2pacs.study.excerpt import Excerpts
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 
 T = TypeVar("T")

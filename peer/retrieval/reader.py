@@ -23,16 +23,16 @@ from p2pacs.swarm.download.downloads import Downloads
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.workers.coding import Workers
-from peer.retrieval.arrival import TUNING as ARRIVING
-from peer.retrieval.arrival import ArrivalTuning
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
-from peer.retrieval.decoded_cache import DecodedCache
-from peer.retrieval.live_index import LiveIndex
+from peer.retrieval.instances.decoded_cache import DecodedCache
+from peer.retrieval.instances.live_index import LiveIndex
+from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.requester import Requester
-from peer.retrieval.resolve import ResolvedStudy, Resolver, blind
+from peer.retrieval.sources.arrival import TUNING as ARRIVING
+from peer.retrieval.sources.arrival import ArrivalTuning
+from peer.retrieval.sources.resolve import ResolvedStudy, Resolver, blind
+from peer.retrieval.sources.supply import Supply
 from peer.retrieval.study_fetch import StudyFetch
-from peer.retrieval.supply import Supply
-from peer.retrieval.viewport import ViewRequest
 
 
 @frozen

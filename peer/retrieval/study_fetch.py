@@ -1,7 +1,7 @@
 """One study on its way here, and its instances as they become whole.
 
 However many workstations and commands read a study, there is one `StudyFetch` of
-it (`peer.retrieval.reader`). Each reader has a `Cursor` (`peer.retrieval.cursor`). An
+it (`peer.retrieval.reader`). Each reader has a `Cursor` (`peer.retrieval.instances.cursor`). An
 instance is joined for whoever takes it, one at a time; nothing decrypted is kept in memory.
 """
 
@@ -26,13 +26,13 @@ from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.retrieval.arrival import TUNING, Arrival, ArrivalTuning
-from peer.retrieval.cursor import Cursor, Wanted
-from peer.retrieval.fetch_order import first_of, looked_at, previews
-from peer.retrieval.live_index import Known, LiveIndex, Preview
-from peer.retrieval.resolve import ResolvedStudy
-from peer.retrieval.supply import Supply
-from peer.retrieval.viewport import ViewRequest, shown
+from peer.retrieval.instances.cursor import Cursor, Wanted
+from peer.retrieval.instances.fetch_order import first_of, looked_at, previews
+from peer.retrieval.instances.live_index import Known, LiveIndex, Preview
+from peer.retrieval.instances.viewport import ViewRequest, shown
+from peer.retrieval.sources.arrival import TUNING, Arrival, ArrivalTuning
+from peer.retrieval.sources.resolve import ResolvedStudy
+from peer.retrieval.sources.supply import Supply
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Studies that somebody at this peer sends to a workstation: a C-MOVE that nobody had to ask for.
 
-It goes the road of one (`peer.gateway.dimse`): what is not here yet comes while it is sent, the
-audit names who sent it, and the workstation gets what a C-MOVE of its own would bring it.
+It goes the road of one (`peer.gateway.dimse.gateway`): what is not here yet comes while it is sent,
+the audit names who sent it, and the workstation gets what a C-MOVE of its own would bring it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from p2pacs.errors import BusyError, NotFoundError, P2PacsError, UnavailableErro
 from p2pacs.ids import StudyId
 from p2pacs.phrases import Phrase
 from peer.config import PeerSettings
-from peer.gateway.bridge import Bridge
+from peer.gateway.dimse.bridge import Bridge
 from peer.gateway.serving import GatewayParts
 
 log = structlog.get_logger(__name__)

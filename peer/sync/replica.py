@@ -16,7 +16,7 @@ from p2pacs.errors import AccessError, DiskFullError, NotFoundError, P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.swarm.download.transfer import Transfer
 from peer.db import PeerDatabase, replications
-from peer.retrieval.resolve import ResolvedStudy
+from peer.retrieval.sources.resolve import ResolvedStudy
 
 WAITING: Final = 10_000
 """Orders that wait at most; the broker repeats what is lost beyond."""

@@ -22,7 +22,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
 from scripts.lab.cget import OrthancInLab, c_get, orthanc_in_lab
 from scripts.lab.lab import HOME, Lab, PlaceRequest, open_lab
 from scripts.lab.line import LabLine

@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from p2pacs.units import MEASURED
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
 from scripts import phantom
 from scripts.lab.figures import SwarmOutcome
 from scripts.lab.lab import HOME, Lab

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import define
 
 from p2pacs.output.json_object import JsonObject
-from peer.commands.client import PeerClient
+from peer.api.client import PeerClient
 from scripts.program import ScriptError
 
 FIRST_SECONDS: Final = 2.0

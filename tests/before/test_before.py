@@ -31,8 +31,8 @@ from peer.api.search import find_studies
 from peer.config import CATALOGUE_DB, IDENTITY, PEER_DB, STORE, load_peer_settings
 from peer.db import connect as connect_peer_database
 from peer.db import open_database as open_peer_database
-from peer.gateway.instances import listing_of_entries
-from peer.retrieval.grants import Grants
+from peer.gateway.studies.instances import listing_of_entries
+from peer.retrieval.sources.grants import Grants
 
 STUDY = StudyId(bytes.fromhex("3cfeb4ce757c849cf5b3bf4abca5b5fe"))
 UID = "1.2.826.0.1.3680043.10.1"

@@ -8,7 +8,7 @@ import trio
 from pydicom import dcmread
 
 from broker.pacs.adapter import DateSpan
-from broker.pacs.stream import Put, streamed
+from broker.pacs.retrieval.stream import Put, streamed
 from broker.study_keys import Study
 from p2pacs.catalogue.matching import matches
 from p2pacs.catalogue.records import StudyRecord, assemble

@@ -13,15 +13,15 @@ import trio
 from attrs import evolve
 from pydicom.data import get_testdata_file
 
+from broker.admins.actions import AdminActions
 from broker.app import open_broker, run_broker
+from broker.commands.status import BrokerStatus, read_status
 from broker.config import DATABASE, STORE, BrokerSettings
 from broker.database.db import connect, open_database
 from broker.database.pacs_state import PacsIs
-from broker.members.admin_actions import AdminActions
-from broker.members.join_command import FOLDER, PROGRAM
 from broker.members.registry import list_members
+from broker.registration.join_command import FOLDER, PROGRAM
 from broker.setup import found, load_keys, renew_own
-from broker.status import BrokerStatus, read_status
 from broker.study_keys import StudyKeys
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance

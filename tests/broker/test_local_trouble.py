@@ -13,9 +13,9 @@ from attrs import frozen
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from broker.admins.actions import AdminActions
 from broker.app import Broker, open_broker
 from broker.config import DATABASE, STORE, BrokerSettings
-from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
 from broker.setup import found
 from p2pacs.archive.server import Archive, archive

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from broker.access.rules import parse_rule
 from broker.config import BrokerSettings
-from broker.members.access import parse_rule
 from p2pacs.errors import P2PacsError
 from p2pacs.front import INTERRUPTED
 

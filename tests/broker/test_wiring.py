@@ -10,9 +10,9 @@ import trio
 from attrs import evolve
 from pydicom import dcmread
 
+from broker.admins.actions import AdminActions
 from broker.app import Broker, open_broker
 from broker.config import BrokerSettings
-from broker.members.admin_actions import AdminActions
 from broker.members.registry import Registration
 from broker.setup import found
 from p2pacs.archive.server import Archive, archive

@@ -11,7 +11,7 @@ import trio
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
 
-from tests.peer.gateway.test_dicomweb import served
+from tests.peer.gateway.web.test_dicomweb import served
 from tests.peer.retrieval.test_frame_reads import FILES, expected, file
 
 STORED = (("application/octet-stream", "*"),)

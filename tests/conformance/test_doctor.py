@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from broker.pacs.adapters.trial import dicomweb_checks, dimse_checks
 from broker.pacs.address import DimseAddress, WebAddress, parse_pacs
-from broker.pacs.trial import dicomweb_checks, dimse_checks
 from p2pacs.errors import PacsRefusedError, PacsUnreachableError
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.process.health import Health, HealthCheck

@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from broker.pacs.adapter import DateSpan, PacsAdapter
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning

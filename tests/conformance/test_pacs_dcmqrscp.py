@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from broker.pacs.adapter import DateSpan
+from broker.pacs.adapters.dimse import DimseAdapter
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import DimseAddress, parse_pacs
-from broker.pacs.dimse import DimseAdapter
-from broker.pacs.opening import open_pacs
 from p2pacs.catalogue.views import study_view
 from p2pacs.dataset.json_model import number, text
 from p2pacs.dimse.association.remote import DimseRemote

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.units import Endpoint
 from tests.components import HOST, Orthanc, free_port, orthanc

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from broker.pacs.adapter import PacsAdapter
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.catalogue_sync import CatalogueSync
-from broker.pacs.opening import open_pacs
+from broker.pacs.following.catalogue_sync import CatalogueSync
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import PacsRefusedError, StudyNotFoundError

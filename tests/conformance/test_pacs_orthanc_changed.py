@@ -11,8 +11,8 @@ import pytest
 from attrs import frozen
 from pydicom import dcmread
 
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import StudyNotFoundError
 from tests.broker.publish.bench import Bench, bench

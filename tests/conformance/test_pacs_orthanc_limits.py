@@ -8,8 +8,8 @@ import trio
 from structlog.testing import capture_logs
 
 from broker.pacs.adapter import DateSpan
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from p2pacs.dataset.json_model import text
 from p2pacs.publish.source import Detail
 from tests.broker.publish.bench import bench

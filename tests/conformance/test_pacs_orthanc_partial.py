@@ -8,8 +8,8 @@ import trio
 from attrs import frozen
 
 from broker.pacs.adapter import PacsAdapter
+from broker.pacs.adapters.opening import open_pacs
 from broker.pacs.address import parse_pacs
-from broker.pacs.opening import open_pacs
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.publish.source import Detail, FailedInstance
 from p2pacs.units import Endpoint

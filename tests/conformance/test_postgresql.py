@@ -19,8 +19,10 @@ from broker.config import DAY
 from broker.database.db import bump, lock_counter, migrations, now, read_counter
 from broker.handlers import grants
 from broker.handlers.reported_reads import keep_reported, of_report
-from broker.members import audit, corrections, presence, registry, traffic, trail
+from broker.members import corrections, presence, registry, traffic
 from broker.study_keys import StudyKeys
+from broker.trail import audit
+from broker.trail import search as trail
 from p2pacs.accounts import known_places
 from p2pacs.accounts.one_time import code_at
 from p2pacs.accounts.passwords import Passwords

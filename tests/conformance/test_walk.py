@@ -18,7 +18,7 @@ import trio
 from attrs import field, frozen
 from playwright.sync_api import BrowserContext, Page, expect
 
-from broker.members.join_command import FOLDER, PROGRAM
+from broker.registration.join_command import FOLDER, PROGRAM
 from scripts import phantom
 from scripts.chromium import Chromium, browser_of, own_context
 from scripts.loaded import LoadedStudy, load_folder

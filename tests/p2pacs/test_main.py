@@ -44,7 +44,7 @@ def test_while_the_front_door_is_read_the_system_ends_it(at: str) -> None:
 
 
 def test_while_a_command_is_read_it_ends_as_shells_have_it() -> None:
-    assert ended("broker.cli", "", "broker", "--help") == (INTERRUPTED, "")
+    assert ended("broker.commands.cli", "", "broker", "--help") == (INTERRUPTED, "")
 
 
 def test_without_it_nothing_changes() -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from broker import config as broker_config
-from broker.cli import app as broker_app
+from broker.commands.cli import app as broker_app
 from broker.config import BrokerSettings
 from broker.setup import found
 from p2pacs.front import SHORTCUTS, SIDES

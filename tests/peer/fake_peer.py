@@ -19,9 +19,9 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.retrieval.live_index import Known, Preview
+from peer.retrieval.instances.live_index import Known, Preview
+from peer.retrieval.instances.viewport import ViewRequest, shown
 from peer.retrieval.requester import Requester
-from peer.retrieval.viewport import ViewRequest, shown
 
 STUDY = StudyId(bytes(range(16)))
 PREVIEWS = 1000

@@ -14,15 +14,15 @@ from p2pacs.accounts.people import add_account
 from p2pacs.errors import ProtocolError, StateError
 from p2pacs.ids import VirtualAddress
 from p2pacs.wire.messages.messages import CatalogueNews, HoldersNews, Replicate
+from peer.api.client import PeerClient
 from peer.app import open_peer, run_peer
-from peer.commands.client import PeerClient
-from peer.commands.get import get
+from peer.commands.get.study import get
 from peer.config import PEER_DB, PeerSettings, save_peer_settings
 from peer.db import connect
 from tests.components import free_port
 from tests.p2pacs.pages.browser import PASSWORD, Browser
-from tests.peer.commands.test_get import Seen
-from tests.peer.gateway.test_dimse import client, query, received
+from tests.peer.commands.get.test_study import Seen
+from tests.peer.gateway.dimse.test_gateway import client, query, received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually

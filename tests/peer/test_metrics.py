@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import trio
 
+from peer.api.client import PeerClient
 from peer.app import run_peer
-from peer.commands.client import PeerClient
-from peer.commands.get import get
+from peer.commands.get.study import get
 from peer.metrics import METRICS
 from tests.p2pacs.metrics.samples import scraped
-from tests.peer.commands.test_get import Seen
+from tests.peer.commands.get.test_study import Seen
 from tests.peer.test_app import settings_of
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually

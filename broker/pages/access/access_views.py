@@ -17,13 +17,13 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.access.rules import Decision, parse_rule
+from broker.access.try_out import LOOKED, RuleReach, decide_member, reach_of
+from broker.access.words import why
 from broker.database.db import BrokerDatabase
 from broker.database.schema import grants
 from broker.members import registry
-from broker.members.access import Decision, parse_rule
-from broker.members.access_words import why
 from broker.members.registry import Member
-from broker.members.try_out import LOOKED, RuleReach, decide_member, reach_of
 from broker.pages.shown_study import ShownStudy
 from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.catalogue_index import CatalogueIndex

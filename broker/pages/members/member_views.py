@@ -16,10 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.admins.actions import AdminActions
 from broker.database.db import BrokerDatabase, now
-from broker.members import audit, registry
-from broker.members.admin_actions import AdminActions
-from broker.members.join_command import INSTALL, join_command, run_command, user_command
+from broker.members import registry
 from broker.members.registry import Member
 from broker.pages.content import AdminContent
 from broker.pages.members.list_views import row_of
@@ -34,6 +33,8 @@ from broker.pages.registration.forms import (
 )
 from broker.pages.registration.shown_tokens import ShownTokens
 from broker.pages.shown_study import ShownStudy
+from broker.registration.join_command import INSTALL, join_command, run_command, user_command
+from broker.trail import audit
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import StateError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress

@@ -9,14 +9,14 @@ from attrs import field, frozen
 from pydantic import TypeAdapter, ValidationError
 
 from broker.members.corrections import Correction
-from broker.members.join_command import JoinPlan, usual_plan
-from broker.members.registration_fields import (
+from broker.members.registry import Member, Registration
+from broker.registration.fields import (
     FIELDS,
     check_fields,
     check_name_role_and_rates,
     wrong_by_field,
 )
-from broker.members.registry import Member, Registration
+from broker.registration.join_command import JoinPlan, usual_plan
 from p2pacs.errors import UsageError
 from p2pacs.pages.forms import sentence, text_of
 from p2pacs.phrases import Phrase

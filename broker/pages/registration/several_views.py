@@ -15,14 +15,14 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.admins.actions import AdminActions
 from broker.database.db import BrokerDatabase, now
 from broker.members import registry
-from broker.members.admin_actions import AdminActions
-from broker.members.member_sheet import BYTES, ROWS, MemberSheet, read_sheet
 from broker.members.registry import Member, Registration
-from broker.members.token_sheet import token_sheet
 from broker.pages.registration.previews import Previews
 from broker.pages.registration.shown_tokens import ShownTokens
+from broker.registration.member_sheet import BYTES, ROWS, MemberSheet, read_sheet
+from broker.registration.token_sheet import token_sheet
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import UsageError
 from p2pacs.languages import _

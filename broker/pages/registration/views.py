@@ -10,8 +10,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker.admins.actions import AdminActions
 from broker.database.db import BrokerDatabase, now
-from broker.members.admin_actions import AdminActions
 from broker.pages.registration.forms import BLANK, Filled, read_registration, said_by_field
 from broker.pages.registration.shown_tokens import ShownTokens
 from p2pacs.accounts.sessions import Session

@@ -8,8 +8,8 @@ from functools import partial
 from attrs import frozen
 
 from broker.database.db import BrokerDatabase
+from broker.database.study_facts import StudyFacts, facts_of
 from broker.members import registry
-from broker.members.study_facts import StudyFacts, facts_of
 from broker.pages.content import StudyKnowledge
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view

@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.database.db import BrokerDatabase
-from broker.members import audit
-from broker.members.trail import TrailSearch, read_trail
 from broker.pages.content import AdminContent
 from broker.pages.studies.network_listing import NetworkListing
 from broker.pages.studies.publication_words import is_troubled, publication_words
+from broker.trail import audit
+from broker.trail.search import TrailSearch, read_trail
 from p2pacs.accounts.sessions import Session
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import LocalError, StudyNotFoundError, UsageError

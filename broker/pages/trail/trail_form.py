@@ -8,8 +8,8 @@ from typing import Final
 
 from attrs import field, frozen
 
-from broker.members.trail import TrailSearch
 from broker.pages.trail.trail_words import OUTCOMES
+from broker.trail.search import TrailSearch
 from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.database.db import BrokerDatabase
-from broker.members import audit
-from broker.members.audit import Entry
-from broker.members.trail import PAGE, TrailPage, TrailPlace, TrailSearch, read_trail
 from broker.pages.trail.trail_form import TrailForm, read_trail_form
 from broker.pages.trail.trail_words import OUTCOMES, WHATS
+from broker.trail import audit
+from broker.trail.audit import Entry
+from broker.trail.search import PAGE, TrailPage, TrailPlace, TrailSearch, read_trail
 from p2pacs.accounts.sessions import Session
 from p2pacs.errors import NotFoundError
 from p2pacs.languages import said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from broker.members.audit import DONE, FAILED, INTERRUPTED, REFUSED, Entry
+from broker.trail.audit import DONE, FAILED, INTERRUPTED, REFUSED, Entry
 from p2pacs.languages import N_, said
 from p2pacs.languages.kept_details import SIGN_IN, detail_words
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from p2pacs.languages import _
 from p2pacs.output.json_object import JsonObject
-from peer.retrieval.levels import ChunksHere, Levels
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.levels import ChunksHere, Levels
+from peer.retrieval.instances.live_index import Known
 
 NOTHING: Final = "0"
 PREVIEW: Final = "1"

@@ -25,9 +25,9 @@ from p2pacs.workers.coding import Workers
 from peer.api.png import to_png
 from peer.pages.sources.page_reads import PageReads
 from peer.pages.study.series_list import images_of
-from peer.retrieval.fetch_order import in_order
 from peer.retrieval.frame_reads import read_header_bytes
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.fetch_order import in_order
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 
 SMALL: Final = 2

@@ -14,8 +14,8 @@ from p2pacs.errors import ManifestError
 from p2pacs.languages import _
 from p2pacs.pages import words
 from p2pacs.texts import clean
-from peer.retrieval.fetch_order import in_order
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.fetch_order import in_order
+from peer.retrieval.instances.live_index import Known
 
 PICTURES: Final = 6
 """Small pictures of a series."""

@@ -24,7 +24,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError
 from p2pacs.limits import MIB
 from peer.retrieval.audit import ReadEnding, ReadOutcome
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 
 _PIECE: Final = MIB

@@ -33,7 +33,7 @@ from peer.pages.search.listing import StudyPage
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
 from peer.pages.study.series_list import ShownSeries, images_of, shown_series
-from peer.retrieval.fetch_order import in_order
+from peer.retrieval.instances.fetch_order import in_order
 from peer.retrieval.study_fetch import StudyFetch
 
 SENT: Final = 5

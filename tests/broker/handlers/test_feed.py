@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.access.rules import ALL, NONE, parse_rule
 from broker.handlers import feed
-from broker.members.access import ALL, NONE, parse_rule
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.feed import PAGE_BYTES, Tombstone, decode_entry
 from p2pacs.catalogue.former import MOST

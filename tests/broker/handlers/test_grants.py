@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from broker.access.rules import ALL
 from broker.handlers import grants
-from broker.members import audit, registry
-from broker.members.access import ALL
+from broker.members import registry
+from broker.trail import audit
 from p2pacs.errors import ForbiddenError, NotFoundError, RevokedError
 from p2pacs.identity.directory import Role
 from tests.broker.conftest import Ground

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, text
 
 from broker.database.db import now
 from broker.handlers.reported_reads import Reported, keep_reported, of_report
-from broker.members import audit
-from broker.members.audit import Entry
 from broker.members.registry import Member
+from broker.trail import audit
+from broker.trail.audit import Entry
 from p2pacs.errors import MalformedMessageError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress

@@ -12,7 +12,8 @@ from broker.handlers.budgets import BudgetTuning
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.services import BrokerServices
-from broker.members import audit, registry, traffic
+from broker.members import registry, traffic
+from broker.trail import audit
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import BusyError, MalformedMessageError, ProtocolError

@@ -17,7 +17,8 @@ from broker.handlers.study_grants import (
     StudyGrants,
     record_missing,
 )
-from broker.members import audit, registry
+from broker.members import registry
+from broker.trail import audit
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag

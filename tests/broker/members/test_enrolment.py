@@ -5,8 +5,9 @@ import pytest
 from attrs import evolve
 
 from broker.config import EnrolmentSettings
-from broker.members import audit, registry
+from broker.members import registry
 from broker.members.enrolment import Enrolment
+from broker.trail import audit
 from p2pacs.errors import (
     AuthenticationError,
     MalformedMessageError,

@@ -4,8 +4,7 @@ from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description
-
-from .samples import described
+from tests.broker.pacs.samples import described
 
 
 def test_a_description_lists_its_instances_and_becomes_a_record() -> None:

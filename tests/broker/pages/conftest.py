@@ -7,8 +7,8 @@ import httpx
 import pytest
 from attrs import frozen
 
+from broker.admins.actions import AdminActions
 from broker.config import AdminWebSettings, BrokerSettings
-from broker.members.admin_actions import AdminActions
 from broker.members.holding import Holding
 from broker.pages.app import make_app
 from broker.pages.content import AdminContent, MemberKnowledge

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from broker.members import audit, registry
+from broker.members import registry
+from broker.trail import audit
 from p2pacs.accounts.people import add_account
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import PASSWORD, Browser

@@ -14,10 +14,11 @@ from attrs import frozen
 from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import Connection
 
+from broker.admins.actions import AdminActions
 from broker.database.db import now
-from broker.members import audit, traffic
-from broker.members.admin_actions import AdminActions
+from broker.members import traffic
 from broker.pages.serving import run_pages
+from broker.trail import audit
 from p2pacs.accounts.people import add_account
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import PacsUnreachableError

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import trio
 
-from broker.members.admin_actions import AdminActions
+from broker.admins.actions import AdminActions
 from broker.pages.serving import open_certificate, run_pages
 from p2pacs.units import Endpoint
 from tests.broker.conftest import Ground

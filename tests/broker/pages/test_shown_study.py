@@ -3,7 +3,7 @@ from attrs import evolve
 from broker.pages.shown_study import ShownStudy
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
-from tests.broker.members.test_access import CT
+from tests.broker.access.test_rules import CT
 
 
 def test_a_study_is_shown_safely() -> None:

@@ -8,7 +8,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from broker.pacs.stream import Put, streamed
+from broker.pacs.retrieval.stream import Put, streamed
 from broker.publish import Publisher
 from broker.publish.publisher import PublisherTuning
 from p2pacs.catalogue.records import StudyRecord

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from broker.pacs.stream import Put, streamed
+from broker.pacs.retrieval.stream import Put, streamed
 from broker.publish.publisher import PublisherTuning
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import PacsError

@@ -16,7 +16,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from peer.api.activity import HEARTBEAT
 from peer.api.api import make_api, make_token
 from peer.api.streams import instances, levels
-from peer.retrieval.viewport import ViewRequest
+from peer.retrieval.instances.viewport import ViewRequest
 from tests.p2pacs.study.samples import instance
 from tests.peer.fake_peer import PREVIEWS, STUDY, FakeFetch, FakePeer
 

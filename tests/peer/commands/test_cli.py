@@ -20,17 +20,17 @@ from p2pacs.study.study_index import LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
+from peer.api.client import PeerClient
 from peer.commands.cli import PriorityName
-from peer.commands.client import PeerClient
-from peer.commands.get import get
-from peer.commands.outcome import GetOutcome
+from peer.commands.get.outcome import GetOutcome
+from peer.commands.get.study import get
 from peer.config import PEER_DB, PeerSettings, save_peer_settings
 from peer.db import fetches, open_database
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
-from tests.peer.commands.test_get import Seen
+from tests.peer.commands.get.test_study import Seen
 from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer
-from tests.peer.gateway.test_dimse import received
+from tests.peer.gateway.dimse.test_gateway import received
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.test_app import settings_of
 from tests.peer.world import instances, open_world

@@ -16,7 +16,7 @@ from p2pacs.units import Endpoint
 from peer.app import Peer
 from peer.gateway.serving import DimseEndpoints
 from tests.components import free_port
-from tests.peer.gateway.test_dimse import query
+from tests.peer.gateway.dimse.test_gateway import query
 from tests.peer.retrieval.test_study_fetch import by_uid
 from tests.peer.world import instances, open_world
 from tests.waiting import eventually

@@ -20,13 +20,13 @@ from p2pacs.wire.messages import messages
 from peer.api.api import make_api
 from peer.api.streams import levels
 from peer.app import Peer
-from peer.retrieval.fetch_order import previews
-from peer.retrieval.live_index import LiveIndex
+from peer.retrieval.instances.fetch_order import previews
+from peer.retrieval.instances.live_index import LiveIndex
+from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
-from peer.retrieval.viewport import ViewRequest
 from tests.p2pacs.study import samples
-from tests.peer.gateway.test_dimse import client, query
+from tests.peer.gateway.dimse.test_gateway import client, query
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import open_world
 from tests.waiting import eventually

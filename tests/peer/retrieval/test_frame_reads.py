@@ -23,7 +23,7 @@ from p2pacs.study.excerpt import Excerpts
 from p2pacs.study.images import Coding
 from p2pacs.study.reader import StudyReader
 from peer.retrieval.frame_reads import FrameReads, read_header_bytes
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 from tests.p2pacs.dataset.test_pixel_data import FOLDER, encapsulated
 from tests.p2pacs.study import samples

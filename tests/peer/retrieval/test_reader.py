@@ -10,11 +10,11 @@ from p2pacs.ids import ChunkId, StudyId
 from p2pacs.study.manifest import load_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.retrieval.fetch_order import looked_at
+from peer.retrieval.instances.fetch_order import looked_at
+from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.reader import ReaderTuning
 from peer.retrieval.requester import Requester
-from peer.retrieval.resolve import ResolvedStudy
-from peer.retrieval.viewport import ViewRequest
+from peer.retrieval.sources.resolve import ResolvedStudy
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_study_fetch import opened, read_all
 from tests.peer.world import instances, open_world, reported

@@ -12,7 +12,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.identity.directory import Role
 from p2pacs.ids import ChunkId
 from peer.app import Peer
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid, opened, read_all
 from tests.peer.world import World, instances, open_world

@@ -23,9 +23,9 @@ from p2pacs.study.manifest import load_root, sign_root
 from p2pacs.swarm.download.patience import DownloadTuning
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from peer.app import Peer
-from peer.retrieval.arrival import ArrivalTuning
 from peer.retrieval.reader import ReaderTuning
 from peer.retrieval.requester import Requester
+from peer.retrieval.sources.arrival import ArrivalTuning
 from peer.retrieval.study_fetch import StudyFetch
 from tests.peer.world import World, instances, open_world, reported
 from tests.waiting import eventually

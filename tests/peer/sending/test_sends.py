@@ -13,7 +13,7 @@ from p2pacs.errors import BusyError, NotFoundError
 from peer.app import Peer
 from peer.sending.sends import SendsTuning, StudySend, WorkstationSends
 from tests.components import free_port, storescp
-from tests.peer.gateway.test_dimse import received
+from tests.peer.gateway.dimse.test_gateway import received
 from tests.peer.retrieval.test_study_fetch import by_uid
 from tests.peer.world import World, instances, open_world, reported
 from tests.waiting import eventually

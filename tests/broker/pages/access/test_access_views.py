@@ -3,7 +3,7 @@ import re
 import pytest
 
 from broker.database.schema import grants
-from broker.members import audit
+from broker.trail import audit
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag

@@ -3,9 +3,10 @@ import shlex
 
 import pytest
 
-from broker.members import audit, registry
-from broker.members.join_command import user_command
+from broker.members import registry
 from broker.members.registry import Member
+from broker.registration.join_command import user_command
+from broker.trail import audit
 from tests.broker.pages.conftest import Browser
 from tests.broker.pages.registration.test_views import join, register, token_on
 

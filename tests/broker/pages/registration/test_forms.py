@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from broker.members.corrections import Correction
-from broker.members.join_command import PROGRAM, join_command, usual_plan
-from broker.members.registration_fields import FIELDS
 from broker.members.registry import Member
 from broker.pages.registration.forms import (
     BLANK,
@@ -19,6 +17,8 @@ from broker.pages.registration.forms import (
     show_correction,
     version_of,
 )
+from broker.registration.fields import FIELDS
+from broker.registration.join_command import PROGRAM, join_command, usual_plan
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
 from p2pacs.settings import LineSettings

@@ -5,9 +5,10 @@ import re
 import httpx
 import pytest
 
-from broker.members import audit, registry
-from broker.members.member_sheet import BYTES
+from broker.members import registry
 from broker.pages.registration.several_views import BODY
+from broker.registration.member_sheet import BYTES
+from broker.trail import audit
 from p2pacs.identity.token import Token
 from tests.broker.pages.conftest import Browser
 from tests.p2pacs.pages.browser import csrf_of

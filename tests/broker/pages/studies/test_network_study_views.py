@@ -3,7 +3,7 @@ import re
 from sqlalchemy import insert
 
 from broker.database.schema import studies as table
-from broker.members import audit
+from broker.trail import audit
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.members.trail import TrailSearch
 from broker.pages.trail.trail_form import FIELDS, read_trail_form
+from broker.trail.search import TrailSearch
 from p2pacs.ids import StudyId
 
 

@@ -2,8 +2,8 @@ import csv
 import io
 import re
 
-from broker.members import audit
 from broker.pages.trail import trail_views
+from broker.trail import audit
 from p2pacs.accounts.people import add_account
 from p2pacs.ids import StudyId
 from tests.broker.pages.conftest import PASSWORD, Browser

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.members.audit import Entry
 from broker.pages.trail.trail_words import WHATS, entry_detail, outcome_words, what_words
+from broker.trail.audit import Entry
 from p2pacs.languages import speaking
 
 ROOT = Path(__file__).parents[4]

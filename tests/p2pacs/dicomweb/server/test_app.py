@@ -1,4 +1,4 @@
-"""What stands before the services; they themselves are tried in tests/peer/gateway."""
+"""What stands before the services; they themselves are tried in tests/peer/gateway/web."""
 
 import httpx
 import pytest

@@ -95,11 +95,11 @@ _ROOMS = (
 _LONG = {
     "p2pacs/dataset/bulk_data.py",  # DICOMweb alone says it, as the next two
     "p2pacs/dicomweb/server/query.py",
-    "peer/gateway/dicomweb.py",
+    "peer/gateway/web/dicomweb.py",
     "p2pacs/dimse/client/statuses.py",  # as the next
     "p2pacs/dimse/client/scu.py",  # the broker's client: names both ends, which no comment can hold
-    "peer/retrieval/grants.py",  # what is the case fits, and the command line says more
-    "peer/retrieval/resolve.py",  # `p2pacs get` says it: a workstation names what is catalogued
+    "peer/retrieval/sources/grants.py",  # what is the case fits, and the command line says more
+    "peer/retrieval/sources/resolve.py",  # `p2pacs get` says it: a C-MOVE names what is listed
 }
 
 

@@ -4,7 +4,7 @@ from p2pacs.catalogue.records import SeriesRecord
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from peer.pages.study.series_list import images_of, shown_series
-from peer.retrieval.live_index import Known
+from peer.retrieval.instances.live_index import Known
 from tests.p2pacs.study import samples
 from tests.peer.fake_peer import FakeFetch
 

@@ -1,0 +1,1 @@
+"""Which studies a member may read: rules, what they decide and why, and trying them out."""

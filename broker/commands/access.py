@@ -1,0 +1,53 @@
+"""The command that tells whether a member may read a study, and why."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from broker.access.try_out import decide_member
+from broker.access.words import why
+from broker.commands.common import print_json
+from broker.database.db import BrokerDatabase
+from broker.members import registry
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.errors import StudyNotFoundError
+
+_ANSWERS: Final = {True: "may read this study", False: "may not read this study"}
+
+
+def tell_access(database: BrokerDatabase, member: str, uid: str, *, as_json: bool) -> None:
+    """Tell whether a member may read a study, and why.
+
+    Args:
+        database: the broker's.
+        member: name or virtual address.
+        uid: Study Instance UID.
+        as_json: whether one JSON object is printed.
+
+    Raises:
+        NotFoundError: there is no such member.
+        StudyNotFoundError: the catalogue does not have the study.
+    """
+    found = database.transact(lambda c: registry.find_member(c, member))
+    record = CatalogueIndex(database).by_uid(uid)
+    if record is None:
+        raise StudyNotFoundError("no study with this UID is in the catalogue: check the UID")
+    revoked = found.revoked is not None
+    decision = decide_member(found.role, found.read, record, revoked=revoked)
+    reasons = why(decision, record)
+    if as_json:
+        print_json(
+            {
+                "name": found.name,
+                "address": str(found.address),
+                "read": found.read,
+                "allowed": decision.allowed,
+                "why": reasons,
+            }
+        )
+        return
+    typer.echo(f"{found.name} {_ANSWERS[decision.allowed]}.")
+    for one in reasons:
+        typer.echo(f"- {one}")

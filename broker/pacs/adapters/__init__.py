@@ -1,0 +1,1 @@
+"""A PACS over DIMSE or DICOMweb behind the one interface, and what one can do."""

@@ -1,0 +1,1 @@
+"""The catalogue follows the PACS: what is new, changed or gone."""

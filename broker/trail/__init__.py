@@ -1,0 +1,1 @@
+"""The audit trail: written with what it tells of, read, and searched."""

@@ -1,0 +1,1 @@
+"""What the commands show: tables, closing lines, and what moves."""

@@ -1,0 +1,1 @@
+"""The PACS that workstations see over DIMSE."""

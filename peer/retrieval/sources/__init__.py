@@ -1,0 +1,1 @@
+"""Where a study comes from: who has it, what opens it, and its transfers."""

@@ -1,0 +1,23 @@
+from broker.access.rules import Ground, parse_rule
+from broker.access.try_out import SHOWN, decide_member, reach_of
+from p2pacs.identity.directory import Role
+from tests.broker.access.test_rules import CT, OLD
+
+
+def test_a_member_is_decided_by_role_rule_and_membership() -> None:
+    assert decide_member(Role.HOSPITAL, "all", CT, revoked=False).allowed
+    for role, read, revoked, ground in (
+        (Role.HOSPITAL, "Modality=MR", False, Ground.NO_ALTERNATIVE_HOLDS),
+        (Role.REPLICA, "none", False, Ground.REPLICA),
+        (Role.HOSPITAL, "all", True, Ground.REVOKED),
+    ):
+        assert decide_member(role, read, CT, revoked=revoked).ground is ground
+
+
+def test_how_far_a_rule_reaches() -> None:
+    reach = reach_of(parse_rule("Modality=CT"), [CT, OLD, CT])
+    assert (reach.allowed, reach.looked, reach.first, reach.more) == (2, 3, [CT, CT], False)
+    reach = reach_of(parse_rule("all"), [CT] * (SHOWN + 5), most=SHOWN + 1)
+    assert (reach.allowed, reach.looked, reach.more) == (SHOWN + 1, SHOWN + 1, True)
+    assert len(reach.first) == SHOWN
+    assert reach_of(parse_rule("none"), []).looked == 0

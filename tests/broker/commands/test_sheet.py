@@ -1,0 +1,67 @@
+"""``p2pacs broker token --csv``."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from broker.members import registry
+from p2pacs.errors import LocalError, UsageError
+from p2pacs.identity.token import Token
+from tests.broker.commands.test_cli import Command, command, folder
+
+__all__ = ["command", "folder"]
+
+GOOD = "name;role;read\nNorth;hospital;Modality=CT,MR\nR1;replica;\n"
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    path = tmp_path / "members.csv"
+    path.write_text(GOOD)
+    return path
+
+
+def test_all_members_of_a_file(command: Command, folder: Path, sheet: Path) -> None:
+    rows = list(csv.reader(io.StringIO(command("token", folder, "--csv", sheet))))
+    assert [row[:2] for row in rows] == [["name", "role"], ["North", "hospital"], ["R1", "replica"]]
+    for row in rows[1:]:
+        Token.decode(row[3])
+    listed = command.json("members", folder)["members"]
+    assert [(one["name"], one["read"]) for one in listed] == [
+        ("North", "Modality=CT,MR"),
+        ("R1", "none"),
+    ]
+    said = command("token", folder, "--csv", sheet, code=UsageError.exit_code)
+    assert "line 2, name: is taken already; line 3, name: is taken already" in said
+    assert len(command.json("members", folder)["members"]) == 2
+
+
+def test_as_json(command: Command, folder: Path, sheet: Path) -> None:
+    made = command.json("token", folder, "--csv", sheet)["members"]
+    assert [one["name"] for one in made] == ["North", "R1"]
+    assert all(Token.decode(one["token"]) for one in made)
+
+
+def test_by_standard_input(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
+    assert "North" in command("token", folder, "--csv", "-")
+
+
+def test_what_cannot_be(command: Command, folder: Path, sheet: Path, tmp_path: Path) -> None:
+    for more in (["--name", "X"], ["--renew"], ["--role", "hospital"]):
+        said = command("token", folder, "--csv", sheet, *more, code=UsageError.exit_code)
+        assert "takes no other option" in said
+    assert "--name is needed" in command("token", folder, code=UsageError.exit_code)
+    command("token", folder, "--csv", tmp_path / "none.csv", code=LocalError.exit_code)
+    assert command.json("members", folder)["members"] == []
+
+
+def test_when_the_network_is_full_nobody_is_registered(
+    command: Command, folder: Path, sheet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.limits, "MEMBERS", 2)
+    said = command("token", folder, "--csv", sheet, code=UsageError.exit_code)
+    assert "at most 2 members" in said
+    assert command.json("members", folder)["members"] == []
