@@ -31,7 +31,7 @@ from p2pacs.limits import KIB
 from p2pacs.line.pacing import NO_OVERHEAD, TLS_OVER_TCP
 from p2pacs.process import logs
 from p2pacs.study.runs import BEGINNING_BYTES
-from p2pacs.swarm.upload.paced_sender import RECORD_DATA
+from p2pacs.swarm.upload.block_size import RECORD_DATA
 from p2pacs.units import parse_rate
 from scripts.program import ScriptError
 from tests.simulation.clock import EventClock, make_deterministic

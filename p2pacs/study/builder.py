@@ -27,7 +27,7 @@ from p2pacs.study.study_index import IndexPart, InstanceEntry, LeftOut, StudyInd
 
 DEFAULT_CHUNK_BYTES: Final = 2 * (16 * 1024 - 64)
 """Slow lines did best with it: 64 KiB cost up to 8 % more, 128 KiB 15 %. Two blocks that fit,
-each with its frame, in one TLS record (`p2pacs.swarm.upload.paced_sender.RECORD_DATA`): 128 bytes
+each with its frame, in one TLS record (`p2pacs.swarm.upload.block_size.RECORD_DATA`): 128 bytes
 more would need a third."""
 
 MIN_CHUNK_BYTES: Final = 1024

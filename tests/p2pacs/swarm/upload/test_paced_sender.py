@@ -1,98 +1,21 @@
 """The paced line on simulated lines: who is offered what, and what goes next."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from hypothesis import given
-from hypothesis import strategies as st
 
-from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId
-from p2pacs.limits import CHUNK_BYTES, KIB
-from p2pacs.line.line import Line
-from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
-from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
-from p2pacs.swarm.upload.paced_sender import LEAST_BLOCK, RECORD_DATA, block_bytes, cut
-from p2pacs.swarm.upload.paced_sender import TUNING as SENDER
-from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, as_advised, nothing, paced_line
-from tests.simulation.nic import Nic
-from tests.simulation.world import Study, adsl, fetched, open_world, paced
+from p2pacs.swarm.upload.block_size import block_bytes, cut
+from p2pacs.swarm.upload.line_offers import TUNING as SENDER
+from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, nothing, paced_line
 
 Clock = trio.testing.MockClock
 
-RATES = st.floats(0, 2e9)
 BLOCK = cut(CHUNK, block_bytes(RATE))
 MR = StudyId(bytes(15) + b"\1")
-
-# ---------------------------------------------------------------- blocks
-
-
-@given(RATES, RATES)
-def test_blocks_are_bounded_and_grow_with_the_line(one: float, other: float) -> None:
-    slow, fast = block_bytes(min(one, other)), block_bytes(max(one, other))
-    assert LEAST_BLOCK <= slow <= fast <= CHUNK_BYTES
-
-
-def test_blocks_of_slow_lines_fit_in_a_record() -> None:
-    assert block_bytes(100_000) == RECORD_DATA
-    assert block_bytes(16_000) == 2720
-    assert block_bytes(0) == LEAST_BLOCK
-    assert block_bytes(125_000_000) == CHUNK_BYTES
-
-
-@given(st.integers(0, CHUNK_BYTES), st.integers(1, CHUNK_BYTES))
-def test_a_chunk_is_cut_in_few_blocks_of_equal_size(size: int, most: int) -> None:
-    data = cut(size, most)
-    assert data <= most
-    if size:
-        blocks = -(-size // data)
-        assert blocks == -(-size // most)
-        assert data - (size - (blocks - 1) * data) < blocks  # the last one is hardly shorter
-
-
-# ---------------------------------------------------------------- offers
-
-
-@pytest.mark.parametrize(
-    ("rate", "chunk", "seconds"), [(100_000, 2 * KIB, 14.0), (125_000_000, 4 * KIB, 3.0)]
-)
-async def test_offers_fit_in_a_message(
-    autojump_clock: Clock, tmp_path: Path, rate: int, chunk: int, seconds: float
-) -> None:
-    async with open_world(tmp_path) as world:
-        line = Line(uplink=8 * rate, overhead=NO_OVERHEAD)
-        broker = await world.add("broker", Role.BROKER, nic=Nic(up=rate), line=line)
-        study = Study(world.key, chunk=chunk)
-        study.grow(600)
-        await study.put(broker.store)
-        hospital = await world.add("hospital")
-        start = trio.current_time()
-        await hospital.fetch(study, []).wait_complete()
-        await fetched(hospital, study)
-        assert trio.current_time() - start < seconds
-
-
-async def test_whoever_gets_nothing_elsewhere_is_served_by_the_broker_in_full(
-    autojump_clock: Clock, tmp_path: Path
-) -> None:
-    async with open_world(tmp_path) as world:
-        broker = await world.add("broker", Role.BROKER, nic=adsl(), line=paced())
-        study = Study(world.key)
-        study.grow(32)
-        await study.put(broker.store)
-        seconds = 32 * study.chunk / 100_000
-        near, far = [await world.add(name, nic=adsl(), line=paced()) for name in ("near", "far")]
-        await near.fetch(study, []).wait_complete()  # from now on the broker is not the only one
-        start = trio.current_time()
-        transfer = far.fetch(study, [])
-        await transfer.wait_complete()
-        assert set(transfer.sources) == {broker.address}
-        assert trio.current_time() - start < STUDY.starved_seconds + 1.1 * seconds + 1
-
 
 # ---------------------------------------------------------------- the line is never idle
 
@@ -117,18 +40,6 @@ async def test_a_fast_line_is_busy_from_the_first_chunk_to_the_last(
         seconds = members * 600 * CHUNK / 10_000_000
         await trio.sleep(1.1 * seconds + 0.3)
         assert all(len(member.received) == 600 for member in them)
-
-
-async def test_what_is_free_is_offered_again_at_once(autojump_clock: Clock) -> None:
-    async with paced_line() as line:
-        one, other = line.add(1, answer=nothing), line.add(2, answer=nothing)
-        await trio.sleep(0.2)
-        third = line.add(3)
-        await trio.sleep(0.2)
-        assert len(one.offers) == len(other.offers) == 1
-        assert third.offers[0][0] == pytest.approx(0.2, abs=0.01)
-        await trio.sleep(10)
-        assert third.bytes(1, 10) > 0.99 * 9 * RATE
 
 
 async def test_what_is_cancelled_makes_room_for_others(autojump_clock: Clock) -> None:
@@ -183,28 +94,6 @@ async def test_who_does_not_read_holds_up_itself_alone(autojump_clock: Clock) ->
         )
         assert slow.bytes(11, 31) > 0.7 * 20 * BLOCK / 0.4
         assert sum(m.bytes(11, 31) for m in (slow, quick)) > 0.97 * 20 * RATE
-
-
-async def test_who_never_answers_costs_bounded_time(autojump_clock: Clock) -> None:
-    async with paced_line(400) as line:
-        silent = [line.add(number, answer=None) for number in range(6)]
-        one = line.add(9, has=range(200))  # it comes after all the others
-        await trio.sleep(60)
-        lost = 3 * OFFERS.answer_seconds  # two of them at a time are enough work for the line
-        assert one.bytes() > 0.98 * (60 - lost) * RATE
-        assert all(5 < len(member.offers) < 20 for member in silent)
-
-
-async def test_who_wants_nothing_is_asked_ever_less(autojump_clock: Clock) -> None:
-    async with paced_line() as line:
-        one = line.add(1, answer=nothing)
-        await trio.sleep(60)
-        gaps = [b - a for (a, _), (b, _) in itertools.pairwise(one.offers)]
-        assert all(a < b + 0.01 for a, b in itertools.pairwise(gaps))
-        assert len(one.offers) < 30
-        one.answer = as_advised
-        await trio.sleep(10)
-        assert one.bytes() > 0.7 * 10 * RATE
 
 
 async def test_late_answers_are_served(autojump_clock: Clock) -> None:

@@ -1,0 +1,91 @@
+"""What the paced line offers, to whom, and how often."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2pacs.identity.directory import Role
+from p2pacs.limits import KIB
+from p2pacs.line.line import Line
+from p2pacs.line.pacing import NO_OVERHEAD
+from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
+from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
+from tests.p2pacs.swarm.partners import RATE, as_advised, nothing, paced_line
+from tests.simulation.nic import Nic
+from tests.simulation.world import Study, adsl, fetched, open_world, paced
+
+Clock = trio.testing.MockClock
+
+
+@pytest.mark.parametrize(
+    ("rate", "chunk", "seconds"), [(100_000, 2 * KIB, 14.0), (125_000_000, 4 * KIB, 3.0)]
+)
+async def test_offers_fit_in_a_message(
+    autojump_clock: Clock, tmp_path: Path, rate: int, chunk: int, seconds: float
+) -> None:
+    async with open_world(tmp_path) as world:
+        line = Line(uplink=8 * rate, overhead=NO_OVERHEAD)
+        broker = await world.add("broker", Role.BROKER, nic=Nic(up=rate), line=line)
+        study = Study(world.key, chunk=chunk)
+        study.grow(600)
+        await study.put(broker.store)
+        hospital = await world.add("hospital")
+        start = trio.current_time()
+        await hospital.fetch(study, []).wait_complete()
+        await fetched(hospital, study)
+        assert trio.current_time() - start < seconds
+
+
+async def test_whoever_gets_nothing_elsewhere_is_served_by_the_broker_in_full(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER, nic=adsl(), line=paced())
+        study = Study(world.key)
+        study.grow(32)
+        await study.put(broker.store)
+        seconds = 32 * study.chunk / 100_000
+        near, far = [await world.add(name, nic=adsl(), line=paced()) for name in ("near", "far")]
+        await near.fetch(study, []).wait_complete()  # from now on the broker is not the only one
+        start = trio.current_time()
+        transfer = far.fetch(study, [])
+        await transfer.wait_complete()
+        assert set(transfer.sources) == {broker.address}
+        assert trio.current_time() - start < STUDY.starved_seconds + 1.1 * seconds + 1
+
+
+async def test_what_is_free_is_offered_again_at_once(autojump_clock: Clock) -> None:
+    async with paced_line() as line:
+        one, other = line.add(1, answer=nothing), line.add(2, answer=nothing)
+        await trio.sleep(0.2)
+        third = line.add(3)
+        await trio.sleep(0.2)
+        assert len(one.offers) == len(other.offers) == 1
+        assert third.offers[0][0] == pytest.approx(0.2, abs=0.01)
+        await trio.sleep(10)
+        assert third.bytes(1, 10) > 0.99 * 9 * RATE
+
+
+async def test_who_never_answers_costs_bounded_time(autojump_clock: Clock) -> None:
+    async with paced_line(400) as line:
+        silent = [line.add(number, answer=None) for number in range(6)]
+        one = line.add(9, has=range(200))  # it comes after all the others
+        await trio.sleep(60)
+        lost = 3 * OFFERS.answer_seconds  # two of them at a time are enough work for the line
+        assert one.bytes() > 0.98 * (60 - lost) * RATE
+        assert all(5 < len(member.offers) < 20 for member in silent)
+
+
+async def test_who_wants_nothing_is_asked_ever_less(autojump_clock: Clock) -> None:
+    async with paced_line() as line:
+        one = line.add(1, answer=nothing)
+        await trio.sleep(60)
+        gaps = [b - a for (a, _), (b, _) in itertools.pairwise(one.offers)]
+        assert all(a < b + 0.01 for a, b in itertools.pairwise(gaps))
+        assert len(one.offers) < 30
+        one.answer = as_advised
+        await trio.sleep(10)
+        assert one.bytes() > 0.7 * 10 * RATE
