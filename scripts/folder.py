@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 @contextmanager
-def work_folder(name: str, *, keep: bool = False) -> Iterator[Path]:
+def work_folder(name: str, *, keep: bool = False, root: Path = ROOT) -> Iterator[Path]:
     """A new folder below ``name`` in the checkout, removed at the end unless ``keep``."""
-    parent = ROOT / name
+    parent = root / name
     parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="", dir=parent))
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Final
 
 import trio
 from attrs import frozen
@@ -13,9 +12,6 @@ from broker.handlers.tracker import HolderTracker
 from broker.members.holding import Holding
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore
-
-_STEP: Final = 1000
-"""Studies that are counted before others have their turn: a replica holds a hundred thousand."""
 
 
 @frozen
@@ -26,6 +22,9 @@ class MembersNow:
     store: ChunkStore
     agents: Mapping[VirtualAddress, str]
     """`p2pacs.swarm.host.Host.agents`."""
+    step: int = 1000
+    """Studies that are counted before others have their turn: a replica holds a hundred
+    thousand."""
 
     def program(self, member: VirtualAddress) -> str:
         """The program and version that a linked member says it is; else empty."""
@@ -53,6 +52,6 @@ class MembersNow:
             info = self.store.info(study)
             whole = self.holders.is_whole(member, study)
             found = found.plus(whole=whole, size=None if info is None else info.bytes)
-            if place % _STEP == 0:
+            if place % self.step == 0:
                 await trio.lowlevel.checkpoint()
         return found

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Final
 
@@ -13,7 +14,7 @@ from p2pacs.errors import WorkerError
 from p2pacs.workers.messages import CallBatch, CallOutcome, receive_outcomes, send
 from p2pacs.workers.system import start, widen
 
-_COMMAND: Final = ("-P", "-m", "p2pacs.workers.child")
+WORKER: Final = ("-P", "-m", "p2pacs.workers.child")
 """-P: nothing is imported from the folder that the program happens to be in. One argument more
 says how it learns that the program has ended (`p2pacs.workers.system`)."""
 
@@ -28,8 +29,11 @@ _LAST_SECONDS: Final = 1.0
 class WorkerProcess:
     """A worker that runs. `end` must be called."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str] = WORKER) -> None:
         """Start it; it imports what it needs with its first batch.
+
+        Args:
+            command: what Python is told to run.
 
         Raises:
             WorkerError: the system has no room for a process.
@@ -37,7 +41,7 @@ class WorkerProcess:
         modules = os.pathsep.join(path for path in sys.path if path)
         environment = {**os.environ, **_ONE_THREAD, "PYTHONPATH": modules}
         try:
-            self._process, self._tether = start([sys.executable, *_COMMAND], environment)
+            self._process, self._tether = start([sys.executable, *command], environment)
         except OSError as error:
             raise WorkerError(f"no worker process can be started: {error.strerror}") from error
         self._sent = 0

@@ -140,13 +140,17 @@ class Lab:
         """What the router has counted so far."""
         return Trace.read(self._trace, self.lines)
 
-    async def traced(self, time: float) -> Trace:
+    async def traced(self, time: float, seconds: float = ROUTER_SECONDS) -> Trace:
         """What it has counted, once its last sample is later than a Unix time.
+
+        Args:
+            time: seconds since 1970.
+            seconds: that it may take.
 
         Raises:
             ScriptError: the router counts no more.
         """
-        with trio.move_on_after(ROUTER_SECONDS):
+        with trio.move_on_after(seconds):
             while not len(trace := self.trace().times) or trace[-1] <= time:
                 await trio.sleep(INTERVAL)
             return self.trace()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -32,14 +32,17 @@ WAIT_SECONDS: Final = 0.2
 PROBE: Final = f"exec 3<>{TUN} && ip link set lo up"
 
 
-def way_in() -> list[str]:
+def way_in(ways: Iterable[list[str]] = UNSHARE) -> list[str]:
     """The command that runs another inside.
+
+    Args:
+        ways: commands that may do so; the first that works is taken.
 
     Raises:
         ScriptError: this machine or account does not allow it; the message says what would.
     """
     why = "unshare is not installed (Debian: util-linux)"
-    for command in UNSHARE:
+    for command in ways:
         try:
             done = subprocess.run(
                 [*command, "sh", "-c", PROBE], capture_output=True, text=True, check=False

@@ -85,18 +85,22 @@ class Space:
         with self.inside():
             ip(*commands)
 
-    def tun(self, name: str) -> int:
+    def tun(self, name: str, file: str = TUN) -> int:
         """A TUN device inside; its descriptor, which gives and takes whole IP packets.
+
+        Args:
+            name: of the device.
+            file: what gives TUN devices.
 
         Raises:
             ScriptError: /dev/net/tun is missing or may not be opened.
         """
         try:
             with self.inside():  # where it is opened is where the device will be
-                device = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+                device = os.open(file, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise ScriptError(
-                f"{TUN} cannot be opened ({error.strerror}): run as root, or let an "
+                f"{file} cannot be opened ({error.strerror}): run as root, or let an "
                 f"administrator load the module tun and make the file readable and writable"
             ) from error
         request = struct.pack("16sH22x", name.encode("ascii"), IFF_TUN | IFF_NO_PI)

@@ -11,13 +11,11 @@ import trio.testing
 from scripts import folder
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "ROOT", tmp_path)
-
-
 def test_the_folder_is_gone_afterwards(tmp_path: Path) -> None:
-    with folder.work_folder("run") as made, folder.work_folder("run") as other:
+    with (
+        folder.work_folder("run", root=tmp_path) as made,
+        folder.work_folder("run", root=tmp_path) as other,
+    ):
         assert made != other
         assert made.parent == tmp_path / "run"
         (made / "file").touch()
@@ -25,13 +23,13 @@ def test_the_folder_is_gone_afterwards(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_gone_after_an_error_too(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), folder.work_folder("run"):
+    with pytest.raises(RuntimeError), folder.work_folder("run", root=tmp_path):
         raise RuntimeError
     assert not (tmp_path / "run").exists()
 
 
 def test_it_can_be_kept(tmp_path: Path) -> None:
-    with folder.work_folder("run", keep=True) as made:
+    with folder.work_folder("run", keep=True, root=tmp_path) as made:
         pass
     assert made.is_dir()
 

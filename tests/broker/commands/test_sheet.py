@@ -2,14 +2,18 @@
 
 import csv
 import io
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from broker.members import registry
+from broker.config import DATABASE
+from broker.database.db import connect
 from p2pacs.errors import LocalError, UsageError
 from p2pacs.identity.token import Token
+from p2pacs.limits import MEMBERS
 from tests.broker.commands.test_cli import Command, command, folder
+from tests.broker.members.test_registry import fill
 
 __all__ = ["command", "folder"]
 
@@ -59,9 +63,11 @@ def test_what_cannot_be(command: Command, folder: Path, sheet: Path, tmp_path: P
 
 
 def test_when_the_network_is_full_nobody_is_registered(
-    command: Command, folder: Path, sheet: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, folder: Path, sheet: Path
 ) -> None:
-    monkeypatch.setattr(registry.limits, "MEMBERS", 2)
+    with closing(connect(folder / DATABASE)) as database:
+        database.transact(lambda c: fill(c, room=1))
+    before = command.json("members", folder)["members"]
     said = command("token", folder, "--csv", sheet, code=UsageError.exit_code)
-    assert "at most 2 members" in said
-    assert command.json("members", folder)["members"] == []
+    assert f"at most {MEMBERS} members" in said
+    assert command.json("members", folder)["members"] == before

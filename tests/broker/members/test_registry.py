@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from broker.database.db import now, read_counter
 from broker.database.schema import members
@@ -9,6 +9,7 @@ from p2pacs.errors import AuthenticationError, NotFoundError, RevokedError, Usag
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import Secret
 from p2pacs.ids import VirtualAddress
+from p2pacs.limits import MEMBERS
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -101,10 +102,27 @@ def test_names_are_unique(connection: Connection, name: str) -> None:
         register(connection, name, 2)
 
 
-def test_a_network_may_be_full(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2pacs.limits.MEMBERS", 2)
+def fill(connection: Connection, room: int) -> None:
+    """Registers so many members that there is room for a few more."""
+    row = {
+        "role": Role.HOSPITAL.value,
+        "read": "none",
+        "read_version": 0,
+        "registered": 0,
+        "token_expires": 0,
+        "endpoints": "",
+    }
+    rows = []
+    for number in range(MEMBERS - 1 - room):  # the broker is one, too
+        own = b"\xfd" + number.to_bytes(15, "big")  # a virtual address
+        rows.append(row | {"name": f"F{number}", "address": own, "token_hash": own * 2})
+    connection.execute(insert(members), rows)
+
+
+def test_a_network_may_be_full(connection: Connection) -> None:
+    fill(connection, room=1)
     register(connection)
-    with pytest.raises(UsageError, match="at most 2 members"):
+    with pytest.raises(UsageError, match=f"at most {MEMBERS} members"):
         register(connection, "South", 2)
 
 

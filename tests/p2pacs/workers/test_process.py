@@ -7,7 +7,6 @@ import pytest
 
 from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
-from p2pacs.workers import process as process_module
 from p2pacs.workers.messages import CallBatch, CallResult, Task
 from p2pacs.workers.process import WorkerProcess
 from tests.p2pacs.workers import jobs
@@ -58,11 +57,8 @@ def test_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ("import os; os.close(1); import time; time.sleep(60)", "SIGKILL"),
     ],
 )
-def test_what_is_no_worker_is_not_believed(
-    monkeypatch: pytest.MonkeyPatch, program: str, why: str
-) -> None:
-    monkeypatch.setattr(process_module, "_COMMAND", ("-c", program))
-    stranger = WorkerProcess()
+def test_what_is_no_worker_is_not_believed(program: str, why: str) -> None:
+    stranger = WorkerProcess(("-c", program))
     try:
         with pytest.raises(WorkerError, match=why):
             stranger.work(batch(Task(jobs.pid, ())))

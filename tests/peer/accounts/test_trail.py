@@ -2,12 +2,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from p2pacs.accounts.sign_in import SignInOutcome
 from p2pacs.limits import TEXT
-from peer.accounts import trail
-from peer.accounts.trail import note, note_sign_in, read_trail
-from peer.db import PeerDatabase, connect
+from peer.accounts.trail import MOST, note, note_sign_in, read_trail
+from peer.db import PeerDatabase, connect, trail
 
 
 @pytest.fixture
@@ -30,11 +30,16 @@ def test_what_was_done_newest_first(database: PeerDatabase) -> None:
     assert len(database.transact(lambda c: read_trail(c, 2))) == 2
 
 
-def test_the_oldest_goes(database: PeerDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trail, "MOST", 3)
-    for number in range(5):
+def test_the_oldest_goes(database: PeerDatabase) -> None:
+    def fill(connection: Connection) -> None:
+        row = {"time": 0, "actor": "-", "detail": "", "refused": False}
+        connection.execute(insert(trail), [row | {"what": str(n)} for n in range(MOST)])
+
+    database.transact(fill)
+    for number in (MOST, MOST + 1):
         database.transact(lambda c, n=number: note(c, "-", str(n)))
-    assert [one.what for one in database.transact(lambda c: read_trail(c, 10))] == ["4", "3", "2"]
+    kept = [one.what for one in database.transact(lambda c: read_trail(c, 2 * MOST))]
+    assert kept == [str(number) for number in range(MOST + 1, 1, -1)]
 
 
 def test_texts_are_bounded_and_shown_without_tricks(database: PeerDatabase) -> None:

@@ -126,20 +126,16 @@ async def test_a_second_lab_in_the_same_world_starts_clean(tmp_path: Path) -> No
             assert len((await lab.traced(time.time())).times) >= 1
 
 
-async def test_a_router_that_ended_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_router_that_ended_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012
         async with open_lab(tmp_path, WISHES[:1]) as lab:
             lab.router.kill()
-            monkeypatch.setattr("scripts.lab.lab.ROUTER_SECONDS", 0.3)
-            await lab.traced(time.time() + 5)
+            await lab.traced(time.time() + 5, seconds=0.3)
     assert raised.group_contains(ScriptError, match="does not count")
 
 
-def test_a_missing_tun_device_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(space, "TUN", str(tmp_path / "tun"))
+def test_a_missing_tun_device_is_named(tmp_path: Path) -> None:
     made = space.Space.new()
     with pytest.raises(ScriptError, match="run as root"):
-        made.tun("line")
+        made.tun("line", str(tmp_path / "tun"))
     made.close()

@@ -16,18 +16,14 @@ from scripts.program import ScriptError
 PATIENCE = 20.0
 
 
-def test_whoever_may_not_is_told_what_would_help(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(shell, "UNSHARE", (["sh", "-c", "echo not here >&2; exit 1"],))
+def test_whoever_may_not_is_told_what_would_help() -> None:
     with pytest.raises(ScriptError, match=r"run it as root.*not here"):
-        shell.way_in()
+        shell.way_in([["sh", "-c", "echo not here >&2; exit 1"]])
 
 
-def test_a_machine_without_unshare_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "UNSHARE", (["no-such-program"],))
+def test_a_machine_without_unshare_is_told() -> None:
     with pytest.raises(ScriptError, match="util-linux"):
-        shell.way_in()
+        shell.way_in([["no-such-program"]])
 
 
 def test_a_process_like_any_other_is_not_inside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from p2pacs.dicomweb.server.backend import FrameSource, Resource, SearchPage
 from p2pacs.dicomweb.server.frames import offered, parse_frames
 from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.errors import NotAcceptableError, NotFoundError, UnavailableError, UsageError
-from p2pacs.limits import FRAME_LIST
+from p2pacs.limits import FRAME_LIST, RANGED_BYTES
 from p2pacs.rendering.options import RenderOptions
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -42,6 +42,7 @@ class Image:
     broken_at: int = 99
     in_use: int = 0
     drawn: list[tuple[int, RenderOptions]] = field(factory=list)
+    images: Sequence[bytes] = field(default=IMAGES, repr=False)
 
     count = len(IMAGES)
 
@@ -49,7 +50,7 @@ class Image:
         assert self.in_use
         if frame == self.broken_at:
             raise UnavailableError("it did not come")
-        return IMAGES[frame - 1]
+        return self.images[frame - 1]
 
     async def decoded(self, frame: int) -> bytes:
         return (await self.read(frame))[::2]
@@ -295,8 +296,8 @@ async def test_ranges_of_several_frames() -> None:
     assert beyond.status_code == 416
 
 
-async def test_a_range_of_too_much_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2pacs.dicomweb.server.frames.RANGED_BYTES", 100)
-    answer = await asked(Image(), "2,3,5", Range="bytes=0-9")
+async def test_a_range_of_too_much_is_passed_over() -> None:
+    images = [*IMAGES[:4], bytes(RANGED_BYTES)]
+    answer = await asked(Image(images=images), "2,3,5", Range="bytes=0-9")
     assert answer.status_code == 200
-    assert [body for _, body in parts(answer)] == [IMAGES[1], IMAGES[2], IMAGES[4]]
+    assert [body for _, body in parts(answer)] == [images[1], images[2], images[4]]

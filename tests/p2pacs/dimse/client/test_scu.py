@@ -2,6 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
+from pynetdicom import AE
+from pynetdicom.sop_class import Verification
 
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
@@ -138,11 +141,15 @@ async def test_refusals_name_the_status_and_what_to_do() -> None:
                 await anext(inbox)
 
 
-async def test_a_service_that_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2pacs.dimse.association.contexts.SERVICES", frozenset())
-    async with serving(Scripted(), stores=False) as server:
+async def test_a_service_that_is_not_offered() -> None:
+    entity = AE("ECHO")  # offers C-ECHO alone
+    entity.add_supported_context(Verification)
+    server = entity.start_server((HOST, 0), block=False)
+    try:
         with pytest.raises(PacsRefusedError, match="does not offer Study Root"):
-            await client(server.port).find(study())
+            await client(server.server_address[1]).find(study())
+    finally:
+        await trio.to_thread.run_sync(entity.shutdown)
 
 
 async def test_what_the_peer_does_not_accept_is_not_sent() -> None:
