@@ -183,6 +183,32 @@ async def test_a_head_that_dawdles_is_not_waited_for() -> None:
         assert not answer.startswith(b"HTTP/1.1 2")
 
 
+@pytest.mark.parametrize("request_line", [f"POST {ROOT}/studies", f"GET {FRAME}"])
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+async def test_a_body_that_dawdles_is_not_waited_for(request_line: str, length: str) -> None:
+    """Nothing here reads one: the answer comes at once, and the connection is not kept."""
+    async with listening(ServingTuning(head=60)) as where:
+        head = f"{request_line} HTTP/1.1\r\nHost: {where}\r\n{length}\r\n\r\n"
+        answer = await said(where, head.encode())
+    assert answer.split()[1] == (b"403" if "POST" in request_line else b"200")
+
+
+async def test_a_page_elsewhere_is_told_nothing() -> None:
+    """Nothing of CORS: a browser gives no answer to a script of another origin."""
+    async with in_process() as http:
+        for method in ("GET", "OPTIONS", "POST"):
+            headers = {
+                "Origin": "https://evil.example",
+                "Access-Control-Request-Method": "GET",
+                "Cookie": "session=somebody",
+            }
+            answer = await http.request(method, f"{ROOT}/studies", headers=headers)
+            assert answer.status_code == {"GET": 200, "OPTIONS": 405, "POST": 403}[method]
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+            assert "set-cookie" not in answer.headers
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
 @pytest.mark.parametrize(
     "sent",
     [
