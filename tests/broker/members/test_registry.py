@@ -114,7 +114,7 @@ def fill(connection: Connection, room: int) -> None:
     }
     rows = []
     for number in range(MEMBERS - 1 - room):  # the broker is one, too
-        own = b"\xfd" + number.to_bytes(15, "big")  # a virtual address
+        own = b"\xfd\xff" + number.to_bytes(14, "big")  # a virtual address
         rows.append(row | {"name": f"F{number}", "address": own, "token_hash": own * 2})
     connection.execute(insert(members), rows)
 
