@@ -99,15 +99,20 @@ def _doctor(
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="Print one JSON object.")
     ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", metavar="", help="Print lines of comma-separated values.")
+    ] = False,
 ) -> None:
     """Find what is wrong with a set-up, and say what to do; exit code 1 if anything is bad."""
     import trio  # noqa: PLC0415
 
     from p2pacs.doctor.examination import examine  # noqa: PLC0415
-    from p2pacs.doctor.report import report_json, report_lines  # noqa: PLC0415
+    from p2pacs.doctor.report import report_csv, report_json, report_lines  # noqa: PLC0415
     from p2pacs.process import logs  # noqa: PLC0415
     from p2pacs.process.health import Health, worst  # noqa: PLC0415
 
+    if as_json and as_csv:
+        raise UsageError("give --json or --csv, not both")
     logs.configure("error", json=False)
     if (folder / "broker.toml").is_file():
         known, planned = importlib.import_module("broker.commands.doctor").plan_broker(folder)
@@ -116,6 +121,8 @@ def _doctor(
     checks = [*known, *trio.run(examine, planned)]
     if as_json:
         typer.echo(json.dumps(report_json(checks), ensure_ascii=False))
+    elif as_csv:
+        typer.echo(report_csv(checks), nl=False)
     else:
         for line in report_lines(checks):
             typer.echo(line)

@@ -8,16 +8,18 @@ import typer
 
 from broker.access.try_out import decide_member
 from broker.access.words import why
-from broker.commands.common import print_json
 from broker.database.db import BrokerDatabase
 from broker.members import registry
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import StudyNotFoundError
+from p2pacs.output.listings import printed_for_programs
 
 _ANSWERS: Final = {True: "may read this study", False: "may not read this study"}
 
 
-def tell_access(database: BrokerDatabase, member: str, uid: str, *, as_json: bool) -> None:
+def tell_access(
+    database: BrokerDatabase, member: str, uid: str, *, as_json: bool, as_csv: bool
+) -> None:
     """Tell whether a member may read a study, and why.
 
     Args:
@@ -25,6 +27,7 @@ def tell_access(database: BrokerDatabase, member: str, uid: str, *, as_json: boo
         member: name or virtual address.
         uid: Study Instance UID.
         as_json: whether one JSON object is printed.
+        as_csv: whether lines of comma-separated values are.
 
     Raises:
         NotFoundError: there is no such member.
@@ -37,16 +40,14 @@ def tell_access(database: BrokerDatabase, member: str, uid: str, *, as_json: boo
     revoked = found.revoked is not None
     decision = decide_member(found.role, found.read, record, revoked=revoked)
     reasons = why(decision, record)
-    if as_json:
-        print_json(
-            {
-                "name": found.name,
-                "address": str(found.address),
-                "read": found.read,
-                "allowed": decision.allowed,
-                "why": reasons,
-            }
-        )
+    said = {
+        "name": found.name,
+        "address": str(found.address),
+        "read": found.read,
+        "allowed": decision.allowed,
+        "why": reasons,
+    }
+    if printed_for_programs(said, as_json=as_json, as_csv=as_csv):
         return
     typer.echo(f"{found.name} {_ANSWERS[decision.allowed]}.")
     for one in reasons:

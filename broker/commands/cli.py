@@ -34,7 +34,7 @@ from p2pacs.errors import UsageError
 from p2pacs.files.locks import is_locked
 from p2pacs.files.private_files import mend_modes
 from p2pacs.identity.directory import Role
-from p2pacs.output.listings import CsvOption, print_listing
+from p2pacs.output.listings import CsvOption, print_listing, printed_for_programs
 from p2pacs.output.tables import show
 from p2pacs.process import heap, logs
 from p2pacs.process.pydicom_alone import load_pydicom
@@ -136,23 +136,30 @@ def token(
     renew: Annotated[
         bool, typer.Option("--renew", metavar="", help="A new token for a member that there is.")
     ] = False,
-    csv: Annotated[
+    sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Register all members of a CSV file; -: standard input."),
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Register all members of a CSV file; -: standard input.",
+        ),
     ] = None,
+    csv: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Register a member and print its one-time token (the same as the form)."""
     actions, database = opened(folder)
-    if csv is not None:
+    if csv is not None:  # its name until version 0.1
+        raise UsageError(f"write --from {csv}: --csv prints, here as everywhere")
+    if sheet is not None:
         if name or renew or any((role, uplink, downlink, read)):
-            raise UsageError("--csv takes no other option: the file says everything")
+            raise UsageError("--from takes no other option: the file says everything")
         from broker.commands.sheet import register_all  # noqa: PLC0415 - pydicom: half of a start-up
 
-        register_all(actions, database, csv, as_json=as_json)
+        register_all(actions, database, sheet, as_json=as_json)
         return
     if not name:
-        raise UsageError("--name is needed, or --csv")
+        raise UsageError("--name is needed, or --from")
     if renew:
         if any((role, uplink, downlink, read)):
             raise UsageError("--renew takes --name alone")
@@ -186,13 +193,11 @@ def members(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = Fals
 
 
 @app.command()
-def status(folder: Folder, *, as_json: AsJson = False) -> None:
+def status(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:
     """Show whether the broker runs, how its PACS is, and who is linked."""
     actions, database = opened(folder)
     said = read_status(folder, actions.settings, database, actions.broker)
-    if as_json:
-        print_json(status_json(said))
-    else:
+    if not printed_for_programs(status_json(said), as_json=as_json, as_csv=as_csv):
         show(status_facts(folder, said))
 
 
@@ -298,6 +303,7 @@ def may(
     ],
     *,
     as_json: AsJson = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Tell whether a member may read a study, and why."""
     _, database = opened(folder)
@@ -305,7 +311,7 @@ def may(
         study = read_private(None, "Study Instance UID", hidden=False).strip()
     from broker.commands.access import tell_access  # noqa: PLC0415 - pydicom: half of a start-up
 
-    tell_access(database, member, study, as_json=as_json)
+    tell_access(database, member, study, as_json=as_json, as_csv=as_csv)
 
 
 @app.command(name="audit")

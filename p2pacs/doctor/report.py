@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from p2pacs.output.csv_text import csv_text
 from p2pacs.output.json_object import JsonObject
 from p2pacs.process.health import Health, HealthCheck, check_json, worst
 from p2pacs.texts import clean
@@ -39,6 +40,11 @@ def _wrapped(text: str, first: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def report_csv(checks: Sequence[HealthCheck]) -> str:
+    """For ``--csv``: a line for each check."""
+    return csv_text(("key", "name", "state", "what", "advice"), map(check_json, checks))
 
 
 def report_json(checks: Sequence[HealthCheck]) -> JsonObject:

@@ -16,7 +16,7 @@ from p2pacs.command_line.private_input import read_private
 from p2pacs.errors import P2PacsError, UsageError, first_of
 from p2pacs.files.private_files import mend_modes
 from p2pacs.output.json_object import JsonObject
-from p2pacs.output.listings import CsvOption, print_listing
+from p2pacs.output.listings import CsvOption, print_listing, printed_for_programs
 from p2pacs.output.tables import show
 from p2pacs.process import heap, logs
 from p2pacs.process.stopping import run_until_stopped, tell_ready
@@ -262,12 +262,10 @@ def _urgency(named: str | None, *, stat: bool) -> PriorityName:
     return priority
 
 
-def status(folder: Folder, *, as_json: AsJson = False) -> None:
+def status(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:
     """Show the peer's links, transfers, store and catalogue."""
     said = _ask(folder, PeerClient.status)
-    if as_json:
-        print_json(said)
-    else:
+    if not printed_for_programs(said, as_json=as_json, as_csv=as_csv):
         show(*output.status_view(said))
 
 

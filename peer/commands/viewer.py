@@ -11,6 +11,7 @@ import typer
 from p2pacs.errors import P2PacsError, StateError
 from p2pacs.files.private_files import check_folder
 from p2pacs.output.json_object import JsonObject
+from p2pacs.output.listings import CsvOption, printed_for_programs
 from p2pacs.units import format_bytes
 from peer.commands.cli import AsJson, print_json
 from peer.config import VIEWER, load_peer_settings
@@ -87,13 +88,13 @@ def _install(target: Path, archive: Path) -> Installed:
 
 
 @app.command("status")
-def viewer_status(folder: ViewerHome, *, as_json: AsJson = False) -> None:
+def viewer_status(
+    folder: ViewerHome, *, as_json: AsJson = False, as_csv: CsvOption = False
+) -> None:
     """Show whether the viewer is installed, and which version."""
     target = folder / VIEWER
     there = read_installed(target)
-    if as_json:
-        print_json(_json(target, there))
-    else:
+    if not printed_for_programs(_json(target, there), as_json=as_json, as_csv=as_csv):
         typer.echo(_line(target, there))
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 
-import axe_playwright_python
 import pytest
 import trio
 from attrs import frozen
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from sqlalchemy import Connection
 
 from broker.admins.actions import AdminActions
@@ -22,6 +20,7 @@ from broker.trail import audit
 from p2pacs.accounts.people import add_account
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import PacsUnreachableError
+from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.store import StudyInfo
@@ -30,17 +29,16 @@ from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import FewKnown, FewStudies, content_of, settings
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.catalogue.samples import study
+from tests.p2pacs.pages.accessible import troubles
 from tests.p2pacs.pages.browser import PASSWORD
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-WIDTHS = ((1280, 900), (360, 740))
 HOUR = 3600 * 1000
 NAMES = ("Hospital North", "Replica South", "Clinic at the End of a Long Road")
 RECORDS = [
     study(n, name=f"Doe^Jane^{n}", StudyDescription=("LO", "CT of the chest with contrast"))
-    for n in range(1, 31)
+    for n in range(1, 13)
 ]
 
 
@@ -50,6 +48,8 @@ class ServedBroker:
 
     url: str
     studies: FewStudies
+    members: Sequence[str]
+    """Virtual addresses, in the order of `NAMES`."""
 
 
 @asynccontextmanager
@@ -70,6 +70,7 @@ async def served_broker(ground: Ground) -> AsyncIterator[ServedBroker]:
 
     def work(connection: Connection) -> None:
         add_account(connection, "admin", PASSWORD, "administrator", CHEAP)
+        add_account(connection, "auditor", PASSWORD, "auditor", CHEAP)
         at = now()
         for hour in range(0, 160, 3):
             when, size = at - hour * HOUR, (1 + hour % 11) * 10**8
@@ -80,7 +81,7 @@ async def served_broker(ground: Ground) -> AsyncIterator[ServedBroker]:
         entries = [
             audit.Entry("study read", NAMES[0], members[0].address, one, RECORDS[-3].uid,
                         "C-MOVE to WS1 by VIEWER: 300 of 300 instances", time=at - n)
-            for n in range(120)
+            for n in range(12)
         ]  # fmt: skip
         refused = audit.Entry("study granted", NAMES[2], members[2].address, one, "1.2.3",
                               "C-MOVE", audit.REFUSED)  # fmt: skip
@@ -94,57 +95,126 @@ async def served_broker(ground: Ground) -> AsyncIterator[ServedBroker]:
     async with trio.open_nursery() as nursery:
         run = partial(run_pages, ground.database, actions, whole.web, None, content, stop=stop)
         where = await nursery.start(run)
-        yield ServedBroker(f"http://{where}", studies)
+        addresses = [str(member.address) for member in members]
+        yield ServedBroker(f"http://{where}", studies, addresses)
         stop.set()
 
 
-def sign_in(context: BrowserContext, url: str) -> Page:
+def sign_in(context: BrowserContext, url: str, name: str = "admin") -> Page:
     page = context.new_page()
     page.goto(f"{url}/login")
-    page.fill("#name", "admin")
+    page.fill("#name", name)
     page.fill("#password", PASSWORD)
     page.click("main button")
     page.wait_for_url(lambda where: not where.endswith("/login"))
     return page
 
 
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document)")["violations"]
-    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+@frozen
+class SentForm:
+    """A form that is filled in and sent; what comes then is looked at."""
+
+    page: str
+    action: str
+    fields: Mapping[str, str] = {}
+
+    def send(self, page: Page, url: str) -> None:
+        page.goto(url + self.page)
+        form = page.locator(f"form[action='{self.action}']").first
+        for name, value in self.fields.items():
+            form.locator(f"[name='{name}']").fill(value)
+        with page.expect_navigation():
+            form.locator("button").last.click()
 
 
-PATHS = (
+STUDY = RECORDS[-3].study
+SEVERAL = "/members/several"
+
+SEEN = (
+    "/members",
+    "/members?find=nobody",
+    "/members/{member}",
+    "/members/{member}/studies",
+    "/members/{expired}",
     "/studies",
-    f"/studies/{RECORDS[-3].study}",
+    f"/studies/{STUDY}",
     f"/studies/{RECORDS[-2].study}",
     "/transfers",
     "/traffic",
-    f"/traffic?study={RECORDS[-3].study}&period=month",
+    f"/traffic?study={STUDY}&period=month",
+    "/access",
+    SentForm("/access?member=Hospital+North", "/access/study", {"uid": RECORDS[-3].uid}),
+    SentForm("/access", "/access/rule", {"rule": "Modality=CT,MR"}),
+    SentForm("/access", "/access/rule", {"rule": "Modality"}),
     "/audit",
+    SentForm("/audit", "/audit", {"person": "nobody"}),
+    SentForm("/audit", "/audit", {"member": "nobody of that name"}),
     "/health",
+    "/settings",
+    "/account",
+    "/account/second-factor",
+    "/nowhere",
 )
+"""What every role sees."""
+
+CHANGED = (
+    "/members/new",
+    SentForm("/members/new", "/members", {"name": "North in {language}", "uplink": "fast"}),
+    SentForm("/members/new", "/members", {"name": "North in {language}"}),  # its token
+    SEVERAL,
+    SentForm(SEVERAL, SEVERAL, {"text": "name,role\nA,king\nB,hospital,3,4,5,6"}),
+    SentForm(SEVERAL, SEVERAL, {"text": "name,role\nEast in {language},hospital"}),
+    f"{SEVERAL}/tokens",
+    SentForm("/members/{member}", "/members/{member}/read", {"read": "Modality=;"}),
+)
+"""What administrators see besides."""
 
 
-async def test_every_page_is_accessible_and_fits_a_phone(
+async def test_every_page_is_for_everybody_in_all_languages_and_fits_a_phone(
     ground: Ground, chromium: Chromium
 ) -> None:
-    def look(context: BrowserContext) -> None:
-        page = sign_in(context, broker.url)
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        for path in PATHS:
-            page.goto(broker.url + path)
+    def walk(
+        name: str, language: str, paths: Sequence[str | SentForm], context: BrowserContext
+    ) -> list[str]:
+        found: list[str] = []
+        thorough = (name, language) == ("admin", ENGLISH)
+
+        def heard(said: ConsoleMessage) -> None:
+            if "the server responded with a status of 4" not in said.text:  # it shall
+                found.append(f"{page.url}: {said.text}")
+
+        page = context.new_page()
+        page.goto(f"{broker.url}/login")
+        found += troubles(page, thorough=thorough)
+        page = sign_in(context, broker.url, name)
+        page.on("console", heard)
+        page.on("pageerror", lambda error: found.append(f"{page.url}: {error}"))
+        for path in paths:
+            show(page, path, language)
+            wrong = troubles(page, thorough=thorough)
+            if page.locator("html").get_attribute("lang") != language:
+                wrong.append("it is in another language")
+            found += [f"{path} ({language}, {name}): {one}" for one in wrong]
+        return found
+
+    def show(page: Page, path: str | SentForm, language: str) -> None:
+        def filled(text: str) -> str:
+            text = text.replace("{language}", language).replace("{member}", broker.members[0])
+            return text.replace("{expired}", broker.members[1])
+
+        if isinstance(path, str):
+            page.goto(broker.url + filled(path))
             page.wait_for_load_state("load")
-            assert said == [], path
-            assert violations(page) == [], path
-            width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-            assert width[0] <= width[1], path
+            return
+        fields = {name: filled(value) for name, value in path.fields.items()}
+        SentForm(filled(path.page), filled(path.action), fields).send(page, broker.url)
 
     async with served_broker(ground) as broker:
-        for width, height in WIDTHS:
-            await chromium(look, viewport={"width": width, "height": height})
+        walks = [("admin", language, (*SEEN, *CHANGED)) for language in LANGUAGES]
+        for name, language, paths in (*walks, ("auditor", ENGLISH, SEEN)):
+            task = partial(walk, name, language, paths)
+            found = await chromium(task, locale=language)
+            assert found == [], "\n".join(found)
 
 
 async def test_a_publication_goes_on_while_its_page_is_open(

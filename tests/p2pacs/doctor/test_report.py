@@ -1,4 +1,7 @@
-from p2pacs.doctor.report import WIDTH, report_json, report_lines
+import csv
+import io
+
+from p2pacs.doctor.report import WIDTH, report_csv, report_json, report_lines
 from p2pacs.output.tables import width
 from p2pacs.process.health import Health, HealthCheck
 
@@ -24,3 +27,6 @@ def test_the_same_for_programs() -> None:
     assert said["state"] == "bad"
     assert [one["state"] for one in said["checks"]] == ["good", "look", "bad"]
     assert said["checks"][2]["advice"] == "Start it."
+    rows = list(csv.DictReader(io.StringIO(report_csv(CHECKS))))
+    assert [one["key"] for one in rows] == ["settings", "clock", "pacs"]
+    assert rows[2]["advice"] == "Start it."
