@@ -23,6 +23,7 @@ from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.members_now import MembersNow
 from broker.handlers.own_traffic import OwnTraffic
+from broker.handlers.reach import MemberTrials, dial_back
 from broker.handlers.services import BrokerServices
 from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
@@ -125,7 +126,10 @@ class Broker:
             self.publisher.publications,
             self.engine.downloads.take_received,
         )
-        self.handlers = BrokerServices(self.parts, host, self.publisher, self.recycler, self.news)
+        self.trials = MemberTrials(book, dial_back(identity, book))
+        self.handlers = BrokerServices(
+            self.parts, host, self.publisher, self.recycler, self.news, trials=self.trials
+        )
         self.handlers.enter(services)
 
     def _make_publisher(self) -> Publisher:
@@ -237,6 +241,7 @@ class Broker:
                 publications=list(self.publisher.publications.values()),
                 workers=len(workers.processes),
                 deaths=workers.deaths,
+                trials=self.trials.known,
             )
         )
 

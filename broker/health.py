@@ -17,13 +17,15 @@ from attrs import field, frozen
 
 from broker.config import DATABASE, IDENTITY, STORE, WEB, BrokerSettings
 from broker.database.pacs_state import PacsIs, PacsState, pacs_phrase
+from broker.members.member_reach import MemberReach
 from broker.members.registry import Member
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.certificates import from_pem, load_certificate
 from p2pacs.identity.node import CERTIFICATE
+from p2pacs.ids import VirtualAddress
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 from p2pacs.phrases import Moment, Phrase, both
-from p2pacs.process.health import Health, HealthCheck, disk_check, expiry_check
+from p2pacs.process.health import CLOCK_LOOK, Health, HealthCheck, disk_check, expiry_check
 from p2pacs.publish import PublishProgress
 from p2pacs.publish.progress import PublishStage
 from p2pacs.units import ByteCount
@@ -75,6 +77,8 @@ class BrokerVitals:
     """Processes that code images; None: not known, the broker does not run."""
     deaths: int = 0
     """Workers that died."""
+    trials: Mapping[VirtualAddress, MemberReach] = field(factory=dict)
+    """What members that asked for it were told of their clocks and addresses."""
     version: str = field(factory=own_version)
 
 
@@ -86,6 +90,7 @@ def broker_checks(vitals: BrokerVitals) -> list[HealthCheck]:
         _publications(vitals.publications),
         *_workers(vitals),
         _linked(vitals),
+        *_seen(vitals),
         *(disk_check(name, disk.free, disk.total) for name, disk in vitals.files.disks.items()),
         _database(vitals.files),
         *_certificates(vitals),
@@ -202,6 +207,39 @@ def _linked(vitals: BrokerVitals) -> HealthCheck:
         advice = Phrase("Check that they run, and that they reach the broker at its port.")
         return HealthCheck(name, Health.BAD, what, advice)
     return HealthCheck(name, Health.GOOD, what)
+
+
+def _seen(vitals: BrokerVitals) -> Iterator[HealthCheck]:
+    """Members whose own doctor asked the broker."""
+    trials = [
+        (one, vitals.trials[one.address]) for one in vitals.members if one.address in vitals.trials
+    ]
+    if not trials:
+        return
+    name = Phrase("Clocks and addresses of members")
+    wrong = sorted(one.name for one, found in trials if abs(found.clock) >= CLOCK_LOOK)
+    missed = sorted(one.name for one, found in trials if found.missed)
+    if wrong:
+        what = Phrase("Their clocks differ from the broker's: %(names)s.", names=_named(wrong))
+        advice = Phrase("Let their machines follow a time server (NTP).")
+        yield HealthCheck(name, Health.LOOK, what, advice)
+    elif missed:
+        what = Phrase(
+            "Not reached at every address that they tell others: %(names)s.", names=_named(missed)
+        )
+        advice = Phrase("p2pacs doctor there says which; behind NAT none need be told.")
+        yield HealthCheck(name, Health.LOOK, what, advice)
+    else:
+        fine = Phrase("Those that asked are right and were reached: %(count)s.", count=len(trials))
+        yield HealthCheck(name, Health.GOOD, fine)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+
+
+_NAMED: Final = 8
+"""Members that a sentence names."""
 
 
 def _database(files: BrokerFilesNow) -> HealthCheck:

@@ -16,6 +16,7 @@ from broker.handlers.budgets import Budgets
 from broker.handlers.holder_news import HolderNews
 from broker.handlers.interfaces import MemberLinks, Parts, PossessionProver, StudyPublisher
 from broker.handlers.member_news import MemberNews
+from broker.handlers.reach import MemberTrials
 from broker.handlers.reported_reads import keep_reported, of_report
 from broker.handlers.study_grants import StudyGrants
 from broker.members import presence, registry, traffic
@@ -49,6 +50,7 @@ class BrokerServices:
         prover: PossessionProver,
         news: MemberNews,
         *,
+        trials: MemberTrials,
         rules_every: float = RULES_EVERY,
     ) -> None:
         self._parts = parts
@@ -56,6 +58,7 @@ class BrokerServices:
         self._study_grants = StudyGrants(parts, links, publisher, self._budgets)
         self._prover = prover
         self._news = news
+        self._trials = trials
         self._rules_every = rules_every
         self._holder_news = HolderNews(links.tell)
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
@@ -73,6 +76,7 @@ class BrokerServices:
                 messages.InstancesQuery: _only(messages.InstancesQuery, single.instances),
                 messages.AuditReport: _only(messages.AuditReport, self.report),
                 messages.RenewQuery: _only(messages.RenewQuery, self._parts.enrolment.renew),
+                messages.ReachQuery: _only(messages.ReachQuery, self._trials.answer),
             }
         )
         services.news[messages.Announce] = self.announced

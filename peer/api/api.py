@@ -73,6 +73,9 @@ class ServedPeer(Protocol):
     async def status(self) -> JsonObject:
         """See ``GET /status``."""
 
+    async def reach(self) -> JsonObject:
+        """See ``POST /broker/reach``."""
+
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """Studies that match these keys (DICOM keyword → value)."""
 
@@ -120,6 +123,7 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
         routes=[
             Route("/openapi.json", _description),
             Route("/status", handlers.status),
+            Route("/broker/reach", handlers.reach, methods=["POST"]),
             Route("/find", handlers.find, methods=["POST"]),
             Route("/studies/fetch", handlers.fetch, methods=["POST"]),
             Route(study, handlers.instances),
@@ -152,6 +156,9 @@ class _Handlers:
 
     async def status(self, _request: Request) -> Response:
         return JSONResponse(await self._peer.status())
+
+    async def reach(self, _request: Request) -> Response:
+        return JSONResponse(await self._peer.reach())
 
     async def find(self, request: Request) -> Response:
         body = await _body(request)

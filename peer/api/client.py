@@ -58,6 +58,10 @@ class PeerClient:
         """See ``GET /status`` in `peer.api.api`."""
         return await self._call("GET", "/status")
 
+    async def reach(self) -> JsonObject:
+        """How the broker sees this peer; see ``POST /broker/reach`` in `peer.api.openapi`."""
+        return await self._call("POST", "/broker/reach")
+
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """The studies that match."""
         found: list[JsonObject] = (await self._call("POST", "/find", keys))["studies"]

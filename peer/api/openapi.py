@@ -68,6 +68,9 @@ _ENDS: Final = [of("Waiting"), of("Complete"), of("Error")]
 
 SCHEMAS: Final[Described] = {
     "Error": ERROR,
+    "Reach": _object(
+        {"clock": {"type": "number"}, "reached": _list(_TEXT), "missed": _list(_TEXT)}
+    ),
     "Transfer": _object(
         {
             "study": _ID,
@@ -199,6 +202,10 @@ def describe() -> Described:
     find = dict.fromkeys(FIND_KEYS, _TEXT)
     said: dict[tuple[str, str], Described] = {
         ("get", "/status"): _answer("What the peer is, links, store, catalogue", of("Status")),
+        ("post", "/broker/reach"): _answer(
+            "How the broker sees this peer: the clocks' difference, addresses that it dialled",
+            of("Reach"),
+        ),
         ("post", "/find"): _answer(
             "Studies that match, newest first",
             _object({"studies": _list(of("Found"))}),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
+from typing import Final
 
 import trio
 from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
@@ -15,13 +18,18 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host
+from p2pacs.texts import clean
 from p2pacs.version import own_version
+from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.reader import StudyReads
+
+REACH: Final = 20.0
+"""Seconds: longer than the broker tries an address."""
 
 
 @frozen
@@ -74,6 +82,22 @@ class PeerOverview:
             **moving,
         }
 
+    async def reach(self) -> JsonObject:
+        """How the broker sees this peer: by how much the clocks differ, and whether it can be
+        dialled at the addresses that others are told.
+
+        Raises:
+            P2PacsError: the broker is away, or busy with others.
+        """
+        reply = await self.host.call_broker(ReachQuery(0, _now()), timeout=REACH)
+        if not isinstance(reply, Reach):
+            raise ProtocolError("the broker answered a ReachQuery with something else")
+        return {
+            "clock": (_now() - reply.time) / 1000,
+            "reached": [clean(one) for one in reply.reached],
+            "missed": [clean(one) for one in reply.missed],
+        }
+
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         """Studies that match these keys (DICOM keyword → value).
 
@@ -95,3 +119,7 @@ class PeerOverview:
     def events(self) -> AsyncGenerator[JsonObject, None]:
         """Transfers and uploads, again whenever something changed."""
         return self.activity.events()
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

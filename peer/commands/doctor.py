@@ -21,10 +21,11 @@ from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.identity.node import CERTIFICATE, NodeIdentity
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
-from p2pacs.process.health import Health, HealthCheck
+from p2pacs.process.health import Health, HealthCheck, clock_check
 from p2pacs.units import Endpoint
 from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel
+from peer.api.client import PeerClient
 from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
 from peer.viewer.installed import read_installed
 
@@ -58,6 +59,8 @@ def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
     except P2PacsError as error:
         return [*known, failed("Membership", str(error))], planned
     known += [_membership(identity, book), _dialled(settings, identity, book)]
+    if running:
+        planned.append(PlannedCheck("Seen by the broker", partial(seen_by_broker, folder)))
     role = _role(identity, book)
     planned += _brokers(identity, book)
     if role is not Role.REPLICA:
@@ -141,7 +144,8 @@ def _dialled(settings: PeerSettings, identity: NodeIdentity, book: DirectoryBook
         )
     return good(
         name,
-        f"Others are told {', '.join(wanted)}. Whether they get there cannot be tried from here.",
+        f"Others are told {', '.join(wanted)}. Whether they get there, the broker tries for a peer "
+        "that runs.",
     )
 
 
@@ -196,6 +200,24 @@ async def _dial(
     await trio.aclose_forcefully(stream)
     book.directory.check(remote)
     return good(name, f"{broker.name} answers, with its own certificate.")
+
+
+async def seen_by_broker(folder: Path) -> Sequence[HealthCheck]:
+    """What the broker says of the clocks, and of the addresses that it dialled back: asked by the
+    peer that runs, on its link."""
+    async with PeerClient.connect(folder) as peer:
+        said = await peer.reach()
+    clock = clock_check("Clock against the broker's", said["clock"])
+    reached, missed = ", ".join(said["reached"]), ", ".join(said["missed"])
+    if not missed:
+        what = f"The broker reached it at {reached}." if reached else "Others are told no address."
+        return [clock, good("Dialled back by the broker", what)]
+    advice = (
+        "Let the port through, or have the router pass it on; or leave advertise out: dialling out "
+        "alone is enough."
+    )
+    what = f"The broker did not reach it at {missed}{f', but at {reached}' if reached else ''}."
+    return [clock, look_at("Dialled back by the broker", what, advice)]
 
 
 # ---------------------------------------------------------------- the hospital

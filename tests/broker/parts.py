@@ -1,6 +1,6 @@
 """The broker's parts around fakes: a PACS in memory, a publisher and a node that only remember."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -134,7 +134,12 @@ async def open_parts(ground: Ground, folder: Path, pacs: FakePacs) -> AsyncItera
 
 
 async def joined(
-    ground: Ground, name: str, *, role: Role = Role.HOSPITAL, read: str | None = None
+    ground: Ground,
+    name: str,
+    *,
+    role: Role = Role.HOSPITAL,
+    read: str | None = None,
+    endpoints: Sequence[str] = (),
 ) -> tuple[registry.Member, BoxKey]:
     """A member that has joined, and its box key."""
     rule = registry.default_read(role) if read is None else read
@@ -146,7 +151,7 @@ async def joined(
             member.address,
             key_hash=member.address.raw * 2,
             box_key=box.public,
-            endpoints=[],
+            endpoints=list(endpoints),
             certificate_expires=now() + 10**9,
         )
     )

@@ -13,6 +13,7 @@ from broker.health import (
     ends_at,
     read_folder,
 )
+from broker.members.member_reach import MemberReach
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.identity import certificates
 from p2pacs.identity.authority import Authority
@@ -24,6 +25,7 @@ from tests.broker.pages.conftest import settings
 
 AT = 1_750_000_000_000
 DAYS = DAY * 1000
+CLOCKS = "Clocks and addresses of members"
 
 WELL = BrokerVitals(
     settings=settings(),
@@ -71,6 +73,9 @@ async def test_a_broker_that_is_well() -> None:
             {"members": [evolve(WELL.members[0], linked=False, certificate_expires=AT - 1)]},
         ),
         ("Members", Health.GOOD, {"members": []}),
+        (CLOCKS, Health.LOOK, {"trials": {NORTH.address: MemberReach(0, 7.0, (), ())}}),
+        (CLOCKS, Health.LOOK, {"trials": {NORTH.address: MemberReach(0, 1.0, (), ("a:1",))}}),
+        (CLOCKS, Health.GOOD, {"trials": {NORTH.address: MemberReach(0, -1.0, ("a:1",), ())}}),
         ("Workers", Health.LOOK, {"deaths": 1}),
         ("Certificate of the authority", Health.LOOK, {"authority_ends": AT + 300 * DAYS}),
         (

@@ -193,6 +193,9 @@ class FakePeer:
     async def status(self) -> JsonObject:
         return {"name": "a", "role": self.role, **await self.transfers()}
 
+    async def reach(self) -> JsonObject:
+        return {"clock": -90.0, "reached": ["10.0.0.1:4711"], "missed": ["north.example:4711"]}
+
     async def find(self, keys: dict[str, str]) -> list[JsonObject]:
         self.asked.append(keys)
         return self.found

@@ -115,6 +115,7 @@ class Broker:
                 messages.InstancesQuery: self._instances,
                 messages.AuditReport: self._report,
                 messages.RenewQuery: self._renew,
+                messages.ReachQuery: self._reach,
                 messages.PossessionQuery: self._whole,
             },
             news={messages.Announce: self._announce},
@@ -237,6 +238,10 @@ class Broker:
         assert isinstance(query, messages.RenewQuery)
         issued = self._network.authority.issue(query.csr, member, self.members[member].name)
         return messages.Renewal(query.id, issued)
+
+    async def _reach(self, _member: VirtualAddress, query: Query) -> Reply:
+        assert isinstance(query, messages.ReachQuery)
+        return messages.Reach(query.id, query.time - 60_000, ["10.0.0.1:4711"], [])
 
     async def _whole(self, member: VirtualAddress, query: Query) -> Reply:
         assert isinstance(query, messages.PossessionQuery)

@@ -83,7 +83,10 @@ BOUNDS: Final[dict[str, Bound]] = {
     "signed": _up_to(limits.DIRECTORY_BYTES),
     "size": _up_to(limits.CHUNK_BYTES),
     "study": _exactly(16),
+    "reached": Bound(1, 300, items=limits.ENDPOINTS),
+    "missed": Bound(1, 300, items=limits.ENDPOINTS),
     "text": _up_to(limits.TEXT),
+    "time": ANY_INTEGER,
     "wrapped_key": _up_to(256),
 }
 """By field name, or by ``Kind.field`` where the same name means two things."""

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 5
+PROTOCOL: Final = 6
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -453,6 +453,27 @@ class Renewal(Reply):
 
     id: int
     certificate: bytes
+
+
+@_message(70)
+@frozen
+class ReachQuery(Query):
+    """What time is it there, and can you dial me at the addresses that the directory names?"""
+
+    id: int
+    time: int
+    """The asker's own: milliseconds since 1970."""
+
+
+@_message(71)
+@frozen
+class Reach(Reply):
+    """The broker's time, and which of the asker's addresses answered with its certificate."""
+
+    id: int
+    time: int
+    reached: list[str]
+    missed: list[str]
 
 
 # ---------------------------------------------------------------- enrolment (its own channel)

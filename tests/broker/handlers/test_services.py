@@ -11,13 +11,14 @@ from broker.handlers import feed
 from broker.handlers.budgets import BudgetTuning
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
+from broker.handlers.reach import MemberTrials
 from broker.handlers.services import BrokerServices
 from broker.members import registry, traffic
 from broker.trail import audit
 from p2pacs.catalogue.feed import decode_entry
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.errors import BusyError, MalformedMessageError, ProtocolError
-from p2pacs.identity.directory import Role
+from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services
 from p2pacs.wire.messages import messages
@@ -40,6 +41,10 @@ class Broker:
         return await self.table.queries[type(query)](member, query)
 
 
+async def _nobody(_endpoint: str, _member: MemberRecord) -> bool:
+    return False
+
+
 @pytest.fixture
 async def broker(ground: Ground, tmp_path: Path) -> AsyncIterator[Broker]:
     async with open_parts(ground, tmp_path, FakePacs()) as parts:
@@ -47,7 +52,13 @@ async def broker(ground: Ground, tmp_path: Path) -> AsyncIterator[Broker]:
         publisher = FakePublisher(parts.studies, parts.store)
         news = MemberNews(links, parts.book)
         services = BrokerServices(
-            parts, links, publisher, FakeProver(b"1" * 16), news, rules_every=0.01
+            parts,
+            links,
+            publisher,
+            FakeProver(b"1" * 16),
+            news,
+            trials=MemberTrials(parts.book, _nobody),
+            rules_every=0.01,
         )
         services.enter(table)
         yield Broker(parts, services, table, links, ground)

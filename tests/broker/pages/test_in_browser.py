@@ -32,7 +32,7 @@ from tests.p2pacs.catalogue.samples import study
 from tests.p2pacs.pages.accessible import troubles
 from tests.p2pacs.pages.browser import PASSWORD
 
-pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(900)]
 
 HOUR = 3600 * 1000
 NAMES = ("Hospital North", "Replica South", "Clinic at the End of a Long Road")

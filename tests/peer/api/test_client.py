@@ -16,9 +16,11 @@ from p2pacs.errors import (
     StudyNotFoundError,
     report,
 )
+from p2pacs.process.health import Health
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
 from peer.api.client import PeerClient, error_of, not_running
+from peer.commands.doctor import seen_by_broker
 from peer.config import PeerSettings, save_peer_settings
 from tests.components import free_port
 from tests.peer.fake_peer import FakePeer
@@ -123,3 +125,10 @@ def test_a_folder_on_a_read_only_disk_is_not_advised_to_be_started(
 @frozen
 class _ReadOnly:
     f_flag: int
+
+
+async def test_how_the_broker_sees_the_peer(folder: Path, fake: FakePeer) -> None:
+    clock, dialled = await seen_by_broker(folder)
+    assert (clock.state, clock.what) == (Health.BAD, "It is 90 s behind.")
+    assert dialled.state is Health.LOOK
+    assert "did not reach it at north.example:4711, but at 10.0.0.1:4711" in dialled.what

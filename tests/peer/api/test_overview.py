@@ -35,3 +35,13 @@ async def test_a_replica_is_blind(tmp_path: Path) -> None:
         assert (status["role"], status["gateway"]["dicom"]) == ("replica", None)
         with pytest.raises(KeyUnavailableError, match="a replica holds no keys to read with"):
             await replica.reads.open(world.broker.uid, Requester("TEST", "get"))
+
+
+async def test_how_the_broker_sees_it(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("north")
+        said = await peer.overview.reach()
+        assert (said["reached"], said["missed"]) == (["10.0.0.1:4711"], [])
+        assert (
+            said["clock"] >= 60
+        )  # the broker's clock is a minute behind, and answering takes time

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import axe_playwright_python
 import pydicom
 import pytest
 import trio
@@ -17,14 +16,12 @@ from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from p2pacs.swarm.download.transfer import TransferState
 from peer.accounts.rights import UserRole
 from scripts.chromium import Chromium
+from tests.p2pacs.pages.accessible import WIDTHS, too_wide, troubles, violations
 from tests.p2pacs.pages.browser import PASSWORD
 from tests.p2pacs.study import samples
 from tests.peer.pages.served import Served, served
 
 pytestmark = [pytest.mark.chromium, pytest.mark.data, pytest.mark.timeout(300)]
-
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-WIDTHS = ((1280, 900), (360, 740))
 
 FIRST_LOAD = 200_000
 """Bytes of a page with all that it brings, when nothing of it is in the browser yet."""
@@ -50,12 +47,6 @@ def sign_in(context: BrowserContext, pages: Served, role: UserRole) -> Page:
     page.click("main button")
     page.wait_for_url(lambda url: not url.endswith("/login"))
     return page
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document)")["violations"]
-    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
 
 
 async def test_a_radiologist_finds_fetches_watches_and_looks(
@@ -112,8 +103,7 @@ async def test_every_page_is_accessible_small_and_fits_a_phone(
         page.wait_for_load_state("load")
         assert said == [], path
         assert violations(page) == [], path
-        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert width[0] <= width[1], path
+        assert too_wide(page) == [], path
         assert sum(sizes) < FIRST_LOAD, path
 
     paths = [(path, UserRole.RADIOLOGIST) for path in ("/studies", "/transfers", "/network")]
@@ -158,12 +148,7 @@ async def test_other_languages_fit_a_phone_and_are_accessible_in_the_dark(
 
     def check(page: Page, path: str, language: str) -> None:
         assert page.locator("html").get_attribute("lang") == language, path
-        if language == languages[0]:
-            assert violations(page) == [], path
-        for width, height in WIDTHS:
-            page.set_viewport_size({"width": width, "height": height})
-            there, shown = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-            assert there <= shown, (path, width, language)
+        assert troubles(page, thorough=language == languages[0]) == [], (path, language)
 
     async with served(tmp_path, dicom="127.0.0.1:0") as pages:
         async with pages.browser() as browser:
