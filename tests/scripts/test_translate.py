@@ -79,9 +79,13 @@ def test_places_of_values() -> None:
 PAGES = ("broker/pages", "peer/pages", "p2pacs/pages")
 
 REFUSING = (
+    "broker/access",
+    "broker/admins",
     "broker/database/pacs_state.py",
     "broker/health.py",
     "broker/members",
+    "broker/registration",
+    "broker/trail",
     "p2pacs/accounts",
     "p2pacs/process/health.py",
     "p2pacs/ids.py",
