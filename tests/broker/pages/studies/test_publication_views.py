@@ -1,10 +1,8 @@
-from broker.pages.studies.live_publications import LivePublications
 from broker.pages.studies.publication_views import ENDED
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.ids import StudyId
 from p2pacs.publish import PublishProgress
-from p2pacs.publish.progress import PublishStage
-from tests.broker.pages.conftest import Browser, content_of
+from tests.broker.pages.conftest import Browser
 
 STUDIES = [StudyId(bytes(15) + bytes([n])) for n in range(ENDED + 3)]
 
@@ -34,19 +32,3 @@ async def test_who_says_that_it_fetches_something(admin: Browser) -> None:
     text = (await admin.get("/transfers")).text
     assert f'href="/studies/{STUDIES[1]}"' in text
     assert f'href="/studies/{STUDIES[2]}"' not in text
-
-
-async def test_open_pages_are_told_of_each_publication(admin: Browser) -> None:
-    content = content_of(admin.ground, studies=admin.studies)
-    live = LivePublications(content)
-    await live.prepare()
-    assert live.look() == {"transfers": {"shown": []}}
-    assert not live.moving
-    progress = PublishProgress(STUDIES[0], "1.2", instances_wanted=4, instances_done=1)
-    progress.stage = PublishStage.RETRIEVING
-    admin.studies.publications[STUDIES[0]] = progress
-    told = live.look()[f"transfer-{STUDIES[0]}"]
-    assert (told["state"], told["percent"]) == ("fetching", 25)
-    assert live.moving
-    progress.end(None)
-    assert not live.moving

@@ -1,0 +1,101 @@
+"""What is heard of whom: parts that only remember that they were told."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from p2pacs.errors import ProtocolError
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.swarm.host import Services
+from p2pacs.wire.messages import messages
+from peer.sync.services import PeerServices
+
+BROKER, MEMBER = (VirtualAddress(b"\xfd" + bytes(14) + one) for one in (b"b", b"m"))
+STUDY = StudyId(bytes(16))
+
+
+@define
+class Told:
+    """A part that remembers."""
+
+    calls: list[tuple[Any, ...]] = field(factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given: self.calls.append((name, *given))
+
+
+@define
+class Peer:
+    blind: bool = False
+    services: Services = field(factory=Services)
+    parts: dict[str, Told] = field(factory=dict)
+    transfer: Told = field(factory=Told)
+
+    def __attrs_post_init__(self) -> None:
+        names = ("catalogue", "holdings", "audit", "pending", "replica")
+        self.parts = {name: Told() for name in names}
+        book: Any = SimpleNamespace(directory=SimpleNamespace(brokers={BROKER}))
+        parts: Any = self.parts
+        recycler: Any = Told()
+        transfers: Any = {STUDY: self.transfer}
+        PeerServices(book, recycler, transfers, **parts, blind=lambda: self.blind).enter(
+            self.services
+        )
+
+    def tell(self, member: VirtualAddress, news: messages.Message) -> None:
+        self.services.news[type(news)](member, news)
+
+    @property
+    def woken(self) -> set[str]:
+        return {name for name, part in self.parts.items() if part.calls}
+
+
+NEWS = [
+    messages.CatalogueNews(1),
+    messages.HoldersNews(STUDY.raw, [MEMBER.raw]),
+    messages.Replicate(STUDY.raw),
+]
+
+
+@pytest.mark.parametrize("news", NEWS, ids=lambda one: type(one).__name__)
+def test_only_a_broker_may_say_this(news: messages.Message) -> None:
+    peer = Peer(blind=True)
+    with pytest.raises(ProtocolError, match="only a broker"):
+        peer.tell(MEMBER, news)
+    assert not peer.woken
+    assert not peer.transfer.calls
+
+
+def test_news_reach_the_part_that_they_concern() -> None:
+    peer = Peer()
+    peer.tell(BROKER, NEWS[0])
+    assert peer.parts["catalogue"].calls == [("wake",)]
+    assert peer.woken == {"catalogue"}
+    peer.tell(BROKER, NEWS[1])
+    ((name, holders),) = peer.transfer.calls
+    assert (name, list(holders)) == ("add_holders", [MEMBER])
+    peer.tell(BROKER, messages.HoldersNews(bytes(15) + b"x", [MEMBER.raw]))  # fetched no more
+    assert len(peer.transfer.calls) == 1
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_replica_alone_takes_orders(blind: bool) -> None:
+    peer = Peer(blind=blind)
+    peer.tell(BROKER, NEWS[2])
+    assert peer.parts["replica"].calls == ([("order", STUDY)] if blind else [])
+
+
+def test_when_a_broker_is_linked_what_waited_for_it_goes_on() -> None:
+    peer = Peer()
+    peer.services.linked(MEMBER)
+    assert not peer.woken
+    peer.services.linked(BROKER)
+    assert peer.woken == {"catalogue", "holdings", "audit", "pending", "replica"}
+
+
+async def test_a_proof_is_given_for_its_question_alone() -> None:
+    peer = Peer()
+    with pytest.raises(ProtocolError):
+        await peer.services.queries[messages.PossessionQuery](MEMBER, messages.CatalogueQuery(1, 0))
