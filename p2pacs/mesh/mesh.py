@@ -7,7 +7,7 @@ is retired: it still delivers what is under way and is closed after a grace.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -33,6 +33,7 @@ from p2pacs.mesh.bans import Bans
 from p2pacs.mesh.connection import Connection
 from p2pacs.mesh.held_links import HeldLinks
 from p2pacs.mesh.interfaces import Channel, Events, Members, Transport
+from p2pacs.mesh.link_rate import LinkRate
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.wire.link.link import run_link
 from p2pacs.wire.messages.messages import Hello
@@ -56,8 +57,6 @@ class MeshTuning:
 
 TUNING: Final = MeshTuning()
 """What is used unless a test hands in another."""
-
-MINUTE: Final = 60.0
 
 
 class Mesh:
@@ -88,7 +87,7 @@ class Mesh:
         self._tuning = tuning
         self._told = Sparse(tuning.told_seconds)
         self._dials: dict[VirtualAddress, _Dial] = {}
-        self._opened: dict[VirtualAddress, deque[float]] = {}
+        self._rate = LinkRate()
         self._watch = Watch()
         self.held = HeldLinks(
             self.links,
@@ -227,12 +226,7 @@ class Mesh:
         Raises:
             BusyError: it did so too often.
         """
-        now = trio.current_time()
-        opened = self._opened.setdefault(member, deque(maxlen=LINKS_A_MINUTE))
-        often = len(opened) == LINKS_A_MINUTE and now - opened[0] < MINUTE
-        opened.append(now)
-        if often:
-            opened.clear()
+        if self._rate.is_exceeded(member, trio.current_time()):
             error = BusyError(f"more than {LINKS_A_MINUTE} links opened within a minute")
             self.strike(member, error)
             raise error

@@ -22,7 +22,7 @@ from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.studies.chunks import ChunkStorage
 from p2pacs.units import Endpoint
 from p2pacs.wire.channel import channel
-from p2pacs.wire.enrolment.enrol import EnrolHandler, serve_enrolment
+from p2pacs.wire.enrolment.serving import EnrolHandler, serve_enrolment
 
 __all__ = ["Line", "Node", "Services"]
 

@@ -1,4 +1,4 @@
-"""How a newcomer becomes a member: token in, identity out.
+"""The newcomer's side: token in, identity out.
 
 The secret of a token is sent only to the network that the token pins:
 1. The newcomer dials, trusts nobody, and takes the authority's certificate that the
@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-import structlog
 import trio
 
 from p2pacs import limits
@@ -24,8 +23,6 @@ from p2pacs.errors import (
     AuthenticationError,
     DeadlineError,
     LinkClosedError,
-    P2PacsError,
-    ProtocolError,
     UnavailableError,
 )
 from p2pacs.files.private_files import write_private
@@ -34,63 +31,18 @@ from p2pacs.identity.directory import Remote, load_directory
 from p2pacs.identity.keys import VerifyKey
 from p2pacs.identity.node import NodeIdentity, make_request, read_box_key
 from p2pacs.identity.token import Token
-from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.wire.channel import deadlines
 from p2pacs.wire.channel.broken import explain
 from p2pacs.wire.channel.channel import handshake, open_tcp
-from p2pacs.wire.messages.codec import decode, encode
-from p2pacs.wire.messages.failures import failure, from_wire
-from p2pacs.wire.messages.frames import FrameReader
+from p2pacs.wire.enrolment.exchange import Exchange
 from p2pacs.wire.messages.messages import (
     AuthorityCertificate,
     Enrolled,
     EnrolQuery,
-    Message,
-    QueryFailure,
 )
 
-log = structlog.get_logger(__name__)
-
-EnrolHandler = Callable[[EnrolQuery], Awaitable[Enrolled]]
-
 _ID: Final = 1
-_M = TypeVar("_M", bound=Message)
-
-
-class _Exchange:
-    """Single messages on an enrolment's stream."""
-
-    def __init__(self, stream: trio.abc.Stream, limit: int) -> None:
-        self._stream = stream
-        self._frames = FrameReader(limit)
-        self._received: list[memoryview] = []
-
-    async def send(self, message: Message) -> None:
-        await self._stream.send_all(encode(message))
-
-    async def receive(self, kind: type[_M]) -> _M | None:
-        """The next message; None if the other side closes instead."""
-        while not self._received:
-            data = await self._stream.receive_some()
-            if not data:
-                return None
-            self._received += self._frames.feed(bytes(data))
-        message = decode(self._received.pop(0))
-        if isinstance(message, QueryFailure):
-            raise from_wire(message.code, message.text)
-        if not isinstance(message, kind):
-            raise ProtocolError(f"{type(message).__name__} is not allowed in an enrolment here")
-        return message
-
-    async def expect(self, kind: type[_M]) -> _M:
-        message = await self.receive(kind)
-        if message is None:
-            raise LinkClosedError("the broker closed the channel; try again")
-        return message
-
-
-# ---------------------------------------------------------------- the newcomer
 
 
 async def enrol(
@@ -137,13 +89,13 @@ async def enrol(
 @asynccontextmanager
 async def _channel(
     endpoint: Endpoint, context: ssl.SSLContext, token: Token, within: float
-) -> AsyncIterator[_Exchange]:
+) -> AsyncIterator[Exchange]:
     tcp = await open_tcp(endpoint)
     stream = await handshake(tcp, context, who=str(endpoint), server_hostname=str(token.broker))
     try:
         tls.protocol_of(stream)
         with trio.fail_after(within):
-            yield _Exchange(stream, limits.FRAME_BYTES)
+            yield Exchange(stream, limits.FRAME_BYTES)
     except trio.TooSlowError as error:
         raise DeadlineError(f"the broker at {endpoint} does not answer") from error
     except trio.BrokenResourceError as error:
@@ -192,47 +144,3 @@ def _keep(enrolled: Enrolled, token: Token, folder: Path) -> None:
         broker=token.broker,
         broker_key=broker_key,
     )
-
-
-# ---------------------------------------------------------------- the broker
-
-
-async def serve_enrolment(
-    stream: trio.abc.Stream, authority: bytes, handler: EnrolHandler, told: Sparse | None = None
-) -> None:
-    """Serve one channel that came without a certificate, and close it.
-
-    Args:
-        stream: from `channel.accept` with no remote.
-        authority: the authority's certificate (DER).
-        handler: checks the secret, issues the certificate, enters the member; a `P2PacsError`
-            is told to the newcomer.
-        told: what was logged lately, so that the same is not logged each time.
-    """
-    told = Sparse() if told is None else told
-    exchange = _Exchange(stream, limits.HANDSHAKE_FRAME_BYTES)
-    try:
-        with trio.move_on_after(deadlines.ENROL):
-            await exchange.send(AuthorityCertificate(authority))
-            await _serve(exchange, handler, told)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        log.debug("enrolment broke off")
-    finally:
-        with trio.move_on_after(deadlines.FAREWELL, shield=True):
-            await stream.aclose()
-
-
-async def _serve(exchange: _Exchange, handler: EnrolHandler, told: Sparse) -> None:
-    number = 0
-    try:
-        query = await exchange.receive(EnrolQuery)
-        if query is None:
-            return  # it came for the authority's certificate
-        number = query.id
-        # The token is used up when the handler is done: whoever else comes, its owner is told.
-        with trio.move_on_after(deadlines.ENROL, shield=True):
-            await exchange.send(await handler(query))
-    except P2PacsError as error:
-        now = trio.current_time()
-        told.warn(log, "enrolment refused", type(error).__name__, now, why=str(error))
-        await exchange.send(failure(number, error))

@@ -18,7 +18,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.store.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.units import Endpoint
-from p2pacs.wire.enrolment.enrol import EnrolHandler
+from p2pacs.wire.enrolment.serving import EnrolHandler
 from tests.components import free_port
 from tests.p2pacs.identity.network import Network, record_of
 
