@@ -106,7 +106,7 @@ async def _token_page(
 ) -> tuple[str, str]:
     """Register a hospital and say what is different at it: the token's page twice, after each."""
     async with httpx.AsyncClient(
-        base_url=web, verify=verify, trust_env=False, follow_redirects=True
+        base_url=web, verify=verify, trust_env=False, follow_redirects=True, timeout=60
     ) as http:
 
         async def send(form: str, action: str, **fields: str) -> httpx.Response:
@@ -214,7 +214,7 @@ async def test_from_the_form_to_a_granted_study_and_a_revocation(
                 await unlinked.wait()
                 with pytest.raises(RevokedError):
                     await node.host.call(
-                        identity.broker, StudyQuery(0, study.raw, "get"), timeout=5
+                        identity.broker, StudyQuery(0, study.raw, "get"), timeout=60
                     )
                 peers.cancel_scope.cancel()
             broker.stop.set()
@@ -226,7 +226,7 @@ async def _first_study(node: Node, identity: NodeIdentity) -> StudyId:
     from p2pacs.catalogue.feed import decode_entry  # noqa: PLC0415
 
     while True:
-        page = await node.host.call(identity.broker, CatalogueQuery(0, 0), timeout=10)
+        page = await node.host.call(identity.broker, CatalogueQuery(0, 0), timeout=60)
         assert isinstance(page, CataloguePage)
         if page.entries:
             return decode_entry(page.entries[0]).study

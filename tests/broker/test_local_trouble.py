@@ -146,11 +146,11 @@ async def test_a_broker_on_a_full_disk(tmp_path: Path) -> None:
             # What is only read is served.
             assert len((await net.catalogue()).entries) == 1
             whole = PossessionQuery(0, net.study.raw, 1, b"", b"")
-            reply = await net.node.host.call(net.broker.keys.identity.address, whole, timeout=10)
+            reply = await net.node.host.call(net.broker.keys.identity.address, whole, timeout=60)
             assert isinstance(reply, Possession)
             assert reply.whole
             # The pages are there; who signs in is told why not.
-            async with httpx.AsyncClient(base_url=net.web, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=net.web, trust_env=False, timeout=60) as http:
                 page = await http.get("/login")
                 assert page.status_code == 200
                 csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)

@@ -124,7 +124,7 @@ async def test_other_names_are_refused(tmp_path: Path) -> None:
             for host in (NAMES["VIEWER_NAME"], "evil.example"):  # by another name than in TLS
                 answer = await http.get("/login", headers={"Host": host})
                 assert answer.status_code in (400, 403, 421)
-        async with httpx.AsyncClient(trust_env=False) as http:  # past the proxy
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:  # past the proxy
             answer = await http.get(f"{here.pages}/login", headers={"Host": "evil.example"})
             assert answer.status_code == 421
             assert "web.hosts" in answer.text
@@ -164,7 +164,7 @@ async def test_who_asks_is_whom_the_proxy_names_and_nobody_else(tmp_path: Path) 
             assert (await http.get("/")).status_code == 404
         for address, status in ((HOST, 403), (OTHER, 200)):  # the proxy; somebody else here
             transport = httpx.AsyncHTTPTransport(local_address=address)
-            async with httpx.AsyncClient(transport=transport) as http:
+            async with httpx.AsyncClient(transport=transport, timeout=60) as http:
                 answer = await http.get(
                     f"http://{here.dicomweb}/dicom-web/studies", headers=outside
                 )

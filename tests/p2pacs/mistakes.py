@@ -27,7 +27,7 @@ SERVING = {"run", "archive"}
 LOOK_SECONDS = 0.05
 """... which these are as soon as they say that they run, and again, until they listen ..."""
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """... or after so long, if they start and say nothing."""
 
 

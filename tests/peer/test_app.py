@@ -56,7 +56,9 @@ async def test_the_whole_road(tmp_path: Path) -> None:
             assert said[0]["event"] == "ready"
             assert said[0]["api"] == str(settings.api)
             assert said[0]["dicom"] is not None
-            async with httpx.AsyncClient(base_url=said[0]["web"], trust_env=False) as http:
+            async with httpx.AsyncClient(
+                base_url=said[0]["web"], trust_env=False, timeout=60
+            ) as http:
                 with trio.fail_after(LIMIT):
                     assert (await Browser(http).sign_in("rita")).status_code == 303
                     page = await http.get("/", follow_redirects=True)

@@ -38,7 +38,7 @@ async def test_a_fetch_is_seen(tmp_path: Path) -> None:
             while not await peer.find({"patient_name": "GRÜN*"}):
                 await trio.sleep(0.02)
         await get(folder, world.broker.uid, tmp_path / "out", Seen())
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             await http.get(f"http://{said['dicomweb']}/dicom-web/studies")
         samples, names = await scraped(said["metrics"])
         assert names == {one.name for one in METRICS}

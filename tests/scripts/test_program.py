@@ -38,7 +38,7 @@ async def test_the_whole_process_group_ends_even_when_cancelled(tmp_path: Path) 
             assert program.peak_memory() > 1_000_000
             scope.cancel()
             await trio.sleep_forever()
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while _runs(child):
             await trio.sleep(0.01)
     assert program.returncode is not None

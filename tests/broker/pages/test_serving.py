@@ -36,6 +36,6 @@ async def test_they_are_served_until_told_to_stop(ground: Ground, tmp_path: Path
                 run_pages, ground.database, actions, whole.web, certificate, content, stop=stop
             )
             where: Endpoint = await nursery.start(run)
-            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+            async with httpx.AsyncClient(verify=trusting, trust_env=False, timeout=60) as http:
                 assert (await http.get(f"https://{where}/login")).status_code == 200
             stop.set()

@@ -9,7 +9,7 @@ Samples = dict[tuple[str, tuple[str, ...]], float]
 
 async def scraped(where: str) -> tuple[Samples, set[str]]:
     """The samples at an endpoint, and the names of all metrics, those without a value too."""
-    async with httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=f"http://{where}", trust_env=False, timeout=60) as http:
         answer = await http.get("/metrics")
     assert answer.status_code == 200, answer.text
     samples, names = Samples(), set[str]()

@@ -118,7 +118,9 @@ async def test_it_listens_with_the_token_of_a_file(tmp_path: Path) -> None:
     settings = MetricsSettings.model_validate(said)
     async with trio.open_nursery() as nursery:
         where = await nursery.start(run_metrics, _gather, METRICS, tmp_path, settings)
-        async with httpx.AsyncClient(base_url=f"http://{where}", trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://{where}", trust_env=False, timeout=60
+        ) as http:
             given = {"Authorization": f"Bearer {TOKEN}"}
             assert (await http.get("/metrics")).status_code == 401
             answer = await http.get("/metrics", headers=given)

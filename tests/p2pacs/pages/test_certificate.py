@@ -55,13 +55,13 @@ async def test_pages_by_https_under_the_authority(
             endpoint: Endpoint = await nursery.start(serve)
             for _ in range(2):
                 async with httpx.AsyncClient(
-                    base_url=f"https://{endpoint}", verify=trusting, trust_env=False
+                    base_url=f"https://{endpoint}", verify=trusting, trust_env=False, timeout=60
                 ) as http:
                     browser = Browser(http)
                     assert (await browser.sign_in()).status_code == 303
                     assert (await browser.get("/")).status_code == 200
                 certificate.renew()
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
                 with pytest.raises(httpx.ConnectError):
                     await http.get(f"https://{endpoint}/login")
             stop.set()
@@ -87,7 +87,7 @@ async def test_pages_on_all_addresses_open_at_each_of_them(
 
             endpoint: Endpoint = await nursery.start(serve)
             hosts = [one for one in (*machine_addresses(), "localhost") if ":" not in one]
-            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+            async with httpx.AsyncClient(verify=trusting, trust_env=False, timeout=60) as http:
                 for host in hosts:
                     answer = await http.get(f"https://{host}:{endpoint.port}/login")
                     assert answer.status_code == 200

@@ -77,7 +77,7 @@ async def test_browsers_see_the_files_and_then_those_in_their_place(
             second, _ = issue(authority, tmp_path / "own")
             assert certificate.look()
             assert await shown(endpoint, trusting) == certificates.from_pem(second, "it")
-            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+            async with httpx.AsyncClient(verify=trusting, trust_env=False, timeout=60) as http:
                 assert (await http.get(f"https://{endpoint}/login")).status_code == 200
             stop.set()
 

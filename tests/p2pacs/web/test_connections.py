@@ -141,7 +141,7 @@ async def connect(endpoint: Endpoint, source: str, said: bytes = b"") -> trio.So
 
 async def ask(endpoint: Endpoint, source: str) -> str:
     transport = httpx.AsyncHTTPTransport(local_address=source)
-    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=60) as client:
         return (await client.get(f"http://{endpoint}/")).text
 
 
@@ -305,7 +305,9 @@ async def test_browsers_speak_either_version_by_tls(
     newer = version == "HTTP/2"
     async with (
         serving(server) as endpoint,
-        httpx.AsyncClient(http1=not newer, http2=newer, verify=browser, trust_env=False) as http,
+        httpx.AsyncClient(
+            http1=not newer, http2=newer, verify=browser, trust_env=False, timeout=60
+        ) as http,
     ):
         answer = await http.get(f"https://{endpoint}/")
         assert (answer.text, answer.http_version) == ("hello", version)
@@ -377,7 +379,7 @@ async def test_a_connection_is_closed_after_the_answer_where_the_client_asks_for
 
 @pytest.mark.parametrize("path", ["/pieces", "/pieces/length"])
 async def test_a_body_goes_out_of_a_buffer_that_changes(path: str) -> None:
-    async with serving() as endpoint, httpx.AsyncClient(trust_env=False) as client:
+    async with serving() as endpoint, httpx.AsyncClient(trust_env=False, timeout=60) as client:
         for _ in range(2):  # on one connection
             answer = await client.get(f"http://{endpoint}{path}")
             assert answer.content == b"".join(bytes([one]) * 100_000 for one in b"abc")

@@ -299,6 +299,9 @@ async def test_workers_are_behind_the_program_and_know_no_trio(pool: Pool) -> No
 async def test_the_loop_goes_on_while_much_is_sent(pool: Pool) -> None:
     data = bytes(200 * MIB)
     pauses: list[float] = []
+    begin = time.process_time()
+    bytearray(data)
+    copying = time.process_time() - begin
 
     async def watch() -> None:
         while True:
@@ -315,4 +318,4 @@ async def test_the_loop_goes_on_while_much_is_sent(pool: Pool) -> None:
             assert await pool.run(jobs.length, data, memory=len(data)) == len(data)
             pauses.append(0.0)
         nursery.cancel_scope.cancel()
-    assert min(pauses[:3]) < 0.05
+    assert min(pauses[:3]) < copying / 2

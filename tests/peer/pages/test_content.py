@@ -52,7 +52,7 @@ async def test_what_reads_is_shown_and_what_changes_is_a_form(tmp_path: Path) ->
 
 
 async def test_nothing_is_shown_to_nobody(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, httpx.AsyncClient(base_url=pages.url) as http:
+    async with served(tmp_path) as pages, httpx.AsyncClient(base_url=pages.url, timeout=60) as http:
         study = str(pages.world.broker.study)
         routes, _ = routes_of(pages)
         for route in routes:

@@ -42,7 +42,7 @@ async def test_plain_http_on_loopback(hospital: Hospital, tmp_path: Path) -> Non
     async with _served(hospital, tmp_path, listen="127.0.0.1:0") as url:
         assert url is not None
         assert url.startswith("http://127.0.0.1:")
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
             assert (await Browser(http).sign_in("radiologist")).status_code == 303
             assert "session-0000007f" in http.cookies
     assert not (tmp_path / WEB).exists()
@@ -58,7 +58,7 @@ async def test_https_elsewhere_under_an_authority_that_stays(
             authority = Authority.load(tmp_path / WEB / WEB_AUTHORITY)
             certificates.append(authority.certificate)
             trusting = ssl.create_default_context(cadata=authority.certificate)
-            async with httpx.AsyncClient(verify=trusting, trust_env=False) as http:
+            async with httpx.AsyncClient(verify=trusting, trust_env=False, timeout=60) as http:
                 assert (await http.get(f"{url}/login")).status_code == 200
     assert certificates[0] == certificates[1], "people trust it once"
 

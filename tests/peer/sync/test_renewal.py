@@ -37,7 +37,7 @@ async def test_a_short_one_is_renewed_at_once(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         peer = await world.add("a", lifetime=timedelta(hours=1))
         soon = datetime.now(UTC) + timedelta(days=1)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while (await peer.overview.status())["certificate_expires"] < soon.isoformat():
                 await trio.sleep(0.01)
         assert NodeIdentity.load(peer.identity.folder).expires > soon

@@ -44,7 +44,7 @@ async def test_a_study_is_opened_with_the_session_of_the_pages(tmp_path: Path) -
         assert found[1] == origin
         assert f"form-action 'self' {origin};" in page.headers["content-security-policy"]
         assert hospital.world.broker.uid not in page.text
-        async with httpx.AsyncClient(base_url=origin, trust_env=False) as viewer:
+        async with httpx.AsyncClient(base_url=origin, trust_env=False, timeout=60) as viewer:
             for path in ("/", "/viewer", "/dicom-web/studies", "/app-config.js"):
                 assert (await viewer.get(path)).status_code == 403
             opened = await viewer.post("/open", data={"ticket": found[2]})

@@ -13,7 +13,7 @@ import pytest
 from scripts.lab import shell
 from scripts.program import ScriptError
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def test_whoever_may_not_is_told_what_would_help() -> None:

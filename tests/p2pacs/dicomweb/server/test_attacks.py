@@ -21,7 +21,7 @@ ROOT = "/dicom-web"
 INSTANCE = f"{ROOT}/studies/{STUDY}/series/{SERIES}/instances/{INSTANCES[0].sop_instance_uid}"
 FRAME = f"{INSTANCE}/frames/1"
 SECRET = "Grün^Zoë 4711"
-LIMIT = 30
+LIMIT = 60
 
 
 def in_process(backend: OneStudy | None = None) -> httpx.AsyncClient:

@@ -102,7 +102,7 @@ async def read_from(endpoint: Endpoint, dialler: NodeIdentity, server: VirtualAd
 
 
 async def settle(listener: Listener) -> None:
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         await listener.came.wait()
 
 
@@ -516,7 +516,7 @@ async def test_a_link_moves_blocks_both_ways_at_once_and_says_why_it_ends(
         async with trio.open_nursery() as uploads:
             uploads.start_soon(ours.upload, 50)
             uploads.start_soon(theirs.upload, 50)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await ours.all_here.wait()
             await theirs.all_here.wait()
         theirs.links[0].close(RevokedError("hospital was revoked"))

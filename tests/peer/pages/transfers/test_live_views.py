@@ -145,6 +145,6 @@ async def test_open_pages_say_so_when_the_hospital_is_revoked(tmp_path: Path) ->
 
 
 async def test_nobody_who_is_not_signed_in_gets_a_stream(tmp_path: Path) -> None:
-    async with served(tmp_path) as pages, httpx.AsyncClient(base_url=pages.url) as http:
+    async with served(tmp_path) as pages, httpx.AsyncClient(base_url=pages.url, timeout=60) as http:
         for path in ("/live/transfers", "/live/network", f"/live{pages.study}"):
             assert (await http.get(path)).headers["location"] == "/login"
