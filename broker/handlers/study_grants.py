@@ -49,7 +49,8 @@ FIRST_VERSION: Final = 20.0
 
 COMPARED: Final = 1.0
 """Seconds that a member waits until what is published was compared with the PACS, so that it is
-not given what is gone; after that it comes as news."""
+not given what is gone; after that it comes as news. Whoever opens it in a viewer, and is to see an
+image within seconds, does not wait: comparing 300 instances took all of this."""
 
 FRESH: Final = 5.0
 """Seconds for which a study that was compared with the PACS is not compared again, unless the
@@ -148,7 +149,8 @@ class StudyGrants:
         if progress is not None:
             with trio.move_on_after(FIRST_VERSION) as waiting:
                 whole = stuck is not None and isinstance(stuck.problem, _LOCAL)
-                await self._published(progress, whole=whole)
+                compared = 0.0 if query.purpose == messages.VIEW else COMPARED
+                await self._published(progress, whole=whole, compared=compared)
             if waiting.cancelled_caught and stuck is not None:
                 _raise_if_no_further(progress, stuck)
             # Both may be others by now: a correction shows by whom it may be read.
@@ -181,8 +183,13 @@ class StudyGrants:
         is_of_pacs = not last.version and isinstance(last.problem, (PacsError, DeadlineError))
         return last if isinstance(last.problem, _LOCAL) or (is_of_pacs and is_new) else None
 
-    async def _published(self, progress: PublishProgress, *, whole: bool) -> None:
+    async def _published(self, progress: PublishProgress, *, whole: bool, compared: float) -> None:
         """Until a first version is out, or all of it: who would wait for more hears why it fails.
+
+        Args:
+            progress: of its publication.
+            whole: whether all of it is waited for.
+            compared: seconds in which it may be compared with the PACS.
 
         Raises:
             DiskFullError, DatabaseLockedError: there is no room for it here, or it cannot be noted.
@@ -195,7 +202,7 @@ class StudyGrants:
                 await progress.wait()
         except (*_LOCAL, DeadlineError) as error:
             raise _cannot(progress.study, error) from error
-        with trio.move_on_after(COMPARED):
+        with trio.move_on_after(compared):
             await progress.wait_compared()
         if progress.over and isinstance(progress.problem, StudyNotFoundError):
             raise progress.problem

@@ -14,7 +14,7 @@ class Requester:
     caller: str
     """For the audit: an AE title, somebody's account, or ``command``."""
     purpose: str
-    """For the broker's audit: ``move``, ``get`` or ``command``."""
+    """For the broker's audit: ``move``, ``get``, ``view`` or ``command``."""
     priority: Priority = Priority.INTERACTIVE
     detail: str | None = None
     """For this peer's audit; None if there is no more to say than the purpose."""

@@ -312,6 +312,9 @@ class DirectoryNews(Message):
 
 # ---------------------------------------------------------------- the broker's services
 
+VIEW: Final = "view"
+"""The purpose of somebody who opens a study in a viewer."""
+
 
 @_message(48)
 @frozen
@@ -321,7 +324,8 @@ class StudyQuery(Query):
     id: int
     study: bytes
     purpose: str
-    """For the audit trail: ``move``, ``get``, ``command`` or ``replicate``."""
+    """For the audit trail: ``move``, ``get``, ``view``, ``command`` or ``replicate``. Who asks to
+    view does not wait until what is published was compared with the PACS: it comes as news."""
 
 
 @_message(49)

@@ -24,6 +24,7 @@ from p2pacs.dicomweb.server.query import SearchQuery
 from p2pacs.dimse.backend import Ending
 from p2pacs.errors import BusyError, NotFoundError, P2PacsError, StudyNotFoundError
 from p2pacs.limits import FIND_RESULTS, WEB_READ_BYTES
+from p2pacs.wire.messages.messages import VIEW
 from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
@@ -194,7 +195,7 @@ class DicomwebGateway:
             P2PacsError: it is not known here, may not be read, or does not come.
         """
         self._check_membership()
-        viewing = await self._reads.view(Resource.of(study).study, caller)
+        viewing = await self._reads.view(Resource.of(study).study, caller, VIEW)
         with viewing.in_use() as used:
             await used.fetch.want_beginning()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import trio
 from attrs import frozen
@@ -26,6 +27,8 @@ from peer.retrieval.instances.live_index import Known
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
+
+GET: Final = "get"
 
 
 class CodedFrames:
@@ -118,15 +121,21 @@ class WebReads:
         """Tell the audit who has stopped reading, until cancelled."""
         await self._viewings.run()
 
-    async def view(self, study_instance_uid: str, caller: str) -> Viewing:
+    async def view(self, study_instance_uid: str, caller: str, purpose: str = GET) -> Viewing:
         """A study of which some instances are looked at; it comes here if it is not.
+
+        Args:
+            study_instance_uid: which.
+            caller: who looks.
+            purpose: `p2pacs.wire.messages.messages.VIEW` for who opens it in a viewer.
 
         Raises:
             StudyNotFoundError: nobody knows it, as far as this peer may know.
             ForbiddenError: the access rule does not allow it.
             P2PacsError: why it cannot be read.
         """
-        return await self._viewings.open(study_instance_uid, _requester(caller, "DICOMweb"))
+        requester = Requester(caller, purpose, detail="DICOMweb")
+        return await self._viewings.open(study_instance_uid, requester)
 
     async def retrieve(self, study_instance_uid: str, caller: str, wanted: Wanted) -> StudyDelivery:
         """Begin to give all of a study that is wanted: an entry of the audit each time. `end` says
@@ -135,7 +144,7 @@ class WebReads:
         Raises:
             P2PacsError: as `view`.
         """
-        requester = _requester(caller, "DICOMweb WADO-RS")
+        requester = Requester(caller, GET, detail="DICOMweb WADO-RS")
         fetch, read = await self._reads.open_audited(study_instance_uid, requester)
         return StudyDelivery(fetch, fetch.cursor(wanted), read, 0, wanted)
 
@@ -182,10 +191,6 @@ class WebReads:
             raw = await read_header_bytes(fetch, known)
             syntax = known.entry.transfer_syntax_uid
         return await trio.to_thread.run_sync(_bulk_value, raw, syntax, path)
-
-
-def _requester(caller: str, detail: str) -> Requester:
-    return Requester(caller, "get", detail=detail)
 
 
 def _bulk_value(raw: bytes, syntax: str, path: Sequence[int]) -> bytes:

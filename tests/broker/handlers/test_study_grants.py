@@ -38,6 +38,7 @@ from p2pacs.publish import PublishProgress
 from p2pacs.study.study_index import LeftOut
 from p2pacs.wire.messages.messages import (
     GRANT_INFO,
+    VIEW,
     Announce,
     Instances,
     InstancesQuery,
@@ -359,6 +360,17 @@ async def test_a_grant_waits_for_the_comparison_with_the_pacs_but_not_for_long(
         (publication,) = broker.publisher.publications.values()
         publication.compared()
     assert answered == [pytest.approx(min(seconds, COMPARED))]
+
+
+async def test_who_opens_a_study_in_a_viewer_does_not_wait_for_the_comparison(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    north, _ = await joined(broker.ground, "North")
+    broker.publisher.comparing = True
+    began = trio.current_time()
+    query = evolve(broker.query(), purpose=VIEW)
+    assert await broker.study_grants.study(north.address, query)
+    assert trio.current_time() == began
 
 
 async def test_a_study_that_turns_out_to_be_gone_while_it_is_compared_is_not_granted(
