@@ -30,6 +30,7 @@ async def test_a_hospital_serves_it_with_its_own_studies(tmp_path: Path) -> None
             opened = f"{where}/viewer?StudyInstanceUIDs={world.broker.uid}"
             assert "<html>" in (await http.get(opened)).text
             await eventually(lambda: peer.reads.fetches)  # before a script asks for anything
+            assert [purpose for purpose, _ in world.broker.asked] == ["view"]
             nursery.cancel_scope.cancel()
 
 
