@@ -131,6 +131,8 @@ class Broker:
             self.parts, host, self.publisher, self.recycler, self.news, trials=self.trials
         )
         self.handlers.enter(services)
+        self.members_now = MembersNow(self.parts.holders, store, host.agents)
+        self.members_now.enter(services)
 
     def _make_publisher(self) -> Publisher:
         files = self.files
@@ -209,16 +211,13 @@ class Broker:
             self.files.certificate,
             AdminContent(
                 self.files.catalogue,
-                self._members_now(),
+                self.members_now,
                 StudiesNow(self.parts, self.publisher),
                 self.health,
             ),
             stop=stop,
             task_status=task_status,
         )
-
-    def _members_now(self) -> MembersNow:
-        return MembersNow(self.parts.holders, self.files.store, self.node.host.agents)
 
     async def health(self) -> list[HealthCheck]:
         """How the broker is, now."""

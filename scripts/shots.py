@@ -120,7 +120,7 @@ def of_hospital(context: BrowserContext, *, shots: Shots, at: HospitalPages) -> 
 def of_administrator(context: BrowserContext, *, shots: Shots, net: Network) -> None:
     """The administrator's pages."""
     with signed_in(context, net.web, ADMIN, net.password, DESKTOP) as page:
-        for name in ("members", "studies"):
+        for name in ("members", "studies", "traffic"):
             page.goto(f"{net.web}/{name}")
             shots.take(page, f"admin-{name}")
 

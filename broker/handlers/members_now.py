@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
+from broker.database.db import now
 from broker.handlers.tracker import HolderTracker
-from broker.members.holding import Holding
+from broker.members.holding import Holding, LastTold
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore
+from p2pacs.swarm.host import LinkListener, Services
 
 
 @frozen
 class MembersNow:
-    """What members say that they are and hold, as long as they are linked."""
+    """What members say that they are and hold, as long as they are linked; and what they said last,
+    since the broker's start."""
 
     holders: HolderTracker
     store: ChunkStore
     agents: Mapping[VirtualAddress, str]
     """`p2pacs.swarm.host.Host.agents`."""
+    told: dict[VirtualAddress, LastTold] = field(factory=dict)
+    """By members that were linked; of one that is, what it said when it came."""
+    clock: Callable[[], int] = now
     step: int = 1000
     """Studies that are counted before others have their turn: a replica holds a hundred
     thousand."""
@@ -29,6 +35,26 @@ class MembersNow:
     def program(self, member: VirtualAddress) -> str:
         """The program and version that a linked member says it is; else empty."""
         return self.agents.get(member, "")
+
+    def enter(self, services: Services) -> None:
+        """Hear of links before those who do already: they forget what a member held."""
+        services.linked = _first(self.came, services.linked)
+        services.unlinked = _first(self.left, services.unlinked)
+
+    def came(self, member: VirtualAddress) -> None:
+        """A member was linked."""
+        self.told[member] = LastTold(self.clock(), self.program(member), 0)
+
+    def left(self, member: VirtualAddress) -> None:
+        """Its link ends; what it holds is still known."""
+        before = self.told.get(member)
+        if before is not None:
+            count = len(self.holders.held_by(member))
+            self.told[member] = LastTold(self.clock(), before.program, count)
+
+    def last(self, member: VirtualAddress) -> LastTold | None:
+        """What a member that is not linked said last; None: nothing since the broker's start."""
+        return self.told.get(member)
 
     def studies(
         self, member: VirtualAddress, skipped: int, most: int
@@ -55,3 +81,12 @@ class MembersNow:
             if place % self.step == 0:
                 await trio.lowlevel.checkpoint()
         return found
+
+
+def _first(one: LinkListener, other: LinkListener | None) -> LinkListener:
+    def both(member: VirtualAddress) -> None:
+        one(member)
+        if other is not None:
+            other(member)
+
+    return both

@@ -6,6 +6,18 @@ from attrs import frozen
 
 
 @frozen
+class LastTold:
+    """What a member said of itself before its last link ended."""
+
+    at: int
+    """When that was: milliseconds since 1970."""
+    program: str
+    """With its version."""
+    studies: int
+    """That it held or fetched."""
+
+
+@frozen
 class Holding:
     """What a member says that it holds, and what is known of its size."""
 

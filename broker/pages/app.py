@@ -91,6 +91,7 @@ def make_app(
         utc=utc,
         rate=words.limit,
         size=formats.size,
+        round_size=formats.round_size,
         whole=formats.whole,
     )
     pages.filter(capitalize_first=words.capitalize_first, clean=clean)

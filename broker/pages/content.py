@@ -7,7 +7,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from broker.members.holding import Holding
+from broker.members.holding import Holding, LastTold
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.process.health import HealthCheck
@@ -21,6 +21,9 @@ class MemberKnowledge(Protocol):
 
     def program(self, member: VirtualAddress) -> str:
         """The program and version that a linked member says it is; else empty."""
+
+    def last(self, member: VirtualAddress) -> LastTold | None:
+        """What a member that is not linked said last; None: nothing since the broker's start."""
 
     def studies(
         self, member: VirtualAddress, skipped: int, most: int

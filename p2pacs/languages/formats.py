@@ -44,6 +44,13 @@ def size(count: float) -> str:
     return f"{decimal(count / 1000, 1)} TB"
 
 
+def round_size(count: float) -> str:
+    """The same without a nought behind the point, as at a plot's axis: ``500 MB``, ``1.5 GB``."""
+    written, _, unit = size(count).rpartition(" ")
+    nought = decimal(0, 1)[1:]
+    return f"{written.removesuffix(nought)} {unit}"
+
+
 def rate(bits_a_second: float) -> str:
     """How fast, in bits, as lines are sold: ``3.5 Mbit/s``."""
     for factor, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):

@@ -67,4 +67,5 @@ async def row_of(member: Member, known: MemberKnowledge, at: int) -> MemberRow:
     state = member.state(at)
     holding = await known.holding(member.address)
     program = known.program(member.address) if state == "linked" else ""
-    return MemberRow(member, state, holding, clean(program))
+    told = None if state == "linked" else known.last(member.address)
+    return MemberRow(member, state, holding, clean(program), told)

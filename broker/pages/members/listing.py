@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from attrs import asdict, evolve, frozen
 
-from broker.members.holding import Holding
+from broker.members.holding import Holding, LastTold
 from broker.members.registry import Member
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
@@ -32,6 +32,8 @@ class MemberRow:
     holding: Holding
     program: str
     """That it says it is, with its version; empty while it is not linked."""
+    told: LastTold | None = None
+    """What it said last, while it is not linked."""
 
 
 @frozen

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from broker.admins.actions import AdminActions
 from broker.config import AdminWebSettings, BrokerSettings
-from broker.members.holding import Holding
+from broker.members.holding import Holding, LastTold
 from broker.pages.app import make_app
 from broker.pages.content import AdminContent, MemberKnowledge
 from broker.pages.studies.live_publications import LivePublications
@@ -44,10 +44,14 @@ class FewKnown:
 
     def __init__(self) -> None:
         self.programs: dict[VirtualAddress, str] = {}
+        self.told: dict[VirtualAddress, LastTold] = {}
         self.held: dict[VirtualAddress, list[tuple[StudyId, bool]]] = {}
 
     def program(self, member: VirtualAddress) -> str:
         return self.programs.get(member, "")
+
+    def last(self, member: VirtualAddress) -> LastTold | None:
+        return self.told.get(member)
 
     def studies(
         self, member: VirtualAddress, skipped: int, most: int

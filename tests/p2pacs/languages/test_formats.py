@@ -38,3 +38,11 @@ def test_sizes_and_rates() -> None:
 @given(st.integers(0, 10**14))
 def test_in_english_sizes_are_those_of_the_commands(count: int) -> None:
     assert formats.size(count) == format_bytes(count)
+
+
+def test_sizes_at_an_axis() -> None:
+    assert [formats.round_size(one) for one in (0, 500e6, 1.5e9, 2e12)] == [
+        "0 B", "500 MB", "1.5 GB", "2 TB"
+    ]  # fmt: skip
+    with speaking("de"):
+        assert (formats.round_size(5e8), formats.round_size(1.5e9)) == ("500 MB", "1,5 GB")

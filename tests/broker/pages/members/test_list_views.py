@@ -1,5 +1,6 @@
 from broker.database.pacs_state import note_look
 from broker.members import presence
+from broker.members.holding import LastTold
 from broker.pages.members.listing import PAGE
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import entry
@@ -81,3 +82,14 @@ async def test_many_members_stand_on_pages_and_are_looked_for(admin: Browser) ->
     assert "No member is so." in (await admin.get("/members?find=nobody")).text
     for query in ("page=0", "state=x", "role=broker", "sort=token_hash", "find=" + "x" * 65):
         assert (await admin.get(f"/members?{query}")).status_code == 400, query
+
+
+async def test_what_a_member_said_last_stays_with_its_time(admin: Browser) -> None:
+    member, _ = await admin.ground.register("North")
+    admin.known.told[member.address] = LastTold(1_750_000_000_000, "p2pacs/<1>", 7)
+    page = (await admin.get("/members")).text
+    assert "7 studies<small>2025-06-15 15:06</small>" in page
+    assert "p2pacs/&lt;1&gt;<small>2025-06-15 15:06</small>" in page
+    page = (await admin.get(f"/members/{member.address}")).text
+    assert "p2pacs/&lt;1&gt;, on 2025-06-15 15:06 UTC" in page
+    assert "7 studies, on 2025-06-15 15:06 UTC" in page
