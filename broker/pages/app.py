@@ -78,6 +78,36 @@ def make_app(
         came: told from which network addresses come those who are signed in.
     """
     network = actions.authority.name
+    pages = _pages_of(network)
+    door = Door.of(
+        database,
+        pages,
+        settings,
+        rights=ADMIN_RIGHTS,
+        record=_record,
+        passwords=passwords,
+        came=came,
+        left=lambda session: live.end_session(session.csrf),
+    )
+    account = AccountViews(door, _note, passwords, issuer=f"p2pacs {network}")
+    return guarded_app(
+        door,
+        [
+            Route("/", _home),
+            *_member_routes(door, database, actions, pages, content),
+            *_study_routes(door, database, pages, content, live),
+            *_network_routes(door, database, actions, pages, content),
+            *account.routes(),
+        ],
+        names=host_names(settings.listen, settings.hosts),
+        proxies=settings.proxies,
+        setting="web.hosts in broker.toml",
+        larger={SEVERAL: SEVERAL_BYTES},
+    )
+
+
+def _pages_of(network: str) -> Pages:
+    """The templates, with what all of them may say."""
     pages = Pages(
         _TEMPLATES,
         base="base.html",
@@ -98,30 +128,28 @@ def make_app(
     pages.filter(person=words.person, day=words.day, clock=words.clock, sex=words.sex)
     pages.filter(what_words=what_words, outcome_words=outcome_words, entry_detail=entry_detail)
     pages.filter(sentence=sentence)
-    door = Door.of(
-        database,
-        pages,
-        settings,
-        rights=ADMIN_RIGHTS,
-        record=_record,
-        passwords=passwords,
-        came=came,
-        left=lambda session: live.end_session(session.csrf),
-    )
+    return pages
+
+
+def _network_routes(
+    door: Door,
+    database: BrokerDatabase,
+    actions: AdminActions,
+    pages: Pages,
+    content: AdminContent,
+) -> list[BaseRoute]:
+    """What is about no single member or study."""
     shows = partial(door.shows, right=AdminRight.SEE)
     search = partial(door.changes, right=AdminRight.SEE)
     trail = TrailViews(database, pages)
     access = AccessViews(database, pages, content.catalogue)
     effective = AdminSettingsViews(actions.settings, pages)
     flows = TrafficViews(database, pages, actions.broker)
-    routes: list[BaseRoute] = [
-        Route("/", _home),
+    return [
         Route(ACCESS, shows(access.ask), methods=["GET"]),
         Route(f"{ACCESS}/study", search(access.study), methods=["POST"]),
         Route(f"{ACCESS}/rule", search(access.rule), methods=["POST"]),
         Route(SETTINGS, shows(effective.show), methods=["GET"]),
-        *_member_routes(door, database, actions, pages, content),
-        *_study_routes(door, database, pages, content, live),
         Route("/traffic", shows(flows.traffic), methods=["GET"]),
         Route("/traffic.csv", shows(flows.file), methods=["GET"]),
         Route("/health", shows(HealthViews(pages, content).health), methods=["GET"]),
@@ -129,15 +157,6 @@ def make_app(
         Route("/audit", search(trail.search), methods=["POST"]),
         Route("/audit/export", search(trail.export), methods=["POST"]),
     ]
-    routes += AccountViews(door, _note, passwords, issuer=f"p2pacs {network}").routes()
-    return guarded_app(
-        door,
-        routes,
-        names=host_names(settings.listen, settings.hosts),
-        proxies=settings.proxies,
-        setting="web.hosts in broker.toml",
-        larger={SEVERAL: SEVERAL_BYTES},
-    )
 
 
 def _member_routes(

@@ -17,6 +17,7 @@ from p2pacs.languages import _
 from p2pacs.pages.account import AccountViews
 from p2pacs.pages.app import guarded_app
 from p2pacs.pages.door import Door
+from p2pacs.pages.navigation import Way
 from p2pacs.settings import WebSettings
 from p2pacs.web.guard import LIVE_POLICY
 from p2pacs.web.pages import Pages
@@ -62,14 +63,7 @@ def make_pages(
         passwords: how they are hashed.
         came: told from which network addresses come those who are signed in.
     """
-    navigation = NAVIGATION if content is not None else (ACCOUNTS,)
-    pages = Pages(
-        _TEMPLATES,
-        base="base.html",
-        hospital=hospital,
-        about=lambda: _("Pages of %(hospital)s.", hospital=hospital),
-        navigation=navigation,
-    )
+    pages = _pages_of(hospital, NAVIGATION if content is not None else (ACCOUNTS,))
     door = Door.of(
         database,
         pages,
@@ -81,7 +75,7 @@ def make_pages(
         left=content.signed_out if content is not None else lambda _session: None,
         realm=realm,
     )
-    start = door.shows(StartViews(pages, navigation if content is not None else ()).start, None)
+    start = door.shows(StartViews(pages, NAVIGATION if content is not None else ()).start, None)
     users = UserViews(door, passwords)
     account = AccountViews(door, note, passwords, issuer=f"p2pacs {hospital}")
     return guarded_app(
@@ -96,4 +90,15 @@ def make_pages(
         proxies=settings.proxies,
         setting="web.hosts in peer.toml",
         policy=LIVE_POLICY,
+    )
+
+
+def _pages_of(hospital: str, navigation: Sequence[Way]) -> Pages:
+    """The templates, with what all of them may say."""
+    return Pages(
+        _TEMPLATES,
+        base="base.html",
+        hospital=hospital,
+        about=lambda: _("Pages of %(hospital)s.", hospital=hospital),
+        navigation=navigation,
     )
