@@ -129,6 +129,7 @@ class Peer:
             asked=self.pending.asked,
             make_room=self.recycler.make_room,
             decoded=self.decoded,
+            decode_ahead=self.settings.decodes_ahead,
         )
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)

@@ -159,6 +159,13 @@ class GatewaySettings(Settings):
         "none.",
     )
 
+    decode_ahead: bool = Field(
+        default=True,
+        description="Whether the images of a study are decoded as soon as all of it is here, by "
+        "processors that nobody needs, where workstations or viewers can read: so that who reads "
+        "it need not wait for that.",
+    )
+
     @model_validator(mode="after")
     def _origin_of_a_viewer(self) -> Self:
         if self.viewer_origin is not None and self.viewer is None:
@@ -232,6 +239,13 @@ class PeerSettings(Settings):
         if not self.api.is_loopback:
             raise ValueError("api: it is plain HTTP, so it must be a loopback address (127.0.0.1)")
         return self
+
+    @property
+    def decodes_ahead(self) -> bool:
+        """Whether images are decoded before somebody reads them: where anybody can."""
+        gateway = self.gateway
+        doors = (self.dicom, gateway.tls, gateway.dicomweb, gateway.viewer)
+        return gateway.decode_ahead and any(door is not None for door in doors)
 
 
 def load_peer_settings(folder: Path) -> PeerSettings:

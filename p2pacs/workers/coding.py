@@ -54,6 +54,11 @@ class Workers:
         return frozenset(self._pool.processes)
 
     @property
+    def count(self) -> int:
+        """How many processes there may be."""
+        return self._pool.count
+
+    @property
     def waiting(self) -> int:
         """Calls that wait for a process."""
         return self._pool.waiting

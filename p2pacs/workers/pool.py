@@ -145,6 +145,8 @@ class Pool:
     ) -> None:
         self._nursery = nursery
         self._start = start
+        self.count = count
+        """How many processes there may be."""
         self._free = count
         self.tuning = tuning
         """What it goes by."""

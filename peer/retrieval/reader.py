@@ -24,6 +24,7 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
+from peer.retrieval.instances.decode_ahead import DecodeAhead
 from peer.retrieval.instances.decoded_cache import DecodedCache
 from peer.retrieval.instances.live_index import LiveIndex
 from peer.retrieval.instances.viewport import ViewRequest
@@ -68,6 +69,7 @@ class StudyReads:
         asked: Callable[[StudyFetch, Requester], None],
         make_room: Callable[[int], Awaitable[bool]],
         decoded: DecodedCache | None = None,
+        decode_ahead: bool = False,
     ) -> None:
         """Nothing is read before `open`.
 
@@ -82,6 +84,7 @@ class StudyReads:
             asked: told what somebody asked for.
             make_room: recycles so many bytes; whether they came free.
             decoded: keeps what workers decoded.
+            decode_ahead: whether they decode what has come before somebody reads it.
         """
         self.tuning = ReaderTuning()
         """What it goes by."""
@@ -97,6 +100,11 @@ class StudyReads:
         self._decoded = decoded
         self._fetches: dict[StudyId, StudyFetch] = {}
         self._followed: set[StudyFetch] = set()
+        self._ahead: DecodeAhead | None = None
+        if decoded is not None and decoded.capacity and decode_ahead:
+            self._ahead = DecodeAhead(decoded, workers, self._is_read)
+        self._coming: set[StudyFetch] = set()
+        """What will be decoded once it is here."""
         self._tasks = Tasks()
         self._one = trio.Lock()
 
@@ -195,6 +203,7 @@ class StudyReads:
             await self._keep_beginning(found)
             fetch.begin(found, priority)
             self._lead(fetch)
+            self._prepare(fetch)
             self._fetches[study] = fetch
             self._forget_idle()
         return fetch
@@ -271,6 +280,22 @@ class StudyReads:
         if fetch.awaited and fetch not in self._followed and self._tasks.running:
             self._followed.add(fetch)
             self._tasks.start(self._follow, fetch)
+
+    def _prepare(self, fetch: StudyFetch) -> None:
+        """Have it decoded, once it is here and nobody reads, for who will."""
+        if self._ahead is not None and fetch not in self._coming and self._tasks.running:
+            self._coming.add(fetch)
+            self._tasks.start(self._decode, self._ahead, fetch)
+
+    async def _decode(self, ahead: DecodeAhead, fetch: StudyFetch) -> None:
+        try:
+            await fetch.ended()
+            await ahead.decode(fetch)
+        finally:
+            self._coming.discard(fetch)
+
+    def _is_read(self) -> bool:
+        return any(fetch.users for fetch in self._fetches.values())
 
     async def _follow(self, fetch: StudyFetch) -> None:
         try:

@@ -24,7 +24,7 @@ from p2pacs.ids import StudyId
 from p2pacs.phrases import Phrase
 from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.study_index import LeftOut
-from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.retrieval.instances.cursor import Cursor, Wanted
 from peer.retrieval.instances.fetch_order import first_of, looked_at, previews
@@ -152,6 +152,21 @@ class StudyFetch:
             UnavailableError: what is missing did not come.
         """
         return await self._arrival.mended(known.chunks, partial(self._index.join, known))
+
+    @property
+    def is_all_here(self) -> bool:
+        """Whether this version is the study's whole, and all of it can be read."""
+        return self.settled and self.transfer.state is TransferState.COMPLETE
+
+    async def ended(self) -> None:
+        """Until its transfer is no longer under way."""
+        while self.fetching:
+            transfer = self.transfer
+            await transfer.watch.until(lambda: transfer.state is not TransferState.FETCHING)  # noqa: B023
+
+    async def decode_ahead(self, known: Known) -> bool:
+        """See `LiveIndex.decode_ahead`."""
+        return await self._index.decode_ahead(known)
 
     async def decoded(self, known: Known) -> EncodedInstance | None:
         """An instance that image codecs made for an earlier reader, if it is still kept."""

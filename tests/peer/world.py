@@ -352,6 +352,7 @@ class World:
         """Register a peer and run it."""
         folder = self.register(name, role, lifetime)
         said = {"name": name, "listen": [str(self._listens)], **settings}
+        said["gateway"] = {"decode_ahead": False, **settings.get("gateway", {})}
         return await self.start(name, folder, PeerSettings.model_validate(said))
 
     async def start(self, name: str, folder: Path, settings: PeerSettings) -> Peer:

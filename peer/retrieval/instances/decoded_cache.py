@@ -133,6 +133,8 @@ class DecodedCache:
     def __init__(
         self, handle: int | None, folder: Path, capacity: int, tuning: CacheTuning
     ) -> None:
+        self.capacity = capacity
+        """Bytes; 0 if nothing is kept."""
         self._handle = handle
         self._folder = folder
         self._ring = Ring(capacity)

@@ -22,6 +22,7 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import StudyKey
 from p2pacs.phrases import Phrase
 from p2pacs.store import StudyStore
+from p2pacs.study.codecs import IMAGES
 from p2pacs.study.excerpt import ExcerptRun, Excerpts
 from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Picture
@@ -205,6 +206,35 @@ class LiveIndex:
         if self._decoded is not None:
             self._decoded.put(known.entry.sha256, made.data)
         return made
+
+    async def decode_ahead(self, known: Known) -> bool:
+        """Have image codecs make an instance for whoever will read it, and keep that.
+
+        Returns:
+            Whether there was anything to decode: not where no image codec is needed, or a chunk is
+            not as it should be, which its reader finds and mends.
+
+        Raises:
+            CodingError: it does not decode.
+        """
+        try:
+            found = await trio.to_thread.run_sync(self._gather_images, known)
+        except CorruptStoreError:
+            return False
+        if found is None or self._decoded is None:
+            return False
+        try:
+            made = await self._workers.decode(found)
+        except WorkerError as error:
+            raise CodingError(f"an instance does not decode: {error}") from error
+        await self._decoded.keep(known.entry.sha256, made.data)
+        return True
+
+    def _gather_images(self, known: Known) -> Gathered | None:
+        reader = self._loaded()
+        if not any(ref.codec in IMAGES for ref in reader.index.refs(known.entry)):
+            return None
+        return reader.gather(known.entry, self._read(known.chunks))
 
     async def decoded(self, known: Known) -> EncodedInstance | None:
         """An instance that image codecs made, if it is still kept."""
