@@ -93,6 +93,13 @@ def searches(count: int) -> dict[str, list[str]]:
         "referring_physician": [
             _studies({"ReferringPhysicianName": f"{_name(one, '00080090')}*"}) for one in chosen
         ],
+        "modality": [
+            _studies({"ModalitiesInStudy": text(one.series[0].attributes, "Modality")})
+            for one in chosen
+        ],
+        "accession_number": [
+            _studies({"AccessionNumber": text(one.attributes, "AccessionNumber")}) for one in chosen
+        ],
         "id": [_studies({"00100020": text(one.attributes, "PatientID")}) for one in chosen],
         "study": [_studies({"StudyInstanceUID": one.uid}) for one in chosen],
         "series": [f"/studies/{one.uid}/series?includefield=0008103E" for one in chosen],

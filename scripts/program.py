@@ -17,6 +17,10 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.1
 TAIL_LINES = 20
+LOOK_SECONDS = 0.5
+QUIET_LOOKS = 4
+QUIET_SHARE = 0.15
+"""Of a processor: what a program takes that has nothing to do is less."""
 
 Command = list[str | Path]
 P2PACS: Command = [sys.executable, "-m", "p2pacs"]
@@ -66,12 +70,29 @@ class Program:
 
     def cpu_seconds(self) -> float:
         """Seconds of processor that its process took (Linux); 0.0 once it has ended."""
-        try:
-            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
-        except (FileNotFoundError, ProcessLookupError):
-            return 0.0
-        user, system = stat.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
+
+    def group_cpu_seconds(self) -> float:
+        """The same of all processes of its group that run now: its workers, too."""
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                continue
+            if int(fields[2]) == self.pid:
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    async def idle(self, seconds: float) -> None:
+        """Waits until it has nothing to do, or for so many seconds."""
+        with trio.move_on_after(seconds):
+            before, quiet = self.group_cpu_seconds(), 0
+            while quiet < QUIET_LOOKS:
+                await trio.sleep(LOOK_SECONDS)
+                now = self.group_cpu_seconds()
+                quiet = quiet + 1 if now - before < QUIET_SHARE * LOOK_SECONDS else 0
+                before = now
 
     def kill(self) -> None:
         """Ends it at once, as a crash would."""
@@ -113,6 +134,16 @@ class Program:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):  # the whole group has ended
             os.killpg(self.pid, number)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of processor that a process took (Linux); 0.0 once it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

@@ -14,7 +14,11 @@ async def test_both_are_measured(tmp_path: Path) -> None:
     given = Namespace(slices=3, studies=20, archive=None)
     figures = await dicomweb_rate.run(tmp_path, given, settled=0)
     assert figures["instances"] == 3
-    for name in ("study", "metadata", "frame"):
+    assert figures["study_read_after_start"]["mb_s"]["p2pacs"] > 0
+    for name in ("study_first_read", "study", "metadata", "frame"):
         for server in ("p2pacs", "orthanc"):
             assert 0 < figures[name][server]["least"] <= figures[name][server]["median"]
-    assert set(figures["searches"]) >= {"list", "name", "date", "id", "series"}
+    assert set(figures["searches"]) >= {
+        *("list", "name", "id", "birth_date", "date", "modality", "description"),
+        *("accession_number", "referring_physician", "series"),
+    }
