@@ -67,7 +67,7 @@ def test_in_the_language_of_the_reader() -> None:
             "noch 12 Tage",
         )
         assert words.amount(1500, 12_345_678) == "1,5 kB von 12,3 MB"
-        assert words.images(12345) == "12.345 Aufnahmen"
+        assert words.images(12345) == "12.345 Bilder"
         assert words.ago(30) == "Stand von jetzt."
         assert words.person("Doe^John") == "Doe, John"
 
