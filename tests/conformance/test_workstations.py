@@ -26,7 +26,7 @@ from tests.conformance.one_study import AET, OneStudy, one_study, read_files
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.timeout(360)]
 
 
 async def in_thread(work: Callable[[], T]) -> T:
