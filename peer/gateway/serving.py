@@ -66,6 +66,7 @@ class GatewayParts:
         return DicomwebGateway(
             self.catalogue,
             InstanceDescriber(self.host, self.reads, self.listed),
+            self.listed,
             WebReads(self.reads, self.workers),
             news=self.news,
             check_membership=self.check_membership,

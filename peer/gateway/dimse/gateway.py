@@ -21,7 +21,7 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import text, texts
+from p2pacs.dataset.json_model import text
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.contexts import Pair
@@ -47,7 +47,7 @@ from peer.gateway.dimse.coverage import Coverage
 from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
-from peer.gateway.studies.listed import ListedInstances
+from peer.gateway.studies.listed import ListedInstances, images_alone
 from peer.gateway.studies.wanted import is_wanted, promised, wanted_of
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.read_ahead import ReadRequest, ThreadReadAhead
@@ -115,9 +115,7 @@ class Gateway:
         question = Question.parse(identifier, root, options)
         records: Iterable[StudyRecord]
         records = self._catalogue.candidates(identifier, fuzzy=options.fuzzy)
-        named = texts(question.keys, UNIQUE["IMAGE"])
-        if named and not any(texts(question.keys, UNIQUE[one]) for one in ("STUDY", "SERIES")):
-            records = self._listed_with(named) or records
+        records = self._listed.records(self._catalogue, images_alone(question.keys)) or records
         if question.level in ("SERIES", "IMAGE"):
             records = self._filled(records, question.level)
         log.debug("C-FIND", caller=caller, level=question.level)
@@ -134,16 +132,11 @@ class Gateway:
                 raise UnavailableError(f"too many studies at {level} level: narrow the query")
             yield self._bridge.call(self._describe, record).into(record)
 
-    def _listed_with(self, uids: Collection[str]) -> list[StudyRecord]:
-        """The studies that are known to have these instances; none if not all are known."""
-        listed = self._listed.studies_of(uids) or ()
-        return [record for one in listed if (record := self._catalogue.get(one)) is not None]
-
     def _with_instances(
         self, records: Iterable[StudyRecord], uids: Collection[str]
     ) -> Iterator[StudyRecord]:
         """Those that have some of these instances, whose studies nobody named."""
-        if listed := self._listed_with(uids):
+        if listed := self._listed.records(self._catalogue, uids):
             yield from listed
             return
         for record in self._filled(records, "IMAGE"):

@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterable
 from threading import Lock
 from typing import Final
 
+from p2pacs.catalogue.catalogue_index import CatalogueIndex
+from p2pacs.catalogue.question import UNIQUE
+from p2pacs.catalogue.records import StudyRecord
+from p2pacs.dataset.json_model import Json, texts
 from p2pacs.ids import StudyId
 
 MOST: Final = 1_000_000
@@ -40,6 +44,12 @@ class ListedInstances:
                 oldest = next(iter(self._studies))
                 self._count -= len(self._studies.pop(oldest))
 
+    def records(self, catalogue: CatalogueIndex, instances: Collection[str]) -> list[StudyRecord]:
+        """The studies with these SOP Instance UIDs, in a worker or DICOM thread; none if one of the
+        instances is of no study that is known."""
+        found = map(catalogue.get, self.studies_of(instances) or ())
+        return [record for record in found if record is not None]
+
     def studies_of(self, instances: Collection[str]) -> set[StudyId] | None:
         """The studies with these SOP Instance UIDs; None if one is of no study that is known."""
         with self._lock:
@@ -51,6 +61,12 @@ class ListedInstances:
                 return None
             found |= having
         return found
+
+
+def images_alone(keys: Json) -> list[str]:
+    """The SOP Instance UIDs of a search that names neither their studies nor series."""
+    above = (texts(keys, UNIQUE[level]) for level in ("STUDY", "SERIES"))
+    return [] if any(above) else texts(keys, UNIQUE["IMAGE"])
 
 
 def _short(uid: str) -> int:

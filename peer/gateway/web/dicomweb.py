@@ -28,6 +28,7 @@ from p2pacs.wire.messages.messages import VIEW
 from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
+from peer.gateway.studies.listed import ListedInstances, images_alone
 from peer.gateway.web.reads import WebReads
 from peer.gateway.web.resource import ReadingRecord, WebResource, asks_for
 from peer.retrieval.instances.cursor import Cursor
@@ -69,6 +70,7 @@ class DicomwebGateway:
         self,
         catalogue: CatalogueIndex,
         describe: Describe,
+        listed: ListedInstances,
         reads: WebReads,
         *,
         news: CatalogueWatch,
@@ -79,6 +81,7 @@ class DicomwebGateway:
         Args:
             catalogue: what may be found.
             describe: attributes of a study's instances, with those of their series.
+            listed: which study an instance is in.
             reads: opens what is read.
             news: when the catalogue has changed.
             check_membership: raises a RevokedError where this member was revoked.
@@ -87,6 +90,7 @@ class DicomwebGateway:
         self._catalogue = catalogue
         self._news = news
         self._describe = describe
+        self._listed = listed
         self._reads = reads
         self._budget = Budget(WEB_READ_BYTES)
 
@@ -219,7 +223,8 @@ class DicomwebGateway:
 
     def _few(self, query: SearchQuery) -> list[StudyRecord]:
         records = self._catalogue.narrowed(query.level, query.keys, fuzzy=query.fuzzy)
-        found = list(islice(records, MANY + 1))
+        listed = self._listed.records(self._catalogue, images_alone(query.keys))
+        found = listed or list(islice(records, MANY + 1))
         if len(found) > MANY:
             raise BusyError(
                 f"the instances of more than {MANY} studies are asked for: name the study"

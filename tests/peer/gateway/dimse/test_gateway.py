@@ -408,7 +408,7 @@ async def test_what_the_pacs_did_not_give_is_told_at_once(tmp_path: Path, level:
 @pytest.mark.parametrize(
     ("level", "asked", "status", "reason"),
     [
-        ("SERIES", ["1.2.3"], 0xA900, "no such study in the catalogue"),
+        ("SERIES", ["1.2.3"], 0xA900, "a series that is asked for is not in the study"),
         ("SERIES", ["", "1.2.3"], 0xB000, "a series that is asked for is not in the study"),
         ("IMAGE", ["1.2.3"], 0xA900, "an instance that is asked for is not in the study"),
         ("IMAGE", ["", "1.2.3"], 0xB000, "an instance that is asked for is not in the study"),

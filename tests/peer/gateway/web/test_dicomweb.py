@@ -471,3 +471,20 @@ async def test_a_replica_serves_nothing(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
         peer = await world.add("r", Role.REPLICA, gateway={"dicomweb": "127.0.0.1:0"})
         assert await nursery.start(peer.serve_dicomweb) is None
+
+
+async def test_images_are_found_without_their_study_where_that_was_listed(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, instances(2)) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
+        world.broker.described = described(2)
+        peer.index.upsert(_study(number) for number in range(60))
+        image = f"{root}/instances?SOPInstanceUID={samples.instance(2).sop_instance_uid}"
+        assert (await http.get(image)).status_code == 503, "of too many studies"
+        listed = (await http.get(f"{root}/studies/{world.broker.uid}/instances")).json()
+        assert len(listed) == 2
+        (found,) = (await http.get(image)).json()
+        assert value(found, "InstanceNumber") == 2
+        assert value(found, "StudyInstanceUID") == world.broker.uid
+        assert (await http.get(f"{image}&PatientID=nobody")).json() == []
