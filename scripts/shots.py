@@ -120,9 +120,9 @@ def of_hospital(context: BrowserContext, *, shots: Shots, at: HospitalPages) -> 
 def of_administrator(context: BrowserContext, *, shots: Shots, net: Network) -> None:
     """The administrator's pages."""
     with signed_in(context, net.web, ADMIN, net.password, DESKTOP) as page:
-        for name in ("members", "studies", "traffic"):
-            page.goto(f"{net.web}/{name}")
-            shots.take(page, f"admin-{name}")
+        for path in ("members", "studies", "traffic?period=day"):
+            page.goto(f"{net.web}/{path}")
+            shots.take(page, f"admin-{path.partition('?')[0]}")
 
 
 async def shoot(folder: Path, shots: Shots) -> None:

@@ -1,4 +1,4 @@
-"""docs/operations.md and deploy/ stay true."""
+"""The manual and deploy/ stay true."""
 
 import configparser
 import re
@@ -12,9 +12,10 @@ from broker.access.rules import parse_rule
 from broker.config import BrokerSettings
 from p2pacs.errors import P2PacsError
 from p2pacs.front import INTERRUPTED
+from tests.manual import manual
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "operations.md").read_text()
+TEXT = manual()
 
 
 def _keys(model: type[BaseModel], table: str = "") -> Iterator[str]:

@@ -16,6 +16,7 @@ from scripts.loaded import load_folder
 from scripts.network import LineRates, Network, network
 from scripts.pacs import open_pacs
 from scripts.program import P2PACS, output_of
+from tests.manual import manual
 
 pytestmark = pytest.mark.system
 
@@ -84,8 +85,7 @@ BACKUP = """
 
 @pytest.mark.timeout(60)
 def test_the_backup_that_is_documented_is_private(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs/operations.md").read_text()
-    _, begin, rest = text.partition(BACKUP)
+    _, begin, rest = manual().partition(BACKUP)
     block = (begin + rest).partition("\n\n")[0]
     (tmp_path / "lib").mkdir()
     (tmp_path / "password").write_text("a password of some length")

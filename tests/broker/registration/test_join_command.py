@@ -16,6 +16,7 @@ from broker.registration.join_command import (
 )
 from p2pacs.identity.directory import Role
 from p2pacs.units import Endpoint
+from tests.manual import manual
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,19 +81,16 @@ def test_the_paths_are_those_of_the_documentation_and_the_unit() -> None:
     program = PROGRAM[-1]
     assert f"ExecStart={program} peer run {FOLDER}\n" in unit
     assert f"User={PROGRAM[2]}\n" in unit
-    operations = (ROOT / "docs/operations.md").read_text()
-    assert f"`{shlex.join(PROGRAM)} …`" in operations
-    for name in ("README.md", "docs/operations.md"):
-        text = (ROOT / name).read_text()
-        assert f"p2pacs peer join {FOLDER} " in text
-        assert f"p2pacs peer run {FOLDER}\n" in text
-        assert "p2pacs broker init /var/lib/p2pacs/broker " in text
-        folders = set(re.findall(r"/var/lib/p2pacs/\w+", text))
-        assert folders <= {FOLDER, "/var/lib/p2pacs/broker", "/var/lib/p2pacs/data"}  # a container
-        assert program.removesuffix("/bin/p2pacs") in text
+    text = manual()
+    assert f"`{shlex.join(PROGRAM)} …`" in text
+    assert f"p2pacs peer join {FOLDER} " in text
+    assert f"p2pacs peer run {FOLDER}\n" in text
+    assert "p2pacs broker init /var/lib/p2pacs/broker " in text
+    folders = set(re.findall(r"/var/lib/p2pacs/\w+", text))
+    assert folders <= {FOLDER, "/var/lib/p2pacs/broker", "/var/lib/p2pacs/data"}  # a container
+    assert program.removesuffix("/bin/p2pacs") in text
     assert run_command().endswith(f"peer run {FOLDER}")
 
 
 def test_the_commands_that_install_are_those_of_the_manual() -> None:
-    manual = (ROOT / "docs/operations.md").read_text()
-    assert "".join(f"    {line}\n" for line in INSTALL.splitlines()) in manual
+    assert "".join(f"    {line}\n" for line in INSTALL.splitlines()) in manual()
