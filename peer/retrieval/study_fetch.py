@@ -200,35 +200,31 @@ class StudyFetch:
         Raises:
             P2PacsError: why it does not come.
         """
-        seen = 0
+        seen, shown = 0, False
         while True:
             mark = self.mark()
             await self.refresh()
             known = tuple(self.known)
             if new := known[seen:]:
                 await self.want_headers(new)
-            if new and not seen and self.current and (first := first_of(self.present)):
-                have = self.transfer.have
+            # Not before all headers are asked for: a viewer asks for no image before it has them.
+            if not shown and self.current and (first := first_of(self.present)):
+                shown, have = True, self.transfer.have
                 self.transfer.want(number for number in first.chunks if number not in have)
             seen = len(known)
             if self.settled:
                 return
             await self.moved(mark)
 
-    async def want_headers(self, some: Sequence[Known]) -> bool:
+    async def want_headers(self, some: Sequence[Known]) -> None:
         """Have the headers of these instances come before all else, and together: who reads one
         after the other waits a round trip for each.
-
-        Returns:
-            Whether all of them are here already.
 
         Raises:
             CodingError: what the index declares does not add up.
         """
         needs, have = await self._index.header_chunks(some), self.transfer.have
-        missing = [number for number in needs if number not in have]
-        self.transfer.want(missing)
-        return not missing
+        self.transfer.want(number for number in needs if number not in have)
 
     async def run(self, excerpts: Excerpts, reading: Reading[T]) -> T:
         """What a reading makes of some bytes of an instance; they come before all others.
@@ -245,16 +241,20 @@ class StudyFetch:
             needs = await self._arrival.mended(needs, read)
         return run.result
 
-    async def read_here(
+    async def read_headers(
         self, instances: Sequence[Known], make: Callable[[Excerpts], Reading[T]]
     ) -> list[T | None]:
-        """What a reading makes of each of several instances that are here; None: use `run`.
+        """What a reading makes of the header of each of several instances, as soon as all of them
+        are here; None: use `run`.
 
         Raises:
             CodingError: something does not decode to what its hash says.
+            UnavailableError: what is missing did not come.
             P2PacsError: whatever the reading itself raises.
         """
-        return await self._index.read_here(instances, make)
+        needs = await self._index.header_chunks(instances)
+        read = partial(self._index.read_here, instances, make)
+        return await self._arrival.mended(sorted(needs), read)
 
     async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
         """What can be shown of a frame before its instance is whole; nothing is waited for.

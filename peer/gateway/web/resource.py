@@ -18,7 +18,6 @@ from p2pacs.dicomweb.server.backend import InstanceData, InstanceHeader, Resourc
 from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
 from p2pacs.limits import KIB, MIB
 from p2pacs.study.study_index import InstanceEntry
-from p2pacs.swarm.download.transfer import TransferState
 from peer.gateway.studies.announced import NEWS, Announced
 from peer.retrieval.frame_reads import read_headers
 from peer.retrieval.instances.cursor import Cursor
@@ -31,7 +30,7 @@ T = TypeVar("T")
 _NO_WAIT: Final = 0.0
 
 _TOGETHER: Final = 32
-"""Headers that are read at once where all are here: the first ones should not be long in coming."""
+"""Headers that are read at once: the first ones should not be long in coming."""
 
 _RUN: Final = 4 * MIB
 """Bytes of instances that lie decoded and are taken one after the other: each by itself would cost
@@ -190,8 +189,7 @@ class WebResource:
                     self.record.arrived(one)
 
     async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
-        """The headers of its instances, which are here before the pixels; of a study that is here,
-        many at once.
+        """The headers of its instances, which are here before the pixels, many at once.
 
         Raises:
             NotFoundError: there is none.
@@ -260,12 +258,10 @@ class WebResource:
     ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceHeader]]], None]:
         given = list[Known]()
         async for listed in self._listed():
-            here = self.fetch.transfer.state is TransferState.COMPLETE
-            if not here and self.resource.instance is None:
-                here = await self.fetch.want_headers(listed)
-            step = _TOGETHER if here else 1
-            for at in range(0, len(listed), step):
-                some = listed[at : at + step]
+            if self.resource.instance is None:
+                await self.fetch.want_headers(listed)
+            for at in range(0, len(listed), _TOGETHER):
+                some = listed[at : at + _TOGETHER]
                 for known in some:
                     await self._begin(known, given)
                 size = sum(min(known.entry.size, _USUAL_HEADER) for known in some)
