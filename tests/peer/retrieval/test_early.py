@@ -228,3 +228,36 @@ async def over(peer: Peer) -> AsyncIterator[httpx.AsyncClient]:
         transport=transport, base_url="http://127.0.0.1:8711", headers=headers
     ) as http:
         yield http
+
+
+async def test_the_first_image_is_wanted_however_many_parts_the_index_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[int] = []
+    want = Transfer.want
+
+    def noting(transfer: Transfer, numbers: Iterable[int]) -> None:
+        want(transfer, noted := list(numbers))
+        wanted.extend(noted)
+
+    monkeypatch.setattr(Transfer, "want", noting)
+    async with open_world(tmp_path) as world:
+        sent = slices(4)
+        await world.broker.publish(sent[:2], complete=False, finest=1)
+        last_part = lambda reader: reader.root.parts[-1].numbers  # noqa: E731
+        await world.broker.publish(sent[2:], finest=1, withheld=last_part)
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        async with trio.open_nursery() as nursery:
+            with fetch.in_use():
+                nursery.start_soon(fetch.want_beginning)
+                await eventually(lambda: len(fetch.known) == 2)
+                image = {n for n in fetch.known[0].chunks if n not in fetch.transfer.have}
+                assert image
+                assert fetch.transfer.root is not None
+                index = {n for part in fetch.transfer.root.parts for n in part.numbers}
+                kept = world.broker.kept_back
+                world.broker.kept_back = [chunk for chunk in kept if chunk.number in index]
+                await world.supply()
+                await eventually(lambda: image <= set(wanted))
+                nursery.cancel_scope.cancel()
