@@ -24,10 +24,12 @@ from broker.handlers.member_news import MemberNews
 from broker.handlers.members_now import MembersNow
 from broker.handlers.own_traffic import OwnTraffic
 from broker.handlers.reach import MemberTrials, dial_back
+from broker.handlers.sent_studies import SentHooks, SentStudyService
 from broker.handlers.services import BrokerServices
 from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
 from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
+from broker.ingest.homecoming import Homecoming, HomecomingParts
 from broker.members import registry
 from broker.members.membership import open_membership
 from broker.members.registry import Member
@@ -118,6 +120,7 @@ class Broker:
             identity, book, host, store, busy=self._busy, drop=self._drop, tuning=RECYCLING
         )
         self.recovery = StudyRecovery(self.engine.downloads, self.parts.holders.of)
+        self.homecoming = self._make_homecoming()
         self.publisher = self._make_publisher()
         self.catalogue_sync = self._make_catalogue_sync()
         self.own_traffic = OwnTraffic(
@@ -133,6 +136,37 @@ class Broker:
         self.handlers.enter(services)
         self.members_now = MembersNow(self.parts.holders, store, host.agents)
         self.members_now.enter(services)
+        self.sent = SentStudyService(
+            self.parts,
+            self.publisher,
+            self.handlers.budgets,
+            keys.signing,
+            SentHooks(
+                listed=self._completed,
+                wanted=self.homecoming.wanted,
+                replicate=self.handlers.study_grants.replicate,
+                held=self.homecoming.held,
+            ),
+        )
+        self.sent.enter(services)
+
+    def _make_homecoming(self) -> Homecoming:
+        files, parts = self.files, self.parts
+        return Homecoming(
+            HomecomingParts(
+                database=files.database,
+                store=files.store,
+                verifier=parts.broker_keys,
+                pacs=files.pacs,
+                decode=files.workers.decode,
+                studies=parts.studies,
+                sending=parts.sending,
+                downloads=self.engine.downloads,
+                ask=self.node.host.call,
+                make_room=partial(self.recycler.make_room, 1),
+                stored=self._stored,
+            )
+        )
 
     def _make_publisher(self) -> Publisher:
         files = self.files
@@ -148,6 +182,7 @@ class Broker:
             gone=self._gone,
             recover=self.recovery.recover,
             make_room=partial(self.recycler.make_room, 1),
+            is_sent=self.parts.sending.__contains__,
         )
 
     def _make_catalogue_sync(self) -> CatalogueSync:
@@ -160,6 +195,7 @@ class Broker:
             today=lambda: datetime.now().astimezone().date(),
             every=self.settings.sweep.every_seconds,
             looked=partial(keep_look, self.files.database, self.keys.identity.address),
+            stays=self.parts.sending.__contains__,
         )
 
     async def run(self, stop: trio.Event, *, task_status: trio.TaskStatus[dict[str, Any]]) -> None:
@@ -171,6 +207,7 @@ class Broker:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
+            await nursery.start(self.homecoming.run)
             await nursery.start(self.publisher.run)
             await nursery.start(self.catalogue_sync.run)
             nursery.start_soon(self._catch_up)
@@ -263,7 +300,8 @@ class Broker:
 
     async def _catch_up(self) -> None:
         newest = await self.parts.studies.newest(NEWEST)
-        await catch_up(newest, self.parts.catalogue.get, self.publisher.stage)
+        ours = [one for one in newest if one.study not in self.parts.sending]
+        await catch_up(ours, self.parts.catalogue.get, self.publisher.stage)
 
     # ------------------------------------------------------------ what parts need of each other
 
@@ -274,13 +312,21 @@ class Broker:
         await self.catalogue_sync.confirm_gone(uid)
 
     def _restage(self, uid: str, everything: bool) -> None:
-        self.publisher.stage(uid, everything=everything)
+        if self.parts.studies.id_of(uid) not in self.parts.sending:
+            self.publisher.stage(uid, everything=everything)
+
+    def _stored(self, uid: str, changed: bool) -> None:
+        """A study that a member made is in the PACS: what that changed is published."""
+        if changed:
+            self.publisher.stage(uid, everything=True)
+        self.catalogue_sync.hint(uid)
 
     def _busy(self, study: StudyId) -> bool:
         """Whether a study is being published, or fetched back: it stays in the store."""
         progress = self.publisher.publications.get(study)
         is_published = progress is not None and not progress.over
-        return is_published or self.recovery.is_fetching(study)
+        is_fetched = self.recovery.is_fetching(study) or self.homecoming.is_busy(study)
+        return is_published or is_fetched
 
     async def _drop(self, study: StudyId) -> None:
         self.engine.dropped(study)

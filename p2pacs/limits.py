@@ -55,6 +55,9 @@ DICTIONARY_BYTES: Final = MIB
 PREVIEW_BYTES: Final = MIB
 """A preview, coded or decoded: 128 x 128 pixels of three colours need 48 KiB."""
 
+DELEGATION_BYTES: Final = 149
+"""A delegation: always as long (docs/formats.md)."""
+
 # ---------------------------------------------------------------- transcoding (docs/dicom.md)
 
 TRANSCODED_BYTES: Final = 1024 * MIB
@@ -94,6 +97,12 @@ of one byte is enough for them (msgpack: up to 127)."""
 
 NONCE_BYTES: Final = 32
 """Random bytes of a challenge, and a hash that answers it: nobody finds the same twice."""
+
+AE_TITLE: Final = 16
+"""Characters of an AE title (PS3.5 6.2)."""
+
+CALLERS: Final = 64
+"""AE titles that the instances of one study came from: scanner, workstations, a few."""
 
 OFFERED_CHUNKS: Final = 256
 """Chunks in one `Offer`: what a line of 100 Mbit/s sends in half a second."""

@@ -14,18 +14,22 @@ import trio
 from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.concurrency.until_possible import until_possible
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import ProtocolError
 from p2pacs.files.locks import held
 from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
+from p2pacs.identity.sending_key import load_sending_key
 from p2pacs.ids import StudyId
 from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.output.json_object import JsonObject
+from p2pacs.publish.coder import coder
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
+from p2pacs.study.images import Coding
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.scheduling.priority import Priority
@@ -40,9 +44,13 @@ from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
-from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, STORE, PeerSettings
+from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
+from peer.ingest.intake import Intake
+from peer.ingest.outgoing import OutgoingParts, OutgoingStudies
+from peer.ingest.source import Arrivals
+from peer.ingest.spool import Spool
 from peer.metrics import METRICS, PeerMetrics
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.instances.decoded_cache import DecodedCache, open_decoded_cache
@@ -83,6 +91,7 @@ class Peer:
         catalogue: CatalogueIndex,
         workers: Workers,
         decoded: DecodedCache,
+        spool: Spool | None,
     ) -> None:
         """Build the parts; nothing runs before `run`."""
         self.settings = settings
@@ -92,10 +101,12 @@ class Peer:
         self.index = catalogue
         self.workers = workers
         self.decoded = decoded
+        self.spool = spool
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
         self._join_the_network(services)
         self._read_studies()
+        self.outgoing = None if spool is None else self._send_studies(spool)
         self._serve_people()
         self._enter(services)
         store.writer.lost = self._lost
@@ -134,6 +145,24 @@ class Peer:
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
 
+    def _send_studies(self, spool: Spool) -> OutgoingStudies:
+        """Studies that are made here."""
+        arrivals = Arrivals()
+        spool.came = arrivals.came
+        parts = OutgoingParts(
+            address=self.identity.address,
+            key=load_sending_key(self.identity.folder),
+            verifier=self.book.keys,
+            host=self.host,
+            store=self.store,
+            catalogue=self.index,
+            coder=coder(self.workers, Coding.SMALLEST),
+            keep_key=self.grants.keep,
+            make_room=self.recycler.make_room,
+            published=self.holdings.published,
+        )
+        return OutgoingStudies(spool, arrivals, parts)
+
     def _serve_people(self) -> None:
         """What workstations, commands and browsers ask."""
         settings, host, engine = self.settings, self.host, self.host.engine
@@ -151,6 +180,7 @@ class Peer:
             self.catalogue,
             tls,
             self.resolver.check_membership,
+            self._intake(),
         )
         self.sends = WorkstationSends(self.gateway_parts, settings)
         web = settings.web
@@ -171,6 +201,13 @@ class Peer:
             check_membership=self.resolver.check_membership,
         )
 
+    def _intake(self) -> Callable[[EncodedInstance, str], None] | None:
+        """What keeps instances that scanners store here, where they may."""
+        sending, spool = self.settings.sending, self.spool
+        if spool is None or not sending.enabled:
+            return None
+        return Intake(spool, sending.callers).take
+
     def _enter(self, services: Services) -> None:
         """What other members and the broker ask of this one."""
         PeerServices(
@@ -182,6 +219,7 @@ class Peer:
             audit=self.audit,
             pending=self.pending,
             replica=self.replica,
+            outgoing=self.outgoing,
             blind=lambda: self.blind,
         ).enter(services)
 
@@ -216,6 +254,8 @@ class Peer:
                 nursery.start_soon(self.gateway_parts.dicomweb.run)
                 nursery.start_soon(self.sends.run)
                 nursery.start_soon(self.pending.run, self.reads.resume)
+                if self.outgoing is not None:
+                    nursery.start_soon(self.outgoing.run)
             task_status.started(listens)
 
     def gateway(self) -> AbstractAsyncContextManager[DimseEndpoints]:
@@ -374,8 +414,22 @@ async def open_peer(
         workers = await stack.enter_async_context(open_workers(start=start_worker))
         cache = open_decoded_cache(folder, settings.gateway.decoded)
         decoded = await stack.enter_async_context(cache)
+        spool = await _open_spool(folder / SPOOL, settings)
+        if spool is not None:
+            stack.callback(spool.close)
         make = partial(Peer, settings, identity, store=opened, database=database)
-        yield make(catalogue=catalogue, workers=workers, decoded=decoded)
+        yield make(catalogue=catalogue, workers=workers, decoded=decoded, spool=spool)
+
+
+async def _open_spool(folder: Path, settings: PeerSettings) -> Spool | None:
+    """The spool, if this peer sends, or something is left of when it did."""
+
+    def work() -> Spool | None:
+        if not settings.sending.enabled and not folder.exists():
+            return None
+        return Spool(folder, reserve=settings.sending.reserve)
+
+    return await trio.to_thread.run_sync(work)
 
 
 async def run_peer(

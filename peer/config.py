@@ -41,10 +41,23 @@ WEB: Final = "web"
 WEB_AUTHORITY: Final = "authority"
 """In the folder of the pages: what their certificates are of."""
 LOCK: Final = "lock"
+SPOOL: Final = "spool"
+"""What was sent here and is not in the central PACS yet (`peer.ingest.spool`)."""
 VIEWER: Final = "viewer"
 """Files of the viewer, where it is installed (`peer.viewer.installed`)."""
 
-OWN: Final = (PEER_TOML, IDENTITY, STORE, CATALOGUE_DB, PEER_DB, API_ACCESS, WEB, LOCK, VIEWER)
+OWN: Final = (
+    PEER_TOML,
+    IDENTITY,
+    STORE,
+    CATALOGUE_DB,
+    PEER_DB,
+    API_ACCESS,
+    WEB,
+    LOCK,
+    SPOOL,
+    VIEWER,
+)
 """All that a peer has in its folder (SQLite adds endings)."""
 
 
@@ -197,6 +210,28 @@ class GatewaySettings(Settings):
         return {aet: Converting(one.transcode) for aet, one in self.destinations.items()}
 
 
+class SendingSettings(Settings):
+    """Studies that are made here and sent into the network."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether scanners may store here (C-STORE to aet at dicom or gateway.tls): "
+        "what they send is kept in the folder spool, published, and brought into the central "
+        "PACS. What was taken before goes on when it is switched off.",
+    )
+    callers: tuple[AeTitleField, ...] = Field(
+        default=(),
+        description="Calling AE titles that may store; none named: all. Where "
+        "gateway.allowed_callers names some, name them there, too.",
+        examples=[["CT1", "MR1"]],
+    )
+    reserve: RoomField = Field(
+        default=2 * 10**9,
+        description="Bytes of the disk that stay free: before less is left, scanners are told "
+        "that there is no room.",
+    )
+
+
 class PeerSettings(Settings):
     """All settings of a peer."""
 
@@ -229,6 +264,7 @@ class PeerSettings(Settings):
     line: LineSettings = LineSettings()
     store: StoreSettings = StoreSettings()
     gateway: GatewaySettings = GatewaySettings()
+    sending: SendingSettings = SendingSettings()
     web: WebSettings = WebSettings()
     dicom_tls: DicomTlsSettings = DicomTlsSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from attrs import frozen
 from sqlalchemy import Connection
 
+from broker.access.send_rules import parse_send_rule
 from broker.config import BrokerSettings
 from broker.members import registry
 from broker.members.corrections import Correction, check_version, correct, remove, touch
@@ -109,6 +110,22 @@ class AdminActions:
         member = self._as_seen(connection, address, version)
         registry.change_rule(connection, address, read)
         self._record(connection, "read rule changed", admin, member, f": {read}")
+
+    def change_send(
+        self, connection: Connection, address: VirtualAddress, send: str, admin: str
+    ) -> str:
+        """Which studies a member may send from now on; the rule as it is kept.
+
+        Raises:
+            UsageError: not a rule, or not one for its role.
+            NotFoundError: there is no such member.
+            RevokedError: it was revoked.
+        """
+        member = registry.get_member(connection, address)
+        rule = parse_send_rule(send)
+        registry.change_send(connection, address, str(rule))
+        self._record(connection, "send rule changed", admin, member, f": {rule}")
+        return str(rule)
 
     def correct(
         self,

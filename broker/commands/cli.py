@@ -292,6 +292,27 @@ def rule(
 
 
 @app.command()
+def send_rule(
+    folder: Folder,
+    member: MemberArgument,
+    send: Annotated[
+        str,
+        typer.Argument(metavar="RULE", help="all, none, or AE titles: CT1,MR1."),
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Change which studies a member may send: all, none, or those of some AE titles."""
+    actions, database = opened(folder)
+    record = database.transact(lambda c: registry.find_member(c, member))
+    rule = database.transact(lambda c: actions.change_send(c, record.address, send, WHO))
+    if as_json:
+        print_json({"name": record.name, "address": str(record.address), "send": rule})
+    else:
+        typer.echo(f"{record.name} may now send: {rule}")
+
+
+@app.command()
 def may(
     folder: Folder,
     member: MemberArgument,

@@ -65,6 +65,7 @@ def member_json(member: Member, at: int, *, running: bool) -> dict[str, Any]:
         "uplink": member.uplink,
         "downlink": member.downlink,
         "read": member.read,
+        "send": member.send,
         "endpoints": list(member.endpoints),
         "registered": audit.utc(member.registered),
         "joined": _utc(member.joined),

@@ -61,6 +61,7 @@ members: Final = Table(
     Column("last_seen", Long),
     Column("revoked", Long),
     Column("version", Integer, nullable=False, server_default="0"),
+    Column("send", String, nullable=False, server_default="none"),
     CheckConstraint("role IN ('broker', 'replica', 'hospital')", name="role"),
 )
 """``token_hash`` is null once the token was used; ``endpoints`` are separated by spaces;
@@ -98,6 +99,22 @@ studies: Final = Table(
     Column("published", Long),
 )
 """Studies with a key (wrapped to the broker's own box key) and what is published of them."""
+
+sent: Final = Table(
+    "sent",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("uid", String, nullable=False),
+    Column("member", LargeBinary, nullable=False),
+    Column("began", Long, nullable=False),
+    Column("sending", Boolean, nullable=False),
+    Column("version", Long, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("stored", Long, nullable=False),
+)
+"""Studies that a member made and sends. While ``sending`` it publishes them, else the broker does,
+as it does with all others. ``version`` is the newest that it reported, ``stored`` the newest of
+which the PACS has every instance."""
 
 grants: Final = Table(
     "grants",

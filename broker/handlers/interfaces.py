@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from broker.database.db import BrokerDatabase
 from broker.handlers.tracker import HolderTracker
+from broker.ingest.sending import SendingStudies
 from broker.members.enrolment import Enrolment
 from broker.pacs.adapter import PacsAdapter
 from broker.study_keys import StudyKeys
@@ -71,3 +72,5 @@ class Parts:
     enrolment: Enrolment
     pacs: PacsAdapter
     holders: HolderTracker = field(factory=HolderTracker)
+    sending: SendingStudies = field(factory=SendingStudies)
+    """What members publish now."""

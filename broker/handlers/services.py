@@ -54,8 +54,9 @@ class BrokerServices:
         rules_every: float = RULES_EVERY,
     ) -> None:
         self._parts = parts
-        self._budgets = Budgets()
-        self._study_grants = StudyGrants(parts, links, publisher, self._budgets)
+        self.budgets = Budgets()
+        """What each member may ask."""
+        self.study_grants = StudyGrants(parts, links, publisher, self.budgets)
         self._prover = prover
         self._news = news
         self._trials = trials
@@ -67,7 +68,7 @@ class BrokerServices:
 
     def enter(self, services: Services) -> None:
         """Enter the handlers, by message, among what a node answers."""
-        single = self._study_grants
+        single = self.study_grants
         services.queries.update(
             {
                 messages.PossessionQuery: _only(messages.PossessionQuery, self.whole),
@@ -122,7 +123,7 @@ class BrokerServices:
                 query.id, page.entries, page.until, more=page.more, reset=page.reset
             )
 
-        async with self._budgets.turn(member) as turn:
+        async with self.budgets.turn(member) as turn:
             return await self._parts.database.run(turn.timed(work))
 
     async def whole(self, member: VirtualAddress, query: messages.PossessionQuery) -> Reply:
@@ -145,8 +146,8 @@ class BrokerServices:
             received = [unpack_received(raw) for raw in query.records if is_received(raw)]
             traffic.keep_received(connection, who.address, received)
 
-        self._budgets.take_records(member, len(query.records))
-        async with self._budgets.turn(member) as turn:
+        self.budgets.take_records(member, len(query.records))
+        async with self.budgets.turn(member) as turn:
             await self._parts.database.run(turn.timed(work))
         return messages.AuditKept(query.id)
 

@@ -14,6 +14,7 @@ from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
+from broker.ingest.sent import find_sent
 from broker.trail import audit
 from p2pacs.catalogue.listing import encode_listing
 from p2pacs.catalogue.records import StudyRecord
@@ -82,6 +83,12 @@ class _Compared:
 
 def _count(record: StudyRecord) -> int | None:
     return number(study_view(record), "NumberOfStudyRelatedInstances")
+
+
+def _has_sent(connection: Connection, member: VirtualAddress, record: StudyRecord) -> bool:
+    """Whether a study is the member's own: it was made there."""
+    known = find_sent(connection, record.study)
+    return known is not None and known.member == member
 
 
 async def record_missing(database: BrokerDatabase, progress: PublishProgress) -> None:
@@ -160,7 +167,7 @@ class StudyGrants:
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
         if not who.blind:
-            self._replicate(record.study)
+            self.replicate(record.study)
         root, segment = await self._manifest(record.study)
         others = self._parts.holders.of(record.study, member)
         self._parts.holders.granted(member, record.study)
@@ -222,7 +229,7 @@ class StudyGrants:
 
         def work(connection: Connection) -> tuple[AskingMember, ForbiddenError | None]:
             who = grants.asking_member(connection, member)
-            if who.blind or who.may_read(record):
+            if who.blind or who.may_read(record) or _has_sent(connection, member, record):
                 return who, None
             return who, grants.refuse(connection, who, record, purpose)
 
@@ -241,7 +248,12 @@ class StudyGrants:
             record: of the study.
             who: asks.
             again: whether the last attempt failed.
+
+        Returns:
+            The publication; None if there is none: it is out, or a member publishes it.
         """
+        if record.study in self._parts.sending:
+            return None
         known = await self._parts.studies.find(record.study)
         published = known is not None and known.version > 0
         out = published and self._parts.store.holds(record.study)
@@ -288,7 +300,7 @@ class StudyGrants:
         first = await files.segment(root.segments[0]) if root.segments else None
         return files.root, first or b""
 
-    def _replicate(self, study: StudyId) -> None:
+    def replicate(self, study: StudyId) -> None:
         """Replicas that do not have it shall fetch it, while it travels to who asked."""
         have = set(self._parts.holders.of(study))
         for record in self._parts.book.directory.members:

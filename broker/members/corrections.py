@@ -7,7 +7,14 @@ from sqlalchemy import Connection, delete, update
 
 from broker.database.db import bump
 from broker.database.schema import members
-from broker.members.registry import DIRECTORY, Member, Registration, check_name, default_read
+from broker.members.registry import (
+    DIRECTORY,
+    Member,
+    Registration,
+    check_name,
+    default_read,
+    default_send,
+)
 from p2pacs.errors import RevokedError, StateError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import VirtualAddress
@@ -102,6 +109,7 @@ def correct(
                 uplink=checked.uplink,
                 downlink=checked.downlink,
                 read=checked.read,
+                send=member.send if checked.role is member.role else default_send(checked.role),
             )
         )
         bump(connection, DIRECTORY)

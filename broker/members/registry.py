@@ -85,6 +85,11 @@ def default_read(role: Role) -> str:
     return "none" if role is Role.REPLICA else "all"
 
 
+def default_send(role: Role) -> str:
+    """Which studies a member of this role may send if nobody says anything else."""
+    return "none" if role is Role.REPLICA else "all"
+
+
 @frozen
 class Member:
     """A member, as the registry has it. Times are milliseconds since 1970 (UTC)."""
@@ -110,6 +115,8 @@ class Member:
     revoked: int | None
     version: int = 0
     """Grows with every change that an administrator makes."""
+    send: str = "none"
+    """What it may send (`broker.access.send_rules`)."""
 
     def state(self, at: int) -> str:
         """One word: revoked, registered, expired, linked or joined.
@@ -223,6 +230,7 @@ def register(
             read=registration.read,
             read_version=0,
             registered=at,
+            send=default_send(registration.role),
             token_hash=hash_secret(secret),
             token_expires=at + token_milliseconds,
             endpoints="",
@@ -295,6 +303,27 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
     if read != member.read:
         _set(connection, address, read=read, read_version=member.read_version + 1)
         bump(connection, RULES)
+
+
+def change_send(connection: Connection, address: VirtualAddress, send: str) -> None:
+    """Which studies the member may send from now on.
+
+    Args:
+        connection: a transaction.
+        address: the member's.
+        send: a rule that `broker.access.send_rules` has checked.
+
+    Raises:
+        UsageError: a replica sends nothing.
+        NotFoundError: there is no such member.
+        RevokedError: it was revoked.
+    """
+    member = get_member(connection, address)
+    if member.revoked is not None:
+        raise RevokedError(f"{member.name} was revoked: it sends nothing any more")
+    if member.role is Role.REPLICA and send != "none":
+        raise UsageError("a replica sends nothing: it holds no keys")
+    _set(connection, address, send=send)
 
 
 def revoke(connection: Connection, address: VirtualAddress) -> bool:

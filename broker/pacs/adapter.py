@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import Final, Protocol
 
 from attrs import field, frozen
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, number
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.publish.source import InstanceSource
@@ -106,6 +107,14 @@ class PacsAdapter(InstanceSource, Protocol):
 
     async def check(self) -> None:
         """Whether it answers at all."""
+
+    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+        """Have it keep these instances, byte for byte.
+
+        Raises:
+            PacsRefusedError: it did not take one; those before it may be there.
+            PacsUnreachableError: it does not answer.
+        """
 
     def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """The studies of these days, at study level; those without a date if the span is open

@@ -96,6 +96,7 @@ class Publisher:
         recover: fetches what was published of a study back from other members, when the
             store lost it; whether that worked.
         make_room: recycles studies when the store is full; whether anything came free.
+        is_sent: whether a member publishes a study now: it is left alone.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Publisher:
         gone: Callable[[str], Awaitable[None]] = _nothing,
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
+        is_sent: Callable[[StudyId], bool] = lambda _: False,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
         tuning: PublisherTuning = PublisherTuning(),
     ) -> None:
@@ -122,6 +124,7 @@ class Publisher:
         self._studies = studies
         self._completed = completed
         self._incomplete = incomplete
+        self._is_sent = is_sent
         self._gone = gone
         self._context = PublishContext(
             source=pacs,
@@ -154,7 +157,8 @@ class Publisher:
                 self._nursery = nursery
                 self._started = trio.current_time()
                 for uid in await self._studies.unfinished():
-                    self.stage(uid)
+                    if not self._is_sent(self._studies.id_of(uid)):
+                        self.stage(uid)
                 task_status.started()
                 while True:
                     await trio.sleep(self._tuning.compare_seconds / 15)
@@ -168,7 +172,8 @@ class Publisher:
         before = trio.current_time() - self._tuning.compare_seconds
         for study in [study for study, at in self._ended.items() if at <= before]:
             del self._ended[study]
-            if (one := self._publications.get(study)) is not None and one.version:
+            one = self._publications.get(study)
+            if one is not None and one.version and not self._is_sent(study):
                 await self.stage(one.uid).wait_over()
 
     @property

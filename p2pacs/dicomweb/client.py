@@ -1,7 +1,8 @@
-"""DICOMweb client: search (QIDO-RS) and retrieval (WADO-RS) as stored (PS3.18)."""
+"""DICOMweb client: search (QIDO-RS), retrieval (WADO-RS) as stored, and storing (STOW-RS)."""
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import load_answers
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
+from p2pacs.dicomweb.multipart_writer import closing, part_head, related
 from p2pacs.dicomweb.search import MORE, Page, Search, SearchTuning
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -169,6 +171,37 @@ class DicomwebClient:
             return _read(part)
         return await trio.to_thread.run_sync(_read, part)
 
+    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+        """Store instances byte for byte (PS3.18 10.5).
+
+        Raises:
+            PacsRefusedError: some were not taken, or none.
+            PacsUnreachableError, DeadlineError: as `studies`.
+        """
+        boundary = secrets.token_hex(16)
+        parts = [_part_head(boundary, one) for one in instances]
+        end = closing(boundary)
+        length = len(end) + sum(
+            len(head) + len(one.data) for head, one in zip(parts, instances, strict=True)
+        )
+
+        async def body() -> AsyncIterator[bytes]:
+            for head, one in zip(parts, instances, strict=True):
+                yield head
+                yield one.data
+            yield end
+
+        headers = {
+            "Accept": "application/dicom+json",
+            "Content-Type": related("application/dicom", boundary),
+            "Content-Length": str(length),
+        }
+        with self._translated():
+            answer = await self._http.post("/studies", content=body(), headers=headers)
+        self._check(answer, of_study=False)
+        if answer.status_code == httpx.codes.ACCEPTED:
+            raise PacsRefusedError(f"{self.name} did not take all that it was given: see its log")
+
     async def page(self, path: str) -> Page:
         """One answer to a search.
 
@@ -239,6 +272,12 @@ def _read(part: BodyPart) -> EncodedInstance | BrokenInstanceError:
         return read_instance(part.body(), part.parameter("transfer-syntax"))
     except BrokenInstanceError as error:
         return error
+
+
+def _part_head(boundary: str, instance: EncodedInstance) -> bytes:
+    """What stands before the data set of an instance in the body of a STOW-RS request."""
+    head, size = instance.part10_head(), len(instance.data)
+    return part_head(boundary, "application/dicom", size=len(head) + size) + head
 
 
 def _uid(text: str) -> str:

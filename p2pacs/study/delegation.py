@@ -15,14 +15,12 @@ from attrs import frozen
 from p2pacs.errors import BadSignatureError, ManifestError, UsageError
 from p2pacs.identity.keys import KEY_BYTES, SIGNATURE_BYTES, SigningKey, Verifier, VerifyKey
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import DELEGATION_BYTES
 
 PURPOSE: Final = b"p2pacs delegation"
 FORMAT: Final = 1
 
 _BODY: Final = struct.Struct(f">B{StudyId.size}s{VirtualAddress.size}s{KEY_BYTES}sIQQ")
-
-DELEGATION_BYTES: Final = SIGNATURE_BYTES + _BODY.size
-"""Of a delegation as it travels."""
 
 
 @frozen

@@ -24,13 +24,14 @@ from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey, Verifier
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import (
     CHUNK_BYTES,
+    DELEGATION_BYTES,
     INDEX_PARTS,
     ROOT_BYTES,
     SEAL_BYTES,
     SEGMENT_CHUNKS,
     STUDY_CHUNKS,
 )
-from p2pacs.study.delegation import DELEGATION_BYTES, Delegation, load_delegation
+from p2pacs.study.delegation import Delegation, load_delegation
 
 PURPOSE: Final = b"p2pacs manifest root"
 DELEGATED_PURPOSE: Final = b"p2pacs delegated manifest root"

@@ -23,7 +23,7 @@ from p2pacs.units import Endpoint
 from p2pacs.workers.coding import Workers
 from peer.config import GatewaySettings, PeerSettings
 from peer.gateway.dimse.bridge import Bridge
-from peer.gateway.dimse.gateway import Gateway
+from peer.gateway.dimse.gateway import Gateway, Take
 from peer.gateway.measured import GatewayDurations, MeasuredBackend, MeasuredDicomweb
 from peer.gateway.studies.announced import CatalogueWatch
 from peer.gateway.studies.instances import InstanceDescriber
@@ -54,6 +54,8 @@ class GatewayParts:
     """Certificates of the DICOM server that is encrypted."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked; in any thread."""
+    take: Take | None = None
+    """Keeps what is stored here; None: nothing may be stored. In DICOM threads."""
     durations: GatewayDurations = field(factory=GatewayDurations)
     """How long those who ask waited."""
     listed: ListedInstances = field(factory=ListedInstances)
@@ -83,6 +85,7 @@ class GatewayParts:
             self.listed,
             news=self.news,
             check_membership=self.check_membership,
+            take=self.take,
         )
         return MeasuredBackend(gateway, self.durations.dimse)
 
@@ -148,6 +151,7 @@ async def _open_server(
             parts.gateway(bridge),
             parts.destinations,
             allowed_callers=settings.gateway.allowed_callers,
+            stores=parts.take is not None,
             tls=tls,
             options=SearchOptions(fuzzy=settings.gateway.fuzzy_names),
             conversion=parts.conversion(bridge, settings.gateway),

@@ -52,6 +52,10 @@ class HoldingsAnnouncer:
         """The broker is there (again): tell it everything."""
         self._post(None)
 
+    def published(self, study: StudyId, version: int, complete: bool) -> None:
+        """A version of a study that is made here is out."""
+        self._tell(study, version, held=True, complete=complete)
+
     def dropped(self, study: StudyId) -> None:
         """A study is no longer held."""
         self._tell(study, 0, held=False, complete=False)

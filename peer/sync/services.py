@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import DirectoryBook
@@ -19,6 +20,13 @@ from peer.sync.catalogue import CatalogueFollower
 from peer.sync.replica import ReplicaSync
 
 
+class SendsStudies(Protocol):
+    """Who publishes what is made here (`peer.ingest.outgoing.OutgoingStudies`)."""
+
+    def linked(self) -> None:
+        """A broker is there (again)."""
+
+
 class PeerServices:
     """Passes on what members ask and tell to the part that it concerns."""
 
@@ -33,6 +41,7 @@ class PeerServices:
         audit: AuditQueue,
         pending: PendingFetches,
         replica: ReplicaSync,
+        outgoing: SendsStudies | None,
         blind: Callable[[], bool],
     ) -> None:
         """Nothing is heard before `enter`.
@@ -46,6 +55,7 @@ class PeerServices:
             audit: what was read is reported then.
             pending: what was not fetched is tried again then.
             replica: takes the orders to replicate.
+            outgoing: what is sent from here is tried again then; None: nothing is.
             blind: whether this peer is a replica.
         """
         self._book = book
@@ -56,6 +66,7 @@ class PeerServices:
         self._audit = audit
         self._pending = pending
         self._replica = replica
+        self._outgoing = outgoing
         self._blind = blind
 
     def enter(self, services: Services) -> None:
@@ -77,6 +88,8 @@ class PeerServices:
             self._audit.wake()
             self._pending.wake()
             self._replica.wake()
+            if self._outgoing is not None:
+                self._outgoing.linked()
             self._holdings.linked()
 
     def _catalogue_news(self, member: VirtualAddress, _news: Message) -> None:

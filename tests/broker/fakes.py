@@ -1,6 +1,6 @@
 """A PACS in memory, which can be made to misbehave; and keys of studies in memory."""
 
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 
@@ -52,6 +52,7 @@ class FakePacs:
         """Seconds before every answer to a search."""
         self.pause = 0.0
         """Seconds before every instance."""
+        self.stored: list[EncodedInstance] = []
         self.sent: list[str] = []
         """SOP Instance UIDs, in the order sent."""
         self.described: list[Detail] = []
@@ -67,6 +68,11 @@ class FakePacs:
 
     async def check(self) -> None:
         await self._answer()
+
+    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+        await self._answer()
+        self.stored += instances
+        self.add(*instances)
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         await self._answer()

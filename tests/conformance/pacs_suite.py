@@ -92,6 +92,14 @@ class PacsSuite:
         assert text(found[MR], "StudyDate") == "20231224"
         assert number(found[CT], "NumberOfStudyRelatedInstances") == 3
 
+    async def test_what_it_is_given_it_keeps_as_it_is(self, pacs: Pacs) -> None:
+        """Studies that hospitals send come home so; the same again changes nothing."""
+        given = [*ct(3), make(CT, 2, modality="MR"), recode(make(CT, 3), ImplicitVRLittleEndian)]
+        await pacs.adapter.store(given)
+        assert await fetch(pacs, CT) == by_uid(given)
+        await pacs.adapter.store(given[:1])
+        assert await fetch(pacs, CT) == by_uid(given)
+
     async def test_a_span_of_dates_is_kept(self, pacs: Pacs) -> None:
         await pacs.store([make(CT), make(MR, modality="MR", date="20231224")])
         spans = {DateSpan(first=date(2024, 1, 1)): [CT], DateSpan(last=date(2023, 12, 31)): [MR]}

@@ -77,6 +77,10 @@ class WebAdapter:
         """A search that finds nothing."""
         await self._client.probe()
 
+    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+        """STOW-RS, in the transfer syntax that each has."""
+        await self._client.store(instances)
+
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By QIDO-RS, window by window."""
         today = datetime.now(UTC).date()

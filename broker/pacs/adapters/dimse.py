@@ -33,6 +33,7 @@ from broker.pacs.retrieval.plan import BATCH, RetrieveRequest, plan
 from broker.pacs.retrieval.salvage import Taken, salvage
 from broker.pacs.retrieval.stream import Put, streamed
 from p2pacs.dataset.elements import from_dataset
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, texts
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dimse.association.contexts import propose_storage
@@ -106,6 +107,11 @@ class DimseAdapter:
         """C-ECHO."""
         with self._renamed():
             await self._client.echo()
+
+    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+        """C-STORE, in the transfer syntax that each has."""
+        with self._renamed():
+            await self._client.store(instances)
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By C-FIND at STUDY level, window by window."""

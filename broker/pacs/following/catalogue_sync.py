@@ -71,6 +71,8 @@ class CatalogueSync:
         today: the date at the PACS.
         every: seconds between looks.
         looked: told of the end of every look of `run`.
+        stays: whether a study is in the catalogue though the PACS does not have it (yet): one
+            that a member sends.
         tuning: how often, and how much.
     """
 
@@ -85,6 +87,7 @@ class CatalogueSync:
         today: Callable[[], date],
         every: float,
         looked: Looked = _untold,
+        stays: Callable[[StudyId], bool] = lambda _: False,
         tuning: CatalogueSyncTuning = CatalogueSyncTuning(),
     ) -> None:
         self._tuning = tuning
@@ -98,6 +101,7 @@ class CatalogueSync:
         self._hinted = trio.Event()
         self._hints: set[str] = set()
         self._looked = looked
+        self._stays = stays
         self._answered = False
         self._failed = 0
         self._failing = Failing(pacs.check)
@@ -300,6 +304,8 @@ class CatalogueSync:
         return records
 
     async def _remove(self, study: StudyId) -> None:
+        if self._stays(study):
+            return
         if await trio.to_thread.run_sync(self._index.get, study) is not None:
             log.info("study is gone from the PACS", study=study.short)
             async with self._writing:

@@ -11,12 +11,14 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import evt
-from pynetdicom.dimse_primitives import C_FIND
+from pynetdicom.dimse_primitives import C_FIND, C_STORE
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.remote import DimseRemote, MakeContext
+from p2pacs.dimse.association.store_request import UID_CHARACTERS
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.delivery import suboperations as sub
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _OUT_OF_RESOURCES = 0xA700
 _CANNOT_UNDERSTAND = 0xC000
+_NOT_OF_ITS_CLASS = 0xA900
 
 FindAnswer = tuple[int | Dataset, Dataset | None]
 
@@ -130,7 +133,10 @@ class DimseServer:
 
     def _store(self, event: evt.Event) -> int | Dataset:
         try:
-            self._backend.store(instance_of(event), _caller(event))
+            instance = instance_of(event)
+            if not _is_named(event, instance):
+                return _status(_NOT_OF_ITS_CLASS, "the data set is another SOP Instance")
+            self._backend.store(instance, _caller(event))
         except PacsDataError as error:
             log.warning("C-STORE refused", caller=_caller(event), error=str(error))
             return _status(_CANNOT_UNDERSTAND, sub.comment_of(error))
@@ -138,6 +144,14 @@ class DimseServer:
             log.warning("C-STORE failed", caller=_caller(event), error=str(error))
             return _status(error.dicom_status, sub.comment_of(error))
         return sub.SUCCESS
+
+
+def _is_named(event: evt.Event, instance: EncodedInstance) -> bool:
+    """Whether a C-STORE request names the instance that it carries; DCMTK cuts UIDs off."""
+    request: C_STORE = event.request  # type: ignore[assignment]
+    said = str(request.AffectedSOPInstanceUID)
+    is_cut = len(said) == UID_CHARACTERS and instance.sop_instance_uid.startswith(said)
+    return said == instance.sop_instance_uid or is_cut
 
 
 def _caller(event: evt.Event) -> str:

@@ -480,6 +480,67 @@ class Reach(Reply):
     missed: list[str]
 
 
+# ---------------------------------------------------------------- studies that a member sends
+
+
+@_message(62)
+@frozen
+class SendQuery(Query):
+    """I have instances of this study: may I publish it? Asked anew for every publication."""
+
+    id: int
+    uid: str
+    """Study Instance UID: the broker alone knows which id it has."""
+    key: bytes
+    """Raw Ed25519 public key that I sign its manifests with."""
+    callers: list[str]
+    """AE titles that they came from."""
+
+
+@_message(63)
+@frozen
+class SendGrant(Reply):
+    """You may: until another one publishes it, nobody else does."""
+
+    id: int
+    study: bytes
+    """Its id in this network."""
+    wrapped_key: bytes
+    """The study key, wrapped to the asker."""
+    delegation: bytes
+    """What its manifests are signed by (p2pacs/study/delegation.py)."""
+    version: int
+    """The newest version that is out: the next one goes on from it."""
+    holders: list[bytes]
+    """Virtual addresses of members that hold that version."""
+
+
+@_message(68)
+@frozen
+class SentReport(Query):
+    """A version of a study that I may publish is out; and: how far is it?"""
+
+    id: int
+    study: bytes
+    version: int
+    complete: bool
+    """Whether nothing more has come."""
+    entry: bytes
+    """What the catalogue says of it (p2pacs/catalogue/feed.py)."""
+
+
+@_message(69)
+@frozen
+class SentNoted(Reply):
+    """It is listed."""
+
+    id: int
+    held: int
+    """Newest version of which the broker holds every chunk; 0 for none."""
+    stored: int
+    """Newest version of which the central PACS has every instance; 0 for none."""
+
+
 # ---------------------------------------------------------------- enrolment (its own channel)
 
 

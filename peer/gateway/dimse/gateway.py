@@ -71,6 +71,10 @@ PRIORITIES: Final = {
 
 log = structlog.get_logger(__name__)
 
+Take = Callable[[EncodedInstance, str], None]
+"""Keeps an instance that a caller (AE title) stores; returns when it is safe. Raises
+`P2PacsError` where it is not kept."""
+
 
 class Gateway:
     """Behind the hospital's DICOM server."""
@@ -85,6 +89,7 @@ class Gateway:
         *,
         news: CatalogueWatch,
         check_membership: Callable[[], None],
+        take: Take | None = None,
     ) -> None:
         """A gateway.
 
@@ -96,7 +101,9 @@ class Gateway:
             listed: which study an instance is in.
             news: when the catalogue has changed.
             check_membership: raises a RevokedError where this member was revoked; in any thread.
+            take: keeps what is stored here; None: nothing may be.
         """
+        self._take = take
         self._bridge = bridge
         self._catalogue = catalogue
         self._reads = reads
@@ -185,8 +192,11 @@ class Gateway:
         )
 
     def store(self, instance: EncodedInstance, caller: str) -> None:
-        """Refused: studies come from the PACS alone."""
-        del instance
+        """Keep an instance that is made here, if this hospital sends."""
+        self._check_membership()
+        if self._take is not None:
+            self._take(instance, caller)
+            return
         raise ForbiddenError(f"this gateway stores nothing ({caller}): send it to the PACS")
 
 

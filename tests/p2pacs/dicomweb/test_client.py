@@ -12,6 +12,7 @@ from pydicom.uid import RLELossless
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dicomweb.client import DicomwebClient
+from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
 from p2pacs.dicomweb.search import SearchTuning
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -257,3 +258,28 @@ async def test_orthanc_gives_exactly_what_it_stores(filled: Filled) -> None:
         with pytest.raises(StudyNotFoundError):
             await collect(client, "1.2.3.4.5")
     assert exact == set(filled.stored)
+
+
+async def test_it_stores_what_it_is_given_byte_for_byte() -> None:
+    given = series(3)
+    taken: list[EncodedInstance] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/dicom-web/studies")
+        assert int(request.headers["Content-Length"]) == len(request.content)
+        parser = MultipartParser(boundary_of(request.headers["Content-Type"]))
+        parts = [part.body() for part in parser.feed(request.content)]
+        parser.finish()
+        taken.extend(map(EncodedInstance.from_part10, parts))
+        return httpx.Response(200, json={})
+
+    async with answering(server) as client:
+        await client.store(given)
+    assert taken == given
+
+
+@pytest.mark.parametrize("status", [202, 400, 409, 503])
+async def test_who_does_not_take_all_has_refused(status: int) -> None:
+    async with answering(lambda _request: httpx.Response(status, json={})) as client:
+        with pytest.raises(PacsRefusedError):
+            await client.store(series(2))

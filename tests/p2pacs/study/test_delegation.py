@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from p2pacs.errors import BadSignatureError, ManifestError, StaleVersionError, UsageError
 from p2pacs.identity.keys import SIGNATURE_BYTES, SigningKey
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import DELEGATION_BYTES
 from p2pacs.study.delegation import (
-    DELEGATION_BYTES,
     PURPOSE,
     Delegation,
     load_delegation,

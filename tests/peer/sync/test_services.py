@@ -34,7 +34,7 @@ class Peer:
     transfer: Told = field(factory=Told)
 
     def __attrs_post_init__(self) -> None:
-        names = ("catalogue", "holdings", "audit", "pending", "replica")
+        names = ("catalogue", "holdings", "audit", "pending", "replica", "outgoing")
         self.parts = {name: Told() for name in names}
         book: Any = SimpleNamespace(directory=SimpleNamespace(brokers={BROKER}))
         parts: Any = self.parts
@@ -92,7 +92,7 @@ def test_when_a_broker_is_linked_what_waited_for_it_goes_on() -> None:
     peer.services.linked(MEMBER)
     assert not peer.woken
     peer.services.linked(BROKER)
-    assert peer.woken == {"catalogue", "holdings", "audit", "pending", "replica"}
+    assert peer.woken == peer.parts.keys()
 
 
 async def test_a_proof_is_given_for_its_question_alone() -> None:

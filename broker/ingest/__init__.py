@@ -1,0 +1,1 @@
+"""Studies that members send: whose they are, and how they come home to the central PACS."""

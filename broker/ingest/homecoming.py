@@ -1,0 +1,323 @@
+"""Studies that members send come home: the broker fetches them and stores them in the PACS."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+import trio
+from attrs import frozen
+
+from broker.database.db import BrokerDatabase
+from broker.ingest.sending import SendingStudies
+from broker.ingest.sent import find_sent, list_sending, note_stored
+from broker.pacs.adapter import PacsAdapter
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import (
+    DiskFullError,
+    P2PacsError,
+    PacsDataError,
+    PacsRefusedError,
+    ProtocolError,
+    StudyNotFoundError,
+)
+from p2pacs.identity.keys import StudyKey, Verifier
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import MIB
+from p2pacs.publish.previous import load_published
+from p2pacs.publish.source import Detail
+from p2pacs.retention.possession import holds_whole
+from p2pacs.store import ChunkStore, StudyStore
+from p2pacs.study.gathered import Gathered
+from p2pacs.study.reader import StudyReader
+from p2pacs.study.study_index import InstanceEntry
+from p2pacs.swarm.download.transfer import Transfer, TransferState
+from p2pacs.wire.messages import messages
+from p2pacs.wire.messages.messages import Query, Reply
+
+log = structlog.get_logger(__name__)
+
+ANSWER_SECONDS: Final = 20.0
+"""For a member to tell the newest root of its study."""
+
+
+@frozen
+class HomecomingTuning:
+    """How studies come home."""
+
+    batch_bytes: int = 16 * MIB
+    """Of data sets that are stored in the PACS at once: all that is in memory of a study."""
+    remembered: int = 64
+    """Studies of which it is known what the PACS gave back: instances that come late are compared
+    alone."""
+    retry_seconds: float = 30.0
+    """After something failed: a PACS that is away, a member whose line is cut."""
+
+
+class FetchedStudies(Protocol):
+    """Who fetches studies (`p2pacs.swarm.download.downloads.Downloads`)."""
+
+    @property
+    def transfers(self) -> Mapping[StudyId, Transfer]:
+        """The last transfer of each study."""
+
+    def fetch(
+        self, study: StudyId, holders: Iterable[VirtualAddress] = (), root: bytes | None = None
+    ) -> Transfer:
+        """Fetch a study, or go on with it."""
+
+
+class AskMember(Protocol):
+    """Asks a member (`p2pacs.swarm.host.Host.call`)."""
+
+    async def __call__(
+        self,
+        member: VirtualAddress,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        """Its reply."""
+
+
+class StudyKeyOf(Protocol):
+    """Keys of studies (`broker.study_keys.StudyKeys`)."""
+
+    async def ensure(self, study_instance_uid: str) -> StudyKey:
+        """The key of a study."""
+
+
+@frozen
+class HomecomingParts:
+    """What it works with."""
+
+    database: BrokerDatabase
+    store: ChunkStore
+    verifier: Verifier
+    pacs: PacsAdapter
+    decode: Callable[[Gathered], Awaitable[EncodedInstance]]
+    """Makes an instance of its coded blobs, verified (`p2pacs.workers.coding.Workers.decode`)."""
+    studies: StudyKeyOf
+    sending: SendingStudies
+    downloads: FetchedStudies
+    ask: AskMember
+    make_room: Callable[[], Awaitable[bool]]
+    """Recycles something in the store; whether anything came free."""
+    stored: Callable[[str, bool], None]
+    """The PACS has all of a study (its UID): from now on it is as any other of the PACS. Also
+    whether it changed something of what it was given."""
+
+
+class Homecoming:
+    """Fetches, verifies and stores. `run` must be running."""
+
+    def __init__(
+        self, parts: HomecomingParts, tuning: HomecomingTuning = HomecomingTuning()
+    ) -> None:
+        self._parts = parts
+        self.tuning = tuning
+        self._holders: dict[StudyId, VirtualAddress] = {}
+        self._wanted: set[StudyId] = set()
+        self._running: set[StudyId] = set()
+        self._compared: dict[StudyId, dict[str, bool]] = {}
+        """Of the studies that were sent lately: SOP Instance UID → whether the PACS gave back what
+        it was given."""
+        self._told: dict[StudyId, str] = {}
+        """Why a study was not home, as the log says it: once."""
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Bring home what is wanted until cancelled, beginning with what was not home before."""
+        parts = self._parts
+        unfinished = await parts.database.persist(list_sending)
+        parts.sending.fill(one.study for one in unfinished)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for one in unfinished:
+                    if one.version:
+                        self.wanted(one.study, one.member)
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    def wanted(self, study: StudyId, member: VirtualAddress) -> None:
+        """There is a version to fetch, which this member has."""
+        self._holders[study] = member
+        self._wanted.add(study)
+        if study not in self._running and self._nursery is not None:
+            self._running.add(study)
+            self._nursery.start_soon(self._work, study)
+        elif (transfer := self._parts.downloads.transfers.get(study)) is not None:
+            transfer.add_holders([member])
+
+    def is_busy(self, study: StudyId) -> bool:
+        """Whether a study is on its way, and must stay in the store."""
+        return study in self._running or study in self._parts.sending
+
+    async def held(self, study: StudyId) -> int:
+        """The newest version that the broker holds in whole; 0 for none."""
+        parts = self._parts
+        with suppress(P2PacsError):
+            if await holds_whole(parts.store, parts.verifier, study, 1):
+                files = await parts.store.study(study)
+                return files.version
+        return 0
+
+    async def _work(self, study: StudyId) -> None:
+        try:
+            while study in self._wanted:
+                self._wanted.discard(study)
+                try:
+                    await self._fetch(study)
+                    await self._take_home(study)
+                except DiskFullError as error:
+                    log.warning("no room for a study that is sent", study=study.short)
+                    if not await self._parts.make_room():
+                        await self._later(study, error)
+                    self._wanted.add(study)
+                except P2PacsError as error:
+                    await self._later(study, error)
+        finally:
+            self._running.discard(study)
+            self._holders.pop(study, None)
+            self._told.pop(study, None)
+
+    async def _later(self, study: StudyId, error: P2PacsError) -> None:
+        if self._told.get(study) != str(error):
+            self._told[study] = str(error)
+            log.warning("a study is not home yet", study=study.short, why=str(error))
+        await trio.sleep(self.tuning.retry_seconds)
+        if study in self._parts.sending:
+            self._wanted.add(study)
+
+    # ------------------------------------------------------------ out of the swarm
+
+    async def _fetch(self, study: StudyId) -> None:
+        """Until the newest version that the member has told of is here, and nothing more came."""
+        parts, member = self._parts, self._holders[study]
+        transfer = parts.downloads.transfers.get(study)
+        if transfer is None or transfer.state is not TransferState.FETCHING:
+            root = await self._newest(study, member)
+            if root is None and await holds_whole(parts.store, parts.verifier, study, 1):
+                return
+            transfer = parts.downloads.fetch(study, [member], root)
+        transfer.add_holders([member])
+        await transfer.wait_complete()
+
+    async def _newest(self, study: StudyId, member: VirtualAddress) -> bytes | None:
+        """The member's root, if it is newer than what is here. Where the member is away, others
+        that fetch the study may have it: it is fetched all the same."""
+        held = 0
+        if self._parts.store.holds(study):
+            held = (await self._parts.store.study(study)).version
+        query = messages.ManifestQuery(0, study.raw, held)
+        try:
+            reply = await self._parts.ask(member, query, timeout=ANSWER_SECONDS)
+        except P2PacsError as error:
+            log.info("the sender does not answer", study=study.short, why=str(error))
+            return None
+        if not isinstance(reply, messages.Manifest):
+            raise ProtocolError("not the answer to the question")
+        return reply.root or None
+
+    # ------------------------------------------------------------ into the PACS
+
+    async def _take_home(self, study: StudyId) -> None:
+        """Store all instances of the newest version in the PACS, and see that it has them."""
+        parts = self._parts
+        known = await parts.database.run(lambda c: find_sent(c, study))
+        if known is None or not known.sending:
+            return
+        files = await parts.store.study(study)
+        key = await parts.studies.ensure(known.uid)
+        published = await load_published(files, key, parts.verifier)
+        if published is None or not published.root.complete:
+            return
+        reader = StudyReader(key, published.root, published.chunks)
+        reader.index = published.index
+        entries = published.index.instances
+        lacking = set(entries) - await self._listed(known.uid)
+        await self._store(reader, files, [entries[uid] for uid in sorted(lacking)])
+        changed = await self._read_back(study, known.uid, entries)
+        version = published.root.version
+        is_last = await parts.database.run(lambda c: note_stored(c, study, version))
+        log.info("a study is in the PACS", study=study.short, version=version, changed=changed)
+        while len(self._compared) > self.tuning.remembered:
+            del self._compared[next(iter(self._compared))]
+        if is_last:
+            parts.sending.discard(study)
+            parts.stored(known.uid, changed > 0)
+
+    async def _listed(self, uid: str) -> set[str]:
+        try:
+            described = await self._parts.pacs.describe(uid, Detail.UIDS)
+        except StudyNotFoundError:
+            return set()
+        return set(described.instances)
+
+    async def _store(
+        self, reader: StudyReader, files: StudyStore, entries: list[InstanceEntry]
+    ) -> None:
+        """Decode, verify and store; one that the PACS does not take keeps no other back.
+
+        Raises:
+            PacsRefusedError: it did not take all.
+        """
+        refused: PacsRefusedError | None = None
+        batch: list[EncodedInstance] = []
+        for entry in entries:
+            gathered = await trio.to_thread.run_sync(partial(reader.gather, entry, files.load))
+            batch.append(await self._parts.decode(gathered))
+            if sum(len(one.data) for one in batch) >= self.tuning.batch_bytes:
+                refused = await self._store_batch(batch) or refused
+                batch = []
+        refused = await self._store_batch(batch) or refused
+        if refused is not None:
+            raise refused
+
+    async def _store_batch(self, batch: list[EncodedInstance]) -> PacsRefusedError | None:
+        """Store these, one by one if they are not taken together; why one was not."""
+        try:
+            if batch:
+                await self._parts.pacs.store(batch)
+        except PacsRefusedError as error:
+            if len(batch) == 1:
+                return error
+            results = [await self._store_batch([one]) for one in batch]
+            return next((one for one in results if one is not None), None)
+        return None
+
+    async def _read_back(
+        self, study: StudyId, uid: str, entries: Mapping[str, InstanceEntry]
+    ) -> int:
+        """Compare what the PACS gives with what it was given, but for what was compared since the
+        start; how many instances it changed.
+
+        Raises:
+            PacsDataError: it does not have, or does not give, all of them.
+        """
+        pacs, compared = self._parts.pacs, self._compared.setdefault(study, {})
+        described = await pacs.describe(uid, Detail.INSTANCES)
+        missing = set(entries) - set(described.instances)
+        wanted = set(entries) - compared.keys()
+        if wanted and not missing:
+            async with pacs.retrieve(described, wanted) as stream:
+                async for one in stream:
+                    if isinstance(one, EncodedInstance) and one.sop_instance_uid in wanted:
+                        digest = await trio.to_thread.run_sync(_sha256, one.data)
+                        is_same = digest == entries[one.sop_instance_uid].sha256
+                        compared[one.sop_instance_uid] = is_same
+            missing = wanted - compared.keys()
+        if missing:
+            raise PacsDataError(f"{pacs.name} took {len(missing)} instances and has them not")
+        return sum(not compared[one] for one in entries)
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

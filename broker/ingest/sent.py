@@ -1,0 +1,93 @@
+"""Which studies members send, and how far they are: functions on a transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+from sqlalchemy import Connection, Row, select, update
+
+from broker.database.db import now
+from broker.database.schema import sent
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.sql.portable import insert_missing
+
+
+@frozen
+class SentStudy:
+    """A study that a member made and sends."""
+
+    study: StudyId
+    uid: str = field(repr=False)
+    member: VirtualAddress
+    sending: bool
+    """Whether the member publishes it now; else the broker does."""
+    version: int
+    """Newest that the member reported."""
+    complete: bool
+    """Whether nothing more had come when it did."""
+    stored: int
+    """Newest of which the PACS has every instance."""
+
+
+def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
+    """A study that some member sends or sent; None: it came from the PACS, or is not known."""
+    row = connection.execute(select(sent).where(sent.c.study == study.raw)).one_or_none()
+    return None if row is None else _sent(row)
+
+
+def list_sending(connection: Connection) -> list[SentStudy]:
+    """The studies that members publish now."""
+    query = select(sent).where(sent.c.sending.is_(True)).order_by(sent.c.began)
+    return [_sent(row) for row in connection.execute(query)]
+
+
+def begin_sending(connection: Connection, study: StudyId, uid: str, member: VirtualAddress) -> bool:
+    """From now on the member publishes this study; whether it did not before."""
+    known = find_sent(connection, study)
+    row = {
+        "study": study.raw,
+        "uid": uid,
+        "member": member.raw,
+        "began": now(),
+        "sending": True,
+        "version": 0,
+        "complete": False,
+        "stored": 0,
+    }
+    if known is None:
+        return insert_missing(connection, sent, row)
+    _set(connection, study, sending=True, complete=False)
+    return not known.sending
+
+
+def note_version(connection: Connection, study: StudyId, version: int, *, complete: bool) -> None:
+    """The member reported a version."""
+    _set(connection, study, version=version, complete=complete)
+
+
+def note_stored(connection: Connection, study: StudyId, version: int) -> bool:
+    """The PACS has every instance of a version. If it is the last one, the broker publishes the
+    study from now on, as it does with all that the PACS has; whether it is so."""
+    known = find_sent(connection, study)
+    if known is None:
+        return False
+    is_last = known.complete and version >= known.version
+    _set(connection, study, stored=version, sending=known.sending and not is_last)
+    return is_last
+
+
+def _set(connection: Connection, study: StudyId, **values: object) -> None:
+    connection.execute(update(sent).where(sent.c.study == study.raw).values(**values))
+
+
+def _sent(row: Row[Any]) -> SentStudy:
+    return SentStudy(
+        StudyId(bytes(row.study)),
+        row.uid,
+        VirtualAddress(bytes(row.member)),
+        row.sending,
+        row.version,
+        row.complete,
+        row.stored,
+    )

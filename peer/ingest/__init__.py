@@ -1,0 +1,1 @@
+"""Instances that a hospital sends: taken, kept, and published into the network."""

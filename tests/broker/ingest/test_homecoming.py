@@ -1,0 +1,221 @@
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve, frozen
+from trio.testing import MockClock
+
+from broker.database.db import BrokerDatabase
+from broker.ingest.homecoming import Homecoming, HomecomingParts
+from broker.ingest.sending import SendingStudies
+from broker.ingest.sent import SentStudy, begin_sending, find_sent, note_version
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import LinkClosedError, PacsRefusedError, PacsUnreachableError
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.study.gathered import Gathered, decode_gathered
+from p2pacs.swarm.download.transfer import Transfer
+from p2pacs.swarm.scheduling.availability import Availability
+from p2pacs.wire.messages.messages import Manifest, ManifestQuery, Query, Reply
+from tests.broker.fakes import FakePacs
+from tests.broker.publish.bench import SIGNING, Bench, bench
+from tests.conformance.instances import make
+
+UID = "1.2.1"
+MEMBER = VirtualAddress(b"\xfd" + bytes(15))
+STUDY = [make(UID, series, number) for series in (1, 2) for number in (1, 2)]
+
+
+class CoercingPacs(FakePacs):
+    """A PACS that changes what it is given, or takes not all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coerces = False
+        self.refuses: set[str] = set()
+
+    async def store(self, instances: Iterable[EncodedInstance]) -> None:
+        for one in instances:
+            if one.sop_instance_uid in self.refuses:
+                raise PacsRefusedError("no such SOP Class")
+            changed = one.data.replace(b"Sch\xe4del", b"Sch\xe4fer")
+            await super().store([evolve(one, data=changed) if self.coerces else one])
+
+
+class Fetched:
+    """Downloads that are complete as soon as they begin: all is here."""
+
+    def __init__(self) -> None:
+        self.transfers: dict[StudyId, Transfer] = {}
+        self.asked: list[tuple[list[VirtualAddress], bytes | None]] = []
+
+    def fetch(
+        self, study: StudyId, holders: Iterable[VirtualAddress] = (), root: bytes | None = None
+    ) -> Transfer:
+        self.asked.append((list(holders), root))
+        transfer = self.transfers[study] = Transfer(study, Availability((), b""))
+        transfer.end(None)
+        return transfer
+
+
+@frozen
+class Home:
+    """A homecoming around fakes, of a study that is in the broker's store."""
+
+    made: Bench
+    pacs: CoercingPacs
+    database: BrokerDatabase
+    sending: SendingStudies
+    downloads: Fetched
+    homecoming: Homecoming
+    stored: list[tuple[str, bool]]
+
+    @property
+    def study(self) -> StudyId:
+        return self.made.keys.id_of(UID)
+
+    async def sent(self) -> SentStudy:
+        found = await self.database.run(lambda c: find_sent(c, self.study))
+        assert found is not None
+        return found
+
+    async def until_home(self) -> None:
+        while (await self.sent()).sending:
+            await trio.sleep(1)
+
+
+@pytest.fixture
+async def home(tmp_path: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
+    async with opened(tmp_path, database) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
+    pacs, downloads, sending = CoercingPacs(), Fetched(), SendingStudies()
+    stored: list[tuple[str, bool]] = []
+
+    async def decode(gathered: Gathered) -> EncodedInstance:
+        return await trio.to_thread.run_sync(decode_gathered, gathered)
+
+    async def ask(
+        member: VirtualAddress,
+        query: Query,
+        *,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Reply:
+        assert member == MEMBER
+        assert isinstance(query, ManifestQuery)
+        await trio.lowlevel.checkpoint()
+        if query.newer_than:
+            return Manifest(query.id, b"")
+        raise LinkClosedError("its line is cut")
+
+    async def no_room() -> bool:
+        raise AssertionError
+
+    async with bench(folder, *STUDY) as made:
+        progress = await made.publish(UID)
+        study, version = progress.study, progress.version
+
+        def begin(connection: object) -> None:
+            begin_sending(connection, study, UID, MEMBER)  # type: ignore[arg-type]
+            note_version(connection, study, version, complete=True)  # type: ignore[arg-type]
+
+        await database.run(begin)
+        parts = HomecomingParts(
+            database=database,
+            store=made.store,
+            verifier=SIGNING.public,
+            pacs=pacs,
+            decode=decode,
+            studies=made.keys,
+            sending=sending,
+            downloads=downloads,
+            ask=ask,
+            make_room=no_room,
+            stored=lambda uid, changed: stored.append((uid, changed)),
+        )
+        yield Home(made, pacs, database, sending, downloads, Homecoming(parts), stored)
+
+
+@asynccontextmanager
+async def running(home: Home) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(home.homecoming.run)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def by_uid(instances: Iterable[EncodedInstance]) -> dict[str, EncodedInstance]:
+    return {one.sop_instance_uid: one for one in instances}
+
+
+async def test_what_was_not_home_comes_home_at_the_next_start(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    async with running(home):
+        assert home.study in home.sending
+        await home.until_home()
+    assert home.pacs.held == by_uid(STUDY)
+    assert home.stored == [(UID, False)]
+    assert home.study not in home.sending
+    assert (await home.sent()).stored == (await home.sent()).version
+
+
+async def test_what_the_pacs_has_already_is_not_stored_again(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    home.pacs.add(*STUDY[:3])
+    async with running(home):
+        await home.until_home()
+    assert home.pacs.stored == STUDY[3:]
+
+
+async def test_a_pacs_that_is_away_gets_it_later(home: Home, autojump_clock: MockClock) -> None:
+    home.pacs.error = PacsUnreachableError("away")
+    async with running(home):
+        await trio.sleep(300)
+        assert (await home.sent()).sending
+        assert home.homecoming.is_busy(home.study)
+        home.pacs.error = None
+        await home.until_home()
+    assert home.pacs.held == by_uid(STUDY)
+
+
+async def test_one_that_is_not_taken_keeps_no_other_back(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    home.pacs.refuses = {STUDY[1].sop_instance_uid}
+    async with running(home):
+        await trio.sleep(100)
+        assert home.pacs.held == by_uid([STUDY[0], *STUDY[2:]])
+        assert (await home.sent()).sending
+        home.pacs.refuses = set()
+        await home.until_home()
+    assert home.pacs.held == by_uid(STUDY)
+
+
+async def test_a_pacs_that_changes_what_it_is_given_is_noticed(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    home.pacs.coerces = True
+    async with running(home):
+        await home.until_home()
+    assert home.stored == [(UID, True)]
+
+
+async def test_a_pacs_that_says_yes_and_keeps_nothing_is_noticed(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    home.pacs.lost = {STUDY[0].sop_instance_uid}
+    async with running(home):
+        await trio.sleep(100)
+        assert (await home.sent()).sending
+        assert not home.stored
+
+
+async def test_how_much_the_broker_holds(home: Home, autojump_clock: MockClock) -> None:
+    assert await home.homecoming.held(home.study) == (await home.sent()).version
+    assert await home.homecoming.held(StudyId(bytes(16))) == 0

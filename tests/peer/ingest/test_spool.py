@@ -1,0 +1,207 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.errors import BrokenInstanceError, CorruptStoreError, DiskFullError, ForbiddenError
+from p2pacs.ids import StudyId
+from peer.ingest.intake import take
+from peer.ingest.spool import Spool, SpoolOutcome
+from tests.conformance.instances import make
+
+UID = "1.2.1"
+STUDY = StudyId(bytes(16))
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with closing(Spool(tmp_path, reserve=0)) as opened:
+        yield opened
+
+
+def files(spool_folder: Path) -> list[Path]:
+    return sorted((spool_folder / "instances").iterdir())
+
+
+def held(spool: Spool, uid: str = UID) -> list[EncodedInstance]:
+    return [spool.read(one) for one in spool.list_instances(uid)]
+
+
+def test_what_was_taken_is_there_exactly_and_after_a_restart(tmp_path: Path) -> None:
+    sent = [make(UID, 1, number) for number in (3, 1, 2)]
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        assert [take(spool, one, "CT1") for one in sent] == [SpoolOutcome.KEPT] * 3
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        assert held(spool) == sent
+        (study,) = spool.list_studies()
+        assert (study.instances, study.callers, study.newest) == (3, ("CT1",), 3)
+        assert study.bytes == sum(len(one.data) for one in sent)
+
+
+def test_a_file_is_a_dicom_file_whose_name_says_nothing(tmp_path: Path, spool: Spool) -> None:
+    sent = make(UID)
+    take(spool, sent, "CT1")
+    (file,) = files(tmp_path)
+    assert EncodedInstance.from_part10(file.read_bytes()) == sent
+    assert len(file.stem) == 32
+    assert not set(file.stem) - set("0123456789abcdef")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert UID not in file.name
+
+
+def test_the_same_instance_again_is_stored_once(tmp_path: Path, spool: Spool) -> None:
+    assert take(spool, make(UID), "CT1") is SpoolOutcome.KEPT
+    assert take(spool, make(UID), "CT2") is SpoolOutcome.KNOWN
+    assert len(files(tmp_path)) == 1
+
+
+def test_other_bytes_under_the_same_uid_are_kept_beside(tmp_path: Path, spool: Spool) -> None:
+    first = make(UID)
+    other = evolve(first, data=first.data + b"\x00\xff\x00\xff\x01\x00\x00\x00\x00\x00")
+    told: list[str] = []
+    spool.came = told.append
+    assert take(spool, first, "CT1") is SpoolOutcome.KEPT
+    assert take(spool, other, "CT1") is SpoolOutcome.BESIDE
+    assert take(spool, other, "CT1") is SpoolOutcome.KNOWN
+    assert len(files(tmp_path)) == 2
+    assert held(spool) == [first]
+    (study,) = spool.list_studies()
+    assert (study.instances, study.beside) == (1, 1)
+    assert told == [UID]
+
+
+def test_many_who_send_at_once_lose_nothing(tmp_path: Path, spool: Spool) -> None:
+    sent = [make(UID, series, number) for series in range(1, 5) for number in range(1, 9)]
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda one: take(spool, one, "CT1"), [*sent, *sent]))
+    assert sorted(one.name for one in taken) == ["KEPT"] * 32 + ["KNOWN"] * 32
+    assert sorted(one.sop_instance_uid for one in held(spool)) == sorted(
+        one.sop_instance_uid for one in sent
+    )
+    assert len(files(tmp_path)) == 32
+
+
+def test_two_with_other_bytes_at_once_are_kept_both(spool: Spool) -> None:
+    first = make(UID)
+    other = evolve(first, data=first.data + b"\x00\xff\x00\xff\x01\x00\x00\x00\x00\x00")
+    both = threading.Barrier(2)
+
+    def send(one: EncodedInstance) -> SpoolOutcome:
+        both.wait(60)
+        return take(spool, one, "CT1")
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = list(pool.map(send, [first, other]))
+    assert sorted(one.name for one in taken) == ["BESIDE", "KEPT"]
+
+
+def test_what_was_not_confirmed_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        take(spool, make(UID), "CT1")
+        (tmp_path / "instances" / ("0" * 32 + ".dcm")).write_bytes(b"half")
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        assert len(files(tmp_path)) == 1
+        assert len(held(spool)) == 1
+
+
+def test_a_full_disk_is_refused_before_it_is_full(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, reserve=1 << 62)) as spool:
+        with pytest.raises(DiskFullError, match="no room for what is sent here"):
+            take(spool, make(UID), "CT1")
+        assert not files(tmp_path)
+        assert not spool.list_studies()
+    assert DiskFullError.dicom_status == 0xA700
+
+
+def test_rot_is_found_and_the_instance_can_be_sent_again(tmp_path: Path, spool: Spool) -> None:
+    sent = make(UID)
+    take(spool, sent, "CT1")
+    (file,) = files(tmp_path)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    (one,) = spool.list_instances(UID)
+    with pytest.raises(CorruptStoreError, match="rotted"):
+        spool.read(one)
+    spool.drop(one)
+    assert take(spool, sent, "CT1") is SpoolOutcome.KEPT
+    assert held(spool) == [sent]
+
+
+def test_a_study_that_the_broker_refuses_is_not_taken_any_more(spool: Spool) -> None:
+    take(spool, make(UID), "CT1")
+    spool.refuse(UID, "it belongs to another hospital")
+    with pytest.raises(ForbiddenError, match="another hospital"):
+        take(spool, make(UID, 1, 2), "CT1")
+    assert len(held(spool)) == 1
+    spool.admitted(UID, STUDY)
+    assert take(spool, make(UID, 1, 2), "CT1") is SpoolOutcome.KEPT
+
+
+def test_how_far_a_study_is_is_remembered(tmp_path: Path, spool: Spool) -> None:
+    sent = [make(UID, 1, number) for number in (1, 2, 3)]
+    for one in sent:
+        take(spool, one, "CT1")
+    spool.admitted(UID, STUDY)
+    spool.version_out(UID, 4)
+    spool.all_out(UID, 3)
+    spool.safe(UID, 2)
+    study = spool.study(UID)
+    assert study is not None
+    assert (study.study, study.version, study.published, study.safe) == (STUDY, 4, 3, 2)
+    assert len(files(tmp_path)) == 1
+    assert [one.file is None for one in spool.list_instances(UID)] == [True, True, False]
+    assert [one.number for one in spool.list_instances(UID, above=2)] == [3]
+    assert take(spool, sent[0], "CT1") is SpoolOutcome.KNOWN
+
+
+def test_instances_without_uids_or_with_others_are_refused(spool: Spool) -> None:
+    sent = make(UID)
+    series = b"\x20\x00\x0e\x00UI"
+    assert sent.data.count(series) == 1
+    without = evolve(sent, data=sent.data.replace(series, b"\x20\x00\x0f\x00UI"))
+    with pytest.raises(BrokenInstanceError, match="no Series Instance UID"):
+        take(spool, without, "CT1")
+    with pytest.raises(BrokenInstanceError, match="not those that came with it"):
+        take(spool, evolve(sent, sop_instance_uid="1.2.3"), "CT1")
+    with pytest.raises(BrokenInstanceError):
+        take(spool, evolve(sent, data=b"\x00"), "CT1")
+    assert not spool.list_studies()
+
+
+_SENDER = """
+import sys
+from pathlib import Path
+from peer.ingest.intake import take
+from peer.ingest.spool import Spool
+from tests.conformance.instances import make
+spool = Spool(Path(sys.argv[1]), reserve=0)
+for number in range(1, 1000):
+    take(spool, make("1.2.1", 1, number), "CT1")
+    print(number, flush=True)
+"""
+
+
+def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
+    sender = subprocess.Popen(
+        [sys.executable, "-c", _SENDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert sender.stdout is not None
+    answered = [int(sender.stdout.readline()) for _ in range(20)]
+    os.kill(sender.pid, signal.SIGKILL)
+    answered += map(int, sender.stdout)
+    sender.wait()
+    sender.stdout.close()
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        found = {one.sop_instance_uid: one for one in held(spool)}
+        for number in answered:
+            one = make("1.2.1", 1, number)
+            assert found[one.sop_instance_uid] == one
+        assert len(files(tmp_path)) == len(found)
