@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator
@@ -82,7 +83,8 @@ def parse_size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and _SMALLEST <= value <= _LARGEST:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    size = float(match["number"]) * _SIZES[match["unit"]] if match else 0
+    # Not a float: from 9 PB on it has no place for single bytes.
+    size = Decimal(match["number"]) * _SIZES[match["unit"]] if match else Decimal()
     if not 0.5 <= size <= _LARGEST:
         raise ValueError(Phrase("not a size (write it as 500MB, 50GB or 2TB)"))
     return round(size)
