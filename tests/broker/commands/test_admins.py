@@ -61,7 +61,7 @@ def test_an_auditor_is_made_and_becomes_administrator(
     assert "rev is a new auditor" in command(*new)
     assert "a role already" in command(*new, code=UsageError.exit_code)
     wrong = ["role", folder, "--admin", "rev", "--role", "radiologist"]
-    assert "administrator or auditor" in command(*wrong, code=UsageError.exit_code)
+    assert "one of: administrator, auditor" in command(*wrong, code=UsageError.exit_code)
     nobody = ["role", folder, "--admin", "nobody", "--role", "auditor"]
     command(*nobody, code=NotFoundError.exit_code)
     last = ["role", folder, "--admin", "admin", "--role", "auditor"]
