@@ -10,9 +10,9 @@ from broker.database.db import connect
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import NotFoundError, StudyNotFoundError
 from tests.broker.access.test_rules import CT
-from tests.broker.commands.test_cli import Command, command, folder
+from tests.broker.commands.test_cli import Command, command, first, folder
 
-__all__ = ["command", "folder"]
+__all__ = ["command", "first", "folder"]
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from broker.database.db import connect
 from p2pacs.errors import LocalError, UsageError
 from p2pacs.identity.token import Token
 from p2pacs.limits import MEMBERS
-from tests.broker.commands.test_cli import Command, command, folder
+from tests.broker.commands.test_cli import Command, command, first, folder
 from tests.broker.members.test_registry import fill
 
-__all__ = ["command", "folder"]
+__all__ = ["command", "first", "folder"]
 
 GOOD = "name;role;read\nNorth;hospital;Modality=CT,MR\nR1;replica;\n"
 
