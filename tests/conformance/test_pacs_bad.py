@@ -82,6 +82,7 @@ async def attempt(
 async def test_nobody_there(form: str, step: Step) -> None:
     error = await attempt(form.format(host=HOST, port=free_port()), step)
     assert isinstance(error, PacsUnreachableError)
+    assert str(error) == "the central PACS cannot be reached: does it run at this address?"
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from broker.database.db import now
 from broker.members import traffic
 from broker.pages.serving import run_pages
 from broker.trail import audit
+from p2pacs import limits
 from p2pacs.accounts.people import add_account
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import PacsUnreachableError
@@ -29,7 +30,7 @@ from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import FewKnown, FewStudies, content_of, settings
 from tests.p2pacs.accounts.conftest import CHEAP
 from tests.p2pacs.catalogue.samples import study
-from tests.p2pacs.pages.accessible import troubles
+from tests.p2pacs.pages.accessible import too_wide, troubles
 from tests.p2pacs.pages.browser import PASSWORD
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(900)]
@@ -238,3 +239,27 @@ async def test_a_publication_goes_on_while_its_page_is_open(
 
     async with served_broker(ground) as broker:
         await chromium(partial(begin, trio.lowlevel.current_trio_token()))
+
+
+async def test_long_names_are_wrapped_on_a_desk_and_on_the_smallest_phone(
+    ground: Ground, chromium: Chromium
+) -> None:
+    """As long as names may be, and without a place to break them: UIDs are as long, too."""
+    name, described = "N" * limits.NAME, "x" * 64
+    named = study(1, name=f"{described}^{described}", StudyDescription=("LO", described))
+
+    def look(context: BrowserContext) -> None:
+        page = sign_in(context, broker.url)
+        for path in ("/members", f"/members/{member}", "/audit", "/studies"):
+            page.goto(broker.url + path)
+            for width in (1280, 320):
+                page.set_viewport_size({"width": width, "height": 740})
+                assert too_wide(page) == [], (path, width)
+            assert (described if path == "/studies" else name) in page.locator("main").inner_text()
+
+    async with served_broker(ground) as broker:
+        member = (await ground.register(name))[0].address
+        CatalogueIndex(ground.database).upsert([named])
+        actor = audit.Entry("study read", name, member, named.study, described)
+        await ground.database.run(lambda connection: audit.record(connection, actor))
+        await chromium(look)

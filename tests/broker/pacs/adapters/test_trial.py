@@ -17,7 +17,7 @@ from broker.pacs.address import DimseAddress, WebAddress
 from p2pacs.archive.server import archive
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dimse.association.remote import DimseRemote
-from p2pacs.errors import PacsError
+from p2pacs.errors import PacsRefusedError, PacsUnreachableError
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.process.health import Health
 from p2pacs.settings import DicomTlsSettings
@@ -45,12 +45,12 @@ async def test_a_pacs_that_is_away_or_does_not_know_us(tmp_path: Path) -> None:
     with socket() as silent:  # bound, so that nobody else listens there
         silent.bind((HOST, 0))
         away = DimseAddress(DimseRemote("PACS", HOST, silent.getsockname()[1]))
-        with pytest.raises(PacsError):
+        with pytest.raises(PacsUnreachableError, match="does it run at this address"):
             await dimse_checks(away, "ME", _tls(tmp_path), moves=True)
     known = archive(tmp_path / "pacs", "PACS", Endpoint(HOST, 0), allowed_callers=["OTHER"])
     async with known as pacs:
         address = DimseAddress(DimseRemote("PACS", HOST, pacs.port))
-        with pytest.raises(PacsError):
+        with pytest.raises(PacsUnreachableError, match="does not know our AE title"):
             await dimse_checks(address, "ME", _tls(tmp_path), moves=True)
 
 
@@ -111,5 +111,5 @@ async def test_a_study_that_is_listed_without_its_uid_is_not_asked_for() -> None
 
 
 async def test_no_services_there() -> None:
-    with _web({}) as address, pytest.raises(PacsError):
+    with _web({}) as address, pytest.raises(PacsRefusedError, match="404"):
         await dicomweb_checks(address)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from p2pacs import errors
 from p2pacs.dimse.delivery import suboperations as sub
 from p2pacs.errors import (
+    DatabaseLockedError,
     DiskFullError,
     ForbiddenError,
     NoSourceError,
@@ -56,6 +57,7 @@ def test_final_status(statuses: list[int], final: int) -> None:
     [
         (NoSourceError("x"), 0xA702),
         (DiskFullError("x"), 0xA702),
+        (DatabaseLockedError("x"), 0xA702),  # nothing is wrong with what was asked for
         (ForbiddenError("x"), 0x0124),
         (StudyNotFoundError("x"), 0xA900),
     ],

@@ -30,6 +30,7 @@ from p2pacs.errors import (
     P2PacsError,
     PacsError,
     PacsRefusedError,
+    PacsUnreachableError,
     StudyNotFoundError,
 )
 from p2pacs.identity.directory import Role
@@ -337,7 +338,7 @@ async def test_the_priority_of_a_request_counts(
 async def test_callers_can_be_restricted(tmp_path: Path) -> None:
     async with served(tmp_path, instances(1), allowed_callers=["VIEWER"]) as (_, _, where):
         await client(where, "VIEWER").echo()
-        with pytest.raises(PacsError):
+        with pytest.raises(PacsUnreachableError, match="does not know our AE title"):
             await client(where, "STRANGER").echo()
 
 
