@@ -241,6 +241,10 @@ async def test_a_publication_goes_on_while_its_page_is_open(
         await chromium(partial(begin, trio.lowlevel.current_trio_token()))
 
 
+WIDEST_CELL = "Math.max(...[...document.querySelectorAll('td, th')].map(one => one.offsetWidth))"
+"""Pixels: a table may be moved sideways in its frame, but nobody reads a cell in parts."""
+
+
 async def test_long_names_are_wrapped_on_a_desk_and_on_the_smallest_phone(
     ground: Ground, chromium: Chromium
 ) -> None:
@@ -255,6 +259,7 @@ async def test_long_names_are_wrapped_on_a_desk_and_on_the_smallest_phone(
             for width in (1280, 320):
                 page.set_viewport_size({"width": width, "height": 740})
                 assert too_wide(page) == [], (path, width)
+                assert page.evaluate(WIDEST_CELL) <= width, (path, width)
             assert (described if path == "/studies" else name) in page.locator("main").inner_text()
 
     async with served_broker(ground) as broker:

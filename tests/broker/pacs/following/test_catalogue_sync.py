@@ -514,8 +514,9 @@ async def test_an_odd_uid_is_said_once_by_the_id_of_its_study(bench: Bench) -> N
     odd = "1.2.A" + "7" * 65
     bench.pacs.add(make(odd, 1, SeriesInstanceUID="1.2.3", SOPInstanceUID="1.2.4"))
     with capture_logs() as logs:
-        for _ in range(3):
+        for number in range(3):  # also of one that grows
             await bench.catalogue_sync.look(whole=True)
+            bench.pacs.add(make(odd, 2, number))
     assert bench.uids() == {CT, MR, odd}
     warnings = [one for one in logs if one["log_level"] == "warning"]
     assert [one["study"] for one in warnings] == [id_of(odd).short]
