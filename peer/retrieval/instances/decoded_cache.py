@@ -143,6 +143,7 @@ class DecodedCache:
         self._sparse = Sparse()
         self._scratch = memoryview(bytearray(_BLOCK + PASSING_SEAL_BYTES if capacity else 0))
         self._bytes = 0
+        self._writing = trio.Lock()
         self._send, self._receive = trio.open_memory_channel[tuple[bytes, bytes]](tuning.waiting)
 
     def __len__(self) -> int:
@@ -211,7 +212,12 @@ class DecodedCache:
                 await self.keep(digest, data)
 
     async def keep(self, digest: bytes, data: bytes) -> None:
-        """Write one that was put, unless there is no room for it on the disk."""
+        """Write one, unless there is no room for it on the disk. Several are written one after the
+        other: the ring knows the oldest by the order in which they were added."""
+        async with self._writing:
+            await self._keep(digest, data)
+
+    async def _keep(self, digest: bytes, data: bytes) -> None:
         if self._ring.find(digest) is not None:
             return
         room = await trio.to_thread.run_sync(self._room)

@@ -126,6 +126,18 @@ async def test_many_pass_through_a_small_cache(tmp_path: Path) -> None:
         assert 3 <= len(held) <= 6
 
 
+async def test_those_that_are_kept_at_once_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    all_data = [os.urandom(300 + number) for number in range(40)]
+    async with open_decoded_cache(tmp_path, 2000, ROOMY) as cache:
+        async with trio.open_nursery() as nursery:
+            for data in all_data:
+                nursery.start_soon(cache.keep, entry(data).sha256, data)
+        held = [data for data in all_data if cache.holds(entry(data))]
+        assert len(held) == len(cache) >= 3
+        for data in held:
+            assert await cache.get(entry(data)) == instance(data)
+
+
 async def test_what_rotted_is_not_given(tmp_path: Path) -> None:
     data, other = os.urandom(2 * MIB), os.urandom(100)
     async with opened(tmp_path, 8 * MIB) as cache:
