@@ -26,6 +26,7 @@ from p2pacs.workers.coding import Workers
 from peer.retrieval.audit import AuditedRead, AuditQueue, ReadEnding, ReadOutcome
 from peer.retrieval.instances.decode_ahead import DecodeAhead
 from peer.retrieval.instances.decoded_cache import DecodedCache
+from peer.retrieval.instances.instance_reader import InstanceReader
 from peer.retrieval.instances.live_index import LiveIndex
 from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.requester import Requester
@@ -191,10 +192,11 @@ class StudyReads:
                 if found.key is None:
                     raise blind()
                 chunks = await self._store.study(study)
-                index = LiveIndex(found.key, chunks, self._workers, self._decoded)
+                index = LiveIndex(found.key, chunks)
+                instances = InstanceReader(index, chunks, self._workers, self._decoded)
                 again = partial(self._resolver.find, study, requester.purpose)
                 supply = Supply(self.start, again, self._make_room)
-                fetch = StudyFetch(study, index, supply, self.tuning.arrival)
+                fetch = StudyFetch(study, index, instances, supply, self.tuning.arrival)
                 priority = requester.priority
             elif fetch.fetching:
                 priority = max(fetch.priority, requester.priority)

@@ -28,7 +28,8 @@ from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.retrieval.instances.cursor import Cursor, Wanted
 from peer.retrieval.instances.fetch_order import first_of, looked_at, previews
-from peer.retrieval.instances.live_index import Known, LiveIndex, Preview
+from peer.retrieval.instances.instance_reader import InstanceReader, Preview
+from peer.retrieval.instances.live_index import Known, LiveIndex
 from peer.retrieval.instances.viewport import ViewRequest, shown
 from peer.retrieval.sources.arrival import TUNING, Arrival, ArrivalTuning
 from peer.retrieval.sources.resolve import ResolvedStudy
@@ -44,6 +45,7 @@ class StudyFetch:
         self,
         study: StudyId,
         index: LiveIndex,
+        instances: InstanceReader,
         supply: Supply,
         tuning: ArrivalTuning = TUNING,
     ) -> None:
@@ -53,6 +55,7 @@ class StudyFetch:
         self._viewed: ViewRequest | None = None
         self._previews: Sequence[int] = ()
         self._index = index
+        self._instances = instances
         self._arrival = Arrival(study, supply, self._begun, tuning)
         self._least = 0
         self._one = trio.Lock()
@@ -151,7 +154,7 @@ class StudyFetch:
             CodingError: it does not decode to what its hash says.
             UnavailableError: what is missing did not come.
         """
-        return await self._arrival.mended(known.chunks, partial(self._index.join, known))
+        return await self._arrival.mended(known.chunks, partial(self._instances.join, known))
 
     @property
     def is_all_here(self) -> bool:
@@ -165,16 +168,16 @@ class StudyFetch:
             await transfer.watch.until(lambda: transfer.state is not TransferState.FETCHING)  # noqa: B023
 
     async def decode_ahead(self, known: Known) -> bool:
-        """See `LiveIndex.decode_ahead`."""
-        return await self._index.decode_ahead(known)
+        """See `InstanceReader.decode_ahead`."""
+        return await self._instances.decode_ahead(known)
 
     async def decoded(self, known: Known) -> EncodedInstance | None:
         """An instance that image codecs made for an earlier reader, if it is still kept."""
-        return await self._index.decoded(known)
+        return await self._instances.decoded(known)
 
     def keeps(self, known: Known) -> bool:
         """Whether it is kept, as far as is known."""
-        return self._index.keeps(known)
+        return self._instances.keeps(known)
 
     async def read_into(self, known: Known, buffer: memoryview) -> None:
         """The data set of one instance, into a buffer of its size.
@@ -182,7 +185,7 @@ class StudyFetch:
         Raises:
             P2PacsError: as `read`.
         """
-        if not await self._index.decoded_into(known, buffer):
+        if not await self._instances.decoded_into(known, buffer):
             buffer[:] = (await self.read(known)).data
 
     async def excerpts(self, known: Known) -> Excerpts:
@@ -191,7 +194,7 @@ class StudyFetch:
         Raises:
             CodingError: what the index declares does not add up.
         """
-        return await self._index.excerpts(known)
+        return await self._instances.excerpts(known)
 
     async def want_beginning(self) -> None:
         """Have what a viewer begins with come before all else: the headers, and the first image of
@@ -223,7 +226,7 @@ class StudyFetch:
         Raises:
             CodingError: what the index declares does not add up.
         """
-        needs, have = await self._index.header_chunks(some), self.transfer.have
+        needs, have = await self._instances.header_chunks(some), self.transfer.have
         self.transfer.want(number for number in needs if number not in have)
 
     async def run(self, excerpts: Excerpts, reading: Reading[T]) -> T:
@@ -237,7 +240,7 @@ class StudyFetch:
         run, needs = ExcerptRun(excerpts, reading), tuple[int, ...]()
         is_here = lambda number: number in self.transfer.have  # noqa: E731 - it may be another one
         while run.span is not None:
-            read = partial(self._index.go_on, run, is_here)
+            read = partial(self._instances.go_on, run, is_here)
             needs = await self._arrival.mended(needs, read)
         return run.result
 
@@ -252,8 +255,8 @@ class StudyFetch:
             UnavailableError: what is missing did not come.
             P2PacsError: whatever the reading itself raises.
         """
-        needs = await self._index.header_chunks(instances)
-        read = partial(self._index.read_here, instances, make)
+        needs = await self._instances.header_chunks(instances)
+        read = partial(self._instances.read_here, instances, make)
         return await self._arrival.mended(sorted(needs), read)
 
     async def preview(self, known: Known, frame: int | None, level: int | None) -> Preview:
@@ -271,7 +274,7 @@ class StudyFetch:
         coarsest = known.levels[0][0]
         level = coarsest if level is None else min(level, coarsest)
         frame = (known.entry.frames + 1) // 2 if frame is None else frame
-        return await self._index.preview(known, frame, level)
+        return await self._instances.preview(known, frame, level)
 
     # ------------------------------------------------------------ the transfer
 

@@ -19,7 +19,8 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.retrieval.instances.live_index import Known, Preview
+from peer.retrieval.instances.instance_reader import Preview
+from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.viewport import ViewRequest, shown
 from peer.retrieval.requester import Requester
 
