@@ -99,7 +99,7 @@ async def test_only_those_are_asked_for_a_segment_who_must_have_it(
         assert not [line for line in logs if line.get("kind") == "SegmentQuery"]
 
 
-async def test_the_segments_of_a_list_are_asked_for_at_once_and_not_all_of_one_member(
+async def test_the_segments_of_a_list_are_asked_for_at_once(
     autojump_clock: Clock, tmp_path: Path
 ) -> None:
     async with open_world(tmp_path) as world:
@@ -117,7 +117,8 @@ async def test_the_segments_of_a_list_are_asked_for_at_once_and_not_all_of_one_m
         begun = trio.current_time()
         transfer = hospital.fetch(study, replicas, study.roots[-1])
         await transfer.watch.until(lambda: len(transfer.chunks or ()) == 2500)
-        # The largest takes 0.4 s, and to get to know each other 0.3; one after the other: 1.2.
-        assert trio.current_time() - begun < 1.0
+        # 0.83 s, or 1.03 where only one member is known yet when most are asked for (who is linked
+        # first is chance, as trio's order of tasks is); one after the other it is 1.16.
+        assert trio.current_time() - begun < 1.1
         await transfer.wait_complete()
         await fetched(hospital, study)
