@@ -15,6 +15,7 @@ from attrs import frozen
 
 from p2pacs.errors import UsageError
 from p2pacs.limits import AE_TITLE, CALLERS
+from p2pacs.phrases import Phrase
 
 _ALL: Final = "all"
 _NONE: Final = "none"
@@ -47,9 +48,9 @@ def parse_send_rule(text: str) -> SendRule:
     titles = [title.strip() for title in said.split(",")]
     for title in titles:
         if not 0 < len(title) <= AE_TITLE or not title.isascii() or not title.isprintable():
-            raise UsageError(f"not a rule: all, none, or AE titles like CT1,MR1 (not {title!r})")
+            raise UsageError(Phrase("what may be sent: all, none, or AE titles like CT1,MR1"))
         if "\\" in title:
-            raise UsageError("an AE title has no backslash")
+            raise UsageError(Phrase("an AE title has no backslash"))
     if len(titles) > CALLERS:
-        raise UsageError(f"at most {CALLERS} AE titles")
+        raise UsageError(Phrase("at most %(count)s AE titles", count=CALLERS))
     return SendRule(titles=frozenset(titles))

@@ -320,9 +320,11 @@ def change_send(connection: Connection, address: VirtualAddress, send: str) -> N
     """
     member = get_member(connection, address)
     if member.revoked is not None:
-        raise RevokedError(f"{member.name} was revoked: it sends nothing any more")
+        raise RevokedError(
+            Phrase("%(member)s was revoked: it sends nothing any more", member=member.name)
+        )
     if member.role is Role.REPLICA and send != "none":
-        raise UsageError("a replica sends nothing: it holds no keys")
+        raise UsageError(Phrase("a replica sends nothing: it holds no keys"))
     _set(connection, address, send=send)
 
 

@@ -313,6 +313,28 @@ def test_a_replica_gets_no_rule_but_none(command: Command, folder: Path) -> None
     assert said["read"] == "none"
 
 
+def test_which_studies_a_member_may_send(command: Command, folder: Path) -> None:
+    command("token", folder, "--name", "North", "--role", "hospital")
+    command("token", folder, "--name", "R1", "--role", "replica")
+
+    def send() -> list[str]:
+        return [one["send"] for one in command.json("members", folder)["members"]]
+
+    assert send() == ["all", "none"]
+    assert command.json("send-rule", folder, "North", "MR1, CT1")["send"] == "CT1,MR1"
+    assert "North may now send: none" in command("send-rule", folder, "North", "none")
+    assert send() == ["none", "none"]
+    said = command("send-rule", folder, "R1", "all", code=UsageError.exit_code)
+    assert "a replica sends nothing" in said
+    said = command("send-rule", folder, "North", "CT1,,", code=UsageError.exit_code)
+    assert "AE titles like CT1,MR1" in said
+    entries = command.json("audit", folder)["entries"]
+    assert [entry["what"] for entry in entries][:2] == ["send rule changed"] * 2
+    command("revoke", folder, "North", "--yes")
+    said = command("send-rule", folder, "North", "all", code=RevokedError.exit_code)
+    assert "North was revoked" in said
+
+
 def test_status(command: Command, folder: Path) -> None:
     command("token", folder, "--name", "North", "--role", "hospital")
     said = command.json("status", folder)
