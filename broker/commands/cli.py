@@ -291,7 +291,7 @@ def rule(
         typer.echo(f"{record.name} may now read: {read}")
 
 
-@app.command()
+@app.command("send-rule")
 def send_rule(
     folder: Folder,
     member: MemberArgument,

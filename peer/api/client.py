@@ -46,6 +46,10 @@ class PeerClient:
             raise StateError(
                 f"{folder / API_ACCESS} may not be read: use the account that runs the peer"
             ) from error
+        except UnicodeDecodeError as error:
+            raise StateError(
+                f"{folder / API_ACCESS} is damaged: start the peer anew, which writes it"
+            ) from error
         async with httpx.AsyncClient(
             base_url=f"http://{settings.api}",
             headers={"Authorization": f"Bearer {token}"},

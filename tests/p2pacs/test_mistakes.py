@@ -66,6 +66,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker correct": [*member, "--name", "West"],
         "broker delete": [*member, "--yes"],
         "broker rule": [*member, "none"],
+        "broker send-rule": [*member, "none"],
         "broker may": [*member, "1.2.3"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],

@@ -90,9 +90,11 @@ def test_an_emergency_of_the_same_study_has_the_uplinks_of_all_who_have_some_of_
         await trio.sleep(12)
         stat = begin(hurt, swarm.study, swarm.holders(hurt), Priority.STAT)
         await trio.sleep(SOON)
-        for part, rate in await shares([*swarm.replicas, *others], hurt, 3):
-            assert part > 0.9
-            assert rate > 0.9 * swarm.plan.up
+        lines = await shares([*swarm.replicas, *others], hurt, 3)
+        # a line carries nine to thirteen chunks meanwhile: one or two may have been under way
+        assert all(part > 0.75 for part, _ in lines)
+        assert sum(part for part, _ in lines) > 0.95 * len(lines)
+        assert all(rate > 0.9 * swarm.plan.up for _, rate in lines)
         await stat.wait_complete()
         await complete(transfers)
 
@@ -196,8 +198,9 @@ def test_an_emergency_has_the_line_down_of_its_own_hospital() -> None:
         some, others = swarm.replicas[:4], swarm.replicas[4:]
         urgent = await another(swarm, 4, some)
         later = begin(hurt, swarm.study, others, Priority.BACKGROUND)
-        await trio.sleep(4)
-        assert await received(others, hurt, 1) > 0.9 * NARROW.down
+        await trio.sleep(3)
+        # in one second there are nine chunks at most, so that one less is a tenth
+        assert await received(others, hurt, 2) > 0.9 * NARROW.down
         stat = begin(hurt, urgent, some, Priority.STAT)
         await trio.sleep(SOON)
         async with trio.open_nursery() as nursery:

@@ -21,7 +21,7 @@ from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
 from peer.api.client import PeerClient, error_of, not_running
 from peer.commands.doctor import seen_by_broker
-from peer.config import PeerSettings, save_peer_settings
+from peer.config import API_ACCESS, PeerSettings, save_peer_settings
 from tests.components import free_port
 from tests.peer.fake_peer import FakePeer
 
@@ -50,6 +50,13 @@ async def fake(folder: Path, nursery: trio.Nursery) -> AsyncIterator[FakePeer]:
     await nursery.start(serve)
     yield fake
     nursery.cancel_scope.cancel()
+
+
+async def test_a_token_that_is_damaged(folder: Path) -> None:
+    (folder / API_ACCESS).write_bytes(bytes(range(256)))
+    with pytest.raises(StateError, match="start the peer anew"):
+        async with PeerClient.connect(folder):
+            pass
 
 
 async def test_a_peer_that_does_not_run(folder: Path) -> None:
