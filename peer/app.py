@@ -450,10 +450,11 @@ async def run_peer(
         listens: list[Endpoint] = await nursery.start(peer.run)
         async with peer.gateway() as dicom:
             dicomweb = await nursery.start(peer.serve_dicomweb)
-            api = await nursery.start(run_api, peer.overview, folder, settings.api)
             web = await nursery.start(peer.serve_pages, folder)
             viewer = await nursery.start(peer.serve_viewer)
             metrics = await nursery.start(peer.serve_metrics, folder)
+            # last: whom it answers, finds all the rest there
+            api = await nursery.start(run_api, peer.overview, folder, settings.api)
             ready(
                 {
                     "event": "ready",
