@@ -9,13 +9,13 @@ at most.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import trio
 from attrs import field, frozen
 
+from broker.database.db import now
 from broker.handlers.interfaces import Directories
 from broker.members.member_reach import MemberReach
 from p2pacs.errors import BusyError, P2PacsError
@@ -71,10 +71,10 @@ class MemberTrials:
             finally:
                 self._under_way.discard(member)
             self.last[member] = found
-        return Reach(query.id, _now(), list(found.reached), list(found.missed))
+        return Reach(query.id, now(), list(found.reached), list(found.missed))
 
     async def _tried(self, member: VirtualAddress, said: int) -> MemberReach:
-        clock = (said - _now()) / 1000
+        clock = (said - now()) / 1000
         record = self.book.directory.get(member)
         endpoints = () if record is None else record.endpoints[:ENDPOINTS]
         answers: dict[str, bool] = {}
@@ -112,7 +112,3 @@ def dial_back(identity: NodeIdentity, book: Directories) -> Dial:
         return False
 
     return dial
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
