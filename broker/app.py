@@ -29,7 +29,7 @@ from broker.handlers.services import BrokerServices
 from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
 from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
-from broker.ingest.homecoming import Homecoming, HomecomingParts
+from broker.ingest.forwarding import Forwarding, ForwardingParts
 from broker.members import registry
 from broker.members.membership import open_membership
 from broker.members.registry import Member
@@ -120,7 +120,7 @@ class Broker:
             identity, book, host, store, busy=self._busy, drop=self._drop, tuning=RECYCLING
         )
         self.recovery = StudyRecovery(self.engine.downloads, self.parts.holders.of)
-        self.homecoming = self._make_homecoming()
+        self.forwarding = self._make_forwarding()
         self.publisher = self._make_publisher()
         self.catalogue_sync = self._make_catalogue_sync()
         self.own_traffic = OwnTraffic(
@@ -143,17 +143,17 @@ class Broker:
             keys.signing,
             SentHooks(
                 listed=self._completed,
-                wanted=self.homecoming.wanted,
+                wanted=self.forwarding.wanted,
                 replicate=self.handlers.study_grants.replicate,
-                held=self.homecoming.held,
+                held=self.forwarding.held,
             ),
         )
         self.sent.enter(services)
 
-    def _make_homecoming(self) -> Homecoming:
+    def _make_forwarding(self) -> Forwarding:
         files, parts = self.files, self.parts
-        return Homecoming(
-            HomecomingParts(
+        return Forwarding(
+            ForwardingParts(
                 database=files.database,
                 store=files.store,
                 verifier=parts.broker_keys,
@@ -207,7 +207,7 @@ class Broker:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.handlers.run)
             listens: list[Endpoint] = await nursery.start(self.node.run)
-            await nursery.start(self.homecoming.run)
+            await nursery.start(self.forwarding.run)
             await nursery.start(self.publisher.run)
             await nursery.start(self.catalogue_sync.run)
             nursery.start_soon(self._catch_up)
@@ -325,7 +325,7 @@ class Broker:
         """Whether a study is being published, or fetched back: it stays in the store."""
         progress = self.publisher.publications.get(study)
         is_published = progress is not None and not progress.over
-        is_fetched = self.recovery.is_fetching(study) or self.homecoming.is_busy(study)
+        is_fetched = self.recovery.is_fetching(study) or self.forwarding.is_busy(study)
         return is_published or is_fetched
 
     async def _drop(self, study: StudyId) -> None:

@@ -1,1 +1,1 @@
-"""Studies that members send: whose they are, and how they come home to the central PACS."""
+"""Studies that members send: whose they are, and how they are forwarded to the central PACS."""

@@ -1,4 +1,4 @@
-"""Studies that members send come home: the broker fetches them and stores them in the PACS."""
+"""Studies that members send are forwarded: the broker fetches them and stores them in the PACS."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ ANSWER_SECONDS: Final = 20.0
 
 
 @frozen
-class HomecomingTuning:
-    """How studies come home."""
+class ForwardingTuning:
+    """How studies are forwarded."""
 
     batch_bytes: int = 16 * MIB
     """Of data sets that are stored in the PACS at once: all that is in memory of a study."""
@@ -92,7 +92,7 @@ class StudyKeyOf(Protocol):
 
 
 @frozen
-class HomecomingParts:
+class ForwardingParts:
     """What it works with."""
 
     database: BrokerDatabase
@@ -112,11 +112,11 @@ class HomecomingParts:
     whether it changed something of what it was given."""
 
 
-class Homecoming:
+class Forwarding:
     """Fetches, verifies and stores. `run` must be running."""
 
     def __init__(
-        self, parts: HomecomingParts, tuning: HomecomingTuning = HomecomingTuning()
+        self, parts: ForwardingParts, tuning: ForwardingTuning = ForwardingTuning()
     ) -> None:
         self._parts = parts
         self.tuning = tuning
@@ -127,11 +127,11 @@ class Homecoming:
         """Of the studies that were sent lately: SOP Instance UID → whether the PACS gave back what
         it was given."""
         self._told: dict[StudyId, str] = {}
-        """Why a study was not home, as the log says it: once."""
+        """Why a study was not in the PACS, as the log says it: once."""
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Bring home what is wanted until cancelled, beginning with what was not home before."""
+        """Forward what is wanted until cancelled, beginning with what is not in the PACS yet."""
         parts = self._parts
         unfinished = await parts.database.persist(list_sending)
         parts.sending.fill(one.study for one in unfinished)
@@ -175,7 +175,7 @@ class Homecoming:
                 self._wanted.discard(study)
                 try:
                     await self._fetch(study)
-                    await self._take_home(study)
+                    await self._forward(study)
                 except DiskFullError as error:
                     log.warning("no room for a study that is sent", study=study.short)
                     if not await self._parts.make_room():
@@ -191,7 +191,7 @@ class Homecoming:
     async def _later(self, study: StudyId, error: P2PacsError) -> None:
         if self._told.get(study) != str(error):
             self._told[study] = str(error)
-            log.warning("a study is not home yet", study=study.short, why=str(error))
+            log.warning("a study is not in the PACS yet", study=study.short, why=str(error))
         await trio.sleep(self.tuning.retry_seconds)
         if study in self._parts.sending:
             self._wanted.add(study)
@@ -228,7 +228,7 @@ class Homecoming:
 
     # ------------------------------------------------------------ into the PACS
 
-    async def _take_home(self, study: StudyId) -> None:
+    async def _forward(self, study: StudyId) -> None:
         """Store all instances of the newest version in the PACS, and see that it has them."""
         parts = self._parts
         known = await parts.database.run(lambda c: find_sent(c, study))

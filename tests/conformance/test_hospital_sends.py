@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from broker.admins.actions import AdminActions
 from broker.app import Broker, open_broker
 from broker.config import BrokerSettings
-from broker.ingest.homecoming import HomecomingTuning
+from broker.ingest.forwarding import ForwardingTuning
 from broker.ingest.sent import find_sent
 from broker.members.registry import Registration
 from broker.setup import found
@@ -108,7 +108,7 @@ class World:
     async def _run_broker(self, *, task_status: trio.TaskStatus[None]) -> None:
         async with open_broker(self.folder / "broker", self.settings) as broker:
             self.broker = broker
-            broker.homecoming.tuning = HomecomingTuning(retry_seconds=0.2)
+            broker.forwarding.tuning = ForwardingTuning(retry_seconds=0.2)
             with trio.CancelScope() as self._scope:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(broker.run, trio.Event())

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from trio.testing import MockClock
 
 from broker.database.db import BrokerDatabase
-from broker.ingest.homecoming import Homecoming, HomecomingParts
+from broker.ingest.forwarding import Forwarding, ForwardingParts
 from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import SentStudy, begin_sending, find_sent, note_version
 from p2pacs.dataset.instance import EncodedInstance
@@ -61,14 +61,14 @@ class Fetched:
 
 @frozen
 class Home:
-    """A homecoming around fakes, of a study that is in the broker's store."""
+    """A forwarding around fakes, of a study that is in the broker's store."""
 
     made: Bench
     pacs: CoercingPacs
     database: BrokerDatabase
     sending: SendingStudies
     downloads: Fetched
-    homecoming: Homecoming
+    forwarding: Forwarding
     stored: list[tuple[str, bool]]
 
     @property
@@ -124,7 +124,7 @@ async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
             note_version(connection, study, version, complete=True)  # type: ignore[arg-type]
 
         await database.run(begin)
-        parts = HomecomingParts(
+        parts = ForwardingParts(
             database=database,
             store=made.store,
             verifier=SIGNING.public,
@@ -137,13 +137,13 @@ async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
             make_room=no_room,
             stored=lambda uid, changed: stored.append((uid, changed)),
         )
-        yield Home(made, pacs, database, sending, downloads, Homecoming(parts), stored)
+        yield Home(made, pacs, database, sending, downloads, Forwarding(parts), stored)
 
 
 @asynccontextmanager
 async def running(home: Home) -> AsyncIterator[None]:
     async with trio.open_nursery() as nursery:
-        await nursery.start(home.homecoming.run)
+        await nursery.start(home.forwarding.run)
         yield
         nursery.cancel_scope.cancel()
 
@@ -178,7 +178,7 @@ async def test_a_pacs_that_is_away_gets_it_later(home: Home, autojump_clock: Moc
     async with running(home):
         await trio.sleep(300)
         assert (await home.sent()).sending
-        assert home.homecoming.is_busy(home.study)
+        assert home.forwarding.is_busy(home.study)
         home.pacs.error = None
         await home.until_home()
     assert home.pacs.held == by_uid(STUDY)
@@ -217,5 +217,5 @@ async def test_a_pacs_that_says_yes_and_keeps_nothing_is_noticed(
 
 
 async def test_how_much_the_broker_holds(home: Home, autojump_clock: MockClock) -> None:
-    assert await home.homecoming.held(home.study) == (await home.sent()).version
-    assert await home.homecoming.held(StudyId(bytes(16))) == 0
+    assert await home.forwarding.held(home.study) == (await home.sent()).version
+    assert await home.forwarding.held(StudyId(bytes(16))) == 0
