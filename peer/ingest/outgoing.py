@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
 
 import structlog
 import trio
@@ -35,10 +34,10 @@ from p2pacs.publish.source import Detail
 from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.store import ChunkStore
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
-from p2pacs.study.delegation import Delegation, load_delegation
-from p2pacs.study.manifest import Root, sign_delegated_root
+from p2pacs.study.delegation import load_delegation
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages.messages import Query, Reply, SendGrant, SendQuery, SentNoted, SentReport
+from peer.ingest.publish_leave import GrantedKey, PublishLeave
 from peer.ingest.source import QUIET, Arrivals, SpoolSource, record_of
 from peer.ingest.spool import Spool, SpooledStudy
 
@@ -87,73 +86,6 @@ class OutgoingParts:
     make_room: Callable[[int], Awaitable[bool]]
     published: Callable[[StudyId, int, bool], None]
     """A version is out (the broker shall know who holds it)."""
-
-
-class _Announced(Protocol):
-    @property
-    def version(self) -> int: ...
-
-
-@frozen
-class _Version:
-    version: int
-
-
-class _GrantedKey:
-    """`p2pacs.publish.source.StudyKeySource` of the one study that was granted."""
-
-    def __init__(self, study: StudyId, key: StudyKey, version: int) -> None:
-        self._study = study
-        self._key = key
-        self._version = version
-
-    def id_of(self, study_instance_uid: str) -> StudyId:
-        del study_instance_uid
-        return self._study
-
-    async def ensure(self, study_instance_uid: str) -> StudyKey:
-        del study_instance_uid
-        await trio.lowlevel.checkpoint()
-        return self._key
-
-    async def find(self, study: StudyId) -> _Announced | None:
-        del study
-        await trio.lowlevel.checkpoint()
-        return _Version(self._version)
-
-    async def unfinished(self) -> list[str]:
-        await trio.lowlevel.checkpoint()
-        return []
-
-    async def published(self, study: StudyId, version: int, *, complete: bool) -> None:
-        del study, complete
-        await trio.lowlevel.checkpoint()
-        self._version = version
-
-
-@frozen
-class PublishLeave:
-    """A study that may be published."""
-
-    study: StudyId
-    key: StudyKey
-    wrapped_key: bytes
-    delegation: Delegation
-    raw: bytes
-    at: float
-    """When it came, by trio's clock: the broker's clock and this machine's may differ."""
-
-    def sign(self, root: Root, key: SigningKey) -> bytes:
-        """The root as it travels.
-
-        Raises:
-            AccessError: the leave has ended: it is asked for anew.
-        """
-        passed = int((trio.current_time() - self.at) * 1000)
-        signed = self.delegation.begins + passed
-        if signed > self.delegation.ends:
-            raise AccessError(f"the leave to publish study {self.study.short} has ended")
-        return sign_delegated_root(root, key, self.raw, signed)
 
 
 class OutgoingStudies:
@@ -250,7 +182,7 @@ class OutgoingStudies:
         context = PublishContext(
             source=source,
             store=parts.store,
-            studies=_GrantedKey(leave.study, leave.key, version),
+            studies=GrantedKey(leave.study, leave.key, version),
             sign=partial(leave.sign, key=parts.key),
             verifier=parts.verifier,
             hooks=PublishHooks(announce, partial(parts.make_room, 1)),

@@ -6,7 +6,7 @@ from p2pacs.errors import AccessError
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.study.delegation import Delegation, sign_delegation
 from p2pacs.study.manifest import load_root
-from peer.ingest.outgoing import PublishLeave
+from peer.ingest.publish_leave import PublishLeave
 from tests.p2pacs.study.samples import SIGNER, STUDY
 from tests.p2pacs.study.test_delegation import ADDRESS
 from tests.p2pacs.study.test_manifest import ROOT
