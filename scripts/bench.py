@@ -25,7 +25,7 @@ from p2pacs.errors import P2PacsError
 from p2pacs.process import logs
 from scripts import coding, dicomweb_rate, phantom, publishing, sim
 from scripts.folder import until_signalled, work_folder
-from scripts.lab import download, shell, swarm, viewing
+from scripts.lab import download, sending, shell, swarm, viewing
 from scripts.loaded import LoadedStudy
 from scripts.network import LineRates, network
 from scripts.pacs import open_orthanc, open_pacs
@@ -149,6 +149,7 @@ BENCHES = {
     "coding": Bench(coding.run, coding.HELP, coding.arguments),
     "download": Bench(download.run, download.HELP, download.arguments, in_lab=True),
     "dicomweb": Bench(dicomweb_rate.run, dicomweb_rate.HELP, dicomweb_rate.arguments),
+    "send": Bench(sending.run, sending.HELP, sending.arguments, in_lab=True),
     "viewer": Bench(viewing.run, viewing.HELP, viewing.arguments, in_lab=True),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }

@@ -38,8 +38,10 @@ class OrthancInLab:
 
 
 @contextmanager
-def orthanc_in_lab(place: LabPlace, folder: Path, study: LoadedStudy) -> Iterator[OrthancInLab]:
-    """A real Orthanc with this study at a place that has a LAN and a line.
+def orthanc_in_lab(
+    place: LabPlace, folder: Path, study: LoadedStudy | None
+) -> Iterator[OrthancInLab]:
+    """A real Orthanc with this study (None: empty) at a place that has a LAN and a line.
 
     Raises:
         ScriptError: Orthanc or DCMTK is not installed.
@@ -52,7 +54,8 @@ def orthanc_in_lab(place: LabPlace, folder: Path, study: LoadedStudy) -> Iterato
         # In one go, in the main thread: nothing else runs yet that could miss the event loop.
         with place.space.inside():
             server = stack.enter_context(orthanc(folder / "orthanc"))
-            server.load(study.paths)
+            if study is not None:
+                server.load(study.paths)
         yield OrthancInLab(server, place)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ import trio
 from attrs import field, frozen
 
 from scripts.lab.line import MTU, LabLine
-from scripts.lab.router import Port, plan
+from scripts.lab.router import Port, cut_file, plan
 from scripts.lab.space import Space, ip
 from scripts.lab.trace import INTERVAL, Trace
 from scripts.program import Command, Program, listens, running
@@ -139,6 +139,20 @@ class Lab:
     def trace(self) -> Trace:
         """What the router has counted so far."""
         return Trace.read(self._trace, self.lines)
+
+    @contextmanager
+    def cut(self, name: str) -> Iterator[None]:
+        """This line carries nothing while the block runs, within a tenth of a second.
+
+        Args:
+            name: of the member; one at a time.
+        """
+        file = cut_file(self._trace)
+        file.write_text(name, encoding="utf-8")
+        try:
+            yield
+        finally:
+            file.unlink()
 
     async def traced(self, time: float, seconds: float = ROUTER_SECONDS) -> Trace:
         """What it has counted, once its last sample is later than a Unix time.

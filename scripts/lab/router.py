@@ -7,6 +7,8 @@ member's namespace, inherited by this process) and its rates. A packet that a me
 takes its time on the member's uplink, then the delay of both lines, then its time on the
 receiver's downlink. The time a packet leaves follows from when it came alone, not from when
 this process got to it, so that a late wake-up does not add up.
+
+Names of lines that are cut now stand in the file CUT beside TRACE (`cut_file`), one a line.
 """
 
 from __future__ import annotations
@@ -56,6 +58,11 @@ def plan(ports: Iterable[Port]) -> str:
     return json.dumps([attrs.asdict(port) for port in ports])
 
 
+def cut_file(trace: Path) -> Path:
+    """Where the names of lines that are cut stand."""
+    return trace.with_suffix(".cut")
+
+
 def read_plan(text: str) -> Iterator[Port]:
     """What `plan` wrote."""
     for port in json.loads(text):
@@ -65,10 +72,12 @@ def read_plan(text: str) -> Iterator[Port]:
 class _End:
     """One port while the router runs."""
 
-    __slots__ = ("chance", "delay", "device", "down", "loss", "lost", "up")
+    __slots__ = ("chance", "cut", "delay", "device", "down", "loss", "lost", "name", "up")
 
     def __init__(self, port: Port) -> None:
         line = port.line
+        self.name = port.name
+        self.cut = False
         self.device = port.device
         self.delay = line.delay
         self.loss = line.loss
@@ -87,16 +96,22 @@ class Router:
     """Carries packets between ports until the process ends."""
 
     def __init__(
-        self, ports: Iterable[Port], trace: int, clock: Callable[[], float] = time.monotonic
+        self,
+        ports: Iterable[Port],
+        trace: int,
+        cut: Path,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is read before `run`.
 
         Args:
             ports: All lines.
             trace: Descriptor that samples are written to.
+            cut: File with the names of lines that carry nothing now; need not exist.
             clock: The present, in seconds.
         """
         self._trace = trace
+        self._cut = cut
         self._clock = clock
         self._ends = {IPv4Address(port.address).packed: _End(port) for port in ports}
         self._by_device = {end.device: end for end in self._ends.values()}
@@ -123,7 +138,9 @@ class Router:
         late = now + SLACK
         while due and due[0][0] <= late:
             when, _, end, packet, arrived = heappop(due)
-            if arrived:
+            if end.cut:
+                end.lost += 1
+            elif arrived:
                 with suppress(OSError):  # the member's device is down: it has ended
                     os.write(end.device, packet)
             elif (leaves := end.down.take(len(packet), when)) is not None:
@@ -147,6 +164,9 @@ class Router:
             receiver = self._ends.get(packet[16:20])  # the destination (RFC 791 3.1)
             if receiver is None:
                 continue
+            if sender.cut:
+                sender.lost += 1
+                continue
             leaves = sender.up.take(len(packet), self._clock())
             if leaves is None:
                 continue
@@ -156,6 +176,9 @@ class Router:
             self._push(leaves + sender.delay + receiver.delay, receiver, packet, arrived=False)
 
     def _sample(self, now: float) -> None:
+        names = self._cut.read_text(encoding="utf-8").splitlines() if self._cut.exists() else []
+        for end in self._ends.values():
+            end.cut = end.name in names
         counters = [value for end in self._ends.values() for value in end.counters(now)]
         os.write(self._trace, record(time.time(), counters))
         self._sample_at = now + INTERVAL
@@ -173,7 +196,7 @@ def main() -> None:
     """The command line."""
     ports = list(read_plan(Path(sys.argv[1]).read_text(encoding="utf-8")))
     trace = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    router = Router(ports, trace)
+    router = Router(ports, trace, cut_file(Path(sys.argv[2])))
     gc.disable()  # nothing here is cyclic, and a collection would delay packets
     _go_first()
     router.run()

@@ -33,7 +33,8 @@ class World:
             Port(f"m{number}", f"10.2.0.{number}", device, line)
             for number, device in enumerate(self.devices)
         ]
-        self.router = Router(ports, self.written, lambda: self.now)
+        self.cut = folder / "cut"
+        self.router = Router(ports, self.written, self.cut, lambda: self.now)
 
     def send(self, source: int, target: int, size: int, mark: int = 0) -> None:
         address = IPv4Address(f"10.2.0.{target}").packed
@@ -134,3 +135,18 @@ def test_losses_are_a_part_of_the_packets_and_the_same_every_time(
 def test_the_plan_reads_as_it_was_written() -> None:
     ports = [Port("a", "10.2.0.1", 7, SLOW), Port("b", "10.2.0.2", 8, LOSSY)]
     assert list(read_plan(plan(ports))) == ports
+
+
+def test_a_line_that_is_cut_carries_nothing_either_way(world: World) -> None:
+    world.send(0, 1, 1000)  # on its way when the line is cut
+    world.cut.write_text("m1", encoding="utf-8")
+    run_until(world, world.now + 0.5)
+    world.send(1, 0, 1000)
+    world.send(0, 2, 1000)
+    run_until(world, world.now + 0.5)
+    assert [len(world.received(member)) for member in range(3)] == [0, 0, 1]
+    world.cut.unlink()
+    run_until(world, world.now + 0.5)
+    world.send(0, 1, 1000)
+    run_until(world, world.now + 0.5)
+    assert len(world.received(1)) == 1
