@@ -48,7 +48,8 @@ from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, Pee
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.ingest.intake import Intake
-from peer.ingest.outgoing import OutgoingParts, OutgoingStudies
+from peer.ingest.outgoing import OutgoingStudies
+from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.source import Arrivals
 from peer.ingest.spool import Spool
 from peer.metrics import METRICS, PeerMetrics
@@ -153,7 +154,9 @@ class Peer:
             address=self.identity.address,
             key=load_sending_key(self.identity.folder),
             verifier=self.book.keys,
-            host=self.host,
+            ask_broker=self.host.call_broker,
+            fetch=self.host.engine.downloads.fetch,
+            updated=self.host.engine.updated,
             store=self.store,
             catalogue=self.index,
             coder=coder(self.workers, Coding.SMALLEST),
@@ -161,7 +164,7 @@ class Peer:
             make_room=self.recycler.make_room,
             published=self.holdings.published,
         )
-        return OutgoingStudies(spool, arrivals, parts)
+        return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
 
     def _serve_people(self) -> None:
         """What workstations, commands and browsers ask."""

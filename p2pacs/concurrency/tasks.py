@@ -1,4 +1,5 @@
-"""Tasks that a part of the program starts while it runs, and none any more once it stops."""
+"""Tasks that a part of the program starts while it runs, and none any more once it stops; tasks
+of which one is enough."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVarTuple, Unpack
 
 import trio
+
+from p2pacs.concurrency.groups import single_error
 
 Ts = TypeVarTuple("Ts")
 
@@ -44,3 +47,16 @@ class Tasks:
         async with self.open():
             task_status.started()
             await trio.sleep_forever()
+
+
+async def wait_any(*waits: Callable[[], Awaitable[object]]) -> None:
+    """Until one of these is over; the others are cancelled."""
+    with single_error():
+        async with trio.open_nursery() as nursery:
+
+            async def wait(one: Callable[[], Awaitable[object]]) -> None:
+                await one()
+                nursery.cancel_scope.cancel()
+
+            for one in waits:
+                nursery.start_soon(wait, one)

@@ -10,7 +10,8 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text
 from p2pacs.dataset.uids import is_uid
 from p2pacs.errors import BrokenInstanceError, ForbiddenError
-from peer.ingest.spool import Spool, SpoolOutcome
+from peer.ingest.spool import Spool
+from peer.ingest.spool_records import SpoolOutcome
 
 _UIDS = {
     "SOPClassUID": "SOP Class UID",

@@ -18,7 +18,8 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import CorruptStoreError, PacsDataError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
-from peer.ingest.spool import Spool, SpooledInstance
+from peer.ingest.spool import Spool
+from peer.ingest.spool_records import SpooledInstance
 
 QUIET: Final = 10.0
 """Seconds without a further instance after which a study counts as sent in whole: scanners pause
@@ -86,7 +87,7 @@ class SpoolSource:
         Raises:
             StudyNotFoundError: nothing of it came.
         """
-        listed = await trio.to_thread.run_sync(self._spool.list_instances, uid)
+        listed = await trio.to_thread.run_sync(self._spool.index.list_instances, uid)
         if not listed:
             raise StudyNotFoundError("nothing of this study is in the spool")
         self.newest = listed[-1].number
@@ -106,7 +107,9 @@ class SpoolSource:
         before, last = set(study.instances) if wanted is not None else set[str](), 0
         while True:
             seen = self._arrivals.count(study.uid)
-            listed = await trio.to_thread.run_sync(self._spool.list_instances, study.uid, last)
+            listed = await trio.to_thread.run_sync(
+                self._spool.index.list_instances, study.uid, last
+            )
             for one in listed:
                 last = one.number
                 if wanted is None or one.uid in wanted or one.uid not in before:
@@ -121,7 +124,7 @@ class SpoolSource:
             return self._spool.read(spooled)
         except CorruptStoreError as error:
             if spooled.file is not None:
-                self._spool.drop(spooled)  # the sender may send it again
+                self._spool.index.drop(spooled)  # the sender may send it again
             return FailedInstance(PacsDataError(str(error)), spooled.uid)
 
 

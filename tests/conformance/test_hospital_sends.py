@@ -30,7 +30,7 @@ from p2pacs.units import Endpoint
 from p2pacs.wire.enrolment.enrol import enrol
 from peer.app import Peer, open_peer
 from peer.config import IDENTITY, PeerSettings
-from peer.ingest.outgoing import OutgoingTuning
+from peer.ingest.outgoing_parts import OutgoingTuning
 from tests.components import free_port
 from tests.conformance.instances import make
 
@@ -266,7 +266,7 @@ async def test_a_study_of_another_hospital_is_not_overwritten(tmp_path: Path) ->
         assert spool is not None
 
         def is_refused() -> bool:
-            study = spool.study(UID)
+            study = spool.index.study(UID)
             return study is not None and study.refused is not None
 
         await until(is_refused)
@@ -293,7 +293,7 @@ async def test_who_may_store_and_what(tmp_path: Path) -> None:
         with pytest.raises(PacsRefusedError):
             await silent.scanner().store([one])
         assert north.peer.spool is not None
-        assert not north.peer.spool.list_studies()
+        assert not north.peer.spool.index.list_studies()
 
 
 async def test_what_the_pacs_has_besides_is_published_by_the_broker(tmp_path: Path) -> None:

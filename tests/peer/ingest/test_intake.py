@@ -20,12 +20,12 @@ def test_whoever_is_named_may_store_and_nobody_else(spool: Spool) -> None:
     intake = Intake(spool, ["CT1"])
     with pytest.raises(ForbiddenError, match=r"sending\.callers"):
         intake.take(make("1.2.1"), "CT2")
-    assert not spool.list_studies()
+    assert not spool.index.list_studies()
     intake.take(make("1.2.1"), "CT1")
-    (study,) = spool.list_studies()
+    (study,) = spool.index.list_studies()
     assert study.callers == ("CT1",)
 
 
 def test_where_nobody_is_named_everybody_may(spool: Spool) -> None:
     Intake(spool).take(make("1.2.1"), "ANY")
-    assert len(spool.list_studies()) == 1
+    assert len(spool.index.list_studies()) == 1

@@ -15,7 +15,8 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, CorruptStoreError, DiskFullError, ForbiddenError
 from p2pacs.ids import StudyId
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool, SpoolOutcome
+from peer.ingest.spool import Spool
+from peer.ingest.spool_records import SpoolOutcome
 from tests.conformance.instances import make
 
 UID = "1.2.1"
@@ -33,7 +34,7 @@ def files(spool_folder: Path) -> list[Path]:
 
 
 def held(spool: Spool, uid: str = UID) -> list[EncodedInstance]:
-    return [spool.read(one) for one in spool.list_instances(uid)]
+    return [spool.read(one) for one in spool.index.list_instances(uid)]
 
 
 def test_what_was_taken_is_there_exactly_and_after_a_restart(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_what_was_taken_is_there_exactly_and_after_a_restart(tmp_path: Path) -> 
         assert [take(spool, one, "CT1") for one in sent] == [SpoolOutcome.KEPT] * 3
     with closing(Spool(tmp_path, reserve=0)) as spool:
         assert held(spool) == sent
-        (study,) = spool.list_studies()
+        (study,) = spool.index.list_studies()
         assert (study.instances, study.callers, study.newest) == (3, ("CT1",), 3)
         assert study.bytes == sum(len(one.data) for one in sent)
 
@@ -74,7 +75,7 @@ def test_other_bytes_under_the_same_uid_are_kept_beside(tmp_path: Path, spool: S
     assert take(spool, other, "CT1") is SpoolOutcome.KNOWN
     assert len(files(tmp_path)) == 2
     assert held(spool) == [first]
-    (study,) = spool.list_studies()
+    (study,) = spool.index.list_studies()
     assert (study.instances, study.beside) == (1, 1)
     assert told == [UID]
 
@@ -118,7 +119,7 @@ def test_a_full_disk_is_refused_before_it_is_full(tmp_path: Path) -> None:
         with pytest.raises(DiskFullError, match="no room for what is sent here"):
             take(spool, make(UID), "CT1")
         assert not files(tmp_path)
-        assert not spool.list_studies()
+        assert not spool.index.list_studies()
     assert DiskFullError.dicom_status == 0xA700
 
 
@@ -127,21 +128,21 @@ def test_rot_is_found_and_the_instance_can_be_sent_again(tmp_path: Path, spool: 
     take(spool, sent, "CT1")
     (file,) = files(tmp_path)
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    (one,) = spool.list_instances(UID)
+    (one,) = spool.index.list_instances(UID)
     with pytest.raises(CorruptStoreError, match="rotted"):
         spool.read(one)
-    spool.drop(one)
+    spool.index.drop(one)
     assert take(spool, sent, "CT1") is SpoolOutcome.KEPT
     assert held(spool) == [sent]
 
 
 def test_a_study_that_the_broker_refuses_is_not_taken_any_more(spool: Spool) -> None:
     take(spool, make(UID), "CT1")
-    spool.refuse(UID, "it belongs to another hospital")
+    spool.index.refuse(UID, "it belongs to another hospital")
     with pytest.raises(ForbiddenError, match="another hospital"):
         take(spool, make(UID, 1, 2), "CT1")
     assert len(held(spool)) == 1
-    spool.admitted(UID, STUDY)
+    spool.index.admitted(UID, STUDY)
     assert take(spool, make(UID, 1, 2), "CT1") is SpoolOutcome.KEPT
 
 
@@ -149,16 +150,16 @@ def test_how_far_a_study_is_is_remembered(tmp_path: Path, spool: Spool) -> None:
     sent = [make(UID, 1, number) for number in (1, 2, 3)]
     for one in sent:
         take(spool, one, "CT1")
-    spool.admitted(UID, STUDY)
-    spool.version_out(UID, 4)
-    spool.all_out(UID, 3)
+    spool.index.admitted(UID, STUDY)
+    spool.index.version_out(UID, 4)
+    spool.index.all_out(UID, 3)
     spool.safe(UID, 2)
-    study = spool.study(UID)
+    study = spool.index.study(UID)
     assert study is not None
     assert (study.study, study.version, study.published, study.safe) == (STUDY, 4, 3, 2)
     assert len(files(tmp_path)) == 1
-    assert [one.file is None for one in spool.list_instances(UID)] == [True, True, False]
-    assert [one.number for one in spool.list_instances(UID, above=2)] == [3]
+    assert [one.file is None for one in spool.index.list_instances(UID)] == [True, True, False]
+    assert [one.number for one in spool.index.list_instances(UID, above=2)] == [3]
     assert take(spool, sent[0], "CT1") is SpoolOutcome.KNOWN
 
 
@@ -173,7 +174,7 @@ def test_instances_without_uids_or_with_others_are_refused(spool: Spool) -> None
         take(spool, evolve(sent, sop_instance_uid="1.2.3"), "CT1")
     with pytest.raises(BrokenInstanceError):
         take(spool, evolve(sent, data=b"\x00"), "CT1")
-    assert not spool.list_studies()
+    assert not spool.index.list_studies()
 
 
 _SENDER = """

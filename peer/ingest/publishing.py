@@ -1,0 +1,134 @@
+"""One study in the spool is published, by the leave of the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+import trio
+
+from p2pacs.concurrency.budget import Budget
+from p2pacs.concurrency.groups import single_error
+from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import AE_TITLE, CALLERS
+from p2pacs.publish.context import PublishContext
+from p2pacs.publish.progress import PublishProgress
+from p2pacs.publish.publication import Publication
+from p2pacs.publish.version_writer import PublishHooks
+from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
+from p2pacs.study.delegation import load_delegation
+from p2pacs.wire.messages.messages import SendGrant, SendQuery
+from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
+from peer.ingest.publish_leave import GrantedKey, PublishLeave
+from peer.ingest.reports import GrowthReports, OwnStudy
+from peer.ingest.source import Arrivals, SpoolSource
+from peer.ingest.spool import Spool
+from peer.ingest.spool_records import SpooledStudy
+
+log = structlog.get_logger(__name__)
+
+
+class SpoolPublisher:
+    """Publishes studies in the spool, each for as long as more of it comes."""
+
+    def __init__(
+        self, spool: Spool, arrivals: Arrivals, parts: OutgoingParts, tuning: OutgoingTuning
+    ) -> None:
+        self._spool = spool
+        self._arrivals = arrivals
+        self._parts = parts
+        self._budget = Budget(tuning.budget_bytes)
+        self._slots = trio.CapacityLimiter(tuning.parallel)
+
+    async def publish(self, study: SpooledStudy, tuning: OutgoingTuning) -> None:
+        """Publish what came of a study and what comes meanwhile, until it is quiet.
+
+        Raises:
+            ForbiddenError: the broker does not let it be published.
+            P2PacsError: it broke off; what is out stays.
+        """
+        parts, index = self._parts, self._spool.index
+        leave, version, holders = await self._ask_leave(study, tuning)
+        await trio.to_thread.run_sync(index.admitted, study.uid, leave.study)
+        recover = partial(self._recover, holders, tuning.fetch_seconds)
+        await self._have_version(leave.study, version, recover)
+        source = SpoolSource(self._spool, self._arrivals, quiet=tuning.quiet)
+        progress = PublishProgress(leave.study, study.uid)
+        own = OwnStudy(leave.study, study.uid, leave.wrapped_key)
+        reports = GrowthReports(parts, SpoolSource(self._spool, self._arrivals), own)
+
+        async def announce(of: StudyId, version: int, complete: bool) -> None:
+            await trio.to_thread.run_sync(index.version_out, study.uid, version)
+            await parts.updated(of)
+            parts.published(of, version, complete)
+            reports.version_out(version, complete=complete)
+
+        context = PublishContext(
+            source=source,
+            store=parts.store,
+            studies=GrantedKey(leave.study, leave.key, version),
+            sign=partial(leave.sign, key=parts.key),
+            verifier=parts.verifier,
+            hooks=PublishHooks(announce, partial(parts.make_room, 1)),
+            recover=recover,
+            budget=self._budget,
+            coder=parts.coder,
+            chunk_bytes=DEFAULT_CHUNK_BYTES,
+        )
+        async with self._slots:
+            with single_error():
+                async with trio.open_nursery() as nursery:
+                    every, timeout = tuning.report_seconds, tuning.answer_seconds
+                    nursery.start_soon(reports.run, every, timeout)
+                    await Publication(context, progress).run()
+                    nursery.cancel_scope.cancel()
+        await trio.to_thread.run_sync(index.all_out, study.uid, source.newest)
+        log.info(
+            "a study that is sent is published",
+            study=leave.study.short,
+            version=progress.version,
+            instances=progress.instances_done,
+        )
+
+    async def _ask_leave(
+        self, study: SpooledStudy, tuning: OutgoingTuning
+    ) -> tuple[PublishLeave, int, tuple[VirtualAddress, ...]]:
+        parts = self._parts
+        callers = [caller[:AE_TITLE] for caller in study.callers[:CALLERS]]
+        query = SendQuery(0, study.uid, bytes(parts.key.public), callers)
+        reply = await parts.ask_broker(query, timeout=tuning.answer_seconds)
+        if not isinstance(reply, SendGrant):
+            raise ProtocolError("the broker answered a SendQuery with something else")
+        of = StudyId(reply.study)
+        delegation = load_delegation(reply.delegation, parts.verifier, of)
+        if (delegation.member, delegation.key) != (parts.address, parts.key.public):
+            raise ProtocolError("the broker's delegation is for another member")
+        key = await parts.keep_key(of, reply.wrapped_key)
+        at = trio.current_time()
+        leave = PublishLeave(of, key, reply.wrapped_key, delegation, reply.delegation, at)
+        return leave, reply.version, tuple(map(VirtualAddress, reply.holders))
+
+    async def _have_version(
+        self, study: StudyId, version: int, recover: Callable[[StudyId], Awaitable[bool]]
+    ) -> None:
+        """Have the newest version that is out here, as the next one goes on from it."""
+        store = self._parts.store
+        held = (await store.study(study)).version if store.holds(study) else 0
+        if version > held and not await recover(study):
+            raise UnavailableError(
+                f"version {version} of study {study.short} is out, and nobody gives it"
+            )
+
+    async def _recover(
+        self, holders: tuple[VirtualAddress, ...], seconds: float, study: StudyId
+    ) -> bool:
+        transfer = self._parts.fetch(study, holders)
+        try:
+            with trio.fail_after(seconds):
+                await transfer.wait_complete()
+        except (P2PacsError, trio.TooSlowError):
+            transfer.cancel()
+            return False
+        return True

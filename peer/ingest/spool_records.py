@@ -1,0 +1,98 @@
+"""What the spool knows of instances and studies."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from attrs import field, frozen
+
+from p2pacs.dataset.json_model import Json, load
+from p2pacs.ids import StudyId
+
+
+class SpoolOutcome(Enum):
+    """What became of an instance that came."""
+
+    KEPT = auto()
+    """It is on the disk, and will be published."""
+    KNOWN = auto()
+    """The same bytes were there before."""
+    BESIDE = auto()
+    """Other bytes came before under its UIDs: it is on the disk, and not published."""
+
+
+@frozen
+class ArrivedInstance:
+    """An instance that came, as it is entered."""
+
+    study_uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    uid: str = field(repr=False)
+    sop_class: str
+    syntax: str
+    sha256: bytes
+    """Of the data set."""
+    size: int
+    """Bytes of the data set."""
+    attributes: bytes = field(repr=False)
+    """Of its header, as DICOM JSON."""
+    caller: str
+    """AE title, or whoever else sent it."""
+    came: int
+    """Milliseconds since 1970."""
+
+
+@frozen
+class SpooledInstance:
+    """An instance in the spool."""
+
+    number: int
+    """In the order in which they came."""
+    uid: str = field(repr=False)
+    series_uid: str = field(repr=False)
+    sop_class: str
+    syntax: str
+    sha256: bytes
+    """Of the data set."""
+    size: int
+    """Bytes of the data set."""
+    json: bytes = field(repr=False)
+    file: str | None
+    """None if it is not here any more, as it is safe elsewhere."""
+    came: int
+    """Milliseconds since 1970."""
+
+    @property
+    def attributes(self) -> Json:
+        """What a C-FIND may tell of it."""
+        return load(self.json)
+
+
+@frozen
+class SpooledStudy:
+    """How far a study is."""
+
+    uid: str = field(repr=False)
+    study: StudyId | None
+    """None while no broker has given an id."""
+    version: int
+    """Newest that was published here; 0 if none was."""
+    newest: int
+    """Number of its last instance; those that are kept beside do not count."""
+    published: int
+    """All instances up to this number are in that version."""
+    safe: int
+    """All instances up to this number are elsewhere, too."""
+    instances: int
+    bytes: int
+    beside: int
+    """How many came under the UID of another one."""
+    callers: tuple[str, ...]
+    """AE titles that it came from."""
+    refused: str | None
+    """Why nothing of it may be published."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do for it."""
+        return self.refused is None and self.newest > min(self.published, self.safe)
