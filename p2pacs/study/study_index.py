@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from p2pacs.dataset.json_model import Json, load
+from p2pacs.dataset.json_model import Json, load, load_some
 from p2pacs.errors import ManifestError
 from p2pacs.study.blobs import BlobRef, BlobTable, Columns
 from p2pacs.study.codecs import IMAGES
@@ -58,6 +58,17 @@ class InstanceEntry:
         """
         try:
             return load(self.json)
+        except ValueError as error:
+            raise ManifestError("the attributes of an instance are not DICOM JSON") from error
+
+    def some(self, *names: str) -> Json:
+        """Those of its `attributes` that have these keywords, in a tenth of the time.
+
+        Raises:
+            ManifestError: not the DICOM JSON model.
+        """
+        try:
+            return load_some(self.json, names)
         except ValueError as error:
             raise ManifestError("the attributes of an instance are not DICOM JSON") from error
 

@@ -18,6 +18,7 @@ from p2pacs.errors import NotFoundError, UsageError
 from p2pacs.limits import CODED_FRAMES_BYTES
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput
+from p2pacs.wire.messages.messages import VIEW
 from p2pacs.workers.coding import Workers
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.web.viewings import Viewing, Viewings, ViewingTuning
@@ -127,7 +128,8 @@ class WebReads:
         Args:
             study_instance_uid: which.
             caller: who looks.
-            purpose: `p2pacs.wire.messages.messages.VIEW` for who opens it in a viewer.
+            purpose: `p2pacs.wire.messages.messages.VIEW` for who looks at images: nobody waits
+                until it was compared with the PACS, which took most of the time to a first frame.
 
         Raises:
             StudyNotFoundError: nobody knows it, as far as this peer may know.
@@ -162,7 +164,7 @@ class WebReads:
             NotFoundError: its study, all of which is known, has no such instance.
             P2PacsError: why it cannot be read.
         """
-        viewing = await self.view(resource.study, caller)
+        viewing = await self.view(resource.study, caller, VIEW)
         with viewing.in_use():
             known = await _find(viewing.fetch, resource)
             with viewing.giving(known):

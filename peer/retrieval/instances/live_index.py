@@ -151,8 +151,7 @@ class LiveIndex:
             chunks,
             series,
             reader.levels(entry),
-            _whole_number(entry, "InstanceNumber"),
-            _whole_number(entry, "SeriesNumber"),
+            *_places(entry),
         )
 
     @property
@@ -176,8 +175,10 @@ def open_chunks(chunks: StudyStore, numbers: Sequence[int]) -> Callable[[int], b
     return dict(zip(numbers, found, strict=True)).__getitem__
 
 
-def _whole_number(entry: InstanceEntry, name: str) -> int:
+def _places(entry: InstanceEntry) -> tuple[int, int]:
+    """Its Instance Number and Series Number; 0 if it has none."""
     try:
-        return number(entry.attributes, name) or 0
-    except ManifestError:  # it is not needed for more than the order
-        return 0
+        said = entry.some("InstanceNumber", "SeriesNumber")
+    except ManifestError:  # they are not needed for more than the order
+        return 0, 0
+    return number(said, "InstanceNumber") or 0, number(said, "SeriesNumber") or 0

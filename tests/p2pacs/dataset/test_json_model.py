@@ -16,6 +16,7 @@ from p2pacs.dataset.json_model import (
     entry,
     load,
     load_answers,
+    load_some,
     number,
     text,
     texts,
@@ -73,10 +74,20 @@ json_values = st.recursive(
 def test_load_only_raises_value_error(junk: bytes) -> None:
     with suppress(ValueError):
         assert isinstance(load(junk), dict)
+    with suppress(ValueError):
+        assert isinstance(load_some(junk, ["InstanceNumber"]), dict)
+
+
+def test_some_attributes_are_loaded_without_a_look_at_the_others() -> None:
+    number, other = {"vr": "IS", "Value": ["7"]}, {"vr": "?", "Value": 1}
+    raw = dump({"00200013": number, "00080008": other})
+    assert load_some(raw, ["InstanceNumber", "SeriesNumber"]) == {"00200013": number}
+    with pytest.raises(ValueError, match="JSON model"):
+        load_some(raw, ["ImageType"])
 
 
 def test_deep_json() -> None:
-    for read in (load, load_answers):
+    for read in (load, load_answers, lambda raw: load_some(raw, ["Rows"])):
         with pytest.raises(ValueError, match="deep"):
             read(b"[" * 100_000)
     nested: dict[str, Any] = {}

@@ -49,6 +49,9 @@ def test_entry() -> None:
     assert ENTRY.attributes["00080060"]["Value"] == ["CT"]
     with pytest.raises(ManifestError):
         _ = evolve(ENTRY, json=b"[]").attributes
+    assert ENTRY.some("Modality") == {"00080060": ENTRY.attributes["00080060"]}
+    with pytest.raises(ManifestError, match="DICOM JSON"):
+        evolve(ENTRY, json=b"[]").some("Modality")
 
 
 def test_what_is_withdrawn_is_gone_until_it_is_named_again() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from p2pacs.dicomweb.multipart import MultipartParser, boundary_of
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.errors import ForbiddenError, NotFoundError, StudyNotFoundError, UsageError
+from p2pacs.wire.messages.messages import VIEW
 from peer.gateway.web.reads import CodedFrames, WebReads
 from peer.gateway.web.viewings import ViewingTuning
 from tests.p2pacs.dataset.test_pixel_data import JPEG, encapsulated
@@ -63,6 +64,8 @@ async def test_frames_of_a_study_that_is_fetched_for_them(tmp_path: Path) -> Non
         # However many frames are read: one entry, told when it is over.
         assert await peer.audit.waiting() == 1
         assert world.broker.audit == []
+        # Who looks at images does not wait until the broker has compared the study with the PACS.
+        assert {purpose for purpose, _ in world.broker.asked} == {VIEW}
 
 
 async def test_a_frame_of_what_is_on_its_way(tmp_path: Path) -> None:
