@@ -71,6 +71,8 @@ class BoundedSocket(AssociationSocket):
         """How to secure a connection that is opened, and the name in the peer's certificate."""
         self.failure: ssl.SSLError | None = None
         """Why TLS ended the connection."""
+        self.connected = False
+        """Whether a connection that is opened once stood, secured where it is to be."""
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -100,6 +102,8 @@ class BoundedSocket(AssociationSocket):
                 self.socket = None
                 self._is_connected = False
                 primitive.result = "Evt17"  # it waits to be looked at, by this thread
+                return
+        self.connected = True
 
     def _secure(self, sock: socket.socket, context: ssl.SSLContext, name: str) -> None:
         secured = context.wrap_socket(sock, do_handshake_on_connect=False, server_hostname=name)

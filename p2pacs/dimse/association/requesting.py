@@ -78,7 +78,7 @@ def associate(
     if not assoc.is_established:
         if sock.failure is not None:
             raise PacsUnreachableError(f"{remote}: {tls_refusal(sock.failure)}")
-        raise _why_not(assoc, remote)
+        raise _why_not(assoc, remote, connected=sock.connected)
     # Its own thread is not started: all that it does for a requestor is to wait for an abort,
     # and pynetdicom's way to pause it lets it take (and drop) an answer now and then.
     assoc._is_paused = True
@@ -137,6 +137,13 @@ _REJECTIONS: Final[Mapping[object, str]] = {
 """By source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
 
 
+_AWAY: Final = "cannot be reached: does it run at this address?"
+_SILENT: Final = (
+    "takes the connection and does not answer: check its port, and whether it lets this machine in"
+)
+"""Not a DICOM program, or one that wants TLS, or one that hangs up on strangers."""
+
+
 def tls_refusal(error: ssl.SSLError) -> str:
     """Why there is no TLS with a peer, and what to do about it."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -153,8 +160,8 @@ _OTHER_NAME: Final = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 
 
-def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
-    """Why an association does not stand."""
+def _why_not(assoc: _Association, remote: DimseRemote, *, connected: bool) -> PacsError:
+    """Why an association does not stand, where a connection did (or not)."""
     if assoc.rejected_contexts:
         # Several fail together, as pynetdicom aborts an association without an accepted context.
         pair = assoc.requestor.requested_contexts[0]
@@ -164,8 +171,7 @@ def _why_not(assoc: _Association, remote: DimseRemote) -> PacsError:
     if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
         return PacsBusyError(f"{remote} is busy: try again later")
     if not assoc.is_rejected or answer is None:
-        verdict = "cannot be reached: does it run at this address?"
-        return PacsUnreachableError(f"{remote} {verdict}")
+        return PacsUnreachableError(f"{remote} {_SILENT if connected else _AWAY}")
     reason = answer.result_source, answer.diagnostic
     verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles")
     return PacsUnreachableError(f"{remote} {verdict}")

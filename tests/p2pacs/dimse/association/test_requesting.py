@@ -24,6 +24,19 @@ async def test_nobody_there_and_rejected() -> None:
         await client(server.port, aet="KNOWN").echo()
 
 
+async def test_who_hangs_up_is_not_called_away() -> None:
+    async def hang_up(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, hang_up, [listener])
+        with pytest.raises(PacsUnreachableError, match="does not answer: check its port"):
+            await client(listener.socket.getsockname()[1]).echo()
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_host_without_an_address() -> None:
     remote = DimseRemote("PACS", "no-such-host.invalid", 104)
     with pytest.raises(PacsUnreachableError, match="resolve"):
