@@ -14,7 +14,7 @@ import trio
 from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.concurrency.until_possible import until_possible
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.errors import ProtocolError
 from p2pacs.files.locks import held
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -204,12 +204,13 @@ class Peer:
             check_membership=self.resolver.check_membership,
         )
 
-    def _intake(self) -> Callable[[EncodedInstance, str], None] | None:
+    def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance] | None:
         """What keeps instances that scanners store here, where they may."""
         sending, spool = self.settings.sending, self.spool
         if spool is None or not sending.enabled:
             return None
-        return Intake(spool, sending.callers).take
+        intake = Intake(spool, sending.callers)
+        return lambda uids, caller: intake.receive(caller, uids)
 
     def _enter(self, services: Services) -> None:
         """What other members and the broker ask of this one."""

@@ -9,7 +9,9 @@ from p2pacs.limits import UID_BYTES
 
 _UID: Final = re.compile(r"(?=.*[0-9A-Za-z])(?! )[ !$&'()+,.0-:;=@A-Z_a-z~-]+(?<! )")
 _STANDARD: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_STANDARD_LENGTH: Final = 64
+
+UID_CHARACTERS: Final = 64
+"""Of a UID by the standard (PS3.5 9.1), and so of one in a DIMSE message."""
 
 
 def is_uid(value: str) -> bool:
@@ -21,4 +23,4 @@ def is_uid(value: str) -> bool:
 
 def is_standard_uid(value: str) -> bool:
     """Whether a UID is one that every PACS takes: digits and dots, at most 64."""
-    return len(value) <= _STANDARD_LENGTH and _STANDARD.fullmatch(value) is not None
+    return len(value) <= UID_CHARACTERS and _STANDARD.fullmatch(value) is not None

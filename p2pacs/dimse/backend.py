@@ -10,6 +10,7 @@ from attrs import field, frozen
 from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -133,5 +134,11 @@ class Backend(Protocol):
             options: what was agreed on with who asks.
         """
 
-    def store(self, instance: EncodedInstance, caller: str) -> None:
-        """Keep an instance; returns when it is safe. Only called by a server that stores."""
+    def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
+        """Begin to keep an instance, whose data set then comes. Only called by a server that
+        stores.
+
+        Args:
+            uids: its own.
+            caller: AE title of who sends it.
+        """

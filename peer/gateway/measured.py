@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from p2pacs.dataset.answers import FindAnswers
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -128,9 +129,9 @@ class MeasuredBackend:
 
         return evolve(retrieval, instances=sent.instances(), arrived=sent.arrived, close=close)
 
-    def store(self, instance: EncodedInstance, caller: str) -> None:
-        """See `Backend.store`."""
-        self._backend.store(instance, caller)
+    def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
+        """See `Backend.receive`."""
+        return self._backend.receive(uids, caller)
 
 
 class _SubOperations:

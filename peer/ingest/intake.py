@@ -1,24 +1,15 @@
-"""What is taken of what is sent here, and under which UIDs; in any thread."""
+"""Who may store here, and instances into the spool; in any thread."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from p2pacs.dataset.elements import attributes_of
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import Json, text
-from p2pacs.dataset.uids import is_uid
-from p2pacs.errors import BrokenInstanceError, ForbiddenError
+from p2pacs.errors import ForbiddenError
+from peer.ingest.receiving import Receiving
 from peer.ingest.spool import Spool
 from peer.ingest.spool_records import SpoolOutcome
-
-_UIDS = {
-    "SOPClassUID": "SOP Class UID",
-    "SOPInstanceUID": "SOP Instance UID",
-    "StudyInstanceUID": "Study Instance UID",
-    "SeriesInstanceUID": "Series Instance UID",
-}
 
 
 class Intake:
@@ -34,8 +25,27 @@ class Intake:
         self._spool = spool
         self._callers = frozenset(callers)
 
-    def take(self, instance: EncodedInstance, caller: str) -> None:
-        """Keep an instance; returns when it survives a power cut.
+    def receive(
+        self, caller: str, uids: InstanceUids | None = None, *, syntax: str = ""
+    ) -> Receiving:
+        """Begin to keep an instance, a context manager: `Receiving.write` its bytes as they come,
+        then `Receiving.keep` it; else nothing stays of it.
+
+        Args:
+            caller: AE title, or whoever else sends it.
+            uids: what is written is the data set that has these; None: a DICOM file (PS3.10 7),
+                or what is left of one.
+            syntax: transfer syntax of that, if somebody told it.
+
+        Raises:
+            ForbiddenError: the caller may not store here.
+        """
+        if self._callers and caller not in self._callers:
+            raise ForbiddenError(f"{caller} may not store here: name it in sending.callers")
+        return Receiving(self._spool, caller, uids, syntax=syntax)
+
+    def take(self, instance: EncodedInstance, caller: str) -> SpoolOutcome:
+        """Keep an instance that is in memory; returns when it survives a power cut.
 
         Raises:
             ForbiddenError: the caller may not store here, or the study may not be sent.
@@ -43,42 +53,20 @@ class Intake:
             DiskFullError: there is no room.
             LocalError: it cannot be written.
         """
-        if self._callers and caller not in self._callers:
-            raise ForbiddenError(f"{caller} may not store here: name it in sending.callers")
-        take(self._spool, instance, caller)
+        with self.receive(caller, InstanceUids.of(instance)) as receiving:
+            return _take(receiving, instance)
 
 
 def take(spool: Spool, instance: EncodedInstance, caller: str) -> SpoolOutcome:
-    """Keep an instance that was sent; returns when it survives a power cut.
-
-    Args:
-        spool: where it is kept.
-        instance: under the UIDs that came with it.
-        caller: AE title, or whoever else sent it.
+    """The same for whoever may store.
 
     Raises:
-        BrokenInstanceError: it lacks a UID, or contradicts those that came with it.
-        DiskFullError: there is no room.
-        ForbiddenError: its study may not be sent from here.
-        LocalError: it cannot be written.
+        BrokenInstanceError, DiskFullError, ForbiddenError, LocalError: see `Intake.take`.
     """
-    return spool.put(instance, checked_attributes(instance), caller)
+    with Receiving(spool, caller, InstanceUids.of(instance)) as receiving:
+        return _take(receiving, instance)
 
 
-def checked_attributes(instance: EncodedInstance) -> Json:
-    """What the header of an instance says, if it can be published.
-
-    Raises:
-        BrokenInstanceError: it lacks a UID, or contradicts those that came with it.
-    """
-    header = read_header(instance.data, instance.transfer_syntax_uid)
-    if header is None:
-        raise BrokenInstanceError("the header of an instance cannot be read")
-    attributes = attributes_of(header)
-    for keyword, name in _UIDS.items():
-        if not is_uid(text(attributes, keyword)):
-            raise BrokenInstanceError(f"an instance has no {name}")
-    said = (text(attributes, "SOPClassUID"), text(attributes, "SOPInstanceUID"))
-    if said != (instance.sop_class_uid, instance.sop_instance_uid):
-        raise BrokenInstanceError("the UIDs in an instance are not those that came with it")
-    return attributes
+def _take(receiving: Receiving, instance: EncodedInstance) -> SpoolOutcome:
+    receiving.write(instance.data)
+    return receiving.keep()

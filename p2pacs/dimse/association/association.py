@@ -59,6 +59,7 @@ class Association(_Association):
         finally:
             self.kill()
             self.dul.join(self.tuning.farewell)
+            self.dimse.end()
             self.ended()
 
     def kill(self) -> None:

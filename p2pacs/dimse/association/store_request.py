@@ -7,7 +7,6 @@ not be what the PACS sent.
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Final
 
 from pydicom.uid import UID
 from pynetdicom.association import Association as _Association
@@ -18,9 +17,6 @@ from p2pacs.dimse.association.association import has_ended, remote_of
 from p2pacs.errors import (
     PacsUnreachableError,
 )
-
-UID_CHARACTERS: Final = 64
-"""Of a UID in a DIMSE message (PS3.5 9.1); pynetdicom takes none that is longer."""
 
 
 def accepted_pairs(assoc: _Association) -> set[tuple[str, str]]:

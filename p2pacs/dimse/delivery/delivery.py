@@ -15,10 +15,10 @@ from attrs import frozen
 from pynetdicom import AE
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.uids import UID_CHARACTERS
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.association import Association
 from p2pacs.dimse.association.remote import DimseRemote
-from p2pacs.dimse.association.store_request import UID_CHARACTERS
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.backend import Ending, MissingInstances, Retrieval, RetrievedItem
 from p2pacs.dimse.delivery import suboperations as sub

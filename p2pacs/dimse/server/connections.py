@@ -14,6 +14,7 @@ from pynetdicom.transport import AssociationServer, RequestHandler
 
 from p2pacs.dimse.association.association import Association, Handlers, Service
 from p2pacs.dimse.association.bounded_socket import BoundedSocket
+from p2pacs.dimse.association.received import Receive
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.server.association_limits import Admitted, AssociationLimits
 from p2pacs.process.sparse_log import Sparse
@@ -48,6 +49,8 @@ class _Handler(RequestHandler):
         assoc.name = "AcceptorThread@p2pacs"
         assoc.services = self.server.services
         assoc.dimse.largest_data_set = self.server.largest_data_set
+        if self.server.receiver is not None:
+            assoc.dimse.receive = self.server.receiver(assoc)
         sock = self.server.secured(self.request)
         assoc.set_socket(BoundedSocket(assoc, client_socket=sock, tuning=self.server.tuning))
         assoc.acceptor.maximum_length = ae.maximum_pdu_size
@@ -79,6 +82,7 @@ class Server(AssociationServer):
         largest_data_set: int,
         limits: AssociationLimits,
         tuning: DimseTuning,
+        receiver: Callable[[Association], Receive] | None = None,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,6 +91,7 @@ class Server(AssociationServer):
         self.handlers = handlers
         self.services = services
         self.largest_data_set = largest_data_set
+        self.receiver = receiver
         self.tuning = tuning
         self._limits = limits
         self._entering: Admitted | None = None

@@ -16,8 +16,9 @@ from pynetdicom.presentation import PresentationContext
 from p2pacs import limits
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dimse.association import contexts
-from p2pacs.dimse.association.association import Handlers, Service, hang_up, remote_of
+from p2pacs.dimse.association.association import Association, Handlers, Service, hang_up, remote_of
 from p2pacs.dimse.association.extended_negotiation import negotiate
+from p2pacs.dimse.association.received import Receive
 from p2pacs.dimse.association.remote import MakeContext, check_aet
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.server.association_limits import AssociationLimits, NamedHosts
@@ -49,6 +50,7 @@ class Listener:
         *,
         stores: bool,
         handlers: Handlers,
+        receiver: Callable[[Association], Receive] | None = None,
         options: SearchOptions = LITERAL,
         allowed_callers: Collection[str] = (),
         known_hosts: Callable[[], Iterable[str]] = tuple,
@@ -62,6 +64,8 @@ class Listener:
             endpoint: where to listen.
             stores: whether C-STORE is accepted.
             handlers: of pynetdicom's events.
+            receiver: who keeps what is stored on an association, while it comes; None: it is
+                in memory when the handler gets it.
             options: what every C-FIND does.
             allowed_callers: AE titles that may call; empty: all.
             known_hosts: hosts that the settings name, for which room is kept; looked up at
@@ -83,6 +87,7 @@ class Listener:
         self._known = NamedHosts(known_hosts)
         self._tls = tls
         self._stores = stores
+        self._receiver = receiver
         self._options = options
         self.services: Mapping[type, Service] = {}
         self._handlers = [
@@ -135,6 +140,7 @@ class Listener:
                 largest_data_set=largest,
                 limits=AssociationLimits(self._known, self._tuning),
                 tuning=self._tuning,
+                receiver=self._receiver,
                 tls=tls,
             )
         except OSError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import structlog
 from pydicom.dataset import Dataset
@@ -13,28 +13,27 @@ from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.dimse_primitives import C_FIND, C_STORE
 
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
+from p2pacs.dimse.association.association import Association
+from p2pacs.dimse.association.received import Receive, ReceivedDataSet
 from p2pacs.dimse.association.remote import DimseRemote, MakeContext
-from p2pacs.dimse.association.store_request import UID_CHARACTERS
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.delivery import suboperations as sub
 from p2pacs.dimse.delivery.conversion import Conversion
 from p2pacs.dimse.server.identifiers import decode_identifier
 from p2pacs.dimse.server.listener import Listener, agreed_options
-from p2pacs.dimse.server.receiver import instance_of
 from p2pacs.dimse.server.retrieve import RetrieveService
-from p2pacs.errors import P2PacsError, PacsDataError
+from p2pacs.errors import BrokenInstanceError, P2PacsError, PacsDataError
 from p2pacs.units import Endpoint
 
 log = structlog.get_logger(__name__)
 
 _OUT_OF_RESOURCES = 0xA700
 _CANNOT_UNDERSTAND = 0xC000
-_NOT_OF_ITS_CLASS = 0xA900
 
 FindAnswer = tuple[int | Dataset, Dataset | None]
 
@@ -77,6 +76,7 @@ class DimseServer:
             aet,
             endpoint,
             stores=stores,
+            receiver=self._receiver if stores else None,
             options=options,
             handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_STORE, self._store)],
             allowed_callers=allowed_callers,
@@ -131,12 +131,16 @@ class DimseServer:
             log.warning("C-FIND refused", caller=caller, error=str(error))
             yield _status(error.dicom_status, sub.comment_of(error)), None
 
+    def _receiver(self, assoc: Association) -> Receive:
+        def receive(uids: InstanceUids) -> IncomingInstance:
+            return self._backend.receive(uids, _caller_of(assoc))
+
+        return receive
+
     def _store(self, event: evt.Event) -> int | Dataset:
         try:
-            instance = instance_of(event)
-            if not _is_named(event, instance):
-                return _status(_NOT_OF_ITS_CLASS, "the data set is another SOP Instance")
-            self._backend.store(instance, _caller(event))
+            with closing(self._received(event)) as received:
+                received.keep()
         except PacsDataError as error:
             log.warning("C-STORE refused", caller=_caller(event), error=str(error))
             return _status(_CANNOT_UNDERSTAND, sub.comment_of(error))
@@ -145,17 +149,28 @@ class DimseServer:
             return _status(error.dicom_status, sub.comment_of(error))
         return sub.SUCCESS
 
-
-def _is_named(event: evt.Event, instance: EncodedInstance) -> bool:
-    """Whether a C-STORE request names the instance that it carries; DCMTK cuts UIDs off."""
-    request: C_STORE = event.request  # type: ignore[assignment]
-    said = str(request.AffectedSOPInstanceUID)
-    is_cut = len(said) == UID_CHARACTERS and instance.sop_instance_uid.startswith(said)
-    return said == instance.sop_instance_uid or is_cut
+    def _received(self, event: evt.Event) -> ReceivedDataSet:
+        """The data set of a C-STORE; a small one may have come with its command."""
+        request: C_STORE = event.request  # type: ignore[assignment]
+        data_set = request.DataSet
+        if isinstance(data_set, ReceivedDataSet):
+            return data_set
+        if data_set is None:
+            raise BrokenInstanceError("an instance without a data set")
+        told = InstanceUids(
+            str(request.AffectedSOPClassUID),
+            str(request.AffectedSOPInstanceUID),
+            str(event.context.transfer_syntax),
+        )
+        receive = self._receiver(cast(Association, event.assoc))
+        return ReceivedDataSet(told, receive, data_set.getvalue())
 
 
 def _caller(event: evt.Event) -> str:
-    assoc: Any = event.assoc
+    return _caller_of(event.assoc)
+
+
+def _caller_of(assoc: Any) -> str:
     return str(assoc.requestor.ae_title).strip()
 
 

@@ -20,7 +20,7 @@ from p2pacs.catalogue.question import UNIQUE, Question, Selection
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.json_model import text
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -71,9 +71,9 @@ PRIORITIES: Final = {
 
 log = structlog.get_logger(__name__)
 
-Take = Callable[[EncodedInstance, str], None]
-"""Keeps an instance that a caller (AE title) stores; returns when it is safe. Raises
-`P2PacsError` where it is not kept."""
+Take = Callable[[InstanceUids, str], IncomingInstance]
+"""Begins to keep an instance that a caller (AE title) stores. Raises `P2PacsError` where it may
+not be."""
 
 
 class Gateway:
@@ -191,12 +191,11 @@ class Gateway:
             close=job.close,
         )
 
-    def store(self, instance: EncodedInstance, caller: str) -> None:
-        """Keep an instance that is made here, if this hospital sends."""
+    def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
+        """Begin to keep an instance that is made here, if this hospital sends."""
         self._check_membership()
         if self._take is not None:
-            self._take(instance, caller)
-            return
+            return self._take(uids, caller)
         raise ForbiddenError(f"this gateway stores nothing ({caller}): send it to the PACS")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
+from p2pacs.dataset.incoming import IncomingInMemory, IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -92,7 +93,10 @@ class Scripted:
         self.ending = ending
         self.closed.set()
 
-    def store(self, instance: EncodedInstance, caller: str) -> None:
+    def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
+        return IncomingInMemory(uids, self._keep)
+
+    def _keep(self, instance: EncodedInstance) -> None:
         if self.error is not None:
             raise self.error
         self.stored.append(instance)

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from starlette.types import Receive, Scope, Send
 
 from p2pacs.dataset.answers import FindAnswers
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import Ending, Retrieval, RetrievedItem, Urgency, Waiting
@@ -66,7 +66,7 @@ class Serving:
     def _arrived(self) -> None:
         self.arrivals += 1
 
-    def store(self, instance: EncodedInstance, caller: str) -> None:
+    def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
         raise NotImplementedError
 
 

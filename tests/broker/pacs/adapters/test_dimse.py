@@ -10,6 +10,7 @@ from broker.pacs.adapter import CLASSES_KEY
 from broker.pacs.adapters.dimse import DimseAdapter, _classes
 from broker.pacs.address import DimseAddress
 from p2pacs.dataset.answers import FindAnswers
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.search_options import SearchOptions
@@ -52,7 +53,7 @@ class Breaking:
 
         return Retrieval(total=lambda: len(self.instances) + 3, instances=instances())
 
-    def store(self, _instance: EncodedInstance, _caller: str) -> None:
+    def receive(self, _uids: InstanceUids, _caller: str) -> IncomingInstance:
         raise AssertionError
 
 
