@@ -19,6 +19,9 @@ from broker.config import CATALOGUE, DATABASE, LOCK, STORE, BrokerSettings
 from broker.database.db import BrokerDatabase, now, open_database
 from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
 from broker.database.take_over import open_catalogue
+from broker.handlers.addressing import AddressService
+from broker.handlers.copies import Copies
+from broker.handlers.fetch_orders import FetchOrders
 from broker.handlers.interfaces import Parts
 from broker.handlers.member_news import MemberNews
 from broker.handlers.members_now import MembersNow
@@ -136,6 +139,10 @@ class Broker:
         self.handlers.enter(services)
         self.members_now = MembersNow(self.parts.holders, store, host.agents)
         self.members_now.enter(services)
+        self.orders = FetchOrders(files.database, host.call, host.mesh.links.__contains__)
+        self.copies = Copies(self.parts, self.engine.completeness)
+        AddressService(self.parts, self.handlers.budgets, self._addressed).enter(services)
+        self.orders.enter(services)
         self.sent = SentStudyService(
             self.parts,
             self.publisher,
@@ -146,6 +153,8 @@ class Broker:
                 wanted=self.forwarding.wanted,
                 replicate=self.handlers.study_grants.replicate,
                 held=self.forwarding.held,
+                out=self.orders.out,
+                copies=self.copies.of,
             ),
         )
         self.sent.enter(services)
@@ -214,6 +223,7 @@ class Broker:
             nursery.start_soon(keeper.watch)
             nursery.start_soon(self.recycler.run)
             nursery.start_soon(self.own_traffic.run)
+            nursery.start_soon(self.orders.run)
             nursery.start_soon(keep_renewed, self.keys)
             if self.files.certificate is not None:
                 nursery.start_soon(self.files.certificate.keep_renewed)
@@ -307,6 +317,11 @@ class Broker:
 
     async def _completed(self, record: StudyRecord) -> None:
         await self.catalogue_sync.update(record)
+        self.orders.out(record.study)
+
+    async def _addressed(self, study: StudyId) -> None:
+        await self.catalogue_sync.retell(study)
+        self.orders.out(study)
 
     async def _gone(self, uid: str) -> None:
         await self.catalogue_sync.confirm_gone(uid)

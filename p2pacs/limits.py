@@ -104,6 +104,12 @@ AE_TITLE: Final = 16
 CALLERS: Final = 64
 """AE titles that the instances of one study came from: scanner, workstations, a few."""
 
+RECIPIENTS: Final = 64
+"""Members that one study is addressed to: whoever wants more wants a read rule."""
+
+COPIES: Final = 256
+"""Members of which is told how far they are with a study: recipients, and replicas."""
+
 OFFERED_CHUNKS: Final = 256
 """Chunks in one `Offer`: what a line of 100 Mbit/s sends in half a second."""
 

@@ -65,6 +65,15 @@ paused = Table(
 )
 """Of `fetches`, those that somebody paused."""
 
+ordered = Table(
+    "ordered",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("version", Integer, nullable=False),
+)
+"""Of `fetches`, those that the broker ordered, as they are addressed to this member: at least this
+version is to come."""
+
 trail = Table(
     "trail",
     metadata,

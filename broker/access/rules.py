@@ -87,6 +87,8 @@ class Ground(Enum):
     """The rule is ``none``."""
     ALTERNATIVE_HOLDS = auto()
     NO_ALTERNATIVE_HOLDS = auto()
+    ADDRESSED = auto()
+    """The study was addressed to it, whatever its rule is."""
     REPLICA = auto()
     """It keeps sealed copies, whatever its rule is."""
     REVOKED = auto()
@@ -101,11 +103,13 @@ class Decision:
     conditions: tuple[Condition, ...] = ()
     """What decided: of the first alternative that holds all of its conditions; if none does, of
     each the first condition that does not hold."""
+    actor: str = ""
+    """Who addressed it, if that decided."""
 
     @property
     def allowed(self) -> bool:
         """Whether it may be read."""
-        return self.ground in (Ground.EVERYTHING, Ground.ALTERNATIVE_HOLDS)
+        return self.ground in (Ground.EVERYTHING, Ground.ALTERNATIVE_HOLDS, Ground.ADDRESSED)
 
 
 def decide(rule: Rule, record: StudyRecord) -> Decision:
@@ -122,11 +126,31 @@ def decide(rule: Rule, record: StudyRecord) -> Decision:
     return Decision(ground, rule, tuple(failing))
 
 
-def decide_for(role: Role, rule: Rule, record: StudyRecord, *, revoked: bool = False) -> Decision:
-    """The same for a member of this role: a replica reads nothing, nor does who was revoked."""
+def decide_for(
+    role: Role,
+    rule: Rule,
+    record: StudyRecord,
+    *,
+    revoked: bool = False,
+    addressed_by: str | None = None,
+) -> Decision:
+    """The same for a member of this role: a replica reads nothing, nor does who was revoked.
+
+    Args:
+        role: the member's.
+        rule: the member's.
+        record: of the study.
+        revoked: whether the member was revoked.
+        addressed_by: who addressed the study to it; None: nobody.
+    """
     if revoked:
         return Decision(Ground.REVOKED, rule)
-    return Decision(Ground.REPLICA, rule) if role is Role.REPLICA else decide(rule, record)
+    if role is Role.REPLICA:
+        return Decision(Ground.REPLICA, rule)
+    decision = decide(rule, record)
+    if decision.allowed or addressed_by is None:
+        return decision
+    return Decision(Ground.ADDRESSED, rule, actor=addressed_by)
 
 
 def allows(rule: Rule, record: StudyRecord) -> bool:

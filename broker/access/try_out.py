@@ -18,13 +18,20 @@ LOOKED: Final = 20_000
 """Studies that a rule is tried on: about a second of a worker thread."""
 
 
-def decide_member(role: Role, read: str, record: StudyRecord, *, revoked: bool) -> Decision:
-    """Whether a member may read a study as its rule is now, and why.
+def decide_member(
+    role: Role,
+    read: str,
+    record: StudyRecord,
+    *,
+    revoked: bool,
+    addressed_by: str | None = None,
+) -> Decision:
+    """Whether a member may read a study as its rule is now, and why: see `decide_for`.
 
     Raises:
         UsageError: its rule is none of this version.
     """
-    return decide_for(role, parse_rule(read), record, revoked=revoked)
+    return decide_for(role, parse_rule(read), record, revoked=revoked, addressed_by=addressed_by)
 
 
 @frozen

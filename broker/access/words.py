@@ -27,6 +27,8 @@ def why(decision: Decision, record: StudyRecord) -> list[Phrase]:
     what the study has."""
     if (whole := _WHOLE.get(decision.ground)) is not None:
         return [whole]
+    if decision.ground is Ground.ADDRESSED:
+        return [Phrase("it was addressed to it by %(who)s", who=decision.actor)]
     return [_why(one, record, holds=decision.allowed) for one in decision.conditions]
 
 

@@ -9,6 +9,7 @@ import typer
 from broker.access.try_out import decide_member
 from broker.access.words import why
 from broker.database.db import BrokerDatabase
+from broker.ingest.recipients import addressed_by
 from broker.members import registry
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import StudyNotFoundError
@@ -38,7 +39,14 @@ def tell_access(
     if record is None:
         raise StudyNotFoundError("no study with this UID is in the catalogue: check the UID")
     revoked = found.revoked is not None
-    decision = decide_member(found.role, found.read, record, revoked=revoked)
+    actor = database.transact(lambda c: addressed_by(c, record.study, found.address))
+    decision = decide_member(
+        found.role,
+        found.read,
+        record,
+        revoked=revoked,
+        addressed_by=actor,
+    )
     reasons = why(decision, record)
     said = {
         "name": found.name,

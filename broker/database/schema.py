@@ -116,6 +116,23 @@ sent: Final = Table(
 as it does with all others. ``version`` is the newest that it reported, ``stored`` the newest of
 which the PACS has every instance."""
 
+recipients: Final = Table(
+    "recipients",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("member", LargeBinary, primary_key=True),
+    Column("sender", LargeBinary),
+    Column("actor", String, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("addressed", Long, nullable=False),
+    Column("ended", Long),
+    Column("told", Long, nullable=False),
+)
+"""To which members a study is, or was (``ended``), addressed, and how urgently. ``sender`` is the
+member that addressed it, null for an administrator; ``actor`` is the name of either. ``told`` is
+the version that the member was last told to fetch: it keeps that order; 0 if it was not yet."""
+Index("ix_recipients_member", recipients.c.member)
+
 grants: Final = Table(
     "grants",
     metadata,

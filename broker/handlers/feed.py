@@ -1,4 +1,5 @@
-"""The catalogue's feed as one member may see it: pages filtered by its read rule.
+"""The catalogue's feed as one member may see it: pages filtered by its read rule, and by what was
+addressed to it.
 
 A member's position is the catalogue's sequence number and the version of its read rule in
 one number. A changed rule makes every earlier position invalid: the feed starts anew.
@@ -6,7 +7,7 @@ one number. A changed rule makes every earlier position invalid: the feed starts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from attrs import evolve, frozen
@@ -26,6 +27,9 @@ Former = Callable[[StudyId], Iterable[StudyRecord] | None]
 
 Wrap = Callable[[StudyId], bytes]
 """A study's key, wrapped to the member that asks; empty if there is none."""
+
+Addressed = Callable[[Collection[StudyId]], Mapping[StudyId, bool]]
+"""Which of some studies are (true), or were (false), addressed to the member that asks."""
 
 
 @frozen
@@ -50,34 +54,57 @@ def sequence(since: int, read_version: int) -> int:
     return since >> _RULE_BITS if since % _RULES == read_version % _RULES else 0
 
 
-def visible(entry: FeedEntry, rule: Rule, former: Former, *, reset: bool) -> FeedEntry | None:
+def visible(
+    entry: FeedEntry, rule: Rule, former: Former, *, reset: bool, addressed: bool | None
+) -> FeedEntry | None:
     """What a member is told of an entry.
 
     A study that it may not read (any more) is gone for it, if it could have seen it before. In a
     feed that starts anew nothing was ever there.
+
+    Args:
+        entry: of the feed.
+        rule: the member's.
+        former: what a study was.
+        reset: whether the feed starts anew.
+        addressed: whether the study is addressed to the member; None: it never was.
     """
-    if isinstance(entry, StudyRecord) and allows(rule, entry):
+    if isinstance(entry, StudyRecord) and (addressed or allows(rule, entry)):
         return entry
     if reset:
         return None
+    if addressed is not None:
+        return Tombstone(entry.study)
     before = None if rule.everything else former(entry.study)
     seen = before is None or any(allows(rule, record) for record in before)
     return Tombstone(entry.study) if seen else None
 
 
+def _never(_some: Collection[StudyId]) -> Mapping[StudyId, bool]:
+    return {}
+
+
 def read_page(
-    index: CatalogueIndex, since: int, rule: Rule, read_version: int, wrap: Wrap
+    index: CatalogueIndex,
+    since: int,
+    rule: Rule,
+    read_version: int,
+    wrap: Wrap,
+    *,
+    addressed: Addressed = _never,
 ) -> MemberFeedPage:
     """The page of the feed after a member's position. Reads the index: for a worker thread."""
     limit = CATALOGUE_PAGE
     while True:
         page = index.since(sequence(since, read_version), limit)
+        named = addressed([entry.study for entry in page.entries])
         # Positions of another time begin with 0, which `since` answers by starting anew.
         encoded: list[bytes] = []
         granted: list[StudyRecord] = []
         room, fitting = PAGE_BYTES, 0
         for entry in page.entries:
-            shown = visible(entry, rule, index.former, reset=page.reset)
+            own = named.get(entry.study)
+            shown = visible(entry, rule, index.former, reset=page.reset, addressed=own)
             if isinstance(shown, StudyRecord) and shown.version:
                 shown = evolve(shown, wrapped_key=wrap(shown.study))
             raw = b"" if shown is None else encode_entry(shown)

@@ -37,9 +37,9 @@ class AskingMember:
         """Whether it holds studies without ever reading them."""
         return self.member.role is Role.REPLICA
 
-    def may_read(self, record: StudyRecord) -> bool:
-        """Whether its rule allows this study."""
-        return decide_for(self.member.role, self.rule, record).allowed
+    def may_read(self, record: StudyRecord, addressed_by: str | None = None) -> bool:
+        """Whether its rule allows this study, or somebody addressed it to it."""
+        return decide_for(self.member.role, self.rule, record, addressed_by=addressed_by).allowed
 
 
 @lru_cache(maxsize=1024)

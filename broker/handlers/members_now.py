@@ -13,7 +13,7 @@ from broker.handlers.tracker import HolderTracker
 from broker.members.holding import Holding, LastTold
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.store import ChunkStore
-from p2pacs.swarm.host import LinkListener, Services
+from p2pacs.swarm.host import Services, both
 
 
 @frozen
@@ -38,8 +38,8 @@ class MembersNow:
 
     def enter(self, services: Services) -> None:
         """Hear of links before those who do already: they forget what a member held."""
-        services.linked = _first(self.came, services.linked)
-        services.unlinked = _first(self.left, services.unlinked)
+        services.linked = both(self.came, services.linked)
+        services.unlinked = both(self.left, services.unlinked)
 
     def came(self, member: VirtualAddress) -> None:
         """A member was linked."""
@@ -81,12 +81,3 @@ class MembersNow:
             if place % self.step == 0:
                 await trio.lowlevel.checkpoint()
         return found
-
-
-def _first(one: LinkListener, other: LinkListener | None) -> LinkListener:
-    def both(member: VirtualAddress) -> None:
-        one(member)
-        if other is not None:
-            other(member)
-
-    return both

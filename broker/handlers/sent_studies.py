@@ -14,6 +14,7 @@ from broker.access.send_rules import parse_send_rule
 from broker.database.db import now
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
+from broker.handlers.copies import Copy
 from broker.handlers.interfaces import Parts, StudyPublisher
 from broker.ingest.sent import SentStudy, begin_sending, find_sent, note_version
 from broker.trail import audit
@@ -66,6 +67,10 @@ class SentHooks:
     """Has replicas fetch it, too."""
     held: Callable[[StudyId], Awaitable[int]]
     """The newest version that the broker holds in whole; 0 for none."""
+    out: Callable[[StudyId], None]
+    """A version is out: whom it is addressed to is told."""
+    copies: Callable[[StudyId, int], Awaitable[list[Copy]]]
+    """How far members are with it, of which this version is the newest."""
 
 
 class SentStudyService:
@@ -203,8 +208,14 @@ class SentStudyService:
                 await self._list(known, query)
             self._hooks.wanted(study, member)
             self._hooks.replicate(study)
+        copies = await self._hooks.copies(study, max(query.version, known.version))
         return messages.SentNoted(
-            id=query.id, held=await self._hooks.held(study), stored=known.stored
+            id=query.id,
+            held=await self._hooks.held(study),
+            stored=known.stored,
+            members=[bytes(one.member) for one in copies],
+            versions=[one.version for one in copies],
+            shares=[one.share for one in copies],
         )
 
     async def _list(self, known: SentStudy, query: messages.SentReport) -> None:
@@ -221,6 +232,7 @@ class SentStudyService:
         await self._parts.database.run(
             lambda c: note_version(c, known.study, version, complete=complete)
         )
+        self._hooks.out(known.study)
 
 
 def _key_of(raw: bytes) -> VerifyKey:

@@ -19,6 +19,7 @@ from broker.handlers.member_news import MemberNews
 from broker.handlers.reach import MemberTrials
 from broker.handlers.reported_reads import keep_reported, of_report
 from broker.handlers.study_grants import StudyGrants
+from broker.ingest.recipients import addressed_among
 from broker.members import presence, registry, traffic
 from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import LocalError, ProtocolError
@@ -117,6 +118,7 @@ class BrokerServices:
                 who.rule,
                 who.member.read_version,
                 lambda study: self._parts.studies.wrapped(connection, study, box_key),
+                addressed=partial(addressed_among, connection, member),
             )
             grants.entrust(connection, who, page.granted)
             return messages.CataloguePage(

@@ -14,6 +14,7 @@ from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
+from broker.ingest.recipients import addressed_by
 from broker.ingest.sent import find_sent
 from broker.trail import audit
 from p2pacs.catalogue.listing import encode_listing
@@ -85,10 +86,16 @@ def _count(record: StudyRecord) -> int | None:
     return number(study_view(record), "NumberOfStudyRelatedInstances")
 
 
-def _has_sent(connection: Connection, member: VirtualAddress, record: StudyRecord) -> bool:
-    """Whether a study is the member's own: it was made there."""
+def _may_have(connection: Connection, who: AskingMember, record: StudyRecord) -> bool:
+    """Whether a member may have a study: to keep it blindly or to read it, or as it was made
+    there."""
+    if who.blind:
+        return True
+    address = who.member.address
+    if who.may_read(record, addressed_by(connection, record.study, address)):
+        return True
     known = find_sent(connection, record.study)
-    return known is not None and known.member == member
+    return known is not None and known.member == address
 
 
 async def record_missing(database: BrokerDatabase, progress: PublishProgress) -> None:
@@ -229,7 +236,7 @@ class StudyGrants:
 
         def work(connection: Connection) -> tuple[AskingMember, ForbiddenError | None]:
             who = grants.asking_member(connection, member)
-            if who.blind or who.may_read(record) or _has_sent(connection, member, record):
+            if _may_have(connection, who, record):
                 return who, None
             return who, grants.refuse(connection, who, record, purpose)
 

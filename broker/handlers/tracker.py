@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from attrs import frozen
+
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HOLDERS, JOINED_STUDIES
 from p2pacs.wire.messages.messages import Announce
 
 KNOWN: Final = 64 * JOINED_STUDIES
 """Studies that one member may announce: a replica's disk holds fewer."""
+
+
+@frozen
+class _Held:
+    """What a member says that it has of a study."""
+
+    complete: bool
+    whole: int
+    """Newest version of which it said that it has all; 0: none."""
 
 
 class HolderTracker:
@@ -26,7 +37,7 @@ class HolderTracker:
             most: studies of one member, and studies granted and not yet fetched, at most.
         """
         self._most = most
-        self._complete: dict[StudyId, dict[VirtualAddress, bool]] = {}
+        self._held: dict[StudyId, dict[VirtualAddress, _Held]] = {}
         self._studies: dict[VirtualAddress, dict[StudyId, None]] = {}
         self._granted: dict[StudyId, dict[VirtualAddress, None]] = {}
 
@@ -53,12 +64,13 @@ class HolderTracker:
         if study not in theirs and len(theirs) >= self._most:
             return ()
         theirs[study] = None
-        holding = self._complete.setdefault(study, {})
-        fresh = holding.get(member) is None or (news.complete and not holding[member])
-        holding[member] = news.complete
-        if not fresh:
+        holding = self._held.setdefault(study, {})
+        before = holding.get(member)
+        whole = news.version if news.complete else before.whole if before else 0
+        holding[member] = _Held(news.complete, whole)
+        if before is not None and (before.complete or not news.complete):
             return ()
-        return [other for other, whole in holding.items() if not whole and other != member]
+        return [other for other, held in holding.items() if not held.complete and other != member]
 
     def gone(self, member: VirtualAddress) -> None:
         """A member's link closed: it will announce all again."""
@@ -69,8 +81,8 @@ class HolderTracker:
 
     def of(self, study: StudyId, asking: VirtualAddress | None = None) -> list[VirtualAddress]:
         """Members that hold or fetch the study, or soon will; those with all of it first."""
-        holding = self._complete.get(study, {})
-        ordered = sorted(holding, key=lambda member: (not holding[member], member))
+        holding = self._held.get(study, {})
+        ordered = sorted(holding, key=lambda member: (not holding[member].complete, member))
         ordered += self._granted.get(study, ())
         return [member for member in ordered if member != asking][:HOLDERS]
 
@@ -81,12 +93,18 @@ class HolderTracker:
 
     def is_whole(self, member: VirtualAddress, study: StudyId) -> bool:
         """Whether a member says that it holds all of a study."""
-        return self._complete.get(study, {}).get(member, False)
+        held = self._held.get(study, {}).get(member)
+        return held is not None and held.complete
+
+    def whole_version(self, member: VirtualAddress, study: StudyId) -> int:
+        """The newest version of a study of which a linked member said that it has all; 0: none."""
+        held = self._held.get(study, {}).get(member)
+        return 0 if held is None else held.whole
 
     def whole(self, study: StudyId, asking: VirtualAddress) -> bool:
         """Whether another member says that it holds all of the study."""
-        holding = self._complete.get(study, {})
-        return any(whole for member, whole in holding.items() if member != asking)
+        holding = self._held.get(study, {})
+        return any(held.complete for member, held in holding.items() if member != asking)
 
     def _settle(self, member: VirtualAddress, study: StudyId) -> None:
         """It has said what it does."""
@@ -96,10 +114,10 @@ class HolderTracker:
             self._granted.pop(study, None)
 
     def _forget(self, member: VirtualAddress, study: StudyId) -> None:
-        holding = self._complete.get(study, {})
+        holding = self._held.get(study, {})
         holding.pop(member, None)
         if not holding:
-            self._complete.pop(study, None)
+            self._held.pop(study, None)
         self._studies.get(member, {}).pop(study, None)
         if not self._studies.get(member):
             self._studies.pop(member, None)

@@ -123,6 +123,12 @@ class Engine:
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()
 
+    def completeness(self, study: StudyId, member: VirtualAddress) -> float:
+        """Which fraction (0 to 1) of the newest version known here a linked member has of a study,
+        as far as it told."""
+        swarm = self.swarms.get(study)
+        return 0.0 if swarm is None else swarm.completeness(member)
+
     def _fresh(self) -> None:
         """There is more to give, and to tell of."""
         if any(swarm.due < self._announce_at for swarm in self.swarms):

@@ -45,6 +45,17 @@ NewsHandler = Callable[[VirtualAddress, Message], None]
 LinkListener = Callable[[VirtualAddress], None]
 
 
+def both(one: LinkListener, other: LinkListener | None) -> LinkListener:
+    """A listener that tells two, in this order."""
+
+    def listener(member: VirtualAddress) -> None:
+        one(member)
+        if other is not None:
+            other(member)
+
+    return listener
+
+
 @define
 class Services:
     """What a program answers beside the swarm: handlers by type of message."""

@@ -170,13 +170,23 @@ class StudyReads:
         """What became of a read; the audit tells."""
         self._audit.end(read, ending)
 
-    async def resume(self, study: StudyId, requester: Requester) -> StudyFetch:
+    async def resume(self, study: StudyId, requester: Requester, *, least: int = 0) -> StudyFetch:
         """Go on with what somebody asked for before; that they read it is in the audit.
+
+        Args:
+            study: which.
+            requester: who asked.
+            least: a version that is known to be out. Where the broker does not have it yet, who
+                has the study is asked: what is here may be whole as an older one, and then nobody
+                would look for more.
 
         Raises:
             P2PacsError: as `open`.
         """
-        return await self._begin(await self._find(study, requester), requester)
+        found = await self._find(study, requester)
+        if found.version < least and self._store.holds(study):
+            found = await self._resolver.newer(found)
+        return await self._begin(found, requester)
 
     async def _find(self, study: StudyId, requester: Requester) -> ResolvedStudy:
         found = await self._resolver.find(study, requester.purpose)

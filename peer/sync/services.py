@@ -11,6 +11,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.retention.recycler import Recycler
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Services
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Message, Query, Reply
 from peer.retrieval.audit import AuditQueue
@@ -72,6 +73,7 @@ class PeerServices:
     def enter(self, services: Services) -> None:
         """Enter the handlers, by message, among what a host answers."""
         services.queries[messages.PossessionQuery] = self._prove
+        services.queries[messages.FetchOrder] = self._order
         services.news[messages.CatalogueNews] = self._catalogue_news
         services.news[messages.HoldersNews] = self._holders_news
         services.news[messages.Replicate] = self._replicate
@@ -81,6 +83,16 @@ class PeerServices:
         if not isinstance(query, messages.PossessionQuery):
             raise ProtocolError("not a PossessionQuery")
         return await self._recycler.answer(member, query)
+
+    async def _order(self, member: VirtualAddress, query: Query) -> Reply:
+        self._only_a_broker(member)
+        if not isinstance(query, messages.FetchOrder):
+            raise ProtocolError("not a FetchOrder")
+        if self._blind():
+            raise ProtocolError("a replica reads nothing")
+        priority = Priority(query.priority)
+        await self._pending.order(StudyId(query.study), query.version, priority)
+        return messages.FetchOrderKept(query.id)
 
     def _linked(self, member: VirtualAddress) -> None:
         if member in self._book.directory.brokers:

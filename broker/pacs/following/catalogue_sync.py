@@ -222,6 +222,18 @@ class CatalogueSync:
         (record,) = await self._upsert([ToldStudy(catalogued(record))])
         return record
 
+    async def retell(self, study: StudyId) -> None:
+        """Have the feed tell of a study once more: other members may know of it than before."""
+
+        def work() -> int | None:
+            known = self._index.get(study)
+            return None if known is None else self._index.upsert([known])
+
+        async with self._writing:
+            number = await trio.to_thread.run_sync(work)
+            if number is not None:
+                self._changed(number)
+
     async def _answer_hints(self) -> None:
         self._hinted = trio.Event()
         for uid in list(self._hints):

@@ -22,6 +22,7 @@ from broker.access.try_out import LOOKED, RuleReach, decide_member, reach_of
 from broker.access.words import why
 from broker.database.db import BrokerDatabase
 from broker.database.schema import grants
+from broker.ingest.recipients import addressed_by
 from broker.members import registry
 from broker.members.registry import Member
 from broker.pages.shown_study import ShownStudy
@@ -119,18 +120,24 @@ class AccessViews:
         return found
 
     async def _tried(self, member: str, record: StudyRecord) -> TriedStudy:
-        def work(connection: Connection) -> tuple[Member, int | None]:
+        def work(connection: Connection) -> tuple[Member, int | None, str | None]:
             found = registry.find_member(connection, member)
             query = select(grants.c.granted).where(
                 grants.c.study == record.study.raw, grants.c.address == found.address.raw
             )
-            return found, connection.execute(query).scalar_one_or_none()
+            granted = connection.execute(query).scalar_one_or_none()
+            return found, granted, addressed_by(connection, record.study, found.address)
 
         if not member:
             raise UsageError(_("choose a member"))
-        found, granted = await self.database.run(work)
-        revoked = found.revoked is not None
-        decision = decide_member(found.role, found.read, record, revoked=revoked)
+        found, granted, actor = await self.database.run(work)
+        decision = decide_member(
+            found.role,
+            found.read,
+            record,
+            revoked=found.revoked is not None,
+            addressed_by=actor,
+        )
         shown = ShownStudy.of(record)
         said = [sentence(one) for one in why(decision, record)]
         return TriedStudy(found, shown, decision, said, granted)

@@ -48,6 +48,7 @@ ID: Final = Bound(1, 2**32 - 1)
 
 BOUNDS: Final[dict[str, Bound]] = {
     "QueryFailure.id": Bound(0, ID.most),
+    "accepted": Bound(16, 16, items=limits.RECIPIENTS),
     "agent": _up_to(128),
     "authority": _CERTIFICATE,
     "box_key": _exactly(KEY_BYTES),
@@ -70,6 +71,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "holders": Bound(16, 16, items=limits.HOLDERS),
     "id": ID,
     "key": _exactly(KEY_BYTES),
+    "members": Bound(16, 16, items=limits.COPIES),
     "nonce": _up_to(limits.NONCE_BYTES),
     "number": _NUMBER,
     "priority": _up_to(3),
@@ -79,11 +81,13 @@ BOUNDS: Final[dict[str, Bound]] = {
     "protocol": _up_to(0xFFFF),
     "purpose": _up_to(16),
     "ranges": Bound(0, limits.STUDY_CHUNKS, items=limits.HAVE_RANGES),
+    "recipients": Bound(16, 16, items=limits.RECIPIENTS),
     "records": Bound(0, 4 * limits.KIB, items=limits.AUDIT_RECORDS),
     "root": _up_to(limits.ROOT_BYTES),
     "segment": _up_to(limits.CHUNK_BYTES),
     "secret": _exactly(SECRET_BYTES),
     "settings": _up_to(4 * limits.KIB),
+    "shares": Bound(0, 1000, items=limits.COPIES),
     "signed": _up_to(limits.DIRECTORY_BYTES),
     "size": _up_to(limits.CHUNK_BYTES),
     "study": _exactly(16),
@@ -92,6 +96,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "text": _up_to(limits.TEXT),
     "time": ANY_INTEGER,
     "uid": Bound(1, limits.UID_BYTES),
+    "versions": Bound(0, ANY_INTEGER.most, items=limits.COPIES),
     "wrapped_key": _up_to(256),
 }
 """By field name, or by ``Kind.field`` where the same name means two things."""

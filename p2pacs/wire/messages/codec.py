@@ -18,7 +18,15 @@ from p2pacs import limits
 from p2pacs.errors import MalformedMessageError, MessageTooLongError, UnknownMessageError
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.bounds import ANY_INTEGER, BOUNDS, Bound
-from p2pacs.wire.messages.messages import NUMBERED, Block, Have, Message, Query, Reply
+from p2pacs.wire.messages.messages import (
+    NUMBERED,
+    Block,
+    Have,
+    Message,
+    Query,
+    Reply,
+    SentNoted,
+)
 from p2pacs.wire.messages.numbers import Numbers
 
 Check = Callable[[Any], bool]
@@ -116,7 +124,11 @@ def _block_fits(block: Block) -> bool:
     return block.offset + len(block.data) <= block.size
 
 
-_WHOLE: Final[dict[type[Message], Check]] = {Block: _block_fits}
+def _copies_fit(noted: SentNoted) -> bool:
+    return len(noted.members) == len(noted.versions) == len(noted.shares)
+
+
+_WHOLE: Final[dict[type[Message], Check]] = {Block: _block_fits, SentNoted: _copies_fit}
 
 
 def _message_codec(number: int, kind: type[Message]) -> MessageCodec:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 6
+PROTOCOL: Final = 7
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -315,6 +315,9 @@ class DirectoryNews(Message):
 VIEW: Final = "view"
 """The purpose of somebody who opens a study in a viewer."""
 
+ADDRESS: Final = "address"
+"""The purpose of a member that a study is addressed to (`FetchOrder`)."""
+
 
 @_message(48)
 @frozen
@@ -324,8 +327,9 @@ class StudyQuery(Query):
     id: int
     study: bytes
     purpose: str
-    """For the audit trail: ``move``, ``get``, ``view``, ``command`` or ``replicate``. Who asks to
-    view does not wait until what is published was compared with the PACS: it comes as news."""
+    """For the audit trail: ``move``, ``get``, ``view``, ``command``, ``address`` or ``replicate``.
+    Who asks to view does not wait until what is published was compared with the PACS: it comes as
+    news."""
 
 
 @_message(49)
@@ -539,6 +543,56 @@ class SentNoted(Reply):
     """Newest version of which the broker holds every chunk; 0 for none."""
     stored: int
     """Newest version of which the central PACS has every instance; 0 for none."""
+    members: list[bytes]
+    """Virtual addresses of the members that it is addressed to, and of replicas."""
+    versions: list[int]
+    """Newest version of which each of these says that it holds every chunk; 0 for none."""
+    shares: list[int]
+    """How many thousandths of the newest version each of these has, as far as the broker knows."""
+
+
+@_message(72)
+@frozen
+class AddressQuery(Query):
+    """A study that I send is for these members, and for no others that I named before: they shall
+    fetch it, and may read it whatever their rules say."""
+
+    id: int
+    study: bytes
+    recipients: list[bytes]
+    """Virtual addresses."""
+    priority: int
+    """How urgent it is to them: as in `Join`."""
+
+
+@_message(73)
+@frozen
+class AddressAnswer(Reply):
+    """These are told; the others cannot be: they are unknown, revoked, or read nothing."""
+
+    id: int
+    accepted: list[bytes]
+
+
+@_message(74)
+@frozen
+class FetchOrder(Query):
+    """From the broker: this study is addressed to you, fetch it. Asked until it is answered, and
+    anew when there is a newer version that is whole."""
+
+    id: int
+    study: bytes
+    version: int
+    """The newest that is out."""
+    priority: int
+
+
+@_message(75)
+@frozen
+class FetchOrderKept(Reply):
+    """The order is kept here, on disk."""
+
+    id: int
 
 
 # ---------------------------------------------------------------- enrolment (its own channel)

@@ -69,6 +69,7 @@ class StudyActions:
             await self.parts.pending.cancel(study)
         else:
             self._check_stoppable(fetch := self._under_way(study))
+            await self.parts.pending.cancel(study)
             fetch.give_up()
         return _back(study)
 

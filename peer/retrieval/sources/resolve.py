@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import structlog
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.records import StudyRecord
@@ -155,6 +156,13 @@ class Resolver:
                 raise
         return await self._ask_broker(study, purpose, BROKER_TIMEOUT)
 
+    async def newer(self, found: ResolvedStudy) -> ResolvedStudy:
+        """The same study with the newest root of those that hold it, if the broker's is older."""
+        roots = await self._ask_members(found.study, found.holders)
+        newest = max(roots.values(), key=lambda raw: self._version(raw, found.study), default=None)
+        version = self._version(newest, found.study) if newest else 0
+        return found if version <= found.version else evolve(found, root=newest, version=version)
+
     async def _broker_returned(self) -> bool:
         """Wait for the broker, which was there just now; whether it came back."""
         with trio.move_on_after(RETURN_TIMEOUT):
@@ -185,7 +193,8 @@ class Resolver:
 
     async def _find_without_broker(self, study: StudyId, *, blind: bool) -> ResolvedStudy:
         key = None if blind else await self.held_key(study)
-        roots = await self._ask_members(study)
+        members = self._book.directory.members
+        roots = await self._ask_members(study, [one.address for one in members if not one.revoked])
         newest = max(roots.values(), key=lambda raw: self._version(raw, study), default=None)
         version = self._version(newest, study) if newest else 0
         return ResolvedStudy(study, key, newest, version, holders=tuple(roots), broker=False)
@@ -204,14 +213,16 @@ class Resolver:
                 raise
             return self._grants.unwrap(study, record.wrapped_key)
 
-    async def _ask_members(self, study: StudyId) -> dict[VirtualAddress, bytes]:
-        """The roots that the members which hold the study answer with."""
+    async def _ask_members(
+        self, study: StudyId, members: Collection[VirtualAddress]
+    ) -> dict[VirtualAddress, bytes]:
+        """The roots that those of these which hold the study answer with; no broker is asked."""
         roots: dict[VirtualAddress, bytes] = {}
         left_out = {self._identity.address, *self._book.directory.brokers}
         async with trio.open_nursery() as nursery:
-            for member in self._book.directory.members:
-                if member.address not in left_out and not member.revoked:
-                    nursery.start_soon(self._ask_member, member.address, study, roots)
+            for member in members:
+                if member not in left_out:
+                    nursery.start_soon(self._ask_member, member, study, roots)
         return roots
 
     async def _ask_member(

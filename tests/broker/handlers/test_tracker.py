@@ -33,7 +33,7 @@ def test_who_drops_or_goes_holds_nothing() -> None:
     holders.gone(B)
     holders.gone(B)
     assert holders.of(STUDY) == []
-    assert not holders._complete
+    assert holders.held_by(A) == holders.held_by(B) == {}.keys()
     assert not holders._studies
 
 

@@ -6,7 +6,7 @@ import attrs
 from hypothesis import strategies as st
 
 from p2pacs.wire.messages.codec import CODECS, FieldCodec
-from p2pacs.wire.messages.messages import Block, Message
+from p2pacs.wire.messages.messages import Block, Message, SentNoted
 
 _MOST = 40  # bytes or items that are worth drawing
 
@@ -50,6 +50,14 @@ def _items(field: FieldCodec) -> int:
 def _consistent(message: Message) -> Message:
     if isinstance(message, Block):
         return attrs.evolve(message, offset=0, size=max(message.size, len(message.data)))
+    if isinstance(message, SentNoted):
+        count = min(map(len, (message.members, message.versions, message.shares)))
+        return attrs.evolve(
+            message,
+            members=message.members[:count],
+            versions=message.versions[:count],
+            shares=message.shares[:count],
+        )
     return message
 
 

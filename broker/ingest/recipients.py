@@ -1,0 +1,188 @@
+"""To which members studies are addressed: functions on a transaction.
+
+An address gives the right to read the study, whatever the member's rule says, until it ends. A
+row stays when it ends: whoever could see the study then is told that it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import Connection, Row, Select, and_, or_, select, update
+
+from broker.database.db import now
+from broker.database.schema import recipients, studies
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.sql.portable import upsert
+from p2pacs.swarm.scheduling.priority import Priority
+
+
+@frozen
+class Recipient:
+    """A member that a study is, or was, addressed to."""
+
+    study: StudyId
+    member: VirtualAddress
+    sender: VirtualAddress | None
+    """Which member addressed it; None: an administrator."""
+    actor: str
+    """Its name, or the administrator's."""
+    priority: Priority
+    addressed: int
+    ended: int | None
+    """When it was addressed, and since when it is not any more: milliseconds since 1970."""
+    told: int
+    """Newest version that the member was told to fetch, and noted; 0: none."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is addressed to it now."""
+        return self.ended is None
+
+
+@frozen
+class Changes:
+    """What became another one by an address."""
+
+    added: frozenset[VirtualAddress] = frozenset()
+    ended: frozenset[VirtualAddress] = frozenset()
+    urged: frozenset[VirtualAddress] = frozenset()
+    """They had it addressed before, with another priority."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.ended or self.urged)
+
+
+@frozen
+class DueOrder:
+    """A member that is to be told of a version."""
+
+    study: StudyId
+    member: VirtualAddress
+    version: int
+    priority: Priority
+
+
+def list_recipients(connection: Connection, study: StudyId) -> list[Recipient]:
+    """To whom a study is addressed now, in the order of addresses."""
+    query = select(recipients).where(recipients.c.study == study.raw, recipients.c.ended.is_(None))
+    return [_recipient(row) for row in connection.execute(query.order_by(recipients.c.member))]
+
+
+def addressed_by(connection: Connection, study: StudyId, member: VirtualAddress) -> str | None:
+    """The name of who addressed a study to a member; None: it is not addressed to it (now)."""
+    query = select(recipients.c.actor).where(
+        recipients.c.study == study.raw,
+        recipients.c.member == member.raw,
+        recipients.c.ended.is_(None),
+    )
+    name: str | None = connection.execute(query).scalar_one_or_none()
+    return name
+
+
+def addressed_among(
+    connection: Connection, member: VirtualAddress, some: Collection[StudyId]
+) -> Mapping[StudyId, bool]:
+    """Which of these studies are (true) or were (false) addressed to a member."""
+    query = select(recipients.c.study, recipients.c.ended).where(
+        recipients.c.member == member.raw, recipients.c.study.in_([one.raw for one in some])
+    )
+    return {StudyId(bytes(row.study)): row.ended is None for row in connection.execute(query)}
+
+
+def address(
+    connection: Connection,
+    study: StudyId,
+    members: Collection[VirtualAddress],
+    priority: Priority,
+    *,
+    sender: VirtualAddress | None,
+    actor: str,
+) -> Changes:
+    """A study is addressed to these members, and to no others that the same sender named before."""
+    before = {one.member: one for one in list_recipients(connection, study)}
+    own = {one.member for one in before.values() if one.sender == sender}
+    added = frozenset(set(members) - before.keys())
+    ended = frozenset(own - set(members))
+    urged = frozenset(one for one in own & set(members) if before[one].priority is not priority)
+    for member in added:
+        row = {
+            "study": study.raw,
+            "member": member.raw,
+            "sender": None if sender is None else sender.raw,
+            "actor": actor,
+            "priority": int(priority),
+            "addressed": now(),
+            "ended": None,
+            "told": 0,
+        }
+        upsert(connection, recipients, ["study", "member"], row)
+    for member in urged:
+        _set(connection, study, member, priority=int(priority), told=0)
+    for member in ended:
+        _set(connection, study, member, ended=now())
+    return Changes(added, ended, urged)
+
+
+def list_due(
+    connection: Connection, *, study: StudyId | None = None, member: VirtualAddress | None = None
+) -> list[DueOrder]:
+    """Who is to be told of what, the most urgent first: of a first version, and of each that is
+    whole.
+
+    Args:
+        connection: a transaction.
+        study: of this one alone.
+        member: to this one alone.
+    """
+    first = and_(recipients.c.told == 0, studies.c.version > 0)
+    newer = and_(studies.c.complete, studies.c.version > recipients.c.told)
+    query: Select[Any] = (
+        select(recipients.c.study, recipients.c.member, recipients.c.priority, studies.c.version)
+        .join(studies, studies.c.study == recipients.c.study)
+        .where(recipients.c.ended.is_(None), or_(first, newer))
+        .order_by(recipients.c.priority.desc(), recipients.c.addressed)
+    )
+    if study is not None:
+        query = query.where(recipients.c.study == study.raw)
+    if member is not None:
+        query = query.where(recipients.c.member == member.raw)
+    return [
+        DueOrder(
+            StudyId(bytes(row.study)),
+            VirtualAddress(bytes(row.member)),
+            row.version,
+            Priority(row.priority),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def note_told(connection: Connection, order: DueOrder) -> None:
+    """The member keeps an order; one that became more urgent meanwhile is told again."""
+    same = and_(
+        recipients.c.study == order.study.raw,
+        recipients.c.member == order.member.raw,
+        recipients.c.priority == int(order.priority),
+    )
+    connection.execute(update(recipients).where(same).values(told=order.version))
+
+
+def _set(connection: Connection, study: StudyId, member: VirtualAddress, **values: object) -> None:
+    same = and_(recipients.c.study == study.raw, recipients.c.member == member.raw)
+    connection.execute(update(recipients).where(same).values(**values))
+
+
+def _recipient(row: Row[Any]) -> Recipient:
+    return Recipient(
+        StudyId(bytes(row.study)),
+        VirtualAddress(bytes(row.member)),
+        None if row.sender is None else VirtualAddress(bytes(row.sender)),
+        row.actor,
+        Priority(row.priority),
+        row.addressed,
+        row.ended,
+        row.told,
+    )
