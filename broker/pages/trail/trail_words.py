@@ -14,6 +14,8 @@ WHATS: Final = {
     "key entrusted with the catalogue": N_("Was given the key of a published study in advance"),
     "study replicated blindly": N_("Took a study to keep, without its key"),
     "study sent": N_("Sent a study"),
+    "study addressed": N_("Addressed a study to a member"),
+    "address of a study ended": N_("Addresses a study to a member no longer"),
     "study published": N_("Publication of a study"),
     "publication asked for": N_("Had a study published"),
     "sign-in": N_("Sign-in"),

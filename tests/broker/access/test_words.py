@@ -29,6 +29,12 @@ def test_what_decided_is_told(rule: str, said: list[str]) -> None:
     assert why(decide(parse_rule(rule), CT), CT) == said
 
 
+def test_who_addressed_it_is_told() -> None:
+    decision = decide_for(Role.HOSPITAL, parse_rule("none"), CT, addressed_by="North")
+    assert decision.allowed
+    assert why(decision, CT) == ["it was addressed to it by North"]
+
+
 def test_of_each_alternative_the_first_condition_that_fails_is_told() -> None:
     rule = parse_rule("Modality=CT | Modality=PR; StudyDate=20260101-; PatientID=1")
     decision = decide(rule, OLD)

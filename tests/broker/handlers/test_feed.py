@@ -1,5 +1,6 @@
 import random
 import string
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,6 +57,27 @@ def test_only_what_may_be_read_and_keys_of_what_is_published(index: CatalogueInd
     assert keys == [b"", wrap(record(3).study)]
     assert [one.study for one in page.granted] == [record(3).study]
     assert feed.read_page(index, 0, NONE, 0, wrap).entries == []
+
+
+def test_what_is_addressed_is_told_and_gone_when_it_is_not_any_more(index: CatalogueIndex) -> None:
+    index.upsert([record(1, "MR", version=1), record(2, "MR"), record(3, "MR")])
+    named = {record(1).study: True, record(2).study: False}
+    rule = parse_rule("Modality=CT")
+    page = feed.read_page(index, 0, rule, 0, wrap, addressed=lambda _: named)
+    (raw,) = page.entries
+    shown = decode_entry(raw)
+    assert isinstance(shown, StudyRecord)
+    assert (shown.study, shown.wrapped_key) == (record(1).study, wrap(record(1).study))
+    index.upsert([record(1, "MR", version=1), record(2, "MR"), record(3, "MR")])
+    asked: list[StudyId] = []
+
+    def ended(some: Collection[StudyId]) -> dict[StudyId, bool]:
+        asked.extend(some)
+        return dict.fromkeys(named, False)
+
+    page = feed.read_page(index, page.until, rule, 0, wrap, addressed=ended)
+    assert list(map(decode_entry, page.entries)) == [Tombstone(one) for one in named]
+    assert asked == [record(number).study for number in (1, 2, 3)]
 
 
 def test_changes_after_a_position(index: CatalogueIndex) -> None:

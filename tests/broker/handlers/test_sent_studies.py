@@ -7,9 +7,11 @@ from attrs import evolve, frozen
 
 from broker.database.db import now
 from broker.handlers.budgets import Budgets
+from broker.handlers.copies import Copy
 from broker.handlers.interfaces import Parts
 from broker.handlers.sent_studies import LASTS, SentHooks, SentStudyService
 from broker.handlers.study_grants import StudyGrants
+from broker.ingest.recipients import address
 from broker.ingest.sent import find_sent, note_stored
 from broker.members import registry
 from broker.members.registry import Member
@@ -23,6 +25,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish import PublishProgress
 from p2pacs.study.delegation import load_delegation
 from p2pacs.swarm.host import Services
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import (
     GRANT_INFO,
     SendGrant,
@@ -39,6 +42,7 @@ from tests.conformance.instances import make
 
 UID = "1.2.3"
 KEY = SigningKey.generate()
+STAT = Priority.STAT
 
 
 @frozen
@@ -54,6 +58,7 @@ class Bench:
     listed: list[StudyRecord]
     wanted: list[tuple[StudyId, VirtualAddress]]
     held: dict[StudyId, int]
+    out: list[StudyId]
 
     async def send(self, member: Member, uid: str = UID, *callers: str) -> SendGrant:
         query = SendQuery(7, uid, bytes(KEY.public), list(callers or ("CT1",)))
@@ -83,6 +88,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
         listed: list[StudyRecord] = []
         wanted: list[tuple[StudyId, VirtualAddress]] = []
         held: dict[StudyId, int] = {}
+        out: list[StudyId] = []
 
         async def keep(one: StudyRecord) -> None:
             await trio.lowlevel.checkpoint()
@@ -93,11 +99,17 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
             await trio.lowlevel.checkpoint()
             return held.get(study, 0)
 
-        hooks = SentHooks(keep, lambda *one: wanted.append(one), lambda _: None, newest)
+        async def copies(_study: StudyId, version: int) -> list[Copy]:
+            await trio.lowlevel.checkpoint()
+            return [Copy(ground.identity.address, version - 1, 500)]
+
+        hooks = SentHooks(
+            keep, lambda *one: wanted.append(one), lambda _: None, newest, out.append, copies
+        )
         service = SentStudyService(parts, publisher, budgets, ground.key, hooks)
         service.enter(Services())
         grants = StudyGrants(parts, FakeLinks(), publisher, budgets)
-        yield Bench(ground, parts, pacs, publisher, service, grants, listed, wanted, held)
+        yield Bench(ground, parts, pacs, publisher, service, grants, listed, wanted, held, out)
 
 
 async def test_a_hospital_may_publish_what_it_makes(bench: Bench) -> None:
@@ -124,6 +136,9 @@ async def test_what_it_published_is_listed_and_fetched(bench: Bench) -> None:
     one = evolve(record(bench.parts, UID), version=9, wrapped_key=b"its own")
     noted = await bench.report(north, one, 2)
     assert (noted.held, noted.stored) == (0, 0)
+    me = [bytes(bench.ground.identity.address)]
+    assert (noted.members, noted.versions, noted.shares) == (me, [1], [500])
+    assert bench.out == [one.study]
     assert bench.listed == [evolve(one, version=2, wrapped_key=b"")]
     assert bench.wanted == [(one.study, north.address)]
     known = await bench.parts.studies.find(one.study)
@@ -239,16 +254,21 @@ async def test_nonsense_is_refused(bench: Bench) -> None:
     assert not bench.listed
 
 
-async def test_others_and_the_sender_itself_may_read_it(bench: Bench) -> None:
-    """The sender's own studies are its own, whatever its rule for reading says."""
+async def test_who_may_read_it(bench: Bench) -> None:
+    """The sender's own studies are its own, whatever its rule for reading says; and so is to a
+    member what is addressed to it."""
     north, _ = await joined(bench.ground, "North", read="none")
     south, _ = await joined(bench.ground, "South")
     east, _ = await joined(bench.ground, "East", read="none")
+    west, _ = await joined(bench.ground, "West", read="none")
     await bench.send(north)
     one = record(bench.parts, UID)
     await bench.report(north, one)
     query = StudyQuery(7, one.study.raw, "get")
-    for member in (north, south):
+    await bench.ground.database.run(
+        lambda c: address(c, one.study, [west.address], STAT, sender=None, actor="admin")
+    )
+    for member in (north, south, west):
         grant = await bench.grants.study(member.address, query)
         assert isinstance(grant, StudyGrant)
         assert grant.wrapped_key

@@ -37,6 +37,18 @@ def test_who_drops_or_goes_holds_nothing() -> None:
     assert not holders._studies
 
 
+def test_which_version_a_member_has_whole() -> None:
+    holders = HolderTracker()
+    assert holders.whole_version(A, STUDY) == 0
+    holders.announce(A, Announce(STUDY.raw, 2, held=True, complete=False))
+    assert holders.whole_version(A, STUDY) == 0
+    holders.announce(A, Announce(STUDY.raw, 2, held=True, complete=True))
+    holders.announce(A, Announce(STUDY.raw, 3, held=True, complete=False))
+    assert holders.whole_version(A, STUDY) == 2
+    holders.gone(A)
+    assert holders.whole_version(A, STUDY) == 0
+
+
 def test_who_was_granted_a_study_can_be_dialled_until_it_says_what_it_does() -> None:
     holders = HolderTracker()
     holders.granted(A, STUDY)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from p2pacs.errors import (
     DiskFullError,
+    ForbiddenError,
     NoSourceError,
     NotFoundError,
     P2PacsError,
@@ -19,7 +20,7 @@ from p2pacs.errors import (
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.app import Peer
-from peer.db import fetches, paused
+from peer.db import fetches, ordered, paused
 from peer.retrieval.pending_fetches import PendingFetchesTuning
 from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
@@ -297,3 +298,120 @@ async def test_how_urgent_it_became_is_remembered(tmp_path: Path) -> None:
         await peer.pending.prioritised(world.broker.study, Priority.STAT)
         (row,) = await _noted(peer)
         assert Priority(row.priority) is Priority.STAT
+
+
+# ------------------------------------------------------------ ordered by the broker
+
+
+async def _versions(peer: Peer) -> list[int]:
+    rows = await peer.database.run(lambda c: c.execute(select(ordered.c.version)).scalars().all())
+    return list(rows)
+
+
+async def test_an_order_is_carried_out_at_its_priority_and_over_a_restart(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2), complete=False)
+        peer = await world.add("a")
+        await peer.pending.order(world.broker.study, 1, Priority.STAT)
+        assert await _versions(peer) == [1]
+        await eventually(lambda: _transfer(peer, world) is not None)
+        assert _transfer(peer, world).priority is Priority.STAT
+        assert peer.pending.ordered == {world.broker.study}
+        await world.stop("a")
+        await world.broker.publish(instances(2, first=3))
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await _until_noted(peer, 0)
+        assert not peer.pending.ordered
+        assert await _versions(peer) == []
+        assert _transfer(peer, world).state is TransferState.COMPLETE
+        assert {purpose for purpose, _ in world.broker.asked} == {"address"}
+        assert await reported(world, peer) == 0  # nobody has read it
+
+
+async def test_an_order_outlasts_those_who_read_meanwhile_and_everybodys_patience(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world:
+        world.prepare = _tuned(PendingFetchesTuning(retry=0.05, patience=-1))
+        peer = await _half_fetched(world)
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)
+        await eventually(lambda: peer.pending.ordered)
+        fetch = await peer.reads.open(world.broker.uid, Requester("VIEWER", "move"))
+        fetch.give_up()  # as the gateway does for its callers
+        await eventually(lambda: fetch.fetching)
+        fetch.users += 1
+        fetch.transfer.end(DiskFullError("no room"))  # somebody is told, and nobody asks again
+        await eventually(lambda: fetch.fetching)
+        (row,) = await _noted(peer)
+        assert row.purpose == "address"
+        await world.stop("a")
+        world.broker.staged = PacsUnreachableError("the PACS is off")
+        asked = len(world.broker.asked)
+        peer = await world.start("a", tmp_path / "a", peer.settings)
+        await eventually(lambda: len(world.broker.asked) > asked + 2)
+        world.broker.staged = None
+        await world.broker.publish(instances(2, first=3))
+        await _until_noted(peer, 0)
+
+
+async def test_a_newer_version_that_is_ordered_is_fetched_of_who_has_it(tmp_path: Path) -> None:
+    """The broker's root may be older: it fetches what a member sends itself."""
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        await fetch.transfer.wait_complete()
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)
+        await _until_noted(peer, 0)  # it is here
+        await world.broker.publish(instances(2, first=3))
+        await peer.pending.order(world.broker.study, 2, Priority.INTERACTIVE)
+        await _until_noted(peer, 0)
+        root = _transfer(peer, world).root
+        assert root is not None
+        assert root.version == 2
+
+
+async def test_a_version_that_nobody_has_yet_is_waited_for(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.prepare = _tuned(PendingFetchesTuning(retry=0.05))
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        await peer.pending.order(world.broker.study, 2, Priority.INTERACTIVE)
+        asked = len(world.broker.asked)
+        await eventually(lambda: len(world.broker.asked) > asked + 2)
+        assert peer.pending.ordered
+        await world.broker.publish(instances(2, first=3))
+        await _until_noted(peer, 0)
+
+
+async def test_a_person_may_pause_or_cancel_an_order(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        world.prepare = _tuned(PendingFetchesTuning(retry=0.05))
+        peer = await _half_fetched(world)
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)
+        await eventually(lambda: peer.pending.ordered)
+        fetch = peer.reads.get(world.broker.study)
+        await peer.pending.pause(fetch, SOMEBODY)
+        await eventually(lambda: not peer.pending.ordered)
+        assert not fetch.fetching
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)  # it stays paused
+        assert peer.pending.paused == {world.broker.study}
+        fetch = await peer.pending.resume(world.broker.study, peer.reads.resume)
+        assert fetch.fetching
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)
+        await eventually(lambda: peer.pending.ordered)
+        await peer.pending.cancel(world.broker.study)
+        fetch.give_up()
+        await _until_noted(peer, 0)
+        assert not fetch.fetching
+        assert await _versions(peer) == []
+
+
+@pytest.mark.parametrize("void", [StudyNotFoundError("gone"), ForbiddenError("not any more")])
+async def test_an_order_that_is_void_is_dropped(tmp_path: Path, void: P2PacsError) -> None:
+    async with open_world(tmp_path) as world:
+        peer = await world.add("a")
+        world.broker.staged = void
+        await peer.pending.order(world.broker.study, 1, Priority.INTERACTIVE)
+        await _until_noted(peer, 0)
+        assert not peer.pending.ordered

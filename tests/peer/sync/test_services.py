@@ -4,11 +4,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trio
 from attrs import define, field
 
 from p2pacs.errors import ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages import messages
 from peer.sync.services import PeerServices
 
@@ -16,7 +18,7 @@ BROKER, MEMBER = (VirtualAddress(b"\xfd" + bytes(14) + one) for one in (b"b", b"
 STUDY = StudyId(bytes(16))
 
 
-@define
+@define(slots=False)
 class Told:
     """A part that remembers."""
 
@@ -93,6 +95,29 @@ def test_when_a_broker_is_linked_what_waited_for_it_goes_on() -> None:
     assert not peer.woken
     peer.services.linked(BROKER)
     assert peer.woken == peer.parts.keys()
+
+
+async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
+    order = messages.FetchOrder(7, STUDY.raw, 3, int(Priority.STAT))
+    peer = Peer()
+    with pytest.raises(ProtocolError, match="only a broker"):
+        await peer.services.queries[messages.FetchOrder](MEMBER, order)
+    with pytest.raises(ProtocolError, match="not a FetchOrder"):
+        await peer.services.queries[messages.FetchOrder](BROKER, messages.CatalogueQuery(1, 0))
+    with pytest.raises(ProtocolError, match="reads nothing"):
+        await Peer(blind=True).services.queries[messages.FetchOrder](BROKER, order)
+    assert not peer.woken
+    orders: list[tuple[StudyId, int, Priority]] = []
+
+    async def note(*order: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        orders.append(order)
+
+    pending: Any = peer.parts["pending"]
+    pending.order = note
+    reply = await peer.services.queries[messages.FetchOrder](BROKER, order)
+    assert reply == messages.FetchOrderKept(7)
+    assert orders == [(STUDY, 3, Priority.STAT)]
 
 
 async def test_a_proof_is_given_for_its_question_alone() -> None:
