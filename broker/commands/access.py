@@ -9,7 +9,7 @@ import typer
 from broker.access.try_out import decide_member
 from broker.access.words import why
 from broker.database.db import BrokerDatabase
-from broker.ingest.recipients import addressed_by
+from broker.database.recipients import addressed_by
 from broker.members import registry
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.errors import StudyNotFoundError

@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy import Connection
 
 from broker.access.send_rules import parse_send_rule
+from broker.database.recipients import Changes, address
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import Parts
-from broker.ingest.recipients import Changes, address
 from broker.ingest.sent import SentStudy, find_sent
 from broker.members import registry
 from broker.members.registry import Member

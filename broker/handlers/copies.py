@@ -7,8 +7,8 @@ from typing import Final
 
 from attrs import frozen
 
+from broker.database.recipients import list_recipients
 from broker.handlers.interfaces import Parts
-from broker.ingest.recipients import list_recipients
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import COPIES

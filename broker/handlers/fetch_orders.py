@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from broker.database.db import BrokerDatabase
-from broker.ingest.recipients import DueOrder, list_due, note_told
+from broker.database.recipients import DueOrder, list_due, note_told
 from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import P2PacsError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress

@@ -11,6 +11,7 @@ import trio
 from sqlalchemy import Connection
 
 from broker.database.db import read_counter
+from broker.database.recipients import addressed_among
 from broker.handlers import feed, grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.holder_news import HolderNews
@@ -19,7 +20,6 @@ from broker.handlers.member_news import MemberNews
 from broker.handlers.reach import MemberTrials
 from broker.handlers.reported_reads import keep_reported, of_report
 from broker.handlers.study_grants import StudyGrants
-from broker.ingest.recipients import addressed_among
 from broker.members import presence, registry, traffic
 from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.errors import LocalError, ProtocolError

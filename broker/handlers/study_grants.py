@@ -10,11 +10,11 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from broker.database.db import BrokerDatabase
+from broker.database.recipients import addressed_by
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
 from broker.handlers.interfaces import MemberLinks, Parts, StudyPublisher
-from broker.ingest.recipients import addressed_by
 from broker.ingest.sent import find_sent
 from broker.trail import audit
 from p2pacs.catalogue.listing import encode_listing

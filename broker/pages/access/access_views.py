@@ -21,8 +21,8 @@ from broker.access.rules import Decision, parse_rule
 from broker.access.try_out import LOOKED, RuleReach, decide_member, reach_of
 from broker.access.words import why
 from broker.database.db import BrokerDatabase
+from broker.database.recipients import addressed_by
 from broker.database.schema import grants
-from broker.ingest.recipients import addressed_by
 from broker.members import registry
 from broker.members.registry import Member
 from broker.pages.shown_study import ShownStudy

@@ -5,10 +5,10 @@ import pytest
 import trio
 from attrs import frozen
 
+from broker.database.recipients import list_recipients
 from broker.handlers.addressing import AddressService
 from broker.handlers.budgets import Budgets
 from broker.handlers.interfaces import Parts
-from broker.ingest.recipients import list_recipients
 from broker.ingest.sent import begin_sending
 from broker.members import registry
 from broker.members.registry import Member

@@ -1,7 +1,7 @@
 from pathlib import Path
 
+from broker.database.recipients import address
 from broker.handlers.copies import Copies, Copy
-from broker.ingest.recipients import address
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.scheduling.priority import Priority

@@ -7,9 +7,9 @@ from attrs import define, field
 from sqlalchemy import insert
 
 from broker.database.db import BrokerDatabase
+from broker.database.recipients import address, list_due
 from broker.database.schema import studies
 from broker.handlers.fetch_orders import FetchOrders, FetchOrderTuning
-from broker.ingest.recipients import address, list_due
 from p2pacs.errors import DiskFullError, P2PacsError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services

@@ -6,12 +6,12 @@ import trio
 from attrs import evolve, frozen
 
 from broker.database.db import now
+from broker.database.recipients import address
 from broker.handlers.budgets import Budgets
 from broker.handlers.copies import Copy
 from broker.handlers.interfaces import Parts
 from broker.handlers.sent_studies import LASTS, SentHooks, SentStudyService
 from broker.handlers.study_grants import StudyGrants
-from broker.ingest.recipients import address
 from broker.ingest.sent import find_sent, note_stored
 from broker.members import registry
 from broker.members.registry import Member

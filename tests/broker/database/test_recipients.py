@@ -1,7 +1,6 @@
 from sqlalchemy import Connection, insert, update
 
-from broker.database.schema import studies
-from broker.ingest.recipients import (
+from broker.database.recipients import (
     Changes,
     address,
     addressed_among,
@@ -10,6 +9,7 @@ from broker.ingest.recipients import (
     list_recipients,
     note_told,
 )
+from broker.database.schema import studies
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.scheduling.priority import Priority
 
