@@ -43,7 +43,7 @@ class Recipient:
 
 
 @frozen
-class Changes:
+class AddressChanges:
     """What became another one by an address."""
 
     added: frozenset[VirtualAddress] = frozenset()
@@ -100,7 +100,7 @@ def address(
     *,
     sender: VirtualAddress | None,
     actor: str,
-) -> Changes:
+) -> AddressChanges:
     """A study is addressed to these members, and to no others that the same sender named before."""
     before = {one.member: one for one in list_recipients(connection, study)}
     own = {one.member for one in before.values() if one.sender == sender}
@@ -123,7 +123,7 @@ def address(
         _set(connection, study, member, priority=int(priority), told=0)
     for member in ended:
         _set(connection, study, member, ended=now())
-    return Changes(added, ended, urged)
+    return AddressChanges(added, ended, urged)
 
 
 def list_due(

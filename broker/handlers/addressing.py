@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from broker.access.send_rules import parse_send_rule
-from broker.database.recipients import Changes, address
+from broker.database.recipients import AddressChanges, address
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
 from broker.handlers.grants import AskingMember
@@ -70,12 +70,12 @@ class AddressService:
         self._budgets.take_grant(member)
         study, priority = StudyId(query.study), Priority(query.priority)
 
-        def work(connection: Connection) -> tuple[list[Member], Changes, bool]:
+        def work(connection: Connection) -> tuple[list[Member], AddressChanges, bool]:
             who = grants.asking_member(connection, member)
             known = find_sent(connection, study)
             if known is None or not _may_address(who, known):
                 audit.record(connection, _refused(who, study))
-                return [], Changes(), False
+                return [], AddressChanges(), False
             wanted = map(VirtualAddress, dict.fromkeys(query.recipients))
             found = [_recipient(connection, one) for one in wanted if one != member]
             accepted = [one for one in found if one is not None]
@@ -116,7 +116,11 @@ def _recipient(connection: Connection, address: VirtualAddress) -> Member | None
 
 
 def _write_down(
-    connection: Connection, who: Member, known: SentStudy, changes: Changes, priority: Priority
+    connection: Connection,
+    who: Member,
+    known: SentStudy,
+    changes: AddressChanges,
+    priority: Priority,
 ) -> None:
     urgency = priority.name.lower()
     for one in sorted(changes.added | changes.urged):

@@ -4,7 +4,7 @@ are away."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 import trio
@@ -12,12 +12,12 @@ from attrs import frozen
 
 from broker.database.db import BrokerDatabase
 from broker.database.recipients import DueOrder, list_due, note_told
+from broker.ingest.forwarding import AskMember
 from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import P2PacsError, ProtocolError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services, both
 from p2pacs.wire.messages import messages
-from p2pacs.wire.messages.messages import Query, Reply
 
 log = structlog.get_logger(__name__)
 
@@ -31,19 +31,6 @@ class FetchOrderTuning:
 
     retry_seconds: float = 60.0
     """After a linked member did not note an order; one that is not linked hears when it is."""
-
-
-class AskMember(Protocol):
-    """Asks a member (`p2pacs.swarm.host.Host.call`)."""
-
-    async def __call__(
-        self,
-        member: VirtualAddress,
-        query: Query,
-        *,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Reply:
-        """Its reply."""
 
 
 class FetchOrders:

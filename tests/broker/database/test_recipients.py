@@ -1,7 +1,7 @@
 from sqlalchemy import Connection, insert, update
 
 from broker.database.recipients import (
-    Changes,
+    AddressChanges,
     address,
     addressed_among,
     addressed_by,
@@ -18,7 +18,9 @@ NORTH, SOUTH, EAST = (VirtualAddress(b"\xfd" + bytes(14) + bytes([one])) for one
 STAT, ROUTINE = Priority.STAT, Priority.INTERACTIVE
 
 
-def to(connection: Connection, *members: VirtualAddress, priority: Priority = ROUTINE) -> Changes:
+def to(
+    connection: Connection, *members: VirtualAddress, priority: Priority = ROUTINE
+) -> AddressChanges:
     return address(connection, STUDY, members, priority, sender=NORTH, actor="North")
 
 
@@ -41,18 +43,18 @@ def told(connection: Connection) -> None:
 
 
 def test_what_is_said_last_counts(connection: Connection) -> None:
-    assert to(connection, SOUTH) == Changes(added=frozenset({SOUTH}))
+    assert to(connection, SOUTH) == AddressChanges(added=frozenset({SOUTH}))
     assert not to(connection, SOUTH)
     changes = to(connection, EAST)
-    assert changes == Changes(added=frozenset({EAST}), ended=frozenset({SOUTH}))
-    assert to(connection, EAST, priority=STAT) == Changes(urged=frozenset({EAST}))
+    assert changes == AddressChanges(added=frozenset({EAST}), ended=frozenset({SOUTH}))
+    assert to(connection, EAST, priority=STAT) == AddressChanges(urged=frozenset({EAST}))
     (one,) = list_recipients(connection, STUDY)
     assert (one.member, one.sender, one.actor, one.priority) == (EAST, NORTH, "North", STAT)
     assert addressed_by(connection, STUDY, EAST) == "North"
     assert addressed_by(connection, STUDY, SOUTH) is None
     assert addressed_among(connection, SOUTH, [STUDY, OTHER]) == {STUDY: False}
     assert addressed_among(connection, EAST, [STUDY, OTHER]) == {STUDY: True}
-    assert to(connection, SOUTH, EAST, priority=STAT) == Changes(added=frozenset({SOUTH}))
+    assert to(connection, SOUTH, EAST, priority=STAT) == AddressChanges(added=frozenset({SOUTH}))
 
 
 def test_what_an_administrator_said_is_not_undone_by_the_sender(connection: Connection) -> None:
