@@ -75,7 +75,9 @@ class Engine:
             self._chunks,
             uplink,
             seed=bytes(mesh.me),
-            is_broker=lambda: mesh.me in mesh.brokers,
+            is_origin=lambda swarm: (
+                mesh.me in mesh.brokers if swarm.sender is None else swarm.sender == mesh.me
+            ),
         )
         self.downloads = Downloads(
             mesh,
@@ -118,7 +120,7 @@ class Engine:
         if raw is None:
             return
         root = load_root(raw, self._keys, study)
-        swarm.version, swarm.listed = root.version, root.chunks
+        swarm.go_by(root)
         swarm.push_root(raw)
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()

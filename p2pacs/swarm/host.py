@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 AGENT: Final = f"p2pacs/{metadata.version('p2pacs')}"
 """What `Hello` says of this program."""
 
-TIERS: Final = {Role.HOSPITAL: Tier.HOSPITAL, Role.REPLICA: Tier.REPLICA, Role.BROKER: Tier.BROKER}
+TIERS: Final = {Role.HOSPITAL: Tier.HOSPITAL, Role.REPLICA: Tier.REPLICA, Role.BROKER: Tier.ORIGIN}
 
 QueryHandler = Callable[[VirtualAddress, Query], Awaitable[Reply]]
 NewsHandler = Callable[[VirtualAddress, Message], None]

@@ -19,7 +19,8 @@ from p2pacs.line.line import Line
 from p2pacs.line.paced import PacedStream
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.mesh.interfaces import Channel
-from p2pacs.study.manifest import ChunkList, Root, sign_root
+from p2pacs.study.delegation import Delegation, sign_delegation
+from p2pacs.study.manifest import ChunkList, Root, sign_delegated_root, sign_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.host import Host, Services
 from tests.simulation.halves import Half
@@ -37,15 +38,24 @@ ANSWERED = 1_300
 
 
 class Study:
-    """A study that the broker publishes in one or more versions."""
+    """A study that is published in one or more versions: by the broker, or by a member that sends
+    it."""
 
-    def __init__(self, key: SigningKey, seed: int = 1, *, chunk: int = CHUNK) -> None:
+    def __init__(
+        self,
+        key: SigningKey,
+        seed: int = 1,
+        *,
+        chunk: int = CHUNK,
+        sender: VirtualAddress | None = None,
+    ) -> None:
         self.id = StudyId(seed.to_bytes(16, "big"))
         self.list = ChunkList()
         self.data: list[bytes] = []
         self.chunk = chunk
         self.roots: list[bytes] = []
         self._key = key
+        self._sender = sender
         self._random = random.Random(seed)  # noqa: S311
 
     def begin(self, size: int, each: int) -> None:
@@ -71,8 +81,15 @@ class Study:
             segments=tuple(ChunkId.of(segment) for segment in self.list.segments()),
             parts=(),
         )
-        self.roots.append(sign_root(root, self._key))
+        self.roots.append(self._signed(root))
         return self.roots[-1]
+
+    def _signed(self, root: Root) -> bytes:
+        if self._sender is None:
+            return sign_root(root, self._key)
+        theirs = SigningKey(Secret(b"a key that a member has, of its own"[:32]))
+        delegation = Delegation(self.id, self._sender, theirs.public, 0, 0, 1)
+        return sign_delegated_root(root, theirs, sign_delegation(delegation, self._key), 0)
 
     async def put(self, store: SharedStore, numbers: Sequence[int] | None = None) -> None:
         """Put the newest version into a store: these chunks, or all."""

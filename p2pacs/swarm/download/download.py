@@ -90,7 +90,10 @@ class Download:
         self._announce = announce
         self._received = received
         self._links = NeighbourLinks(
-            swarm, mesh, lambda member: tier(member) is not Tier.HOSPITAL, self._starved
+            swarm,
+            mesh,
+            lambda member: self.sources.tier(member) is not Tier.HOSPITAL,
+            self._starved,
         )
         self._verified: deque[_Verified] = deque()
         self._bell = Bell()
@@ -190,7 +193,7 @@ class Download:
         self._moved_at = trio.current_time()
         self.transfer.watch.changed()
         self._bell.ring()
-        self.sources.ask()
+        self.sources.listed()
 
     def offer(self, member: VirtualAddress, raw: bytes) -> None:
         """A member pushed a root."""

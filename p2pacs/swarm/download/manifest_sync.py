@@ -159,8 +159,7 @@ class ManifestSync:
         if self.root is not None:
             check_successor(self.root, root)
         self.root = root
-        self._swarm.version = root.version
-        self._swarm.listed = root.chunks
+        self._swarm.go_by(root)
         await self._chunks.put_root(raw, version=root.version, segments=root.segments)
         self._swarm.push_root(raw)
         self._bell.ring()

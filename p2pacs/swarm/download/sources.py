@@ -51,7 +51,7 @@ class Sources:
             mesh: The links.
             transfer: What the rest of the program sees.
             availability: Who has what.
-            tier: Who is asked first.
+            tier: Who is asked first, of a study of the broker's.
             allowance: Bytes that may be asked for over the host's line, now.
             asked: Called when so many were.
             picker: Decides what to ask of whom; None: the usual one.
@@ -60,6 +60,7 @@ class Sources:
         self.requests = Requests(swarm)
         self.unwritten = 0
         """Bytes that arrived and are not yet stored."""
+        self._swarm = swarm
         self._mesh = mesh
         self._transfer = transfer
         self._availability = availability
@@ -82,10 +83,27 @@ class Sources:
             suspended.offers, suspended.on_line = partner.offers, on_line
             suspended.has = partner.has
         else:
-            tier = self._tier(member)
             self._availability.join(
-                member, tier, partner.has, offers=partner.offers, on_line=on_line
+                member,
+                self.tier(member),
+                partner.has,
+                offers=partner.offers,
+                on_line=on_line,
             )
+        self.ask()
+
+    def tier(self, member: VirtualAddress) -> Tier:
+        """Who is asked first: of a study that a member sends that one last, for its line is the
+        narrowest; then the broker has it as any replica."""
+        sender = self._swarm.sender
+        if sender is None:
+            return self._tier(member)
+        return Tier.ORIGIN if member == sender else min(self._tier(member), Tier.REPLICA)
+
+    def listed(self) -> None:
+        """There is a newer root, which another may have signed."""
+        for member, source in [*self._availability.sources.items(), *self._suspended.items()]:
+            source.tier = self.tier(member)
         self.ask()
 
     def _update(self, source: Source, has: Bitfield) -> None:
@@ -186,7 +204,7 @@ class Sources:
             return
         now = trio.current_time()
         self._look_at_line(now)
-        plan = self.picker.plan(self._availability, self.unwritten, broker=self._ask_broker(now))
+        plan = self.picker.plan(self._availability, self.unwritten, origin=self._ask_origin(now))
         for source, numbers in plan:
             self._request(source, numbers, now)
 
@@ -241,12 +259,16 @@ class Sources:
             self._give_back(takeover.cancel, [takeover.number], now)
         return takeover.number
 
-    def _ask_broker(self, now: float) -> bool:
+    def _ask_origin(self, now: float) -> bool:
         """Not while those who may have it are still being dialled."""
-        return now - self._transfer.started > OTHERS_SECONDS or all(
-            member in self._availability.sources
-            for member in self._transfer.holders
-            if member != self._mesh.me and member not in self._mesh.brokers
+        return (
+            self._swarm.sender is not None
+            or now - self._transfer.started > OTHERS_SECONDS
+            or all(
+                member in self._availability.sources
+                for member in self._transfer.holders
+                if member != self._mesh.me and member not in self._mesh.brokers
+            )
         )
 
     def take_over(self, now: float) -> None:

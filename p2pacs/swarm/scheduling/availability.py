@@ -224,11 +224,11 @@ class Availability:
             self._copies[number] -= 1
         for number in list(source.in_flight):
             self.again(source, number, now)
-        brokers = [other for other in self.sources.values() if other.tier is Tier.BROKER]
-        for broker in brokers:  # may now be the only one that has some
+        origins = [other for other in self.sources.values() if other.tier is Tier.ORIGIN]
+        for origin in origins:  # may now be the only one that has some
             for number in source.has:
-                if self.copies(number) == 1 and number in broker.has and self.wanted(number):
-                    broker.queues.push(self.rank(number), number)
+                if self.copies(number) == 1 and number in origin.has and self.wanted(number):
+                    origin.queues.push(self.rank(number), number)
 
     def back(self, source: Source) -> None:
         """A source that left is there again, with what it had and how fast it was."""

@@ -198,6 +198,10 @@ class Offers:
         pause = self._pauses.get(key)
         return key not in self._open and (pause is None or now >= pause.until)
 
+    def is_open(self, member: VirtualAddress, study: StudyId) -> bool:
+        """Whether a partner has an offer that it has not answered, and likely will."""
+        return (member, study) in self._open
+
     def made(self, target: OfferTarget, chunks: int, now: float) -> None:
         """A partner was offered so many chunks."""
         key = (target.member, target.study)

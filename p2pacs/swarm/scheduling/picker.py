@@ -1,7 +1,7 @@
 """Which chunks to ask of whom. Pure decisions on an `Availability`: same state, same answer.
 
 Rules (docs/swarm.md): chunks that somebody waits for first, then the rarest; hospitals before
-replicas, the broker only for what nobody else has; as much in flight as a source moves in two
+replicas, the origin only for what nobody else has; as much in flight as a source moves in two
 seconds by measurement; near the end nobody gets more than its share, and what would come last
 is taken over by whoever is free.
 """
@@ -104,19 +104,19 @@ class Picker:
         return source.asked_bytes * 2 <= self.depth(source)
 
     def plan(
-        self, availability: Availability, unwritten: int = 0, *, broker: bool = True
+        self, availability: Availability, unwritten: int = 0, *, origin: bool = True
     ) -> list[tuple[Source, list[int]]]:
         """What to ask now of whom that makes no offers; only the sources' rarity queues change.
 
         Args:
             availability: The transfer's state.
             unwritten: Bytes that arrived and are not yet stored.
-            broker: Whether the broker may be asked yet.
+            origin: Whether the origin may be asked yet.
         """
         sources = [
             source
             for source in availability.sources.values()
-            if not source.offers and (broker or source.tier is not Tier.BROKER)
+            if not source.offers and (origin or source.tier is not Tier.ORIGIN)
         ]
         if not sources:
             return []
@@ -168,8 +168,9 @@ class Picker:
             chunks = max(1, chunks // 2)
         advised = [n for n in dict.fromkeys(hints) if n in source.has and availability.wanted(n)]
         advised.sort(key=availability.rank)
-        if source.tier is Tier.BROKER and hints:
-            return advised[:chunks]
+        if source.tier is Tier.ORIGIN and hints:
+            awaited, _ = self._pick(availability, source, room, set(advised), chunks, last=0)
+            return [*awaited, *advised][:chunks]
         numbers: list[int] = []
         for most in (0, TOP_RANK, LAST_RANK) if availability.looking else (LAST_RANK,):
             if most:  # for what somebody waits, there is no better
@@ -261,7 +262,7 @@ class Picker:
                 continue
             if (now := availability.rank(number)) > rank:
                 source.queues.push(now, number)
-            elif source.tier is Tier.BROKER and availability.copies(number) > 1:
+            elif source.tier is Tier.ORIGIN and availability.copies(number) > 1:
                 continue  # offered again when the others are gone
             else:
                 taken.add(number)
@@ -283,7 +284,7 @@ class Picker:
             source
             for source in availability.sources.values()
             if not (
-                source.in_flight or source.stalls or source.offers or source.tier is Tier.BROKER
+                source.in_flight or source.stalls or source.offers or source.tier is Tier.ORIGIN
             )
         ]
         for source in sorted(free, key=self._turn):

@@ -15,7 +15,8 @@ class Tier(IntEnum):
 
     HOSPITAL = 0
     REPLICA = 1
-    BROKER = 2
+    ORIGIN = 2
+    """Who made it, and gives each chunk once: the broker, or the member that sends the study."""
 
 
 class Source:

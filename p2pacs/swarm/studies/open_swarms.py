@@ -73,7 +73,7 @@ class OpenSwarms:
                 swarm.chunks = chunks
                 if chunks.root is not None:
                     root = load_root(chunks.root, self._key, swarm.study)
-                    swarm.version, swarm.listed = root.version, root.chunks
+                    swarm.go_by(root)
         return swarm.chunks
 
     async def manifest(self, query: ManifestQuery) -> Manifest:

@@ -16,7 +16,7 @@ from p2pacs.bitfield import Bitfield
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import HAVE_RANGES, KIB
 from p2pacs.mesh.connection import Connection
-from p2pacs.study.manifest import BEGINNING
+from p2pacs.study.manifest import BEGINNING, Root
 from p2pacs.swarm.scheduling.availability import arrange
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.interfaces import ActiveDownload
@@ -103,6 +103,8 @@ class StudySwarm:
         """Of the newest root here."""
         self.listed = 0
         """Chunks in that root."""
+        self.sender: VirtualAddress | None = None
+        """The member that signed it, who sends the study; None: a broker did."""
         self.partners: dict[VirtualAddress, Partner] = {}
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
@@ -128,6 +130,11 @@ class StudySwarm:
     def whole(self) -> bool:
         """Whether all chunks are here."""
         return self.chunks is not None and len(self.chunks.have) >= self.listed > 0
+
+    def go_by(self, root: Root) -> None:
+        """This is the newest root here."""
+        self.version, self.listed = root.version, root.chunks
+        self.sender = None if root.delegation is None else root.delegation.member
 
     # ------------------------------------------------------------ what partners lack
 
@@ -185,7 +192,7 @@ class StudySwarm:
         partner = self.partners.get(member)
         hinted = partner.hinted if partner else []
         for number in reversed(hinted):
-            if number not in numbers:  # not taken: as before
+            if number in self._giving and number not in numbers:  # not taken: as before
                 self._giving.move_to_end(number, last=False)
         hinted.clear()
         given = self._given.setdefault(member, Bitfield())
@@ -200,10 +207,18 @@ class StudySwarm:
         if self._again[member] == self.tuning.given_again + 1:
             log.warning("chunks asked for again and again", member=str(member))
 
-    def only_here(self, promised: Iterable[int]) -> Bitfield:
-        """Chunks that no partner has, or is about to get from here."""
+    def only_here(self, promised: Iterable[int], asked: Collection[VirtualAddress]) -> Bitfield:
+        """Chunks that no partner has, or is about to get from here.
+
+        Args:
+            promised: what partners chose.
+            asked: partners that have an offer, and have not chosen yet of what it advises.
+        """
+        if self.chunks is None:
+            return Bitfield()
         others = [partner.has for partner in self.partners.values()]
-        return self.chunks.have.beyond(*others, Bitfield(promised)) if self.chunks else Bitfield()
+        advised = chain.from_iterable(self.partners[one].hinted for one in asked)
+        return self.chunks.have.beyond(*others, Bitfield(promised), Bitfield(advised))
 
     def partner_gained(self, member: VirtualAddress, numbers: Iterable[int]) -> None:
         """A partner has more chunks: it says so, or they were sent to it."""

@@ -12,6 +12,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
+from p2pacs.bitfield import Bitfield
 from p2pacs.ids import VirtualAddress
 from p2pacs.limits import KIB, OFFERED_CHUNKS, PROMISED_BYTES
 from p2pacs.line.pacer import Pacer
@@ -73,7 +74,7 @@ class LineOffers:
         work: PromisedWork,
         *,
         seed: bytes,
-        origin_of_last_resort: Callable[[], bool],
+        is_origin: Callable[[StudySwarm], bool],
         tuning: PacedSenderTuning,
     ) -> None:
         """Nothing is offered before `make`.
@@ -84,14 +85,14 @@ class LineOffers:
             uplink: The line's budget.
             work: What is promised.
             seed: What makes the choices of this host its own.
-            origin_of_last_resort: Whether to offer only what no other member has (the broker).
+            is_origin: Whether to offer of a study only what no other member has.
             tuning: How much is offered, and how far ahead.
         """
         self._links = links
         self._swarms = swarms
         self._uplink = uplink
         self._work = work
-        self._last_resort = origin_of_last_resort
+        self._is_origin = is_origin
         self._tuning = tuning
         self.open = Offers(seed)
         """What was offered and is not answered yet."""
@@ -143,10 +144,18 @@ class LineOffers:
         return chosen + self._work.soon(now, priority)
 
     def _hints(self, swarm: StudySwarm, target: OfferTarget, chunks: int) -> list[int]:
-        if self._last_resort():
-            alone = swarm.only_here(self._work.coming(swarm.study))
-            return list(islice(alone, max(swarm.tuning.hints, chunks)))
+        if self._is_origin(swarm):
+            alone = islice(self._only_here(swarm), max(swarm.tuning.hints, chunks))
+            swarm.partners[target.member].hinted = hints = list(alone)
+            return hints
         return swarm.hints(target.member)
+
+    def _only_here(self, swarm: StudySwarm) -> Bitfield:
+        """What an origin gives: no two partners are advised the same, or they would both take it
+        over the one narrow line."""
+        study = swarm.study
+        asked = [member for member in swarm.partners if self.open.is_open(member, study)]
+        return swarm.only_here(self._work.coming(study), asked)
 
     def _fetching(self, now: float) -> Iterator[_Fetching]:
         """The partners that fetch something and take what comes."""
@@ -165,18 +174,17 @@ class LineOffers:
         room = int((PROMISED_BYTES - self._work.promised(member)) / self._work.chunk_bytes)
         useful = min(swarm.useful(partner) - on_its_way, room)
         if (
-            self._last_resort()
+            self._is_origin(swarm)
             and trio.current_time() < partner.moved_at + swarm.tuning.starved_seconds
         ):
-            useful = min(useful, len(swarm.only_here(self._work.coming(swarm.study))))
+            useful = min(useful, len(self._only_here(swarm)))
         complete = swarm.completeness(member, on_its_way)
         return OfferTarget(member, swarm.study, one.priority, complete, useful, one.gives)
 
     def _next_starved(self, now: float) -> float | None:
         """When a partner may get what others have, too, that may not now; None for never."""
-        if not self._last_resort():
-            return None
-        partners = (one for swarm in self._swarms for one in swarm.partners.values())
+        swarms = (swarm for swarm in self._swarms if self._is_origin(swarm))
+        partners = (one for swarm in swarms for one in swarm.partners.values())
         times = (
             one.moved_at + self._swarms.tuning.starved_seconds for one in partners if one.fetching
         )

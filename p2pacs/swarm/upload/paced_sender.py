@@ -16,6 +16,7 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.scheduling.send_queue import PromisedChunk
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.block_size import block_bytes, cut
 from p2pacs.swarm.upload.line_offers import TUNING, LineOffers, PacedSenderTuning
 from p2pacs.swarm.upload.promised_work import PromisedWork
@@ -35,7 +36,7 @@ class PacedSender:
         sent: Sent,
         *,
         seed: bytes,
-        origin_of_last_resort: Callable[[], bool],
+        is_origin: Callable[[StudySwarm], bool],
         tuning: PacedSenderTuning = TUNING,
     ) -> None:
         """Nothing is sent before `run`.
@@ -47,7 +48,7 @@ class PacedSender:
             read: Gives chunks, or refuses them.
             sent: Is told what went to whom.
             seed: What makes the choices of this host its own.
-            origin_of_last_resort: Whether to offer only what no other member has (the broker).
+            is_origin: Whether to offer of a study only what no other member has.
             tuning: How much is offered, and how far ahead.
         """
         self._links = links
@@ -65,7 +66,7 @@ class PacedSender:
             uplink,
             self._work,
             seed=seed,
-            origin_of_last_resort=origin_of_last_resort,
+            is_origin=is_origin,
             tuning=tuning,
         )
         self._bell = Bell()

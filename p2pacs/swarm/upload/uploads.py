@@ -15,6 +15,7 @@ from p2pacs.line.pacer import Pacer
 from p2pacs.mesh.connection import Connection
 from p2pacs.swarm.studies.chunks import StudyChunks
 from p2pacs.swarm.studies.open_swarms import OpenSwarms
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.swarm.upload.direct_sender import DirectSender
 from p2pacs.swarm.upload.paced_sender import PacedSender
 from p2pacs.swarm.upload.sender import ChunkSender
@@ -34,7 +35,7 @@ class Uploads:
         uplink: Pacer | None,
         *,
         seed: bytes,
-        is_broker: Callable[[], bool],
+        is_origin: Callable[[StudySwarm], bool],
     ) -> None:
         """Nothing is sent before `run`.
 
@@ -44,7 +45,7 @@ class Uploads:
             chunks: The chunks of an open study; None if it is not here.
             uplink: The budget of the host's line; None for no limit.
             seed: What makes the choices of this host its own.
-            is_broker: Whether this host sends only what no other has.
+            is_origin: Whether this host sends of a study only what no other has.
         """
         self._links = links
         self._chunks = chunks
@@ -60,7 +61,7 @@ class Uploads:
                 self._read,
                 self._count,
                 seed=seed,
-                origin_of_last_resort=is_broker,
+                is_origin=is_origin,
             )
         self._refused: Counter[VirtualAddress] = Counter()
         self.bytes_sent: dict[VirtualAddress, int] = {}

@@ -112,7 +112,7 @@ class Member:
 class PacedLine:
     """The line, the studies that are here, and the partners."""
 
-    def __init__(self, nursery: trio.Nursery, *, rate: int, broker: bool) -> None:
+    def __init__(self, nursery: trio.Nursery, *, rate: int, origin: bool) -> None:
         self.nursery = nursery
         self.pacer = Pacer(rate * 8, NO_OVERHEAD)
         self.members: dict[VirtualAddress, Member] = {}
@@ -127,7 +127,7 @@ class PacedLine:
             self._read,
             lambda member, size: None,
             seed=b"seed",
-            origin_of_last_resort=lambda: broker,
+            is_origin=lambda swarm: origin,
         )
 
     async def study(
@@ -167,11 +167,11 @@ class PacedLine:
 
 @asynccontextmanager
 async def paced_line(
-    chunks: int = 64, *, rate: int = RATE, broker: bool = False
+    chunks: int = 64, *, rate: int = RATE, origin: bool = False
 ) -> AsyncIterator[PacedLine]:
     """A line that sends, with one study."""
     async with trio.open_nursery() as nursery:
-        line = PacedLine(nursery, rate=rate, broker=broker)
+        line = PacedLine(nursery, rate=rate, origin=origin)
         await line.study(chunks)
         nursery.start_soon(line.sender.run)
         yield line

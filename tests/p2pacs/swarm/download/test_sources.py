@@ -50,3 +50,22 @@ async def test_what_was_given_up_on_is_offered_again(autojump_clock: Clock, tmp_
         engine.news = hear  # type: ignore[method-assign]
         await transfer.wait_complete()
         await fetched(hospital, study)
+
+
+async def test_of_a_study_that_a_member_sends_that_member_is_asked_last(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """The broker has it as any replica, and serves it."""
+    async with open_world(tmp_path) as world:
+        broker = await world.add("broker", Role.BROKER)
+        sender = await world.add("sender")
+        study = Study(world.key, sender=sender.address)
+        study.grow(40)
+        await study.put(sender.store)
+        await study.put(broker.store, range(38))
+        hospital = await world.add("hospital")
+        await hospital.host.mesh.connect(sender.address)
+        await hospital.host.mesh.connect(broker.address)
+        transfer = hospital.fetch(study, [sender])
+        await transfer.wait_complete()
+        assert transfer.sources[sender.address].bytes // study.chunk == 2

@@ -68,7 +68,7 @@ def test_rarity_that_changed_meanwhile_counts() -> None:
 
 def test_the_broker_is_asked_only_for_what_nobody_else_has() -> None:
     availability = availability_of(40)
-    availability.join(member(1), Tier.BROKER, Bitfield(range(40)))
+    availability.join(member(1), Tier.ORIGIN, Bitfield(range(40)))
     two = availability.join(member(2), Tier.HOSPITAL, Bitfield(range(38)))
     asked = act(availability)
     assert set(asked[member(1)]) == {38, 39}
@@ -177,7 +177,7 @@ def test_everything_reachable_is_asked_exactly_once(data: st.DataObject) -> None
     availability = availability_of(count)
     holders = data.draw(st.lists(st.sets(st.integers(0, count - 1)), min_size=1, max_size=5))
     for number, has in enumerate(holders, 1):
-        tier = Tier.BROKER if number == 1 else Tier(number % 2)
+        tier = Tier.ORIGIN if number == 1 else Tier(number % 2)
         availability.join(member(number), tier, Bitfield(has))
     asked: Counter[int] = Counter()
     while plan := act(availability):

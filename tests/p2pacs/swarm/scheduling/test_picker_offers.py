@@ -181,7 +181,7 @@ def test_members_that_look_at_the_same_begin_with_different_chunks() -> None:
 
 def test_the_broker_gives_what_it_advises_alone() -> None:
     availability = availability_of(20)
-    broker = offering(availability, 1, Bitfield(range(20)), tier=Tier.BROKER)
+    broker = offering(availability, 1, Bitfield(range(20)), tier=Tier.ORIGIN)
     assert picker.answer(availability, broker, 3, [2, 4]) == [2, 4]
     offering(availability, 2, Bitfield(range(18)))
     assert set(picker.answer(availability, broker, 9, [])) == {18, 19}
@@ -366,3 +366,10 @@ def test_only_what_is_in_flight_behind_something_is_overtaken_and_only_for_someb
             availability.again(source, number, 0.0)
     assert picker.overtaken(availability) == []
     assert awaited == {n for n in availability.first if availability.wanted(n)}
+
+
+def test_the_origin_gives_what_somebody_waits_for_besides() -> None:
+    availability = availability_of(20)
+    origin = offering(availability, 1, Bitfield(range(20)), tier=Tier.ORIGIN)
+    availability.prefer([7, 8])
+    assert picker.answer(availability, origin, 6, [2, 7])[:2] == [8, 7]

@@ -4,7 +4,7 @@ from p2pacs.swarm.scheduling.source import Source, Tier
 
 
 def test_hospitals_are_asked_before_replicas_and_these_before_the_broker() -> None:
-    assert Tier.HOSPITAL < Tier.REPLICA < Tier.BROKER
+    assert Tier.HOSPITAL < Tier.REPLICA < Tier.ORIGIN
 
 
 def test_a_new_source_owes_nothing() -> None:

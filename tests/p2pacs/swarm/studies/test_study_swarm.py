@@ -258,11 +258,11 @@ async def test_useful_is_what_is_here_and_lacked() -> None:
 
 async def test_what_only_we_have() -> None:
     swarm, _ = circle_of(A, B)
-    assert list(swarm.only_here([])) == []
+    assert list(swarm.only_here([], [])) == []
     await holding(swarm, 5)
     swarm.partners[A].has.add(0)
     swarm.partners[B].has.add(1)
-    assert list(swarm.only_here([4])) == [2, 3]
+    assert list(swarm.only_here([4], [])) == [2, 3]
 
 
 def test_a_partner_that_gains_is_remembered() -> None:
@@ -395,3 +395,13 @@ async def test_who_asks_for_the_same_again_and_again_is_no_longer_urgent() -> No
     assert swarm.priority(A) == 3
     swarm.given(A, [7])
     assert (swarm.priority(A), swarm.priority(B)) == (0, 3)
+
+
+async def test_what_another_was_advised_and_may_choose_is_not_only_here() -> None:
+    swarm, _ = circle_of(A, B)
+    await holding(swarm, 5)
+    swarm.partners[A].hinted = [0, 1]
+    assert list(swarm.only_here([4], [A])) == [2, 3]
+    assert list(swarm.only_here([], [])) == [0, 1, 2, 3, 4]
+    swarm.given(A, [1])  # it was never among those that are given in turn
+    assert swarm.partners[A].hinted == []

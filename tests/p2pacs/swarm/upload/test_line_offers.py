@@ -1,6 +1,7 @@
 """What the paced line offers, to whom, and how often."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
 from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
-from tests.p2pacs.swarm.partners import RATE, as_advised, nothing, paced_line
+from p2pacs.wire.messages.messages import Offer
+from tests.p2pacs.swarm.partners import CHUNK, RATE, Member, as_advised, nothing, paced_line
 from tests.simulation.nic import Nic
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
@@ -89,3 +91,16 @@ async def test_who_wants_nothing_is_asked_ever_less(autojump_clock: Clock) -> No
         one.answer = as_advised
         await trio.sleep(10)
         assert one.bytes() > 0.7 * 10 * RATE
+
+
+def advice_alone(member: Member, offer: Offer) -> Sequence[int]:
+    return [number for number in offer.numbers if member.lacks(number)][: offer.chunks]
+
+
+async def test_an_origin_advises_no_two_partners_the_same(autojump_clock: Clock) -> None:
+    async with paced_line(40, origin=True) as line:
+        members = [line.add(number, answer=advice_alone) for number in range(1, 4)]
+        await trio.sleep(40 * CHUNK / RATE + 1)
+        received = [number for member in members for number in member.received]
+        assert sorted(received) == list(range(40))
+        assert all(member.received for member in members)

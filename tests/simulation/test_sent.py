@@ -1,0 +1,73 @@
+"""A study that a hospital sends: each chunk leaves its line once, however many want it."""
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2pacs.identity.directory import Role
+from tests.simulation.world import SimMember, Study, World, adsl, fetched, open_world, paced
+
+Clock = trio.testing.MockClock
+
+CHUNKS = 120
+
+
+async def sent(world: World, study: Study, versions: int = 1) -> SimMember:
+    """The hospital that sends it, with its first version."""
+    sender = next(iter(world.members.values()))
+    study.grow(CHUNKS // versions, complete=versions == 1)
+    await study.put(sender.store)
+    await sender.host.engine.updated(study.id)
+    return sender
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+@pytest.mark.parametrize("versions", [1, 6])
+async def test_each_chunk_leaves_the_line_once(
+    autojump_clock: Clock, tmp_path: Path, readers: int, versions: int
+) -> None:
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER)
+        replica = await world.add("replica", Role.REPLICA)
+        others = [await world.add(f"reader {n}", nic=adsl(), line=paced()) for n in range(readers)]
+        study = Study(world.key, sender=sender.address)
+        await sent(world, study, versions)
+        for member in (broker, replica, *others):
+            await member.host.mesh.connect(sender.address)
+        before, start = sender.nic.sent, trio.current_time()
+        all_of_them = [broker, replica, *others]
+        transfers = [
+            one.fetch(study, [other for other in [sender, *all_of_them] if other is not one])
+            for one in all_of_them
+        ]
+        for version in range(1, versions):
+            await trio.sleep(1)
+            study.grow(CHUNKS // versions, complete=version == versions - 1)
+            await study.put(sender.store)
+            await sender.host.engine.updated(study.id)
+        for transfer in transfers:
+            await transfer.wait_complete()
+        seconds = study.list.total_bytes / 100_000
+        assert trio.current_time() - start < 1.07 * seconds
+        assert sender.nic.sent - before < 1.03 * study.list.total_bytes
+        for member in all_of_them:
+            await fetched(member, study)
+
+
+async def test_the_sender_serves_whoever_gets_it_nowhere_else(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """The broker has it, and the reader is not linked to it."""
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key, sender=sender.address)
+        await sent(world, study)
+        await broker.fetch(study, [sender]).wait_complete()
+        broker.kill()
+        reader = await world.add("reader", nic=adsl(), line=paced())
+        await reader.fetch(study, [sender]).wait_complete()
+        await fetched(reader, study)
