@@ -303,6 +303,15 @@ WEB_STREAMS: Final = 32
 
 # ---------------------------------------------------------------- DICOMweb
 
+STORE_REQUESTS: Final = 8
+"""Requests to store that are read at once: each writes to one disk, as fast as that is."""
+
+STORE_BODY_BYTES: Final = 64 * 1024 * MIB
+"""Body of one of them: the largest study (`STUDY_CHUNKS`)."""
+
+STORE_PARTS: Final = 100_000
+"""Instances in it: the answer names each, in 250 bytes."""
+
 SEARCH_PARAMETERS: Final = 128
 """Parameters of a search: the vocabulary has 81 attributes, and viewers name a dozen."""
 

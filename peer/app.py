@@ -47,6 +47,7 @@ from peer.api.serving import run_api
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
+from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.intake import Intake
 from peer.ingest.outgoing import OutgoingStudies
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
@@ -108,6 +109,7 @@ class Peer:
         self._join_the_network(services)
         self._read_studies()
         self.outgoing = None if spool is None else self._send_studies(spool)
+        self.incoming_files = self._take_files(spool)
         self._serve_people()
         self._enter(services)
         store.writer.lost = self._lost
@@ -166,6 +168,12 @@ class Peer:
         )
         return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
 
+    def _take_files(self, spool: Spool | None) -> IncomingFiles | None:
+        """What keeps instances that come over HTTP, where they may."""
+        if spool is None or not self.settings.sending.enabled:
+            return None
+        return IncomingFiles(spool, self.settings.aet, self.resolver.check_membership)
+
     def _serve_people(self) -> None:
         """What workstations, commands and browsers ask."""
         settings, host, engine = self.settings, self.host, self.host.engine
@@ -184,6 +192,7 @@ class Peer:
             tls,
             self.resolver.check_membership,
             self._intake(),
+            self.incoming_files,
         )
         self.sends = WorkstationSends(self.gateway_parts, settings)
         web = settings.web

@@ -225,6 +225,12 @@ class SendingSettings(Settings):
         "gateway.allowed_callers names some, name them there, too.",
         examples=[["CT1", "MR1"]],
     )
+    dicomweb_clients: tuple[NetworkField, ...] = Field(
+        default=(),
+        description="Networks that may store by DICOMweb (STOW-RS), besides this machine, where "
+        "gateway.dicomweb is set.",
+        examples=[["192.168.1.0/24"]],
+    )
     reserve: RoomField = Field(
         default=2 * 10**9,
         description="Bytes of the disk that stay free: before less is left, scanners are told "

@@ -37,6 +37,13 @@ CHECKS = [
 ]
 SENT = {"method", "url", "headers", "params", "json", "data", "content"}
 
+
+@schemathesis.serializer("multipart/related", "application/dicom")
+def _as_bytes(_context: object, value: object) -> bytes:
+    """Bodies that are no forms: whatever schemathesis makes up for a text."""
+    return str(value).encode("utf-8", "surrogatepass")
+
+
 Operation = Any
 """One of schemathesis."""
 

@@ -22,6 +22,23 @@ _BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
 
 
 @frozen
+class PartHead:
+    """A part begins."""
+
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+
+@frozen
+class PartEnd:
+    """The part that began last is whole."""
+
+
+Event = PartHead | bytes | PartEnd
+"""What is read of a body: of each part its head, its bytes in pieces, its end."""
+
+
+@frozen
 class BodyPart:
     """One part: its headers (names in lower case) and its body, in pieces as it came."""
 
@@ -60,8 +77,8 @@ class _State(Enum):
     OVER = auto()
 
 
-class MultipartParser:
-    """Bytes in, parts out; holds one part at most.
+class MultipartReader:
+    """Bytes in, events out; holds the headers of a part at most, or a delimiter's length.
 
     Args:
         boundary: from the Content-Type of the whole, see `boundary_of`.
@@ -74,11 +91,9 @@ class MultipartParser:
         # The first delimiter may lack the line break before it.
         self._buffer = bytearray(b"\r\n")
         self._state = _State.PREAMBLE
-        self._headers: dict[str, str] = {}
-        self._pieces: list[bytes] = []
         self._missing = 0
         self._held = 0
-        self._parts: list[BodyPart] = []
+        self._events: list[Event] = []
         # Each goes on by one state, and says whether there may be more to do.
         self._steps = {
             _State.PREAMBLE: self._preamble,
@@ -90,20 +105,20 @@ class MultipartParser:
             _State.OVER: self._epilogue,
         }
 
-    def feed(self, data: bytes) -> list[BodyPart]:
-        """The parts that ``data`` completes.
+    def feed(self, data: bytes) -> list[Event]:
+        """What can be read now that ``data`` is here.
 
         Raises:
             BrokenInstanceError: not a multipart body, or a part beyond its bounds.
         """
         if self._state is _State.COUNTED and len(data) <= self._missing:
             self._take(data)  # the usual case: no copy
-            return []
-        self._buffer += data
-        while self._steps[self._state]():
-            pass
-        parts, self._parts = self._parts, []
-        return parts
+        else:
+            self._buffer += data
+            while self._steps[self._state]():
+                pass
+        events, self._events = self._events, []
+        return events
 
     def finish(self) -> None:
         """The stream has ended.
@@ -112,13 +127,13 @@ class MultipartParser:
             BrokenInstanceError: in the middle of it.
         """
         if self._state is not _State.OVER:
-            raise BrokenInstanceError("the multipart answer of the PACS ends too early")
+            raise BrokenInstanceError("a multipart body ends too early")
 
     def _preamble(self) -> bool:
         at = self._buffer.find(self._delimiter)
         if at < 0:
             if len(self._buffer) > HEADER_BYTES:
-                raise BrokenInstanceError("the answer of the PACS is not multipart")
+                raise BrokenInstanceError("a body is not multipart, or its boundary is another")
             return False
         return self._consume(at + len(self._delimiter), _State.DELIMITED)
 
@@ -143,10 +158,10 @@ class MultipartParser:
             return False
         lines = self._buffer[:end].decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines if line.strip())
-        self._headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        self._pieces = []
+        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        self._events.append(PartHead(headers))
         self._held = 0
-        length = self._headers.get("content-length")
+        length = headers.get("content-length")
         if length is None:
             return self._consume(end + 4, _State.SEARCHED)
         if not _LENGTH.fullmatch(length) or int(length) > self._part_bytes:
@@ -161,7 +176,8 @@ class MultipartParser:
         return self._state is _State.FOLLOWED
 
     def _take(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        if piece:
+            self._events.append(piece)
         self._missing -= len(piece)
         if not self._missing:
             self._state = _State.FOLLOWED
@@ -181,13 +197,12 @@ class MultipartParser:
         if self._held > self._part_bytes:
             raise BrokenInstanceError("a part that is too long")
         if sure:
-            self._pieces.append(bytes(self._buffer[:sure]))
+            self._events.append(bytes(self._buffer[:sure]))
             del self._buffer[:sure]
         return at >= 0 and self._complete()
 
     def _complete(self) -> bool:
-        self._parts.append(BodyPart(self._headers, tuple(self._pieces)))
-        self._pieces = []
+        self._events.append(PartEnd())
         return self._consume(len(self._delimiter), _State.DELIMITED)
 
     def _epilogue(self) -> bool:
@@ -198,6 +213,45 @@ class MultipartParser:
         del self._buffer[:count]
         self._state = state
         return True
+
+
+class MultipartParser:
+    """Bytes in, whole parts out; holds one part at most.
+
+    Args:
+        boundary: from the Content-Type of the whole, see `boundary_of`.
+        part_bytes: a body's size at most.
+    """
+
+    def __init__(self, boundary: str, *, part_bytes: int = limits.INSTANCE_BYTES) -> None:
+        self._reader = MultipartReader(boundary, part_bytes=part_bytes)
+        self._headers: Mapping[str, str] = {}
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[BodyPart]:
+        """The parts that ``data`` completes.
+
+        Raises:
+            BrokenInstanceError: not a multipart body, or a part beyond its bounds.
+        """
+        parts = []
+        for event in self._reader.feed(data):
+            if isinstance(event, PartHead):
+                self._headers, self._pieces = event.headers, []
+            elif isinstance(event, bytes):
+                self._pieces.append(event)
+            else:
+                parts.append(BodyPart(self._headers, tuple(self._pieces)))
+                self._pieces = []
+        return parts
+
+    def finish(self) -> None:
+        """The stream has ended.
+
+        Raises:
+            BrokenInstanceError: in the middle of it.
+        """
+        self._reader.finish()
 
 
 def boundary_of(content_type: str) -> str:

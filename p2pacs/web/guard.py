@@ -158,6 +158,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def _nothing(_scope: Scope) -> bool:
+    return False
+
+
 class BodyLimit:
     """Refuses a request whose body is longer than ``limit`` bytes (413) or dawdles (408)."""
 
@@ -167,6 +171,7 @@ class BodyLimit:
         limit: int = 64 * 1024,
         seconds: float = BODY_SECONDS,
         larger: Mapping[str, int] = MappingProxyType({}),
+        streamed: Callable[[Scope], bool] = _nothing,
     ) -> None:
         """Wrap an application.
 
@@ -175,16 +180,19 @@ class BodyLimit:
             limit: bytes of a body.
             seconds: for a whole body.
             larger: by path, another limit where files are sent.
+            streamed: which requests are let through, as who reads them bounds them
+                (`p2pacs.web.large_bodies`).
         """
         self._app = app
         self._limit = limit
         self._seconds = seconds
         self._larger = larger
+        self._streamed = streamed
 
     async def __call__(  # noqa: D102 - the ASGI call
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._streamed(scope):
             await self._app(scope, receive, send)
             return
         left = limit = self._larger.get(scope["path"], self._limit)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.search_options import SearchOptions
+from p2pacs.dicomweb.server.store_backend import StoreBackend
 from p2pacs.dimse.association.remote import DimseRemote, MakeContext
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.delivery.conversion import Conversion, Converting
@@ -56,6 +57,8 @@ class GatewayParts:
     """Raises a RevokedError where this member was revoked; in any thread."""
     take: Take | None = None
     """Keeps what is stored here; None: nothing may be stored. In DICOM threads."""
+    store: StoreBackend | None = None
+    """The same of what is stored by DICOMweb."""
     durations: GatewayDurations = field(factory=GatewayDurations)
     """How long those who ask waited."""
     listed: ListedInstances = field(factory=ListedInstances)
@@ -186,6 +189,8 @@ async def run_web(
             gateway.dicomweb,
             web_clients(gateway),
             gateway.dicomweb_names,
+            store=parts.store,
+            may_store=WebClients((), settings.sending.dicomweb_clients),
             proxies=settings.web.proxies,
             measured=parts.measured,
             task_status=task_status,

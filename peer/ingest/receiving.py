@@ -57,13 +57,15 @@ class Receiving:
         self._spool = spool
         self._most = most
         self._caller = caller
-        self._uids = uids
+        self.uids = uids
+        """None as long as they are not known."""
         self._syntax = syntax
         self._block = bytearray()
         self._digest = hashlib.sha256()
         self._size = 0
         """Bytes of the data set that are on the disk."""
         self._file: SpoolFile | None = None
+        self._described: ArrivedInstance | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +90,21 @@ class Receiving:
         if len(self._block) >= BLOCK_BYTES:
             self._flush(self._file or self._begin())
 
+    def describe(self) -> ArrivedInstance:
+        """That was all: what it is.
+
+        Raises:
+            BrokenInstanceError: it lacks a UID, or contradicts those that came with it.
+            DiskFullError: there is no room.
+            LocalError: it cannot be written.
+        """
+        if self._described is None:
+            if self._file is not None:
+                self._flush(self._file)
+            uids = self.uids or self._identify()
+            self._described = self._arrived(uids, checked_attributes(uids, self._header(uids)))
+        return self._described
+
     def keep(self) -> SpoolOutcome:
         """That was all: keep it; returns when it survives a power cut.
 
@@ -97,11 +114,7 @@ class Receiving:
             ForbiddenError: its study may not be sent from here.
             LocalError: it cannot be written.
         """
-        file = self._file
-        if file is not None:
-            self._flush(file)
-        uids = self._uids or self._identify()
-        arrived = self._arrived(uids, checked_attributes(uids, self._header(uids)))
+        arrived, file = self.describe(), self._file
         if self._spool.index.is_known(arrived):
             return SpoolOutcome.KNOWN
         if file is None:
@@ -122,11 +135,11 @@ class Receiving:
         """Find the UIDs in the beginning of a file, and leave what stands before its data set."""
         instance = read_instance(bytes(self._block), self._syntax)
         self._block = bytearray(instance.data)
-        self._uids = InstanceUids.of(instance)
-        return self._uids
+        self.uids = InstanceUids.of(instance)
+        return self.uids
 
     def _begin(self) -> SpoolFile:
-        uids = self._uids or self._identify()
+        uids = self.uids or self._identify()
         self._file = self._spool.files.create()
         self._file.write(part10_head(uids.sop_class, uids.instance, uids.transfer_syntax))
         return self._file

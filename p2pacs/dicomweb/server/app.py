@@ -11,17 +11,19 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
 from p2pacs.dicomweb.server.backend import DicomwebBackend
 from p2pacs.dicomweb.server.bulkdata import Bulkdata
-from p2pacs.dicomweb.server.clients import AllowedClients
+from p2pacs.dicomweb.server.clients import STORES, AllowedClients
 from p2pacs.dicomweb.server.frames import Frames
 from p2pacs.dicomweb.server.openapi import answer_description
 from p2pacs.dicomweb.server.rendered import Rendered
 from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.dicomweb.server.retrieve import MetadataHandler, RetrieveHandler
 from p2pacs.dicomweb.server.search import SearchHandler
-from p2pacs.errors import ForbiddenError
+from p2pacs.dicomweb.server.store import StoreHandler
+from p2pacs.dicomweb.server.store_backend import StoreBackend
 from p2pacs.web.answers import answer_to, error_handlers, json_answer
 from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 
@@ -35,6 +37,8 @@ def make_dicomweb(
     *,
     allowed: Callable[[str], bool],
     names: Collection[str] = (),
+    store: StoreBackend | None = None,
+    may_store: Callable[[str], bool] | None = None,
 ) -> Starlette:
     """The application.
 
@@ -42,15 +46,18 @@ def make_dicomweb(
         backend: what it answers from.
         allowed: whether an address may ask.
         names: host names of this machine that clients may use.
+        store: keeps what is stored; None: nothing may be.
+        may_store: whether an address may store.
     """
+    storing = StoreHandler(store)
     return Starlette(
         routes=[
             *_searches(backend),
             *_retrievals(backend),
             *_frames(backend),
             Route(ROOT + "/openapi.json", answer_description, methods=["GET"]),
-            Route(ROOT + "/studies", _refuse_storing, methods=["POST"]),
-            Route(_STUDY, _refuse_storing, methods=["POST"]),
+            Route(ROOT + "/studies", storing.__call__, methods=[STORES]),
+            Route(_STUDY, storing.__call__, methods=[STORES]),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),
@@ -60,8 +67,8 @@ def make_dicomweb(
                 names=names,
                 setting="gateway.dicomweb_names in peer.toml",
             ),
-            Middleware(AllowedClients, allowed=allowed),
-            Middleware(BodyLimit),
+            Middleware(AllowedClients, allowed=allowed, may_store=may_store),
+            Middleware(BodyLimit, streamed=_is_stored),
         ],
         exception_handlers={**error_handlers(json_answer), 404: _nowhere, 405: _no_such_method},
     )
@@ -106,8 +113,8 @@ def _frames(backend: DicomwebBackend) -> list[BaseRoute]:
     return [Route(path, handler, methods=["GET"]) for path, handler in handlers.items()]
 
 
-async def _refuse_storing(_request: Request) -> Response:
-    raise ForbiddenError("nothing is stored here: send it to the PACS")
+def _is_stored(scope: Scope) -> bool:
+    return bool(scope["method"] == STORES)
 
 
 async def _nowhere(request: Request, _error: Exception) -> Response:
@@ -117,7 +124,7 @@ async def _nowhere(request: Request, _error: Exception) -> Response:
 
 
 async def _no_such_method(request: Request, error: Exception) -> Response:
-    text = "This can only be read: by GET or HEAD."
+    text = "This can only be read: by GET or HEAD. POST stores at /studies and /studies/UID."
     response = json_answer(request, answer_to(HTTPException(405, text)))
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})

@@ -68,16 +68,15 @@ _ELEMENT: Final = {
     },
     "required": ["vr"],
 }
+_DATA_SET: Final = {
+    "description": "A data set in the DICOM JSON model (PS3.18 F)",
+    "type": "object",
+    "propertyNames": {"pattern": "^[0-9A-F]{8}$"},
+    "additionalProperties": _ELEMENT,
+}
 _SCHEMAS: Final = {
-    "DataSets": {
-        "description": "Data sets in the DICOM JSON model (PS3.18 F)",
-        "type": "array",
-        "items": {
-            "type": "object",
-            "propertyNames": {"pattern": "^[0-9A-F]{8}$"},
-            "additionalProperties": _ELEMENT,
-        },
-    },
+    "DataSet": _DATA_SET,
+    "DataSets": {"type": "array", "items": _DATA_SET},
     "Error": ERROR,
 }
 
@@ -91,7 +90,17 @@ _ERRORS: Final = {
     "503": "Who has it is away, or too much is asked for at once: try again",
     "504": "It did not come in time: try again",
 }
-_NOT_STORED: Final = "Nothing is stored here: send it to the PACS"
+_STORE_ERRORS: Final = {
+    "400": "The body, or the path, cannot be understood; nothing was stored",
+    "403": "This address may not store, or nothing is stored here",
+    "406": "The answer is not there in what the client accepts",
+    "408": "The body comes too slowly",
+    "413": "The body is too long",
+    "415": "The body is of another kind",
+    "421": "This server is not known by the name in the address",
+    "500": "Something is wrong on this machine: the log says what",
+    "503": "Too many store at once: try again",
+}
 
 
 def describe() -> Described:
@@ -114,8 +123,7 @@ def describe() -> Described:
         ]
         paths[path] = {"get": described}
     for path in ("/studies", _STUDY):
-        refused = {"summary": _NOT_STORED, "parameters": _path_parameters(path)}
-        paths[path]["post"] = {**refused, "responses": _errors("400", "403", "421")}
+        paths[path]["post"] = _store(path)
     answer = {"description": "The description", "content": {JSON: {"schema": {"type": "object"}}}}
     paths["/openapi.json"] = {
         "get": {
@@ -127,12 +135,32 @@ def describe() -> Described:
         "openapi": "3.1.0",
         "info": {
             "title": "DICOMweb services of a p2pacs peer",
-            "description": "QIDO-RS and WADO-RS (PS3.18), read only.",
+            "description": "QIDO-RS, WADO-RS and STOW-RS (PS3.18).",
             "version": "1",
         },
         "servers": [{"url": ROOT}],
         "paths": paths,
         "components": {"schemas": _SCHEMAS},
+    }
+
+
+def _store(path: str) -> Described:
+    stored = {
+        "200": "All is on the disk",
+        "202": "A part of it is on the disk; the rest is among the failures",
+        "403": "Nothing was stored: this hospital may not send it",
+        "409": "Nothing was stored: the failures say why",
+        "503": "Nothing was stored: there is no room, or too many store at once",
+    }
+    answers = {code: body(said, [DICOM_JSON], of("DataSet")) for code, said in stored.items()}
+    for code, said in _STORE_ERRORS.items():
+        told = answers.setdefault(code, {"description": said, "content": {}})
+        told["content"][JSON] = {"schema": of("Error")}
+    return {
+        "summary": f"Store instances: files ({DICOM}, PS3.10), one in each part",
+        "parameters": _path_parameters(path),
+        "requestBody": {"required": True, "content": {RELATED: {"schema": {"type": "string"}}}},
+        "responses": answers,
     }
 
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from p2pacs.dicomweb.server.app import make_dicomweb
 from p2pacs.dicomweb.server.backend import DicomwebBackend
+from p2pacs.dicomweb.server.store_backend import StoreBackend
 from p2pacs.units import Endpoint, IPNetwork
 from p2pacs.web.connections import web_admission
 from p2pacs.web.proxies import BehindProxies
@@ -22,6 +23,8 @@ async def run_dicomweb(
     clients: WebClients,
     names: Collection[str],
     *,
+    store: StoreBackend | None = None,
+    may_store: WebClients | None = None,
     proxies: Sequence[IPNetwork] = (),
     measured: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     task_status: trio.TaskStatus[Endpoint],
@@ -33,6 +36,8 @@ async def run_dicomweb(
         where: to listen.
         clients: who may read.
         names: host names of this machine.
+        store: keeps what is stored; None: nothing may be.
+        may_store: who may store.
         proxies: networks of reverse proxies before it.
         measured: counts requests of what it is given.
         task_status: told where it listens, with the real port.
@@ -40,7 +45,9 @@ async def run_dicomweb(
     Raises:
         StateError: the endpoint cannot be listened on.
     """
-    services = measured(make_dicomweb(backend, allowed=clients, names=names))
+    services = measured(
+        make_dicomweb(backend, allowed=clients, names=names, store=store, may_store=may_store)
+    )
     app = BehindProxies(services, proxies)
     admission = web_admission(proxies)
     async with trio.open_nursery() as nursery:

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pacs.dicomweb.multipart import HEADER_BYTES, MultipartParser, boundary_of
+from p2pacs.dicomweb.multipart import (
+    HEADER_BYTES,
+    MultipartParser,
+    MultipartReader,
+    PartEnd,
+    PartHead,
+    boundary_of,
+)
 from p2pacs.errors import BrokenInstanceError
 
 BOUNDARY = "b0undary"
@@ -106,3 +113,32 @@ def test_boundary() -> None:
     for wrong in ("application/json", "multipart/related", "", f"multipart/x; boundary={'b' * 71}"):
         with pytest.raises(BrokenInstanceError):
             boundary_of(wrong)
+
+
+@given(st.lists(bodies, min_size=1, max_size=5), st.integers(1, 50), st.booleans())
+def test_pieces_are_given_as_they_come(parts: list[bytes], step: int, counted: bool) -> None:
+    reader, data = MultipartReader(BOUNDARY), body(parts, counted=counted)
+    found: list[bytes] = []
+    whole = 0
+    for at in range(0, len(data), step):
+        for event in reader.feed(data[at : at + step]):
+            if isinstance(event, PartHead):
+                found.append(b"")
+            elif isinstance(event, PartEnd):
+                whole += 1
+            else:
+                found[-1] += event
+    reader.finish()
+    assert (found, whole) == (parts, len(parts))
+
+
+def test_a_reader_keeps_no_body() -> None:
+    reader = MultipartReader(BOUNDARY)
+    reader.feed(b"--b0undary\r\n\r\n")
+    given = sum(
+        len(piece)
+        for _ in range(100)
+        for piece in reader.feed(b"x" * 1000)
+        if isinstance(piece, bytes)
+    )
+    assert given >= 100 * 1000 - len(BOUNDARY) - 4
