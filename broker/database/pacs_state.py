@@ -17,6 +17,7 @@ from broker.database.db import now
 from broker.database.schema import pacs
 from p2pacs.errors import DeadlineError, LocalError, P2PacsError, PacsError
 from p2pacs.ids import VirtualAddress
+from p2pacs.languages.kept_details import FROM_A_PACS, kept_phrase
 from p2pacs.limits import TEXT
 from p2pacs.phrases import Moment, Phrase, both, counted
 from p2pacs.sql.portable import upsert
@@ -152,7 +153,8 @@ def pacs_phrase(state: PacsState, address: str, aet: str) -> Phrase:
     )
     if state.state is PacsIs.ANSWERS:
         return both(both(Phrase("%(pacs)s answers.", pacs=address), held), looked)
-    why = {"pacs": address, "since": Moment(state.since), "why": state.why}
+    said = kept_phrase(state.why, FROM_A_PACS)
+    why = {"pacs": address, "since": Moment(state.since), "why": said}
     if state.state is PacsIs.FAILED:
         what = Phrase("What %(pacs)s says cannot be kept, since %(since)s: %(why)s.", **why)
         return both(both(what, held), looked)

@@ -29,6 +29,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UsageError,
 )
+from p2pacs.phrases import Phrase
 
 SILENCE_SECONDS: Final = 60.0
 """How long a PACS may be silent before it counts as hung."""
@@ -247,23 +248,25 @@ class DicomwebClient:
         try:
             yield
         except httpx.TimeoutException:
-            raise DeadlineError(f"{self.name} does not answer: is it hung?") from None
+            why = Phrase("%(pacs)s does not answer: is it hung?", pacs=self.name)
+            raise DeadlineError(why) from None
         except httpx.RequestError as error:
-            raise PacsUnreachableError(f"{self.name} cannot be reached: {_why(error)}") from None
+            raise PacsUnreachableError(_why(error, self.name)) from None
 
 
-def _why(error: httpx.RequestError) -> str:
+def _why(error: httpx.RequestError, name: str) -> Phrase:
     """What to check; without the texts of httpx, which may name URLs."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not trusted here"
+            return Phrase("the certificate of %(pacs)s is not trusted here", pacs=name)
         if isinstance(cause, ssl.SSLError):
-            return "no TLS with it: is it https?"
+            return Phrase("there is no TLS with %(pacs)s: is it https?", pacs=name)
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
-        return "does it run at this address?"
-    return f"the connection broke ({type(error).__name__})"
+        return Phrase("%(pacs)s cannot be reached: does it run at this address?", pacs=name)
+    what = type(error).__name__
+    return Phrase("the connection to %(pacs)s broke (%(what)s)", pacs=name, what=what)
 
 
 def _read(part: BodyPart) -> EncodedInstance | BrokenInstanceError:

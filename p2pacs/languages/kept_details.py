@@ -34,6 +34,25 @@ FROM_THE_BROKER: Final = (
 )
 """What came over the wire, in English: why the broker refused a study."""
 
+FROM_A_PACS: Final = (
+    N_("%(pacs)s cannot be reached: does it run at this address?"),
+    N_(
+        "%(pacs)s takes the connection and does not answer: check its port, and whether it lets"
+        " this machine in"
+    ),
+    N_("%(pacs)s does not know such services: check its port"),
+    N_("%(pacs)s does not know our AE title: register it there"),
+    N_("%(pacs)s has another AE title: check it in its address"),
+    N_("%(pacs)s rejects our association: check the AE titles"),
+    N_("%(pacs)s is busy: try again later"),
+    N_("the host of %(pacs)s has no address: check its name"),
+    N_("%(pacs)s does not answer: is it hung?"),
+    N_("the certificate of %(pacs)s is not trusted here"),
+    N_("there is no TLS with %(pacs)s: is it https?"),
+    N_("the connection to %(pacs)s broke (%(what)s)"),
+)
+"""Why a PACS or a workstation cannot be asked (`p2pacs.dimse`, `p2pacs.dicomweb.client`)."""
+
 _PLACE: Final = re.compile(r"%\((\w+)\)s")
 
 _PARTS: Final = ("what", "more")
@@ -71,6 +90,14 @@ def detail_words(text: str, forms: Sequence[str], deep: int = _DEEP) -> str:
                     values[name] = detail_words(values[name], forms, deep - 1)
             values |= {name: said(values[name]) for name in _WORDS if name in values}
             return said(form) % values
+    return text
+
+
+def kept_phrase(text: str, forms: Sequence[str]) -> str:
+    """A kept sentence as the phrase that it was, with its values; one of no form as it is."""
+    for form in forms:
+        if (found := _pattern(form).fullmatch(text)) is not None:
+            return Phrase(form, **found.groupdict())
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from pydicom.uid import UID
@@ -25,6 +25,7 @@ from p2pacs.errors import (
     PacsUnreachableError,
     StateError,
 )
+from p2pacs.phrases import Phrase
 
 _REJECTED_TRANSIENT: Final = 0x02
 """Result of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
@@ -89,7 +90,8 @@ def _resolved(remote: DimseRemote) -> AddressInformation:
     try:
         return AddressInformation.from_addr_port(remote.host, remote.port)
     except OSError as error:
-        raise PacsUnreachableError(f"cannot resolve the host of {remote}: check it") from error
+        why = Phrase("the host of %(pacs)s has no address: check its name", pacs=remote)
+        raise PacsUnreachableError(why) from error
 
 
 def _tls_of(remote: DimseRemote) -> tuple[ssl.SSLContext, str] | None:
@@ -129,19 +131,28 @@ def _propose(
         assoc.requestor.add_negotiation_item(role)
 
 
-_REJECTIONS: Final[Mapping[object, str]] = {
-    (1, 2): "does not know such services: check its port",
-    (1, 3): "does not know our AE title: register it there",
-    (1, 7): "has another AE title: check it in its address",
-}
-"""By source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+def _rejection(remote: DimseRemote, reason: object) -> Phrase:
+    """What an A-ASSOCIATE-RJ means, by its source and reason (PS3.8 9.3.4)."""
+    match reason:
+        case (1, 2):
+            return Phrase("%(pacs)s does not know such services: check its port", pacs=remote)
+        case (1, 3):
+            return Phrase("%(pacs)s does not know our AE title: register it there", pacs=remote)
+        case (1, 7):
+            return Phrase("%(pacs)s has another AE title: check it in its address", pacs=remote)
+    return Phrase("%(pacs)s rejects our association: check the AE titles", pacs=remote)
 
 
-_AWAY: Final = "cannot be reached: does it run at this address?"
-_SILENT: Final = (
-    "takes the connection and does not answer: check its port, and whether it lets this machine in"
-)
-"""Not a DICOM program, or one that wants TLS, or one that hangs up on strangers."""
+def _silence(remote: DimseRemote, *, connected: bool) -> Phrase:
+    """Nothing came. With a connection it is not a DICOM program, or one that wants TLS, or one
+    that hangs up on strangers."""
+    if connected:
+        return Phrase(
+            "%(pacs)s takes the connection and does not answer: check its port, and whether it"
+            " lets this machine in",
+            pacs=remote,
+        )
+    return Phrase("%(pacs)s cannot be reached: does it run at this address?", pacs=remote)
 
 
 def tls_refusal(error: ssl.SSLError) -> str:
@@ -169,12 +180,11 @@ def _why_not(assoc: _Association, remote: DimseRemote, *, connected: bool) -> Pa
         return PacsRefusedError(f"{remote}: {refused}")
     answer = assoc.acceptor.primitive
     if assoc.is_rejected and answer is not None and answer.result == _REJECTED_TRANSIENT:
-        return PacsBusyError(f"{remote} is busy: try again later")
+        return PacsBusyError(Phrase("%(pacs)s is busy: try again later", pacs=remote))
     if not assoc.is_rejected or answer is None:
-        return PacsUnreachableError(f"{remote} {_SILENT if connected else _AWAY}")
+        return PacsUnreachableError(_silence(remote, connected=connected))
     reason = answer.result_source, answer.diagnostic
-    verdict = _REJECTIONS.get(reason, "rejects our association: check the AE titles")
-    return PacsUnreachableError(f"{remote} {verdict}")
+    return PacsUnreachableError(_rejection(remote, reason))
 
 
 def _context(number: int, sop_class: str, syntaxes: Sequence[str]) -> PresentationContext:

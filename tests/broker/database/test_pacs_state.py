@@ -10,6 +10,8 @@ from broker.database.db import BrokerDatabase
 from broker.database.pacs_state import NEVER_RUN, PacsIs, PacsState, pacs_phrase
 from p2pacs.errors import DeadlineError, DiskFullError, P2PacsError, PacsUnreachableError
 from p2pacs.ids import VirtualAddress
+from p2pacs.languages.choice import speaking
+from p2pacs.languages.texts import said
 from p2pacs.limits import TEXT
 
 T = TypeVar("T")
@@ -88,7 +90,7 @@ async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
 
 
 @pytest.mark.parametrize(
-    ("state", "address", "said"),
+    ("state", "address", "words"),
     [
         (
             PacsState(PacsIs.ANSWERS, 0, 60_000, 4),
@@ -114,5 +116,15 @@ async def test_a_look_is_kept_and_what_cannot_be_written_is_no_error(
         (PacsState(PacsIs.FAILED, 0, 0, 4, "disk full"), ADDRESS, "cannot be kept"),
     ],
 )
-def test_in_words(state: PacsState, address: str, said: str) -> None:
-    assert said in pacs_phrase(state, address, "ME")
+def test_in_words(state: PacsState, address: str, words: str) -> None:
+    assert words in pacs_phrase(state, address, "ME")
+
+
+def test_why_it_is_away_is_a_phrase_again() -> None:
+    kept = PacsState(
+        PacsIs.AWAY, 0, 0, 1, f"{ADDRESS} cannot be reached: does it run at this address?"
+    )
+    with speaking("de"):
+        told = said(pacs_phrase(kept, ADDRESS, "ME"))
+    assert "ist nicht zu erreichen" in told
+    assert ADDRESS in told

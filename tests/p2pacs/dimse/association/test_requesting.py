@@ -39,7 +39,7 @@ async def test_who_hangs_up_is_not_called_away() -> None:
 
 async def test_a_host_without_an_address() -> None:
     remote = DimseRemote("PACS", "no-such-host.invalid", 104)
-    with pytest.raises(PacsUnreachableError, match="resolve"):
+    with pytest.raises(PacsUnreachableError, match="has no address"):
         await trio.to_thread.run_sync(
             lambda: associate(AE("SCU"), remote, [(contexts.VERIFICATION, [EXPLICIT])])
         )
