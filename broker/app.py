@@ -310,8 +310,7 @@ class Broker:
 
     async def _catch_up(self) -> None:
         newest = await self.parts.studies.newest(NEWEST)
-        ours = [one for one in newest if one.study not in self.parts.sending]
-        await catch_up(ours, self.parts.catalogue.get, self.publisher.stage)
+        await catch_up(newest, self.parts.catalogue.get, self.publisher.stage)
 
     # ------------------------------------------------------------ what parts need of each other
 
@@ -327,8 +326,7 @@ class Broker:
         await self.catalogue_sync.confirm_gone(uid)
 
     def _restage(self, uid: str, everything: bool) -> None:
-        if self.parts.studies.id_of(uid) not in self.parts.sending:
-            self.publisher.stage(uid, everything=everything)
+        self.publisher.stage(uid, everything=everything)
 
     def _stored(self, uid: str, changed: bool) -> None:
         """A study that a member made is in the PACS: what that changed is published."""

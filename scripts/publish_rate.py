@@ -112,7 +112,8 @@ async def measure(
         await nursery.start(publisher.run)
         uids = [text(study, "StudyInstanceUID") async for study in pacs.studies(DateSpan())]
         start, cpu = trio.current_time(), time.process_time()
-        publications = [publisher.stage(uid) for uid in uids]
+        staged = [publisher.stage(uid) for uid in uids]
+        publications = [progress for progress in staged if progress is not None]
         for progress in publications:
             await progress.wait()
         seconds, cpu = trio.current_time() - start, time.process_time() - cpu

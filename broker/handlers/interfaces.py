@@ -39,8 +39,9 @@ class StudyPublisher(Protocol):
     def publications(self) -> Mapping[StudyId, PublishProgress]:
         """Those under way, and the last ones that ended."""
 
-    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
-        """Publish what is not published yet of a study; ``asked``: for somebody to read it."""
+    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress | None:
+        """Publish what is not published yet of a study, unless a member does; ``asked``: for
+        somebody to read it."""
 
 
 class Directories(Protocol):

@@ -259,8 +259,6 @@ class StudyGrants:
         Returns:
             The publication; None if there is none: it is out, or a member publishes it.
         """
-        if record.study in self._parts.sending:
-            return None
         known = await self._parts.studies.find(record.study)
         published = known is not None and known.version > 0
         out = published and self._parts.store.holds(record.study)
@@ -273,8 +271,10 @@ class StudyGrants:
         fresh = last is not None and last.is_of(record)
         if out and not again and (who.blind or fresh):
             return None
-        self._compared[record.study] = _Compared(now, record.version, _count(record))
-        return self._publisher.stage(record.uid, asked=True)
+        progress = self._publisher.stage(record.uid, asked=True)
+        if progress is not None:
+            self._compared[record.study] = _Compared(now, record.version, _count(record))
+        return progress
 
     def _is_fresh(self, study: StudyId, now: float) -> bool:
         """Whether it was just compared with the PACS; a publication does so until its end."""

@@ -43,7 +43,8 @@ def list_sending(connection: Connection) -> list[SentStudy]:
 
 
 def begin_sending(connection: Connection, study: StudyId, uid: str, member: VirtualAddress) -> bool:
-    """From now on the member publishes this study; whether it did not before."""
+    """From now on the member publishes this study; whether it did not before. What the PACS has of
+    it is seen anew: somebody may have deleted it there."""
     known = find_sent(connection, study)
     row = {
         "study": study.raw,
@@ -57,7 +58,7 @@ def begin_sending(connection: Connection, study: StudyId, uid: str, member: Virt
     }
     if known is None:
         return insert_missing(connection, sent, row)
-    _set(connection, study, sending=True, complete=False)
+    _set(connection, study, sending=True, complete=False, stored=0)
     return not known.sending
 
 

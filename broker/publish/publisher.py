@@ -157,8 +157,7 @@ class Publisher:
                 self._nursery = nursery
                 self._started = trio.current_time()
                 for uid in await self._studies.unfinished():
-                    if not self._is_sent(self._studies.id_of(uid)):
-                        self.stage(uid)
+                    self.stage(uid)
                 task_status.started()
                 while True:
                     await trio.sleep(self._tuning.compare_seconds / 15)
@@ -173,15 +172,19 @@ class Publisher:
         for study in [study for study, at in self._ended.items() if at <= before]:
             del self._ended[study]
             one = self._publications.get(study)
-            if one is not None and one.version and not self._is_sent(study):
-                await self.stage(one.uid).wait_over()
+            if one is not None and one.version:
+                again = self.stage(one.uid)
+                if again is not None:
+                    await again.wait_over()
 
     @property
     def publications(self) -> Mapping[StudyId, PublishProgress]:
         """Publications under way, and the last ones that ended."""
         return self._publications
 
-    def stage(self, uid: str, *, everything: bool = False, asked: bool = False) -> PublishProgress:
+    def stage(
+        self, uid: str, *, everything: bool = False, asked: bool = False
+    ) -> PublishProgress | None:
         """Publish a study, or what the PACS has that is not published yet.
 
         Args:
@@ -190,12 +193,15 @@ class Publisher:
             asked: somebody wants to read it now: everything, if that was not done for a while.
 
         Returns:
-            The publication of this study that is under way, or a new one.
+            The publication of this study that is under way, or a new one; None while a member
+            publishes it.
 
         Raises:
             StateError: the publisher is not running.
         """
         study = self._studies.id_of(uid)
+        if self._is_sent(study):
+            return None
         read = self._read.get(study, self._started)
         if asked and trio.current_time() - read >= self._tuning.read_seconds:
             everything = True

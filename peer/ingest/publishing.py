@@ -10,7 +10,7 @@ import trio
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.concurrency.groups import single_error
-from p2pacs.errors import P2PacsError, ProtocolError, UnavailableError
+from p2pacs.errors import P2PacsError, PacsDataError, ProtocolError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AE_TITLE, CALLERS
 from p2pacs.publish.context import PublishContext
@@ -53,7 +53,7 @@ class SpoolPublisher:
         leave, version, holders = await self._ask_leave(study, tuning)
         await trio.to_thread.run_sync(index.admitted, study.uid, leave.study)
         recover = partial(self._recover, holders, tuning.fetch_seconds)
-        await self._have_version(leave.study, version, recover)
+        await self._have_version(leave.study, version, holders, recover)
         source = SpoolSource(self._spool, self._arrivals, quiet=tuning.quiet)
         progress = PublishProgress(leave.study, study.uid)
         own = OwnStudy(leave.study, study.uid, leave.wrapped_key)
@@ -77,20 +77,41 @@ class SpoolPublisher:
             coder=parts.coder,
             chunk_bytes=DEFAULT_CHUNK_BYTES,
         )
-        async with self._slots:
-            with single_error():
-                async with trio.open_nursery() as nursery:
-                    every, timeout = tuning.report_seconds, tuning.answer_seconds
-                    nursery.start_soon(reports.run, every, timeout)
-                    await Publication(context, progress).run()
-                    nursery.cancel_scope.cancel()
+        try:
+            async with self._slots:
+                with single_error():
+                    async with trio.open_nursery() as nursery:
+                        every, timeout = tuning.report_seconds, tuning.answer_seconds
+                        nursery.start_soon(reports.run, every, timeout)
+                        await Publication(context, progress).run()
+                        nursery.cancel_scope.cancel()
+        except PacsDataError:
+            await self._set_aside(progress)
+            raise
+        await self._set_aside(progress)
         await trio.to_thread.run_sync(index.all_out, study.uid, source.newest)
+        if not reports.version:  # all of it was sent before: have it looked for once, not for each
+            await self._arrivals.until_quiet(study.uid, tuning.quiet)
+            return
         log.info(
             "a study that is sent is published",
             study=leave.study.short,
             version=progress.version,
             instances=progress.instances_done,
         )
+
+    async def _set_aside(self, progress: PublishProgress) -> None:
+        """What cannot be published stays in the spool, however long."""
+        failed = list(progress.failed)
+        index = self._spool.index
+        count = await trio.to_thread.run_sync(index.set_aside, progress.uid, failed)
+        if count:
+            log.error(
+                "instances that were sent here are broken: they are kept, and not published",
+                study=progress.study.short,
+                count=count,
+                why=progress.why,
+            )
 
     async def _ask_leave(
         self, study: SpooledStudy, tuning: OutgoingTuning
@@ -111,12 +132,21 @@ class SpoolPublisher:
         return leave, reply.version, tuple(map(VirtualAddress, reply.holders))
 
     async def _have_version(
-        self, study: StudyId, version: int, recover: Callable[[StudyId], Awaitable[bool]]
+        self,
+        study: StudyId,
+        version: int,
+        holders: tuple[VirtualAddress, ...],
+        recover: Callable[[StudyId], Awaitable[bool]],
     ) -> None:
-        """Have the newest version that is out here, as the next one goes on from it."""
+        """Have the newest version that is out here, as the next one goes on from it. One that
+        nobody has is lost: what is in the spool is published under the next number.
+
+        Raises:
+            UnavailableError: somebody has it, and does not give it now.
+        """
         store = self._parts.store
         held = (await store.study(study)).version if store.holds(study) else 0
-        if version > held and not await recover(study):
+        if version > held and not await recover(study) and holders:
             raise UnavailableError(
                 f"version {version} of study {study.short} is out, and nobody gives it"
             )

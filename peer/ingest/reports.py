@@ -96,13 +96,14 @@ class GrowthReports:
         self._parts = parts
         self._source = source
         self._of = of
-        self._version = 0
+        self.version = 0
+        """The newest that came out since; 0 if none did."""
         self._complete = False
         self._bell = Bell()
 
     def version_out(self, version: int, *, complete: bool) -> None:
         """A version is out."""
-        self._version, self._complete = version, complete
+        self.version, self._complete = version, complete
         self._bell.ring()
 
     async def run(self, every: float, timeout: float) -> None:  # noqa: ASYNC109 - as above
@@ -119,7 +120,7 @@ class GrowthReports:
                     self._parts,
                     self._source,
                     self._of,
-                    self._version,
+                    self.version,
                     complete=self._complete,
                     timeout=timeout,
                 )

@@ -57,6 +57,15 @@ class Arrivals:
         """How many came of a study since the start."""
         return self._counts[study_uid]
 
+    async def until_quiet(self, study_uid: str, seconds: float) -> None:
+        """Until nothing came of a study for so long."""
+        while True:
+            seen = self.count(study_uid)
+            with trio.move_on_after(seconds) as waiting:
+                await self.further(study_uid, seen)
+            if waiting.cancelled_caught:
+                return
+
     async def further(self, study_uid: str, than: int) -> None:
         """Until more than so many came of a study."""
         await self._watch.until(lambda: self._counts[study_uid] > than)
@@ -82,7 +91,9 @@ class SpoolSource:
         """Number of the last instance that was described."""
 
     async def describe(self, uid: str, detail: Detail = Detail.INSTANCES) -> Description:
-        """The study as far as it came.
+        """The study as far as it came. Instances are listed as long as they are here: what is
+        elsewhere already may have been deleted or corrected there, which is no business of who
+        sent it.
 
         Raises:
             StudyNotFoundError: nothing of it came.
@@ -135,6 +146,8 @@ def record_of(described: Description, study: StudyId, version: int) -> StudyReco
 
 
 def _described(uid: str, listed: Collection[SpooledInstance], detail: Detail) -> Description:
+    if detail is not Detail.SERIES:
+        listed = [one for one in listed if one.file is not None]
     record = assemble(_NOBODY, (one.attributes for one in listed))
     counts = Counter(one.series_uid for one in listed)
     known: Json = {
@@ -142,7 +155,8 @@ def _described(uid: str, listed: Collection[SpooledInstance], detail: Detail) ->
         tag("SOPClassesInStudy"): entry("UI", *sorted({one.sop_class for one in listed})),
     }
     series = tuple(_series(one, counts[one.uid], detail) for one in record.series)
-    return Description(uid, record.attributes | known, series)
+    # Others may have added to the study: what is not listed here is not gone.
+    return Description(uid, record.attributes | known, series, untold=1)
 
 
 def _series(series: SeriesRecord, count: int, detail: Detail) -> SeriesRecord:

@@ -24,6 +24,7 @@ from p2pacs.errors import (
     BrokenInstanceError,
     CorruptStoreError,
     LocalError,
+    local_error,
 )
 from peer.ingest.spool_files import SpoolFiles
 from peer.ingest.spool_index import SpoolIndex
@@ -132,15 +133,18 @@ class Spool:
 
         Raises:
             CorruptStoreError: its file is gone, or has other bytes.
+            LocalError: it cannot be read now.
         """
         if spooled.file is None:
             raise CorruptStoreError("an instance is not in the spool any more")
         try:
             instance = EncodedInstance.from_part10(self.files.path(spooled.file).read_bytes())
-        except (OSError, BrokenInstanceError) as error:
+        except (FileNotFoundError, BrokenInstanceError) as error:
             raise CorruptStoreError(
-                f"cannot read {spooled.file} in the spool: send it again"
+                f"{spooled.file} in the spool is lost: send it again"
             ) from error
+        except OSError as error:
+            raise local_error(error, f"cannot read {spooled.file} in the spool") from error
         if hashlib.sha256(instance.data).digest() != spooled.sha256:
             raise CorruptStoreError(f"{spooled.file} in the spool has rotted: send it again")
         return instance

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from attrs import asdict
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
@@ -42,14 +42,14 @@ class SpoolIndex:
     # ------------------------------------------------------------ instances
 
     def is_known(self, arrived: ArrivedInstance) -> bool:
-        """Whether the same bytes came before; if they did not, whether they may come now.
+        """Whether the same bytes are here already; if not, whether they may come.
 
         Raises:
             ForbiddenError: the broker lets nothing of this study be published.
         """
         query = select(studies.c.refused).where(studies.c.uid == arrived.study_uid)
         with self._file.reading() as connection:
-            if _find_same(connection, arrived):
+            if _is_here(connection, arrived):
                 return True
             why: str | None = connection.execute(query).scalar_one_or_none()
         if why is not None:
@@ -89,6 +89,31 @@ class SpoolIndex:
         with self._file.reading() as connection:
             rows = connection.execute(query.order_by(instances.c.number)).all()
         return [_instance(row) for row in rows]
+
+    def set_aside(self, study_uid: str, uids: Iterable[str]) -> int:
+        """Publish these no more, and keep them: they are broken; how many there are.
+
+        Args:
+            study_uid: Study Instance UID.
+            uids: SOP Instance UIDs; those that are not here are passed over.
+        """
+
+        def work(connection: Connection) -> int:
+            return sum(
+                connection.execute(
+                    update(instances)
+                    .where(
+                        instances.c.study_uid == study_uid,
+                        instances.c.uid == uid,
+                        instances.c.beside.is_(False),
+                        instances.c.file.is_not(None),
+                    )
+                    .values(beside=True)
+                ).rowcount
+                for uid in uids
+            )
+
+        return self._file.transact(work)
 
     def drop(self, spooled: SpooledInstance) -> None:
         """Forget an instance that cannot be read any more: it is taken when it is sent again."""
@@ -175,19 +200,22 @@ class SpoolIndex:
         self._file.transact(work)
 
 
-def _find_same(connection: Connection, arrived: ArrivedInstance) -> bool:
-    same = select(instances.c.number).where(
-        *(
-            instances.c[name] == getattr(arrived, name)
-            for name in ("uid", "study_uid", "sop_class", "syntax", "sha256")
-        )
-    )
+def _same(arrived: ArrivedInstance) -> list[ColumnElement[bool]]:
+    names = ("uid", "study_uid", "sop_class", "syntax", "sha256")
+    return [instances.c[name] == getattr(arrived, name) for name in names]
+
+
+def _is_here(connection: Connection, arrived: ArrivedInstance) -> bool:
+    same = select(instances.c.number).where(*_same(arrived), instances.c.file.is_not(None))
     return connection.execute(same.limit(1)).first() is not None
 
 
 def _enter(connection: Connection, arrived: ArrivedInstance, file: str) -> SpoolOutcome:
-    if _find_same(connection, arrived):
+    if _is_here(connection, arrived):
         return SpoolOutcome.KNOWN
+    # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
+    # it may have been deleted since.
+    connection.execute(delete(instances).where(*_same(arrived)))
     other = select(instances.c.number).where(
         instances.c.study_uid == arrived.study_uid, instances.c.uid == arrived.uid
     )

@@ -16,7 +16,7 @@ class SpoolOutcome(Enum):
     KEPT = auto()
     """It is on the disk, and will be published."""
     KNOWN = auto()
-    """The same bytes were there before."""
+    """The same bytes are there already."""
     BESIDE = auto()
     """Other bytes came before under its UIDs: it is on the disk, and not published."""
 
@@ -86,7 +86,7 @@ class SpooledStudy:
     instances: int
     bytes: int
     beside: int
-    """How many came under the UID of another one."""
+    """How many are kept and not published: under the UID of another one, or broken."""
     callers: tuple[str, ...]
     """AE titles that it came from."""
     refused: str | None

@@ -44,7 +44,7 @@ instances: Final = Table(
 )
 """In the order in which they came. ``sha256`` and ``size`` are those of the data set, ``file`` is
 null once it is not needed any more, ``came`` milliseconds since 1970; ``beside`` are those that
-came under the UID of another one: they are kept and not published."""
+came under the UID of another one, or are broken: they are kept and not published."""
 Index(
     "ix_instances_published",
     instances.c.study_uid,

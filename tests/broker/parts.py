@@ -1,6 +1,6 @@
 """The broker's parts around fakes: a PACS in memory, a publisher and a node that only remember."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -64,11 +64,14 @@ class FakePublisher:
         """A first version is out, and the comparison with the PACS takes its time."""
         self.published = 0
         """Version that was out before."""
+        self.is_sent: Callable[[StudyId], bool] = lambda _: False
         self.publications: dict[StudyId, PublishProgress] = {}
         self._studies = studies
         self._store = store
 
-    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress:
+    def stage(self, uid: str, *, asked: bool = False) -> PublishProgress | None:
+        if self.is_sent(self._studies.id_of(uid)):
+            return None
         self.staged.append(uid)
         progress = PublishProgress(self._studies.id_of(uid), uid)
         self.publications[progress.study] = progress

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +83,16 @@ class Hospital:
 class World:
     """A PACS, a broker, and hospitals that join."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery, pacs: Archive, port: int) -> None:
+    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
         self.folder = folder
-        self.pacs = pacs
+        self.pacs: Archive
+        self.port = free_port()
         self.nursery = nursery
         self.broker: Broker
         self.settings = BrokerSettings.model_validate(
             {
                 "name": "broker",
-                "pacs": f"dimse://PACS@{LOCAL}:{port}?retrieve=get",
+                "pacs": f"dimse://PACS@{LOCAL}:{self.port}?retrieve=get",
                 "listen": [f"{LOCAL}:{free_port()}"],
                 "web": {"listen": f"{LOCAL}:0"},
                 "sweep": {"every_seconds": 5},
@@ -101,6 +103,27 @@ class World:
         )
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
+        self._closing = trio.Event()
+
+    async def start_pacs(self) -> None:
+        await self.nursery.start(self._run_pacs)
+
+    async def _run_pacs(self, *, task_status: trio.TaskStatus[None]) -> None:
+        async with archive(self.folder / "pacs", "PACS", Endpoint(LOCAL, self.port)) as self.pacs:
+            task_status.started()
+            await self._closing.wait()
+        self._closing = trio.Event()
+
+    async def delete(self, instances: list[EncodedInstance]) -> None:
+        """What somebody does at the PACS."""
+        closing = self._closing
+        closing.set()
+        while closing is self._closing:
+            await trio.sleep(0.02)
+        for one in instances:
+            name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()[:32]
+            await trio.Path(self.folder / "pacs" / f"{name}.dcm").unlink()
+        await self.start_pacs()
 
     async def start_broker(self) -> None:
         await self.nursery.start(self._run_broker)
@@ -182,11 +205,9 @@ class World:
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
     with trio.fail_after(PATIENCE):
-        async with AsyncExitStack() as stack:
-            endpoint = Endpoint(LOCAL, 0)
-            pacs = await stack.enter_async_context(archive(folder / "pacs", "PACS", endpoint))
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            made = World(folder, nursery, pacs, pacs.port)
+        async with trio.open_nursery() as nursery:
+            made = World(folder, nursery)
+            await made.start_pacs()
             await made.start_broker()
             yield made
             nursery.cancel_scope.cancel()
@@ -239,6 +260,19 @@ async def test_instances_that_come_late_follow_and_known_ones_change_nothing(
         await w.is_home([*STUDY, *late])
         assert by_uid(await home(tmp_path)) == by_uid([*STUDY, *late])
         assert by_uid(await north.get()) == by_uid([*STUDY, *late])
+
+
+async def test_what_the_pacs_deleted_comes_home_when_it_is_sent_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        north = await w.join("north")
+        await north.scanner().store(STUDY)
+        files = tmp_path / "north" / "spool" / "instances"
+        for deleted in (STUDY[:6], STUDY):
+            await until(lambda: not list(files.iterdir()))
+            await w.delete(deleted)
+            await north.scanner().store(STUDY)
+            await until(lambda: w.pacs.instances == len(STUDY))
+            assert by_uid(await home(tmp_path)) == by_uid(STUDY)
 
 
 async def test_without_a_broker_it_waits_and_a_restart_loses_nothing(tmp_path: Path) -> None:
@@ -306,7 +340,7 @@ async def test_what_the_pacs_has_besides_is_published_by_the_broker(tmp_path: Pa
         while not await south.find():
             await trio.sleep(0.02)
         assert by_uid(await south.get()) == by_uid(STUDY)
-        await DimseClient(DimseRemote("PACS", LOCAL, w.pacs.port), "OTHER").store([more])
+        await DimseClient(DimseRemote("PACS", LOCAL, w.port), "OTHER").store([more])
         while len(await south.get()) != len(STUDY) + 1:
             await trio.sleep(0.1)
         assert by_uid(await north.get()) == by_uid([*STUDY, more])

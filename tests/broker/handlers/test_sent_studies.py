@@ -85,6 +85,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
     pacs = FakePacs()
     async with open_parts(ground, tmp_path, pacs) as parts:
         publisher, budgets = FakePublisher(parts.studies, parts.store), Budgets()
+        publisher.is_sent = parts.sending.__contains__
         listed: list[StudyRecord] = []
         wanted: list[tuple[StudyId, VirtualAddress]] = []
         held: dict[StudyId, int] = {}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
+from trio.testing import MockClock
 
 from broker.pacs.retrieval.stream import Put, streamed
 from broker.publish import Publisher
@@ -27,6 +28,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
     WrongStudyError,
 )
+from p2pacs.ids import StudyId
 from p2pacs.publish import PublishStage
 from p2pacs.publish.source import Description, Detail
 from p2pacs.store import open_store
@@ -135,6 +137,23 @@ async def test_an_unchanged_study_is_no_new_version(tmp_path: Path) -> None:
         again = await b.publish(CT, everything=True)
         assert again.version == first.version
         assert len(b.pacs.sent) == 3
+
+
+async def test_what_a_member_publishes_is_left_alone(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    sent: set[StudyId] = set()
+    async with bench(tmp_path, *ct(3), is_sent=sent.__contains__) as b:
+        first = await b.publish(CT)
+        b.pacs.sent.clear()
+        b.pacs.add(*ct(4))
+        sent.add(first.study)
+        assert b.publisher.stage(CT) is None
+        await trio.sleep(3600)
+        assert not b.pacs.sent
+        sent.clear()
+        await b.publish(CT)
+        assert len(b.pacs.sent) == 1
 
 
 async def test_a_corrected_name_moves_only_headers(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ from attrs import define, field
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import LinkClosedError
+from p2pacs.errors import BrokenInstanceError, LinkClosedError
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish.previous import load_published
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.study.builder import Published
+from p2pacs.study.builder import Published, StudyBuilder
 from p2pacs.study.coding import CodedInstance, code_plain
 from p2pacs.study.delegation import Delegation, sign_delegation
+from p2pacs.study.manifest import sign_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.wire.messages.messages import (
     Query,
@@ -94,6 +95,8 @@ class Outgoing:
     broker: FakeBroker
     studies: OutgoingStudies
     published: Callable[[StudyId, int, bool], None] = lambda *_: None
+    breaks: set[str] = field(factory=set)
+    """SOP Instance UIDs of what cannot be coded."""
 
     def take(self, instance: EncodedInstance) -> SpoolOutcome:
         """A scanner stores it."""
@@ -117,6 +120,23 @@ class Outgoing:
         assert found is not None
         return found
 
+    async def edit(self, uid: str, add: EncodedInstance, withdraw: str) -> None:
+        """Another one publishes the next version."""
+        study, before = self.broker.id_of(uid), await self.newest(uid)
+        builder = StudyBuilder(study, self.broker.keys[study], uid, before)
+        builder.append(code_plain(add))
+        builder.withdraw([withdraw])
+        batch, files = builder.cut(), await self.store.study(study)
+        for chunk in batch.chunks:
+            await files.put(chunk.number, chunk.id, chunk.data)
+        for name, segment in batch.segments:
+            await files.put_segment(name, segment)
+        root = builder.root(complete=True)
+        raw = sign_root(root, BROKER)
+        await files.put_root(raw, version=root.version, segments=root.segments)
+        await files.flush()
+        self.broker.versions[study] = root.version
+
 
 @asynccontextmanager
 async def outgoing(
@@ -126,6 +146,8 @@ async def outgoing(
     broker = broker or FakeBroker()
 
     async def coded(instance: EncodedInstance) -> CodedInstance:
+        if instance.sop_instance_uid in made.breaks:
+            raise BrokenInstanceError("it ends in the middle of its pixels")
         return await trio.to_thread.run_sync(code_plain, instance)
 
     async def keep_key(study: StudyId, wrapped: bytes) -> StudyKey:

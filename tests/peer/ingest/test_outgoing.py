@@ -6,8 +6,9 @@ from trio.testing import MockClock
 
 from p2pacs.errors import ForbiddenError, LinkClosedError
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages.messages import SendQuery
+from p2pacs.wire.messages.messages import SendQuery, SentReport
 from peer.ingest.outgoing_parts import OutgoingTuning
+from peer.ingest.spool_records import SpoolOutcome
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import FakeBroker, outgoing, running
 
@@ -110,3 +111,82 @@ async def test_what_comes_when_the_last_version_is_out_is_in_the_next_one(
             assert not late
             assert len((await made.newest(UID)).index.instances) == 2
             assert not files(tmp_path)
+
+
+async def test_what_is_sent_again_is_looked_for_and_moves_nothing(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Somebody may have deleted it in the PACS."""
+    async with outgoing(tmp_path) as made, running(made):
+        for one in STUDY:
+            made.take(one)
+        await made.until_done(UID)
+        before, asked = await made.newest(UID), made.broker.asked[:]
+        for one in STUDY:
+            assert made.take(one) is SpoolOutcome.KEPT
+            await trio.sleep(2)
+        assert len(files(tmp_path)) == len(STUDY)
+        await made.until_done(UID)
+        assert (await made.newest(UID)).root == before.root
+        assert not files(tmp_path)
+        news = made.broker.asked[len(asked) :]
+        assert [type(one) for one in news] == [SendQuery, SendQuery, SentReport]
+
+
+async def test_what_others_added_or_took_out_stays_so_when_more_comes(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with outgoing(tmp_path) as made, running(made):
+        made.take(STUDY[0])
+        made.take(STUDY[1])
+        await made.until_done(UID)
+        await made.edit(UID, add=make(UID, 9, 9), withdraw=STUDY[0].sop_instance_uid)
+        made.take(STUDY[2])
+        await trio.sleep(1)
+        await made.until_done(UID)
+        newest = (await made.newest(UID)).index
+        assert newest.instances.keys() == {
+            f"{UID}.9.9",
+            *(one.sop_instance_uid for one in STUDY[1:3]),
+        }
+        assert not newest.left_out.count
+
+
+async def test_one_that_is_broken_keeps_no_other_back_and_is_kept(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    broken = STUDY[1].sop_instance_uid
+    async with outgoing(tmp_path) as made, running(made):
+        made.breaks.add(broken)
+        for one in STUDY:
+            made.take(one)
+        await made.until_done(UID)
+        assert (await made.newest(UID)).index.instances.keys() == UIDS - {broken}
+        assert len(files(tmp_path)) == 1
+        assert made.study(UID).beside == 1
+
+
+async def test_a_study_that_is_broken_in_whole_is_kept(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with outgoing(tmp_path) as made, running(made):
+        made.breaks |= UIDS
+        for one in STUDY:
+            made.take(one)
+        await made.until_done(UID)
+        assert len(files(tmp_path)) == made.study(UID).beside == len(STUDY)
+
+
+async def test_a_leave_that_ends_while_it_is_sent_is_asked_for_anew(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    day = 24 * 3600
+    async with outgoing(tmp_path, tuning=OutgoingTuning(quiet=5 * day)) as made, running(made):
+        for one in STUDY:
+            made.take(one)
+            await trio.sleep(4 * day)
+        await trio.sleep(6 * day)
+        assert (await made.newest(UID)).index.instances.keys() == UIDS
+        assert not files(tmp_path)
+        leaves = [one for one in made.broker.asked if isinstance(one, SendQuery)]
+        assert len(leaves) == 3

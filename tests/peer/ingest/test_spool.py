@@ -12,7 +12,13 @@ import pytest
 from attrs import evolve
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import BrokenInstanceError, CorruptStoreError, DiskFullError, ForbiddenError
+from p2pacs.errors import (
+    BrokenInstanceError,
+    CorruptStoreError,
+    DiskFullError,
+    ForbiddenError,
+    LocalError,
+)
 from p2pacs.ids import StudyId
 from peer.ingest.intake import take
 from peer.ingest.spool import Spool
@@ -160,7 +166,49 @@ def test_how_far_a_study_is_is_remembered(tmp_path: Path, spool: Spool) -> None:
     assert len(files(tmp_path)) == 1
     assert [one.file is None for one in spool.index.list_instances(UID)] == [True, True, False]
     assert [one.number for one in spool.index.list_instances(UID, above=2)] == [3]
+
+
+def test_what_is_safe_elsewhere_is_taken_anew(tmp_path: Path, spool: Spool) -> None:
+    """It may have been deleted there since."""
+    sent = [make(UID, 1, number) for number in (1, 2)]
+    for one in sent:
+        take(spool, one, "CT1")
+    spool.index.all_out(UID, 2)
+    spool.safe(UID, 2)
+    assert not files(tmp_path)
+    assert take(spool, sent[0], "CT1") is SpoolOutcome.KEPT
     assert take(spool, sent[0], "CT1") is SpoolOutcome.KNOWN
+    study = spool.index.study(UID)
+    assert study is not None
+    assert (study.instances, study.newest, study.is_open) == (2, 3, True)
+    assert spool.read(spool.index.list_instances(UID, above=2)[0]) == sent[0]
+
+
+def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spool) -> None:
+    sent = [make(UID, 1, number) for number in (1, 2)]
+    for one in sent:
+        take(spool, one, "CT1")
+    uids = [sent[0].sop_instance_uid, "1.2.3"]
+    assert [spool.index.set_aside(UID, uids), spool.index.set_aside(UID, uids)] == [1, 0]
+    assert held(spool) == sent[1:]
+    spool.safe(UID, 2)
+    assert len(files(tmp_path)) == 1
+    assert take(spool, sent[0], "CT1") is SpoolOutcome.KNOWN
+
+
+def test_a_file_that_cannot_be_read_now_is_not_lost(tmp_path: Path, spool: Spool) -> None:
+    sent = make(UID)
+    take(spool, sent, "CT1")
+    (file,) = files(tmp_path)
+    away = file.rename(tmp_path / "away")
+    file.mkdir()
+    (one,) = spool.index.list_instances(UID)
+    with pytest.raises(LocalError, match="cannot read") as caught:
+        spool.read(one)
+    assert not isinstance(caught.value, CorruptStoreError)
+    file.rmdir()
+    away.rename(file)
+    assert spool.read(one) == sent
 
 
 def test_instances_without_uids_or_with_others_are_refused(spool: Spool) -> None:
