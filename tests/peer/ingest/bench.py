@@ -75,7 +75,7 @@ class FakeBroker:
         self.versions[study] = max(query.version, self.versions.get(study, 0))
         if self.stores and query.complete:
             self.stored[study] = query.version
-        return SentNoted(query.id, query.version, self.stored.get(study, 0))
+        return SentNoted(query.id, query.version, self.stored.get(study, 0), [], [], [])
 
     def _grant(self, query: SendQuery) -> SendGrant:
         study = self.id_of(query.uid)
