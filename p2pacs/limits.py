@@ -234,6 +234,19 @@ DICOM_PDU_BYTES: Final = 1 * MIB
 DICOM_MESSAGE_BYTES: Final = 1 * MIB
 """A command set, or the identifier of a query: UIDs of 10,000 instances at most."""
 
+COMMITTED_INSTANCES: Final = 20_000
+"""Instances that one request for Storage Commitment may name: four times the largest studies of
+a scanner; each takes a pydicom data set while it is read."""
+
+COMMITMENT_BYTES: Final = 4 * MIB
+"""Of its data set, and of its report: so many instances with the longest UIDs."""
+
+COMMITMENTS: Final = 2_000
+"""Requests for Storage Commitment that wait at once: a scanner's, of a study each, in weeks ..."""
+
+COMMITMENTS_OF_ONE: Final = 500
+"""... and so many of one AE title, so that none keeps the others out."""
+
 DICOM_ANSWERS: Final = 100_000
 """Answers of a PACS to one C-FIND: they are held in memory, about 2 KiB each."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.concurrency.until_possible import until_possible
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
+from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import ProtocolError
 from p2pacs.files.locks import held
 from p2pacs.identity.book import FILE, DirectoryBook
@@ -44,6 +45,7 @@ from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
+from peer.commitment.commitments import DAY, Commitments, CommitmentTuning
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
@@ -182,17 +184,21 @@ class Peer:
         )
         home = self.identity.folder.parent
         tls = DicomTls(home, settings.dicom_tls, settings.aet, machine_names)
+        destinations = settings.gateway.remotes(tls.client)
+        self.commitments = self._commitments(destinations)
+        commits = self.commitments if settings.sending.enabled else None
         self.gateway_parts = GatewayParts(
             host,
             self.index,
             self.reads,
             self.workers,
-            settings.gateway.remotes(tls.client),
+            destinations,
             self.catalogue,
             tls,
             self.resolver.check_membership,
             self._intake(),
             self.incoming_files,
+            None if commits is None else commits.service,
         )
         self.sends = WorkstationSends(self.gateway_parts, settings)
         web = settings.web
@@ -220,6 +226,20 @@ class Peer:
             return None
         intake = Intake(spool, sending.callers)
         return lambda uids, caller: intake.receive(caller, uids)
+
+    def _commitments(self, destinations: Mapping[str, DimseRemote]) -> Commitments | None:
+        """What tells scanners whether what they stored here is safe."""
+        settings = self.settings
+        if self.spool is None:
+            return None
+        return Commitments(
+            self.database,
+            self.spool,
+            aet=settings.aet,
+            destinations=destinations,
+            callers=settings.sending.callers,
+            tuning=CommitmentTuning(patience=settings.sending.commit_days * DAY),
+        )
 
     def _enter(self, services: Services) -> None:
         """What other members and the broker ask of this one."""
@@ -269,6 +289,8 @@ class Peer:
                 nursery.start_soon(self.pending.run, self.reads.resume)
                 if self.outgoing is not None:
                     nursery.start_soon(self.outgoing.run)
+                if self.commitments is not None:
+                    nursery.start_soon(self.commitments.run)
             task_status.started(listens)
 
     def gateway(self) -> AbstractAsyncContextManager[DimseEndpoints]:

@@ -236,6 +236,14 @@ class SendingSettings(Settings):
         description="Bytes of the disk that stay free: before less is left, scanners are told "
         "that there is no room.",
     )
+    commit_days: int = Field(
+        default=7,
+        ge=1,
+        le=100,
+        description="Days after which a scanner that asks for Storage Commitment is told that what "
+        "is not in the central PACS by then has failed. Scanners are told at the address that "
+        "gateway.destinations gives their AE title.",
+    )
 
 
 class PeerSettings(Settings):

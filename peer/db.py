@@ -87,6 +87,17 @@ trail = Table(
 )
 """What was done about accounts (`peer.accounts.trail`)."""
 
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("caller", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("asked", Integer, nullable=False),
+    Column("instances", LargeBinary, nullable=False),
+)
+"""Requests for Storage Commitment that wait (`peer.commitment.requests`): the AE title of who asks,
+Transaction UID, milliseconds since 1970, and SOP Class and Instance UIDs as JSON."""
+
 for _table in accounts.sorted_tables:
     _table.to_metadata(metadata)
 

@@ -350,6 +350,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.retrieval",
     ],
     "peer.ingest": [],
+    "peer.commitment": ["peer.db", "peer.ingest"],
     "peer.sending": [
         "peer.config",
         "peer.gateway",
@@ -421,6 +422,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.app": [
         "peer.accounts",
         "peer.api",
+        "peer.commitment",
         "peer.config",
         "peer.db",
         "peer.gateway",

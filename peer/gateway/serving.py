@@ -17,6 +17,7 @@ from p2pacs.dicomweb.server.store_backend import StoreBackend
 from p2pacs.dimse.association.remote import DimseRemote, MakeContext
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.delivery.conversion import Conversion, Converting
+from p2pacs.dimse.server.commitment import CommitmentService
 from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.swarm.host import Host
@@ -59,6 +60,8 @@ class GatewayParts:
     """Keeps what is stored here; None: nothing may be stored. In DICOM threads."""
     store: StoreBackend | None = None
     """The same of what is stored by DICOMweb."""
+    commitment: CommitmentService | None = None
+    """Takes requests for Storage Commitment; None: nothing may be stored."""
     durations: GatewayDurations = field(factory=GatewayDurations)
     """How long those who ask waited."""
     listed: ListedInstances = field(factory=ListedInstances)
@@ -155,6 +158,7 @@ async def _open_server(
             parts.destinations,
             allowed_callers=settings.gateway.allowed_callers,
             stores=parts.take is not None,
+            commitment=parts.commitment,
             tls=tls,
             options=SearchOptions(fuzzy=settings.gateway.fuzzy_names),
             conversion=parts.conversion(bridge, settings.gateway),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
+from peer.ingest.kept_instances import KeptInstance, find_kept
 from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
 from peer.ingest.spool_tables import instances, prepare, studies
 
@@ -114,6 +115,11 @@ class SpoolIndex:
             )
 
         return self._file.transact(work)
+
+    def find_kept(self, uids: Collection[str]) -> list[KeptInstance]:
+        """All that came under these SOP Instance UIDs; see `find_kept`."""
+        with self._file.reading() as connection:
+            return list(find_kept(connection, uids))
 
     def drop(self, spooled: SpooledInstance) -> None:
         """Forget an instance that cannot be read any more: it is taken when it is sent again."""

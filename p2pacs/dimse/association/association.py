@@ -7,6 +7,7 @@ and whatever an association ends with, nothing of it stays open.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -49,6 +50,8 @@ class Association(_Association):
         self.options: dict[str, SearchOptions] = {}
         """FIND class → what was agreed on for its searches."""
         self._serving = False
+        self._between: deque[Callable[[], None]] = deque()
+        self.dimse.idle = self._do_between
         self.ended: Callable[[], None] = _nothing
         """Called when an accepted association is over and its connection closed."""
 
@@ -88,6 +91,20 @@ class Association(_Association):
             return 0.0
         return time.monotonic() - sock.last_activity
 
+    def between_requests(self, work: Callable[[], None]) -> None:
+        """Have something done in the thread that serves requests of an accepted association, when
+        there is none; from any thread. It is not done if the association ends before."""
+        self._between.append(work)
+
+    def _do_between(self) -> None:
+        if not self._between or has_ended(self):
+            return
+        self._serving = True
+        try:
+            self._between.popleft()()
+        finally:
+            self._serving = False
+
     def _serve_request(self, msg: Any, context_id: int) -> None:
         self._serving = True
         try:
@@ -104,11 +121,12 @@ class Association(_Association):
             super()._serve_request(msg, context_id)
             return
         self.dimse.cancel_req = {}
+        was_paused = self._is_paused  # a requestor's is all the time
         self._is_paused = True
         try:
             service(self, msg, context)
         finally:
-            self._is_paused = False
+            self._is_paused = was_paused
             self.dimse.cancel_req = {}
             # Only what the peer sends restarts it, and the peer was waiting for us.
             self.dul._idle_timer.restart()

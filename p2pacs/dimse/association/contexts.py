@@ -9,13 +9,16 @@ its own, as far as the 128 of an association reach (PS3.8 9.3.2.2).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 from pydicom import uid
 
 Pair = tuple[str, str]
 """A SOP Class UID and a transfer syntax UID."""
+
+CommitmentRole = Literal["none", "SCP", "SCU"]
+"""What an acceptor does of Storage Commitment: it is asked; or it is reported to."""
 
 CONTEXTS: Final = 128
 """Presentation contexts of one association: the odd numbers of a byte."""
@@ -24,7 +27,11 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 FIND: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.1", "STUDY": "1.2.840.10008.5.1.4.1.2.2.1"}
 MOVE: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.2", "STUDY": "1.2.840.10008.5.1.4.1.2.2.2"}
 GET: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.3", "STUDY": "1.2.840.10008.5.1.4.1.2.2.3"}
+COMMITMENT: Final = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model, and its one SOP Instance:"""
+COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 SERVICES: Final = frozenset({VERIFICATION, *FIND.values(), *MOVE.values(), *GET.values()})
+"""Those that every server accepts."""
 
 NATIVE: Final = tuple(
     str(syntax)
@@ -149,6 +156,7 @@ def accept(
     scp_proposed: Collection[str],
     *,
     stores: bool,
+    commitment: CommitmentRole = "none",
 ) -> list[Acceptance]:
     """What an acceptor accepts of a proposal.
 
@@ -156,20 +164,25 @@ def accept(
         proposed: SOP Class and transfer syntaxes of each context.
         scp_proposed: SOP Classes for which the requestor offers to be SCP: for C-GET.
         stores: whether C-STORE from the requestor is accepted.
+        commitment: what the acceptor does of Storage Commitment.
     """
     chosen: dict[str, list[str]] = {}
     for (sop_class, _), syntax in zip(proposed, choose_syntaxes(proposed), strict=True):
         if syntax is not None:
             chosen.setdefault(sop_class, []).append(syntax)
-    return [
-        Acceptance(
-            sop_class,
-            tuple(dict.fromkeys(syntaxes)),
-            (stores, True) if sop_class in scp_proposed and sop_class not in SERVICES else None,
-        )
-        for sop_class, syntaxes in chosen.items()
-        if sop_class in SERVICES or stores or sop_class in scp_proposed
-    ]
+    accepted = []
+    for sop_class, syntaxes in chosen.items():
+        roles: tuple[bool, bool] | None = None
+        is_accepted = sop_class in SERVICES or stores or sop_class in scp_proposed
+        if sop_class == COMMITMENT:
+            is_accepted = commitment != "none"
+            if commitment == "SCU" and sop_class in scp_proposed:
+                roles = (False, True)
+        elif sop_class in scp_proposed and sop_class not in SERVICES:
+            roles = (stores, True)
+        if is_accepted:
+            accepted.append(Acceptance(sop_class, tuple(dict.fromkeys(syntaxes)), roles))
+    return accepted
 
 
 def choose_syntaxes(proposed: Sequence[tuple[str, Sequence[str]]]) -> list[str | None]:
@@ -185,7 +198,7 @@ def choose_syntaxes(proposed: Sequence[tuple[str, Sequence[str]]]) -> list[str |
     # Those with the least choice first, or another would take what they need.
     for place in sorted(range(len(proposed)), key=lambda place: len(proposed[place][1])):
         sop_class, offered = proposed[place]
-        if sop_class in SERVICES:
+        if sop_class in SERVICES or sop_class == COMMITMENT:
             chosen[place] = next((one for one in NATIVE[:2] if one in offered), None)
             continue
         free = (one for one in offered if (sop_class, one) not in taken)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 from pynetdicom import _config
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, P_DATA
@@ -34,6 +35,10 @@ _config.LOG_RESPONSE_IDENTIFIERS = False
 
 _LAST_OF_DATA_SET: Final = b"\x02"
 """Message Control Header (PS3.8 E.2) of the last fragment of a data set, and nothing of it."""
+
+
+def _nothing() -> None:
+    return
 
 
 class Reactor(DULServiceProvider):
@@ -71,6 +76,8 @@ class Dimse(DIMSEServiceProvider):
 
     largest_data_set: int = limits.INSTANCE_BYTES
     largest_message: int = limits.DICOM_MESSAGE_BYTES
+    idle: Callable[[], None] = staticmethod(_nothing)
+    """Called in the thread that serves requests, while there is none."""
     receive: Receive | None = None
     """Who keeps instances while they come; None: they are gathered in memory."""
 
@@ -96,7 +103,10 @@ class Dimse(DIMSEServiceProvider):
         cap = self.largest_message
         if message.data_set is not None and message.data_set.tell():
             held = message.data_set.tell()
-            cap = self.largest_data_set if isinstance(message, C_STORE_RQ) else cap
+            if isinstance(message, C_STORE_RQ):
+                cap = self.largest_data_set
+            elif isinstance(message, N_ACTION_RQ | N_EVENT_REPORT_RQ):
+                cap = max(cap, limits.COMMITMENT_BYTES)
         if held > cap:
             self.dul.event_queue.put("Evt19")
 
@@ -139,7 +149,12 @@ class Dimse(DIMSEServiceProvider):
         pynetdicom counts from the start of the wait, so one large instance on a slow line
         would run into the deadline while it is arriving.
         """
-        if not block or self.dimse_timeout is None:
+        if not block:  # who serves requests looks for the next one
+            found = super().get_msg(block)
+            if found[1] is None:
+                self.idle()
+            return found
+        if self.dimse_timeout is None:
             return super().get_msg(block)
         sock = self.dul.socket
         start = time.monotonic()

@@ -11,6 +11,7 @@ import structlog
 import trio
 from pydicom.uid import UID
 from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.presentation import PresentationContext
 
 from p2pacs import limits
@@ -172,6 +173,7 @@ class Listener:
                 proposed,
                 {str(sop_class) for sop_class, role in roles.items() if role.scp_role},
                 stores=self._stores,
+                commitment=self._commitment,
             )
         ]
         # pynetdicom has one order of preference for all contexts of a SOP Class: so each
@@ -179,6 +181,12 @@ class Listener:
         for context, syntax in zip(definitions, contexts.choose_syntaxes(proposed), strict=True):
             if syntax is not None:
                 context.transfer_syntax = [UID(syntax)]
+
+    @property
+    def _commitment(self) -> contexts.CommitmentRole:
+        if N_ACTION in self.services:
+            return "SCP"
+        return "SCU" if N_EVENT_REPORT in self.services else "none"
 
     def _negotiated(self, event: Any) -> dict[UID, bytes]:
         """Agree on what the requestor's searches and retrievals do."""

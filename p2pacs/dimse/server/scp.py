@@ -24,6 +24,7 @@ from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.backend import Backend
 from p2pacs.dimse.delivery import suboperations as sub
 from p2pacs.dimse.delivery.conversion import Conversion
+from p2pacs.dimse.server.commitment import CommitmentService
 from p2pacs.dimse.server.identifiers import decode_identifier
 from p2pacs.dimse.server.listener import Listener, agreed_options
 from p2pacs.dimse.server.retrieve import RetrieveService
@@ -51,6 +52,7 @@ class DimseServer:
         options: what every C-FIND does, besides what is negotiated.
         tls: for those who call; None: nothing is encrypted.
         conversion: for whom instances are converted; None: for nobody.
+        commitment: takes requests for Storage Commitment; None: there is none.
         tuning: deadlines and bounds.
     """
 
@@ -65,6 +67,7 @@ class DimseServer:
         stores: bool = False,
         options: SearchOptions = LITERAL,
         conversion: Conversion | None = None,
+        commitment: CommitmentService | None = None,
         tls: MakeContext | None = None,
         tuning: DimseTuning = TUNING,
     ) -> None:
@@ -86,7 +89,8 @@ class DimseServer:
         )
         self.aet = self._listener.entity.ae_title
         service = RetrieveService(backend, self._listener.entity, destinations, tuning, conversion)
-        self._listener.services = service.services()
+        asked = {} if commitment is None else commitment.services()
+        self._listener.services = service.services() | asked
 
     @property
     def port(self) -> int:

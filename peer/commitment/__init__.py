@@ -1,0 +1,1 @@
+"""Storage Commitment: scanners ask whether what they stored here is safe, and are told."""
