@@ -160,7 +160,7 @@ class Commitments:
         return verdict.report(request.key.transaction)
 
     def _judge(self, request: WaitingRequest) -> Verdict:
-        kept = self._spool.index.find_kept({one.uid for one in request.references})
+        kept = self._spool.index.find_progress({one.uid for one in request.references})
         return judge(request.references, kept)
 
     async def _report(self, caller: str, report: CommitmentReport) -> bool:

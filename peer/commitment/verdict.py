@@ -9,7 +9,7 @@ from typing import Final, Literal
 from attrs import field, frozen
 
 from p2pacs.dimse.commitment import CommitmentReport, FailureReason, Reference
-from peer.ingest.kept_instances import KeptInstance
+from peer.ingest.instance_progress import InstanceProgress
 
 _SAFE: Final = "safe"
 _WAITING: Final = "waiting"
@@ -35,8 +35,8 @@ class Verdict:
 
 def judge(
     references: Iterable[Reference],
-    kept: Iterable[KeptInstance],
-    is_safe: Callable[[KeptInstance], bool] = lambda one: one.is_safe,
+    kept: Iterable[InstanceProgress],
+    is_safe: Callable[[InstanceProgress], bool] = lambda one: one.is_safe,
 ) -> Verdict:
     """Tell what is safe, what never will be, and what is on its way.
 
@@ -45,7 +45,7 @@ def judge(
         kept: all that came under these UIDs.
         is_safe: whether there are copies enough of an instance elsewhere.
     """
-    found: dict[str, list[KeptInstance]] = defaultdict(list)
+    found: dict[str, list[InstanceProgress]] = defaultdict(list)
     for one in kept:
         found[one.uid].append(one)
     sorted_out: dict[_One, list[Reference]] = defaultdict(list)
@@ -56,7 +56,7 @@ def judge(
 
 
 def _judge(
-    reference: Reference, kept: list[KeptInstance], is_safe: Callable[[KeptInstance], bool]
+    reference: Reference, kept: list[InstanceProgress], is_safe: Callable[[InstanceProgress], bool]
 ) -> _One:
     if not kept:
         return FailureReason.NO_SUCH_INSTANCE

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from p2pacs.dimse.commitment import FailureReason, Reference
 from peer.commitment.verdict import judge
-from peer.ingest.kept_instances import KeptInstance
+from peer.ingest.instance_progress import InstanceProgress
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
-KEPT = KeptInstance(
+KEPT = InstanceProgress(
     uid="1.2.3",
     sop_class=CT,
     study_uid="1.2",
@@ -64,7 +64,7 @@ uids = st.integers(1, 5).map(lambda number: f"1.2.{number}")
 references = st.lists(st.builds(Reference, st.sampled_from([CT, MR]), uids), unique=True)
 kept = st.lists(
     st.builds(
-        KeptInstance,
+        InstanceProgress,
         uid=uids,
         sop_class=st.sampled_from([CT, MR]),
         study_uid=uids,
@@ -79,7 +79,7 @@ kept = st.lists(
 
 @given(references, kept)
 def test_each_is_told_once_and_nothing_is_committed_that_is_not_safe(
-    asked: list[Reference], known: list[KeptInstance]
+    asked: list[Reference], known: list[InstanceProgress]
 ) -> None:
     verdict = judge(asked, known)
     failed = [one for one, _ in verdict.failed]

@@ -22,7 +22,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 def test_how_far_instances_are(spool: Spool) -> None:
     first, second = make(STUDY, number=1), make(STUDY, number=2)
     take(spool, first, "CT1")
-    (one,) = spool.index.find_kept([first.sop_instance_uid, "1.2.3.4"])
+    (one,) = spool.index.find_progress([first.sop_instance_uid, "1.2.3.4"])
     assert (one.uid, one.sop_class) == (first.sop_instance_uid, first.sop_class_uid)
     assert (one.study_uid, one.study, one.version) == (STUDY, None, 0)
     assert (one.is_safe, one.is_beside, one.is_refused) == (False, False, False)
@@ -32,10 +32,10 @@ def test_how_far_instances_are(spool: Spool) -> None:
     spool.index.all_out(STUDY, 1)
     take(spool, second, "CT1")
     uids = [first.sop_instance_uid, second.sop_instance_uid]
-    assert [one.version for one in spool.index.find_kept(uids)] == [3, 0]
-    assert {one.study for one in spool.index.find_kept(uids)} == {OF}
+    assert [one.version for one in spool.index.find_progress(uids)] == [3, 0]
+    assert {one.study for one in spool.index.find_progress(uids)} == {OF}
     spool.safe(STUDY, 1)
-    assert [one.is_safe for one in spool.index.find_kept(uids)] == [True, False]
+    assert [one.is_safe for one in spool.index.find_progress(uids)] == [True, False]
 
 
 def test_what_came_under_the_uid_of_another_is_never_safe(spool: Spool) -> None:
@@ -45,7 +45,7 @@ def test_what_came_under_the_uid_of_another_is_never_safe(spool: Spool) -> None:
     spool.index.version_out(STUDY, 1)
     spool.index.all_out(STUDY, 9)
     spool.safe(STUDY, 9)
-    found = spool.index.find_kept([make(STUDY).sop_instance_uid])
+    found = spool.index.find_progress([make(STUDY).sop_instance_uid])
     assert [(one.is_beside, one.is_safe, one.version) for one in found] == [
         (False, True, 1),
         (True, False, 0),
@@ -55,7 +55,7 @@ def test_what_came_under_the_uid_of_another_is_never_safe(spool: Spool) -> None:
 def test_what_may_not_be_sent_is_told(spool: Spool) -> None:
     take(spool, make(STUDY), "CT1")
     spool.index.refuse(STUDY, "not yours")
-    (one,) = spool.index.find_kept([make(STUDY).sop_instance_uid])
+    (one,) = spool.index.find_progress([make(STUDY).sop_instance_uid])
     assert one.is_refused
 
 
@@ -65,6 +65,6 @@ def test_more_than_one_question_asks_for(spool: Spool) -> None:
         take(spool, one, "CT1")
     strangers = [f"1.2.9.{number}" for number in range(1200)]
     uids = [made[0].sop_instance_uid, *strangers, *(one.sop_instance_uid for one in made[1:])]
-    assert [one.uid for one in spool.index.find_kept(uids)] == [
+    assert [one.uid for one in spool.index.find_progress(uids)] == [
         one.sop_instance_uid for one in made
     ]

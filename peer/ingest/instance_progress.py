@@ -1,4 +1,4 @@
-"""What became of single instances that came into the spool: a function on a transaction."""
+"""How far single instances are that came into the spool: a function on a transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Column, Connection, Row, select
 
 from p2pacs.ids import StudyId
 from peer.ingest.spool_tables import instances, studies
@@ -16,8 +16,8 @@ _AT_ONCE: Final = 500
 
 
 @frozen
-class KeptInstance:
-    """An instance that was kept here once; its file may be gone since."""
+class InstanceProgress:
+    """An instance that came here once; its file may be gone since."""
 
     uid: str = field(repr=False)
     sop_class: str
@@ -34,9 +34,9 @@ class KeptInstance:
     """Whether nothing of its study may be published."""
 
 
-def find_kept(connection: Connection, uids: Collection[str]) -> Iterator[KeptInstance]:
+def find_progress(connection: Connection, uids: Collection[str]) -> Iterator[InstanceProgress]:
     """All that came under these SOP Instance UIDs, in the order in which it came."""
-    columns = (
+    columns: tuple[Column[Any], ...] = (
         instances.c.uid,
         instances.c.sop_class,
         instances.c.study_uid,
@@ -54,12 +54,12 @@ def find_kept(connection: Connection, uids: Collection[str]) -> Iterator[KeptIns
     for at in range(0, len(listed), _AT_ONCE):
         some = listed[at : at + _AT_ONCE]
         for row in connection.execute(query.where(instances.c.uid.in_(some))):
-            yield _kept(row)
+            yield _progress(row)
 
 
-def _kept(row: Row[Any]) -> KeptInstance:
+def _progress(row: Row[Any]) -> InstanceProgress:
     is_published = row.published is not None and row.number <= row.published
-    return KeptInstance(
+    return InstanceProgress(
         uid=row.uid,
         sop_class=row.sop_class,
         study_uid=row.study_uid,
