@@ -27,7 +27,7 @@ from p2pacs.ids import StudyId
 from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.output.json_object import JsonObject
-from p2pacs.publish.coder import coder
+from p2pacs.publish.coder import coder, slice_coder
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.study.images import Coding
@@ -164,6 +164,7 @@ class Peer:
             store=self.store,
             catalogue=self.index,
             coder=coder(self.workers, Coding.SMALLEST),
+            slice_coder=slice_coder(self.workers, Coding.SMALLEST),
             keep_key=self.grants.keep,
             make_room=self.recycler.make_room,
             published=self.holdings.published,

@@ -19,6 +19,7 @@ from pydicom.tag import BaseTag
 
 from p2pacs.dataset.unreadable import UNREADABLE
 from p2pacs.errors import BrokenInstanceError
+from p2pacs.limits import HEADER_READ_BYTES, MIB
 
 PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float, Double Float and Pixel Data: a data set has one of them (PS3.3 C.7.6.3, C.7.6.24)."""
@@ -36,6 +37,9 @@ _BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 
 _INFLATED_BYTES: Final = 16 * 1024 * 1024
 """Of a deflated data set only so much is inflated, to find its attributes."""
+
+_USUAL_BYTES: Final = MIB
+"""In so much of a large data set nearly every header ends."""
 
 _SERIES_INSTANCE_UID: Final = 0x0020000E
 
@@ -93,6 +97,26 @@ def read_header(data: bytes, transfer_syntax_uid: str) -> Header | None:
     if not found:
         return Header(elements, little, None, 0)
     return Header(elements, little, *found[-1])
+
+
+def read_large_header(
+    read: Callable[[int, int], bytes], size: int, transfer_syntax_uid: str
+) -> Header | None:
+    """As `read_header`, of a data set that is not in memory.
+
+    Of a header of more than `HEADER_READ_BYTES` it gives the elements that lie within these.
+
+    Args:
+        read: gives these bytes of it (the first, and the one after the last).
+        size: bytes of the whole data set.
+        transfer_syntax_uid: what it is in.
+    """
+    header = None
+    for most in (_USUAL_BYTES, HEADER_READ_BYTES):
+        header = read_header(read(0, min(most, size)), transfer_syntax_uid)
+        if size <= most or (header is not None and header.pixels_at is not None):
+            break
+    return header
 
 
 def required_header(data: bytes, transfer_syntax_uid: str) -> Header:

@@ -10,7 +10,7 @@ from p2pacs.concurrency.budget import Budget
 from p2pacs.identity.keys import Verifier
 from p2pacs.ids import StudyId
 from p2pacs.publish.changes import FoundEqual
-from p2pacs.publish.coder import Coder
+from p2pacs.publish.coder import Coder, SliceCoder, code_slice_plain
 from p2pacs.publish.source import InstanceSource, StudyKeySource
 from p2pacs.publish.version_writer import PublishHooks, SignRoot
 from p2pacs.store import ChunkStore
@@ -33,4 +33,6 @@ class PublishContext:
     budget: Budget
     coder: Coder
     chunk_bytes: int
+    slice_coder: SliceCoder = code_slice_plain
+    """For what is too large to be coded as a whole."""
     found_equal: FoundEqual = field(factory=FoundEqual)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import aclosing
 from typing import Final
 
 import trio
@@ -11,8 +12,10 @@ from attrs import define, field
 from p2pacs.concurrency.budget import Budget
 from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.errors import DeadlineError, NotFoundError, P2PacsError, PacsDataError, PacsError
-from p2pacs.publish.coder import Coder
+from p2pacs.publish.coder import Coder, SliceCoder, code_slice_plain
+from p2pacs.publish.large import LargeJob
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.source import Description, FailedInstance, InstanceSource
 from p2pacs.publish.version_writer import VersionWriter
@@ -32,6 +35,9 @@ class _Job:
 
     uid: str
     size: int
+    """Bytes of the budget that it holds."""
+    large: LargeJob | None = None
+    """Comes in slices: it is done when the last of them was laid."""
     done: trio.Event = field(factory=trio.Event)
     result: CodedInstance | PacsDataError | None = None
 
@@ -45,6 +51,7 @@ class Pipeline:
         progress: is kept up to date.
         budget: bytes on their way, shared with other studies.
         coder: codes one instance; as many at once as the budget admits.
+        slice_coder: codes a slice of one that is too large to be in memory.
     """
 
     def __init__(
@@ -55,12 +62,15 @@ class Pipeline:
         *,
         budget: Budget,
         coder: Coder,
+        slice_coder: SliceCoder = code_slice_plain,
     ) -> None:
         self._source = source
         self._writer = writer
         self._progress = progress
         self._budget = budget
         self._coder = coder
+        self._slice_coder = slice_coder
+        self._larges: list[LargeJob] = []
         self._held = 0
 
     async def run(
@@ -96,6 +106,8 @@ class Pipeline:
         finally:
             self._budget.release(self._held)
             self._held = 0
+            while self._larges:
+                self._larges.pop().close()
         if broken is not None:
             raise broken
 
@@ -106,10 +118,17 @@ class Pipeline:
 
     async def _put(
         self,
-        instance: EncodedInstance,
+        instance: EncodedInstance | LargeInstance,
         nursery: trio.Nursery,
         send: trio.MemorySendChannel[_Job],
     ) -> None:
+        if isinstance(instance, LargeInstance):
+            large = LargeJob(instance, self._budget, self._slice_coder)
+            self._larges.append(large)
+            self._progress.bytes_read += instance.size
+            await send.send(_Job(instance.sop_instance_uid, 0, large))
+            await large.read(nursery)  # what comes behind it must not take its room in the budget
+            return
         job = _Job(instance.sop_instance_uid, len(instance.data))
         await self._budget.acquire(job.size)
         self._held += job.size
@@ -134,12 +153,31 @@ class Pipeline:
                     job = job or await receive.receive()
                 except trio.EndOfChannel:
                     return
-                await job.done.wait()
-                ready, job = _ready(job, receive)
+                if job.large is None:
+                    await job.done.wait()
+                    ready, job = _ready(job, receive)
+            if job is not None and job.large is not None and not ready:
+                await self._lay(job, job.large)
+                ready, job = [job], None
             if ready:
                 handled.update(one.uid for one in ready)
                 await self._take(ready)
             await self._writer.cut_if_due()
+
+    async def _lay(self, job: _Job, large: LargeJob) -> None:
+        """Have the writer take a large instance slice by slice, and cut versions in time."""
+        wrong: PacsDataError | None = None
+        async with aclosing(large.slices()) as slices:
+            async for blobs in slices:
+                if wrong is None:
+                    try:
+                        await self._writer.lay(*large.uids, blobs)
+                    except PacsDataError as error:
+                        wrong = error
+                await self._writer.cut_if_due()
+        self._larges.remove(large)
+        job.result = wrong or large.finished()
+        job.done.set()
 
     async def _take(self, jobs: list[_Job]) -> None:
         coded = [job.result for job in jobs if isinstance(job.result, CodedInstance)]

@@ -134,6 +134,7 @@ class Publication:
             self._progress,
             budget=self._context.budget,
             coder=self._context.coder,
+            slice_coder=self._context.slice_coder,
         )
         try:
             described = await self._retrieve(pipeline, writer, previous)

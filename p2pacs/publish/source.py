@@ -12,6 +12,7 @@ from attrs import field, frozen
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, number, text
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.errors import P2PacsError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
@@ -85,7 +86,7 @@ class FailedInstance:
     """SOP Instance UID, if it is known."""
 
 
-Retrieved = EncodedInstance | FailedInstance
+Retrieved = EncodedInstance | LargeInstance | FailedInstance
 
 
 class InstanceSource(Protocol):

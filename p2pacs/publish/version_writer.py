@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import trio
 from attrs import frozen
@@ -13,7 +13,7 @@ from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.schedule import CutSchedule
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Appended, Cut, StudyBuilder
-from p2pacs.study.coding import CodedInstance
+from p2pacs.study.coding import CodedBlob, CodedInstance
 from p2pacs.study.manifest import Root
 from p2pacs.study.study_index import LeftOut
 
@@ -95,6 +95,15 @@ class VersionWriter:
             except PacsDataError as error:
                 problems.append(error)
         return problems
+
+    async def lay(self, study: str, series: str, blobs: Collection[CodedBlob]) -> None:
+        """Add blobs of an instance that is appended later; see `StudyBuilder.lay`.
+
+        Raises:
+            PacsDataError: it is of another study.
+        """
+        await trio.to_thread.run_sync(self._builder.lay, study, series, blobs)
+        self._uncut = True
 
     async def cut_if_due(self) -> None:
         """Publish a growing version if it is time, or if much is waiting."""

@@ -18,7 +18,7 @@ from p2pacs.errors import BusyError, DuplicateInstanceError, UsageError, WrongSt
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.limits import CHUNK_BYTES, INDEX_PARTS, SEAL_BYTES, STUDY_CHUNKS
-from p2pacs.study.coding import CodedInstance
+from p2pacs.study.coding import CodedBlob, CodedInstance
 from p2pacs.study.drafts import Drafts
 from p2pacs.study.manifest import ChunkList, IndexSpan, Root, segment_of
 from p2pacs.study.parts import encode_part
@@ -135,8 +135,7 @@ class StudyBuilder:
             DuplicateInstanceError: this builder got the same UID with other bytes.
             BusyError: the study has as many chunks as a study may have.
         """
-        if coded.study_instance_uid != self._uid:
-            raise WrongStudyError("the PACS sent an instance of another study: it was left out")
+        self._check_study(coded.study_instance_uid)
         uid = coded.sop_instance_uid
         known = self._drafts.get(uid) or self._index.instances.get(uid)
         if known is not None and _same(known, coded):
@@ -146,12 +145,35 @@ class StudyBuilder:
             raise DuplicateInstanceError(
                 "two different instances with one SOP Instance UID: mend the PACS"
             )
-        chunks = len(self._chunks) + self._drafts.chunks_with(coded)
-        if chunks >= STUDY_CHUNKS - INDEX_PARTS:
-            raise BusyError(f"study {self._root.study.short} has reached {STUDY_CHUNKS} chunks")
+        self._check_room(len(coded.blobs) + len(coded.previews), coded.coded_bytes)
         self._seen.add(uid)
         self._drafts.add(coded)
         return Appended.NEW if known is None else Appended.CHANGED
+
+    def lay(self, study: str, series: str, blobs: Collection[CodedBlob]) -> None:
+        """Add blobs of an instance that is appended later, without their bytes: so no more of a
+        large one is in memory than was laid since the last `cut`.
+
+        Args:
+            study: its Study Instance UID.
+            series: its Series Instance UID.
+            blobs: whole frames with all their parts and previews, and other pieces.
+
+        Raises:
+            WrongStudyError, BusyError: as `append`.
+        """
+        self._check_study(study)
+        self._check_room(len(blobs), sum(len(blob.coded) for blob in blobs))
+        self._drafts.lay(series, blobs)
+
+    def _check_study(self, study: str) -> None:
+        if study != self._uid:
+            raise WrongStudyError("the PACS sent an instance of another study: it was left out")
+
+    def _check_room(self, blobs: int, coded_bytes: int) -> None:
+        chunks = len(self._chunks) + self._drafts.chunks_with(blobs, coded_bytes)
+        if chunks >= STUDY_CHUNKS - INDEX_PARTS:
+            raise BusyError(f"study {self._root.study.short} has reached {STUDY_CHUNKS} chunks")
 
     def uids(self) -> set[str]:
         """SOP Instance UIDs of the study by now."""

@@ -16,12 +16,13 @@ from attrs import field, frozen
 
 from p2pacs.dataset.header import Header
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.json_model import dump, text
+from p2pacs.dataset.json_model import Json, dump, text
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.errors import BrokenInstanceError, CodingError
 from p2pacs.limits import DICTIONARY_BYTES, UID_BYTES
 from p2pacs.study.blobs import DIGEST_BYTES, key_of
 from p2pacs.study.codecs import RAW, ZSTD, ZSTD_LEVEL, decode_zstd, encode_zstd
-from p2pacs.study.images import HTJ2K_NEXT, JXL, CodedFrame, Coding
+from p2pacs.study.images import HTJ2K_NEXT, JXL, CodedFrame, Coding, Shape
 from p2pacs.study.images.shape import shape_of
 from p2pacs.study.split import Kind, Split, SplitPiece, split
 
@@ -109,17 +110,7 @@ def code_plain(instance: EncodedInstance) -> CodedInstance:
 
 def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
     parts = split(instance.data, instance.transfer_syntax_uid)
-    study, series, own = (
-        text(parts.attributes, keyword)
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    )
-    if not (study and series and own):
-        raise BrokenInstanceError("an instance lacks Study, Series or SOP Instance UID: truncated?")
-    identity = (study, series, instance.sop_class_uid, instance.sop_instance_uid)
-    if any(len(uid) > UID_BYTES for uid in identity) or not instance.sop_instance_uid:
-        raise BrokenInstanceError(
-            "an instance whose UIDs are empty or too long; fix it in the PACS"
-        )
+    study, series = checked_uids(instance, parts.attributes)
     blobs = tuple(code_pieces(instance, parts, coding))
     return CodedInstance(
         sop_class_uid=instance.sop_class_uid,
@@ -135,6 +126,26 @@ def _coded(instance: EncodedInstance, coding: Coding | None) -> CodedInstance:
     )
 
 
+def checked_uids(instance: EncodedInstance | LargeInstance, attributes: Json) -> tuple[str, str]:
+    """Study and Series Instance UID of an instance that can be published.
+
+    Raises:
+        BrokenInstanceError: one without them, or without a SOP Instance UID.
+    """
+    study, series, own = (
+        text(attributes, keyword)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    )
+    if not (study and series and own):
+        raise BrokenInstanceError("an instance lacks Study, Series or SOP Instance UID: truncated?")
+    identity = (study, series, instance.sop_class_uid, instance.sop_instance_uid)
+    if any(len(uid) > UID_BYTES for uid in identity) or not instance.sop_instance_uid:
+        raise BrokenInstanceError(
+            "an instance whose UIDs are empty or too long; fix it in the PACS"
+        )
+    return study, series
+
+
 def code_pieces(
     instance: EncodedInstance, parts: Split, coding: Coding | None
 ) -> Iterator[CodedBlob]:
@@ -145,12 +156,43 @@ def code_pieces(
         parts: where it is cut.
         coding: how native frames are coded; None: like everything else.
     """
-    compressible = instance.transfer_syntax_uid in COMPRESSIBLE
-    coder = None
-    if coding is not None and parts.header is not None:
-        coder = _image_coder(coding, parts.header, parts.pieces)
-    for piece in parts.pieces:
-        plain = instance.data[piece.start : piece.end]
+    return code_slice(
+        instance.data,
+        parts.pieces,
+        coding,
+        frame_shape(parts.header, parts.pieces) if coding is not None else None,
+        compressible=instance.transfer_syntax_uid in COMPRESSIBLE,
+    )
+
+
+def frame_shape(header: Header | None, pieces: Iterable[SplitPiece]) -> Shape | None:
+    """What the frames of a data set are as images; None if none of them is one that fits."""
+    first = next((piece for piece in pieces if piece.kind is Kind.FRAME), None)
+    if header is None or first is None:
+        return None
+    return shape_of(header, first.end - first.start)
+
+
+def code_slice(
+    data: bytes,
+    pieces: Iterable[SplitPiece],
+    coding: Coding | None,
+    shape: Shape | None,
+    *,
+    compressible: bool,
+) -> Iterator[CodedBlob]:
+    """The coded pieces of a stretch of a data set in order, and previews among them.
+
+    Args:
+        data: the stretch.
+        pieces: where it is cut, from its beginning.
+        coding: how native frames are coded; None: like everything else.
+        shape: what they are as images, if they are.
+        compressible: whether encapsulated pixel data may become smaller.
+    """
+    coder = None if coding is None or shape is None else _image_coder(coding, shape)
+    for piece in pieces:
+        plain = data[piece.start : piece.end]
         frame = coder(plain) if coder is not None and piece.kind is Kind.FRAME else None
         if frame is not None:
             yield from _image_blobs(plain, frame)
@@ -158,16 +200,8 @@ def code_pieces(
             yield _code_piece(piece, plain, compressible=compressible)
 
 
-def _image_coder(
-    coding: Coding, header: Header, pieces: Iterable[SplitPiece]
-) -> Callable[[bytes], CodedFrame | None] | None:
-    """What codes the frames of a data set; None if none of them is an image that fits."""
-    first = next((piece for piece in pieces if piece.kind is Kind.FRAME), None)
-    if first is None:
-        return None
-    shape = shape_of(header, first.end - first.start)
-    if shape is None:
-        return None
+def _image_coder(coding: Coding, shape: Shape) -> Callable[[bytes], CodedFrame | None]:
+    """What codes the frames of a data set."""
     from p2pacs.study.images.frames import FrameCoder  # noqa: PLC0415 - loads numpy
 
     coders: dict[Coding, FrameCoder] = _mine.__dict__.setdefault("coders", {})

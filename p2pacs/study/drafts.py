@@ -22,6 +22,9 @@ from p2pacs.study.study_index import InstanceEntry, Stretches
 ENTRY_BYTES: Final = 512
 """An instance in the index, apart from its attributes: about so much."""
 
+_NO_ENTRY: Final = InstanceEntry("", "", "", "", b"", 0, (), b"")
+"""Of blobs that belong to no instance yet."""
+
 _COARSE_FIRST: Final = range(LEVELS - 1, -1, -1)
 
 
@@ -62,17 +65,17 @@ class Drafts:
         self._drafts: dict[str, _Draft] = {}
         self._entry_bytes = 0
 
-    def __len__(self) -> int:
-        return len(self._drafts)
+    def __bool__(self) -> bool:
+        return bool(self._drafts) or self._runs.pending_bytes > 0
 
     @property
     def laid_bytes(self) -> int:
         """Bytes of the blobs, all in memory."""
         return self._runs.pending_bytes
 
-    def chunks_with(self, coded: CodedInstance) -> int:
-        """How many chunks there are at most with an instance more."""
-        return self._runs.chunks_with(len(coded.blobs) + len(coded.previews), coded.coded_bytes)
+    def chunks_with(self, blobs: int, coded_bytes: int) -> int:
+        """How many chunks there are at most with so many blobs more."""
+        return self._runs.chunks_with(blobs, coded_bytes)
 
     @property
     def entry_bytes(self) -> int:
@@ -101,16 +104,29 @@ class Drafts:
             json=coded.attributes,
         )
         draft = _Draft(entry)
-        previews = {blob.digest: blob for blob in coded.previews}
-        for blob in coded.blobs:
+        self._place_all(draft, coded.series_instance_uid, (*coded.previews, *coded.blobs))
+        self._drafts[coded.sop_instance_uid] = draft
+        self._entry_bytes += ENTRY_BYTES + len(coded.attributes)
+
+    def lay(self, series: str, blobs: Iterable[CodedBlob]) -> None:
+        """Lay what is not there yet of blobs of an instance that is added later.
+
+        Args:
+            series: its Series Instance UID.
+            blobs: whole frames with all their parts; previews may be among them.
+        """
+        self._place_all(_Draft(_NO_ENTRY), series, blobs)
+
+    def _place_all(self, draft: _Draft, series: str, blobs: Iterable[CodedBlob]) -> None:
+        blobs = tuple(blobs)
+        previews = {blob.digest: blob for blob in blobs if blob.kind is Kind.PREVIEW}
+        for blob in blobs:
             if blob.kind is Kind.FRAME:
                 self._place_frame(draft, blob, previews.get(blob.digest))
             elif _is_plain_header(blob):
-                draft.blobs.append(self._place_header(coded.series_instance_uid, blob))
-            else:
+                draft.blobs.append(self._place_header(series, blob))
+            elif blob.kind is not Kind.PREVIEW:
                 draft.blobs.append(self._place(blob))
-        self._drafts[coded.sop_instance_uid] = draft
-        self._entry_bytes += ENTRY_BYTES + len(coded.attributes)
 
     def _place(self, blob: CodedBlob, base: int | None = None) -> int:
         """The place of this blob: an equal one's, or that of a new one."""

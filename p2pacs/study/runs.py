@@ -133,6 +133,8 @@ class OpenRuns:
             is_small = slot >= COARSE
             run = _OpenRun(blob.level, self._small_bytes if is_small else self._plain_bytes)
             self._runs[slot] = run
+        if blob.size and not blob.coded:
+            raise ValueError("a blob without its bytes that was not laid before")
         run.keys.append(blob.key)
         run.coded += _NUMBER.pack(len(blob.coded))
         run.size += _NUMBER.pack(blob.size)

@@ -66,10 +66,11 @@ def split(data: bytes, transfer_syntax_uid: str) -> Split:
     """Cut the bytes of a data set; never fails, whatever they are."""
     header = read_header(data, transfer_syntax_uid)
     attributes = {} if header is None else attributes_of(header)
-    return Split(tuple(_pieces(len(data), header, attributes)), attributes, header)
+    return Split(tuple(pieces_of(len(data), header, attributes)), attributes, header)
 
 
-def _pieces(total: int, header: Header | None, attributes: Json) -> Iterator[SplitPiece]:
+def pieces_of(total: int, header: Header | None, attributes: Json) -> Iterator[SplitPiece]:
+    """Where a data set of ``total`` bytes is cut that has this header."""
     start = None if header is None else header.pixels_at
     if header is None or start is None:
         yield from _cut(Kind.HEADER, 0, total)

@@ -15,11 +15,12 @@ from p2pacs.errors import WorkerError
 from p2pacs.limits import MIB
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput, code_htj2k, decode_native, render
-from p2pacs.study.coding import CodedInstance, code
+from p2pacs.study.coding import CodedBlob, CodedInstance, code
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
 from p2pacs.study.gathered import Gathered, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
+from p2pacs.study.slices import Slice, SlicePlan, code_one
 from p2pacs.transcode.transcoding import transcode, transcoded_bytes
 from p2pacs.workers.drawing import draw, prepare
 from p2pacs.workers.pool import TUNING, Pool, PoolTuning, StartWorker, open_pool
@@ -95,6 +96,18 @@ class Workers:
         """
         size = len(instance.data)
         return await self._pool.run(code, instance, coding, size=size, memory=_memory(size))
+
+    async def code_slice(
+        self, data: bytes, piece: Slice, plan: SlicePlan, coding: Coding
+    ) -> tuple[CodedBlob, ...]:
+        """See `p2pacs.study.slices.code_one`.
+
+        Raises:
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        arguments = (data, piece.pieces, coding, plan.shape, plan.compressible)
+        size = len(data)
+        return await self._pool.run(code_one, *arguments, size=size, memory=_memory(size))
 
     async def decode(self, gathered: Gathered) -> EncodedInstance:
         """See `p2pacs.study.gathered.decode_gathered`; worth a process if it is ``heavy``.

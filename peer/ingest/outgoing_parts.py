@@ -11,7 +11,7 @@ from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.identity.keys import SigningKey, StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
-from p2pacs.publish.coder import Coder
+from p2pacs.publish.coder import Coder, SliceCoder, code_slice_plain
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.wire.messages.messages import Query, Reply
@@ -82,3 +82,4 @@ class OutgoingParts:
     make_room: Callable[[int], Awaitable[bool]]
     published: Callable[[StudyId, int, bool], None]
     """A version is out: the broker shall know who holds it."""
+    slice_coder: SliceCoder = code_slice_plain

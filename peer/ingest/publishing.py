@@ -75,6 +75,7 @@ class SpoolPublisher:
             recover=recover,
             budget=self._budget,
             coder=parts.coder,
+            slice_coder=parts.slice_coder,
             chunk_bytes=DEFAULT_CHUNK_BYTES,
         )
         try:

@@ -9,15 +9,15 @@ from typing import Final, Self
 
 from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.elements import attributes_of
-from p2pacs.dataset.header import Header, read_header
+from p2pacs.dataset.header import Header, read_header, read_large_header
 from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.dataset.instance import part10_head
 from p2pacs.dataset.json_model import Json, dump, text
 from p2pacs.dataset.uids import is_uid
-from p2pacs.errors import BrokenInstanceError, CorruptStoreError
-from p2pacs.limits import HEADER_READ_BYTES, INSTANCE_BYTES, MIB
+from p2pacs.errors import BrokenInstanceError
+from p2pacs.limits import INSTANCE_BYTES, MIB
 from peer.ingest.spool import Spool
-from peer.ingest.spool_files import SpoolFile
+from peer.ingest.spool_files import FileSpan, SpoolFile
 from peer.ingest.spool_records import ArrivedInstance, SpoolOutcome
 
 BLOCK_BYTES: Final = MIB
@@ -159,17 +159,9 @@ class Receiving:
         if self._file is None:
             return read_header(bytes(self._block), uids.transfer_syntax)
         head = len(part10_head(uids.sop_class, uids.instance, uids.transfer_syntax))
-        header = None
-        for size in (BLOCK_BYTES, HEADER_READ_BYTES):
-            try:
-                with self._file.path.open("rb") as file:
-                    file.seek(head)
-                    header = read_header(file.read(size), uids.transfer_syntax)
-            except OSError as error:
-                raise CorruptStoreError("what came cannot be read again: send it again") from error
-            if header is not None and header.pixels_at is not None:
-                break
-        return header
+        return read_large_header(
+            FileSpan(self._file.path, head).read, self._size, uids.transfer_syntax
+        )
 
     def _arrived(self, uids: InstanceUids, attributes: Json) -> ArrivedInstance:
         digest = self._digest.copy()

@@ -20,13 +20,15 @@ import structlog
 from attrs import define
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.errors import (
     BrokenInstanceError,
     CorruptStoreError,
     LocalError,
     local_error,
 )
-from peer.ingest.spool_files import SpoolFiles
+from p2pacs.limits import MIB
+from peer.ingest.spool_files import FileSpan, SpoolFiles
 from peer.ingest.spool_index import SpoolIndex
 from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpoolOutcome
 
@@ -128,8 +130,8 @@ class Spool:
 
     # ------------------------------------------------------------ giving out
 
-    def read(self, spooled: SpooledInstance) -> EncodedInstance:
-        """An instance as it came.
+    def read(self, spooled: SpooledInstance) -> EncodedInstance | LargeInstance:
+        """An instance as it came, compared with its hash; of a large one a way to its data set.
 
         Raises:
             CorruptStoreError: its file is gone, or has other bytes.
@@ -137,19 +139,48 @@ class Spool:
         """
         if spooled.file is None:
             raise CorruptStoreError("an instance is not in the spool any more")
+        path = self.files.path(spooled.file)
+        if spooled.size > WHOLE_BYTES:
+            return _large(spooled, path)
         try:
-            instance = EncodedInstance.from_part10(self.files.path(spooled.file).read_bytes())
+            instance = EncodedInstance.from_part10(path.read_bytes())
         except (FileNotFoundError, BrokenInstanceError) as error:
             raise CorruptStoreError(
                 f"{spooled.file} in the spool is lost: send it again"
             ) from error
         except OSError as error:
             raise local_error(error, f"cannot read {spooled.file} in the spool") from error
-        if hashlib.sha256(instance.data).digest() != spooled.sha256:
-            raise CorruptStoreError(f"{spooled.file} in the spool has rotted: send it again")
+        _check(hashlib.sha256(instance.data).digest(), spooled)
         return instance
 
     def safe(self, uid: str, newest: int) -> None:
         """All instances of a study up to this number are elsewhere: their files go."""
         for name in self.index.safe(uid, newest):
             self.files.remove(name)
+
+
+def _large(spooled: SpooledInstance, path: Path) -> LargeInstance:
+    """The data set is what ends the file: whatever wrote it wrote the head."""
+    try:
+        start = path.stat().st_size - spooled.size
+    except FileNotFoundError as error:
+        raise CorruptStoreError(f"{path.name} in the spool is lost: send it again") from error
+    except OSError as error:
+        raise local_error(error, f"cannot read {path.name} in the spool") from error
+    span, digest = FileSpan(path, max(0, start)), hashlib.sha256()
+    for at in range(0, spooled.size, MIB):
+        digest.update(span.read(at, min(at + MIB, spooled.size)))
+    _check(digest.digest(), spooled)
+    return LargeInstance(
+        spooled.sop_class,
+        spooled.uid,
+        spooled.syntax,
+        spooled.sha256,
+        spooled.size,
+        span.read,
+    )
+
+
+def _check(digest: bytes, spooled: SpooledInstance) -> None:
+    if digest != spooled.sha256:
+        raise CorruptStoreError(f"{spooled.file} in the spool has rotted: send it again")

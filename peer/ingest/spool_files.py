@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from attrs import frozen
 
-from p2pacs.errors import DiskFullError, local_error
+from p2pacs.errors import CorruptStoreError, DiskFullError, local_error
 from p2pacs.files.private_files import make_private_folder
 from p2pacs.limits import MIB
-from p2pacs.store.positioned import PLAIN, sync_folder
+from p2pacs.store.positioned import PLAIN, read_at, sync_folder
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,38 @@ _ENDING: Final = ".dcm"
 SYNC_BYTES: Final = 64 * MIB
 """So much of a file is written before it is made durable on the way: the last fsync, which whoever
 sends waits for, has no gigabytes to write then."""
+
+
+@frozen
+class FileSpan:
+    """A file from some byte on."""
+
+    path: Path
+    start: int
+
+    def read(self, first: int, end: int) -> bytes:
+        """These bytes of it (the first, and the one after the last).
+
+        Raises:
+            CorruptStoreError: they are not there.
+            LocalError: they cannot be read.
+        """
+        pieces, at = [], first
+        try:
+            handle = os.open(self.path, os.O_RDONLY | PLAIN)
+            try:
+                while at < end and (piece := read_at(handle, end - at, self.start + at)):
+                    pieces.append(piece)
+                    at += len(piece)
+            finally:
+                os.close(handle)
+        except FileNotFoundError as error:
+            raise CorruptStoreError(f"{self.path.name} in the spool is lost") from error
+        except OSError as error:
+            raise local_error(error, f"cannot read {self.path.name} in the spool") from error
+        if at < end:
+            raise CorruptStoreError(f"{self.path.name} in the spool was cut off")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class SpoolFile:

@@ -9,7 +9,6 @@ from attrs import frozen
 
 from broker.pacs.adapter import CENTRAL
 from broker.pacs.retrieval.stream import Put
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import DeadlineError, P2PacsError, PacsDataError, PacsError, StudyNotFoundError
 from p2pacs.publish.source import FailedInstance, Retrieved
 
@@ -45,8 +44,11 @@ class Taken:
 
     async def put(self, item: Retrieved) -> None:
         """Pass it on, unless it was passed on before."""
-        uid = item.sop_instance_uid if isinstance(item, EncodedInstance) else item.uid
-        self.usable += isinstance(item, EncodedInstance)
+        if isinstance(item, FailedInstance):
+            uid = item.uid
+        else:
+            uid = item.sop_instance_uid
+            self.usable += 1
         if uid is not None:
             self.uids.add(uid)
         await self._put(item)

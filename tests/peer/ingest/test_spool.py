@@ -12,6 +12,7 @@ import pytest
 from attrs import evolve
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.errors import (
     BrokenInstanceError,
     CorruptStoreError,
@@ -39,7 +40,7 @@ def files(spool_folder: Path) -> list[Path]:
     return sorted((spool_folder / "instances").iterdir())
 
 
-def held(spool: Spool, uid: str = UID) -> list[EncodedInstance]:
+def held(spool: Spool, uid: str = UID) -> list[EncodedInstance | LargeInstance]:
     return [spool.read(one) for one in spool.index.list_instances(uid)]
 
 
@@ -254,3 +255,25 @@ def test_what_was_answered_survives_kill_9(tmp_path: Path) -> None:
             one = make("1.2.1", 1, number)
             assert found[one.sop_instance_uid] == one
         assert len(files(tmp_path)) == len(found)
+
+
+def test_a_large_instance_is_read_where_it_lies(tmp_path: Path, spool: Spool) -> None:
+    sent = make(UID, size=3072)
+    assert len(sent.data) > WHOLE_BYTES
+    take(spool, sent, "CT1")
+    (one,) = spool.index.list_instances(UID)
+    large = spool.read(one)
+    assert isinstance(large, LargeInstance)
+    assert (large.sop_instance_uid, large.size) == (sent.sop_instance_uid, len(sent.data))
+    assert large.read(0, large.size) == sent.data
+    assert large.read(1000, 2000) == sent.data[1000:2000]
+    (file,) = files(tmp_path)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    with pytest.raises(CorruptStoreError, match="rotted"):
+        spool.read(one)
+    file.write_bytes(b"rot")
+    with pytest.raises(CorruptStoreError):
+        spool.read(one)
+    file.unlink()
+    with pytest.raises(CorruptStoreError):
+        spool.read(one)
