@@ -1,7 +1,8 @@
 """The whole road once, on this machine, with real processes, TLS, DICOM and paced lines.
 
 A PACS, a broker, three replicas and two hospitals; a workstation moves a study from hospital
-A, then from B while A serves it too, then from a fresh hospital with one replica alone.
+A, then from B while A serves it too, then from a fresh hospital with one replica alone. With
+``--send`` the other way (`scripts.sending`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rich.table import Table
 from p2pacs.errors import P2PacsError, UsageError
 from p2pacs.process import logs
 from p2pacs.units import format_bytes, parse_rate
-from scripts import phantom
+from scripts import phantom, sending
 from scripts.folder import until_signalled, work_folder
 from scripts.live import Live
 from scripts.loaded import LoadedStudy, load_folder
@@ -28,7 +29,7 @@ from scripts.member import PeerProcess
 from scripts.network import LineRates, Network, network
 from scripts.pacs import PACS, open_pacs
 from scripts.program import ScriptError, leaves
-from scripts.report import Report, TransferReport
+from scripts.report import Report, SendReport, TransferReport
 from scripts.showing import show
 from scripts.workstation import AET, Workstation, workstation
 
@@ -53,6 +54,8 @@ class Options:
     keep: bool
     web: bool = False
     """Whether it goes on running, with its pages."""
+    send: bool = False
+    """Whether a hospital sends the study, in the place of fetching it."""
 
 
 @frozen
@@ -84,8 +87,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--dicom", type=Path, metavar="DIR", help="your own DICOM files (default: a phantom)"
     )
     parser.add_argument(
-        "--slices", type=int, default=SLICES, help=f"slices of the phantom (default: {SLICES})"
+        "--send",
+        action="store_true",
+        help="the other way: a scanner stores in a hospital; the PACS and another one get it",
     )
+    slices = f"slices of the phantom (default: {SLICES}, with --send {sending.SLICES})"
+    parser.add_argument("--slices", type=int, help=slices)
     parser.add_argument(
         "--pacs", choices=PACS, default="embedded", help="which PACS (default: embedded)"
     )
@@ -99,18 +106,20 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="instead of measuring, leave the network running, with its pages and the viewer",
     )
     given = parser.parse_args(arguments)
-    if given.web and given.json:
-        parser.error("--web measures nothing: leave --json out")
-    if given.slices < 1:
+    if given.web and (given.json or given.send):
+        parser.error("--web measures nothing: leave --json and --send out")
+    count = (sending.SLICES if given.send else SLICES) if given.slices is None else given.slices
+    if count < 1:
         parser.error("--slices: at least 1")
     return Options(
         dicom=given.dicom,
         pacs=given.pacs,
-        slices=given.slices,
+        slices=count,
         lines=LineRates(given.uplink, given.downlink),
         json=given.json,
         keep=given.keep,
         web=given.web,
+        send=given.send,
     )
 
 
@@ -137,14 +146,11 @@ async def demo(options: Options, folder: Path, console: Console) -> DemoResult:
     ):
         console.print("Starting a broker, three replicas and two hospitals …")
         async with network(folder, options.lines, pacs) as net:
-            try:
+            with net.explained():
                 if options.web:
                     await _start_replicas(net, station)
                     await show(net, HOSPITALS, study, console)
                 return await _measure(net, station, study, Live(console))
-            except* P2PacsError as errors:
-                said = "; ".join(str(error) for error in leaves(errors))
-                raise ScriptError("\n".join([said, *net.logs()])) from errors
 
 
 async def _measure(
@@ -256,9 +262,15 @@ def table(result: DemoResult) -> Table:
 # ---------------------------------------------------------------- the command line
 
 
-async def _run(options: Options, console: Console) -> DemoResult | None:
+async def _run(options: Options, console: Console) -> tuple[Report | SendReport, Table] | None:
     with work_folder("demo-run", keep=options.keep) as folder:
-        return await until_signalled(partial(demo, options, folder, console))
+        if options.send:
+            study = await trio.to_thread.run_sync(_study, options, folder)
+            run = partial(sending.send, study, options.pacs, options.lines, folder, console)
+            sent = await until_signalled(run)
+            return None if sent is None else (sent, sending.table(sent))
+        fetched = await until_signalled(partial(demo, options, folder, console))
+        return None if fetched is None else (fetched.report, table(fetched))
 
 
 def main() -> int:
@@ -278,11 +290,12 @@ def main() -> int:
         if not failed:
             console.print("Interrupted; everything that was started has ended.")
         return 1 if failed else 0 if options.web else INTERRUPTED
+    report, shown = result
     if options.json:
-        print(result.report.model_dump_json())
+        print(report.model_dump_json())
     else:
-        Console().print(table(result))
-    return 0 if result.report.exact else 1
+        Console().print(shown)
+    return 0 if report.exact else 1
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ def digest(instance: EncodedInstance) -> tuple[str, str]:
     return instance.transfer_syntax_uid, hashlib.sha256(instance.data).hexdigest()
 
 
+def read_digests(folder: Path) -> Digests:
+    """Of all DICOM files in and below a folder, which must hold nothing else."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    read = (EncodedInstance.from_part10(path.read_bytes()) for path in files)
+    return {one.sop_instance_uid: digest(one) for one in read}
+
+
 @frozen
 class LoadedStudy:
     """DICOM files of one study."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import httpx
 import trio
 from attrs import frozen
 
+from p2pacs.errors import P2PacsError
 from p2pacs.settings import toml_value
 from scripts.form import Administrator, administrator
 from scripts.member import PeerProcess
@@ -29,6 +30,7 @@ from scripts.program import (
     Program,
     ScriptError,
     free_port,
+    leaves,
     output_of,
     running,
     tail,
@@ -81,6 +83,15 @@ class Network:
         for program in ended or self._all():
             state = "runs" if program.returncode is None else f"exit code {program.returncode}"
             yield f"{program.name} ({state}), the end of its log:\n{tail(program.log)}"
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """An error of the block shows what the programs logged."""
+        try:
+            yield
+        except* P2PacsError as errors:
+            said = "; ".join(str(error) for error in leaves(errors))
+            raise ScriptError("\n".join([said, *self.logs()])) from errors
 
     async def start_broker(self, pacs: str, stack: AsyncExitStack) -> None:
         """Makes the broker of the PACS at this address and runs it."""

@@ -1,16 +1,19 @@
-"""The PACS of a demo or benchmark, with one study or none: the embedded archive, or Orthanc."""
+"""The PACS of a demo or benchmark, with one study or empty: the embedded archive, or Orthanc."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import trio
+from attrs import frozen
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.client.scu import DimseClient
-from scripts.loaded import LoadedStudy
+from scripts.loaded import Digests, LoadedStudy, digest, read_digests
 from scripts.program import P2PACS, Command, ScriptError, free_port, listens, running
 from tests.components import Orthanc, has_orthanc, orthanc
 
@@ -21,14 +24,14 @@ AET = "ARCHIVE"
 
 @asynccontextmanager
 async def open_pacs(
-    kind: str, folder: Path, study: LoadedStudy | None, host: str = HOST
+    kind: str, folder: Path, study: LoadedStudy, host: str = HOST
 ) -> AsyncIterator[str]:
     """Runs a PACS with this study in it; gives its address as `p2pacs broker init` takes it.
 
     Args:
         kind: one of `PACS`.
         folder: where its own folder is made.
-        study: loaded before it is used; None: it is empty.
+        study: loaded before it is used.
         host: this machine's address that the embedded archive listens on.
     """
     if kind == "orthanc":
@@ -39,8 +42,67 @@ async def open_pacs(
             yield address
 
 
+@frozen
+class EmptyPacs:
+    """A PACS that had nothing when it was opened."""
+
+    address: str
+    """As `p2pacs broker init` takes it."""
+    count: Callable[[], int]
+    """Instances that it has now."""
+    digests: Callable[[], Digests]
+    """Of what it has now."""
+
+
+@asynccontextmanager
+async def open_empty_pacs(kind: str, folder: Path, host: str = HOST) -> AsyncIterator[EmptyPacs]:
+    """Runs a PACS that has nothing yet.
+
+    Args:
+        kind: one of `PACS`.
+        folder: where its own folder is made.
+        host: this machine's address that the embedded archive listens on.
+    """
+    if kind == "orthanc":
+        async with open_orthanc(folder, None) as server:
+            yield contents_of(server, server.dicomweb)
+    else:
+        files = folder / "archive"
+        async with _embedded(files, None, host) as address:
+            yield EmptyPacs(
+                address, lambda: sum(1 for _ in files.glob("*.dcm")), partial(read_digests, files)
+            )
+
+
+def contents_of(
+    server: Orthanc,
+    address: str,
+    inside: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> EmptyPacs:
+    """What an Orthanc that was empty has.
+
+    Args:
+        server: running.
+        address: by which a broker reaches it.
+        inside: from within which it is asked here.
+    """
+
+    def count() -> int:
+        with inside():
+            return int(server.get("/statistics")["CountInstances"])
+
+    def digests() -> Digests:
+        with inside():
+            files = [server.file(name) for name in server.instances()]
+        read = map(EncodedInstance.from_part10, files)
+        return {one.sop_instance_uid: digest(one) for one in read}
+
+    return EmptyPacs(address, count, digests)
+
+
 @asynccontextmanager
 async def _embedded(folder: Path, study: LoadedStudy | None, host: str) -> AsyncIterator[str]:
+    folder.parent.mkdir(exist_ok=True)
     remote = DimseRemote(AET, host, free_port(host))
     command: Command = [*P2PACS, "archive", folder, "--aet", AET]
     command += ["--dicom", f"{host}:{remote.port}"]

@@ -47,6 +47,40 @@ class Report(_Model):
         return self.one_uplink_seconds / self.transfers[0].seconds
 
 
+class SendReport(_Model):
+    """The demo of a study that a hospital sends."""
+
+    instances: int = Field(gt=0)
+    bytes: int = Field(gt=0)
+    """Of the data sets, as the scanner sent them."""
+    coded_bytes: int = Field(gt=0)
+    """Of the chunks that they became."""
+    sent_bytes: int = Field(gt=0)
+    """Of the chunks that left the hospital's uplink, to whomever."""
+    exact: bool
+    """PACS and reader have every data set with the SHA-256 that it was sent with."""
+    scanner_seconds: float = Field(gt=0)
+    """From the scanner's first byte, as all that follow: until the hospital had taken all."""
+    preview_seconds: float = Field(gt=0)
+    """Until the reader could look at something."""
+    reader_seconds: float = Field(gt=0)
+    """Until the reader had every instance."""
+    pacs_seconds: float = Field(gt=0)
+    """Until the PACS had every instance."""
+    c_store_seconds: float = Field(gt=0)
+    """That the same study takes by one C-STORE over an uplink of that rate, to one PACS alone."""
+
+    @property
+    def both_seconds(self) -> float:
+        """Until reader and PACS had it."""
+        return max(self.reader_seconds, self.pacs_seconds)
+
+    @property
+    def speed_up(self) -> float:
+        """How much sooner two had it than one by C-STORE."""
+        return self.c_store_seconds / self.both_seconds
+
+
 def check(text: str) -> Report:
     """The report in what the demo printed.
 

@@ -18,7 +18,6 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Coding
 from p2pacs.units import format_rate
@@ -30,7 +29,7 @@ from scripts.lab.ours import BESIDE, start_all
 from scripts.lab.previews import Previews, watch
 from scripts.lab.swarm import rate, seconds
 from scripts.lab.watch import quiet
-from scripts.loaded import LoadedStudy, digest, load_folder
+from scripts.loaded import LoadedStudy, load_folder, read_digests
 from scripts.member import PeerProcess
 from scripts.network import LineRates, network
 from scripts.pacs import open_pacs
@@ -202,9 +201,7 @@ async def _counted(lab: Lab, begin: float, end: float) -> Delivery:
 
 def is_exact(folder: Path, study: LoadedStudy) -> bool:
     """Whether the files in a folder are the instances of the study, every data set identical."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    read = (EncodedInstance.from_part10(path.read_bytes()) for path in files)
-    return {one.sop_instance_uid: digest(one) for one in read} == study.digests
+    return read_digests(folder) == study.digests
 
 
 def figures(name: str, study: LoadedStudy, ours: SwarmFetch, theirs: Delivery | None) -> JsonObject:

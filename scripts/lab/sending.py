@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import trio
 from attrs import frozen
 
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_rate
 from peer.api.client import PeerClient
@@ -30,10 +28,10 @@ from scripts.lab.ours import start_all
 from scripts.lab.previews import Previews, watch
 from scripts.lab.sent_figures import SendOutcome, SendTimes
 from scripts.lab.watch import quiet
-from scripts.loaded import Digests, LoadedStudy, digest, load_folder
+from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import PeerProcess
 from scripts.network import LineRates, network
-from scripts.pacs import open_pacs
+from scripts.pacs import EmptyPacs, contents_of, open_empty_pacs
 from scripts.program import P2PACS, Command, output_of
 from scripts.steps import LONGEST_SECONDS, make_study
 from scripts.turned import turned
@@ -102,58 +100,23 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     return ours.figures(study, setting.line.uplink, theirs)
 
 
-# ---------------------------------------------------------------- the PACS
-
-
-@frozen
-class HomePacs:
-    """The PACS that the study goes home to."""
-
-    address: str
-    count: Callable[[], int]
-    """Instances that it has now."""
-    has: Callable[[LoadedStudy], bool]
-    """Whether these are what it has, every data set identical."""
-
-
 @asynccontextmanager
-async def _pacs(setting: SendSetting, lab: Lab, folder: Path) -> AsyncIterator[HomePacs]:
+async def _pacs(setting: SendSetting, lab: Lab, folder: Path) -> AsyncIterator[EmptyPacs]:
+    """The PACS that the study goes home to."""
     if setting.pacs == "embedded":
-        files = folder / "archive"
-        async with open_pacs("embedded", folder, None, HOME) as address:
-            yield HomePacs(
-                address, lambda: sum(1 for _ in files.glob("*.dcm")), partial(is_exact, files)
-            )
-    else:
-        with _orthanc(lab, folder) as pacs:
+        async with open_empty_pacs("embedded", folder, HOME) as pacs:
             yield pacs
-
-
-@contextmanager
-def _orthanc(lab: Lab, folder: Path) -> Iterator[HomePacs]:
-    place = lab.place(PACS)
-    with orthanc_in_lab(place, folder, None) as made:
-
-        def count() -> int:
-            with place.space.inside():
-                return int(made.server.get("/statistics")["CountInstances"])
-
-        def has(study: LoadedStudy) -> bool:
-            found: Digests = {}
-            with place.space.inside():
-                for name in made.server.instances():
-                    one = EncodedInstance.from_part10(made.server.file(name))
-                    found[one.sop_instance_uid] = digest(one)
-            return found == study.digests
-
-        yield HomePacs(made.dicomweb, count, has)
+    else:
+        place = lab.place(PACS)
+        with orthanc_in_lab(place, folder, None) as made:
+            yield contents_of(made.server, made.dicomweb, place.space.inside)
 
 
 # ---------------------------------------------------------------- ours
 
 
 async def _send(
-    lab: Lab, folder: Path, study: LoadedStudy, setting: SendSetting, pacs: HomePacs
+    lab: Lab, folder: Path, study: LoadedStudy, setting: SendSetting, pacs: EmptyPacs
 ) -> SendOutcome:
     line = setting.line
     lines = LineRates(format_rate(line.uplink), format_rate(line.downlink))
@@ -179,7 +142,7 @@ async def _send(
         command += ["--out", folder / "files", "--json"]
         await output_of("p2pacs get", command, folder / "get.log", seconds=LONGEST_SECONDS)
     exact = await trio.to_thread.run_sync(is_exact, folder / "files", study)
-    return SendOutcome(times, coded, round(wire), sent, exact and pacs.has(study))
+    return SendOutcome(times, coded, round(wire), sent, exact and pacs.digests() == study.digests)
 
 
 async def _sent_by(peer: PeerProcess) -> dict[str, int]:
@@ -204,7 +167,7 @@ async def _first_instance(peer: PeerProcess, times: SendTimes) -> None:
     times.first_instance = time.time()
 
 
-async def _home(pacs: HomePacs, study: LoadedStudy, times: SendTimes) -> None:
+async def _home(pacs: EmptyPacs, study: LoadedStudy, times: SendTimes) -> None:
     while pacs.count() < len(study.paths):
         await trio.sleep(LOOK_SECONDS)
     times.at_pacs = time.time()
