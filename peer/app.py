@@ -49,10 +49,12 @@ from peer.commitment.commitments import DAY, Commitments, CommitmentTuning
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
+from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.intake import Intake
 from peer.ingest.outgoing import OutgoingStudies
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
+from peer.ingest.recipient_rules import RecipientRule
 from peer.ingest.source import Arrivals
 from peer.ingest.spool import Spool
 from peer.metrics import METRICS, PeerMetrics
@@ -110,6 +112,7 @@ class Peer:
         services = Services()
         self._join_the_network(services)
         self._read_studies()
+        self.addressing: StudyAddressing | None = None
         self.outgoing = None if spool is None else self._send_studies(spool)
         self.incoming_files = self._take_files(spool)
         self._serve_people()
@@ -152,6 +155,13 @@ class Peer:
 
     def _send_studies(self, spool: Spool) -> OutgoingStudies:
         """Studies that are made here."""
+        self.addressing = StudyAddressing(
+            spool.index,
+            _recipient_rules(self.settings),
+            self.host.call_broker,
+            lambda: self.book.directory,
+            me=self.identity.address,
+        )
         arrivals = Arrivals()
         spool.came = arrivals.came
         parts = OutgoingParts(
@@ -167,6 +177,7 @@ class Peer:
             slice_coder=slice_coder(self.workers, Coding.SMALLEST),
             keep_key=self.grants.keep,
             make_room=self.recycler.make_room,
+            addressing=self.addressing,
             published=self.holdings.published,
         )
         return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
@@ -292,6 +303,8 @@ class Peer:
                     nursery.start_soon(self.outgoing.run)
                 if self.commitments is not None:
                     nursery.start_soon(self.commitments.run)
+                if self.addressing is not None:
+                    nursery.start_soon(self.addressing.run)
             task_status.started(listens)
 
     def gateway(self) -> AbstractAsyncContextManager[DimseEndpoints]:
@@ -455,6 +468,14 @@ async def open_peer(
             stack.callback(spool.close)
         make = partial(Peer, settings, identity, store=opened, database=database)
         yield make(catalogue=catalogue, workers=workers, decoded=decoded, spool=spool)
+
+
+def _recipient_rules(settings: PeerSettings) -> list[RecipientRule]:
+    """To whom studies go, as the settings say."""
+    return [
+        RecipientRule(name, said.callers, said.institutions, Priority.named(said.priority))
+        for name, said in settings.sending.to.items()
+    ]
 
 
 async def _open_spool(folder: Path, settings: PeerSettings) -> Spool | None:

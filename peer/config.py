@@ -210,6 +210,25 @@ class GatewaySettings(Settings):
         return {aet: Converting(one.transcode) for aet, one in self.destinations.items()}
 
 
+PriorityName = Literal["stat", "interactive", "prefetch", "background"]
+"""How urgent something is (`p2pacs.swarm.scheduling.priority`)."""
+
+
+class RecipientSettings(Settings):
+    """Which studies are addressed to a member; nothing said: all."""
+
+    callers: tuple[AeTitleField, ...] = ()
+    """Those that came from one of these AE titles."""
+    institutions: tuple[str, ...] = ()
+    """Those of one of these institutions."""
+    priority: PriorityName = "interactive"
+
+    @model_serializer
+    def _to_toml(self) -> dict[str, str | list[str]]:
+        said = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        return {name: value if isinstance(value, str) else [*value] for name, value in said.items()}
+
+
 class SendingSettings(Settings):
     """Studies that are made here and sent into the network."""
 
@@ -243,6 +262,21 @@ class SendingSettings(Settings):
         description="Days after which a scanner that asks for Storage Commitment is told that what "
         "is not in the central PACS by then has failed. Scanners are told at the address that "
         "gateway.destinations gives their AE title.",
+    )
+    to: dict[str, RecipientSettings] = Field(
+        default_factory=dict,
+        description="To which members studies that are sent from here are addressed, by their "
+        "names: they may read them whatever their read rules say, and fetch them at once. callers: "
+        "those that came from one of these AE titles; institutions: those with such an Institution "
+        "Name or Requesting Service (wild cards * and ?); both: where both hold; neither: all. "
+        'priority: "stat", "interactive" (not set), "prefetch" or "background". Who sends a study '
+        "may say otherwise.",
+        examples=[
+            {
+                "Children": {"callers": ["CT1"], "institutions": ["Village*"], "priority": "stat"},
+                "Capital": {},
+            }
+        ],
     )
 
 

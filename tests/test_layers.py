@@ -447,6 +447,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.commands.output",
         "peer.config",
         "peer.db",
+        "peer.ingest",
         "peer.viewer",
     ],
     "p2pacs.front": [

@@ -27,6 +27,7 @@ from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel
 from peer.api.client import PeerClient
 from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
+from peer.ingest.recipient_rules import resolve
 from peer.viewer.installed import read_installed
 
 SILENCE = 10.0
@@ -59,6 +60,7 @@ def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
     except P2PacsError as error:
         return [*known, failed("Membership", str(error))], planned
     known += [_membership(identity, book), _dialled(settings, identity, book)]
+    known += _recipients(settings, identity, book)
     if running:
         planned.append(PlannedCheck("Seen by the broker", partial(seen_by_broker, folder)))
     role = _role(identity, book)
@@ -147,6 +149,26 @@ def _dialled(settings: PeerSettings, identity: NodeIdentity, book: DirectoryBook
         f"Others are told {', '.join(wanted)}. Whether they get there, the broker tries for a peer "
         "that runs.",
     )
+
+
+def _recipients(
+    settings: PeerSettings, identity: NodeIdentity, book: DirectoryBook
+) -> list[HealthCheck]:
+    """Whether studies are addressed to members that there are."""
+    names = tuple(settings.sending.to)
+    if not names:
+        return []
+    unknown = resolve(names, book.directory, identity.address).unknown
+    if not unknown:
+        return [good("Recipients", "Studies are addressed to hospitals of this network.")]
+    return [
+        look_at(
+            "Recipients",
+            f"No other hospital of this network is called {', '.join(map(repr, unknown))}: studies "
+            "are sent, and not addressed to it.",
+            "Correct the name in sending.to: as the administrator registered the member.",
+        )
+    ]
 
 
 def _brokers(identity: NodeIdentity, book: DirectoryBook) -> list[PlannedCheck]:

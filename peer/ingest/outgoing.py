@@ -42,6 +42,7 @@ class OutgoingStudies:
     def linked(self) -> None:
         """A broker is there (again): what failed is tried now."""
         self._pause.end()
+        self._parts.addressing.linked()
 
     async def run(self) -> None:
         """Publish until cancelled, beginning with what was not published before."""

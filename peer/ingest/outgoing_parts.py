@@ -14,7 +14,7 @@ from p2pacs.limits import MIB
 from p2pacs.publish.coder import Coder, SliceCoder, code_slice_plain
 from p2pacs.store import ChunkStore
 from p2pacs.swarm.download.transfer import Transfer
-from p2pacs.wire.messages.messages import Query, Reply
+from p2pacs.wire.messages.messages import Query, Reply, SentNoted
 from peer.ingest.source import QUIET
 
 
@@ -62,6 +62,19 @@ class FetchStudy(Protocol):
         """The transfer, which may have gone on before."""
 
 
+class Addressing(Protocol):
+    """To whom studies go (`peer.ingest.addressing.StudyAddressing`)."""
+
+    def look(self, uid: str) -> None:
+        """The broker lets a study be published."""
+
+    async def noted(self, uid: str, noted: SentNoted) -> None:
+        """It said how far members are with it."""
+
+    def linked(self) -> None:
+        """A broker is there (again)."""
+
+
 @frozen
 class OutgoingParts:
     """What publishing at a peer works with."""
@@ -80,6 +93,7 @@ class OutgoingParts:
     keep_key: Callable[[StudyId, bytes], Awaitable[StudyKey]]
     """Keeps a study key that the broker wrapped for this peer."""
     make_room: Callable[[int], Awaitable[bool]]
+    addressing: Addressing
     published: Callable[[StudyId, int, bool], None]
     """A version is out: the broker shall know who holds it."""
     slice_coder: SliceCoder = code_slice_plain

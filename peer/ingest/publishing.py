@@ -52,6 +52,7 @@ class SpoolPublisher:
         parts, index = self._parts, self._spool.index
         leave, version, holders = await self._ask_leave(study, tuning)
         await trio.to_thread.run_sync(index.admitted, study.uid, leave.study)
+        parts.addressing.look(study.uid)
         recover = partial(self._recover, holders, tuning.fetch_seconds)
         await self._have_version(leave.study, version, holders, recover)
         source = SpoolSource(self._spool, self._arrivals, quiet=tuning.quiet)

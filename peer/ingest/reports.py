@@ -67,6 +67,7 @@ async def report(
     reply = await parts.ask_broker(query, timeout=timeout)
     if not isinstance(reply, SentNoted):
         raise ProtocolError("the broker answered a SentReport with something else")
+    await parts.addressing.noted(of.uid, reply)
     return reply
 
 

@@ -15,6 +15,7 @@ from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
 from peer.ingest.instance_progress import InstanceProgress, find_progress
+from peer.ingest.recipient_index import RecipientIndex
 from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
 from peer.ingest.spool_tables import instances, prepare, studies
 
@@ -33,6 +34,8 @@ class SpoolIndex:
         """
         with ExitStack() as opening:
             self._file = opening.enter_context(closing(SqliteFile(path, _REMEDY)))
+            self.recipients = RecipientIndex(self._file)
+            """To whom studies go."""
             self._file.transact(prepare)
             opening.pop_all()
 
@@ -75,12 +78,15 @@ class SpoolIndex:
         with self._file.reading() as connection:
             return set(connection.execute(query).scalars())
 
-    def list_instances(self, study_uid: str, above: int = 0) -> list[SpooledInstance]:
+    def list_instances(
+        self, study_uid: str, above: int = 0, most: int | None = None
+    ) -> list[SpooledInstance]:
         """What came of a study, in this order, without what is kept beside.
 
         Args:
             study_uid: Study Instance UID.
             above: only those of a higher number.
+            most: so many of them; None: all.
         """
         query = select(instances).where(
             instances.c.study_uid == study_uid,
@@ -88,7 +94,7 @@ class SpoolIndex:
             instances.c.beside.is_(False),
         )
         with self._file.reading() as connection:
-            rows = connection.execute(query.order_by(instances.c.number)).all()
+            rows = connection.execute(query.order_by(instances.c.number).limit(most)).all()
         return [_instance(row) for row in rows]
 
     def set_aside(self, study_uid: str, uids: Iterable[str]) -> int:

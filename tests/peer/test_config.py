@@ -10,7 +10,13 @@ from p2pacs.errors import SettingsError, StateError
 from p2pacs.settings import LineSettings, StoreSettings
 from p2pacs.units import Endpoint
 from peer import config
-from peer.config import GatewaySettings, PeerSettings, load_peer_settings, save_peer_settings
+from peer.config import (
+    PEER_TOML,
+    GatewaySettings,
+    PeerSettings,
+    load_peer_settings,
+    save_peer_settings,
+)
 
 
 def TLS() -> ssl.SSLContext:  # noqa: N802 - a name to look for
@@ -77,6 +83,21 @@ def test_a_workstation_that_listens_for_tls(tmp_path: Path) -> None:
 def test_certificates_that_do_not_belong_together(files: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         _settings(dicom_tls=files)
+
+
+def test_to_whom_studies_go(tmp_path: Path) -> None:
+    to = {"Children, North": {"callers": ["CT1"], "priority": "stat"}, "Capital": {}}
+    settings = _settings(sending={"to": to})
+    save_peer_settings(tmp_path, settings)
+    text = (tmp_path / PEER_TOML).read_text()
+    assert '"Children, North" = { "callers" = ["CT1"], "priority" = "stat" }' in text
+    assert load_peer_settings(tmp_path) == settings
+    said = "\n[sending.to.South]\ninstitutions = ['Village*']\n"
+    (tmp_path / PEER_TOML).write_text(text.replace("\nto = ", "\n# to = ") + said)
+    loaded = load_peer_settings(tmp_path).sending.to
+    assert loaded["South"].institutions == ("Village*",)
+    with pytest.raises(ValidationError):
+        _settings(sending={"to": {"South": {"priority": "soon"}}})
 
 
 def test_who_takes_implicit_vr_alone_gets_it_unless_it_is_said_otherwise() -> None:

@@ -110,6 +110,17 @@ async def test_workstations_and_the_viewer(tmp_path: Path) -> None:
         assert "p2pacs viewer install" in checks["Viewer"].advice
 
 
+async def test_recipients_that_are_no_members(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        folder = _set_up(world, sending={"to": {"Nobody": {}, "b": {}}})
+        check = (await _checks(folder))["Recipients"]
+        assert check.state is Health.LOOK
+        assert "'Nobody', 'b'" in check.what
+        assert "sending.to" in check.advice
+        world.register("b")
+        assert "called 'Nobody'" in (await _checks(folder))["Recipients"].what
+
+
 async def test_a_replica_has_neither(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         folder = _set_up(world, "r", Role.REPLICA, gateway={"viewer": f"{HOST}:{free_port()}"})

@@ -1,6 +1,6 @@
 """A hospital's outgoing studies on a real spool and store, and a broker in memory."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from attrs import define, field
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, LinkClosedError
+from p2pacs.identity.directory import Directory, MemberRecord, Role
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.publish.previous import load_published
@@ -20,6 +21,8 @@ from p2pacs.study.delegation import Delegation, sign_delegation
 from p2pacs.study.manifest import sign_root
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.wire.messages.messages import (
+    AddressAnswer,
+    AddressQuery,
     Query,
     Reply,
     SendGrant,
@@ -27,9 +30,11 @@ from p2pacs.wire.messages.messages import (
     SentNoted,
     SentReport,
 )
+from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing import OutgoingStudies
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
+from peer.ingest.recipient_rules import RecipientRule
 from peer.ingest.source import Arrivals
 from peer.ingest.spool import Spool
 from peer.ingest.spool_records import SpooledStudy, SpoolOutcome
@@ -38,6 +43,17 @@ BROKER = SigningKey.generate()
 MEMBER = SigningKey.generate()
 ADDRESS = VirtualAddress(b"\xfd" + bytes(15))
 TUNING = OutgoingTuning()
+
+
+def _member(number: int, name: str, role: Role = Role.HOSPITAL) -> MemberRecord:
+    address = VirtualAddress(b"\xfd" + bytes([number]) * 15)
+    return MemberRecord(address, name, role, (), bytes(32), bytes(32), revoked=name == "Gone")
+
+
+SOUTH, EAST = _member(1, "South"), _member(2, "East")
+REPLICA, GONE = _member(3, "R1", Role.REPLICA), _member(4, "Gone")
+NORTH = MemberRecord(ADDRESS, "North", Role.HOSPITAL, (), bytes(32), bytes(32))
+DIRECTORY = Directory(1, 0, (NORTH, SOUTH, EAST, REPLICA, GONE))
 LASTS = 7 * 24 * 3600 * 1000
 
 
@@ -53,6 +69,9 @@ class FakeBroker:
     """Instead of an answer."""
     stores: bool = True
     """Whether the PACS takes what is reported."""
+    copies: dict[VirtualAddress, tuple[int, int]] = field(factory=dict)
+    """How far members are: version and share."""
+    addressed: list[AddressQuery] = field(factory=list)
 
     def id_of(self, uid: str) -> StudyId:
         return StudyId.derive(b"secret", uid)
@@ -70,12 +89,18 @@ class FakeBroker:
             raise self.error
         if isinstance(query, SendQuery):
             return self._grant(query)
+        if isinstance(query, AddressQuery):
+            self.addressed.append(query)
+            return AddressAnswer(query.id, query.recipients)
         assert isinstance(query, SentReport)
         study = StudyId(query.study)
         self.versions[study] = max(query.version, self.versions.get(study, 0))
         if self.stores and query.complete:
             self.stored[study] = query.version
-        return SentNoted(query.id, query.version, self.stored.get(study, 0), [], [], [])
+        members = [one.raw for one in self.copies]
+        versions, shares = zip(*self.copies.values(), strict=True) if members else ((), ())
+        held, stored = query.version, self.stored.get(study, 0)
+        return SentNoted(query.id, held, stored, members, [*versions], [*shares])
 
     def _grant(self, query: SendQuery) -> SendGrant:
         study = self.id_of(query.uid)
@@ -94,6 +119,7 @@ class Outgoing:
     store: ChunkStore
     broker: FakeBroker
     studies: OutgoingStudies
+    addressing: StudyAddressing
     published: Callable[[StudyId, int, bool], None] = lambda *_: None
     breaks: set[str] = field(factory=set)
     """SOP Instance UIDs of what cannot be coded."""
@@ -140,7 +166,11 @@ class Outgoing:
 
 @asynccontextmanager
 async def outgoing(
-    folder: Path, broker: FakeBroker | None = None, tuning: OutgoingTuning = TUNING
+    folder: Path,
+    broker: FakeBroker | None = None,
+    tuning: OutgoingTuning = TUNING,
+    rules: Sequence[RecipientRule] = (),
+    members: Sequence[MemberRecord] = DIRECTORY.members,
 ) -> AsyncIterator[Outgoing]:
     """What is made of a folder: opened again, it goes on. To be run by `running`."""
     broker = broker or FakeBroker()
@@ -173,6 +203,9 @@ async def outgoing(
         closing(CatalogueIndex(folder / "catalogue.sqlite")) as catalogue,
     ):
         async with open_store(folder / "store") as store:
+            addressing = StudyAddressing(
+                spool.index, rules, broker.ask, lambda: Directory(1, 0, tuple(members)), me=ADDRESS
+            )
             parts = OutgoingParts(
                 address=ADDRESS,
                 key=MEMBER,
@@ -185,11 +218,13 @@ async def outgoing(
                 coder=coded,
                 keep_key=keep_key,
                 make_room=make_room,
+                addressing=addressing,
                 published=published,
             )
             arrivals = Arrivals()
             spool.came = arrivals.came
-            made = Outgoing(spool, store, broker, OutgoingStudies(spool, arrivals, parts, tuning))
+            studies = OutgoingStudies(spool, arrivals, parts, tuning)
+            made = Outgoing(spool, store, broker, studies, addressing)
             yield made
 
 
@@ -198,5 +233,6 @@ async def running(made: Outgoing) -> AsyncIterator[None]:
     """While it runs."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(made.studies.run)
+        nursery.start_soon(made.addressing.run)
         yield
         nursery.cancel_scope.cancel()

@@ -1,0 +1,103 @@
+"""To whom a study that is sent goes, by the settings: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import field, frozen
+
+from p2pacs.catalogue.matching import matches
+from p2pacs.dataset.json_model import Json, texts
+from p2pacs.dataset.vocabulary import tag
+from p2pacs.identity.directory import Directory, MemberRecord, Role
+from p2pacs.ids import VirtualAddress
+from p2pacs.swarm.scheduling.priority import Priority
+
+
+@frozen
+class RecipientRule:
+    """Which studies are addressed to a member."""
+
+    name: str
+    """Of the member; or its virtual address."""
+    callers: tuple[str, ...] = ()
+    """Those of which something came from one of these AE titles; none: whoever it came from."""
+    institutions: tuple[str, ...] = ()
+    """... and that are of one of these institutions, with the wild cards of a C-FIND; none: of
+    any."""
+    priority: Priority = Priority.INTERACTIVE
+
+    def holds(self, callers: Collection[str], institutions: Collection[str]) -> bool:
+        """Whether a study is for this member."""
+        if self.callers and not set(self.callers) & set(callers):
+            return False
+        return not self.institutions or any(
+            matches("LO", one, institutions) for one in self.institutions
+        )
+
+
+@frozen
+class Recipients:
+    """To whom a study is addressed, and how urgently."""
+
+    names: tuple[str, ...] = ()
+    """Of members; or their virtual addresses."""
+    priority: Priority = Priority.INTERACTIVE
+
+    def with_more(self, other: Recipients) -> Recipients:
+        """Those of both, as urgent as the more urgent one."""
+        names = tuple(dict.fromkeys((*self.names, *other.names)))
+        return Recipients(names, max(self.priority, other.priority))
+
+
+@frozen
+class Resolved:
+    """Names, as the member directory has them."""
+
+    members: tuple[MemberRecord, ...] = ()
+    unknown: tuple[str, ...] = field(default=())
+    """No member has such a name; or it cannot read."""
+
+    @property
+    def addresses(self) -> tuple[VirtualAddress, ...]:
+        """The members', in their order."""
+        return tuple(sorted(one.address for one in self.members))
+
+
+def institutions_of(attributes: Json) -> list[str]:
+    """The institutions that an instance tells of: Institution Name, and Requesting Service in the
+    Request Attributes Sequence."""
+    requests = attributes.get(tag("RequestAttributesSequence"), {}).get("Value", ())
+    asked = [one for request in requests for one in texts(request, tag("RequestingService"))]
+    return [*texts(attributes, "InstitutionName"), *asked]
+
+
+def recipients_of(
+    rules: Iterable[RecipientRule], callers: Collection[str], attributes: Json
+) -> Recipients:
+    """To whom a study goes.
+
+    Args:
+        rules: the settings'.
+        callers: AE titles that it came from.
+        attributes: of one of its instances.
+    """
+    institutions = institutions_of(attributes)
+    found = Recipients((), Priority.BACKGROUND)
+    for rule in rules:
+        if rule.holds(callers, institutions):
+            found = found.with_more(Recipients((rule.name,), rule.priority))
+    return found
+
+
+def resolve(names: Sequence[str], directory: Directory, me: VirtualAddress) -> Resolved:
+    """The members of these names. Replicas and brokers are none that a study is addressed to; nor
+    is this member itself."""
+    readers = [
+        one
+        for one in directory.members
+        if one.role is Role.HOSPITAL and not one.revoked and one.address != me
+    ]
+    by_name = {one.name: one for one in readers} | {str(one.address): one for one in readers}
+    found = {one.address: one for name in names if (one := by_name.get(name)) is not None}
+    return Resolved(tuple(found.values()), tuple(one for one in names if one not in by_name))
