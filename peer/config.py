@@ -210,7 +210,7 @@ class GatewaySettings(Settings):
         return {aet: Converting(one.transcode) for aet, one in self.destinations.items()}
 
 
-PriorityName = Literal["stat", "interactive", "prefetch", "background"]
+RecipientPriority = Literal["stat", "interactive", "prefetch", "background"]
 """How urgent something is (`p2pacs.swarm.scheduling.priority`)."""
 
 
@@ -221,7 +221,7 @@ class RecipientSettings(Settings):
     """Those that came from one of these AE titles."""
     institutions: tuple[str, ...] = ()
     """Those of one of these institutions."""
-    priority: PriorityName = "interactive"
+    priority: RecipientPriority = "interactive"
 
     @model_serializer
     def _to_toml(self) -> dict[str, str | list[str]]:
