@@ -46,6 +46,7 @@ from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
 from peer.commitment.commitments import DAY, Commitments, CommitmentTuning
+from peer.commitment.copied_studies import CopiedStudies
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
@@ -244,9 +245,11 @@ class Peer:
         settings = self.settings
         if self.spool is None:
             return None
+        copies = CopiedStudies(self.recycler.copies.count_whole, settings.sending.commit_copies)
         return Commitments(
             self.database,
             self.spool,
+            copies,
             aet=settings.aet,
             destinations=destinations,
             callers=settings.sending.callers,

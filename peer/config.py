@@ -255,13 +255,20 @@ class SendingSettings(Settings):
         description="Bytes of the disk that stay free: before less is left, scanners are told "
         "that there is no room.",
     )
+    commit_copies: int = Field(
+        default=2,
+        ge=0,
+        le=100,
+        description="A scanner that asks for Storage Commitment is told that instances are safe "
+        "once the central PACS has them, or so many other members proved that they hold the whole "
+        "study. 0: the PACS alone counts.",
+    )
     commit_days: int = Field(
         default=7,
         ge=1,
         le=100,
-        description="Days after which a scanner that asks for Storage Commitment is told that what "
-        "is not in the central PACS by then has failed. Scanners are told at the address that "
-        "gateway.destinations gives their AE title.",
+        description="Days after which it is told that what is not safe by then has failed. "
+        "Scanners are told at the address that gateway.destinations gives their AE title.",
     )
     to: dict[str, RecipientSettings] = Field(
         default_factory=dict,

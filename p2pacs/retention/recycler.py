@@ -10,10 +10,8 @@ anew has forgotten the proofs that it got, and drops nothing on them.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from hmac import compare_digest
 from typing import Final
 
 import structlog
@@ -21,7 +19,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.bitfield import Bitfield
-from p2pacs.errors import BusyError, CorruptStoreError, LocalError, NotFoundError, P2PacsError
+from p2pacs.errors import BusyError, CorruptStoreError, LocalError, NotFoundError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.ids import StudyId, VirtualAddress
@@ -30,6 +28,7 @@ from p2pacs.line.pacing import TokenBucket
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.retention.eviction import EvictionCandidate, choose
 from p2pacs.retention.possession import Challenge, holds_whole
+from p2pacs.retention.proven_copies import ProvenCopies
 from p2pacs.store import ChunkStore, StudyInfo
 from p2pacs.swarm.host import Host
 from p2pacs.wire.messages.messages import Possession, PossessionQuery
@@ -100,10 +99,18 @@ class Recycler:
         """Studies that were dropped since the start."""
         self._identity = identity
         self._book = book
-        self._host = host
         self._store = store
         self._busy = busy
         self._drop = drop
+        self.copies = ProvenCopies(
+            identity.address,
+            book,
+            host,
+            store,
+            answer_seconds=tuning.answer_seconds,
+            bytes_per_second=tuning.proof_bytes_per_second,
+        )
+        """Finds who else holds what is held here."""
         self._one = trio.Lock()
         self._leaving: set[StudyId] = set()
         self._proving: Counter[StudyId] = Counter()
@@ -222,7 +229,7 @@ class Recycler:
                 continue
             self._leaving.add(study)
             began = trio.current_time()
-            if await self._proven_elsewhere(info):
+            if await self.copies.count(info):
                 proven[study] = began, info
             else:
                 stay["not_proved_elsewhere"] += 1
@@ -246,69 +253,6 @@ class Recycler:
         if 0 <= unused < self.tuning.served_seconds:  # less than 0: the clock was ahead then
             return "used_just_now"
         return "being_proved_to_others" if self._proving[info.study] > 0 else None
-
-    async def _proven_elsewhere(self, info: StudyInfo) -> bool:
-        """Whether some member proves that it holds the bytes that are held here."""
-        send, receive = trio.open_memory_channel[VirtualAddress](math.inf)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._find_claims, info, send)
-            async for member in receive:
-                if await self._proves(member, info):
-                    nursery.cancel_scope.cancel()
-                    return True
-        return False
-
-    async def _find_claims(
-        self, info: StudyInfo, found: trio.MemorySendChannel[VirtualAddress]
-    ) -> None:
-        """Ask all members whether they hold a study, at the same time."""
-        query = PossessionQuery(0, info.study.raw, max(1, info.version), b"", b"")
-        others = [
-            member.address
-            for member in self._book.directory.members
-            if member.address != self._identity.address and not member.revoked
-        ]
-        async with found, trio.open_nursery() as nursery:
-            for member in others:
-                nursery.start_soon(self._claims, member, query, found)
-
-    async def _claims(
-        self,
-        member: VirtualAddress,
-        query: PossessionQuery,
-        found: trio.MemorySendChannel[VirtualAddress],
-    ) -> None:
-        if await self._ask(member, query, self.tuning.answer_seconds) is not None:
-            await found.send(member)
-
-    async def _proves(self, member: VirtualAddress, info: StudyInfo) -> bool:
-        """Demand a proof of a member that claims to hold a study."""
-        chunks = await self._store.study(info.study)
-        challenge = Challenge.fresh(info.study, self._identity.address, member, chunks.have)
-        try:
-            expected = await challenge.prove(chunks)
-        except (NotFoundError, CorruptStoreError) as error:
-            log.warning("a study here is not sound", study=info.study.short, error=str(error))
-            return False
-        have = bytes(challenge.numbers)
-        query = PossessionQuery(0, info.study.raw, max(1, info.version), have, challenge.nonce)
-        seconds = self.tuning.answer_seconds + info.bytes / self.tuning.proof_bytes_per_second
-        reply = await self._ask(member, query, seconds)
-        if reply is not None and not compare_digest(expected, reply.proof):
-            log.error("a member proves wrongly what it holds", member=str(member))
-            return False
-        return reply is not None
-
-    async def _ask(
-        self, member: VirtualAddress, query: PossessionQuery, seconds: float
-    ) -> Possession | None:
-        """What a member says that holds the study in whole; None of another."""
-        try:
-            reply = await self._host.call(member, query, timeout=seconds)
-        except P2PacsError as error:
-            log.debug("no proof of a copy", member=str(member), error=str(error))
-            return None
-        return reply if isinstance(reply, Possession) and reply.whole else None
 
 
 def _same(now: StudyInfo, proven: StudyInfo) -> bool:

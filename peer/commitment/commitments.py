@@ -19,6 +19,7 @@ from p2pacs.dimse.client.commitment import report_commitment
 from p2pacs.dimse.commitment import CommitmentReport, CommitmentRequest
 from p2pacs.dimse.server.commitment import CommitmentService
 from p2pacs.errors import DeadlineError, ForbiddenError, LocalError, PacsError
+from peer.commitment.copied_studies import CopiedStudies
 from peer.commitment.requests import (
     MILLISECONDS,
     RequestKey,
@@ -28,7 +29,7 @@ from peer.commitment.requests import (
     keep_request,
     list_requests,
 )
-from peer.commitment.verdict import Verdict, judge
+from peer.commitment.verdict import judge
 from peer.db import PeerDatabase
 from peer.ingest.spool import Spool
 
@@ -61,6 +62,7 @@ class Commitments:
         self,
         database: PeerDatabase,
         spool: Spool,
+        copies: CopiedStudies,
         *,
         aet: str,
         destinations: Mapping[str, DimseRemote],
@@ -72,6 +74,7 @@ class Commitments:
         Args:
             database: keeps them.
             spool: knows what came, and how far it is.
+            copies: knows what is safe, though the PACS has it not.
             aet: our AE title.
             destinations: where to report to an AE title whose association has ended.
             callers: AE titles that may ask; none: all.
@@ -83,6 +86,7 @@ class Commitments:
         """What servers take requests by."""
         self._database = database
         self._spool = spool
+        self._copies = copies
         self._aet = aet
         self._destinations = destinations
         self._callers = frozenset(callers)
@@ -150,18 +154,19 @@ class Commitments:
 
     async def _result(self, request: WaitingRequest) -> CommitmentReport | None:
         """What to report; None while something is on its way, and it is not too late."""
+        uids = {one.uid for one in request.references}
         try:
-            verdict = await trio.to_thread.run_sync(self._judge, request)
+            known = await trio.to_thread.run_sync(self._spool.index.find_progress, uids)
         except LocalError as error:
             log.warning("cannot see what is safe", why=str(error))
             return None
+        await self._copies.look(known)
+        verdict = await trio.to_thread.run_sync(
+            judge, request.references, known, self._copies.is_safe
+        )
         if verdict.waiting and self._age(request) < 1:
             return None
         return verdict.report(request.key.transaction)
-
-    def _judge(self, request: WaitingRequest) -> Verdict:
-        kept = self._spool.index.find_progress({one.uid for one in request.references})
-        return judge(request.references, kept)
 
     async def _report(self, caller: str, report: CommitmentReport) -> bool:
         """Report over the association of the request, or over a new one; whether it was taken."""

@@ -36,7 +36,7 @@ class Verdict:
 def judge(
     references: Iterable[Reference],
     kept: Iterable[InstanceProgress],
-    is_safe: Callable[[InstanceProgress], bool] = lambda one: one.is_safe,
+    is_safe: Callable[[InstanceProgress], bool],
 ) -> Verdict:
     """Tell what is safe, what never will be, and what is on its way.
 

@@ -14,6 +14,7 @@ import trio
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.ids import StudyId
 from peer.commitment.commitments import Commitments, CommitmentTuning
+from peer.commitment.copied_studies import CopiedStudies
 from peer.db import connect
 from peer.ingest.intake import take
 from peer.ingest.spool import Spool
@@ -29,6 +30,12 @@ PATIENCE = 60.0
 pytestmark = pytest.mark.orthanc
 
 
+async def nobody(_study: StudyId, _version: int, _wanted: int) -> int:
+    """Nobody else holds it."""
+    await trio.lowlevel.checkpoint()
+    return 0
+
+
 @asynccontextmanager
 async def hospital(folder: Path, scanner: Orthanc) -> AsyncIterator[Spool]:
     """What takes its requests."""
@@ -42,6 +49,7 @@ async def hospital(folder: Path, scanner: Orthanc) -> AsyncIterator[Spool]:
         commitments = Commitments(
             database,
             spool,
+            CopiedStudies(nobody, 2),
             aet="GATEWAY",
             destinations={scanner.aet: remote},
             tuning=CommitmentTuning(first=0.6, look=0.6),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from p2pacs.archive.server import Archive, archive
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.client.scu import DimseClient
+from p2pacs.dimse.commitment import CommitmentReport, CommitmentRequest, Reference
 from p2pacs.errors import PacsRefusedError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
@@ -34,6 +35,7 @@ from peer.config import IDENTITY, PeerSettings
 from peer.ingest.outgoing_parts import OutgoingTuning
 from tests.components import free_port
 from tests.conformance.instances import make
+from tests.peer.commitment.scanner import Scanner
 
 LOCAL = "127.0.0.1"
 UID = "1.2.826.7"
@@ -203,7 +205,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path, *, is_away: bool = False) -> AsyncIterator[World]:
+    """Where the PACS is away, the broker does not find it."""
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             made = World(folder, nursery)
@@ -344,3 +347,33 @@ async def test_what_the_pacs_has_besides_is_published_by_the_broker(tmp_path: Pa
         while len(await south.get()) != len(STUDY) + 1:
             await trio.sleep(0.1)
         assert by_uid(await north.get()) == by_uid([*STUDY, more])
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_a_scanner_is_told_that_its_study_is_safe(tmp_path: Path, is_away: bool) -> None:
+    """In the PACS; or, as that is away, at the broker and another hospital."""
+    scanner = Scanner()
+    async with world(tmp_path, is_away=is_away) as network:
+        destinations = {"CT1": f"{LOCAL}:{scanner.port}"}
+        home = await network.join("home", gateway={"destinations": destinations})
+        study = [make(UID, number=number) for number in range(1, 4)]
+        await home.scanner().store(study)
+        if is_away:
+            other = await network.join("other")
+            await other_has(other, len(study))
+        else:
+            await network.is_home(study)
+        named = tuple(Reference(one.sop_class_uid, one.sop_instance_uid) for one in study)
+        with scanner.listening():
+            assert await scanner.ask(home.dicom.port, CommitmentRequest("1.9", named)) == 0
+            reports = await scanner.hears()
+    assert reports == [("HOSPITAL", CommitmentReport("1.9", named))]
+
+
+async def other_has(hospital: Hospital, count: int) -> None:
+    """Until a hospital has read the whole study."""
+    while True:
+        with suppress(PacsRefusedError):
+            if len(await hospital.get()) == count:
+                return
+        await trio.sleep(0.1)

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 from attrs import define, field
-from pydicom.uid import UID
-from pynetdicom import AE, evt
-from pynetdicom.association import Association
-from pynetdicom.presentation import build_role
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dimse.association.contexts import COMMITMENT, COMMITMENT_INSTANCE
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.commitment import (
     CommitmentReport,
     CommitmentRequest,
     FailureReason,
     Reference,
-    read_report,
-    write_request,
 )
 from p2pacs.ids import StudyId
 from peer.commitment.commitments import Commitments, CommitmentTuning
+from peer.commitment.copied_studies import CopiedStudies
 from peer.commitment.requests import list_requests
 from peer.db import PeerDatabase, connect
 from peer.ingest.intake import take
 from peer.ingest.spool import Spool
-from tests.components import HOST, free_port
+from tests.components import HOST
 from tests.conformance.instances import make
 from tests.p2pacs.dimse.backends import Scripted, serving
-from tests.p2pacs.dimse.samples import EXPLICIT
+from tests.peer.commitment.scanner import Scanner
 
 STUDY = "1.2.826.1"
 OF = StudyId(bytes(range(StudyId.size)))
@@ -53,68 +46,6 @@ def request(*instances: EncodedInstance, transaction: str = "1.9") -> Commitment
 
 
 @define
-class Scanner:
-    """Hears reports, over associations of its own and over those that come."""
-
-    port: int = field(factory=free_port)
-    reports: list[tuple[str, CommitmentReport]] = field(factory=list)
-    """With who opened the association."""
-    answer: int = 0x0000
-
-    def heard(self, event: evt.Event) -> tuple[int, None]:
-        said: Any = event.request
-        assoc: Any = event.assoc
-        who = "ours" if assoc.is_requestor else str(assoc.requestor.ae_title)
-        assert event.context.abstract_syntax == COMMITMENT
-        self.reports.append((who, read_report(said.EventTypeID, event.event_information)))
-        return self.answer, None
-
-    @property
-    def handlers(self) -> list[Any]:
-        return [(evt.EVT_N_EVENT_REPORT, self.heard)]
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take associations that report; only who has the role may."""
-        ae = AE("CT1")
-        ae.add_supported_context(COMMITMENT, EXPLICIT, scu_role=False, scp_role=True)
-        server = ae.start_server((HOST, self.port), block=False, evt_handlers=self.handlers)
-        try:
-            yield
-        finally:
-            server.shutdown()
-
-    def call(self, port: int, aet: str = "CT1") -> Association:
-        ae = AE(aet)
-        ae.add_requested_context(COMMITMENT, EXPLICIT)
-        role = build_role(COMMITMENT, scu_role=True)
-        return ae.associate(
-            HOST, port, ae_title="HOSPITAL", ext_neg=[role], evt_handlers=self.handlers
-        )
-
-    async def ask(
-        self, port: int, asked: CommitmentRequest, *, aet: str = "CT1", stay: bool = False
-    ) -> int:
-        """Ask, and hang up, unless it stays; the status of the answer."""
-
-        def work() -> int:
-            assoc = self.call(port, aet)
-            status, _ = assoc.send_n_action(
-                write_request(asked), 1, UID(COMMITMENT), UID(COMMITMENT_INSTANCE)
-            )
-            if not stay:
-                assoc.release()
-            return int(status.Status)
-
-        return await trio.to_thread.run_sync(work)
-
-    async def hears(self, count: int = 1) -> list[tuple[str, CommitmentReport]]:
-        while len(self.reports) < count:
-            await trio.sleep(0.02)
-        return self.reports
-
-
-@define
 class Home:
     """The peer's part that is tested."""
 
@@ -123,6 +54,8 @@ class Home:
     tuning: CommitmentTuning = QUICK
     callers: tuple[str, ...] = ()
     has_address: bool = True
+    copies: int = 0
+    """That other members prove."""
     spool: Spool = field(init=False)
     database: PeerDatabase = field(init=False)
 
@@ -138,6 +71,7 @@ class Home:
             commitments = Commitments(
                 self.database,
                 self.spool,
+                CopiedStudies(self.count, 2),
                 aet="HOSPITAL",
                 destinations=destinations if self.has_address else {},
                 callers=self.callers,
@@ -149,14 +83,22 @@ class Home:
                     yield server.port
                 nursery.cancel_scope.cancel()
 
+    async def count(self, study: StudyId, version: int, _wanted: int) -> int:
+        assert (study, version) == (OF, 1)
+        await trio.lowlevel.checkpoint()
+        return self.copies
+
     def stored(self, *instances: EncodedInstance) -> None:
         for one in instances:
             take(self.spool, one, "CT1")
 
-    def in_the_pacs(self, count: int) -> None:
+    def published(self, count: int) -> None:
         self.spool.index.admitted(STUDY, OF)
         self.spool.index.version_out(STUDY, 1)
         self.spool.index.all_out(STUDY, count)
+
+    def in_the_pacs(self, count: int) -> None:
+        self.published(count)
         self.spool.safe(STUDY, count)
 
     async def is_empty(self) -> None:
@@ -205,6 +147,17 @@ async def test_what_is_on_its_way_is_waited_for(home: Home) -> None:
             home.in_the_pacs(2)
             reports = await home.scanner.hears()
     assert [one.committed for _, one in reports] == [named(ONE, TWO)]
+
+
+async def test_what_members_enough_hold_is_committed_without_the_pacs(home: Home) -> None:
+    home.copies = 2
+    with home.scanner.listening():
+        async with home.running() as port:
+            home.stored(ONE, TWO)
+            home.published(2)
+            assert await home.scanner.ask(port, request(ONE, TWO)) == 0x0000
+            ((_, report),) = await home.scanner.hears()
+    assert report.committed == named(ONE, TWO)
 
 
 async def test_what_is_not_safe_in_time_has_failed(home: Home) -> None:

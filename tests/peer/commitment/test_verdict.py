@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.dimse.commitment import FailureReason, Reference
-from peer.commitment.verdict import judge
+from peer.commitment.verdict import Verdict
+from peer.commitment.verdict import judge as judge_by
 from peer.ingest.instance_progress import InstanceProgress
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
@@ -18,6 +21,15 @@ KEPT = InstanceProgress(
     is_refused=False,
 )
 ONE = Reference(CT, "1.2.3")
+
+
+def judge(references: Sequence[Reference], kept: Sequence[InstanceProgress]) -> Verdict:
+    """By what the PACS has."""
+    return judge_by(references, kept, lambda one: one.is_safe)
+
+
+def test_what_others_hold_counts_where_it_is_enough() -> None:
+    assert judge_by([ONE], [KEPT], lambda _one: True).committed == (ONE,)
 
 
 def test_what_is_safe_is_committed() -> None:
