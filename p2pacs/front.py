@@ -35,6 +35,7 @@ SIDES: Final = {
 SHORTCUTS: Final = {
     "find": "Find studies in the catalogue that this peer may read.",
     "get": "Fetch a study and write it as DICOM files; run it again to resume.",
+    "send": "Send DICOM files into the network and to the PACS; run it again to resume.",
     "status": "Show the peer's links, transfers, store and catalogue.",
 }
 """Commands of peer/commands/cli.py at the top level."""

@@ -316,6 +316,9 @@ WEB_STREAMS: Final = 32
 
 # ---------------------------------------------------------------- DICOMweb
 
+OUTGOING_TOGETHER: Final = 100
+"""Files, or studies, that ``p2pacs send`` asks about at once: 30 KiB."""
+
 STORE_REQUESTS: Final = 8
 """Requests to store that are read at once: each writes to one disk, as fast as that is."""
 

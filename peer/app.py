@@ -230,6 +230,7 @@ class Peer:
             activity=self.activity,
             reads=self.reads,
             check_membership=self.resolver.check_membership,
+            incoming=self.incoming_files,
         )
 
     def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance] | None:

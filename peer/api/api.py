@@ -24,6 +24,10 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     POST /transfers/{study}/priority            {"priority"}: more, or less, urgent from now on
     POST /transfers/{study}/view                {"series" or "series_instance_uid", "instances"}:
                                                 looked at now, so it comes first; {} ends it
+    POST /outgoing/known                        {"instances"}: which of these files came before
+    POST /outgoing/instances                    a DICOM file (PS3.10): it goes into the network, and
+                                                home; answered when it is on the disk
+    POST /outgoing/studies                      {"study_instance_uids"}: how far they are
     GET  /openapi.json                          all of this as OpenAPI 3.1
 """
 
@@ -54,9 +58,11 @@ from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 from p2pacs.web.numbers import number_of, whole_number
 from peer.api import streams
 from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
+from peer.api.outgoing import OutgoingApi, is_file
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
+from peer.ingest.incoming_files import IncomingFiles
 from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
@@ -87,6 +93,9 @@ class ServedPeer(Protocol):
 
     def events(self) -> AsyncGenerator[JsonObject, None]:
         """See ``GET /transfers/events``."""
+
+    def incoming_files(self) -> IncomingFiles:
+        """What takes files that are sent; raises why nothing is taken here."""
 
 
 def make_token(folder: Path) -> str:
@@ -135,12 +144,13 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
             Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
             Route("/transfers/{study}/priority", handlers.priority, methods=["POST"]),
             Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
+            *OutgoingApi(peer.incoming_files, _body).routes,
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),
             Middleware(KnownHosts, render=json_answer),
             Middleware(_Guard, token=token),
-            Middleware(BodyLimit),
+            Middleware(BodyLimit, streamed=is_file),
         ],
         exception_handlers=error_handlers(json_answer),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -14,7 +14,9 @@ import httpx
 import trio
 
 from p2pacs.errors import LocalError, P2PacsError, StateError
+from p2pacs.limits import OUTGOING_TOGETHER
 from p2pacs.output.json_object import JsonObject
+from peer.api.openapi import DICOM
 from peer.config import API_ACCESS, load_peer_settings
 
 TIMEOUT: Final = httpx.Timeout(30.0, read=150.0)
@@ -103,6 +105,30 @@ class PeerClient:
     async def cancel(self, study: str) -> None:
         """Stop fetching a study, unless somebody else at this peer wants it too."""
         await self._call("POST", f"/transfers/{study}/cancel")
+
+    async def known(self, files: Sequence[JsonObject]) -> list[JsonObject | None]:
+        """What became of those that came before; see ``POST /outgoing/known``."""
+        answer = await self._call("POST", "/outgoing/known", {"instances": list(files)})
+        found: list[JsonObject | None] = answer["instances"]
+        return found
+
+    async def send(self, file: AsyncIterable[bytes]) -> JsonObject:
+        """Have a DICOM file sent; see ``POST /outgoing/instances``."""
+        headers = {"Content-Type": DICOM}
+        with self._translated():
+            answer = await self._http.post("/outgoing/instances", content=file, headers=headers)
+            _check(answer)
+            kept: JsonObject = answer.json()
+            return kept
+
+    async def sent(self, study_instance_uids: Sequence[str]) -> list[JsonObject]:
+        """How far studies are that are sent; see ``POST /outgoing/studies``."""
+        found: list[JsonObject] = []
+        for first in range(0, len(study_instance_uids), OUTGOING_TOGETHER):
+            some = list(study_instance_uids[first : first + OUTGOING_TOGETHER])
+            answer = await self._call("POST", "/outgoing/studies", {"study_instance_uids": some})
+            found += answer["studies"]
+        return found
 
     @asynccontextmanager
     async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:

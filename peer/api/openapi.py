@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from p2pacs.limits import OUTGOING_TOGETHER
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.openapi import ERROR, JSON, Described, body, error, of, query
 
@@ -65,6 +66,15 @@ _SOURCE: Final = _object(
     {"bytes": _COUNT, "rate": _COUNT, "in_flight": _COUNT, "role": _ROLE, "linked": _FLAG}
 )
 _ENDS: Final = [of("Waiting"), of("Complete"), of("Error")]
+
+_OUTCOME: Final = {"enum": ["kept", "known", "beside"]}
+_FILE: Final = _object(
+    {
+        "sop_instance_uid": _TEXT,
+        "transfer_syntax_uid": _TEXT,
+        "sha256": {"description": "Of the data set", "type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
+)
 
 SCHEMAS: Final[Described] = {
     "Error": ERROR,
@@ -162,6 +172,19 @@ SCHEMAS: Final[Described] = {
         }
     ),
     "Previews": _object({"previews": _COUNT}),
+    "Sent": _object({"study_instance_uid": _TEXT, "outcome": _OUTCOME}),
+    "SentStudy": _object(
+        {
+            "study_instance_uid": _TEXT,
+            "study": _or_null(_ID),
+            "state": {"enum": ["waiting", "publishing", "published", "stored", "refused"]},
+            "refused": _or_null(_TEXT),
+            "version": _COUNT,
+            "instances": _COUNT,
+            "bytes": _COUNT,
+            "beside": _COUNT,
+        }
+    ),
 }
 
 _ERRORS: Final = {
@@ -169,7 +192,9 @@ _ERRORS: Final = {
     "401": "Give the token of this start as bearer token",
     "403": "This peer may not read it, or was revoked",
     "404": "There is no such thing here; a study is asked for first",
+    "406": "This kind of instance is not taken",
     "408": "The body did not come whole in time",
+    "409": "This peer sends nothing",
     "413": "The body is too long",
     "421": "This server is not known by the name in the address",
     "500": "Something is wrong on this machine: the log says what",
@@ -237,6 +262,19 @@ def describe() -> Described:
             looked,
             takes=_object(view, optional=tuple(view)),
         ),
+        ("post", "/outgoing/known"): _answer(
+            "Which of these files came before",
+            _object({"instances": _list(_or_null(of("Sent")))}),
+            takes=_object({"instances": _together(_FILE)}),
+        ),
+        ("post", "/outgoing/instances"): _takes_file(
+            "Send an instance into the network; answered when it is on the disk", of("Sent")
+        ),
+        ("post", "/outgoing/studies"): _answer(
+            "How far studies are that are sent; of others nothing",
+            _object({"studies": _list(of("SentStudy"))}),
+            takes=_object({"study_instance_uids": _together(_TEXT)}),
+        ),
         ("get", "/openapi.json"): _answer("This description", {"type": "object"}),
     }
     paths: dict[str, Described] = {}
@@ -270,6 +308,17 @@ def _answer(summary: str, schema: Described, *, takes: Described | None = None) 
     if takes is not None:
         described["requestBody"] = {"required": True, "content": {JSON: {"schema": takes}}}
     return described
+
+
+def _takes_file(summary: str, schema: Described) -> Described:
+    """An answer in JSON to a file (PS3.10)."""
+    described = _operation(summary, body(summary, [JSON], schema))
+    described["requestBody"] = {"required": True, "content": {DICOM: {"schema": _TEXT}}}
+    return described
+
+
+def _together(schema: Described) -> Described:
+    return {**_list(schema), "maxItems": OUTGOING_TOGETHER}
 
 
 def _lines(summary: str, *kinds: str, ends: bool = True) -> Described:

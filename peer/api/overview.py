@@ -10,7 +10,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
-from p2pacs.errors import ProtocolError
+from p2pacs.errors import ProtocolError, StateError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
@@ -25,6 +25,7 @@ from peer.api.activity import Activity
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
+from peer.ingest.incoming_files import IncomingFiles
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.reader import StudyReads
 
@@ -51,6 +52,8 @@ class PeerOverview:
     reads: StudyReads
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked."""
+    incoming: IncomingFiles | None = None
+    """Takes files that are sent; None where none may be."""
 
     async def status(self) -> JsonObject:
         """What the peer is and does."""
@@ -119,6 +122,21 @@ class PeerOverview:
     def events(self) -> AsyncGenerator[JsonObject, None]:
         """Transfers and uploads, again whenever something changed."""
         return self.activity.events()
+
+    def incoming_files(self) -> IncomingFiles:
+        """What takes files that are sent.
+
+        Raises:
+            StateError: nothing is sent from here.
+        """
+        if self.role() is Role.REPLICA:
+            raise StateError("a replica sends nothing: send at the peer of a hospital")
+        if self.incoming is None:
+            raise StateError(
+                "this peer sends nothing: set enabled = true under [sending] in its peer.toml, and "
+                "start it again"
+            )
+        return self.incoming
 
 
 def _now() -> int:

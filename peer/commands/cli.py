@@ -1,4 +1,5 @@
-"""The peer's commands: ``peer join`` and ``peer run``; ``find``, ``get`` and ``status``."""
+"""The peer's commands: ``peer join`` and ``peer run``; ``find``, ``get``, ``send`` and
+``status``."""
 
 from __future__ import annotations
 
@@ -58,9 +59,10 @@ app.add_typer(users, name="user")
 
 
 def add_commands(root: typer.Typer) -> None:
-    """Add ``find``, ``get`` and ``status`` to the top-level commands."""
+    """Add ``find``, ``get``, ``send`` and ``status`` to the top-level commands."""
     root.command()(find)
     root.command()(get)
+    root.command()(send)
     root.command()(status)
 
 
@@ -260,6 +262,50 @@ def _urgency(named: str | None, *, stat: bool) -> PriorityName:
     if stat and priority is not PriorityName.STAT:
         raise UsageError(f"--stat and --priority {priority.value} contradict each other: give one")
     return priority
+
+
+def send(
+    folder: Folder,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE|FOLDER...",
+            readable=False,
+            help="DICOM files; of a folder all that are in it, of a DICOMDIR those that it names.",
+        ),
+    ],
+    *,
+    force: Annotated[
+        bool,
+        typer.Option("--force", metavar="", help="Try files without the header of DICOM, too."),
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", metavar="", help="Wait until the PACS has the studies.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send DICOM files into the network and to the PACS; run it again to resume."""
+    from rich.console import Console  # noqa: PLC0415 - for this alone
+
+    from peer.commands.output.send_bars import SendBars  # noqa: PLC0415
+    from peer.commands.output.sent import sent_lines  # noqa: PLC0415
+    from peer.commands.send.run import send as send_files  # noqa: PLC0415
+
+    with SendBars(Console(stderr=True)) as bars:
+        try:
+            outcome = _run(lambda: send_files(folder, files, bars, force=force, wait=wait))
+        except KeyboardInterrupt:
+            typer.echo(
+                "Stopped. What was taken is sent on; run the same command again for the rest.",
+                err=True,
+            )
+            raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        print_json(outcome.json())
+    else:
+        for line in sent_lines(outcome):
+            typer.echo(line)
+    outcome.check()
 
 
 def status(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:

@@ -115,8 +115,8 @@ class Receiving:
             LocalError: it cannot be written.
         """
         arrived, file = self.describe(), self._file
-        if self._spool.index.is_known(arrived):
-            return SpoolOutcome.KNOWN
+        if (before := self._spool.index.find_same(arrived)) is not None:
+            return before
         if file is None:
             self._flush(file := self._begin())
         file.sync()

@@ -45,20 +45,41 @@ class SpoolIndex:
 
     # ------------------------------------------------------------ instances
 
-    def is_known(self, arrived: ArrivedInstance) -> bool:
-        """Whether the same bytes are here already; if not, whether they may come.
+    def find_same(self, arrived: ArrivedInstance) -> SpoolOutcome | None:
+        """What became of the same bytes, if they are here already; if not, they may come.
 
         Raises:
             ForbiddenError: the broker lets nothing of this study be published.
         """
         query = select(studies.c.refused).where(studies.c.uid == arrived.study_uid)
         with self._file.reading() as connection:
-            if _is_here(connection, arrived):
-                return True
+            if (outcome := _find_here(connection, _same(arrived))) is not None:
+                return outcome
             why: str | None = connection.execute(query).scalar_one_or_none()
         if why is not None:
             raise ForbiddenError(why)
-        return False
+        return None
+
+    def find_known(self, uid: str, syntax: str, sha256: bytes) -> tuple[str, SpoolOutcome] | None:
+        """The study of an instance that is here, and what became of it; None of another.
+
+        Args:
+            uid: its SOP Instance UID.
+            syntax: its Transfer Syntax UID.
+            sha256: of its data set.
+        """
+        same = (
+            instances.c.uid == uid,
+            instances.c.syntax == syntax,
+            instances.c.sha256 == sha256,
+            instances.c.file.is_not(None),
+        )
+        query = select(instances.c.study_uid, instances.c.beside).where(*same)
+        with self._file.reading() as connection:
+            row = connection.execute(query.order_by(instances.c.beside).limit(1)).first()
+        if row is None:
+            return None
+        return row.study_uid, SpoolOutcome.BESIDE if row.beside else SpoolOutcome.KNOWN
 
     def enter(self, arrived: Sequence[tuple[ArrivedInstance, str]]) -> list[SpoolOutcome]:
         """Enter instances whose files are on the disk, all or none.
@@ -217,13 +238,16 @@ def _same(arrived: ArrivedInstance) -> list[ColumnElement[bool]]:
     return [instances.c[name] == getattr(arrived, name) for name in names]
 
 
-def _is_here(connection: Connection, arrived: ArrivedInstance) -> bool:
-    same = select(instances.c.number).where(*_same(arrived), instances.c.file.is_not(None))
-    return connection.execute(same.limit(1)).first() is not None
+def _find_here(connection: Connection, same: Iterable[ColumnElement[bool]]) -> SpoolOutcome | None:
+    query = select(instances.c.beside).where(*same, instances.c.file.is_not(None))
+    beside = connection.execute(query.order_by(instances.c.beside).limit(1)).scalar_one_or_none()
+    if beside is None:
+        return None
+    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KNOWN
 
 
 def _enter(connection: Connection, arrived: ArrivedInstance, file: str) -> SpoolOutcome:
-    if _is_here(connection, arrived):
+    if _find_here(connection, _same(arrived)) is not None:
         return SpoolOutcome.KNOWN
     # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
     # it may have been deleted since.

@@ -18,7 +18,8 @@ class SpoolOutcome(Enum):
     KNOWN = auto()
     """The same bytes are there already."""
     BESIDE = auto()
-    """Other bytes came before under its UIDs: it is on the disk, and not published."""
+    """Other bytes came before under its UIDs: it is on the disk (sent again: since then), and not
+    published."""
 
 
 @frozen

@@ -13,12 +13,13 @@ from attrs import define, field
 
 from p2pacs.concurrency.signals import Bell
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import NotFoundError, P2PacsError, StudyNotFoundError
+from p2pacs.errors import NotFoundError, P2PacsError, StateError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
+from peer.ingest.incoming_files import IncomingFiles
 from peer.retrieval.instances.instance_reader import Preview
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.viewport import ViewRequest, shown
@@ -164,6 +165,7 @@ class FakePeer:
     role: str = "hospital"
     before: int = 0
     """Bytes that had come before anybody asked."""
+    incoming: IncomingFiles | None = None
 
     @property
     def reads(self) -> Any:
@@ -207,6 +209,11 @@ class FakePeer:
 
     def transfer(self, _transfer: object) -> JsonObject:
         return transfer_of(self.before, 2**30, seconds=2.5 if self.before else 0.0)
+
+    def incoming_files(self) -> IncomingFiles:
+        if self.incoming is None:
+            raise StateError("this peer sends nothing")
+        return self.incoming
 
     async def events(self) -> AsyncGenerator[JsonObject, None]:
         yield await self.transfers()

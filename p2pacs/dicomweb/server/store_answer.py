@@ -48,8 +48,8 @@ def failure_reason(error: P2PacsError) -> int:
 
 
 _BESIDE: Final = (
-    "an instance came before with other bytes under the same UID: this one is kept beside it, and "
-    "is not sent on"
+    "an instance came before with other bytes under the same UID, or it is broken: it is kept "
+    "beside, and is not sent on"
 )
 
 

@@ -16,6 +16,19 @@ SHOWN: Final = 12
 """Sources with a line of their own: so many fit on a terminal."""
 
 
+def bars_on(console: Console) -> Progress:
+    """Bars with an amount, a rate and a word each; on what is no terminal they show nothing."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}", justify="right"),
+        TextColumn("{task.fields[rate]}", justify="right"),
+        TextColumn("{task.fields[said]}"),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
 class Bars:
     """The bars of one transfer; on what is no terminal they show nothing."""
 
@@ -29,15 +42,7 @@ class Bars:
             title: of the bar for the whole.
             instances: whether there is a bar for the instances, too.
         """
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[amount]}", justify="right"),
-            TextColumn("{task.fields[rate]}", justify="right"),
-            TextColumn("{task.fields[said]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars_on(console)
         self._whole = self._add(title)
         self._instances = self._add("instances") if instances else None
         self._previews: TaskID | None = None

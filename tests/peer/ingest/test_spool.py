@@ -79,7 +79,7 @@ def test_other_bytes_under_the_same_uid_are_kept_beside(tmp_path: Path, spool: S
     spool.came = told.append
     assert take(spool, first, "CT1") is SpoolOutcome.KEPT
     assert take(spool, other, "CT1") is SpoolOutcome.BESIDE
-    assert take(spool, other, "CT1") is SpoolOutcome.KNOWN
+    assert take(spool, other, "CT1") is SpoolOutcome.BESIDE
     assert len(files(tmp_path)) == 2
     assert held(spool) == [first]
     (study,) = spool.index.list_studies()
@@ -194,7 +194,7 @@ def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spoo
     assert held(spool) == sent[1:]
     spool.safe(UID, 2)
     assert len(files(tmp_path)) == 1
-    assert take(spool, sent[0], "CT1") is SpoolOutcome.KNOWN
+    assert take(spool, sent[0], "CT1") is SpoolOutcome.BESIDE
 
 
 def test_a_file_that_cannot_be_read_now_is_not_lost(tmp_path: Path, spool: Spool) -> None:

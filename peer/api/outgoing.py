@@ -1,0 +1,144 @@
+"""What ``p2pacs send`` asks of the peer: files go into the spool, and how far studies are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import trio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
+
+from p2pacs.dicomweb.server.store_backend import KeptInstance
+from p2pacs.errors import UsageError
+from p2pacs.limits import INSTANCE_BYTES, MIB, OUTGOING_TOGETHER
+from p2pacs.output.json_object import JsonObject
+from p2pacs.web.large_bodies import drain, read_pieces
+from peer.ingest.incoming_files import IncomingFiles
+from peer.ingest.spool_records import SpooledStudy
+
+INSTANCES: Final = "/outgoing/instances"
+
+_HEAD: Final = MIB
+"""What may stand before the data set in a file."""
+
+ReadBody = Callable[[Request], Any]
+
+
+def is_file(scope: Scope) -> bool:
+    """Whether the body of a request is a file, which is bounded where it is read."""
+    return bool(scope["path"] == INSTANCES)
+
+
+class OutgoingApi:
+    """Its handlers; `incoming` raises why nothing is taken here."""
+
+    def __init__(self, incoming: Callable[[], IncomingFiles], read_body: ReadBody) -> None:
+        self._incoming = incoming
+        self._read_body = read_body
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Where they are."""
+        return [
+            Route("/outgoing/known", self.known, methods=["POST"]),
+            Route(INSTANCES, self.take, methods=["POST"]),
+            Route("/outgoing/studies", self.studies, methods=["POST"]),
+        ]
+
+    async def known(self, request: Request) -> Response:
+        """Which of these files came before."""
+        index = self._incoming().spool.index
+        asked = [_key(one) for one in _list(await self._read_body(request), "instances")]
+
+        def look() -> list[JsonObject | None]:
+            found = [index.find_known(*one) for one in asked]
+            return [
+                None
+                if one is None
+                else {"study_instance_uid": one[0], "outcome": one[1].name.lower()}
+                for one in found
+            ]
+
+        return JSONResponse({"instances": await trio.to_thread.run_sync(look)})
+
+    async def take(self, request: Request) -> Response:
+        """Keep a file."""
+        try:
+            kept = await self._take(request)
+        finally:
+            await drain(request)
+        outcome = "known" if kept.known else "beside" if kept.beside else "kept"
+        return JSONResponse({"study_instance_uid": kept.study, "outcome": outcome})
+
+    async def _take(self, request: Request) -> KeptInstance:
+        async with (
+            self._incoming().receive("command", None) as incoming,
+            aclosing(read_pieces(request, INSTANCE_BYTES + _HEAD)) as pieces,
+        ):
+            async for piece in pieces:
+                await incoming.write(piece)
+            return await incoming.keep()
+
+    async def studies(self, request: Request) -> Response:
+        """How far studies are."""
+        index = self._incoming().spool.index
+        asked = _list(await self._read_body(request), "study_instance_uids")
+        uids = [one for one in asked if isinstance(one, str)]
+
+        def look() -> list[SpooledStudy]:
+            found = map(index.study, uids)
+            return [one for one in found if one is not None]
+
+        found = await trio.to_thread.run_sync(look)
+        return JSONResponse({"studies": list(map(study_json, found))})
+
+
+def study_json(study: SpooledStudy) -> JsonObject:
+    """How far a study is."""
+    return {
+        "study_instance_uid": study.uid,
+        "study": None if study.study is None else str(study.study),
+        "state": _state(study),
+        "refused": study.refused,
+        "version": study.version,
+        "instances": study.instances,
+        "bytes": study.bytes,
+        "beside": study.beside,
+    }
+
+
+def _state(study: SpooledStudy) -> str:
+    """How far it is, in a word."""
+    if study.refused is not None:
+        return "refused"
+    if study.newest <= study.safe:
+        return "stored"
+    if study.newest <= study.published:
+        return "published"
+    return "publishing" if study.version else "waiting"
+
+
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    value = body.get(name)
+    if not isinstance(value, list) or len(value) > OUTGOING_TOGETHER:
+        raise UsageError(f"{name} must be a list of {OUTGOING_TOGETHER} at most")
+    return value
+
+
+def _key(one: object) -> tuple[str, str, bytes]:
+    """SOP Instance UID, Transfer Syntax UID, SHA-256 of the data set."""
+    if not isinstance(one, dict):
+        raise UsageError("instances must be objects")
+    uid, syntax, digest = (
+        one.get(name) for name in ("sop_instance_uid", "transfer_syntax_uid", "sha256")
+    )
+    if not isinstance(uid, str) or not isinstance(syntax, str) or not isinstance(digest, str):
+        raise UsageError("an instance has sop_instance_uid, transfer_syntax_uid and sha256")
+    try:
+        return uid, syntax, bytes.fromhex(digest)
+    except ValueError as error:
+        raise UsageError("sha256 must be hexadecimal") from error

@@ -1,0 +1,1 @@
+"""``p2pacs send``: DICOM files of this machine into the network, and home."""
