@@ -11,6 +11,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.catalogue.records import StudyRecord
+from p2pacs.concurrency.groups import single_error
 from p2pacs.concurrency.tasks import Tasks
 from p2pacs.errors import KeyUnavailableError, NotFoundError, P2PacsError
 from p2pacs.identity.keys import Verifier
@@ -135,7 +136,7 @@ class StudyReads:
             KeyUnavailableError: no key is held and the broker is away.
         """
         record = await self._resolver.record(study_instance_uid)
-        found = await self._find(record.study, requester)
+        found = await self._admit(record, requester)
         await self._audit.record(record.study, caller=requester.caller, purpose=requester.audited)
         fetch = await self._begin(found, requester)
         self._asked(fetch, requester)
@@ -150,7 +151,7 @@ class StudyReads:
             P2PacsError: as `open`.
         """
         record = await self._resolver.record(study_instance_uid)
-        found = await self._find(record.study, requester)
+        found = await self._admit(record, requester)
         read = await self._audit.begin(
             found.study, caller=requester.caller, purpose=requester.audited
         )
@@ -188,6 +189,34 @@ class StudyReads:
             found = await self._resolver.newer(found)
         return await self._begin(found, requester)
 
+    async def _admit(self, record: StudyRecord, requester: Requester) -> ResolvedStudy:
+        """Ask for the right to read. Of a study that is all here the index is read meanwhile, of
+        which nobody is given anything before: right after a start it took as long as the broker.
+
+        Raises:
+            P2PacsError: as `open`; what was read so is forgotten.
+        """
+        study = record.study
+        is_new = study not in self._fetches
+        try:
+            with single_error():
+                async with trio.open_nursery() as nursery:
+                    if is_new:
+                        nursery.start_soon(self._look_ahead, record)
+                    found = await self._find(study, requester)
+                    nursery.cancel_scope.cancel()
+        except P2PacsError:
+            if is_new and not self.in_use(study):
+                self.forget(study)
+            raise
+        return found
+
+    async def _look_ahead(self, record: StudyRecord) -> None:
+        try:
+            await self.held(record)
+        except P2PacsError as error:  # who reads it is told
+            log.debug("its index is not read ahead", study=record.study.short, why=str(error))
+
     async def _find(self, study: StudyId, requester: Requester) -> ResolvedStudy:
         found = await self._resolver.find(study, requester.purpose)
         if found.key is None:
@@ -197,7 +226,7 @@ class StudyReads:
     async def _begin(self, found: ResolvedStudy, requester: Requester) -> StudyFetch:
         study = found.study
         async with self._one:
-            fetch = self._fetches.pop(study, None)
+            fetch = self._fetches.get(study)
             if fetch is None:
                 if found.key is None:
                     raise blind()
@@ -216,6 +245,7 @@ class StudyReads:
             fetch.begin(found, priority)
             self._lead(fetch)
             self._prepare(fetch)
+            self._fetches.pop(study, None)  # it is the last one from now on
             self._fetches[study] = fetch
             self._forget_idle()
         return fetch

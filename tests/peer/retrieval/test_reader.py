@@ -4,7 +4,7 @@ import msgpack
 import pytest
 from attrs import evolve
 
-from p2pacs.errors import ChunkMismatchError, KeyUnavailableError, NotFoundError
+from p2pacs.errors import ChunkMismatchError, ForbiddenError, KeyUnavailableError, NotFoundError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import ChunkId, StudyId
 from p2pacs.study.manifest import load_root
@@ -107,6 +107,34 @@ async def test_what_is_held_is_read_without_asking_anybody(tmp_path: Path) -> No
         assert held is not None
         assert len(held.known) == 2
         assert (len(world.broker.asked), await reported(world, peer)) == (asked, audited)
+
+
+async def test_the_index_of_what_is_here_is_read_while_the_broker_is_asked(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.broker.publish(instances(2))
+        peer = await world.add("a")
+        fetch = await opened(world, peer)
+        await read_all(fetch)
+        await fetch.transfer.wait_complete()
+        study = world.broker.study
+        find = peer.resolver.find
+
+        async def patient(study: StudyId, purpose: str) -> ResolvedStudy:
+            await eventually(lambda: bool(peer.reads.fetches) and peer.reads.get(study).settled)
+            return await find(study, purpose)
+
+        peer.reads.forget(study)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(peer.resolver, "find", patient)
+            again = await opened(world, peer)
+        assert again is not fetch
+        assert again.settled
+        # It is forgotten where the answer is no.
+        peer.reads.forget(study)
+        world.broker.forbidden = True
+        with pytest.raises(ForbiddenError):
+            await opened(world, peer)
+        assert peer.reads.fetches == []
 
 
 async def test_what_is_looked_at_comes_first_as_soon_as_it_is_known(
