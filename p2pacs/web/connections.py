@@ -8,7 +8,9 @@ not the server, which its own accept loop would let happen.
 from __future__ import annotations
 
 import logging
+import os
 import ssl
+import sys
 from collections.abc import Iterable
 from functools import partial
 from typing import Final, cast
@@ -86,6 +88,25 @@ def web_admission(proxies: Iterable[IPNetwork] = ()) -> Admission:
     return admission
 
 
+async def write_all(stream: trio.SocketStream, data: bytes | memoryview) -> None:
+    """Send all of it. Trio's own way goes through the event loop also where nothing is waited for.
+
+    Raises:
+        OSError: the connection is broken.
+        trio.ClosedResourceError: it was closed here.
+    """
+    if sys.platform == "win32":  # where a socket is no file
+        await stream.send_all(data)
+        return
+    left, handle = memoryview(data), stream.socket.fileno()
+    while left:
+        try:
+            left = left[os.write(handle, left) :]
+        except BlockingIOError:
+            await trio.lowlevel.wait_writable(stream.socket)
+    await trio.lowlevel.checkpoint()
+
+
 class WebConnection(TCPServer):
     """One connection of Hypercorn's, on which nobody reports what cannot be sent any more.
 
@@ -110,7 +131,20 @@ class WebConnection(TCPServer):
                 raise
             return  # what the client says is no HTTP: it is turned out
         for part in parts or ():
-            await self.protocol_send(RawData(part))
+            if isinstance(self.stream, trio.SocketStream) and not self._gone:
+                await self._write(self.stream, part)
+            else:
+                await self.protocol_send(RawData(part))
+
+    async def _write(self, stream: trio.SocketStream, data: bytes | memoryview) -> None:
+        """As `TCPServer.protocol_send`, in one turn of the event loop each time that the client
+        has taken something, and not in three."""
+        async with self.send_lock:
+            try:
+                with trio.CancelScope(shield=True):
+                    await write_all(stream, data)
+            except (OSError, trio.ClosedResourceError, trio.BusyResourceError):
+                await self.protocol.handle(Closed())
 
     async def _read_data(self) -> None:
         await super()._read_data()

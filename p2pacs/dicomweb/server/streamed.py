@@ -41,7 +41,10 @@ ready; of larger ones each copy would be mapped anew, and take ten times as long
 
 _BUFFER: Final = 2 * MIB
 """Bytes of instances that are put together for a client at once, in memory that its answer keeps
-from the first to the last."""
+from the first to the last: while one buffer is sent, the other one is filled."""
+
+_ALL_SENT: Final = b""
+"""A piece of nothing: what follows is begun when all before it was sent."""
 
 log = structlog.get_logger(__name__)
 
@@ -145,9 +148,13 @@ class StreamedAnswer(Response):
         """Send the body; whether all of it came."""
         promised = self._opened.missing if self.status_code == 206 else 0
         try:
-            async with aclosing(self._pieces()) as pieces:
-                async for piece in pieces:
-                    await send(piece)
+            with single_error():
+                async with trio.open_nursery() as nursery:
+                    ahead, made = trio.open_memory_channel[bytes | memoryview](0)
+                    nursery.start_soon(self._make, ahead)
+                    async for piece in made:
+                        if piece:
+                            await send(piece)
             if self._opened.missing > promised:
                 log.warning("an answer was cut off", why="the PACS did not give all of it")
                 return False
@@ -158,8 +165,16 @@ class StreamedAnswer(Response):
             return False
         return True
 
+    async def _make(self, ahead: trio.MemorySendChannel[bytes | memoryview]) -> None:
+        """Make each piece while the one before it is sent: a client that reads as fast as we send
+        else waits for a third of the time."""
+        async with ahead, aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                await ahead.send(piece)
+
     def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
-        """The body, but for its `_closing`; each piece until the next one is asked for."""
+        """The body, but for its `_closing`; each piece until the next but one is asked for, which
+        is made before the next one is sent, but for what follows `_ALL_SENT`."""
         raise NotImplementedError
 
     def _closing(self) -> Sequence[bytes]:
@@ -186,6 +201,7 @@ class InstanceAnswer(StreamedAnswer):
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         for piece in self._pieces_of_it:
             yield piece
+        yield _ALL_SENT
         await anext(self._instances, None)  # it was taken
 
 
@@ -219,7 +235,8 @@ class MultipartAnswer(StreamedAnswer):
 
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         some: Sequence[InstanceData] | None = self._first
-        buffer, used = memoryview(bytearray(_BUFFER)), 0
+        buffer, other = memoryview(bytearray(_BUFFER)), memoryview(bytearray(_BUFFER))
+        used = 0
         while some is not None:
             for instance in some:
                 outline = instance.outline
@@ -227,7 +244,7 @@ class MultipartAnswer(StreamedAnswer):
                 size = len(head) + outline.size
                 if used and used + size > _BUFFER:
                     yield buffer[:used]
-                    used = 0
+                    buffer, other, used = other, buffer, 0
                 if size > _BUFFER:
                     yield head
                     for piece in pieces_of((await instance.read()).data):
@@ -236,9 +253,10 @@ class MultipartAnswer(StreamedAnswer):
                 begin, used = used + len(head), used + size
                 buffer[begin - len(head) : begin] = head
                 await instance.read_into(buffer[begin:used])
-            if used:  # these were taken when the next are asked for
+            if used:
                 yield buffer[:used]
-                used = 0
+                buffer, other, used = other, buffer, 0
+            yield _ALL_SENT  # these were taken when the next are asked for
             some = await anext(self._others, None)
         if self._left:
             raise UnavailableError("less of it came than there was")
@@ -290,6 +308,7 @@ class MetadataAnswer(StreamedAnswer):
         while headers is not None:
             told = await trio.to_thread.run_sync(metadata, headers, self._root, writer)
             yield before + told
+            yield _ALL_SENT
             before = b","
             headers = await anext(self._others, None)
 

@@ -32,11 +32,11 @@ _NO_WAIT: Final = 0.0
 _TOGETHER: Final = 32
 """Headers that are read at once: the first ones should not be long in coming."""
 
-_RUN: Final = 4 * MIB
+_RUN: Final = 16 * MIB
 """Bytes of instances that lie decoded and are taken one after the other: each by itself would cost
-more in tasks than in reading."""
+more in tasks than in reading, and within a run some are put together while others are sent."""
 
-_RUN_HELD: Final = 2 * MIB
+_RUN_HELD: Final = 4 * MIB
 """Bytes of those that are in memory at once, at most."""
 
 _USUAL_HEADER: Final = 64 * KIB

@@ -39,7 +39,7 @@ from p2pacs.identity.authority import Authority
 from p2pacs.units import Endpoint
 from p2pacs.web.answers import error_handlers, json_answer
 from p2pacs.web.body import body_sender
-from p2pacs.web.connections import ServingTuning, WebConnection, web_admission
+from p2pacs.web.connections import ServingTuning, WebConnection, web_admission, write_all
 from p2pacs.web.guard import BODY_SECONDS, BodyLimit, KnownHosts
 from p2pacs.web.serving import serve_web, web_context
 from tests.waiting import settled
@@ -384,6 +384,38 @@ async def test_a_body_goes_out_of_a_buffer_that_changes(path: str) -> None:
             answer = await client.get(f"http://{endpoint}{path}")
             assert answer.content == b"".join(bytes([one]) * 100_000 for one in b"abc")
             assert ("content-length" in answer.headers) is path.endswith("length")
+
+
+async def test_what_a_client_takes_slowly_is_written_whole() -> None:
+    ours, theirs = (trio.SocketStream(one) for one in trio.socket.socketpair())
+    data = bytes(range(256)) * 40_000
+    got = bytearray()
+
+    async def read() -> None:
+        while len(got) < len(data):
+            got.extend(await theirs.receive_some(100_000))
+            await trio.lowlevel.checkpoint()
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await write_all(ours, memoryview(data))
+    assert got == data
+
+    async def write() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await write_all(ours, data)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        await trio.testing.wait_all_tasks_blocked()
+        await ours.aclose()
+    await theirs.aclose()
+    ours, theirs = (trio.SocketStream(one) for one in trio.socket.socketpair())
+    await theirs.aclose()
+    with pytest.raises(OSError, match="pipe"):
+        await write_all(ours, data)
+    await ours.aclose()
 
 
 async def test_a_body_that_is_sent_to_who_speaks_no_http_ends_without_a_traceback(

@@ -1,6 +1,6 @@
 """Answers that are sent while they are read; with real clients they are in tests/peer/gateway."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 import trio
 from attrs import frozen
 from starlette.types import Message, Scope
+from trio.testing import wait_all_tasks_blocked
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dicomweb.accept import Accept
@@ -62,7 +63,11 @@ def given(*sizes: int) -> list[Given]:
     ]
 
 
-async def answered(opened: Opened, runs: Sequence[Sequence[Given]]) -> tuple[Any, list[Message]]:
+async def answered(
+    opened: Opened,
+    runs: Sequence[Sequence[Given]],
+    sending: Callable[[Message], Awaitable[None]] | None = None,
+) -> tuple[Any, list[Message]]:
     async def others() -> AsyncGenerator[Sequence[Given], None]:
         for run in runs[1:]:
             yield run
@@ -74,6 +79,8 @@ async def answered(opened: Opened, runs: Sequence[Sequence[Given]]) -> tuple[Any
 
     async def send(message: Message) -> None:
         messages.append(message)
+        if sending is not None:
+            await sending(message)
 
     answer = MultipartAnswer(
         opened,  # type: ignore[arg-type]
@@ -111,6 +118,29 @@ async def test_parts_small_and_large_come_in_order(known: bool) -> None:
     assert ("content-length" in headers) is known
     if known:
         assert int(headers["content-length"]) == len(whole)
+
+
+async def test_the_next_piece_is_made_while_one_is_sent_but_not_of_the_next_run() -> None:
+    """What a run was read from is let go of, and counts as taken, when all of it was sent."""
+    read = list[int]()
+
+    @frozen
+    class Noted(Given):
+        async def read_into(self, buffer: memoryview) -> None:
+            read.append(int(self.outline.sop_instance_uid.rpartition(".")[2]))
+            await super().read_into(buffer)
+
+    sent = [Noted(one.outline, one.data) for one in given(*[2_000_000] * 5)]
+    seen = list[list[int]]()
+
+    async def sending(message: Message) -> None:
+        if len(message.get("body", b"")) > MIB:
+            await wait_all_tasks_blocked()
+            seen.append(list(read))
+
+    _, messages = await answered(Opened(None), [sent[:3], sent[3:]], sending)
+    assert is_whole(messages)
+    assert seen == [[0, 1], [0, 1, 2], [0, 1, 2], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize("change", ["more", "less", "larger"])
