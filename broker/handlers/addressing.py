@@ -112,7 +112,8 @@ def _recipient(connection: Connection, address: VirtualAddress) -> Member | None
         found = registry.get_member(connection, address)
     except NotFoundError:
         return None
-    return found if found.role is Role.HOSPITAL and found.revoked is None else None
+    is_there = found.joined is not None and found.revoked is None
+    return found if found.role is Role.HOSPITAL and is_there else None
 
 
 def _write_down(

@@ -7,6 +7,8 @@ import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
+from p2pacs.swarm.download.transfer import TransferState
+from p2pacs.swarm.scheduling.priority import Priority
 from tests.simulation.world import SimMember, Study, World, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
@@ -71,3 +73,29 @@ async def test_the_sender_serves_whoever_gets_it_nowhere_else(
         reader = await world.add("reader", nic=adsl(), line=paced())
         await reader.fetch(study, [sender]).wait_complete()
         await fetched(reader, study)
+
+
+async def test_an_emergency_that_is_sent_comes_before_what_goes_out_already(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """The broker fetches both, no more urgently than the other one."""
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER)
+        reader = await world.add("reader", nic=adsl(), line=paced())
+        routine, urgent = (Study(world.key, seed, sender=sender.address) for seed in (1, 2))
+        await sent(world, routine)
+        for member in (broker, reader):
+            await member.host.mesh.connect(sender.address)
+        before = [one.fetch(routine, [sender, reader]) for one in (broker, reader)]
+        await trio.sleep(10)
+        await sent(world, urgent)
+        start = trio.current_time()
+        stat = reader.fetch(urgent, [sender, broker])
+        stat.prioritise(Priority.STAT)
+        home = broker.fetch(urgent, [sender, reader])
+        await stat.wait_complete()
+        assert trio.current_time() - start < 1.15 * urgent.list.total_bytes / 100_000 + 2
+        assert not any(one.state is TransferState.COMPLETE for one in before)
+        for transfer in (*before, home):
+            await transfer.wait_complete()

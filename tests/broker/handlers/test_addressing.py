@@ -95,9 +95,10 @@ async def test_who_reads_nothing_cannot_be_addressed(bench: Bench) -> None:
     south, _ = await joined(bench.ground, "South")
     await bench.ground.database.run(lambda c: registry.revoke(c, gone.address))
     unknown = VirtualAddress(b"\xfd" + bytes(15))
+    coming, _ = await bench.ground.register("Coming")
     broker = bench.ground.identity.address
-    wanted = [replica.address, gone.address, unknown, broker, bench.north.address, south.address]
-    assert await bench.address(bench.north, *wanted) == [bytes(south.address)]
+    nobody = [replica.address, gone.address, coming.address, unknown, broker, bench.north.address]
+    assert await bench.address(bench.north, *nobody, south.address) == [bytes(south.address)]
 
 
 async def test_the_sender_alone_addresses_a_study(bench: Bench) -> None:
