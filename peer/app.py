@@ -305,6 +305,7 @@ class Peer:
                 nursery.start_soon(self.pending.run, self.reads.resume)
                 if self.outgoing is not None:
                     nursery.start_soon(self.outgoing.run)
+                    nursery.start_soon(self.workers.stay_ready)
                 if self.commitments is not None:
                     nursery.start_soon(self.commitments.run)
                 if self.addressing is not None:

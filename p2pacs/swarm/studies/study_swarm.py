@@ -105,6 +105,8 @@ class StudySwarm:
         """Chunks in that root."""
         self.sender: VirtualAddress | None = None
         """The member that signed it, who sends the study; None: a broker did."""
+        self.index: frozenset[int] = frozenset()
+        """Its chunks that are index parts: without them nothing else can be read."""
         self.partners: dict[VirtualAddress, Partner] = {}
         self.told: set[VirtualAddress] = set()
         """Partners and holders who know from us that we take part."""
@@ -135,6 +137,7 @@ class StudySwarm:
         """This is the newest root here."""
         self.version, self.listed = root.version, root.chunks
         self.sender = None if root.delegation is None else root.delegation.member
+        self.index = frozenset(chain.from_iterable(part.numbers for part in root.parts))
 
     # ------------------------------------------------------------ what partners lack
 

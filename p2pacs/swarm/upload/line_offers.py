@@ -6,7 +6,7 @@ The line always has a little promised work; more would only make the choice wors
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import accumulate, chain, islice
 from typing import Final
 
 import trio
@@ -118,20 +118,42 @@ class LineOffers:
             if target is None or self._promised_bytes(now, target.priority) >= ahead:
                 self.unwanted = True
                 return
-            chunks = min(self._chunks_for(target), target.useful)
-            self.open.made(target, chunks, now)
             swarm = self._swarms.of(target.study)
-            hints = self._hints(swarm, target, chunks)
+            if self._is_origin(swarm):
+                chunks, hints = self._once(swarm, target)
+            else:
+                chunks = min(self._chunks_for(target), target.useful)
+                hints = swarm.hints(target.member)
+            self.open.made(target, chunks, now)
             swarm.send(target.member, Offer(bytes(target.study), chunks, hints))
 
     def _chunks_for(self, target: OfferTarget) -> int:
         """How many chunks to offer at once; there is room for those that `_target` says."""
+        return max(1, min(OFFERED_CHUNKS, int(self._room(target) / self._work.chunk_bytes)))
+
+    def _room(self, target: OfferTarget) -> float:
+        """Bytes to offer at once."""
         seconds, study = self._tuning.offer_seconds, self._swarms.tuning
         if not study.early < target.completeness < study.late:
             seconds = self._tuning.careful_seconds
-        return max(
-            1, min(OFFERED_CHUNKS, int(self._uplink.rate * seconds / self._work.chunk_bytes))
-        )
+        return self._uplink.rate * seconds
+
+    def _once(self, swarm: StudySwarm, target: OfferTarget) -> tuple[int, list[int]]:
+        """What an origin gives: how many chunks, and which it advises.
+
+        Index parts first, then in the order of the study, as its previews come before its frames.
+        What is chosen is known here, and its bytes: after small chunks large ones would be
+        promised for seconds, and nothing that somebody waits for could overtake them.
+        """
+        alone, room = self._only_here(swarm), self._room(target)
+        index = [number for number in sorted(swarm.index) if number in alone]
+        rest = (number for number in alone if number not in swarm.index)
+        most = min(OFFERED_CHUNKS, target.useful)
+        hints = list(islice(chain(index, rest), max(swarm.tuning.hints, self._chunks_for(target))))
+        sizes = accumulate(swarm.chunks.size(n) if swarm.chunks else 0 for n in hints)
+        chunks = sum(size <= room for size in sizes) if hints else self._chunks_for(target)
+        swarm.partners[target.member].hinted = list(hints)
+        return max(1, min(most, chunks)), hints
 
     def _highest(self) -> int:
         """The most urgent that anybody fetches."""
@@ -142,13 +164,6 @@ class LineOffers:
         """Work that the line has before anything of a class: promised, or about to be chosen."""
         chosen = self.open.chunks(priority, now=now) * self._work.chunk_bytes
         return chosen + self._work.soon(now, priority)
-
-    def _hints(self, swarm: StudySwarm, target: OfferTarget, chunks: int) -> list[int]:
-        if self._is_origin(swarm):
-            alone = islice(self._only_here(swarm), max(swarm.tuning.hints, chunks))
-            swarm.partners[target.member].hinted = hints = list(alone)
-            return hints
-        return swarm.hints(target.member)
 
     def _only_here(self, swarm: StudySwarm) -> Bitfield:
         """What an origin gives: no two partners are advised the same, or they would both take it

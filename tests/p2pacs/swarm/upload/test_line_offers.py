@@ -9,13 +9,14 @@ import trio
 import trio.testing
 
 from p2pacs.identity.directory import Role
+from p2pacs.ids import ChunkId
 from p2pacs.limits import KIB
 from p2pacs.line.line import Line
 from p2pacs.line.pacing import NO_OVERHEAD
 from p2pacs.swarm.scheduling.offers import TUNING as OFFERS
 from p2pacs.swarm.studies.study_swarm import TUNING as STUDY
 from p2pacs.wire.messages.messages import Offer
-from tests.p2pacs.swarm.partners import CHUNK, RATE, Member, as_advised, nothing, paced_line
+from tests.p2pacs.swarm.partners import CHUNK, CT, RATE, Member, as_advised, nothing, paced_line
 from tests.simulation.nic import Nic
 from tests.simulation.world import Study, adsl, fetched, open_world, paced
 
@@ -104,3 +105,25 @@ async def test_an_origin_advises_no_two_partners_the_same(autojump_clock: Clock)
         received = [number for member in members for number in member.received]
         assert sorted(received) == list(range(40))
         assert all(member.received for member in members)
+
+
+async def test_an_origin_gives_index_parts_first_and_offers_what_fits_in_its_time(
+    autojump_clock: Clock,
+) -> None:
+    """After small chunks, as many large ones would be promised for seconds."""
+    async with paced_line(0, origin=True) as line:
+        swarm = await line.study(0)
+        small, large = bytes(KIB), bytes(CHUNK)
+        for number in range(40):
+            await line.swarms.of(CT).chunks.put(  # type: ignore[union-attr]
+                number, ChunkId(bytes(32)), small if number < 20 else large
+            )
+        swarm.listed, swarm.index = 40, frozenset([39])
+        member = line.add(1, answer=advice_alone)
+        await trio.sleep(15)
+        first = member.offers[0][1]
+        assert first.numbers[:3] == [39, 0, 1]
+        assert max(offer.chunks for _, offer in member.offers) <= 8
+        large_ones = [one for _, one in member.offers if one.numbers and one.numbers[0] >= 20]
+        assert all(offer.chunks * CHUNK <= RATE for offer in large_ones[1:])
+        assert sorted(member.received) == list(range(40))
