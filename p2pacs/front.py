@@ -37,6 +37,7 @@ SHORTCUTS: Final = {
     "get": "Fetch a study and write it as DICOM files; run it again to resume.",
     "send": "Send DICOM files into the network and to the PACS; run it again to resume.",
     "status": "Show the peer's links, transfers, store and catalogue.",
+    "sent": "List the studies that are sent from here, or do something about one.",
 }
 """Commands of peer/commands/cli.py at the top level."""
 

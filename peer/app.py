@@ -54,6 +54,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.intake import Intake
 from peer.ingest.outgoing import OutgoingStudies
+from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.recipient_rules import RecipientRule
 from peer.ingest.source import Arrivals
@@ -114,7 +115,11 @@ class Peer:
         self._join_the_network(services)
         self._read_studies()
         self.addressing: StudyAddressing | None = None
-        self.outgoing = None if spool is None else self._send_studies(spool)
+        self.outgoing: OutgoingStudies | None = None
+        self.sent: OutgoingDesk | None = None
+        if spool is not None:
+            self.outgoing = self._send_studies(spool)
+            self.sent = self._show_sent(spool, self.outgoing)
         self.incoming_files = self._take_files(spool)
         self._serve_people()
         self._enter(services)
@@ -183,6 +188,17 @@ class Peer:
         )
         return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
 
+    def _show_sent(self, spool: Spool, outgoing: OutgoingStudies) -> OutgoingDesk:
+        """What people see of the studies that are made here, and do about them."""
+
+        async def keep(actor: str, what: str, detail: str) -> None:
+            from peer.accounts.trail import note  # noqa: PLC0415 - argon2, for this alone
+
+            await self.database.run(lambda c: note(c, actor, what, detail))
+
+        linked = lambda: self.host.mesh.broker_linked  # noqa: E731
+        return OutgoingDesk(spool, outgoing, linked, keep)
+
     def _take_files(self, spool: Spool | None) -> IncomingFiles | None:
         """What keeps instances that come over HTTP, where they may."""
         if spool is None or not self.settings.sending.enabled:
@@ -229,6 +245,7 @@ class Peer:
             audit=self.audit,
             activity=self.activity,
             reads=self.reads,
+            sent=self.sent,
             check_membership=self.resolver.check_membership,
             incoming=self.incoming_files,
         )
@@ -396,6 +413,7 @@ class Peer:
             reads=self.reads,
             workers=self.workers,
             sends=self.sends,
+            sent=self.sent,
             viewer=self.viewer_door,
             check_membership=self.resolver.check_membership,
         )

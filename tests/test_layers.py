@@ -370,6 +370,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.pages.search": [],
     "peer.pages.live": [
         "peer.api",
+        "peer.ingest",
         "peer.retrieval",
         "peer.retrieval.instances",
         "peer.sending",
@@ -379,6 +380,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.api",
         "peer.config",
         "peer.db",
+        "peer.ingest",
         "peer.pages.live",
         "peer.pages.search",
         "peer.retrieval",
@@ -396,6 +398,7 @@ ROOMS: dict[str, list[str]] = {
     ],
     "peer.pages.transfers": [
         "peer.accounts",
+        "peer.ingest",
         "peer.pages.live",
         "peer.pages.sources",
         "peer.pages.study",

@@ -25,6 +25,9 @@ SIGN_IN: Final = (
 """Of sign-ins (`p2pacs.accounts.sign_in`)."""
 
 FROM_THE_BROKER: Final = (
+    N_("study %(study)s may not be sent by %(name)s: ask the administrator"),
+    N_("study %(study)s belongs to another hospital: its UID is used twice; ask the administrator"),
+    N_("study %(study)s is in the central PACS already: send what is missing of it there"),
     N_("%(name)s may not read study %(study)s: ask the administrator"),
     N_("%(name)s was revoked"),
     N_("study %(study)s is not in the catalogue: deleted, or too new"),

@@ -30,6 +30,9 @@ STATES: Final = (
 TRAIL: Final = (
     N_("account added"),
     N_("account removed"),
+    N_("sending retried"),
+    N_("sending cancelled"),
+    N_("spool emptied"),
     N_("by its owner"),
     N_("by the owner"),
     N_("password changed"),

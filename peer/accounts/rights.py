@@ -34,6 +34,8 @@ class UserRight(StrEnum):
     """Put it before all others."""
     SEND = "send"
     """To a workstation of the settings."""
+    OUTGOING = "outgoing"
+    """Studies that are sent from here into the network: send again, cancel, remove."""
     DOWNLOAD = "download"
     """As files, for wherever."""
     PIN = "pin"
@@ -52,6 +54,7 @@ _WORK: Final = frozenset(
         UserRight.FETCH,
         UserRight.STAT,
         UserRight.SEND,
+        UserRight.OUTGOING,
         UserRight.PIN,
         UserRight.SEE,
     }

@@ -28,6 +28,10 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     POST /outgoing/instances                    a DICOM file (PS3.10): it goes into the network, and
                                                 home; answered when it is on the disk
     POST /outgoing/studies                      {"study_instance_uids"}: how far they are
+    GET  /outgoing/studies                      {"studies"}: all (`peer.api.outgoing_studies`)
+    POST /outgoing/studies/{number}/retry       send it (again) now
+    POST /outgoing/studies/{number}/cancel      send nothing more of it
+    POST /outgoing/studies/{number}/remove      remove what lies here of it and was not sent
     GET  /openapi.json                          all of this as OpenAPI 3.1
 """
 
@@ -59,10 +63,12 @@ from p2pacs.web.numbers import number_of, whole_number
 from peer.api import streams
 from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
 from peer.api.outgoing import OutgoingApi, is_file
+from peer.api.outgoing_studies import OutgoingStudyCalls
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
 from peer.ingest.incoming_files import IncomingFiles
+from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.reader import StudyReads
 from peer.retrieval.requester import Requester
@@ -75,6 +81,10 @@ class ServedPeer(Protocol):
     @property
     def reads(self) -> StudyReads:
         """Opens studies."""
+
+    @property
+    def sent(self) -> OutgoingDesk | None:
+        """Studies that are sent from here; None: none can be."""
 
     async def status(self) -> JsonObject:
         """See ``GET /status``."""
@@ -145,6 +155,7 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
             Route("/transfers/{study}/priority", handlers.priority, methods=["POST"]),
             Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
             *OutgoingApi(peer.incoming_files, _body).routes,
+            *OutgoingStudyCalls(peer.sent).routes(),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),

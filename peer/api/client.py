@@ -73,6 +73,15 @@ class PeerClient:
         found: list[JsonObject] = (await self._call("POST", "/find", keys))["studies"]
         return found
 
+    async def outgoing_studies(self) -> list[JsonObject]:
+        """Studies that are sent from here, newest first; see `peer.api.outgoing_studies`."""
+        found: list[JsonObject] = (await self._call("GET", "/outgoing/studies"))["studies"]
+        return found
+
+    async def change_outgoing(self, number: int, what: str) -> JsonObject:
+        """Do something about one of them: ``retry``, ``cancel`` or ``remove``."""
+        return await self._call("POST", f"/outgoing/studies/{number}/{what}")
+
     async def begin(self, study_instance_uid: str, priority: str = "interactive") -> JsonObject:
         """Start fetching, or join whoever does; see ``POST /studies/fetch`` in `peer.api.api`."""
         body = {"study_instance_uid": study_instance_uid, "priority": priority}

@@ -11,6 +11,7 @@ from typing import Final
 from p2pacs.limits import OUTGOING_TOGETHER
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.openapi import ERROR, JSON, Described, body, error, of, query
+from peer.ingest.outgoing_state import BROKER, PACS, OutgoingState
 
 DICOM: Final = "application/dicom"
 PNG: Final = "image/png"
@@ -30,6 +31,7 @@ FIND_KEYS: Final = {
 _STUDY: Final = "/studies/{study}"
 _INSTANCES: Final = f"{_STUDY}/instances"
 _TRANSFER: Final = "/transfers/{study}"
+_OUTGOING: Final = "/outgoing/studies"
 
 _TEXT: Final[Described] = {"type": "string"}
 _FLAG: Final[Described] = {"type": "boolean"}
@@ -37,6 +39,7 @@ _COUNT: Final[Described] = {"type": "integer", "minimum": 0}
 _PLACE: Final[Described] = {"type": "integer", "minimum": 1}
 _INTEGER: Final[Described] = {"type": "integer"}
 _ID: Final[Described] = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_TIME: Final[Described] = {"type": "string", "format": "date-time"}
 _SECONDS: Final[Described] = {"type": "number", "minimum": 0}
 
 
@@ -125,13 +128,36 @@ SCHEMAS: Final[Described] = {
             "instances": _or_null(_COUNT),
         }
     ),
+    "OutgoingStudy": _object(
+        {
+            "number": _PLACE,
+            "study": _or_null(_ID),
+            "study_instance_uid": _TEXT,
+            "patient_id": _TEXT,
+            "patient_name": _TEXT,
+            "study_date": _TEXT,
+            "description": _TEXT,
+            "state": {"enum": [str(one) for one in OutgoingState]},
+            "why": _TEXT,
+            "again": _or_null(_TIME),
+            "instances": _COUNT,
+            "published": _COUNT,
+            "bytes": _COUNT,
+            "spooled": _COUNT,
+            "beside": _COUNT,
+            "callers": _list(_TEXT),
+            "began": _TIME,
+            "latest": _TIME,
+            "copies": _list({"enum": [BROKER, PACS]}),
+        }
+    ),
     "Status": _object(
         {
             "name": _TEXT,
             "version": _TEXT,
             "address": _TEXT,
             "role": _TEXT,
-            "certificate_expires": {"type": "string", "format": "date-time"},
+            "certificate_expires": _TIME,
             "broker": _object({"linked": _FLAG, "refused": _or_null(_TEXT)}),
             "gateway": _object(
                 {"aet": _TEXT, "dicom": _or_null(_TEXT), "dicom_tls": _or_null(_TEXT)}
@@ -142,6 +168,19 @@ SCHEMAS: Final[Described] = {
             "store": _object({"used": _COUNT, "capacity": _or_null(_COUNT), "studies": _COUNT}),
             "catalogue": _object({"studies": _COUNT, "age": _or_null(_SECONDS)}),
             "audit_waiting": _COUNT,
+            "sending": _or_null(
+                _object(
+                    {
+                        "under_way": _COUNT,
+                        "failing": _COUNT,
+                        "refused": _COUNT,
+                        "cancelled": _COUNT,
+                        "stored": _COUNT,
+                        "spooled": _COUNT,
+                        "oldest": _or_null(_SECONDS),
+                    }
+                )
+            ),
             **_MOVING,
         }
     ),
@@ -194,7 +233,7 @@ _ERRORS: Final = {
     "404": "There is no such thing here; a study is asked for first",
     "406": "This kind of instance is not taken",
     "408": "The body did not come whole in time",
-    "409": "This peer sends nothing",
+    "409": "That cannot be done now; or this peer sends nothing",
     "413": "The body is too long",
     "421": "This server is not known by the name in the address",
     "500": "Something is wrong on this machine: the log says what",
@@ -207,7 +246,7 @@ _ERRORS: Final = {
 _PARAMETERS: Final[Described] = {
     "study": {"description": "The study id that a fetch answers with", "schema": _ID},
     "number": {
-        "description": "Of an instance in the study, from 1",
+        "description": "Of an instance in the study, or of a study that is sent, from 1",
         "schema": {"type": "integer", "minimum": 1, "maximum": 999999999},
     },
 }
@@ -274,6 +313,19 @@ def describe() -> Described:
             "How far studies are that are sent; of others nothing",
             _object({"studies": _list(of("SentStudy"))}),
             takes=_object({"study_instance_uids": _together(_TEXT)}),
+        ),
+        ("get", _OUTGOING): _answer(
+            "Studies that are sent from here, newest first",
+            _object({"studies": _list(of("OutgoingStudy"))}),
+        ),
+        ("post", f"{_OUTGOING}/{{number}}/retry"): _answer(
+            "Send it (again) now", of("OutgoingStudy")
+        ),
+        ("post", f"{_OUTGOING}/{{number}}/cancel"): _answer(
+            "Send nothing more of it; what is in the network stays there", of("OutgoingStudy")
+        ),
+        ("post", f"{_OUTGOING}/{{number}}/remove"): _answer(
+            "Remove what lies here of it and was not sent", _object({})
         ),
         ("get", "/openapi.json"): _answer("This description", {"type": "object"}),
     }

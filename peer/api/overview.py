@@ -22,10 +22,12 @@ from p2pacs.texts import clean
 from p2pacs.version import own_version
 from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
+from peer.api.outgoing_studies import sending_json
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
 from peer.ingest.incoming_files import IncomingFiles
+from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.reader import StudyReads
 
@@ -50,6 +52,8 @@ class PeerOverview:
     audit: AuditQueue
     activity: Activity
     reads: StudyReads
+    sent: OutgoingDesk | None
+    """Studies that are sent from here; None: none can be."""
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked."""
     incoming: IncomingFiles | None = None
@@ -82,6 +86,9 @@ class PeerOverview:
                 "age": self.catalogue_age(),
             },
             "audit_waiting": await self.audit.waiting(),
+            "sending": None
+            if self.sent is None
+            else sending_json(await self.sent.list(), time.time()),
             **moving,
         }
 

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-import trio
 import typer
 
 from p2pacs.command_line.private_input import read_private
-from p2pacs.errors import P2PacsError, UsageError, first_of
+from p2pacs.errors import UsageError
 from p2pacs.files.private_files import mend_modes
 from p2pacs.output.json_object import JsonObject
 from p2pacs.output.listings import CsvOption, print_listing, printed_for_programs
@@ -24,8 +21,10 @@ from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import read_given
 from p2pacs.units import Endpoint
 from peer.api.client import PeerClient
+from peer.commands.asking import ask, run_to_end
 from peer.commands.keys import add_keys, check_date
 from peer.commands.output import tables as output
+from peer.commands.sent import sent
 from peer.commands.users import app as users
 from peer.config import OWN, load_peer_settings
 
@@ -49,8 +48,6 @@ class PriorityName(StrEnum):
     BACKGROUND = "background"
 
 
-T = TypeVar("T")
-
 Folder = Annotated[Path, typer.Argument(metavar="DIR", readable=False, help="The peer's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
@@ -59,11 +56,12 @@ app.add_typer(users, name="user")
 
 
 def add_commands(root: typer.Typer) -> None:
-    """Add ``find``, ``get``, ``send`` and ``status`` to the top-level commands."""
+    """Add ``find``, ``get``, ``send``, ``sent`` and ``status`` to the top-level commands."""
     root.command()(find)
     root.command()(get)
     root.command()(send)
     root.command()(status)
+    root.command()(sent)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -125,7 +123,7 @@ def join(
     )
     joining.check_join(folder, options)
     secret = read_private(token_file, "Token")
-    member = _run(lambda: joining.join(folder, secret, options))
+    member = run_to_end(lambda: joining.join(folder, secret, options))
     name, gateway = member.settings.name, member.settings.dicom is not None
     if as_json:
         print_json({"name": name, "role": member.role, "folder": str(folder)})
@@ -184,7 +182,7 @@ def find(
     if keys_file is not None:
         wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
     check_date(wanted.get("study_date", ""))
-    studies, role = _ask(folder, lambda peer: _search(peer, wanted))
+    studies, role = ask(folder, lambda peer: _search(peer, wanted))
     print_listing(output.studies_listing(studies), as_json=as_json, as_csv=as_csv)
     if not (studies or as_json or as_csv):
         typer.echo(output.nothing_found(role), err=True)
@@ -237,7 +235,7 @@ def get(
         study_uid = read_private(None, "Study Instance UID", hidden=False).strip()
     with Bars(Console(stderr=True)) as bars:
         try:
-            outcome = _run(
+            outcome = run_to_end(
                 lambda: get_study(folder, study_uid, out, bars, urgency.value, preview=preview)
             )
         except KeyboardInterrupt:
@@ -293,7 +291,7 @@ def send(
 
     with SendBars(Console(stderr=True)) as bars:
         try:
-            outcome = _run(lambda: send_files(folder, files, bars, force=force, wait=wait))
+            outcome = run_to_end(lambda: send_files(folder, files, bars, force=force, wait=wait))
         except KeyboardInterrupt:
             typer.echo(
                 "Stopped. What was taken is sent on; run the same command again for the rest.",
@@ -310,7 +308,7 @@ def send(
 
 def status(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False) -> None:
     """Show the peer's links, transfers, store and catalogue."""
-    said = _ask(folder, PeerClient.status)
+    said = ask(folder, PeerClient.status)
     if not printed_for_programs(said, as_json=as_json, as_csv=as_csv):
         show(*output.status_view(said))
 
@@ -318,48 +316,3 @@ def status(folder: Folder, *, as_json: AsJson = False, as_csv: CsvOption = False
 def print_json(value: object) -> None:
     """One JSON object on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False))
-
-
-def _ask(folder: Path, work: Callable[[PeerClient], Awaitable[T]]) -> T:
-    async def connected() -> T:
-        async with PeerClient.connect(folder) as peer:
-            return await work(peer)
-
-    return _run(connected)
-
-
-def _run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end; an exception group is reduced to the one error that matters.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C, after everything was cancelled in order.
-    """
-    result: list[T] = []
-    interrupted = False
-
-    async def interruptible() -> None:
-        nonlocal interrupted
-
-        async def listen(*, task_status: trio.TaskStatus[None]) -> None:
-            nonlocal interrupted
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                task_status.started()
-                async for _ in signals:
-                    interrupted = True
-                    nursery.cancel_scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            await nursery.start(listen)
-            result.append(await work())
-            nursery.cancel_scope.cancel()
-
-    try:
-        trio.run(interruptible)
-    except (P2PacsError, ExceptionGroup) as error:
-        known = first_of(error)
-        if known is None:
-            raise
-        raise known from error
-    if not result and interrupted:
-        raise KeyboardInterrupt
-    return result[0]

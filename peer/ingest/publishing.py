@@ -21,6 +21,7 @@ from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 from p2pacs.study.delegation import load_delegation
 from p2pacs.wire.messages.messages import SendGrant, SendQuery
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
+from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publish_leave import GrantedKey, PublishLeave
 from peer.ingest.reports import GrowthReports, OwnStudy
 from peer.ingest.source import Arrivals, SpoolSource
@@ -42,8 +43,13 @@ class SpoolPublisher:
         self._budget = Budget(tuning.budget_bytes)
         self._slots = trio.CapacityLimiter(tuning.parallel)
 
-    async def publish(self, study: SpooledStudy, tuning: OutgoingTuning) -> None:
+    async def publish(self, study: SpooledStudy, tuning: OutgoingTuning, attempt: Attempt) -> None:
         """Publish what came of a study and what comes meanwhile, until it is quiet.
+
+        Args:
+            study: which.
+            tuning: how.
+            attempt: told how far it is.
 
         Raises:
             ForbiddenError: the broker does not let it be published.
@@ -58,7 +64,8 @@ class SpoolPublisher:
         source = SpoolSource(self._spool, self._arrivals, quiet=tuning.quiet)
         progress = PublishProgress(leave.study, study.uid)
         own = OwnStudy(leave.study, study.uid, leave.wrapped_key)
-        reports = GrowthReports(parts, SpoolSource(self._spool, self._arrivals), own)
+        reports = GrowthReports(parts, SpoolSource(self._spool, self._arrivals), own, attempt)
+        attempt.begin(progress)
 
         async def announce(of: StudyId, version: int, complete: bool) -> None:
             await trio.to_thread.run_sync(index.version_out, study.uid, version)

@@ -19,6 +19,7 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.source import Detail
 from p2pacs.wire.messages.messages import SentNoted, SentReport
 from peer.ingest.outgoing_parts import OutgoingParts
+from peer.ingest.outgoing_state import Attempt
 from peer.ingest.source import SpoolSource, record_of
 from peer.ingest.spool_records import SpooledStudy
 
@@ -71,32 +72,34 @@ async def report(
     return reply
 
 
-async def is_home(
+async def ask_how_far(
     parts: OutgoingParts,
     source: SpoolSource,
     study: SpooledStudy,
     timeout: float,  # noqa: ASYNC109 - the broker is asked with it
-) -> bool:
-    """Whether the PACS has all of a study that was published.
+) -> SentNoted | None:
+    """How far a study is that was published; None if it was not.
 
     Raises:
         P2PacsError: the broker does not answer, or refuses.
     """
     if study.study is None:
-        return False
+        return None
     known = await trio.to_thread.run_sync(parts.catalogue.get, study.study)
     of = OwnStudy(study.study, study.uid, b"" if known is None else known.wrapped_key)
-    noted = await report(parts, source, of, study.version, complete=True, timeout=timeout)
-    return noted.stored >= study.version
+    return await report(parts, source, of, study.version, complete=True, timeout=timeout)
 
 
 class GrowthReports:
     """Reports of one study while it grows: the first version at once, then now and then."""
 
-    def __init__(self, parts: OutgoingParts, source: SpoolSource, of: OwnStudy) -> None:
+    def __init__(
+        self, parts: OutgoingParts, source: SpoolSource, of: OwnStudy, attempt: Attempt
+    ) -> None:
         self._parts = parts
         self._source = source
         self._of = of
+        self._attempt = attempt
         self.version = 0
         """The newest that came out since; 0 if none did."""
         self._complete = False
@@ -117,7 +120,7 @@ class GrowthReports:
         while True:
             await self._bell.wait()
             try:
-                await report(
+                noted = await report(
                     self._parts,
                     self._source,
                     self._of,
@@ -125,6 +128,7 @@ class GrowthReports:
                     complete=self._complete,
                     timeout=timeout,
                 )
+                self._attempt.noted(noted)
             except (UnavailableError, DeadlineError, AccessError, StudyNotFoundError) as error:
                 log.info("not reported", study=self._of.study.short, why=str(error))
             await trio.sleep(every)

@@ -53,6 +53,11 @@ class Arrivals:
             self.fresh.add(study_uid)
             self.bell.ring()
 
+    def look(self, study_uid: str) -> None:
+        """Something else is to be done for a study."""
+        self.fresh.add(study_uid)
+        self.bell.ring()
+
     def count(self, study_uid: str) -> int:
         """How many came of a study since the start."""
         return self._counts[study_uid]

@@ -158,6 +158,11 @@ class Spool:
         for name in self.index.safe(uid, newest):
             self.files.remove(name)
 
+    def remove(self, uid: str) -> None:
+        """Forget a study, and all that lies here of it."""
+        for name in self.index.remove(uid):
+            self.files.remove(name)
+
 
 def _large(spooled: SpooledInstance, path: Path) -> LargeInstance:
     """The data set is what ends the file: whatever wrote it wrote the head."""

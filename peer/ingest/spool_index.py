@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import asdict
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from p2pacs.dataset.json_model import Json, load
 from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
@@ -17,7 +19,9 @@ from p2pacs.sql.sqlite import SqliteFile
 from peer.ingest.instance_progress import InstanceProgress, find_progress
 from peer.ingest.recipient_index import RecipientIndex
 from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
-from peer.ingest.spool_tables import instances, prepare, studies
+from peer.ingest.spool_tables import NOTHING, count_in, instances, prepare, recount, studies
+
+CANCELLED: Final = "somebody here cancelled this study: have it sent again under Sent on the pages"
 
 _REMEDY: Final = "move the whole folder away and keep it"
 
@@ -49,15 +53,18 @@ class SpoolIndex:
         """What became of the same bytes, if they are here already; if not, they may come.
 
         Raises:
-            ForbiddenError: the broker lets nothing of this study be published.
+            ForbiddenError: the broker lets nothing of this study be published, or somebody here
+                cancelled it.
         """
-        query = select(studies.c.refused).where(studies.c.uid == arrived.study_uid)
+        query = select(studies).where(studies.c.uid == arrived.study_uid)
         with self._file.reading() as connection:
             if (outcome := _find_here(connection, _same(arrived))) is not None:
                 return outcome
-            why: str | None = connection.execute(query).scalar_one_or_none()
-        if why is not None:
-            raise ForbiddenError(why)
+            study = connection.execute(query).one_or_none()
+        if study is not None and study.cancelled is not None:
+            raise ForbiddenError(CANCELLED)
+        if study is not None and study.refused is not None:
+            raise ForbiddenError(study.refused)
         return None
 
     def find_known(self, uid: str, syntax: str, sha256: bytes) -> tuple[str, SpoolOutcome] | None:
@@ -127,7 +134,7 @@ class SpoolIndex:
         """
 
         def work(connection: Connection) -> int:
-            return sum(
+            count = sum(
                 connection.execute(
                     update(instances)
                     .where(
@@ -140,6 +147,9 @@ class SpoolIndex:
                 ).rowcount
                 for uid in uids
             )
+            if count:
+                recount(connection, study_uid)
+            return count
 
         return self._file.transact(work)
 
@@ -150,44 +160,43 @@ class SpoolIndex:
 
     def drop(self, spooled: SpooledInstance) -> None:
         """Forget an instance that cannot be read any more: it is taken when it is sent again."""
-        self._file.transact(
-            lambda c: c.execute(delete(instances).where(instances.c.number == spooled.number))
-        )
+        which = instances.c.number == spooled.number
+
+        def work(connection: Connection) -> None:
+            of = connection.execute(select(instances.c.study_uid).where(which)).scalar()
+            connection.execute(delete(instances).where(which))
+            if of is not None:
+                recount(connection, of)
+
+        self._file.transact(work)
 
     # ------------------------------------------------------------ studies
 
     def list_studies(self) -> list[SpooledStudy]:
         """All studies of which something came, in the order in which they began."""
-        return self._list(None)
+        return self._list()
 
     def study(self, uid: str) -> SpooledStudy | None:
         """One study; None if nothing of it came."""
-        return next(iter(self._list(uid)), None)
+        return next(iter(self._list(studies.c.uid == uid)), None)
 
-    def _list(self, uid: str | None) -> list[SpooledStudy]:
-        counted = ~instances.c.beside
-        columns = (
-            instances.c.study_uid,
-            func.min(instances.c.number).label("first"),
-            func.coalesce(func.max(instances.c.number).filter(counted), 0).label("newest"),
-            func.count().filter(counted).label("instances"),
-            func.coalesce(func.sum(instances.c.size).filter(counted), 0).label("bytes"),
-            func.count().filter(instances.c.beside).label("beside"),
-        )
-        query = select(*columns).group_by(instances.c.study_uid).order_by("first")
-        callers = select(instances.c.study_uid, instances.c.caller).distinct()
-        known = select(studies)
-        if uid is not None:
-            query = query.where(instances.c.study_uid == uid)
-            callers = callers.where(instances.c.study_uid == uid)
-            known = known.where(studies.c.uid == uid)
+    def named(self, number: int) -> SpooledStudy | None:
+        """The study of this number; None if there is none (any more)."""
+        return next(iter(self._list(studies.c.first == number)), None)
+
+    def _list(self, *which: ColumnElement[bool]) -> list[SpooledStudy]:
+        there = studies.c.instances + studies.c.beside > 0
+        query = select(studies).where(there, *which).order_by(studies.c.first)
         with self._file.reading() as connection:
-            rows = connection.execute(query).all()
-            named: dict[str, list[str]] = {}
-            for study_uid, caller in connection.execute(callers):
-                named.setdefault(study_uid, []).append(caller)
-            states = {row.uid: row for row in connection.execute(known)}
-        return [_study(row, states.get(row.study_uid), named[row.study_uid]) for row in rows]
+            return [_study(row) for row in connection.execute(query)]
+
+    def attributes(self, uid: str) -> Json:
+        """What a C-FIND may tell of a study, out of the first instance of it; empty if it has
+        none."""
+        query = select(instances.c.attributes).where(instances.c.study_uid == uid)
+        with self._file.reading() as connection:
+            found = connection.execute(query.order_by(instances.c.number).limit(1)).scalar()
+        return {} if found is None else load(found)
 
     def admitted(self, uid: str, study: StudyId) -> None:
         """The broker lets a study be published, under this id."""
@@ -197,6 +206,36 @@ class SpoolIndex:
         """The broker does not let a study be published: nothing more of it is taken; what came
         stays."""
         self._note(uid, refused=why)
+
+    def cancel(self, uid: str, by: str) -> None:
+        """Somebody wants nothing more of a study published: nothing more of it is taken; what
+        came stays."""
+        self._note(uid, cancelled=by, withdrawn=False)
+
+    def withdrawn(self, uid: str) -> None:
+        """The broker knows that a study was cancelled."""
+        self._note(uid, withdrawn=True)
+
+    def retry(self, uid: str) -> None:
+        """A study that was cancelled or refused may be published again."""
+        self._note(uid, cancelled=None, withdrawn=False, refused=None)
+
+    def remove(self, uid: str) -> list[str]:
+        """Forget what is not elsewhere of a study, and that it was refused or cancelled; the files
+        that nobody needs any more."""
+        which = (instances.c.study_uid == uid, instances.c.file.is_not(None))
+
+        def work(connection: Connection) -> list[str]:
+            names = list(connection.execute(select(instances.c.file).where(*which)).scalars())
+            connection.execute(delete(instances).where(*which))
+            recount(connection, uid)
+            nothing = studies.c.instances + studies.c.beside == 0
+            connection.execute(delete(studies).where(studies.c.uid == uid, nothing))
+            return names
+
+        self._note(uid, cancelled=None, withdrawn=False, refused=None)
+
+        return self._file.transact(work)
 
     def version_out(self, uid: str, version: int) -> None:
         """A version of a study was published."""
@@ -220,14 +259,14 @@ class SpoolIndex:
         def work(connection: Connection) -> list[str]:
             names = list(connection.execute(select(instances.c.file).where(*which)).scalars())
             connection.execute(update(instances).where(*which).values(file=None))
+            recount(connection, uid)
             return names
 
         return self._file.transact(work)
 
     def _note(self, uid: str, **values: object) -> None:
         def work(connection: Connection) -> None:
-            row = {"uid": uid, "version": 0, "published": 0, "safe": 0}
-            insert_missing(connection, studies, row)
+            insert_missing(connection, studies, NOTHING | {"uid": uid})
             connection.execute(update(studies).where(studies.c.uid == uid).values(**values))
 
         self._file.transact(work)
@@ -251,13 +290,24 @@ def _enter(connection: Connection, arrived: ArrivedInstance, file: str) -> Spool
         return SpoolOutcome.KNOWN
     # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
     # it may have been deleted since.
-    connection.execute(delete(instances).where(*_same(arrived)))
+    again = connection.execute(delete(instances).where(*_same(arrived))).rowcount > 0
     other = select(instances.c.number).where(
         instances.c.study_uid == arrived.study_uid, instances.c.uid == arrived.uid
     )
     beside = connection.execute(other.limit(1)).first() is not None
     row = {**asdict(arrived), "file": file, "beside": beside}
-    connection.execute(insert(instances).values(row))
+    made = connection.execute(insert(instances).values(row)).inserted_primary_key
+    number = int(made[0]) if made else 0
+    count_in(
+        connection,
+        arrived.study_uid,
+        number,
+        size=arrived.size,
+        caller=arrived.caller,
+        came=arrived.came,
+        beside=beside,
+        again=again,
+    )
     return SpoolOutcome.BESIDE if beside else SpoolOutcome.KEPT
 
 
@@ -276,17 +326,23 @@ def _instance(row: Row[Any]) -> SpooledInstance:
     )
 
 
-def _study(row: Row[Any], state: Row[Any] | None, callers: Iterable[str]) -> SpooledStudy:
+def _study(row: Row[Any]) -> SpooledStudy:
     return SpooledStudy(
-        uid=row.study_uid,
-        study=None if state is None or state.study is None else StudyId(state.study),
-        version=0 if state is None else state.version,
+        uid=row.uid,
+        study=None if row.study is None else StudyId(row.study),
+        version=row.version,
         newest=row.newest,
-        published=0 if state is None else state.published,
-        safe=0 if state is None else state.safe,
+        published=row.published,
+        safe=row.safe,
         instances=row.instances,
         bytes=row.bytes,
         beside=row.beside,
-        callers=tuple(sorted(callers)),
-        refused=None if state is None else state.refused,
+        callers=tuple(json.loads(row.callers)),
+        refused=row.refused,
+        number=row.first,
+        spooled=row.spooled,
+        began=row.began,
+        latest=row.latest,
+        cancelled=row.cancelled,
+        withdrawn=row.withdrawn,
     )

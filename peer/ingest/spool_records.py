@@ -92,8 +92,25 @@ class SpooledStudy:
     """AE titles that it came from."""
     refused: str | None
     """Why nothing of it may be published."""
+    number: int
+    """Of its first instance: by it the study is named here."""
+    spooled: int
+    """Bytes of the data sets that have a file."""
+    began: int
+    """When the first instance came: milliseconds since 1970 ..."""
+    latest: int
+    """... and the last one."""
+    cancelled: str | None
+    """Who wants nothing more of it published."""
+    withdrawn: bool
+    """Whether the broker knows that."""
 
     @property
     def is_open(self) -> bool:
         """Whether something is left to do for it."""
-        return self.refused is None and self.newest > min(self.published, self.safe)
+        return self.cancelled is None and self.refused is None and not self.is_stored
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the PACS has all that came."""
+        return self.newest <= min(self.published, self.safe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 from sqlalchemy import (
@@ -14,12 +15,17 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    func,
+    select,
     text,
+    update,
 )
+from sqlalchemy.schema import CreateColumn
 
 from p2pacs.errors import StateError
+from p2pacs.sql.portable import insert_missing
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """``PRAGMA user_version`` of the file."""
 
 metadata: Final = MetaData()
@@ -64,23 +70,113 @@ studies: Final = Table(
     Column("published", Integer, nullable=False),
     Column("safe", Integer, nullable=False),
     Column("refused", String),
+    Column("first", Integer, nullable=False, server_default="0"),
+    Column("newest", Integer, nullable=False, server_default="0"),
+    Column("instances", Integer, nullable=False, server_default="0"),
+    Column("bytes", Integer, nullable=False, server_default="0"),
+    Column("beside", Integer, nullable=False, server_default="0"),
+    Column("spooled", Integer, nullable=False, server_default="0"),
+    Column("callers", String, nullable=False, server_default="[]"),
+    Column("began", Integer, nullable=False, server_default="0"),
+    Column("latest", Integer, nullable=False, server_default="0"),
+    Column("cancelled", String),
+    Column("withdrawn", Boolean, nullable=False, server_default="0"),
 )
 """``study`` is the id that the broker gave, ``version`` the newest that was published here.
 ``published`` and ``safe`` are numbers of instances: all up to the one are published, all up to the
-other are elsewhere, too. ``refused`` says why the broker lets nothing of it be published."""
+other are elsewhere, too. ``refused`` says why the broker lets nothing of it be published,
+``cancelled`` who here wants nothing more of it published; ``withdrawn``: the broker knows that.
+
+From ``first`` to ``latest`` it is what `instances` says of the study, counted as they come: number
+of the first one, and of the last that is published; how many these are, and their bytes; how many
+are beside; bytes of all that have a file; who they came from (JSON); when the first one and the
+last one came."""
+
+_SINCE_2: Final = (
+    "first", "newest", "instances", "bytes", "beside", "spooled", "callers", "began", "latest",
+    "cancelled", "withdrawn",
+)  # fmt: skip
 
 
 def prepare(connection: Connection) -> None:
-    """Make the tables.
+    """Make the tables, or bring those of an older version up to this one.
 
     Raises:
         StateError: a file of a newer p2pacs.
     """
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if version not in (0, SCHEMA):
+    if version not in range(SCHEMA + 1):
         raise StateError(
             f"the spool has format {version}, this p2pacs knows {SCHEMA}: use the newer p2pacs"
         )
     metadata.create_all(connection)
+    if version == 1:
+        for name in _SINCE_2:
+            made = CreateColumn(studies.c[name]).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE studies ADD COLUMN {made}")
+        for uid in connection.execute(select(instances.c.study_uid).distinct()).scalars().all():
+            insert_missing(connection, studies, NOTHING | {"uid": uid})
+            recount(connection, uid)
     if version != SCHEMA:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+
+
+NOTHING: Final = {"version": 0, "published": 0, "safe": 0}
+"""Of a study, beside its ``uid``: nothing of it was published."""
+
+
+def recount(connection: Connection, uid: str) -> None:
+    """Count anew what there is of a study, which has a row."""
+    counted, of_study = ~instances.c.beside, instances.c.study_uid == uid
+    has_file = instances.c.file.is_not(None)
+    columns = (
+        func.min(instances.c.number).label("first"),
+        func.max(instances.c.number).filter(counted).label("newest"),
+        func.count().filter(counted).label("instances"),
+        func.sum(instances.c.size).filter(counted).label("bytes"),
+        func.count().filter(instances.c.beside).label("beside"),
+        func.sum(instances.c.size).filter(has_file).label("spooled"),
+        func.min(instances.c.came).label("began"),
+        func.max(instances.c.came).label("latest"),
+    )
+    row = connection.execute(select(*columns).where(of_study)).one()
+    callers = select(instances.c.caller).where(of_study).distinct()
+    values = {name: value or 0 for name, value in row._asdict().items()}
+    known = select(studies.c.first).where(studies.c.uid == uid)
+    values["first"] = connection.execute(known).scalar() or values["first"]  # its name stays
+    values["callers"] = json.dumps(sorted(connection.execute(callers).scalars()))
+    connection.execute(update(studies).where(studies.c.uid == uid).values(values))
+
+
+def count_in(
+    connection: Connection,
+    uid: str,
+    number: int,
+    *,
+    size: int,
+    caller: str,
+    came: int,
+    beside: bool,
+    again: bool,
+) -> None:
+    """Count in an instance that was entered; whether again, as one that was safe was taken out."""
+    insert_missing(connection, studies, NOTHING | {"uid": uid})
+    row = connection.execute(select(studies).where(studies.c.uid == uid)).one()
+    values = {
+        "first": row.first or number,
+        "began": row.began or came,
+        "latest": came,
+        "spooled": row.spooled + size,
+        "callers": json.dumps(sorted({*json.loads(row.callers), caller})),
+    }
+    if beside:
+        values["beside"] = row.beside + 1
+    else:
+        values |= {
+            "newest": number,
+            "instances": row.instances + (not again),
+            "bytes": row.bytes + size * (not again),
+        }
+    connection.execute(update(studies).where(studies.c.uid == uid).values(values))
+    if again and beside:  # what was taken out was counted, and nothing is in its place
+        recount(connection, uid)

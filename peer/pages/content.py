@@ -26,6 +26,7 @@ from peer.pages.study.study_views import StudyViews
 from peer.pages.study.viewer_views import ViewerViews
 from peer.pages.transfers.live_views import LiveViews
 from peer.pages.transfers.network_views import NetworkViews
+from peer.pages.transfers.sent_views import SentViews
 from peer.pages.transfers.transfer_views import TransferViews
 
 _FILTERS: Final[Mapping[str, Callable[..., object]]] = {
@@ -74,6 +75,7 @@ class PagesContent:
             *_study_pages(self.sources, door, pages),
             *_study_forms(self.sources, door, pages),
             *_moving_pages(self.sources, door, pages),
+            *_sent_pages(self.sources, door, pages),
             Route("/settings", door.shows(settings.settings, UserRight.SETTINGS), methods=_GET),
             Route("/settings", door.changes(settings.change, UserRight.SETTINGS), methods=_POST),
         ]
@@ -128,4 +130,19 @@ def _moving_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]
         Route("/live/transfers", shows(live.transfers, right.SEE), methods=_GET),
         Route("/live/network", shows(live.network, right.SEE), methods=_GET),
         Route("/live/studies/{study}", shows(live.study, right.SEARCH), methods=_GET),
+    ]
+
+
+def _sent_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
+    """Studies that are sent from here, and what somebody does about one."""
+    sent, live = SentViews(pages, sources), LiveViews(door, sources)
+    right, shows, changes = UserRight, door.shows, door.changes
+    one = "/sent/{number}"
+    return [
+        Route("/sent", shows(sent.all_sent, right.SEE), methods=_GET),
+        Route(f"{one}/card", shows(sent.card, right.SEE), methods=_GET),
+        Route(f"{one}/retry", changes(sent.retry, right.OUTGOING), methods=_POST),
+        Route(f"{one}/cancel", changes(sent.cancel, right.OUTGOING), methods=_POST),
+        Route(f"{one}/remove", changes(sent.remove, right.OUTGOING), methods=_POST),
+        Route("/live/sent", shows(live.sent, right.SEE), methods=_GET),
     ]

@@ -13,6 +13,7 @@ ACCOUNTS: Final = Way("/users", N_("Accounts"), UserRight.USERS)
 NAVIGATION: Final = (
     Way("/studies", N_("Studies"), UserRight.SEARCH),
     Way("/transfers", N_("Transfers"), UserRight.SEE),
+    Way("/sent", N_("Sent"), UserRight.SEE),
     Way("/network", N_("Network"), UserRight.SEE),
     Way("/settings", N_("Settings"), UserRight.SETTINGS),
     ACCOUNTS,

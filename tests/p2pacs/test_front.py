@@ -33,7 +33,7 @@ def test_help_lists_all_commands_without_importing_a_side() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stderr.strip() == "[]"
-    for name in ("broker", "peer", "find", "get", "status"):
+    for name in ("broker", "peer", "find", "get", "status", "sent"):
         assert f" {name} " in done.stdout
     assert "archive" not in done.stdout
 
@@ -129,6 +129,7 @@ LISTS = {
     ("broker", "status"),
     ("viewer", "status"),
     ("status",),
+    ("sent",),
 }
 """Commands that print what they found, and change nothing."""
 

@@ -33,7 +33,7 @@ USER = tuple(
     f"peer user {what}"
     for what in ("add", "password", "role", "list", "reset-second-factor", "remove")
 )
-FRONT = ("peer join", "peer run", *USER, "find", "get", "send", "status")
+FRONT = ("peer join", "peer run", *USER, "find", "get", "send", "status", "sent")
 """Commands of a peer's folder."""
 
 ANEW = ("broker init", "archive")
@@ -85,6 +85,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "get": ["1.2.3", "--out", str(beside / "out" / "far")],
         "send": [str(beside)],
         "status": [],
+        "sent": [],
         "archive": ["--dicom", f"127.0.0.1:{free_port()}"],
     }
     return {name: [*name.split(), str(folder), *more] for name, more in arguments.items()}

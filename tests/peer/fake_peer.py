@@ -20,6 +20,7 @@ from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.ingest.incoming_files import IncomingFiles
+from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.instances.instance_reader import Preview
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.viewport import ViewRequest, shown
@@ -166,6 +167,7 @@ class FakePeer:
     before: int = 0
     """Bytes that had come before anybody asked."""
     incoming: IncomingFiles | None = None
+    sent: OutgoingDesk | None = None
 
     @property
     def reads(self) -> Any:

@@ -78,18 +78,25 @@
       }
       if (value.series) showSeries(holder, value);
     }
-    if (topic === "transfers") bringNew(value.shown);
+    if (topic === "transfers") bringNew($("[data-transfers]"), "transfer-", "/transfers", value.shown);
+    if (topic === "sent") {
+      const list = $("[data-sent]");
+      bringNew(list, "sent-", "/sent", value.shown);
+      for (const gone of list ? $$("[data-topic]", list) : []) {
+        if (!value.shown.includes(Number(gone.dataset.topic.slice("sent-".length)))) gone.remove();
+      }
+    }
   };
 
-  /* A transfer that the page does not show yet comes as the server draws it. */
+  /* What the page does not show yet comes as the server draws it. */
   const asked = new Set();
-  const bringNew = async (shown) => {
-    const list = $("[data-transfers]");
+  const bringNew = async (list, topics, path, shown) => {
     if (!list) return;
-    for (const study of shown) {
-      if (asked.has(study) || $(`[data-topic="transfer-${study}"]`, list)) continue;
-      asked.add(study);
-      const answer = await fetch(`/transfers/${study}/card`);
+    for (const one of shown) {
+      const topic = topics + one;
+      if (asked.has(topic) || $(`[data-topic="${topic}"]`, list)) continue;
+      asked.add(topic);
+      const answer = await fetch(`${path}/${one}/card`);
       if (!answer.ok) continue;
       const holder = document.createElement("template");
       holder.innerHTML = await answer.text();

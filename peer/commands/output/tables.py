@@ -135,9 +135,25 @@ def _facts(said: JsonObject) -> list[tuple[str, str]]:
         ("Gateway", _gateway(said["gateway"], said["role"])),
         ("Store", f"{format_bytes(store['used'])}{capacity}, {_studies(store)}"),
         ("Catalogue", _catalogue(said["catalogue"], said["role"])),
+        *_sending(said["sending"]),
         ("Audit", f"{waiting} for the broker"),
         ("Certificate", f"valid until {_minute(said['certificate_expires'])}"),
     ]
+
+
+def _sending(sending: JsonObject | None) -> list[tuple[str, str]]:
+    """Studies that are sent from here, where any can be."""
+    if sending is None:
+        return []
+    under_way = f"{_count(sending['under_way'], 'study', 'studies')} under way"
+    said = [under_way, *(
+        f"{sending[state]} {state}"
+        for state in ("failing", "refused", "cancelled")
+        if sending[state]
+    ), f"{format_bytes(sending['spooled'])} kept here"]  # fmt: skip
+    if sending["oldest"] is not None:
+        said.append(f"the oldest for {format_seconds(sending['oldest'])}")
+    return [("Sent", f"{', '.join(said)}: p2pacs sent DIR")]
 
 
 def _catalogue(catalogue: JsonObject, role: str) -> str:
@@ -190,14 +206,14 @@ def _links(links: list[JsonObject], uploads: list[JsonObject]) -> list[Table]:
             link["name"],
             link["role"],
             format_bytes(link["bytes_sent"]),
-            *_sending(sent.get(link["name"])),
+            *_upload(sent.get(link["name"])),
         )
         for link in links
     ]
     return [Table(columns, rows)]
 
 
-def _sending(upload: JsonObject | None) -> tuple[str, str]:
+def _upload(upload: JsonObject | None) -> tuple[str, str]:
     if upload is None:
         return "", ""
     return format_rate(upload["rate"]), format_bytes(upload["waiting"])

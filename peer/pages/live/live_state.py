@@ -19,6 +19,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity
 from peer.pages.live.network_words import network_words, trouble_words
+from peer.pages.live.sent_state import SentState
 from peer.pages.live.study_levels import StudyLevels
 from peer.pages.live.transfer_words import transfer_words
 from peer.retrieval.pending_fetches import PendingFetches
@@ -83,6 +84,7 @@ class LiveState:
         book: DirectoryBook,
         mesh: Mesh,
         me: Callable[[], VirtualAddress],
+        sent: SentState,
     ) -> None:
         """Nobody watches yet.
 
@@ -95,6 +97,7 @@ class LiveState:
             book: the members.
             mesh: links to them.
             me: this member.
+            sent: studies that are sent from here into the network.
         """
         self._activity = activity
         self._transfers = transfers
@@ -104,6 +107,7 @@ class LiveState:
         self._book = book
         self._mesh = mesh
         self._me = me
+        self._sent = sent
         self._watched: dict[StudyId, _Watched] = {}
 
     @contextmanager
@@ -121,10 +125,13 @@ class LiveState:
     @property
     def moving(self) -> bool:
         """Whether it will soon be other."""
-        return self._activity.moving or any(not one.over for one in self._sends.all)
+        sends = any(not one.over for one in self._sends.all)
+        return self._activity.moving or sends or self._sent.moving
 
     async def prepare(self) -> None:
-        """Read on what is known of the images of studies that somebody has open."""
+        """Read on what is known of the images of studies that somebody has open, and how far those
+        are that are sent."""
+        await self._sent.prepare()
         for fetch in self._reads.fetches if self._watched else ():
             if watched := self._watched.get(fetch.study):
                 await watched.prepare(fetch)
@@ -137,6 +144,7 @@ class LiveState:
         state[TRANSFERS] = {"shown": list(told)}
         state[NETWORK] = {"members": self.members(event)}
         state[TROUBLE] = self.trouble()
+        state |= self._sent.look()
         state |= {SEND + str(one.number): send_words(one) for one in self._sends.all}
         if self._watched:
             fetches = {fetch.study: fetch for fetch in self._reads.fetches}

@@ -19,7 +19,9 @@ from p2pacs.workers.coding import Workers
 from peer.api.activity import Activity
 from peer.config import PeerSettings
 from peer.db import PeerDatabase
+from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.pages.live.live_state import LiveState
+from peer.pages.live.sent_state import SentState
 from peer.pages.search.held_parts import HeldParts
 from peer.pages.search.listing import StudyListing
 from peer.pages.sources.page_reads import PageReads
@@ -51,6 +53,8 @@ class ContentParts:
     reads: StudyReads
     workers: Workers
     sends: WorkstationSends
+    sent: OutgoingDesk | None
+    """Studies that are sent from here into the network; None: none can be."""
     viewer: ViewerDoor
     check_membership: Callable[[], None]
     """Raises a RevokedError where this member was revoked."""
@@ -97,6 +101,7 @@ class PageSources:
             book=parts.book,
             mesh=parts.host.mesh,
             me=parts.me,
+            sent=SentState(parts.sent),
         )
         return cls(
             parts,

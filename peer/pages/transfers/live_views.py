@@ -14,6 +14,7 @@ from p2pacs.ids import StudyId
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import EventStream
 from peer.pages.live import live_state
+from peer.pages.live.sent_state import SENT
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
 
@@ -29,6 +30,11 @@ class LiveViews:
         """What changes of transfers and sends."""
         shown = (live_state.TRANSFER, live_state.SEND, live_state.TRANSFERS)
         return self._stream(request, session, lambda topic: topic.startswith(shown))
+
+    async def sent(self, request: Request, session: Session) -> Response:
+        """What changes of studies that are sent from here."""
+        shown = lambda topic: topic == SENT or topic.startswith(f"{SENT}-")  # noqa: E731
+        return self._stream(request, session, shown)
 
     async def network(self, request: Request, session: Session) -> Response:
         """What changes of members."""

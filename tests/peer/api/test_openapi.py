@@ -14,9 +14,11 @@ from starlette.applications import Starlette
 from p2pacs.output.json_object import JsonObject
 from peer.api.api import make_api
 from peer.api.openapi import NDJSON, describe
+from tests.conformance.instances import make
 from tests.described import BASE, check_kept, described, mistakes, operations_of, routes_of
 from tests.p2pacs.study.samples import instance
 from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer
+from tests.peer.fake_sending import arrived
 from tests.peer.world import instances, open_world
 from tests.waiting import eventually
 
@@ -42,6 +44,7 @@ class EndingPeer(FakePeer):
             "store": {"used": 0, "capacity": 0, "studies": 0},
             "catalogue": {"studies": 1, "age": None},
             "audit_waiting": 0,
+            "sending": None,
             **await self.transfers(),
         }
 
@@ -92,10 +95,16 @@ def _as_described(operation: str, answer: httpx.Response) -> None:
 async def test_a_real_peer_says_what_is_described(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.broker.publish(instances(3))
-        peer = await world.add("north")
+        peer = await world.add("north", sending={"enabled": True})
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         transport = httpx.ASGITransport(make_api(peer.overview, "secret"))
         async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=HEADERS) as http:
+            assert peer.spool is not None
+            number = arrived(peer.spool, [make("1.2.7")])
+            _as_described("GET /outgoing/studies", await http.get("/outgoing/studies"))
+            for what in ("cancel", "retry"):
+                changed = await http.post(f"/outgoing/studies/{number}/{what}")
+                _as_described(f"POST /outgoing/studies/{{number}}/{what}", changed)
             _as_described("GET /status", await http.get("/status"))
             found = await http.post("/find", json={"patient_id": "P1"})
             _as_described("POST /find", found)

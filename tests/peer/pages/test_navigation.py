@@ -7,9 +7,9 @@ from peer.pages.navigation import NAVIGATION
 @pytest.mark.parametrize(
     ("role", "places"),
     [
-        (UserRole.RADIOLOGIST, ["/studies", "/transfers", "/network"]),
-        (UserRole.OPERATOR, ["/studies", "/transfers", "/network"]),
-        (UserRole.ADMINISTRATOR, ["/transfers", "/network", "/settings", "/users"]),
+        (UserRole.RADIOLOGIST, ["/studies", "/transfers", "/sent", "/network"]),
+        (UserRole.OPERATOR, ["/studies", "/transfers", "/sent", "/network"]),
+        (UserRole.ADMINISTRATOR, ["/transfers", "/sent", "/network", "/settings", "/users"]),
     ],
 )
 def test_everybody_is_shown_what_is_for_them(role: UserRole, places: list[str]) -> None:

@@ -95,6 +95,7 @@ STATUS = {
     "store": {"used": 5_000_000, "capacity": 10_000_000, "studies": 2},
     "catalogue": {"studies": 7, "age": 12.0},
     "audit_waiting": 3,
+    "sending": None,
     "transfers": [TRANSFER, {**TRANSFER, "state": "failed", "error": "no room"}],
 }
 
@@ -174,3 +175,23 @@ def test_a_hospital_without_a_gateway_or_a_broker_is_told_so() -> None:
     shown = _shown(*status_view(there))
     assert "takes no link of this member: hospital-a was revoked" in shown
     assert "NORTH at 127.0.0.1:104" in shown
+
+
+def test_what_is_sent_stands_in_the_status() -> None:
+    assert "p2pacs sent" not in _shown(*status_view(STATUS))
+    sending = {
+        "under_way": 1,
+        "failing": 0,
+        "refused": 2,
+        "cancelled": 0,
+        "stored": 9,
+        "spooled": 5_000_000,
+        "oldest": 125,
+    }
+    shown = _shown(*status_view({**STATUS, "sending": sending}))
+    assert (
+        "1 study under way, 2 refused, 5.0 MB kept here, the oldest for 2:05 min: p2pacs sent DIR"
+        in shown
+    )
+    shown = _shown(*status_view({**STATUS, "sending": {**sending, "oldest": None}}))
+    assert "the oldest" not in shown

@@ -1,0 +1,99 @@
+"""What ``p2pacs sent`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from p2pacs.output.json_object import JsonObject
+from p2pacs.output.listings import PrintedList
+from p2pacs.output.tables import Column, Table
+from p2pacs.units import format_bytes
+
+_COLUMNS: Final = (
+    "number",
+    "state",
+    "why",
+    "again",
+    "patient_id",
+    "patient_name",
+    "study_date",
+    "description",
+    "instances",
+    "published",
+    "bytes",
+    "spooled",
+    "beside",
+    "callers",
+    "began",
+    "latest",
+    "copies",
+    "study",
+    "study_instance_uid",
+)
+
+_STATES: Final = {
+    "waiting": "waits for the broker",
+    "coming": "coming from the scanner",
+    "publishing": "going into the network",
+    "published": "on its way to the PACS",
+    "stored": "in the PACS",
+    "failing": "not sent yet, tried again",
+    "refused": "refused",
+    "cancelled": "cancelled",
+}
+
+_DONE: Final = {
+    "retry": "Study {number} is sent (again).",
+    "cancel": "Nothing more of study {number} is sent; what is in the network or the PACS stays.",
+    "remove": "What was kept here of study {number} is removed.",
+}
+
+
+def outgoing_listing(studies: Sequence[JsonObject]) -> PrintedList:
+    """All studies that are sent from here."""
+    return PrintedList("studies", _COLUMNS, studies, partial(outgoing_table, studies))
+
+
+def outgoing_table(studies: Sequence[JsonObject]) -> Table:
+    """The same for people."""
+    columns = [
+        Column("No.", right=True),
+        Column("Patient", wraps=True),
+        Column("From", wraps=True),
+        Column("Came (UTC)"),
+        Column("Images", right=True),
+        Column("Size", right=True),
+        Column("State", wraps=True),
+    ]
+    return Table(columns, [_row(one) for one in studies])
+
+
+def _row(one: JsonObject) -> tuple[str, ...]:
+    return (
+        str(one["number"]),
+        one["patient_name"] or one["patient_id"],
+        " ".join(one["callers"]),
+        one["began"][5:16].replace("T", " "),
+        _images(one),
+        format_bytes(one["bytes"]),
+        _state(one),
+    )
+
+
+def _images(one: JsonObject) -> str:
+    done, count = one["published"], one["instances"]
+    return str(count) if done >= count else f"{done}/{count}"
+
+
+def _state(one: JsonObject) -> str:
+    said = _STATES[one["state"]]
+    if one["why"]:
+        said = f"{said}: {one['why']}"
+    return f"{said}; {one['beside']} kept beside" if one["beside"] else said
+
+
+def changed_line(number: int, what: str) -> str:
+    """What was done about a study."""
+    return _DONE[what].format(number=number)

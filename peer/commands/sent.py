@@ -1,0 +1,68 @@
+"""``p2pacs sent``: the studies that are sent from here, and what is done about one."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from p2pacs.command_line.private_input import sure
+from p2pacs.errors import UsageError
+from p2pacs.output.listings import CsvOption, print_listing
+from peer.api.client import PeerClient
+from peer.commands.asking import ask
+from peer.commands.output.outgoing import changed_line, outgoing_listing
+
+_NUMBER = "NUMBER"
+
+
+def sent(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", readable=False, help="The peer's folder.")
+    ],
+    *,
+    retry: Annotated[
+        int | None,
+        typer.Option(metavar=_NUMBER, help="Send this study (again) now.", min=1),
+    ] = None,
+    cancel: Annotated[
+        int | None,
+        typer.Option(
+            metavar=_NUMBER,
+            help="Send nothing more of this study; what is in the network or the PACS stays there.",
+            min=1,
+        ),
+    ] = None,
+    remove: Annotated[
+        int | None,
+        typer.Option(
+            metavar=_NUMBER,
+            help="Remove what is kept here of a study that was refused or cancelled.",
+            min=1,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON object.")
+    ] = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """List the studies that are sent from here, or do something about one."""
+    given = {"retry": retry, "cancel": cancel, "remove": remove}
+    wanted = [(what, number) for what, number in given.items() if number is not None]
+    if len(wanted) > 1:
+        raise UsageError("give one of --retry, --cancel and --remove")
+    if not wanted:
+        studies = ask(folder, PeerClient.outgoing_studies)
+        print_listing(outgoing_listing(studies), as_json=as_json, as_csv=as_csv)
+        if not (studies or as_json or as_csv):
+            typer.echo("Nothing was sent from here.", err=True)
+        return
+    ((what, number),) = wanted
+    if what == "remove" and not yes:
+        sure(f"Remove for good what is kept here of study {number} and was not sent")
+    said = ask(folder, partial(PeerClient.change_outgoing, number=number, what=what))
+    typer.echo(json.dumps(said, ensure_ascii=False) if as_json else changed_line(number, what))

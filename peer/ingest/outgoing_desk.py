@@ -1,0 +1,137 @@
+"""What people see of the studies that are sent from here, and what they do about one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+from attrs import frozen
+
+from p2pacs.dataset.json_model import Json
+from p2pacs.errors import NotFoundError, StateError
+from p2pacs.phrases import Phrase
+from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study
+from peer.ingest.spool import Spool
+from peer.ingest.spool_records import SpooledStudy
+
+
+class StudiesGoOut(Protocol):
+    """Who sends them (`peer.ingest.outgoing.OutgoingStudies`)."""
+
+    @property
+    def quiet(self) -> float:
+        """Seconds without a further instance after which a study counts as sent in whole."""
+
+    def attempt(self, uid: str) -> Attempt:
+        """What is known of a study since the start."""
+
+    def anew(self, uid: str) -> None:
+        """Look at a study again, now."""
+
+    async def stop(self, uid: str) -> None:
+        """Publish nothing more of a study; returns when that is so."""
+
+
+@frozen
+class OutgoingDesk:
+    """The studies that are sent from here."""
+
+    spool: Spool
+    outgoing: StudiesGoOut
+    linked: Callable[[], bool]
+    """Whether a broker is."""
+    note: Callable[[str, str, str], Awaitable[None]]
+    """Keeps who did what, with which study (by its number)."""
+
+    async def list(self, ended: int | None = None) -> list[OutgoingStudy]:
+        """The studies: first those that do not go on by themselves, then the newest first.
+
+        Args:
+            ended: so many at most of those that are in the PACS; None: all.
+        """
+        spooled = await trio.to_thread.run_sync(self.spool.index.list_studies)
+        shown, left = list[OutgoingStudy](), ended
+        for one in map(self._told, reversed(spooled)):
+            if one.spooled or not one.is_stored or left is None or left > 0:
+                shown.append(one)
+                left = left if left is None or not one.is_stored else left - 1
+        return sorted(shown, key=lambda one: not one.needs_somebody)
+
+    async def get(self, number: int) -> OutgoingStudy:
+        """One study.
+
+        Raises:
+            NotFoundError: there is none of this number.
+        """
+        return self._told(await self._spooled(number))
+
+    async def attributes(self, study: OutgoingStudy) -> Json:
+        """What a C-FIND may tell of a study: who is in it, and what it shows."""
+        return await trio.to_thread.run_sync(self.spool.index.attributes, study.uid)
+
+    async def retry(self, number: int, by: str) -> OutgoingStudy:
+        """Have a study sent that was refused or cancelled, or try again now what failed.
+
+        Raises:
+            NotFoundError: there is none of this number.
+            StateError: it is on its way, or there.
+        """
+        told = await self.get(number)
+        if not told.can_retry:
+            raise StateError(Phrase("this study is on its way, or in the PACS: nothing to retry"))
+        await self.note(by, "sending retried", str(number))
+        await trio.to_thread.run_sync(self.spool.index.retry, told.uid)
+        self.outgoing.anew(told.uid)
+        return await self.get(number)
+
+    async def cancel(self, number: int, by: str) -> OutgoingStudy:
+        """Have nothing more of a study taken or published. What is in the network stays there.
+
+        Raises:
+            NotFoundError: there is none of this number.
+            StateError: there is nothing to stop.
+        """
+        told = await self.get(number)
+        if not told.can_cancel:
+            raise StateError(Phrase("nothing is sent of this study now: it cannot be cancelled"))
+        await self.note(by, "sending cancelled", str(number))
+        await trio.to_thread.run_sync(self.spool.index.cancel, told.uid, by)
+        await self.outgoing.stop(told.uid)
+        self.outgoing.anew(told.uid)  # the broker is to be told
+        return await self.get(number)
+
+    async def remove(self, number: int, by: str) -> None:
+        """Remove what lies here of a study: it exists nowhere else, as far as it was not sent.
+
+        Raises:
+            NotFoundError: there is none of this number.
+            StateError: it is on its way, or nothing lies here.
+        """
+        told, spooled = await self.get(number), await self._spooled(number)
+        if not told.can_remove:
+            raise StateError(
+                Phrase("only what was refused or cancelled can be removed, or was kept beside")
+            )
+        if spooled.is_open:
+            raise StateError(
+                Phrase("the broker does not know yet that it was cancelled: try again later")
+            )
+        await self.note(by, "spool emptied", str(number))
+        await trio.to_thread.run_sync(self.spool.remove, told.uid)
+
+    async def _spooled(self, number: int) -> SpooledStudy:
+        found = await trio.to_thread.run_sync(self.spool.index.named, number)
+        if found is None:
+            raise NotFoundError(Phrase("no study of this number is sent from here"))
+        return found
+
+    def _told(self, spooled: SpooledStudy) -> OutgoingStudy:
+        return outgoing_study(
+            spooled,
+            self.outgoing.attempt(spooled.uid),
+            now=time.time_ns() // 1_000_000,
+            linked=self.linked(),
+            quiet=self.outgoing.quiet,
+        )

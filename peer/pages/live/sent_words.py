@@ -1,0 +1,131 @@
+"""A study that is sent from here as people read it: how far it is, and whether somebody has to do
+something. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from p2pacs.languages import N_, _, formats, ngettext, said
+from p2pacs.languages.kept_details import refusal_words
+from p2pacs.output.json_object import JsonObject
+from p2pacs.pages import words
+from p2pacs.pages.times import utc
+from p2pacs.texts import clean
+from peer.ingest.outgoing_state import BROKER, PACS, OutgoingState, OutgoingStudy
+
+BESIDE: Final = "beside"
+"""The state on a page of what is in the PACS, but for instances that are kept here."""
+
+_STATES: Final = {
+    OutgoingState.WAITING: N_("Waits for the broker"),
+    OutgoingState.COMING: N_("Coming from the scanner"),
+    OutgoingState.PUBLISHING: N_("Going into the network"),
+    OutgoingState.PUBLISHED: N_("On its way to the PACS"),
+    OutgoingState.STORED: N_("In the PACS"),
+    OutgoingState.FAILING: N_("Not sent yet"),
+    OutgoingState.REFUSED: N_("Refused"),
+    OutgoingState.CANCELLED: N_("Cancelled"),
+}
+
+_ADVICE: Final = {
+    OutgoingState.WAITING: N_(
+        "It is safe here, and goes on by itself once the broker is linked: nothing has to be done."
+    ),
+    OutgoingState.COMING: N_("What came is sent on meanwhile."),
+    OutgoingState.PUBLISHING: N_("It goes on by itself: nothing has to be done."),
+    OutgoingState.PUBLISHED: N_(
+        "All of it is in the network. It goes on by itself: nothing has to be done."
+    ),
+    OutgoingState.STORED: "",
+    OutgoingState.FAILING: N_("It is safe here, and tried again by itself."),
+    OutgoingState.REFUSED: N_(
+        "Nothing more of it is taken. What came is kept here: have the cause put right, then send "
+        "it again; or remove it, and send it right from the scanner."
+    ),
+    OutgoingState.CANCELLED: N_(
+        "Nothing more of it is taken or sent. What is in the network or in the PACS already stays "
+        "there."
+    ),
+}
+
+
+def sent_words(one: OutgoingStudy, now: float) -> JsonObject:
+    """How a study is.
+
+    Args:
+        one: which.
+        now: seconds since 1970.
+    """
+    state = said(_STATES[one.state])
+    return {
+        "state": BESIDE if one.is_stored and one.can_remove else str(one.state),
+        "words": state,
+        "badge": state,
+        "why": _why(one),
+        "advice": _advice(one, now),
+        "percent": 100 * one.published // one.instances if one.instances else None,
+        "amount": _amount(one),
+        "copies": _copies(one.copies),
+        "times": _times(one),
+    }
+
+
+def attention_words(shown: Collection[OutgoingStudy]) -> str:
+    """What to say above all studies; empty if nobody has to do anything."""
+    count = sum(one.needs_somebody for one in shown)
+    if not count:
+        return ""
+    return ngettext(
+        "%(num)s study does not go on by itself: it is the first one below.",
+        "%(num)s studies do not go on by themselves: they are the first ones below.",
+        count,
+    )
+
+
+def _why(one: OutgoingStudy) -> str:
+    if not one.why:
+        return ""
+    why = clean(refusal_words(one.why))
+    return words.capitalize_first(why) + ("" if why.endswith((".", "!", "?")) else ".")
+
+
+def _advice(one: OutgoingStudy, now: float) -> str:
+    if one.is_stored and one.beside:
+        return ngettext(
+            "%(num)s image came with the number of another one, and other contents: it is kept "
+            "here, and was not sent.",
+            "%(num)s images came with the numbers of others, and other contents: they are kept "
+            "here, and were not sent.",
+            one.beside,
+        )
+    if one.state is OutgoingState.FAILING and one.again is not None and one.again > now + 1:
+        return _(
+            "It is safe here, and tried again by itself in %(seconds)s s.",
+            seconds=round(one.again - now),
+        )
+    return said(_ADVICE[one.state])
+
+
+def _amount(one: OutgoingStudy) -> str:
+    size = formats.size(one.bytes)
+    if one.published >= one.instances:
+        return f"{words.images(one.instances)}, {size}"
+    return _(
+        "%(done)s of %(all)s images in the network, %(size)s",
+        done=formats.whole(one.published),
+        all=formats.whole(one.instances),
+        size=size,
+    )
+
+
+def _copies(copies: Collection[str]) -> str:
+    if PACS in copies:
+        return _("here, at the broker and in the PACS")
+    return _("here and at the broker") if BROKER in copies else _("here alone")
+
+
+def _times(one: OutgoingStudy) -> str:
+    if one.latest - one.began < 60_000:
+        return utc(one.began)
+    return _("%(first)s, last image %(last)s", first=utc(one.began), last=utc(one.latest))

@@ -1,0 +1,36 @@
+from typing import Any
+
+from p2pacs.output.tables import render
+from peer.commands.output.outgoing import outgoing_table
+
+STUDY = {
+    "number": 12,
+    "state": "published",
+    "why": "",
+    "patient_id": "P1",
+    "patient_name": "Doe^Jane",
+    "instances": 300,
+    "published": 120,
+    "bytes": 160_000_000,
+    "beside": 0,
+    "callers": ["CT1"],
+    "began": "2026-12-01T03:04:05+00:00",
+}
+
+
+def _shown(*studies: dict[str, Any], wide: int | None = 80) -> list[str]:
+    return list(render([outgoing_table(studies)], wide))
+
+
+def test_it_fits_eighty_columns() -> None:
+    why = "study 0123abcd belongs to another hospital: its UID is used twice; ask the administrator"
+    lines = _shown(STUDY, {**STUDY, "state": "refused", "why": why, "beside": 3})
+    assert max(map(len, lines)) <= 80
+    assert "120/300" in lines[2]
+    assert "12-01 03:04" in lines[2]
+    assert "3 kept" in " ".join(lines)
+
+
+def test_who_has_no_name_is_told_by_the_id() -> None:
+    plain = _shown({**STUDY, "patient_name": "", "published": 300}, wide=None)[1].split("\t")
+    assert plain[:6] == ["12", "P1", "CT1", "12-01 03:04", "300", "160.0 MB"]

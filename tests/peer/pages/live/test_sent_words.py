@@ -1,0 +1,71 @@
+"""What people read of a study that is sent: made by hand."""
+
+import pytest
+
+from p2pacs.languages import speaking
+from p2pacs.languages.choice import LANGUAGES
+from peer.ingest.outgoing_state import Attempt
+from peer.pages.live.sent_words import attention_words, sent_words
+from tests.peer.ingest.test_outgoing_state import NOW, failing, told
+
+AT = NOW / 1000
+
+
+def test_what_goes_on_by_itself_says_that_nothing_has_to_be_done() -> None:
+    for one in (told(), told(linked=False), told(published=5)):
+        assert "nothing has to be done" in sent_words(one, AT)["advice"]
+
+
+def test_what_failed_says_why_and_when_it_is_tried_again() -> None:
+    attempt = Attempt()
+    attempt.failed("the disk is full", AT + 12.4)
+    said = sent_words(told(attempt), AT)
+    assert (said["state"], said["words"]) == ("failing", "Not sent yet")
+    assert said["why"] == "The disk is full."
+    assert said["advice"].endswith("in 12 s.")
+    assert "12" not in sent_words(told(failing()), AT)["advice"]
+
+
+def test_what_was_refused_says_what_to_do_in_the_language_of_its_reader() -> None:
+    why = "study 00112233 may not be sent by north: ask the administrator"
+    one = told(refused=why)
+    assert (
+        sent_words(one, AT)["why"]
+        == "Study 00112233 may not be sent by north: ask the administrator."
+    )
+    with speaking("de"):
+        assert "darf von north nicht gesendet werden" in sent_words(one, AT)["why"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_cancelled_it(language: str) -> None:
+    with speaking(language):
+        assert "rita" in sent_words(told(cancelled="rita"), AT)["why"]
+
+
+def test_how_much_and_since_when() -> None:
+    attempt = Attempt()
+    half = sent_words(told(attempt, published=0), AT)
+    assert (half["percent"], half["amount"]) == (0, "0 of 10 images in the network, 1.0 kB")
+    whole = sent_words(told(), AT)
+    assert (whole["percent"], whole["amount"]) == (100, "10 images, 1.0 kB")
+    assert whole["times"] == "2023-11-14 22:11 UTC, last image 2023-11-14 22:12 UTC"
+    assert sent_words(told(latest=NOW - 119_000), AT)["times"] == "2023-11-14 22:11 UTC"
+    assert whole["copies"] == "here alone"
+    assert sent_words(told(safe=10), AT)["copies"] == "here, at the broker and in the PACS"
+
+
+def test_what_is_kept_beside_is_said() -> None:
+    said = sent_words(told(safe=10, spooled=100, beside=2), AT)
+    assert said["state"] == "beside"
+    assert said["advice"].startswith("2 images came with the numbers of others")
+
+
+def test_what_others_say_is_cleaned() -> None:
+    assert sent_words(told(refused="\x1b[31mred"), AT)["why"] == r"\x1b[31mred."
+
+
+def test_what_needs_somebody_is_said_above_all() -> None:
+    assert attention_words([told(), told(cancelled="rita"), told(failing())]) == ""
+    assert attention_words([told(refused="no"), told()]).startswith("1 study does not go on")
+    assert attention_words([told(refused="no")] * 2).startswith("2 studies do not go on")
