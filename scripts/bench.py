@@ -23,7 +23,7 @@ from rich.markup import escape
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import P2PacsError
 from p2pacs.process import logs
-from scripts import coding, dicomweb_rate, phantom, publishing, sim
+from scripts import coding, dicomweb_rate, phantom, publishing, sim, storing
 from scripts.folder import until_signalled, work_folder
 from scripts.lab import download, sending, shell, swarm, viewing
 from scripts.loaded import LoadedStudy
@@ -151,6 +151,7 @@ BENCHES = {
     "dicomweb": Bench(dicomweb_rate.run, dicomweb_rate.HELP, dicomweb_rate.arguments),
     "send": Bench(sending.run, sending.HELP, sending.arguments, in_lab=True),
     "viewer": Bench(viewing.run, viewing.HELP, viewing.arguments, in_lab=True),
+    "store": Bench(storing.run, storing.HELP, storing.arguments),
     "move": _of_slices(move, 200, "C-MOVE from a peer against Orthanc: at least 1/3"),
 }
 

@@ -10,7 +10,9 @@ from scripts.rsync import ssh_server
 
 
 def test_every_benchmark_has_its_own_size() -> None:
-    needs = {name: ["--dicom", "folder"] for name in ("coding", "download", "viewer", "send")}
+    needs = {
+        name: ["--dicom", "folder"] for name in ("coding", "download", "viewer", "send", "store")
+    }
     parsed = {name: bench.parse([name, *needs.get(name, [])]) for name in bench.BENCHES}
     sizes = {name: given.slices for name, given in parsed.items() if "slices" in given}
     assert {name: size for name, size in sizes.items() if size is not None} == {
