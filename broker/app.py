@@ -168,6 +168,8 @@ class Broker:
                 verifier=parts.broker_keys,
                 pacs=files.pacs,
                 decode=files.workers.decode,
+                decode_blobs=files.workers.decode_blobs,
+                folder=self.keys.identity.folder.parent,
                 studies=parts.studies,
                 sending=parts.sending,
                 downloads=self.engine.downloads,

@@ -24,7 +24,7 @@ from p2pacs.output.json_object import JsonObject
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import PeerProcess
 from scripts.network import LineRates, Network, network, set_toml
-from scripts.pacs import AET, HOST, open_orthanc, open_pacs
+from scripts.pacs import EmptyPacs, open_empty_pacs, open_orthanc
 from scripts.program import Command, ScriptError, output_of
 from scripts.steps import LONGEST_SECONDS
 from scripts.used_memory import UsedMemory, watched_memory
@@ -52,9 +52,9 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     theirs: list[float] = []
     home: list[float] = []
     async with (
-        open_pacs("embedded", folder, None) as pacs,
+        open_empty_pacs("embedded", folder) as pacs,
         open_orthanc(folder, None) as orthanc,
-        network(folder, UNPACED, pacs) as net,
+        network(folder, UNPACED, pacs.address) as net,
     ):
         peer = await _sending_hospital(net)
         opponent = DimseRemote(orthanc.aet, "127.0.0.1", orthanc.dicom_port)
@@ -64,7 +64,7 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
                 await _quiet(net)
                 begin = trio.current_time()
                 ours.append(await _store(peer.gateway, copy, folder))
-                await _until_home(folder, (number + 1) * len(copy))
+                await _until_home(pacs, (number + 1) * len(copy))
                 home.append(trio.current_time() - begin)
                 await _quiet(net)
                 theirs.append(await _store(opponent, copy, folder))
@@ -114,14 +114,13 @@ async def _store(remote: DimseRemote, paths: list[Path], folder: Path) -> float:
     return trio.current_time() - begin
 
 
-async def _until_home(folder: Path, count: int) -> None:
+async def _until_home(pacs: EmptyPacs, count: int) -> None:
     """Until the PACS has so many instances."""
-    archive = folder / "archive"
     with trio.move_on_after(LONGEST_SECONDS):
-        while sum(1 for _ in archive.glob("*.dcm")) < count:
+        while pacs.count() < count:
             await trio.sleep(LOOK_SECONDS)
         return
-    raise ScriptError(f"not all of what was stored came into the PACS ({AET} at {HOST})")
+    raise ScriptError("not all of what was stored came into the PACS")
 
 
 def _renamed(study: LoadedStudy, folder: Path, number: int) -> list[Path]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -13,10 +14,12 @@ import trio
 from attrs import frozen
 
 from broker.database.db import BrokerDatabase
+from broker.ingest.decoded_file import DecodeBlobs, decoded_file
 from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import find_sent, list_sending, note_stored
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import (
     DiskFullError,
     P2PacsError,
@@ -101,6 +104,9 @@ class ForwardingParts:
     pacs: PacsAdapter
     decode: Callable[[Gathered], Awaitable[EncodedInstance]]
     """Makes an instance of its coded blobs, verified (`p2pacs.workers.coding.Workers.decode`)."""
+    decode_blobs: DecodeBlobs
+    folder: Path
+    """On its disk large instances are decoded."""
     studies: StudyKeyOf
     sending: SendingStudies
     downloads: FetchedStudies
@@ -272,6 +278,9 @@ class Forwarding:
         refused: PacsRefusedError | None = None
         batch: list[EncodedInstance] = []
         for entry in entries:
+            if entry.size > WHOLE_BYTES:
+                refused = await self._store_large(reader, files, entry) or refused
+                continue
             gathered = await trio.to_thread.run_sync(partial(reader.gather, entry, files.load))
             batch.append(await self._parts.decode(gathered))
             if sum(len(one.data) for one in batch) >= self.tuning.batch_bytes:
@@ -280,6 +289,18 @@ class Forwarding:
         refused = await self._store_batch(batch) or refused
         if refused is not None:
             raise refused
+
+    async def _store_large(
+        self, reader: StudyReader, files: StudyStore, entry: InstanceEntry
+    ) -> PacsRefusedError | None:
+        """Decode into a file, verify and store from there; why it was not taken."""
+        decode, folder = self._parts.decode_blobs, self._parts.folder
+        async with decoded_file(reader, entry, files.load, decode, folder) as instance:
+            try:
+                await self._parts.pacs.store([instance])
+            except PacsRefusedError as error:
+                return error
+        return None
 
     async def _store_batch(self, batch: list[EncodedInstance]) -> PacsRefusedError | None:
         """Store these, one by one if they are not taken together; why one was not."""

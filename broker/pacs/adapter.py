@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, number
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
 from p2pacs.publish.source import InstanceSource
 
@@ -108,7 +109,7 @@ class PacsAdapter(InstanceSource, Protocol):
     async def check(self) -> None:
         """Whether it answers at all."""
 
-    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+    async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """Have it keep these instances, byte for byte.
 
         Raises:

@@ -14,8 +14,9 @@ import httpx
 import trio
 
 from p2pacs.dataset.bare import read_instance
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance, part10_head
 from p2pacs.dataset.json_model import load_answers
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
 from p2pacs.dicomweb.multipart_writer import closing, part_head, related
@@ -29,6 +30,7 @@ from p2pacs.errors import (
     StudyNotFoundError,
     UsageError,
 )
+from p2pacs.limits import MIB
 from p2pacs.phrases import Phrase
 
 SILENCE_SECONDS: Final = 60.0
@@ -38,6 +40,9 @@ CONNECT_SECONDS: Final = 10.0
 
 AS_STORED: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """Without the asterisk a server transcodes to Explicit VR Little Endian (PS3.18 8.7.3.5.2)."""
+
+_PIECE_BYTES: Final = MIB
+"""Of a large instance are read and sent in one go."""
 
 _NOWHERE: Final = "2.25.0"
 """A UID that no study has (PS3.5 B.2: a UUID of zeros is none)."""
@@ -172,7 +177,7 @@ class DicomwebClient:
             return _read(part)
         return await trio.to_thread.run_sync(_read, part)
 
-    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+    async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """Store instances byte for byte (PS3.18 10.5).
 
         Raises:
@@ -183,13 +188,18 @@ class DicomwebClient:
         parts = [_part_head(boundary, one) for one in instances]
         end = closing(boundary)
         length = len(end) + sum(
-            len(head) + len(one.data) for head, one in zip(parts, instances, strict=True)
+            len(head) + _size(one) for head, one in zip(parts, instances, strict=True)
         )
 
         async def body() -> AsyncIterator[bytes]:
             for head, one in zip(parts, instances, strict=True):
                 yield head
-                yield one.data
+                if isinstance(one, EncodedInstance):
+                    yield one.data
+                    continue
+                for at in range(0, one.size, _PIECE_BYTES):
+                    end_of = min(at + _PIECE_BYTES, one.size)
+                    yield await trio.to_thread.run_sync(one.read, at, end_of)
             yield end
 
         headers = {
@@ -277,10 +287,15 @@ def _read(part: BodyPart) -> EncodedInstance | BrokenInstanceError:
         return error
 
 
-def _part_head(boundary: str, instance: EncodedInstance) -> bytes:
+def _size(instance: EncodedInstance | LargeInstance) -> int:
+    return len(instance.data) if isinstance(instance, EncodedInstance) else instance.size
+
+
+def _part_head(boundary: str, instance: EncodedInstance | LargeInstance) -> bytes:
     """What stands before the data set of an instance in the body of a STOW-RS request."""
-    head, size = instance.part10_head(), len(instance.data)
-    return part_head(boundary, "application/dicom", size=len(head) + size) + head
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    head = part10_head(*uids)
+    return part_head(boundary, "application/dicom", size=len(head) + _size(instance)) + head
 
 
 def _uid(text: str) -> str:

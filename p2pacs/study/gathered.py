@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterable
 
 from attrs import field, frozen
 
@@ -53,16 +54,24 @@ def decode_gathered(gathered: Gathered) -> EncodedInstance:
     """
     if sum(blob.size for blob in gathered.blobs) != gathered.size:
         raise CodingError("the blobs of an instance do not add up to its size")
-    digest, data = hashlib.sha256(), io.BytesIO()
-    for blob in gathered.blobs:
-        plain = decode(blob.codec, blob.coded, blob.size, blob.dictionary)
-        digest.update(plain)
-        data.write(plain)
-    if digest.digest() != gathered.sha256:
+    data = decode_blobs(gathered.blobs)
+    if hashlib.sha256(data).digest() != gathered.sha256:
         raise CodingError(f"an instance of study {gathered.study} did not come out exact")
     return EncodedInstance(
         gathered.sop_class_uid,
         gathered.sop_instance_uid,
         gathered.transfer_syntax_uid,
-        data.getvalue(),  # shared with the buffer, not copied
+        data,
     )
+
+
+def decode_blobs(blobs: Iterable[GatheredBlob]) -> bytes:
+    """The bytes that these are of, end to end.
+
+    Raises:
+        CodingError: one does not decode.
+    """
+    data = io.BytesIO()
+    for blob in blobs:
+        data.write(decode(blob.codec, blob.coded, blob.size, blob.dictionary))
+    return data.getvalue()  # shared with the buffer, not copied

@@ -167,11 +167,7 @@ class StudyReader:
             CodingError: a chunk does not open, or what the index declares does not add up.
             ManifestError: the index names a chunk that the study does not have.
         """
-        refs = list(self.index.refs(entry))
-        if sum(ref.size for ref in refs) != entry.size:
-            raise CodingError("the blobs of an instance do not add up to its size")
-        if sum(ref.coded for ref in refs) > entry.size:
-            raise CodingError("the blobs of an instance are larger coded than decoded")
+        refs = self._checked_refs(entry)
         return Gathered(
             sop_class_uid=entry.sop_class_uid,
             sop_instance_uid=entry.sop_instance_uid,
@@ -181,6 +177,38 @@ class StudyReader:
             study=self.root.study.short,
             blobs=tuple(self._gathered(refs, read)),
         )
+
+    def gather_slices(
+        self, entry: InstanceEntry, read: ReadChunk, most: int
+    ) -> Iterator[tuple[GatheredBlob, ...]]:
+        """The coded blobs of a large instance, some at a time, read when they are asked for.
+
+        Args:
+            entry: out of the index.
+            read: gives each chunk that `chunks_of` names; it may be asked twice.
+            most: bytes that together they have when decoded, unless one has more.
+
+        Raises:
+            CorruptStoreError, CodingError, ManifestError: see `gather`.
+        """
+        together: list[GatheredBlob] = []
+        size = 0
+        for blob in self._gathered(self._checked_refs(entry), read):
+            if together and size + blob.size > most:
+                yield tuple(together)
+                together, size = [], 0
+            together.append(blob)
+            size += blob.size
+        if together:
+            yield tuple(together)
+
+    def _checked_refs(self, entry: InstanceEntry) -> list[BlobRef]:
+        refs = list(self.index.refs(entry))
+        if sum(ref.size for ref in refs) != entry.size:
+            raise CodingError("the blobs of an instance do not add up to its size")
+        if sum(ref.coded for ref in refs) > entry.size:
+            raise CodingError("the blobs of an instance are larger coded than decoded")
+        return refs
 
     def preview(
         self, entry: InstanceEntry, frame: int, level: int, read: ReadChunk

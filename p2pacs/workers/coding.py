@@ -17,7 +17,7 @@ from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput, code_htj2k, decode_native, render
 from p2pacs.study.coding import CodedBlob, CodedInstance, code
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
-from p2pacs.study.gathered import Gathered, decode_gathered
+from p2pacs.study.gathered import Gathered, GatheredBlob, decode_blobs, decode_gathered
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.study.slices import Slice, SlicePlan, code_one
@@ -118,6 +118,16 @@ class Workers:
         """
         size = gathered.size
         return await self._pool.run(decode_gathered, gathered, size=size, memory=_memory(size))
+
+    async def decode_blobs(self, blobs: tuple[GatheredBlob, ...]) -> bytes:
+        """See `p2pacs.study.gathered.decode_blobs`.
+
+        Raises:
+            CodingError: one does not decode.
+            WorkerError: it crashed a codec, or took too much memory or time.
+        """
+        size = sum(blob.size for blob in blobs)
+        return await self._pool.run(decode_blobs, blobs, size=size, memory=_memory(size))
 
     async def excerpt(self, parts: tuple[ExcerptPart, ...]) -> bytes:
         """See `p2pacs.study.excerpt.decode_excerpt`.

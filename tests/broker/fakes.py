@@ -16,6 +16,7 @@ from p2pacs.catalogue.views import series_view, study_view
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
@@ -69,10 +70,11 @@ class FakePacs:
     async def check(self) -> None:
         await self._answer()
 
-    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+    async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         await self._answer()
-        self.stored += instances
-        self.add(*instances)
+        whole = [in_memory(one) for one in instances]
+        self.stored += whole
+        self.add(*whole)
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         await self._answer()
@@ -177,3 +179,11 @@ class FakeKeys:
         await trio.lowlevel.checkpoint()
         self.versions[study] = version, complete
         self.announced.append((version, complete))
+
+
+def in_memory(instance: EncodedInstance | LargeInstance) -> EncodedInstance:
+    """All of it."""
+    if isinstance(instance, EncodedInstance):
+        return instance
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    return EncodedInstance(*uids, instance.read(0, instance.size))

@@ -30,6 +30,7 @@ from broker.pacs.retrieval.salvage import Taken, salvage
 from broker.pacs.retrieval.stream import Put, streamed
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, understood
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
@@ -77,7 +78,7 @@ class WebAdapter:
         """A search that finds nothing."""
         await self._client.probe()
 
-    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+    async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """STOW-RS, in the transfer syntax that each has."""
         await self._client.store(instances)
 

@@ -35,6 +35,7 @@ from broker.pacs.retrieval.stream import Put, streamed
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text, texts
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dimse.association.contexts import propose_storage
 from p2pacs.dimse.association.inbox import Inbox
@@ -108,7 +109,7 @@ class DimseAdapter:
         with self._renamed():
             await self._client.echo()
 
-    async def store(self, instances: Sequence[EncodedInstance]) -> None:
+    async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """C-STORE, in the transfer syntax that each has."""
         with self._renamed():
             await self._client.store(instances)

@@ -15,6 +15,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, evt
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.association import Association, release
@@ -245,7 +246,7 @@ class DimseClient:
         async with filling(inbox, work):
             yield inbox
 
-    async def store(self, instances: Iterable[EncodedInstance]) -> int:
+    async def store(self, instances: Iterable[EncodedInstance | LargeInstance]) -> int:
         """C-STORE: send instances, byte for byte; how many.
 
         Args:
@@ -275,7 +276,7 @@ class DimseClient:
 
         return await call(work)
 
-    def _check_stored(self, status: int | None, instance: EncodedInstance) -> None:
+    def _check_stored(self, status: int | None, instance: EncodedInstance | LargeInstance) -> None:
         if status is None:
             syntax = UID(instance.transfer_syntax_uid).name
             sop_class = UID(instance.sop_class_uid).name

@@ -12,6 +12,7 @@ from pydicom import uid
 from pynetdicom import AE
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dimse.association.association import Association, has_ended, release
 from p2pacs.dimse.association.contexts import Pair, propose_sending
 from p2pacs.dimse.association.remote import DimseRemote
@@ -80,7 +81,7 @@ class InstanceSender:
             return ()
         return accepted_pairs(assoc)
 
-    def send(self, instance: EncodedInstance) -> int | None:
+    def send(self, instance: EncodedInstance | LargeInstance) -> int | None:
         """Send one instance.
 
         Returns:

@@ -12,13 +12,14 @@ from broker.ingest.forwarding import Forwarding, ForwardingParts
 from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import SentStudy, begin_sending, find_sent, note_version
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.errors import LinkClosedError, PacsRefusedError, PacsUnreachableError
 from p2pacs.ids import StudyId, VirtualAddress
-from p2pacs.study.gathered import Gathered, decode_gathered
+from p2pacs.study.gathered import Gathered, GatheredBlob, decode_blobs, decode_gathered
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.swarm.scheduling.availability import Availability
 from p2pacs.wire.messages.messages import Manifest, ManifestQuery, Query, Reply
-from tests.broker.fakes import FakePacs
+from tests.broker.fakes import FakePacs, in_memory
 from tests.broker.publish.bench import SIGNING, Bench, bench
 from tests.conformance.instances import make
 
@@ -35,8 +36,8 @@ class CoercingPacs(FakePacs):
         self.coerces = False
         self.refuses: set[str] = set()
 
-    async def store(self, instances: Iterable[EncodedInstance]) -> None:
-        for one in instances:
+    async def store(self, instances: Iterable[EncodedInstance | LargeInstance]) -> None:
+        for one in map(in_memory, instances):
             if one.sop_instance_uid in self.refuses:
                 raise PacsRefusedError("no such SOP Class")
             changed = one.data.replace(b"Sch\xe4del", b"Sch\xe4fer")
@@ -92,12 +93,17 @@ async def home(tmp_path: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
+async def opened(
+    folder: Path, database: BrokerDatabase, study: Iterable[EncodedInstance] = STUDY
+) -> AsyncIterator[Home]:
     pacs, downloads, sending = CoercingPacs(), Fetched(), SendingStudies()
     stored: list[tuple[str, bool]] = []
 
     async def decode(gathered: Gathered) -> EncodedInstance:
         return await trio.to_thread.run_sync(decode_gathered, gathered)
+
+    async def decode_some(blobs: tuple[GatheredBlob, ...]) -> bytes:
+        return await trio.to_thread.run_sync(decode_blobs, blobs)
 
     async def ask(
         member: VirtualAddress,
@@ -115,7 +121,7 @@ async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
     async def no_room() -> bool:
         raise AssertionError
 
-    async with bench(folder, *STUDY) as made:
+    async with bench(folder, *study) as made:
         progress = await made.publish(UID)
         study, version = progress.study, progress.version
 
@@ -130,6 +136,8 @@ async def opened(folder: Path, database: BrokerDatabase) -> AsyncIterator[Home]:
             verifier=SIGNING.public,
             pacs=pacs,
             decode=decode,
+            decode_blobs=decode_some,
+            folder=folder,
             studies=made.keys,
             sending=sending,
             downloads=downloads,
@@ -162,6 +170,22 @@ async def test_what_was_not_home_comes_home_at_the_next_start(
     assert home.stored == [(UID, False)]
     assert home.study not in home.sending
     assert (await home.sent()).stored == (await home.sent()).version
+
+
+async def test_a_large_one_comes_home_out_of_a_file_without_a_name(
+    tmp_path: Path, database: BrokerDatabase, autojump_clock: MockClock
+) -> None:
+    small, large = make(UID), make(UID, 1, 2, size=3072)
+    assert len(large.data) > WHOLE_BYTES
+    async with opened(tmp_path, database, [large, small]) as home, running(home):
+        before = set(tmp_path.iterdir())
+        home.pacs.refuses = {large.sop_instance_uid}
+        await trio.sleep(100)
+        assert home.pacs.held == by_uid([small])
+        home.pacs.refuses = set()
+        await home.until_home()
+        assert home.pacs.held == by_uid([small, large])
+        assert set(tmp_path.iterdir()) == before
 
 
 async def test_what_the_pacs_has_already_is_not_stored_again(

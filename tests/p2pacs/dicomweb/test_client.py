@@ -26,6 +26,7 @@ from p2pacs.errors import (
 from tests.components import HOST, free_port
 from tests.conformance.instances import make, recode
 from tests.p2pacs.conftest import Filled
+from tests.p2pacs.dimse.association.test_store_request import large
 from tests.p2pacs.dimse.samples import instance, series
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -261,7 +262,7 @@ async def test_orthanc_gives_exactly_what_it_stores(filled: Filled) -> None:
 
 
 async def test_it_stores_what_it_is_given_byte_for_byte() -> None:
-    given = series(3)
+    given = [instance(1, size=3_000_000), *series(3)[1:]]
     taken: list[EncodedInstance] = []
 
     def server(request: httpx.Request) -> httpx.Response:
@@ -274,7 +275,7 @@ async def test_it_stores_what_it_is_given_byte_for_byte() -> None:
         return httpx.Response(200, json={})
 
     async with answering(server) as client:
-        await client.store(given)
+        await client.store([large(given[0]), *given[1:]])
     assert taken == given
 
 
