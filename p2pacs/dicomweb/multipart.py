@@ -18,7 +18,8 @@ HEADER_BYTES: Final = 16 * limits.KIB
 
 _LENGTH: Final = re.compile("[0-9]{1,18}")
 
-_BOUNDARY_CHARACTERS: Final = 70  # RFC 2046 5.1.1
+_BOUNDARY_CHARACTERS: Final = 256
+"""RFC 2046 5.1.1 allows 70; Orthanc's DICOMweb client has 73 where it stores."""
 
 
 @frozen

@@ -267,7 +267,7 @@ def send(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE|FOLDER...",
+            metavar="FOLDER|FILE",
             readable=False,
             help="DICOM files; of a folder all that are in it, of a DICOMDIR those that it names.",
         ),

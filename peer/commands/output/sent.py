@@ -42,7 +42,8 @@ def sent_lines(outcome: SendOutcome) -> Iterator[str]:
         taken += f" ({format_bytes(outcome.size)} in {format_seconds(outcome.seconds)})"
     parts = [taken]
     if counts["known"]:
-        parts.append(f"{counts['known']} were there already")
+        was = "was" if counts["known"] == 1 else "were"
+        parts.append(f"{counts['known']} {was} there already")
     if outcome.beside:
         parts.append(f"{len(outcome.beside)} kept beside")
     if outcome.refused:

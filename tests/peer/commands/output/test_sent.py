@@ -25,7 +25,7 @@ def test_what_a_run_did() -> None:
     outcome.refuse(Path("/files/9"), BrokenInstanceError("an instance has no SOP Class UID"))
     outcome.studies = {"1.2": study(), "1.3": study(study=None, state="waiting", instances=1)}
     assert list(sent_lines(outcome)) == [
-        "1 file taken (1.0 kB in 2.0 s), 1 were there already, 1 kept beside, 1 refused.",
+        "1 file taken (1.0 kB in 2.0 s), 1 was there already, 1 kept beside, 1 refused.",
         "1 other file left out: not DICOM, or a DICOMDIR.",
         "Refused: /files/9: an instance has no SOP Class UID",
         "Kept beside: /files/2",
