@@ -53,6 +53,18 @@ class AddressingTuning:
 
 
 @frozen
+class StudyCopy:
+    """How far a member is with a study."""
+
+    name: str
+    """Empty: it is no member any more."""
+    state: CopyState
+    """As the broker said last."""
+    is_recipient: bool
+    """Whether it is addressed to it; else it is a replica, or was addressed before."""
+
+
+@frozen
 class AddressedStudy:
     """To whom a study goes, and how far each is with it."""
 
@@ -61,10 +73,8 @@ class AddressedStudy:
     """By the settings; else somebody said so."""
     unknown: tuple[str, ...]
     """Names that no member has now."""
-    members: tuple[VirtualAddress, ...]
-    """Those whom the names mean."""
-    copies: tuple[CopyState, ...]
-    """Of recipients and replicas, as the broker said last."""
+    copies: tuple[StudyCopy, ...]
+    """Of all recipients, and then of replicas."""
 
 
 class StudyAddressing:
@@ -120,6 +130,19 @@ class StudyAddressing:
             UsageError: these are too many.
             LocalError: it cannot be kept.
         """
+        self.check(names)
+        said = Recipients(tuple(dict.fromkeys(names)), priority)
+        put = partial(self._index.recipients.put, uid, said, by_rule=False)
+        await trio.to_thread.run_sync(put)
+        self.look(uid)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Whether studies can be addressed to these.
+
+        Raises:
+            NotFoundError: no member that reads studies has such a name.
+            UsageError: these are too many.
+        """
         if len(names) > RECIPIENTS:
             raise UsageError(
                 Phrase("a study is addressed to at most %(most)s members", most=RECIPIENTS)
@@ -128,22 +151,22 @@ class StudyAddressing:
             raise NotFoundError(
                 Phrase("no other hospital of this network is called %(name)s", name=unknown[0])
             )
-        said = Recipients(tuple(dict.fromkeys(names)), priority)
-        put = partial(self._index.recipients.put, uid, said, by_rule=False)
-        await trio.to_thread.run_sync(put)
-        self.look(uid)
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""
-        index = self._index.recipients
+        index, directory = self._index.recipients, self._directory()
         known = await trio.to_thread.run_sync(index.find, uid)
-        copies = tuple(await trio.to_thread.run_sync(index.copies, uid))
-        if known is None:
-            return AddressedStudy(Recipients(), True, (), (), copies)
-        found = resolve(known.recipients.names, self._directory(), self._me)
-        return AddressedStudy(
-            known.recipients, known.by_rule, found.unknown, found.addresses, copies
-        )
+        states = {one.member: one for one in await trio.to_thread.run_sync(index.copies, uid)}
+        said = Recipients() if known is None else known.recipients
+        named = resolve(said.names, directory, self._me)
+        copies = []
+        for address in dict.fromkeys((*named.addresses, *states)):
+            member = directory.get(address)
+            state = states.get(address, CopyState(address, 0, 0, 0))
+            name = "" if member is None else member.name
+            copies.append(StudyCopy(name, state, is_recipient=address in named.addresses))
+        by_rule = known is None or known.by_rule
+        return AddressedStudy(said, by_rule, named.unknown, tuple(copies))
 
     # ------------------------------------------------------------ what is heard
 

@@ -8,6 +8,7 @@ from p2pacs.errors import LinkClosedError, NotFoundError, UsageError
 from p2pacs.limits import RECIPIENTS
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentReport
+from peer.ingest.recipient_index import CopyState
 from peer.ingest.recipient_rules import RecipientRule, Recipients
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import EAST, NORTH, SOUTH, FakeBroker, Outgoing, outgoing, running
@@ -33,7 +34,10 @@ async def test_who_is_named_before_anything_came_is_told_when_it_may_be_publishe
         assert len(told(made)) == 1
         state = await made.addressing.of(UID)
         assert state.recipients == Recipients(("South",), Priority.STAT)
-        assert (state.by_rule, state.members, state.unknown) == (False, (SOUTH.address,), ())
+        assert (state.by_rule, state.unknown) == (False, ())
+        (copy,) = state.copies
+        assert (copy.name, copy.is_recipient) == ("South", True)
+        assert copy.state == CopyState(SOUTH.address, 0, 0, 0)
 
 
 async def test_rules_say_to_whom_a_study_goes_and_somebody_may_say_otherwise(
@@ -102,12 +106,13 @@ async def test_how_far_they_are_is_followed_until_all_have_it(
         made.take(make(UID))
         await made.until_done(UID)
         (copy,) = (await made.addressing.of(UID)).copies
-        assert (copy.member, copy.version, copy.share) == (SOUTH.address, 0, 250)
+        state = copy.state
+        assert (state.member, state.version, state.share) == (SOUTH.address, 0, 250)
         await trio.sleep(3600)
         broker.copies[SOUTH.address] = (made.study(UID).version, 1000)
         await trio.sleep(300)
         (copy,) = (await made.addressing.of(UID)).copies
-        assert (copy.version, copy.share) == (made.study(UID).version, 1000)
+        assert (copy.state.version, copy.state.share) == (made.study(UID).version, 1000)
         asked = len(broker.asked)
         await trio.sleep(3600)
         assert len(broker.asked) == asked
