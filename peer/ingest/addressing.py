@@ -53,7 +53,7 @@ class AddressingTuning:
 
 
 @frozen
-class StudyCopy:
+class NamedCopy:
     """How far a member is with a study."""
 
     name: str
@@ -73,7 +73,7 @@ class AddressedStudy:
     """By the settings; else somebody said so."""
     unknown: tuple[str, ...]
     """Names that no member has now."""
-    copies: tuple[StudyCopy, ...]
+    copies: tuple[NamedCopy, ...]
     """Of all recipients, and then of replicas."""
 
 
@@ -164,7 +164,7 @@ class StudyAddressing:
             member = directory.get(address)
             state = states.get(address, CopyState(address, 0, 0, 0))
             name = "" if member is None else member.name
-            copies.append(StudyCopy(name, state, is_recipient=address in named.addresses))
+            copies.append(NamedCopy(name, state, is_recipient=address in named.addresses))
         by_rule = known is None or known.by_rule
         return AddressedStudy(said, by_rule, named.unknown, tuple(copies))
 
