@@ -173,6 +173,7 @@ class Broker:
                 studies=parts.studies,
                 sending=parts.sending,
                 downloads=self.engine.downloads,
+                holders=parts.holders.of,
                 ask=self.node.host.call,
                 make_room=partial(self.recycler.make_room, 1),
                 stored=self._stored,

@@ -211,11 +211,12 @@ ROOMS: dict[str, list[str]] = {
     "broker.admins": [
         "broker.access",
         "broker.config",
+        "broker.ingest",
         "broker.members",
         "broker.trail",
     ],
     "broker.publish": ["broker.pacs"],
-    "broker.ingest": ["broker.database", "broker.pacs"],
+    "broker.ingest": ["broker.database", "broker.pacs", "broker.trail"],
     "broker.handlers": [
         "broker.access",
         "broker.database",

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from broker.access.send_rules import parse_send_rule
 from broker.config import BrokerSettings
+from broker.ingest.sent import adopt_studies
 from broker.members import registry
 from broker.members.corrections import Correction, check_version, correct, remove, touch
 from broker.members.registry import Member, Registration
@@ -169,7 +170,7 @@ class AdminActions:
         self._record(connection, "member deleted", admin, member)
 
     def revoke(self, connection: Connection, address: VirtualAddress, admin: str) -> bool:
-        """End a membership; whether it had not ended before.
+        """End a membership; whether it had not ended before. What the member sends is adopted.
 
         Raises:
             NotFoundError: there is no such member.
@@ -178,7 +179,19 @@ class AdminActions:
         if changed:
             member = registry.get_member(connection, address)
             self._record(connection, "member revoked", admin, member)
+            adopt_studies(connection, address)
         return changed
+
+    def adopt(self, connection: Connection, address: VirtualAddress, admin: str) -> int:
+        """Have the broker finish what a member sends, without it; how many studies that are.
+
+        Raises:
+            NotFoundError: there is no such member.
+        """
+        member = registry.get_member(connection, address)
+        count = adopt_studies(connection, address)
+        self._record(connection, "studies adopted", admin, member, f": {count}")
+        return count
 
     def _as_seen(
         self, connection: Connection, address: VirtualAddress, version: int | None

@@ -220,6 +220,25 @@ def revoke(
 
 
 @app.command()
+def adopt(
+    folder: Folder, member: MemberArgument, *, yes: Yes = False, as_json: AsJson = False
+) -> None:
+    """Finish the studies that a member sends without it: where its machine is lost for good."""
+    actions, database = opened(folder)
+    record = database.transact(lambda c: registry.find_member(c, member))
+    if not yes:
+        sure(f"Finish the studies of {record.name} ({record.address}) without it")
+    count = database.transact(lambda c: actions.adopt(c, record.address, WHO))
+    if as_json:
+        print_json({"name": record.name, "address": str(record.address), "studies": count})
+    else:
+        typer.echo(
+            f"{count} studies of {record.name} are finished without it: what others have of them "
+            "goes to the PACS (p2pacs broker audit DIR tells what came of each)."
+        )
+
+
+@app.command()
 def correct(
     folder: Folder,
     member: MemberArgument,

@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    false,
 )
 
 from p2pacs.accounts.tables import metadata as accounts
@@ -111,10 +112,11 @@ sent: Final = Table(
     Column("version", Long, nullable=False),
     Column("complete", Boolean, nullable=False),
     Column("stored", Long, nullable=False),
+    Column("adopted", Boolean, nullable=False, server_default=false()),
 )
 """Studies that a member made and sends. While ``sending`` it publishes them, else the broker does,
 as it does with all others. ``version`` is the newest that it reported, ``stored`` the newest of
-which the PACS has every instance."""
+which the PACS has every instance. ``adopted``: the broker finishes it without the member."""
 
 recipients: Final = Table(
     "recipients",

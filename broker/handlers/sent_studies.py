@@ -55,6 +55,9 @@ _OF_PACS: Final = "is in the central PACS already: send what is missing of it th
 _OF_OTHERS: Final = "belongs to another hospital: its UID is used twice; ask the administrator"
 
 
+_ADOPTED: Final = "is finished without this member: send what is missing of it to the central PACS"
+
+
 @frozen
 class SentHooks:
     """What follows from a report."""
@@ -203,6 +206,8 @@ class SentStudyService:
         known = await self._parts.database.run(lambda c: find_sent(c, study))
         if known is None or known.member != member:
             raise ForbiddenError(f"study {study.short} is not sent by this member")
+        if known.adopted:
+            raise ForbiddenError(f"study {study.short} {_ADOPTED}")
         if known.sending and known.version <= query.version:
             if (known.version, known.complete) != (query.version, query.complete):
                 await self._list(known, query)
@@ -254,6 +259,8 @@ def _refusal(
         return f"may not be sent by {who.member.name}: ask the administrator"
     if known is not None and known.member != who.member.address:
         return _OF_OTHERS
+    if known is not None and known.adopted:
+        return _ADOPTED
     return _OF_PACS if is_of_pacs else None
 
 

@@ -14,6 +14,7 @@ import trio
 from attrs import frozen
 
 from broker.database.db import BrokerDatabase
+from broker.ingest.adoption import WholeInstances, end_adoption, whole_instances
 from broker.ingest.decoded_file import DecodeBlobs, decoded_file
 from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import find_sent, list_sending, note_stored
@@ -27,6 +28,7 @@ from p2pacs.errors import (
     PacsRefusedError,
     ProtocolError,
     StudyNotFoundError,
+    UnavailableError,
 )
 from p2pacs.identity.keys import StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
@@ -59,6 +61,10 @@ class ForwardingTuning:
     alone."""
     retry_seconds: float = 30.0
     """After something failed: a PACS that is away, a member whose line is cut."""
+    adopt_seconds: float = 10.0
+    """Between two looks which studies are adopted: another program writes it down."""
+    gather_seconds: float = 600.0
+    """For members that have more of an adopted study to give it."""
 
 
 class FetchedStudies(Protocol):
@@ -110,6 +116,8 @@ class ForwardingParts:
     studies: StudyKeyOf
     sending: SendingStudies
     downloads: FetchedStudies
+    holders: Callable[[StudyId], Iterable[VirtualAddress]]
+    """Members that have something of a study."""
     ask: AskMember
     make_room: Callable[[], Awaitable[bool]]
     """Recycles something in the store; whether anything came free."""
@@ -129,6 +137,7 @@ class Forwarding:
         self._holders: dict[StudyId, VirtualAddress] = {}
         self._wanted: set[StudyId] = set()
         self._running: set[StudyId] = set()
+        self._adopted: set[StudyId] = set()
         self._compared: dict[StudyId, dict[str, bool]] = {}
         """Of the studies that were sent lately: SOP Instance UID → whether the PACS gave back what
         it was given."""
@@ -145,12 +154,23 @@ class Forwarding:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 for one in unfinished:
-                    if one.version:
+                    if one.version and not one.adopted:
                         self.wanted(one.study, one.member)
                 task_status.started()
-                await trio.sleep_forever()
+                while True:
+                    await self._look_for_adopted()
+                    await trio.sleep(self.tuning.adopt_seconds)
         finally:
             self._nursery = None
+
+    async def _look_for_adopted(self) -> None:
+        for one in await self._parts.database.persist(list_sending):
+            if one.adopted and one.study not in self._adopted:
+                self._adopted.add(one.study)
+                transfer = self._parts.downloads.transfers.get(one.study)
+                if transfer is not None:  # it may wait for the member that is gone
+                    transfer.cancel()
+                self.wanted(one.study, one.member)
 
     def wanted(self, study: StudyId, member: VirtualAddress) -> None:
         """There is a version to fetch, which this member has."""
@@ -180,8 +200,11 @@ class Forwarding:
             while study in self._wanted:
                 self._wanted.discard(study)
                 try:
-                    await self._fetch(study)
-                    await self._forward(study)
+                    if study in self._adopted:
+                        await self._adopt(study)
+                    else:
+                        await self._fetch(study)
+                        await self._forward(study)
                 except DiskFullError as error:
                     log.warning("no room for a study that is sent", study=study.short)
                     if not await self._parts.make_room():
@@ -193,6 +216,8 @@ class Forwarding:
             self._running.discard(study)
             self._holders.pop(study, None)
             self._told.pop(study, None)
+            if study not in self._parts.sending:
+                self._adopted.discard(study)
 
     async def _later(self, study: StudyId, error: P2PacsError) -> None:
         if self._told.get(study) != str(error):
@@ -231,6 +256,40 @@ class Forwarding:
         if not isinstance(reply, messages.Manifest):
             raise ProtocolError("not the answer to the question")
         return reply.root or None
+
+    # ------------------------------------------------------------ without its sender
+
+    async def _adopt(self, study: StudyId) -> None:
+        """Store what is whole of a study whose sender is gone, and leave it to the PACS."""
+        parts = self._parts
+        known = await parts.database.run(lambda c: find_sent(c, study))
+        if known is None:
+            return
+        await self._gather(study)
+        found: WholeInstances | None = None
+        if parts.store.holds(study):
+            files, key = await parts.store.study(study), await parts.studies.ensure(known.uid)
+            found = await whole_instances(files, key, parts.verifier)
+        if found is not None:
+            lacking = found.entries.keys() - await self._listed(known.uid)
+            await self._store(found.reader, files, [found.entries[uid] for uid in sorted(lacking)])
+            await self._read_back(study, known.uid, found.entries)
+        await parts.database.run(lambda c: end_adoption(c, known, found))
+        count, lost = (0, 0) if found is None else (len(found.entries), found.lost)
+        log.warning("a study was adopted", study=study.short, instances=count, lost=lost)
+        parts.sending.discard(study)
+        parts.stored(known.uid, True)
+
+    async def _gather(self, study: StudyId) -> None:
+        """Fetch what others have, as far as they give it in good time."""
+        parts = self._parts
+        holders = list(parts.holders(study))
+        if not holders or await holds_whole(parts.store, parts.verifier, study, 1):
+            return
+        transfer = parts.downloads.fetch(study, holders)
+        with trio.move_on_after(self.tuning.gather_seconds), suppress(UnavailableError):
+            await transfer.wait_complete()
+        transfer.cancel()
 
     # ------------------------------------------------------------ into the PACS
 

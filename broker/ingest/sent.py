@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from broker.database.db import now
 from broker.database.schema import sent
@@ -28,6 +28,8 @@ class SentStudy:
     """Whether nothing more had come when it did."""
     stored: int
     """Newest of which the PACS has every instance."""
+    adopted: bool = False
+    """Whether the broker finishes it without the member, which is gone."""
 
 
 def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
@@ -78,6 +80,17 @@ def note_stored(connection: Connection, study: StudyId, version: int) -> bool:
     return is_last
 
 
+def adopt_studies(connection: Connection, member: VirtualAddress) -> int:
+    """The broker finishes what this member sends, without it; how many studies that are."""
+    theirs = (sent.c.member == member.raw, sent.c.sending.is_(True), sent.c.adopted.is_(False))
+    return connection.execute(update(sent).where(*theirs).values(adopted=True)).rowcount
+
+
+def forget_sent(connection: Connection, study: StudyId) -> None:
+    """From now on it is a study of the PACS like any other, whoever sent it."""
+    connection.execute(delete(sent).where(sent.c.study == study.raw))
+
+
 def _set(connection: Connection, study: StudyId, **values: object) -> None:
     connection.execute(update(sent).where(sent.c.study == study.raw).values(**values))
 
@@ -91,4 +104,5 @@ def _sent(row: Row[Any]) -> SentStudy:
         row.version,
         row.complete,
         row.stored,
+        row.adopted,
     )

@@ -116,12 +116,15 @@ class World:
             await self._closing.wait()
         self._closing = trio.Event()
 
-    async def delete(self, instances: list[EncodedInstance]) -> None:
-        """What somebody does at the PACS."""
+    async def stop_pacs(self) -> None:
         closing = self._closing
         closing.set()
         while closing is self._closing:
             await trio.sleep(0.02)
+
+    async def delete(self, instances: list[EncodedInstance]) -> None:
+        """What somebody does at the PACS."""
+        await self.stop_pacs()
         for one in instances:
             name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()[:32]
             await trio.Path(self.folder / "pacs" / f"{name}.dcm").unlink()
@@ -133,7 +136,7 @@ class World:
     async def _run_broker(self, *, task_status: trio.TaskStatus[None]) -> None:
         async with open_broker(self.folder / "broker", self.settings) as broker:
             self.broker = broker
-            broker.forwarding.tuning = ForwardingTuning(retry_seconds=0.2)
+            broker.forwarding.tuning = ForwardingTuning(retry_seconds=0.2, adopt_seconds=0.5)
             with trio.CancelScope() as self._scope:
                 async with trio.open_nursery() as nursery:
                     await nursery.start(broker.run, trio.Event())
@@ -145,11 +148,15 @@ class World:
         await self._ended.wait()
         self._ended = trio.Event()
 
+    @property
+    def actions(self) -> AdminActions:
+        keys = self.broker.keys
+        return AdminActions(keys.authority, keys.identity.address, self.settings)
+
     async def join(self, name: str, *, send: str = "all", **settings: Any) -> Hospital:
         """Register a hospital, and run its peer."""
         folder = self.folder / name
-        keys = self.broker.keys
-        actions = AdminActions(keys.authority, keys.identity.address, self.settings)
+        actions = self.actions
         registration = Registration(name, Role.HOSPITAL, None, None, "all")
         member, token = await self.broker.files.database.run(
             lambda c: actions.register(c, registration, "test")
@@ -291,6 +298,28 @@ async def test_without_a_broker_it_waits_and_a_restart_loses_nothing(tmp_path: P
         assert by_uid(await home(tmp_path)) == by_uid(STUDY)
         while not await north.find():
             await trio.sleep(0.02)
+
+
+async def test_what_a_hospital_sent_comes_home_though_it_was_revoked(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        north, south = await w.join("north"), await w.join("south")
+        await w.stop_pacs()
+        await north.scanner().store(STUDY)
+        of = w.broker.parts.studies.id_of(UID)
+        while not await w.broker.forwarding.held(of):
+            await trio.sleep(0.02)
+        assert await w.broker.files.database.run(
+            lambda c: w.actions.revoke(c, north.peer.identity.address, "test")
+        )
+        await w.start_pacs()
+        await until(lambda: w.pacs.instances == len(STUDY))
+        assert by_uid(await home(tmp_path)) == by_uid(STUDY)
+        while of in w.broker.parts.sending:
+            await trio.sleep(0.02)
+        more = make(UID, 4, 1)
+        await DimseClient(DimseRemote("PACS", LOCAL, w.port), "OTHER").store([more])
+        while len(await south.get()) != len(STUDY) + 1:
+            await trio.sleep(0.1)
 
 
 async def test_a_study_of_another_hospital_is_not_overwritten(tmp_path: Path) -> None:

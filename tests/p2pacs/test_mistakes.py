@@ -63,6 +63,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker members": [],
         "broker status": [],
         "broker revoke": [*member, "--yes"],
+        "broker adopt": [*member, "--yes"],
         "broker correct": [*member, "--name", "West"],
         "broker delete": [*member, "--yes"],
         "broker rule": [*member, "none"],

@@ -14,6 +14,8 @@ WHATS: Final = {
     "key entrusted with the catalogue": N_("Was given the key of a published study in advance"),
     "study replicated blindly": N_("Took a study to keep, without its key"),
     "study sent": N_("Sent a study"),
+    "study adopted": N_("Finished a study without its sender"),
+    "studies adopted": N_("Had the studies of a member finished without it"),
     "study addressed": N_("Addressed a study to a member"),
     "address of a study ended": N_("Addresses a study to a member no longer"),
     "study published": N_("Publication of a study"),
@@ -75,6 +77,10 @@ DETAILS: Final = {
     "study published": (
         N_("%(count)s instances are missing; %(why)s"),
         N_("nothing is missing any more"),
+    ),
+    "study adopted": (
+        N_("%(count)s instances are in the central PACS"),
+        N_("%(count)s instances are in the central PACS; what only its sender had is lost"),
     ),
     "administrator added": _ROLE,
     "role set": _ROLE,

@@ -3,6 +3,7 @@ import hashlib
 import pytest
 
 from broker.admins.actions import AdminActions
+from broker.ingest.sent import begin_sending, list_sending
 from broker.members import registry
 from broker.members.corrections import Correction
 from broker.members.registry import Registration
@@ -10,6 +11,7 @@ from broker.trail import audit
 from p2pacs.errors import StateError
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
+from p2pacs.ids import StudyId
 from tests.broker.conftest import Ground
 from tests.broker.pages.conftest import settings
 
@@ -63,3 +65,29 @@ async def test_corrections_are_audited_and_made_to_what_was_seen(ground: Ground)
         ("member registered", "anna", "Nroth"),
     ]
     assert await ground.database.run(registry.list_members) == []
+
+
+async def test_what_a_member_sends_is_adopted_when_it_is_revoked(ground: Ground) -> None:
+    actions = AdminActions(ground.authority, ground.identity.address, settings())
+    north, south = [
+        (
+            await ground.database.run(
+                lambda c, name=name: actions.register(  # type: ignore[misc]
+                    c, Registration(name, Role.HOSPITAL, None, None, "all"), "admin"
+                )
+            )
+        )[0].address
+        for name in ("North", "South")
+    ]
+    studies = {north: StudyId(bytes(16)), south: StudyId(bytes([1]) * 16)}
+    for member, study in studies.items():
+        uid = f"1.2.{study.short}"
+        await ground.database.run(
+            lambda c, member=member, study=study, uid=uid: begin_sending(c, study, uid, member)
+        )
+    await ground.database.run(lambda c: actions.revoke(c, north, "admin"))
+    assert await ground.database.run(lambda c: actions.adopt(c, south, "admin")) == 1
+    sending = await ground.database.run(list_sending)
+    assert [one.adopted for one in sending] == [True, True]
+    newest = (await ground.database.run(audit.read))[0]
+    assert (newest.what, newest.detail) == ("studies adopted", "South: 1")

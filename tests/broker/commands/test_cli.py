@@ -313,6 +313,15 @@ def test_a_replica_gets_no_rule_but_none(command: Command, folder: Path) -> None
     assert said["read"] == "none"
 
 
+def test_what_a_member_sends_is_finished_without_it(command: Command, folder: Path) -> None:
+    command("token", folder, "--name", "North", "--role", "hospital")
+    said = command("adopt", folder, "North", "--yes")
+    assert "0 studies of North are finished without it" in said
+    assert command.json("adopt", folder, "North", "--yes")["studies"] == 0
+    entries = command.json("audit", folder)["entries"]
+    assert [entry["what"] for entry in entries][:2] == ["studies adopted"] * 2
+
+
 def test_which_studies_a_member_may_send(command: Command, folder: Path) -> None:
     command("token", folder, "--name", "North", "--role", "hospital")
     command("token", folder, "--name", "R1", "--role", "replica")

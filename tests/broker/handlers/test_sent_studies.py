@@ -12,7 +12,7 @@ from broker.handlers.copies import Copy
 from broker.handlers.interfaces import Parts
 from broker.handlers.sent_studies import LASTS, SentHooks, SentStudyService
 from broker.handlers.study_grants import StudyGrants
-from broker.ingest.sent import find_sent, note_stored
+from broker.ingest.sent import adopt_studies, find_sent, note_stored
 from broker.members import registry
 from broker.members.registry import Member
 from broker.trail import audit
@@ -276,3 +276,13 @@ async def test_who_may_read_it(bench: Bench) -> None:
     with pytest.raises(ForbiddenError):
         await bench.grants.study(east.address, query)
     assert not bench.publisher.staged
+
+
+async def test_what_is_finished_without_a_member_is_not_its_own_any_more(bench: Bench) -> None:
+    north, _ = await joined(bench.ground, "North")
+    await bench.send(north)
+    await bench.ground.database.run(lambda c: adopt_studies(c, north.address))
+    with pytest.raises(ForbiddenError, match="finished without this member"):
+        await bench.send(north)
+    with pytest.raises(ForbiddenError, match="finished without this member"):
+        await bench.report(north, record(bench.parts, UID))

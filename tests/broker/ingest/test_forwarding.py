@@ -10,7 +10,14 @@ from trio.testing import MockClock
 from broker.database.db import BrokerDatabase
 from broker.ingest.forwarding import Forwarding, ForwardingParts
 from broker.ingest.sending import SendingStudies
-from broker.ingest.sent import SentStudy, begin_sending, find_sent, note_version
+from broker.ingest.sent import (
+    SentStudy,
+    adopt_studies,
+    begin_sending,
+    find_sent,
+    note_version,
+)
+from broker.trail import audit
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.errors import LinkClosedError, PacsRefusedError, PacsUnreachableError
@@ -50,13 +57,16 @@ class Fetched:
     def __init__(self) -> None:
         self.transfers: dict[StudyId, Transfer] = {}
         self.asked: list[tuple[list[VirtualAddress], bytes | None]] = []
+        self.stall = False
+        """Nobody gives anything."""
 
     def fetch(
         self, study: StudyId, holders: Iterable[VirtualAddress] = (), root: bytes | None = None
     ) -> Transfer:
         self.asked.append((list(holders), root))
         transfer = self.transfers[study] = Transfer(study, Availability((), b""))
-        transfer.end(None)
+        if not self.stall:
+            transfer.end(None)
         return transfer
 
 
@@ -141,6 +151,7 @@ async def opened(
             studies=made.keys,
             sending=sending,
             downloads=downloads,
+            holders=lambda _: [],
             ask=ask,
             make_room=no_room,
             stored=lambda uid, changed: stored.append((uid, changed)),
@@ -243,3 +254,26 @@ async def test_a_pacs_that_says_yes_and_keeps_nothing_is_noticed(
 async def test_how_much_the_broker_holds(home: Home, autojump_clock: MockClock) -> None:
     assert await home.forwarding.held(home.study) == (await home.sent()).version
     assert await home.forwarding.held(StudyId(bytes(16))) == 0
+
+
+async def test_a_study_whose_sender_is_gone_is_finished_without_it(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    """Also while the broker waits for what only the sender has."""
+    home.pacs.error = PacsUnreachableError("away")
+    async with running(home):
+        await trio.sleep(100)
+        home.pacs.error = None
+        home.downloads.stall = True
+        home.downloads.fetch(home.study)
+        await trio.sleep(100)
+        assert not home.pacs.held
+        await home.database.run(lambda c: adopt_studies(c, MEMBER))
+        while home.study in home.sending:
+            await trio.sleep(1)
+    assert home.pacs.held == by_uid(STUDY)
+    assert home.stored == [(UID, True)]
+    assert await home.database.run(lambda c: find_sent(c, home.study)) is None
+    (entry,) = await home.database.run(audit.read)
+    assert (entry.what, entry.outcome) == ("study adopted", audit.DONE)
+    assert entry.detail == "4 instances are in the central PACS"
