@@ -248,7 +248,6 @@ class Peer:
             sent=self.sent,
             check_membership=self.resolver.check_membership,
             incoming=self.incoming_files,
-            addressing=self.addressing,
         )
 
     def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance] | None:

@@ -32,10 +32,6 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     POST /outgoing/studies/{number}/retry       send it (again) now
     POST /outgoing/studies/{number}/cancel      send nothing more of it
     POST /outgoing/studies/{number}/remove      remove what lies here of it and was not sent
-    POST /outgoing/address                      {"study_instance_uids", "recipients", "priority"}:
-                                                they go to these members, and to no others
-    POST /outgoing/recipients                   {"study_instance_uids"}: to whom they go, and how
-                                                far each is
     GET  /openapi.json                          all of this as OpenAPI 3.1
 """
 
@@ -69,10 +65,8 @@ from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
 from peer.api.outgoing import OutgoingApi, is_file
 from peer.api.outgoing_studies import OutgoingStudyCalls
 from peer.api.png import to_png
-from peer.api.recipients import RecipientsApi
 from peer.api.streams import NdjsonLines
 from peer.config import API_ACCESS
-from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.instances.viewport import ViewRequest
@@ -112,9 +106,6 @@ class ServedPeer(Protocol):
 
     def incoming_files(self) -> IncomingFiles:
         """What takes files that are sent; raises why nothing is taken here."""
-
-    def recipients(self) -> StudyAddressing:
-        """To whom studies go that are sent; raises why nothing is sent from here."""
 
 
 def make_token(folder: Path) -> str:
@@ -165,7 +156,6 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
             Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
             *OutgoingApi(peer.incoming_files, _body).routes,
             *OutgoingStudyCalls(peer.sent).routes(),
-            *RecipientsApi(peer.recipients, _body).routes,
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),

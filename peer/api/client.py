@@ -139,25 +139,6 @@ class PeerClient:
             found += answer["studies"]
         return found
 
-    async def address(
-        self, study_instance_uids: Sequence[str], names: Sequence[str], priority: str
-    ) -> None:
-        """Studies go to these members, and to no others; see ``POST /outgoing/address``.
-
-        Raises:
-            NotFoundError: no other hospital has such a name.
-        """
-        said = {"recipients": list(names), "priority": priority}
-        uids = list(study_instance_uids)
-        await self._call("POST", "/outgoing/address", {"study_instance_uids": uids, **said})
-
-    async def recipients(self, study_instance_uid: str) -> JsonObject:
-        """To whom a study goes, and how far each is; see ``POST /outgoing/recipients``."""
-        asked = {"study_instance_uids": [study_instance_uid]}
-        answer = await self._call("POST", "/outgoing/recipients", asked)
-        found: JsonObject = answer["studies"][0]
-        return found
-
     @asynccontextmanager
     async def instances(self, study: str) -> AsyncIterator[AsyncGenerator[JsonObject, None]]:
         """The instances of a study as they become whole; see ``GET /studies/…/instances``."""

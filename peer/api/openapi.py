@@ -224,27 +224,6 @@ SCHEMAS: Final[Described] = {
             "beside": _COUNT,
         }
     ),
-    "Addressed": _object(
-        {
-            "study_instance_uid": _TEXT,
-            "recipients": _list(_TEXT),
-            "priority": _PRIORITY,
-            "by_rule": {"type": "boolean"},
-            "unknown": _list(_TEXT),
-            "copies": _list(
-                _object(
-                    {
-                        "name": _TEXT,
-                        "address": _TEXT,
-                        "recipient": {"type": "boolean"},
-                        "version": _COUNT,
-                        "thousandths": _COUNT,
-                        "seen": _COUNT,
-                    }
-                )
-            ),
-        }
-    ),
 }
 
 _ERRORS: Final = {
@@ -347,23 +326,6 @@ def describe() -> Described:
         ),
         ("post", f"{_OUTGOING}/{{number}}/remove"): _answer(
             "Remove what lies here of it and was not sent", _object({})
-        ),
-        ("post", "/outgoing/address"): _answer(
-            "These studies go to these members, and to no others",
-            _object({}),
-            takes=_object(
-                {
-                    "study_instance_uids": _together(_TEXT),
-                    "recipients": _list(_TEXT),
-                    "priority": _PRIORITY,
-                },
-                optional=("priority",),
-            ),
-        ),
-        ("post", "/outgoing/recipients"): _answer(
-            "To whom studies go, and how far each is",
-            _object({"studies": _list(of("Addressed"))}),
-            takes=_object({"study_instance_uids": _together(_TEXT)}),
         ),
         ("get", "/openapi.json"): _answer("This description", {"type": "object"}),
     }

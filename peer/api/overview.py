@@ -26,16 +26,10 @@ from peer.api.outgoing_studies import sending_json
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
-from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.reader import StudyReads
-
-_SENDS_NOTHING: Final = (
-    "this peer sends nothing: set enabled = true under [sending] in its peer.toml, and start it "
-    "again"
-)
 
 REACH: Final = 20.0
 """Seconds: longer than the broker tries an address."""
@@ -64,8 +58,6 @@ class PeerOverview:
     """Raises a RevokedError where this member was revoked."""
     incoming: IncomingFiles | None = None
     """Takes files that are sent; None where none may be."""
-    addressing: StudyAddressing | None = None
-    """To whom studies go that are sent; None where none is, or was."""
 
     async def status(self) -> JsonObject:
         """What the peer is and does."""
@@ -147,18 +139,11 @@ class PeerOverview:
         if self.role() is Role.REPLICA:
             raise StateError("a replica sends nothing: send at the peer of a hospital")
         if self.incoming is None:
-            raise StateError(_SENDS_NOTHING)
+            raise StateError(
+                "this peer sends nothing: set enabled = true under [sending] in its peer.toml, and "
+                "start it again"
+            )
         return self.incoming
-
-    def recipients(self) -> StudyAddressing:
-        """To whom studies go that are sent.
-
-        Raises:
-            StateError: nothing is sent from here.
-        """
-        if self.addressing is None:
-            raise StateError(_SENDS_NOTHING)
-        return self.addressing
 
 
 def _now() -> int:

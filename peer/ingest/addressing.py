@@ -53,18 +53,6 @@ class AddressingTuning:
 
 
 @frozen
-class NamedCopy:
-    """How far a member is with a study."""
-
-    name: str
-    """Empty: it is no member any more."""
-    state: CopyState
-    """As the broker said last."""
-    is_recipient: bool
-    """Whether it is addressed to it; else it is a replica, or was addressed before."""
-
-
-@frozen
 class AddressedStudy:
     """To whom a study goes, and how far each is with it."""
 
@@ -73,8 +61,10 @@ class AddressedStudy:
     """By the settings; else somebody said so."""
     unknown: tuple[str, ...]
     """Names that no member has now."""
-    copies: tuple[NamedCopy, ...]
-    """Of all recipients, and then of replicas."""
+    members: tuple[VirtualAddress, ...]
+    """Those whom the names mean."""
+    copies: tuple[CopyState, ...]
+    """Of recipients and replicas, as the broker said last."""
 
 
 class StudyAddressing:
@@ -130,19 +120,6 @@ class StudyAddressing:
             UsageError: these are too many.
             LocalError: it cannot be kept.
         """
-        self.check(names)
-        said = Recipients(tuple(dict.fromkeys(names)), priority)
-        put = partial(self._index.recipients.put, uid, said, by_rule=False)
-        await trio.to_thread.run_sync(put)
-        self.look(uid)
-
-    def check(self, names: Sequence[str]) -> None:
-        """Whether studies can be addressed to these.
-
-        Raises:
-            NotFoundError: no member that reads studies has such a name.
-            UsageError: these are too many.
-        """
         if len(names) > RECIPIENTS:
             raise UsageError(
                 Phrase("a study is addressed to at most %(most)s members", most=RECIPIENTS)
@@ -151,22 +128,22 @@ class StudyAddressing:
             raise NotFoundError(
                 Phrase("no other hospital of this network is called %(name)s", name=unknown[0])
             )
+        said = Recipients(tuple(dict.fromkeys(names)), priority)
+        put = partial(self._index.recipients.put, uid, said, by_rule=False)
+        await trio.to_thread.run_sync(put)
+        self.look(uid)
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""
-        index, directory = self._index.recipients, self._directory()
+        index = self._index.recipients
         known = await trio.to_thread.run_sync(index.find, uid)
-        states = {one.member: one for one in await trio.to_thread.run_sync(index.copies, uid)}
-        said = Recipients() if known is None else known.recipients
-        named = resolve(said.names, directory, self._me)
-        copies = []
-        for address in dict.fromkeys((*named.addresses, *states)):
-            member = directory.get(address)
-            state = states.get(address, CopyState(address, 0, 0, 0))
-            name = "" if member is None else member.name
-            copies.append(NamedCopy(name, state, is_recipient=address in named.addresses))
-        by_rule = known is None or known.by_rule
-        return AddressedStudy(said, by_rule, named.unknown, tuple(copies))
+        copies = tuple(await trio.to_thread.run_sync(index.copies, uid))
+        if known is None:
+            return AddressedStudy(Recipients(), True, (), (), copies)
+        found = resolve(known.recipients.names, self._directory(), self._me)
+        return AddressedStudy(
+            known.recipients, known.by_rule, found.unknown, found.addresses, copies
+        )
 
     # ------------------------------------------------------------ what is heard
 

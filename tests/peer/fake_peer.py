@@ -19,7 +19,6 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.instances.instance_reader import Preview
@@ -169,7 +168,6 @@ class FakePeer:
     """Bytes that had come before anybody asked."""
     incoming: IncomingFiles | None = None
     sent: OutgoingDesk | None = None
-    addressing: StudyAddressing | None = None
 
     @property
     def reads(self) -> Any:
@@ -218,11 +216,6 @@ class FakePeer:
         if self.incoming is None:
             raise StateError("this peer sends nothing")
         return self.incoming
-
-    def recipients(self) -> StudyAddressing:
-        if self.addressing is None:
-            raise StateError("this peer sends nothing")
-        return self.addressing
 
     async def events(self) -> AsyncGenerator[JsonObject, None]:
         yield await self.transfers()

@@ -8,7 +8,6 @@ from p2pacs.errors import LinkClosedError, NotFoundError, UsageError
 from p2pacs.limits import RECIPIENTS
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentReport
-from peer.ingest.recipient_index import CopyState
 from peer.ingest.recipient_rules import RecipientRule, Recipients
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import EAST, NORTH, SOUTH, FakeBroker, Outgoing, outgoing, running
@@ -34,10 +33,7 @@ async def test_who_is_named_before_anything_came_is_told_when_it_may_be_publishe
         assert len(told(made)) == 1
         state = await made.addressing.of(UID)
         assert state.recipients == Recipients(("South",), Priority.STAT)
-        assert (state.by_rule, state.unknown) == (False, ())
-        (copy,) = state.copies
-        assert (copy.name, copy.is_recipient) == ("South", True)
-        assert copy.state == CopyState(SOUTH.address, 0, 0, 0)
+        assert (state.by_rule, state.members, state.unknown) == (False, (SOUTH.address,), ())
 
 
 async def test_rules_say_to_whom_a_study_goes_and_somebody_may_say_otherwise(
@@ -106,13 +102,12 @@ async def test_how_far_they_are_is_followed_until_all_have_it(
         made.take(make(UID))
         await made.until_done(UID)
         (copy,) = (await made.addressing.of(UID)).copies
-        state = copy.state
-        assert (state.member, state.version, state.share) == (SOUTH.address, 0, 250)
+        assert (copy.member, copy.version, copy.share) == (SOUTH.address, 0, 250)
         await trio.sleep(3600)
         broker.copies[SOUTH.address] = (made.study(UID).version, 1000)
         await trio.sleep(300)
         (copy,) = (await made.addressing.of(UID)).copies
-        assert (copy.state.version, copy.state.share) == (made.study(UID).version, 1000)
+        assert (copy.version, copy.share) == (made.study(UID).version, 1000)
         asked = len(broker.asked)
         await trio.sleep(3600)
         assert len(broker.asked) == asked
