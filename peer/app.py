@@ -248,6 +248,7 @@ class Peer:
             sent=self.sent,
             check_membership=self.resolver.check_membership,
             incoming=self.incoming_files,
+            addresses=self.addressing,
         )
 
     def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance] | None:

@@ -28,6 +28,8 @@ travel in bodies only, never in URLs: transfers are named by their `StudyId`.
     POST /outgoing/instances                    a DICOM file (PS3.10): it goes into the network, and
                                                 home; answered when it is on the disk
     POST /outgoing/studies                      {"study_instance_uids"}: how far they are
+    POST /outgoing/address                      {"study_instance_uids", "to", "priority"}: they go
+                                                to these members; of none: whether they can
     GET  /outgoing/studies                      {"studies"}: all (`peer.api.outgoing_studies`)
     POST /outgoing/studies/{number}/retry       send it (again) now
     POST /outgoing/studies/{number}/cancel      send nothing more of it
@@ -62,7 +64,7 @@ from p2pacs.web.guard import API_POLICY, BodyLimit, KnownHosts, SecurityHeaders
 from p2pacs.web.numbers import number_of, whole_number
 from peer.api import streams
 from peer.api.openapi import DICOM, FIND_KEYS, LEVEL, PNG, describe
-from peer.api.outgoing import OutgoingApi, is_file
+from peer.api.outgoing import Addresses, OutgoingApi, is_file
 from peer.api.outgoing_studies import OutgoingStudyCalls
 from peer.api.png import to_png
 from peer.api.streams import NdjsonLines
@@ -104,6 +106,10 @@ class ServedPeer(Protocol):
     def events(self) -> AsyncGenerator[JsonObject, None]:
         """See ``GET /transfers/events``."""
 
+    @property
+    def addresses(self) -> Addresses | None:
+        """Who keeps to whom studies go; None where nothing is sent."""
+
     def incoming_files(self) -> IncomingFiles:
         """What takes files that are sent; raises why nothing is taken here."""
 
@@ -136,7 +142,7 @@ class _Guard:
 
 def make_api(peer: ServedPeer, token: str) -> Starlette:
     """The ASGI application."""
-    handlers = _Handlers(peer)
+    handlers, sent = _Handlers(peer), OutgoingStudyCalls(peer.sent)
     study = "/studies/{study}/instances"
     return Starlette(
         routes=[
@@ -154,8 +160,8 @@ def make_api(peer: ServedPeer, token: str) -> Starlette:
             Route("/transfers/{study}/cancel", handlers.cancel, methods=["POST"]),
             Route("/transfers/{study}/priority", handlers.priority, methods=["POST"]),
             Route("/transfers/{study}/view", handlers.view, methods=["POST"]),
-            *OutgoingApi(peer.incoming_files, _body).routes,
-            *OutgoingStudyCalls(peer.sent).routes(),
+            *OutgoingApi(peer.incoming_files, sent, peer.addresses, _body).routes,
+            *sent.routes(),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=API_POLICY),

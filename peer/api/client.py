@@ -130,6 +130,11 @@ class PeerClient:
             kept: JsonObject = answer.json()
             return kept
 
+    async def address(self, uids: Sequence[str], to: Sequence[str], priority: str) -> None:
+        """Have studies go to members; see ``POST /outgoing/address``."""
+        body = {"study_instance_uids": list(uids), "to": list(to), "priority": priority}
+        await self._call("POST", "/outgoing/address", body)
+
     async def sent(self, study_instance_uids: Sequence[str]) -> list[JsonObject]:
         """How far studies are that are sent; see ``POST /outgoing/studies``."""
         found: list[JsonObject] = []

@@ -212,18 +212,6 @@ SCHEMAS: Final[Described] = {
     ),
     "Previews": _object({"previews": _COUNT}),
     "Sent": _object({"study_instance_uid": _TEXT, "outcome": _OUTCOME}),
-    "SentStudy": _object(
-        {
-            "study_instance_uid": _TEXT,
-            "study": _or_null(_ID),
-            "state": {"enum": ["waiting", "publishing", "published", "stored", "refused"]},
-            "refused": _or_null(_TEXT),
-            "version": _COUNT,
-            "instances": _COUNT,
-            "bytes": _COUNT,
-            "beside": _COUNT,
-        }
-    ),
 }
 
 _ERRORS: Final = {
@@ -311,8 +299,20 @@ def describe() -> Described:
         ),
         ("post", "/outgoing/studies"): _answer(
             "How far studies are that are sent; of others nothing",
-            _object({"studies": _list(of("SentStudy"))}),
+            _object({"studies": _list(of("OutgoingStudy"))}),
             takes=_object({"study_instance_uids": _together(_TEXT)}),
+        ),
+        ("post", "/outgoing/address"): _answer(
+            "Have studies go to these members; of none: whether they can",
+            _object({}),
+            takes=_object(
+                {
+                    "study_instance_uids": _together(_TEXT),
+                    "to": _together(_TEXT),
+                    "priority": _PRIORITY,
+                },
+                optional=("priority",),
+            ),
         ),
         ("get", _OUTGOING): _answer(
             "Studies that are sent from here, newest first",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 from starlette.requests import Request
@@ -16,9 +16,10 @@ from p2pacs.dicomweb.server.store_backend import KeptInstance
 from p2pacs.errors import UsageError
 from p2pacs.limits import INSTANCE_BYTES, MIB, OUTGOING_TOGETHER
 from p2pacs.output.json_object import JsonObject
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.large_bodies import drain, read_pieces
+from peer.api.outgoing_studies import OutgoingStudyCalls
 from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.spool_records import SpooledStudy
 
 INSTANCES: Final = "/outgoing/instances"
 
@@ -33,11 +34,29 @@ def is_file(scope: Scope) -> bool:
     return bool(scope["path"] == INSTANCES)
 
 
+class Addresses(Protocol):
+    """Who keeps to whom studies go (`peer.ingest.addressing.StudyAddressing`)."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Whether studies can be addressed to these; raises why not."""
+
+    async def address(self, uid: str, names: Sequence[str], priority: Priority) -> None:
+        """A study goes to these members."""
+
+
 class OutgoingApi:
     """Its handlers; `incoming` raises why nothing is taken here."""
 
-    def __init__(self, incoming: Callable[[], IncomingFiles], read_body: ReadBody) -> None:
+    def __init__(
+        self,
+        incoming: Callable[[], IncomingFiles],
+        studies: OutgoingStudyCalls,
+        addresses: Addresses | None,
+        read_body: ReadBody,
+    ) -> None:
         self._incoming = incoming
+        self._studies = studies
+        self._addresses = addresses
         self._read_body = read_body
 
     @property
@@ -47,6 +66,7 @@ class OutgoingApi:
             Route("/outgoing/known", self.known, methods=["POST"]),
             Route(INSTANCES, self.take, methods=["POST"]),
             Route("/outgoing/studies", self.studies, methods=["POST"]),
+            Route("/outgoing/address", self.address, methods=["POST"]),
         ]
 
     async def known(self, request: Request) -> Response:
@@ -85,41 +105,27 @@ class OutgoingApi:
 
     async def studies(self, request: Request) -> Response:
         """How far studies are."""
-        index = self._incoming().spool.index
-        asked = _list(await self._read_body(request), "study_instance_uids")
-        uids = [one for one in asked if isinstance(one, str)]
+        uids = _texts(await self._read_body(request), "study_instance_uids")
+        desk = self._studies.desk
+        found = [] if desk is None else await desk.find(uids)
+        return JSONResponse({"studies": [await self._studies.told(one) for one in found]})
 
-        def look() -> list[SpooledStudy]:
-            found = map(index.study, uids)
-            return [one for one in found if one is not None]
-
-        found = await trio.to_thread.run_sync(look)
-        return JSONResponse({"studies": list(map(study_json, found))})
-
-
-def study_json(study: SpooledStudy) -> JsonObject:
-    """How far a study is."""
-    return {
-        "study_instance_uid": study.uid,
-        "study": None if study.study is None else str(study.study),
-        "state": _state(study),
-        "refused": study.refused,
-        "version": study.version,
-        "instances": study.instances,
-        "bytes": study.bytes,
-        "beside": study.beside,
-    }
-
-
-def _state(study: SpooledStudy) -> str:
-    """How far it is, in a word."""
-    if study.refused is not None:
-        return "refused"
-    if study.newest <= study.safe:
-        return "stored"
-    if study.newest <= study.published:
-        return "published"
-    return "publishing" if study.version else "waiting"
+    async def address(self, request: Request) -> Response:
+        """Have studies go to members; of no study only whether they can."""
+        self._incoming()
+        body = await self._read_body(request)
+        uids, names = _texts(body, "study_instance_uids"), _texts(body, "to")
+        priority = body.get("priority", "interactive")
+        if self._addresses is None or not isinstance(priority, str):
+            raise UsageError("priority must be a text")
+        try:
+            urgency = Priority.named(priority)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self._addresses.check(names)
+        for uid in uids:
+            await self._addresses.address(uid, names, urgency)
+        return JSONResponse({})
 
 
 def _list(body: Mapping[str, Any], name: str) -> list[Any]:
@@ -142,3 +148,10 @@ def _key(one: object) -> tuple[str, str, bytes]:
         return uid, syntax, bytes.fromhex(digest)
     except ValueError as error:
         raise UsageError("sha256 must be hexadecimal") from error
+
+
+def _texts(body: Mapping[str, Any], name: str) -> list[str]:
+    values = _list(body, name)
+    if not all(isinstance(one, str) for one in values):
+        raise UsageError(f"{name} must be a list of texts")
+    return values

@@ -50,15 +50,15 @@ class OutgoingStudyCalls:
     async def list(self, _request: Request) -> Response:
         """All of them."""
         found = [] if self.desk is None else await self.desk.list()
-        return JSONResponse({"studies": [await self._json(one) for one in found]})
+        return JSONResponse({"studies": [await self.told(one) for one in found]})
 
     async def retry(self, request: Request) -> Response:
         """Send one now."""
-        return JSONResponse(await self._json(await self._known.retry(number_of(request), WHO)))
+        return JSONResponse(await self.told(await self._known.retry(number_of(request), WHO)))
 
     async def cancel(self, request: Request) -> Response:
         """Send nothing more of one."""
-        return JSONResponse(await self._json(await self._known.cancel(number_of(request), WHO)))
+        return JSONResponse(await self.told(await self._known.cancel(number_of(request), WHO)))
 
     async def remove(self, request: Request) -> Response:
         """Remove what lies here of one."""
@@ -71,7 +71,8 @@ class OutgoingStudyCalls:
             raise NotFoundError("nothing is sent from here: see sending.enabled in peer.toml")
         return self.desk
 
-    async def _json(self, one: OutgoingStudy) -> JsonObject:
+    async def told(self, one: OutgoingStudy) -> JsonObject:
+        """What is told of one."""
         told_of = await self._known.attributes(one)
         return {
             "number": one.number,

@@ -22,6 +22,7 @@ from p2pacs.texts import clean
 from p2pacs.version import own_version
 from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
+from peer.api.outgoing import Addresses
 from peer.api.outgoing_studies import sending_json
 from peer.api.search import find_studies
 from peer.api.status import broker_json, gateway_json, link_json
@@ -58,6 +59,8 @@ class PeerOverview:
     """Raises a RevokedError where this member was revoked."""
     incoming: IncomingFiles | None = None
     """Takes files that are sent; None where none may be."""
+    addresses: Addresses | None = None
+    """Keeps to whom studies go; None where nothing is sent."""
 
     async def status(self) -> JsonObject:
         """What the peer is and does."""

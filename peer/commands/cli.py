@@ -280,6 +280,18 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait", metavar="", help="Wait until the PACS has the studies.")
     ] = False,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A hospital that is to read the studies: it fetches them at once. May be given "
+            "again.",
+        ),
+    ] = None,
+    stat: Annotated[
+        bool,
+        typer.Option("--stat", metavar="", help="An emergency: these fetch it before all else."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send DICOM files into the network and to the PACS; run it again to resume."""
@@ -287,11 +299,15 @@ def send(
 
     from peer.commands.output.send_bars import SendBars  # noqa: PLC0415
     from peer.commands.output.sent import sent_lines  # noqa: PLC0415
+    from peer.commands.send.run import SendOptions  # noqa: PLC0415
     from peer.commands.send.run import send as send_files  # noqa: PLC0415
 
+    if stat and not to:
+        raise UsageError("--stat says how urgently others fetch the studies: name them with --to")
+    options = SendOptions(force, wait, tuple(to or ()), "stat" if stat else "interactive")
     with SendBars(Console(stderr=True)) as bars:
         try:
-            outcome = run_to_end(lambda: send_files(folder, files, bars, force=force, wait=wait))
+            outcome = run_to_end(lambda: send_files(folder, files, bars, options))
         except KeyboardInterrupt:
             typer.echo(
                 "Stopped. What was taken is sent on; run the same command again for the rest.",

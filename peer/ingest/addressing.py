@@ -120,6 +120,19 @@ class StudyAddressing:
             UsageError: these are too many.
             LocalError: it cannot be kept.
         """
+        self.check(names)
+        said = Recipients(tuple(dict.fromkeys(names)), priority)
+        put = partial(self._index.recipients.put, uid, said, by_rule=False)
+        await trio.to_thread.run_sync(put)
+        self.look(uid)
+
+    def check(self, names: Sequence[str]) -> None:
+        """Whether studies can be addressed to these members.
+
+        Raises:
+            NotFoundError: no member that reads studies has such a name.
+            UsageError: these are too many.
+        """
         if len(names) > RECIPIENTS:
             raise UsageError(
                 Phrase("a study is addressed to at most %(most)s members", most=RECIPIENTS)
@@ -128,10 +141,6 @@ class StudyAddressing:
             raise NotFoundError(
                 Phrase("no other hospital of this network is called %(name)s", name=unknown[0])
             )
-        said = Recipients(tuple(dict.fromkeys(names)), priority)
-        put = partial(self._index.recipients.put, uid, said, by_rule=False)
-        await trio.to_thread.run_sync(put)
-        self.look(uid)
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""

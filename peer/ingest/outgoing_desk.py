@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -44,6 +44,15 @@ class OutgoingDesk:
     """Whether a broker is."""
     note: Callable[[str, str, str], Awaitable[None]]
     """Keeps who did what, with which study (by its number)."""
+
+    async def find(self, uids: Sequence[str]) -> list[OutgoingStudy]:
+        """Those of these Study Instance UIDs; of others nothing."""
+
+        def work() -> list[SpooledStudy]:
+            found = map(self.spool.index.study, uids)
+            return [one for one in found if one is not None]
+
+        return [self._told(one) for one in await trio.to_thread.run_sync(work)]
 
     async def list(self, ended: int | None = None) -> list[OutgoingStudy]:
         """The studies: first those that do not go on by themselves, then the newest first.

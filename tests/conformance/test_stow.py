@@ -24,7 +24,7 @@ from p2pacs.dicomweb.server.requests import ROOT
 from p2pacs.units import Endpoint
 from p2pacs.web.serving import serve_web
 from peer.api.serving import run_api
-from peer.commands.send.run import send
+from peer.commands.send.run import SendOptions, send
 from peer.config import PeerSettings, save_peer_settings
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.spool import Spool
@@ -237,7 +237,7 @@ async def test_a_real_ct_goes_home_by_the_command(tmp_path: Path) -> None:
         save_peer_settings(tmp_path / "north", settings)
         await w.nursery.start(run_api, north.peer.overview, tmp_path / "north", settings.api)
         watched = Watched()
-        outcome = await send(tmp_path / "north", [folder], watched, wait=True)
+        outcome = await send(tmp_path / "north", [folder], watched, SendOptions(wait=True))
         outcome.check()
         assert outcome.counts["kept"] == len(sent)
         assert watched.states[-1] == "stored"

@@ -19,6 +19,7 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.study.images import Picture
 from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
+from peer.api.outgoing import Addresses
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.instances.instance_reader import Preview
@@ -168,6 +169,7 @@ class FakePeer:
     """Bytes that had come before anybody asked."""
     incoming: IncomingFiles | None = None
     sent: OutgoingDesk | None = None
+    addresses: Addresses | None = None
 
     @property
     def reads(self) -> Any:

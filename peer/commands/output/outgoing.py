@@ -33,7 +33,7 @@ _COLUMNS: Final = (
     "study_instance_uid",
 )
 
-_STATES: Final = {
+OUTGOING_STATES: Final = {
     "waiting": "waits for the broker",
     "coming": "coming from the scanner",
     "publishing": "going into the network",
@@ -43,6 +43,7 @@ _STATES: Final = {
     "refused": "refused",
     "cancelled": "cancelled",
 }
+"""How far a study is, in words."""
 
 _DONE: Final = {
     "retry": "Study {number} is sent (again).",
@@ -88,7 +89,7 @@ def _images(one: JsonObject) -> str:
 
 
 def _state(one: JsonObject) -> str:
-    said = _STATES[one["state"]]
+    said = OUTGOING_STATES[one["state"]]
     if one["why"]:
         said = f"{said}: {one['why']}"
     return f"{said}; {one['beside']} kept beside" if one["beside"] else said

@@ -71,7 +71,7 @@ class SendBars:
             uid = one["study_instance_uid"]
             if uid not in self._studies:
                 self._studies[uid] = self._add(study_name(one))
-            done = one["state"] in ("stored", "refused")
+            done = one["state"] in ("stored", "refused", "cancelled")
             self._progress.update(
                 self._studies[uid],
                 description=study_name(one),

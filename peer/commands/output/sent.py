@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_bytes
+from peer.commands.output.outgoing import OUTGOING_STATES
 from peer.commands.output.wording import format_seconds
 
 if TYPE_CHECKING:
@@ -15,23 +16,15 @@ if TYPE_CHECKING:
 MOST: Final = 20
 """Files, or studies, that are named; of the others there is a count."""
 
-_STATES: Final = {
-    "waiting": "waits for the broker",
-    "publishing": "is being published",
-    "published": "in the network, on its way to the PACS",
-    "stored": "in the PACS",
-    "refused": "may not be sent",
-}
-
 
 def study_name(study: JsonObject) -> str:
-    """A study, as logs and pages name it."""
-    return f"study {study['study'][:8]}" if study["study"] else "study"
+    """A study, as ``p2pacs sent`` numbers it."""
+    return f"study {study['number']}"
 
 
 def study_words(study: JsonObject) -> str:
     """How far a study is."""
-    return _STATES[study["state"]]
+    return OUTGOING_STATES[study["state"]]
 
 
 def sent_lines(outcome: SendOutcome) -> Iterator[str]:

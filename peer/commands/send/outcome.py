@@ -80,8 +80,8 @@ class SendOutcome:
         if self.stopped is not None:
             raise self.stopped
         for study in self.studies.values():
-            if study.get("refused"):
-                raise ForbiddenError(f"a study may not be sent: {study['refused']}")
+            if study.get("state") in ("refused", "cancelled"):
+                raise ForbiddenError(f"a study is not sent: {study['why']}")
         if self.refused:
             all_access = all(isinstance(one, AccessError) for one in self.refused.values())
             kind = ForbiddenError if all_access else PacsDataError

@@ -38,8 +38,22 @@ _ClientWork = Callable[[PeerClient], Awaitable[None]]
 
 _PIECE: Final = 256 * KIB
 
-_OVER: Final = frozenset({"stored", "refused"})
-"""States of a study of which nothing more is waited for (`peer.api.outgoing`)."""
+_OVER: Final = frozenset({"stored", "refused", "cancelled"})
+"""States of a study of which nothing more is waited for (`peer.ingest.outgoing_state`)."""
+
+
+@frozen
+class SendOptions:
+    """How files are sent."""
+
+    force: bool = False
+    """Whether to try files without the prefix of DICOM, too."""
+    wait: bool = False
+    """Whether to wait until the studies are in the central PACS, or refused."""
+    to: tuple[str, ...] = ()
+    """Members whom the studies are addressed to; none: as the settings say."""
+    priority: str = "interactive"
+    """How urgently these fetch them."""
 
 
 @frozen
@@ -76,9 +90,7 @@ async def send(
     folder: Path,
     named: Sequence[Path],
     watcher: SendWatcher,
-    *,
-    force: bool = False,
-    wait: bool = False,
+    options: SendOptions = SendOptions(),
     tuning: SendTuning = TUNING,
 ) -> SendOutcome:
     """Send files; those that the peer has already are not sent again.
@@ -89,26 +101,28 @@ async def send(
         folder: the peer's.
         named: files, folders, DICOMDIRs.
         watcher: shows how far it is.
-        force: whether to try files without the prefix of DICOM, too.
-        wait: whether to wait until the studies are in the central PACS, or refused.
+        options: how they are sent.
         tuning: how long a peer that stopped is waited for.
 
     Raises:
         UsageError: a file does not exist, or there are none.
+        NotFoundError: no member is called as the options say.
         StateError: the peer does not run, or sends nothing.
     """
     async with PeerClient.connect(folder) as client:
         await client.known(())  # whether it takes anything
-    found = await trio.to_thread.run_sync(lambda: find_files(named, force=force))
+        if options.to:
+            await client.address((), options.to, options.priority)  # whether there are such
+    found = await trio.to_thread.run_sync(lambda: find_files(named, force=options.force))
     if not found.files and not found.lost:
-        hint = "" if force else "; data sets without their header are tried with --force"
+        hint = "" if options.force else "; data sets without their header are tried with --force"
         raise UsageError(f"there are no DICOM files ({found.others} others){hint}")
-    run = _SendRun(folder, found, watcher, tuning)
+    run = _SendRun(folder, found, watcher, options, tuning)
     began = trio.current_time()
     try:
         await run.lasting(run.send_all)
         run.outcome.seconds = trio.current_time() - began
-        await run.lasting(run.follow if wait else run.look)
+        await run.lasting(run.follow if options.wait else run.look)
     except P2PacsError as error:
         run.outcome.stopped = error
     return run.outcome
@@ -118,13 +132,20 @@ class _SendRun:
     """One run."""
 
     def __init__(
-        self, folder: Path, found: FoundFiles, watcher: SendWatcher, tuning: SendTuning
+        self,
+        folder: Path,
+        found: FoundFiles,
+        watcher: SendWatcher,
+        options: SendOptions,
+        tuning: SendTuning,
     ) -> None:
         self.outcome = SendOutcome(found=len(found.files), others=found.others)
         self._folder = folder
         self._found = found
         self._watcher = watcher
+        self._options = options
         self._tuning = tuning
+        self._addressed: set[str] = set()
         self._moved = 0
         for path, error in found.lost.items():
             self.outcome.refuse(path, error)
@@ -175,7 +196,7 @@ class _SendRun:
                     if before is None:
                         nursery.start_soon(self._send_one, client, path, digest, places)
                     else:
-                        self.outcome.add(path, digest.size, before)
+                        await self._add(client, path, digest, before)
                         self._tell(digest.size)
         except ExceptionGroup as group:
             known_error = first_of(group)
@@ -191,11 +212,21 @@ class _SendRun:
                 if digest.size > INSTANCE_BYTES:
                     raise BrokenInstanceError("it is longer than an instance can be")
                 said = await client.send(self._pieces(path, digest))
+                await self._add(client, path, digest, said)
             except (PacsDataError, ForbiddenError, NotAcceptableError, _FileError) as error:
                 self._refuse(path, error)
             else:
-                self.outcome.add(path, digest.size, said)
                 self._tell(0)
+
+    async def _add(
+        self, client: PeerClient, path: Path, digest: FileDigest, said: JsonObject
+    ) -> None:
+        """A file is on the peer's disk: its study is addressed with the first one."""
+        uid, options = said["study_instance_uid"], self._options
+        if options.to and uid not in self._addressed:
+            self._addressed.add(uid)
+            await client.address([uid], options.to, options.priority)
+        self.outcome.add(path, digest.size, said)
 
     async def _pieces(self, path: Path, digest: FileDigest) -> AsyncGenerator[bytes, None]:
         if digest.whole is not None:

@@ -19,7 +19,9 @@ from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.spool import Spool
 from tests.conformance.instances import make
 from tests.described import mistakes
+from tests.peer.commands.send.test_run import Addressed
 from tests.peer.fake_peer import FakePeer
+from tests.peer.fake_sending import FakeSending
 
 UID = "1.2.826.7"
 DESCRIPTION = describe()
@@ -38,7 +40,11 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 @pytest.fixture
 async def http(spool: Spool) -> AsyncIterator[httpx.AsyncClient]:
-    fake = FakePeer(incoming=IncomingFiles(spool, "HOSPITAL", member))
+    fake = FakePeer(
+        incoming=IncomingFiles(spool, "HOSPITAL", member),
+        sent=FakeSending(spool).desk,
+        addresses=Addressed(),
+    )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(make_api(fake, "secret")),
         base_url="http://127.0.0.1:8711",
@@ -116,7 +122,7 @@ async def test_how_far_studies_are(http: httpx.AsyncClient, spool: Spool) -> Non
     ):
         step()
         states.append(await state())
-    assert states == ["waiting", "waiting", "publishing", "published", "stored", "refused"]
+    assert states == ["publishing", "publishing", "publishing", "published", "stored", "refused"]
 
 
 async def test_what_is_no_instance(http: httpx.AsyncClient, spool: Spool) -> None:
@@ -135,6 +141,9 @@ async def test_what_is_no_instance(http: httpx.AsyncClient, spool: Spool) -> Non
         ("known", {"instances": [{"sop_instance_uid": "1"}]}),
         ("known", {"instances": [{**key(make(UID)), "sha256": "x"}]}),
         ("studies", {"study_instance_uids": "1.2"}),
+        ("studies", {"study_instance_uids": [1]}),
+        ("address", {"study_instance_uids": [], "to": "Capital"}),
+        ("address", {"study_instance_uids": [], "to": [], "priority": "at once"}),
         ("studies", {"study_instance_uids": ["1.2"] * (OUTGOING_TOGETHER + 1)}),
     ],
 )

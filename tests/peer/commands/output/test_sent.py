@@ -9,9 +9,9 @@ from peer.commands.send.outcome import SendOutcome
 def study(**more: Any) -> dict[str, Any]:
     return {
         "study_instance_uid": "1.2",
-        "study": "0123456789abcdef" * 2,
+        "number": 7,
         "state": "published",
-        "refused": None,
+        "why": "",
         "instances": 2,
         **more,
     }
@@ -23,14 +23,14 @@ def test_what_a_run_did() -> None:
         said = {"outcome": how, "study_instance_uid": "1.2"}
         outcome.add(Path(f"/files/{number}"), 1000, said)
     outcome.refuse(Path("/files/9"), BrokenInstanceError("an instance has no SOP Class UID"))
-    outcome.studies = {"1.2": study(), "1.3": study(study=None, state="waiting", instances=1)}
+    outcome.studies = {"1.2": study(), "1.3": study(number=8, state="waiting", instances=1)}
     assert list(sent_lines(outcome)) == [
         "1 file taken (1.0 kB in 2.0 s), 1 was there already, 1 kept beside, 1 refused.",
         "1 other file left out: not DICOM, or a DICOMDIR.",
         "Refused: /files/9: an instance has no SOP Class UID",
         "Kept beside: /files/2",
-        "Study 01234567: 2 images, in the network, on its way to the PACS",
-        "Study: 1 image, waits for the broker",
+        "Study 7: 2 images, on its way to the PACS",
+        "Study 8: 1 image, waits for the broker",
     ]
 
 

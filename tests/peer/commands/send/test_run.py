@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from attrs import define, evolve, field
 
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.errors import DiskFullError, ForbiddenError, PacsDataError, StateError, UsageError
+from p2pacs.errors import (
+    DiskFullError,
+    ForbiddenError,
+    NotFoundError,
+    PacsDataError,
+    StateError,
+    UsageError,
+)
 from p2pacs.ids import StudyId
 from p2pacs.output.json_object import JsonObject
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
 from peer.commands.send.outcome import SendOutcome
-from peer.commands.send.run import SendTuning, send
+from peer.commands.send.run import SendOptions, SendTuning, send
 from peer.config import PeerSettings, save_peer_settings
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.spool import Spool
 from tests.components import free_port
 from tests.conformance.instances import make
 from tests.peer.fake_peer import FakePeer
+from tests.peer.fake_sending import FakeSending
 from tests.waiting import eventually
 
 UID = "1.2.826.7"
@@ -58,6 +68,21 @@ class Watched:
 
 
 @define
+class Addressed:
+    """Satisfies `peer.api.outgoing.Addresses`."""
+
+    to: dict[str, tuple[list[str], Priority]] = field(factory=dict)
+
+    def check(self, names: Sequence[str]) -> None:
+        if unknown := set(names) - {"Capital", "Children"}:
+            raise NotFoundError(f"no other hospital is called {unknown.pop()}")
+
+    async def address(self, uid: str, names: Sequence[str], priority: Priority) -> None:
+        await trio.lowlevel.checkpoint()
+        self.to[uid] = (list(names), priority)
+
+
+@define
 class Served:
     """A local interface that can be stopped."""
 
@@ -84,11 +109,11 @@ class Served:
         return sorted((self.spool.read(one) for one in found), key=lambda one: one.sop_instance_uid)
 
     async def send(
-        self, *named: Path, watched: Watched | None = None, force: bool = False, wait: bool = False
+        self, *named: Path, watched: Watched | None = None, **options: Any
     ) -> SendOutcome:
         tuning = SendTuning(returns_seconds=20, look_seconds=0.02)
         watcher = watched or Watched()
-        return await send(self.folder, named, watcher, force=force, wait=wait, tuning=tuning)
+        return await send(self.folder, named, watcher, SendOptions(**options), tuning)
 
 
 @pytest.fixture
@@ -99,7 +124,7 @@ async def peer(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Served]:
     folder.mkdir()
     save_peer_settings(folder, settings)
     spool = Spool(folder / "spool", reserve=0)
-    fake = FakePeer()
+    fake = FakePeer(sent=FakeSending(spool).desk, addresses=Addressed())
     fake.incoming = IncomingFiles(spool, "HOSPITAL", member)
     served = Served(folder, settings, fake, spool, nursery)
     await served.start()
@@ -134,7 +159,11 @@ async def test_files_are_on_the_peer_s_disk(peer: Served, files: Path) -> None:
     assert (watched.files, watched.size) == (40, size)
     assert watched.moves[-1] == (40, size)
     (study,) = said["studies"]
-    assert (study["study_instance_uid"], study["state"], study["instances"]) == (UID, "waiting", 40)
+    assert (study["study_instance_uid"], study["state"], study["instances"]) == (
+        UID,
+        "publishing",
+        40,
+    )
 
 
 async def test_what_is_there_is_not_sent_again(peer: Served, files: Path) -> None:
@@ -229,10 +258,9 @@ async def test_waiting_for_the_pacs(peer: Served, files: Path) -> None:
     watched, index = Watched(), peer.spool.index
 
     async def go_on() -> None:
-        await eventually(lambda: watched.states[-1:] == ["waiting"])
+        await eventually(lambda: watched.states[-1:] == ["publishing"])
         index.admitted(UID, STUDY)
         index.version_out(UID, 1)
-        await eventually(lambda: watched.states[-1:] == ["publishing"])
         index.all_out(UID, 40)
         await eventually(lambda: watched.states[-1:] == ["published"])
         peer.spool.safe(UID, 40)
@@ -254,3 +282,28 @@ async def test_a_study_that_may_not_be_sent(peer: Served, files: Path) -> None:
     assert set(outcome.refused) == {files / "001.dcm"}
     with pytest.raises(ForbiddenError):
         outcome.check()
+
+
+async def test_a_study_that_is_cancelled_is_not_waited_for(peer: Served, files: Path) -> None:
+    await peer.send(files / "000.dcm")
+    peer.spool.index.cancel(UID, "rita")
+    outcome = await peer.send(files / "000.dcm", wait=True)
+    with pytest.raises(ForbiddenError, match="cancelled by rita"):
+        outcome.check()
+
+
+async def test_to_whom_studies_go(peer: Served, files: Path, tmp_path: Path) -> None:
+    (files / "other.dcm").write_bytes(make("1.2.826.9").part10())
+    await peer.send(files / "000.dcm")
+    addressed = peer.fake.addresses
+    assert isinstance(addressed, Addressed)
+    assert not addressed.to
+    to = ("Capital", "Children")
+    (await peer.send(files, to=to, priority="stat")).check()
+    assert addressed.to == dict.fromkeys((UID, "1.2.826.9"), (list(to), Priority.STAT))
+
+
+async def test_who_is_no_member_is_said_before_anything_is_sent(peer: Served, files: Path) -> None:
+    with pytest.raises(NotFoundError, match="Nowhere"):
+        await peer.send(files, to=("Nowhere",))
+    assert not peer.held()
