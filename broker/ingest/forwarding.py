@@ -15,10 +15,12 @@ from attrs import frozen
 
 from broker.database.db import BrokerDatabase
 from broker.ingest.adoption import WholeInstances, end_adoption, whole_instances
+from broker.ingest.arriving import ArrivingInstances
 from broker.ingest.decoded_file import DecodeBlobs, decoded_file
 from broker.ingest.sending import SendingStudies
 from broker.ingest.sent import find_sent, list_sending, note_stored
 from broker.pacs.adapter import PacsAdapter
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import (
@@ -239,7 +241,19 @@ class Forwarding:
                 return
             transfer = parts.downloads.fetch(study, [member], root)
         transfer.add_holders([member])
-        await transfer.wait_complete()
+        with single_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._store_arriving, transfer)
+                await transfer.wait_complete()
+
+    async def _store_arriving(self, transfer: Transfer) -> None:
+        """What is whole goes into the PACS, while the rest still comes."""
+        parts, study = self._parts, transfer.study
+        known = await parts.database.run(lambda c: find_sent(c, study))
+        if known is not None and known.sending and transfer.state is TransferState.FETCHING:
+            files, key = await parts.store.study(study), await parts.studies.ensure(known.uid)
+            arriving = ArrivingInstances(transfer, files, key, parts.pacs, parts.decode)
+            await arriving.run(known.uid)
 
     async def _newest(self, study: StudyId, member: VirtualAddress) -> bytes | None:
         """The member's root, if it is newer than what is here. Where the member is away, others
