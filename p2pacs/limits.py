@@ -267,6 +267,9 @@ FRAME_LIST: Final = 1024
 RANGED_BYTES: Final = 32 * MIB
 """Of several frames in one body, of which a range is asked for: it is made in memory."""
 
+METADATA_TEXT_BYTES: Final = 16 * MIB
+"""Of metadata that were told lately: of a thousand images of a CT."""
+
 CODED_FRAMES_BYTES: Final = 32 * MIB
 """Of frames that were coded for viewers lately: a series of a CT, as HTJ2K."""
 

@@ -87,13 +87,11 @@ class FrameSource(Protocol):
         """A frame, from 1, as a picture."""
 
 
-@frozen
-class InstanceHeader:
-    """The beginning of an instance's data set, up to the value of its pixel data."""
+class InstanceText(Protocol):
+    """The metadata of an instance (`p2pacs.dicomweb.server.told.InstanceMetadata`)."""
 
-    resource: Resource
-    transfer_syntax_uid: str
-    data: bytes = field(repr=False)
+    def under(self, root: str) -> bytes:
+        """A JSON object, for a client that found the services at this URL."""
 
 
 class InstanceOutline(Protocol):
@@ -158,8 +156,8 @@ class OpenedResource(Protocol):
         """Its instances, each as soon as it is here, one or more at once; raises why the others do
         not come."""
 
-    def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
-        """The same of their headers, which are here before; one or more at once."""
+    def metadata(self) -> AsyncGenerator[Sequence[InstanceText], None]:
+        """The same of their metadata, which are here before; one or more at once."""
 
 
 class DicomwebBackend(Protocol):

@@ -56,7 +56,7 @@ class RetrieveHandler:
 
 
 class MetadataHandler:
-    """Gives the headers of the instances of a study, a series, or one instance as JSON."""
+    """Gives the metadata of the instances of a study, a series, or one instance as JSON."""
 
     def __init__(self, backend: DicomwebBackend) -> None:
         self._backend = backend
@@ -72,8 +72,8 @@ class MetadataHandler:
         async with AsyncExitStack() as stack:
             opening = self._backend.look(resource_of(request), caller_of(request))
             opened = await stack.enter_async_context(opening)
-            headers = await stack.enter_async_context(aclosing(opened.headers()))
-            first = await anext(headers)
+            texts = await stack.enter_async_context(aclosing(opened.metadata()))
+            first = await anext(texts)
             tag = opened.tag
             if tag is not None and _is_known(request, tag):
                 return Response(status_code=304, headers={"ETag": etag(tag)})
@@ -82,7 +82,7 @@ class MetadataHandler:
                 stack.pop_all(),
                 tag,
                 first=first,
-                others=headers,
+                others=texts,
                 root=root_of(request),
                 media_type=chosen.media_type,
             )

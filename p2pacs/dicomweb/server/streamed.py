@@ -17,15 +17,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.concurrency.groups import single_error
-from p2pacs.dataset.header import required_header
 from p2pacs.dataset.instance import EncodedInstance, part10_head
-from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import (
     InstanceData,
-    InstanceHeader,
     InstanceOutline,
+    InstanceText,
     OpenedResource,
 )
 from p2pacs.errors import P2PacsError, UnavailableError
@@ -292,8 +290,8 @@ class MetadataAnswer(StreamedAnswer):
         held: AsyncExitStack,
         tag: str | None,
         *,
-        first: Sequence[InstanceHeader],
-        others: AsyncGenerator[Sequence[InstanceHeader], None],
+        first: Sequence[InstanceText],
+        others: AsyncGenerator[Sequence[InstanceText], None],
         root: str,
         media_type: str,
     ) -> None:
@@ -303,34 +301,16 @@ class MetadataAnswer(StreamedAnswer):
         self._root = root
 
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
-        headers: Sequence[InstanceHeader] | None = self._first
-        before, writer = b"[", MetadataWriter()
-        while headers is not None:
-            told = await trio.to_thread.run_sync(metadata, headers, self._root, writer)
-            yield before + told
+        texts: Sequence[InstanceText] | None = self._first
+        before = b"["
+        while texts is not None:
+            yield before + b",".join(text.under(self._root) for text in texts)
             yield _ALL_SENT
             before = b","
-            headers = await anext(self._others, None)
+            texts = await anext(self._others, None)
 
     def _closing(self) -> Sequence[bytes]:
         return (b"]",)
-
-
-def metadata(headers: Sequence[InstanceHeader], root: str, writer: MetadataWriter) -> bytes:
-    """The metadata of instances as JSON, with commas between them.
-
-    Raises:
-        BrokenInstanceError: a header cannot be read.
-    """
-    return ",".join(_metadata(header, root, writer) for header in headers).encode(
-        "utf-8", "replace"
-    )
-
-
-def _metadata(header: InstanceHeader, root: str, writer: MetadataWriter) -> str:
-    read = required_header(header.data, header.transfer_syntax_uid)
-    bulk = f"{root}{header.resource.path}/bulkdata"
-    return writer.text(read, header.data, header.transfer_syntax_uid, bulk)
 
 
 def content_type(transfer_syntax_uid: str) -> str:

@@ -29,8 +29,9 @@ from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
 from peer.gateway.studies.listed import ListedInstances, images_alone
+from peer.gateway.web.metadata_texts import MetadataTexts
 from peer.gateway.web.reads import WebReads
-from peer.gateway.web.resource import ReadingRecord, WebResource, asks_for
+from peer.gateway.web.resource import ReadingRecord, Unheard, WebResource, asks_for
 from peer.retrieval.instances.cursor import Cursor
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.study_fetch import StudyFetch
@@ -93,6 +94,7 @@ class DicomwebGateway:
         self._listed = listed
         self._reads = reads
         self._budget = Budget(WEB_READ_BYTES)
+        self._texts = MetadataTexts()
 
     async def run(self) -> None:
         """Tell the audit who has stopped reading, until cancelled."""
@@ -181,7 +183,14 @@ class DicomwebGateway:
         with ExitStack() as afterwards, fetch.in_use(), single_error():
             async with trio.open_nursery() as nursery:
                 opened = WebResource(
-                    fetch, resource, cursor, self._budget, announced, record, nursery
+                    fetch,
+                    resource,
+                    cursor,
+                    self._budget,
+                    announced,
+                    record,
+                    nursery,
+                    self._texts,
                 )
                 afterwards.callback(opened.close)
                 yield opened
@@ -192,16 +201,23 @@ class DicomwebGateway:
 
     async def begin(self, study: str, caller: str) -> None:
         """Have a study begin to come, for somebody who is going to look at it: what is needed
-        first, first.
+        first, first; and its metadata written, which a viewer asks for before all else.
 
         Raises:
             UsageError: its UID is none.
             P2PacsError: it is not known here, may not be read, or does not come.
         """
         self._check_membership()
-        viewing = await self._reads.view(Resource.of(study).study, caller, VIEW)
+        resource = Resource.of(study)
+        viewing = await self._reads.view(resource.study, caller, VIEW)
         with viewing.in_use() as used:
-            await used.fetch.want_beginning()
+            fetch = used.fetch
+            await fetch.want_beginning()
+            cursor, announced = fetch.cursor(), self._announced(resource)
+            # Nothing is given to anybody, so nothing of it is for the audit.
+            async with self._opened(fetch, resource, cursor, Unheard(), announced) as opened:
+                async for _ in opened.metadata():
+                    pass
 
     def frames(self, resource: Resource, caller: str) -> AbstractAsyncContextManager[FrameSource]:
         """See `WebReads.frames`.

@@ -14,12 +14,14 @@ from attrs import define, field, frozen
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dicomweb.server.backend import InstanceData, InstanceHeader, Resource
+from p2pacs.dataset.metadata import MetadataWriter
+from p2pacs.dicomweb.server.backend import InstanceData, Resource
+from p2pacs.dicomweb.server.told import InstanceMetadata
 from p2pacs.errors import NotFoundError, P2PacsError, UnavailableError
 from p2pacs.limits import KIB, MIB
 from p2pacs.study.study_index import InstanceEntry
 from peer.gateway.studies.announced import NEWS, Announced
-from peer.retrieval.frame_reads import read_headers
+from peer.gateway.web.metadata_texts import MetadataTexts
 from peer.retrieval.instances.cursor import Cursor
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.read_ahead import ReadAhead, ReadRequest
@@ -62,6 +64,19 @@ class ReadingRecord(Protocol):
 
     def ended(self, short: int, error: P2PacsError | None, /) -> None:
         """That was all, but for so many that the PACS has; or why there is no more."""
+
+
+class Unheard:
+    """A `ReadingRecord` of what is read for nobody yet."""
+
+    def begun(self, _known: Known) -> None:
+        """Nobody asked, ..."""
+
+    def arrived(self, _known: Known) -> None:
+        """... and nobody was given anything."""
+
+    def ended(self, _short: int, _error: P2PacsError | None) -> None:
+        """That was all."""
 
 
 @frozen
@@ -121,6 +136,8 @@ class WebResource:
     record: ReadingRecord
     nursery: trio.Nursery
     """Where it is read ahead: to be cancelled at the end."""
+    texts: MetadataTexts
+    """Of all requests."""
     short: int = 0
     """Instances that the catalogue tells of, and that were not published."""
     _taken: int = field(default=0, init=False)
@@ -188,17 +205,17 @@ class WebResource:
                 for one in run.known:
                     self.record.arrived(one)
 
-    async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
-        """The headers of its instances, which are here before the pixels, many at once.
+    async def metadata(self) -> AsyncGenerator[Sequence[InstanceMetadata], None]:
+        """The metadata of its instances, whose headers are here before the pixels, many at once.
 
         Raises:
             NotFoundError: there is none.
             P2PacsError: why the others do not come.
         """
-        with self._read(self._headers()) as ahead:
+        with self._read(self._metadata()) as ahead:
             while (some := await ahead.next()) is not None:
-                known, headers = some
-                yield headers
+                known, texts = some
+                yield texts
                 for one in known:
                     self.record.arrived(one)
 
@@ -253,10 +270,10 @@ class WebResource:
         made = await fetch.read(some[0]) if read else None
         return _InstanceRun(some, [StoredInstance(fetch, known, made) for known in some])
 
-    async def _headers(
+    async def _metadata(
         self,
-    ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceHeader]]], None]:
-        given = list[Known]()
+    ) -> AsyncGenerator[ReadRequest[tuple[Sequence[Known], Sequence[InstanceMetadata]]], None]:
+        given, writer = list[Known](), MetadataWriter()
         async for listed in self._listed():
             if self.resource.instance is None:
                 await self.fetch.want_headers(listed)
@@ -265,21 +282,14 @@ class WebResource:
                 for known in some:
                     await self._begin(known, given)
                 size = sum(min(known.entry.size, _USUAL_HEADER) for known in some)
-                yield ReadRequest(size, partial(self._headers_of, some))
+                yield ReadRequest(size, partial(self._metadata_of, some, writer))
         await self._check_given(given)
 
-    async def _headers_of(
-        self, instances: Sequence[Known]
-    ) -> tuple[Sequence[Known], Sequence[InstanceHeader]]:
-        found = await read_headers(self.fetch, instances)
-        return instances, [
-            InstanceHeader(self._named(known), known.entry.transfer_syntax_uid, data)
-            for known, data in zip(instances, found, strict=True)
-        ]
-
-    def _named(self, known: Known) -> Resource:
-        entry = known.entry
-        return Resource(self.resource.study, entry.series_instance_uid, entry.sop_instance_uid)
+    async def _metadata_of(
+        self, instances: Sequence[Known], writer: MetadataWriter
+    ) -> tuple[Sequence[Known], Sequence[InstanceMetadata]]:
+        study = self.resource.study
+        return instances, await self.texts.of(self.fetch, study, instances, writer)
 
     async def _begin(self, known: Known, given: list[Known]) -> None:
         if not given:

@@ -9,15 +9,16 @@ from attrs import define, field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import entry
+from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.server.backend import (
     FrameSource,
-    InstanceHeader,
     OpenedResource,
     Resource,
     SearchPage,
 )
 from p2pacs.dicomweb.server.query import SearchQuery
+from p2pacs.dicomweb.server.told import InstanceMetadata
 from p2pacs.errors import NotFoundError
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.study.study_index import InstanceEntry
@@ -98,11 +99,12 @@ class _Opened:
         for outline, one in zip(self.outline, self._found(), strict=True):
             yield [_Instance(outline, one)]
 
-    async def headers(self) -> AsyncGenerator[Sequence[InstanceHeader], None]:
+    async def metadata(self) -> AsyncGenerator[Sequence[InstanceMetadata], None]:
+        writer = MetadataWriter()
         for one in self._found():
             resource = Resource(STUDY, SERIES, one.sop_instance_uid)
-            data = one.data[:-FRAME_BYTES]
-            yield [InstanceHeader(resource, one.transfer_syntax_uid, data)]
+            header, syntax = one.data[:-FRAME_BYTES], one.transfer_syntax_uid
+            yield [InstanceMetadata.of(resource, header, syntax, writer)]
 
 
 @define

@@ -1,6 +1,7 @@
 """What a request names, of a study on its way; whole answers are tried in `test_dicomweb`."""
 
 import hashlib
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from p2pacs.ids import StudyId
 from p2pacs.study.study_index import LeftOut
 from peer.app import Peer
 from peer.gateway.studies.announced import Announced
+from peer.gateway.web.metadata_texts import MetadataTexts
 from peer.gateway.web.resource import WebResource, asks_for
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.requester import Requester
@@ -66,8 +68,9 @@ async def resource(
     asked = Selection("IMAGE", (), (uid,), (), ())
     announced = Silent(peer.index, peer.catalogue, asked, told)
     cursor = fetch.cursor(partial(asks_for, named))
+    texts = MetadataTexts()
     async with trio.open_nursery() as nursery:
-        opened = WebResource(fetch, named, cursor, Budget(1), announced, Told(), nursery)
+        opened = WebResource(fetch, named, cursor, Budget(1), announced, Told(), nursery, texts)
         yield opened
         nursery.cancel_scope.cancel()
     opened.close()
@@ -95,9 +98,10 @@ async def test_one_instance_does_not_wait_for_the_others(tmp_path: Path) -> None
         async with reading(world, SERIES, sent[1].sop_instance_uid) as opened:
             assert await uids(opened) == [sent[1].sop_instance_uid]
             assert opened.tag is None
-            ((header,),) = [some async for some in opened.headers()]
-            assert header.resource.instance == sent[1].sop_instance_uid
-            assert sent[1].data.startswith(header.data)
+            ((text,),) = [some async for some in opened.metadata()]
+            told = json.loads(text.under("http://here"))
+            assert told["00080018"]["Value"] == [sent[1].sop_instance_uid]
+            assert told["7FE00010"]["BulkDataURI"].startswith("http://here/studies/")
 
 
 async def test_those_that_lie_decoded_are_given_together(tmp_path: Path) -> None:
