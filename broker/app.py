@@ -133,13 +133,19 @@ class Broker:
             self.engine.downloads.take_received,
         )
         self.trials = MemberTrials(book, dial_back(identity, book))
+        self.orders = FetchOrders(files.database, host.call, host.mesh.links.__contains__)
         self.handlers = BrokerServices(
-            self.parts, host, self.publisher, self.recycler, self.news, trials=self.trials
+            self.parts,
+            host,
+            self.publisher,
+            self.recycler,
+            self.news,
+            trials=self.trials,
+            rules_changed=self.orders.look,
         )
         self.handlers.enter(services)
         self.members_now = MembersNow(self.parts.holders, store, host.agents)
         self.members_now.enter(services)
-        self.orders = FetchOrders(files.database, host.call, host.mesh.links.__contains__)
         self.copies = Copies(self.parts, self.engine.completeness)
         AddressService(self.parts, self.handlers.budgets, self._addressed).enter(services)
         self.orders.enter(services)

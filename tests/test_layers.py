@@ -211,6 +211,7 @@ ROOMS: dict[str, list[str]] = {
     "broker.admins": [
         "broker.access",
         "broker.config",
+        "broker.database",
         "broker.ingest",
         "broker.members",
         "broker.trail",

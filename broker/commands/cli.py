@@ -40,6 +40,7 @@ from p2pacs.process import heap, logs
 from p2pacs.process.pydicom_alone import load_pydicom
 from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import complaints, merged, read_given
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import parse_rate
 
 app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")
@@ -352,6 +353,44 @@ def may(
     from broker.commands.access import tell_access  # noqa: PLC0415 - pydicom: half of a start-up
 
     tell_access(database, member, study, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def address(
+    folder: Folder,
+    member: MemberArgument,
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY_UID", help="Study Instance UID; -: asked for, or standard input."
+        ),
+    ],
+    *,
+    stat: Annotated[
+        bool, typer.Option("--stat", metavar="", help="It fetches the study before all others.")
+    ] = False,
+    end: Annotated[
+        bool,
+        typer.Option("--end", metavar="", help="It is addressed no longer, whoever did that."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a member fetch a study, and read it whatever its rule says; or no longer."""
+    if stat and end:
+        raise UsageError("--stat and --end contradict each other: give one")
+    _, database = opened(folder)
+    if study == "-":
+        study = read_private(None, "Study Instance UID", hidden=False).strip()
+    from broker.commands.access import change_address  # noqa: PLC0415 - as above
+
+    priority = None if end else Priority.STAT if stat else Priority.INTERACTIVE
+    said = change_address(database, member, study, priority, admin=WHO)
+    if as_json:
+        print_json(said)
+    elif end:
+        typer.echo(f"The study is not addressed to {said['name']} any more: its rule counts.")
+    else:
+        typer.echo(f"{said['name']} may read this study, and is told to fetch it.")
 
 
 @app.command(name="audit")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from broker.database.db import now
 from broker.database.schema import recipients, studies
@@ -108,17 +108,7 @@ def address(
     ended = frozenset(own - set(members))
     urged = frozenset(one for one in own & set(members) if before[one].priority is not priority)
     for member in added:
-        row = {
-            "study": study.raw,
-            "member": member.raw,
-            "sender": None if sender is None else sender.raw,
-            "actor": actor,
-            "priority": int(priority),
-            "addressed": now(),
-            "ended": None,
-            "told": 0,
-        }
-        upsert(connection, recipients, ["study", "member"], row)
+        _add(connection, study, member, priority, sender=sender, actor=actor)
     for member in urged:
         _set(connection, study, member, priority=int(priority), told=0)
     for member in ended:
@@ -126,22 +116,71 @@ def address(
     return AddressChanges(added, ended, urged)
 
 
+def add_recipient(
+    connection: Connection,
+    study: StudyId,
+    member: VirtualAddress,
+    priority: Priority,
+    *,
+    actor: str,
+) -> None:
+    """An administrator addresses a study to a member, too; who addressed it before does no more."""
+    _add(connection, study, member, priority, sender=None, actor=actor)
+
+
+def end_recipient(connection: Connection, study: StudyId, member: VirtualAddress) -> bool:
+    """A study is not addressed to a member any more, whoever did it; whether it was."""
+    if addressed_by(connection, study, member) is None:
+        return False
+    _set(connection, study, member, ended=now())
+    return True
+
+
+def _add(
+    connection: Connection,
+    study: StudyId,
+    member: VirtualAddress,
+    priority: Priority,
+    *,
+    sender: VirtualAddress | None,
+    actor: str,
+) -> None:
+    row = {
+        "study": study.raw,
+        "member": member.raw,
+        "sender": None if sender is None else sender.raw,
+        "actor": actor,
+        "priority": int(priority),
+        "addressed": now(),
+        "ended": None,
+        "told": 0,
+    }
+    upsert(connection, recipients, ["study", "member"], row)
+
+
 def list_due(
     connection: Connection, *, study: StudyId | None = None, member: VirtualAddress | None = None
 ) -> list[DueOrder]:
     """Who is to be told of what, the most urgent first: of a first version, and of each that is
-    whole.
+    whole. What an administrator addressed need not be out: it is published when it is asked for.
 
     Args:
         connection: a transaction.
         study: of this one alone.
         member: to this one alone.
     """
-    first = and_(recipients.c.told == 0, studies.c.version > 0)
-    newer = and_(studies.c.complete, studies.c.version > recipients.c.told)
+    version = func.coalesce(studies.c.version, 0)
+    is_there = or_(version > 0, recipients.c.sender.is_(None))
+    first = and_(recipients.c.told == 0, is_there)
+    newer = and_(studies.c.complete, version > recipients.c.told)
     query: Select[Any] = (
-        select(recipients.c.study, recipients.c.member, recipients.c.priority, studies.c.version)
-        .join(studies, studies.c.study == recipients.c.study)
+        select(
+            recipients.c.study,
+            recipients.c.member,
+            recipients.c.priority,
+            version.label("version"),
+        )
+        .outerjoin(studies, studies.c.study == recipients.c.study)
         .where(recipients.c.ended.is_(None), or_(first, newer))
         .order_by(recipients.c.priority.desc(), recipients.c.addressed)
     )
@@ -153,7 +192,7 @@ def list_due(
         DueOrder(
             StudyId(bytes(row.study)),
             VirtualAddress(bytes(row.member)),
-            row.version,
+            max(1, row.version),
             Priority(row.priority),
         )
         for row in connection.execute(query)

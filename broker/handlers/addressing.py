@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import structlog
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from broker.ingest.sent import SentStudy, find_sent
 from broker.members import registry
 from broker.members.registry import Member
 from broker.trail import audit
+from broker.trail.audit import ADDRESS_ENDED, ADDRESSED, address_detail
 from p2pacs.errors import ForbiddenError, NotFoundError, ProtocolError
 from p2pacs.identity.directory import Role
 from p2pacs.ids import StudyId, VirtualAddress
@@ -27,10 +27,6 @@ from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Query, Reply
 
 log = structlog.get_logger(__name__)
-
-ADDRESSED: Final = "study addressed"
-ENDED: Final = "address of a study ended"
-"""In the audit trail."""
 
 
 class AddressService:
@@ -68,6 +64,7 @@ class AddressService:
             BusyError: it asks too often.
         """
         self._budgets.take_grant(member)
+        self._budgets.take_records(member, len(query.recipients))
         study, priority = StudyId(query.study), Priority(query.priority)
 
         def work(connection: Connection) -> tuple[list[Member], AddressChanges, bool]:
@@ -123,13 +120,12 @@ def _write_down(
     changes: AddressChanges,
     priority: Priority,
 ) -> None:
-    urgency = priority.name.lower()
     for one in sorted(changes.added | changes.urged):
         to = registry.get_member(connection, one).name
-        audit.record(connection, _entry(ADDRESSED, who, known, one, f"to {to}, {urgency}"))
+        audit.record(connection, _entry(ADDRESSED, who, known, one, address_detail(to, priority)))
     for one in sorted(changes.ended):
         to = registry.get_member(connection, one).name
-        audit.record(connection, _entry(ENDED, who, known, one, f"to {to}"))
+        audit.record(connection, _entry(ADDRESS_ENDED, who, known, one, address_detail(to)))
 
 
 def _entry(

@@ -49,6 +49,7 @@ class FetchOrders:
         self.tuning = tuning
         self._studies: set[StudyId] = set()
         self._members: set[VirtualAddress] = set()
+        self._everybody = False
         self._bell = Bell()
         self._waiting: dict[VirtualAddress, dict[StudyId, DueOrder]] = {}
         """Of the members that are being told."""
@@ -60,6 +61,11 @@ class FetchOrders:
     def out(self, study: StudyId) -> None:
         """A version of a study is out, or it is addressed to others than before."""
         self._studies.add(study)
+        self._bell.ring()
+
+    def look(self) -> None:
+        """Studies may be addressed to others than before: somebody else says so in the database."""
+        self._everybody = True
         self._bell.ring()
 
     def linked(self, member: VirtualAddress) -> None:
@@ -74,7 +80,9 @@ class FetchOrders:
                 await self._bell.wait()
                 studies, self._studies = self._studies, set()
                 members, self._members = self._members, set()
-                due = [one for study in studies for one in await self._due(study=study)]
+                everybody, self._everybody = self._everybody, False
+                due = await self._due() if everybody else []
+                due += [one for study in studies for one in await self._due(study=study)]
                 due += [one for member in members for one in await self._due(member=member)]
                 for order in due:
                     if order.member in self._waiting:

@@ -40,6 +40,10 @@ _LINKS: Final = 4096
 Q = TypeVar("Q", bound=Query)
 
 
+def _nothing() -> None:
+    return
+
+
 class BrokerServices:
     """Answers queries, takes announcements, and tells who must know."""
 
@@ -52,6 +56,7 @@ class BrokerServices:
         news: MemberNews,
         *,
         trials: MemberTrials,
+        rules_changed: Callable[[], None] = _nothing,
         rules_every: float = RULES_EVERY,
     ) -> None:
         self._parts = parts
@@ -61,6 +66,7 @@ class BrokerServices:
         self._prover = prover
         self._news = news
         self._trials = trials
+        self._rules_changed = rules_changed
         self._rules_every = rules_every
         self._holder_news = HolderNews(links.tell)
         self._links_in, self._links_out = trio.open_memory_channel[tuple[VirtualAddress, bool]](
@@ -161,6 +167,7 @@ class BrokerServices:
             if newest != known:
                 read = partial(trio.to_thread.run_sync, lambda: self._parts.catalogue.seq)
                 self._news.catalogue_grown(await until_possible(read, "the catalogue"))
+                self._rules_changed()
                 known = newest
 
     # ------------------------------------------------------------ members

@@ -305,6 +305,14 @@ def change_rule(connection: Connection, address: VirtualAddress, read: str) -> N
         bump(connection, RULES)
 
 
+def tell_anew(connection: Connection, address: VirtualAddress) -> None:
+    """What the member may read is other than before, though its rule is the same: its catalogue
+    starts anew."""
+    member = get_member(connection, address)
+    _set(connection, address, read_version=member.read_version + 1)
+    bump(connection, RULES)
+
+
 def change_send(connection: Connection, address: VirtualAddress, send: str) -> None:
     """Which studies the member may send from now on.
 

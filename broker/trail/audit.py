@@ -15,12 +15,16 @@ from p2pacs.errors import NotFoundError, StudyNotFoundError, UsageError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import TEXT
 from p2pacs.phrases import Phrase
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.texts import clean
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
 INTERRUPTED: Final = "interrupted"
+ADDRESSED: Final = "study addressed"
+ADDRESS_ENDED: Final = "address of a study ended"
+"""What is done of recipients of studies."""
 MOST: Final = 1000
 """Entries in one answer."""
 
@@ -49,6 +53,12 @@ class Entry:
     def when(self) -> str:
         """The time as ISO 8601, to the second (UTC)."""
         return utc(self.time)
+
+
+def address_detail(name: str, priority: Priority = Priority.INTERACTIVE) -> str:
+    """To whom a study is addressed; also how urgently, where it is not as usual."""
+    usual = priority is Priority.INTERACTIVE
+    return f"to {name}" if usual else f"to {name}, {priority.name.lower()}"
 
 
 def utc(time: int) -> str:

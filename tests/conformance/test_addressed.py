@@ -6,7 +6,11 @@ import pytest
 import trio
 
 from broker.admins.actions import AdminActions
+from broker.admins.study_addresses import address_study, end_address
 from broker.database.recipients import list_due, list_recipients
+from broker.members import registry
+from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.errors import ForbiddenError
 from p2pacs.retention.possession import holds_whole
 from p2pacs.swarm.scheduling.priority import Priority
@@ -15,6 +19,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.retrieval.requester import Requester
 from tests.conformance.instances import make
 from tests.conformance.test_hospital_sends import (
+    LOCAL,
     STUDY,
     UID,
     Hospital,
@@ -113,3 +118,21 @@ async def test_who_is_away_has_it_after_its_return_and_what_came_late_too(tmp_pa
         while await database.run(lambda c: list_due(c, study=study)):
             await trio.sleep(0.02)
         assert len(await database.run(lambda c: list_recipients(c, study))) == 1
+
+
+async def test_an_administrator_addresses_what_the_pacs_has(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        south = await w.join("south")
+        await read_none(w, "south")
+        await DimseClient(DimseRemote("PACS", LOCAL, w.pacs.port), "OTHER").store(STUDY)
+        catalogue, database = w.broker.parts.catalogue, w.broker.files.database
+        while (record := catalogue.by_uid(UID)) is None:
+            await trio.sleep(0.05)
+        assert not await south.find()
+        member = await database.run(lambda c: registry.find_member(c, "south"))
+        await database.run(lambda c: address_study(c, member, record, Priority.STAT, "anna"))
+        await has_all(w, south)
+        assert by_uid(await south.get()) == by_uid(STUDY)
+        assert await database.run(lambda c: end_address(c, member, record, "anna"))
+        while await south.find():
+            await trio.sleep(0.02)

@@ -69,6 +69,7 @@ def _commands(folder: Path, beside: Path) -> dict[str, list[str]]:
         "broker rule": [*member, "none"],
         "broker send-rule": [*member, "none"],
         "broker may": [*member, "1.2.3"],
+        "broker address": [*member, "1.2.3"],
         "broker audit": [],
         "broker password": ["--admin", "anna", *password],
         "broker admins": [],

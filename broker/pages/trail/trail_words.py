@@ -53,14 +53,17 @@ OUTCOMES: Final = {
 }
 
 _ROLE: Final = (N_("%(name)s: %(role)s"),)
+_URGENCIES: Final = (
+    N_("%(what)s, stat"),
+    N_("%(what)s, prefetch"),
+    N_("%(what)s, background"),
+)
 _PURPOSES: Final = (
     N_("looked at on the page"),
     N_("fetched on the page"),
     N_("downloaded on the page"),
     N_("by command"),
-    N_("%(what)s, stat"),
-    N_("%(what)s, prefetch"),
-    N_("%(what)s, background"),
+    *_URGENCIES,
 )
 _READ: Final = (
     N_("%(what)s (its clock said %(time)s, %(number)s)"),
@@ -74,6 +77,8 @@ DETAILS: Final = {
     "sign-in": SIGN_IN,
     "study read": _READ,
     "study granted": _PURPOSES,
+    "study addressed": (N_("to %(member)s"), *_URGENCIES),
+    "address of a study ended": (N_("to %(member)s"),),
     "study published": (
         N_("%(count)s instances are missing; %(why)s"),
         N_("nothing is missing any more"),

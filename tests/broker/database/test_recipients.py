@@ -2,9 +2,11 @@ from sqlalchemy import Connection, insert, update
 
 from broker.database.recipients import (
     AddressChanges,
+    add_recipient,
     address,
     addressed_among,
     addressed_by,
+    end_recipient,
     list_due,
     list_recipients,
     note_told,
@@ -102,3 +104,18 @@ def test_the_most_urgent_comes_first(connection: Connection) -> None:
     assert found[0] == OTHER
     assert set(found) == {STUDY, OTHER, THIRD}
     assert list_due(connection, member=EAST) == []
+
+
+def test_an_administrator_takes_over_and_ends_whatever_address_there_is(
+    connection: Connection,
+) -> None:
+    to(connection, SOUTH)
+    add_recipient(connection, STUDY, SOUTH, STAT, actor="admin")
+    assert not to(connection)  # it is not the sender's any more
+    assert addressed_by(connection, STUDY, SOUTH) == "admin"
+    to(connection, EAST)
+    assert end_recipient(connection, STUDY, EAST)
+    assert not end_recipient(connection, STUDY, EAST)
+    assert end_recipient(connection, STUDY, SOUTH)
+    assert addressed_among(connection, EAST, [STUDY]) == {STUDY: False}
+    assert list_recipients(connection, STUDY) == []

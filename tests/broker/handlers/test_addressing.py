@@ -81,7 +81,7 @@ async def test_a_sender_says_to_whom_its_study_goes(bench: Bench) -> None:
     assert bench.changed == [bench.study]  # nothing is other than before
     await bench.address(bench.north, east.address, priority=Priority.STAT)
     assert await bench.trail() == [
-        ("study addressed", "done", "to South, interactive", south.address),
+        ("study addressed", "done", "to South", south.address),
         ("study addressed", "done", "to East, stat", east.address),
         ("address of a study ended", "done", "to South", south.address),
     ]

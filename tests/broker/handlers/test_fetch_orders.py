@@ -7,7 +7,7 @@ from attrs import define, field
 from sqlalchemy import insert
 
 from broker.database.db import BrokerDatabase
-from broker.database.recipients import address, list_due
+from broker.database.recipients import add_recipient, address, list_due
 from broker.database.schema import studies
 from broker.handlers.fetch_orders import FetchOrders, FetchOrderTuning
 from p2pacs.errors import DiskFullError, P2PacsError
@@ -135,3 +135,15 @@ async def test_one_that_left_is_left_alone(database: BrokerDatabase) -> None:
         asked = len(members.asked)
         await trio.testing.wait_all_tasks_blocked(0.1)
         assert len(members.asked) == asked
+
+
+async def test_what_an_administrator_addressed_by_command_is_told_too(
+    database: BrokerDatabase,
+) -> None:
+    """Nothing of it need be published."""
+    await database.run(lambda c: add_recipient(c, STUDY, SOUTH, Priority.STAT, actor="anna"))
+    members = Members({SOUTH})
+    async with running(database, members) as orders:
+        orders.look()
+        await until_told(database)
+    assert members.asked == [FetchOrder(0, STUDY.raw, 1, int(Priority.STAT))]
