@@ -170,9 +170,11 @@ class _SubOperations:
 # ---------------------------------------------------------------- DICOMweb
 
 
-def resource_kind(path: str) -> str:
+def resource_kind(path: str, method: str = "GET") -> str:
     """What a path of DICOMweb names: ``search``, ``instances``, ``metadata``, ``frames``,
-    ``rendered``, ``bulkdata`` or ``other``."""
+    ``rendered``, ``bulkdata`` or ``other``; ``store`` where something is stored."""
+    if method == "POST":
+        return "store"
     return next((kind for kind, end in _RESOURCES if re.search(end, path)), "other")
 
 
@@ -201,5 +203,5 @@ class MeasuredDicomweb:
         try:
             await self._app(scope, receive, send_counted)
         finally:
-            kind = resource_kind(scope["path"])
+            kind = resource_kind(scope["path"], scope["method"])
             self._durations.add(time.monotonic() - began, kind, status)

@@ -144,7 +144,7 @@ async def test_events_come_as_they_happen(tmp_path: Path) -> None:
 
 async def test_large_uploads_are_refused_by_the_proxy(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        for name, path in (("PAGES_NAME", "/login"), ("DICOMWEB_NAME", "/dicom-web/studies")):
+        for name, path in (("PAGES_NAME", "/login"), ("DICOMWEB_NAME", "/dicom-web/series")):
             async with here.proxy.client(name) as http:
                 answer = await http.post(path, content=b"x" * (65 * 1024))
                 assert answer.status_code == 413
@@ -182,3 +182,13 @@ async def test_it_keeps_no_log_of_what_is_asked(tmp_path: Path) -> None:
 def test_every_variable_is_filled_in() -> None:
     assert "${" in render({})
     assert "${" not in render(dict.fromkeys([*NAMES, *UPSTREAMS, "HTTPS_PORT", "TLS_FOLDER"], "x"))
+
+
+async def test_studies_may_be_longer_than_forms(tmp_path: Path) -> None:
+    long = b"x" * 200_000
+    headers = {"Content-Type": 'multipart/related; type="application/dicom"; boundary=x'}
+    async with site(tmp_path) as here, here.proxy.client("DICOMWEB_NAME") as http:
+        stored = await http.post("/dicom-web/studies", content=long, headers=headers)
+        assert stored.status_code == 403  # it comes through, to a hospital that does not send
+        assert "sending.enabled" in stored.json()["message"]
+        assert (await http.post("/dicom-web/series", content=long)).status_code == 413

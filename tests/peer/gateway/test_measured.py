@@ -153,6 +153,7 @@ def test_one_that_cannot_begin_counts_as_failed() -> None:
 )
 def test_a_resource_has_a_kind_and_no_uid(path: str, kind: str) -> None:
     assert resource_kind(path) == kind
+    assert resource_kind(path, "POST") == "store"
 
 
 async def test_requests_count_by_their_status() -> None:
