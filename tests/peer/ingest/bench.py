@@ -197,7 +197,7 @@ async def outgoing(
     def fetch(_study: StudyId, _holders: Iterable[VirtualAddress] = ()) -> Transfer:
         raise LinkClosedError("nobody is there")
 
-    (folder / "spool").mkdir(exist_ok=True)
+    (folder / "spool").mkdir(parents=True, exist_ok=True)
     with (
         closing(Spool(folder / "spool", reserve=0)) as spool,
         closing(CatalogueIndex(folder / "catalogue.sqlite")) as catalogue,
