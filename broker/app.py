@@ -60,7 +60,7 @@ from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.pages.site_certificate import PagesCertificate
 from p2pacs.process.health import HealthCheck
-from p2pacs.publish.coder import coder
+from p2pacs.publish.coder import coder, slice_coder
 from p2pacs.retention.recycler import Recycler, RecyclerTuning
 from p2pacs.store import ChunkStore, open_store
 from p2pacs.swarm.node import Line, Node, Services
@@ -194,6 +194,7 @@ class Broker:
             self.parts.studies,
             self.keys.signing,
             coder(files.workers, self.settings.coding),
+            slice_coder=slice_coder(files.workers, self.settings.coding),
             updated=self.engine.updated,
             completed=self._completed,
             incomplete=partial(record_missing, files.database),
@@ -377,7 +378,9 @@ async def open_broker(
         database = await stack.enter_async_context(open_database(folder / DATABASE))
         store = open_store(folder / STORE, capacity=settings.store.capacity)
         tls = DicomTls(folder, settings.dicom_tls, settings.aet, machine_names)
-        pacs = open_pacs(settings.central_pacs, aet=settings.aet, dicom=settings.dicom, tls=tls)
+        pacs = open_pacs(
+            settings.central_pacs, aet=settings.aet, dicom=settings.dicom, tls=tls, folder=folder
+        )
         files = BrokerFiles(
             database,
             await stack.enter_async_context(store),

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 from pydicom.dataset import Dataset
 
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.client.scu import DimseClient
 from p2pacs.dimse.server.receiver import StorageReceiver, storage_receiver
@@ -42,7 +43,8 @@ class Workstation:
         received: Digests = {}
         async with client.move(study_identifier(study_uid), self._receiver) as instances:
             async for instance in instances:
-                received[instance.sop_instance_uid] = digest(instance)
+                if isinstance(instance, EncodedInstance):  # all: no folder for large ones is told
+                    received[instance.sop_instance_uid] = digest(instance)
         return received
 
 

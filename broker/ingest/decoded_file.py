@@ -7,18 +7,17 @@ any time; nobody can open the file, and it is gone with the process, however tha
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import trio
 
 from p2pacs.dataset.large import LargeInstance
-from p2pacs.errors import CodingError, CorruptStoreError, local_error
+from p2pacs.errors import CodingError
+from p2pacs.files.unnamed_file import UnnamedFile
 from p2pacs.limits import MIB
-from p2pacs.store.positioned import read_at
 from p2pacs.study.gathered import GatheredBlob
 from p2pacs.study.reader import ReadChunk, StudyReader
 from p2pacs.study.study_index import InstanceEntry
@@ -48,7 +47,7 @@ async def decoded_file(
         CorruptStoreError, ManifestError: see `StudyReader.gather`.
         DiskFullError, LocalError: it cannot be written.
     """
-    file = await trio.to_thread.run_sync(_make, folder)
+    file = await trio.to_thread.run_sync(UnnamedFile, folder)
     try:
         digest = hashlib.sha256()
         slices = reader.gather_slices(entry, read, SLICE_BYTES)
@@ -64,41 +63,16 @@ async def decoded_file(
             entry.transfer_syntax_uid,
             entry.sha256,
             entry.size,
-            _reader_of(file.fileno()),
+            file.read,
         )
     finally:
         file.close()
-
-
-def _make(folder: Path) -> IO[bytes]:
-    try:
-        return tempfile.TemporaryFile(dir=folder, buffering=0)
-    except OSError as error:
-        raise local_error(error, "cannot decode a large instance") from error
 
 
 def _next(slices: Iterator[tuple[GatheredBlob, ...]]) -> tuple[GatheredBlob, ...]:
     return next(slices, ())
 
 
-def _write(file: IO[bytes], data: bytes, digest: hashlib._Hash) -> None:
+def _write(file: UnnamedFile, data: bytes, digest: hashlib._Hash) -> None:
     digest.update(data)
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError as error:
-        raise local_error(error, "cannot decode a large instance") from error
-
-
-def _reader_of(handle: int) -> Callable[[int, int], bytes]:
-    def read(first: int, end: int) -> bytes:
-        try:
-            data = read_at(handle, end - first, first)
-        except OSError as error:
-            raise local_error(error, "cannot read a large instance that was decoded") from error
-        if len(data) != end - first:
-            raise CorruptStoreError("a large instance that was decoded was cut off")
-        return data
-
-    return read
+    file.write(data)

@@ -36,7 +36,7 @@ from p2pacs.identity.keys import StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
 from p2pacs.publish.previous import load_published
-from p2pacs.publish.source import Detail
+from p2pacs.publish.source import Detail, FailedInstance
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore, StudyStore
 from p2pacs.study.gathered import Gathered
@@ -403,10 +403,14 @@ class Forwarding:
         if wanted and not missing:
             async with pacs.retrieve(described, wanted) as stream:
                 async for one in stream:
-                    if isinstance(one, EncodedInstance) and one.sop_instance_uid in wanted:
+                    if isinstance(one, FailedInstance) or one.sop_instance_uid not in wanted:
+                        continue
+                    if isinstance(one, EncodedInstance):
                         digest = await trio.to_thread.run_sync(_sha256, one.data)
-                        is_same = digest == entries[one.sop_instance_uid].sha256
-                        compared[one.sop_instance_uid] = is_same
+                    else:
+                        digest = one.sha256
+                    is_same = digest == entries[one.sop_instance_uid].sha256
+                    compared[one.sop_instance_uid] = is_same
             missing = wanted - compared.keys()
         if missing:
             raise PacsDataError(f"{pacs.name} took {len(missing)} instances and has them not")

@@ -24,7 +24,7 @@ from p2pacs.errors import (
 from p2pacs.identity.keys import SigningKey
 from p2pacs.ids import StudyId
 from p2pacs.limits import MIB
-from p2pacs.publish.coder import Coder
+from p2pacs.publish.coder import Coder, SliceCoder, code_slice_plain
 from p2pacs.publish.context import PublishContext
 from p2pacs.publish.progress import PublishProgress, PublishStage
 from p2pacs.publish.publication import Publication
@@ -89,6 +89,7 @@ class Publisher:
         studies: ids, keys and announced versions.
         signing_key: signs manifest roots.
         coder: codes one instance.
+        slice_coder: codes a slice of a large one.
         updated: tells the swarm that a study has a newer root (`Engine.updated`).
         completed: gets the record of a study when all of it is out.
         incomplete: told of a publication that found out that something is missing.
@@ -114,6 +115,7 @@ class Publisher:
         recover: Callable[[StudyId], Awaitable[bool]] = _not_here,
         make_room: Callable[[], Awaitable[bool]] = _no_room,
         is_sent: Callable[[StudyId], bool] = lambda _: False,
+        slice_coder: SliceCoder = code_slice_plain,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
         tuning: PublisherTuning = PublisherTuning(),
     ) -> None:
@@ -136,6 +138,7 @@ class Publisher:
             recover=recover,
             budget=Budget(tuning.budget_bytes),
             coder=coder,
+            slice_coder=slice_coder,
             chunk_bytes=chunk_bytes,
         )
         self._tuning = tuning

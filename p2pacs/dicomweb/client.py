@@ -6,6 +6,7 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
@@ -13,16 +14,15 @@ from urllib.parse import quote
 import httpx
 import trio
 
-from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.instance import EncodedInstance, part10_head
 from p2pacs.dataset.json_model import load_answers
 from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.uids import is_uid
-from p2pacs.dicomweb.multipart import BodyPart, MultipartParser, boundary_of
+from p2pacs.dicomweb.incoming_part import IncomingPart, RetrievedPart
+from p2pacs.dicomweb.multipart import MultipartReader, PartEnd, PartHead, boundary_of
 from p2pacs.dicomweb.multipart_writer import closing, part_head, related
 from p2pacs.dicomweb.search import MORE, Page, Search, SearchTuning
 from p2pacs.errors import (
-    BrokenInstanceError,
     DeadlineError,
     PacsDataError,
     PacsRefusedError,
@@ -65,6 +65,7 @@ class DicomwebClient:
         silence: seconds after which a silent server counts as hung.
         tls: how to verify an https server; the system's authorities if None.
         name: what errors call it; host and port unless given.
+        folder: on whose disk large instances lie that come; None: in memory.
         tuning: sizes of pages and instances.
         transport: another way to a server than TCP.
     """
@@ -76,10 +77,12 @@ class DicomwebClient:
         silence: float = SILENCE_SECONDS,
         tls: ssl.SSLContext | None = None,
         name: str = "",
+        folder: Path | None = None,
         tuning: SearchTuning = SearchTuning(),  # noqa: B008 - frozen
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.tuning = tuning
+        self._folder = folder
         self._http = httpx.AsyncClient(
             base_url=root.rstrip("/"),
             timeout=httpx.Timeout(silence, connect=CONNECT_SECONDS),
@@ -140,7 +143,7 @@ class DicomwebClient:
     @asynccontextmanager
     async def retrieve(
         self, study_uid: str, series_uid: str | None = None, instance_uid: str | None = None
-    ) -> AsyncIterator[AsyncIterator[EncodedInstance | BrokenInstanceError]]:
+    ) -> AsyncIterator[AsyncIterator[RetrievedPart]]:
         """The instances of a study, a series, or one instance, as stored, as they come.
 
         A part that is no DICOM file is read as a data set if it can be; else its error comes
@@ -162,20 +165,24 @@ class DicomwebClient:
                 self._check(answer, of_study=True)
                 yield self._parts(answer)
 
-    async def _parts(
-        self, answer: httpx.Response
-    ) -> AsyncIterator[EncodedInstance | BrokenInstanceError]:
-        parser = MultipartParser(boundary_of(answer.headers.get("Content-Type", "")))
+    async def _parts(self, answer: httpx.Response) -> AsyncIterator[RetrievedPart]:
+        reader = MultipartReader(boundary_of(answer.headers.get("Content-Type", "")))
+        part = IncomingPart({}, None)
         with self._translated():
             async for data in answer.aiter_bytes():
-                for part in parser.feed(data):
-                    yield await self._instance(part)
-        parser.finish()
+                for event in reader.feed(data):
+                    if isinstance(event, PartHead):
+                        part = IncomingPart(event.headers, self._folder)
+                    elif isinstance(event, PartEnd):
+                        yield await self._instance(part)
+                    elif part.take(event):
+                        await trio.to_thread.run_sync(part.write)
+        reader.finish()
 
-    async def _instance(self, part: BodyPart) -> EncodedInstance | BrokenInstanceError:
+    async def _instance(self, part: IncomingPart) -> RetrievedPart:
         if part.size < self.tuning.big_bytes:
-            return _read(part)
-        return await trio.to_thread.run_sync(_read, part)
+            return part.end()
+        return await trio.to_thread.run_sync(part.end)
 
     async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """Store instances byte for byte (PS3.18 10.5).
@@ -277,14 +284,6 @@ def _why(error: httpx.RequestError, name: str) -> Phrase:
         return Phrase("%(pacs)s cannot be reached: does it run at this address?", pacs=name)
     what = type(error).__name__
     return Phrase("the connection to %(pacs)s broke (%(what)s)", pacs=name, what=what)
-
-
-def _read(part: BodyPart) -> EncodedInstance | BrokenInstanceError:
-    """The instance of a part, or what is wrong with it."""
-    try:
-        return read_instance(part.body(), part.parameter("transfer-syntax"))
-    except BrokenInstanceError as error:
-        return error
 
 
 def _size(instance: EncodedInstance | LargeInstance) -> int:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -35,7 +36,13 @@ from p2pacs.dataset.uids import is_uid
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.dicomweb.search import Search
-from p2pacs.errors import DeadlineError, PacsError, PacsRefusedError, StudyNotFoundError
+from p2pacs.errors import (
+    BrokenInstanceError,
+    DeadlineError,
+    PacsError,
+    PacsRefusedError,
+    StudyNotFoundError,
+)
 from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
 
 log = structlog.get_logger(__name__)
@@ -49,13 +56,14 @@ _COMPARED_KEYS: Final = (
 anyway (Orthanc) tells it without further cost."""
 
 
-def open_client(address: WebAddress, silence: float) -> DicomwebClient:
-    """The client for an address: an async context manager."""
+def open_client(address: WebAddress, silence: float, folder: Path | None = None) -> DicomwebClient:
+    """The client for an address: an async context manager. Large instances that come lie in a
+    folder, if one is given."""
     root = address.url
     if address.credentials is not None:
         user, password = (quote(part, safe="") for part in address.credentials)
         root = root.replace("://", f"://{user}:{password}@", 1)
-    return DicomwebClient(root, silence=silence, name=CENTRAL)
+    return DicomwebClient(root, silence=silence, name=CENTRAL, folder=folder)
 
 
 class WebAdapter:
@@ -202,7 +210,7 @@ class WebAdapter:
             self._client.retrieve(study, part.series, uid) as instances,
         ):
             async for instance in instances:
-                if isinstance(instance, EncodedInstance):
-                    await put(instance)
-                else:
+                if isinstance(instance, BrokenInstanceError):
                     await put(FailedInstance(instance, uid))
+                else:
+                    await put(instance)

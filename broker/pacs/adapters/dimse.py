@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iter
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -73,6 +74,7 @@ class DimseAdapter:
         receiver: where C-MOVE sends to; None: only C-GET is used.
         silence: seconds without a sign of life after which the PACS counts as hung.
         tuning: further deadlines and bounds.
+        folder: on whose disk large instances lie that come; None: in memory.
     """
 
     def __init__(
@@ -83,8 +85,11 @@ class DimseAdapter:
         *,
         silence: float = SILENCE_SECONDS,
         tuning: DimseTuning = TUNING,
+        folder: Path | None = None,
     ) -> None:
-        self._client = DimseClient(address.remote, aet, silence=silence, tuning=tuning)
+        self._client = DimseClient(
+            address.remote, aet, silence=silence, tuning=tuning, folder=folder
+        )
         self._keys = WideKeys(str(address.remote))
         self._left_out = LeftOutAnswers()
         self._receiver = None if address.retrieve == "get" else receiver

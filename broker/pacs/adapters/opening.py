@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 from attrs import evolve
@@ -29,6 +30,7 @@ async def open_pacs(
     tls: DicomTls | None = None,
     silence: float = SILENCE_SECONDS,
     tuning: DimseTuning = TUNING,
+    folder: Path | None = None,
 ) -> AsyncIterator[PacsAdapter]:
     """The adapter for a PACS, with its receiver for C-MOVE where there is one.
 
@@ -39,13 +41,14 @@ async def open_pacs(
         tls: certificates for a PACS that speaks DIMSE over TLS.
         silence: seconds without a sign of life after which the PACS counts as hung.
         tuning: further deadlines and bounds, of DIMSE.
+        folder: on whose disk large instances lie that come; None: in memory.
 
     Raises:
         StateError: C-MOVE is asked for, but ``dicom`` is not set; or that endpoint is taken, or a
             certificate cannot be used.
     """
     if not isinstance(address, DimseAddress):
-        async with open_client(address, silence) as client:
+        async with open_client(address, silence, folder) as client:
             yield WebAdapter(address, client)
         return
     files = tls if address.tls else None
@@ -55,9 +58,13 @@ async def open_pacs(
     if dicom is None or address.retrieve == "get":
         if address.retrieve == "move":
             raise StateError("?retrieve=move needs the key dicom in broker.toml: where to send to")
-        yield DimseAdapter(address, aet, None, silence=silence, tuning=tuning)
+        yield DimseAdapter(address, aet, None, silence=silence, tuning=tuning, folder=folder)
     else:
         secure = None if files is None else files.server
         hosts = [address.remote.host]
-        async with storage_receiver(aet, dicom, senders=hosts, tls=secure) as receiver:
-            yield DimseAdapter(address, aet, receiver, silence=silence, tuning=tuning)
+        async with storage_receiver(
+            aet, dicom, senders=hosts, tls=secure, folder=folder
+        ) as receiver:
+            yield DimseAdapter(
+                address, aet, receiver, silence=silence, tuning=tuning, folder=folder
+            )

@@ -10,6 +10,7 @@ import trio
 
 from p2pacs import limits
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 
 INBOX_BYTES: Final = 8 * limits.MIB
 """Data sets that wait to be taken: the line runs on while one instance is worked on."""
@@ -26,20 +27,20 @@ class Inbox:
         self._capacity = capacity
         self._token = trio.lowlevel.current_trio_token()
         self._changed = threading.Condition()
-        self._items: deque[EncodedInstance] = deque()
+        self._items: deque[EncodedInstance | LargeInstance] = deque()
         self._bytes = 0
         self._closed = False
         self._abandoned = False
         self._error: Exception | None = None
         self._arrived = trio.Event()
 
-    def put(self, instance: EncodedInstance) -> bool:
+    def put(self, instance: EncodedInstance | LargeInstance) -> bool:
         """Hand over an instance, from a thread; blocks while the inbox is full.
 
         Returns:
             False if nobody will take it any more.
         """
-        size = len(instance.data)
+        size = _held(instance)
         with self._changed:
             while self._items and self._bytes + size > self._capacity and not self._ended:
                 self._changed.wait()
@@ -83,7 +84,7 @@ class Inbox:
     def __aiter__(self) -> Inbox:
         return self
 
-    async def __anext__(self) -> EncodedInstance:
+    async def __anext__(self) -> EncodedInstance | LargeInstance:
         while True:
             await trio.lowlevel.checkpoint()
             # Only this task replaces the event, and before it looks: no wake-up is lost.
@@ -92,7 +93,7 @@ class Inbox:
             with self._changed:
                 if self._items:
                     instance = self._items.popleft()
-                    self._bytes -= len(instance.data)
+                    self._bytes -= _held(instance)
                     self._changed.notify_all()
                     return instance
                 if self._ended:
@@ -100,3 +101,8 @@ class Inbox:
                         raise self._error
                     raise StopAsyncIteration
             await self._arrived.wait()
+
+
+def _held(instance: EncodedInstance | LargeInstance) -> int:
+    """Bytes of memory that it takes."""
+    return len(instance.data) if isinstance(instance, EncodedInstance) else 0

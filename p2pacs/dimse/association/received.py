@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from p2pacs.dataset.bare import with_own_uids
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
-from p2pacs.dataset.uids import UID_CHARACTERS
-from p2pacs.errors import BrokenInstanceError, P2PacsError, UsageError
+from p2pacs.errors import BrokenInstanceError, P2PacsError
 from p2pacs.limits import KIB
 
 BEGINNING_BYTES: Final = 64 * KIB
 """Of a data set are held until its own UIDs were looked for in them."""
 
-Receive = Callable[[InstanceUids], IncomingInstance]
-"""Who keeps an instance. Raises `P2PacsError` where it may not come."""
+Receive = Callable[[InstanceUids, str], IncomingInstance]
+"""Who keeps an instance: told its own UIDs, and the SOP Instance UID of the request. Raises
+`P2PacsError` where it may not come."""
 
 
 class ReceivedDataSet(BytesIO):
@@ -43,6 +43,7 @@ class ReceivedDataSet(BytesIO):
         self._receive = receive
         self._incoming: IncomingInstance | None = None
         self._lock = threading.Lock()
+        self._kept: object = None
         self._closed = False
 
     def write(self, piece: Any) -> int:
@@ -52,8 +53,8 @@ class ReceivedDataSet(BytesIO):
                 self._attempt(lambda: self._take(piece))
         return len(piece)
 
-    def keep(self) -> None:
-        """All came: keep it; returns when it is safe.
+    def keep(self) -> object:
+        """All came: keep it; returns when it is safe, and what `IncomingInstance.keep` does.
 
         Raises:
             P2PacsError: it is not kept.
@@ -63,6 +64,7 @@ class ReceivedDataSet(BytesIO):
                 self._attempt(self._keep)
             if self.error is not None:
                 raise self.error
+            return self._kept
 
     def close(self) -> None:
         """Nothing stays of it unless it was kept."""
@@ -89,7 +91,7 @@ class ReceivedDataSet(BytesIO):
         if self._incoming is None:
             self._begin()
         if self._incoming is not None:
-            self._incoming.keep()
+            self._kept = self._incoming.keep()
 
     def _begin(self) -> None:
         """Have it kept under the UIDs that it names itself (PS3.7 9.1.1.1)."""
@@ -97,9 +99,7 @@ class ReceivedDataSet(BytesIO):
         if not beginning:
             raise BrokenInstanceError("an instance without a data set")
         own = InstanceUids.of(with_own_uids(self._told.with_data(beginning)))
-        if not _is_named(self._told.instance, own.instance):
-            raise UsageError("the data set is another SOP Instance")
-        self._incoming = self._receive(own)
+        self._incoming = self._receive(own, self._told.instance)
         self._incoming.write(beginning)
         self._empty()
 
@@ -112,8 +112,3 @@ class ReceivedDataSet(BytesIO):
     def _empty(self) -> None:
         self.seek(0)
         self.truncate()
-
-
-def _is_named(told: str, own: str) -> bool:
-    """Whether a request names the instance that it carries; DCMTK cuts UIDs off."""
-    return told == own or (len(told) == UID_CHARACTERS and own.startswith(told))

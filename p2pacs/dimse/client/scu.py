@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -35,9 +36,10 @@ from p2pacs.dimse.client.statuses import (
     wanted,
 )
 from p2pacs.dimse.delivery.sender import SUCCESS, InstanceSender
-from p2pacs.dimse.server.receiver import StorageReceiver, instance_of
+from p2pacs.dimse.server.receiver import StorageReceiver, instance_of, onto_disk
 from p2pacs.errors import (
     BrokenInstanceError,
+    P2PacsError,
     PacsDataError,
     PacsRefusedError,
     PacsUnreachableError,
@@ -57,7 +59,18 @@ class DimseClient:
         *,
         silence: float = SILENCE_SECONDS,
         tuning: DimseTuning = TUNING,
+        folder: Path | None = None,
     ) -> None:
+        """A client; nothing is opened.
+
+        Args:
+            remote: whom it calls.
+            aet: our own AE title.
+            silence: seconds after which a remote that is silent counts as hung.
+            tuning: further deadlines and bounds.
+            folder: on whose disk large instances lie that a C-GET brings; None: in memory.
+        """
+        self._folder = folder
         self._tuning = tuning
         self.remote = remote
         self.aet = check_aet(aet)
@@ -208,6 +221,8 @@ class DimseClient:
                 scp_roles=list(dict.fromkeys(sop_class for sop_class, _ in proposal)),
                 handlers=[(evt.EVT_C_STORE, store)],
             ) as assoc:
+                if self._folder is not None:
+                    assoc.dimse.receive = onto_disk(self._folder)
                 answers = assoc.send_c_get(identifier, UID(model), priority=Urgency.MEDIUM)
                 status, failed = last(answers)
                 if number == 0:
@@ -337,7 +352,7 @@ class DimseClient:
 def _deliver(event: evt.Event, inbox: Inbox) -> int:
     try:
         instance = instance_of(event)
-    except BrokenInstanceError as error:
+    except P2PacsError as error:
         inbox.close(error)
-        return 0xC000
+        return 0xC000 if isinstance(error, BrokenInstanceError) else error.dicom_status
     return SUCCESS if inbox.put(instance) else 0xA700

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from pynetdicom import evt
 
 from p2pacs.dataset.bare import with_own_uids
+from p2pacs.dataset.incoming import IncomingInstance, IncomingOnDisk, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dimse.association.association import remote_of
 from p2pacs.dimse.association.inbox import Inbox
+from p2pacs.dimse.association.received import Receive, ReceivedDataSet
 from p2pacs.dimse.association.remote import MakeContext, check_aet
 from p2pacs.dimse.server.listener import Listener
-from p2pacs.errors import BrokenInstanceError
+from p2pacs.errors import BrokenInstanceError, P2PacsError
 from p2pacs.units import Endpoint
 
 if TYPE_CHECKING:
@@ -64,9 +68,9 @@ class StorageReceiver:
             return 0x0124
         try:
             instance = instance_of(event)
-        except BrokenInstanceError as error:
+        except P2PacsError as error:
             inbox.close(error)
-            return 0xC000
+            return 0xC000 if isinstance(error, BrokenInstanceError) else error.dicom_status
         return 0x0000 if inbox.put(instance) else 0xA700
 
 
@@ -77,6 +81,7 @@ async def storage_receiver(
     *,
     senders: Collection[str] = (),
     tls: MakeContext | None = None,
+    folder: Path | None = None,
 ) -> AsyncIterator[StorageReceiver]:
     """A running receiver.
 
@@ -85,6 +90,7 @@ async def storage_receiver(
         endpoint: where to listen.
         senders: the hosts that are asked to send here; room is kept for them.
         tls: for those who send; None: nothing is encrypted.
+        folder: on whose disk large instances lie; None: they are in memory.
 
     Raises:
         StateError: the endpoint is taken.
@@ -95,6 +101,7 @@ async def storage_receiver(
         endpoint,
         stores=True,
         handlers=[(evt.EVT_C_STORE, receiver.take)],
+        receiver=None if folder is None else lambda _assoc: onto_disk(folder),
         known_hosts=lambda: senders,
         tls=tls,
     )
@@ -102,13 +109,28 @@ async def storage_receiver(
         yield receiver
 
 
-def instance_of(event: evt.Event) -> EncodedInstance:
+def onto_disk(folder: Path) -> Receive:
+    """Has instances gathered, large ones on the disk of a folder; `instance_of` gives them."""
+
+    def receive(uids: InstanceUids, _told: str) -> IncomingInstance:
+        return IncomingOnDisk(uids, folder)
+
+    return receive
+
+
+def instance_of(event: evt.Event) -> EncodedInstance | LargeInstance:
     """What a C-STORE request carries: its bytes as they came, under the UIDs that they name.
 
     Raises:
         BrokenInstanceError: no data set in it.
+        LocalError: it is large, and could not be written to the disk.
     """
     request: C_STORE = event.request  # type: ignore[assignment]
+    if isinstance(request.DataSet, ReceivedDataSet):
+        with closing(request.DataSet) as received:
+            kept = received.keep()
+        if isinstance(kept, EncodedInstance | LargeInstance):
+            return kept
     # Without ``include_meta=False`` pynetdicom puts a file header of its own in front (#946).
     data = event.encoded_dataset(include_meta=False) if request.DataSet is not None else b""
     if not data:

@@ -15,6 +15,7 @@ from pynetdicom.dimse_primitives import C_FIND, C_STORE
 
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
+from p2pacs.dataset.uids import UID_CHARACTERS
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.association import Association
@@ -28,7 +29,7 @@ from p2pacs.dimse.server.commitment import CommitmentService
 from p2pacs.dimse.server.identifiers import decode_identifier
 from p2pacs.dimse.server.listener import Listener, agreed_options
 from p2pacs.dimse.server.retrieve import RetrieveService
-from p2pacs.errors import BrokenInstanceError, P2PacsError, PacsDataError
+from p2pacs.errors import BrokenInstanceError, P2PacsError, PacsDataError, UsageError
 from p2pacs.units import Endpoint
 
 log = structlog.get_logger(__name__)
@@ -136,7 +137,9 @@ class DimseServer:
             yield _status(error.dicom_status, sub.comment_of(error)), None
 
     def _receiver(self, assoc: Association) -> Receive:
-        def receive(uids: InstanceUids) -> IncomingInstance:
+        def receive(uids: InstanceUids, told: str) -> IncomingInstance:
+            if not _is_named(told, uids.instance):
+                raise UsageError("the data set is another SOP Instance")
             return self._backend.receive(uids, _caller_of(assoc))
 
         return receive
@@ -168,6 +171,11 @@ class DimseServer:
         )
         receive = self._receiver(cast(Association, event.assoc))
         return ReceivedDataSet(told, receive, data_set.getvalue())
+
+
+def _is_named(told: str, own: str) -> bool:
+    """Whether a request names the instance that it carries; DCMTK cuts UIDs off."""
+    return told == own or (len(told) == UID_CHARACTERS and own.startswith(told))
 
 
 def _caller(event: evt.Event) -> str:

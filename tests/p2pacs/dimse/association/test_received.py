@@ -19,7 +19,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.received import BEGINNING_BYTES, ReceivedDataSet
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.association.requesting import associate
-from p2pacs.errors import BrokenInstanceError, DiskFullError, UsageError
+from p2pacs.errors import BrokenInstanceError, DiskFullError, ForbiddenError
 from tests.p2pacs.dimse.backends import HOST, Scripted, serving
 from tests.p2pacs.dimse.samples import CT, EXPLICIT, instance
 
@@ -32,12 +32,13 @@ class Kept:
 
     most: int = 1 << 30
     uids: InstanceUids | None = None
+    told: str = ""
     data: bytearray = field(factory=bytearray)
     is_kept: bool = False
     closed: int = 0
 
-    def receive(self, uids: InstanceUids) -> IncomingInstance:
-        self.uids = uids
+    def receive(self, uids: InstanceUids, told: str) -> IncomingInstance:
+        self.uids, self.told = uids, told
         return self
 
     def write(self, piece: bytes) -> None:
@@ -91,16 +92,33 @@ def test_it_is_kept_under_the_uids_that_it_names_itself() -> None:
     data_set.write(sent.data)
     data_set.keep()
     assert kept.uids is not None
-    assert kept.uids.instance == own
+    assert (kept.uids.instance, kept.told) == (own, own[:64])
 
 
-def test_another_instance_is_refused_as_soon_as_its_uid_came() -> None:
-    kept = Kept()
-    data_set = received(evolve(LARGE, sop_instance_uid="1.2.3.4.5"), kept)
+def test_who_may_not_come_is_refused_as_soon_as_its_uids_came() -> None:
+    def refuse(_uids: InstanceUids, _told: str) -> IncomingInstance:
+        raise ForbiddenError("not here")
+
+    data_set = ReceivedDataSet(InstanceUids.of(LARGE), refuse)
     data_set.write(LARGE.data[:BEGINNING_BYTES])
-    assert isinstance(data_set.error, UsageError)
-    with pytest.raises(UsageError, match="another SOP Instance"):
+    assert isinstance(data_set.error, ForbiddenError)
+    with pytest.raises(ForbiddenError, match="not here"):
         data_set.keep()
+
+
+async def test_another_instance_than_the_request_names_is_refused() -> None:
+    kept = Kept()
+    async with serving(Streaming(kept), stores=True) as server:
+
+        def work() -> Any:
+            assoc = _associated(server.port)
+            _begin(assoc, evolve(LARGE, sop_instance_uid="1.2.3.4.5"), 200_000)
+            _, answer = assoc.dimse.get_msg(block=True)
+            assoc.release()
+            return answer
+
+        answer = await trio.to_thread.run_sync(work)
+    assert (answer.Status, answer.ErrorComment) == (0xA900, "the data set is another SOP Instance")
     assert kept.uids is None
 
 
@@ -139,7 +157,7 @@ class Streaming(Scripted):
         self.kept = kept
 
     def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
-        return self.kept.receive(uids)
+        return self.kept.receive(uids, caller)
 
 
 def _associated(port: int) -> Any:

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from pynetdicom.sop_class import Verification
 
 from p2pacs.archive.server import archive
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.backend import Retrieval
@@ -62,6 +64,20 @@ async def test_several_transfer_syntaxes_of_one_class_come_as_stored(known: bool
         classes = {CT: [IMPLICIT, EXPLICIT, JPEG_2000] if known else []}
         async with client(server.port).get(study(), classes=classes) as inbox:
             assert [one async for one in inbox] == held
+
+
+async def test_a_large_one_comes_onto_the_disk(tmp_path: Path) -> None:
+    held = [instance(1, size=20 << 20), instance(2)]
+    async with serving(Scripted(held)) as server:
+        scu = client(server.port, folder=tmp_path)
+        async with scu.get(study(), classes={CT: [EXPLICIT]}) as inbox:
+            large, small = [one async for one in inbox]
+    assert isinstance(large, LargeInstance)
+    assert large.sop_instance_uid == held[0].sop_instance_uid
+    assert large.read(0, large.size) == held[0].data
+    assert large.sha256 == hashlib.sha256(held[0].data).digest()
+    assert small == held[1]
+    assert not list(tmp_path.iterdir())
 
 
 async def test_single_failures_are_told_after_what_came() -> None:

@@ -1,12 +1,15 @@
+from pathlib import Path
+
 import pytest
 
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dimse.association.inbox import Inbox
 from p2pacs.dimse.server.receiver import StorageReceiver, storage_receiver
 from p2pacs.errors import PacsRefusedError, StateError
 from p2pacs.units import Endpoint
 from tests.components import HOST, free_port
 from tests.p2pacs.dimse.backends import client
-from tests.p2pacs.dimse.samples import series
+from tests.p2pacs.dimse.samples import instance, series
 
 
 async def test_what_nobody_asked_for_is_refused() -> None:
@@ -26,6 +29,18 @@ async def test_a_pacs_that_names_no_originator_serves_one_request_at_a_time() ->
             with receiver.expecting(Inbox()), pytest.raises(PacsRefusedError, match="0x0124"):
                 await scu.store(series(1))
         inbox.close()
+
+
+async def test_a_large_one_comes_onto_the_disk(tmp_path: Path) -> None:
+    endpoint, sent = Endpoint(HOST, free_port()), instance(size=20 << 20)
+    async with storage_receiver("US", endpoint, folder=tmp_path) as receiver:
+        inbox = Inbox()
+        with receiver.expecting(inbox):
+            await client(endpoint.port, called="US").store([sent, *series(1)])
+            large, small = await anext(inbox), await anext(inbox)
+    assert isinstance(large, LargeInstance)
+    assert large.read(0, large.size) == sent.data
+    assert small == series(1)[0]
 
 
 async def test_an_inbox_that_nobody_reads_any_more_refuses() -> None:
