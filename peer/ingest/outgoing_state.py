@@ -85,7 +85,7 @@ class OutgoingStudy:
     """Its id in the network; None before a broker gave it one."""
     state: OutgoingState
     why: str
-    """Why it failed, was refused or cancelled; else empty."""
+    """Why it failed, was refused or cancelled, or what somebody should look at; else empty."""
     again: float | None
     """When it is tried again: seconds since 1970; None: it is not, or not known."""
     instances: int
@@ -198,4 +198,8 @@ def _why(spooled: SpooledStudy, attempt: Attempt, state: OutgoingState) -> str:
         return Phrase("cancelled by %(person)s", person=spooled.cancelled or "")
     if state is OutgoingState.REFUSED:
         return spooled.refused or ""
-    return attempt.failure if state is OutgoingState.FAILING else ""
+    if state is OutgoingState.FAILING:
+        return attempt.failure
+    if spooled.mixed:
+        return Phrase("its instances name different patients: correct that in the PACS")
+    return ""

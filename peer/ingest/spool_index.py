@@ -8,18 +8,18 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import asdict
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from p2pacs.dataset.json_model import Json, load
 from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
+from peer.ingest.entering import enter_instance, find_here
 from peer.ingest.instance_progress import InstanceProgress, find_progress
 from peer.ingest.recipient_index import RecipientIndex
 from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
-from peer.ingest.spool_tables import NOTHING, count_in, instances, prepare, recount, studies
+from peer.ingest.spool_tables import NOTHING, instances, prepare, recount, studies
 
 CANCELLED: Final = "somebody here cancelled this study: have it sent again under Sent on the pages"
 
@@ -58,7 +58,7 @@ class SpoolIndex:
         """
         query = select(studies).where(studies.c.uid == arrived.study_uid)
         with self._file.reading() as connection:
-            if (outcome := _find_here(connection, _same(arrived))) is not None:
+            if (outcome := find_here(connection, arrived)) is not None:
                 return outcome
             study = connection.execute(query).one_or_none()
         if study is not None and study.cancelled is not None:
@@ -98,7 +98,7 @@ class SpoolIndex:
             LocalError: it cannot be written.
         """
         with self._file.writing() as connection:
-            return [_enter(connection, one, file) for one, file in arrived]
+            return [enter_instance(connection, one, file) for one, file in arrived]
 
     def list_files(self) -> set[str]:
         """Names of the files that belong to it."""
@@ -272,45 +272,6 @@ class SpoolIndex:
         self._file.transact(work)
 
 
-def _same(arrived: ArrivedInstance) -> list[ColumnElement[bool]]:
-    names = ("uid", "study_uid", "sop_class", "syntax", "sha256")
-    return [instances.c[name] == getattr(arrived, name) for name in names]
-
-
-def _find_here(connection: Connection, same: Iterable[ColumnElement[bool]]) -> SpoolOutcome | None:
-    query = select(instances.c.beside).where(*same, instances.c.file.is_not(None))
-    beside = connection.execute(query.order_by(instances.c.beside).limit(1)).scalar_one_or_none()
-    if beside is None:
-        return None
-    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KNOWN
-
-
-def _enter(connection: Connection, arrived: ArrivedInstance, file: str) -> SpoolOutcome:
-    if _find_here(connection, _same(arrived)) is not None:
-        return SpoolOutcome.KNOWN
-    # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
-    # it may have been deleted since.
-    again = connection.execute(delete(instances).where(*_same(arrived))).rowcount > 0
-    other = select(instances.c.number).where(
-        instances.c.study_uid == arrived.study_uid, instances.c.uid == arrived.uid
-    )
-    beside = connection.execute(other.limit(1)).first() is not None
-    row = {**asdict(arrived), "file": file, "beside": beside}
-    made = connection.execute(insert(instances).values(row)).inserted_primary_key
-    number = int(made[0]) if made else 0
-    count_in(
-        connection,
-        arrived.study_uid,
-        number,
-        size=arrived.size,
-        caller=arrived.caller,
-        came=arrived.came,
-        beside=beside,
-        again=again,
-    )
-    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KEPT
-
-
 def _instance(row: Row[Any]) -> SpooledInstance:
     return SpooledInstance(
         number=row.number,
@@ -345,4 +306,5 @@ def _study(row: Row[Any]) -> SpooledStudy:
         latest=row.latest,
         cancelled=row.cancelled,
         withdrawn=row.withdrawn,
+        mixed=row.mixed,
     )

@@ -104,6 +104,8 @@ class SpooledStudy:
     """Who wants nothing more of it published."""
     withdrawn: bool
     """Whether the broker knows that."""
+    mixed: bool = False
+    """Whether its instances name different patients."""
 
     @property
     def is_open(self) -> bool:

@@ -20,6 +20,7 @@ from broker.ingest.forwarding import ForwardingTuning
 from broker.ingest.sent import find_sent
 from broker.members.registry import Registration
 from broker.setup import found
+from broker.trail import audit
 from p2pacs.archive.server import Archive, archive
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.remote import DimseRemote
@@ -339,6 +340,50 @@ async def test_a_study_of_another_hospital_is_not_overwritten(tmp_path: Path) ->
         with pytest.raises(PacsRefusedError, match="0x0124"):
             await south.scanner().store([make(UID, 1, 2, name="Other^Patient")])
         assert by_uid(await home(tmp_path)) == by_uid(STUDY)
+
+
+async def test_odd_instances_go_home_as_they_came(tmp_path: Path) -> None:
+    """Of another patient, cut off in the pixels; of two under one UID the first."""
+    whole = make(UID, 3, 1)
+    odd = [
+        make(UID, 1, 1),
+        make(UID, 1, 2, name="Other^Patient", patient="P2"),
+        evolve(whole, data=whole.data[:-1000]),
+    ]
+    async with world(tmp_path) as w:
+        north = await w.join("north")
+        await north.scanner().store(odd)
+        await north.scanner().store([make(UID, 1, 1, name="Third^Patient")])
+        await w.is_home(odd)
+        assert by_uid(await home(tmp_path)) == by_uid(odd)
+        assert by_uid(await north.get()) == by_uid(odd)
+        assert north.peer.spool is not None
+        study = north.peer.spool.index.study(UID)
+        assert study is not None
+        assert (study.mixed, study.beside, study.refused) == (True, 1, None)
+
+
+async def test_who_may_not_send_keeps_what_came_and_hears_why(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        north = await w.join("north", send="MR1")
+        await north.scanner().store(STUDY[:1])
+        spool = north.peer.spool
+        assert spool is not None
+
+        def is_refused() -> bool:
+            study = spool.index.study(UID)
+            return study is not None and study.refused is not None
+
+        await until(is_refused)
+        with pytest.raises(PacsRefusedError, match="0x0124"):
+            await north.scanner().store(STUDY[1:2])
+        assert not w.pacs.instances
+        trail = await w.broker.files.database.run(audit.read)
+        assert ("study sent", "north", audit.REFUSED) in [
+            (one.what, one.actor, one.outcome) for one in trail
+        ]
+        await north.scanner("MR1").store([make("1.2.826.8", modality="MR")])
+        await until(lambda: w.pacs.instances == 1)
 
 
 async def test_who_may_store_and_what(tmp_path: Path) -> None:

@@ -140,3 +140,11 @@ def test_there_is_always_one_way_out(
                cancelled=cancelled)  # fmt: skip
     assert one.can_cancel + one.is_stored + (one.can_retry and one.can_remove) == 1
     assert one.published <= one.instances
+
+
+def test_a_study_of_different_patients_says_so_and_goes_on() -> None:
+    one = told(mixed=True)
+    assert (one.state, one.can_cancel) == (OutgoingState.PUBLISHED, True)
+    assert "different patients" in one.why
+    assert told(failing(), mixed=True).why == "the line is cut"
+    assert not told().why

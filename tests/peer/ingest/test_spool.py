@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from peer.ingest.intake import take
 from peer.ingest.spool import Spool
 from peer.ingest.spool_records import SpoolOutcome
 from tests.conformance.instances import make
+from tests.small_disk import small_disk
 
 UID = "1.2.1"
 STUDY = StudyId(bytes(16))
@@ -130,6 +132,47 @@ def test_a_full_disk_is_refused_before_it_is_full(tmp_path: Path) -> None:
     assert DiskFullError.dicom_status == 0xA700
 
 
+@pytest.mark.disk
+def test_scanners_are_told_that_there_is_no_room_before_the_disk_is_full(tmp_path: Path) -> None:
+    reserve = 1 << 20
+    with (
+        small_disk(tmp_path / "disk", "8m") as disk,
+        closing(Spool(disk.folder / "spool", reserve=reserve)) as spool,
+    ):
+        sent: list[EncodedInstance] = []
+
+        def send_all() -> None:
+            for number in range(1, 100):
+                take(spool, one := make(UID, 1, number, size=512), "CT1")
+                sent.append(one)
+
+        with pytest.raises(DiskFullError):
+            send_all()
+        free = shutil.disk_usage(disk.folder).free
+        assert reserve - (256 << 10) < free < reserve + len(sent[0].data) + (256 << 10)
+        assert held(spool) == sent
+        spool.safe(UID, 5)
+        assert take(spool, make(UID, 2, 1, size=512), "CT1") is SpoolOutcome.KEPT
+
+
+@pytest.mark.disk
+def test_a_disk_that_others_fill_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "disk", "8m") as disk,
+        closing(Spool(disk.folder / "spool", reserve=0)) as spool,
+    ):
+        sent = [make(UID, 1, number, size=256) for number in (1, 2)]
+        for one in sent:
+            take(spool, one, "CT1")
+        disk.fill()
+        with pytest.raises(DiskFullError):
+            take(spool, make(UID, 1, 3, size=256), "CT1")
+        disk.free()
+        assert held(spool) == sent
+        assert len(files(disk.folder / "spool")) == 2
+        assert take(spool, make(UID, 1, 3, size=256), "CT1") is SpoolOutcome.KEPT
+
+
 def test_rot_is_found_and_the_instance_can_be_sent_again(tmp_path: Path, spool: Spool) -> None:
     sent = make(UID)
     take(spool, sent, "CT1")
@@ -183,6 +226,28 @@ def test_what_is_safe_elsewhere_is_taken_anew(tmp_path: Path, spool: Spool) -> N
     assert study is not None
     assert (study.instances, study.newest, study.is_open) == (2, 3, True)
     assert spool.read(spool.index.list_instances(UID, above=2)[0]) == sent[0]
+
+
+def test_instances_that_name_another_patient_are_kept_and_that_is_said_once(
+    spool: Spool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def is_mixed() -> bool:
+        study = spool.index.study(UID)
+        assert study is not None
+        return study.mixed
+
+    take(spool, make(UID, 1, 1), "CT1")
+    take(spool, make(UID, 1, 2, PatientID="", PatientSex=""), "CT1")
+    take(spool, make("1.2.2", 1, 1, name="Other^Patient"), "CT1")
+    assert not is_mixed()
+    for number in (3, 4):
+        assert take(spool, make(UID, 1, number, name="Other^Patient"), "CT1") is SpoolOutcome.KEPT
+    assert is_mixed()
+    assert len(held(spool)) == 4
+    said = capsys.readouterr().out
+    assert said.count("different patients") == 1
+    assert "Other" not in said
+    assert UID not in said
 
 
 def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spool) -> None:

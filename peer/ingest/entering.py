@@ -1,0 +1,83 @@
+"""Entering an instance in the spool's index: what becomes of it, and what it says of its study."""
+
+from __future__ import annotations
+
+import structlog
+from attrs import asdict
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from p2pacs.dataset.json_model import Json, load, text
+from p2pacs.ids import StudyId
+from peer.ingest.spool_records import ArrivedInstance, SpoolOutcome
+from peer.ingest.spool_tables import count_in, instances, studies
+
+log = structlog.get_logger(__name__)
+
+
+def _same(arrived: ArrivedInstance) -> list[ColumnElement[bool]]:
+    names = ("uid", "study_uid", "sop_class", "syntax", "sha256")
+    return [instances.c[name] == getattr(arrived, name) for name in names]
+
+
+def find_here(connection: Connection, arrived: ArrivedInstance) -> SpoolOutcome | None:
+    """What became of the same bytes, if they are here already."""
+    query = select(instances.c.beside).where(*_same(arrived), instances.c.file.is_not(None))
+    beside = connection.execute(query.order_by(instances.c.beside).limit(1)).scalar_one_or_none()
+    if beside is None:
+        return None
+    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KNOWN
+
+
+def enter_instance(connection: Connection, arrived: ArrivedInstance, file: str) -> SpoolOutcome:
+    """Enter an instance whose file is on the disk, unless the same bytes are here."""
+    if find_here(connection, arrived) is not None:
+        return SpoolOutcome.KNOWN
+    # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
+    # it may have been deleted since.
+    again = connection.execute(delete(instances).where(*_same(arrived))).rowcount > 0
+    other = select(instances.c.number).where(
+        instances.c.study_uid == arrived.study_uid, instances.c.uid == arrived.uid
+    )
+    beside = connection.execute(other.limit(1)).first() is not None
+    row = {**asdict(arrived), "file": file, "beside": beside}
+    made = connection.execute(insert(instances).values(row)).inserted_primary_key
+    number = int(made[0]) if made else 0
+    count_in(
+        connection,
+        arrived.study_uid,
+        number,
+        size=arrived.size,
+        caller=arrived.caller,
+        came=arrived.came,
+        beside=beside,
+        again=again,
+    )
+    if not beside:
+        _note_patients(connection, arrived)
+    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KEPT
+
+
+def _note_patients(connection: Connection, arrived: ArrivedInstance) -> None:
+    """Note, and say once, that a study has instances of different patients."""
+    of_study = instances.c.study_uid == arrived.study_uid
+    query = select(instances.c.attributes).where(of_study, instances.c.beside.is_(False))
+    first = connection.execute(query.order_by(instances.c.number).limit(1)).scalar_one()
+    if not names_another_patient(load(first), load(arrived.attributes)):
+        return
+    unsaid = (studies.c.uid == arrived.study_uid, studies.c.mixed.is_(False))
+    if connection.execute(update(studies).where(*unsaid).values(mixed=True)).rowcount:
+        query = select(studies.c.study).where(studies.c.uid == arrived.study_uid)
+        raw = connection.execute(query).scalar_one()
+        log.warning(
+            "instances of one study name different patients: all are kept and sent",
+            study=None if raw is None else StudyId(raw).short,
+            caller=arrived.caller,
+        )
+
+
+def names_another_patient(one: Json, other: Json) -> bool:
+    """Whether two instances are of different patients, as far as both say."""
+    return any(
+        text(one, keyword) and text(other, keyword) and text(one, keyword) != text(other, keyword)
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+    )
