@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -16,9 +15,11 @@ from attrs import frozen
 from broker.database.db import BrokerDatabase
 from broker.ingest.adoption import WholeInstances, end_adoption, whole_instances
 from broker.ingest.arriving import ArrivingInstances
+from broker.ingest.committing import Committing
 from broker.ingest.decoded_file import DecodeBlobs, decoded_file
+from broker.ingest.read_back import ReadBack
 from broker.ingest.sending import SendingStudies
-from broker.ingest.sent import find_sent, list_sending, note_stored
+from broker.ingest.sent import SentStudy, find_sent, list_sending, note_stored
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
@@ -26,7 +27,6 @@ from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import (
     DiskFullError,
     P2PacsError,
-    PacsDataError,
     PacsRefusedError,
     ProtocolError,
     StudyNotFoundError,
@@ -36,7 +36,7 @@ from p2pacs.identity.keys import StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
 from p2pacs.publish.previous import load_published
-from p2pacs.publish.source import Detail, FailedInstance
+from p2pacs.publish.source import Detail
 from p2pacs.retention.possession import holds_whole
 from p2pacs.store import ChunkStore, StudyStore
 from p2pacs.study.gathered import Gathered
@@ -140,9 +140,8 @@ class Forwarding:
         self._wanted: set[StudyId] = set()
         self._running: set[StudyId] = set()
         self._adopted: set[StudyId] = set()
-        self._compared: dict[StudyId, dict[str, bool]] = {}
-        """Of the studies that were sent lately: SOP Instance UID → whether the PACS gave back what
-        it was given."""
+        self._committing = Committing(parts.pacs, tuning.remembered)
+        self._read_back = ReadBack(parts.pacs, tuning.remembered)
         self._told: dict[StudyId, str] = {}
         """Why a study was not in the PACS, as the log says it: once."""
         self._nursery: trio.Nursery | None = None
@@ -285,9 +284,7 @@ class Forwarding:
             files, key = await parts.store.study(study), await parts.studies.ensure(known.uid)
             found = await whole_instances(files, key, parts.verifier)
         if found is not None:
-            lacking = found.entries.keys() - await self._listed(known.uid)
-            await self._store(found.reader, files, [found.entries[uid] for uid in sorted(lacking)])
-            await self._read_back(study, known.uid, found.entries)
+            await self._bring_home(known, found.reader, files, found.entries)
         await parts.database.run(lambda c: end_adoption(c, known, found))
         count, lost = (0, 0) if found is None else (len(found.entries), found.lost)
         log.warning("a study was adopted", study=study.short, instances=count, lost=lost)
@@ -320,18 +317,33 @@ class Forwarding:
             return
         reader = StudyReader(key, published.root, published.chunks)
         reader.index = published.index
-        entries = published.index.instances
-        lacking = set(entries) - await self._listed(known.uid)
-        await self._store(reader, files, [entries[uid] for uid in sorted(lacking)])
-        changed = await self._read_back(study, known.uid, entries)
+        changed = await self._bring_home(known, reader, files, reader.index.instances)
         version = published.root.version
         is_last = await parts.database.run(lambda c: note_stored(c, study, version))
         log.info("a study is in the PACS", study=study.short, version=version, changed=changed)
-        while len(self._compared) > self.tuning.remembered:
-            del self._compared[next(iter(self._compared))]
         if is_last:
             parts.sending.discard(study)
             parts.stored(known.uid, changed > 0)
+
+    async def _bring_home(
+        self,
+        sent: SentStudy,
+        reader: StudyReader,
+        files: StudyStore,
+        entries: Mapping[str, InstanceEntry],
+    ) -> int:
+        """Store what the PACS lacks, have it commit to all, and compare; how many it changed.
+
+        Raises:
+            PacsError: it did not take all, or did not commit to all, or has not all.
+        """
+        study = sent.study
+        refused = self._committing.refused(study) & entries.keys()
+        self._read_back.forget(study, refused)
+        lacking = (set(entries) - await self._listed(sent.uid)) | refused
+        await self._store(reader, files, [entries[uid] for uid in sorted(lacking)])
+        await self._committing.ask(study, entries)
+        return await self._read_back.compare(study, sent.uid, entries)
 
     async def _listed(self, uid: str) -> set[str]:
         try:
@@ -386,36 +398,3 @@ class Forwarding:
             results = [await self._store_batch([one]) for one in batch]
             return next((one for one in results if one is not None), None)
         return None
-
-    async def _read_back(
-        self, study: StudyId, uid: str, entries: Mapping[str, InstanceEntry]
-    ) -> int:
-        """Compare what the PACS gives with what it was given, but for what was compared since the
-        start; how many instances it changed.
-
-        Raises:
-            PacsDataError: it does not have, or does not give, all of them.
-        """
-        pacs, compared = self._parts.pacs, self._compared.setdefault(study, {})
-        described = await pacs.describe(uid, Detail.INSTANCES)
-        missing = set(entries) - set(described.instances)
-        wanted = set(entries) - compared.keys()
-        if wanted and not missing:
-            async with pacs.retrieve(described, wanted) as stream:
-                async for one in stream:
-                    if isinstance(one, FailedInstance) or one.sop_instance_uid not in wanted:
-                        continue
-                    if isinstance(one, EncodedInstance):
-                        digest = await trio.to_thread.run_sync(_sha256, one.data)
-                    else:
-                        digest = one.sha256
-                    is_same = digest == entries[one.sop_instance_uid].sha256
-                    compared[one.sop_instance_uid] = is_same
-            missing = wanted - compared.keys()
-        if missing:
-            raise PacsDataError(f"{pacs.name} took {len(missing)} instances and has them not")
-        return sum(not compared[one] for one in entries)
-
-
-def _sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import date
 from typing import Final, Protocol
 
@@ -12,6 +12,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, number
 from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, tag
+from p2pacs.dimse.commitment import Reference
 from p2pacs.publish.source import InstanceSource
 
 
@@ -115,6 +116,18 @@ class PacsAdapter(InstanceSource, Protocol):
         Raises:
             PacsRefusedError: it did not take one; those before it may be there.
             PacsUnreachableError: it does not answer.
+        """
+
+    async def commit(self, references: Collection[Reference]) -> dict[str, int] | None:
+        """Have it promise to keep instances that it was given (Storage Commitment).
+
+        Returns:
+            Those that it does not (SOP Instance UIDs) with its Failure Reasons; None if it is not
+            asked, or need not promise and does not.
+
+        Raises:
+            PacsError: it must promise, and cannot be asked, or does not report yet: the same
+                question later waits for the same report.
         """
 
     def studies(self, span: DateSpan) -> AsyncIterator[Json]:

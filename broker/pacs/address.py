@@ -13,6 +13,9 @@ from p2pacs.errors import UsageError
 
 Retrieve = Literal["get", "move"]
 
+Commitment = Literal["yes", "no"]
+
+_COMMITMENT: Final[Mapping[str, Commitment]] = {"yes": "yes", "no": "no"}
 _RETRIEVE: Final[Mapping[str, Retrieve]] = {"get": "get", "move": "move"}
 
 _FORMS: Final = (
@@ -29,6 +32,9 @@ class DimseAddress:
     """By which service alone; None: C-GET, and C-MOVE for what it does not give."""
     tls: bool = False
     """Whether it listens for TLS, and what it sends comes by TLS, too."""
+    commitment: Commitment | None = None
+    """Whether it must commit to what is stored in it; None: it is asked where it offers that and
+    can report to us, and what it does not report is no reason to wait."""
 
     def __str__(self) -> str:
         return f"dimse{'+tls' if self.tls else ''}://{self.remote}"
@@ -53,7 +59,8 @@ PacsAddress = DimseAddress | WebAddress
 def parse_pacs(text: str) -> PacsAddress:
     """The address of a PACS; its ``str`` names no password.
 
-    ``dimse://`` takes ``?retrieve=get`` or ``?retrieve=move``, ``dimse+tls://`` also ``?name=``
+    ``dimse://`` takes ``?retrieve=get`` or ``?retrieve=move``, and ``?commitment=yes`` or
+    ``?commitment=no``, ``dimse+tls://`` also ``?name=``
     with the name in its certificate, where that is not its host; ``dicomweb+`` takes
     ``user:password@`` in front of the host (percent-encoded where needed).
 
@@ -79,15 +86,20 @@ def _dimse(parts: SplitResult, host: str, port: int | None) -> DimseAddress:
         raise UsageError("the PACS address needs all of dimse://AET@HOST:PORT and no more")
     tls = parts.scheme == "dimse+tls"
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-    retrieve = _RETRIEVE.get(asked.pop("retrieve", ""))
     name = asked.pop("name", "") if tls else ""
-    if asked or parts.fragment or (parts.query and not (retrieve or name)):
+    try:
+        retrieve = _RETRIEVE[asked.pop("retrieve")] if "retrieve" in asked else None
+        commitment = _COMMITMENT[asked.pop("commitment")] if "commitment" in asked else None
+    except KeyError:
+        asked["other"] = ""
+        retrieve = commitment = None
+    if asked or parts.fragment or (parts.query and not (retrieve or commitment or name)):
         raise UsageError(
-            "the PACS address takes ?retrieve=get or ?retrieve=move, with TLS also ?name=, "
-            "nothing else"
+            "the PACS address takes ?retrieve=get or ?retrieve=move, &commitment=yes or "
+            "&commitment=no, with TLS also &name=, nothing else"
         )
     remote = DimseRemote(unquote(parts.username), host, port, tls_name=name)
-    return DimseAddress(remote, retrieve, tls)
+    return DimseAddress(remote, retrieve, tls, commitment)
 
 
 def _web(parts: SplitResult, host: str, port: int | None) -> WebAddress:

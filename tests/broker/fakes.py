@@ -18,6 +18,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, text
 from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import INSTANCE_TAGS, SERIES_TAGS, STUDY_LEVEL_TAGS
+from p2pacs.dimse.commitment import Reference
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.identity.keys import StudyKey
 from p2pacs.ids import StudyId
@@ -54,6 +55,10 @@ class FakePacs:
         self.pause = 0.0
         """Seconds before every instance."""
         self.stored: list[EncodedInstance] = []
+        self.uncommitted: set[str] | None = None
+        """SOP Instance UIDs that it does not promise to keep; None: it promises nothing."""
+        self.asked: list[str] = []
+        """Those that it was asked to promise to keep."""
         self.sent: list[str] = []
         """SOP Instance UIDs, in the order sent."""
         self.described: list[Detail] = []
@@ -75,6 +80,13 @@ class FakePacs:
         whole = [in_memory(one) for one in instances]
         self.stored += whole
         self.add(*whole)
+
+    async def commit(self, references: Collection[Reference]) -> dict[str, int] | None:
+        await self._answer()
+        self.asked += [one.uid for one in references]
+        if self.uncommitted is None:
+            return None
+        return {one.uid: 0x0112 for one in references if one.uid in self.uncommitted}
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         await self._answer()

@@ -1,4 +1,4 @@
-"""Orthanc stores at a hospital, and asks whether that is safe."""
+"""Orthanc stores at a hospital, and asks whether that is safe; and it is asked, as the PACS."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 import trio
 
+from broker.pacs.adapters.opening import open_pacs
+from broker.pacs.address import parse_pacs
 from p2pacs.dimse.association.remote import DimseRemote
+from p2pacs.dimse.commitment import Reference
+from p2pacs.errors import PacsError
 from p2pacs.ids import StudyId
+from p2pacs.units import Endpoint
 from peer.commitment.commitments import Commitments, CommitmentTuning
 from peer.commitment.copied_studies import CopiedStudies
 from peer.db import connect
 from peer.ingest.intake import take
 from peer.ingest.spool import Spool
-from tests.components import HOST, Orthanc, orthanc
+from tests.components import HOST, Orthanc, free_port, orthanc
 from tests.conformance.instances import make
 from tests.p2pacs.dimse.backends import Scripted, serving
 
@@ -98,3 +103,32 @@ async def test_orthanc_is_told_what_is_safe_and_what_is_not(tmp_path: Path) -> N
             told = await ask(scanner)
             assert told["Status"] == "Success"
             assert len(told["Success"]) == 2
+
+
+@pytest.mark.parametrize("wish", ["", "?commitment=yes", "?retrieve=get&commitment=yes"])
+async def test_orthanc_as_the_pacs_commits_to_what_it_has(tmp_path: Path, wish: str) -> None:
+    where = Endpoint(HOST, free_port())
+    with orthanc(tmp_path / "pacs", aet="PACS", modalities={"P2PACS": where.port}) as server:
+        address = parse_pacs(f"{server.dimse}{wish}")
+        with trio.fail_after(PATIENCE):
+            async with open_pacs(address, aet="P2PACS", dicom=where) as pacs:
+                await pacs.store([ONE])
+                one, two = (Reference(i.sop_class_uid, i.sop_instance_uid) for i in (ONE, TWO))
+                assert await pacs.commit([one]) == {}
+                assert await pacs.commit([one, two]) == {two.uid: 0x0112}
+                await pacs.store([TWO])
+                assert await pacs.commit([one, two]) == {}
+
+
+async def test_orthanc_that_does_not_know_where_to_report_is_not_waited_for(tmp_path: Path) -> None:
+    where = Endpoint(HOST, free_port())
+    with orthanc(tmp_path / "pacs", aet="PACS") as server, trio.fail_after(PATIENCE):
+        one = Reference(ONE.sop_class_uid, ONE.sop_instance_uid)
+        async with open_pacs(parse_pacs(server.dimse), aet="P2PACS", dicom=where) as pacs:
+            await pacs.store([ONE])
+            assert await pacs.commit([one]) is None
+            assert await pacs.commit([one]) is None
+        must = parse_pacs(f"{server.dimse}?commitment=yes")
+        async with open_pacs(must, aet="P2PACS", dicom=where) as pacs:
+            with pytest.raises(PacsError):
+                await pacs.commit([one])

@@ -40,8 +40,19 @@ async def _web(address: str) -> Sequence[HealthCheck]:
 @pytest.mark.orthanc
 async def test_orthanc_by_both_ways(tmp_path: Path) -> None:
     with orthanc(tmp_path / "o") as server:
-        good = dict.fromkeys(("PACS", "PACS: C-FIND", "PACS: C-GET, C-MOVE"), Health.GOOD)
-        assert _states(await _dimse(server.dimse, tmp_path)) == good
+        checks = await _dimse(server.dimse, tmp_path, moves=True)
+        assert [one.name for one in checks[1:]] == [
+            "PACS: C-FIND",
+            "PACS: C-GET, C-MOVE",
+            "PACS: Storage Commitment",
+        ]
+        assert set(_states(checks).values()) == {Health.GOOD}
+        assert checks[3].what == "It offers it, and is asked for it."
+        for deaf in (
+            await _dimse(server.dimse, tmp_path),
+            await _dimse(f"{server.dimse}?commitment=no", tmp_path, moves=True),
+        ):
+            assert deaf[3].what == "It offers it, and is not asked for it."
         checks = await _web(server.dicomweb)
         assert "Not tried" in checks[1].what
         await trio.to_thread.run_sync(server.load, [make(CT, 1, 1).part10()])

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 import structlog
+import trio
 
 from broker.pacs.adapter import (
     CENTRAL,
@@ -36,6 +37,7 @@ from p2pacs.dataset.uids import is_uid
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.dicomweb.client import DicomwebClient
 from p2pacs.dicomweb.search import Search
+from p2pacs.dimse.commitment import Reference
 from p2pacs.errors import (
     BrokenInstanceError,
     DeadlineError,
@@ -89,6 +91,12 @@ class WebAdapter:
     async def store(self, instances: Sequence[EncodedInstance | LargeInstance]) -> None:
         """STOW-RS, in the transfer syntax that each has."""
         await self._client.store(instances)
+
+    async def commit(self, references: Collection[Reference]) -> dict[str, int] | None:
+        """It is not asked: PS3.18's service for that is young, and in no PACS that we know."""
+        del references
+        await trio.lowlevel.checkpoint()
+        return None
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By QIDO-RS, window by window."""

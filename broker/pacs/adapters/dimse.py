@@ -24,6 +24,7 @@ from broker.pacs.adapter import (
     DateSpan,
     Found,
 )
+from broker.pacs.adapters.commitment import PacsCommitment
 from broker.pacs.address import DimseAddress
 from broker.pacs.queries.days import Window
 from broker.pacs.queries.described import described, study_among
@@ -42,6 +43,7 @@ from p2pacs.dimse.association.contexts import propose_storage
 from p2pacs.dimse.association.inbox import Inbox
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.client.scu import SILENCE_SECONDS, DimseClient
+from p2pacs.dimse.commitment import Reference
 from p2pacs.dimse.server.receiver import StorageReceiver
 from p2pacs.errors import (
     DeadlineError,
@@ -71,7 +73,8 @@ class DimseAdapter:
     Args:
         address: the PACS.
         aet: our own AE title.
-        receiver: where C-MOVE sends to; None: only C-GET is used.
+        receiver: where C-MOVE sends to, and Storage Commitment is reported; None: only C-GET is
+            used, and reports come over the association of the request.
         silence: seconds without a sign of life after which the PACS counts as hung.
         tuning: further deadlines and bounds.
         folder: on whose disk large instances lie that come; None: in memory.
@@ -93,6 +96,8 @@ class DimseAdapter:
         self._keys = WideKeys(str(address.remote))
         self._left_out = LeftOutAnswers()
         self._receiver = None if address.retrieve == "get" else receiver
+        reports = None if receiver is None else receiver.reports
+        self._commitment = PacsCommitment(address, aet, reports, tuning=tuning)
         self._get = address.retrieve != "move"
 
     name = CENTRAL
@@ -118,6 +123,11 @@ class DimseAdapter:
         """C-STORE, in the transfer syntax that each has."""
         with self._renamed():
             await self._client.store(instances)
+
+    async def commit(self, references: Collection[Reference]) -> dict[str, int] | None:
+        """By N-ACTION, and N-EVENT-REPORT over the same or another association."""
+        with self._renamed():
+            return await self._commitment.ask(references)
 
     async def studies(self, span: DateSpan) -> AsyncIterator[Json]:
         """By C-FIND at STUDY level, window by window."""

@@ -32,7 +32,7 @@ async def open_pacs(
     tuning: DimseTuning = TUNING,
     folder: Path | None = None,
 ) -> AsyncIterator[PacsAdapter]:
-    """The adapter for a PACS, with its receiver for C-MOVE where there is one.
+    """The adapter for a PACS, with its receiver for C-MOVE and reports where there is one.
 
     Args:
         address: from `parse_pacs`.
@@ -55,7 +55,8 @@ async def open_pacs(
     if files is not None:
         await trio.to_thread.run_sync(files.client)  # a mistake in the settings is told at once
         address = evolve(address, remote=evolve(address.remote, tls=files.client))
-    if dicom is None or address.retrieve == "get":
+    is_silent = address.retrieve == "get" and address.commitment != "yes"
+    if dicom is None or is_silent:
         if address.retrieve == "move":
             raise StateError("?retrieve=move needs the key dicom in broker.toml: where to send to")
         yield DimseAdapter(address, aet, None, silence=silence, tuning=tuning, folder=folder)

@@ -40,7 +40,7 @@ async def dimse_checks(
         address: of the PACS.
         aet: our AE title.
         tls: certificates, where it listens for TLS.
-        moves: whether it can send to us on a C-MOVE (``dicom`` in broker.toml).
+        moves: whether it can send to us on a C-MOVE, or report (``dicom`` in broker.toml).
 
     Raises:
         PacsError: no association with it, or no C-ECHO.
@@ -53,11 +53,12 @@ async def dimse_checks(
     client = DimseClient(remote, aet, silence=SILENCE)
     await client.echo()
     get, move = contexts.GET["STUDY"], contexts.MOVE["STUDY"]
-    offered = await client.offers((get, move))
+    offered = await client.offers((get, move, contexts.COMMITMENT))
     return [
         HealthCheck("PACS", Health.GOOD, f"{remote} answers a C-ECHO of {aet}."),
         await _searches(client, aet),
         _retrieves(aet, gets=get in offered, sends=move in offered, moves=moves),
+        _commits(address, aet, offers=contexts.COMMITMENT in offered, hears=moves),
     ]
 
 
@@ -98,6 +99,24 @@ def _retrieves(aet: str, *, gets: bool, sends: bool, moves: bool) -> HealthCheck
         f"It accepts neither C-GET nor C-MOVE of {aet}.",
         "Allow one of them for this AE title in the PACS.",
     )
+
+
+def _commits(address: DimseAddress, aet: str, *, offers: bool, hears: bool) -> HealthCheck:
+    """Whether it promises to keep what it is given; without that it is read back."""
+    name = "PACS: Storage Commitment"
+    must, hears = address.commitment == "yes", hears and address.retrieve != "get"
+    if must and not offers:
+        return HealthCheck(
+            name,
+            Health.BAD,
+            f"Its address says ?commitment=yes, and it does not offer this to {aet}.",
+            "Allow it for this AE title in the PACS, or write ?commitment=no.",
+        )
+    if not offers:
+        return HealthCheck(name, Health.GOOD, "It is not offered: what is stored is read back.")
+    if must or (hears and address.commitment is None):
+        return HealthCheck(name, Health.GOOD, "It offers it, and is asked for it.")
+    return HealthCheck(name, Health.GOOD, "It offers it, and is not asked for it.")
 
 
 async def dicomweb_checks(address: WebAddress) -> Sequence[HealthCheck]:

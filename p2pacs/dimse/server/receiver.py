@@ -1,4 +1,5 @@
-"""A storage SCP of our own, where a PACS without C-GET sends what we ask for by C-MOVE."""
+"""A storage SCP of our own, where a PACS without C-GET sends what we ask for by C-MOVE, and where
+it reports what it commits to."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from p2pacs.dimse.association.association import remote_of
 from p2pacs.dimse.association.inbox import Inbox
 from p2pacs.dimse.association.received import Receive, ReceivedDataSet
 from p2pacs.dimse.association.remote import MakeContext, check_aet
+from p2pacs.dimse.server.commitment_reports import CommitmentReports
 from p2pacs.dimse.server.listener import Listener
 from p2pacs.errors import BrokenInstanceError, P2PacsError
 from p2pacs.units import Endpoint
@@ -31,7 +33,8 @@ log = structlog.get_logger(__name__)
 
 
 class StorageReceiver:
-    """Takes C-STORE sub-operations of our own C-MOVE requests, and nothing else.
+    """Takes C-STORE sub-operations of our own C-MOVE requests, reports of Storage Commitment that
+    we asked for, and nothing else.
 
     Which request an instance belongs to is told by the Move Originator Message ID;
     a PACS that leaves it out (it is optional, PS3.7 9.3.1.1) can serve one request
@@ -43,6 +46,8 @@ class StorageReceiver:
         self._lock = threading.Lock()
         self._numbers = count()
         self._inboxes: dict[int, Inbox] = {}
+        self.reports = CommitmentReports()
+        """Of Storage Commitment, which the PACS may report here, too."""
 
     @contextmanager
     def expecting(self, inbox: Inbox) -> Iterator[int]:
@@ -105,6 +110,7 @@ async def storage_receiver(
         known_hosts=lambda: senders,
         tls=tls,
     )
+    listener.services = receiver.reports.services()
     async with listener.listening():
         yield receiver
 

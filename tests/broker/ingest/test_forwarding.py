@@ -277,3 +277,19 @@ async def test_a_study_whose_sender_is_gone_is_finished_without_it(
     (entry,) = await home.database.run(audit.read)
     assert (entry.what, entry.outcome) == ("study adopted", audit.DONE)
     assert entry.detail == "4 instances are in the central PACS"
+
+
+async def test_what_the_pacs_does_not_commit_to_is_stored_again_and_read_back(
+    home: Home, autojump_clock: MockClock
+) -> None:
+    first = STUDY[0].sop_instance_uid
+    home.pacs.uncommitted = {first}
+    async with running(home):
+        await trio.sleep(100)
+        assert (await home.sent()).sending
+        assert {one.sop_instance_uid for one in home.pacs.stored[len(STUDY) :]} == {first}
+        assert not home.pacs.sent  # nothing is read back of what is not promised
+        home.pacs.uncommitted = set()
+        await home.until_home()
+    assert sorted(home.pacs.sent) == sorted(by_uid(STUDY))
+    assert home.pacs.asked.count(STUDY[1].sop_instance_uid) == 1  # that one was promised

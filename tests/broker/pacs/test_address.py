@@ -20,6 +20,14 @@ from p2pacs.errors import UsageError
             DimseAddress(DimseRemote("PACS", "pacs", 104), "move"),
         ),
         (
+            "dimse://PACS@pacs:104?commitment=no",
+            DimseAddress(DimseRemote("PACS", "pacs", 104), commitment="no"),
+        ),
+        (
+            "dimse://PACS@pacs:104?retrieve=get&commitment=yes",
+            DimseAddress(DimseRemote("PACS", "pacs", 104), "get", commitment="yes"),
+        ),
+        (
             "dimse+tls://PACS@pacs:2762",
             DimseAddress(DimseRemote("PACS", "pacs", 2762), None, tls=True),
         ),
@@ -48,6 +56,8 @@ def test_addresses(text: str, expected: DimseAddress | WebAddress) -> None:
         "dimse://PACS@pacs:104/path",
         "dimse://PACS@pacs:104?retrieve=fax",
         "dimse://PACS@pacs:104?speed=1",
+        "dimse://PACS@pacs:104?commitment=perhaps",
+        "dimse://PACS@pacs:104?retrieve=get&commitment=",
         "dimse://PACS@pacs:104?name=archive",
         "dimse+tls://PACS@pacs:104?retrieve=",
         "dimse://PACS@pacs:0",

@@ -35,6 +35,10 @@ async def test_a_receiver_listens_only_where_one_is_needed() -> None:
         get_only = parse_pacs("dimse://P@127.0.0.1:104?retrieve=get")
         async with open_pacs(get_only, aet="ME", dicom=where):
             pass
+        reports = parse_pacs("dimse://P@127.0.0.1:104?retrieve=get&commitment=yes")
+        with pytest.raises(StateError):
+            async with open_pacs(reports, aet="ME", dicom=where):
+                raise AssertionError
 
 
 async def test_moving_without_a_receiver_is_refused() -> None:

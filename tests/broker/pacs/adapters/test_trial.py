@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from broker.pacs.adapters.trial import dicomweb_checks, dimse_checks
 from broker.pacs.address import DimseAddress, WebAddress
@@ -35,10 +36,15 @@ async def test_a_pacs_that_does_all(tmp_path: Path) -> None:
     async with archive(tmp_path / "pacs", "PACS", Endpoint(HOST, 0)) as pacs:
         address = DimseAddress(DimseRemote("PACS", HOST, pacs.port))
         checks = await dimse_checks(address, "ME", _tls(tmp_path), moves=True)
-        assert [one.state for one in checks] == [Health.GOOD] * 3
+        assert [one.state for one in checks] == [Health.GOOD] * 4
         assert checks[2].what == "It accepts C-GET, and C-MOVE."
         checks = await dimse_checks(address, "ME", _tls(tmp_path), moves=False)
         assert checks[2].what == "It accepts C-GET."
+        assert "not offered" in checks[3].what
+        must = evolve(address, commitment="yes")
+        checks = await dimse_checks(must, "ME", _tls(tmp_path), moves=True)
+        assert checks[3].state is Health.BAD
+        assert "commitment=no" in checks[3].advice
 
 
 async def test_a_pacs_that_is_away_or_does_not_know_us(tmp_path: Path) -> None:
