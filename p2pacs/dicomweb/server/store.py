@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from email.message import Message
 from typing import Final
 
+import trio
 from attrs import field, frozen
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.dicomweb.accept import RELATED, Representation
 from p2pacs.dicomweb.multipart import Event, MultipartReader, PartEnd, PartHead, boundary_of
 from p2pacs.dicomweb.server.backend import Resource
 from p2pacs.dicomweb.server.requests import accept_of, caller_of, root_of
 from p2pacs.dicomweb.server.search import DICOM_JSON, JSON
 from p2pacs.dicomweb.server.store_answer import StoreOutcome, sentences
-from p2pacs.dicomweb.server.store_backend import StoreBackend
+from p2pacs.dicomweb.server.store_backend import InstanceWriter, StoreBackend
 from p2pacs.dicomweb.server.streamed import DICOM, plain
 from p2pacs.errors import (
     BrokenInstanceError,
@@ -108,16 +110,22 @@ class StoreHandler:
 
     async def _store(self, request: Request, backend: StoreBackend, boundary: str) -> StoreOutcome:
         outcome = StoreOutcome()
-        storing = _Storing(backend, caller_of(request), request.path_params.get("study"), outcome)
-        try:
-            async with aclosing(self._events(request, boundary)) as events:
-                async for event in events:
-                    if isinstance(event, PartHead):
-                        await storing.take(event, events)
-        except UsageError as error:
+        study = request.path_params.get("study")
+        broken: UsageError | None = None
+        with single_error():
+            async with trio.open_nursery() as nursery:
+                storing = _Storing(backend, caller_of(request), study, outcome, nursery)
+                try:
+                    async with aclosing(self._events(request, boundary)) as events:
+                        async for event in events:
+                            if isinstance(event, PartHead):
+                                await storing.take(event, events)
+                except UsageError as error:
+                    broken = error
+        if broken is not None:
             if not (outcome.stored or outcome.failed):
-                raise
-            outcome.fail(error)
+                raise broken
+            outcome.fail(broken)
             await drain(request)
         if not (outcome.stored or outcome.failed):
             raise UsageError("the request has no parts: nothing was stored")
@@ -148,15 +156,23 @@ class StoreHandler:
 
 
 class _Storing:
-    """The parts of one request, one after the other."""
+    """The parts of one request: they come one after the other, and some are made durable together,
+    while the next ones come."""
 
     def __init__(
-        self, backend: StoreBackend, caller: str, study: str | None, outcome: StoreOutcome
+        self,
+        backend: StoreBackend,
+        caller: str,
+        study: str | None,
+        outcome: StoreOutcome,
+        nursery: trio.Nursery,
     ) -> None:
         self._backend = backend
         self._caller = caller
         self._study = study
         self._outcome = outcome
+        self._nursery = nursery
+        self._places = trio.Semaphore(_TOGETHER)
         self._of_other_types = 0
 
     @property
@@ -175,16 +191,18 @@ class _Storing:
             self._of_other_types += 1
             self._outcome.fail(UsageError(_ONLY))
             return
-        failed: P2PacsError | None = None
-        async with self._backend.receive(self._caller, self._study) as incoming:
-            async for event in events:
-                if isinstance(event, PartEnd):
-                    break
-                try:
-                    if failed is None and isinstance(event, bytes):
-                        await incoming.write(event)
-                except P2PacsError as error:
-                    failed = error
+        await self._places.acquire()
+        async with AsyncExitStack() as stack:
+            stack.callback(self._places.release)
+            receiving = self._backend.receive(self._caller, self._study)
+            incoming = await stack.enter_async_context(receiving)
+            failed = await _write(incoming, events)
+            self._nursery.start_soon(self._keep, stack.pop_all(), incoming, failed)
+
+    async def _keep(
+        self, stack: AsyncExitStack, incoming: InstanceWriter, failed: P2PacsError | None
+    ) -> None:
+        async with stack:
             try:
                 if failed is None:
                     self._outcome.add(await incoming.keep())
@@ -193,6 +211,25 @@ class _Storing:
             if failed is not None:
                 self._outcome.fail(failed, incoming.sop_class_uid, incoming.sop_instance_uid)
 
+
+async def _write(
+    incoming: InstanceWriter, events: AsyncGenerator[Event, None]
+) -> P2PacsError | None:
+    """The body of a part to where it is kept; why it cannot be, if it cannot."""
+    failed: P2PacsError | None = None
+    async for event in events:
+        if isinstance(event, PartEnd):
+            break
+        try:
+            if failed is None and isinstance(event, bytes):
+                await incoming.write(event)
+        except P2PacsError as error:
+            failed = error
+    return failed
+
+
+_TOGETHER: Final = 8
+"""Instances of one request that are made durable at once: one flush of the disk is for all."""
 
 _ONLY: Final = (
     f'what is stored here is in {RELATED}; type="{DICOM}": DICOM files (PS3.10), one in each part'
