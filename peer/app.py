@@ -177,6 +177,7 @@ class Peer:
             ask_broker=self.host.call_broker,
             fetch=self.host.engine.downloads.fetch,
             updated=self.host.engine.updated,
+            is_busy=self.host.engine.is_busy,
             store=self.store,
             catalogue=self.index,
             coder=coder(self.workers, Coding.SMALLEST),

@@ -31,6 +31,7 @@ class TransferFigures:
     state: str
     """``fetching``, ``complete`` or ``failed``."""
     bytes_received: int
+    bytes_held: int
     bytes_total: int
     sources: dict[str, int]
     """Bytes from each uploader by name."""
@@ -42,6 +43,7 @@ class TransferFigures:
             study=said["study"],
             state=said["state"],
             bytes_received=said["bytes_received"],
+            bytes_held=said["bytes_held"],
             bytes_total=said["bytes_total"],
             sources={name: source["bytes"] for name, source in said["sources"].items()},
         )

@@ -48,6 +48,10 @@ class CutSchedule:
         """
         return pending >= CUT_BYTES or now >= self.due
 
+    def later(self, now: float) -> None:
+        """A cut that is due by its time alone is looked at again after a pause."""
+        self._last = now if self._cuts else now + CUT_SECONDS
+
     def cut(self, now: float) -> None:
         """A version was cut."""
         self._last = now

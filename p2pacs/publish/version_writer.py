@@ -10,7 +10,7 @@ from attrs import frozen
 from p2pacs.errors import DiskFullError, PacsDataError
 from p2pacs.ids import StudyId
 from p2pacs.publish.progress import PublishProgress
-from p2pacs.publish.schedule import CutSchedule
+from p2pacs.publish.schedule import CUT_BYTES, CutSchedule
 from p2pacs.store import StudyStore
 from p2pacs.study.builder import Appended, Cut, StudyBuilder
 from p2pacs.study.coding import CodedBlob, CodedInstance
@@ -21,6 +21,11 @@ SignRoot = Callable[[Root], bytes]
 """A root as it travels, signed. Raises `AccessError` where that may not be any more."""
 
 
+def _never(study: StudyId) -> bool:
+    del study
+    return False
+
+
 @frozen
 class PublishHooks:
     """Who is told, and who can help."""
@@ -29,6 +34,9 @@ class PublishHooks:
     """A version (number, whether complete) is in the store for good."""
     make_room: Callable[[], Awaitable[bool]]
     """Recycle something in the store; whether anything came free."""
+    is_busy: Callable[[StudyId], bool] = _never
+    """Whether what is out keeps the line busy for a while: then a further version can wait. Each
+    is listed anew for all who fetch, over that line."""
 
 
 class VersionWriter:
@@ -107,9 +115,13 @@ class VersionWriter:
 
     async def cut_if_due(self) -> None:
         """Publish a growing version if it is time, or if much is waiting."""
-        pending = self._builder.pending_bytes
-        if self._uncut and self._schedule.is_due(trio.current_time(), pending):
-            await self.cut(complete=False)
+        pending, now = self._builder.pending_bytes, trio.current_time()
+        if not self._uncut or not self._schedule.is_due(now, pending):
+            return
+        if pending < CUT_BYTES and self._hooks.is_busy(self._progress.study):
+            self._schedule.later(now)
+            return
+        await self.cut(complete=False)
 
     async def cut(self, *, complete: bool) -> None:
         """Publish what was appended as a version; nothing happens if nothing is new.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Final
 
 import structlog
@@ -42,6 +43,10 @@ log = structlog.get_logger(__name__)
 
 GROWN_CHUNKS: Final = 16 * 1024
 """By so many chunks a study may have grown for others before it is known here."""
+
+
+BUSY_SECONDS: Final = 4.0
+"""Of work: what is published meanwhile is listed and asked for in less."""
 
 
 class Engine:
@@ -89,6 +94,7 @@ class Engine:
             announce=self._fresh,
             line_rate=lambda: math.inf if downlink is None else downlink.rate,
         )
+        self._uplink = uplink
         self._partner_budget = PartnerBudget()
         self._mesh = mesh
         self._storage = storage
@@ -124,6 +130,16 @@ class Engine:
         swarm.push_root(raw)
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()
+
+    def is_busy(self, study: StudyId) -> bool:
+        """Whether chunks of a study that nobody else has keep the line busy for some seconds."""
+        swarm, line = self.swarms.get(study), self._uplink
+        if swarm is None or swarm.chunks is None or line is None or not swarm.partners:
+            return False
+        most = line.rate * BUSY_SECONDS
+        return any(
+            size > most for size in accumulate(map(swarm.chunks.size, swarm.only_here((), ())))
+        )
 
     def completeness(self, study: StudyId, member: VirtualAddress) -> float:
         """Which fraction (0 to 1) of the newest version known here a linked member has of a study,

@@ -87,6 +87,8 @@ class OutgoingParts:
     fetch: FetchStudy
     updated: Callable[[StudyId], Awaitable[None]]
     """Tells those who fetch a study that a version of it is out."""
+    is_busy: Callable[[StudyId], bool]
+    """Whether the line has enough to do with what is out of a study."""
     store: ChunkStore
     catalogue: CatalogueIndex
     coder: Coder

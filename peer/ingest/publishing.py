@@ -79,7 +79,7 @@ class SpoolPublisher:
             studies=GrantedKey(leave.study, leave.key, version),
             sign=partial(leave.sign, key=parts.key),
             verifier=parts.verifier,
-            hooks=PublishHooks(announce, partial(parts.make_room, 1)),
+            hooks=PublishHooks(announce, partial(parts.make_room, 1), parts.is_busy),
             recover=recover,
             budget=self._budget,
             coder=parts.coder,

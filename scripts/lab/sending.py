@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
+from p2pacs.errors import UnavailableError
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_rate
 from peer.api.client import PeerClient
@@ -30,7 +32,7 @@ from scripts.lab.sent_figures import SendOutcome, SendTimes
 from scripts.lab.watch import quiet
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import PeerProcess
-from scripts.network import LineRates, network
+from scripts.network import LineRates, Network, network
 from scripts.pacs import EmptyPacs, contents_of, open_empty_pacs
 from scripts.program import P2PACS, Command, output_of
 from scripts.steps import LONGEST_SECONDS, make_study
@@ -41,6 +43,10 @@ SENDER: Final = "hospital-a"
 READER: Final = "hospital-b"
 OPPONENT: Final = "opponent"
 LOOK_SECONDS: Final = 0.05
+AGAIN_SECONDS: Final = 5.0
+HALF_LEAST: Final = 200_000
+"""Bytes: a study that has only begun may seem to be half here."""
+
 SETTLE_SECONDS: Final = 3.0
 """After all have all: what is sent again or twice would be sent now."""
 
@@ -51,6 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--pacs", choices=["embedded", "orthanc"], default="embedded", help="the hospital's goal")
     add("--against", choices=["orthanc"], help="storescu over the same line, after ours")
+    add("--cut", type=float, metavar="SECONDS", help="cuts the line in the middle, kills the peer")
     parser.set_defaults(replicas=1)
 
 
@@ -63,6 +70,8 @@ class SendSetting:
     coding: str
     pacs: str
     with_orthanc: bool
+    cut: float | None
+    """Seconds for which the line carries nothing; in their middle the peer is killed."""
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> SendSetting:
@@ -73,6 +82,7 @@ class SendSetting:
             coding=str(given.coding),
             pacs=given.pacs,
             with_orthanc=given.against == "orthanc",
+            cut=given.cut,
         )
 
     def wishes(self) -> list[PlaceRequest]:
@@ -127,14 +137,17 @@ async def _send(
         await quiet(lab)
         sender, reader = net.peers[SENDER], net.peers[READER]
         times = SendTimes(time.time())
+        before: dict[str, int] = {}
         with trio.fail_after(LONGEST_SECONDS):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_first_instance, sender, times)
                 nursery.start_soon(_home, pacs, study, times)
                 nursery.start_soon(_scan, sender, study, folder, times)
+                if setting.cut is not None:
+                    nursery.start_soon(_cut, lab, net, setting.cut, before)
                 await _read(reader, study, times)
         await trio.sleep(SETTLE_SECONDS)
-        sent = await _sent_by(sender)
+        sent = Counter(await _sent_by(sender)) + Counter(before)
         wire = (await lab.traced(times.end)).between("up", times.begin, times.end)[SENDER]
         async with PeerClient.connect(reader.folder) as api:
             coded = (await api.status())["transfers"][0]["bytes_total"]
@@ -142,7 +155,9 @@ async def _send(
         command += ["--out", folder / "files", "--json"]
         await output_of("p2pacs get", command, folder / "get.log", seconds=LONGEST_SECONDS)
     exact = await trio.to_thread.run_sync(is_exact, folder / "files", study)
-    return SendOutcome(times, coded, round(wire), sent, exact and pacs.digests() == study.digests)
+    return SendOutcome(
+        times, coded, round(wire), dict(sent), exact and pacs.digests() == study.digests
+    )
 
 
 async def _sent_by(peer: PeerProcess) -> dict[str, int]:
@@ -158,6 +173,32 @@ async def _scan(peer: PeerProcess, study: LoadedStudy, folder: Path, times: Send
     times.begin = time.time()
     await output_of("storescu", command, folder / "scanner.log", seconds=LONGEST_SECONDS)
     times.stored = time.time()
+
+
+async def _cut(lab: Lab, net: Network, seconds: float, before: dict[str, int]) -> None:
+    """Cut the sender's line when half of the study is at the reader; kill the sender meanwhile.
+
+    Args:
+        lab: where the line is.
+        net: where both are.
+        seconds: for which it carries nothing.
+        before: gets what the sender had sent until it was killed.
+    """
+    sender, reader = net.peers[SENDER], net.peers[READER]
+    while True:
+        transfer = await reader.transfer()
+        if transfer is not None and transfer.bytes_held > transfer.bytes_total / 2 > HALF_LEAST:
+            break
+        await trio.sleep(LOOK_SECONDS)
+    with lab.cut(SENDER), trio.CancelScope() as scope:
+        scope.deadline = trio.current_time() + seconds
+        await trio.sleep(seconds / 2)
+        before.update(await _sent_by(sender))
+        if sender.program is not None:
+            sender.program.kill()
+        with trio.CancelScope(shield=True):
+            await sender.start()
+        await trio.sleep_forever()
 
 
 async def _first_instance(peer: PeerProcess, times: SendTimes) -> None:
@@ -180,9 +221,13 @@ async def _read(peer: PeerProcess, study: LoadedStudy, times: SendTimes) -> None
             await trio.sleep(LOOK_SECONDS)
         times.listed = time.time()
         previews = Previews()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, peer.folder, previews)
-            await client.fetch(study.uid)
+        while previews.whole is None:
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(watch, peer.folder, previews)
+                    await client.fetch(study.uid)
+            except* UnavailableError:  # nobody gave it for a while: the line is cut
+                await trio.sleep(AGAIN_SECONDS)
     times.first_preview, times.at_reader = previews.first, previews.whole
 
 

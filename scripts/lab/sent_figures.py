@@ -24,7 +24,8 @@ PREVIEW_GOAL: Final = 2.0
 """Seconds from the first instance until the reader can look at something."""
 
 AGAIN_GOAL: Final = 256 * 1024
-"""Bytes of chunks sent again after the line was cut and the peer killed."""
+"""Bytes of chunks sent again, or to a second one: after the line was cut and the peer killed,
+too."""
 
 
 @define
@@ -100,12 +101,15 @@ class SendOutcome:
             "wire_over_coded": round(over_coded, 4),
             "wire_over_coded_goal": WIRE_GOAL,
             "chunk_bytes_sent": self.sent,
+            "again_bytes": max(0, sum(self.sent.values()) - self.coded_bytes),
+            "again_goal": AGAIN_GOAL,
             "chunks_over_coded": round(sum(self.sent.values()) / self.coded_bytes, 4),
             "preview_seconds": round(preview, 2),
             "preview_goal": PREVIEW_GOAL,
         }
         passed = self.exact and over_line <= LINE_GOAL and over_coded <= WIRE_GOAL
-        passed = passed and preview <= PREVIEW_GOAL
+        again = printed["again_bytes"]
+        passed = passed and preview <= PREVIEW_GOAL and again <= AGAIN_GOAL
         if theirs is not None:
             ratio = theirs.seconds / seconds
             passed = passed and ratio >= STORE_GOAL

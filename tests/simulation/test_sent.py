@@ -99,3 +99,20 @@ async def test_an_emergency_that_is_sent_comes_before_what_goes_out_already(
         assert not any(one.state is TransferState.COMPLETE for one in before)
         for transfer in (*before, home):
             await transfer.wait_complete()
+
+
+async def test_the_line_has_enough_to_do_while_much_is_only_there(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        reader = await world.add("reader", nic=adsl(), line=paced())
+        study = Study(world.key, sender=sender.address)
+        await sent(world, study)
+        engine = sender.host.engine
+        assert not engine.is_busy(study.id)  # nobody takes it
+        transfer = reader.fetch(study, [sender])
+        await trio.sleep(2)
+        assert engine.is_busy(study.id)
+        await transfer.wait_complete()
+        assert not engine.is_busy(study.id)

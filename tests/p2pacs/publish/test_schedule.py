@@ -37,3 +37,12 @@ def test_people_still_see_something_every_few_seconds() -> None:
     last = schedule.due
     schedule.cut(last)
     assert schedule.due - last <= 8
+
+
+def test_what_is_put_off_is_looked_at_again_after_its_pause() -> None:
+    schedule = CutSchedule(0)
+    schedule.later(5.0)
+    assert schedule.due == 5.0 + CUT_SECONDS
+    schedule.cut(10.0)
+    schedule.later(11.0)
+    assert schedule.due == 11.0 + CUT_SECONDS

@@ -30,6 +30,7 @@ class Published:
     def __init__(self) -> None:
         self.announced: list[tuple[int, bool]] = []
         self.room = 0
+        self.busy = False
 
     async def announce(self, _study: StudyId, version: int, complete: bool) -> None:
         await trio.lowlevel.checkpoint()
@@ -46,7 +47,7 @@ class Published:
             StudyBuilder(STUDY, StudyKey.generate(), UID),
             await store.study(STUDY),
             partial(sign_root, key=SIGNING),
-            PublishHooks(self.announce, self.make_room),
+            PublishHooks(self.announce, self.make_room, lambda study: self.busy),
         )
 
 
@@ -69,6 +70,24 @@ async def test_versions_come_when_due(tmp_path: Path, autojump_clock: object) ->
         await writer.cut(complete=True)
         assert published.announced == [(1, False), (2, False), (3, True)]
         assert writer.instances == 2
+
+
+async def test_while_the_line_has_enough_to_do_a_version_waits(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    published = Published()
+    async with open_store(tmp_path) as store:
+        writer = await published.writer(store)
+        published.busy = True
+        await writer.append([coded(1)])
+        for _ in range(3):
+            await writer.cut_if_due()
+            assert not published.announced
+            assert writer.due == trio.current_time() + 1
+            await trio.sleep(1)
+        published.busy = False
+        await writer.cut_if_due()
+        assert published.announced == [(1, False)]
 
 
 async def test_what_was_announced_is_on_disk(tmp_path: Path) -> None:

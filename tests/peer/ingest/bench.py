@@ -207,6 +207,7 @@ async def outgoing(
                 spool.index, rules, broker.ask, lambda: Directory(1, 0, tuple(members)), me=ADDRESS
             )
             parts = OutgoingParts(
+                is_busy=lambda study: False,
                 address=ADDRESS,
                 key=MEMBER,
                 verifier=BROKER.public,

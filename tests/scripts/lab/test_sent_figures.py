@@ -28,6 +28,7 @@ def test_all_goals_are_met(study: LoadedStudy) -> None:
     assert printed["passed"]
     assert (printed["both_seconds"], printed["seconds_over_line"]) == (10.5, 1.05)
     assert (printed["wire_over_coded"], printed["chunks_over_coded"]) == (1.07, 1.01)
+    assert printed["again_bytes"] == 10_000
     assert (printed["preview_seconds"], printed["ratio"]) == (1.8, 4.57)
     assert (printed["at_pacs_seconds"], printed["first_instance_seconds"]) == (9.0, 0.2)
 
@@ -37,6 +38,7 @@ def test_all_goals_are_met(study: LoadedStudy) -> None:
     [
         evolve(OURS, exact=False),
         evolve(OURS, wire_bytes=1_090_000),
+        evolve(OURS, sent={"hospital-b": 1_000_000, "broker": 262_145}),
         evolve(OURS, times=evolve(TIMES, at_reader=110.7)),
         evolve(OURS, times=evolve(TIMES, first_preview=102.3)),
     ],
