@@ -13,7 +13,7 @@ from attrs import frozen
 
 from p2pacs.concurrency.signals import Bell, Pause, Watch
 from p2pacs.concurrency.tasks import wait_any
-from p2pacs.errors import NotFoundError, P2PacsError, ProtocolError, UsageError
+from p2pacs.errors import AccessError, NotFoundError, P2PacsError, ProtocolError, UsageError
 from p2pacs.identity.directory import Directory
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import RECIPIENTS
@@ -49,7 +49,8 @@ class AddressingTuning:
     retry_seconds: float = 30.0
     """After something failed; over when a broker is linked again."""
     followed_seconds: float = 14 * 24 * 3600.0
-    """After the last instance came: who does not have it by then is not waited for any more."""
+    """After the last instance came, or its address: who does not have it by then is not waited for
+    any more."""
 
 
 @frozen
@@ -179,7 +180,7 @@ class StudyAddressing:
 
     async def run(self) -> None:
         """Tell the broker, and ask it how far they are, until cancelled."""
-        self._fresh.update(await trio.to_thread.run_sync(self._index.recipients.list_uids))
+        self._fresh.update(await trio.to_thread.run_sync(self._index.recipients.list_waited_for))
         async with trio.open_nursery() as nursery:
             while True:
                 for uid in self._fresh - self._running:
@@ -199,8 +200,12 @@ class StudyAddressing:
                     return  # it is looked at again when it may be published
                 try:
                     if await self._is_over(study, study.study):
+                        await trio.to_thread.run_sync(self._index.recipients.over, uid)
                         return
                     pause, looks = looks, min(2 * looks, self.tuning.look_seconds)
+                except AccessError as error:
+                    log.warning("a study is not addressed", study=study.study.short, why=str(error))
+                    return
                 except P2PacsError as error:
                     log.info("recipients not told", study=study.study.short, why=str(error))
                     pause = self.tuning.retry_seconds
@@ -230,6 +235,9 @@ class StudyAddressing:
                 raise ProtocolError("the broker answered an AddressQuery with something else")
             await trio.to_thread.run_sync(self._index.recipients.told, study.uid, what)
             log.info("study addressed", study=of.short, recipients=len(reply.accepted))
+        since = max(study.latest, known.said) / 1000
+        if time.time() - since > self.tuning.followed_seconds:
+            return True
         return await self._have_all(study, of, found)
 
     async def _said(self, study: SpooledStudy) -> StudyRecipients | None:
@@ -250,22 +258,21 @@ class StudyAddressing:
         return await trio.to_thread.run_sync(index.find, study.uid)
 
     async def _have_all(self, study: SpooledStudy, of: StudyId, named: Resolved) -> bool:
-        """Whether these have the newest version, or nobody waits for them any more. Who has no
-        member's name may have one later."""
-        index, members = self._index, set(named.addresses)
+        """Whether these have the newest version. A name that no member has may be one's later."""
+        members = set(named.addresses)
         if not members and not named.unknown:
             return True
-        if members and not study.is_open:  # else its reports ask
+        if study.is_open:
+            return False  # more may come; its reports ask how far they are
+        if members and not await self._are_whole(study, members):
             query = SentReport(0, of.raw, study.version, complete=True, entry=b"")
             reply = await self._ask_broker(query, timeout=self.tuning.answer_seconds)
             if not isinstance(reply, SentNoted):
                 raise ProtocolError("the broker answered a SentReport with something else")
             await self.noted(study.uid, reply)
-        copies = await trio.to_thread.run_sync(index.recipients.copies, study.uid)
-        whole = {one.member for one in copies if one.version >= study.version > 0}
-        if not study.is_open and members <= whole and not named.unknown:
-            log.info("all recipients have a study", study=of.short)
-            return True
-        newest = partial(index.list_instances, study.uid, study.newest - 1, 1)
-        (last,) = await trio.to_thread.run_sync(newest)
-        return time.time() - last.came / 1000 > self.tuning.followed_seconds
+        return not named.unknown and await self._are_whole(study, members)
+
+    async def _are_whole(self, study: SpooledStudy, members: set[VirtualAddress]) -> bool:
+        """Whether these have the newest version, as it is known here."""
+        copies = await trio.to_thread.run_sync(self._index.recipients.copies, study.uid)
+        return members <= {one.member for one in copies if one.version >= study.version > 0}

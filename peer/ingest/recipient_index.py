@@ -4,6 +4,7 @@ spool's index."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
@@ -38,9 +39,12 @@ recipients: Final = Table(
     Column("priority", Integer, nullable=False),
     Column("by_rule", Boolean, nullable=False),
     Column("told", LargeBinary),
+    Column("said", Integer, nullable=False),
+    Column("over", Boolean, nullable=False),
 )
 """To whom a study goes (``names`` is JSON), by the rules in the settings or as somebody said.
-``told`` is what the broker was told: the priority and the members' addresses; null: nothing."""
+``told`` is what the broker was told: the priority and the members' addresses; null: nothing.
+``said`` is when that was said (milliseconds since 1970). ``over``: nobody is waited for any more."""
 
 copies: Final = Table(
     "copies",
@@ -64,6 +68,8 @@ class StudyRecipients:
     """By the settings; else somebody said so."""
     told: bytes | None
     """What the broker was told of it."""
+    said: int
+    """When it was said: milliseconds since 1970."""
 
 
 @frozen
@@ -97,17 +103,24 @@ class RecipientIndex:
             row = connection.execute(query).one_or_none()
         return None if row is None else _recipients(row)
 
-    def list_uids(self) -> list[str]:
-        """Study Instance UIDs of all studies that are, or were, addressed."""
+    def list_waited_for(self) -> list[str]:
+        """Study Instance UIDs of the studies that not all have to whom they go."""
+        query = select(recipients.c.uid).where(recipients.c.over.is_(False))
         with self._file.reading() as connection:
-            return list(connection.execute(select(recipients.c.uid)).scalars())
+            return list(connection.execute(query).scalars())
+
+    def over(self, uid: str) -> None:
+        """All have a study to whom it goes, or it is not waited for them any more."""
+        change = update(recipients).where(recipients.c.uid == uid).values(over=True)
+        self._file.transact(lambda c: c.execute(change))
 
     def put(self, uid: str, said: Recipients, *, by_rule: bool) -> None:
         """A study goes to these."""
 
         def work(connection: Connection) -> None:
-            row = {"names": json.dumps(said.names), "priority": int(said.priority)}
-            upsert(connection, recipients, ["uid"], {"uid": uid, "by_rule": by_rule, **row})
+            row: dict[str, Any] = {"names": json.dumps(said.names), "priority": int(said.priority)}
+            row |= {"by_rule": by_rule, "said": time.time_ns() // 1_000_000, "over": False}
+            upsert(connection, recipients, ["uid"], {"uid": uid, **row})
 
         self._file.transact(work)
 
@@ -157,4 +170,5 @@ def _row(uid: str, state: CopyState, before: CopyState | None) -> dict[str, Any]
 
 def _recipients(row: Row[Any]) -> StudyRecipients:
     said = Recipients(tuple(json.loads(row.names)), Priority(row.priority))
-    return StudyRecipients(said, row.by_rule, None if row.told is None else bytes(row.told))
+    told = None if row.told is None else bytes(row.told)
+    return StudyRecipients(said, row.by_rule, told, row.said)

@@ -4,10 +4,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from p2pacs.errors import LinkClosedError, NotFoundError, UsageError
+from p2pacs.errors import ForbiddenError, LinkClosedError, NotFoundError, UsageError
 from p2pacs.limits import RECIPIENTS
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentReport
+from peer.ingest.addressing import AddressingTuning
 from peer.ingest.recipient_rules import RecipientRule, Recipients
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import EAST, NORTH, SOUTH, FakeBroker, Outgoing, outgoing, running
@@ -112,6 +113,36 @@ async def test_how_far_they_are_is_followed_until_all_have_it(
         await trio.sleep(3600)
         assert len(broker.asked) == asked
         assert isinstance(broker.asked[-1], SentReport)
+    async with outgoing(tmp_path, broker, rules=rules) as made, running(made):
+        await trio.sleep(3600)
+        assert len(broker.asked) == asked
+
+
+async def test_who_does_not_have_it_in_weeks_is_not_waited_for(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with outgoing(tmp_path, rules=[RecipientRule("South")]) as made, running(made):
+        made.broker.copies[SOUTH.address] = (0, 250)
+        made.take(make(UID))
+        await made.until_done(UID)
+        made.addressing.tuning = AddressingTuning(followed_seconds=0)
+        await trio.sleep(600)
+        asked = len(made.broker.asked)
+        await trio.sleep(36000)
+        assert len(made.broker.asked) == asked
+
+
+async def test_what_the_broker_does_not_let_be_addressed_is_not_asked_for_ever(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with outgoing(tmp_path) as made, running(made):
+        made.take(make(UID))
+        await made.until_done(UID)
+        asked = len(made.broker.asked)
+        made.broker.error = ForbiddenError("it is not sent by this member")
+        await made.addressing.address(UID, ["South"])
+        await trio.sleep(36000)
+        assert len(made.broker.asked) == asked + 1
 
 
 async def test_a_member_of_that_name_that_comes_later_is_addressed_then(

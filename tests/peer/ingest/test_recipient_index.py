@@ -32,7 +32,11 @@ def test_to_whom_a_study_goes_is_kept_until_somebody_says_otherwise(index: Recip
     found = index.find(UID)
     assert found is not None
     assert (found.recipients, found.by_rule, found.told) == (Recipients(), False, b"x")
-    assert index.list_uids() == [UID]
+    assert index.list_waited_for() == [UID]
+    index.over(UID)
+    assert index.list_waited_for() == []
+    index.put(UID, said, by_rule=False)
+    assert index.list_waited_for() == [UID]
 
 
 def test_what_the_broker_was_told_tells_who_and_how_urgent() -> None:
