@@ -44,7 +44,8 @@ recipients: Final = Table(
 )
 """To whom a study goes (``names`` is JSON), by the rules in the settings or as somebody said.
 ``told`` is what the broker was told: the priority and the members' addresses; null: nothing.
-``said`` is when that was said (milliseconds since 1970). ``over``: nobody is waited for any more."""
+``said`` is when somebody said so (milliseconds since 1970). ``over``: nobody is waited for any
+more."""
 
 copies: Final = Table(
     "copies",
