@@ -23,8 +23,9 @@ from p2pacs.study.coding import (
 from p2pacs.study.images import Coding, Shape
 from p2pacs.study.split import Kind, SplitPiece, pieces_of
 
-SLICE_BYTES: Final = 8 * MIB
-"""Of a data set are coded in one go, or one piece of it where that is larger."""
+SLICE_BYTES: Final = 2 * MIB
+"""Of a data set are coded in one go, or one piece of it where that is larger: a publication has
+8 MiB in hand at once, and more than one processor."""
 
 
 @frozen

@@ -19,13 +19,15 @@ from p2pacs.publish.source import Description, Detail, Retrieved
 from p2pacs.publish.version_writer import VersionWriter
 from p2pacs.store import open_store
 from p2pacs.study.coding import CodedBlob
-from p2pacs.study.slices import SLICE_BYTES, Slice, SlicePlan
+from p2pacs.study.slices import Slice, SlicePlan
+from p2pacs.study.split import PIECE_BYTES
 from tests.broker.publish.bench import coded
 from tests.conformance.instances import make
 
 from .test_version_writer import STUDY, UID, Published
 
-FRAMES = 5 * SLICE_BYTES // (2 * 1024 * 1024)
+FRAMES = 20
+BUDGET = PIECE_BYTES
 ONE = make(UID, 1, 1, size=1024)
 AT = ONE.data.index(b"\xe0\x7f\x10\x00")
 HEAD, FRAME = ONE.data[: AT + 12], ONE.data[AT + 12 :]
@@ -85,7 +87,7 @@ async def run(
         Source(*given),
         writer,
         progress,
-        budget=budget or Budget(2 * SLICE_BYTES),
+        budget=budget or Budget(BUDGET),
         coder=coded,
         **options,  # type: ignore[arg-type]
     )
@@ -94,7 +96,7 @@ async def run(
 
 
 async def test_it_goes_out_among_others_and_the_budget_comes_back(writer: VersionWriter) -> None:
-    budget, sent = Budget(2 * SLICE_BYTES), volume()
+    budget, sent = Budget(BUDGET), volume()
     small = [make(UID, 1, number) for number in (3, 4)]
     progress, handled = await run(writer, small[0], sent, small[1], budget=budget)
     assert handled == {one.sop_instance_uid for one in (*small, sent)}
@@ -102,7 +104,7 @@ async def test_it_goes_out_among_others_and_the_budget_comes_back(writer: Versio
     assert progress.instances_done == 3
     assert not progress.left_out
     with trio.fail_after(1):
-        await budget.acquire(2 * SLICE_BYTES)
+        await budget.acquire(BUDGET)
 
 
 async def test_little_of_it_is_in_memory_at_once(writer: VersionWriter) -> None:
@@ -119,10 +121,10 @@ async def test_little_of_it_is_in_memory_at_once(writer: VersionWriter) -> None:
 
     await run(writer, volume(), slice_coder=coder)
     assert count >= 4
-    assert most <= 2 * SLICE_BYTES
+    assert most <= BUDGET
 
 
-@pytest.mark.parametrize("budget", [1, 2 * SLICE_BYTES])
+@pytest.mark.parametrize("budget", [1, BUDGET])
 async def test_bytes_that_are_not_those_that_came_are_no_instance(
     writer: VersionWriter, budget: int
 ) -> None:
@@ -138,7 +140,7 @@ async def test_one_that_cannot_be_read_is_no_instance(writer: VersionWriter) -> 
     sent = volume()
 
     def read(first: int, end: int) -> bytes:
-        if end > 2 * SLICE_BYTES:
+        if end > 2 * BUDGET:
             raise CorruptStoreError("the disk is broken")
         return sent.read(first, end)
 
@@ -155,7 +157,7 @@ async def test_one_of_another_study_is_left_out(writer: VersionWriter) -> None:
 
 
 async def test_a_defect_gives_the_budget_back(writer: VersionWriter) -> None:
-    budget = Budget(2 * SLICE_BYTES)
+    budget = Budget(BUDGET)
 
     async def coder(_data: bytes, _piece: Slice, _plan: SlicePlan) -> tuple[CodedBlob, ...]:
         raise RuntimeError("a defect")
@@ -163,4 +165,4 @@ async def test_a_defect_gives_the_budget_back(writer: VersionWriter) -> None:
     with pytest.raises(RuntimeError, match="a defect"):
         await run(writer, volume(), budget=budget, slice_coder=coder)
     with trio.fail_after(1):
-        await budget.acquire(2 * SLICE_BYTES)
+        await budget.acquire(BUDGET)
