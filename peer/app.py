@@ -118,8 +118,9 @@ class Peer:
         self.outgoing: OutgoingStudies | None = None
         self.sent: OutgoingDesk | None = None
         if spool is not None:
-            self.outgoing = self._send_studies(spool)
-            self.sent = self._show_sent(spool, self.outgoing)
+            self.addressing = self._address_studies(spool)
+            self.outgoing = self._send_studies(spool, self.addressing)
+            self.sent = self._show_sent(spool, self.outgoing, self.addressing)
         self.incoming_files = self._take_files(spool)
         self._serve_people()
         self._enter(services)
@@ -159,15 +160,18 @@ class Peer:
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
 
-    def _send_studies(self, spool: Spool) -> OutgoingStudies:
-        """Studies that are made here."""
-        self.addressing = StudyAddressing(
+    def _address_studies(self, spool: Spool) -> StudyAddressing:
+        """To whom studies go that are made here."""
+        return StudyAddressing(
             spool.index,
             _recipient_rules(self.settings),
             self.host.call_broker,
             lambda: self.book.directory,
             me=self.identity.address,
         )
+
+    def _send_studies(self, spool: Spool, addressing: StudyAddressing) -> OutgoingStudies:
+        """Studies that are made here."""
         arrivals = Arrivals()
         spool.came = arrivals.came
         parts = OutgoingParts(
@@ -184,12 +188,14 @@ class Peer:
             slice_coder=slice_coder(self.workers, Coding.SMALLEST),
             keep_key=self.grants.keep,
             make_room=self.recycler.make_room,
-            addressing=self.addressing,
+            addressing=addressing,
             published=self.holdings.published,
         )
         return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
 
-    def _show_sent(self, spool: Spool, outgoing: OutgoingStudies) -> OutgoingDesk:
+    def _show_sent(
+        self, spool: Spool, outgoing: OutgoingStudies, addressing: StudyAddressing
+    ) -> OutgoingDesk:
         """What people see of the studies that are made here, and do about them."""
 
         async def keep(actor: str, what: str, detail: str) -> None:
@@ -198,7 +204,7 @@ class Peer:
             await self.database.run(lambda c: note(c, actor, what, detail))
 
         linked = lambda: self.host.mesh.broker_linked  # noqa: E731
-        return OutgoingDesk(spool, outgoing, linked, keep)
+        return OutgoingDesk(spool, outgoing, addressing, linked, keep)
 
     def _take_files(self, spool: Spool | None) -> IncomingFiles | None:
         """What keeps instances that come over HTTP, where they may."""

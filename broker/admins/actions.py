@@ -113,7 +113,13 @@ class AdminActions:
         self._record(connection, "read rule changed", admin, member, f": {read}")
 
     def change_send(
-        self, connection: Connection, address: VirtualAddress, send: str, admin: str
+        self,
+        connection: Connection,
+        address: VirtualAddress,
+        send: str,
+        admin: str,
+        *,
+        version: int | None = None,
     ) -> str:
         """Which studies a member may send from now on; the rule as it is kept.
 
@@ -121,8 +127,9 @@ class AdminActions:
             UsageError: not a rule, or not one for its role.
             NotFoundError: there is no such member.
             RevokedError: it was revoked.
+            StateError: somebody else has changed it since.
         """
-        member = registry.get_member(connection, address)
+        member = self._as_seen(connection, address, version)
         rule = parse_send_rule(send)
         registry.change_send(connection, address, str(rule))
         self._record(connection, "send rule changed", admin, member, f": {rule}")

@@ -186,6 +186,7 @@ def _member_routes(
         Route(f"{member}/token", changes(one.new_token), methods=["POST"]),
         Route(f"{member}/token/away", changes(one.put_away), methods=["POST"]),
         Route(f"{member}/read", changes(one.read), methods=["POST"]),
+        Route(f"{member}/send", changes(one.send), methods=["POST"]),
         Route(f"{member}/correct", changes(one.correct), methods=["POST"]),
         Route(f"{member}/delete", changes(one.remove), methods=["POST"]),
         Route(f"{member}/revoke", changes(one.revoke), methods=["POST"]),

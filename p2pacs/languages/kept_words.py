@@ -33,6 +33,7 @@ TRAIL: Final = (
     N_("sending retried"),
     N_("sending cancelled"),
     N_("spool emptied"),
+    N_("study addressed"),
     N_("by its owner"),
     N_("by the owner"),
     N_("password changed"),

@@ -149,6 +149,11 @@ SCHEMAS: Final[Described] = {
             "began": _TIME,
             "latest": _TIME,
             "copies": _list({"enum": [BROKER, PACS]}),
+            "stat": _FLAG,
+            "recipients": _list(
+                _object({"name": _TEXT, "known": _FLAG, "whole": _FLAG, "share": _COUNT})
+            ),
+            "replicas": _COUNT,
         }
     ),
     "Status": _object(

@@ -49,7 +49,7 @@ class OutgoingStudyCalls:
 
     async def list(self, _request: Request) -> Response:
         """All of them."""
-        found = [] if self.desk is None else await self.desk.list()
+        found = [] if self.desk is None else await self.desk.list_studies()
         return JSONResponse({"studies": [await self.told(one) for one in found]})
 
     async def retry(self, request: Request) -> Response:
@@ -94,6 +94,12 @@ class OutgoingStudyCalls:
             "began": _time(one.began),
             "latest": _time(one.latest),
             "copies": list(one.copies),
+            "stat": one.address.is_stat,
+            "recipients": [
+                {"name": to.name, "known": to.is_known, "whole": to.has_all, "share": to.share}
+                for to in one.address.recipients
+            ],
+            "replicas": one.address.replicas,
         }
 
 

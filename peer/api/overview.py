@@ -91,7 +91,7 @@ class PeerOverview:
             "audit_waiting": await self.audit.waiting(),
             "sending": None
             if self.sent is None
-            else sending_json(await self.sent.list(), time.time()),
+            else sending_json(await self.sent.list_studies(), time.time()),
             **moving,
         }
 

@@ -14,18 +14,19 @@ from attrs import frozen
 from p2pacs.concurrency.signals import Bell, Pause, Watch
 from p2pacs.concurrency.tasks import wait_any
 from p2pacs.errors import AccessError, NotFoundError, P2PacsError, ProtocolError, UsageError
-from p2pacs.identity.directory import Directory
+from p2pacs.identity.directory import Directory, MemberRecord
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import RECIPIENTS
 from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import AddressAnswer, AddressQuery, SentNoted, SentReport
 from peer.ingest.outgoing_parts import AskBroker
-from peer.ingest.recipient_index import CopyState, StudyRecipients, told_of
+from peer.ingest.recipient_index import AddressedStudy, CopyState, StudyRecipients, told_of
 from peer.ingest.recipient_rules import (
     RecipientRule,
     Recipients,
     Resolved,
+    readers,
     recipients_of,
     resolve,
 )
@@ -51,21 +52,6 @@ class AddressingTuning:
     followed_seconds: float = 14 * 24 * 3600.0
     """After the last instance came, or its address: who does not have it by then is not waited for
     any more."""
-
-
-@frozen
-class AddressedStudy:
-    """To whom a study goes, and how far each is with it."""
-
-    recipients: Recipients
-    by_rule: bool
-    """By the settings; else somebody said so."""
-    unknown: tuple[str, ...]
-    """Names that no member has now."""
-    members: tuple[VirtualAddress, ...]
-    """Those whom the names mean."""
-    copies: tuple[CopyState, ...]
-    """Of recipients and replicas, as the broker said last."""
 
 
 class StudyAddressing:
@@ -145,15 +131,30 @@ class StudyAddressing:
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""
-        index = self._index.recipients
-        known = await trio.to_thread.run_sync(index.find, uid)
-        copies = tuple(await trio.to_thread.run_sync(index.copies, uid))
+        return (await self.of_all([uid]))[uid]
+
+    async def of_all(self, uids: Sequence[str]) -> dict[str, AddressedStudy]:
+        """The same of several studies."""
+        found = await trio.to_thread.run_sync(self._index.recipients.find_all, uids)
+        return {uid: self._addressed(*found.get(uid, (None, []))) for uid in uids}
+
+    def _addressed(
+        self, known: StudyRecipients | None, copies: Sequence[CopyState]
+    ) -> AddressedStudy:
         if known is None:
-            return AddressedStudy(Recipients(), True, (), (), copies)
+            return AddressedStudy(Recipients(), True, (), (), tuple(copies))
         found = resolve(known.recipients.names, self._directory(), self._me)
         return AddressedStudy(
-            known.recipients, known.by_rule, found.unknown, found.addresses, copies
+            known.recipients, known.by_rule, found.unknown, found.addresses, tuple(copies)
         )
+
+    def readers(self) -> list[MemberRecord]:
+        """The members that a study can be addressed to, in the order of their names."""
+        return sorted(readers(self._directory(), self._me), key=lambda one: one.name)
+
+    def names(self) -> dict[VirtualAddress, MemberRecord]:
+        """All members, by their addresses."""
+        return {one.address: one for one in self._directory().members}
 
     # ------------------------------------------------------------ what is heard
 

@@ -12,7 +12,9 @@ from attrs import frozen
 from p2pacs.dataset.json_model import Json
 from p2pacs.errors import NotFoundError, StateError
 from p2pacs.phrases import Phrase
-from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.ingest.addressing import StudyAddressing
+from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study, study_address
 from peer.ingest.spool import Spool
 from peer.ingest.spool_records import SpooledStudy
 
@@ -40,6 +42,7 @@ class OutgoingDesk:
 
     spool: Spool
     outgoing: StudiesGoOut
+    addressing: StudyAddressing
     linked: Callable[[], bool]
     """Whether a broker is."""
     note: Callable[[str, str, str], Awaitable[None]]
@@ -52,20 +55,21 @@ class OutgoingDesk:
             found = map(self.spool.index.study, uids)
             return [one for one in found if one is not None]
 
-        return [self._told(one) for one in await trio.to_thread.run_sync(work)]
+        return await self._told(await trio.to_thread.run_sync(work))
 
-    async def list(self, ended: int | None = None) -> list[OutgoingStudy]:
+    async def list_studies(self, ended: int | None = None) -> list[OutgoingStudy]:
         """The studies: first those that do not go on by themselves, then the newest first.
 
         Args:
             ended: so many at most of those that are in the PACS; None: all.
         """
         spooled = await trio.to_thread.run_sync(self.spool.index.list_studies)
-        shown, left = list[OutgoingStudy](), ended
-        for one in map(self._told, reversed(spooled)):
-            if one.spooled or not one.is_stored or left is None or left > 0:
-                shown.append(one)
-                left = left if left is None or not one.is_stored else left - 1
+        chosen, left = list[SpooledStudy](), len(spooled) if ended is None else ended
+        for one in reversed(spooled):
+            if one.spooled or not one.is_stored or left > 0:
+                chosen.append(one)
+                left -= one.is_stored
+        shown = await self._told(chosen)
         return sorted(shown, key=lambda one: not one.needs_somebody)
 
     async def get(self, number: int) -> OutgoingStudy:
@@ -74,7 +78,8 @@ class OutgoingDesk:
         Raises:
             NotFoundError: there is none of this number.
         """
-        return self._told(await self._spooled(number))
+        (told,) = await self._told([await self._spooled(number)])
+        return told
 
     async def attributes(self, study: OutgoingStudy) -> Json:
         """What a C-FIND may tell of a study: who is in it, and what it shows."""
@@ -130,17 +135,37 @@ class OutgoingDesk:
         await self.note(by, "spool emptied", str(number))
         await trio.to_thread.run_sync(self.spool.remove, told.uid)
 
+    async def address(
+        self, number: int, names: Sequence[str], priority: Priority, by: str
+    ) -> OutgoingStudy:
+        """Have a study go to these members, and to no others.
+
+        Raises:
+            NotFoundError: there is none of this number, or no such member.
+            UsageError: these are too many.
+        """
+        told = await self.get(number)
+        await self.addressing.address(told.uid, names, priority)
+        await self.note(by, "study addressed", f"{number}: {', '.join(names)}")
+        return await self.get(number)
+
     async def _spooled(self, number: int) -> SpooledStudy:
         found = await trio.to_thread.run_sync(self.spool.index.named, number)
         if found is None:
             raise NotFoundError(Phrase("no study of this number is sent from here"))
         return found
 
-    def _told(self, spooled: SpooledStudy) -> OutgoingStudy:
-        return outgoing_study(
-            spooled,
-            self.outgoing.attempt(spooled.uid),
-            now=time.time_ns() // 1_000_000,
-            linked=self.linked(),
-            quiet=self.outgoing.quiet,
-        )
+    async def _told(self, spooled: Sequence[SpooledStudy]) -> list[OutgoingStudy]:
+        addressed = await self.addressing.of_all([one.uid for one in spooled])
+        members, now, linked = self.addressing.names(), time.time_ns() // 1_000_000, self.linked()
+        return [
+            outgoing_study(
+                one,
+                self.outgoing.attempt(one.uid),
+                study_address(addressed[one.uid], one.version, members),
+                now=now,
+                linked=linked,
+                quiet=self.outgoing.quiet,
+            )
+            for one in spooled
+        ]

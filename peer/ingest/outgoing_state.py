@@ -3,15 +3,19 @@ knows besides."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from attrs import define, field, frozen
 
-from p2pacs.ids import StudyId
+from p2pacs.identity.directory import MemberRecord, Role
+from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.phrases import Phrase
 from p2pacs.publish.progress import PublishProgress
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentNoted
+from peer.ingest.recipient_index import AddressedStudy
 from peer.ingest.spool_records import SpooledStudy
 
 
@@ -75,6 +79,30 @@ class Attempt:
 
 
 @frozen
+class RecipientState:
+    """A member that a study is addressed to, and how far it is."""
+
+    name: str
+    is_known: bool
+    """Whether a member has this name now."""
+    has_all: bool
+    """Whether it says that it has the newest version in whole."""
+    share: int
+    """Thousandths of the newest version that it has, as far as the broker knows."""
+
+
+@frozen
+class StudyAddress:
+    """To whom a study goes, and who else keeps it."""
+
+    recipients: tuple[RecipientState, ...] = ()
+    is_stat: bool = False
+    """Whether they fetch it before all others."""
+    replicas: int = 0
+    """Replicas that have the newest version in whole."""
+
+
+@frozen
 class OutgoingStudy:
     """A study that is sent from here, as people are told of it."""
 
@@ -105,6 +133,8 @@ class OutgoingStudy:
     """... and the last one."""
     copies: tuple[str, ...]
     """Who has all of it beside this hospital: `BROKER`, `PACS`."""
+    address: StudyAddress
+    """To whom it goes beside the PACS."""
 
     @property
     def can_cancel(self) -> bool:
@@ -141,13 +171,20 @@ _ENDED: Final = _STOPPED | {OutgoingState.STORED}
 
 
 def outgoing_study(
-    spooled: SpooledStudy, attempt: Attempt, *, now: int, linked: bool, quiet: float
+    spooled: SpooledStudy,
+    attempt: Attempt,
+    address: StudyAddress = StudyAddress(),
+    *,
+    now: int,
+    linked: bool,
+    quiet: float,
 ) -> OutgoingStudy:
     """How a study is.
 
     Args:
         spooled: what the spool says.
         attempt: what is known besides.
+        address: to whom it goes.
         now: milliseconds since 1970.
         linked: whether a broker is.
         quiet: seconds without a further instance after which a study counts as sent in whole.
@@ -177,6 +214,7 @@ def outgoing_study(
         began=spooled.began,
         latest=spooled.latest,
         copies=tuple(copies),
+        address=address,
     )
 
 
@@ -203,3 +241,37 @@ def _why(spooled: SpooledStudy, attempt: Attempt, state: OutgoingState) -> str:
     if spooled.mixed:
         return Phrase("its instances name different patients: correct that in the PACS")
     return ""
+
+
+def study_address(
+    addressed: AddressedStudy, version: int, members: Mapping[VirtualAddress, MemberRecord]
+) -> StudyAddress:
+    """To whom a study goes, by the names of members.
+
+    Args:
+        addressed: what is known of that.
+        version: newest that was published here.
+        members: all, by their addresses.
+    """
+    states = {one.member: one for one in addressed.copies}
+
+    def has_all(member: VirtualAddress) -> bool:
+        return member in states and states[member].version >= version > 0
+
+    named = [
+        RecipientState(
+            members[one].name if one in members else str(one),
+            is_known=True,
+            has_all=has_all(one),
+            share=1000 if has_all(one) else states[one].share if one in states else 0,
+        )
+        for one in addressed.members
+    ]
+    named.sort(key=lambda one: one.name)
+    lost = [RecipientState(name, False, False, 0) for name in addressed.unknown]
+    replicas = [one for one in states if one in members and members[one].role is Role.REPLICA]
+    return StudyAddress(
+        recipients=(*named, *lost),
+        is_stat=bool(named) and addressed.recipients.priority is Priority.STAT,
+        replicas=sum(map(has_all, replicas)),
+    )

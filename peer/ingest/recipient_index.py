@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -30,6 +30,9 @@ from p2pacs.sql.sqlite import SqliteFile
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.ingest.recipient_rules import Recipients
 from peer.ingest.spool_tables import metadata
+
+_AT_ONCE: Final = 500
+"""UIDs in one question: SQLite takes no more than 999 values in an older version."""
 
 recipients: Final = Table(
     "recipients",
@@ -86,6 +89,21 @@ class CopyState:
     """When that was said: milliseconds since 1970."""
 
 
+@frozen
+class AddressedStudy:
+    """To whom a study goes, and how far each is with it."""
+
+    recipients: Recipients
+    by_rule: bool
+    """By the settings; else somebody said so."""
+    unknown: tuple[str, ...]
+    """Names that no member has now."""
+    members: tuple[VirtualAddress, ...]
+    """Those whom the names mean."""
+    copies: tuple[CopyState, ...]
+    """Of recipients and replicas, as the broker said last."""
+
+
 def told_of(priority: Priority, addresses: Iterable[VirtualAddress]) -> bytes:
     """What the broker is told, as it is remembered."""
     return bytes([priority]) + b"".join(one.raw for one in sorted(addresses))
@@ -103,6 +121,21 @@ class RecipientIndex:
             query = select(recipients).where(recipients.c.uid == uid)
             row = connection.execute(query).one_or_none()
         return None if row is None else _recipients(row)
+
+    def find_all(
+        self, uids: Sequence[str]
+    ) -> dict[str, tuple[StudyRecipients | None, list[CopyState]]]:
+        """To whom these studies go, and how far members are with each."""
+        found: dict[str, tuple[StudyRecipients | None, list[CopyState]]] = {}
+        with self._file.reading() as connection:
+            for at in range(0, len(uids), _AT_ONCE):
+                some = uids[at : at + _AT_ONCE]
+                query = select(recipients).where(recipients.c.uid.in_(some))
+                found |= {row.uid: (_recipients(row), []) for row in connection.execute(query)}
+                states = select(copies).where(copies.c.uid.in_(some)).order_by(copies.c.member)
+                for row in connection.execute(states):
+                    found.setdefault(row.uid, (None, []))[1].append(_state(row))
+        return found
 
     def list_waited_for(self) -> list[str]:
         """Study Instance UIDs of the studies that not all have to whom they go."""
@@ -151,10 +184,11 @@ class RecipientIndex:
 
 def _states(connection: Connection, uid: str) -> list[CopyState]:
     query = select(copies).where(copies.c.uid == uid).order_by(copies.c.member)
-    return [
-        CopyState(VirtualAddress(bytes(row.member)), row.version, row.share, row.seen)
-        for row in connection.execute(query)
-    ]
+    return [_state(row) for row in connection.execute(query)]
+
+
+def _state(row: Row[Any]) -> CopyState:
+    return CopyState(VirtualAddress(bytes(row.member)), row.version, row.share, row.seen)
 
 
 def _row(uid: str, state: CopyState, before: CopyState | None) -> dict[str, Any]:

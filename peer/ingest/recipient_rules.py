@@ -90,14 +90,19 @@ def recipients_of(
     return found
 
 
-def resolve(names: Sequence[str], directory: Directory, me: VirtualAddress) -> Resolved:
-    """The members of these names. Replicas and brokers are none that a study is addressed to; nor
-    is this member itself."""
-    readers = [
+def readers(directory: Directory, me: VirtualAddress) -> list[MemberRecord]:
+    """The members that a study can be addressed to. Replicas and brokers are none; nor is this
+    member itself."""
+    return [
         one
         for one in directory.members
         if one.role is Role.HOSPITAL and not one.revoked and one.address != me
     ]
-    by_name = {one.name: one for one in readers} | {str(one.address): one for one in readers}
+
+
+def resolve(names: Sequence[str], directory: Directory, me: VirtualAddress) -> Resolved:
+    """The members of these names, among those that a study can be addressed to."""
+    there = readers(directory, me)
+    by_name = {one.name: one for one in there} | {str(one.address): one for one in there}
     found = {one.address: one for name in names if (one := by_name.get(name)) is not None}
     return Resolved(tuple(found.values()), tuple(one for one in names if one not in by_name))

@@ -141,6 +141,8 @@ def _sent_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
     return [
         Route("/sent", shows(sent.all_sent, right.SEE), methods=_GET),
         Route(f"{one}/card", shows(sent.card, right.SEE), methods=_GET),
+        Route(f"{one}/address", shows(sent.address, right.OUTGOING), methods=_GET),
+        Route(f"{one}/address", changes(sent.readdress, right.OUTGOING), methods=_POST),
         Route(f"{one}/retry", changes(sent.retry, right.OUTGOING), methods=_POST),
         Route(f"{one}/cancel", changes(sent.cancel, right.OUTGOING), methods=_POST),
         Route(f"{one}/remove", changes(sent.remove, right.OUTGOING), methods=_POST),

@@ -8,11 +8,14 @@ import trio
 from attrs import define, field
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.identity.directory import Directory
 from p2pacs.ids import StudyId
+from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.spool import Spool
+from tests.peer.ingest.bench import ADDRESS, NORTH, SOUTH, FakeBroker
 
 
 @define
@@ -45,8 +48,16 @@ class FakeSending:
     notes: list[tuple[str, str, str]] = field(factory=list)
 
     @property
+    def addressing(self) -> StudyAddressing:
+        """Nobody asks the broker."""
+        directory = lambda: Directory(1, 0, (NORTH, SOUTH))  # noqa: E731
+        return StudyAddressing(self.spool.index, (), FakeBroker().ask, directory, me=ADDRESS)
+
+    @property
     def desk(self) -> OutgoingDesk:
-        return OutgoingDesk(self.spool, self.outgoing, lambda: self.linked, self._note)
+        return OutgoingDesk(
+            self.spool, self.outgoing, self.addressing, lambda: self.linked, self._note
+        )
 
     async def _note(self, actor: str, what: str, detail: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -149,6 +149,24 @@ class MemberViews:
             return await self._show(request, session, wrong_rule=wrong, read=read)
         return see(f"/members/{address}")
 
+    async def send(self, request: Request, session: Session, form: FormData) -> Response:
+        """Change which studies a member may send."""
+        address, send, version = _address(request), text_of(form, "send"), version_of(form)
+        try:
+            await self.database.run(
+                lambda c: self.actions.change_send(
+                    c, address, send, session.account, version=version
+                )
+            )
+        except StateError as error:
+            return await self._show(request, session, conflict=error)
+        except UsageError as error:
+            if error.http_status != UsageError.http_status:
+                raise
+            wrong = sentence(str(error))
+            return await self._show(request, session, wrong_send=wrong, send=send)
+        return see(f"/members/{address}")
+
     async def correct(self, request: Request, session: Session, form: FormData) -> Response:
         """Change name, role or lines."""
         address, version = _address(request), version_of(form)
@@ -196,6 +214,8 @@ class MemberViews:
         conflict: StateError | None = None,
         wrong_rule: str = "",
         read: str | None = None,
+        wrong_send: str = "",
+        send: str | None = None,
         filled: Corrected | None = None,
     ) -> Response:
         address = _address(request)
@@ -207,7 +227,7 @@ class MemberViews:
         member, entries = await self.database.run(work)
         at = now()
         row = await row_of(member, self.content.members, at)
-        wrong = wrong_rule or (filled is not None and filled.wrong)
+        wrong = wrong_rule or wrong_send or (filled is not None and filled.wrong)
         return self.pages.page(
             request,
             "member.html",
@@ -220,6 +240,8 @@ class MemberViews:
             conflict=sentence(str(conflict)) if conflict else "",
             wrong=wrong_rule,
             read=member.read if read is None else read,
+            wrong_send=wrong_send,
+            send=member.send if send is None else send,
             filled=filled or show_correction(member),
             token_shown=self.tokens.find(session, member, at) is not None,
         )

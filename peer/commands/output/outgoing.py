@@ -29,6 +29,9 @@ _COLUMNS: Final = (
     "began",
     "latest",
     "copies",
+    "stat",
+    "recipients",
+    "replicas",
     "study",
     "study_instance_uid",
 )
@@ -92,7 +95,15 @@ def _state(one: JsonObject) -> str:
     said = OUTGOING_STATES[one["state"]]
     if one["why"]:
         said = f"{said}: {one['why']}"
-    return f"{said}; {one['beside']} kept beside" if one["beside"] else said
+    if one["beside"]:
+        said = f"{said}; {one['beside']} kept beside"
+    return "; ".join([said, *map(_recipient, one["recipients"])])
+
+
+def _recipient(to: JsonObject) -> str:
+    if not to["known"]:
+        return f"{to['name']}: no such member"
+    return f"{to['name']} has {'all' if to['whole'] else str(to['share'] // 10) + ' %'}"
 
 
 def changed_line(number: int, what: str) -> str:

@@ -41,7 +41,7 @@ class SentState:
             return
         self._next = trio.current_time() + EVERY
         try:
-            self._shown = (await self._desk.list(SHOWN))[:SHOWN]
+            self._shown = (await self._desk.list_studies(SHOWN))[:SHOWN]
         except P2PacsError as error:
             log.warning("how far studies are that are sent is not known", error=str(error))
 

@@ -12,7 +12,14 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.pages.times import utc
 from p2pacs.texts import clean
-from peer.ingest.outgoing_state import BROKER, PACS, OutgoingState, OutgoingStudy
+from peer.ingest.outgoing_state import (
+    BROKER,
+    PACS,
+    OutgoingState,
+    OutgoingStudy,
+    RecipientState,
+    StudyAddress,
+)
 
 BESIDE: Final = "beside"
 """The state on a page of what is in the PACS, but for instances that are kept here."""
@@ -66,7 +73,9 @@ def sent_words(one: OutgoingStudy, now: float) -> JsonObject:
         "advice": _advice(one, now),
         "percent": 100 * one.published // one.instances if one.instances else None,
         "amount": _amount(one),
-        "copies": _copies(one.copies),
+        "copies": _copies(one),
+        "recipients": [_recipient(recipient) for recipient in one.address.recipients],
+        "to": _to(one.address),
         "times": _times(one),
     }
 
@@ -119,10 +128,39 @@ def _amount(one: OutgoingStudy) -> str:
     )
 
 
-def _copies(copies: Collection[str]) -> str:
-    if PACS in copies:
-        return _("here, at the broker and in the PACS")
-    return _("here and at the broker") if BROKER in copies else _("here alone")
+def _copies(one: OutgoingStudy) -> str:
+    if PACS in one.copies:
+        where = _("here, at the broker and in the PACS")
+    else:
+        where = _("here and at the broker") if BROKER in one.copies else _("here alone")
+    if not one.address.replicas:
+        return where
+    return ngettext(
+        "%(where)s; also at %(num)s replica",
+        "%(where)s; also at %(num)s replicas",
+        one.address.replicas,
+        where=where,
+    )
+
+
+def _to(address: StudyAddress) -> str:
+    if not address.recipients:
+        return _("nobody in particular: whoever may read it finds it")
+    return _("STAT: before all others") if address.is_stat else _("routine")
+
+
+def _recipient(one: RecipientState) -> JsonObject:
+    return {"name": clean(one.name), "how": _how_far(one)}
+
+
+def _how_far(one: RecipientState) -> str:
+    if not one.is_known:
+        return _("no hospital of the network is called so now")
+    if one.has_all:
+        return _("has all of it")
+    if not one.share:
+        return _("has nothing of it yet")
+    return _("has %(share)s of it", share=formats.percent(one.share // 10))
 
 
 def _times(one: OutgoingStudy) -> str:

@@ -11,12 +11,13 @@ from starlette.responses import Response
 
 from p2pacs.accounts.sessions import Session
 from p2pacs.dataset.json_model import text
-from p2pacs.errors import NotFoundError, P2PacsError
+from p2pacs.errors import NotFoundError, P2PacsError, UsageError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _
 from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
-from p2pacs.pages.forms import see
+from p2pacs.pages.forms import see, sentence, text_of
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.texts import clean
 from p2pacs.web.numbers import number_of
 from p2pacs.web.pages import Pages
@@ -57,7 +58,7 @@ class SentViews:
     async def all_sent(self, request: Request, session: Session) -> Response:
         """All studies that are sent, and the last ones that were."""
         parts = self.sources.parts
-        found = [] if parts.sent is None else await parts.sent.list(SHOWN)
+        found = [] if parts.sent is None else await parts.sent.list_studies(SHOWN)
         return self.pages.page(
             request,
             "sent.html",
@@ -88,6 +89,37 @@ class SentViews:
         """Remove what lies here of it and was not sent."""
         await self._desk.remove(number_of(request), session.account)
         return see("/sent")
+
+    async def address(self, request: Request, session: Session) -> Response:
+        """To whom it goes, to be changed."""
+        return await self._address(request, session)
+
+    async def readdress(self, request: Request, session: Session, form: FormData) -> Response:
+        """Have it go to these."""
+        names = [name for name in form.getlist("to") if isinstance(name, str)]
+        priority = Priority.STAT if text_of(form, "priority") == "stat" else Priority.INTERACTIVE
+        try:
+            await self._desk.address(number_of(request), names, priority, session.account)
+        except UsageError as error:
+            return await self._address(request, session, wrong=error)
+        return see("/sent")
+
+    async def _address(
+        self, request: Request, session: Session, *, wrong: UsageError | None = None
+    ) -> Response:
+        told = await self._desk.get(number_of(request))
+        address = told.address
+        return self.pages.page(
+            request,
+            "sent_address.html",
+            status=wrong.http_status if wrong else 200,
+            session=session,
+            one=await self._shown(told, session),
+            members=[one.name for one in self._desk.addressing.readers()],
+            chosen={one.name for one in address.recipients},
+            stat=address.is_stat,
+            wrong=sentence(str(wrong)) if wrong else "",
+        )
 
     async def _shown(self, one: OutgoingStudy, session: Session) -> ShownSent:
         title, link = _("Study %(name)s", name=one.number), False

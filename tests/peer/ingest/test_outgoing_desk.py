@@ -9,8 +9,10 @@ from trio.testing import MockClock
 
 from p2pacs.dataset.json_model import text
 from p2pacs.errors import ForbiddenError, NotFoundError, StateError
+from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.wire.messages.messages import AddressQuery
 from peer.ingest.outgoing_desk import OutgoingDesk
-from peer.ingest.outgoing_state import OutgoingState
+from peer.ingest.outgoing_state import OutgoingState, StudyAddress
 from peer.ingest.spool_records import SpoolOutcome
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import FakeBroker, Outgoing, outgoing, running
@@ -31,7 +33,7 @@ class Notes:
 
 def desk_of(made: Outgoing, notes: Notes | None = None) -> OutgoingDesk:
     linked = lambda: made.broker.error is None  # noqa: E731
-    return OutgoingDesk(made.spool, made.studies, linked, notes or Notes())
+    return OutgoingDesk(made.spool, made.studies, made.addressing, linked, notes or Notes())
 
 
 async def test_what_is_cancelled_is_neither_published_nor_taken_until_it_is_sent_again(
@@ -43,7 +45,7 @@ async def test_what_is_cancelled_is_neither_published_nor_taken_until_it_is_sent
         desk = desk_of(made, notes)
         made.take(make(UID, 1, 1))
         await trio.sleep(1)
-        (one,) = await desk.list()
+        (one,) = await desk.list_studies()
         assert one.can_cancel
         cancelled = await desk.cancel(one.number, "rita")
         assert cancelled.state is OutgoingState.CANCELLED
@@ -73,11 +75,11 @@ async def test_a_restart_does_not_send_what_was_cancelled(
     async with outgoing(tmp_path, broker) as made:
         made.take(make(UID))
         desk = desk_of(made)
-        await desk.cancel((await desk.list())[0].number, "rita")
+        await desk.cancel((await desk.list_studies())[0].number, "rita")
     async with outgoing(tmp_path, broker) as made, running(made):
         await trio.sleep(600)
         assert not broker.asked
-        assert (await desk_of(made).list())[0].state is OutgoingState.CANCELLED
+        assert (await desk_of(made).list_studies())[0].state is OutgoingState.CANCELLED
 
 
 async def test_what_was_refused_is_sent_once_the_cause_is_put_right(
@@ -88,7 +90,7 @@ async def test_what_was_refused_is_sent_once_the_cause_is_put_right(
         made.take(make(UID))
         await trio.sleep(60)
         desk = desk_of(made)
-        (one,) = await desk.list()
+        (one,) = await desk.list_studies()
         assert (one.state, one.why) == (OutgoingState.REFUSED, "ask the administrator")
         with pytest.raises(StateError):
             await desk.cancel(one.number, "rita")
@@ -104,8 +106,8 @@ async def test_what_failed_is_tried_at_once(tmp_path: Path, autojump_clock: Mock
         made.broker.error = StateError("its disk is full")
         made.take(make(UID))
         await trio.sleep(5)
-        desk = OutgoingDesk(made.spool, made.studies, lambda: True, Notes())
-        (one,) = await desk.list()
+        desk = OutgoingDesk(made.spool, made.studies, made.addressing, lambda: True, Notes())
+        (one,) = await desk.list_studies()
         assert (one.state, one.why) == (OutgoingState.FAILING, "its disk is full")
         assert one.again is not None
         made.broker.error = None
@@ -119,19 +121,21 @@ async def test_only_what_goes_nowhere_is_removed(tmp_path: Path, autojump_clock:
         desk, notes = desk_of(made), Notes()
         made.take(make(UID, 1, 1))
         made.take(make(UID, 1, 2))
-        (one,) = await desk.list()
+        (one,) = await desk.list_studies()
         with pytest.raises(StateError, match="refused or cancelled"):
             await desk.remove(one.number, "rita")
         assert len(files(tmp_path)) == 2
         await desk.cancel(one.number, "rita")
-        await OutgoingDesk(made.spool, made.studies, lambda: True, notes).remove(one.number, "rita")
+        await OutgoingDesk(made.spool, made.studies, made.addressing, lambda: True, notes).remove(
+            one.number, "rita"
+        )
         assert not files(tmp_path)
-        assert not await desk.list()
+        assert not await desk.list_studies()
         with pytest.raises(NotFoundError):
             await desk.get(one.number)
         assert notes.kept == [("rita", "spool emptied", str(one.number))]
         assert made.take(make(UID, 1, 1)) is SpoolOutcome.KEPT, "it may be sent anew"
-        assert (await desk.list())[0].number != one.number
+        assert (await desk.list_studies())[0].number != one.number
 
 
 async def test_what_is_kept_beside_a_study_in_the_pacs_can_be_removed(
@@ -142,11 +146,11 @@ async def test_what_is_kept_beside_a_study_in_the_pacs_can_be_removed(
         assert made.take(make(UID, name="Other^Name")) is SpoolOutcome.BESIDE
         await made.until_done(UID)
         desk = desk_of(made)
-        (one,) = await desk.list()
+        (one,) = await desk.list_studies()
         assert (one.state, one.beside, one.can_remove) == (OutgoingState.STORED, 1, True)
         await desk.remove(one.number, "rita")
         assert not files(tmp_path)
-        (one,) = await desk.list()
+        (one,) = await desk.list_studies()
         assert (one.state, one.instances, one.beside) == (OutgoingState.STORED, 1, 0)
         assert made.take(make(UID)) is SpoolOutcome.KEPT, "its sender wants it there"
         assert (await desk.get(one.number)).instances == 1
@@ -167,8 +171,34 @@ async def test_what_needs_somebody_comes_first_and_what_is_home_last_and_not_all
         made.take(make("1.2.6"))
         await trio.sleep(60)
         desk = desk_of(made)
-        shown = [one.number for one in await desk.list(2)]
+        shown = [one.number for one in await desk.list_studies(2)]
         assert shown == [5, 6, 4, 3]
-        assert len(await desk.list()) == 6
+        assert len(await desk.list_studies()) == 6
         told_of = await desk.attributes(await desk.get(5))
         assert text(told_of, "PatientID") == "P1.2.5"
+
+
+async def test_to_whom_it_goes_is_changed_and_seen(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with outgoing(tmp_path) as made, running(made):
+        notes = Notes()
+        desk = desk_of(made, notes)
+        made.broker.stores = False
+        made.take(make(UID))
+        (one,) = await desk.list_studies()
+        assert one.address == StudyAddress()
+        told = await desk.address(one.number, ["South", "East"], Priority.STAT, "rita")
+        assert [to.name for to in told.address.recipients] == ["East", "South"]
+        assert told.address.is_stat
+        await trio.sleep(60)
+        (query,) = [one for one in made.broker.asked if isinstance(one, AddressQuery)]
+        assert len(query.recipients) == 2
+        with pytest.raises(NotFoundError):
+            await desk.address(one.number, ["Nobody"], Priority.STAT, "rita")
+        await desk.address(one.number, [], Priority.INTERACTIVE, "otto")
+        assert (await desk.get(one.number)).address == StudyAddress()
+        assert notes.kept == [
+            ("rita", "study addressed", f"{one.number}: South, East"),
+            ("otto", "study addressed", f"{one.number}: "),
+        ]

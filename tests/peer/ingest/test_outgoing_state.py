@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from p2pacs.ids import StudyId
 from p2pacs.publish.progress import PublishProgress
+from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentNoted
 from peer.ingest.outgoing_state import (
     BROKER,
@@ -16,9 +17,15 @@ from peer.ingest.outgoing_state import (
     Attempt,
     OutgoingState,
     OutgoingStudy,
+    RecipientState,
+    StudyAddress,
     outgoing_study,
+    study_address,
 )
+from peer.ingest.recipient_index import AddressedStudy, CopyState
+from peer.ingest.recipient_rules import Recipients
 from peer.ingest.spool_records import SpooledStudy
+from tests.peer.ingest.bench import NORTH, REPLICA, SOUTH
 
 NOW = 1_700_000_000_000
 STUDY = StudyId(bytes(16))
@@ -148,3 +155,30 @@ def test_a_study_of_different_patients_says_so_and_goes_on() -> None:
     assert "different patients" in one.why
     assert told(failing(), mixed=True).why == "the line is cut"
     assert not told().why
+
+
+def test_how_far_recipients_and_replicas_are() -> None:
+    members = {one.address: one for one in (NORTH, SOUTH, REPLICA)}
+    addressed = AddressedStudy(
+        Recipients(("South", "North", "Nobody"), Priority.STAT),
+        by_rule=False,
+        unknown=("Nobody",),
+        members=(SOUTH.address, NORTH.address),
+        copies=(
+            CopyState(SOUTH.address, version=1, share=420, seen=0),
+            CopyState(NORTH.address, version=2, share=1000, seen=0),
+            CopyState(REPLICA.address, version=2, share=1000, seen=0),
+        ),
+    )
+    assert study_address(addressed, 2, members) == StudyAddress(
+        recipients=(
+            RecipientState("North", is_known=True, has_all=True, share=1000),
+            RecipientState("South", is_known=True, has_all=False, share=420),
+            RecipientState("Nobody", is_known=False, has_all=False, share=0),
+        ),
+        is_stat=True,
+        replicas=1,
+    )
+    nothing_out = study_address(addressed, 0, members)
+    assert not any(to.has_all for to in nothing_out.recipients)
+    assert nothing_out.replicas == 0

@@ -14,12 +14,16 @@ from playwright.sync_api import BrowserContext, Page, Response, expect
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from p2pacs.swarm.download.transfer import TransferState
+from p2pacs.swarm.scheduling.priority import Priority
 from peer.accounts.rights import UserRole
 from scripts.chromium import Chromium
+from tests.conformance.instances import make
 from tests.p2pacs.pages.accessible import WIDTHS, too_wide, troubles, violations
 from tests.p2pacs.pages.browser import PASSWORD
 from tests.p2pacs.study import samples
+from tests.peer.fake_sending import arrived, stored
 from tests.peer.pages.served import Served, served
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.chromium, pytest.mark.data, pytest.mark.timeout(300)]
 
@@ -47,6 +51,24 @@ def sign_in(context: BrowserContext, pages: Served, role: UserRole) -> Page:
     page.click("main button")
     page.wait_for_url(lambda url: not url.endswith("/login"))
     return page
+
+
+async def send_some(pages: Served) -> int:
+    """Studies that are sent from here, in several states, and addressed; the number of one."""
+    assert pages.peer.spool is not None
+    assert pages.peer.sent is not None
+    await pages.world.add("b")
+    index, put = pages.peer.spool.index, partial(arrived, pages.peer.spool)
+    await trio.to_thread.run_sync(put, [make("1.2.71", name="Kim^Ann")])
+    await trio.to_thread.run_sync(stored, pages.peer.spool, "1.2.71")
+    await trio.to_thread.run_sync(put, [make("1.2.72", name="Muster^Hans")])
+    index.refuse("1.2.72", "study 3f2a9c11 may not be sent by a: ask the administrator")
+    await trio.to_thread.run_sync(put, [make("1.2.73", name="Doe^Jane")])
+    index.cancel("1.2.73", "rita")
+    number = await trio.to_thread.run_sync(put, [make("1.2.74", name="Roe^Richard")])
+    await eventually(lambda: any(one.name == "b" for one in pages.peer.book.directory.members))
+    await pages.peer.sent.address(number, ["b"], Priority.STAT, "rita")
+    return number
 
 
 async def test_a_radiologist_finds_fetches_watches_and_looks(
@@ -106,9 +128,14 @@ async def test_every_page_is_accessible_small_and_fits_a_phone(
         assert too_wide(page) == [], path
         assert sum(sizes) < FIRST_LOAD, path
 
-    paths = [(path, UserRole.RADIOLOGIST) for path in ("/studies", "/transfers", "/network")]
+    paths = [
+        (path, UserRole.RADIOLOGIST) for path in ("/studies", "/transfers", "/sent", "/network")
+    ]
     paths.append(("/settings", UserRole.ADMINISTRATOR))
-    async with served(tmp_path, real_ct(data_dir, 3), dicom="127.0.0.1:0") as pages:
+    sends = {"enabled": True}
+    async with served(tmp_path, real_ct(data_dir, 3), dicom="127.0.0.1:0", sending=sends) as pages:
+        number = await send_some(pages)
+        paths.append((f"/sent/{number}/address", UserRole.OPERATOR))
         study = pages.study
         for step in ("elsewhere", "here"):
             of_study = [(study, UserRole.RADIOLOGIST)]
@@ -150,14 +177,18 @@ async def test_other_languages_fit_a_phone_and_are_accessible_in_the_dark(
         assert page.locator("html").get_attribute("lang") == language, path
         assert troubles(page, thorough=language == languages[0]) == [], (path, language)
 
-    async with served(tmp_path, dicom="127.0.0.1:0") as pages:
+    async with served(tmp_path, dicom="127.0.0.1:0", sending={"enabled": True}) as pages:
+        sent = ["/sent", f"/sent/{await send_some(pages)}/address"]
         async with pages.browser() as browser:
             await browser.send(pages.study, f"{pages.study}/fetch")
         transfer = pages.peer.host.engine.downloads.transfers[pages.world.broker.study]
         await transfer.wait_complete()
         for role, paths in (
             (UserRole.RADIOLOGIST, ["/studies", pages.study, f"{pages.study}/look?series=1"]),
-            (UserRole.OPERATOR, ["/transfers", "/network", "/account", "/account/second-factor"]),
+            (
+                UserRole.OPERATOR,
+                [*sent, "/transfers", "/network", "/account", "/account/second-factor"],
+            ),
             (UserRole.ADMINISTRATOR, ["/settings", "/users", "/nowhere"]),
         ):
             await chromium(partial(look, role, paths), color_scheme="dark")

@@ -90,6 +90,30 @@ async def test_changing_what_a_member_may_read(admin: Browser) -> None:
     assert (changed.read, changed.read_version) == ("all", 1)
 
 
+async def test_changing_what_a_member_may_send(admin: Browser) -> None:
+    member, _ = await register(admin)
+    page, version = f"/members/{member.address}", str(member.version)
+    answer = await admin.send(page, f"{page}/send", send="CT1,,", version=version)
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.text
+    assert 'value="CT1,,"' in answer.text
+    answer = await admin.send(page, f"{page}/send", send=" MR1,CT1 ", version=version)
+    assert answer.headers["location"] == page
+    assert (await _now(admin, member)).send == "CT1,MR1"
+    shown = (await admin.get(page)).text
+    assert "<dd>CT1,MR1</dd>" in shown
+    assert "Changed which studies a member may send" in shown
+
+
+async def test_a_replica_sends_nothing(admin: Browser) -> None:
+    member, _ = await register(admin, role="replica", read="")
+    page = f"/members/{member.address}"
+    assert f'action="{page}/send"' not in (await admin.get(page)).text
+    answer = await admin.send(page, f"{page}/send", send="all", version=str(member.version))
+    assert answer.status_code == 400
+    assert "holds no keys" in answer.text
+
+
 async def test_a_replica_gets_no_rule_by_its_page(admin: Browser) -> None:
     member, _ = await register(admin, role="replica", read="")
     page = f"/members/{member.address}"
@@ -146,6 +170,7 @@ async def test_a_stale_form_of_a_second_browser_is_told(admin: Browser) -> None:
     await admin.send(page, f"{page}/read", read="Modality=CT", version=stale)
     forms = {
         "read": {"read": "all"},
+        "send": {"send": "none"},
         "correct": {"name": "South"},
         "token": {},
         "delete": {},

@@ -14,6 +14,7 @@ STUDY = {
     "bytes": 160_000_000,
     "beside": 0,
     "callers": ["CT1"],
+    "recipients": [],
     "began": "2026-12-01T03:04:05+00:00",
 }
 

@@ -1,10 +1,11 @@
 """What people read of a study that is sent: made by hand."""
 
 import pytest
+from attrs import evolve
 
 from p2pacs.languages import speaking
 from p2pacs.languages.choice import LANGUAGES
-from peer.ingest.outgoing_state import Attempt
+from peer.ingest.outgoing_state import Attempt, RecipientState, StudyAddress
 from peer.pages.live.sent_words import attention_words, sent_words
 from tests.peer.ingest.test_outgoing_state import NOW, failing, told
 
@@ -69,3 +70,24 @@ def test_what_needs_somebody_is_said_above_all() -> None:
     assert attention_words([told(), told(cancelled="rita"), told(failing())]) == ""
     assert attention_words([told(refused="no"), told()]).startswith("1 study does not go on")
     assert attention_words([told(refused="no")] * 2).startswith("2 studies do not go on")
+
+
+def test_to_whom_it_goes_and_how_far_each_is() -> None:
+    nobody = sent_words(told(), AT)
+    assert (nobody["recipients"], nobody["to"][:6]) == ([], "nobody")
+    recipients = (
+        RecipientState("North", is_known=True, has_all=True, share=1000),
+        RecipientState("South", is_known=True, has_all=False, share=425),
+        RecipientState("East", is_known=True, has_all=False, share=0),
+        RecipientState("Gone\x1b", is_known=False, has_all=False, share=0),
+    )
+    one = evolve(told(), address=StudyAddress(recipients, is_stat=True, replicas=2))
+    said = sent_words(one, AT)
+    assert said["to"] == "STAT: before all others"
+    assert said["copies"] == "here alone; also at 2 replicas"
+    assert said["recipients"] == [
+        {"name": "North", "how": "has all of it"},
+        {"name": "South", "how": "has 42 % of it"},
+        {"name": "East", "how": "has nothing of it yet"},
+        {"name": "Gone\\x1b", "how": "no hospital of the network is called so now"},
+    ]

@@ -89,7 +89,8 @@ async def test_who_may_do_something(tmp_path: Path) -> None:
     async with served(tmp_path, sending=SENDING) as pages:
         number = await store(pages)
         async with pages.browser(UserRole.ADMINISTRATOR) as browser:
-            for what in ("cancel", "retry", "remove"):
+            assert (await browser.get(f"/sent/{number}/address")).status_code == 403
+            for what in ("cancel", "retry", "remove", "address"):
                 answer = await browser.send("/account", f"/sent/{number}/{what}")
                 assert answer.status_code == 403
         async with pages.browser() as browser:
@@ -126,3 +127,28 @@ async def test_an_open_page_sees_a_study_come_and_go(tmp_path: Path) -> None:
 
 async def _cancel(browser: Browser, number: int) -> None:
     assert (await browser.send("/sent", f"/sent/{number}/cancel")).status_code == 303
+
+
+async def test_somebody_says_to_whom_it_goes(tmp_path: Path) -> None:
+    async with served(tmp_path, sending=SENDING) as pages, pages.browser() as browser:
+        await pages.world.add("b")
+        number = await store(pages)
+        form = f"/sent/{number}/address"
+        await eventually_there(browser, form, 'value="b"')
+        answer = await browser.send(form, form, to="b", priority="stat")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sent")
+        page = (await browser.get("/sent")).text
+        assert "STAT: before all others" in page
+        assert "has nothing of it yet" in page
+        assert 'value="b" checked' in (await browser.get(form)).text
+        wrong = await browser.send(form, form, to="nobody")
+        assert wrong.status_code == 404
+        assert "No other hospital of this network is called nobody." in wrong.text
+        await browser.send(form, form)
+        assert "nobody in particular" in (await browser.get("/sent")).text
+
+
+async def eventually_there(browser: Browser, path: str, text: str) -> None:
+    """A page says something soon."""
+    while text not in (await browser.get(path)).text:
+        await trio.sleep(0.1)
