@@ -381,6 +381,7 @@ class Peer:
             lambda: self.catalogue.age,
             self.audit,
             self.gateway_parts.durations,
+            self.sent,
         )
         settings = self.settings.metrics
         await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,8 @@ from p2pacs.metrics.readings import MetricReading, Scrape
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 from peer.config import IDENTITY, STORE, WEB, PeerSettings
 from peer.gateway.measured import GatewayDurations
+from peer.ingest.outgoing_desk import OutgoingDesk
+from peer.ingest.outgoing_state import OutgoingState, OutgoingStudy
 from peer.retrieval.audit import AuditQueue
 
 METRICS: Final = metrics_of("peer")
@@ -36,6 +40,8 @@ class PeerMetrics:
     catalogue_age: Callable[[], float | None]
     audit: AuditQueue
     durations: GatewayDurations
+    sent: OutgoingDesk | None = None
+    """Studies that are sent from here; None: none can be."""
 
     async def gather(self) -> Scrape:
         """Everything, as it is now; what the database cannot say just now is left out."""
@@ -50,6 +56,8 @@ class PeerMetrics:
             count = await trio.to_thread.run_sync(len, self.catalogue)
             readings.append(MetricReading("catalogue_studies", count))
             readings.append(MetricReading("audit_waiting", await self.audit.waiting()))
+            if self.sent is not None:
+                readings += sent_readings(await self.sent.list_studies(), time.time())
         except LocalError:
             pass
         durations = {
@@ -70,3 +78,18 @@ class PeerMetrics:
             "web": self.folder / (self.settings.web.certificate or f"{WEB}/{WEB_CERTIFICATE}"),
             "dicom": self.folder / (self.settings.dicom_tls.certificate or made),
         }
+
+
+def sent_readings(studies: Sequence[OutgoingStudy], now: float) -> Iterator[MetricReading]:
+    """What is told of studies that are sent.
+
+    Args:
+        studies: all.
+        now: seconds since 1970.
+    """
+    counts = Counter(one.state for one in studies)
+    for state in OutgoingState:
+        yield MetricReading("outgoing_studies", counts[state], (str(state),))
+    yield MetricReading("outgoing_spool_bytes", sum(one.spooled for one in studies))
+    oldest = min((one.began / 1000 for one in studies if one.can_cancel), default=now)
+    yield MetricReading("outgoing_oldest_seconds", max(0.0, now - oldest))

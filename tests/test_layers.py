@@ -423,6 +423,7 @@ ROOMS: dict[str, list[str]] = {
     "peer.metrics": [
         "peer.config",
         "peer.gateway",
+        "peer.ingest",
         "peer.retrieval",
     ],
     "peer.app": [

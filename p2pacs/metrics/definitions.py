@@ -68,6 +68,11 @@ METRICS: Final = (
     _gauge("broker_linked", "peer", "1 while a broker is linked."),
     _gauge("catalogue_lag_seconds", "peer", "Since the catalogue was as new as the broker's."),
     _gauge("audit_waiting", "peer", "Audit records that the broker has not confirmed."),
+    _gauge("outgoing_studies", "peer", "Studies that are sent from here, by state.", "state"),
+    _gauge("outgoing_spool_bytes", "peer", "Data sets in the spool: not delivered, or kept."),
+    _gauge(
+        "outgoing_oldest_seconds", "peer", "Since the oldest study began that is not in the PACS."
+    ),
     _seconds(
         "dimse_operation",
         "peer",

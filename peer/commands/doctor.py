@@ -20,9 +20,10 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.identity.node import CERTIFICATE, NodeIdentity
+from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 from p2pacs.process.health import Health, HealthCheck, clock_check
-from p2pacs.units import Endpoint
+from p2pacs.units import Endpoint, format_bytes
 from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel
 from peer.api.client import PeerClient
@@ -32,6 +33,9 @@ from peer.viewer.installed import read_installed
 
 SILENCE = 10.0
 """Seconds without an answer of a workstation."""
+
+LONG = 4 * 3600
+"""Seconds after which a study that is sent should be in the PACS, whatever its line is."""
 
 
 def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
@@ -63,6 +67,7 @@ def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
     known += _recipients(settings, identity, book)
     if running:
         planned.append(PlannedCheck("Seen by the broker", partial(seen_by_broker, folder)))
+        planned.append(PlannedCheck("Studies sent from here", partial(ask_sent, folder)))
     role = _role(identity, book)
     planned += _brokers(identity, book)
     if role is not Role.REPLICA:
@@ -240,6 +245,27 @@ async def seen_by_broker(folder: Path) -> Sequence[HealthCheck]:
     )
     what = f"The broker did not reach it at {missed}{f', but at {reached}' if reached else ''}."
     return [clock, look_at("Dialled back by the broker", what, advice)]
+
+
+async def ask_sent(folder: Path) -> Sequence[HealthCheck]:
+    """Whether what is sent from here arrives, as the peer that runs says; nothing where none is."""
+    async with PeerClient.connect(folder) as peer:
+        sending = (await peer.status())["sending"]
+    return [] if sending is None else [sent_check(sending, folder)]
+
+
+def sent_check(sending: JsonObject, folder: Path) -> HealthCheck:
+    """The same, out of what the peer says of it (`peer.api.outgoing_studies.sending_json`)."""
+    name, advice = "Studies sent from here", f"p2pacs sent {folder} says why, and of which."
+    kept = format_bytes(sending["spooled"])
+    if refused := sending["refused"]:
+        what = f"Refused: {refused}. They do not go on by themselves; {kept} are kept here."
+        return look_at(name, what, advice)
+    oldest = sending["oldest"] or 0
+    if oldest > LONG:
+        what = f"The oldest that is under way began {oldest // 3600} h ago; {kept} are kept here."
+        return look_at(name, what, advice)
+    return good(name, f"Under way: {sending['under_way']}; {kept} are kept here.")
 
 
 # ---------------------------------------------------------------- the hospital

@@ -113,7 +113,6 @@ class OutgoingDesk:
         await self.note(by, "sending cancelled", str(number))
         await trio.to_thread.run_sync(self.spool.index.cancel, told.uid, by)
         await self.outgoing.stop(told.uid)
-        self.outgoing.anew(told.uid)  # the broker is to be told
         return await self.get(number)
 
     async def remove(self, number: int, by: str) -> None:
@@ -123,14 +122,10 @@ class OutgoingDesk:
             NotFoundError: there is none of this number.
             StateError: it is on its way, or nothing lies here.
         """
-        told, spooled = await self.get(number), await self._spooled(number)
+        told = await self.get(number)
         if not told.can_remove:
             raise StateError(
                 Phrase("only what was refused or cancelled can be removed, or was kept beside")
-            )
-        if spooled.is_open:
-            raise StateError(
-                Phrase("the broker does not know yet that it was cancelled: try again later")
             )
         await self.note(by, "spool emptied", str(number))
         await trio.to_thread.run_sync(self.spool.remove, told.uid)

@@ -210,15 +210,11 @@ class SpoolIndex:
     def cancel(self, uid: str, by: str) -> None:
         """Somebody wants nothing more of a study published: nothing more of it is taken; what
         came stays."""
-        self._note(uid, cancelled=by, withdrawn=False)
-
-    def withdrawn(self, uid: str) -> None:
-        """The broker knows that a study was cancelled."""
-        self._note(uid, withdrawn=True)
+        self._note(uid, cancelled=by)
 
     def retry(self, uid: str) -> None:
         """A study that was cancelled or refused may be published again."""
-        self._note(uid, cancelled=None, withdrawn=False, refused=None)
+        self._note(uid, cancelled=None, refused=None)
 
     def remove(self, uid: str) -> list[str]:
         """Forget what is not elsewhere of a study, and that it was refused or cancelled; the files
@@ -233,7 +229,7 @@ class SpoolIndex:
             connection.execute(delete(studies).where(studies.c.uid == uid, nothing))
             return names
 
-        self._note(uid, cancelled=None, withdrawn=False, refused=None)
+        self._note(uid, cancelled=None, refused=None)
 
         return self._file.transact(work)
 
@@ -305,6 +301,5 @@ def _study(row: Row[Any]) -> SpooledStudy:
         began=row.began,
         latest=row.latest,
         cancelled=row.cancelled,
-        withdrawn=row.withdrawn,
         mixed=row.mixed,
     )

@@ -102,8 +102,6 @@ class SpooledStudy:
     """... and the last one."""
     cancelled: str | None
     """Who wants nothing more of it published."""
-    withdrawn: bool
-    """Whether the broker knows that."""
     mixed: bool = False
     """Whether its instances name different patients."""
 

@@ -80,13 +80,12 @@ studies: Final = Table(
     Column("began", Integer, nullable=False, server_default="0"),
     Column("latest", Integer, nullable=False, server_default="0"),
     Column("cancelled", String),
-    Column("withdrawn", Boolean, nullable=False, server_default="0"),
     Column("mixed", Boolean, nullable=False, server_default="0"),
 )
 """``study`` is the id that the broker gave, ``version`` the newest that was published here.
 ``published`` and ``safe`` are numbers of instances: all up to the one are published, all up to the
 other are elsewhere, too. ``refused`` says why the broker lets nothing of it be published,
-``cancelled`` who here wants nothing more of it published; ``withdrawn``: the broker knows that.
+``cancelled`` who here wants nothing more of it published.
 ``mixed``: instances of it name different patients.
 
 From ``first`` to ``latest`` it is what `instances` says of the study, counted as they come: number
@@ -96,7 +95,7 @@ last one came."""
 
 _SINCE_2: Final = (
     "first", "newest", "instances", "bytes", "beside", "spooled", "callers", "began", "latest",
-    "cancelled", "withdrawn", "mixed",
+    "cancelled", "mixed",
 )  # fmt: skip
 
 

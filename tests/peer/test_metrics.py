@@ -9,9 +9,10 @@ import trio
 from peer.api.client import PeerClient
 from peer.app import run_peer
 from peer.commands.get.study import get
-from peer.metrics import METRICS
+from peer.metrics import METRICS, sent_readings
 from tests.p2pacs.metrics.samples import scraped
 from tests.peer.commands.get.test_study import Seen
+from tests.peer.ingest.test_outgoing_state import NOW, told
 from tests.peer.test_app import settings_of
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually
@@ -32,7 +33,11 @@ async def test_a_fetch_is_seen(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, trio.open_nursery() as nursery:
         await world.broker.publish(instances(2))
         stop = trio.Event()
-        more = {"metrics": {"listen": "127.0.0.1:0"}, "gateway": {"dicomweb": "127.0.0.1:0"}}
+        more = {
+            "metrics": {"listen": "127.0.0.1:0"},
+            "gateway": {"dicomweb": "127.0.0.1:0"},
+            "sending": {"enabled": True},
+        }
         folder, said = await _running(world, nursery, stop, store={"capacity": "1GB"}, **more)
         async with PeerClient.connect(folder) as peer:
             while not await peer.find({"patient_name": "GRÜN*"}):
@@ -54,6 +59,8 @@ async def test_a_fetch_is_seen(tmp_path: Path) -> None:
         assert samples["p2pacs_catalogue_lag_seconds", ()] >= 0
         assert samples["p2pacs_certificate_expires_timestamp_seconds", ("member",)] > 0
         assert samples["p2pacs_dicomweb_request_seconds_count", ("search", "2xx")] == 1
+        assert samples["p2pacs_outgoing_studies", ("refused",)] == 0
+        assert samples["p2pacs_outgoing_spool_bytes", ()] == 0
         assert samples["process_resident_memory_bytes", ()] > 0
         [(_, labels)] = [one for one in samples if one[0] == "p2pacs_info"]
         assert labels[:2] == ("peer", "hospital")
@@ -69,3 +76,15 @@ async def test_nothing_is_told_unless_it_is_set(tmp_path: Path) -> None:
         _, said = await _running(world, nursery, stop)
         assert said["metrics"] is None
         stop.set()
+
+
+def test_what_is_told_of_studies_that_are_sent() -> None:
+    studies = [told(), told(refused="no"), told(safe=10, spooled=0, began=0)]
+    readings = list(sent_readings(studies, NOW / 1000))
+    said = {(one.name, *one.labels): one.value for one in readings}
+    assert said["outgoing_studies", "refused"] == said["outgoing_studies", "stored"] == 1
+    assert said["outgoing_studies", "cancelled"] == 0
+    assert said["outgoing_spool_bytes",] == 2000
+    assert said["outgoing_oldest_seconds",] == 120
+    nothing = {one.name: one.value for one in sent_readings([], NOW / 1000)}
+    assert nothing["outgoing_oldest_seconds"] == 0

@@ -13,7 +13,7 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.process.health import Health, HealthCheck
-from peer.commands.doctor import broker_checks, plan_peer
+from peer.commands.doctor import broker_checks, plan_peer, sent_check
 from peer.config import IDENTITY, PEER_TOML, PeerSettings, save_peer_settings
 from tests.components import HOST, free_port
 from tests.peer.world import World, open_world
@@ -142,3 +142,22 @@ def test_a_folder_of_neither(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         front.main(["doctor", str(tmp_path)])
     assert ended.value.code == 1
     assert "bad   Settings: No peer in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "state", "says"),
+    [
+        ({}, Health.GOOD, "Under way: 2; 5.0 MB are kept here."),
+        ({"under_way": 0, "oldest": None}, Health.GOOD, "Under way: 0"),
+        ({"refused": 1}, Health.LOOK, "Refused: 1."),
+        ({"oldest": 9 * 3600}, Health.LOOK, "began 9 h ago"),
+    ],
+)
+def test_what_is_sent_and_does_not_arrive(
+    more: dict[str, Any], state: Health, says: str, tmp_path: Path
+) -> None:
+    sending = {"under_way": 2, "refused": 0, "spooled": 5_000_000, "oldest": 60, **more}
+    check = sent_check(sending, tmp_path)
+    assert check.state is state
+    assert says in check.what
+    assert (f"p2pacs sent {tmp_path}" in check.advice) is (state is Health.LOOK)

@@ -46,7 +46,6 @@ SPOOLED = SpooledStudy(
     began=NOW - 120_000,
     latest=NOW - 60_000,
     cancelled=None,
-    withdrawn=False,
 )
 
 
