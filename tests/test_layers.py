@@ -238,6 +238,7 @@ ROOMS: dict[str, list[str]] = {
     ],
     "broker.pages.studies": [
         "broker.database",
+        "broker.ingest",
         "broker.members",
         "broker.pages.content",
         "broker.trail",

@@ -30,6 +30,8 @@ class SentStudy:
     """Newest of which the PACS has every instance."""
     adopted: bool = False
     """Whether the broker finishes it without the member, which is gone."""
+    began: int = 0
+    """When the member first asked to send it: milliseconds since 1970."""
 
 
 def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
@@ -105,4 +107,5 @@ def _sent(row: Row[Any]) -> SentStudy:
         row.complete,
         row.stored,
         row.adopted,
+        row.began,
     )

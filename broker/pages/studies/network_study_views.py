@@ -13,14 +13,18 @@ from typing import Final
 
 import trio
 from attrs import field, frozen
+from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.database.db import BrokerDatabase
+from broker.ingest.sent import find_sent
+from broker.members.registry import Member, get_member
 from broker.pages.content import AdminContent
 from broker.pages.studies.network_listing import NetworkListing
+from broker.pages.studies.origin_words import origin_words
 from broker.pages.studies.publication_words import is_troubled, publication_words
 from broker.trail import audit
 from broker.trail.search import TrailSearch, read_trail
@@ -111,6 +115,7 @@ class NetworkStudyViews:
         (row,) = await self.listing.rows([record])
         search = TrailSearch(study=record.study)
         trail = await self.database.run(partial(read_trail, search=search, most=ENTRIES))
+        sent = await self.database.run(partial(_find_origin, study=record.study))
         progress = row.progress
         return self.pages.page(
             request,
@@ -121,6 +126,7 @@ class NetworkStudyViews:
             told=None if progress is None else publication_words(progress),
             troubled=progress is not None and is_troubled(progress),
             running=progress is not None and not progress.over,
+            sent=sent,
             entries=trail.entries,
             more=trail.next is not None,
         )
@@ -147,6 +153,22 @@ class NetworkStudyViews:
             return await self.content.studies.root(study)
         except LocalError:
             return None  # the page of health says what is wrong with the store
+
+
+@frozen
+class ShownOrigin:
+    """Which member made a study, and how far it is."""
+
+    member: Member
+    words: str
+    began: int
+
+
+def _find_origin(connection: Connection, study: StudyId) -> ShownOrigin | None:
+    sent = find_sent(connection, study)
+    if sent is None:
+        return None
+    return ShownOrigin(get_member(connection, sent.member), origin_words(sent), sent.began)
 
 
 def study_of(request: Request) -> StudyId:

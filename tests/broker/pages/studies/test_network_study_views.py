@@ -3,6 +3,7 @@ import re
 from sqlalchemy import insert
 
 from broker.database.schema import studies as table
+from broker.ingest.sent import begin_sending, note_stored, note_version
 from broker.trail import audit
 from p2pacs.errors import PacsUnreachableError
 from p2pacs.publish import PublishProgress
@@ -110,3 +111,19 @@ async def test_a_study_that_there_is_not(admin: Browser) -> None:
         assert "Sign out" in answer.text
     assert (await admin.send("/studies", f"{PAGE}/publish")).status_code == 404
     assert admin.studies.published == []
+
+
+async def test_who_made_a_study_and_how_far_it_is(admin: Browser) -> None:
+    admin.catalogue.upsert([ONE])
+    assert "Made at" not in (await admin.get(PAGE)).text
+    member, _token = await admin.ground.register("North")
+    run, of = admin.ground.database.run, ONE.study
+    await run(lambda c: begin_sending(c, of, ONE.uid, member.address))
+    text = (await admin.get(PAGE)).text
+    assert f'href="/members/{member.address}">North</a>: announced' in text
+    await run(lambda c: note_version(c, of, 1, complete=False))
+    assert "the member sends it now" in (await admin.get(PAGE)).text
+    await run(lambda c: note_version(c, of, 2, complete=True))
+    assert "on its way to the PACS" in (await admin.get(PAGE)).text
+    await run(lambda c: note_stored(c, of, 2))
+    assert "North</a>: in the PACS" in (await admin.get(PAGE)).text
