@@ -70,6 +70,19 @@ def test_storage_is_only_accepted_from_who_may_store_or_receives() -> None:
     assert got[0].roles == (False, True)
 
 
+def test_storage_commitment_is_only_accepted_by_who_does_it_and_in_its_role() -> None:
+    proposed = [(contexts.COMMITMENT, [IMPLICIT, EXPLICIT])]
+    for stores in (False, True):  # it is no storage class
+        assert not contexts.accept(proposed, {contexts.COMMITMENT}, stores=stores)
+    (asked,) = contexts.accept(proposed, (), stores=True, commitment="SCP")
+    assert asked == contexts.Acceptance(contexts.COMMITMENT, (EXPLICIT,), None)
+    reporting = {contexts.COMMITMENT}
+    (reported,) = contexts.accept(proposed, reporting, stores=True, commitment="SCU")
+    assert reported.roles == (False, True)
+    (silent,) = contexts.accept(proposed, (), stores=True, commitment="SCU")
+    assert silent.roles is None
+
+
 def test_where_the_client_leaves_the_choice_it_gets_what_it_offers_first() -> None:
     assert contexts.choose_syntaxes([(CT, [JPEG_LOSSLESS, EXPLICIT, IMPLICIT])]) == [JPEG_LOSSLESS]
 
