@@ -35,8 +35,11 @@ def enter_instance(connection: Connection, arrived: ArrivedInstance, file: str) 
     # One that was safe elsewhere comes anew, under a new number: its sender wants it there, and
     # it may have been deleted since.
     again = connection.execute(delete(instances).where(*_same(arrived))).rowcount > 0
+    # What lies beside keeps none back: a broken one that is sent again in order is published.
     other = select(instances.c.number).where(
-        instances.c.study_uid == arrived.study_uid, instances.c.uid == arrived.uid
+        instances.c.study_uid == arrived.study_uid,
+        instances.c.uid == arrived.uid,
+        instances.c.beside.is_(False),
     )
     beside = connection.execute(other.limit(1)).first() is not None
     row = {**asdict(arrived), "file": file, "beside": beside}

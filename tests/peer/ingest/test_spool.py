@@ -262,6 +262,18 @@ def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spoo
     assert take(spool, sent[0], "CT1") is SpoolOutcome.BESIDE
 
 
+def test_what_lies_beside_keeps_no_other_back(spool: Spool) -> None:
+    broken = make(UID)
+    in_order = evolve(broken, data=broken.data + b"\x00\xff\x00\xff\x01\x00\x00\x00\x00\x00")
+    take(spool, broken, "CT1")
+    spool.index.set_aside(UID, [broken.sop_instance_uid])
+    assert take(spool, in_order, "CT1") is SpoolOutcome.KEPT
+    assert held(spool) == [in_order]
+    spool.safe(UID, 2)
+    assert take(spool, in_order, "CT1") is SpoolOutcome.KEPT  # it may be gone elsewhere
+    assert take(spool, broken, "CT1") is SpoolOutcome.BESIDE
+
+
 def test_a_file_that_cannot_be_read_now_is_not_lost(tmp_path: Path, spool: Spool) -> None:
     sent = make(UID)
     take(spool, sent, "CT1")
