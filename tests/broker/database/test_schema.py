@@ -120,3 +120,26 @@ def test_who_read_is_taken_out_of_the_details_of_the_version_before(tmp_path: Pa
     query = "SELECT person FROM audit ORDER BY id"
     persons = database.transact(lambda c: c.exec_driver_sql(query).scalars().all())
     assert persons == [*told.values(), "anna"]
+
+
+def test_what_a_revoked_member_still_sent_is_adopted(tmp_path: Path) -> None:
+    db.migrate(tmp_path / "broker.db")
+    database = db.connect(tmp_path / "broker.db")
+    database.transact(lambda c: command.downgrade(db.migrations(c), "0015"))
+    columns = "(address, name, role, read, read_version, registered, endpoints, revoked)"
+    rows = [
+        f"members {columns} VALUES (x'fd01', 'North', 'hospital', 'all', 0, 0, '', 5)",
+        f"members {columns} VALUES (x'fd02', 'South', 'hospital', 'all', 0, 0, '', NULL)",
+    ]
+    rows += [
+        "sent (study, uid, member, began, sending, version, complete, stored) "
+        f"VALUES (x'0{number}', '1.2.{number}', x'{member}', 0, {sending}, 1, 0, 0)"
+        for number, (member, sending) in enumerate((("fd01", 1), ("fd01", 0), ("fd02", 1)))
+    ]
+    for row in rows:
+        database.transact(lambda c, row=row: c.exec_driver_sql(f"INSERT INTO {row}"))
+    db.migrate(tmp_path / "broker.db")
+    adopted = database.transact(
+        lambda c: c.exec_driver_sql("SELECT adopted FROM sent ORDER BY uid").scalars().all()
+    )
+    assert [bool(one) for one in adopted] == [True, False, False]
