@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -60,7 +62,25 @@ def _values(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+        raise SettingsError(
+            _twice(path, text, error) or f"{path}: not valid TOML: {error}"
+        ) from error
+
+
+_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice \(at line (\d+),")
+"""What `tomllib` says of a second section of one name."""
+
+
+def _twice(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
+    """That a section stands there twice, and where it stands first; empty: something else."""
+    found = _TWICE.match(str(error))
+    if found is None:
+        return ""
+    keys, again = ast.literal_eval(found[1]), int(found[2])
+    return (
+        f"{path}:{again}: the section [{'.'.join(keys)}] stands in line {_line_of(text, keys)} "
+        "already: write its settings there, and remove the second one"
+    )
 
 
 def _complaints(path: Path, text: str, error: ValidationError) -> Iterator[str]:
@@ -147,7 +167,7 @@ def in_words(detail: ErrorDetails) -> str:
     return detail["msg"]
 
 
-def _line_of(text: str, keys: list[str]) -> int:
+def _line_of(text: str, keys: Sequence[str]) -> int:
     """The line (from 1) on which the value of a key begins.
 
     It follows the longest prefix of lines that is TOML by itself and lacks the key: exact
@@ -166,7 +186,7 @@ def _line_of(text: str, keys: list[str]) -> int:
     return line
 
 
-def _has(values: object, keys: list[str]) -> bool:
+def _has(values: object, keys: Sequence[str]) -> bool:
     for key in keys:
         if not isinstance(values, dict) or key not in values:
             # A list item or a union has more parts in its path than there are keys.

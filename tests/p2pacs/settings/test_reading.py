@@ -41,6 +41,11 @@ def test_loads(tmp_path: Path) -> None:
         ),
         ('name = "a"\nlisten = "h:1"\n[line]\nlan = [\n"a",\n3]\n', "toml:4: line.lan: "),
         ("name = \n", r"not valid TOML: .*line 1"),
+        (
+            'name = "a"\n[line]\n# uplink = "1M"\n\n[a.b]\n[line]\nuplink = "1M"\n',
+            r"toml:6: the section \[line\] stands in line 2 already: write",
+        ),
+        ('x = 1\n[a]\n[a."b"]\nc = 1\n[a.b]\n', r"toml:5: .*\[a\.b\] stands in line 3"),
     ],
 )
 def test_complaints_name_line_and_key(tmp_path: Path, text: str, complaint: str) -> None:
