@@ -147,6 +147,7 @@ class _SendRun:
         self._tuning = tuning
         self._addressed: set[str] = set()
         self._moved = 0
+        self._read: dict[Path, int] = {}
         for path, error in found.lost.items():
             self.outcome.refuse(path, error)
         watcher.found(len(found.files), found.size)
@@ -197,7 +198,7 @@ class _SendRun:
                         nursery.start_soon(self._send_one, client, path, digest, places)
                     else:
                         await self._add(client, path, digest, before)
-                        self._tell(digest.size)
+                        self._tell(path, digest.size)
         except ExceptionGroup as group:
             known_error = first_of(group)
             if known_error is None:
@@ -216,7 +217,7 @@ class _SendRun:
             except (PacsDataError, ForbiddenError, NotAcceptableError, _FileError) as error:
                 self._refuse(path, error)
             else:
-                self._tell(0)
+                self._tell(path, digest.size)
 
     async def _add(
         self, client: PeerClient, path: Path, digest: FileDigest, said: JsonObject
@@ -231,22 +232,25 @@ class _SendRun:
     async def _pieces(self, path: Path, digest: FileDigest) -> AsyncGenerator[bytes, None]:
         if digest.whole is not None:
             yield digest.whole
-            self._tell(len(digest.whole))
             return
+        read = 0
         try:
             async with await trio.open_file(path, "rb") as file:
                 while piece := await file.read(_PIECE):
                     yield piece
-                    self._tell(len(piece))
+                    read += len(piece)
+                    self._tell(path, read)
         except OSError as error:
             raise _FileError(str(local_error(error, "it cannot be read"))) from error
 
     def _refuse(self, path: Path, error: P2PacsError) -> None:
         self.outcome.refuse(path, error)
-        self._tell(0)
+        self._tell(path, self._read.get(path, 0))
 
-    def _tell(self, size: int) -> None:
-        self._moved += size
+    def _tell(self, path: Path, read: int) -> None:
+        """So many bytes of a file are read; of one that is sent again they count once."""
+        self._moved += read - self._read.get(path, 0)
+        self._read[path] = read
         self._watcher.moved(len(self.outcome.done), self._moved)
 
     # ------------------------------------------------------------ studies
