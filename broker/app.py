@@ -161,6 +161,7 @@ class Broker:
                 held=self.forwarding.held,
                 out=self.orders.out,
                 copies=self.copies.of,
+                why=self.forwarding.why,
             ),
         )
         self.sent.enter(services)

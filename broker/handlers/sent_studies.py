@@ -32,9 +32,11 @@ from p2pacs.errors import (
 )
 from p2pacs.identity.keys import SigningKey, VerifyKey
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import TEXT
 from p2pacs.publish.source import Detail
 from p2pacs.study.delegation import Delegation, sign_delegation
 from p2pacs.swarm.host import Services
+from p2pacs.texts import clean
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Query, Reply
 
@@ -74,6 +76,8 @@ class SentHooks:
     """A version is out: whom it is addressed to is told."""
     copies: Callable[[StudyId, int], Awaitable[list[Copy]]]
     """How far members are with it, of which this version is the newest."""
+    why: Callable[[StudyId], str]
+    """Why the last try failed to bring it into the PACS; empty: none did."""
 
 
 class SentStudyService:
@@ -221,6 +225,7 @@ class SentStudyService:
             members=[bytes(one.member) for one in copies],
             versions=[one.version for one in copies],
             shares=[one.share for one in copies],
+            why=clean(self._hooks.why(study))[:TEXT],
         )
 
     async def _list(self, known: SentStudy, query: messages.SentReport) -> None:

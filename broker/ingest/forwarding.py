@@ -143,7 +143,7 @@ class Forwarding:
         self._committing = Committing(parts.pacs, tuning.remembered)
         self._read_back = ReadBack(parts.pacs, tuning.remembered)
         self._told: dict[StudyId, str] = {}
-        """Why a study was not in the PACS, as the log says it: once."""
+        """Why a study is not in the PACS yet: the log says it once, its member whenever it asks."""
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -195,6 +195,10 @@ class Forwarding:
                 files = await parts.store.study(study)
                 return files.version
         return 0
+
+    def why(self, study: StudyId) -> str:
+        """Why the last try failed to bring a study into the PACS; empty: none did."""
+        return self._told.get(study, "")
 
     async def _work(self, study: StudyId) -> None:
         try:

@@ -14,6 +14,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.phrases import Phrase
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.texts import clean
 from p2pacs.wire.messages.messages import SentNoted
 from peer.ingest.recipient_index import AddressedStudy
 from peer.ingest.spool_records import SpooledStudy
@@ -52,6 +53,8 @@ class Attempt:
     """Newest version of which the PACS has all."""
     failure: str = ""
     """Why the last attempt failed; empty if it did not."""
+    delayed: str = ""
+    """Why the broker could not bring it into the PACS yet; empty if it did not fail."""
     again: float | None = None
     """When it is tried again: seconds since 1970."""
 
@@ -67,7 +70,7 @@ class Attempt:
 
     def noted(self, noted: SentNoted) -> None:
         """The broker said how far it is."""
-        self.held, self.stored = noted.held, noted.stored
+        self.held, self.stored, self.delayed = noted.held, noted.stored, clean(noted.why)
 
     def failed(self, why: str, again: float) -> None:
         """It broke off, and is tried again then (seconds since 1970)."""
@@ -113,7 +116,8 @@ class OutgoingStudy:
     """Its id in the network; None before a broker gave it one."""
     state: OutgoingState
     why: str
-    """Why it failed, was refused or cancelled, or what somebody should look at; else empty."""
+    """Why it failed, was refused or cancelled, is not in the PACS yet, or what somebody should look
+    at; else empty."""
     again: float | None
     """When it is tried again: seconds since 1970; None: it is not, or not known."""
     instances: int
@@ -135,6 +139,8 @@ class OutgoingStudy:
     """Who has all of it beside this hospital: `BROKER`, `PACS`."""
     address: StudyAddress
     """To whom it goes beside the PACS."""
+    is_delayed: bool = False
+    """Whether the broker tried to bring it into the PACS, and could not yet."""
 
     @property
     def can_cancel(self) -> bool:
@@ -215,6 +221,7 @@ def outgoing_study(
         latest=spooled.latest,
         copies=tuple(copies),
         address=address,
+        is_delayed=state is OutgoingState.PUBLISHED and bool(attempt.delayed),
     )
 
 
@@ -238,6 +245,8 @@ def _why(spooled: SpooledStudy, attempt: Attempt, state: OutgoingState) -> str:
         return spooled.refused or ""
     if state is OutgoingState.FAILING:
         return attempt.failure
+    if state is OutgoingState.PUBLISHED and attempt.delayed:
+        return attempt.delayed
     if spooled.mixed:
         return Phrase("its instances name different patients: correct that in the PACS")
     return ""

@@ -97,6 +97,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "time": ANY_INTEGER,
     "uid": Bound(1, limits.UID_BYTES),
     "versions": Bound(0, ANY_INTEGER.most, items=limits.COPIES),
+    "why": _up_to(limits.TEXT),
     "wrapped_key": _up_to(256),
 }
 """By field name, or by ``Kind.field`` where the same name means two things."""

@@ -549,6 +549,8 @@ class SentNoted(Reply):
     """Newest version of which each of these says that it holds every chunk; 0 for none."""
     shares: list[int]
     """How many thousandths of the newest version each of these has, as far as the broker knows."""
+    why: str
+    """Why the last try to store it in the PACS failed, without patient data; empty: none did."""
 
 
 @_message(72)

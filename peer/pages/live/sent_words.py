@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from p2pacs.languages import N_, _, formats, ngettext, said
-from p2pacs.languages.kept_details import refusal_words
+from p2pacs.languages.kept_details import FROM_A_PACS, detail_words, refusal_words
 from p2pacs.output.json_object import JsonObject
 from p2pacs.pages import words
 from p2pacs.pages.times import utc
@@ -56,6 +56,11 @@ _ADVICE: Final = {
     ),
 }
 
+_DELAYED: Final = N_(
+    "All of it is in the network. The broker tries again by itself to bring it into the PACS: if "
+    "this lasts, tell the network's administrator."
+)
+
 
 def sent_words(one: OutgoingStudy, now: float) -> JsonObject:
     """How a study is.
@@ -95,6 +100,9 @@ def attention_words(shown: Collection[OutgoingStudy]) -> str:
 def _why(one: OutgoingStudy) -> str:
     if not one.why:
         return ""
+    if one.is_delayed:
+        why = clean(detail_words(one.why, FROM_A_PACS))
+        return _("The PACS does not have it yet: %(why)s.", why=why.rstrip(".!?"))
     why = clean(refusal_words(one.why))
     return words.capitalize_first(why) + ("" if why.endswith((".", "!", "?")) else ".")
 
@@ -113,7 +121,7 @@ def _advice(one: OutgoingStudy, now: float) -> str:
             "It is safe here, and tried again by itself in %(seconds)s s.",
             seconds=round(one.again - now),
         )
-    return said(_ADVICE[one.state])
+    return said(_DELAYED) if one.is_delayed else said(_ADVICE[one.state])
 
 
 def _amount(one: OutgoingStudy) -> str:

@@ -22,6 +22,7 @@ from p2pacs.errors import BusyError, ForbiddenError, MalformedMessageError, Revo
 from p2pacs.identity.directory import Role
 from p2pacs.identity.keys import SigningKey, StudyKey
 from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.limits import TEXT
 from p2pacs.publish import PublishProgress
 from p2pacs.study.delegation import load_delegation
 from p2pacs.swarm.host import Services
@@ -59,6 +60,7 @@ class Bench:
     wanted: list[tuple[StudyId, VirtualAddress]]
     held: dict[StudyId, int]
     out: list[StudyId]
+    whys: dict[StudyId, str]
 
     async def send(self, member: Member, uid: str = UID, *callers: str) -> SendGrant:
         query = SendQuery(7, uid, bytes(KEY.public), list(callers or ("CT1",)))
@@ -90,6 +92,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
         wanted: list[tuple[StudyId, VirtualAddress]] = []
         held: dict[StudyId, int] = {}
         out: list[StudyId] = []
+        whys: dict[StudyId, str] = {}
 
         async def keep(one: StudyRecord) -> None:
             await trio.lowlevel.checkpoint()
@@ -105,12 +108,20 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
             return [Copy(ground.identity.address, version - 1, 500)]
 
         hooks = SentHooks(
-            keep, lambda *one: wanted.append(one), lambda _: None, newest, out.append, copies
+            keep,
+            lambda *one: wanted.append(one),
+            lambda _: None,
+            newest,
+            out.append,
+            copies,
+            lambda study: whys.get(study, ""),
         )
         service = SentStudyService(parts, publisher, budgets, ground.key, hooks)
         service.enter(Services())
         grants = StudyGrants(parts, FakeLinks(), publisher, budgets)
-        yield Bench(ground, parts, pacs, publisher, service, grants, listed, wanted, held, out)
+        yield Bench(
+            ground, parts, pacs, publisher, service, grants, listed, wanted, held, out, whys
+        )
 
 
 async def test_a_hospital_may_publish_what_it_makes(bench: Bench) -> None:
@@ -146,10 +157,15 @@ async def test_what_it_published_is_listed_and_fetched(bench: Bench) -> None:
     assert known is not None
     assert (known.version, known.complete) == (2, False)
     bench.held[one.study] = 2
+    bench.whys[one.study] = "the PACS is\x1baway" + 2000 * "."
+    noted = await bench.report(north, one, 2)
+    assert noted.why.startswith("the PACS is\\x1baway..")
+    assert len(noted.why) == TEXT
+    bench.whys.clear()
     await bench.report(north, one, 3, complete=True)
     await bench.ground.database.run(lambda c: note_stored(c, one.study, 3))
     noted = await bench.report(north, one, 3, complete=True)
-    assert (noted.held, noted.stored) == (2, 3)
+    assert (noted.held, noted.stored, noted.why) == (2, 3, "")
     assert len(bench.listed) == 2  # nothing is listed that the broker publishes by now
     sent = await bench.ground.database.run(lambda c: find_sent(c, one.study))
     assert sent is not None

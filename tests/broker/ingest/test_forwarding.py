@@ -210,12 +210,16 @@ async def test_what_the_pacs_has_already_is_not_stored_again(
 
 async def test_a_pacs_that_is_away_gets_it_later(home: Home, autojump_clock: MockClock) -> None:
     home.pacs.error = PacsUnreachableError("away")
+    assert home.forwarding.why(home.study) == ""
     async with running(home):
         await trio.sleep(300)
         assert (await home.sent()).sending
+        assert home.forwarding.why(home.study) == "away"
         assert home.forwarding.is_busy(home.study)
         home.pacs.error = None
         await home.until_home()
+        await trio.sleep(1)
+        assert home.forwarding.why(home.study) == ""
     assert home.pacs.held == by_uid(STUDY)
 
 

@@ -72,6 +72,8 @@ class FakeBroker:
     copies: dict[VirtualAddress, tuple[int, int]] = field(factory=dict)
     """How far members are: version and share."""
     addressed: list[AddressQuery] = field(factory=list)
+    why: str = ""
+    """Why the PACS has not what it does not have."""
 
     def id_of(self, uid: str) -> StudyId:
         return StudyId.derive(b"secret", uid)
@@ -100,7 +102,7 @@ class FakeBroker:
         members = [one.raw for one in self.copies]
         versions, shares = zip(*self.copies.values(), strict=True) if members else ((), ())
         held, stored = query.version, self.stored.get(study, 0)
-        return SentNoted(query.id, held, stored, members, [*versions], [*shares])
+        return SentNoted(query.id, held, stored, members, [*versions], [*shares], self.why)
 
     def _grant(self, query: SendQuery) -> SendGrant:
         study = self.id_of(query.uid)

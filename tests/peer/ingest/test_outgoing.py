@@ -25,10 +25,11 @@ async def test_a_study_is_published_and_its_files_go_once_it_is_home(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with outgoing(tmp_path) as made, running(made):
-        made.broker.stores = False
+        made.broker.stores, made.broker.why = False, "the PACS is away"
         for one in STUDY:
             made.take(one)
         await trio.sleep(600)
+        assert made.studies.attempt(UID).delayed == "the PACS is away"
         assert (await made.newest(UID)).index.instances.keys() == UIDS
         assert made.study(UID).published == made.study(UID).newest
         assert len(files(tmp_path)) == len(STUDY)

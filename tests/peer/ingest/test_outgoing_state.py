@@ -103,6 +103,18 @@ def test_why_and_when_again() -> None:
     assert told(cancelled="rita").why == "cancelled by rita"
 
 
+def test_why_the_pacs_does_not_have_it_yet() -> None:
+    attempt = Attempt()
+    attempt.noted(SentNoted(0, 1, 0, [], [], [], "the PACS\x1b is away"))
+    one = told(attempt)
+    assert (one.why, one.is_delayed) == ("the PACS\\x1b is away", True)
+    assert told(attempt, mixed=True).why == one.why
+    for other in (told(attempt, linked=False), told(attempt, safe=10), told(attempt, published=5)):
+        assert (other.why, other.is_delayed) == ("", False)
+    attempt.noted(SentNoted(0, 1, 0, [], [], [], ""))
+    assert (told(attempt).why, told(attempt).is_delayed) == ("", False)
+
+
 async def test_how_much_of_it_is_in_the_network() -> None:
     progress = PublishProgress(STUDY, "1.2.1")
     attempt = Attempt()
@@ -117,7 +129,7 @@ async def test_how_much_of_it_is_in_the_network() -> None:
 def test_who_has_all_of_it() -> None:
     attempt = Attempt()
     assert told(attempt).copies == ()
-    attempt.noted(SentNoted(0, 1, 0, [], [], []))
+    attempt.noted(SentNoted(0, 1, 0, [], [], [], ""))
     assert told(attempt).copies == (BROKER,)
     assert told(attempt, version=2).copies == (), "not of the newest version"
     assert told(attempt, published=5).copies == (), "more came"

@@ -5,6 +5,7 @@ from attrs import evolve
 
 from p2pacs.languages import speaking
 from p2pacs.languages.choice import LANGUAGES
+from p2pacs.wire.messages.messages import SentNoted
 from peer.ingest.outgoing_state import Attempt, RecipientState, StudyAddress
 from peer.pages.live.sent_words import attention_words, sent_words
 from tests.peer.ingest.test_outgoing_state import NOW, failing, told
@@ -25,6 +26,19 @@ def test_what_failed_says_why_and_when_it_is_tried_again() -> None:
     assert said["why"] == "The disk is full."
     assert said["advice"].endswith("in 12 s.")
     assert "12" not in sent_words(told(failing()), AT)["advice"]
+
+
+def test_what_the_pacs_does_not_take_yet_says_so_in_the_language_of_its_reader() -> None:
+    attempt = Attempt()
+    why = "http://pacs:8042 cannot be reached: does it run at this address?"
+    attempt.noted(SentNoted(0, 1, 0, [], [], [], why))
+    said = sent_words(told(attempt), AT)
+    assert said["why"] == f"The PACS does not have it yet: {why.rstrip('?')}."
+    assert "tries again by itself" in said["advice"]
+    with speaking("de"):
+        said = sent_words(told(attempt), AT)
+        assert "pacs:8042 ist nicht zu erreichen" in said["why"]
+        assert "versucht von selbst erneut" in said["advice"]
 
 
 def test_what_was_refused_says_what_to_do_in_the_language_of_its_reader() -> None:
