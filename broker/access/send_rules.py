@@ -19,6 +19,8 @@ from p2pacs.phrases import Phrase
 
 _ALL: Final = "all"
 _NONE: Final = "none"
+_NAMED: Final = 4
+"""AE titles that a refusal names."""
 
 
 @frozen
@@ -31,9 +33,17 @@ class SendRule:
     def __str__(self) -> str:
         return _ALL if self.everything else ",".join(sorted(self.titles)) or _NONE
 
-    def allows(self, callers: Collection[str]) -> bool:
-        """Whether it may send a study that came from these AE titles."""
-        return self.everything or (bool(callers) and self.titles.issuperset(callers))
+    def denial(self, callers: Collection[str]) -> str | None:
+        """Why it may not send a study that came from these AE titles; None: it may."""
+        if self.everything or (callers and self.titles.issuperset(callers)):
+            return None
+        if not self.titles:
+            return "its rule is none"
+        if not callers:
+            return "it is not said from which AE title it came"
+        more = ["..."] if len(self.titles) > _NAMED else []
+        allowed = ",".join([*sorted(self.titles)[:_NAMED], *more])
+        return f"{min(set(callers) - self.titles)} is not among {allowed}"
 
 
 def parse_send_rule(text: str) -> SendRule:

@@ -10,7 +10,7 @@ import trio
 from attrs import evolve, frozen
 from sqlalchemy import Connection
 
-from broker.access.send_rules import parse_send_rule
+from broker.access.send_rules import SendRule, parse_send_rule
 from broker.database.db import now
 from broker.handlers import grants
 from broker.handlers.budgets import Budgets
@@ -53,9 +53,10 @@ PACS_SECONDS: Final = 5.0
 
 _VERSIONS: Final = 2**32
 
-_OF_PACS: Final = "is in the central PACS already: send what is missing of it there"
-_OF_OTHERS: Final = "belongs to another hospital: its UID is used twice; ask the administrator"
-
+_OF_PACS: Final = "is in the central PACS already: look it up, and send what is missing of it there"
+_OF_OTHERS: Final = (
+    "was sent by another hospital, or its UID is used twice: look it up before you send it"
+)
 
 _ADOPTED: Final = "is finished without this member: send what is missing of it to the central PACS"
 
@@ -260,8 +261,9 @@ def _refusal(
     is_of_pacs: bool,
 ) -> str | None:
     """Why a member may not send a study; None: it may."""
-    if who.blind or not parse_send_rule(who.member.send).allows(query.callers):
-        return f"may not be sent by {who.member.name}: ask the administrator"
+    rule = SendRule() if who.blind else parse_send_rule(who.member.send)
+    if (denied := rule.denial(query.callers)) is not None:
+        return f"may not be sent by {who.member.name} ({denied}): ask the administrator"
     if known is not None and known.member != who.member.address:
         return _OF_OTHERS
     if known is not None and known.adopted:

@@ -25,6 +25,24 @@ SIGN_IN: Final = (
 """Of sign-ins (`p2pacs.accounts.sign_in`)."""
 
 FROM_THE_BROKER: Final = (
+    N_(
+        "study %(study)s may not be sent by %(name)s (%(callers)s is not among %(titles)s): "
+        "ask the administrator"
+    ),
+    N_("study %(study)s may not be sent by %(name)s (its rule is none): ask the administrator"),
+    N_(
+        "study %(study)s was sent by another hospital, or its UID is used twice: look it up before "
+        "you send it"
+    ),
+    N_(
+        "study %(study)s is in the central PACS already: look it up, and send what is missing of "
+        "it there"
+    ),
+    N_(
+        "study %(study)s is finished without this member: send what is missing of it to the "
+        "central PACS"
+    ),
+    # As brokers said it before; spools keep it.
     N_("study %(study)s may not be sent by %(name)s: ask the administrator"),
     N_("study %(study)s belongs to another hospital: its UID is used twice; ask the administrator"),
     N_("study %(study)s is in the central PACS already: send what is missing of it there"),

@@ -63,6 +63,9 @@ def sent(
         return
     ((what, number),) = wanted
     if what == "remove" and not yes:
-        sure(f"Remove for good what is kept here of study {number} and was not sent")
+        sure(
+            f"Remove for good what is kept here of study {number}, which is all there is of it "
+            "unless the PACS or the scanner has it"
+        )
     said = ask(folder, partial(PeerClient.change_outgoing, number=number, what=what))
     typer.echo(json.dumps(said, ensure_ascii=False) if as_json else changed_line(number, what))

@@ -116,7 +116,7 @@ class OutgoingDesk:
         return await self.get(number)
 
     async def remove(self, number: int, by: str) -> None:
-        """Remove what lies here of a study: it exists nowhere else, as far as it was not sent.
+        """Remove what lies here of a study: unless it was delivered before, it may be all there is.
 
         Raises:
             NotFoundError: there is none of this number.

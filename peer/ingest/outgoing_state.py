@@ -139,6 +139,8 @@ class OutgoingStudy:
     """Who has all of it beside this hospital: `BROKER`, `PACS`."""
     address: StudyAddress
     """To whom it goes beside the PACS."""
+    was_delivered: bool
+    """Whether the PACS had all that had come by then, before what came last."""
     is_delayed: bool = False
     """Whether the broker tried to bring it into the PACS, and could not yet."""
 
@@ -162,6 +164,12 @@ class OutgoingStudy:
     def needs_somebody(self) -> bool:
         """Whether nothing goes on unless a person does something."""
         return self.state is OutgoingState.REFUSED
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is known how much of it is in the network: what is sent again may be there
+        already, and of what the broker refused it does not say."""
+        return self.state not in _STOPPED or not (self.was_delivered or self.needs_somebody)
 
     @property
     def is_stored(self) -> bool:
@@ -221,6 +229,7 @@ def outgoing_study(
         latest=spooled.latest,
         copies=tuple(copies),
         address=address,
+        was_delivered=0 < spooled.safe < spooled.newest,
         is_delayed=state is OutgoingState.PUBLISHED and bool(attempt.delayed),
     )
 

@@ -88,7 +88,8 @@ def _row(one: JsonObject) -> tuple[str, ...]:
 
 def _images(one: JsonObject) -> str:
     done, count = one["published"], one["instances"]
-    return str(count) if done >= count else f"{done}/{count}"
+    # Of what was refused it is not known: the PACS may have all of it.
+    return str(count) if done >= count or one["state"] == "refused" else f"{done}/{count}"
 
 
 def _state(one: JsonObject) -> str:

@@ -47,8 +47,9 @@ _ADVICE: Final = {
     OutgoingState.STORED: "",
     OutgoingState.FAILING: N_("It is safe here, and tried again by itself."),
     OutgoingState.REFUSED: N_(
-        "Nothing more of it is taken. What came is kept here: have the cause put right, then send "
-        "it again; or remove it, and send it right from the scanner."
+        "Nothing more of it is taken. What was refused is kept here; the study may be in the PACS "
+        "already: look there first. Then have the cause put right and send it again; or remove it "
+        "here."
     ),
     OutgoingState.CANCELLED: N_(
         "Nothing more of it is taken or sent. What is in the network or in the PACS already stays "
@@ -126,7 +127,7 @@ def _advice(one: OutgoingStudy, now: float) -> str:
 
 def _amount(one: OutgoingStudy) -> str:
     size = formats.size(one.bytes)
-    if one.published >= one.instances:
+    if one.published >= one.instances or not one.is_told:
         return f"{words.images(one.instances)}, {size}"
     return _(
         "%(done)s of %(all)s images in the network, %(size)s",
@@ -139,8 +140,14 @@ def _amount(one: OutgoingStudy) -> str:
 def _copies(one: OutgoingStudy) -> str:
     if PACS in one.copies:
         where = _("here, at the broker and in the PACS")
+    elif BROKER in one.copies:
+        where = _("here and at the broker")
+    elif one.was_delivered:
+        where = _("here; what was sent of it before went into the PACS")
+    elif one.needs_somebody:
+        where = _("here; it may be in the PACS already")
     else:
-        where = _("here and at the broker") if BROKER in one.copies else _("here alone")
+        where = _("here alone")
     if not one.address.replicas:
         return where
     return ngettext(

@@ -11,19 +11,24 @@ titles = st.from_regex(r"[A-Z][A-Z0-9_ -]{0,13}[A-Z0-9]", fullmatch=True).filter
 
 
 def test_all_and_none() -> None:
-    assert parse_send_rule(" All ").allows([])
-    assert parse_send_rule("all").allows(["CT1"])
-    assert not parse_send_rule("none").allows(["CT1"])
-    assert not parse_send_rule("none").allows([])
+    assert parse_send_rule(" All ").denial([]) is None
+    assert parse_send_rule("all").denial(["CT1"]) is None
+    assert parse_send_rule("none").denial(["CT1"]) == "its rule is none"
+    assert parse_send_rule("none").denial([]) == "its rule is none"
     assert (str(parse_send_rule("ALL")), str(parse_send_rule("None"))) == ("all", "none")
 
 
 def test_every_instance_must_come_from_one_of_the_titles() -> None:
     rule = parse_send_rule("CT1, MR1")
-    assert rule.allows(["CT1"])
-    assert rule.allows(["MR1", "CT1"])
-    assert not rule.allows(["CT1", "CT2"])
-    assert not rule.allows([])
+    assert rule.denial(["CT1"]) is None
+    assert rule.denial(["MR1", "CT1"]) is None
+    assert rule.denial(["CT1", "CT2"]) == "CT2 is not among CT1,MR1"
+    assert rule.denial([]) == "it is not said from which AE title it came"
+
+
+def test_a_refusal_names_a_few_titles() -> None:
+    rule = parse_send_rule("A1,B1,C1,D1,E1")
+    assert rule.denial(["Z1", "Y1"]) == "Y1 is not among A1,B1,C1,D1,..."
 
 
 @given(st.sets(titles, min_size=1, max_size=8))

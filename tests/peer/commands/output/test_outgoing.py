@@ -28,6 +28,7 @@ def test_it_fits_eighty_columns() -> None:
     lines = _shown(STUDY, {**STUDY, "state": "refused", "why": why, "beside": 3})
     assert max(map(len, lines)) <= 80
     assert "120/300" in lines[2]
+    assert "120/300" not in lines[3], "of what was refused nobody knows"
     assert "12-01 03:04" in lines[2]
     assert "3 kept" in " ".join(lines)
 

@@ -70,6 +70,44 @@ def test_how_much_and_since_when() -> None:
     assert sent_words(told(safe=10), AT)["copies"] == "here, at the broker and in the PACS"
 
 
+def test_what_was_delivered_is_sent_again_and_refused_is_not_said_to_be_here_alone() -> None:
+    """Sent anew in whole: its instances have new numbers, above all that was published."""
+    again = told(refused="no", newest=20, published=10, safe=10)
+    said = sent_words(again, AT)
+    assert said["amount"] == "10 images, 1.0 kB"
+    assert said["copies"] == "here; what was sent of it before went into the PACS"
+    assert "may be in the PACS already" in said["advice"]
+    cancelled = sent_words(told(cancelled="rita", newest=20, published=10, safe=10), AT)
+    assert (cancelled["amount"], cancelled["copies"]) == (said["amount"], said["copies"])
+
+
+def test_what_was_refused_at_once_may_be_in_the_pacs() -> None:
+    """Another hospital sent it, or it is there already."""
+    said = sent_words(told(refused="no", study=None, version=0, published=0), AT)
+    assert said["amount"] == "10 images, 1.0 kB"
+    assert said["copies"] == "here; it may be in the PACS already"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "study 00112233 may not be sent by north (HOSP_A is not among CT1,MR1): ask the "
+        "administrator",
+        "study 00112233 may not be sent by north (its rule is none): ask the administrator",
+        "study 00112233 was sent by another hospital, or its UID is used twice: look it up before "
+        "you send it",
+        "study 00112233 is in the central PACS already: look it up, and send what is missing of "
+        "it there",
+        "study 00112233 is finished without this member: send what is missing of it to the "
+        "central PACS",
+    ],
+)
+def test_what_the_broker_refuses_is_said_in_the_language_of_its_reader(why: str) -> None:
+    assert sent_words(told(refused=why), AT)["why"][1:-1] == why[1:]
+    with speaking("de"):
+        assert sent_words(told(refused=why), AT)["why"].startswith("Studie 00112233 ")
+
+
 def test_what_is_kept_beside_is_said() -> None:
     said = sent_words(told(safe=10, spooled=100, beside=2), AT)
     assert said["state"] == "beside"
