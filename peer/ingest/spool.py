@@ -37,6 +37,11 @@ log = structlog.get_logger(__name__)
 _INDEX: Final = "index.sqlite"
 _FILES: Final = "instances"
 
+_NOT_NEW: Final = {
+    SpoolOutcome.KNOWN: "an instance came that is here already",
+    SpoolOutcome.BESIDE: "an instance came that is another under its UID: kept beside, not sent",
+}
+
 
 @define(eq=False)
 class _Arrival:
@@ -97,7 +102,7 @@ class Spool:
         """
         taken = self._confirm(_Arrival(arrived, file))
         if taken is not SpoolOutcome.KEPT:
-            log.warning("an instance came that is another under its UID", taken=taken)
+            log.warning(_NOT_NEW[taken])
         else:
             self.came(arrived.study_uid)
         return taken

@@ -328,7 +328,8 @@ async def _begun_again(
                 return None
             await pause.wait(tuning.retry, since)
         else:
-            log.info("fetch taken up again", study=pending.study.short)
+            taken = "addressed: fetched" if pending.ordered else "fetch taken up again"
+            log.info(taken, study=pending.study.short)
             return fetch
 
 
