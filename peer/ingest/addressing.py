@@ -29,6 +29,7 @@ from peer.ingest.recipient_rules import (
     readers,
     recipients_of,
     resolve,
+    why_nobody,
 )
 from peer.ingest.spool_index import SpoolIndex
 from peer.ingest.spool_records import SpooledStudy
@@ -124,10 +125,9 @@ class StudyAddressing:
             raise UsageError(
                 Phrase("a study is addressed to at most %(most)s members", most=RECIPIENTS)
             )
-        if unknown := resolve(names, self._directory(), self._me).unknown:
-            raise NotFoundError(
-                Phrase("no other hospital of this network is called %(name)s", name=unknown[0])
-            )
+        directory = self._directory()
+        if unknown := resolve(names, directory, self._me).unknown:
+            raise NotFoundError(why_nobody(unknown[0], directory, self._me))
 
     async def of(self, uid: str) -> AddressedStudy:
         """To whom a study goes, and how far each is with it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from typing import Final
 
 from attrs import field, frozen
 
@@ -11,7 +13,11 @@ from p2pacs.dataset.json_model import Json, texts
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.identity.directory import Directory, MemberRecord, Role
 from p2pacs.ids import VirtualAddress
+from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
+
+_NAMED: Final = 12
+"""Hospitals that an error names."""
 
 
 @frozen
@@ -101,8 +107,30 @@ def readers(directory: Directory, me: VirtualAddress) -> list[MemberRecord]:
 
 
 def resolve(names: Sequence[str], directory: Directory, me: VirtualAddress) -> Resolved:
-    """The members of these names, among those that a study can be addressed to."""
+    """The members of these names, among those that a study can be addressed to.
+
+    Upper and lower case count only where several names differ in nothing else.
+    """
     there = readers(directory, me)
-    by_name = {one.name: one for one in there} | {str(one.address): one for one in there}
-    found = {one.address: one for name in names if (one := by_name.get(name)) is not None}
-    return Resolved(tuple(found.values()), tuple(one for one in names if one not in by_name))
+    exact = {one.name: one for one in there} | {str(one.address): one for one in there}
+    folded = Counter(one.name.casefold() for one in there)
+    loose = {one.name.casefold(): one for one in there if folded[one.name.casefold()] == 1}
+    members = {name: exact.get(name) or loose.get(name.casefold()) for name in names}
+    found = {one.address: one for one in members.values() if one is not None}
+    return Resolved(tuple(found.values()), tuple(one for one in names if members[one] is None))
+
+
+def why_nobody(name: str, directory: Directory, me: VirtualAddress) -> Phrase:
+    """Why `resolve` knows no member of this name, and which there are."""
+    own = [one for one in directory.members if one.address == me]
+    if any(name.casefold() in (one.name.casefold(), str(one.address)) for one in own):
+        return Phrase("%(name)s is this hospital: name another one", name=name)
+    there = sorted(one.name for one in readers(directory, me))
+    if not there:
+        return Phrase("no other hospital of this network is called %(name)s", name=name)
+    named = ", ".join([*there[:_NAMED], *(["…"] if len(there) > _NAMED else [])])
+    return Phrase(
+        "no other hospital of this network is called %(name)s; there are: %(names)s",
+        name=name,
+        names=named,
+    )

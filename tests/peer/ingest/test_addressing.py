@@ -70,9 +70,12 @@ async def test_a_name_that_nobody_has_keeps_nothing_back(
 
 async def test_who_says_a_wrong_name_is_told(tmp_path: Path) -> None:
     async with outgoing(tmp_path) as made:
-        for name in ("Nobody", "R1", "Gone", "North"):
-            with pytest.raises(NotFoundError, match=f"hospital of this network is called {name}"):
+        for name in ("Nobody", "R1", "Gone"):
+            with pytest.raises(NotFoundError, match=f"is called {name}; there are: East, South$"):
                 await made.addressing.address(UID, ["South", name])
+        with pytest.raises(NotFoundError, match="north is this hospital"):
+            made.addressing.check(["north"])
+        made.addressing.check(["SOUTH"])
         with pytest.raises(UsageError, match="at most 64"):
             await made.addressing.address(UID, ["South"] * (RECIPIENTS + 1))
         assert (await made.addressing.of(UID)).recipients == Recipients()

@@ -1,12 +1,20 @@
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pacs.dataset.json_model import Json, entry
 from p2pacs.dataset.vocabulary import tag
+from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.ingest.recipient_rules import RecipientRule, Recipients, recipients_of, resolve
-from tests.peer.ingest.bench import ADDRESS, DIRECTORY, EAST, REPLICA, SOUTH
+from peer.ingest.recipient_rules import (
+    RecipientRule,
+    Recipients,
+    recipients_of,
+    resolve,
+    why_nobody,
+)
+from tests.peer.ingest.bench import ADDRESS, DIRECTORY, EAST, GONE, NORTH, REPLICA, SOUTH
 
 ASKED = {tag("RequestingService"): entry("LO", "Village Clinic")}
 STUDY: Json = {
@@ -51,6 +59,28 @@ def test_what_names_mean() -> None:
     assert found.unknown == ("R1", "Gone", "North", "x")
     assert REPLICA.address not in found.addresses
     assert resolve(["East", str(EAST.address)], DIRECTORY, ADDRESS).members == (EAST,)
+
+
+def test_upper_and_lower_case_count_where_names_differ_in_nothing_else() -> None:
+    assert resolve(["SOUTH", "south"], DIRECTORY, ADDRESS).members == (SOUTH,)
+    other = evolve(EAST, name="EAST")
+    twice = evolve(DIRECTORY, members=(*DIRECTORY.members, evolve(other, address=GONE.address)))
+    assert resolve(["East"], twice, ADDRESS).members == (EAST,)
+    assert resolve(["east"], twice, ADDRESS).unknown == ("east",)
+
+
+def test_why_nobody_has_a_name_and_who_there_is() -> None:
+    assert why_nobody("x", DIRECTORY, ADDRESS).endswith("is called x; there are: East, South")
+    for mine in ("north", str(ADDRESS)):
+        assert why_nobody(mine, DIRECTORY, ADDRESS) == f"{mine} is this hospital: name another one"
+    alone = evolve(DIRECTORY, members=(NORTH,))
+    assert why_nobody("x", alone, ADDRESS).endswith("is called x")
+    many = [
+        evolve(EAST, name=f"{n:02d}", address=VirtualAddress(b"\xfd" + bytes([n]) * 15))
+        for n in range(20)
+    ]
+    crowd = evolve(DIRECTORY, members=tuple(many))
+    assert why_nobody("x", crowd, ADDRESS).endswith(" 11, 12, …")
 
 
 names = st.lists(st.text(max_size=4), max_size=4)
