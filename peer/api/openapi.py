@@ -70,7 +70,7 @@ _SOURCE: Final = _object(
 )
 _ENDS: Final = [of("Waiting"), of("Complete"), of("Error")]
 
-_OUTCOME: Final = {"enum": ["kept", "known", "beside"]}
+_OUTCOME: Final = {"enum": ["kept", "known", "beside", "broken"]}
 _FILE: Final = _object(
     {
         "sop_instance_uid": _TEXT,

@@ -84,9 +84,17 @@ class SpoolIndex:
         query = select(instances.c.study_uid, instances.c.beside).where(*same)
         with self._file.reading() as connection:
             row = connection.execute(query.order_by(instances.c.beside).limit(1)).first()
-        if row is None:
-            return None
-        return row.study_uid, SpoolOutcome.BESIDE if row.beside else SpoolOutcome.KNOWN
+            if row is None:
+                return None
+            if not row.beside:
+                return row.study_uid, SpoolOutcome.KNOWN
+            before = select(instances.c.number).where(
+                instances.c.study_uid == row.study_uid,
+                instances.c.uid == uid,
+                instances.c.beside.is_(False),
+            )
+            other = connection.execute(before.limit(1)).first()
+        return row.study_uid, SpoolOutcome.BROKEN if other is None else SpoolOutcome.BESIDE
 
     def enter(self, arrived: Sequence[tuple[ArrivedInstance, str]]) -> list[SpoolOutcome]:
         """Enter instances whose files are on the disk, all or none.

@@ -20,6 +20,8 @@ class SpoolOutcome(Enum):
     BESIDE = auto()
     """Other bytes came before under its UIDs: it is on the disk (sent again: since then), and not
     published."""
+    BROKEN = auto()
+    """It is on the disk, was found broken since, and is not published."""
 
 
 @frozen

@@ -39,6 +39,8 @@ def sent_lines(outcome: SendOutcome) -> Iterator[str]:
         parts.append(f"{counts['known']} {was} there already")
     if outcome.beside:
         parts.append(f"{len(outcome.beside)} kept beside")
+    if outcome.broken:
+        parts.append(f"{len(outcome.broken)} broken")
     if outcome.refused:
         parts.append(f"{len(outcome.refused)} refused")
     if missing := outcome.found - len(outcome.done):
@@ -48,6 +50,7 @@ def sent_lines(outcome: SendOutcome) -> Iterator[str]:
         yield f"{_count(outcome.others, 'other file')} left out: not DICOM, or a DICOMDIR."
     yield from _named([f"Refused: {path}: {why}" for path, why in outcome.refused.items()])
     yield from _named([f"Kept beside: {path}" for path in outcome.beside])
+    yield from _named([f"Broken: {path}" for path in outcome.broken])
     studies = [one for one in outcome.studies.values() if one]
     yield from _named([_study(one) for one in studies])
 

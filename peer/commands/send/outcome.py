@@ -14,6 +14,7 @@ from p2pacs.output.json_object import JsonObject
 KEPT: Final = "kept"
 KNOWN: Final = "known"
 BESIDE: Final = "beside"
+BROKEN: Final = "broken"
 """What the peer says of a file (`peer.api.outgoing`)."""
 
 
@@ -31,6 +32,7 @@ class SendOutcome:
     """Bytes of the files that were taken now."""
     seconds: float = 0.0
     beside: list[Path] = field(factory=list, repr=False)
+    broken: list[Path] = field(factory=list, repr=False)
     refused: dict[Path, P2PacsError] = field(factory=dict, repr=False)
     done: set[Path] = field(factory=set, repr=False)
     studies: dict[str, JsonObject] = field(factory=dict, repr=False)
@@ -48,6 +50,8 @@ class SendOutcome:
             self.size += size
         if outcome == BESIDE:
             self.beside.append(path)
+        if outcome == BROKEN:
+            self.broken.append(path)
 
     def refuse(self, path: Path, error: P2PacsError) -> None:
         """A file is not taken."""
@@ -63,6 +67,7 @@ class SendOutcome:
             "bytes": self.size,
             "seconds": round(self.seconds, 3),
             "beside": [str(path) for path in self.beside],
+            "broken": [str(path) for path in self.broken],
             "refused": [
                 {"file": str(path), "why": str(error)} for path, error in self.refused.items()
             ],
@@ -74,7 +79,7 @@ class SendOutcome:
 
         Raises:
             ForbiddenError: the broker, or the peer, does not let it be sent.
-            PacsDataError: files were not taken, or are kept beside.
+            PacsDataError: files were not taken, are kept beside, or are broken.
             P2PacsError: why it stopped.
         """
         if self.stopped is not None:
@@ -88,12 +93,19 @@ class SendOutcome:
             raise kind(
                 f"{_files(len(self.refused), 'was', 'were')} not taken: the reasons are above"
             )
+        said = []
         if self.beside:
-            raise PacsDataError(
+            said.append(
                 f"{_files(len(self.beside), 'is', 'are')} kept beside and not sent on: other bytes "
-                "came before under the same UIDs, or they are broken; new images need UIDs of "
-                "their own"
+                "came before under the same UIDs; new images need UIDs of their own"
             )
+        if self.broken:
+            said.append(
+                f"{_files(len(self.broken), 'is', 'are')} broken, kept, and not sent on: take them "
+                "again from where they come from"
+            )
+        if said:
+            raise PacsDataError("; ".join(said))
 
 
 def _files(count: int, one: str, many: str) -> str:

@@ -115,8 +115,11 @@ async def send(
             await client.address((), options.to, options.priority)  # whether there are such
     found = await trio.to_thread.run_sync(lambda: find_files(named, force=options.force))
     if not found.files and not found.lost:
+        if not found.others:
+            raise UsageError(f"there are no files in {', '.join(map(str, named))}")
         hint = "" if options.force else "; data sets without their header are tried with --force"
-        raise UsageError(f"there are no DICOM files ({found.others} others){hint}")
+        others = "one other file" if found.others == 1 else f"{found.others} other files"
+        raise UsageError(f"there are no DICOM files, but {others}{hint}")
     run = _SendRun(folder, found, watcher, options, tuning)
     began = trio.current_time()
     try:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,12 @@ def test_instances_that_name_another_patient_are_kept_and_that_is_said_once(
     assert UID not in said
 
 
+def how_known(spool: Spool, one: EncodedInstance) -> SpoolOutcome | None:
+    digest = sha256(one.data).digest()
+    known = spool.index.find_known(one.sop_instance_uid, one.transfer_syntax_uid, digest)
+    return None if known is None else known[1]
+
+
 def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spool) -> None:
     sent = [make(UID, 1, number) for number in (1, 2)]
     for one in sent:
@@ -257,6 +264,7 @@ def test_what_is_set_aside_is_kept_and_not_published(tmp_path: Path, spool: Spoo
     uids = [sent[0].sop_instance_uid, "1.2.3"]
     assert [spool.index.set_aside(UID, uids), spool.index.set_aside(UID, uids)] == [1, 0]
     assert held(spool) == sent[1:]
+    assert how_known(spool, sent[0]) is SpoolOutcome.BROKEN
     spool.safe(UID, 2)
     assert len(files(tmp_path)) == 1
     assert take(spool, sent[0], "CT1") is SpoolOutcome.BESIDE
@@ -269,6 +277,8 @@ def test_what_lies_beside_keeps_no_other_back(spool: Spool) -> None:
     spool.index.set_aside(UID, [broken.sop_instance_uid])
     assert take(spool, in_order, "CT1") is SpoolOutcome.KEPT
     assert held(spool) == [in_order]
+    assert how_known(spool, in_order) is SpoolOutcome.KNOWN
+    assert how_known(spool, broken) is SpoolOutcome.BESIDE
     spool.safe(UID, 2)
     assert take(spool, in_order, "CT1") is SpoolOutcome.KEPT  # it may be gone elsewhere
     assert take(spool, broken, "CT1") is SpoolOutcome.BESIDE

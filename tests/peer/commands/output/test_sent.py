@@ -18,17 +18,18 @@ def study(**more: Any) -> dict[str, Any]:
 
 
 def test_what_a_run_did() -> None:
-    outcome = SendOutcome(found=4, others=1, seconds=2.0)
-    for number, how in enumerate(("kept", "known", "beside")):
+    outcome = SendOutcome(found=5, others=1, seconds=2.0)
+    for number, how in enumerate(("kept", "known", "beside", "broken")):
         said = {"outcome": how, "study_instance_uid": "1.2"}
         outcome.add(Path(f"/files/{number}"), 1000, said)
     outcome.refuse(Path("/files/9"), BrokenInstanceError("an instance has no SOP Class UID"))
     outcome.studies = {"1.2": study(), "1.3": study(number=8, state="waiting", instances=1)}
     assert list(sent_lines(outcome)) == [
-        "1 file taken (1.0 kB in 2.0 s), 1 was there already, 1 kept beside, 1 refused.",
+        "1 file taken (1.0 kB in 2.0 s), 1 was there already, 1 kept beside, 1 broken, 1 refused.",
         "1 other file left out: not DICOM, or a DICOMDIR.",
         "Refused: /files/9: an instance has no SOP Class UID",
         "Kept beside: /files/2",
+        "Broken: /files/3",
         "Study 7: 2 images, on its way to the PACS",
         "Study 8: 1 image, waits for the broker",
     ]

@@ -28,6 +28,16 @@ def test_what_was_refused_fails_the_run() -> None:
     assert outcome.json()["refused"][0] == {"file": "/files/1", "why": "not yours"}
 
 
+def test_what_is_kept_and_not_sent_on_is_said_with_its_reason() -> None:
+    outcome = SendOutcome(found=3)
+    for number, how in enumerate(("beside", "broken", "broken")):
+        outcome.add(Path(f"/files/{number}"), 10, {"outcome": how, "study_instance_uid": "1.2"})
+    with pytest.raises(PacsDataError, match=r"one file is kept beside.*; 2 files are broken, kept"):
+        outcome.check()
+    said = outcome.json()
+    assert (said["beside"], said["broken"]) == (["/files/0"], ["/files/1", "/files/2"])
+
+
 def test_why_it_stopped_comes_first() -> None:
     outcome = SendOutcome(found=2, stopped=DiskFullError("no room"))
     outcome.refuse(PATH, BrokenInstanceError("no UID"))

@@ -204,7 +204,10 @@ async def test_data_sets_without_their_header(peer: Served, tmp_path: Path) -> N
 async def test_nothing_to_send(peer: Served, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(UsageError, match="no DICOM files"):
+    with pytest.raises(UsageError, match=r"there are no files in .*empty$"):
+        await peer.send(empty)
+    (empty / "notes.txt").write_text("nothing")
+    with pytest.raises(UsageError, match=r"no DICOM files, but one other file;.* --force"):
         await peer.send(empty)
 
 
