@@ -21,12 +21,12 @@ from peer.ingest.spool_records import SpooledStudy
 
 
 class OutgoingState(StrEnum):
-    """Where a study is on its way from the scanner to the central PACS."""
+    """Where a study is on its way from who made it to the central PACS."""
 
     WAITING = "waiting"
     """No broker is linked: it is kept here."""
     COMING = "coming"
-    """The scanner still sends it; what came is published meanwhile."""
+    """More of it came just now; what came is published meanwhile."""
     PUBLISHING = "publishing"
     """It is being published."""
     PUBLISHED = "published"
@@ -240,8 +240,8 @@ def _state(spooled: SpooledStudy, attempt: Attempt, *, coming: bool, linked: boo
         (spooled.refused is not None, OutgoingState.REFUSED),
         (spooled.is_stored, OutgoingState.STORED),
         (linked and bool(attempt.failure), OutgoingState.FAILING),
-        (coming, OutgoingState.COMING),
         (not linked, OutgoingState.WAITING),
+        (coming, OutgoingState.COMING),
         (spooled.newest > spooled.published, OutgoingState.PUBLISHING),
     )
     return next((state for holds, state in unless_any if holds), OutgoingState.PUBLISHED)

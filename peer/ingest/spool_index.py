@@ -190,11 +190,11 @@ class SpoolIndex:
 
     def named(self, number: int) -> SpooledStudy | None:
         """The study of this number; None if there is none (any more)."""
-        return next(iter(self._list(studies.c.first == number)), None)
+        return next(iter(self._list(studies.c.number == number)), None)
 
     def _list(self, *which: ColumnElement[bool]) -> list[SpooledStudy]:
         there = studies.c.instances + studies.c.beside > 0
-        query = select(studies).where(there, *which).order_by(studies.c.first)
+        query = select(studies).where(there, *which).order_by(studies.c.number)
         with self._file.reading() as connection:
             return [_study(row) for row in connection.execute(query)]
 
@@ -304,7 +304,7 @@ def _study(row: Row[Any]) -> SpooledStudy:
         beside=row.beside,
         callers=tuple(json.loads(row.callers)),
         refused=row.refused,
-        number=row.first,
+        number=row.number,
         spooled=row.spooled,
         began=row.began,
         latest=row.latest,

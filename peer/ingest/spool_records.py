@@ -95,7 +95,7 @@ class SpooledStudy:
     refused: str | None
     """Why nothing of it may be published."""
     number: int
-    """Of its first instance: by it the study is named here."""
+    """By which it is named here, in the order in which they began."""
     spooled: int
     """Bytes of the data sets that have a file."""
     began: int

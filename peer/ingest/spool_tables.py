@@ -15,7 +15,9 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    delete,
     func,
+    insert,
     select,
     text,
     update,
@@ -70,7 +72,7 @@ studies: Final = Table(
     Column("published", Integer, nullable=False),
     Column("safe", Integer, nullable=False),
     Column("refused", String),
-    Column("first", Integer, nullable=False, server_default="0"),
+    Column("number", Integer, nullable=False, server_default="0"),
     Column("newest", Integer, nullable=False, server_default="0"),
     Column("instances", Integer, nullable=False, server_default="0"),
     Column("bytes", Integer, nullable=False, server_default="0"),
@@ -88,13 +90,21 @@ other are elsewhere, too. ``refused`` says why the broker lets nothing of it be 
 ``cancelled`` who here wants nothing more of it published.
 ``mixed``: instances of it name different patients.
 
-From ``first`` to ``latest`` it is what `instances` says of the study, counted as they come: number
-of the first one, and of the last that is published; how many these are, and their bytes; how many
-are beside; bytes of all that have a file; who they came from (JSON); when the first one and the
-last one came."""
+``number`` is what people call it, in the order in which they began. From ``newest`` to ``latest``
+it is what `instances` says of the study, counted as they come: number of the last one that is
+published; how many these are, and their bytes; how many are beside; bytes of all that have a file;
+who they came from (JSON); when the first one and the last one came."""
+
+study_numbers: Final = Table(
+    "study_numbers",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    sqlite_autoincrement=True,
+)
+"""Empty: SQLite counts here what studies are called, so that no number is given twice."""
 
 _SINCE_2: Final = (
-    "first", "newest", "instances", "bytes", "beside", "spooled", "callers", "began", "latest",
+    "number", "newest", "instances", "bytes", "beside", "spooled", "callers", "began", "latest",
     "cancelled", "mixed",
 )  # fmt: skip
 
@@ -115,7 +125,9 @@ def prepare(connection: Connection) -> None:
         for name in _SINCE_2:
             made = CreateColumn(studies.c[name]).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE studies ADD COLUMN {made}")
-        for uid in connection.execute(select(instances.c.study_uid).distinct()).scalars().all():
+        began = func.min(instances.c.number)
+        query = select(instances.c.study_uid).group_by(instances.c.study_uid).order_by(began)
+        for uid in connection.execute(query).scalars().all():
             insert_missing(connection, studies, NOTHING | {"uid": uid})
             recount(connection, uid)
     if version != SCHEMA:
@@ -131,7 +143,6 @@ def recount(connection: Connection, uid: str) -> None:
     counted, of_study = ~instances.c.beside, instances.c.study_uid == uid
     has_file = instances.c.file.is_not(None)
     columns = (
-        func.min(instances.c.number).label("first"),
         func.max(instances.c.number).filter(counted).label("newest"),
         func.count().filter(counted).label("instances"),
         func.sum(instances.c.size).filter(counted).label("bytes"),
@@ -143,10 +154,16 @@ def recount(connection: Connection, uid: str) -> None:
     row = connection.execute(select(*columns).where(of_study)).one()
     callers = select(instances.c.caller).where(of_study).distinct()
     values = {name: value or 0 for name, value in row._asdict().items()}
-    known = select(studies.c.first).where(studies.c.uid == uid)
-    values["first"] = connection.execute(known).scalar() or values["first"]  # its name stays
+    known = select(studies.c.number).where(studies.c.uid == uid)
+    values["number"] = connection.execute(known).scalar() or _next_number(connection)
     values["callers"] = json.dumps(sorted(connection.execute(callers).scalars()))
     connection.execute(update(studies).where(studies.c.uid == uid).values(values))
+
+
+def _next_number(connection: Connection) -> int:
+    made = connection.execute(insert(study_numbers)).inserted_primary_key
+    connection.execute(delete(study_numbers))
+    return int(made[0]) if made else 0
 
 
 def count_in(
@@ -164,7 +181,7 @@ def count_in(
     insert_missing(connection, studies, NOTHING | {"uid": uid})
     row = connection.execute(select(studies).where(studies.c.uid == uid)).one()
     values = {
-        "first": row.first or number,
+        "number": row.number or _next_number(connection),
         "began": row.began or came,
         "latest": came,
         "spooled": row.spooled + size,

@@ -38,7 +38,7 @@ _COLUMNS: Final = (
 
 OUTGOING_STATES: Final = {
     "waiting": "waits for the broker",
-    "coming": "coming from the scanner",
+    "coming": "being received",
     "publishing": "going into the network",
     "published": "on its way to the PACS",
     "stored": "in the PACS",

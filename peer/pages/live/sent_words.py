@@ -26,7 +26,7 @@ BESIDE: Final = "beside"
 
 _STATES: Final = {
     OutgoingState.WAITING: N_("Waits for the broker"),
-    OutgoingState.COMING: N_("Coming from the scanner"),
+    OutgoingState.COMING: N_("Being received"),
     OutgoingState.PUBLISHING: N_("Going into the network"),
     OutgoingState.PUBLISHED: N_("On its way to the PACS"),
     OutgoingState.STORED: N_("In the PACS"),

@@ -64,7 +64,7 @@ def failing() -> Attempt:
     ("one", "state"),
     [
         (told(latest=NOW - 1000, published=0), OutgoingState.COMING),
-        (told(latest=NOW - 1000, published=0, linked=False), OutgoingState.COMING),
+        (told(latest=NOW - 1000, published=0, linked=False), OutgoingState.WAITING),
         (told(published=0, study=None, linked=False), OutgoingState.WAITING),
         (told(failing(), published=0, linked=False), OutgoingState.WAITING),
         (told(failing(), published=0), OutgoingState.FAILING),

@@ -89,3 +89,24 @@ def test_a_spool_of_version_1_is_brought_up_to_date(tmp_path: Path) -> None:
         assert take(spool, make("1.2.3", 1, 2), "CT1") is SpoolOutcome.KEPT
     with closing(Spool(tmp_path, reserve=0)) as spool:
         assert [one.instances for one in spool.index.list_studies()] == [3, 1, 2]
+
+
+def test_studies_are_numbered_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        for study in ("1.2.9", "1.2.1", "1.2.5"):
+            for number in (1, 2, 3):
+                take(spool, make(study, 1, number), "CT1")
+        take(spool, make("1.2.9", 1, 4), "CT1")
+        named = [(one.uid, one.number) for one in spool.index.list_studies()]
+        assert named == [("1.2.9", 1), ("1.2.1", 2), ("1.2.5", 3)]
+        spool.index.cancel("1.2.5", "rita")
+        spool.remove("1.2.5")
+    _as_version_1(tmp_path)
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        assert [(one.uid, one.number) for one in spool.index.list_studies()] == named[:2]
+        take(spool, make("1.2.7"), "CT1")
+        spool.remove("1.2.7")
+        take(spool, make("1.2.6"), "CT1")
+        found = spool.index.named(4)
+        assert found is not None, "a number is not given twice"
+        assert found.uid == "1.2.6"
