@@ -15,7 +15,7 @@ from tests.p2pacs.pages.browser import Browser, csrf_of
 from tests.p2pacs.web.monkey import SCRIPT, Monkey
 from tests.peer.pages.served import Served, served
 
-STREAMS = ("/live/transfers", "/live/network", "/live/studies/{study}")
+STREAMS = ("/live/transfers", "/live/network", "/live/sent", "/live/studies/{study}")
 """They do not end."""
 
 
