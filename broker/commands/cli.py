@@ -330,6 +330,9 @@ def send_rule(
         print_json({"name": record.name, "address": str(record.address), "send": rule})
     else:
         typer.echo(f"{record.name} may now send: {rule}")
+        typer.echo(
+            "What was refused before stays so until somebody there sends it again (page Sent)."
+        )
 
 
 @app.command()

@@ -83,6 +83,7 @@ MEMBER_COLUMNS: Final = (
     "uplink",
     "downlink",
     "read",
+    "send",
     "endpoints",
     "registered",
     "joined",
@@ -108,6 +109,7 @@ def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table
         Column("Role"),
         Column("Up / down"),
         Column("May read", wraps=True),
+        Column("May send", wraps=True),
         Column("Last seen"),
         Column("Address"),
     ]
@@ -118,6 +120,7 @@ def members_table(members: Sequence[Member], at: int, *, running: bool) -> Table
             member.role.value,
             f"{format_limit(member.uplink)} / {format_limit(member.downlink)}",
             member.read,
+            member.send,
             _last_seen(member, at, running=running),
             str(member.address),
         )

@@ -331,7 +331,9 @@ def test_which_studies_a_member_may_send(command: Command, folder: Path) -> None
 
     assert send() == ["all", "none"]
     assert command.json("send-rule", folder, "North", "MR1, CT1")["send"] == "CT1,MR1"
-    assert "North may now send: none" in command("send-rule", folder, "North", "none")
+    said = command("send-rule", folder, "North", "none")
+    assert "North may now send: none" in said
+    assert "stays so until somebody there sends it again" in said
     assert send() == ["none", "none"]
     said = command("send-rule", folder, "R1", "all", code=UsageError.exit_code)
     assert "a replica sends nothing" in said

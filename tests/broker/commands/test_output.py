@@ -19,6 +19,7 @@ def test_members() -> None:
     assert "linked" in shown
     assert str(ADDRESS) in shown
     assert "no limit / no limit" in shown
+    assert "May send   none" in shown
     assert "linked" not in _shown(cli_output.members_table([NORTH], 0, running=False))
     assert cli_output.member_json(NORTH, 0, running=False)["joined"] == "1970-01-01T00:00:00Z"
 
@@ -27,7 +28,7 @@ def test_who_is_linked_is_seen_now() -> None:
     linked, away = (
         cli_output.members_table([NORTH], 0, running=running).rows[0] for running in (True, False)
     )
-    assert (linked[5], away[5]) == ("now", "never")
+    assert (linked[6], away[6]) == ("now", "never")
 
 
 def test_the_audit_trail_names_studies_by_id() -> None:
