@@ -30,6 +30,8 @@ GET: Final = {"PATIENT": "1.2.840.10008.5.1.4.1.2.1.3", "STUDY": "1.2.840.10008.
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
 """Storage Commitment Push Model, and its one SOP Instance:"""
 COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+"""Prefix of the Storage SOP Classes (PS3.4 B.5)."""
 SERVICES: Final = frozenset({VERIFICATION, *FIND.values(), *MOVE.values(), *GET.values()})
 """Those that every server accepts."""
 
@@ -183,6 +185,16 @@ def accept(
         if is_accepted:
             accepted.append(Acceptance(sop_class, tuple(dict.fromkeys(syntaxes)), roles))
     return accepted
+
+
+def wants_to_store(
+    proposed: Sequence[tuple[str, Sequence[str]]], scp_proposed: Collection[str]
+) -> bool:
+    """Whether a requestor that proposes this has instances to store; arguments as of `accept`."""
+    return any(
+        sop_class.startswith(_STORAGE) and sop_class not in scp_proposed
+        for sop_class, _ in proposed
+    )
 
 
 def choose_syntaxes(proposed: Sequence[tuple[str, Sequence[str]]]) -> list[str | None]:

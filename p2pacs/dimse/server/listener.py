@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -25,6 +26,7 @@ from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.server.association_limits import AssociationLimits, NamedHosts
 from p2pacs.dimse.server.connections import Server
 from p2pacs.errors import StateError
+from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 
 log = structlog.get_logger(__name__)
@@ -91,10 +93,13 @@ class Listener:
         self._receiver = receiver
         self._options = options
         self.services: Mapping[type, Service] = {}
+        self._sparse = Sparse()
+        self._telling = threading.Lock()
         self._handlers = [
             *handlers,
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_SOP_EXTENDED, self._negotiated),
+            (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_REJECTED, _rejected),
         ]
         self.port = endpoint.port
@@ -166,12 +171,11 @@ class Listener:
         ]
         assoc.proposed = proposed
         assoc.options = dict.fromkeys(contexts.FIND.values(), self._options)
-        roles = assoc.requestor.role_selection
         assoc.acceptor.supported_contexts = [
             _supported(acceptance)
             for acceptance in contexts.accept(
                 proposed,
-                {str(sop_class) for sop_class, role in roles.items() if role.scp_role},
+                _offered(assoc),
                 stores=self._stores,
                 commitment=self._commitment,
             )
@@ -181,6 +185,15 @@ class Listener:
         for context, syntax in zip(definitions, contexts.choose_syntaxes(proposed), strict=True):
             if syntax is not None:
                 context.transfer_syntax = [UID(syntax)]
+
+    def _accepted(self, event: evt.Event) -> None:
+        """Say who came to store where nothing is: it hears only that no context was accepted."""
+        assoc: Any = event.assoc
+        if self._stores or not contexts.wants_to_store(assoc.proposed, _offered(assoc)):
+            return
+        host, said = assoc.requestor.address, "nothing is stored here: see sending.enabled"
+        with self._telling:
+            self._sparse.warn(log, said, host, time.monotonic(), remote=remote_of(assoc))
 
     @property
     def _commitment(self) -> contexts.CommitmentRole:
@@ -200,6 +213,12 @@ def agreed_options(assoc: Any, sop_class: str) -> SearchOptions:
     """What was agreed on for a FIND, MOVE or GET class on an association that we accepted."""
     options: SearchOptions = assoc.options.get(sop_class, LITERAL)
     return options
+
+
+def _offered(assoc: Any) -> set[str]:
+    """SOP Classes for which a requestor offers to be SCP."""
+    roles = assoc.requestor.role_selection
+    return {str(sop_class) for sop_class, role in roles.items() if role.scp_role}
 
 
 def _supported(acceptance: contexts.Acceptance) -> PresentationContext:

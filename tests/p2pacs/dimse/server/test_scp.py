@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation
+from structlog.testing import capture_logs
 
 from p2pacs import limits
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
@@ -149,7 +150,13 @@ async def test_store(tmp_path: Path) -> None:
 
 async def test_a_gateway_stores_nothing(tmp_path: Path) -> None:
     async with serving(Scripted()) as server:
-        assert await store(server.port, tmp_path / "one.dcm") is None
+        with capture_logs() as logs:
+            await find(server.port)
+            assert not logs
+            for _ in range(2):
+                assert await store(server.port, tmp_path / "one.dcm") is None
+    (said,) = [one for one in logs if "sending.enabled" in one["event"]]
+    assert said["remote"].startswith("MODALITY@127.0.0.1:"), "once, and who it was"
 
 
 @pytest.mark.dcmtk
