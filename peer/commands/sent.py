@@ -50,7 +50,11 @@ def sent(
     ] = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """List the studies that are sent from here, or do something about one."""
+    """List the studies that are sent from here, or do something about one.
+
+    Those that are refused stand first, the others after them, the newest first. State says to whom
+    a study goes, too, and how much of it each has.
+    """
     given = {"retry": retry, "cancel": cancel, "remove": remove}
     wanted = [(what, number) for what, number in given.items() if number is not None]
     if len(wanted) > 1:

@@ -82,7 +82,7 @@ def _row(one: JsonObject) -> tuple[str, ...]:
         one["began"][5:16].replace("T", " "),
         _images(one),
         format_bytes(one["bytes"]),
-        _state(one),
+        how_far(one),
     )
 
 
@@ -92,7 +92,8 @@ def _images(one: JsonObject) -> str:
     return str(count) if done >= count or one["state"] == "refused" else f"{done}/{count}"
 
 
-def _state(one: JsonObject) -> str:
+def how_far(one: JsonObject) -> str:
+    """How far a study is, why it is no further, and how far those are that it is addressed to."""
     said = OUTGOING_STATES[one["state"]]
     if one["why"]:
         said = f"{said}: {one['why']}"

@@ -13,6 +13,7 @@ from rich.progress import TaskID
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_bytes
 from peer.commands.output.bars import bars_on
+from peer.commands.output.outgoing import how_far
 from peer.commands.output.sent import study_name, study_words
 from peer.commands.output.wording import format_rate, format_seconds
 
@@ -21,9 +22,12 @@ SHOWN: Final = 12
 
 
 class SendBars:
-    """The bars of one run; on what is no terminal they show nothing."""
+    """The bars of one run. On what is no terminal there are none; of a study there is a line when
+    it is further, and on a terminal one when it says why it is not."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[str, object] = {}
         self._progress = bars_on(console)
         self._whole = self._add("sent")
         self._files = self._add("files")
@@ -67,6 +71,8 @@ class SendBars:
 
     def studies(self, studies: Sequence[JsonObject]) -> None:
         """How far studies are."""
+        for one in studies:
+            self._say(one)
         for one in studies[:SHOWN]:
             uid = one["study_instance_uid"]
             if uid not in self._studies:
@@ -84,6 +90,17 @@ class SendBars:
     def away(self) -> None:
         """The peer stopped."""
         self._progress.update(self._whole, rate="", said="the peer stopped: waiting for it")
+
+    def _say(self, one: JsonObject) -> None:
+        """Write a line, if there is something new: not for each per cent of a recipient."""
+        whole = [to["name"] for to in one["recipients"] if to["whole"]]
+        uid, key = one["study_instance_uid"], (one["state"], one["why"], whole)
+        if self._said.get(uid) == key:
+            return
+        self._said[uid] = key
+        if one["why"] or not self._console.is_terminal:
+            line = f"{study_name(one).capitalize()}: {how_far(one)}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _add(self, title: str) -> TaskID:
         return self._progress.add_task(title, total=None, amount="", rate="", said="")

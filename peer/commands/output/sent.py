@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_bytes
-from peer.commands.output.outgoing import OUTGOING_STATES
+from peer.commands.output.outgoing import OUTGOING_STATES, how_far
 from peer.commands.output.wording import format_seconds
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sent_lines(outcome: SendOutcome) -> Iterator[str]:
 
 def _study(study: JsonObject) -> str:
     name = study_name(study).capitalize()
-    return f"{name}: {_count(study['instances'], 'image')}, {study_words(study)}"
+    return f"{name}: {_count(study['instances'], 'image')}, {how_far(study)}"
 
 
 def _named(lines: list[str]) -> Iterator[str]:

@@ -1,4 +1,5 @@
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 
@@ -27,5 +28,31 @@ def test_what_is_shown_fits_on_a_terminal() -> None:
     )
 
 
-def test_elsewhere_nothing_is_shown() -> None:
-    assert shown(terminal=False) == ""
+def test_elsewhere_there_is_a_line_of_each_study() -> None:
+    assert shown(terminal=False).splitlines() == [
+        "Study 7: on its way to the PACS",
+        "Study 7: in the PACS",
+    ]
+
+
+def test_a_line_is_written_when_something_changes() -> None:
+    def to(share: int) -> list[dict[str, Any]]:
+        return [{"name": "Capital", "known": True, "whole": share == 1000, "share": share}]
+
+    told = (
+        study(recipients=to(0)),
+        study(recipients=to(100)),
+        study(recipients=to(1000)),
+        study(recipients=to(1000), why="the PACS is away [1]"),
+        study(recipients=to(1000), state="stored"),
+    )
+    out = StringIO()
+    with SendBars(Console(file=out, width=40)) as bars:
+        for one in told:
+            bars.studies([one])
+    assert out.getvalue().splitlines() == [
+        "Study 7: on its way to the PACS; Capital has 0 %",
+        "Study 7: on its way to the PACS; Capital has all",
+        "Study 7: on its way to the PACS: the PACS is away [1]; Capital has all",
+        "Study 7: in the PACS; Capital has all",
+    ]

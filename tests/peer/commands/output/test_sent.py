@@ -13,6 +13,8 @@ def study(**more: Any) -> dict[str, Any]:
         "state": "published",
         "why": "",
         "instances": 2,
+        "beside": 0,
+        "recipients": [],
         **more,
     }
 
@@ -24,13 +26,15 @@ def test_what_a_run_did() -> None:
         outcome.add(Path(f"/files/{number}"), 1000, said)
     outcome.refuse(Path("/files/9"), BrokenInstanceError("an instance has no SOP Class UID"))
     outcome.studies = {"1.2": study(), "1.3": study(number=8, state="waiting", instances=1)}
+    to = {"name": "Capital", "known": True, "whole": False, "share": 412}
+    outcome.studies["1.2"] |= {"why": "the PACS is away", "recipients": [to]}
     assert list(sent_lines(outcome)) == [
         "1 file taken (1.0 kB in 2.0 s), 1 was there already, 1 kept beside, 1 broken, 1 refused.",
         "1 other file left out: not DICOM, or a DICOMDIR.",
         "Refused: /files/9: an instance has no SOP Class UID",
         "Kept beside: /files/2",
         "Broken: /files/3",
-        "Study 7: 2 images, on its way to the PACS",
+        "Study 7: 2 images, on its way to the PACS: the PACS is away; Capital has 41 %",
         "Study 8: 1 image, waits for the broker",
     ]
 
