@@ -143,7 +143,7 @@ async def test_somebody_says_to_whom_it_goes(tmp_path: Path) -> None:
         assert 'value="b" checked' in (await browser.get(form)).text
         wrong = await browser.send(form, form, to="nobody")
         assert wrong.status_code == 404
-        assert "No other hospital of this network is called nobody." in wrong.text
+        assert "No other hospital of this network is called nobody; there are: b." in wrong.text
         await browser.send(form, form)
         assert "nobody in particular" in (await browser.get("/sent")).text
 
