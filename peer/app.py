@@ -555,6 +555,7 @@ async def run_peer(
                     "dicom": dicom.plain and str(dicom.plain),
                     "dicom_tls": dicom.tls and str(dicom.tls),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
+                    "sends": peer.incoming_files is not None,
                     "viewer": viewer,
                     "web": web,
                     "metrics": None if metrics is None else str(metrics),

@@ -40,6 +40,7 @@ from p2pacs.process import heap, logs
 from p2pacs.process.pydicom_alone import load_pydicom
 from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import complaints, merged, read_given
+from p2pacs.settings.listeners import naming_settings
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.units import parse_rate
 
@@ -118,7 +119,8 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     def ready(said: dict[str, Any]) -> None:
         tell_ready(json.dumps(said, ensure_ascii=False) if as_json else cli_output.ready(said))
 
-    run_until_stopped(lambda stop: run_broker(folder, settings, ready, stop))
+    with naming_settings(settings):
+        run_until_stopped(lambda stop: run_broker(folder, settings, ready, stop))
 
 
 @app.command()

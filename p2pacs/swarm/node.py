@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from p2pacs.admission import Admission
-from p2pacs.errors import AccessError, BusyError, P2PacsError, StateError, UsageError
+from p2pacs.errors import AccessError, BusyError, P2PacsError, UsageError
 from p2pacs.identity import tls
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.directory import Directory, MemberRecord, Remote
@@ -17,6 +17,7 @@ from p2pacs.identity.node import NodeIdentity
 from p2pacs.line.line import Line
 from p2pacs.mesh.dialling import TlsTransport
 from p2pacs.mesh.interfaces import Channel
+from p2pacs.process.listening import ListenError
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.swarm.host import Host, Services
 from p2pacs.swarm.studies.chunks import ChunkStorage
@@ -176,7 +177,7 @@ async def _open(endpoint: Endpoint) -> list[trio.SocketListener]:
     try:
         return await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
     except OSError as error:
-        raise StateError(f"cannot listen on {endpoint}: {error.strerror or error}") from error
+        raise ListenError(endpoint, error) from error
 
 
 def _bound(listener: trio.SocketListener) -> Endpoint:

@@ -13,7 +13,7 @@ import trio
 from starlette.types import ASGIApp
 
 from p2pacs.admission import Admission
-from p2pacs.errors import StateError
+from p2pacs.process.listening import ListenError
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 from p2pacs.web.connections import Connections, ServingTuning, web_admission
@@ -123,7 +123,7 @@ async def _listen(endpoint: Endpoint, tuning: ServingTuning) -> trio.socket.Sock
         family, kind, number, _, address = found[0]
         listener = trio.socket.socket(family, kind, number)
     except OSError as error:
-        raise StateError(f"cannot listen on {endpoint}: {error.strerror}") from error
+        raise ListenError(endpoint, error) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -134,8 +134,5 @@ async def _listen(endpoint: Endpoint, tuning: ServingTuning) -> trio.socket.Sock
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise StateError(
-            f"cannot listen on {endpoint}: {error.strerror}; choose another port, or stop"
-            " what uses it"
-        ) from error
+        raise ListenError(endpoint, error) from error
     return listener

@@ -19,6 +19,7 @@ from p2pacs.output.tables import show
 from p2pacs.process import heap, logs
 from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import read_given
+from p2pacs.settings.listeners import naming_settings
 from p2pacs.units import Endpoint
 from peer.api.client import PeerClient
 from peer.commands.asking import ask, run_to_end
@@ -150,7 +151,8 @@ def run(folder: Folder, *, as_json: AsJson = False) -> None:
     def ready(said: dict[str, Any]) -> None:
         tell_ready(json.dumps(said, ensure_ascii=False) if as_json else output.ready_line(said))
 
-    run_until_stopped(lambda stop: run_peer(folder, settings, ready, stop))
+    with naming_settings(settings):
+        run_until_stopped(lambda stop: run_peer(folder, settings, ready, stop))
 
 
 def find(

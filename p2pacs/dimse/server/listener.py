@@ -25,7 +25,7 @@ from p2pacs.dimse.association.remote import MakeContext, check_aet
 from p2pacs.dimse.association.tuning import TUNING, DimseTuning
 from p2pacs.dimse.server.association_limits import AssociationLimits, NamedHosts
 from p2pacs.dimse.server.connections import Server
-from p2pacs.errors import StateError
+from p2pacs.process.listening import ListenError
 from p2pacs.process.sparse_log import Sparse
 from p2pacs.units import Endpoint
 
@@ -150,9 +150,7 @@ class Listener:
                 tls=tls,
             )
         except OSError as error:
-            raise StateError(
-                f"cannot listen on {self._endpoint} for DICOM: {error.strerror or error}"
-            ) from error
+            raise ListenError(self._endpoint, error) from error
         self.port = server.server_address[1]
         return server
 

@@ -112,7 +112,9 @@ def ready_line(said: JsonObject) -> str:
     listens = ", ".join(said["listen"])
     line = f"{said['name']} is ready: members on {listens}, commands on {said['api']}"
     pages = f"; pages: {said['web']}" if said.get("web") else ""
-    return f"{line}; gateway: {_gateway(said, said['role'])}{pages}"
+    web = f"; DICOMweb: http://{said['dicomweb']}/dicom-web" if said.get("dicomweb") else ""
+    sends = "; takes studies to send" if said.get("sends") else ""
+    return f"{line}; gateway: {_gateway(said, said['role'])}{web}{pages}{sends}"
 
 
 def status_view(said: JsonObject) -> list[Table | Facts]:

@@ -64,6 +64,6 @@ async def test_message_ids_go_round() -> None:
 async def test_two_cannot_listen_on_one_port() -> None:
     endpoint = Endpoint(HOST, free_port())
     async with storage_receiver("US", endpoint):
-        with pytest.raises(StateError, match=r"cannot listen on .* for DICOM"):
+        with pytest.raises(StateError, match="cannot listen on"):
             async with storage_receiver("US", endpoint):
                 raise AssertionError("unreachable")

@@ -74,6 +74,9 @@ def test_lines() -> None:
     assert "workstations find nothing here; set dicom" in ready_line({**said, "dicom": None})
     replica = {**said, "dicom": None, "role": "replica"}
     assert "a replica holds no keys" in ready_line(replica)
+    line = ready_line({**said, "dicomweb": "127.0.0.1:4", "sends": True})
+    assert line.endswith("; DICOMweb: http://127.0.0.1:4/dicom-web; takes studies to send")
+    assert "takes" not in ready_line({**said, "dicomweb": None, "sends": False})
 
 
 STATUS = {
