@@ -30,7 +30,7 @@ _COLUMNS: Final = (
     "latest",
     "copies",
     "stat",
-    "recipients",
+    "to",
     "replicas",
     "study",
     "study_instance_uid",
@@ -56,8 +56,9 @@ _DONE: Final = {
 
 
 def outgoing_listing(studies: Sequence[JsonObject]) -> PrintedList:
-    """All studies that are sent from here."""
-    return PrintedList("studies", _COLUMNS, studies, partial(outgoing_table, studies))
+    """All studies that are sent from here; in a line for each ``to`` says whom it goes to."""
+    rows = [{**one, "to": "; ".join(map(_recipient, one["recipients"]))} for one in studies]
+    return PrintedList("studies", _COLUMNS, rows, partial(outgoing_table, studies))
 
 
 def outgoing_table(studies: Sequence[JsonObject]) -> Table:

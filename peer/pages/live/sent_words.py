@@ -73,6 +73,7 @@ def sent_words(one: OutgoingStudy, now: float) -> JsonObject:
     state = said(_STATES[one.state])
     return {
         "state": BESIDE if one.is_stored and one.can_remove else str(one.state),
+        "done": _is_done(one),
         "words": state,
         "badge": state,
         "why": _why(one),
@@ -96,6 +97,12 @@ def attention_words(shown: Collection[OutgoingStudy]) -> str:
         "%(num)s studies do not go on by themselves: they are the first ones below.",
         count,
     )
+
+
+def _is_done(one: OutgoingStudy) -> bool:
+    """Whether nothing more becomes of it: the PACS and all whom it is addressed to have it."""
+    recipients = one.address.recipients
+    return one.is_stored and not one.can_remove and all(to.has_all for to in recipients)
 
 
 def _why(one: OutgoingStudy) -> str:

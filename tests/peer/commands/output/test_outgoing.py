@@ -1,7 +1,7 @@
 from typing import Any
 
 from p2pacs.output.tables import render
-from peer.commands.output.outgoing import outgoing_table
+from peer.commands.output.outgoing import outgoing_listing, outgoing_table
 
 STUDY = {
     "number": 12,
@@ -31,6 +31,19 @@ def test_it_fits_eighty_columns() -> None:
     assert "120/300" not in lines[3], "of what was refused nobody knows"
     assert "12-01 03:04" in lines[2]
     assert "3 kept" in " ".join(lines)
+
+
+def test_whom_it_goes_to_has_a_column_for_programs() -> None:
+    to = [
+        {"name": "Capital", "known": True, "whole": True, "share": 1000},
+        {"name": "South", "known": True, "whole": False, "share": 412},
+        {"name": "Lost", "known": False, "whole": False, "share": 0},
+    ]
+    listed = outgoing_listing([{**STUDY, "recipients": to}])
+    assert "to" in listed.columns
+    said = "Capital has all; South has 41 %; Lost: no such member"
+    assert [one["to"] for one in listed.rows] == [said]
+    assert said in _shown({**STUDY, "recipients": to}, wide=None)[1]
 
 
 def test_who_has_no_name_is_told_by_the_id() -> None:

@@ -108,6 +108,16 @@ def test_what_the_broker_refuses_is_said_in_the_language_of_its_reader(why: str)
         assert sent_words(told(refused=why), AT)["why"].startswith("Studie 00112233 ")
 
 
+def test_what_is_done_is_in_the_pacs_and_at_all_whom_it_goes_to() -> None:
+    home = told(safe=10, spooled=0)
+    for has_all in (True, False):
+        to = StudyAddress((RecipientState("South", True, has_all, 900),))
+        assert sent_words(evolve(home, address=to), AT)["done"] is has_all
+    assert sent_words(home, AT)["done"]
+    assert not sent_words(told(), AT)["done"]
+    assert not sent_words(told(safe=10, spooled=100, beside=1), AT)["done"]
+
+
 def test_what_is_kept_beside_is_said() -> None:
     said = sent_words(told(safe=10, spooled=100, beside=2), AT)
     assert said["state"] == "beside"
