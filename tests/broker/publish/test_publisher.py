@@ -630,11 +630,11 @@ async def test_a_pacs_that_tells_now_this_now_that_is_not_read_for_ever(
     tmp_path: Path, autojump_clock: object
 ) -> None:
     class Fickle(FakePacs):
-        asked = 0
+        looks = 0
 
         def _told(self, record: StudyRecord) -> Json:
-            self.asked += 1
-            return super()._told(record) | {tag("PatientID"): entry("LO", str(self.asked))}
+            self.looks += 1
+            return super()._told(record) | {tag("PatientID"): entry("LO", str(self.looks))}
 
     async with bench(tmp_path, pacs=Fickle(ct(3))) as b:
         for _ in range(2):
