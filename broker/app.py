@@ -33,6 +33,7 @@ from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
 from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
 from broker.ingest.forwarding import Forwarding, ForwardingParts
+from broker.ingest.storing import DecodeLarge
 from broker.members import registry
 from broker.members.membership import open_membership
 from broker.members.registry import Member
@@ -175,8 +176,9 @@ class Broker:
                 verifier=parts.broker_keys,
                 pacs=files.pacs,
                 decode=files.workers.decode,
-                decode_blobs=files.workers.decode_blobs,
-                folder=self.keys.identity.folder.parent,
+                decode_large=DecodeLarge(
+                    files.workers.decode_blobs, self.keys.identity.folder.parent
+                ),
                 studies=parts.studies,
                 sending=parts.sending,
                 downloads=self.engine.downloads,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -15,33 +13,26 @@ from attrs import frozen
 from broker.database.db import BrokerDatabase
 from broker.ingest.adoption import WholeInstances, end_adoption, whole_instances
 from broker.ingest.arriving import ArrivingInstances
-from broker.ingest.committing import Committing
-from broker.ingest.decoded_file import DecodeBlobs, decoded_file
-from broker.ingest.read_back import ReadBack
 from broker.ingest.sending import SendingStudies
-from broker.ingest.sent import SentStudy, find_sent, list_sending, note_stored
+from broker.ingest.sent import find_sent, list_sending, note_stored
+from broker.ingest.storing import DecodeLarge, Storing
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.concurrency.groups import single_error
 from p2pacs.dataset.instance import EncodedInstance
-from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import (
     DiskFullError,
     P2PacsError,
-    PacsRefusedError,
     ProtocolError,
-    StudyNotFoundError,
     UnavailableError,
 )
 from p2pacs.identity.keys import StudyKey, Verifier
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import MIB
 from p2pacs.publish.previous import load_published
-from p2pacs.publish.source import Detail
 from p2pacs.retention.possession import holds_whole
-from p2pacs.store import ChunkStore, StudyStore
+from p2pacs.store import ChunkStore
 from p2pacs.study.gathered import Gathered
 from p2pacs.study.reader import StudyReader
-from p2pacs.study.study_index import InstanceEntry
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Query, Reply
@@ -112,9 +103,7 @@ class ForwardingParts:
     pacs: PacsAdapter
     decode: Callable[[Gathered], Awaitable[EncodedInstance]]
     """Makes an instance of its coded blobs, verified (`p2pacs.workers.coding.Workers.decode`)."""
-    decode_blobs: DecodeBlobs
-    folder: Path
-    """On its disk large instances are decoded."""
+    decode_large: DecodeLarge
     studies: StudyKeyOf
     sending: SendingStudies
     downloads: FetchedStudies
@@ -140,8 +129,8 @@ class Forwarding:
         self._wanted: set[StudyId] = set()
         self._running: set[StudyId] = set()
         self._adopted: set[StudyId] = set()
-        self._committing = Committing(parts.pacs, tuning.remembered)
-        self._read_back = ReadBack(parts.pacs, tuning.remembered)
+        decode, large = parts.decode, parts.decode_large
+        self._storing = Storing(parts.pacs, decode, large, tuning.batch_bytes, tuning.remembered)
         self._told: dict[StudyId, str] = {}
         """Why a study is not in the PACS yet: the log says it once, its member whenever it asks."""
         self._nursery: trio.Nursery | None = None
@@ -288,7 +277,7 @@ class Forwarding:
             files, key = await parts.store.study(study), await parts.studies.ensure(known.uid)
             found = await whole_instances(files, key, parts.verifier)
         if found is not None:
-            await self._bring_home(known, found.reader, files, found.entries)
+            await self._storing.bring_home(known, found.reader, files, found.entries)
         await parts.database.run(lambda c: end_adoption(c, known, found))
         count, lost = (0, 0) if found is None else (len(found.entries), found.lost)
         log.warning("a study was adopted", study=study.short, instances=count, lost=lost)
@@ -321,84 +310,10 @@ class Forwarding:
             return
         reader = StudyReader(key, published.root, published.chunks)
         reader.index = published.index
-        changed = await self._bring_home(known, reader, files, reader.index.instances)
+        changed = await self._storing.bring_home(known, reader, files, reader.index.instances)
         version = published.root.version
         is_last = await parts.database.run(lambda c: note_stored(c, study, version))
         log.info("a study is in the PACS", study=study.short, version=version, changed=changed)
         if is_last:
             parts.sending.discard(study)
             parts.stored(known.uid, changed > 0)
-
-    async def _bring_home(
-        self,
-        sent: SentStudy,
-        reader: StudyReader,
-        files: StudyStore,
-        entries: Mapping[str, InstanceEntry],
-    ) -> int:
-        """Store what the PACS lacks, have it commit to all, and compare; how many it changed.
-
-        Raises:
-            PacsError: it did not take all, or did not commit to all, or has not all.
-        """
-        study = sent.study
-        refused = self._committing.refused(study) & entries.keys()
-        self._read_back.forget(study, refused)
-        lacking = (set(entries) - await self._listed(sent.uid)) | refused
-        await self._store(reader, files, [entries[uid] for uid in sorted(lacking)])
-        await self._committing.ask(study, entries)
-        return await self._read_back.compare(study, sent.uid, entries)
-
-    async def _listed(self, uid: str) -> set[str]:
-        try:
-            described = await self._parts.pacs.describe(uid, Detail.UIDS)
-        except StudyNotFoundError:
-            return set()
-        return set(described.instances)
-
-    async def _store(
-        self, reader: StudyReader, files: StudyStore, entries: list[InstanceEntry]
-    ) -> None:
-        """Decode, verify and store; one that the PACS does not take keeps no other back.
-
-        Raises:
-            PacsRefusedError: it did not take all.
-        """
-        refused: PacsRefusedError | None = None
-        batch: list[EncodedInstance] = []
-        for entry in entries:
-            if entry.size > WHOLE_BYTES:
-                refused = await self._store_large(reader, files, entry) or refused
-                continue
-            gathered = await trio.to_thread.run_sync(partial(reader.gather, entry, files.load))
-            batch.append(await self._parts.decode(gathered))
-            if sum(len(one.data) for one in batch) >= self.tuning.batch_bytes:
-                refused = await self._store_batch(batch) or refused
-                batch = []
-        refused = await self._store_batch(batch) or refused
-        if refused is not None:
-            raise refused
-
-    async def _store_large(
-        self, reader: StudyReader, files: StudyStore, entry: InstanceEntry
-    ) -> PacsRefusedError | None:
-        """Decode into a file, verify and store from there; why it was not taken."""
-        decode, folder = self._parts.decode_blobs, self._parts.folder
-        async with decoded_file(reader, entry, files.load, decode, folder) as instance:
-            try:
-                await self._parts.pacs.store([instance])
-            except PacsRefusedError as error:
-                return error
-        return None
-
-    async def _store_batch(self, batch: list[EncodedInstance]) -> PacsRefusedError | None:
-        """Store these, one by one if they are not taken together; why one was not."""
-        try:
-            if batch:
-                await self._parts.pacs.store(batch)
-        except PacsRefusedError as error:
-            if len(batch) == 1:
-                return error
-            results = [await self._store_batch([one]) for one in batch]
-            return next((one for one in results if one is not None), None)
-        return None

@@ -17,6 +17,7 @@ from broker.ingest.sent import (
     find_sent,
     note_version,
 )
+from broker.ingest.storing import DecodeLarge
 from broker.trail import audit
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
@@ -146,8 +147,7 @@ async def opened(
             verifier=SIGNING.public,
             pacs=pacs,
             decode=decode,
-            decode_blobs=decode_some,
-            folder=folder,
+            decode_large=DecodeLarge(decode_some, folder),
             studies=made.keys,
             sending=sending,
             downloads=downloads,
