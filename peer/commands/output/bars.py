@@ -16,37 +16,20 @@ SHOWN: Final = 12
 """Sources with a line of their own: so many fit on a terminal."""
 
 
-def bars_on(console: Console) -> Progress:
+class ShownBars:
     """Bars with an amount, a rate and a word each; on what is no terminal they show nothing."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[amount]}", justify="right"),
-        TextColumn("{task.fields[rate]}", justify="right"),
-        TextColumn("{task.fields[said]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
 
-
-class Bars:
-    """The bars of one transfer; on what is no terminal they show nothing."""
-
-    def __init__(
-        self, console: Console, title: str = "received", *, instances: bool = True
-    ) -> None:
-        """Nothing is shown before the block is entered.
-
-        Args:
-            console: where.
-            title: of the bar for the whole.
-            instances: whether there is a bar for the instances, too.
-        """
-        self._progress = bars_on(console)
-        self._whole = self._add(title)
-        self._instances = self._add("instances") if instances else None
-        self._previews: TaskID | None = None
-        self._sources: dict[str, TaskID] = {}
+    def __init__(self, console: Console) -> None:
+        """Nothing is shown before the block is entered."""
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}", justify="right"),
+            TextColumn("{task.fields[rate]}", justify="right"),
+            TextColumn("{task.fields[said]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -59,6 +42,29 @@ class Bars:
         _traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+    def _add(self, title: str) -> TaskID:
+        return self._progress.add_task(title, total=None, amount="", rate="", said="")
+
+
+class Bars(ShownBars):
+    """The bars of one transfer; on what is no terminal they show nothing."""
+
+    def __init__(
+        self, console: Console, title: str = "received", *, instances: bool = True
+    ) -> None:
+        """Nothing is shown before the block is entered.
+
+        Args:
+            console: where.
+            title: of the bar for the whole.
+            instances: whether there is a bar for the instances, too.
+        """
+        super().__init__(console)
+        self._whole = self._add(title)
+        self._instances = self._add("instances") if instances else None
+        self._previews: TaskID | None = None
+        self._sources: dict[str, TaskID] = {}
 
     def instance(self, done: int, known: int) -> None:
         """So many instances are written of so many known."""
@@ -113,9 +119,6 @@ class Bars:
             rate=format_rate(source["rate"]),
             said=_said(source),
         )
-
-    def _add(self, title: str) -> TaskID:
-        return self._progress.add_task(title, total=None, amount="", rate="", said="")
 
 
 def _said(source: JsonObject) -> str:

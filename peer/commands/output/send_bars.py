@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Console
 from rich.progress import TaskID
 
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_bytes
-from peer.commands.output.bars import bars_on
+from peer.commands.output.bars import ShownBars
 from peer.commands.output.outgoing import how_far
 from peer.commands.output.sent import study_name, study_words
 from peer.commands.output.wording import format_rate, format_seconds
@@ -21,31 +20,19 @@ SHOWN: Final = 12
 """Studies with a line of their own: so many fit on a terminal."""
 
 
-class SendBars:
+class SendBars(ShownBars):
     """The bars of one run. On what is no terminal there are none; of a study there is a line when
     it is further, and on a terminal one when it says why it is not."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._console = console
         self._said: dict[str, object] = {}
-        self._progress = bars_on(console)
         self._whole = self._add("sent")
         self._files = self._add("files")
         self._studies: dict[str, TaskID] = {}
         self._size = self._count = 0
         self._began: float | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def found(self, files: int, size: int) -> None:
         """So many files, of so many bytes, are to be sent."""
@@ -101,6 +88,3 @@ class SendBars:
         if one["why"] or not self._console.is_terminal:
             line = f"{study_name(one).capitalize()}: {how_far(one)}"
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _add(self, title: str) -> TaskID:
-        return self._progress.add_task(title, total=None, amount="", rate="", said="")
