@@ -56,9 +56,7 @@ from peer.ingest.intake import Intake
 from peer.ingest.outgoing import OutgoingStudies
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
-from peer.ingest.recipient_rules import RecipientRule
 from peer.ingest.source import Arrivals
-from peer.ingest.spool import Spool
 from peer.metrics import METRICS, PeerMetrics
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.instances.decoded_cache import DecodedCache, open_decoded_cache
@@ -67,6 +65,8 @@ from peer.retrieval.reader import StudyReads
 from peer.retrieval.sources.grants import Grants
 from peer.retrieval.sources.resolve import ResolvedStudy, Resolver
 from peer.sending.sends import WorkstationSends
+from peer.spool.recipient_rules import RecipientRule
+from peer.spool.spool import Spool
 from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
 from peer.sync.renewal import keep_renewed

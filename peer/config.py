@@ -42,7 +42,7 @@ WEB_AUTHORITY: Final = "authority"
 """In the folder of the pages: what their certificates are of."""
 LOCK: Final = "lock"
 SPOOL: Final = "spool"
-"""What was sent here and is not in the central PACS yet (`peer.ingest.spool`)."""
+"""What was sent here and is not in the central PACS yet (`peer.spool.spool`)."""
 VIEWER: Final = "viewer"
 """Files of the viewer, where it is installed (`peer.viewer.installed`)."""
 

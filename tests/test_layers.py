@@ -352,8 +352,9 @@ ROOMS: dict[str, list[str]] = {
         "peer.gateway.web",
         "peer.retrieval",
     ],
-    "peer.ingest": [],
-    "peer.commitment": ["peer.db", "peer.ingest"],
+    "peer.spool": [],
+    "peer.ingest": ["peer.spool"],
+    "peer.commitment": ["peer.db", "peer.ingest", "peer.spool"],
     "peer.sending": [
         "peer.config",
         "peer.gateway",
@@ -442,6 +443,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.retrieval.instances",
         "peer.retrieval.sources",
         "peer.sending",
+        "peer.spool",
         "peer.sync",
         "peer.viewer",
     ],
@@ -458,6 +460,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.config",
         "peer.db",
         "peer.ingest",
+        "peer.spool",
         "peer.viewer",
     ],
     "p2pacs.front": [

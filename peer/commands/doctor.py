@@ -28,7 +28,7 @@ from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel
 from peer.api.client import PeerClient
 from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
-from peer.ingest.recipient_rules import resolve
+from peer.spool.recipient_rules import resolve
 from peer.viewer.installed import read_installed
 
 SILENCE = 10.0

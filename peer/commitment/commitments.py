@@ -31,7 +31,7 @@ from peer.commitment.requests import (
 )
 from peer.commitment.verdict import judge
 from peer.db import PeerDatabase
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from p2pacs.errors import P2PacsError
 from p2pacs.ids import StudyId
-from peer.ingest.instance_progress import InstanceProgress
+from peer.spool.instance_progress import InstanceProgress
 
 log = structlog.get_logger(__name__)
 

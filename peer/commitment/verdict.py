@@ -9,7 +9,7 @@ from typing import Final, Literal
 from attrs import field, frozen
 
 from p2pacs.dimse.commitment import CommitmentReport, FailureReason, Reference
-from peer.ingest.instance_progress import InstanceProgress
+from peer.spool.instance_progress import InstanceProgress
 
 _SAFE: Final = "safe"
 _WAITING: Final = "waiting"

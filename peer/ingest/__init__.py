@@ -1,1 +1,1 @@
-"""Instances that a hospital sends: taken, kept, and published into the network."""
+"""Studies that are made here: taken, published into the network, and followed until it has them."""

@@ -21,8 +21,9 @@ from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import AddressAnswer, AddressQuery, SentNoted, SentReport
 from peer.ingest.outgoing_parts import AskBroker
-from peer.ingest.recipient_index import AddressedStudy, CopyState, StudyRecipients, told_of
-from peer.ingest.recipient_rules import (
+from peer.spool.index import SpoolIndex
+from peer.spool.recipient_index import AddressedStudy, CopyState, StudyRecipients, told_of
+from peer.spool.recipient_rules import (
     RecipientRule,
     Recipients,
     Resolved,
@@ -31,8 +32,7 @@ from peer.ingest.recipient_rules import (
     resolve,
     why_nobody,
 )
-from peer.ingest.spool_index import SpoolIndex
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.records import SpooledStudy
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from p2pacs.dataset.dicomdir import MEDIA_STORAGE_DIRECTORY
 from p2pacs.dicomweb.server.store_backend import KeptInstance
 from p2pacs.errors import BrokenInstanceError, NotAcceptableError, WrongStudyError
 from peer.ingest.receiving import Receiving
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
+from peer.spool.spool import Spool
 
 
 class IncomingFiles:

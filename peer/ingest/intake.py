@@ -8,8 +8,8 @@ from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import ForbiddenError
 from peer.ingest.receiving import Receiving
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
+from peer.spool.spool import Spool
 
 
 class Intake:

@@ -17,8 +17,8 @@ from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publishing import SpoolPublisher
 from peer.ingest.reports import ask_how_far
 from peer.ingest.source import Arrivals, SpoolSource
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.records import SpooledStudy
+from peer.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.ingest.addressing import StudyAddressing
 from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study, study_address
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.records import SpooledStudy
+from peer.spool.spool import Spool
 
 
 class StudiesGoOut(Protocol):

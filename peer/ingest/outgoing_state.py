@@ -16,8 +16,8 @@ from p2pacs.publish.progress import PublishProgress
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.texts import clean
 from p2pacs.wire.messages.messages import SentNoted
-from peer.ingest.recipient_index import AddressedStudy
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.recipient_index import AddressedStudy
+from peer.spool.records import SpooledStudy
 
 
 class OutgoingState(StrEnum):

@@ -25,8 +25,8 @@ from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publish_leave import GrantedKey, PublishLeave
 from peer.ingest.reports import GrowthReports, OwnStudy
 from peer.ingest.source import Arrivals, SpoolSource
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.records import SpooledStudy
+from peer.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 

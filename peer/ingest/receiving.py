@@ -16,9 +16,9 @@ from p2pacs.dataset.json_model import Json, dump, text
 from p2pacs.dataset.uids import is_uid
 from p2pacs.errors import BrokenInstanceError
 from p2pacs.limits import INSTANCE_BYTES, MIB
-from peer.ingest.spool import Spool
-from peer.ingest.spool_files import FileSpan, SpoolFile
-from peer.ingest.spool_records import ArrivedInstance, SpoolOutcome
+from peer.spool.files import FileSpan, SpoolFile
+from peer.spool.records import ArrivedInstance, SpoolOutcome
+from peer.spool.spool import Spool
 
 BLOCK_BYTES: Final = MIB
 """Held in memory of each instance that comes; what is not larger is written at its end."""

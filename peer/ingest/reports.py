@@ -21,7 +21,7 @@ from p2pacs.wire.messages.messages import SentNoted, SentReport
 from peer.ingest.outgoing_parts import OutgoingParts
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.source import SpoolSource, record_of
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.records import SpooledStudy
 
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,8 @@ from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import CorruptStoreError, PacsDataError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.publish.source import Description, Detail, FailedInstance, Retrieved
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpooledInstance
+from peer.spool.records import SpooledInstance
+from peer.spool.spool import Spool
 
 QUIET: Final = 10.0
 """Seconds without a further instance after which a study counts as sent in whole: scanners pause

@@ -22,7 +22,7 @@ from peer.commitment.commitments import Commitments, CommitmentTuning
 from peer.commitment.copied_studies import CopiedStudies
 from peer.db import connect
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.components import HOST, Orthanc, free_port, orthanc
 from tests.conformance.instances import make
 from tests.p2pacs.dimse.backends import Scripted, serving

@@ -27,7 +27,7 @@ from peer.api.serving import run_api
 from peer.commands.send.run import SendOptions, send
 from peer.config import PeerSettings, save_peer_settings
 from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.components import free_port, orthanc
 from tests.conformance.instances import make
 from tests.conformance.test_hospital_sends import LOCAL, by_uid, home, until, world

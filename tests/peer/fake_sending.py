@@ -14,7 +14,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import Attempt
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.peer.ingest.bench import ADDRESS, NORTH, SOUTH, FakeBroker
 
 

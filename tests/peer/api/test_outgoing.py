@@ -16,7 +16,7 @@ from p2pacs.limits import OUTGOING_TOGETHER
 from peer.api.api import make_api
 from peer.api.openapi import describe
 from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.described import mistakes
 from tests.peer.commands.send.test_run import Addressed

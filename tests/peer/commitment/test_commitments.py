@@ -24,7 +24,7 @@ from peer.commitment.copied_studies import CopiedStudies
 from peer.commitment.requests import list_requests
 from peer.db import PeerDatabase, connect
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.components import HOST
 from tests.conformance.instances import make
 from tests.p2pacs.dimse.backends import Scripted, serving

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 from p2pacs.errors import CorruptStoreError
 from p2pacs.ids import StudyId
 from peer.commitment.copied_studies import CopiedStudies, CopiesTuning
-from peer.ingest.instance_progress import InstanceProgress
+from peer.spool.instance_progress import InstanceProgress
 
 OF = StudyId(bytes(StudyId.size))
 ONE = InstanceProgress(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from p2pacs.dimse.commitment import FailureReason, Reference
 from peer.commitment.verdict import Verdict
 from peer.commitment.verdict import judge as judge_by
-from peer.ingest.instance_progress import InstanceProgress
+from peer.spool.instance_progress import InstanceProgress
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 KEPT = InstanceProgress(

@@ -34,10 +34,10 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing import OutgoingStudies
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
-from peer.ingest.recipient_rules import RecipientRule
 from peer.ingest.source import Arrivals
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpooledStudy, SpoolOutcome
+from peer.spool.recipient_rules import RecipientRule
+from peer.spool.records import SpooledStudy, SpoolOutcome
+from peer.spool.spool import Spool
 
 BROKER = SigningKey.generate()
 MEMBER = SigningKey.generate()

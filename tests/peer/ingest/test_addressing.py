@@ -9,7 +9,7 @@ from p2pacs.limits import RECIPIENTS
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import SentReport
 from peer.ingest.addressing import AddressingTuning
-from peer.ingest.recipient_rules import RecipientRule, Recipients
+from peer.spool.recipient_rules import RecipientRule, Recipients
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import EAST, NORTH, SOUTH, FakeBroker, Outgoing, outgoing, running
 

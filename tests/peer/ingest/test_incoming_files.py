@@ -21,7 +21,7 @@ from p2pacs.errors import (
     WrongStudyError,
 )
 from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.p2pacs.dicomweb.server.catalogue import OneStudy
 

@@ -6,7 +6,7 @@ import pytest
 
 from p2pacs.errors import ForbiddenError
 from peer.ingest.intake import Intake
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 
 

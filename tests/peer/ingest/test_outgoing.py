@@ -8,7 +8,7 @@ from p2pacs.errors import ForbiddenError, LinkClosedError
 from p2pacs.ids import StudyId
 from p2pacs.wire.messages.messages import SendQuery, SentReport
 from peer.ingest.outgoing_parts import OutgoingTuning
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import FakeBroker, outgoing, running
 

@@ -13,7 +13,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import AddressQuery
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import OutgoingState, StudyAddress
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import FakeBroker, Outgoing, outgoing, running
 from tests.peer.ingest.test_outgoing import files

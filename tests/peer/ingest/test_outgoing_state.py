@@ -22,9 +22,9 @@ from peer.ingest.outgoing_state import (
     outgoing_study,
     study_address,
 )
-from peer.ingest.recipient_index import AddressedStudy, CopyState
-from peer.ingest.recipient_rules import Recipients
-from peer.ingest.spool_records import SpooledStudy
+from peer.spool.recipient_index import AddressedStudy, CopyState
+from peer.spool.recipient_rules import Recipients
+from peer.spool.records import SpooledStudy
 from tests.peer.ingest.bench import NORTH, REPLICA, SOUTH
 
 NOW = 1_700_000_000_000

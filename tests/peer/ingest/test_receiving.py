@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.errors import BrokenInstanceError, DiskFullError, ForbiddenError
 from peer.ingest.receiving import BLOCK_BYTES, Receiving
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.small_disk import small_disk
 

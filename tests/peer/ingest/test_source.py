@@ -13,7 +13,7 @@ from p2pacs.ids import StudyId
 from p2pacs.publish.source import Detail, FailedInstance, Retrieved
 from peer.ingest.intake import take
 from peer.ingest.source import Arrivals, SpoolSource, record_of
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 
 UID = "1.2.1"

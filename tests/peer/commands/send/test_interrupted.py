@@ -13,7 +13,7 @@ import trio
 
 from p2pacs.front import INTERRUPTED
 from peer.ingest.incoming_files import IncomingFile, IncomingFiles
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.peer.commands.test_cli import running
 from tests.peer.fake_peer import FakePeer

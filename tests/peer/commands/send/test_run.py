@@ -28,7 +28,7 @@ from peer.commands.send.outcome import SendOutcome
 from peer.commands.send.run import SendOptions, SendTuning, send
 from peer.config import PeerSettings, save_peer_settings
 from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.components import free_port
 from tests.conformance.instances import make
 from tests.peer.fake_peer import FakePeer

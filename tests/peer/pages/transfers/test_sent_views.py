@@ -11,7 +11,7 @@ from p2pacs.errors import ForbiddenError
 from peer.accounts.rights import UserRole
 from peer.db import trail
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.p2pacs.pages.browser import Browser
 from tests.peer.fake_sending import arrived, stored

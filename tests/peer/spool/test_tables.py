@@ -6,9 +6,9 @@ import pytest
 
 from p2pacs.errors import StateError
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpoolOutcome
-from peer.ingest.spool_tables import SCHEMA
+from peer.spool.records import SpoolOutcome
+from peer.spool.spool import Spool
+from peer.spool.tables import SCHEMA
 from tests.conformance.instances import make
 
 VERSION_1 = """

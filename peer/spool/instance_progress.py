@@ -9,7 +9,7 @@ from attrs import field, frozen
 from sqlalchemy import Column, Connection, Row, select
 
 from p2pacs.ids import StudyId
-from peer.ingest.spool_tables import instances, studies
+from peer.spool.tables import instances, studies
 
 _AT_ONCE: Final = 500
 """UIDs in one question: SQLite takes no more than 999 values in an older version."""

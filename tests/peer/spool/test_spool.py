@@ -24,8 +24,8 @@ from p2pacs.errors import (
 )
 from p2pacs.ids import StudyId
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
-from peer.ingest.spool_records import SpoolOutcome
+from peer.spool.records import SpoolOutcome
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 from tests.small_disk import small_disk
 
@@ -317,7 +317,7 @@ _SENDER = """
 import sys
 from pathlib import Path
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 spool = Spool(Path(sys.argv[1]), reserve=0)
 for number in range(1, 1000):

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from p2pacs.dataset.json_model import Json, load, text
 from p2pacs.ids import StudyId
-from peer.ingest.spool_records import ArrivedInstance, SpoolOutcome
-from peer.ingest.spool_tables import count_in, instances, studies
+from peer.spool.records import ArrivedInstance, SpoolOutcome
+from peer.spool.tables import count_in, instances, studies
 
 log = structlog.get_logger(__name__)
 

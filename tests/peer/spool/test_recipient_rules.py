@@ -7,7 +7,7 @@ from p2pacs.dataset.json_model import Json, entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.ingest.recipient_rules import (
+from peer.spool.recipient_rules import (
     RecipientRule,
     Recipients,
     recipients_of,

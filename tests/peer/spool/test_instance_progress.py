@@ -6,7 +6,7 @@ import pytest
 
 from p2pacs.ids import StudyId
 from peer.ingest.intake import take
-from peer.ingest.spool import Spool
+from peer.spool.spool import Spool
 from tests.conformance.instances import make
 
 STUDY, OTHER = "1.2.826.1", "1.2.826.2"

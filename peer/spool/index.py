@@ -15,11 +15,11 @@ from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
-from peer.ingest.entering import enter_instance, find_here
-from peer.ingest.instance_progress import InstanceProgress, find_progress
-from peer.ingest.recipient_index import RecipientIndex
-from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
-from peer.ingest.spool_tables import NOTHING, instances, prepare, recount, studies
+from peer.spool.entering import enter_instance, find_here
+from peer.spool.instance_progress import InstanceProgress, find_progress
+from peer.spool.recipient_index import RecipientIndex
+from peer.spool.records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
+from peer.spool.tables import NOTHING, instances, prepare, recount, studies
 
 CANCELLED: Final = "somebody here cancelled this study: have it sent again under Sent on the pages"
 

@@ -6,9 +6,9 @@ import pytest
 
 from p2pacs.ids import VirtualAddress
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.ingest.recipient_index import CopyState, RecipientIndex, told_of
-from peer.ingest.recipient_rules import Recipients
-from peer.ingest.spool_index import SpoolIndex
+from peer.spool.index import SpoolIndex
+from peer.spool.recipient_index import CopyState, RecipientIndex, told_of
+from peer.spool.recipient_rules import Recipients
 
 UID = "1.2.3"
 SOUTH, EAST = (VirtualAddress(b"\xfd" + bytes(14) + bytes([one])) for one in (1, 2))

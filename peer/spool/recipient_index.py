@@ -28,8 +28,8 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.sql.portable import upsert
 from p2pacs.sql.sqlite import SqliteFile
 from p2pacs.swarm.scheduling.priority import Priority
-from peer.ingest.recipient_rules import Recipients
-from peer.ingest.spool_tables import metadata
+from peer.spool.recipient_rules import Recipients
+from peer.spool.tables import metadata
 
 _AT_ONCE: Final = 500
 """UIDs in one question: SQLite takes no more than 999 values in an older version."""

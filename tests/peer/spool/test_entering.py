@@ -2,7 +2,7 @@ import pytest
 
 from p2pacs.dataset.json_model import Json, entry
 from p2pacs.dataset.vocabulary import tag
-from peer.ingest.entering import names_another_patient
+from peer.spool.entering import names_another_patient
 
 
 def patient(**values: str) -> Json:

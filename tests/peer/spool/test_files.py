@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from p2pacs.errors import DiskFullError, LocalError
-from peer.ingest.spool_files import SpoolFiles
+from peer.spool.files import SpoolFiles
 
 
 def test_a_file_is_private_and_its_name_says_nothing(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from p2pacs.errors import (
     local_error,
 )
 from p2pacs.limits import MIB
-from peer.ingest.spool_files import FileSpan, SpoolFiles
-from peer.ingest.spool_index import SpoolIndex
-from peer.ingest.spool_records import ArrivedInstance, SpooledInstance, SpoolOutcome
+from peer.spool.files import FileSpan, SpoolFiles
+from peer.spool.index import SpoolIndex
+from peer.spool.records import ArrivedInstance, SpooledInstance, SpoolOutcome
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""The spool: instances as they came, on the disk, until they are safe elsewhere."""
