@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ import trio
 from p2pacs.accounts.sessions import Session, Sessions
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.concurrency.until_possible import until_possible
-from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.errors import ProtocolError
 from p2pacs.files.locks import held
@@ -22,15 +21,12 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
-from p2pacs.identity.sending_key import load_sending_key
 from p2pacs.ids import StudyId
 from p2pacs.metrics.node_readings import NodeMetrics
 from p2pacs.metrics.serving import run_metrics
 from p2pacs.output.json_object import JsonObject
-from p2pacs.publish.coder import coder, slice_coder
 from p2pacs.retention.recycler import Recycler
 from p2pacs.store import ChunkStore, open_store
-from p2pacs.study.images import Coding
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.node import Line, Node, Services
 from p2pacs.swarm.scheduling.priority import Priority
@@ -45,19 +41,11 @@ from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
-from peer.commitment.commitments import DAY, Commitments, CommitmentTuning
-from peer.commitment.copied_studies import CopiedStudies
 from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
-from peer.ingest.addressing import StudyAddressing
-from peer.ingest.incoming_files import IncomingFiles
-from peer.ingest.intake import Intake
-from peer.ingest.outgoing import OutgoingStudies
-from peer.ingest.outgoing_desk import OutgoingDesk
-from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
-from peer.ingest.source import Arrivals
 from peer.metrics import METRICS, PeerMetrics
+from peer.outbound import Outbound, OutboundParts, open_spool
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.instances.decoded_cache import DecodedCache, open_decoded_cache
 from peer.retrieval.pending_fetches import PendingFetches
@@ -65,7 +53,6 @@ from peer.retrieval.reader import StudyReads
 from peer.retrieval.sources.grants import Grants
 from peer.retrieval.sources.resolve import ResolvedStudy, Resolver
 from peer.sending.sends import WorkstationSends
-from peer.spool.recipient_rules import RecipientRule
 from peer.spool.spool import Spool
 from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
@@ -109,20 +96,15 @@ class Peer:
         self.index = catalogue
         self.workers = workers
         self.decoded = decoded
-        self.spool = spool
         self.book = DirectoryBook(identity.folder / FILE, identity.broker_key)
         services = Services()
         self._join_the_network(services)
         self._read_studies()
-        self.addressing: StudyAddressing | None = None
-        self.outgoing: OutgoingStudies | None = None
-        self.sent: OutgoingDesk | None = None
-        if spool is not None:
-            self.addressing = self._address_studies(spool)
-            self.outgoing = self._send_studies(spool, self.addressing)
-            self.sent = self._show_sent(spool, self.outgoing, self.addressing)
-        self.incoming_files = self._take_files(spool)
-        self._serve_people()
+        home = identity.folder.parent
+        tls = DicomTls(home, settings.dicom_tls, settings.aet, machine_names)
+        destinations = settings.gateway.remotes(tls.client)
+        self.outbound = self._send(spool, destinations)
+        self._serve_people(tls, destinations)
         self._enter(services)
         store.writer.lost = self._lost
 
@@ -160,69 +142,34 @@ class Peer:
         start = partial(self.reads.start, priority=Priority.BACKGROUND)
         self.replica = ReplicaSync(database, self._find_blindly, start, self.recycler.make_room)
 
-    def _address_studies(self, spool: Spool) -> StudyAddressing:
-        """To whom studies go that are made here."""
-        return StudyAddressing(
-            spool.index,
-            _recipient_rules(self.settings),
-            self.host.call_broker,
-            lambda: self.book.directory,
-            me=self.identity.address,
-        )
-
-    def _send_studies(self, spool: Spool, addressing: StudyAddressing) -> OutgoingStudies:
-        """Studies that are made here."""
-        arrivals = Arrivals()
-        spool.came = arrivals.came
-        parts = OutgoingParts(
-            address=self.identity.address,
-            key=load_sending_key(self.identity.folder),
-            verifier=self.book.keys,
-            ask_broker=self.host.call_broker,
-            fetch=self.host.engine.downloads.fetch,
-            updated=self.host.engine.updated,
-            is_busy=self.host.engine.is_busy,
+    def _send(self, spool: Spool | None, destinations: dict[str, DimseRemote]) -> Outbound | None:
+        """Studies that are made here, where any are or were."""
+        if spool is None:
+            return None
+        parts = OutboundParts(
+            settings=self.settings,
+            identity=self.identity,
+            book=self.book,
+            host=self.host,
             store=self.store,
             catalogue=self.index,
-            coder=coder(self.workers, Coding.SMALLEST),
-            slice_coder=slice_coder(self.workers, Coding.SMALLEST),
-            keep_key=self.grants.keep,
-            make_room=self.recycler.make_room,
-            addressing=addressing,
-            published=self.holdings.published,
+            workers=self.workers,
+            database=self.database,
+            grants=self.grants,
+            holdings=self.holdings,
+            recycler=self.recycler,
+            destinations=destinations,
+            check_membership=self.resolver.check_membership,
         )
-        return OutgoingStudies(spool, arrivals, parts, OutgoingTuning())
+        return Outbound(spool, parts)
 
-    def _show_sent(
-        self, spool: Spool, outgoing: OutgoingStudies, addressing: StudyAddressing
-    ) -> OutgoingDesk:
-        """What people see of the studies that are made here, and do about them."""
-
-        async def keep(actor: str, what: str, detail: str) -> None:
-            from peer.accounts.trail import note  # noqa: PLC0415 - argon2, for this alone
-
-            await self.database.run(lambda c: note(c, actor, what, detail))
-
-        linked = lambda: self.host.mesh.broker_linked  # noqa: E731
-        return OutgoingDesk(spool, outgoing, addressing, linked, keep)
-
-    def _take_files(self, spool: Spool | None) -> IncomingFiles | None:
-        """What keeps instances that come over HTTP, where they may."""
-        if spool is None or not self.settings.sending.enabled:
-            return None
-        return IncomingFiles(spool, self.settings.aet, self.resolver.check_membership)
-
-    def _serve_people(self) -> None:
+    def _serve_people(self, tls: DicomTls, destinations: dict[str, DimseRemote]) -> None:
         """What workstations, commands and browsers ask."""
         settings, host, engine = self.settings, self.host, self.host.engine
+        outbound = self.outbound
         self.activity = Activity(
             engine.downloads.transfers, engine.uploads, host.mesh.links, self.book
         )
-        home = self.identity.folder.parent
-        tls = DicomTls(home, settings.dicom_tls, settings.aet, machine_names)
-        destinations = settings.gateway.remotes(tls.client)
-        self.commitments = self._commitments(destinations)
-        commits = self.commitments if settings.sending.enabled else None
         self.gateway_parts = GatewayParts(
             host,
             self.index,
@@ -232,9 +179,9 @@ class Peer:
             self.catalogue,
             tls,
             self.resolver.check_membership,
-            self._intake(),
-            self.incoming_files,
-            None if commits is None else commits.service,
+            outbound and outbound.take,
+            outbound and outbound.files,
+            outbound and outbound.commit_service,
         )
         self.sends = WorkstationSends(self.gateway_parts, settings)
         web = settings.web
@@ -252,34 +199,10 @@ class Peer:
             audit=self.audit,
             activity=self.activity,
             reads=self.reads,
-            sent=self.sent,
+            sent=outbound and outbound.desk,
             check_membership=self.resolver.check_membership,
-            incoming=self.incoming_files,
-            addresses=self.addressing,
-        )
-
-    def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance] | None:
-        """What keeps instances that scanners store here, where they may."""
-        sending, spool = self.settings.sending, self.spool
-        if spool is None or not sending.enabled:
-            return None
-        intake = Intake(spool, sending.callers)
-        return lambda uids, caller: intake.receive(caller, uids)
-
-    def _commitments(self, destinations: Mapping[str, DimseRemote]) -> Commitments | None:
-        """What tells scanners whether what they stored here is safe."""
-        settings = self.settings
-        if self.spool is None:
-            return None
-        copies = CopiedStudies(self.recycler.copies.count_whole, settings.sending.commit_copies)
-        return Commitments(
-            self.database,
-            self.spool,
-            copies,
-            aet=settings.aet,
-            destinations=destinations,
-            callers=settings.sending.callers,
-            tuning=CommitmentTuning(patience=settings.sending.commit_days * DAY),
+            incoming=outbound and outbound.files,
+            addresses=outbound and outbound.addressing,
         )
 
     def _enter(self, services: Services) -> None:
@@ -293,7 +216,7 @@ class Peer:
             audit=self.audit,
             pending=self.pending,
             replica=self.replica,
-            outgoing=self.outgoing,
+            outgoing=self.outbound and self.outbound.outgoing,
             blind=lambda: self.blind,
         ).enter(services)
 
@@ -328,13 +251,8 @@ class Peer:
                 nursery.start_soon(self.gateway_parts.dicomweb.run)
                 nursery.start_soon(self.sends.run)
                 nursery.start_soon(self.pending.run, self.reads.resume)
-                if self.outgoing is not None:
-                    nursery.start_soon(self.outgoing.run)
-                    nursery.start_soon(self.workers.stay_ready)
-                if self.commitments is not None:
-                    nursery.start_soon(self.commitments.run)
-                if self.addressing is not None:
-                    nursery.start_soon(self.addressing.run)
+                if self.outbound is not None:
+                    nursery.start_soon(self.outbound.run)
             task_status.started(listens)
 
     def gateway(self) -> AbstractAsyncContextManager[DimseEndpoints]:
@@ -381,7 +299,7 @@ class Peer:
             lambda: self.catalogue.age,
             self.audit,
             self.gateway_parts.durations,
-            self.sent,
+            self.outbound and self.outbound.desk,
         )
         settings = self.settings.metrics
         await run_metrics(metrics.gather, METRICS, folder, settings, task_status=task_status)
@@ -422,7 +340,7 @@ class Peer:
             reads=self.reads,
             workers=self.workers,
             sends=self.sends,
-            sent=self.sent,
+            sent=self.outbound and self.outbound.desk,
             viewer=self.viewer_door,
             check_membership=self.resolver.check_membership,
         )
@@ -495,30 +413,11 @@ async def open_peer(
         workers = await stack.enter_async_context(open_workers(start=start_worker))
         cache = open_decoded_cache(folder, settings.gateway.decoded)
         decoded = await stack.enter_async_context(cache)
-        spool = await _open_spool(folder / SPOOL, settings)
+        spool = await open_spool(folder / SPOOL, settings)
         if spool is not None:
             stack.callback(spool.close)
         make = partial(Peer, settings, identity, store=opened, database=database)
         yield make(catalogue=catalogue, workers=workers, decoded=decoded, spool=spool)
-
-
-def _recipient_rules(settings: PeerSettings) -> list[RecipientRule]:
-    """To whom studies go, as the settings say."""
-    return [
-        RecipientRule(name, said.callers, said.institutions, Priority.named(said.priority))
-        for name, said in settings.sending.to.items()
-    ]
-
-
-async def _open_spool(folder: Path, settings: PeerSettings) -> Spool | None:
-    """The spool, if this peer sends, or something is left of when it did."""
-
-    def work() -> Spool | None:
-        if not settings.sending.enabled and not folder.exists():
-            return None
-        return Spool(folder, reserve=settings.sending.reserve)
-
-    return await trio.to_thread.run_sync(work)
 
 
 async def run_peer(
@@ -555,7 +454,7 @@ async def run_peer(
                     "dicom": dicom.plain and str(dicom.plain),
                     "dicom_tls": dicom.tls and str(dicom.tls),
                     "dicomweb": None if dicomweb is None else str(dicomweb),
-                    "sends": peer.incoming_files is not None,
+                    "sends": peer.overview.incoming is not None,
                     "viewer": viewer,
                     "web": web,
                     "metrics": None if metrics is None else str(metrics),

@@ -51,8 +51,8 @@ async def read_none(w: World, name: str) -> None:
 
 
 def addressing(peer: Peer) -> StudyAddressing:
-    assert peer.addressing is not None
-    return peer.addressing
+    assert peer.outbound is not None
+    return peer.outbound.addressing
 
 
 async def test_it_comes_by_itself_to_whom_it_is_addressed_and_to_nobody_else(
@@ -82,8 +82,8 @@ async def test_it_comes_by_itself_to_whom_it_is_addressed_and_to_nobody_else(
             found = index.copies(UID)
             return [(one.member, one.share) for one in found] == [(member, 1000)]
 
-        assert north.peer.spool is not None
-        index = north.peer.spool.index.recipients
+        assert north.peer.outbound is not None
+        index = north.peer.outbound.spool.index.recipients
         await until(is_known)  # the sender knows it, too
 
         await addressing(north.peer).address(UID, ["east"])
@@ -110,8 +110,8 @@ async def test_who_is_away_has_it_after_its_return_and_what_came_late_too(tmp_pa
         await has_all(w, south)
         await north.scanner().store(late)
         await w.is_home([*STUDY, *late])
-        assert north.peer.spool is not None
-        sent = north.peer.spool.index.study(UID)
+        assert north.peer.outbound is not None
+        sent = north.peer.outbound.spool.index.study(UID)
         assert sent is not None
         await has_all(w, south, sent.version)
         assert by_uid(await south.get()) == by_uid([*STUDY, *late])

@@ -200,8 +200,8 @@ class World:
         ended = trio.Event()
         with trio.CancelScope() as scope:
             async with open_peer(folder, settings) as peer, trio.open_nursery() as nursery:
-                if peer.outgoing is not None:
-                    peer.outgoing.tuning = OutgoingTuning(
+                if peer.outbound is not None:
+                    peer.outbound.outgoing.tuning = OutgoingTuning(
                         quiet=0.5, report_seconds=0.1, look_seconds=0.2, retry_seconds=0.2
                     )
                 await nursery.start(peer.run)
@@ -329,8 +329,8 @@ async def test_a_study_of_another_hospital_is_not_overwritten(tmp_path: Path) ->
         await north.scanner().store(STUDY)
         await until(lambda: w.pacs.instances == len(STUDY))
         await south.scanner().store([make(UID, 1, 1, name="Other^Patient")])
-        spool = south.peer.spool
-        assert spool is not None
+        assert south.peer.outbound is not None
+        spool = south.peer.outbound.spool
 
         def is_refused() -> bool:
             study = spool.index.study(UID)
@@ -357,8 +357,8 @@ async def test_odd_instances_go_home_as_they_came(tmp_path: Path) -> None:
         await w.is_home(odd)
         assert by_uid(await home(tmp_path)) == by_uid(odd)
         assert by_uid(await north.get()) == by_uid(odd)
-        assert north.peer.spool is not None
-        study = north.peer.spool.index.study(UID)
+        assert north.peer.outbound is not None
+        study = north.peer.outbound.spool.index.study(UID)
         assert study is not None
         assert (study.mixed, study.beside, study.refused) == (True, 1, None)
 
@@ -367,8 +367,8 @@ async def test_who_may_not_send_keeps_what_came_and_hears_why(tmp_path: Path) ->
     async with world(tmp_path) as w:
         north = await w.join("north", send="MR1")
         await north.scanner().store(STUDY[:1])
-        spool = north.peer.spool
-        assert spool is not None
+        assert north.peer.outbound is not None
+        spool = north.peer.outbound.spool
 
         def is_refused() -> bool:
             study = spool.index.study(UID)
@@ -403,8 +403,8 @@ async def test_who_may_store_and_what(tmp_path: Path) -> None:
         silent = await w.join("silent", sending={})
         with pytest.raises(PacsRefusedError):
             await silent.scanner().store([one])
-        assert north.peer.spool is not None
-        assert not north.peer.spool.index.list_studies()
+        assert north.peer.outbound is not None
+        assert not north.peer.outbound.spool.index.list_studies()
 
 
 async def test_what_the_pacs_has_besides_is_published_by_the_broker(tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ async def test_a_real_peer_says_what_is_described(tmp_path: Path) -> None:
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         transport = httpx.ASGITransport(make_api(peer.overview, "secret"))
         async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=HEADERS) as http:
-            assert peer.spool is not None
-            number = arrived(peer.spool, [make("1.2.7")])
+            assert peer.outbound is not None
+            number = arrived(peer.outbound.spool, [make("1.2.7")])
             _as_described("GET /outgoing/studies", await http.get("/outgoing/studies"))
             for what in ("cancel", "retry"):
                 changed = await http.post(f"/outgoing/studies/{number}/{what}")

@@ -55,19 +55,18 @@ def sign_in(context: BrowserContext, pages: Served, role: UserRole) -> Page:
 
 async def send_some(pages: Served) -> int:
     """Studies that are sent from here, in several states, and addressed; the number of one."""
-    assert pages.peer.spool is not None
-    assert pages.peer.sent is not None
+    assert pages.peer.outbound is not None
     await pages.world.add("b")
-    index, put = pages.peer.spool.index, partial(arrived, pages.peer.spool)
+    index, put = pages.peer.outbound.spool.index, partial(arrived, pages.peer.outbound.spool)
     await trio.to_thread.run_sync(put, [make("1.2.71", name="Kim^Ann")])
-    await trio.to_thread.run_sync(stored, pages.peer.spool, "1.2.71")
+    await trio.to_thread.run_sync(stored, pages.peer.outbound.spool, "1.2.71")
     await trio.to_thread.run_sync(put, [make("1.2.72", name="Muster^Hans")])
     index.refuse("1.2.72", "study 3f2a9c11 may not be sent by a: ask the administrator")
     await trio.to_thread.run_sync(put, [make("1.2.73", name="Doe^Jane")])
     index.cancel("1.2.73", "rita")
     number = await trio.to_thread.run_sync(put, [make("1.2.74", name="Roe^Richard")])
     await eventually(lambda: any(one.name == "b" for one in pages.peer.book.directory.members))
-    await pages.peer.sent.address(number, ["b"], Priority.STAT, "rita")
+    await pages.peer.outbound.desk.address(number, ["b"], Priority.STAT, "rita")
     return number
 
 

@@ -23,8 +23,8 @@ SENDING = {"enabled": True}
 
 
 def spool_of(pages: Served) -> Spool:
-    assert pages.peer.spool is not None
-    return pages.peer.spool
+    assert pages.peer.outbound is not None
+    return pages.peer.outbound.spool
 
 
 async def store(pages: Served, uid: str = "1.2.7", count: int = 2) -> int:
