@@ -134,7 +134,8 @@ class Broker:
             self.engine.downloads.take_received,
         )
         self.trials = MemberTrials(book, dial_back(identity, book))
-        self.orders = FetchOrders(files.database, host.call, host.mesh.links.__contains__)
+        linked = host.mesh.links.__contains__
+        self.orders = FetchOrders(files.database, host.call, linked, me=identity.address)
         self.handlers = BrokerServices(
             self.parts,
             host,

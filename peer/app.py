@@ -50,6 +50,7 @@ from peer.retrieval.audit import AuditQueue
 from peer.retrieval.instances.decoded_cache import DecodedCache, open_decoded_cache
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
+from peer.retrieval.sent_here import StudiesSentHere
 from peer.retrieval.sources.grants import Grants
 from peer.retrieval.sources.resolve import ResolvedStudy, Resolver
 from peer.sending.sends import WorkstationSends
@@ -126,6 +127,7 @@ class Peer:
         self.grants = Grants(database, self.identity.box_key)
         self.resolver = Resolver(self.identity, self.book, self.host, self.index, self.grants)
         self.pending = PendingFetches(database)
+        self.sent_here = StudiesSentHere(database)
         self.reads = StudyReads(
             downloads,
             self.book.keys,
@@ -215,6 +217,7 @@ class Peer:
             holdings=self.holdings,
             audit=self.audit,
             pending=self.pending,
+            sent_here=self.sent_here,
             replica=self.replica,
             outgoing=self.outbound and self.outbound.outgoing,
             blind=lambda: self.blind,

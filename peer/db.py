@@ -74,6 +74,18 @@ ordered = Table(
 """Of `fetches`, those that the broker ordered, as they are addressed to this member: at least this
 version is to come."""
 
+sent_here = Table(
+    "sent_here",
+    metadata,
+    Column("study", LargeBinary, primary_key=True),
+    Column("sender", LargeBinary, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("addressed", Integer, nullable=False, index=True),
+    Column("read", Integer),
+)
+"""Studies that are addressed to this member (`peer.retrieval.sent_here`): by whom, when, and when
+somebody here read it first (milliseconds since 1970)."""
+
 trail = Table(
     "trail",
     metadata,

@@ -63,6 +63,10 @@ class DueOrder:
     member: VirtualAddress
     version: int
     priority: Priority
+    sender: VirtualAddress | None
+    """Which member addressed it; None: an administrator."""
+    addressed: int
+    """When: milliseconds since 1970."""
 
 
 def list_recipients(connection: Connection, study: StudyId) -> list[Recipient]:
@@ -178,6 +182,8 @@ def list_due(
             recipients.c.study,
             recipients.c.member,
             recipients.c.priority,
+            recipients.c.sender,
+            recipients.c.addressed,
             version.label("version"),
         )
         .outerjoin(studies, studies.c.study == recipients.c.study)
@@ -194,6 +200,8 @@ def list_due(
             VirtualAddress(bytes(row.member)),
             max(1, row.version),
             Priority(row.priority),
+            None if row.sender is None else VirtualAddress(bytes(row.sender)),
+            row.addressed,
         )
         for row in connection.execute(query)
     ]

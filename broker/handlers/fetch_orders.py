@@ -41,11 +41,23 @@ class FetchOrders:
         database: BrokerDatabase,
         ask: AskMember,
         is_linked: Callable[[VirtualAddress], bool],
+        *,
+        me: VirtualAddress,
         tuning: FetchOrderTuning = FetchOrderTuning(),
     ) -> None:
+        """Nobody is told before `run`.
+
+        Args:
+            database: says who is to be told of what.
+            ask: asks a member.
+            is_linked: whether a member can be asked now.
+            me: this broker, in whose name administrators address studies.
+            tuning: how members are told.
+        """
         self._database = database
         self._ask = ask
         self._is_linked = is_linked
+        self._me = me
         self.tuning = tuning
         self._studies: set[StudyId] = set()
         self._members: set[VirtualAddress] = set()
@@ -113,7 +125,14 @@ class FetchOrders:
             del self._waiting[member]
 
     async def _order(self, order: DueOrder) -> None:
-        query = messages.FetchOrder(0, order.study.raw, order.version, int(order.priority))
+        query = messages.FetchOrder(
+            0,
+            order.study.raw,
+            order.version,
+            int(order.priority),
+            (order.sender or self._me).raw,
+            order.addressed,
+        )
         reply = await self._ask(order.member, query, timeout=ANSWER_SECONDS)
         if not isinstance(reply, messages.FetchOrderKept):
             raise ProtocolError("a member answered a FetchOrder with something else")

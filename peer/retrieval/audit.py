@@ -18,6 +18,7 @@ from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
 from p2pacs.wire.messages.messages import AuditReport
 from peer.db import PeerDatabase, audit
+from peer.retrieval.sent_here import note_read
 
 RETRY: Final = 60.0
 """Seconds after which a report that the broker did not take is sent again."""
@@ -116,6 +117,7 @@ class AuditQueue:
         values = {"record": read.packed()}
 
         def write(connection: Connection) -> int:
+            note_read(connection, read.study, read.time)
             key = connection.execute(insert(audit), values).inserted_primary_key
             return int(key[0]) if key else 0
 

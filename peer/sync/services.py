@@ -16,6 +16,7 @@ from p2pacs.wire.messages import messages
 from p2pacs.wire.messages.messages import Message, Query, Reply
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.pending_fetches import PendingFetches
+from peer.retrieval.sent_here import SentHere, StudiesSentHere
 from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
 from peer.sync.replica import ReplicaSync
@@ -41,6 +42,7 @@ class PeerServices:
         holdings: HoldingsAnnouncer,
         audit: AuditQueue,
         pending: PendingFetches,
+        sent_here: StudiesSentHere,
         replica: ReplicaSync,
         outgoing: SendsStudies | None,
         blind: Callable[[], bool],
@@ -55,6 +57,7 @@ class PeerServices:
             holdings: what is held here is announced then.
             audit: what was read is reported then.
             pending: what was not fetched is tried again then.
+            sent_here: remembers who sent what to this member.
             replica: takes the orders to replicate.
             outgoing: what is sent from here is tried again then; None: nothing is.
             blind: whether this peer is a replica.
@@ -66,6 +69,7 @@ class PeerServices:
         self._holdings = holdings
         self._audit = audit
         self._pending = pending
+        self._sent_here = sent_here
         self._replica = replica
         self._outgoing = outgoing
         self._blind = blind
@@ -90,8 +94,10 @@ class PeerServices:
             raise ProtocolError("not a FetchOrder")
         if self._blind():
             raise ProtocolError("a replica reads nothing")
-        priority = Priority(query.priority)
-        await self._pending.order(StudyId(query.study), query.version, priority)
+        study, priority = StudyId(query.study), Priority(query.priority)
+        sender = VirtualAddress(query.sender)
+        await self._sent_here.note(SentHere(study, sender, priority, query.addressed))
+        await self._pending.order(study, query.version, priority)
         return messages.FetchOrderKept(query.id)
 
     def _linked(self, member: VirtualAddress) -> None:

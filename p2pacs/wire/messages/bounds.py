@@ -86,6 +86,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "root": _up_to(limits.ROOT_BYTES),
     "segment": _up_to(limits.CHUNK_BYTES),
     "secret": _exactly(SECRET_BYTES),
+    "sender": _exactly(16),
     "settings": _up_to(4 * limits.KIB),
     "shares": Bound(0, 1000, items=limits.COPIES),
     "signed": _up_to(limits.DIRECTORY_BYTES),

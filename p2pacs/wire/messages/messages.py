@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-PROTOCOL: Final = 7
+PROTOCOL: Final = 8
 """Version in `Hello`; a member with another one is refused with a clear error."""
 
 GRANT_INFO: Final = b"p2pacs study key "
@@ -587,6 +587,10 @@ class FetchOrder(Query):
     version: int
     """The newest that is out."""
     priority: int
+    sender: bytes
+    """Virtual address of the member that addressed it; the broker's own: an administrator did."""
+    addressed: int
+    """When: milliseconds since 1970."""
 
 
 @_message(75)

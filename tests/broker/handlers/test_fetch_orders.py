@@ -7,7 +7,7 @@ from attrs import define, field
 from sqlalchemy import insert
 
 from broker.database.db import BrokerDatabase
-from broker.database.recipients import add_recipient, address, list_due
+from broker.database.recipients import add_recipient, address, list_due, list_recipients
 from broker.database.schema import studies
 from broker.handlers.fetch_orders import FetchOrders, FetchOrderTuning
 from p2pacs.errors import DiskFullError, P2PacsError
@@ -18,7 +18,7 @@ from p2pacs.wire.messages.messages import AuditKept, FetchOrder, FetchOrderKept,
 from tests.waiting import eventually
 
 STUDY, OTHER = (StudyId(bytes(15) + bytes([one])) for one in range(2))
-NORTH, SOUTH = (VirtualAddress(b"\xfd" + bytes(14) + bytes([one])) for one in range(2))
+NORTH, SOUTH, BROKER = (VirtualAddress(b"\xfd" + bytes(14) + bytes([one])) for one in range(3))
 
 
 @define
@@ -61,9 +61,9 @@ async def is_told(database: BrokerDatabase) -> bool:
 
 @asynccontextmanager
 async def running(database: BrokerDatabase, members: Members) -> AsyncIterator[FetchOrders]:
-    orders = FetchOrders(
-        database, members.ask, members.linked.__contains__, FetchOrderTuning(retry_seconds=0.01)
-    )
+    tuning = FetchOrderTuning(retry_seconds=0.01)
+    linked = members.linked.__contains__
+    orders = FetchOrders(database, members.ask, linked, me=BROKER, tuning=tuning)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(orders.run)
         yield orders
@@ -85,7 +85,10 @@ async def test_a_member_that_is_linked_is_told_at_once(database: BrokerDatabase)
         orders.out(STUDY)
         orders.linked(SOUTH)
         await trio.testing.wait_all_tasks_blocked(0.05)
-    assert members.asked == [FetchOrder(0, STUDY.raw, 2, int(Priority.INTERACTIVE))]
+    (known,) = await database.run(lambda c: list_recipients(c, STUDY))
+    assert members.asked == [
+        FetchOrder(0, STUDY.raw, 2, int(Priority.INTERACTIVE), NORTH.raw, known.addressed)
+    ]
 
 
 async def test_one_that_was_away_is_told_when_it_comes_the_most_urgent_first(
@@ -146,4 +149,6 @@ async def test_what_an_administrator_addressed_by_command_is_told_too(
     async with running(database, members) as orders:
         orders.look()
         await until_told(database)
-    assert members.asked == [FetchOrder(0, STUDY.raw, 1, int(Priority.STAT))]
+    (asked,) = members.asked
+    assert (asked.study, asked.version, asked.priority) == (STUDY.raw, 1, int(Priority.STAT))
+    assert asked.sender == BROKER.raw

@@ -12,6 +12,7 @@ from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.swarm.host import Services
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages import messages
+from peer.retrieval.sent_here import SentHere
 from peer.sync.services import PeerServices
 
 BROKER, MEMBER = (VirtualAddress(b"\xfd" + bytes(14) + one) for one in (b"b", b"m"))
@@ -36,7 +37,7 @@ class Peer:
     transfer: Told = field(factory=Told)
 
     def __attrs_post_init__(self) -> None:
-        names = ("catalogue", "holdings", "audit", "pending", "replica", "outgoing")
+        names = ("catalogue", "holdings", "audit", "pending", "sent_here", "replica", "outgoing")
         self.parts = {name: Told() for name in names}
         book: Any = SimpleNamespace(directory=SimpleNamespace(brokers={BROKER}))
         parts: Any = self.parts
@@ -94,11 +95,11 @@ def test_when_a_broker_is_linked_what_waited_for_it_goes_on() -> None:
     peer.services.linked(MEMBER)
     assert not peer.woken
     peer.services.linked(BROKER)
-    assert peer.woken == peer.parts.keys()
+    assert peer.woken == peer.parts.keys() - {"sent_here"}
 
 
 async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
-    order = messages.FetchOrder(7, STUDY.raw, 3, int(Priority.STAT))
+    order = messages.FetchOrder(7, STUDY.raw, 3, int(Priority.STAT), MEMBER.raw, 1_000)
     peer = Peer()
     with pytest.raises(ProtocolError, match="only a broker"):
         await peer.services.queries[messages.FetchOrder](MEMBER, order)
@@ -107,7 +108,7 @@ async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
     with pytest.raises(ProtocolError, match="reads nothing"):
         await Peer(blind=True).services.queries[messages.FetchOrder](BROKER, order)
     assert not peer.woken
-    orders: list[tuple[StudyId, int, Priority]] = []
+    orders: list[Any] = []
 
     async def note(*order: Any) -> None:
         await trio.lowlevel.checkpoint()
@@ -115,9 +116,12 @@ async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
 
     pending: Any = peer.parts["pending"]
     pending.order = note
+    sent_here: Any = peer.parts["sent_here"]
+    sent_here.note = note
     reply = await peer.services.queries[messages.FetchOrder](BROKER, order)
     assert reply == messages.FetchOrderKept(7)
-    assert orders == [(STUDY, 3, Priority.STAT)]
+    from_whom = SentHere(STUDY, MEMBER, Priority.STAT, 1_000)
+    assert orders == [(from_whom,), (STUDY, 3, Priority.STAT)]
 
 
 async def test_a_proof_is_given_for_its_question_alone() -> None:
