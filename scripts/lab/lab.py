@@ -9,9 +9,10 @@ Nothing else connects two members.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import trio
 from attrs import field, frozen
 
 from scripts.lab.line import MTU, LabLine
-from scripts.lab.router import Port, cut_file, plan
+from scripts.lab.router import Port, cut_file, plan, rates_file
 from scripts.lab.space import Space, ip
 from scripts.lab.trace import INTERVAL, Trace
 from scripts.program import Command, Program, listens, running
@@ -153,6 +154,17 @@ class Lab:
             yield
         finally:
             file.unlink()
+
+    def change(self, uplinks: Mapping[str, int]) -> None:
+        """These uplinks have other rates within a tenth of a second, until told otherwise.
+
+        Args:
+            uplinks: Name of a member → bits a second.
+        """
+        file = rates_file(self._trace)
+        written = file.with_suffix(".new")
+        written.write_text(json.dumps(dict(uplinks)), encoding="utf-8")
+        written.replace(file)  # the router reads the old rates or the new ones
 
     async def traced(self, time: float, seconds: float = ROUTER_SECONDS) -> Trace:
         """What it has counted, once its last sample is later than a Unix time.

@@ -9,6 +9,8 @@ from typing import Final
 
 from attrs import field, frozen, validators
 
+from scripts.lab.icmp import ANSWERS, KINDS
+
 DOWN_QUEUE: Final = 96_000
 """Bytes that wait at most at the provider's end of a line for its downlink."""
 
@@ -29,6 +31,8 @@ class LabLine:
     loss: float = field(default=0.0, validator=[validators.ge(0), validators.lt(1)])
     """Part of the packets that are lost after they took their time on the uplink."""
     down_queue: int = field(default=DOWN_QUEUE, validator=validators.ge(MTU))
+    hops: str = field(default=ANSWERS, validator=validators.in_(KINDS))
+    """How its two routers tell of packets whose TTL ended there."""
 
 
 class Direction:
@@ -50,6 +54,10 @@ class Direction:
         """Bytes that were sent or wait."""
         self.dropped = 0
         """Packets that found the queue full."""
+
+    def change(self, rate: int) -> None:
+        """From now on another rate, in bits a second; what waits leaves as it was to leave."""
+        self._bytes_a_second = rate / 8
 
     def take(self, size: int, now: float) -> float | None:
         """Queue a packet; when its last byte leaves, or None if it was dropped."""

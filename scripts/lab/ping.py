@@ -12,6 +12,7 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
+from scripts.lab.icmp import checksum
 from scripts.lab.lab import LabPlace
 
 INTERVAL: Final = 0.25
@@ -24,14 +25,6 @@ _STAMP: Final = struct.Struct("!d")
 _TIMESPEC: Final = struct.Struct("qq")
 _SO_TIMESTAMPNS: Final = 35
 """Linux: the kernel tells when a packet came, however late this process gets to it."""
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def echo(number: int, now: float) -> bytes:

@@ -15,6 +15,7 @@ from p2pacs.output.json_object import JsonObject
 from p2pacs.settings import parse_size
 from p2pacs.units import format_rate, parse_rate
 from scripts.lab.figures import SwarmOutcome, figures, fluid_seconds, goal
+from scripts.lab.icmp import ANSWERS, KINDS
 from scripts.lab.lab import Lab, PlaceRequest, open_lab
 from scripts.lab.line import LabLine
 from scripts.lab.opponent import run_opponent
@@ -47,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--down", type=rate, default="3mbit", help="of every line")
     parser.add_argument("--delay", type=seconds, default="21ms", help="one way between two members")
     parser.add_argument("--measured", action="store_true", help="nobody is told its uplink's rate")
+    parser.add_argument("--hops", choices=KINDS, default=ANSWERS, help="routers on the lines")
     parser.add_argument("--loss", type=float, default=0.0, help="part of the packets")
     parser.add_argument("--queue", type=parse_size, default="32kB", help="of every uplink")
     parser.add_argument("--against", choices=["libtorrent"], help="runs it after ours")
@@ -92,7 +94,9 @@ class SwarmSetting:
     def of(cls, given: argparse.Namespace) -> SwarmSetting:
         """What was asked for."""
         return cls(
-            line=LabLine(given.up, given.down, given.delay / 2, given.queue, given.loss),
+            line=LabLine(
+                given.up, given.down, given.delay / 2, given.queue, given.loss, hops=given.hops
+            ),
             replicas=[f"replica-{number}" for number in range(1, given.replicas + 1)],
             clients=[f"hospital-{number}" for number in range(1, given.clients + 1)],
         )

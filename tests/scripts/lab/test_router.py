@@ -1,19 +1,34 @@
 """The router's time: packets take their time on both lines, whenever it gets to them."""
 
+import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
+from scripts.lab import icmp, ping
 from scripts.lab.line import LabLine
-from scripts.lab.router import Port, Router, plan, read_plan
+from scripts.lab.router import Port, Router, cut_file, plan, rates_file, read_plan
 from scripts.lab.trace import Trace
 
 SLOW = LabLine(uplink=800_000, downlink=400_000, delay=0.01, queue=3010)
+LIMITED = LabLine(800_000, 400_000, delay=0.01, queue=10**6, hops=icmp.LIMITED)
+SILENT = LabLine(800_000, 400_000, delay=0.01, queue=10**6, hops=icmp.SILENT)
 LOSSY = LabLine(uplink=800_000, downlink=400_000, delay=0.01, queue=10**6, loss=0.3)
+
+
+UDP, ICMP = 17, 1
+
+
+def packet(
+    source: int, there: IPv4Address, body: bytes, ttl: int = 64, protocol: int = UDP
+) -> bytes:
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 7, 0, ttl, protocol, 0)
+    return head + IPv4Address(f"10.2.0.{source}").packed + there.packed + body
 
 
 class World:
@@ -33,13 +48,17 @@ class World:
             Port(f"m{number}", f"10.2.0.{number}", device, line)
             for number, device in enumerate(self.devices)
         ]
-        self.cut = folder / "cut"
-        self.router = Router(ports, self.written, self.cut, lambda: self.now)
+        self.cut, self.rates = cut_file(self.trace), rates_file(self.trace)
+        self.router = Router(ports, self.written, self.trace, lambda: self.now)
 
-    def send(self, source: int, target: int, size: int, mark: int = 0) -> None:
-        address = IPv4Address(f"10.2.0.{target}").packed
-        self.members[source].send(bytes(16) + address + bytes([mark] * (size - 20)))
+    def send(self, source: int, target: int, size: int, mark: int = 0, ttl: int = 64) -> bytes:
+        there = IPv4Address(f"10.2.0.{target}")
+        return self.give(source, packet(source, there, bytes([mark] * (size - 20)), ttl))
+
+    def give(self, source: int, what: bytes) -> bytes:
+        self.members[source].send(what)
         self.router.take(self.devices[source])
+        return what
 
     def received(self, member: int) -> list[bytes]:
         packets = []
@@ -150,3 +169,76 @@ def test_a_line_that_is_cut_carries_nothing_either_way(world: World) -> None:
     world.send(0, 1, 1000)
     run_until(world, world.now + 0.5)
     assert len(world.received(1)) == 1
+
+
+def test_a_rate_that_changes_counts_for_what_comes_then(world: World) -> None:
+    world.rates.write_text(json.dumps({"m0": 80_000}), encoding="utf-8")
+    run_until(world, world.now + 0.2)
+    begin = world.now
+    world.send(0, 1, 1000)
+    took = 0.1 + 0.01 + 0.01 + 0.02
+    run_until(world, begin + took - 0.001)
+    assert world.received(1) == []
+    run_until(world, begin + took + 0.001)
+    assert len(world.received(1)) == 1
+
+
+def test_a_packet_that_ends_at_the_first_router_never_sees_the_queue(world: World) -> None:
+    world.send(0, 1, 1400)
+    world.send(0, 1, 1400)  # 28 ms in the queue
+    sent = world.send(0, 1, 40, ttl=1)
+    run_until(world, world.now + 0.005)
+    (answer,) = world.received(0)
+    assert answer[12:16] == icmp.OWN.packed
+    assert answer[20:22] == bytes([11, 0])
+    assert answer[28:] == sent[:28]
+
+
+def test_the_answer_of_the_router_behind_the_queue_waited_in_it(world: World) -> None:
+    begin = world.now
+    world.send(0, 1, 1400)
+    sent = world.send(0, 1, 40, ttl=2)
+    took = 0.014 + 0.0004 + 2 * 0.01 + 56 * 8 / 400_000  # two packets up, the delay twice, down
+    run_until(world, begin + took - 0.001)
+    assert world.received(0) == []
+    run_until(world, begin + took + 0.001)
+    (answer,) = world.received(0)
+    assert (answer[12:16], answer[20], answer[28:]) == (icmp.PROVIDER.packed, 11, sent[:28])
+    run_until(world, begin + 0.1)
+    assert [len(one) for one in world.received(1)] == [1400]
+
+
+@pytest.mark.parametrize("world", [LIMITED], indirect=True)
+def test_a_router_that_is_sparing_tells_six_and_then_one_a_second(world: World) -> None:
+    def told(seconds: float) -> int:
+        for _ in range(round(seconds / 0.1)):
+            world.send(0, 1, 40, ttl=2)
+            run_until(world, world.now + 0.1)
+        return len(world.received(0))
+
+    assert told(0.9) == 6
+    assert 9 <= told(10.0) <= 11
+    run_until(world, world.now + 30)
+    assert told(0.9) == 6
+
+
+@pytest.mark.parametrize("world", [SILENT], indirect=True)
+def test_a_router_that_is_silent_answers_echoes_alone(world: World) -> None:
+    for ttl in (1, 2):
+        world.send(0, 1, 40, ttl=ttl)
+    run_until(world, world.now + 0.2)
+    assert world.received(0) == []
+    for router in (icmp.OWN, icmp.PROVIDER):
+        world.give(0, packet(0, router, ping.echo(3, 5.0), protocol=ICMP))
+        run_until(world, world.now + 0.2)
+        (answer,) = world.received(0)
+        assert answer[12:16] == router.packed
+        assert ping.sent_at(answer) == 5.0
+
+
+def test_nothing_is_told_of_a_line_that_is_cut(world: World) -> None:
+    world.cut.write_text("m0", encoding="utf-8")
+    run_until(world, world.now + 0.2)
+    world.send(0, 1, 40, ttl=2)
+    run_until(world, world.now + 0.2)
+    assert world.received(0) == []
