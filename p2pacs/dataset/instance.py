@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from functools import lru_cache
 
 from attrs import field, frozen
 from pydicom.dataset import FileMetaDataset
@@ -36,18 +37,24 @@ def _uid_element(element: int, uid: str) -> bytes:
 _IMPLEMENTATION = _uid_element(0x0012, PYDICOM_IMPLEMENTATION_UID)
 
 
+@lru_cache(maxsize=64)
+def _around(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[bytes, bytes]:
+    """What stands before and behind the SOP Instance UID in group 0002: the same of most instances
+    of a study, and a tenth of the time in which those that lie ready are given out."""
+    of_class, _, of_syntax = _UIDS
+    before = _VERSION + _uid_element(of_class, sop_class_uid)
+    return before, _uid_element(of_syntax, transfer_syntax_uid) + _IMPLEMENTATION
+
+
 def part10_head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """What stands before a data set in a DICOM file: preamble and file meta information, always in
     Explicit VR Little Endian (PS3.10 7.1)."""
-    uids = (sop_class_uid, sop_instance_uid, transfer_syntax_uid)
-    elements = b"".join(
-        (
-            _VERSION,
-            *(_uid_element(element, uid) for element, uid in zip(_UIDS, uids, strict=True)),
-            _IMPLEMENTATION,
-        )
+    before, behind = _around(sop_class_uid, transfer_syntax_uid)
+    instance = _uid_element(_UIDS[1], sop_instance_uid)
+    length = len(before) + len(instance) + len(behind)
+    return b"".join(
+        (_PREAMBLE, _GROUP_LENGTH.pack(2, 0, b"UL", 4, length), before, instance, behind)
     )
-    return _PREAMBLE + _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(elements)) + elements
 
 
 @frozen

@@ -32,12 +32,10 @@ def part_head(
         location: URL of what it is, where that is told.
         size: bytes of it, where known: who reads need not look for the next boundary then.
     """
-    lines = [f"\r\n--{boundary}", f"Content-Type: {content_type}"]
-    if location is not None:
-        lines.append(f"Content-Location: {location}")
-    if size is not None:
-        lines.append(f"Content-Length: {size}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    where = "" if location is None else f"Content-Location: {location}\r\n"
+    length = "" if size is None else f"Content-Length: {size}\r\n"
+    head = f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\n{where}{length}\r\n"
+    return head.encode("latin-1")
 
 
 def closing(boundary: str) -> bytes:

@@ -41,6 +41,9 @@ _BUFFER: Final = 2 * MIB
 """Bytes of instances that are put together for a client at once, in memory that its answer keeps
 from the first to the last: while one buffer is sent, the other one is filled."""
 
+_FIRST_BUFFER: Final = 256 * KIB
+"""The same of the first one: a client has something to read while the second one is filled."""
+
 _ALL_SENT: Final = b""
 """A piece of nothing: what follows is begun when all before it was sent."""
 
@@ -234,15 +237,15 @@ class MultipartAnswer(StreamedAnswer):
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         some: Sequence[InstanceData] | None = self._first
         buffer, other = memoryview(bytearray(_BUFFER)), memoryview(bytearray(_BUFFER))
-        used = 0
+        used, room = 0, _FIRST_BUFFER
         while some is not None:
             for instance in some:
                 outline = instance.outline
                 head = self._head(outline)
                 size = len(head) + outline.size
-                if used and used + size > _BUFFER:
+                if used and used + size > room:
                     yield buffer[:used]
-                    buffer, other, used = other, buffer, 0
+                    buffer, other, used, room = other, buffer, 0, _BUFFER
                 if size > _BUFFER:
                     yield head
                     for piece in pieces_of((await instance.read()).data):
