@@ -1,7 +1,8 @@
 """Instances of a study that a member sends go into the PACS while the rest is still on its way.
 
-When the last chunk comes, only the last instances are left to store. Whatever goes wrong here is
-left to the forwarding of the whole study, which looks at what the PACS has.
+When the last chunk comes, only the last instances are left to store; they go at once, too: asking
+the PACS what it has first took 0.3 s, and that is done afterwards. Whatever goes wrong here is left
+to the forwarding of the whole study, which looks at what the PACS has.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class ArrivingInstances:
         self._stored: set[str] = set()
 
     async def run(self, uid: str) -> None:
-        """Store until the transfer ends, or something goes wrong.
+        """Store until all is stored, the transfer fails, or something goes wrong.
 
         Args:
             uid: the Study Instance UID.
@@ -71,11 +72,13 @@ class ArrivingInstances:
         transfer = self._transfer
         try:
             self._stored = await self._listed(uid)
-            while transfer.state is TransferState.FETCHING:
-                seen = transfer.bytes_held
+            while transfer.state is not TransferState.FAILED:
+                is_last, seen = self._is_over(), transfer.bytes_held
                 ready = await trio.to_thread.run_sync(self._ready)
                 for begin in range(0, len(ready), TOGETHER):
                     await self._store(ready[begin : begin + TOGETHER])
+                if is_last:
+                    return
                 with trio.move_on_after(PAUSE_SECONDS):
                     await transfer.watch.until(self._is_over)
                 await transfer.watch.until(partial(self._is_news, seen))
@@ -116,7 +119,7 @@ class ArrivingInstances:
 
     async def _store(self, entries: list[InstanceEntry]) -> None:
         reader = self._reader
-        if reader is None or self._is_over():
+        if reader is None or self._transfer.state is TransferState.FAILED:
             return
         batch: list[EncodedInstance] = []
         for entry in entries:

@@ -116,7 +116,21 @@ async def test_a_pacs_that_is_away_is_left_to_the_end(
     assert not coming.pacs.stored
 
 
-async def test_it_ends_with_the_transfer(coming: Coming, autojump_clock: MockClock) -> None:
-    coming.transfer.end(None)
+async def test_the_last_go_as_soon_as_the_last_chunk_is_here(
+    coming: Coming, autojump_clock: MockClock
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(coming.arriving.run, UID)
+        coming.bring(*coming.index, *coming.of(*STUDY[:2]))
+        await trio.sleep(10)
+        coming.bring(*coming.of(*STUDY))
+        coming.transfer.end(None)
+    assert coming.pacs.held == {one.sop_instance_uid: one for one in STUDY}
+
+
+async def test_it_ends_with_a_transfer_that_fails(
+    coming: Coming, autojump_clock: MockClock
+) -> None:
+    coming.transfer.cancel()
     await coming.arriving.run(UID)
     assert not coming.pacs.stored
