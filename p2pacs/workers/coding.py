@@ -206,5 +206,5 @@ async def open_workers(
         tuning: what the pool goes by.
         start: starts a process.
     """
-    async with open_pool(count or os.cpu_count() or 1, tuning, start) as pool:
+    async with open_pool(count or os.cpu_count() or 1, tuning, start, prepare) as pool:
         yield Workers(pool)

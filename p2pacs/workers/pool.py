@@ -141,10 +141,18 @@ class Pool:
     """Runs pure functions in processes. `open_pool` makes one."""
 
     def __init__(
-        self, nursery: trio.Nursery, count: int, tuning: PoolTuning, start: StartWorker
+        self,
+        nursery: trio.Nursery,
+        count: int,
+        tuning: PoolTuning,
+        start: StartWorker,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self._nursery = nursery
         self._start = start
+        self._prepare = prepare
+        self._prepared = 0
+        """Processes that have imported what they need, or do so with calls in hand."""
         self.count = count
         """How many processes there may be."""
         self._free = count
@@ -214,30 +222,51 @@ class Pool:
         """One process, and another when it died, until there is nothing to do for a while."""
         try:
             while self._queue:
-                await self._employ()
+                if not await self._employ():
+                    return
         finally:
             self._free += 1
 
-    async def _employ(self) -> None:
-        """A process from its start to its end."""
+    async def _employ(self) -> bool:
+        """A process from its start to its end; False if what waits is left to the others."""
         try:
             process = await trio.to_thread.run_sync(self._start, limiter=self._threads)
         except WorkerError as error:
             for call in self._take():
                 call.end(CallFailure(error))
-            return
+            return True
         self.processes.add(process.pid)
         try:
-            while calls := await self._next():
-                if not process.alive:  # since its last work: these calls have no part in it
-                    self._queue.extendleft(reversed(calls))
-                    return
-                if not await self._work(process, calls):
-                    return
+            if self._prepared and not await self._get_ready(process):
+                return not self._prepared
+            self._prepared += 1
+            try:
+                await self._occupy(process)
+            finally:
+                self._prepared -= 1
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(process.end, limiter=self._threads)
             self.processes.discard(process.pid)
+        return True
+
+    async def _get_ready(self, process: WorkerProcess) -> bool:
+        """Have a further process import what it needs before it takes a call, as that may take a
+        second, and others are ready: a study is published in order, and the second image of one
+        kept all that follow waiting. Whether it did."""
+        if self._prepare is None:
+            return True
+        work = _Work(process, [_Call(Task(self._prepare, ()), 0, self.tuning.room)], self.tuning)
+        return not isinstance(await work.run(self._threads), WorkerError)
+
+    async def _occupy(self, process: WorkerProcess) -> None:
+        """Calls, one batch after the other, until there are none for a while, or it died."""
+        while calls := await self._next():
+            if not process.alive:  # since its last work: these calls have no part in it
+                self._queue.extendleft(reversed(calls))
+                return
+            if not await self._work(process, calls):
+                return
 
     async def _next(self) -> list[_Call]:
         """What is to be done next; nothing after a while without work."""
@@ -298,7 +327,10 @@ class Pool:
 
 @asynccontextmanager
 async def open_pool(
-    count: int, tuning: PoolTuning = TUNING, start: StartWorker = WorkerProcess
+    count: int,
+    tuning: PoolTuning = TUNING,
+    start: StartWorker = WorkerProcess,
+    prepare: Callable[[], object] | None = None,
 ) -> AsyncIterator[Pool]:
     """Worker processes, none of which outlives the block, or the program.
 
@@ -306,10 +338,11 @@ async def open_pool(
         count: how many at most.
         tuning: what they go by.
         start: starts one.
+        prepare: imports what calls need; a further process does that before it takes one.
     """
     with single_error():
         async with trio.open_nursery() as nursery:
-            pool = Pool(nursery, count, tuning, start)
+            pool = Pool(nursery, count, tuning, start, prepare)
             try:
                 yield pool
             finally:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,41 @@ async def test_work_for_two_runs_in_two_processes(pool: Pool) -> None:
         for _ in range(4):
             nursery.start_soon(one)
     assert len(found) == len(pool.processes) == 2
+
+
+async def test_a_further_process_takes_nothing_before_it_is_ready(tmp_path: Path) -> None:
+    async with open_pool(2, prepare=partial(jobs.held, str(tmp_path))) as pool:
+        first = await pool.run(jobs.pid)  # the only one: whoever calls waits for it anyway
+        found: list[int] = []
+
+        async def one() -> None:
+            found.append(await pool.run(jobs.wait, 50, size=MIB))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(one)
+        assert found == [first] * 4
+        await eventually(lambda: len(list(tmp_path.iterdir())) == 1)  # it imports meanwhile
+        (tmp_path / jobs.RELEASED).touch()
+        await eventually(lambda: len(pool.processes) == 2)
+        while set(found) == {first}:
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(one)
+
+
+async def test_calls_do_not_wait_for_a_process_that_does_not_get_ready() -> None:
+    async with open_pool(2, prepare=jobs.abort) as pool:
+        found: set[int] = set()
+
+        async def one() -> None:
+            found.add(await pool.run(jobs.wait, 100, size=MIB))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(6):
+                nursery.start_soon(one)
+        assert len(found) == 1
+        assert pool.deaths == 0
 
 
 async def test_results_are_never_mixed_up(pool: Pool) -> None:
