@@ -158,6 +158,7 @@ class Broker:
             keys.signing,
             SentHooks(
                 listed=self._completed,
+                expected=self.forwarding.expected,
                 wanted=self.forwarding.wanted,
                 replicate=self.handlers.study_grants.replicate,
                 held=self.forwarding.held,

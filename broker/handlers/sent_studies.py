@@ -67,6 +67,8 @@ class SentHooks:
 
     listed: Callable[[StudyRecord], Awaitable[object]]
     """Enters a record in the catalogue."""
+    expected: Callable[[StudyId, VirtualAddress], None]
+    """This member may publish a study, of which nothing need be out yet."""
     wanted: Callable[[StudyId, VirtualAddress], None]
     """The broker fetches a study, which this member has."""
     replicate: Callable[[StudyId], None]
@@ -151,6 +153,7 @@ class SentStudyService:
             return b"" if box_key is None else self._wrapped(connection, study, box_key)
 
         wrapped = await self._parts.database.run(work)
+        self._hooks.expected(study, member)
         begins = now()
         delegation = Delegation(study, member, _key_of(query.key), version, begins, begins + LASTS)
         return messages.SendGrant(

@@ -162,6 +162,13 @@ class Forwarding:
                     transfer.cancel()
                 self.wanted(one.study, one.member)
 
+    def expected(self, study: StudyId, member: VirtualAddress) -> None:
+        """This member may publish a study: its chunks are asked for as soon as its first version
+        is out, and not after it was reported, listed and asked for. Where none comes, the transfer
+        gives up, and nothing follows from it."""
+        if study not in self._running:
+            self._parts.downloads.fetch(study, [member])
+
     def wanted(self, study: StudyId, member: VirtualAddress) -> None:
         """There is a version to fetch, which this member has."""
         self._holders[study] = member

@@ -127,6 +127,8 @@ class Engine:
             return
         root = load_root(raw, self._keys, study)
         swarm.go_by(root)
+        for member in swarm.partners.keys() - swarm.told:  # it waits for the first version
+            swarm.join(member)
         swarm.push_root(raw)
         swarm.gained(n for n in range(before, root.chunks) if n in chunks.have)
         self._fresh()

@@ -59,6 +59,29 @@ async def test_each_chunk_leaves_the_line_once(
             await fetched(member, study)
 
 
+@pytest.mark.parametrize("stored", [True, False])
+async def test_who_waits_for_the_first_version_gets_it_at_once(
+    autojump_clock: Clock, tmp_path: Path, *, stored: bool
+) -> None:
+    """Three round trips after it is out: its list, an offer, a chunk."""
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER)
+        study = Study(world.key, sender=sender.address)
+        if stored:  # there is a place for it already
+            await sender.store.study(study.id)
+        await broker.host.mesh.connect(sender.address)
+        transfer = broker.fetch(study, [sender])
+        await trio.sleep(5)
+        await sent(world, study)
+        out = trio.current_time()
+        await transfer.watch.until(lambda: transfer.bytes_held > 0)
+        chunk = study.list.size(0) / 100_000
+        assert trio.current_time() - out < chunk + 6 * 0.021 + 0.1
+        await transfer.wait_complete()
+        await fetched(broker, study)
+
+
 async def test_the_sender_serves_whoever_gets_it_nowhere_else(
     autojump_clock: Clock, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ class Bench:
     service: SentStudyService
     grants: StudyGrants
     listed: list[StudyRecord]
+    expected: list[tuple[StudyId, VirtualAddress]]
     wanted: list[tuple[StudyId, VirtualAddress]]
     held: dict[StudyId, int]
     out: list[StudyId]
@@ -89,6 +90,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
         publisher, budgets = FakePublisher(parts.studies, parts.store), Budgets()
         publisher.is_sent = parts.sending.__contains__
         listed: list[StudyRecord] = []
+        expected: list[tuple[StudyId, VirtualAddress]] = []
         wanted: list[tuple[StudyId, VirtualAddress]] = []
         held: dict[StudyId, int] = {}
         out: list[StudyId] = []
@@ -109,6 +111,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
 
         hooks = SentHooks(
             keep,
+            lambda *one: expected.append(one),
             lambda *one: wanted.append(one),
             lambda _: None,
             newest,
@@ -119,9 +122,8 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
         service = SentStudyService(parts, publisher, budgets, ground.key, hooks)
         service.enter(Services())
         grants = StudyGrants(parts, FakeLinks(), publisher, budgets)
-        yield Bench(
-            ground, parts, pacs, publisher, service, grants, listed, wanted, held, out, whys
-        )
+        told = (listed, expected, wanted, held, out, whys)
+        yield Bench(ground, parts, pacs, publisher, service, grants, *told)
 
 
 async def test_a_hospital_may_publish_what_it_makes(bench: Bench) -> None:
@@ -137,6 +139,7 @@ async def test_a_hospital_may_publish_what_it_makes(bench: Bench) -> None:
     key = StudyKey(box.open(grant.wrapped_key, GRANT_INFO + study.raw).reveal())
     assert key == await bench.parts.studies.ensure(UID)
     assert study in bench.parts.sending
+    assert (bench.expected, bench.wanted) == ([(study, north.address)], [])
     assert await bench.trail() == [("North", "done", "from CT1")]
     await bench.send(north)
     assert len(await bench.trail()) == 1

@@ -297,3 +297,12 @@ async def test_what_the_pacs_does_not_commit_to_is_stored_again_and_read_back(
         await home.until_home()
     assert sorted(home.pacs.sent) == sorted(by_uid(STUDY))
     assert home.pacs.asked.count(STUDY[1].sop_instance_uid) == 1  # that one was promised
+
+
+async def test_what_is_expected_is_asked_for_before_anything_is_out(home: Home) -> None:
+    home.downloads.stall = True
+    home.forwarding.expected(home.study, MEMBER)
+    assert home.downloads.asked == [([MEMBER], None)]
+    assert not home.forwarding.is_busy(StudyId(bytes(16)))
+    home.downloads.transfers[home.study].cancel()  # nothing came
+    assert not home.pacs.stored
