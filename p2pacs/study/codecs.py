@@ -16,7 +16,8 @@ import zstandard
 
 from p2pacs.errors import CodingError
 from p2pacs.limits import BLOB_BYTES
-from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL
+from p2pacs.study.compressed import COMPRESSED, JPEG_IN_XL, JPEG_LOSSLESS
+from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, PICTURES
 
 RAW: Final = 0
 """The blob itself."""
@@ -27,7 +28,7 @@ ZSTD: Final = 1
 ZSTD_WITH: Final = 2
 """The same with the content of another blob of the study as dictionary."""
 
-IMAGES: Final = frozenset({JXL, HTJ2K})
+IMAGES: Final = PICTURES | COMPRESSED
 """Codecs of frames: slow, and written in C; they are decoded where a crash does no harm."""
 
 ZSTD_LEVEL: Final = 3
@@ -106,6 +107,12 @@ def _frame(codec: int, coded: bytes, size: int) -> bytes:
     return decode_frame(codec, coded, size)
 
 
+def _compressed(codec: int, coded: bytes, size: int) -> bytes:
+    from p2pacs.study.compressed.frames import decode_compressed  # noqa: PLC0415 - loads numpy
+
+    return decode_compressed(codec, coded, size)
+
+
 def _not_alone(_coded: bytes, _size: int) -> bytes:
     raise CodingError("the further part of a frame is no blob of its own")
 
@@ -117,6 +124,8 @@ CODECS: Final[dict[int, tuple[str, Callable[[bytes, int], bytes]]]] = {
     JXL: ("JPEG XL", partial(_frame, JXL)),
     HTJ2K: ("HTJ2K", partial(_frame, HTJ2K)),
     HTJ2K_NEXT: ("HTJ2K, further part", _not_alone),
+    JPEG_IN_XL: ("JPEG in JPEG XL", partial(_compressed, JPEG_IN_XL)),
+    JPEG_LOSSLESS: ("JPEG Lossless", partial(_compressed, JPEG_LOSSLESS)),
 }
 """Name and decoder of each codec."""
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from attrs import field, frozen
 
-from p2pacs.dataset.header import Header
+from p2pacs.dataset.header import UNDEFINED_LENGTH, Header
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, dump, text
 from p2pacs.dataset.large import LargeInstance
@@ -22,6 +23,7 @@ from p2pacs.errors import BrokenInstanceError, CodingError
 from p2pacs.limits import DICTIONARY_BYTES, UID_BYTES
 from p2pacs.study.blobs import DIGEST_BYTES, key_of
 from p2pacs.study.codecs import RAW, ZSTD, ZSTD_LEVEL, decode_zstd, encode_zstd
+from p2pacs.study.compressed.description import CompressedShape, compressed_shape
 from p2pacs.study.images import HTJ2K_NEXT, JXL, CodedFrame, Coding, Shape
 from p2pacs.study.images.shape import shape_of
 from p2pacs.study.split import Kind, Split, SplitPiece, split
@@ -34,6 +36,9 @@ COMPRESSIBLE: Final = frozenset(
     }
 )
 """Transfer syntaxes of encapsulated pixel data that zstd may make smaller (PS3.5 A.4)."""
+
+FrameShape = Shape | CompressedShape
+"""What the frames of a data set are: native or compressed."""
 
 _mine = threading.local()
 """Coders of frames learn from what they coded, and are used by one thread each."""
@@ -156,20 +161,25 @@ def code_pieces(
         parts: where it is cut.
         coding: how native frames are coded; None: like everything else.
     """
+    syntax = instance.transfer_syntax_uid
     return code_slice(
         instance.data,
         parts.pieces,
         coding,
-        frame_shape(parts.header, parts.pieces) if coding is not None else None,
-        compressible=instance.transfer_syntax_uid in COMPRESSIBLE,
+        None if coding is None else frame_shape(parts.header, parts.pieces, syntax),
+        compressible=syntax in COMPRESSIBLE,
     )
 
 
-def frame_shape(header: Header | None, pieces: Iterable[SplitPiece]) -> Shape | None:
+def frame_shape(
+    header: Header | None, pieces: Iterable[SplitPiece], transfer_syntax_uid: str
+) -> FrameShape | None:
     """What the frames of a data set are as images; None if none of them is one that fits."""
     first = next((piece for piece in pieces if piece.kind is Kind.FRAME), None)
     if header is None or first is None:
         return None
+    if header.pixels_length == UNDEFINED_LENGTH:
+        return compressed_shape(header, transfer_syntax_uid)
     return shape_of(header, first.end - first.start)
 
 
@@ -177,7 +187,7 @@ def code_slice(
     data: bytes,
     pieces: Iterable[SplitPiece],
     coding: Coding | None,
-    shape: Shape | None,
+    shape: FrameShape | None,
     *,
     compressible: bool,
 ) -> Iterator[CodedBlob]:
@@ -191,22 +201,28 @@ def code_slice(
         compressible: whether encapsulated pixel data may become smaller.
     """
     coder = None if coding is None or shape is None else _image_coder(coding, shape)
+    is_compressed = isinstance(shape, CompressedShape)
+    coded = {Kind.ENCAPSULATED, Kind.FRAME} if is_compressed else {Kind.ENCAPSULATED}
+    left = frozenset() if compressible else frozenset(coded)
     for piece in pieces:
         plain = data[piece.start : piece.end]
         frame = coder(plain) if coder is not None and piece.kind is Kind.FRAME else None
+        if frame is None or frame.codec is None:
+            yield _code_piece(piece, plain, is_left=piece.kind in left)
         if frame is not None:
             yield from _image_blobs(plain, frame)
-        else:
-            yield _code_piece(piece, plain, compressible=compressible)
 
 
-def _image_coder(coding: Coding, shape: Shape) -> Callable[[bytes], CodedFrame | None]:
+def _image_coder(coding: Coding, shape: FrameShape) -> Callable[[bytes], CodedFrame | None]:
     """What codes the frames of a data set."""
+    from p2pacs.study.compressed.frames import CompressedCoder  # noqa: PLC0415 - loads numpy
     from p2pacs.study.images.frames import FrameCoder  # noqa: PLC0415 - loads numpy
 
     coders: dict[Coding, FrameCoder] = _mine.__dict__.setdefault("coders", {})
     coder = coders.setdefault(coding, FrameCoder(coding))
-    return lambda plain: coder.encode(plain, shape)
+    if isinstance(shape, Shape):
+        return partial(coder.encode, shape=shape)
+    return partial(CompressedCoder(coding, coder).encode, shape=shape)
 
 
 def _image_blobs(plain: bytes, frame: CodedFrame) -> Iterator[CodedBlob]:
@@ -214,18 +230,17 @@ def _image_blobs(plain: bytes, frame: CodedFrame) -> Iterator[CodedBlob]:
     digest = digest_of(plain)
     codec, size = frame.codec, len(plain)
     for level, coded in frame.parts:
-        yield CodedBlob(Kind.FRAME, codec, coded, size, digest, level)
+        if codec is not None:
+            yield CodedBlob(Kind.FRAME, codec, coded, size, digest, level)
         codec, size = HTJ2K_NEXT, 0
     if frame.preview is not None:
         level, coded, size = frame.preview
         yield CodedBlob(Kind.PREVIEW, JXL, coded, size, digest, level)
 
 
-def _code_piece(piece: SplitPiece, plain: bytes, *, compressible: bool) -> CodedBlob:
+def _code_piece(piece: SplitPiece, plain: bytes, *, is_left: bool) -> CodedBlob:
     codec, coded = RAW, plain
-    is_left = (piece.kind is Kind.HEADER and len(plain) <= DICTIONARY_BYTES) or (
-        piece.kind is Kind.ENCAPSULATED and not compressible
-    )
+    is_left |= piece.kind is Kind.HEADER and len(plain) <= DICTIONARY_BYTES
     if not is_left and (smaller := smaller_zstd(plain)) is not None:
         codec, coded = ZSTD, smaller
     return CodedBlob(piece.kind, codec, coded, len(plain), digest_of(plain))

@@ -11,6 +11,8 @@ from attrs import field, frozen
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
 from p2pacs.study.codecs import IMAGES, decode
+from p2pacs.study.compressed import COMPRESSED
+from p2pacs.study.compressed.image_bytes import image_bytes
 
 
 @frozen
@@ -44,6 +46,12 @@ class Gathered:
     def heavy(self) -> bool:
         """Whether image codecs are needed: slow, and better in a process of their own."""
         return any(blob.codec in IMAGES for blob in self.blobs)
+
+
+def native_bytes(blobs: Iterable[GatheredBlob]) -> int:
+    """Bytes of the largest image that these decode by, where the frame itself is compressed."""
+    compressed = (blob for blob in blobs if blob.codec in COMPRESSED)
+    return max((image_bytes(blob.codec, blob.coded) for blob in compressed), default=0)
 
 
 def decode_gathered(gathered: Gathered) -> EncodedInstance:

@@ -16,11 +16,12 @@ from p2pacs.study.coding import (
     COMPRESSIBLE,
     CodedBlob,
     CodedInstance,
+    FrameShape,
     checked_uids,
     code_slice,
     frame_shape,
 )
-from p2pacs.study.images import Coding, Shape
+from p2pacs.study.images import Coding
 from p2pacs.study.split import Kind, SplitPiece, pieces_of
 
 SLICE_BYTES: Final = 2 * MIB
@@ -46,7 +47,7 @@ class SlicePlan:
     series_instance_uid: str
     attributes: bytes = field(repr=False)
     slices: tuple[Slice, ...]
-    shape: Shape | None
+    shape: FrameShape | None
     """What its frames are as images, if they are."""
     compressible: bool
 
@@ -80,14 +81,15 @@ def plan_slices(instance: LargeInstance, slice_bytes: int = SLICE_BYTES) -> Slic
     header = read_large_header(instance.read, instance.size, instance.transfer_syntax_uid)
     attributes = {} if header is None else attributes_of(header)
     study, series = checked_uids(instance, attributes)
-    pieces = tuple(pieces_of(instance.size, header, attributes))
+    syntax = instance.transfer_syntax_uid
+    pieces = tuple(pieces_of(instance.size, header, attributes, instance.read, syntax))
     return SlicePlan(
         study_instance_uid=study,
         series_instance_uid=series,
         attributes=dump(attributes),
         slices=tuple(_slices(pieces, slice_bytes)),
-        shape=frame_shape(header, pieces),
-        compressible=instance.transfer_syntax_uid in COMPRESSIBLE,
+        shape=frame_shape(header, pieces, syntax),
+        compressible=syntax in COMPRESSIBLE,
     )
 
 
@@ -112,7 +114,7 @@ def code_one(
     data: bytes,
     pieces: tuple[SplitPiece, ...],
     coding: Coding | None,
-    shape: Shape | None,
+    shape: FrameShape | None,
     compressible: bool,
 ) -> tuple[CodedBlob, ...]:
     """See `p2pacs.study.coding.code_slice`."""

@@ -15,8 +15,7 @@ from attrs import define, evolve, field, frozen
 from p2pacs.dataset.json_model import Json, load, load_some
 from p2pacs.errors import ManifestError
 from p2pacs.study.blobs import BlobRef, BlobTable, Columns
-from p2pacs.study.codecs import IMAGES
-from p2pacs.study.images import HTJ2K, HTJ2K_NEXT
+from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, PICTURES
 from p2pacs.study.split import Kind
 
 Stretches = tuple[tuple[int, int], ...]
@@ -172,13 +171,13 @@ class StudyIndex:
             return []
         blobs, digest = self.blobs, self.blobs.digest(parts[0])
         beginning = [number for number in parts if blobs.level(number) >= level]
-        choices = [beginning] if beginning and blobs.codec[parts[0]] in IMAGES else []
+        choices = [beginning] if beginning and blobs.codec[parts[0]] in PICTURES else []
         choices += (
             [number]
             for number in numbers(entry.previews)
             if blobs.digest(number) == digest
             and blobs.level(number) >= level
-            and blobs.codec[number] in IMAGES
+            and blobs.codec[number] in PICTURES
         )
         return min(choices, key=lambda choice: blobs.level(choice[-1]), default=[])
 
@@ -232,7 +231,7 @@ def _frames(entry: InstanceEntry, blobs: BlobTable) -> int:
         raise ManifestError("an instance has more previews than frames")
     if any(blobs.kind[number] != _PREVIEW for number in numbers(entry.previews)):
         raise ManifestError("the index has part of a data set for a preview")
-    return frames if count or not IMAGES.isdisjoint(codecs) else 0
+    return frames if count or not PICTURES.isdisjoint(codecs) else 0
 
 
 def _check_parts(entry: InstanceEntry, blobs: BlobTable) -> None:

@@ -16,8 +16,15 @@ from p2pacs.limits import MIB
 from p2pacs.rendering.options import RenderOptions
 from p2pacs.rendering.render import FrameInput, code_htj2k, decode_native, render
 from p2pacs.study.coding import CodedBlob, CodedInstance, code
+from p2pacs.study.compressed.description import CompressedShape, is_cut
 from p2pacs.study.excerpt import ExcerptPart, decode_excerpt
-from p2pacs.study.gathered import Gathered, GatheredBlob, decode_blobs, decode_gathered
+from p2pacs.study.gathered import (
+    Gathered,
+    GatheredBlob,
+    decode_blobs,
+    decode_gathered,
+    native_bytes,
+)
 from p2pacs.study.images import Coding, Picture
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.study.slices import Slice, SlicePlan, code_one
@@ -95,7 +102,8 @@ class Workers:
             WorkerError: it crashed a codec, or took too much memory or time.
         """
         size = len(instance.data)
-        return await self._pool.run(code, instance, coding, size=size, memory=_memory(size))
+        memory = _memory(size, IMAGE_BYTES if is_cut(instance.transfer_syntax_uid) else 0)
+        return await self._pool.run(code, instance, coding, size=size, memory=memory)
 
     async def code_slice(
         self, data: bytes, piece: Slice, plan: SlicePlan, coding: Coding
@@ -107,7 +115,9 @@ class Workers:
         """
         arguments = (data, piece.pieces, coding, plan.shape, plan.compressible)
         size = len(data)
-        return await self._pool.run(code_one, *arguments, size=size, memory=_memory(size))
+        is_compressed = isinstance(plan.shape, CompressedShape)
+        memory = _memory(size, IMAGE_BYTES if is_compressed else 0)
+        return await self._pool.run(code_one, *arguments, size=size, memory=memory)
 
     async def decode(self, gathered: Gathered) -> EncodedInstance:
         """See `p2pacs.study.gathered.decode_gathered`; worth a process if it is ``heavy``.
@@ -117,7 +127,8 @@ class Workers:
             WorkerError: it crashed a codec, or took too much memory or time.
         """
         size = gathered.size
-        return await self._pool.run(decode_gathered, gathered, size=size, memory=_memory(size))
+        memory = _memory(size, native_bytes(gathered.blobs))
+        return await self._pool.run(decode_gathered, gathered, size=size, memory=memory)
 
     async def decode_blobs(self, blobs: tuple[GatheredBlob, ...]) -> bytes:
         """See `p2pacs.study.gathered.decode_blobs`.
@@ -127,7 +138,8 @@ class Workers:
             WorkerError: it crashed a codec, or took too much memory or time.
         """
         size = sum(blob.size for blob in blobs)
-        return await self._pool.run(decode_blobs, blobs, size=size, memory=_memory(size))
+        memory = _memory(size, native_bytes(blobs))
+        return await self._pool.run(decode_blobs, blobs, size=size, memory=memory)
 
     async def excerpt(self, parts: tuple[ExcerptPart, ...]) -> bytes:
         """See `p2pacs.study.excerpt.decode_excerpt`.
@@ -137,7 +149,8 @@ class Workers:
             WorkerError: it crashed a codec, or took too much memory or time.
         """
         size = sum(part.blob.size for part in parts)
-        return await self._pool.run(decode_excerpt, parts, size=size, memory=_memory(size))
+        memory = _memory(size, native_bytes(part.blob for part in parts))
+        return await self._pool.run(decode_excerpt, parts, size=size, memory=memory)
 
     async def render(self, given: FrameInput, options: RenderOptions) -> bytes:
         """See `p2pacs.rendering.render.render`.
@@ -190,9 +203,14 @@ class Workers:
         return await self._pool.run(draw, codec, coded, size=len(coded), memory=PICTURE_BYTES)
 
 
-def _memory(size: int) -> int:
-    """What coding, decoding or converting a data set takes."""
-    return DATA_TIMES * size + FRAME_TIMES * min(size, IMAGE_BYTES)
+def _memory(size: int, native: int = 0) -> int:
+    """What coding, decoding or converting a data set takes.
+
+    Args:
+        size: bytes of the data set.
+        native: bytes of its largest frame as an image, where that may be larger.
+    """
+    return DATA_TIMES * size + FRAME_TIMES * min(max(size, native), IMAGE_BYTES)
 
 
 @asynccontextmanager

@@ -22,6 +22,10 @@ HTJ2K_NEXT: Final = 5
 """Codec number of a further part of the HTJ2K frame before it."""
 
 
+PICTURES: Final = frozenset({JXL, HTJ2K})
+"""Codecs that `p2pacs.study.images.picture` makes a picture of."""
+
+
 class Coding(StrEnum):
     """What a site wants of the coding of its images; both are without loss."""
 
@@ -63,8 +67,9 @@ class Shape:
 class CodedFrame:
     """A frame coded without loss, decoded again and compared."""
 
-    codec: int
-    """Of the first part: `JXL` or `HTJ2K`; further parts are `HTJ2K_NEXT`."""
+    codec: int | None
+    """Of the first part; further parts are `HTJ2K_NEXT`. None: it stays as it is, with a preview
+    and without parts."""
     parts: tuple[tuple[int, bytes], ...] = field(repr=False)
     """(Level that it completes, coded bytes), coarsest first, level 0 last: JPEG XL has one."""
     preview: tuple[int, bytes, int] | None = field(default=None, repr=False)

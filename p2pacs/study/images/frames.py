@@ -62,7 +62,8 @@ class FrameCoder:
         try:
             coded = self._coded(pixels, form, shape)
             whole = coded.coded
-            if len(whole) >= len(plain) or decode_frame(coded.codec, whole, len(plain)) != plain:
+            codec = HTJ2K if self._coding is Coding.PROGRESSIVE else JXL
+            if len(whole) >= len(plain) or decode_frame(codec, whole, len(plain)) != plain:
                 return None
         except CodingError:
             return None

@@ -106,6 +106,17 @@ def inspect(stream: bytes) -> JxlInfo:
     return JxlInfo(rows, columns, samples, depth, lossy=xyb or varied)
 
 
+def image_size(stream: bytes) -> tuple[int, int]:
+    """Rows and columns of a codestream of any kind, of which the beginning is enough.
+
+    Raises:
+        CodingError: not a codestream.
+    """
+    if stream[:2] != _SIGNATURE:
+        raise CodingError("not a JPEG XL codestream")
+    return _size(_Bits(stream[2:HEADER_BYTES]))
+
+
 def _size(bits: _Bits) -> tuple[int, int]:
     """SizeHeader: rows and columns."""
     small = bits.take(1)

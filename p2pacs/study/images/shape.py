@@ -18,6 +18,7 @@ _PLANAR: Final = 0x00280006
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
 _BITS_ALLOCATED: Final = 0x00280100
+BITS_STORED: Final = 0x00280101
 _REPRESENTATION: Final = 0x00280103
 _CENTRE: Final = 0x00281050
 _WIDTH: Final = 0x00281051
@@ -40,22 +41,27 @@ def shape_of(header: Header, frame_bytes: int) -> Shape | None:
         are not 1 or 3 a pixel (subsampled chrominance), or a geometry that does not agree
         with ``frame_bytes``.
     """
-    samples = _short(header, _SAMPLES, 1)
-    bits = _short(header, _BITS_ALLOCATED, 0)
-    if samples not in (1, 3) or bits not in (8, 16) or frame_bytes > IMAGE_BYTES:
+    shape = described(header)
+    if shape.samples not in (1, 3) or shape.bits not in (8, 16) or frame_bytes > IMAGE_BYTES:
         return None
-    shape = Shape(
-        rows=_short(header, _ROWS, 0),
-        columns=_short(header, _COLUMNS, 0),
+    return shape if 0 < shape.size == frame_bytes else None
+
+
+def described(header: Header) -> Shape:
+    """How the samples of native frames lie that a header describes, whether that can be or not."""
+    samples = short(header, _SAMPLES, 1)
+    bits = short(header, _BITS_ALLOCATED, 0)
+    return Shape(
+        rows=short(header, _ROWS, 0),
+        columns=short(header, _COLUMNS, 0),
         samples=samples,
         bits=bits,
-        planar=samples == 3 and _short(header, _PLANAR, 0) == 1,
+        planar=samples == 3 and short(header, _PLANAR, 0) == 1,
         big_endian=bits == 16 and not header.little_endian,
-        signed=_short(header, _REPRESENTATION, 0) == 1,
+        signed=short(header, _REPRESENTATION, 0) == 1,
         window=_window(header) if samples == 1 else None,
         photometric=_text(header, _PHOTOMETRIC),
     )
-    return shape if 0 < shape.size == frame_bytes else None
 
 
 def _window(header: Header) -> tuple[float, float] | None:
@@ -79,7 +85,7 @@ def _raw(header: Header, tag: int) -> bytes:
     return element.value if len(element.value) <= _VALUE_BYTES else b""
 
 
-def _short(header: Header, tag: int, absent: int) -> int:
+def short(header: Header, tag: int, absent: int) -> int:
     """An element of one US value."""
     raw = _raw(header, tag)
     if len(raw) != 2:

@@ -75,6 +75,8 @@ def test_numbers_are_frozen() -> None:
         3: "JPEG XL",
         4: "HTJ2K",
         5: "HTJ2K, further part",
+        6: "JPEG in JPEG XL",
+        7: "JPEG Lossless",
     }
 
 

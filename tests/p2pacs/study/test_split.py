@@ -67,6 +67,60 @@ def test_frames_only_where_the_header_agrees(
     assert joined(data, parts) == data
 
 
+SV1 = "1.2.840.10008.1.2.4.70"
+
+
+def encapsulated(*fragments: bytes, frames: int = 1, syntax: str = SV1) -> bytes:
+    """A data set of these fragments, behind an empty offset table."""
+    made = dataset()
+    made.NumberOfFrames = frames
+    del made.PixelData
+    items = b"".join(
+        b"\xfe\xff\x00\xe0" + len(one).to_bytes(4, "little") + one for one in fragments
+    )
+    head = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0" + bytes(4)
+    return encode(made) + head + items + b"\xfe\xff\xdd\xe0" + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("fragments", "frames", "syntax", "expected"),
+    [
+        ([bytes(600)], 1, SV1, [2, 1, 2]),
+        ([bytes(600), bytes(800)], 2, SV1, [2, 1, 2, 1, 2]),
+        ([bytes(1000), bytes(100)], 2, SV1, [2, 1, 2, 1, 2]),
+        ([bytes(600), bytes(800)], 1, SV1, [2]),
+        ([bytes(600)], 2, SV1, [2]),
+        ([bytes(600)] * 3, 2, SV1, [2]),
+        ([bytes(100)], 1, SV1, [2]),
+        ([bytes(2000), b""], 2, SV1, [2]),
+        ([], 1, SV1, [2]),
+        ([bytes(600)], 0, SV1, [2, 1, 2]),
+        ([bytes(600)], -1, SV1, [2]),
+        ([bytes(600)], FRAMES + 1, SV1, [2]),
+        ([bytes(600)], 1, "1.2.840.10008.1.2.4.102", [2]),
+        ([bytes(600)], 1, EXPLICIT, [2]),
+    ],
+)
+def test_compressed_frames_that_have_a_fragment_each(
+    fragments: list[bytes], frames: int, syntax: str, expected: list[int]
+) -> None:
+    data = encapsulated(*fragments, frames=frames)
+    parts = split(data, syntax)
+    assert kinds(parts) == [Kind.HEADER, *map(Kind, expected)]
+    assert joined(data, parts) == data
+    frames_found = [data[one.start : one.end] for one in parts.pieces if one.kind is Kind.FRAME]
+    assert frames_found in ([], fragments)
+
+
+@given(st.data())
+def test_damaged_fragments_are_kept(data: st.DataObject) -> None:
+    whole = bytearray(encapsulated(bytes(600), bytes(700), frames=2))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(len(whole) - 1400, len(whole) - 1))
+        whole[at : at + 2] = data.draw(st.binary(max_size=4))
+    assert joined(bytes(whole), split(bytes(whole), SV1)) == whole
+
+
 def test_what_follows_the_pixel_data() -> None:
     data = instance(DataSetTrailingPadding=b"padding!").data
     parts = split(data, EXPLICIT)
