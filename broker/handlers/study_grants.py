@@ -52,17 +52,16 @@ FIRST_VERSION: Final = 20.0
 COMPARED: Final = 1.0
 """Seconds that a member waits until what is published was compared with the PACS, so that it is
 not given what is gone; after that it comes as news. Whoever opens it in a viewer, and is to see an
-image within seconds, does not wait: comparing 300 instances took all of this."""
+image within seconds, does not wait for anything of what is out: comparing 300 instances took all of
+this, and before its beginning what is out had to be read."""
 
 FRESH: Final = 5.0
 """Seconds for which a study that was compared with the PACS is not compared again, unless the
 catalogue tells something else of it by then."""
 
-
 RECENT: Final = 120.0
 """Seconds for which a failure of the PACS is the reason that is told to who asks again and gets no
 further: twice what a PACS may be silent."""
-
 
 PATIENCE: Final = 3600.0
 """Seconds for which a replica is sent to members that say they hold all of a study which was
@@ -159,17 +158,17 @@ class StudyGrants:
         record = await self._record(StudyId(query.study))
         who = await self._admit(member, record, query.purpose)
         stuck = self._stuck(record.study)
-        progress = await self._stage(record, who, again=stuck is not None)
-        if progress is not None:
-            with trio.move_on_after(FIRST_VERSION) as waiting:
-                whole = stuck is not None and isinstance(stuck.problem, _LOCAL)
-                compared = 0.0 if query.purpose == messages.VIEW else COMPARED
-                await self._published(progress, whole=whole, compared=compared)
-            if waiting.cancelled_caught and stuck is not None:
-                _raise_if_no_further(progress, stuck)
-            # Both may be others by now: a correction shows by whom it may be read.
-            record = await self._record(record.study)
-            who = await self._admit(member, record, query.purpose)
+        known = await self._parts.studies.find(record.study)
+        published = known is not None and known.version > 0
+        waits = stuck is not None or query.purpose != messages.VIEW
+        waits = waits or not published or not self._parts.store.holds(record.study)
+        if waits:
+            progress = self._stage(record, who, published=published, again=stuck is not None)
+            if progress is not None:
+                await self._wait(progress, stuck, query.purpose)
+                # Both may be others by now: a correction shows by whom it may be read.
+                record = await self._record(record.study)
+                who = await self._admit(member, record, query.purpose)
         wrapped = await self._parts.database.run(
             lambda c: grants.grant(c, self._parts.studies, who, record, query.purpose)
         )
@@ -178,6 +177,8 @@ class StudyGrants:
         root, segment = await self._manifest(record.study)
         others = self._parts.holders.of(record.study, member)
         self._parts.holders.granted(member, record.study)
+        if not waits:  # the answer goes out first: comparing takes this program's time
+            self._stage(record, who, published=True, again=False)
         return messages.StudyGrant(
             id=query.id,
             wrapped_key=wrapped,
@@ -185,6 +186,21 @@ class StudyGrants:
             holders=[bytes(one) for one in others],
             segment=segment,
         )
+
+    async def _wait(
+        self, progress: PublishProgress, stuck: PublishProgress | None, purpose: str
+    ) -> None:
+        """Until there is something to give; see `_published`.
+
+        Raises:
+            P2PacsError: why there is not.
+        """
+        with trio.move_on_after(FIRST_VERSION) as waiting:
+            whole = stuck is not None and isinstance(stuck.problem, _LOCAL)
+            compared = 0.0 if purpose == messages.VIEW else COMPARED
+            await self._published(progress, whole=whole, compared=compared)
+        if waiting.cancelled_caught and stuck is not None:
+            _raise_if_no_further(progress, stuck)
 
     def _stuck(self, study: StudyId) -> PublishProgress | None:
         """The last publication of a study, if it was this machine's fault that it failed, or if
@@ -246,21 +262,20 @@ class StudyGrants:
             raise refusal
         return who
 
-    async def _stage(
-        self, record: StudyRecord, who: AskingMember, *, again: bool
+    def _stage(
+        self, record: StudyRecord, who: AskingMember, *, published: bool, again: bool
     ) -> PublishProgress | None:
         """Have it published; also what the PACS got since, unless that was just looked at.
 
         Args:
             record: of the study.
             who: asks.
+            published: whether a version of it was ever out.
             again: whether the last attempt failed.
 
         Returns:
             The publication; None if there is none: it is out, or a member publishes it.
         """
-        known = await self._parts.studies.find(record.study)
-        published = known is not None and known.version > 0
         out = published and self._parts.store.holds(record.study)
         now = trio.current_time()
         if published and not out and who.blind and self._is_elsewhere(record.study, who, now):

@@ -373,6 +373,27 @@ async def test_who_opens_a_study_in_a_viewer_does_not_wait_for_the_comparison(
     assert trio.current_time() == began
 
 
+async def test_who_opens_what_is_out_in_a_viewer_waits_for_no_publication(
+    broker: Broker, autojump_clock: trio.testing.MockClock
+) -> None:
+    """It is compared all the same, after the answer was made; of what is not out a version is
+    waited for."""
+    north, _ = await joined(broker.ground, "North")
+    query = evolve(broker.query(), purpose=VIEW)
+    broker.publisher.never = True
+    began = trio.current_time()
+    await broker.study_grants.study(north.address, query)
+    assert trio.current_time() - began == FIRST_VERSION
+    root, _ = await broker.publisher.publish(UID, broker.ground.key)
+    await trio.sleep(FRESH)
+    began = trio.current_time()
+    grant = await broker.study_grants.study(north.address, query)
+    assert isinstance(grant, StudyGrant)
+    assert (grant.root, trio.current_time()) == (root, began)
+    assert broker.publisher.staged == [UID, UID]
+    assert [what for what, *_ in await broker.trail()] == ["study granted"] * 2
+
+
 async def test_a_study_that_turns_out_to_be_gone_while_it_is_compared_is_not_granted(
     broker: Broker, autojump_clock: trio.testing.MockClock
 ) -> None:
