@@ -9,6 +9,7 @@ import trio.testing
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
+from tests.simulation.nic import Nic
 from tests.simulation.world import SimMember, Study, World, adsl, fetched, open_world, paced
 
 Clock = trio.testing.MockClock
@@ -80,6 +81,62 @@ async def test_who_waits_for_the_first_version_gets_it_at_once(
         assert trio.current_time() - out < chunk + 6 * 0.021 + 0.1
         await transfer.wait_complete()
         await fetched(broker, study)
+
+
+async def test_neighbours_on_a_lan_take_it_over_the_line_once(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """The other hospital passes on what it got, once: its line is free for the last chunks."""
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER, nic=adsl(), line=paced())
+        replica = await world.add("replica", Role.REPLICA, nic=adsl(), line=paced())
+        reader = await world.add("reader", nic=adsl(), line=paced())
+        broker.lan, replica.lan = Nic(), Nic()
+        study = Study(world.key, sender=sender.address)
+        await sent(world, study)
+        all_of_them = [broker, replica, reader]
+        for member in all_of_them:
+            await member.host.mesh.connect(sender.address)
+        before, start = reader.nic.sent, trio.current_time()
+        transfers = [
+            one.fetch(study, [other for other in [sender, *all_of_them] if other is not one])
+            for one in all_of_them
+        ]
+        for transfer in transfers:
+            await transfer.wait_complete()
+        given = {a for a, of in transfers[1].sources.items() if of.bytes}
+        assert given <= {sender.address, broker.address}
+        taken = transfers[2].sources[sender.address].bytes
+        assert reader.nic.sent - before < 1.1 * taken
+        seconds = study.list.total_bytes / 100_000
+        assert trio.current_time() - start < seconds + 1.5
+        for member in all_of_them:
+            await fetched(member, study)
+
+
+async def test_a_neighbour_that_gets_nothing_is_not_waited_for(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """The broker hears nothing of the one who has it."""
+    async with open_world(tmp_path) as world:
+        sender = await world.add("sender", nic=adsl(), line=paced())
+        broker = await world.add("broker", Role.BROKER, nic=adsl(), line=paced())
+        replica = await world.add("replica", Role.REPLICA, nic=adsl(), line=paced())
+        holder = await world.add("holder", nic=adsl(), line=paced())
+        broker.lan, replica.lan = Nic(), Nic()
+        study = Study(world.key, sender=sender.address)
+        await sent(world, study)
+        await study.put(holder.store)
+        sender.kill()
+        await replica.host.mesh.connect(broker.address)
+        waiting = broker.fetch(study, [])
+        root = study.roots[-1]
+        broker.host.engine.downloads.fetch(study.id, (), root)
+        transfer = replica.fetch(study, [holder, broker])
+        await transfer.wait_complete()
+        await fetched(replica, study)
+        waiting.cancel()
 
 
 async def test_the_sender_serves_whoever_gets_it_nowhere_else(

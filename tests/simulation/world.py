@@ -121,6 +121,8 @@ class SimMember:
         self.streams: list[LineStream] = []
         self.dials = 0
         self.frozen = False
+        self.lan: Nic | None = None
+        """Its network card on the one LAN of the world, if it is there."""
         self.book = SharedBook(world.folder / record.name, world.key.public, world.directories)
         self.book.update(world.raw)
         self._host: Host | None = None
@@ -211,7 +213,8 @@ class SimMember:
             await trio.sleep_forever()
         if other._nursery is None:
             raise LinkClosedError(f"{member.name} refused")
-        here, there = connect(self.nic, other.nic)
+        nics = (self.lan, other.lan) if self.lan and other.lan else (self.nic, other.nic)
+        here, there = connect(*nics)
         self.streams.append(here)
         other.streams.append(there)
         other._nursery.start_soon(other._serve, self, there)
@@ -243,8 +246,10 @@ class SimMember:
             stream.cut()
 
     def _channel(self, stream: LineStream, other: SimMember) -> Channel:
-        up, down = self.host.uplink, self.host.downlink
         remote = Remote(other.address, other.record.key_hash)
+        if self.lan is not None and other.lan is not None:
+            return Channel(stream, remote, lan=True)
+        up, down = self.host.uplink, self.host.downlink
         return Channel(PacedStream(stream, up, down) if up or down else stream, remote, lan=False)
 
 

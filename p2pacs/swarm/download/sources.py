@@ -17,6 +17,7 @@ from p2pacs.mesh.mesh import Mesh
 from p2pacs.swarm.download.requests import Requests
 from p2pacs.swarm.download.transfer import Transfer, TransferState
 from p2pacs.swarm.scheduling.availability import Availability
+from p2pacs.swarm.scheduling.lan_mates import LanMate, leaves_to_mates
 from p2pacs.swarm.scheduling.picker import Picker, Takeover
 from p2pacs.swarm.scheduling.source import Source, Tier
 from p2pacs.swarm.studies.partner import Partner
@@ -236,7 +237,8 @@ class Sources:
         now = trio.current_time()
         source = self._availability.sources.get(member)
         numbers: list[int] = []
-        if source is not None and self._transfer.state is TransferState.FETCHING:
+        is_fetching = self._transfer.state is TransferState.FETCHING
+        if source is not None and is_fetching and not self._comes_by_lan(source, now):
             self._look_at_line(now)
             numbers = self.picker.answer(
                 self._availability, source, offer.chunks, offer.numbers, self.unwritten
@@ -245,6 +247,19 @@ class Sources:
                 numbers = [self._moved(late, now)]
             self._ask(source, numbers, now)
         self.requests.choose(member, numbers)
+
+    def _comes_by_lan(self, source: Source, now: float) -> bool:
+        """Whether what is passed on over the line is left to a neighbour (`lan_mates`)."""
+        if self._swarm.sender is None or source.tier is Tier.ORIGIN or self._availability.looking:
+            return False
+        links = self._mesh.links
+        mates = (
+            LanMate(member, one.fetching, one.priority, one.moved_at)
+            for member, one in self._swarm.partners.items()
+            if (link := links.get(member)) is not None and not link.on_line
+        )
+        me, priority = self._mesh.me, self.priority
+        return source.on_line and leaves_to_mates(me, priority, mates, self._mesh.brokers, now)
 
     def _late(self, source: Source) -> Takeover | None:
         if self._availability.wanted_bytes or source.stalls or source.in_flight:
