@@ -9,6 +9,7 @@ import trio.testing
 from p2pacs.identity.directory import Role
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
+from p2pacs.wire.messages.messages import SegmentAnswer, SegmentQuery
 from tests.simulation.nic import Nic
 from tests.simulation.world import SimMember, Study, World, adsl, fetched, open_world, paced
 
@@ -26,6 +27,20 @@ async def sent(world: World, study: Study, versions: int = 1) -> SimMember:
     return sender
 
 
+def asked_for(member: SimMember) -> list[bytes]:
+    """The segments of lists that it is asked for, from now on."""
+    asked: list[bytes] = []
+    swarms = member.host.engine.swarms
+    answer = swarms.segment
+
+    async def segment(query: SegmentQuery) -> SegmentAnswer:
+        asked.append(query.chunk)
+        return await answer(query)
+
+    swarms.segment = segment  # type: ignore[method-assign]
+    return asked
+
+
 @pytest.mark.parametrize("readers", [1, 2])
 @pytest.mark.parametrize("versions", [1, 6])
 async def test_each_chunk_leaves_the_line_once(
@@ -41,6 +56,7 @@ async def test_each_chunk_leaves_the_line_once(
         for member in (broker, replica, *others):
             await member.host.mesh.connect(sender.address)
         before, start = sender.nic.sent, trio.current_time()
+        lists = asked_for(sender)
         all_of_them = [broker, replica, *others]
         transfers = [
             one.fetch(study, [other for other in [sender, *all_of_them] if other is not one])
@@ -56,6 +72,7 @@ async def test_each_chunk_leaves_the_line_once(
         seconds = study.list.total_bytes / 100_000
         assert trio.current_time() - start < 1.07 * seconds
         assert sender.nic.sent - before < 1.03 * study.list.total_bytes
+        assert len(lists) == len(set(lists))
         for member in all_of_them:
             await fetched(member, study)
 

@@ -29,11 +29,10 @@ from p2pacs.study.manifest import (
     check_successor,
     load_root,
     load_segment,
-    segment_start,
 )
-from p2pacs.swarm.scheduling.backoff import Backoff
+from p2pacs.swarm.download.segment_holders import SegmentHolders
 from p2pacs.swarm.studies.chunks import StudyChunks
-from p2pacs.swarm.studies.study_swarm import OTHERS_SECONDS, StudySwarm
+from p2pacs.swarm.studies.study_swarm import StudySwarm
 from p2pacs.wire.messages import messages
 
 log = structlog.get_logger(__name__)
@@ -49,10 +48,8 @@ class ManifestTuning:
     hedge_seconds: float = 1.5
     """Who has not answered after this long is not waited for: the next one is asked, too."""
     retry_seconds: float = 0.5
-    """A member that did not give a segment is not asked for it again for this long, doubled each
-    time (two members that both lacked one asked each other every 2 ms) ..."""
-    retry_limit: float = 8.0
-    """... up to this."""
+    """When nobody gave a segment, they are asked again after this long, as far as it is their time
+    (`SegmentTuning`)."""
     segments_ahead: int = 4
     """Segments that are asked for at once: whoever looks at a study reads nothing of it before
     its whole list is here, and one after the other each takes a round trip."""
@@ -108,18 +105,13 @@ class ManifestSync:
         self._mesh = mesh
         self._key = key
         self._changed = changed
-        self._holders = holders
-        self._patient_until = trio.current_time() + OTHERS_SECONDS
+        self._holders = SegmentHolders(swarm, mesh, holders)
         self._bell = Bell()
         self._listing = Bell()
         """A segment has come, or somebody who may have one."""
         self._ahead: dict[VirtualAddress, int] = {}
         self._offered: dict[VirtualAddress, bytes] = {}
         self._asked: set[tuple[VirtualAddress, object]] = set()
-        self._refused = Backoff[tuple[VirtualAddress, ChunkId, bool]](
-            tuning.retry_seconds, tuning.retry_limit
-        )
-        """Who did not give which segment, and whether it must have had it."""
         self._nursery: trio.Nursery | None = None
 
     @property
@@ -134,7 +126,7 @@ class ManifestSync:
 
     def notice(self, member: VirtualAddress, version: int) -> None:
         """A member holds this version; it may also have the segments that are missing."""
-        self._refused.forget(lambda key: key[0] == member)
+        self._holders.heard(member)
         if version > self.version:
             self._ahead[member] = version
             self._bell.ring()
@@ -159,6 +151,7 @@ class ManifestSync:
         if self.root is not None:
             check_successor(self.root, root)
         self.root = root
+        self._holders.rooted()
         self._swarm.go_by(root)
         await self._chunks.put_root(raw, version=root.version, segments=root.segments)
         self._swarm.push_root(raw)
@@ -249,7 +242,9 @@ class ManifestSync:
             while missing:
                 for number in islice(missing, self._tuning.segments_ahead):
                     in_turn = number == missing[0]
-                    if number not in coming and (in_turn or self._can_be_had(number)):
+                    if number not in coming and (
+                        in_turn or self._holders.can_be_had(root, number, self._busy)
+                    ):
                         coming[number] = _Coming()
                         nursery.start_soon(get, number)
                 if not coming[missing[0]].over:
@@ -279,15 +274,20 @@ class ManifestSync:
             else:
                 await self._chunks.put_segment(segment_id, raw)
                 return True
-            key = (member, segment_id, self._must_have(member, number))
-            self._refused.failed(key, trio.current_time())
+            self._holders.refused(member, root, number)
             return False
 
         held = await self._chunks.segment(segment_id)
         if held is None:
-            await self._first(segment_id, self._holders_of(root, number), ask)
+            holders = self._holders.to_ask(root, number, self._busy)
+            await self._first(segment_id, holders, ask)
             held = await self._chunks.segment(segment_id)
         return load_segment(held, root, number) if held is not None else None
+
+    @property
+    def _busy(self) -> set[VirtualAddress]:
+        """Who is asked for something just now."""
+        return {member for member, _ in self._asked}
 
     async def _fetch(self, member: VirtualAddress, segment_id: ChunkId) -> bytes:
         link = self._mesh.links.get(member)
@@ -298,53 +298,3 @@ class ManifestSync:
         if not isinstance(reply, messages.SegmentAnswer):
             raise ProtocolError("not the answer to the question")
         return reply.data
-
-    def _holders_of(self, root: Root, number: int) -> list[VirtualAddress]:
-        """Whom to ask for a segment, in turn: who must have it, spread; others if there is nobody.
-
-        A list of chunks grows from its beginning, so whoever has a chunk of a segment, or a later
-        one, has its list. The broker is linked first: so that not all ask it at once, it counts
-        as one of the holders while others are still being dialled, and comes last from then on.
-        """
-        me, brokers = bytes(self._mesh.me), self._mesh.brokers
-        now = trio.current_time()
-        early = now < self._patient_until
-        nearest = min(self._holders, key=lambda one: _distance(me, bytes(one)), default=None)
-        others = nearest is not None and nearest not in brokers
-
-        def turn(member: VirtualAddress) -> tuple[bool, bytes]:
-            return member in brokers and others, _distance(me, bytes(member))
-
-        found: dict[bool, list[VirtualAddress]] = {True: [], False: []}
-        for member in sorted(self._swarm.partners, key=turn):
-            must = self._must_have(member, number)
-            waits = member in brokers and others and early
-            if not waits and self._refused.ready((member, root.segments[number], must), now):
-                found[must].append(member)
-        asked = found[True] or found[False]
-        busy = {member for member, _ in self._asked}
-        return sorted(asked, key=lambda member: (member in brokers and others, member in busy))
-
-    def _can_be_had(self, number: int) -> bool:
-        """Whether a partner must have a segment, and is not asked for another one: segments that
-        are asked for ahead come over several lines."""
-        busy = {member for member, _ in self._asked}
-        return any(
-            member not in busy and member not in self._mesh.brokers
-            for member in self._swarm.partners
-            if self._must_have(member, number)
-        )
-
-    def _must_have(self, member: VirtualAddress, number: int) -> bool:
-        """Whether a partner knows the list of a segment's chunks: it has one of them, or later."""
-        partner = self._swarm.partners.get(member)
-        return (
-            partner is not None
-            and partner.version >= self.version
-            and partner.has.highest >= segment_start(number)
-        )
-
-
-def _distance(one: bytes, other: bytes) -> bytes:
-    """A different order of the others for each member."""
-    return bytes(a ^ b for a, b in zip(reversed(one), reversed(other), strict=True))
