@@ -14,7 +14,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.dimse.client.scu import DimseClient
 from scripts.loaded import Digests, LoadedStudy, digest, read_digests
-from scripts.program import P2PACS, Command, ScriptError, free_port, listens, running
+from scripts.program import P2PACS, Command, Program, ScriptError, free_port, listens, running
 from tests.components import Orthanc, has_orthanc, orthanc
 
 PACS = ("embedded", "orthanc")
@@ -38,7 +38,7 @@ async def open_pacs(
         async with open_orthanc(folder, study) as server:
             yield server.dicomweb
     else:
-        async with _embedded(folder / "archive", study, host) as address:
+        async with _embedded(folder / "archive", study, host) as (address, _):
             yield address
 
 
@@ -52,6 +52,8 @@ class EmptyPacs:
     """Instances that it has now."""
     digests: Callable[[], Digests]
     """Of what it has now."""
+    program: Program | None = None
+    """What it runs in, where it is the embedded one."""
 
 
 @asynccontextmanager
@@ -68,9 +70,12 @@ async def open_empty_pacs(kind: str, folder: Path, host: str = HOST) -> AsyncIte
             yield contents_of(server, server.dicomweb)
     else:
         files = folder / "archive"
-        async with _embedded(files, None, host) as address:
+        async with _embedded(files, None, host) as (address, program):
             yield EmptyPacs(
-                address, lambda: sum(1 for _ in files.glob("*.dcm")), partial(read_digests, files)
+                address,
+                lambda: sum(1 for _ in files.glob("*.dcm")),
+                partial(read_digests, files),
+                program,
             )
 
 
@@ -101,7 +106,9 @@ def contents_of(
 
 
 @asynccontextmanager
-async def _embedded(folder: Path, study: LoadedStudy | None, host: str) -> AsyncIterator[str]:
+async def _embedded(
+    folder: Path, study: LoadedStudy | None, host: str
+) -> AsyncIterator[tuple[str, Program]]:
     folder.parent.mkdir(exist_ok=True)
     remote = DimseRemote(AET, host, free_port(host))
     command: Command = [*P2PACS, "archive", folder, "--aet", AET]
@@ -114,7 +121,7 @@ async def _embedded(folder: Path, study: LoadedStudy | None, host: str) -> Async
         await program.ready(answers)
         if study is not None:
             await DimseClient(remote, "MODALITY").store(study.instances())
-        yield f"dimse://{AET}@{host}:{remote.port}"
+        yield f"dimse://{AET}@{host}:{remote.port}", program
 
 
 @asynccontextmanager

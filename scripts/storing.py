@@ -21,6 +21,7 @@ from attrs import asdict
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.limits import MIB
 from p2pacs.output.json_object import JsonObject
+from scripts import huge
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.member import PeerProcess
 from scripts.network import LineRates, Network, network, set_toml
@@ -41,12 +42,17 @@ LOOK_SECONDS: Final = 0.2
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the benchmark's arguments."""
     add = parser.add_argument
-    add("--dicom", type=Path, metavar="DIR", required=True, help="the largest study in it")
+    add("--dicom", type=Path, metavar="DIR", help="the largest study in it")
     add("--repeats", type=int, default=3, help="into each of both")
+    huge.arguments(parser)
 
 
 async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
     """The figures; ``passed`` if it is as fast as Orthanc within the memory."""
+    if given.huge:
+        return await huge.run(folder, given)
+    if given.dicom is None:
+        raise ScriptError("name a folder of DICOM files (--dicom), or a size (--huge)")
     study = await trio.to_thread.run_sync(load_folder, given.dicom)
     ours: list[float] = []
     theirs: list[float] = []
