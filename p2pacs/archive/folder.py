@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import structlog
 from attrs import field, frozen
 
+from p2pacs.archive.instance_file import IncomingFile, open_instance
 from p2pacs.catalogue.question import Selection
 from p2pacs.catalogue.records import StudyRecord, assemble
 from p2pacs.dataset.elements import from_dataset
-from p2pacs.dataset.header import read_header
+from p2pacs.dataset.header import read_header, read_large_header
+from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json, entry, number, text
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.vocabulary import HEADER_TAGS, tag
 from p2pacs.dimse.association.contexts import Pair
 from p2pacs.dimse.backend import MissingInstances
-from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
+from p2pacs.errors import BrokenInstanceError
 from p2pacs.ids import StudyId
 
 log = structlog.get_logger(__name__)
@@ -58,6 +61,7 @@ class ArchiveFolder:
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self._studies: dict[str, set[str]] = {}
+        self._numbers = count()
         for path in sorted(folder.glob("*.dcm")):
             self._index_file(path)
 
@@ -71,21 +75,25 @@ class ArchiveFolder:
             BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
             DiskFullError: no room left.
         """
+        with closing(self.incoming(InstanceUids.of(instance))) as coming:
+            coming.write(instance.data)
+            coming.keep()
+
+    def incoming(self, uids: InstanceUids) -> IncomingFile:
+        """Begin to store one; see `put`.
+
+        Raises:
+            DiskFullError: no room left.
+        """
+        with self._lock:
+            number = next(self._numbers)
+        name = hashlib.sha256(uids.instance.encode()).hexdigest()[:32]
+        return IncomingFile(self._folder / f"{name}.{number}.part", uids, self._keep)
+
+    def _keep(self, partial: Path, instance: EncodedInstance | LargeInstance) -> None:
         attributes = attributes_of(instance)
-        name = hashlib.sha256(instance.sop_instance_uid.encode()).hexdigest()[:32]
-        path = self._folder / f"{name}.dcm"
-        partial = self._folder / f"{name}.{threading.get_ident()}.part"
-        try:
-            with partial.open("wb") as file:
-                file.write(instance.part10())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFullError("the archive's disk is full: make room") from error
-            raise LocalError(f"cannot store an instance: {error.strerror}") from error
+        path = partial.with_name(f"{partial.name.partition('.')[0]}.dcm")
+        partial.replace(path)
         pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
         self._add(path, instance.sop_instance_uid, pair, attributes)
 
@@ -122,7 +130,7 @@ class ArchiveFolder:
 
     def _index_file(self, path: Path) -> None:
         try:
-            instance = EncodedInstance.from_part10(path.read_bytes())
+            instance = open_instance(path)
             attributes = attributes_of(instance)
         except (OSError, BrokenInstanceError) as error:
             log.warning("file left out of the archive", file=path.name, error=type(error).__name__)
@@ -145,11 +153,11 @@ class ArchiveFolder:
             del self._studies[study]
 
 
-def read(held: Iterable[Held]) -> Iterator[EncodedInstance | MissingInstances]:
+def read(held: Iterable[Held]) -> Iterator[EncodedInstance | LargeInstance | MissingInstances]:
     """The instances themselves, one file at a time; one that cannot be read keeps none back."""
     for one in held:
         try:
-            yield EncodedInstance.from_part10(one.path.read_bytes())
+            yield open_instance(one.path)
         except OSError as error:
             log.warning(
                 "a file of the archive cannot be read", file=one.path.name, why=error.strerror
@@ -162,13 +170,17 @@ def read(held: Iterable[Held]) -> Iterator[EncodedInstance | MissingInstances]:
             yield MissingInstances("the file of an instance is broken", (uid,))
 
 
-def attributes_of(instance: EncodedInstance) -> Json:
+def attributes_of(instance: EncodedInstance | LargeInstance) -> Json:
     """What C-FIND tells of an instance.
 
     Raises:
         BrokenInstanceError: cannot be read, or without the UIDs that it is found by.
     """
-    header = read_header(instance.data, instance.transfer_syntax_uid)
+    syntax = instance.transfer_syntax_uid
+    if isinstance(instance, EncodedInstance):
+        header = read_header(instance.data, syntax)
+    else:
+        header = read_large_header(instance.read, instance.size, syntax)
     if header is None:
         raise BrokenInstanceError("an instance that cannot be read as DICOM")
     found = from_dataset(header.elements, HEADER_TAGS)

@@ -14,7 +14,7 @@ from p2pacs.archive.folder import ArchiveFolder, read
 from p2pacs.catalogue.find import find
 from p2pacs.catalogue.question import Selection
 from p2pacs.dataset.answers import FindAnswers
-from p2pacs.dataset.incoming import IncomingInMemory, IncomingInstance, InstanceUids
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.json_model import text
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -60,9 +60,9 @@ class ArchiveBackend:
         )
 
     def receive(self, uids: InstanceUids, caller: str) -> IncomingInstance:
-        """Keep an instance; it is in memory while it comes."""
+        """Keep an instance; it goes to the disk while it comes."""
         del caller
-        return IncomingInMemory(uids, self._folder.put)
+        return self._folder.incoming(uids)
 
 
 @frozen

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
@@ -56,28 +55,6 @@ class IncomingInstance(Protocol):
 
     def close(self) -> None:
         """Nothing stays of it unless it was kept."""
-
-
-@define
-class IncomingInMemory:
-    """One that is gathered in memory, and then handed on."""
-
-    _uids: InstanceUids
-    _store: Callable[[EncodedInstance], None]
-    """Keeps it, or raises `P2PacsError`."""
-    _data: io.BytesIO = field(factory=io.BytesIO, init=False, repr=False)
-
-    def write(self, piece: bytes) -> None:
-        """See `IncomingInstance.write`."""
-        self._data.write(piece)
-
-    def keep(self) -> None:
-        """See `IncomingInstance.keep`."""
-        self._store(self._uids.with_data(self._data.getvalue()))
-
-    def close(self) -> None:
-        """See `IncomingInstance.close`."""
-        self._data = io.BytesIO()
 
 
 class IncomingOnDisk:

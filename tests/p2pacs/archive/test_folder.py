@@ -1,12 +1,17 @@
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from p2pacs.archive.folder import ArchiveFolder, attributes_of, read
 from p2pacs.catalogue.question import Selection
+from p2pacs.dataset.incoming import InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.dimse.backend import MissingInstances
-from p2pacs.errors import BrokenInstanceError, DiskFullError, LocalError
+from p2pacs.errors import BrokenInstanceError, CorruptStoreError, DiskFullError, LocalError
+from p2pacs.limits import MIB
 from tests.p2pacs.dimse.samples import (
     CT,
     EXPLICIT,
@@ -16,11 +21,12 @@ from tests.p2pacs.dimse.samples import (
     instance,
     series,
 )
+from tests.p2pacs.study import samples as study
 
 
 def select(
     folder: ArchiveFolder, level: str, **keys: str
-) -> list[EncodedInstance | MissingInstances]:
+) -> list[EncodedInstance | LargeInstance | MissingInstances]:
     return list(read(folder.select(Selection.parse(identifier(level, **keys), "STUDY"))))
 
 
@@ -86,7 +92,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("p2pacs.archive.folder.os.fsync", full)
+    monkeypatch.setattr("p2pacs.archive.instance_file.os.fsync", full)
     with pytest.raises(DiskFullError, match="make room"):
         folder.put(instance(2))
     assert len(list(tmp_path.iterdir())) == len(folder) == 1
@@ -94,7 +100,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def broken(_descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("p2pacs.archive.folder.os.fsync", broken)
+    monkeypatch.setattr("p2pacs.archive.instance_file.os.fsync", broken)
     with pytest.raises(LocalError, match="Input/output error"):
         folder.put(instance(2))
 
@@ -110,6 +116,45 @@ def test_a_file_that_is_gone_or_broken_keeps_none_back(tmp_path: Path) -> None:
     assert gone == MissingInstances("the file of an instance cannot be read", ("1.2.3.1.1.1",))
     assert broken == MissingInstances("the file of an instance is broken", ("1.2.3.1.1.2",))
     assert whole == instance(3)
+
+
+def test_a_large_one_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    sent = study.instance(1, NumberOfFrames=4096, PixelData=bytes(WHOLE_BYTES + MIB))
+    folder = ArchiveFolder(tmp_path)
+    tracemalloc.start()
+    try:
+        with closing(folder.incoming(InstanceUids.of(sent))) as coming:
+            for at in range(0, len(sent.data), 1 << 16):
+                coming.write(sent.data[at : at + (1 << 16)])
+            coming.keep()
+        for again in (folder, ArchiveFolder(tmp_path)):
+            (held,) = select(again, "STUDY", StudyInstanceUID=study.STUDY_UID)
+            assert isinstance(held, LargeInstance)
+            assert held.size == len(sent.data)
+            for at in range(0, held.size, 70_000):
+                end = min(at + 70_000, held.size)
+                assert held.read(at, end) == sent.data[at:end]
+        assert tracemalloc.get_traced_memory()[1] < WHOLE_BYTES // 2
+    finally:
+        tracemalloc.stop()
+    with held_file(tmp_path).open("r+b") as file:
+        file.truncate(WHOLE_BYTES)
+    held.read(0, 9)
+    with pytest.raises(CorruptStoreError):
+        held.read(held.size - 9, held.size)
+
+
+def held_file(folder: Path) -> Path:
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_nothing_stays_of_what_did_not_come(tmp_path: Path) -> None:
+    folder = ArchiveFolder(tmp_path)
+    with closing(folder.incoming(InstanceUids.of(instance(1)))) as coming:
+        coming.write(instance(1).data[:99])
+    assert list(tmp_path.iterdir()) == []
+    assert len(folder) == 0
 
 
 def test_uids_of_the_command_count_not_those_inside() -> None:

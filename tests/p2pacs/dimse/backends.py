@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from attrs import define, field
 from pydicom.dataset import Dataset
 
 from p2pacs.dataset.answers import FindAnswers
-from p2pacs.dataset.incoming import IncomingInMemory, IncomingInstance, InstanceUids
+from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
@@ -28,6 +30,28 @@ from p2pacs.dimse.server.scp import DimseServer
 from p2pacs.errors import P2PacsError, StudyNotFoundError
 from p2pacs.units import Endpoint
 from tests.components import HOST
+
+
+@define
+class IncomingInMemory:
+    """One that is gathered in memory, and then handed on."""
+
+    _uids: InstanceUids
+    _store: Callable[[EncodedInstance], None]
+    """Keeps it, or raises `P2PacsError`."""
+    _data: io.BytesIO = field(factory=io.BytesIO, init=False, repr=False)
+
+    def write(self, piece: bytes) -> None:
+        """See `IncomingInstance.write`."""
+        self._data.write(piece)
+
+    def keep(self) -> None:
+        """See `IncomingInstance.keep`."""
+        self._store(self._uids.with_data(self._data.getvalue()))
+
+    def close(self) -> None:
+        """See `IncomingInstance.close`."""
+        self._data = io.BytesIO()
 
 
 class Scripted:
