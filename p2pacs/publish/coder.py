@@ -11,7 +11,7 @@ from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import WorkerError
 from p2pacs.study.coding import CodedBlob, CodedInstance, code_plain
 from p2pacs.study.images import Coding
-from p2pacs.study.slices import Slice, SlicePlan, code_one
+from p2pacs.study.slices import Slice, SlicePlan, code_one, stays_as_it_is
 from p2pacs.workers.coding import Workers
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,8 @@ def slice_coder(workers: Workers, coding: Coding) -> SliceCoder:
     """As `coder`, for slices."""
 
     async def code(data: bytes, piece: Slice, plan: SlicePlan) -> tuple[CodedBlob, ...]:
+        if stays_as_it_is(piece, plan):  # to a worker and back it would be copied six times
+            return await code_slice_plain(data, piece, plan)
         try:
             return await workers.code_slice(data, piece, plan, coding)
         except WorkerError as error:

@@ -110,6 +110,11 @@ def _slice(pieces: list[SplitPiece]) -> Slice:
     return Slice(start, end, tuple(moved))
 
 
+def stays_as_it_is(piece: Slice, plan: SlicePlan) -> bool:
+    """Whether no codec makes anything of a slice: it is compressed already."""
+    return not plan.compressible and all(one.kind is Kind.ENCAPSULATED for one in piece.pieces)
+
+
 def code_one(
     data: bytes,
     pieces: tuple[SplitPiece, ...],

@@ -10,11 +10,14 @@ from structlog.testing import capture_logs
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError
+from p2pacs.limits import MIB
 from p2pacs.publish import coder as coder_module
-from p2pacs.publish.coder import coder
+from p2pacs.publish.coder import coder, slice_coder
 from p2pacs.study.codecs import IMAGES
 from p2pacs.study.coding import CodedInstance, code, code_plain
 from p2pacs.study.images import HTJ2K, JXL, Coding
+from p2pacs.study.slices import Slice, SlicePlan
+from p2pacs.study.split import Kind, SplitPiece
 from p2pacs.workers import coding as workers_module
 from p2pacs.workers.coding import Workers, open_workers
 from p2pacs.workers.pool import PoolTuning
@@ -121,3 +124,17 @@ async def test_the_first_chunks_leave_before_the_last_image_is_coded(
         assert b.roots[0].chunks > 2
         assert not b.roots[0].complete
         first_is_out.set()
+
+
+async def test_what_is_compressed_already_goes_to_no_worker(workers: Workers) -> None:
+    """It was copied six times on its way there and back: 303 MB at 1 GB."""
+    pixels = bytes(range(256)) * 8192
+    pieces = (SplitPiece(Kind.ENCAPSULATED, 0, MIB), SplitPiece(Kind.ENCAPSULATED, MIB, 2 * MIB))
+    for compressible, processes in ((False, 0), (True, 1)):
+        plan = SlicePlan("1.2", "1.3", b"{}", (), None, compressible)
+        code_slice = slice_coder(workers, Coding.SMALLEST)
+        blobs = await code_slice(pixels, Slice(0, 2 * MIB, pieces), plan)
+        assert [blob.size for blob in blobs] == [MIB, MIB]
+        assert len(workers.processes) == processes
+        if not compressible:
+            assert b"".join(blob.coded for blob in blobs) == pixels
