@@ -288,6 +288,9 @@ FRAGMENTS: Final = 1024 * 1024
 FRAME_READ_BYTES: Final = 256 * MIB
 """A frame that is given alone: it is in memory as a whole."""
 
+CONVERTED_BYTES: Final = 256 * MIB
+"""An instance that is converted for a receiver: it is in memory as a whole, several times."""
+
 PICTURE_SIDE: Final = 8192
 """Pixels of a picture's side: as many as the largest screens have."""
 

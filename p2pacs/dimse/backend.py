@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.contexts import Pair
@@ -72,7 +73,7 @@ class Waiting(Enum):
     NOTHING_YET = auto()
 
 
-RetrievedItem = EncodedInstance | MissingInstances | Waiting
+RetrievedItem = EncodedInstance | LargeInstance | MissingInstances | Waiting
 
 
 @frozen
@@ -84,7 +85,8 @@ class Retrieval:
     instances: Iterator[RetrievedItem]
     """Read in the thread of the association; raises `P2PacsError` when no more can come. Where
     the next instance takes time it gives `Waiting.NOTHING_YET` now and then, so that progress is
-    told, and a cancel or an abort is seen; one that reads ahead does so in threads of its own."""
+    told, and a cancel or an abort is seen; one that reads ahead does so in threads of its own. A
+    large one is read once, in order, before the next is asked for."""
     contexts: Callable[[], Collection[Pair]] = field(default=tuple)
     """(SOP Class, transfer syntax) of what is to come, as far as known. From any thread."""
     uids: Callable[[], Collection[str]] = field(default=tuple)

@@ -93,6 +93,25 @@ class Excerpts:
                 return self._starts[place]
         return self.size
 
+    def slices(self, most: int) -> Iterator[Span]:
+        """All of it, cut where blobs begin: each is decoded once.
+
+        Args:
+            most: bytes of one, unless a coded blob has more; of a raw one any part is read alone.
+        """
+        first = 0
+        for place in range(len(self._numbers)):
+            start, end = self._starts[place : place + 2]
+            if end - first > most and first < start:
+                yield first, start
+                first = start
+            if self._blobs.codec[self._numbers[place]] == RAW:
+                while end - first > most:
+                    yield first, first + most
+                    first += most
+        if first < self.size:
+            yield first, self.size
+
     def chunks(self, first: int, end: int) -> set[int]:
         """The chunks that these bytes need.
 

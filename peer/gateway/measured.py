@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.backend import (
@@ -147,7 +148,7 @@ class _SubOperations:
         instances = self._retrieval.instances
         try:
             for item in instances:
-                if isinstance(item, EncodedInstance):
+                if isinstance(item, EncodedInstance | LargeInstance):
                     self._given = time.monotonic()
                 yield item
                 self._over(FAILED)

@@ -133,6 +133,8 @@ class FrameReads:
         source: _ByteSource
         if syntax == DEFLATED:
             syntax = EXPLICIT
+            if entry.size > INFLATED_BYTES:
+                raise _too_large()
             whole = await fetch.read(known)
             source = _InMemory(await trio.to_thread.run_sync(_inflated, whole))
         elif entry.size <= _SMALL and (decoded := await fetch.decoded(known)) is not None:
@@ -193,5 +195,9 @@ def _inflated(whole: EncodedInstance) -> bytes:
     except zlib.error as error:
         raise BrokenInstanceError("a deflated instance cannot be inflated") from error
     if inflater.unconsumed_tail:
-        raise BrokenInstanceError("a deflated instance is too large: retrieve it as it is")
+        raise _too_large()
     return data
+
+
+def _too_large() -> BrokenInstanceError:
+    return BrokenInstanceError("a deflated instance is too large: retrieve it as it is")

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from attrs import field, frozen
 
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.json_model import Json
 from p2pacs.dataset.uids import is_uid
 from p2pacs.dicomweb.server.query import SearchQuery
@@ -121,8 +120,9 @@ class InstanceData(Protocol):
     def outline(self) -> InstanceOutline:
         """Which one."""
 
-    async def read(self) -> EncodedInstance:
-        """All of it."""
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Its data set from the first byte to the last, a large one piece by piece. If it does not
+        come out as it should be, that is raised before the last piece."""
 
     async def read_into(self, buffer: memoryview) -> None:
         """Its data set, into a buffer of that size: what is given to a client need not be copied

@@ -47,8 +47,17 @@ class RetrieveHandler:
             if tag is not None and _is_known(request, tag):
                 return Response(status_code=304, headers={"ETag": etag(tag)})
             if is_one and not chosen.multipart:
-                instance = await first[0].read()
-                return InstanceAnswer(opened, stack.pop_all(), tag, instances, instance)
+                pieces = await stack.enter_async_context(aclosing(first[0].pieces()))
+                begin = await anext(pieces)  # what fails at once has a status of its own
+                return InstanceAnswer(
+                    opened,
+                    stack.pop_all(),
+                    tag,
+                    instances=instances,
+                    outline=first[0].outline,
+                    first=begin,
+                    others=pieces,
+                )
             return MultipartAnswer(
                 opened, stack.pop_all(), tag, first=first, others=instances, accept=accept
             )

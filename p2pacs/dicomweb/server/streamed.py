@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.concurrency.groups import single_error
-from p2pacs.dataset.instance import EncodedInstance, part10_head
+from p2pacs.dataset.instance import part10_head
 from p2pacs.dicomweb.accept import Accept, Representation
 from p2pacs.dicomweb.multipart_writer import boundary_for, closing, part_head, related
 from p2pacs.dicomweb.server.backend import (
@@ -191,17 +191,37 @@ class InstanceAnswer(StreamedAnswer):
         opened: OpenedResource,
         held: AsyncExitStack,
         tag: str | None,
+        *,
         instances: AsyncGenerator[Sequence[InstanceData], None],
-        instance: EncodedInstance,
+        outline: InstanceOutline,
+        first: bytes,
+        others: AsyncGenerator[bytes, None],
     ) -> None:
-        super().__init__(opened, held, tag, media_type=content_type(instance.transfer_syntax_uid))
-        self._pieces_of_it = [memoryview(instance.part10_head()), *pieces_of(instance.data)]
+        """Nothing is sent yet.
+
+        Args:
+            opened: what it is of.
+            held: what it is read from, closed at the end.
+            tag: of what was asked for.
+            instances: told when it was taken.
+            outline: which instance it is.
+            first: the first piece of its data set ...
+            others: ... and those that follow.
+        """
+        super().__init__(opened, held, tag, media_type=content_type(outline.transfer_syntax_uid))
+        self._head = _meta(outline)
+        self._first = first
+        self._others = others
         self._instances = instances
-        self.headers["Content-Length"] = str(sum(map(len, self._pieces_of_it)))
+        self.headers["Content-Length"] = str(len(self._head) + outline.size)
 
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
-        for piece in self._pieces_of_it:
+        yield self._head
+        for piece in pieces_of(self._first):
             yield piece
+        async for data in self._others:
+            for piece in pieces_of(data):
+                yield piece
         yield _ALL_SENT
         await anext(self._instances, None)  # it was taken
 
@@ -248,8 +268,10 @@ class MultipartAnswer(StreamedAnswer):
                     buffer, other, used, room = other, buffer, 0, _BUFFER
                 if size > _BUFFER:
                     yield head
-                    for piece in pieces_of((await instance.read()).data):
-                        yield piece
+                    async with aclosing(instance.pieces()) as datas:
+                        async for data in datas:
+                            for piece in pieces_of(data):
+                                yield piece
                     continue
                 begin, used = used + len(head), used + size
                 buffer[begin - len(head) : begin] = head
@@ -329,10 +351,14 @@ def pieces_of(data: bytes) -> list[memoryview]:
 
 def file_head(of: InstanceOutline, boundary: str) -> bytes:
     """What stands before the data set of an instance: the head of its part, and of its file."""
-    meta = part10_head(of.sop_class_uid, of.sop_instance_uid, of.transfer_syntax_uid)
+    meta = _meta(of)
     return (
         part_head(boundary, content_type(of.transfer_syntax_uid), size=len(meta) + of.size) + meta
     )
+
+
+def _meta(of: InstanceOutline) -> bytes:
+    return part10_head(of.sop_class_uid, of.sop_instance_uid, of.transfer_syntax_uid)
 
 
 def parts_bytes(outline: Iterable[InstanceOutline], boundary: str) -> int:

@@ -8,8 +8,10 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dimse.association.contexts import Pair
 from p2pacs.errors import TranscodingError
+from p2pacs.limits import CONVERTED_BYTES, MIB
 from p2pacs.transcode.choice import choose
 from p2pacs.transcode.syntaxes import IMPLICIT_LITTLE
 
@@ -47,11 +49,11 @@ class Conversion:
 
 
 def make_ready(
-    instance: EncodedInstance,
+    instance: EncodedInstance | LargeInstance,
     convert: Convert,
     accepted: Callable[[Pair], Collection[Pair]],
     converting: Converting = Converting.WHEN_NEEDED,
-) -> EncodedInstance:
+) -> EncodedInstance | LargeInstance:
     """An instance as its receiver accepts it: as it is stored if possible, or if it may not be
     converted.
 
@@ -62,7 +64,8 @@ def make_ready(
         converting: for which receivers.
 
     Raises:
-        TranscodingError: it cannot be, or the receiver accepts none of what it can become.
+        TranscodingError: it cannot be, or is too large for that, or the receiver accepts none of
+            what it can become.
         WorkerError: a codec broke at it.
         PacsUnreachableError: the receiver cannot be asked.
     """
@@ -74,4 +77,24 @@ def make_ready(
     choice = choose(*pair, pairs)
     if choice.syntax is None:
         raise TranscodingError(choice.reason)
-    return convert(instance, choice.syntax)
+    return convert(_whole(instance), choice.syntax)
+
+
+def _whole(instance: EncodedInstance | LargeInstance) -> EncodedInstance:
+    """All of it, which converting takes.
+
+    Raises:
+        TranscodingError: it is too large.
+        P2PacsError: it cannot be read.
+    """
+    if isinstance(instance, EncodedInstance):
+        return instance
+    if instance.size > CONVERTED_BYTES:
+        most = CONVERTED_BYTES // MIB
+        raise TranscodingError(f"an instance of more than {most} MiB is not converted")
+    return EncodedInstance(
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+        instance.transfer_syntax_uid,
+        instance.read(0, instance.size),
+    )

@@ -15,6 +15,7 @@ from attrs import frozen
 from pynetdicom import AE
 
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import LargeInstance
 from p2pacs.dataset.uids import UID_CHARACTERS
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.association import Association
@@ -58,7 +59,10 @@ class DeliveryReply(Protocol):
         """It is over."""
 
 
-def as_it_is(instance: EncodedInstance) -> EncodedInstance:
+Sendable = EncodedInstance | LargeInstance
+
+
+def as_it_is(instance: Sendable) -> Sendable:
     """Nothing is converted."""
     return instance
 
@@ -67,11 +71,11 @@ def as_it_is(instance: EncodedInstance) -> EncodedInstance:
 class Receiver:
     """Who gets the instances."""
 
-    send: Callable[[EncodedInstance], int | None]
+    send: Callable[[Sendable], int | None]
     """Sends one: its C-STORE status; None if it is not accepted as it is stored."""
     refusal: Callable[[contexts.Pair], str] = contexts.refusal
     """What to say of a pair that is not accepted."""
-    ready: Callable[[EncodedInstance], EncodedInstance] = as_it_is
+    ready: Callable[[Sendable], Sendable] = as_it_is
     """Makes one ready to be sent: converted where that is allowed and needed."""
     reached: Callable[[], bool] = lambda: True
     """Whether an association was ever open."""
@@ -83,7 +87,7 @@ def maker(
     conversion: Conversion | None,
     converting: Converting,
     accepted: Callable[[contexts.Pair], Collection[contexts.Pair]],
-) -> Callable[[EncodedInstance], EncodedInstance]:
+) -> Callable[[Sendable], Sendable]:
     """Makes instances ready for a receiver that accepts such pairs."""
     if conversion is None or converting is Converting.NEVER:
         return as_it_is
@@ -202,7 +206,7 @@ class Delivery:
             if self._reply.cancelled:
                 return sub.CANCELLED
             item = next(instances, None)
-            if isinstance(item, EncodedInstance):
+            if isinstance(item, Sendable):
                 self._send_one(item)
                 self._report(self._tuning.report)
             elif isinstance(item, MissingInstances):
@@ -214,7 +218,7 @@ class Delivery:
                 self._report(self._tuning.keep_alive)
         return None
 
-    def _send_one(self, instance: EncodedInstance) -> None:
+    def _send_one(self, instance: Sendable) -> None:
         tally, uid = self._reply.tally, instance.sop_instance_uid
         self._given.add(uid)
         try:
@@ -230,6 +234,13 @@ class Delivery:
                 tally.fail(str(error), uid)
                 raise
             log.warning("sub-operation failed", caller=self._reply.caller, error=str(error))
+            tally.fail(str(error), uid)
+            return
+        except P2PacsError as error:
+            if isinstance(instance, EncodedInstance):
+                raise
+            # It is read while it is sent, and so is the first that knows that it cannot be.
+            log.warning("a large instance broke off", caller=self._reply.caller, why=str(error))
             tally.fail(str(error), uid)
             return
         self._lost = 0
@@ -249,9 +260,9 @@ class Delivery:
     def _remaining(self) -> int:
         return max(0, self._retrieval.total() - self._reply.tally.done)
 
-    def _unsendable(self, instance: EncodedInstance) -> str:
+    def _unsendable(self, instance: Sendable) -> str:
         """Why an instance was not even sent."""
-        if not instance.data:
+        if isinstance(instance, EncodedInstance) and not instance.data:
             return "an instance without a data set cannot be sent"
         if len(instance.sop_instance_uid) > UID_CHARACTERS:
             return "a UID is too long for a DIMSE message"

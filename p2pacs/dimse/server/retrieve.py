@@ -11,7 +11,6 @@ from pynetdicom import AE
 from pynetdicom.dimse_primitives import C_GET, C_MOVE
 from pynetdicom.presentation import PresentationContext
 
-from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association import contexts
 from p2pacs.dimse.association.association import Association, Service
@@ -21,7 +20,7 @@ from p2pacs.dimse.association.tuning import DimseTuning
 from p2pacs.dimse.backend import Backend, Retrieval
 from p2pacs.dimse.delivery import suboperations as sub
 from p2pacs.dimse.delivery.conversion import Conversion, Converting
-from p2pacs.dimse.delivery.delivery import Delivery, Receiver, deliver_to, maker
+from p2pacs.dimse.delivery.delivery import Delivery, Receiver, Sendable, deliver_to, maker
 from p2pacs.dimse.server.listener import agreed_options
 from p2pacs.dimse.server.reply import RetrieveReply
 from p2pacs.errors import P2PacsError
@@ -83,7 +82,7 @@ class RetrieveService:
         def refusal(pair: contexts.Pair) -> str:
             return contexts.refusal_to_receiver(pair, assoc.proposed)
 
-        def send(instance: EncodedInstance) -> int | None:
+        def send(instance: Sendable) -> int | None:
             status = send_instance(assoc, instance, next(numbers) % 0xFFFF + 1)
             pair = (instance.sop_class_uid, instance.transfer_syntax_uid)
             if status is None and pair not in refused:

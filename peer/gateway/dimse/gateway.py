@@ -22,6 +22,7 @@ from p2pacs.dataset.answers import FindAnswers
 from p2pacs.dataset.elements import from_dataset
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dataset.json_model import text
+from p2pacs.dataset.large import WHOLE_BYTES, LargeInstance
 from p2pacs.dataset.search_options import LITERAL, SearchOptions
 from p2pacs.dataset.vocabulary import QueryRoot
 from p2pacs.dimse.association.contexts import Pair
@@ -44,6 +45,7 @@ from p2pacs.study.study_index import InstanceEntry, LeftOut
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.gateway.dimse.bridge import Bridge
 from peer.gateway.dimse.coverage import Coverage
+from peer.gateway.dimse.large_pieces import LargePieces
 from peer.gateway.studies.announced import Announced, CatalogueWatch
 from peer.gateway.studies.delivery import StudyDelivery
 from peer.gateway.studies.instances import Describe
@@ -229,6 +231,7 @@ class _RetrieveJob:
         """Of which the last instance was given."""
         self._in_use = ExitStack()
         self._scope = trio.CancelScope()
+        self._large_scopes: list[trio.CancelScope] = []
 
     # ------------------------------------------------------------ in DICOM threads
 
@@ -307,7 +310,8 @@ class _RetrieveJob:
             while (known := await delivery.cursor.next()) is not None:
                 delivery.given.append(known)
                 self._coverage.instance(known.entry)
-                yield ReadRequest(known.entry.size, partial(self._instance, delivery, known))
+                size = min(known.entry.size, WHOLE_BYTES)
+                yield ReadRequest(size, partial(self._instance, delivery, known))
             left_out = delivery.fetch.left_out
             for missing in (self._missing(left_out), await self._short(delivery)):
                 self._coverage.missing(missing, left_out)
@@ -333,11 +337,19 @@ class _RetrieveJob:
     async def _instance(self, delivery: StudyDelivery, known: Known) -> _Given:
         """An instance; why not, if it is this one alone that cannot be read."""
         fetch = delivery.fetch
+        if known.entry.size > WHOLE_BYTES:
+            return _Given(delivery, self._large(delivery, known))
         try:
             return _Given(delivery, await fetch.read(known))
         except P2PacsError as error:
             log.warning("an instance cannot be read", study=fetch.study.short, why=str(error))
             return _Given(delivery, MissingInstances(str(error), (known.entry.sop_instance_uid,)))
+
+    def _large(self, delivery: StudyDelivery, known: Known) -> LargeInstance:
+        """A large instance, which is read while it is sent, and not before."""
+        pieces = LargePieces(self._bridge, delivery.fetch, known)
+        self._large_scopes.append(pieces.scope)
+        return pieces.instance
 
     def _missing(self, left_out: LeftOut) -> MissingInstances:
         """Of what the PACS lists and did not give, what was asked for: in which series such an
@@ -355,7 +367,8 @@ class _RetrieveJob:
 
     def _end(self, ending: Ending) -> None:
         """What nobody wants any more is not fetched; what is here stays for the next time."""
-        self._scope.cancel()
+        for scope in (self._scope, *self._large_scopes):
+            scope.cancel()
         for delivery in self._deliveries:
             self._reads.end(delivery.read, delivery.ended(ending))
             delivery.fetch.give_up()

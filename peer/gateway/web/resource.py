@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.dataset.metadata import MetadataWriter
 from p2pacs.dicomweb.server.backend import InstanceData, Resource
 from p2pacs.dicomweb.server.told import InstanceMetadata
@@ -25,6 +26,7 @@ from peer.gateway.web.metadata_texts import MetadataTexts
 from peer.retrieval.instances.cursor import Cursor
 from peer.retrieval.instances.live_index import Known
 from peer.retrieval.instances.read_ahead import ReadAhead, ReadRequest
+from peer.retrieval.large_reads import LargeRead
 from peer.retrieval.study_fetch import StudyFetch
 
 T = TypeVar("T")
@@ -85,17 +87,25 @@ class StoredInstance:
 
     fetch: StudyFetch
     known: Known
+    nursery: trio.Nursery
+    """Where a large one is read."""
     made: EncodedInstance | None = None
-    """None: it lies decoded."""
+    """None: it lies decoded, or is large."""
 
     @property
     def outline(self) -> InstanceEntry:
         """Which one."""
         return self.known.entry
 
-    async def read(self) -> EncodedInstance:
-        """All of it; see `StudyFetch.read`."""
-        return self.made or await self.fetch.read(self.known)
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Its data set; see `StudyFetch.read` and `LargeRead.next`."""
+        if self.known.entry.size <= WHOLE_BYTES:
+            yield (self.made or await self.fetch.read(self.known)).data
+            return
+        reading = LargeRead(self.fetch, self.known)
+        self.nursery.start_soon(reading.run)
+        while (piece := await reading.next()) is not None:
+            yield piece
 
     async def read_into(self, buffer: memoryview) -> None:
         """Its data set; see `StudyFetch.read_into`."""
@@ -119,7 +129,7 @@ class _InstanceRun:
 
 
 def _held(sizes: Sequence[int]) -> int:
-    return max(*sizes, min(sum(sizes), _RUN_HELD))
+    return min(max(*sizes, min(sum(sizes), _RUN_HELD)), WHOLE_BYTES)
 
 
 @define(eq=False)
@@ -266,9 +276,13 @@ class WebResource:
 
     async def _run(self, some: Sequence[Known]) -> _InstanceRun:
         fetch = self.fetch
-        read = len(some) == 1 and not fetch.keeps(some[0])  # in a worker, while others are given
+        read = (  # in a worker, while others are given
+            len(some) == 1 and some[0].entry.size <= WHOLE_BYTES and not fetch.keeps(some[0])
+        )
         made = await fetch.read(some[0]) if read else None
-        return _InstanceRun(some, [StoredInstance(fetch, known, made) for known in some])
+        return _InstanceRun(
+            some, [StoredInstance(fetch, known, self.nursery, made) for known in some]
+        )
 
     async def _metadata(
         self,

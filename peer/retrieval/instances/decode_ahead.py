@@ -14,6 +14,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import P2PacsError
 from p2pacs.ids import StudyId
 from p2pacs.workers.coding import Workers
@@ -99,6 +100,8 @@ class DecodeAhead:
     def _chosen(self, held: HeldStudy) -> list[Known]:
         left, chosen = self._decoded.capacity // self._tuning.share, list[Known]()
         for known in held.present:
+            if known.entry.size > WHOLE_BYTES:  # it is never in memory as a whole
+                continue
             left -= known.entry.size
             if left < 0:
                 break

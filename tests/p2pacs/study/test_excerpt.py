@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from attrs import evolve
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import CodingError
+from p2pacs.study.codecs import RAW
 from p2pacs.study.excerpt import Excerpts, decode_excerpt
 from p2pacs.study.images import Coding
 from p2pacs.study.study_index import InstanceEntry
@@ -53,6 +54,25 @@ def test_any_bytes_come_from_their_chunks_alone(shelf: Shelf, data: st.DataObjec
         else:
             found = some.read(first, end, held.__getitem__)
         assert found == one.data[first:end]
+
+
+@given(st.integers(0, len(MANY) - 1), st.integers(1, 30_000))
+def test_slices_are_all_of_it_and_begin_no_blob_twice(shelf: Shelf, number: int, most: int) -> None:
+    one = evolve(MANY[number], sop_instance_uid=f"1.{number}")
+    some, entry = excerpts(shelf, one)
+    reader, read = loaded(shelf), shelf.chunks.__getitem__
+    refs = list(reader.index.refs(entry))
+    starts = set(accumulate((ref.size for ref in refs), initial=0))
+    found, at = b"", 0
+    for first, end in some.slices(most):
+        assert at == first < end
+        coded = first in starts
+        raw = all(part.blob.codec == RAW for part in some.gather(first, end, read))
+        assert coded or raw
+        assert end - first <= most or len(some.gather(first, end, read)) == 1
+        found += decode_excerpt(some.gather(first, end, read))
+        at = end
+    assert found == one.data
 
 
 def test_a_few_bytes_need_few_chunks(shelf: Shelf) -> None:

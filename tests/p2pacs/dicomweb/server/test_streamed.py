@@ -40,8 +40,10 @@ class Given:
     outline: InstanceEntry
     data: bytes
 
-    async def read(self) -> EncodedInstance:
-        return EncodedInstance("1.2", self.outline.sop_instance_uid, samples.EXPLICIT, self.data)
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        half = len(self.data) // 2
+        yield self.data[:half]
+        yield self.data[half:]
 
     async def read_into(self, buffer: memoryview) -> None:
         buffer[:] = self.data

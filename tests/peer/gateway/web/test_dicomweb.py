@@ -12,6 +12,7 @@ import msgpack
 import pydicom
 import pytest
 import trio
+from attrs import evolve
 from dicomweb_client import DICOMwebClient
 
 from p2pacs.catalogue.records import SeriesRecord, StudyRecord
@@ -28,10 +29,12 @@ from p2pacs.study.study_index import LeftOut
 from p2pacs.units import Endpoint
 from peer.app import Peer
 from peer.retrieval.instances.live_index import Known
+from peer.retrieval.requester import Requester
 from peer.retrieval.study_fetch import StudyFetch
 from tests.components import orthanc
 from tests.p2pacs.study import samples
 from tests.peer.retrieval.test_early import slices
+from tests.peer.retrieval.test_large_reads import compressed, volume
 from tests.peer.retrieval.test_study_fetch import LIMIT, by_uid
 from tests.peer.world import World, described, instances, open_world
 from tests.waiting import eventually
@@ -279,6 +282,41 @@ async def test_instances_come_as_they_are_stored(tmp_path: Path) -> None:
             assert told["caller"] == "DICOMweb 127.0.0.1"
             assert told["purpose"] == "DICOMweb WADO-RS"
             assert (told["outcome"], told["sent"], told["total"]) == ("done", 5, 5)
+
+
+@pytest.mark.parametrize("length", ["known", "unknown"])
+async def test_large_ones_come_piece_by_piece(tmp_path: Path, length: str) -> None:
+    sent = [samples.instance(1), volume(2), compressed(3)]
+    async with (
+        served(tmp_path, []) as (world, _, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
+        await world.broker.publish(sent, complete=length == "known")
+        series = samples.dataset().SeriesInstanceUID
+        for one in sent[1:]:
+            path = f"/studies/{world.broker.uid}/series/{series}/instances/{one.sop_instance_uid}"
+            accept = {"Accept": f"application/dicom; transfer-syntax={one.transfer_syntax_uid}"}
+            answer = await http.get(root + path, headers=accept)
+            assert EncodedInstance.from_part10(answer.content) == one
+            assert int(answer.headers["content-length"]) == len(answer.content)
+            assert await read(root, world.broker.uid, series, one.sop_instance_uid) == [one]
+        if length == "known":
+            assert by_uid(await read(root, world.broker.uid)) == by_uid(sent)
+
+
+async def test_a_large_one_that_is_not_exact_does_not_look_whole(tmp_path: Path) -> None:
+    sent = [volume(1)]
+    async with (
+        served(tmp_path, sent) as (world, peer, root),
+        httpx.AsyncClient(timeout=LIMIT) as http,
+    ):
+        fetch = await peer.reads.open(world.broker.uid, Requester("me", "get"))
+        with fetch.in_use(), trio.fail_after(LIMIT):
+            await fetch.cursor().next()
+        known = fetch.known[0]
+        fetch.known[0] = evolve(known, entry=evolve(known.entry, sha256=bytes(32)))
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(f"{root}/studies/{world.broker.uid}")
 
 
 async def test_what_does_not_exist(tmp_path: Path) -> None:
