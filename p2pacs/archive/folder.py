@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from attrs import field, frozen
 
-from p2pacs.archive.instance_file import IncomingFile, open_instance
+from p2pacs.archive.instance_file import ArchivedFile, open_instance
 from p2pacs.catalogue.question import Selection
 from p2pacs.catalogue.records import StudyRecord, assemble
 from p2pacs.dataset.elements import from_dataset
@@ -79,7 +79,7 @@ class ArchiveFolder:
             coming.write(instance.data)
             coming.keep()
 
-    def incoming(self, uids: InstanceUids) -> IncomingFile:
+    def incoming(self, uids: InstanceUids) -> ArchivedFile:
         """Begin to store one; see `put`.
 
         Raises:
@@ -88,7 +88,7 @@ class ArchiveFolder:
         with self._lock:
             number = next(self._numbers)
         name = hashlib.sha256(uids.instance.encode()).hexdigest()[:32]
-        return IncomingFile(self._folder / f"{name}.{number}.part", uids, self._keep)
+        return ArchivedFile(self._folder / f"{name}.{number}.part", uids, self._keep)
 
     def _keep(self, partial: Path, instance: EncodedInstance | LargeInstance) -> None:
         attributes = attributes_of(instance)

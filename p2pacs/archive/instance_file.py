@@ -25,7 +25,7 @@ Keep = Callable[[Path, EncodedInstance | LargeInstance], None]
 """Takes a file over that is whole and on the disk, or raises `P2PacsError`; and what is in it."""
 
 
-class IncomingFile:
+class ArchivedFile:
     """An instance on its way into the folder (a `p2pacs.dataset.incoming.IncomingInstance`)."""
 
     def __init__(self, path: Path, uids: InstanceUids, keep: Keep) -> None:
@@ -93,11 +93,11 @@ def open_instance(path: Path) -> EncodedInstance | LargeInstance:
         begun.transfer_syntax_uid,
         b"",
         size - start,
-        _Blocks(path, start).read,
+        _BlockReader(path, start).read,
     )
 
 
-class _Blocks:
+class _BlockReader:
     """The end of a file; the block that was read last stays: who sends it reads some kilobytes at
     once. For one thread at a time."""
 
