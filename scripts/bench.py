@@ -25,7 +25,7 @@ from p2pacs.errors import P2PacsError
 from p2pacs.process import logs
 from scripts import coding, dicomweb_rate, phantom, publishing, sim, storing
 from scripts.folder import until_signalled, work_folder
-from scripts.lab import download, sending, shell, swarm, viewing
+from scripts.lab import download, sending, shell, swarm, uplink, viewing
 from scripts.loaded import LoadedStudy
 from scripts.network import LineRates, network
 from scripts.pacs import open_orthanc, open_pacs
@@ -146,6 +146,7 @@ BENCHES = {
     "publish": Bench(publishing.run, publishing.HELP, publishing.arguments),
     "sim": Bench(sim.run, "many members in virtual time", sim.arguments, sim.clock),
     "swarm": Bench(swarm.run, swarm.HELP, swarm.arguments, in_lab=True),
+    "uplink": Bench(uplink.run, uplink.HELP, uplink.arguments, in_lab=True),
     "coding": Bench(coding.run, coding.HELP, coding.arguments),
     "download": Bench(download.run, download.HELP, download.arguments, in_lab=True),
     "dicomweb": Bench(dicomweb_rate.run, dicomweb_rate.HELP, dicomweb_rate.arguments),

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from p2pacs.hours import Hours, rate_at, seconds_to_change
 from p2pacs.line.gather import GATHER_SECONDS
-from p2pacs.line.measured import UplinkController
+from p2pacs.line.measured import MeasuredUplink
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
 from p2pacs.units import MEASURED, IPNetwork, format_rate
@@ -81,7 +81,7 @@ class Line:
         """The budgets of uplink and downlink; None: not paced."""
         up = down = None
         if self.uplink == MEASURED:
-            control = UplinkController(trio.current_time())
+            control = MeasuredUplink(trio.current_time())
             if sys.platform != "linux":
                 log.warning(
                     "only Linux tells what a line carries", rate=format_rate(control.rate * 8)

@@ -11,6 +11,7 @@ import trio
 
 from p2pacs.limits import KIB
 from p2pacs.line import tcpinfo
+from p2pacs.line.hop_echo import Route
 from p2pacs.line.meter import IPV4_HEADER, IPV6_HEADER, Incoming, Look, Outgoing
 from p2pacs.line.pacer import Pacer
 from p2pacs.wire.channel.prompt import PromptStream
@@ -54,7 +55,7 @@ class _Uplink:
         self._sock = sock
         self._bounded = False
         if sock is not None:
-            pacer.add(self)
+            pacer.add(self, Route.of(sock))
 
     def charge(self, size: float) -> None:
         if size:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import trio
 from attrs import frozen
 
 from p2pacs.limits import KIB
 from p2pacs.line.drain import Drain
-from p2pacs.line.measured import Sample, UplinkController
+from p2pacs.line.hop_echo import Route, watch_queue
+from p2pacs.line.measured import MeasuredUplink
 from p2pacs.line.meter import Look
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead, TokenBucket
+from p2pacs.line.round_trips import Sample
 
 
 @frozen
@@ -57,7 +60,7 @@ class Pacer:
         overhead: Overhead = TLS_OVER_TCP,
         *,
         burst: float | None = None,
-        control: UplinkController | None = None,
+        control: MeasuredUplink | None = None,
         drain: Drain | None = None,
         tuning: PacerTuning = TUNING,
     ) -> None:
@@ -81,6 +84,11 @@ class Pacer:
         self._spaced = rate
         self._drain = drain or Drain()
         self._streams: WeakSet[Metered] = WeakSet()
+        self._routes: WeakKeyDictionary[Metered, Route] = WeakKeyDictionary()
+        self._route: Route | None = None
+        """Of the stream that was used last, and has one."""
+        self._used_at = -math.inf
+        self._idle = trio.lowlevel.ParkingLot()
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
         self._queue = 0.0
@@ -151,9 +159,16 @@ class Pacer:
 
     # ------------------------------------------------------------ the truth
 
-    def add(self, stream: Metered) -> None:
-        """A stream whose estimates can be corrected."""
+    def add(self, stream: Metered, route: Route | None = None) -> None:
+        """A stream whose estimates can be corrected.
+
+        Args:
+            stream: The stream.
+            route: Where it leads, as far as that may be asked about.
+        """
         self._streams.add(stream)
+        if route is not None:
+            self._routes[stream] = route
         stream.paced(self._spaced)
         self.charge(stream.look(trio.current_time()).correction)
 
@@ -166,7 +181,28 @@ class Pacer:
         """Something was charged for a stream, by estimate."""
         if stream in self._streams:
             self._touched.add(stream)
+            self._use(stream)
             self._settle()
+
+    # ------------------------------------------------------------ where it leads
+
+    def _use(self, stream: Metered) -> None:
+        if (route := self._routes.get(stream)) is not None:
+            self._route, self._used_at = route, trio.current_time()
+            self._idle.unpark_all()
+
+    async def used(self) -> None:
+        """Until a stream that leads somewhere is used."""
+        await self._idle.park()
+
+    def route(self, seconds: float) -> Route | None:
+        """Where the stream led that was used last, if that was within so many seconds."""
+        return self._route if trio.current_time() - self._used_at <= seconds else None
+
+    async def watch(self) -> None:
+        """Ask about the queue of a line that is measured, until cancelled."""
+        if self._control is not None:
+            await watch_queue(self, self._control.hops)
 
     def _settle(self) -> None:
         """Correct the estimates, from time to time: idle streams cost nothing."""

@@ -50,6 +50,8 @@ class Pings:
     sent: int = 0
     trips: list[float] = field(factory=list)
     """Seconds of each round trip, in the order of the answers."""
+    at: list[float] = field(factory=list)
+    """Unix time at which each of them began."""
 
     async def run(self, place: LabPlace, address: str) -> None:
         """Sends one every `INTERVAL` until cancelled."""
@@ -71,6 +73,7 @@ class Pings:
             sent = sent_at(packet)
             if sent is not None:
                 self.trips.append(_stamp(extra) - sent)
+                self.at.append(sent)
 
     def figures(self) -> dict[str, Any]:
         """Milliseconds: median and 90th percentile; the rest was lost or is under way."""

@@ -8,7 +8,7 @@ import trio.testing
 
 from p2pacs.hours import Hours
 from p2pacs.line.line import MEASURED, UPLINK_SHARE, Line
-from p2pacs.line.measured import TUNING as UPLINK
+from p2pacs.line.queue_control import TUNING as UPLINK
 from p2pacs.settings import LineSettings
 
 Clock = trio.testing.MockClock

@@ -6,11 +6,12 @@ import trio.testing
 from attrs import define, field
 
 from p2pacs.line.drain import TUNING as DRAIN
-from p2pacs.line.measured import TUNING as UPLINK
-from p2pacs.line.measured import UplinkController
+from p2pacs.line.hop_echo import Route
+from p2pacs.line.measured import MeasuredUplink
 from p2pacs.line.meter import Look
 from p2pacs.line.pacer import TUNING as PACER
 from p2pacs.line.pacer import Pacer
+from p2pacs.line.queue_control import TUNING as UPLINK
 
 Clock = trio.testing.MockClock
 
@@ -156,7 +157,7 @@ async def send_for(seconds: float, pacer: Pacer, modem: Modem) -> float:
 
 
 async def test_a_rate_is_measured_while_it_is_used(autojump_clock: Clock) -> None:
-    pacer = Pacer(math.inf, control=UplinkController(trio.current_time()))
+    pacer = Pacer(math.inf, control=MeasuredUplink(trio.current_time()))
     modem = Modem(100_000)
     pacer.add(modem)
     assert pacer.rate == UPLINK.start
@@ -166,7 +167,7 @@ async def test_a_rate_is_measured_while_it_is_used(autojump_clock: Clock) -> Non
 
 
 async def test_what_is_measured_has_a_limit(autojump_clock: Clock) -> None:
-    pacer = Pacer(math.inf, control=UplinkController(trio.current_time()))
+    pacer = Pacer(math.inf, control=MeasuredUplink(trio.current_time()))
     modem = Modem(100_000)
     pacer.add(modem)
     pacer.change(400_000)
@@ -245,3 +246,33 @@ async def test_a_queue_that_all_links_tell_of_is_drained(autojump_clock: Clock) 
     assert await rate(some, long) == 100_000 * DRAIN.drain_share, "until it has gone"
     assert await rate(0.0, long) == 100_000
     assert await rate(some, some) == 100_000, "what comes and goes by itself"
+
+
+async def test_a_link_that_is_used_leads_somewhere(autojump_clock: Clock) -> None:
+    pacer = Pacer(800_000)
+    route = Route("192.0.2.1", "192.0.2.2")
+    somewhere, nowhere = Stream(), Stream()
+    pacer.add(somewhere, route)
+    pacer.add(nowhere)
+    assert pacer.route(1000.0) is None
+    woken = []
+
+    async def wait() -> None:
+        await pacer.used()
+        woken.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        pacer.touched(nowhere)
+        await trio.sleep(1)
+        assert woken == []
+        pacer.touched(somewhere)
+    assert len(woken) == 1
+    assert pacer.route(2.0) == route
+    await trio.sleep(3)
+    assert pacer.route(2.0) is None
+
+
+async def test_a_line_that_was_configured_is_not_asked_about() -> None:
+    await Pacer(800_000).watch()
