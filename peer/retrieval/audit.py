@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgpack
 import structlog
@@ -13,6 +14,7 @@ import trio
 from attrs import evolve, frozen
 from sqlalchemy import Connection, delete, insert, select, update
 
+from p2pacs.concurrency.groups import single_error
 from p2pacs.errors import P2PacsError, UnavailableError
 from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
@@ -25,6 +27,8 @@ RETRY: Final = 60.0
 
 FAREWELL: Final = 2.0
 """Seconds at the end of the peer to write down how reads ended."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +92,8 @@ class AuditQueue:
         self._under_way: set[int] = set()
         self._ended: dict[int, bytes] = {}
         """What is not in the database yet."""
+        self._taken_back: set[int] = set()
+        """What is in it and should not be: nothing was read."""
         self._one = trio.Lock()
 
     async def record(self, study: StudyId, *, caller: str, purpose: str) -> None:
@@ -113,6 +119,42 @@ class AuditQueue:
             self._under_way.add(read.id)
         return read
 
+    async def begin_while(
+        self, study: StudyId, admit: Callable[[], Awaitable[T]], *, caller: str, purpose: str
+    ) -> tuple[AuditedRead, T]:
+        """As `begin`, while it is found out whether the study may be read at all: one waits for the
+        disk, the other for the network. If it may not, there is no entry.
+
+        Raises:
+            DiskFullError: it cannot be kept, so the study must not be read.
+            P2PacsError: what ``admit`` raises.
+        """
+        read: AuditedRead | None = None
+        error: P2PacsError | None = None
+
+        async def begin() -> None:
+            nonlocal read, error
+            try:
+                read = await self.begin(study, caller=caller, purpose=purpose)
+            except P2PacsError as why:
+                error = why
+
+        with ExitStack() as otherwise:
+            otherwise.callback(lambda: self._take_back(read))
+            with single_error():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(begin)
+                    admitted = await admit()
+            if read is None:
+                raise error or UnavailableError("that it is read cannot be written down")
+            otherwise.pop_all()
+        return read, admitted
+
+    def _take_back(self, read: AuditedRead | None) -> None:
+        if read is not None:
+            self._taken_back.add(read.id)
+            self.wake()
+
     async def _insert(self, read: AuditedRead) -> int:
         values = {"record": read.packed()}
 
@@ -135,7 +177,8 @@ class AuditQueue:
 
     async def waiting(self) -> int:
         """How many records the broker does not have yet."""
-        return len(await self._database.run(lambda c: c.execute(select(audit.c.id)).all()))
+        rows = await self._database.run(lambda c: c.execute(select(audit.c.id)).all())
+        return len({row.id for row in rows} - self._taken_back)
 
     async def run(self, send: Callable[[AuditReport], Awaitable[object]]) -> None:
         """Report for ever; ``send`` returns when the broker keeps the records."""
@@ -182,14 +225,16 @@ class AuditQueue:
 
     async def _keep_endings(self) -> None:
         """Write down how reads ended; where that cannot be, it is in memory still."""
-        ended = dict(self._ended)
+        ended, taken_back = dict(self._ended), set(self._taken_back)
 
         def write(connection: Connection) -> None:
+            if taken_back:
+                connection.execute(delete(audit).where(audit.c.id.in_(taken_back)))
             for number, raw in ended.items():
                 changed = update(audit).where(audit.c.id == number).values(record=raw)
                 connection.execute(changed)
 
-        if ended:
+        if ended or taken_back:
             try:
                 await self._database.run(write)
             except P2PacsError as error:
@@ -197,6 +242,8 @@ class AuditQueue:
                 return
         for number in ended:
             self._ended.pop(number, None)
+        self._taken_back -= taken_back
+        self._under_way -= taken_back
 
 
 def _now() -> int:

@@ -143,17 +143,26 @@ class StudyReads:
         return fetch
 
     async def open_audited(
-        self, study_instance_uid: str, requester: Requester
+        self,
+        study_instance_uid: str,
+        requester: Requester,
+        told: Callable[[StudyRecord], None] = lambda _: None,
     ) -> tuple[StudyFetch, AuditedRead]:
         """As `open`, where `end` will say what became of it.
+
+        Args:
+            study_instance_uid: as the catalogue has it.
+            requester: who reads; the audit tells.
+            told: what the catalogue says of it, for who needs that anyway.
 
         Raises:
             P2PacsError: as `open`.
         """
         record = await self._resolver.record(study_instance_uid)
-        found = await self._admit(record, requester)
-        read = await self._audit.begin(
-            found.study, caller=requester.caller, purpose=requester.audited
+        told(record)
+        admit = partial(self._admit, record, requester)
+        read, found = await self._audit.begin_while(
+            record.study, admit, caller=requester.caller, purpose=requester.audited
         )
         ending = ReadEnding(ReadOutcome.INTERRUPTED, 0, 0)
         with ExitStack() as otherwise:

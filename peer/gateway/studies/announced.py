@@ -9,6 +9,7 @@ from attrs import define, field
 
 from p2pacs.catalogue.catalogue_index import CatalogueIndex
 from p2pacs.catalogue.question import Selection
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.ids import StudyId
 from peer.gateway.studies.wanted import promised
 
@@ -36,6 +37,16 @@ class Announced:
     selection: Selection
     _told: tuple[StudyId, int, int] | None = field(default=None, init=False)
     """Of which study, after how many pages, and how many instances."""
+    _begun: int = field(init=False)
+    """Pages that there were before anything was looked up."""
+
+    @_begun.default
+    def _pages_before(self) -> int:
+        return self.news.pages
+
+    def take(self, record: StudyRecord) -> None:
+        """What the catalogue said of a study since this was made: it is not looked up again."""
+        self._told = record.study, self._begun, promised(self.selection, record)
 
     async def count(self, study: StudyId) -> int:
         """By now; 0 if it does not tell."""

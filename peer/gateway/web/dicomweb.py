@@ -142,11 +142,10 @@ class DicomwebGateway:
                 yield opened
             return
         self._check_membership()
-        wanted = partial(asks_for, resource)
-        delivery = await self._reads.retrieve(resource.study, caller, wanted)
+        wanted, announced = partial(asks_for, resource), self._announced(resource)
+        delivery = await self._reads.retrieve(resource.study, caller, wanted, announced.take)
         record, fetch = DeliveryRecord(delivery), delivery.fetch
         try:
-            announced = self._announced(resource)
             delivery.promised = await announced.count(fetch.study)
             opening = self._opened(fetch, resource, delivery.cursor, record, announced)
             async with opening as opened:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
 from attrs import frozen
 
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.bulk_data import bulk_value
 from p2pacs.dataset.header import required_header
 from p2pacs.dicomweb.server.backend import Resource
@@ -139,15 +140,21 @@ class WebReads:
         requester = Requester(caller, purpose, detail="DICOMweb")
         return await self._viewings.open(study_instance_uid, requester)
 
-    async def retrieve(self, study_instance_uid: str, caller: str, wanted: Wanted) -> StudyDelivery:
+    async def retrieve(
+        self,
+        study_instance_uid: str,
+        caller: str,
+        wanted: Wanted,
+        told: Callable[[StudyRecord], None],
+    ) -> StudyDelivery:
         """Begin to give all of a study that is wanted: an entry of the audit each time. `end` says
-        what became of it.
+        what became of it; ``told`` is given what the catalogue says of it.
 
         Raises:
             P2PacsError: as `view`.
         """
         requester = Requester(caller, GET, detail="DICOMweb WADO-RS")
-        fetch, read = await self._reads.open_audited(study_instance_uid, requester)
+        fetch, read = await self._reads.open_audited(study_instance_uid, requester, told)
         return StudyDelivery(fetch, fetch.cursor(wanted), read, 0, wanted)
 
     def end(self, delivery: StudyDelivery, ending: Ending) -> None:

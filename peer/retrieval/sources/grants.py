@@ -44,6 +44,9 @@ class Grants:
         values = {"study": study.raw, "wrapped_key": wrapped}
         statement = insert(grants).values(values).on_conflict_do_update(["study"], set_=values)
         await self._database.run(lambda connection: connection.execute(statement))
+        return self._remember(study, key)
+
+    def _remember(self, study: StudyId, key: StudyKey) -> StudyKey:
         self._kept[study] = key
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -71,7 +74,7 @@ class Grants:
                 "this peer holds no key of it, and the broker is away: try again when it is linked "
                 "(p2pacs status DIR)"
             )
-        return self.unwrap(study, wrapped)
+        return self._remember(study, self.unwrap(study, wrapped))
 
     def unwrap(self, study: StudyId, wrapped: bytes) -> StudyKey:
         """The key in its wrapping.

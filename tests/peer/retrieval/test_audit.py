@@ -4,13 +4,14 @@ from pathlib import Path
 import msgpack
 import pytest
 import trio
+from sqlalchemy import select
 from trio.testing import MockClock
 
-from p2pacs.errors import LinkClosedError
+from p2pacs.errors import DiskFullError, ForbiddenError, LinkClosedError
 from p2pacs.ids import StudyId
 from p2pacs.limits import AUDIT_RECORDS
 from p2pacs.wire.messages.messages import AuditReport
-from peer.db import PeerDatabase, open_database
+from peer.db import PeerDatabase, audit, open_database
 from peer.retrieval.audit import RETRY, AuditQueue, ReadEnding, ReadOutcome
 
 STUDY = StudyId(bytes(range(16)))
@@ -107,6 +108,66 @@ async def test_a_read_is_reported_when_it_is_over(
     queue.end(other, ReadEnding(ReadOutcome.DONE, 2, 2))
     await _until_waiting(queue, 0)
     assert [record.get("outcome") for record in broker.records[2:]] == ["failed", "done"]
+
+
+async def test_a_read_is_written_down_while_it_is_found_out_whether_it_may_be(
+    database: PeerDatabase, nursery: trio.Nursery
+) -> None:
+    queue, broker = AuditQueue(database), Broker()
+
+    async def admit() -> str:
+        await _until_waiting(queue, 1)
+        return "granted"
+
+    read, admitted = await queue.begin_while(STUDY, admit, caller="VIEWER", purpose="C-GET")
+    assert admitted == "granted"
+    assert await queue.waiting() == 1
+    nursery.start_soon(queue.run, broker)
+    queue.end(read, ReadEnding(ReadOutcome.DONE, 2, 2))
+    await _drained(queue)
+    assert [record["outcome"] for record in broker.records] == ["done"]
+
+
+async def test_of_what_may_not_be_read_there_is_no_entry(
+    database: PeerDatabase, nursery: trio.Nursery
+) -> None:
+    queue, broker = AuditQueue(database), Broker()
+
+    async def refuse() -> None:
+        await _until_waiting(queue, 1)
+        raise ForbiddenError("not this one")
+
+    with pytest.raises(ForbiddenError, match="not this one"):
+        await queue.begin_while(STUDY, refuse, caller="VIEWER", purpose="C-GET")
+    with trio.move_on_after(0):
+        await queue.begin_while(STUDY, trio.sleep_forever, caller="GONE", purpose="C-GET")
+    assert await queue.waiting() == 0
+    nursery.start_soon(queue.run, broker)
+    while await database.run(lambda connection: connection.execute(select(audit)).all()):
+        await trio.lowlevel.checkpoint()
+    assert broker.records == []
+    read = await queue.begin(STUDY, caller="VIEWER", purpose="C-GET")
+    queue.end(read, ReadEnding(ReadOutcome.DONE, 2, 2))
+    await _drained(queue)
+    assert len(broker.records) == 1, "what was taken back is in nobody's way"
+
+
+async def test_without_room_for_the_entry_nothing_is_read() -> None:
+    class Full:
+        async def run(self, _work: object) -> None:
+            raise DiskFullError("no room")
+
+    async def admit() -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def refuse() -> None:
+        raise ForbiddenError("not this one")
+
+    queue = AuditQueue(Full())  # type: ignore[arg-type]
+    with pytest.raises(DiskFullError):
+        await queue.begin_while(STUDY, admit, caller="VIEWER", purpose="C-GET")
+    with pytest.raises(ForbiddenError):
+        await queue.begin_while(STUDY, refuse, caller="VIEWER", purpose="C-GET")
 
 
 async def test_how_a_read_ended_is_kept_over_a_restart(database: PeerDatabase) -> None:

@@ -4,6 +4,7 @@ import trio
 from attrs import define, field
 
 from p2pacs.catalogue.question import Selection
+from p2pacs.catalogue.records import StudyRecord
 from p2pacs.concurrency.signals import Watch
 from p2pacs.ids import StudyId
 from peer.gateway.studies.announced import NEWS, Announced
@@ -61,6 +62,19 @@ async def test_it_is_counted_once_until_there_are_news() -> None:
     await told.count(STUDY)
     await told.count(StudyId(bytes(15) + b"1"))
     assert records.asked == 3
+
+
+async def test_what_was_looked_up_before_is_not_looked_up_again() -> None:
+    records, news = Records(), News()
+    told = Announced(records, news, Selection("IMAGE", (), (), (), ()))  # type: ignore[arg-type]
+    news.come()
+    told.take(StudyRecord(STUDY, "1.2", {"00201208": {"vr": "IS", "Value": [7]}}))
+    await told.count(STUDY)
+    assert records.asked == 1, "there were news since"
+    told = Announced(records, news, Selection("IMAGE", (), (), (), ()))  # type: ignore[arg-type]
+    told.take(StudyRecord(STUDY, "1.2", {"00201208": {"vr": "IS", "Value": [7]}}))
+    assert await told.count(STUDY) == 7
+    assert records.asked == 1
 
 
 async def test_as_many_as_there_are() -> None:

@@ -46,6 +46,22 @@ async def test_a_key_that_is_kept_is_not_written_again(database: PeerDatabase) -
     assert await _wrapped(database) == changed
 
 
+async def test_a_key_that_was_read_from_the_disk_is_not_written_again(
+    database: PeerDatabase,
+) -> None:
+    """After a start: the index is read with it while the broker is asked for leave."""
+    box, key = BoxKey.generate(), StudyKey.generate()
+    first, again = (wrap(box.public, key, GRANT_INFO + STUDY.raw) for _ in range(2))
+    await Grants(database, box).keep(STUDY, first)
+    held = Grants(database, box)
+    await held.key(STUDY)
+    await held.keep(STUDY, again)
+    assert await _wrapped(database) == first
+    await held.forget(STUDY)
+    await held.keep(STUDY, again)
+    assert await _wrapped(database) == again
+
+
 async def _wrapped(database: PeerDatabase) -> bytes:
     query = select(grants.c.wrapped_key)
     return bytes(await database.run(lambda connection: connection.execute(query).scalar_one()))
