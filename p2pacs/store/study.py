@@ -227,7 +227,8 @@ class StudyStore:
     async def put_root(
         self, raw: bytes, *, version: int = 0, segments: Collection[ChunkId] | None = None
     ) -> None:
-        """Keep a verified manifest root; the one before is forgotten. This is use (`touch`).
+        """Keep a verified manifest root; the one before is forgotten. This is use (`touch`), but
+        not of the same root again: who opens what is here may have other reasons.
 
         Args:
             raw: as it travels.
@@ -235,8 +236,11 @@ class StudyStore:
             segments: those that it names: all others are forgotten (None: none are).
         """
         self._check_open()
+        is_new = raw != self.root
         self._journal.put_root(raw, version, segments)
-        self.touch()
+        self._writer.changed(self._journal)
+        if is_new:
+            self.touch()
 
     async def segment(self, chunk_id: ChunkId) -> bytes | None:
         """The segment of this id, if it is here."""

@@ -29,6 +29,7 @@ from peer.retrieval.instances.decode_ahead import DecodeAhead
 from peer.retrieval.instances.decoded_cache import DecodedCache
 from peer.retrieval.instances.instance_reader import InstanceReader
 from peer.retrieval.instances.live_index import LiveIndex
+from peer.retrieval.instances.recent import open_recent
 from peer.retrieval.instances.viewport import ViewRequest
 from peer.retrieval.requester import Requester
 from peer.retrieval.sources.arrival import TUNING as ARRIVING
@@ -112,7 +113,21 @@ class StudyReads:
 
     async def run(self) -> None:
         """Read the index of what somebody waits for until cancelled."""
-        await self._tasks.run()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._tasks.run)
+            if self._ahead is not None:
+                room = self._ahead.most
+                last = sorted(self._store.studies(), key=lambda one: one.last_used, reverse=True)
+                recent = [one.study for one in last]
+                nursery.start_soon(open_recent, recent, self._open_recent, self._is_busy, room)
+
+    async def _open_recent(self, study: StudyId) -> StudyFetch | None:
+        record = await self._resolver.listed(study)
+        return None if record is None else await self.held(record, used=False)
+
+    def _is_busy(self) -> bool:
+        transfers = self._downloads.transfers.values()
+        return self._is_read() or any(one.state is TransferState.FETCHING for one in transfers)
 
     @property
     def fetches(self) -> list[StudyFetch]:
@@ -232,7 +247,9 @@ class StudyReads:
             raise blind()
         return found
 
-    async def _begin(self, found: ResolvedStudy, requester: Requester) -> StudyFetch:
+    async def _begin(
+        self, found: ResolvedStudy, requester: Requester, *, used: bool = True
+    ) -> StudyFetch:
         study = found.study
         async with self._one:
             fetch = self._fetches.get(study)
@@ -251,6 +268,8 @@ class StudyReads:
             else:
                 priority = requester.priority
             await self._keep_beginning(found)
+            if used:
+                (await self._store.study(study)).touch()
             fetch.begin(found, priority)
             self._lead(fetch)
             self._prepare(fetch)
@@ -266,16 +285,19 @@ class StudyReads:
             ManifestError: it is not what the root names, or the root is not the broker's.
         """
         chunks = await self._store.study(found.study)
-        chunks.touch()
         if found.root and found.segment and chunks.root is None:
             root = load_root(found.root, self._keys, found.study)
             segment = load_segment(found.segment, root, 0)
             await chunks.put_segment(root.segments[0], segment.raw)
 
-    async def held(self, record: StudyRecord) -> StudyFetch | None:
+    async def held(self, record: StudyRecord, *, used: bool = True) -> StudyFetch | None:
         """The study with its whole index, if all of it is here and may be read; for queries.
 
         Nobody is asked and nothing is fetched.
+
+        Args:
+            record: of the study.
+            used: whether somebody uses it: then it is recycled later.
         """
         if record.study not in self._fetches:
             version = max(1, record.version)
@@ -286,7 +308,7 @@ class StudyReads:
             except KeyUnavailableError:
                 return None
             found = ResolvedStudy(record.study, key, None, 0, (), broker=False)
-            await self._begin(found, Requester("", "get"))
+            await self._begin(found, Requester("", "get"), used=used)
         fetch = self._fetches[record.study]
         with trio.move_on_after(self.tuning.loading):
             while not fetch.settled and fetch.transfer.state is not TransferState.FAILED:

@@ -84,6 +84,11 @@ class DecodeAhead:
         self._tuning = tuning
         self._one = trio.Lock()
 
+    @property
+    def most(self) -> int:
+        """Bytes of instances that are decoded of one study."""
+        return self._decoded.capacity // self._tuning.share
+
     async def decode(self, held: HeldStudy) -> None:
         """Decode what is not kept of a study, in its order, as far as there is room for it."""
         async with self._one:
@@ -98,7 +103,7 @@ class DecodeAhead:
                     nursery.start_soon(self._decode_each, held, chosen)
 
     def _chosen(self, held: HeldStudy) -> list[Known]:
-        left, chosen = self._decoded.capacity // self._tuning.share, list[Known]()
+        left, chosen = self.most, list[Known]()
         for known in held.present:
             if known.entry.size > WHOLE_BYTES:  # it is never in memory as a whole
                 continue

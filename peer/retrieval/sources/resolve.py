@@ -121,6 +121,15 @@ class Resolver:
             )
         return record
 
+    async def listed(self, study: StudyId) -> StudyRecord | None:
+        """The catalogue's record of a study, if it has one.
+
+        Raises:
+            RevokedError: this member was revoked.
+        """
+        self.check_membership()
+        return await trio.to_thread.run_sync(self._catalogue.get, study)
+
     async def find(self, study: StudyId, purpose: str) -> ResolvedStudy:
         """Ask the broker; when it is away, use what is held and ask the members.
 
@@ -208,7 +217,7 @@ class Resolver:
         try:
             return await self._grants.key(study)
         except KeyUnavailableError:
-            record = await trio.to_thread.run_sync(self._catalogue.get, study)
+            record = await self.listed(study)
             if record is None or not record.wrapped_key:
                 raise
             return self._grants.unwrap(study, record.wrapped_key)

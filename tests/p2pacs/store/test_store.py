@@ -64,6 +64,11 @@ async def test_what_it_tells_of_studies(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         assert store.studies() == [expected]
         assert store.info(STUDY) == expected
+        study = await store.study(STUDY)
+        await study.put_root(b"root", version=7)
+        assert store.info(STUDY) == expected, "the same again is no use of it"
+        await study.put_root(b"newer", version=8)
+        assert (store.info(STUDY) or expected).last_used > expected.last_used
         assert store.info(OTHER) is None
         assert store.holds(STUDY)
         (await store.study(STUDY)).pin(pinned=False)
