@@ -16,7 +16,7 @@ import zstandard
 
 from p2pacs.errors import CodingError
 from p2pacs.limits import BLOB_BYTES
-from p2pacs.study.compressed import COMPRESSED, JPEG_IN_XL, JPEG_LOSSLESS
+from p2pacs.study.compressed import COMPRESSED, JPEG_IN_XL, JPEG_LOSSLESS, RLE
 from p2pacs.study.images import HTJ2K, HTJ2K_NEXT, JXL, PICTURES
 
 RAW: Final = 0
@@ -126,6 +126,7 @@ CODECS: Final[dict[int, tuple[str, Callable[[bytes, int], bytes]]]] = {
     HTJ2K_NEXT: ("HTJ2K, further part", _not_alone),
     JPEG_IN_XL: ("JPEG in JPEG XL", partial(_compressed, JPEG_IN_XL)),
     JPEG_LOSSLESS: ("JPEG Lossless", partial(_compressed, JPEG_LOSSLESS)),
+    RLE: ("RLE Lossless", partial(_compressed, RLE)),
 }
 """Name and decoder of each codec."""
 

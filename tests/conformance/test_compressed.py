@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from p2pacs.dataset.bare import read_instance
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.study.coding import code
-from p2pacs.study.compressed import COMPRESSED
+from p2pacs.study.compressed import COMPRESSED, RLE
 from p2pacs.study.images import Coding
 from p2pacs.study.split import Kind
 from tests.conformance.test_exactness import both, coded, travel
+from tests.gdcm_native import CHECKERS
 from tests.odd import ODD_BYTES, ODD_VALUES
 from tests.wg04 import files
 
@@ -73,6 +75,42 @@ def test_every_predictor_comes_back(encoder: str, folder: str, tmp_path: Path) -
     made = code(instance)
     assert any(blob.codec in COMPRESSED for blob in made.blobs)
     assert travel([made], 32 * 1024) == [instance]
+
+
+@pytest.mark.data
+@pytest.mark.dcmtk
+@pytest.mark.gdcm
+@pytest.mark.parametrize("encoder", ["dcmcrle", "gdcm"])
+@pytest.mark.parametrize("folder", ["ct-ge", "ct-philips-brain-5mm", "mr-siemens-mprage"])
+def test_rle_gets_smaller(encoder: str, folder: str, tmp_path: Path) -> None:
+    gdcm = [sys.executable, "-c", AS_RLE, str(CHECKERS)]
+    instances = compressed(folder, gdcm if encoder == "gdcm" else [encoder], tmp_path, 3)
+    codeds = [code(each) for each in instances]
+    assert travel(codeds, 32 * 1024) == instances
+    frames = [blob for each in codeds for blob in each.blobs if blob.kind is Kind.FRAME]
+    assert {blob.codec for blob in frames} == {RLE}
+    assert sum(blob.size for blob in frames) / sum(len(blob.coded) for blob in frames) > 1.5
+
+
+AS_RLE = """
+import sys
+_, checkers, source, target = sys.argv
+sys.path.append(checkers)
+import gdcm
+reader = gdcm.ImageReader()
+reader.SetFileName(source)
+assert reader.Read()
+change = gdcm.ImageChangeTransferSyntax()
+change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.RLELossless))
+change.SetInput(reader.GetImage())
+assert change.Change()
+writer = gdcm.ImageWriter()
+writer.SetFileName(target)
+writer.SetFile(reader.GetFile())
+writer.SetImage(change.GetOutput())
+assert writer.Write()
+"""
+"""GDCM in a process of its own, as `tests.gdcm_native` has it, the other way."""
 
 
 @both

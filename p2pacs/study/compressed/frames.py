@@ -8,10 +8,11 @@ from typing import Final
 from attrs import evolve
 
 from p2pacs.errors import CodingError, TranscodingError
-from p2pacs.study.compressed import JPEG_IN_XL, JPEG_LOSSLESS
+from p2pacs.study.compressed import JPEG_IN_XL, JPEG_LOSSLESS, RLE
 from p2pacs.study.compressed.description import CompressedShape
 from p2pacs.study.compressed.lossless import decode_lossless, encode_lossless
 from p2pacs.study.compressed.reversible import decode_reversible, encode_reversible
+from p2pacs.study.compressed.run_lengths import decode_run_lengths, encode_run_lengths
 from p2pacs.study.images import CodedFrame, Coding
 from p2pacs.study.images.form import IMAGE_BYTES
 from p2pacs.study.images.frames import FrameCoder
@@ -55,6 +56,8 @@ class CompressedCoder:
     def _smaller(self, stream: bytes, shape: CompressedShape) -> CodedFrame | None:
         if shape.coding is FrameCoding.JPEG_LOSSLESS:
             return encode_lossless(stream, shape.shape, self._frames)
+        if shape.coding is FrameCoding.RLE:
+            return encode_run_lengths(stream, shape.shape, self._frames)
         if shape.coding is FrameCoding.JPEG and _fits(shape):
             coded = encode_reversible(stream)
             if coded is not None:
@@ -92,6 +95,7 @@ def _fits(shape: CompressedShape) -> bool:
 _DECODERS: Final[dict[int, Callable[[bytes, int], bytes]]] = {
     JPEG_IN_XL: decode_reversible,
     JPEG_LOSSLESS: decode_lossless,
+    RLE: decode_run_lengths,
 }
 
 

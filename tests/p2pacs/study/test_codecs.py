@@ -77,6 +77,7 @@ def test_numbers_are_frozen() -> None:
         5: "HTJ2K, further part",
         6: "JPEG in JPEG XL",
         7: "JPEG Lossless",
+        8: "RLE Lossless",
     }
 
 
