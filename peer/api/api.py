@@ -4,7 +4,8 @@ Whoever can read ``api.token`` may use it. Study Instance UIDs and patient data
 travel in bodies only, never in URLs: transfers are named by their `StudyId`.
 
     GET  /status                                what the peer is, links, store, catalogue
-    POST /find                                  {"patient_id", "patient_name", "study_date", …}
+    POST /find                                  {"patient_id", "patient_name", "study_date", …,
+                                                "sent": only what was sent to this hospital}
     POST /studies/fetch                         {"study_instance_uid", "priority"} →
                                                 {"study", "transfer"}: as it is before this asks
     GET  /studies/{study}/instances             NDJSON: an object per instance as it becomes whole,
@@ -94,8 +95,8 @@ class ServedPeer(Protocol):
     async def reach(self) -> JsonObject:
         """See ``POST /broker/reach``."""
 
-    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
-        """Studies that match these keys (DICOM keyword → value)."""
+    async def find(self, keys: dict[str, str], *, sent: bool = False) -> list[JsonObject]:
+        """Studies that match these keys (DICOM keyword → value); only those that were sent here."""
 
     async def transfers(self) -> JsonObject:
         """See ``GET /transfers``."""
@@ -189,10 +190,13 @@ class _Handlers:
 
     async def find(self, request: Request) -> Response:
         body = await _body(request)
+        sent = body.pop("sent", False)
+        if not isinstance(sent, bool):
+            raise UsageError("sent must be true or false")
         if unknown := set(body) - set(FIND_KEYS):
             raise UsageError(f"cannot search by {', '.join(sorted(unknown))}")
         keys = {FIND_KEYS[name]: _text(body, name) for name in body}
-        return JSONResponse({"studies": await self._peer.find(keys)})
+        return JSONResponse({"studies": await self._peer.find(keys, sent=sent)})
 
     async def fetch(self, request: Request) -> Response:
         body = await _body(request)

@@ -68,9 +68,10 @@ class PeerClient:
         """How the broker sees this peer; see ``POST /broker/reach`` in `peer.api.openapi`."""
         return await self._call("POST", "/broker/reach")
 
-    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
-        """The studies that match."""
-        found: list[JsonObject] = (await self._call("POST", "/find", keys))["studies"]
+    async def find(self, keys: dict[str, str], *, sent: bool = False) -> list[JsonObject]:
+        """The studies that match; only those that were sent to this hospital."""
+        asked = {**keys, **({"sent": True} if sent else {})}
+        found: list[JsonObject] = (await self._call("POST", "/find", asked))["studies"]
         return found
 
     async def outgoing_studies(self) -> list[JsonObject]:

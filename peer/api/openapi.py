@@ -126,6 +126,10 @@ SCHEMAS: Final[Described] = {
             "description": _or_null(_TEXT),
             "modalities": _list(_TEXT),
             "instances": _or_null(_COUNT),
+            "sent_by": _or_null(_TEXT),
+            "sent_at": _or_null(_TIME),
+            "stat": _FLAG,
+            "read": _FLAG,
         }
     ),
     "OutgoingStudy": _object(
@@ -256,7 +260,7 @@ def describe() -> Described:
     }
     priority = {"priority": _PRIORITY}
     fetch = {"study_instance_uid": _TEXT, **priority}
-    find = dict.fromkeys(FIND_KEYS, _TEXT)
+    find = {**dict.fromkeys(FIND_KEYS, _TEXT), "sent": _FLAG}
     said: dict[tuple[str, str], Described] = {
         ("get", "/status"): _answer("What the peer is, links, store, catalogue", of("Status")),
         ("post", "/broker/reach"): _answer(

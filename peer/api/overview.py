@@ -24,13 +24,17 @@ from p2pacs.wire.messages.messages import Reach, ReachQuery
 from peer.api.activity import Activity
 from peer.api.outgoing import Addresses
 from peer.api.outgoing_studies import sending_json
-from peer.api.search import find_studies
+from peer.api.search import find_studies, studies_of, with_senders
 from peer.api.status import broker_json, gateway_json, link_json
 from peer.config import PeerSettings
 from peer.ingest.incoming_files import IncomingFiles
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.reader import StudyReads
+from peer.retrieval.sent_here import StudiesSentHere
+
+SENT: Final = 10_000
+"""Studies that were sent here, the last ones, among which is searched."""
 
 REACH: Final = 20.0
 """Seconds: longer than the broker tries an address."""
@@ -53,6 +57,8 @@ class PeerOverview:
     audit: AuditQueue
     activity: Activity
     reads: StudyReads
+    sent_here: StudiesSentHere
+    """Who sent which study to this hospital."""
     sent: OutgoingDesk | None
     """Studies that are sent from here; None: none can be."""
     check_membership: Callable[[], None]
@@ -111,14 +117,23 @@ class PeerOverview:
             "missed": [clean(one) for one in reply.missed],
         }
 
-    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
+    async def find(self, keys: dict[str, str], *, sent: bool = False) -> list[JsonObject]:
         """Studies that match these keys (DICOM keyword → value).
+
+        Args:
+            keys: what is looked for.
+            sent: only among those that were sent to this hospital.
 
         Raises:
             RevokedError: this member was revoked.
         """
         self.check_membership()
-        return await trio.to_thread.run_sync(find_studies, self.catalogue, keys)
+        newest = await self.sent_here.newest(SENT) if sent else []
+        among = [one.study for one in newest] if sent else None
+        found = await trio.to_thread.run_sync(find_studies, self.catalogue, keys, among)
+        studies = await trio.to_thread.run_sync(studies_of, self.catalogue, found)
+        senders = await self.sent_here.find(studies.values())
+        return with_senders(found, studies, senders, self.book)
 
     async def transfers(self) -> JsonObject:
         """All transfers, newest first, and uploads."""

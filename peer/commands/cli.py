@@ -162,6 +162,9 @@ def find(
     patient_name: Annotated[str | None, typer.Option(help="Family^Given; * and ? match.")] = None,
     study_date: Annotated[str | None, typer.Option(help="YYYYMMDD, or a range with -.")] = None,
     modality: Annotated[str | None, typer.Option(help="A modality in the study: CT, MR…")] = None,
+    sent: Annotated[
+        bool, typer.Option("--sent", help="Only what others sent to this hospital.")
+    ] = False,
     keys_file: Annotated[
         Path | None,
         typer.Option(
@@ -184,15 +187,17 @@ def find(
     if keys_file is not None:
         wanted = add_keys(wanted, read_private(keys_file, "Keys", hidden=False), tuple(keys))
     check_date(wanted.get("study_date", ""))
-    studies, role = ask(folder, lambda peer: _search(peer, wanted))
+    studies, role = ask(folder, lambda peer: _search(peer, wanted, sent=sent))
     print_listing(output.studies_listing(studies), as_json=as_json, as_csv=as_csv)
     if not (studies or as_json or as_csv):
         typer.echo(output.nothing_found(role), err=True)
 
 
-async def _search(peer: PeerClient, keys: dict[str, str]) -> tuple[list[JsonObject], str]:
+async def _search(
+    peer: PeerClient, keys: dict[str, str], *, sent: bool
+) -> tuple[list[JsonObject], str]:
     """What matches; where nothing does, the peer's role, which may be why."""
-    studies = await peer.find(keys)
+    studies = await peer.find(keys, sent=sent)
     return studies, "" if studies else (await peer.status()).get("role", "")
 
 

@@ -71,6 +71,10 @@ async def test_it_comes_by_itself_to_whom_it_is_addressed_and_to_nobody_else(
         assert by_uid(await south.get()) == by_uid(STUDY)
         transfer = south.peer.host.engine.downloads.transfers[w.broker.parts.studies.id_of(UID)]
         assert transfer.priority is Priority.STAT
+        (told,) = await south.peer.sent_here.newest(9)
+        assert (told.study, told.sender) == (transfer.study, north.peer.identity.address)
+        assert told.is_stat
+        assert told.is_read  # by `get`
         assert [one.NumberOfStudyRelatedInstances for one in await south.find()] == [10]
         assert not await east.find()
         with pytest.raises(ForbiddenError):
@@ -133,6 +137,8 @@ async def test_an_administrator_addresses_what_the_pacs_has(tmp_path: Path) -> N
         await database.run(lambda c: address_study(c, member, record, Priority.STAT, "anna"))
         await has_all(w, south)
         assert by_uid(await south.get()) == by_uid(STUDY)
+        (told,) = await south.peer.sent_here.newest(9)
+        assert told.sender == w.broker.keys.identity.address
         assert await database.run(lambda c: end_address(c, member, record, "anna"))
         while await south.find():
             await trio.sleep(0.02)

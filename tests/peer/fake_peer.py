@@ -203,8 +203,8 @@ class FakePeer:
     async def reach(self) -> JsonObject:
         return {"clock": -90.0, "reached": ["10.0.0.1:4711"], "missed": ["north.example:4711"]}
 
-    async def find(self, keys: dict[str, str]) -> list[JsonObject]:
-        self.asked.append(keys)
+    async def find(self, keys: dict[str, str], *, sent: bool = False) -> list[JsonObject]:
+        self.asked.append({**keys, "sent": "yes"} if sent else keys)
         return self.found
 
     async def transfers(self) -> JsonObject:

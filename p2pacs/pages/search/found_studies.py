@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from itertools import groupby, islice
 from typing import Final
 
@@ -20,6 +21,9 @@ from p2pacs.errors import UsageError
 from p2pacs.ids import StudyId
 from p2pacs.languages import _
 from p2pacs.pages.search.search_form import PAGES, StudySearch
+
+Matches = Callable[[StudyRecord], bool]
+"""Whether a search finds a study."""
 
 PAGE: Final = 25
 """Studies on one page."""
@@ -59,7 +63,12 @@ class ListedStudy:
 
 
 async def find_studies(
-    catalogue: CatalogueIndex, search: StudySearch, number: int, today: date
+    catalogue: CatalogueIndex,
+    search: StudySearch,
+    number: int,
+    today: date,
+    *,
+    among: Sequence[StudyId] | None = None,
 ) -> FoundStudies:
     """A page of the studies that match.
 
@@ -68,6 +77,7 @@ async def find_studies(
         search: as it was typed.
         number: of the page, from 1.
         today: the date here.
+        among: only these, in this order; None: all, newest first.
 
     Raises:
         UsageError: a field of the search holds what cannot be, or there is no such page.
@@ -77,18 +87,32 @@ async def find_studies(
     keys = search.keys(today)
     question = Question.of("STUDY", "STUDY", keys)
     skipped = (number - 1) * PAGE
-    records = await trio.to_thread.run_sync(_page, catalogue, question, keys, skipped)
+    find = partial(_newest, catalogue, keys) if among is None else partial(_of, catalogue, among)
+    records = await trio.to_thread.run_sync(_page, catalogue, question, find, skipped)
     return FoundStudies(records[:PAGE], number, len(records) > PAGE)
 
 
 def _page(
-    catalogue: CatalogueIndex, question: Question, keys: Json, skipped: int
+    catalogue: CatalogueIndex,
+    question: Question,
+    find: Callable[[Matches], Iterator[StudyRecord]],
+    skipped: int,
 ) -> list[StudyRecord]:
     """In a worker thread: it reads the index."""
     known = catalogue.known
-    newest = catalogue.newest(keys)
-    found = (one for one in newest if any(matching([one], question, known)))
-    return list(islice(latest_first(_once(found)), skipped, skipped + PAGE + 1))
+    found = find(lambda record: any(matching([record], question, known)))
+    return list(islice(found, skipped, skipped + PAGE + 1))
+
+
+def _newest(catalogue: CatalogueIndex, keys: Json, matches: Matches) -> Iterator[StudyRecord]:
+    return latest_first(_once(filter(matches, catalogue.newest(keys))))
+
+
+def _of(
+    catalogue: CatalogueIndex, among: Sequence[StudyId], matches: Matches
+) -> Iterator[StudyRecord]:
+    records = (catalogue.get(study) for study in among)
+    return (record for record in records if record is not None and matches(record))
 
 
 def _once(records: Iterable[StudyRecord]) -> Iterator[StudyRecord]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from p2pacs.dataset.json_model import Json, entry, name_groups
 from p2pacs.dataset.vocabulary import tag, vr_of
@@ -31,6 +31,9 @@ SPANS: Final[Mapping[str, tuple[str, int | None]]] = {
 MODALITIES: Final = ("CR", "CT", "DX", "MG", "MR", "NM", "PT", "RF", "US", "XA")
 """What is offered; any other can be typed."""
 
+SENT: Final = "yes"
+"""Of the field that asks for studies that were sent."""
+
 FIELDS: Final[Mapping[str, str]] = {
     "name": N_("Patient name"),
     "patient": N_("Patient ID"),
@@ -42,6 +45,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "description": N_("Description"),
     "accession": N_("Accession number"),
     "physician": N_("Referring physician"),
+    "sent": N_("Which studies"),
 }
 """Field of the form → what people call it."""
 
@@ -60,6 +64,8 @@ class StudySearch:
     description: str = field(default="", repr=False)
     accession: str = field(default="", repr=False)
     physician: str = field(default="", repr=False)
+    sent: str = ""
+    """`SENT`: only studies that a hospital sent; which these are, each program knows."""
 
     @classmethod
     def of(cls, form: Mapping[str, str]) -> Self:
@@ -70,6 +76,16 @@ class StudySearch:
     def is_empty(self) -> bool:
         """Whether it asks for all studies."""
         return self == type(self)()
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it asks only for studies that were sent."""
+        return self.sent == SENT
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether something was typed or chosen, beside which studies are listed."""
+        return not evolve(self, sent="").is_empty
 
     @property
     def is_detailed(self) -> bool:

@@ -32,6 +32,10 @@ STUDY_COLUMNS: Final = (
     "description",
     "modalities",
     "instances",
+    "sent_by",
+    "sent_at",
+    "stat",
+    "read",
 )
 """What the peer tells of a study."""
 
@@ -42,7 +46,8 @@ def studies_listing(studies: Sequence[JsonObject]) -> PrintedList:
 
 
 def studies_table(studies: Sequence[JsonObject]) -> Table:
-    """The answer of ``find``."""
+    """The answer of ``find``; who sent studies to this hospital, if anybody did."""
+    was_sent = any(study["sent_by"] for study in studies)
     return Table(
         [
             Column("Patient ID"),
@@ -51,6 +56,7 @@ def studies_table(studies: Sequence[JsonObject]) -> Table:
             Column("Modality"),
             Column("Description", wraps=True),
             Column("Images", right=True),
+            *([Column("Sent by", wraps=True)] if was_sent else []),
             Column("Study UID"),
         ],
         [
@@ -61,11 +67,20 @@ def studies_table(studies: Sequence[JsonObject]) -> Table:
                 " ".join(study["modalities"]),
                 study["description"],
                 "" if study["instances"] is None else str(study["instances"]),
+                *([_sender(study)] if was_sent else []),
                 study["study_instance_uid"],
             )
             for study in studies
         ],
     )
+
+
+def _sender(study: JsonObject) -> str:
+    """Who sent a study to this hospital, when, and what makes it stand out."""
+    if not study["sent_by"]:
+        return ""
+    marks = ["STAT"] * study["stat"] + ["not read yet"] * (not study["read"])
+    return ", ".join([f"{study['sent_by']} {_minute(study['sent_at'])}", *marks])
 
 
 def nothing_found(role: str) -> str:

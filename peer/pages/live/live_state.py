@@ -19,6 +19,7 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from peer.api.activity import Activity
 from peer.pages.live.network_words import network_words, trouble_words
+from peer.pages.live.received_state import ReceivedState
 from peer.pages.live.sent_state import SentState
 from peer.pages.live.study_levels import StudyLevels
 from peer.pages.live.transfer_words import transfer_words
@@ -85,6 +86,7 @@ class LiveState:
         mesh: Mesh,
         me: Callable[[], VirtualAddress],
         sent: SentState,
+        received: ReceivedState,
     ) -> None:
         """Nobody watches yet.
 
@@ -98,6 +100,7 @@ class LiveState:
             mesh: links to them.
             me: this member.
             sent: studies that are sent from here into the network.
+            received: studies that were sent here.
         """
         self._activity = activity
         self._transfers = transfers
@@ -108,6 +111,7 @@ class LiveState:
         self._mesh = mesh
         self._me = me
         self._sent = sent
+        self._received = received
         self._watched: dict[StudyId, _Watched] = {}
 
     @contextmanager
@@ -132,6 +136,7 @@ class LiveState:
         """Read on what is known of the images of studies that somebody has open, and how far those
         are that are sent."""
         await self._sent.prepare()
+        await self._received.prepare()
         for fetch in self._reads.fetches if self._watched else ():
             if watched := self._watched.get(fetch.study):
                 await watched.prepare(fetch)
@@ -145,6 +150,7 @@ class LiveState:
         state[NETWORK] = {"members": self.members(event)}
         state[TROUBLE] = self.trouble()
         state |= self._sent.look()
+        state |= self._received.look()
         state |= {SEND + str(one.number): send_words(one) for one in self._sends.all}
         if self._watched:
             fetches = {fetch.study: fetch for fetch in self._reads.fetches}

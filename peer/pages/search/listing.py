@@ -19,6 +19,8 @@ from p2pacs.pages.search.search_form import StudySearch
 from p2pacs.swarm.download.transfer import Transfer
 from peer.pages.search.held_parts import HeldParts
 from peer.pages.search.presence import StudyPresence, presence_of
+from peer.pages.search.sender_words import ShownSender
+from peer.pages.search.sent_listing import SentListing
 
 
 @frozen
@@ -26,6 +28,8 @@ class StudyRow(ListedStudy):
     """One study, and where it is."""
 
     where: StudyPresence
+    sender: ShownSender | None
+    """Who sent it to this hospital; None: it was not sent here."""
 
 
 @frozen
@@ -45,7 +49,9 @@ class StudyListing:
         self,
         catalogue: CatalogueIndex,
         held: HeldParts,
+        sent: SentListing,
         transfers: Mapping[StudyId, Transfer],
+        *,
         paused: Callable[[], frozenset[StudyId]],
         check_membership: Callable[[], None],
     ) -> None:
@@ -54,6 +60,7 @@ class StudyListing:
         Args:
             catalogue: what may be found.
             held: what is here.
+            sent: what was sent here.
             transfers: under way, and the last ones that ended.
             paused: which somebody paused.
             check_membership: raises a RevokedError where this member was revoked.
@@ -61,6 +68,8 @@ class StudyListing:
         self._catalogue = catalogue
         self.held = held
         """What is here."""
+        self.sent = sent
+        """What was sent to this hospital."""
         self._transfers = transfers
         self._paused = paused
         self._check_membership = check_membership
@@ -73,8 +82,10 @@ class StudyListing:
             UsageError: a field of the search holds what cannot be, or there is no such page.
         """
         self._check_membership()
-        found = await find_studies(self._catalogue, search, page, today)
-        rows = [await self.row(record) for record in found.records]
+        among = await self.sent.in_order() if search.is_sent else None
+        found = await find_studies(self._catalogue, search, page, today, among=among)
+        senders = await self.sent.of([record.study for record in found.records])
+        rows = [await self._row(one, senders.get(one.study)) for one in found.records]
         return StudyPage(rows, page, found.more)
 
     async def get(self, study: StudyId) -> StudyRecord:
@@ -91,9 +102,12 @@ class StudyListing:
         return record
 
     async def row(self, record: StudyRecord) -> StudyRow:
-        """A study with where it is."""
+        """A study with where it is, and who sent it."""
+        return await self._row(record, (await self.sent.of([record.study])).get(record.study))
+
+    async def _row(self, record: StudyRecord, sender: ShownSender | None) -> StudyRow:
         where = await self.where(record.study, record.version)
-        return StudyRow(record.study, record.uid, study_view(record), where)
+        return StudyRow(record.study, record.uid, study_view(record), where, sender)
 
     async def where(self, study: StudyId, version: int) -> StudyPresence:
         """Where a study is, of which the catalogue tells this version."""

@@ -21,14 +21,17 @@ from peer.config import PeerSettings
 from peer.db import PeerDatabase
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.pages.live.live_state import LiveState
+from peer.pages.live.received_state import ReceivedState
 from peer.pages.live.sent_state import SentState
 from peer.pages.search.held_parts import HeldParts
 from peer.pages.search.listing import StudyListing
+from peer.pages.search.sent_listing import SentListing
 from peer.pages.sources.page_reads import PageReads
 from peer.pages.sources.storage_notes import StorageNotes
 from peer.retrieval.audit import AuditQueue
 from peer.retrieval.pending_fetches import PendingFetches
 from peer.retrieval.reader import StudyReads
+from peer.retrieval.sent_here import StudiesSentHere
 from peer.sending.sends import WorkstationSends
 from peer.viewer.door import ViewerDoor
 
@@ -53,6 +56,8 @@ class ContentParts:
     reads: StudyReads
     workers: Workers
     sends: WorkstationSends
+    sent_here: StudiesSentHere
+    """Who sent which study to this hospital."""
     sent: OutgoingDesk | None
     """Studies that are sent from here into the network; None: none can be."""
     viewer: ViewerDoor
@@ -91,7 +96,15 @@ class PageSources:
         """
         held = HeldParts(parts.store, parts.book.keys)
         paused, check = lambda: parts.pending.paused, parts.check_membership
-        listing = StudyListing(parts.catalogue, held, parts.transfers, paused, check)
+        received = SentListing(parts.sent_here, parts.catalogue, parts.book)
+        listing = StudyListing(
+            parts.catalogue,
+            held,
+            received,
+            parts.transfers,
+            paused=paused,
+            check_membership=check,
+        )
         state = LiveState(
             parts.activity,
             parts.transfers,
@@ -102,6 +115,7 @@ class PageSources:
             mesh=parts.host.mesh,
             me=parts.me,
             sent=SentState(parts.sent),
+            received=ReceivedState(received),
         )
         return cls(
             parts,

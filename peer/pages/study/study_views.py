@@ -23,6 +23,7 @@ from p2pacs.pages.forms import sentence
 from p2pacs.pages.search.found_studies import PAGE
 from p2pacs.pages.search.saved_searches import SavedSearches
 from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
+from p2pacs.pages.search.search_form import SENT as SENT_HERE
 from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.texts import clean
 from p2pacs.web.numbers import whole_number
@@ -30,6 +31,7 @@ from p2pacs.web.pages import Pages
 from peer.pages.live.live_state import send_words
 from peer.pages.live.study_levels import StudyLevels
 from peer.pages.search.listing import StudyPage
+from peer.pages.search.sender_words import unread_words
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
 from peer.pages.study.series_list import ShownSeries, images_of, shown_series
@@ -76,9 +78,9 @@ class StudyViews:
         saved = self.searches.get(session.account, name) if name else None
         given = whole_number(request.query_params.get("page", "1"))
         number = 1 if given is None else given
-        search = saved or StudySearch()
+        search = saved or StudySearch(sent=request.query_params.get("sent", ""))
         found = await self.sources.listing.find(search, number, self.today())
-        return self._list(request, session, search, found, name if saved else "")
+        return await self._list(request, session, search, found, name if saved else "")
 
     async def search(self, request: Request, session: Session, form: FormData) -> Response:
         """Remember what is looked for, and go on to what was found: nothing of it is in a URL."""
@@ -89,13 +91,13 @@ class StudyViews:
         except UsageError as error:
             nothing = StudyPage([], 1, more=False)
             wrong = sentence(str(error))
-            return self._list(request, session, search, nothing, "", wrong=wrong)
-        if search.is_empty:
-            return RedirectResponse("/studies", status_code=303)
+            return await self._list(request, session, search, nothing, "", wrong=wrong)
+        if not search.is_typed:
+            return RedirectResponse(f"/studies{_sent(search, '?')}", status_code=303)
         name = self.searches.save(session.account, search)
         return RedirectResponse(f"/studies?search={name}", status_code=303)
 
-    def _list(
+    async def _list(
         self,
         request: Request,
         session: Session,
@@ -106,7 +108,8 @@ class StudyViews:
         wrong: str = "",
     ) -> Response:
         def link(number: int) -> str:
-            return f"/studies?page={number}" + (f"&search={name}" if name else "")
+            of = f"&search={name}" if name else _sent(search, "&")
+            return f"/studies?page={number}{of}"
 
         return self.pages.page(
             request,
@@ -119,6 +122,7 @@ class StudyViews:
             spans=[(value, words) for value, (words, _days) in SPANS.items()],
             modalities=MODALITIES,
             page=page,
+            unread=unread_words(await self.sources.listing.sent.unread()),
             per_page=PAGE,
             link=link,
             wrong=wrong,
@@ -200,6 +204,11 @@ class StudyViews:
             growing=not fetch.settled,
             others=[one for one in others if one.place not in (0, place)],
         )
+
+
+def _sent(search: StudySearch, before: str) -> str:
+    """What says in an address that only studies that were sent here are listed."""
+    return f"{before}sent={SENT_HERE}" if search.is_sent else ""
 
 
 def _shown(record: StudyRecord, fetch: StudyFetch | None) -> list[ShownSeries]:

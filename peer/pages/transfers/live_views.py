@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Final
 
 from attrs import frozen
 from starlette.requests import Request
@@ -14,9 +15,13 @@ from p2pacs.ids import StudyId
 from p2pacs.pages.door import Door
 from p2pacs.pages.live_updates import EventStream
 from peer.pages.live import live_state
+from peer.pages.live.received_state import RECEIVED
 from peer.pages.live.sent_state import SENT
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
+
+_EVERYWHERE: Final = frozenset({live_state.TROUBLE, RECEIVED})
+"""Topics that every page shows."""
 
 
 @frozen
@@ -59,7 +64,7 @@ class LiveViews:
             found = await self.door.peek(request)
             return found is not None and found.rights == session.rights
 
-        shown = lambda topic: topic == live_state.TROUBLE or wants(topic)  # noqa: E731
+        shown = lambda topic: topic in _EVERYWHERE or wants(topic)  # noqa: E731
         events = self.sources.live.stream(shown, session.csrf, is_valid)
         return EventStream(events if study is None else self._watching(study, events))
 

@@ -17,6 +17,7 @@ from p2pacs.texts import clean
 from p2pacs.web.pages import Pages
 from peer.accounts.rights import UserRight
 from peer.pages.live.live_state import send_words
+from peer.pages.search.sender_words import ShownSender
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
 from peer.pages.study.study_views import ShownSend
@@ -30,6 +31,8 @@ class ShownTransfer:
     title: str
     """The patient and the study for who may search, else the study's short id."""
     link: bool
+    sender: ShownSender | None
+    """Who sent it to this hospital."""
 
 
 @frozen
@@ -68,6 +71,7 @@ class TransferViews:
             told=shown.told,
             title=shown.title,
             link=shown.link,
+            sender=shown.sender,
         )
 
     async def _shown(self, said: JsonObject, session: Session) -> ShownTransfer:
@@ -84,4 +88,5 @@ class TransferViews:
                 when = words.day(text(told_of, "StudyDate"))
                 what = clean(text(told_of, "StudyDescription"))
                 title, link = ", ".join(part for part in (who, what, when) if part), True
-        return ShownTransfer(said, title, link)
+        sender = (await self.sources.listing.sent.of([study])).get(study)
+        return ShownTransfer(said, title, link, sender)

@@ -85,6 +85,9 @@ async def test_find_knows_its_keys(http: httpx.AsyncClient, fake: FakePeer) -> N
     assert answer.json() == {"studies": [{"patient_id": "P1"}]}
     assert fake.asked == [{"PatientName": "Doe*", "ModalitiesInStudy": "CT"}]
     assert (await http.post("/find", json={"shoe_size": "44"})).status_code == 400
+    assert (await http.post("/find", json={"sent": True})).status_code == 200
+    assert fake.asked[-1] == {"sent": "yes"}
+    assert (await http.post("/find", json={"sent": "yes"})).status_code == 400
 
 
 async def test_how_urgent_a_fetch_is(http: httpx.AsyncClient, fake: FakePeer) -> None:

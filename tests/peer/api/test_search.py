@@ -1,5 +1,7 @@
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -8,8 +10,16 @@ from p2pacs.catalogue.records import StudyRecord
 from p2pacs.dataset.json_model import entry
 from p2pacs.dataset.vocabulary import tag
 from p2pacs.errors import UsageError
-from p2pacs.ids import StudyId
-from peer.api.search import find_studies
+from p2pacs.ids import StudyId, VirtualAddress
+from p2pacs.swarm.scheduling.priority import Priority
+from peer.api.search import (
+    ADMINISTRATOR,
+    find_studies,
+    sender_json,
+    studies_of,
+    with_senders,
+)
+from peer.retrieval.sent_here import SentHere
 from tests.odd import ODD_VALUES
 
 
@@ -30,6 +40,30 @@ def index(tmp_path: Path) -> Iterator[CatalogueIndex]:
     index.upsert([_record(1, "Doe^Jane", "20240101"), _record(2, "Roe^Max", "20250101")])
     yield index
     index.close()
+
+
+def test_who_sent_them(index: CatalogueIndex) -> None:
+    north, broker = (VirtualAddress(b"\xfd" + bytes(14) + bytes([one])) for one in range(2))
+    book: Any = SimpleNamespace(
+        directory=SimpleNamespace(brokers={broker}, get={north: SimpleNamespace(name="north")}.get)
+    )
+    first, second = (StudyId(n.to_bytes(16, "big")) for n in (1, 2))
+    found = find_studies(index, {})
+    studies = studies_of(index, found)
+    assert studies == {"1.2.1": first, "1.2.2": second}
+    sent = {first: SentHere(first, north, Priority.STAT, 1_700_000_000_000)}
+    newest, oldest = with_senders(found, studies, sent, book)
+    assert (newest["sent_by"], newest["sent_at"]) == (None, None)
+    assert {name: oldest[name] for name in ("sent_by", "sent_at", "stat", "read")} == {
+        "sent_by": "north",
+        "sent_at": "2023-11-14T22:13:20+00:00",
+        "stat": True,
+        "read": False,
+    }
+    by_administrator = SentHere(second, broker, Priority.INTERACTIVE, 0, is_read=True)
+    assert sender_json(by_administrator, book)["sent_by"] == ADMINISTRATOR
+    assert [one["patient_id"] for one in find_studies(index, {}, [first])] == ["P1"]
+    assert not find_studies(index, {"PatientID": "P2"}, [first, StudyId(bytes(16))])
 
 
 def test_all_studies_newest_first(index: CatalogueIndex) -> None:

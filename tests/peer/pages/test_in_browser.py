@@ -16,6 +16,7 @@ from p2pacs.languages.choice import ENGLISH, LANGUAGES
 from p2pacs.swarm.download.transfer import TransferState
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.accounts.rights import UserRole
+from peer.retrieval.sent_here import SentHere
 from scripts.chromium import Chromium
 from tests.conformance.instances import make
 from tests.p2pacs.pages.accessible import WIDTHS, too_wide, troubles, violations
@@ -106,6 +107,49 @@ async def test_a_radiologist_finds_fetches_watches_and_looks(
         assert transfer.state is TransferState.COMPLETE
 
 
+async def send_here(pages: Served, priority: Priority = Priority.STAT) -> None:
+    """The study is addressed to this hospital, by the broker's administrator."""
+    sender = next(iter(pages.peer.book.directory.brokers))
+    one = SentHere(pages.world.broker.study, sender, priority, 1_700_000_000_000)
+    await pages.peer.sent_here.note(one)
+
+
+async def test_what_is_sent_here_is_noticed_wherever_somebody_is(
+    tmp_path: Path, chromium: Chromium, data_dir: Path
+) -> None:
+    def notice(token: trio.lowlevel.TrioToken, context: BrowserContext) -> None:
+        page = sign_in(context, pages, UserRole.RADIOLOGIST)
+        page.goto(f"{pages.url}/network")
+        told = page.locator("[data-topic=received] a")
+        expect(told).to_be_hidden()
+        trio.from_thread.run(send_here, pages, trio_token=token)
+        expect(told).to_have_text("1 new study was sent to this hospital; STAT: 1")  # by itself
+        assert violations(page) == []
+        told.click()
+        row = page.locator("tbody tr")
+        expect(row).to_have_count(1)
+        expect(row.locator(".sender")).to_contain_text("Sent by")
+        expect(row.locator(".badge.new")).to_be_visible()
+        expect(row.locator(".badge.stat")).to_be_visible()
+        page.fill("#name", "nobody")
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(row).to_have_count(0)
+        expect(page.get_by_role("link", name="Sent to this hospital")).to_have_attribute(
+            "aria-current", "page"
+        )
+        page.get_by_role("link", name="Show all").click()
+        row.get_by_role("button").click()
+        expect(row.locator("[data-field=badge]")).to_have_text("Here")
+        expect(told).to_be_hidden()  # who fetched it knows of it
+        row.get_by_role("link").first.click()
+        expect(page.locator(".note.warn strong")).to_have_text("STAT.")
+        page.goto(f"{pages.url}/transfers")
+        expect(page.locator(".moving .sender")).to_contain_text("Sent by")
+
+    async with served(tmp_path, real_ct(data_dir, 3)) as pages:
+        await chromium(partial(notice, trio.lowlevel.current_trio_token()))
+
+
 async def test_every_page_is_accessible_small_and_fits_a_phone(
     tmp_path: Path, chromium: Chromium, data_dir: Path
 ) -> None:
@@ -128,11 +172,13 @@ async def test_every_page_is_accessible_small_and_fits_a_phone(
         assert sum(sizes) < FIRST_LOAD, path
 
     paths = [
-        (path, UserRole.RADIOLOGIST) for path in ("/studies", "/transfers", "/sent", "/network")
+        (path, UserRole.RADIOLOGIST)
+        for path in ("/studies", "/studies?sent=yes", "/transfers", "/sent", "/network")
     ]
     paths.append(("/settings", UserRole.ADMINISTRATOR))
     sends = {"enabled": True}
     async with served(tmp_path, real_ct(data_dir, 3), dicom="127.0.0.1:0", sending=sends) as pages:
+        await send_here(pages)
         number = await send_some(pages)
         paths.append((f"/sent/{number}/address", UserRole.OPERATOR))
         study = pages.study
@@ -177,13 +223,17 @@ async def test_other_languages_fit_a_phone_and_are_accessible_in_the_dark(
         assert troubles(page, thorough=language == languages[0]) == [], (path, language)
 
     async with served(tmp_path, dicom="127.0.0.1:0", sending={"enabled": True}) as pages:
+        await send_here(pages)
         sent = ["/sent", f"/sent/{await send_some(pages)}/address"]
         async with pages.browser() as browser:
             await browser.send(pages.study, f"{pages.study}/fetch")
         transfer = pages.peer.host.engine.downloads.transfers[pages.world.broker.study]
         await transfer.wait_complete()
         for role, paths in (
-            (UserRole.RADIOLOGIST, ["/studies", pages.study, f"{pages.study}/look?series=1"]),
+            (
+                UserRole.RADIOLOGIST,
+                ["/studies?sent=yes", pages.study, f"{pages.study}/look?series=1"],
+            ),
             (
                 UserRole.OPERATOR,
                 [*sent, "/transfers", "/network", "/account", "/account/second-factor"],

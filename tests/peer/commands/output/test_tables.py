@@ -29,6 +29,10 @@ STUDY = {
     "description": "CT [head]",
     "modalities": ["CT", "SR"],
     "instances": None,
+    "sent_by": None,
+    "sent_at": None,
+    "stat": False,
+    "read": False,
 }
 
 
@@ -40,6 +44,17 @@ def test_studies() -> None:
     shown = _shown(studies_table([STUDY]))
     for text in ("P1", "[red]Doe^Jane", "CT [head]", "CT SR", "1.2.3"):
         assert text in shown
+
+
+def test_who_sent_a_study_is_told_where_somebody_did() -> None:
+    assert "Sent by" not in _shown(studies_table([STUDY]))
+    sent = STUDY | {"sent_by": "north", "sent_at": "2026-12-01T03:05:09+00:00", "stat": True}
+    titles, first, second = _shown(studies_table([sent, STUDY]), wide=None).splitlines()
+    place = titles.split("\t").index("Sent by")
+    assert first.split("\t")[place] == "north 2026-12-01 03:05 UTC, STAT, not read yet"
+    assert second.split("\t")[place] == ""
+    read = sent | {"stat": False, "read": True}
+    assert "UTC, " not in _shown(studies_table([read]))
 
 
 def test_a_uid_is_whole_on_a_terminal_and_in_a_pipe() -> None:

@@ -1,5 +1,7 @@
+from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from peer.app import Peer
 from peer.pages.search.held_parts import HeldParts
 from peer.pages.search.listing import StudyListing
 from peer.pages.search.presence import Presence
+from peer.pages.search.sender_words import ShownSender
+from peer.pages.search.sent_listing import SentListing
 from peer.retrieval.requester import Requester
 from tests.p2pacs.catalogue.samples import study
 from tests.peer.world import instances, open_world
@@ -26,8 +30,15 @@ class NothingHeld:
         return None
 
 
-def listing(index: CatalogueIndex, check: object = lambda: None) -> StudyListing:
-    return StudyListing(index, NothingHeld(), {}, frozenset, check)  # type: ignore[arg-type]
+class NothingSent:
+    async def of(self, _studies: Collection[StudyId]) -> dict[StudyId, ShownSender]:
+        return {}
+
+
+def listing(index: CatalogueIndex, check: Callable[[], None] = lambda: None) -> StudyListing:
+    held: Any = NothingHeld()
+    sent: Any = NothingSent()
+    return StudyListing(index, held, sent, {}, paused=frozenset, check_membership=check)
 
 
 async def test_pages_are_newest_first_and_each_study_is_on_one(tmp_path: Path) -> None:
@@ -77,8 +88,14 @@ async def test_where_a_study_is_follows_it(tmp_path: Path) -> None:
         await eventually(lambda: peer.index.by_uid(world.broker.uid) is not None)
         transfers = peer.host.engine.downloads.transfers
         held = HeldParts(peer.store, peer.book.keys)
+        sent = SentListing(peer.sent_here, peer.index, peer.book)
         listed = StudyListing(
-            peer.index, held, transfers, lambda: peer.pending.paused, lambda: None
+            peer.index,
+            held,
+            sent,
+            transfers,
+            paused=lambda: peer.pending.paused,
+            check_membership=lambda: None,
         )
 
         async def where() -> Presence:
