@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from broker.access.send_rules import parse_send_rule
 from broker.commands import admins as cli_admins
 from broker.commands import output as cli_output
 from broker.commands.common import (
@@ -136,6 +137,9 @@ def token(
     read: Annotated[
         str | None, typer.Option(help="all, none or rules such as Modality=CT,MR.")
     ] = None,
+    send: Annotated[
+        str | None, typer.Option(help="What it may send: all, none or AE titles: CT1,MR1.")
+    ] = None,
     renew: Annotated[
         bool, typer.Option("--renew", metavar="", help="A new token for a member that there is.")
     ] = False,
@@ -155,7 +159,7 @@ def token(
     if csv is not None:  # its name until version 0.1
         raise UsageError(f"write --from {csv}: --csv prints, here as everywhere")
     if sheet is not None:
-        if name or renew or any((role, uplink, downlink, read)):
+        if name or renew or any((role, uplink, downlink, read, send)):
             raise UsageError("--from takes no other option: the file says everything")
         from broker.commands.sheet import register_all  # noqa: PLC0415 - pydicom: half of a start-up
 
@@ -164,7 +168,7 @@ def token(
     if not name:
         raise UsageError("--name is needed, or --from")
     if renew:
-        if any((role, uplink, downlink, read)):
+        if any((role, uplink, downlink, read, send)):
             raise UsageError("--renew takes --name alone")
         member = database.transact(lambda c: registry.find_member(c, name))
         text = database.transact(lambda c: actions.new_token(c, member.address, WHO))
@@ -177,6 +181,7 @@ def token(
             parse_rate(uplink) if uplink else None,
             parse_rate(downlink) if downlink else None,
             read or registry.default_read(Role(role)),
+            str(parse_send_rule(send or registry.default_send(Role(role)))),
         )
         member, text = database.transact(lambda c: actions.register(c, registration, WHO))
     if as_json:

@@ -71,6 +71,12 @@ class Registration:
     uplink: int | None
     downlink: int | None
     read: str
+    send: str = field()
+    """What it may send, as `broker.access.send_rules` writes it."""
+
+    @send.default
+    def _usual(self) -> str:
+        return default_send(self.role)
 
     def __attrs_post_init__(self) -> None:
         if self.role is Role.BROKER:
@@ -78,6 +84,11 @@ class Registration:
         if any(rate is not None and rate < 1 for rate in (self.uplink, self.downlink)):
             raise UsageError(Phrase("uplink and downlink are more than nothing"))
         _check_rule(self.role, self.read)
+        if self.role is Role.REPLICA and self.send != "none":
+            raise wrong_field("send", SENDS_NOTHING)
+
+
+SENDS_NOTHING: Final = Phrase("a replica sends nothing: it holds no keys")
 
 
 def default_read(role: Role) -> str:
@@ -230,7 +241,7 @@ def register(
             read=registration.read,
             read_version=0,
             registered=at,
-            send=default_send(registration.role),
+            send=registration.send,
             token_hash=hash_secret(secret),
             token_expires=at + token_milliseconds,
             endpoints="",
@@ -332,7 +343,7 @@ def change_send(connection: Connection, address: VirtualAddress, send: str) -> N
             Phrase("%(member)s was revoked: it sends nothing any more", member=member.name)
         )
     if member.role is Role.REPLICA and send != "none":
-        raise UsageError(Phrase("a replica sends nothing: it holds no keys"))
+        raise UsageError(SENDS_NOTHING)
     _set(connection, address, send=send)
 
 

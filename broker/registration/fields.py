@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from broker.access.rules import check_rule
-from broker.members.registry import Registration, default_read, plain_name
+from broker.access.send_rules import parse_send_rule
+from broker.members.registry import Registration, default_read, default_send, plain_name
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 from p2pacs.phrases import Phrase
 from p2pacs.units import parse_rate
 
-FIELDS: Final = ("name", "role", "uplink", "downlink", "read")
+FIELDS: Final = ("name", "role", "uplink", "downlink", "read", "send")
 
 
 def check_fields(values: Mapping[str, str]) -> tuple[Registration | None, dict[str, str]]:
@@ -27,10 +28,15 @@ def check_fields(values: Mapping[str, str]) -> tuple[Registration | None, dict[s
         check_rule(role or Role.HOSPITAL, read)
     except UsageError as error:
         wrong["read"] = str(error)
+    send = values["send"] or default_send(role or Role.HOSPITAL)
+    try:
+        send = str(parse_send_rule(send))
+    except UsageError as error:
+        wrong["send"] = str(error)
     if wrong or role is None:
         return None, wrong
     try:
-        return Registration(values["name"], role, *rates, read), {}
+        return Registration(values["name"], role, *rates, read, send), {}
     except UsageError as error:
         return None, wrong_by_field(error)
 

@@ -1,9 +1,9 @@
 """Several members to be registered, as a CSV file that a spreadsheet wrote. Pure.
 
 The first line names the columns, in any order: ``name`` and ``role`` are needed; ``uplink``,
-``downlink`` and ``read`` may be missing or empty, as in the form. Columns are separated by commas,
-semicolons (as spreadsheets of many countries write) or tabs; texts may stand in quotes (RFC 4180),
-in UTF-8. Empty lines are passed over.
+``downlink``, ``read`` and ``send`` may be missing or empty, as in the form. Columns are separated
+by commas, semicolons (as spreadsheets of many countries write) or tabs; texts may stand in quotes
+(RFC 4180), in UTF-8. Empty lines are passed over.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Filled:
     """None if anything is wrong."""
 
 
-BLANK: Final = Filled({"name": "", "role": "hospital", "uplink": "", "downlink": "", "read": ""})
+BLANK: Final = Filled(dict.fromkeys(FIELDS, "") | {"role": "hospital"})
 
 
 def read_registration(form: Mapping[str, object]) -> Filled:

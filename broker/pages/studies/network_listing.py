@@ -11,6 +11,7 @@ from broker.database.db import BrokerDatabase
 from broker.database.study_facts import StudyFacts, facts_of
 from broker.members import registry
 from broker.pages.content import StudyKnowledge
+from broker.pages.studies.sent_studies import SentOnPage, read_sent
 from p2pacs.catalogue.records import StudyRecord
 from p2pacs.catalogue.views import study_view
 from p2pacs.ids import VirtualAddress
@@ -47,6 +48,8 @@ class NetworkStudy(ListedStudy):
     size: int | None
     """Bytes of chunks in the broker's own store; None: nothing is there."""
     progress: PublishProgress | None
+    sent: SentOnPage | None = None
+    """Who sends it, and to whom, where a hospital does."""
 
     @property
     def whole(self) -> int:
@@ -91,7 +94,9 @@ class NetworkListing:
         wanted = [record.study for record in records]
         facts = await self.database.run(partial(facts_of, wanted=wanted))
         names = await self.members()
-        return [self._row(record, facts[record.study], names) for record in records]
+        read = partial(read_sent, studies=wanted, members=names)
+        sent = await self.database.run(read)
+        return [self._row(one, facts[one.study], names, sent.get(one.study)) for one in records]
 
     async def members(self) -> Mapping[VirtualAddress, registry.Member]:
         """All members by their addresses."""
@@ -103,6 +108,7 @@ class NetworkListing:
         record: StudyRecord,
         facts: StudyFacts,
         names: Mapping[VirtualAddress, registry.Member],
+        sent: SentOnPage | None,
     ) -> NetworkStudy:
         here = self.known.here(record.study)
         copies = []
@@ -118,4 +124,5 @@ class NetworkListing:
             copies,
             None if here is None else here.bytes,
             self.known.publications.get(record.study),
+            sent,
         )

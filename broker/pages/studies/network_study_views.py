@@ -13,19 +13,16 @@ from typing import Final
 
 import trio
 from attrs import field, frozen
-from sqlalchemy import Connection
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.database.db import BrokerDatabase
-from broker.ingest.sent import find_sent
-from broker.members.registry import Member, get_member
 from broker.pages.content import AdminContent
 from broker.pages.studies.network_listing import NetworkListing
-from broker.pages.studies.origin_words import origin_words
 from broker.pages.studies.publication_words import is_troubled, publication_words
+from broker.pages.studies.sent_studies import list_sent
 from broker.trail import audit
 from broker.trail.search import TrailSearch, read_trail
 from p2pacs.accounts.sessions import Session
@@ -36,7 +33,7 @@ from p2pacs.languages import _
 from p2pacs.pages.forms import sentence
 from p2pacs.pages.search.found_studies import FoundStudies, find_studies
 from p2pacs.pages.search.saved_searches import SavedSearches
-from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SPANS, StudySearch
+from p2pacs.pages.search.search_form import FIELDS, MODALITIES, SENT, SPANS, StudySearch
 from p2pacs.study.manifest import Root
 from p2pacs.web.pages import Pages
 
@@ -61,8 +58,10 @@ class NetworkStudyViews:
         saved = self.searches.get(session.account, name) if name else None
         given = request.query_params.get("page", "1")
         place = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 1
-        search = saved or StudySearch()
-        found = await find_studies(self.content.catalogue, search, place, self.today())
+        search = saved or StudySearch(sent=request.query_params.get("sent", ""))
+        among = await self.database.run(list_sent) if search.is_sent else None
+        catalogue, today = self.content.catalogue, self.today()
+        found = await find_studies(catalogue, search, place, today, among=among)
         return await self._list(request, session, search, found, name if saved else "")
 
     async def search(self, request: Request, session: Session, form: FormData) -> Response:
@@ -75,8 +74,9 @@ class NetworkStudyViews:
             nothing = FoundStudies([], 1, more=False)
             wrong = sentence(str(error))
             return await self._list(request, session, search, nothing, "", wrong=wrong)
-        if search.is_empty:
-            return RedirectResponse("/studies", status_code=303)
+        if not search.is_typed:
+            of = f"?sent={SENT}" if search.is_sent else ""
+            return RedirectResponse(f"/studies{of}", status_code=303)
         name = self.searches.save(session.account, search)
         return RedirectResponse(f"/studies?search={name}", status_code=303)
 
@@ -91,7 +91,8 @@ class NetworkStudyViews:
         wrong: str = "",
     ) -> Response:
         def link(number: int) -> str:
-            return f"/studies?page={number}" + (f"&search={name}" if name else "")
+            of = f"&search={name}" if name else f"&sent={SENT}" if search.is_sent else ""
+            return f"/studies?page={number}{of}"
 
         rows = await self.listing.rows(found.records)
         return self.pages.page(
@@ -115,7 +116,6 @@ class NetworkStudyViews:
         (row,) = await self.listing.rows([record])
         search = TrailSearch(study=record.study)
         trail = await self.database.run(partial(read_trail, search=search, most=ENTRIES))
-        sent = await self.database.run(partial(_find_origin, study=record.study))
         progress = row.progress
         return self.pages.page(
             request,
@@ -126,7 +126,6 @@ class NetworkStudyViews:
             told=None if progress is None else publication_words(progress),
             troubled=progress is not None and is_troubled(progress),
             running=progress is not None and not progress.over,
-            sent=sent,
             entries=trail.entries,
             more=trail.next is not None,
         )
@@ -153,22 +152,6 @@ class NetworkStudyViews:
             return await self.content.studies.root(study)
         except LocalError:
             return None  # the page of health says what is wrong with the store
-
-
-@frozen
-class ShownOrigin:
-    """Which member made a study, and how far it is."""
-
-    member: Member
-    words: str
-    began: int
-
-
-def _find_origin(connection: Connection, study: StudyId) -> ShownOrigin | None:
-    sent = find_sent(connection, study)
-    if sent is None:
-        return None
-    return ShownOrigin(get_member(connection, sent.member), origin_words(sent), sent.began)
 
 
 def study_of(request: Request) -> StudyId:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from broker.pages.content import AdminContent
 from broker.pages.studies.network_listing import NetworkListing
 from broker.pages.studies.network_study_views import study_of
 from broker.pages.studies.publication_words import publication_words
+from broker.pages.studies.sent_studies import SentOnPage, read_sending, read_sent
 from p2pacs.accounts.sessions import Session
 from p2pacs.ids import StudyId
 from p2pacs.languages import _
@@ -31,6 +33,9 @@ ENDED: Final = 20
 FETCHED: Final = 100
 """Fetches that are shown."""
 
+SENDING: Final = 100
+"""Studies that hospitals send and that are shown."""
+
 
 @frozen
 class StudyFetchNow:
@@ -40,6 +45,8 @@ class StudyFetchNow:
     member: str
     address: str
     whole: bool | None
+    sent: SentOnPage | None = None
+    """Who sends it, where a hospital does."""
 
 
 @frozen
@@ -55,19 +62,26 @@ class PublicationViews:
     async def transfers(self, request: Request, session: Session) -> Response:
         """All of it."""
         names = await self.listing.members()
+        database = self.listing.database
+        sending = await database.run(partial(read_sending, members=names, most=SENDING))
         fetches = []
         for address, member in names.items():
             for study, whole in self.content.members.studies(address, 0, FETCHED):
                 if not whole:
                     name = clean(member.name)
                     fetches.append(StudyFetchNow(study, name, str(address), whole))
+        more, fetches = len(fetches) > FETCHED, fetches[:FETCHED]
+        studies = {one.study for one in fetches}
+        sent = await database.run(partial(read_sent, studies=studies, members=names))
+        fetches = [evolve(one, sent=sent.get(one.study)) for one in fetches]
         answer = self.pages.page(
             request,
             "transfers.html",
             session=session,
             publications=self.shown(),
-            fetches=fetches[:FETCHED],
-            more=len(fetches) > FETCHED,
+            sending=sending,
+            fetches=fetches,
+            more=more,
             linked=sum(member.linked for member in names.values()),
         )
         answer.headers["Content-Security-Policy"] = LIVE_POLICY

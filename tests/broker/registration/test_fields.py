@@ -9,7 +9,14 @@ from broker.registration.fields import FIELDS, check_fields, wrong_by_field
 from p2pacs.errors import UsageError
 from p2pacs.identity.directory import Role
 
-GOOD = {"name": "North", "role": "hospital", "uplink": "8mbit", "downlink": "", "read": ""}
+GOOD = {
+    "name": "North",
+    "role": "hospital",
+    "uplink": "8mbit",
+    "downlink": "",
+    "read": "",
+    "send": "",
+}
 
 
 def test_what_is_empty_has_a_meaning() -> None:
@@ -32,7 +39,19 @@ def test_what_is_empty_has_a_meaning() -> None:
         ({"downlink": "-1"}, {"downlink"}),
         ({"read": "Modality"}, {"read"}),
         ({"role": "replica", "read": "all"}, {"read"}),
-        ({"name": " ", "role": "", "uplink": "x", "downlink": "x", "read": "x"}, set(FIELDS)),
+        ({"send": "X" * 17}, {"send"}),
+        ({"role": "replica", "send": "CT1"}, {"send"}),
+        (
+            {
+                "name": " ",
+                "role": "",
+                "uplink": "x",
+                "downlink": "x",
+                "read": "x",
+                "send": "X" * 17,
+            },
+            set(FIELDS),
+        ),
     ],
 )
 def test_everything_that_is_wrong_is_said_at_once(typed: dict[str, str], fields: set[str]) -> None:

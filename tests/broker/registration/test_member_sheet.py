@@ -93,6 +93,18 @@ def test_every_mistake_stands_at_its_field(row: str, wrong: set[str]) -> None:
         _ = sheet.registrations
 
 
+def test_what_members_may_send_is_a_column() -> None:
+    raw = 'name,role,send\nA,hospital,\nB,hospital,"CT1, MR1"\nC,hospital,NONE\nD,replica,\n'
+    assert [one.send for one in read_sheet(raw.encode()).registrations] == [
+        "all",
+        "CT1,MR1",
+        "none",
+        "none",
+    ]
+    (wrong,) = read_sheet(b"name,role,send\nD,replica,all\n").wrong
+    assert set(wrong.wrong) == {"send"}
+
+
 def test_few_mistakes_are_told_in_one_error() -> None:
     sheet = read_sheet(b"name,role\n" + b",king\n" * 100)
     with pytest.raises(UsageError, match="and 180 more") as told:

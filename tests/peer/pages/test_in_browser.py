@@ -134,9 +134,8 @@ async def test_what_is_sent_here_is_noticed_wherever_somebody_is(
         page.fill("#name", "nobody")
         page.get_by_role("button", name="Search", exact=True).click()
         expect(row).to_have_count(0)
-        expect(page.get_by_role("link", name="Sent to this hospital")).to_have_attribute(
-            "aria-current", "page"
-        )
+        way = page.get_by_role("link", name="Sent to this hospital", exact=True)
+        expect(way).to_have_attribute("aria-current", "page")
         page.get_by_role("link", name="Show all").click()
         row.get_by_role("button").click()
         expect(row.locator("[data-field=badge]")).to_have_text("Here")

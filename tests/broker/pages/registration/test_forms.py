@@ -44,7 +44,14 @@ MEMBER = Member(
     revoked=None,
 )
 
-GOOD = {"name": " North ", "role": "replica", "uplink": "", "downlink": "3mbit", "read": "none"}
+GOOD = {
+    "name": " North ",
+    "role": "replica",
+    "uplink": "",
+    "downlink": "3mbit",
+    "read": "none",
+    "send": "",
+}
 
 
 def test_a_good_form() -> None:
@@ -77,7 +84,14 @@ def test_what_is_wrong_is_named_by_field(name: str, value: str) -> None:
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
-    wrong = {"name": "", "role": "x", "uplink": "fast", "downlink": "0", "read": "Color=red"}
+    wrong = {
+        "name": "",
+        "role": "x",
+        "uplink": "fast",
+        "downlink": "0",
+        "read": "Color=red",
+        "send": "A,,B",
+    }
     assert set(read_registration(wrong).wrong) == set(wrong)
     correction = {name: wrong[name] for name in ("name", "role", "uplink", "downlink")}
     assert set(read_correction(correction, MEMBER).wrong) == set(correction)
