@@ -23,7 +23,7 @@ from p2pacs.texts import clean
 LISTED: Final = PAGE * PAGES
 """The last ones of these studies: so many a search has at most."""
 
-Members = Mapping[VirtualAddress, Member]
+NamedMembers = Mapping[VirtualAddress, Member]
 
 
 @frozen
@@ -71,7 +71,7 @@ class SentOnPage:
 
 
 def read_sent(
-    connection: Connection, studies: Collection[StudyId], members: Members
+    connection: Connection, studies: Collection[StudyId], members: NamedMembers
 ) -> dict[StudyId, SentOnPage]:
     """Those of a page's studies that a hospital sent, or that are addressed to one."""
     raw = [study.raw for study in studies]
@@ -81,7 +81,7 @@ def read_sent(
     return {one: _shown(connection, one, members) for one in studies if one.raw in told}
 
 
-def read_sending(connection: Connection, members: Members, most: int) -> list[SentOnPage]:
+def read_sending(connection: Connection, members: NamedMembers, most: int) -> list[SentOnPage]:
     """Those that hospitals send now, the latest first."""
     now = list_sending(connection)[::-1][:most]
     return [_shown(connection, one.study, members) for one in now]
@@ -93,7 +93,7 @@ def list_sent(connection: Connection) -> list[StudyId]:
     return [StudyId(bytes(raw)) for raw in connection.scalars(query)]
 
 
-def _shown(connection: Connection, study: StudyId, members: Members) -> SentOnPage:
+def _shown(connection: Connection, study: StudyId, members: NamedMembers) -> SentOnPage:
     known = find_sent(connection, study)
     to = [
         StudyRecipient(_named(one.member, members), one.priority is Priority.STAT, clean(one.actor))
@@ -102,11 +102,11 @@ def _shown(connection: Connection, study: StudyId, members: Members) -> SentOnPa
     return SentOnPage(study, None if known is None else _origin(known, members), to)
 
 
-def _origin(known: SentStudy, members: Members) -> StudyOrigin:
+def _origin(known: SentStudy, members: NamedMembers) -> StudyOrigin:
     member = _named(known.member, members)
     return StudyOrigin(member, origin_words(known), not known.sending, known.began)
 
 
-def _named(address: VirtualAddress, members: Members) -> NamedMember:
+def _named(address: VirtualAddress, members: NamedMembers) -> NamedMember:
     member = members.get(address)
     return NamedMember(address, _("unknown") if member is None else clean(member.name))
