@@ -100,6 +100,8 @@ class Engine:
         self._storage = storage
         self._announce = Bell()
         self._announce_at = math.inf
+        self._withheld: dict[StudyId, set[VirtualAddress]] = {}
+        """Who took part when they were withheld."""
         self._tasks = Tasks()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -158,7 +160,7 @@ class Engine:
     def _chunks(self, study: StudyId) -> StudyChunks | None:
         """The chunks of an open study, unless the store dropped them meanwhile."""
         swarm = self.swarms.get(study)
-        if swarm is None or swarm.chunks is None:
+        if swarm is None or swarm.chunks is None or study in self._withheld:
             return None
         if swarm.chunks.dropped:
             self.dropped(study)
@@ -173,6 +175,20 @@ class Engine:
                 swarm.send(member, messages.Leave(bytes(study)))
             for member in swarm.partners:
                 self._partner_budget.give_back(member, study)
+
+    def withhold(self, study: StudyId) -> None:
+        """Give nothing of a study that is here to anybody, until `give`."""
+        swarm = self.swarms.get(study)
+        self._withheld[study] = set() if swarm is None else {*swarm.told, *swarm.partners}
+        self.dropped(study)
+
+    def give(self, study: StudyId) -> None:
+        """A study that was withheld is given again: who wants it is told what is here."""
+        before = self._withheld.pop(study, None)
+        if before is not None:
+            swarm = self.swarms.of(study)
+            for member in before.union(swarm.partners):
+                self._greet(swarm, member, anyway=True)
 
     # ------------------------------------------------------------ links
 
@@ -258,18 +274,25 @@ class Engine:
             download.joined(member, partner)
         if member in swarm.told and (before or swarm.said_all(member)):
             return
-        if swarm.chunks is not None or download:
-            swarm.join(member)
-        elif self._storage.holds(study):
-            self._tasks.start(self._answer_join, swarm, member)
+        if study not in self._withheld:
+            self._greet(swarm, member)
 
-    async def _answer_join(self, swarm: StudySwarm, member: VirtualAddress) -> None:
+    def _greet(self, swarm: StudySwarm, member: VirtualAddress, *, anyway: bool = False) -> None:
+        """Tell a partner (or anyway) what is here, as soon as it is known."""
+        if swarm.chunks is not None or self.downloads.get(swarm.study):
+            swarm.join(member)
+        elif self._storage.holds(swarm.study):
+            self._tasks.start(self._answer_join, swarm, member, anyway)
+
+    async def _answer_join(
+        self, swarm: StudySwarm, member: VirtualAddress, anyway: bool = False
+    ) -> None:
         try:
             await self.swarms.open(swarm)
         except (LocalError, ManifestError) as error:
             log.warning("a stored study is not usable", study=swarm.study.short, error=str(error))
             return
-        if member in swarm.partners and member not in swarm.told:
+        if (anyway or member in swarm.partners) and member not in swarm.told:
             swarm.join(member)
         self.uploads.paced.gained()
 

@@ -68,3 +68,28 @@ async def test_who_joins_late_hears_what_came_since_it_was_told(
         swarm = late.host.engine.swarms.get(study.id)
         assert swarm is not None
         assert held <= set(swarm.partners[early.address].has)
+
+
+async def test_a_study_that_is_withheld_is_given_to_nobody_until_it_is_given_again(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    async with open_world(tmp_path) as world:
+        await world.add("broker", Role.BROKER)
+        study = Study(world.key)
+        study.grow(64)
+        [origin] = await replicas(world, study, 1)
+        early, late = [await world.add(name, nic=adsl(), line=paced()) for name in ("one", "two")]
+        under_way = early.fetch(study, [origin])
+        await trio.sleep(8)
+        assert 0 < under_way.bytes_held < under_way.bytes_total
+        origin.host.engine.withhold(study.id)
+        await trio.sleep(2)  # what was on the line still comes
+        held = under_way.bytes_held
+        fresh = late.fetch(study, [origin])
+        await trio.sleep(20)
+        assert (under_way.bytes_held, fresh.bytes_held) == (held, 0)
+        origin.host.engine.give(study.id)
+        origin.host.engine.give(study.id)
+        await early.fetch(study, [origin]).wait_complete()
+        await late.fetch(study, [origin]).wait_complete()
+        await fetched(late, study)
