@@ -20,6 +20,7 @@ from broker.database.db import BrokerDatabase, now, open_database
 from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
 from broker.database.take_over import open_catalogue
 from broker.handlers.addressing import AddressService
+from broker.handlers.cancelling import CancelHooks, CancelService
 from broker.handlers.copies import Copies
 from broker.handlers.fetch_orders import FetchOrders
 from broker.handlers.interfaces import Parts
@@ -32,6 +33,7 @@ from broker.handlers.services import BrokerServices
 from broker.handlers.studies_now import StudiesNow
 from broker.handlers.study_grants import record_missing
 from broker.health import BrokerVitals, broker_checks, ends_at, read_folder
+from broker.ingest.cancelled import CancelledParts, CancelledStudies
 from broker.ingest.forwarding import Forwarding, ForwardingParts
 from broker.ingest.storing import DecodeLarge
 from broker.members import registry
@@ -125,6 +127,17 @@ class Broker:
         )
         self.recovery = StudyRecovery(self.engine.downloads, self.parts.holders.of)
         self.forwarding = self._make_forwarding()
+        self.cancelled = CancelledStudies(
+            CancelledParts(
+                database=files.database,
+                store=store,
+                verifier=self.parts.broker_keys,
+                pacs=files.pacs,
+                studies=self.parts.studies,
+                sending=self.parts.sending,
+                stored=self._stored,
+            )
+        )
         self.publisher = self._make_publisher()
         self.catalogue_sync = self._make_catalogue_sync()
         self.own_traffic = OwnTraffic(
@@ -164,10 +177,13 @@ class Broker:
                 held=self.forwarding.held,
                 out=self.orders.out,
                 copies=self.copies.of,
+                resumed=self.cancelled.resumed,
                 why=self.forwarding.why,
             ),
         )
         self.sent.enter(services)
+        hooks = CancelHooks(self.forwarding.stop, self.cancelled.begin, self._addressed)
+        CancelService(self.parts, self.handlers.budgets, hooks).enter(services)
 
     def _make_forwarding(self) -> Forwarding:
         files, parts = self.files, self.parts
@@ -233,6 +249,7 @@ class Broker:
             listens: list[Endpoint] = await nursery.start(self.node.run)
             await nursery.start(self.forwarding.run)
             await nursery.start(self.publisher.run)
+            await nursery.start(self.cancelled.run)
             await nursery.start(self.catalogue_sync.run)
             nursery.start_soon(self._catch_up)
             nursery.start_soon(keeper.watch)

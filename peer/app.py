@@ -219,6 +219,7 @@ class Peer:
             audit=self.audit,
             pending=self.pending,
             sent_here=self.sent_here,
+            reads=self.reads,
             replica=self.replica,
             outgoing=self.outbound and self.outbound.outgoing,
             blind=lambda: self.blind,

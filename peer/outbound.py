@@ -13,6 +13,7 @@ from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dimse.association.remote import DimseRemote
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.identity.sending_key import load_sending_key
+from p2pacs.ids import StudyId
 from p2pacs.publish.coder import coder, slice_coder
 from p2pacs.study.images import Coding
 from p2pacs.swarm.scheduling.priority import Priority
@@ -115,9 +116,16 @@ class Outbound:
             keep_key=parts.grants.keep,
             make_room=parts.recycler.make_room,
             addressing=self.addressing,
+            withhold=self._withhold,
+            give=parts.host.engine.give,
             published=parts.holdings.published,
         )
         return OutgoingStudies(self.spool, arrivals, needed, OutgoingTuning())
+
+    def _withhold(self, study: StudyId) -> None:
+        """Nothing of a study leaves this hospital any more."""
+        self._parts.host.engine.withhold(study)
+        self._parts.holdings.dropped(study)
 
     def _show_sent(self) -> OutgoingDesk:
         """What people see of the studies, and do about them."""

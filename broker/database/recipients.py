@@ -13,7 +13,7 @@ from attrs import frozen
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from broker.database.db import now
-from broker.database.schema import recipients, studies
+from broker.database.schema import recipients, sent, studies
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.sql.portable import upsert
 from p2pacs.swarm.scheduling.priority import Priority
@@ -69,6 +69,16 @@ class DueOrder:
     """When: milliseconds since 1970."""
 
 
+@frozen
+class DueEnd:
+    """A member that is to be told not to fetch a study (any more)."""
+
+    study: StudyId
+    member: VirtualAddress
+    is_cancelled: bool
+    """Whether its sender cancelled it; else it is not addressed to the member any more."""
+
+
 def list_recipients(connection: Connection, study: StudyId) -> list[Recipient]:
     """To whom a study is addressed now, in the order of addresses."""
     query = select(recipients).where(recipients.c.study == study.raw, recipients.c.ended.is_(None))
@@ -116,7 +126,7 @@ def address(
     for member in urged:
         _set(connection, study, member, priority=int(priority), told=0)
     for member in ended:
-        _set(connection, study, member, ended=now())
+        _set(connection, study, member, ended=now(), stop=True)
     return AddressChanges(added, ended, urged)
 
 
@@ -136,8 +146,14 @@ def end_recipient(connection: Connection, study: StudyId, member: VirtualAddress
     """A study is not addressed to a member any more, whoever did it; whether it was."""
     if addressed_by(connection, study, member) is None:
         return False
-    _set(connection, study, member, ended=now())
+    _set(connection, study, member, ended=now(), stop=True)
     return True
+
+
+def stop_fetching(connection: Connection, study: StudyId) -> None:
+    """Whoever fetches a study, as it is addressed to it, shall not: it was cancelled."""
+    which = (recipients.c.study == study.raw, recipients.c.ended.is_(None))
+    connection.execute(update(recipients).where(*which).values(stop=True, told=0))
 
 
 def _add(
@@ -158,6 +174,7 @@ def _add(
         "addressed": now(),
         "ended": None,
         "told": 0,
+        "stop": False,
     }
     upsert(connection, recipients, ["study", "member"], row)
 
@@ -167,6 +184,7 @@ def list_due(
 ) -> list[DueOrder]:
     """Who is to be told of what, the most urgent first: of a first version, and of each that is
     whole. What an administrator addressed need not be out: it is published when it is asked for.
+    Of what its sender cancelled nobody is told before it is known what the PACS has of it.
 
     Args:
         connection: a transaction.
@@ -187,13 +205,11 @@ def list_due(
             version.label("version"),
         )
         .outerjoin(studies, studies.c.study == recipients.c.study)
+        .outerjoin(sent, sent.c.study == recipients.c.study)
         .where(recipients.c.ended.is_(None), or_(first, newer))
+        .where(or_(sent.c.cancelled.is_(None), sent.c.came.is_not(None)))
         .order_by(recipients.c.priority.desc(), recipients.c.addressed)
     )
-    if study is not None:
-        query = query.where(recipients.c.study == study.raw)
-    if member is not None:
-        query = query.where(recipients.c.member == member.raw)
     return [
         DueOrder(
             StudyId(bytes(row.study)),
@@ -203,8 +219,35 @@ def list_due(
             None if row.sender is None else VirtualAddress(bytes(row.sender)),
             row.addressed,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_of(query, study, member))
     ]
+
+
+def list_ends(
+    connection: Connection, *, study: StudyId | None = None, member: VirtualAddress | None = None
+) -> list[DueEnd]:
+    """Who is to be told not to fetch what (any more); see `list_due`."""
+    is_cancelled = sent.c.cancelled.is_not(None).label("is_cancelled")
+    query: Select[Any] = (
+        select(recipients.c.study, recipients.c.member, is_cancelled)
+        .outerjoin(sent, sent.c.study == recipients.c.study)
+        .where(recipients.c.stop)
+    )
+    return [
+        DueEnd(StudyId(bytes(row.study)), VirtualAddress(bytes(row.member)), row.is_cancelled)
+        for row in connection.execute(_of(query, study, member))
+    ]
+
+
+def _of(query: Select[Any], study: StudyId | None, member: VirtualAddress | None) -> Select[Any]:
+    if study is not None:
+        query = query.where(recipients.c.study == study.raw)
+    return query if member is None else query.where(recipients.c.member == member.raw)
+
+
+def note_end(connection: Connection, end: DueEnd) -> None:
+    """The member does not fetch it."""
+    _set(connection, end.study, end.member, stop=False)
 
 
 def note_told(connection: Connection, order: DueOrder) -> None:
@@ -214,7 +257,7 @@ def note_told(connection: Connection, order: DueOrder) -> None:
         recipients.c.member == order.member.raw,
         recipients.c.priority == int(order.priority),
     )
-    connection.execute(update(recipients).where(same).values(told=order.version))
+    connection.execute(update(recipients).where(same).values(told=order.version, stop=False))
 
 
 def _set(connection: Connection, study: StudyId, member: VirtualAddress, **values: object) -> None:

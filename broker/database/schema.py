@@ -113,10 +113,15 @@ sent: Final = Table(
     Column("complete", Boolean, nullable=False),
     Column("stored", Long, nullable=False),
     Column("adopted", Boolean, nullable=False, server_default=false()),
+    Column("cancelled", Long),
+    Column("instances", Long, nullable=False, server_default="0"),
+    Column("came", Long),
 )
 """Studies that a member made and sends. While ``sending`` it publishes them, else the broker does,
 as it does with all others. ``version`` is the newest that it reported, ``stored`` the newest of
-which the PACS has every instance. ``adopted``: the broker finishes it without the member."""
+which the PACS has every instance. ``adopted``: the broker finishes it without the member.
+``cancelled``: when the member said that it sends no more; it had so many ``instances``, of which
+``came`` are in the PACS (null as long as that is not known)."""
 
 recipients: Final = Table(
     "recipients",
@@ -129,10 +134,12 @@ recipients: Final = Table(
     Column("addressed", Long, nullable=False),
     Column("ended", Long),
     Column("told", Long, nullable=False),
+    Column("stop", Boolean, nullable=False, server_default=false()),
 )
 """To which members a study is, or was (``ended``), addressed, and how urgently. ``sender`` is the
 member that addressed it, null for an administrator; ``actor`` is the name of either. ``told`` is
-the version that the member was last told to fetch: it keeps that order; 0 if it was not yet."""
+the version that the member was last told to fetch: it keeps that order; 0 if it was not yet.
+``stop``: it is to be told that it shall not fetch it (any more)."""
 Index("ix_recipients_member", recipients.c.member)
 
 grants: Final = Table(

@@ -84,7 +84,7 @@ class AddressService:
                 sender=member,
                 actor=who.member.name,
             )
-            _write_down(connection, who.member, known, changes, priority)
+            write_down(connection, who.member, known, changes, priority)
             return accepted, changes, True
 
         accepted, changes, is_sender = await self._parts.database.run(work)
@@ -98,9 +98,10 @@ class AddressService:
 
 
 def _may_address(who: AskingMember, known: SentStudy) -> bool:
-    """Whether a study is the member's own, and it may (still) send anything."""
+    """Whether a study is the member's own and not cancelled, and it may (still) send anything."""
     rule = parse_send_rule(who.member.send)
-    return known.member == who.member.address and (rule.everything or bool(rule.titles))
+    is_own = known.member == who.member.address and known.cancelled is None
+    return is_own and (rule.everything or bool(rule.titles))
 
 
 def _recipient(connection: Connection, address: VirtualAddress) -> Member | None:
@@ -113,13 +114,14 @@ def _recipient(connection: Connection, address: VirtualAddress) -> Member | None
     return found if found.role is Role.HOSPITAL and is_there else None
 
 
-def _write_down(
+def write_down(
     connection: Connection,
     who: Member,
     known: SentStudy,
     changes: AddressChanges,
     priority: Priority,
 ) -> None:
+    """Write down who addressed a study to whom, and to whom no longer."""
     for one in sorted(changes.added | changes.urged):
         to = registry.get_member(connection, one).name
         audit.record(connection, _entry(ADDRESSED, who, known, one, address_detail(to, priority)))

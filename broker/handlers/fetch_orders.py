@@ -1,8 +1,9 @@
-"""Members are told to fetch what is addressed to them: until they have noted it, however long they
-are away."""
+"""Members are told to fetch what is addressed to them, and when they shall not any more: until they
+have noted it, however long they are away."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -11,7 +12,14 @@ import trio
 from attrs import frozen
 
 from broker.database.db import BrokerDatabase
-from broker.database.recipients import DueOrder, list_due, note_told
+from broker.database.recipients import (
+    DueEnd,
+    DueOrder,
+    list_due,
+    list_ends,
+    note_end,
+    note_told,
+)
 from broker.ingest.forwarding import AskMember
 from p2pacs.concurrency.signals import Bell
 from p2pacs.errors import P2PacsError, ProtocolError
@@ -63,7 +71,7 @@ class FetchOrders:
         self._members: set[VirtualAddress] = set()
         self._everybody = False
         self._bell = Bell()
-        self._waiting: dict[VirtualAddress, dict[StudyId, DueOrder]] = {}
+        self._waiting: dict[VirtualAddress, dict[StudyId, DueOrder | DueEnd]] = {}
         """Of the members that are being told."""
 
     def enter(self, services: Services) -> None:
@@ -105,16 +113,24 @@ class FetchOrders:
 
     async def _due(
         self, *, study: StudyId | None = None, member: VirtualAddress | None = None
-    ) -> list[DueOrder]:
-        return await self._database.persist(lambda c: list_due(c, study=study, member=member))
+    ) -> list[DueOrder | DueEnd]:
+        return await self._database.persist(
+            lambda c: [
+                *list_ends(c, study=study, member=member),
+                *list_due(c, study=study, member=member),
+            ]
+        )
 
     async def _tell(self, member: VirtualAddress) -> None:
         waiting = self._waiting[member]
         try:
             while waiting:
-                order = max(waiting.values(), key=lambda one: one.priority)  # the first of these
+                order = max(waiting.values(), key=_urgency)  # the first of these
                 del waiting[order.study]
-                await self._order(order)
+                if isinstance(order, DueEnd):
+                    await self._end(order)
+                else:
+                    await self._order(order)
         except P2PacsError as error:
             log.info("a member is not told yet", member=str(member), why=str(error))
             del self._waiting[member]
@@ -138,3 +154,16 @@ class FetchOrders:
             raise ProtocolError("a member answered a FetchOrder with something else")
         await self._database.run(lambda c: note_told(c, order))
         log.info("fetch ordered", study=order.study.short, member=str(order.member))
+
+    async def _end(self, end: DueEnd) -> None:
+        query = messages.FetchEnd(0, end.study.raw, end.is_cancelled)
+        reply = await self._ask(end.member, query, timeout=ANSWER_SECONDS)
+        if not isinstance(reply, messages.FetchEndKept):
+            raise ProtocolError("a member answered a FetchEnd with something else")
+        await self._database.run(lambda c: note_end(c, end))
+        log.info("fetch ended", study=end.study.short, member=str(end.member))
+
+
+def _urgency(one: DueOrder | DueEnd) -> float:
+    """What shall not be fetched is said before all else: it would take the line."""
+    return math.inf if isinstance(one, DueEnd) else one.priority

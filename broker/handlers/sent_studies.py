@@ -58,6 +58,8 @@ _OF_OTHERS: Final = (
     "was sent by another hospital, or its UID is used twice: look it up before you send it"
 )
 
+_CANCELLED: Final = "was cancelled by the hospital that sends it: send it again there"
+
 _ADOPTED: Final = "is finished without this member: send what is missing of it to the central PACS"
 
 
@@ -79,6 +81,8 @@ class SentHooks:
     """A version is out: whom it is addressed to is told."""
     copies: Callable[[StudyId, int], Awaitable[list[Copy]]]
     """How far members are with it, of which this version is the newest."""
+    resumed: Callable[[StudyId], None]
+    """A member publishes a study (again)."""
     why: Callable[[StudyId], str]
     """Why the last try failed to bring it into the PACS; empty: none did."""
 
@@ -141,6 +145,7 @@ class SentStudyService:
             raise BusyError(f"the broker publishes study {study.short} itself just now")
         # From here to the end nothing that the broker publishes can come in between.
         self._parts.sending.add(study)
+        self._hooks.resumed(study)
         await self._parts.studies.ensure(query.uid)
         known = await self._parts.studies.find(study)
         version = 0 if known is None else known.version
@@ -216,11 +221,15 @@ class SentStudyService:
             raise ForbiddenError(f"study {study.short} is not sent by this member")
         if known.adopted:
             raise ForbiddenError(f"study {study.short} {_ADOPTED}")
+        if known.cancelled is not None:
+            raise ForbiddenError(f"study {study.short} {_CANCELLED}")
         if known.sending and known.version <= query.version:
             if (known.version, known.complete) != (query.version, query.complete):
                 await self._list(known, query)
-            self._hooks.wanted(study, member)
-            self._hooks.replicate(study)
+            now_known = await self._parts.database.run(lambda c: find_sent(c, study))
+            if now_known is not None and now_known.sending:  # else it was cancelled meanwhile
+                self._hooks.wanted(study, member)
+                self._hooks.replicate(study)
         copies = await self._hooks.copies(study, max(query.version, known.version))
         return messages.SentNoted(
             id=query.id,

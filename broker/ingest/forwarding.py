@@ -8,13 +8,13 @@ from typing import Final, Protocol
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import define, field, frozen
 
 from broker.database.db import BrokerDatabase
 from broker.ingest.adoption import WholeInstances, end_adoption, whole_instances
 from broker.ingest.arriving import ArrivingInstances
 from broker.ingest.sending import SendingStudies
-from broker.ingest.sent import find_sent, list_sending, note_stored
+from broker.ingest.sent import find_sent, list_cancelled, list_sending, note_stored
 from broker.ingest.storing import DecodeLarge, Storing
 from broker.pacs.adapter import PacsAdapter
 from p2pacs.concurrency.groups import single_error
@@ -56,6 +56,8 @@ class ForwardingTuning:
     """After something failed: a PACS that is away, a member whose line is cut."""
     adopt_seconds: float = 10.0
     """Between two looks which studies are adopted: another program writes it down."""
+    index_seconds: float = 10.0
+    """For the index of a study that was cancelled: its last part may be on the line."""
     gather_seconds: float = 600.0
     """For members that have more of an adopted study to give it."""
 
@@ -117,6 +119,14 @@ class ForwardingParts:
     whether it changed something of what it was given."""
 
 
+@define(eq=False)
+class _Forwarded:
+    """A study that is being brought home."""
+
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+    ended: trio.Event = field(factory=trio.Event)
+
+
 class Forwarding:
     """Fetches, verifies and stores. `run` must be running."""
 
@@ -127,7 +137,7 @@ class Forwarding:
         self.tuning = tuning
         self._holders: dict[StudyId, VirtualAddress] = {}
         self._wanted: set[StudyId] = set()
-        self._running: set[StudyId] = set()
+        self._running: dict[StudyId, _Forwarded] = {}
         self._adopted: set[StudyId] = set()
         decode, large = parts.decode, parts.decode_large
         self._storing = Storing(parts.pacs, decode, large, tuning.batch_bytes, tuning.remembered)
@@ -139,7 +149,8 @@ class Forwarding:
         """Forward what is wanted until cancelled, beginning with what is not in the PACS yet."""
         parts = self._parts
         unfinished = await parts.database.persist(list_sending)
-        parts.sending.fill(one.study for one in unfinished)
+        cancelled = await parts.database.persist(list_cancelled)
+        parts.sending.fill(one.study for one in [*unfinished, *cancelled])
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -174,10 +185,25 @@ class Forwarding:
         self._holders[study] = member
         self._wanted.add(study)
         if study not in self._running and self._nursery is not None:
-            self._running.add(study)
+            self._running[study] = _Forwarded()
             self._nursery.start_soon(self._work, study)
         elif (transfer := self._parts.downloads.transfers.get(study)) is not None:
             transfer.add_holders([member])
+
+    async def stop(self, study: StudyId) -> None:
+        """Its member sends no more of a study: fetch and store nothing more of it; returns when
+        that is so. Its index comes still, so that what is home can be published by itself."""
+        self._wanted.discard(study)
+        if (running := self._running.get(study)) is not None:
+            running.scope.cancel()
+            await running.ended.wait()
+        transfer = self._parts.downloads.transfers.get(study)
+        if transfer is not None and transfer.state is TransferState.FETCHING:
+            if transfer.root is not None:
+                numbers = [number for part in transfer.root.parts for number in part.numbers]
+                with trio.move_on_after(self.tuning.index_seconds), suppress(P2PacsError):
+                    await transfer.wait_chunks(numbers)
+            transfer.cancel()
 
     def is_busy(self, study: StudyId) -> bool:
         """Whether a study is on its way, and must stay in the store."""
@@ -197,28 +223,35 @@ class Forwarding:
         return self._told.get(study, "")
 
     async def _work(self, study: StudyId) -> None:
+        running = self._running[study]
         try:
-            while study in self._wanted:
-                self._wanted.discard(study)
-                try:
-                    if study in self._adopted:
-                        await self._adopt(study)
-                    else:
-                        await self._fetch(study)
-                        await self._forward(study)
-                except DiskFullError as error:
-                    log.warning("no room for a study that is sent", study=study.short)
-                    if not await self._parts.make_room():
-                        await self._later(study, error)
-                    self._wanted.add(study)
-                except P2PacsError as error:
-                    await self._later(study, error)
+            with running.scope:
+                while study in self._wanted:
+                    self._wanted.discard(study)
+                    await self._try(study)
         finally:
-            self._running.discard(study)
+            del self._running[study]
+            running.ended.set()
             self._holders.pop(study, None)
             self._told.pop(study, None)
             if study not in self._parts.sending:
                 self._adopted.discard(study)
+
+    async def _try(self, study: StudyId) -> None:
+        """Bring home what there is of a study; what fails is wanted again."""
+        try:
+            if study in self._adopted:
+                await self._adopt(study)
+            else:
+                await self._fetch(study)
+                await self._forward(study)
+        except DiskFullError as error:
+            log.warning("no room for a study that is sent", study=study.short)
+            if not await self._parts.make_room():
+                await self._later(study, error)
+            self._wanted.add(study)
+        except P2PacsError as error:
+            await self._later(study, error)
 
     async def _later(self, study: StudyId, error: P2PacsError) -> None:
         if self._told.get(study) != str(error):

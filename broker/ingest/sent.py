@@ -32,6 +32,13 @@ class SentStudy:
     """Whether the broker finishes it without the member, which is gone."""
     began: int = 0
     """When the member first asked to send it: milliseconds since 1970."""
+    cancelled: int | None = None
+    """When the member said that it sends no more of it: milliseconds since 1970; None: it did
+    not."""
+    instances: int = 0
+    """How many the member had then ..."""
+    came: int | None = None
+    """... and how many of them are in the PACS; None as long as that is not known."""
 
 
 def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
@@ -43,6 +50,12 @@ def find_sent(connection: Connection, study: StudyId) -> SentStudy | None:
 def list_sending(connection: Connection) -> list[SentStudy]:
     """The studies that members publish now."""
     query = select(sent).where(sent.c.sending.is_(True)).order_by(sent.c.began)
+    return [_sent(row) for row in connection.execute(query)]
+
+
+def list_cancelled(connection: Connection) -> list[SentStudy]:
+    """Those that were cancelled, and of which it is not known how much the PACS has."""
+    query = select(sent).where(sent.c.cancelled.is_not(None), sent.c.came.is_(None))
     return [_sent(row) for row in connection.execute(query)]
 
 
@@ -62,8 +75,19 @@ def begin_sending(connection: Connection, study: StudyId, uid: str, member: Virt
     }
     if known is None:
         return insert_missing(connection, sent, row)
-    _set(connection, study, sending=True, complete=False, stored=0)
+    _set(connection, study, sending=True, complete=False, stored=0, cancelled=None, came=None)
     return not known.sending
+
+
+def cancel_sending(connection: Connection, study: StudyId, instances: int) -> None:
+    """The member sends no more of a study, of which so many instances had come to it."""
+    _set(connection, study, sending=False, cancelled=now(), instances=instances, came=None)
+
+
+def note_came(connection: Connection, study: StudyId, count: int) -> bool:
+    """So many instances of a study that was cancelled are in the PACS; whether it still is."""
+    which = (sent.c.study == study.raw, sent.c.cancelled.is_not(None))
+    return connection.execute(update(sent).where(*which).values(came=count)).rowcount > 0
 
 
 def note_version(connection: Connection, study: StudyId, version: int, *, complete: bool) -> None:
@@ -77,7 +101,7 @@ def note_stored(connection: Connection, study: StudyId, version: int) -> bool:
     known = find_sent(connection, study)
     if known is None:
         return False
-    is_last = known.complete and version >= known.version
+    is_last = known.complete and version >= known.version and known.cancelled is None
     _set(connection, study, stored=version, sending=known.sending and not is_last)
     return is_last
 
@@ -108,4 +132,7 @@ def _sent(row: Row[Any]) -> SentStudy:
         row.stored,
         row.adopted,
         row.began,
+        row.cancelled,
+        row.instances,
+        row.came,
     )

@@ -42,6 +42,7 @@ FROM_THE_BROKER: Final = (
         "study %(study)s is finished without this member: send what is missing of it to the "
         "central PACS"
     ),
+    N_("study %(study)s was cancelled by the hospital that sends it: send it again there"),
     # As brokers said it before; spools keep it.
     N_("study %(study)s may not be sent by %(name)s: ask the administrator"),
     N_("study %(study)s belongs to another hospital: its UID is used twice; ask the administrator"),

@@ -197,7 +197,7 @@ class StudyAddressing:
                 self._fresh.discard(uid)
                 ended = self._pause.ended
                 study = await trio.to_thread.run_sync(self._index.study, uid)
-                if study is None or study.study is None or study.refused is not None:
+                if study is None or study.study is None or _is_stopped(study):
                     return  # it is looked at again when it may be published
                 try:
                     if await self._is_over(study, study.study):
@@ -277,3 +277,8 @@ class StudyAddressing:
         """Whether these have the newest version, as it is known here."""
         copies = await trio.to_thread.run_sync(self._index.recipients.copies, study.uid)
         return members <= {one.member for one in copies if one.version >= study.version > 0}
+
+
+def _is_stopped(study: SpooledStudy) -> bool:
+    """Whether nothing of a study is sent now."""
+    return study.refused is not None or study.cancelled is not None

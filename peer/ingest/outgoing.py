@@ -12,6 +12,7 @@ from attrs import define, field
 from p2pacs.concurrency.signals import Pause
 from p2pacs.concurrency.tasks import wait_any
 from p2pacs.errors import ForbiddenError, P2PacsError
+from peer.ingest.cancellations import Cancellations
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publishing import SpoolPublisher
@@ -47,13 +48,17 @@ class OutgoingStudies:
         self._parts = parts
         self.tuning = tuning
         """Of what begins from now on."""
-        self._publisher = SpoolPublisher(spool, arrivals, parts, tuning)
+        self._cancellations = Cancellations(
+            spool, parts.ask_broker, parts.withhold, self._came_too_late
+        )
+        self._publisher = SpoolPublisher(spool, arrivals, parts, self._cancellations, tuning)
         self._running: dict[str, _Running] = {}
         self._pause = Pause()
 
     def linked(self) -> None:
         """A broker is there (again): what failed is tried now."""
         self._pause.end()
+        self._cancellations.look()
         self._parts.addressing.linked()
 
     @property
@@ -66,23 +71,38 @@ class OutgoingStudies:
         running = self._running.get(uid)
         return Attempt() if running is None else running.attempt
 
-    def anew(self, uid: str) -> None:
+    def anew(self, study: SpooledStudy) -> None:
         """Look at a study again, now: something else is to be done for it."""
-        self._arrivals.look(uid)
+        if study.study is not None:
+            self._parts.give(study.study)
+        self._arrivals.look(study.uid)
         self._pause.end()
 
     async def stop(self, uid: str) -> None:
-        """Do nothing more for a study; returns when that is so."""
+        """Publish nothing more of a study that was cancelled; returns when that is so. The broker
+        is told, and then nothing of it is given to anybody."""
         if (running := self._running.get(uid)) is not None:
             running.scope.cancel()
             await running.ended.wait()
+        self._parts.addressing.look(uid)
+        self._cancellations.look()
+
+    def _came_too_late(self, study: SpooledStudy) -> None:
+        """What was cancelled is in the PACS all the same."""
+        log.info("a study was in the PACS before it was cancelled", study=_short(study))
+        self.anew(study)
+        self._parts.addressing.look(study.uid)
 
     async def run(self) -> None:
         """Publish until cancelled, beginning with what was not published before."""
         fresh, running = self._arrivals.fresh, self._running
         studies = await trio.to_thread.run_sync(self._spool.index.list_studies)
         fresh.update(one.uid for one in studies if one.is_open)
+        for one in studies:
+            if one.cancelled is not None and one.study is not None:
+                self._parts.withhold(one.study)
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancellations.run)
             while True:
                 for uid in fresh - running.keys():
                     running[uid] = _Running()

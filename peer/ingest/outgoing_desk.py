@@ -29,11 +29,11 @@ class StudiesGoOut(Protocol):
     def attempt(self, uid: str) -> Attempt:
         """What is known of a study since the start."""
 
-    def anew(self, uid: str) -> None:
+    def anew(self, study: SpooledStudy) -> None:
         """Look at a study again, now."""
 
     async def stop(self, uid: str) -> None:
-        """Publish nothing more of a study; returns when that is so."""
+        """Publish nothing more of a study that was cancelled; returns when that is so."""
 
 
 @frozen
@@ -97,11 +97,12 @@ class OutgoingDesk:
             raise StateError(Phrase("this study is on its way, or in the PACS: nothing to retry"))
         await self.note(by, "sending retried", str(number))
         await trio.to_thread.run_sync(self.spool.index.retry, told.uid)
-        self.outgoing.anew(told.uid)
+        self.outgoing.anew(await self._spooled(number))
         return await self.get(number)
 
     async def cancel(self, number: int, by: str) -> OutgoingStudy:
-        """Have nothing more of a study taken or published. What is in the network stays there.
+        """Have nothing more of a study taken, published or given to anybody, and the broker told,
+        now or as soon as there is one. What is in the PACS stays there.
 
         Raises:
             NotFoundError: there is none of this number.

@@ -96,6 +96,10 @@ class OutgoingParts:
     """Keeps a study key that the broker wrapped for this peer."""
     make_room: Callable[[int], Awaitable[bool]]
     addressing: Addressing
+    withhold: Callable[[StudyId], None]
+    """Gives nothing of a study to anybody ..."""
+    give: Callable[[StudyId], None]
+    """... until this."""
     published: Callable[[StudyId, int, bool], None]
     """A version is out: the broker shall know who holds it."""
     slice_coder: SliceCoder = code_slice_plain

@@ -20,6 +20,7 @@ from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 from p2pacs.study.delegation import load_delegation
 from p2pacs.wire.messages.messages import SendGrant, SendQuery
+from peer.ingest.cancellations import Cancellations
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publish_leave import GrantedKey, PublishLeave
@@ -35,9 +36,15 @@ class SpoolPublisher:
     """Publishes studies in the spool, each for as long as more of it comes."""
 
     def __init__(
-        self, spool: Spool, arrivals: Arrivals, parts: OutgoingParts, tuning: OutgoingTuning
+        self,
+        spool: Spool,
+        arrivals: Arrivals,
+        parts: OutgoingParts,
+        cancellations: Cancellations,
+        tuning: OutgoingTuning,
     ) -> None:
         self._spool = spool
+        self._cancellations = cancellations
         self._arrivals = arrivals
         self._parts = parts
         self._budget = Budget(tuning.budget_bytes)
@@ -126,6 +133,7 @@ class SpoolPublisher:
         self, study: SpooledStudy, tuning: OutgoingTuning
     ) -> tuple[PublishLeave, int, tuple[VirtualAddress, ...]]:
         parts = self._parts
+        await self._cancellations.over(study.uid)
         callers = [caller[:AE_TITLE] for caller in study.callers[:CALLERS]]
         query = SendQuery(0, study.uid, bytes(parts.key.public), callers)
         reply = await parts.ask_broker(query, timeout=tuning.answer_seconds)

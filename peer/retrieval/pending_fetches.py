@@ -198,6 +198,22 @@ class PendingFetches:
                 self._paused.discard(study)
                 self._followed.pop(study, None)
 
+    async def end(self, study: StudyId, *, cancelled: bool) -> None:
+        """The broker wants a study fetched no more; returns when that is noted.
+
+        Args:
+            study: which.
+            cancelled: whether nobody here can have the rest of it; else only its order ends.
+
+        Raises:
+            LocalError: that cannot be written down.
+        """
+        async with self._one:
+            if cancelled or study in self.ordered:
+                await self._database.run(partial(_delete, study))
+                self._paused.discard(study)
+                self._followed.pop(study, None)
+
     def close(self) -> None:
         """The peer stops: what ends from now on ends because of that, and goes on later."""
         self._scope.cancel()

@@ -392,6 +392,20 @@ class StudyReads:
         else:
             raise NotFoundError(Phrase("study %(study)s is not being fetched", study=study.short))
 
+    def end_order(self, study: StudyId, *, cancelled: bool) -> None:
+        """The broker wants a study fetched no more.
+
+        Args:
+            study: which.
+            cancelled: whether who sends it sends no more; else whoever reads it here goes on.
+        """
+        if (fetch := self._fetches.get(study)) is None:
+            return
+        if cancelled:
+            fetch.cancelled()
+        elif not fetch.users:
+            fetch.give_up()
+
     def in_use(self, study: StudyId) -> bool:
         """Whether somebody reads it now."""
         return study in self._fetches and self._fetches[study].users > 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import trio
 
@@ -36,6 +36,9 @@ from peer.retrieval.sources.resolve import ResolvedStudy
 from peer.retrieval.sources.supply import Supply
 
 T = TypeVar("T")
+
+CANCELLED: Final = Phrase("the hospital that sends this study cancelled that: ask there")
+"""Why the rest of a study does not come."""
 
 
 class StudyFetch:
@@ -335,7 +338,11 @@ class StudyFetch:
     def pause(self) -> None:
         """Stop fetching, whoever reads it: what is here stays, and whoever waits for the rest is
         told."""
-        self._arrival.pause()
+        self._arrival.stop("this fetch was paused here: ask again to go on")
+
+    def cancelled(self) -> None:
+        """Stop fetching, whoever reads it: who sends it sends no more of it."""
+        self._arrival.stop(CANCELLED)
 
     async def refresh(self) -> None:
         """Read the index as far as it is here; the rest of it is asked for first.

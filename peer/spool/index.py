@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from p2pacs.dataset.json_model import Json, load
 from p2pacs.errors import ForbiddenError
@@ -19,7 +19,7 @@ from peer.spool.entering import enter_instance, find_here
 from peer.spool.instance_progress import InstanceProgress, find_progress
 from peer.spool.recipient_index import RecipientIndex
 from peer.spool.records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
-from peer.spool.tables import NOTHING, instances, prepare, recount, studies
+from peer.spool.tables import NOTHING, cancellations, instances, prepare, recount, studies
 
 CANCELLED: Final = "somebody here cancelled this study: have it sent again under Sent on the pages"
 
@@ -217,12 +217,35 @@ class SpoolIndex:
 
     def cancel(self, uid: str, by: str) -> None:
         """Somebody wants nothing more of a study published: nothing more of it is taken; what
-        came stays."""
-        self._note(uid, cancelled=by)
+        came stays. The broker is to be told."""
+        count = select(studies.c.uid, studies.c.instances).where(studies.c.uid == uid)
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(studies).where(studies.c.uid == uid).values(cancelled=by))
+            connection.execute(delete(cancellations).where(cancellations.c.uid == uid))
+            connection.execute(insert(cancellations).from_select(["uid", "count"], count))
+
+        self._file.transact(work)
+
+    def list_cancellations(self) -> dict[str, int]:
+        """Studies that the broker is to be told of that they were cancelled, and how many instances
+        of each had come."""
+        with self._file.reading() as connection:
+            rows = connection.execute(select(cancellations)).all()
+        return {row[0]: row[1] for row in rows}
+
+    def cancellation_over(self, uid: str) -> None:
+        """The broker was told that a study was cancelled, or need not be told any more."""
+        change = delete(cancellations).where(cancellations.c.uid == uid)
+        self._file.transact(lambda c: c.execute(change))
 
     def retry(self, uid: str) -> None:
-        """A study that was cancelled or refused may be published again."""
+        """A study that was cancelled or refused may be published again. Of one that was cancelled
+        the broker is told all anew: that it is sent, and to whom."""
+        anew = update(studies).where(studies.c.uid == uid, studies.c.cancelled.is_not(None))
+        self._file.transact(lambda c: c.execute(anew.values(published=studies.c.safe)))
         self._note(uid, cancelled=None, refused=None)
+        self.recipients.untold(uid)
 
     def remove(self, uid: str) -> list[str]:
         """Forget what is not elsewhere of a study, and that it was refused or cancelled; the files

@@ -163,6 +163,11 @@ class RecipientIndex:
         change = update(recipients).where(recipients.c.uid == uid).values(told=what)
         self._file.transact(lambda c: c.execute(change))
 
+    def untold(self, uid: str) -> None:
+        """The broker knows of no recipients of a study (any more): it is told anew."""
+        change = update(recipients).where(recipients.c.uid == uid).values(told=None, over=False)
+        self._file.transact(lambda c: c.execute(change))
+
     def note(self, uid: str, states: Collection[CopyState]) -> None:
         """How far members are with a study. Whoever had a version whole had it, though it is away
         now; of whom nothing is said any more nothing is known."""

@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateColumn
 from p2pacs.errors import StateError
 from p2pacs.sql.portable import insert_missing
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """``PRAGMA user_version`` of the file."""
 
 metadata: Final = MetaData()
@@ -95,6 +95,15 @@ it is what `instances` says of the study, counted as they come: number of the la
 published; how many these are, and their bytes; how many are beside; bytes of all that have a file;
 who they came from (JSON); when the first one and the last one came."""
 
+cancellations: Final = Table(
+    "cancellations",
+    metadata,
+    Column("uid", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+"""Studies of which the broker is to be told that nothing more of them is sent, and how many
+instances had come: also of those that were removed since."""
+
 study_numbers: Final = Table(
     "study_numbers",
     metadata,
@@ -130,6 +139,10 @@ def prepare(connection: Connection) -> None:
         for uid in connection.execute(query).scalars().all():
             insert_missing(connection, studies, NOTHING | {"uid": uid})
             recount(connection, uid)
+    if version in (1, 2):  # cancelled before the broker could be told
+        known = select(studies.c.uid, studies.c.instances).where(studies.c.cancelled.is_not(None))
+        columns = [cancellations.c.uid, cancellations.c.count]
+        connection.execute(insert(cancellations).from_select(columns, known))
     if version != SCHEMA:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 

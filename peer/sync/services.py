@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import structlog
+
 from p2pacs.errors import ProtocolError
 from p2pacs.identity.book import DirectoryBook
 from p2pacs.ids import StudyId, VirtualAddress
@@ -21,12 +23,21 @@ from peer.sync.announcer import HoldingsAnnouncer
 from peer.sync.catalogue import CatalogueFollower
 from peer.sync.replica import ReplicaSync
 
+log = structlog.get_logger(__name__)
+
 
 class SendsStudies(Protocol):
     """Who publishes what is made here (`peer.ingest.outgoing.OutgoingStudies`)."""
 
     def linked(self) -> None:
         """A broker is there (again)."""
+
+
+class EndsReads(Protocol):
+    """Who fetches studies for readers (`peer.retrieval.reader.StudyReads`)."""
+
+    def end_order(self, study: StudyId, *, cancelled: bool) -> None:
+        """The broker wants a study fetched no more; if cancelled, nobody here can have the rest."""
 
 
 class PeerServices:
@@ -43,6 +54,7 @@ class PeerServices:
         audit: AuditQueue,
         pending: PendingFetches,
         sent_here: StudiesSentHere,
+        reads: EndsReads,
         replica: ReplicaSync,
         outgoing: SendsStudies | None,
         blind: Callable[[], bool],
@@ -58,6 +70,7 @@ class PeerServices:
             audit: what was read is reported then.
             pending: what was not fetched is tried again then.
             sent_here: remembers who sent what to this member.
+            reads: what the broker wants fetched no more is stopped there.
             replica: takes the orders to replicate.
             outgoing: what is sent from here is tried again then; None: nothing is.
             blind: whether this peer is a replica.
@@ -70,6 +83,7 @@ class PeerServices:
         self._audit = audit
         self._pending = pending
         self._sent_here = sent_here
+        self._reads = reads
         self._replica = replica
         self._outgoing = outgoing
         self._blind = blind
@@ -78,6 +92,7 @@ class PeerServices:
         """Enter the handlers, by message, among what a host answers."""
         services.queries[messages.PossessionQuery] = self._prove
         services.queries[messages.FetchOrder] = self._order
+        services.queries[messages.FetchEnd] = self._end
         services.news[messages.CatalogueNews] = self._catalogue_news
         services.news[messages.HoldersNews] = self._holders_news
         services.news[messages.Replicate] = self._replicate
@@ -99,6 +114,16 @@ class PeerServices:
         await self._sent_here.note(SentHere(study, sender, priority, query.addressed))
         await self._pending.order(study, query.version, priority)
         return messages.FetchOrderKept(query.id)
+
+    async def _end(self, member: VirtualAddress, query: Query) -> Reply:
+        self._only_a_broker(member)
+        if not isinstance(query, messages.FetchEnd):
+            raise ProtocolError("not a FetchEnd")
+        study, cancelled = StudyId(query.study), query.cancelled
+        log.info("the broker ends a fetch", study=study.short, cancelled=cancelled)
+        await self._pending.end(study, cancelled=cancelled)
+        self._reads.end_order(study, cancelled=cancelled)
+        return messages.FetchEndKept(query.id)
 
     def _linked(self, member: VirtualAddress) -> None:
         if member in self._book.directory.brokers:

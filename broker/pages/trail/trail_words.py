@@ -15,6 +15,7 @@ WHATS: Final = {
     "study replicated blindly": N_("Took a study to keep, without its key"),
     "study sent": N_("Sent a study"),
     "study adopted": N_("Finished a study without its sender"),
+    "sending cancelled": N_("Cancelled the sending of a study"),
     "studies adopted": N_("Had the studies of a member finished without it"),
     "study addressed": N_("Addressed a study to a member"),
     "address of a study ended": N_("Addresses a study to a member no longer"),
@@ -82,6 +83,12 @@ DETAILS: Final = {
     "study published": (
         N_("%(count)s instances are missing; %(why)s"),
         N_("nothing is missing any more"),
+    ),
+    "sending cancelled": (
+        N_("%(count)s instances had come there"),
+        N_("%(came)s of %(count)s instances are in the central PACS"),
+        N_("is not sent by this member"),
+        N_("is finished without this member"),
     ),
     "study adopted": (
         N_("%(count)s instances are in the central PACS"),

@@ -58,6 +58,7 @@ BOUNDS: Final[dict[str, Bound]] = {
     "chunk": _exactly(32),
     "chunks": Bound(1, limits.OFFERED_CHUNKS),
     "code": _up_to(0xFFFF),
+    "count": ANY_INTEGER,
     "csr": _up_to(4 * limits.KIB),
     "Block.data": _up_to(limits.BLOCK_BYTES),
     "SegmentAnswer.data": _up_to(limits.CHUNK_BYTES),

@@ -601,6 +601,49 @@ class FetchOrderKept(Reply):
     id: int
 
 
+@_message(76)
+@frozen
+class CancelQuery(Query):
+    """I send nothing more of this study: it was cancelled here. Asked until it is answered."""
+
+    id: int
+    uid: str
+    """Study Instance UID: the id may not be known here yet."""
+    count: int
+    """Instances of it that had come here."""
+
+
+@_message(77)
+@frozen
+class CancelNoted(Reply):
+    """Nothing more of it is waited for, until it may be sent again (`SendQuery`)."""
+
+    id: int
+    stored: int
+    """Newest version of which the central PACS has every instance: if that is the last one, the
+    cancellation came too late; 0 for none."""
+
+
+@_message(78)
+@frozen
+class FetchEnd(Query):
+    """From the broker: do not fetch this study (any more), for which there was a `FetchOrder`.
+    Asked until it is answered."""
+
+    id: int
+    study: bytes
+    cancelled: bool
+    """Whether its sender cancelled it; else it is addressed to you no longer."""
+
+
+@_message(79)
+@frozen
+class FetchEndKept(Reply):
+    """It is not fetched."""
+
+    id: int
+
+
 # ---------------------------------------------------------------- enrolment (its own channel)
 
 

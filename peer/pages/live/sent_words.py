@@ -52,8 +52,8 @@ _ADVICE: Final = {
         "here."
     ),
     OutgoingState.CANCELLED: N_(
-        "Nothing more of it is taken or sent. What is in the network or in the PACS already stays "
-        "there."
+        "Nothing more of it is taken or sent. What is in the PACS already stays there. The broker "
+        "is told as soon as it is linked, and whom it was addressed to stops fetching it."
     ),
 }
 

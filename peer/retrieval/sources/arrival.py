@@ -104,10 +104,10 @@ class Arrival:
             self.given_up = True
             self.transfer.cancel()
 
-    def pause(self) -> None:
+    def stop(self, why: str) -> None:
         """Stop fetching, whoever reads it: whoever waits for the rest is told."""
         self.given_up = True
-        self.transfer.end(UnavailableError("this fetch was paused here: ask again to go on"))
+        self.transfer.end(UnavailableError(why))
 
     async def restart(self, why: str) -> None:
         """Fetch again what was here and is lost; however many readers find it, ask once."""

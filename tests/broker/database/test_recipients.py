@@ -8,8 +8,11 @@ from broker.database.recipients import (
     addressed_by,
     end_recipient,
     list_due,
+    list_ends,
     list_recipients,
+    note_end,
     note_told,
+    stop_fetching,
 )
 from broker.database.schema import studies
 from p2pacs.ids import StudyId, VirtualAddress
@@ -119,3 +122,25 @@ def test_an_administrator_takes_over_and_ends_whatever_address_there_is(
     assert end_recipient(connection, STUDY, SOUTH)
     assert addressed_among(connection, EAST, [STUDY]) == {STUDY: False}
     assert list_recipients(connection, STUDY) == []
+
+
+def ends(connection: Connection) -> list[tuple[VirtualAddress, bool]]:
+    return [(one.member, one.is_cancelled) for one in list_ends(connection, study=STUDY)]
+
+
+def test_who_shall_not_fetch_it_any_more_is_told_until_it_is_noted(connection: Connection) -> None:
+    to(connection, SOUTH, EAST)
+    out(connection, 1, complete=True)
+    told(connection)
+    to(connection, EAST)
+    assert ends(connection) == [(SOUTH, False)]
+    assert not list_ends(connection, member=EAST)
+    to(connection, SOUTH, EAST)  # addressed again: nothing to end
+    assert not ends(connection)
+    stop_fetching(connection, STUDY)
+    assert ends(connection) == [(SOUTH, False), (EAST, False)]
+    for one in list_ends(connection, member=SOUTH):
+        note_end(connection, one)
+    assert ends(connection) == [(EAST, False)]
+    told(connection)  # an order is a later word
+    assert not ends(connection)

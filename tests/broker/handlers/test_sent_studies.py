@@ -117,6 +117,7 @@ async def bench(ground: Ground, tmp_path: Path) -> AsyncIterator[Bench]:
             newest,
             out.append,
             copies,
+            lambda _: None,
             lambda study: whys.get(study, ""),
         )
         service = SentStudyService(parts, publisher, budgets, ground.key, hooks)

@@ -1,6 +1,15 @@
 from sqlalchemy import Connection
 
-from broker.ingest.sent import begin_sending, find_sent, list_sending, note_stored, note_version
+from broker.ingest.sent import (
+    begin_sending,
+    cancel_sending,
+    find_sent,
+    list_cancelled,
+    list_sending,
+    note_came,
+    note_stored,
+    note_version,
+)
 from p2pacs.ids import StudyId, VirtualAddress
 
 STUDY, OTHER = StudyId(bytes(16)), StudyId(bytes(15) + b"\x01")
@@ -30,3 +39,19 @@ def test_what_comes_late_is_sent_again(connection: Connection) -> None:
     assert begin_sending(connection, STUDY, "1.2.1", MEMBER)
     (one,) = list_sending(connection)
     assert (one.version, one.stored, one.complete) == (1, 0, False), "the PACS is looked at anew"
+
+
+def test_what_is_cancelled_is_so_until_it_is_sent_again(connection: Connection) -> None:
+    begin_sending(connection, STUDY, "1.2.1", MEMBER)
+    note_version(connection, STUDY, 1, complete=True)
+    cancel_sending(connection, STUDY, 7)
+    assert not list_sending(connection)
+    (one,) = list_cancelled(connection)
+    assert (one.study, one.instances, one.came) == (STUDY, 7, None)
+    assert not note_stored(connection, STUDY, 1), "what was on its way ends no cancellation"
+    assert note_came(connection, STUDY, 3)
+    assert not list_cancelled(connection)
+    assert begin_sending(connection, STUDY, "1.2.1", MEMBER)
+    assert not note_came(connection, STUDY, 4)
+    (one,) = list_sending(connection)
+    assert (one.cancelled, one.came) == (None, None)

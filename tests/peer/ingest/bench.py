@@ -23,6 +23,8 @@ from p2pacs.swarm.download.transfer import Transfer
 from p2pacs.wire.messages.messages import (
     AddressAnswer,
     AddressQuery,
+    CancelNoted,
+    CancelQuery,
     Query,
     Reply,
     SendGrant,
@@ -72,6 +74,8 @@ class FakeBroker:
     copies: dict[VirtualAddress, tuple[int, int]] = field(factory=dict)
     """How far members are: version and share."""
     addressed: list[AddressQuery] = field(factory=list)
+    withheld: set[StudyId] = field(factory=set)
+    """What this hospital gives to nobody."""
     why: str = ""
     """Why the PACS has not what it does not have."""
 
@@ -89,6 +93,9 @@ class FakeBroker:
         self.asked.append(query)
         if self.error is not None:
             raise self.error
+        if isinstance(query, CancelQuery):
+            stored = self.stored.get(self.id_of(query.uid), 0)
+            return CancelNoted(query.id, stored)
         if isinstance(query, SendQuery):
             return self._grant(query)
         if isinstance(query, AddressQuery):
@@ -222,6 +229,8 @@ async def outgoing(
                 keep_key=keep_key,
                 make_room=make_room,
                 addressing=addressing,
+                withhold=broker.withheld.add,
+                give=broker.withheld.discard,
                 published=published,
             )
             arrivals = Arrivals()

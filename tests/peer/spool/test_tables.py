@@ -110,3 +110,15 @@ def test_studies_are_numbered_in_the_order_in_which_they_began(tmp_path: Path) -
         found = spool.index.named(4)
         assert found is not None, "a number is not given twice"
         assert found.uid == "1.2.6"
+
+
+def test_what_was_cancelled_before_the_broker_could_be_told_is_told(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        take(spool, make("1.2.1"), "CT1")
+        spool.index.cancel("1.2.1", "anna")
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as index:
+        index.execute("DROP TABLE cancellations")
+        index.execute("PRAGMA user_version = 2")
+        index.commit()
+    with closing(Spool(tmp_path, reserve=0)) as spool:
+        assert spool.index.list_cancellations() == {"1.2.1": 1}

@@ -37,7 +37,8 @@ class Peer:
     transfer: Told = field(factory=Told)
 
     def __attrs_post_init__(self) -> None:
-        names = ("catalogue", "holdings", "audit", "pending", "sent_here", "replica", "outgoing")
+        heard = ("catalogue", "holdings", "audit", "pending", "replica", "outgoing")
+        names = (*heard, "sent_here", "reads")
         self.parts = {name: Told() for name in names}
         book: Any = SimpleNamespace(directory=SimpleNamespace(brokers={BROKER}))
         parts: Any = self.parts
@@ -95,7 +96,7 @@ def test_when_a_broker_is_linked_what_waited_for_it_goes_on() -> None:
     peer.services.linked(MEMBER)
     assert not peer.woken
     peer.services.linked(BROKER)
-    assert peer.woken == peer.parts.keys() - {"sent_here"}
+    assert peer.woken == peer.parts.keys() - {"sent_here", "reads"}
 
 
 async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
@@ -122,6 +123,27 @@ async def test_an_order_is_taken_from_a_broker_and_by_who_reads() -> None:
     assert reply == messages.FetchOrderKept(7)
     from_whom = SentHere(STUDY, MEMBER, Priority.STAT, 1_000)
     assert orders == [(from_whom,), (STUDY, 3, Priority.STAT)]
+
+
+async def test_an_order_ends_when_a_broker_says_so() -> None:
+    peer, end = Peer(), messages.FetchEnd(7, STUDY.raw, True)
+    answer = peer.services.queries[messages.FetchEnd]
+    with pytest.raises(ProtocolError, match="only a broker"):
+        await answer(MEMBER, end)
+    with pytest.raises(ProtocolError, match="not a FetchEnd"):
+        await answer(BROKER, messages.CatalogueQuery(1, 0))
+    ended: list[tuple[StudyId, bool]] = []
+
+    async def note(study: StudyId, *, cancelled: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        ended.append((study, cancelled))
+
+    pending: Any = peer.parts["pending"]
+    reads: Any = peer.parts["reads"]
+    pending.end = note
+    reads.end_order = lambda study, cancelled: ended.append((study, cancelled))
+    assert await answer(BROKER, end) == messages.FetchEndKept(7)
+    assert ended == [(STUDY, True), (STUDY, True)], "first on the disk, then here"
 
 
 async def test_a_proof_is_given_for_its_question_alone() -> None:
