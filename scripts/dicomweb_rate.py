@@ -27,7 +27,7 @@ from scripts import phantom
 from scripts.loaded import LoadedStudy
 from scripts.many_studies import fill_index, fill_orthanc, searches
 from scripts.member import PeerProcess
-from scripts.network import LineRates, network, set_toml
+from scripts.network import LineRates, Network, network, set_toml
 from scripts.pacs import open_orthanc
 from scripts.program import ScriptError, cpu_seconds, free_port
 from scripts.steps import make_study, timed_fetch
@@ -45,6 +45,7 @@ FIRST_FRAME: Final = 0.05
 """Seconds to the first frame of a study that is here."""
 
 HOST: Final = "127.1.0.8"
+EARLY_HOST: Final = "127.1.0.9"
 ROOT: Final = "/dicom-web"
 SECONDS: Final = 300.0
 SETTLED: Final = 120.0
@@ -150,15 +151,15 @@ async def run(folder: Path, given: argparse.Namespace, *, settled: float = SETTL
         open_orthanc(folder, study) as archive,
         network(folder, LineRates(None, None), archive.dicomweb) as net,
     ):
-        peer = await net.add("hospital", "hospital", HOST)
-        port = free_port(HOST)
-        set_toml(peer.folder / "peer.toml", {"gateway.dicomweb": f"{HOST}:{port}"})
-        await peer.start()
-        await timed_fetch(peer, study)
+        early, port = await _web_hospital(net, "early", EARLY_HOST, study)
+        both = _Both(port, archive.http_port, study, EARLY_HOST)
+        figures = await trio.to_thread.run_sync(both.read_on_arrival)
+        await early.stop()
+        peer, port = await _web_hospital(net, "hospital", HOST, study)
         both = _Both(port, archive.http_port, study)
         await _settled(peer, settled)
         cpu = (_cpu_of(peer), partial(cpu_seconds, archive.process.pid))
-        figures = await trio.to_thread.run_sync(both.read, cpu)
+        figures |= await trio.to_thread.run_sync(both.read, cpu)
         await peer.stop()
         await peer.start()  # nothing of it is in memory
         await _settled(peer, settled)
@@ -173,6 +174,17 @@ async def run(folder: Path, given: argparse.Namespace, *, settled: float = SETTL
             figures["searches"] = await trio.to_thread.run_sync(many)
     figures["passed"] = _is_passed(figures)
     return figures
+
+
+async def _web_hospital(
+    net: Network, name: str, host: str, study: LoadedStudy
+) -> tuple[PeerProcess, int]:
+    """A hospital that has just fetched the study, and the port of its DICOMweb services."""
+    peer, port = await net.add(name, "hospital", host), free_port(host)
+    set_toml(peer.folder / "peer.toml", {"gateway.dicomweb": f"{host}:{port}"})
+    await peer.start()
+    await timed_fetch(peer, study)
+    return peer, port
 
 
 def _is_passed(figures: JsonObject) -> bool:
@@ -205,10 +217,12 @@ class _Both:
     theirs: int
     """Port of Orthanc."""
     study: LoadedStudy
+    host: str = HOST
+    """Of the peer."""
 
     @contextmanager
     def _asked(self) -> Iterator[tuple[WebClient, WebClient]]:
-        with connected(HOST, self.ours) as ours, connected("127.0.0.1", self.theirs) as theirs:
+        with connected(self.host, self.ours) as ours, connected("127.0.0.1", self.theirs) as theirs:
             yield ours, theirs
 
     @property
@@ -223,6 +237,13 @@ class _Both:
             f"/instances/{one['00080018']['Value'][0]}/frames/1"
             for one in found
         ]
+
+    def read_on_arrival(self) -> JsonObject:
+        """A study of which the last byte came just now: nothing of it is decoded."""
+        with self._asked() as (ours, theirs):
+            whole = _alternating(ours, theirs, [(self._path, INSTANCES)])
+            self._check(*whole)
+        return {"study_read_on_arrival": _speeds(self.study.size, whole)}
 
     def read(self, cpu: tuple[Callable[[], float], Callable[[], float]]) -> JsonObject:
         """A study that has come, read for the first time and again; first frames and metadata.
@@ -253,7 +274,11 @@ class _Both:
         return {
             "bytes": self.study.size,
             "instances": len(self.study.paths),
-            "study_first_read": {**_compared(first), **_speeds(self.study.size, first)},
+            "study_first_read": {
+                **_compared(first),
+                **_speeds(self.study.size, first),
+                "first_byte": _first_bytes(first),
+            },
             "study": {
                 **_compared(whole),
                 **_speeds(self.study.size, whole),
@@ -305,6 +330,13 @@ def _times(seconds: Sequence[float]) -> dict[str, float]:
         "p95": round(seconds[_p95(seconds)], 5),
         "least": round(seconds[0], 5),
     }
+
+
+def _first_bytes(answers: tuple[list[Answer], list[Answer]]) -> JsonObject:
+    """Seconds to the first byte: of a study that was not asked for lately, the broker compares it
+    with the PACS before."""
+    ours, theirs = (_ms(_median([one.first for one in each])) for each in answers)
+    return {"p2pacs": ours, "orthanc": theirs}
 
 
 def _speeds(size: int, answers: tuple[list[Answer], list[Answer]]) -> JsonObject:

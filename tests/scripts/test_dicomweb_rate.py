@@ -14,7 +14,9 @@ async def test_both_are_measured(tmp_path: Path) -> None:
     given = Namespace(slices=3, studies=20, archive=None)
     figures = await dicomweb_rate.run(tmp_path, given, settled=0)
     assert figures["instances"] == 3
-    assert figures["study_read_after_start"]["mb_s"]["p2pacs"] > 0
+    for name in ("study_read_on_arrival", "study_read_after_start"):
+        assert figures[name]["mb_s"]["p2pacs"] > 0
+    assert figures["study_first_read"]["first_byte"]["p2pacs"] > 0
     for name in ("study_first_read", "study", "metadata", "frame"):
         for server in ("p2pacs", "orthanc"):
             assert 0 < figures[name][server]["least"] <= figures[name][server]["median"]

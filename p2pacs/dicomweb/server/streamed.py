@@ -37,9 +37,10 @@ _PIECE: Final = MAPPED_BYTES - 64 * KIB
 """Bytes that are given to the HTTP library at once: where it copies them, the C library has memory
 ready; of larger ones each copy would be mapped anew, and take ten times as long."""
 
-_BUFFER: Final = 2 * MIB
-"""Bytes of instances that are put together for a client at once, in memory that its answer keeps
-from the first to the last: while one buffer is sent, the other one is filled."""
+_BUFFER: Final = 2 * MIB + 64 * KIB
+"""Bytes of instances, four CT images with their headers, that are put together for a client at
+once, in memory that its answer keeps from the first to the last: while one buffer is sent, the
+other one is filled."""
 
 _FIRST_BUFFER: Final = 256 * KIB
 """The same of the first one: a client has something to read while the second one is filled."""
