@@ -143,7 +143,7 @@ class _Guard:
 
 def make_api(peer: ServedPeer, token: str) -> Starlette:
     """The ASGI application."""
-    handlers, sent = _Handlers(peer), OutgoingStudyCalls(peer.sent)
+    handlers, sent = _Handlers(peer), OutgoingStudyCalls(peer.sent, _body)
     study = "/studies/{study}/instances"
     return Starlette(
         routes=[

@@ -83,6 +83,11 @@ class PeerClient:
         """Do something about one of them: ``retry``, ``cancel`` or ``remove``."""
         return await self._call("POST", f"/outgoing/studies/{number}/{what}")
 
+    async def address_outgoing(self, number: int, to: Sequence[str], priority: str) -> JsonObject:
+        """Have one of them go to further members."""
+        body = {"to": list(to), "priority": priority}
+        return await self._call("POST", f"/outgoing/studies/{number}/address", body)
+
     async def begin(self, study_instance_uid: str, priority: str = "interactive") -> JsonObject:
         """Start fetching, or join whoever does; see ``POST /studies/fetch`` in `peer.api.api`."""
         body = {"study_instance_uid": study_instance_uid, "priority": priority}

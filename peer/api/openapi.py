@@ -331,7 +331,12 @@ def describe() -> Described:
             "Send it (again) now", of("OutgoingStudy")
         ),
         ("post", f"{_OUTGOING}/{{number}}/cancel"): _answer(
-            "Send nothing more of it; what is in the network stays there", of("OutgoingStudy")
+            "Send nothing more of it; what is in the PACS stays there", of("OutgoingStudy")
+        ),
+        ("post", f"{_OUTGOING}/{{number}}/address"): _answer(
+            "Have it go to these members, too",
+            of("OutgoingStudy"),
+            takes=_object({"to": _together(_TEXT), "priority": _PRIORITY}, optional=("priority",)),
         ),
         ("post", f"{_OUTGOING}/{{number}}/remove"): _answer(
             "Remove what lies here of it and was not sent", _object({})

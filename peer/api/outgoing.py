@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 from starlette.requests import Request
@@ -14,10 +14,11 @@ from starlette.types import Scope
 
 from p2pacs.dicomweb.server.store_backend import KeptInstance
 from p2pacs.errors import UsageError
-from p2pacs.limits import INSTANCE_BYTES, MIB, OUTGOING_TOGETHER
+from p2pacs.limits import INSTANCE_BYTES, MIB
 from p2pacs.output.json_object import JsonObject
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.large_bodies import drain, read_pieces
+from peer.api.asked import ReadBody, read_list, read_priority, read_texts
 from peer.api.outgoing_studies import OutgoingStudyCalls
 from peer.ingest.incoming_files import IncomingFiles
 
@@ -25,8 +26,6 @@ INSTANCES: Final = "/outgoing/instances"
 
 _HEAD: Final = MIB
 """What may stand before the data set in a file."""
-
-ReadBody = Callable[[Request], Any]
 
 
 def is_file(scope: Scope) -> bool:
@@ -72,7 +71,7 @@ class OutgoingApi:
     async def known(self, request: Request) -> Response:
         """Which of these files came before."""
         index = self._incoming().spool.index
-        asked = [_key(one) for one in _list(await self._read_body(request), "instances")]
+        asked = [_key(one) for one in read_list(await self._read_body(request), "instances")]
 
         def look() -> list[JsonObject | None]:
             found = [index.find_known(*one) for one in asked]
@@ -105,7 +104,7 @@ class OutgoingApi:
 
     async def studies(self, request: Request) -> Response:
         """How far studies are."""
-        uids = _texts(await self._read_body(request), "study_instance_uids")
+        uids = read_texts(await self._read_body(request), "study_instance_uids")
         desk = self._studies.desk
         found = [] if desk is None else await desk.find(uids)
         return JSONResponse({"studies": [await self._studies.told(one) for one in found]})
@@ -114,25 +113,14 @@ class OutgoingApi:
         """Have studies go to members; of no study only whether they can."""
         self._incoming()
         body = await self._read_body(request)
-        uids, names = _texts(body, "study_instance_uids"), _texts(body, "to")
-        priority = body.get("priority", "interactive")
-        if self._addresses is None or not isinstance(priority, str):
-            raise UsageError("priority must be a text")
-        try:
-            urgency = Priority.named(priority)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        uids, names = read_texts(body, "study_instance_uids"), read_texts(body, "to")
+        urgency = read_priority(body)
+        if self._addresses is None:
+            raise UsageError("nothing is sent from here")
         self._addresses.check(names)
         for uid in uids:
             await self._addresses.address(uid, names, urgency)
         return JSONResponse({})
-
-
-def _list(body: Mapping[str, Any], name: str) -> list[Any]:
-    value = body.get(name)
-    if not isinstance(value, list) or len(value) > OUTGOING_TOGETHER:
-        raise UsageError(f"{name} must be a list of {OUTGOING_TOGETHER} at most")
-    return value
 
 
 def _key(one: object) -> tuple[str, str, bytes]:
@@ -148,10 +136,3 @@ def _key(one: object) -> tuple[str, str, bytes]:
         return uid, syntax, bytes.fromhex(digest)
     except ValueError as error:
         raise UsageError("sha256 must be hexadecimal") from error
-
-
-def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    values = _list(body, name)
-    if not all(isinstance(one, str) for one in values):
-        raise UsageError(f"{name} must be a list of texts")
-    return values

@@ -2,8 +2,9 @@
 
 GET  /outgoing/studies                      all: those that need somebody, then the newest first
 POST /outgoing/studies/{number}/retry       send it (again) now
-POST /outgoing/studies/{number}/cancel      send nothing more of it; what is in the network
-                                            stays there
+POST /outgoing/studies/{number}/cancel      send nothing more of it; what is in the PACS stays
+                                            there
+POST /outgoing/studies/{number}/address     have it go to these members, too ({"to", "priority"})
 POST /outgoing/studies/{number}/remove      remove what lies here of it and was not sent
 """
 
@@ -22,6 +23,7 @@ from p2pacs.dataset.json_model import text
 from p2pacs.errors import NotFoundError
 from p2pacs.output.json_object import JsonObject
 from p2pacs.web.numbers import number_of
+from peer.api.asked import ReadBody, read_priority, read_texts
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import OutgoingState, OutgoingStudy
 
@@ -36,6 +38,7 @@ class OutgoingStudyCalls:
     """What is asked of the studies that are sent from here."""
 
     desk: OutgoingDesk | None
+    read_body: ReadBody
 
     def routes(self) -> list[Route]:
         """Where it is asked."""
@@ -44,6 +47,7 @@ class OutgoingStudyCalls:
             Route(_PATH, self.list),
             Route(f"{one}/retry", self.retry, methods=post),
             Route(f"{one}/cancel", self.cancel, methods=post),
+            Route(f"{one}/address", self.address, methods=post),
             Route(f"{one}/remove", self.remove, methods=post),
         ]
 
@@ -59,6 +63,15 @@ class OutgoingStudyCalls:
     async def cancel(self, request: Request) -> Response:
         """Send nothing more of one."""
         return JSONResponse(await self.told(await self._known.cancel(number_of(request), WHO)))
+
+    async def address(self, request: Request) -> Response:
+        """Have one go to further members."""
+        body = await self.read_body(request)
+        names, urgency = read_texts(body, "to"), read_priority(body)
+        number = number_of(request)
+        return JSONResponse(
+            await self.told(await self._known.address_more(number, names, urgency, WHO))
+        )
 
     async def remove(self, request: Request) -> Response:
         """Remove what lies here of one."""

@@ -32,10 +32,28 @@ def sent(
         int | None,
         typer.Option(
             metavar=_NUMBER,
-            help="Send nothing more of this study; what is in the network or the PACS stays there.",
+            help="Send nothing more of this study; what is in the PACS stays there.",
             min=1,
         ),
     ] = None,
+    address: Annotated[
+        int | None,
+        typer.Option(
+            metavar=_NUMBER, help="Have this study go to further hospitals: --to says which.", min=1
+        ),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of --address: a hospital that is to read the study, too. Several: NAME,NAME, or "
+            "given again.",
+        ),
+    ] = None,
+    stat: Annotated[
+        bool,
+        typer.Option("--stat", metavar="", help="Of --address: all fetch it before all else."),
+    ] = False,
     remove: Annotated[
         int | None,
         typer.Option(
@@ -55,10 +73,13 @@ def sent(
     Those that are refused stand first, the others after them, the newest first. State says to whom
     a study goes, too, and how much of it each has.
     """
-    given = {"retry": retry, "cancel": cancel, "remove": remove}
+    given = {"retry": retry, "cancel": cancel, "address": address, "remove": remove}
     wanted = [(what, number) for what, number in given.items() if number is not None]
     if len(wanted) > 1:
-        raise UsageError("give one of --retry, --cancel and --remove")
+        raise UsageError("give one of --retry, --cancel, --address and --remove")
+    names = [name for one in to or () for name in map(str.strip, one.split(",")) if name]
+    if (address is None) != (not names) or (stat and address is None):
+        raise UsageError("--address NUMBER, --to NAME and --stat belong together")
     if not wanted:
         studies = ask(folder, PeerClient.outgoing_studies)
         print_listing(outgoing_listing(studies), as_json=as_json, as_csv=as_csv)
@@ -71,5 +92,10 @@ def sent(
             f"Remove for good what is kept here of study {number}, which is all there is of it "
             "unless the PACS or the scanner has it"
         )
-    said = ask(folder, partial(PeerClient.change_outgoing, number=number, what=what))
+    if what == "address":
+        urgency = "stat" if stat else "interactive"
+        call = partial(PeerClient.address_outgoing, number=number, to=names, priority=urgency)
+    else:
+        call = partial(PeerClient.change_outgoing, number=number, what=what)
+    said = ask(folder, call)
     typer.echo(json.dumps(said, ensure_ascii=False) if as_json else changed_line(number, what))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from p2pacs.dataset.json_model import Json
 from p2pacs.errors import NotFoundError, StateError
@@ -15,6 +15,8 @@ from p2pacs.phrases import Phrase
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.ingest.addressing import StudyAddressing
 from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study, study_address
+from peer.spool.recipient_index import AddressedStudy
+from peer.spool.recipient_rules import Recipients
 from peer.spool.records import SpooledStudy
 from peer.spool.spool import Spool
 
@@ -144,6 +146,26 @@ class OutgoingDesk:
         await self.addressing.address(told.uid, names, priority)
         await self.note(by, "study addressed", f"{number}: {', '.join(names)}")
         return await self.get(number)
+
+    async def address_more(
+        self, number: int, names: Sequence[str], priority: Priority, by: str
+    ) -> OutgoingStudy:
+        """Have a study go to these members, too; at least as urgently as it went before.
+
+        Raises:
+            NotFoundError: there is none of this number, or no such member.
+            UsageError: these are too many.
+        """
+        told = await self.get(number)
+        known = await self.addressing.of(told.uid)
+        before = evolve(known.recipients, names=self._names(known))
+        wanted = before.with_more(Recipients(tuple(names), priority))
+        self.addressing.check(names)
+        return await self.address(number, wanted.names, wanted.priority, by)
+
+    def _names(self, known: AddressedStudy) -> tuple[str, ...]:
+        """Whom a study goes to, without names that no member has any more."""
+        return tuple(one for one in known.recipients.names if one not in known.unknown)
 
     async def _spooled(self, number: int) -> SpooledStudy:
         found = await trio.to_thread.run_sync(self.spool.index.named, number)

@@ -14,6 +14,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import Attempt
+from peer.spool.records import SpooledStudy
 from peer.spool.spool import Spool
 from tests.peer.ingest.bench import ADDRESS, NORTH, SOUTH, FakeBroker
 
@@ -30,8 +31,8 @@ class FakeOutgoing:
     def attempt(self, uid: str) -> Attempt:
         return self.attempts.get(uid, Attempt())
 
-    def anew(self, uid: str) -> None:
-        self.looked.append(uid)
+    def anew(self, study: SpooledStudy) -> None:
+        self.looked.append(study.uid)
 
     async def stop(self, uid: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -50,7 +50,8 @@ OUTGOING_STATES: Final = {
 
 _DONE: Final = {
     "retry": "Study {number} is sent (again).",
-    "cancel": "Nothing more of study {number} is sent; what is in the network or the PACS stays.",
+    "cancel": "Nothing more of study {number} is sent; what is in the PACS stays.",
+    "address": "Study {number} goes to them, too.",
     "remove": "What was kept here of study {number} is removed.",
 }
 

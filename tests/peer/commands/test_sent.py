@@ -70,3 +70,27 @@ def test_nothing_is_removed_unless_somebody_says_so(
 def test_one_thing_at_a_time(tmp_path: Path, capsys: Printed) -> None:
     assert run("sent", tmp_path, "--cancel", 1, "--retry", 1) == UsageError.exit_code
     assert "give one of" in capsys.readouterr().err
+
+
+def test_a_study_goes_to_further_hospitals(
+    made: FakeSending, tmp_path: Path, capsys: Printed
+) -> None:
+    number = arrived(made.spool, [make("1.2.1")])
+    stored(made.spool, "1.2.1")
+    assert run("sent", tmp_path, "--address", number, "--to", "South") == 0
+    assert "goes to them, too" in capsys.readouterr().out
+    assert run("sent", tmp_path, "--address", number, "--to", "south,", "--stat", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in said["recipients"]] == ["South"]
+    assert said["stat"]
+    assert made.notes[0] == ("command line", "study addressed", "1: South")
+    assert run("sent", tmp_path, "--address", number, "--to", "Nowhere") == NotFoundError.exit_code
+    assert "there are: South" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [("--address", 1), ("--to", "South"), ("--stat",)])
+def test_what_says_to_whom_belongs_together(
+    tmp_path: Path, capsys: Printed, given: tuple[object, ...]
+) -> None:
+    assert run("sent", tmp_path, *given) == UsageError.exit_code
+    assert "belong together" in capsys.readouterr().err
