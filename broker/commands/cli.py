@@ -240,9 +240,10 @@ def adopt(
     if as_json:
         print_json({"name": record.name, "address": str(record.address), "studies": count})
     else:
+        studies = "1 study" if count == 1 else f"{count} studies"
         typer.echo(
-            f"{count} studies of {record.name} are finished without it: what others have of them "
-            "goes to the PACS (p2pacs broker audit DIR tells what came of each)."
+            f"The broker finishes {studies} of {record.name} without it: what others have goes to "
+            "the PACS (p2pacs broker audit DIR tells what came of each)."
         )
 
 

@@ -71,8 +71,10 @@ async def whole_instances(
 
 
 def end_adoption(connection: Connection, study: SentStudy, found: WholeInstances | None) -> None:
-    """A study is finished as far as it can be: it is one of the PACS now; written down."""
-    forget_sent(connection, study.study)
+    """A study is finished as far as it can be: it is one of the PACS now; written down. Where
+    several brokers finish it, the first one does."""
+    if not forget_sent(connection, study.study):
+        return
     detail = f"{0 if found is None else len(found.entries)} instances are in the central PACS"
     outcome = audit.DONE
     if found is None or not found.is_whole:

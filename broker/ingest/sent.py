@@ -112,9 +112,10 @@ def adopt_studies(connection: Connection, member: VirtualAddress) -> int:
     return connection.execute(update(sent).where(*theirs).values(adopted=True)).rowcount
 
 
-def forget_sent(connection: Connection, study: StudyId) -> None:
-    """From now on it is a study of the PACS like any other, whoever sent it."""
-    connection.execute(delete(sent).where(sent.c.study == study.raw))
+def forget_sent(connection: Connection, study: StudyId) -> bool:
+    """From now on it is a study of the PACS like any other, whoever sent it; whether it was not
+    before."""
+    return connection.execute(delete(sent).where(sent.c.study == study.raw)).rowcount > 0
 
 
 def _set(connection: Connection, study: StudyId, **values: object) -> None:

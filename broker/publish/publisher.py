@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Final
 
 import structlog
 import trio
@@ -17,7 +18,9 @@ from p2pacs.errors import (
     DeadlineError,
     NotFoundError,
     P2PacsError,
+    PacsBusyError,
     PacsError,
+    PacsUnreachableError,
     StateError,
     StudyNotFoundError,
 )
@@ -35,6 +38,9 @@ from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 from p2pacs.study.manifest import sign_root
 
 log = structlog.get_logger(__name__)
+
+_AWAY: Final = (PacsUnreachableError, PacsBusyError, DeadlineError)
+"""A PACS that does not answer: nothing is wrong with what is published."""
 
 
 @frozen
@@ -229,7 +235,10 @@ class Publisher:
 
     async def _work(self, progress: PublishProgress) -> None:
         error = await self._attempts(progress)
-        if error is not None:
+        if isinstance(error, _AWAY) and progress.version:
+            study, why = progress.study.short, str(error)
+            log.info("what is out stays until the PACS answers", study=study, why=why)
+        elif error is not None:
             log.error("publication failed", study=progress.study.short, why=str(error))
         elif progress.bytes_read:
             log.info(

@@ -316,7 +316,7 @@ def test_a_replica_gets_no_rule_but_none(command: Command, folder: Path) -> None
 def test_what_a_member_sends_is_finished_without_it(command: Command, folder: Path) -> None:
     command("token", folder, "--name", "North", "--role", "hospital")
     said = command("adopt", folder, "North", "--yes")
-    assert "0 studies of North are finished without it" in said
+    assert "finishes 0 studies of North without it" in said
     assert command.json("adopt", folder, "North", "--yes")["studies"] == 0
     entries = command.json("audit", folder)["entries"]
     assert [entry["what"] for entry in entries][:2] == ["studies adopted"] * 2

@@ -1,7 +1,9 @@
 from pathlib import Path
 
+import trio
 from sqlalchemy import Connection
 
+from broker.database.db import BrokerDatabase, open_database
 from broker.ingest.adoption import ADOPTED, end_adoption, whole_instances
 from broker.ingest.sent import adopt_studies, begin_sending, find_sent
 from broker.trail import audit
@@ -37,6 +39,27 @@ def test_what_is_finished_is_a_study_of_the_pacs_and_written_down(connection: Co
     (entry,) = audit.read(connection)
     assert (entry.what, entry.study, entry.outcome) == (ADOPTED, study, audit.FAILED)
     assert entry.detail == "0 instances are in the central PACS; what only its sender had is lost"
+
+
+async def test_who_adopts_at_the_same_time_adopts_once(
+    database: BrokerDatabase, tmp_path: Path
+) -> None:
+    """Two commands, and two brokers that share a database."""
+    study, counts = StudyId(bytes(16)), list[int]()
+    await database.run(lambda c: begin_sending(c, study, UID, MEMBER))
+    async with open_database(tmp_path / "broker.db") as other, trio.open_nursery() as nursery:
+
+        async def adopt(by: BrokerDatabase) -> None:
+            counts.append(await by.run(lambda c: adopt_studies(c, MEMBER)))
+            known = await by.run(lambda c: find_sent(c, study))
+            if known is not None:
+                await by.run(lambda c: end_adoption(c, known, None))
+
+        for by in (database, other, database, other):
+            nursery.start_soon(adopt, by)
+    assert sum(counts) == 1
+    trail = await database.run(audit.read)
+    assert [one.what for one in trail] == [ADOPTED]
 
 
 async def test_instances_of_which_all_chunks_are_here(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from broker.pacs.retrieval.stream import Put, streamed
@@ -892,3 +893,24 @@ async def test_a_lost_study_is_fetched_back_if_others_have_it(tmp_path: Path) ->
         b.roots.clear()
         await b.publish(CT)
         assert asked == [first.study]
+
+
+async def test_a_pacs_that_is_away_is_no_failure_of_what_is_out(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with bench(tmp_path, *ct(2)) as b:
+        await b.publish(CT)
+        b.pacs.error = PacsUnreachableError("away")
+        with capture_logs() as logs:
+            progress = b.publisher.stage(CT)
+            assert progress is not None
+            await progress.wait_over()
+        assert progress.stage is PublishStage.FAILED
+        assert not [one for one in logs if one["log_level"] == "error"]
+        said = next(one for one in logs if one["event"].startswith("what is out stays"))
+        assert said["why"] == "away"
+        with capture_logs() as logs:  # of one that never was out somebody waits
+            unknown = b.publisher.stage(MR)
+            assert unknown is not None
+            await unknown.wait_over()
+        assert "publication failed" in [one["event"] for one in logs]
