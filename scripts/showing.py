@@ -45,12 +45,13 @@ async def open_pages(net: Network, name: str, host: str) -> HospitalPages:
         "gateway.viewer_files": sys.prefix,
     }
     set_toml(peer.folder / "peer.toml", settings)
-    password = await _add_person(peer, net.folder)
+    password = await add_person(peer, net.folder)
     await peer.start()
     return HospitalPages(name, f"http://{pages}/", password)
 
 
-async def _add_person(peer: PeerProcess, folder: Path) -> Path:
+async def add_person(peer: PeerProcess, folder: Path) -> Path:
+    """Gives a hospital an account of `PERSON`; the file with the password, in a folder."""
     password = folder / f"{peer.name}.password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(12) + "\n", encoding="ascii")

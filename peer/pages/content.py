@@ -23,7 +23,7 @@ from peer.pages.sources.page_sources import ContentParts, PageSources
 from peer.pages.study.image_views import ImageViews
 from peer.pages.study.study_actions import StudyActions
 from peer.pages.study.study_views import StudyViews
-from peer.pages.study.viewer_views import ViewerViews
+from peer.pages.study.viewer_views import ViewerViews, WayToViewer
 from peer.pages.transfers.live_views import LiveViews
 from peer.pages.transfers.network_views import NetworkViews
 from peer.pages.transfers.sent_views import SentViews
@@ -83,7 +83,7 @@ class PagesContent:
 
 def _study_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
     """Finding studies, and looking at them."""
-    studies = StudyViews(pages, sources)
+    studies = StudyViews(pages, sources, WayToViewer(door, sources.parts.viewer))
     images = ImageViews(sources.reads, sources.parts.workers)
     right, shows = UserRight, door.shows
     study, instance = "/studies/{study}", "/studies/{study}/instances/{number}"

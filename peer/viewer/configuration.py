@@ -30,6 +30,22 @@ ACCEPT: Final = [
     "*/*;q=0.1",  # pictures and documents, which it asks for with the same header
 ]
 
+_OPENED: Final = """\
+(() => {
+  const opened = new Promise((done) => {
+    if (!document.prerendering) done();
+    else document.addEventListener("prerenderingchange", () => {
+      fetch(location.href, { cache: "no-store" });
+      done();
+    }, { once: true });
+  });
+  window.config.extensions = [{ id: "p2pacs.opened", preRegistration: () => opened }];
+})();
+"""
+"""A page that the browser loads ahead goes so far: its scripts are read and its own extensions
+registered, as this one is the last. It asks for nothing of the study, nor has it begun to come (the
+peer is told at the click), before somebody opens it."""
+
 
 def app_config(*, multiplexed: bool) -> str:
     """The script that tells the viewer where everything is.
@@ -84,4 +100,4 @@ def app_config(*, multiplexed: bool) -> str:
             }
         ],
     }
-    return f"window.config = {json.dumps(config, indent=1)};\n"
+    return f"window.config = {json.dumps(config, indent=1)};\n{_OPENED}"

@@ -107,6 +107,38 @@ class ViewerDoor:
         name = f"[{host}]" if ":" in host else host
         return f"{'https' if self.secure else 'http'}://{name}:{self._port}"
 
+    def shares_cookies(self, host: str, *, secure: bool) -> bool:
+        """Whether the pages can give a browser the viewer's cookie: both are one host to it, as
+        it tells hosts apart, and not ports.
+
+        Args:
+            host: of the pages, as the browser knows it.
+            secure: whether it came to them by HTTPS.
+        """
+        same = self._outside is None or self._outside.host == host
+        return self._port is not None and same and (secure or not self.secure)
+
+    async def cookie(self, given: str, token: str) -> str:
+        """The value of the cookie for a browser that has a session of the pages.
+
+        Args:
+            given: what it has: that stays, if it is of this session.
+            token: of the session.
+
+        Raises:
+            ForbiddenError: the session is over, or may not look.
+        """
+        key = token_hash(given) if _may_be(given) else b""
+        admitted = self._readers.get(key)
+        if admitted is not None and admitted.session == token:
+            return given
+        session = await self._session(token)
+        if session is None:
+            raise ForbiddenError("sign in again, and open the study again")
+        made = secrets.token_urlsafe(32)
+        self._remember(token_hash(made), token, session)
+        return made
+
     def ticket(self, session: str, study: str) -> str:
         """A ticket for who is signed in, good once and for a minute.
 

@@ -27,6 +27,23 @@ def viewer_cookie(door: ViewerDoor, realm: str) -> str:
     return ("__Host-" if door.secure else "") + f"viewer-{realm}"
 
 
+def give_cookie(response: Response, door: ViewerDoor, realm: str, cookie: str) -> None:
+    """Have a browser keep the cookie of the viewer's origin, until it is closed."""
+    response.set_cookie(
+        viewer_cookie(door, realm),
+        cookie,
+        httponly=True,
+        samesite="strict",
+        secure=door.secure,
+        path="/",
+    )
+
+
+def address_of(study: str) -> str:
+    """Where the viewer shows a study (UID), below its origin."""
+    return f"/viewer?{urlencode({STUDY: study})}"
+
+
 class SignInByTicket:
     """Answers the form that brings a ticket."""
 
@@ -42,15 +59,8 @@ class SignInByTicket:
         """
         form = await read_form(request)
         cookie, study = await self._door.admit(text_of(form, "ticket"))
-        response = RedirectResponse(f"/viewer?{urlencode({STUDY: study})}", status_code=303)
-        response.set_cookie(
-            viewer_cookie(self._door, self._realm),
-            cookie,
-            httponly=True,
-            samesite="strict",
-            secure=self._door.secure,
-            path="/",
-        )
+        response = RedirectResponse(address_of(study), status_code=303)
+        give_cookie(response, self._door, self._realm, cookie)
         return response
 
 

@@ -50,6 +50,10 @@ _POLICY: Final = (
 _ISOLATED: Final[Mapping[str, str]] = {"Cross-Origin-Embedder-Policy": "require-corp"}
 """With the opener policy that all our pages have: it may share memory between its workers."""
 
+_AHEAD: Final[Mapping[str, str]] = {"Supports-Loading-Mode": "credentialed-prerender"}
+"""The pages of the hospital, an origin of the same site, may have it loaded before the click
+(Prerendering Revamped, 4.3)."""
+
 NOT_INSTALLED: Final = (
     "The viewer is not installed here. The administrator of this machine can do it: "
     "p2pacs viewer install DIR, where DIR is the folder of the peer."
@@ -103,8 +107,9 @@ class ViewerSite:
             return _configuration(request, installed)
         if path not in installed.files and "." not in path.rpartition("/")[2]:
             path = package.INDEX  # its pages are made in the browser, at paths of its own
-            for study in request.query_params.getlist(STUDY)[:1]:
-                self._begin(study, caller_of(request))
+            if not _is_ahead(request):
+                for study in request.query_params.getlist(STUDY)[:1]:
+                    self._begin(study, caller_of(request))
         if (file := installed.files.get(path)) is None:
             raise HTTPException(404, "The viewer has no such file.")
         return self._file(request, path, file, installed)
@@ -143,6 +148,11 @@ class ViewerSite:
         return FileResponse(self._folder / FILES / name, headers=headers)
 
 
+def _is_ahead(request: Request) -> bool:
+    """Whether a browser asks before somebody has clicked (Fetch, ``Sec-Purpose``)."""
+    return "prefetch" in request.headers.get("sec-purpose", "")
+
+
 def _configuration(request: Request, installed: Installed) -> Response:
     multiplexed = request.scope.get("http_version", "").startswith("2")
     headers = _headers(installed) | {
@@ -153,7 +163,7 @@ def _configuration(request: Request, installed: Installed) -> Response:
 
 
 def _headers(installed: Installed) -> dict[str, str]:
-    return {**_ISOLATED, "Content-Security-Policy": policy(installed.scripts)}
+    return {**_ISOLATED, **_AHEAD, "Content-Security-Policy": policy(installed.scripts)}
 
 
 def takes_gzip(fields: list[str]) -> bool:

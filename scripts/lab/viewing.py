@@ -1,38 +1,40 @@
 """`scripts/bench viewer`: from the click to the first image in OHIF, and to any other slice.
 
 A hospital behind a line of its own opens a study that replicas hold, each behind a line, too. The
-browser is Debian's, headless, on the hospital's side of the line. It has a profile, as everybody's:
-it has shown another study before, so the viewer's scripts are in its cache, compiled. When all of
-the study is here, it is opened once more: what the browser then takes, it took before, too.
+browser is Debian's, headless, on the hospital's side of the line, and driven as a person drives it:
+signs in, opens a study out of the list, reads its page for `READ_SECONDS`, and clicks. Its profile
+is new: the first click, on a small study that is here, is what a new browser takes. After another
+such visit comes the click that is measured; when all of the study is here, it is opened once more,
+and once as a browser shows it that has loaded nothing ahead.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 from attrs import evolve, frozen
-from playwright.sync_api import BrowserContext, Page
 
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_rate
 from scripts import phantom
-from scripts.chromium import Chromium, open_profile
 from scripts.lab.download import HOSPITAL, DownloadSetting, study_arguments
-from scripts.lab.lab import HOME, Lab, open_lab
+from scripts.lab.lab import HOME, Lab, LabPlace, open_lab
 from scripts.lab.ours import BESIDE, start_all
 from scripts.lab.watch import quiet
 from scripts.loaded import LoadedStudy, load_folder
 from scripts.network import LineRates, network
 from scripts.pacs import open_pacs
 from scripts.program import free_port
+from scripts.showing import PERSON, add_person
 from scripts.steps import (
     CATALOGUE_SECONDS,
     LONGEST_SECONDS,
@@ -41,6 +43,7 @@ from scripts.steps import (
     make_study,
     timed_fetch,
 )
+from scripts.tabs import Tab, open_tabs
 from scripts.turned import turned
 
 HELP: Final = "OHIF over a line: the first image within 3 s of the click, any slice within 2 s"
@@ -49,16 +52,22 @@ FIRST_SECONDS: Final = 3.0
 SLICE_SECONDS: Final = 2.0
 JUMPS: Final = 12
 PAUSE_SECONDS: Final = 1.0
-"""Between two jumps, for looking; and before the click."""
+"""Between two jumps, for looking."""
+READ_SECONDS: Final = 2.0
+"""For which the page of a study is open before the click."""
 EARLIER: Final = 4
 """Slices of the study that was shown before."""
 
-_DRAWN: Final = """() => {
+_DRAWN: Final = """(() => {
     const [engine] = window.cornerstone?.getRenderingEngines() ?? [];
     const [viewport] = engine?.getViewports() ?? [];
-    return Boolean(viewport?.getCornerstoneImage?.()) && performance.now();
-}"""
-"""Milliseconds since the click, once the viewer shows an image."""
+    return Boolean(viewport?.getCornerstoneImage?.()) && performance.timeOrigin + performance.now();
+})()"""
+"""When the viewer shows an image: milliseconds since 1970."""
+
+_CLICKED: Final = """document.addEventListener("click", () => {
+    sessionStorage.clicked = performance.timeOrigin + performance.now();
+}, true)"""
 
 _JUMP: Final = """async place => {
     const [engine] = window.cornerstone.getRenderingEngines();
@@ -70,10 +79,20 @@ _JUMP: Final = """async place => {
 }"""
 """What the viewer's scroll bar does; milliseconds until the slice is shown."""
 
-_MARKS: Final = """() => Object.fromEntries(performance.getEntriesByType("resource")
+_MARKS: Final = """Object.fromEntries(performance.getEntriesByType("resource")
     .filter(one => one.name.includes("/dicom-web/"))
     .map(one => [one.name.replace(/.*dicom-web/, "").replace(/[0-9.]{12,}/g, "U"),
-                 [Math.round(one.startTime), Math.round(one.responseEnd)]]).slice(0, 12))"""
+                 [one.startTime, one.responseEnd].map((at) => at + performance.timeOrigin)])
+    .slice(0, 12))"""
+"""When its first requests began and ended, likewise."""
+
+_ROW: Final = """[...document.querySelectorAll("tbody tr")]
+    .find((row) => row.querySelector("[data-label=Images]").textContent === "%s")
+    ?.querySelector("a").getAttribute("href")"""
+"""Path of the page of a study with so many images."""
+
+_LINK: Final = "a[data-viewer]"
+_NOT_AHEAD: Final = "document.querySelector('script[type=speculationrules]').remove()"
 
 
 @frozen
@@ -82,9 +101,6 @@ class Opened:
 
     first: float
     """Seconds from the click to the first image."""
-    cpu: float
-    """Seconds of a processor that the browser's page itself took of them: all else are its workers,
-    the peer and waiting."""
     marks: JsonObject
     """When its first requests began and ended, in milliseconds after the click."""
 
@@ -103,6 +119,10 @@ class ViewingTimes:
     """Seconds from each jump to its slice."""
     here: Opened
     """Once more, when all of the study was here."""
+    unprepared: Opened
+    """And once more, when the browser loaded nothing ahead."""
+    new: Opened
+    """The first click of a new browser, on a small study that is here."""
 
     def figures(self) -> JsonObject:
         """As printed."""
@@ -112,7 +132,8 @@ class ViewingTimes:
             "first_goal": FIRST_SECONDS,
             "here_seconds": round(self.here.first, 2),
             "scripts_seconds": self.opened.scripts,
-            "browser_cpu_seconds": round(self.opened.cpu, 2),
+            "unprepared_seconds": round(self.unprepared.first, 2),
+            "new_browser_seconds": round(self.new.first, 2),
             "slice_seconds_median": round(statistics.median(self.jumps), 2),
             "slice_seconds": round(slowest, 2),
             "slice_goal": SLICE_SECONDS,
@@ -138,13 +159,11 @@ async def run(folder: Path, given: argparse.Namespace) -> JsonObject:
         study = await make_study(folder, turned(list(study.instances()), given.slices))
     earlier = await make_study(folder / "earlier", phantom.slices(EARLIER))
     both = evolve(study, paths=(*study.paths, *earlier.paths))
-    with open_profile(folder / "profile") as browser:
-        async with (
-            open_lab(folder, setting.wishes()) as lab,
-            open_pacs("embedded", folder, both, HOME) as pacs,
-        ):
-            studies = study, earlier
-            times = await _view(lab, folder, studies, setting, pacs, browser, given.shot)
+    async with (
+        open_lab(folder, setting.wishes()) as lab,
+        open_pacs("embedded", folder, both, HOME) as pacs,
+    ):
+        times = await _view(lab, folder, (study, earlier), setting, pacs, given.shot)
     return {"instances": len(study.paths), "bytes": study.size, **times.figures()}
 
 
@@ -154,7 +173,6 @@ async def _view(  # noqa: PLR0917
     studies: tuple[LoadedStudy, LoadedStudy],
     setting: DownloadSetting,
     pacs: str,
-    browser: Chromium,
     shot: Path | None,
 ) -> ViewingTimes:
     lines = LineRates(format_rate(setting.line.uplink), format_rate(setting.line.downlink))
@@ -163,66 +181,105 @@ async def _view(  # noqa: PLR0917
         await start_all(net, "replica", setting.replicas)
         await fill_replicas(net, study, setting.replicas, BESIDE)
         place = lab.place(HOSPITAL)
-        port = free_port(place.local)
-        await place.reach(port)
+        pages, viewer = (f"{place.local}:{port}" for port in await _reachable(place))
         settings = {
-            "gateway.viewer": f"{place.local}:{port}",
+            "web.listen": pages,
+            "gateway.viewer": viewer,
             "gateway.viewer_files": sys.prefix,
         }
         await start_all(net, "hospital", [HOSPITAL], settings)
         hospital = net.peers[HOSPITAL]
+        password = await add_person(hospital, net.folder)
         await timed_fetch(hospital, earlier)
         await hospital.ready(partial(hospital.knows, study.uid), CATALOGUE_SECONDS)
         await quiet(lab)
-        visit = _Visit(f"http://{place.local}:{port}", earlier.uid, study.uid, shot)
-        look = partial(_look, visit=visit, images=len(study.paths))
-        opened, jumps = await browser(look, viewport=_VIEWPORT)
-        await hospital.complete(POLL_SECONDS, LONGEST_SECONDS)
-        here = await browser(partial(_open, visit=visit), viewport=_VIEWPORT)
-        return ViewingTimes(opened, jumps, here)
+        visit = _Visit(
+            f"http://{pages}",
+            password.read_text(encoding="ascii").strip(),
+            len(study.paths),
+            shot,
+        )
+        profile, token = folder / "profile", trio.lowlevel.current_trio_token()
+
+        def arrive() -> None:
+            wait = partial(hospital.complete, POLL_SECONDS, LONGEST_SECONDS)
+            trio.from_thread.run(wait, trio_token=token)
+
+        look = partial(_look, profile, visit, arrive)
+        return await trio.to_thread.run_sync(look)
 
 
-_VIEWPORT: Final = {"width": 1280, "height": 800}
+async def _reachable(place: LabPlace) -> list[int]:
+    """Two ports there that are reached from here."""
+    ports = list[int]()
+    while len(ports) < 2:
+        if (port := free_port(place.local)) not in ports:
+            await place.reach(port)
+            ports.append(port)
+    return ports
 
 
 @frozen
 class _Visit:
-    origin: str
-    earlier: str
-    study: str
+    pages: str
+    password: str
+    images: int
+    """Of the study."""
     shot: Path | None
 
-    def page(self, study: str) -> str:
-        return f"{self.origin}/viewer?StudyInstanceUIDs={study}"
+
+def _look(profile: Path, visit: _Visit, arrive: Callable[[], None]) -> ViewingTimes:
+    with open_tabs(profile) as tab:
+        _sign_in(tab, visit)
+        (viewer, new), (again, _) = (_open(tab, visit.pages, EARLIER) for _ in range(2))
+        for one in (viewer, again):
+            one.close()
+        viewer, opened = _open(tab, visit.pages, visit.images)
+        if visit.shot is not None:
+            viewer.picture(visit.shot)
+        jumps = list(_jumps(viewer, visit.images))
+        viewer.close()
+        arrive()
+        viewer, here = _open(tab, visit.pages, visit.images)
+        viewer.close()
+        _, unprepared = _open(tab, visit.pages, visit.images, before=_NOT_AHEAD)
+        return ViewingTimes(opened, jumps, here, unprepared, new)
 
 
-def _look(context: BrowserContext, *, visit: _Visit, images: int) -> tuple[Opened, list[float]]:
-    opened = _open(context, visit=visit)
-    return opened, list(_jumps(context.pages[-1], images))
+def _sign_in(tab: Tab, visit: _Visit) -> None:
+    tab.goto(f"{visit.pages}/login")
+    for field, value in (("name", PERSON), ("password", visit.password)):
+        tab.evaluate(f"document.querySelector('#{field}').value = {json.dumps(value)}")
+    tab.leave(partial(tab.click, "main button"))
 
 
-def _open(context: BrowserContext, *, visit: _Visit) -> Opened:
-    """Shows the earlier study, then in a page of its own the one that is clicked on."""
-    before = context.new_page()
-    before.goto(visit.page(visit.earlier))
-    before.wait_for_function(_DRAWN)
-    before.wait_for_timeout(PAUSE_SECONDS * 1000)
-    before.close()
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    page.goto(visit.page(visit.study), wait_until="commit")
-    first = page.wait_for_function(_DRAWN, polling=50).json_value() / 1000
-    metrics = session.send("Performance.getMetrics")["metrics"]
-    cpu = sum(one["value"] for one in metrics if one["name"] == "TaskDuration")
-    if visit.shot is not None:
-        page.screenshot(path=visit.shot)
-    return Opened(first, cpu, page.evaluate(_MARKS))
+def _open(tab: Tab, pages: str, images: int, before: str = "") -> tuple[Tab, Opened]:
+    """From the list to a study's page, and from there to the viewer.
+
+    Args:
+        tab: of the pages.
+        pages: their address.
+        images: of the study.
+        before: what is done in that page.
+    """
+    tab.goto(f"{pages}/studies")
+    tab.browser.pause(READ_SECONDS)
+    study = tab.wait(_ROW % images)
+    tab.leave(partial(tab.click, f"tbody a[href='{study}']"))
+    tab.evaluate(f"{before or 'null'}; {_CLICKED}")
+    tab.browser.pause(READ_SECONDS)
+    viewer = tab.opens(_LINK)
+    drawn = viewer.wait(_DRAWN)
+    clicked = float(tab.evaluate("sessionStorage.clicked"))
+    marks = {
+        name: [round(at - clicked) for at in both] for name, both in viewer.evaluate(_MARKS).items()
+    }
+    return viewer, Opened((drawn - clicked) / 1000, marks)
 
 
-def _jumps(page: Page, images: int) -> Iterator[float]:
+def _jumps(viewer: Tab, images: int) -> Iterator[float]:
     """To slices all over the study, each the first time: none of them was shown before."""
     places = random.Random(0).sample(range(images), JUMPS)  # noqa: S311 - the same every time
     for place in places:
-        page.wait_for_timeout(PAUSE_SECONDS * 1000)
-        yield page.evaluate(_JUMP, place) / 1000
+        viewer.browser.pause(PAUSE_SECONDS)
+        yield viewer.evaluate(f"({_JUMP})({place})") / 1000

@@ -35,6 +35,7 @@ from peer.pages.search.sender_words import unread_words
 from peer.pages.sources.page_sources import PageSources
 from peer.pages.study.image_views import study_of
 from peer.pages.study.series_list import ShownSeries, images_of, shown_series
+from peer.pages.study.viewer_views import AHEAD, WayToViewer
 from peer.retrieval.instances.fetch_order import in_order
 from peer.retrieval.study_fetch import StudyFetch
 
@@ -67,6 +68,7 @@ class StudyViews:
 
     pages: Pages
     sources: PageSources
+    viewer: WayToViewer
     searches: SavedSearches[StudySearch] = field(factory=SavedSearches)
     today: Callable[[], date] = lambda: datetime.now().astimezone().date()
 
@@ -138,10 +140,13 @@ class StudyViews:
         fetch = await self._index(study, session)
         shown = partial(_shown, record, fetch)
         transfer = self.sources.parts.transfers.get(study)
-        return self.pages.page(
+        link = self.viewer.link(request, session, record.uid)
+        response = self.pages.page(
             request,
             "study.html",
             session=session,
+            viewer=link,
+            ahead=AHEAD,
             live=f"/live/studies/{study}",
             row=row,
             transfer=None if transfer is None else self._worded(transfer),
@@ -150,6 +155,9 @@ class StudyViews:
             sends=self._sends(study),
             held_by=self._holders(transfer),
         )
+        if link is not None:
+            await self.viewer.let_in(request, response)
+        return response
 
     async def _index(self, study: StudyId, session: Session) -> StudyFetch | None:
         """The study with what is known of its images; None if it cannot be read now: where it is

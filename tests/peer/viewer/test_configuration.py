@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,16 @@ from peer.viewer.configuration import ACCEPT, DECODED, app_config
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
-def test_it_is_one_statement() -> None:
+def _told(*, multiplexed: bool) -> dict[str, Any]:
+    text = app_config(multiplexed=multiplexed)
+    config, end = json.JSONDecoder().raw_decode(text.removeprefix("window.config = "))
+    assert text.removeprefix("window.config = ")[end:].startswith(";\n(() => {")
+    return dict(config)
+
+
+def test_it_says_where_everything_is() -> None:
     text = app_config(multiplexed=False)
-    config = json.loads(text.removeprefix("window.config = ").removesuffix(";\n"))
+    config = _told(multiplexed=False)
     (source,) = config["dataSources"]
     assert source["sourceName"] == config["defaultDataSourceName"]
     assert source["configuration"]["wadoRoot"] == "/dicom-web"
@@ -20,8 +28,7 @@ def test_it_is_one_statement() -> None:
 
 
 def test_over_six_connections_two_are_never_held_by_what_is_on_its_way() -> None:
-    text = app_config(multiplexed=False).removeprefix("window.config = ").removesuffix(";\n")
-    assert sum(json.loads(text)["maxNumRequests"].values()) <= 4
+    assert sum(_told(multiplexed=False)["maxNumRequests"].values()) <= 4
     assert app_config(multiplexed=True) != app_config(multiplexed=False)
 
 

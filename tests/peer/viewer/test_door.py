@@ -98,3 +98,45 @@ def test_behind_a_proxy_it_is_where_browsers_reach_it() -> None:
     door.opened(Endpoint("127.0.0.1", 8043), secure=False)
     assert door.origin("pages.example") == "https://viewer.example"
     assert door.secure
+
+
+async def test_who_is_signed_in_at_the_pages_gets_its_cookie_once(
+    autojump_clock: MockClock,
+) -> None:
+    pages = _Pages()
+    pages.rights["another"] = {"look"}
+    door = ViewerDoor(pages)
+    cookie = await door.cookie("", "radiologist")
+    found = await door.reader(cookie)
+    assert found is not None
+    assert found.account == "rita"
+    assert await door.cookie(cookie, "radiologist") == cookie
+    for given, token in ((cookie, "another"), ("x" * 43, "radiologist"), ("x" * 1000, "another")):
+        made = await door.cookie(given, token)
+        assert made not in (given, cookie)
+        assert await door.reader(given) is (found if given == cookie else None)
+    for token in ("administrator", "nobody"):
+        with pytest.raises(ForbiddenError, match="sign in"):
+            await door.cookie("", token)
+    del pages.rights["radiologist"]
+    await trio.sleep(6)
+    assert await door.reader(cookie) is None
+    with pytest.raises(ForbiddenError):
+        await door.cookie(cookie, "radiologist")
+
+
+def test_pages_of_the_same_host_can_give_its_cookie() -> None:
+    door = ViewerDoor(_Pages())
+    assert not door.shares_cookies("pacs.example", secure=False), "it is not served yet"
+    door.opened(Endpoint("10.0.0.5", 8043), secure=False)
+    assert door.shares_cookies("pacs.example", secure=False)
+    door.opened(Endpoint("10.0.0.5", 8043), secure=True)
+    assert door.shares_cookies("pacs.example", secure=True)
+    assert not door.shares_cookies("pacs.example", secure=False), "a Secure one needs HTTPS"
+
+
+def test_pages_of_another_host_cannot() -> None:
+    door = ViewerDoor(_Pages(), outside=HttpsOrigin("viewer.example"))
+    door.opened(Endpoint("127.0.0.1", 8043), secure=False)
+    assert not door.shares_cookies("pages.example", secure=True)
+    assert door.shares_cookies("viewer.example", secure=True), "at another port"

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from p2pacs.dicomweb.server.backend import DicomwebBackend, SearchPage
-from peer.viewer.app import ViewerOrigin, make_viewer
+from peer.viewer.app import make_viewer
 from peer.viewer.archive import contents
 from peer.viewer.installed import install, remove
-from peer.viewer.site import FOREVER, NOT_INSTALLED, takes_gzip
+from peer.viewer.site import FOREVER, NOT_INSTALLED, BeginStudy, takes_gzip
 from tests.peer.viewer.archives import FILES, SCRIPT, archive_of
 
 BUNDLE = "/app.bundle.0123456789abcdef.js"
@@ -23,12 +24,16 @@ class _Backend:
         return SearchPage([])
 
 
-def _app(folder: Path, allowed: Callable[[str], bool] = lambda _: True) -> ViewerOrigin:
-    backend = cast("DicomwebBackend", _Backend())
-    return make_viewer(folder / "viewer", backend, allowed=allowed, names=["pacs.example"])
+def _app(
+    folder: Path,
+    allowed: Callable[[str], bool] = lambda _: True,
+    begin: BeginStudy = lambda _study, _caller: None,
+) -> ASGIApp:
+    backend, names = cast("DicomwebBackend", _Backend()), ["pacs.example"]
+    return make_viewer(folder / "viewer", backend, allowed=allowed, names=names, begin=begin)
 
 
-def _client(app: ViewerOrigin) -> httpx.AsyncClient:
+def _client(app: ASGIApp) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=cast("Any", app))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
@@ -124,6 +129,22 @@ async def test_its_configuration_is_ours(tmp_path: Path) -> None:
         assert answer.text.startswith("window.config = {")
         assert "somebody else" not in answer.text
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_what_a_browser_loads_ahead_begins_no_study(tmp_path: Path) -> None:
+    _install(tmp_path)
+    begun = list[str]()
+    app = _app(tmp_path, begin=lambda study, _caller: begun.append(study))
+    async with _client(app) as http:
+        for purpose in ("prefetch;prerender", "prefetch"):
+            page = await http.get(
+                "/viewer?StudyInstanceUIDs=1.2.3", headers={"Sec-Purpose": purpose}
+            )
+            assert page.status_code == 200
+            assert page.headers["supports-loading-mode"] == "credentialed-prerender"
+        assert begun == []
+        await http.get("/viewer?StudyInstanceUIDs=1.2.3&StudyInstanceUIDs=1.2.4")
+        assert begun == ["1.2.3"]
 
 
 async def test_other_addresses_and_names_are_refused(tmp_path: Path) -> None:
