@@ -83,9 +83,9 @@ class PagesContent:
 
 def _study_pages(sources: PageSources, door: Door, pages: Pages) -> list[Route]:
     """Finding studies, and looking at them."""
-    studies = StudyViews(pages, sources, WayToViewer(door, sources.parts.viewer))
-    images = ImageViews(sources.reads, sources.parts.workers)
     right, shows = UserRight, door.shows
+    studies = StudyViews(pages, sources, WayToViewer(door, sources.parts.viewer, right.LOOK))
+    images = ImageViews(sources.reads, sources.parts.workers)
     study, instance = "/studies/{study}", "/studies/{study}/instances/{number}"
     return [
         Route("/studies", shows(studies.studies, right.SEARCH), methods=_GET),

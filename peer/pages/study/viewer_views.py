@@ -15,7 +15,6 @@ from p2pacs.accounts.sessions import Session
 from p2pacs.pages.door import Door
 from p2pacs.web.guard import LIVE_POLICY
 from p2pacs.web.pages import Pages
-from peer.accounts.rights import UserRight
 from peer.pages.search.listing import StudyListing
 from peer.pages.study.image_views import study_of
 from peer.viewer.door import ViewerDoor
@@ -44,6 +43,8 @@ class WayToViewer:
 
     door: Door
     viewer: ViewerDoor
+    right: str
+    """To look at images."""
 
     def link(self, request: Request, session: Session, uid: str) -> str | None:
         """Where the viewer shows a study; None if there is no such way, or not for this account.
@@ -54,7 +55,7 @@ class WayToViewer:
             uid: of the study.
         """
         host, secure = request.url.hostname or "", request.url.scheme == "https"
-        if not session.may(UserRight.LOOK):
+        if not session.may(self.right):
             return None
         if not self.viewer.shares_cookies(host, secure=secure):
             return None
