@@ -30,6 +30,13 @@ ACCEPT: Final = [
     "*/*;q=0.1",  # pictures and documents, which it asks for with the same header
 ]
 
+_EXTENSIONS: Final = [
+    *(f"@ohif/extension-cornerstone-dicom-{what}" for what in ("sr", "seg", "pmap", "rt")),
+    *(f"@ohif/extension-{what}" for what in ("dicom-pdf", "dicom-video", "measurement-tracking")),
+]
+"""What its mode for studies wants beside its own, in this order: named here they are read with all
+others, and not one round later, when the mode begins."""
+
 _OPENED: Final = """\
 (() => {
   const opened = new Promise((done) => {
@@ -39,7 +46,7 @@ _OPENED: Final = """\
       done();
     }, { once: true });
   });
-  window.config.extensions = [{ id: "p2pacs.opened", preRegistration: () => opened }];
+  window.config.extensions.push({ id: "p2pacs.opened", preRegistration: () => opened });
 })();
 """
 """A page that the browser loads ahead goes so far: its scripts are read and its own extensions
@@ -61,7 +68,7 @@ def app_config(*, multiplexed: bool) -> str:
     config: dict[str, object] = {
         "name": "p2pacs",
         "routerBasename": None,
-        "extensions": [],
+        "extensions": _EXTENSIONS,
         "modes": [],
         "customizationService": {"ohif.tours": {"$set": []}},
         "showStudyList": True,
