@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -10,17 +11,20 @@ import trio
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.concurrency.groups import single_error
+from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import P2PacsError, PacsDataError, ProtocolError, UnavailableError
 from p2pacs.ids import StudyId, VirtualAddress
 from p2pacs.limits import AE_TITLE, CALLERS
 from p2pacs.publish.context import PublishContext
 from p2pacs.publish.progress import PublishProgress
 from p2pacs.publish.publication import Publication
+from p2pacs.publish.source import Retrieved
 from p2pacs.publish.version_writer import PublishHooks
 from p2pacs.study.builder import DEFAULT_CHUNK_BYTES
 from p2pacs.study.delegation import load_delegation
 from p2pacs.wire.messages.messages import SendGrant, SendQuery
 from peer.ingest.cancellations import Cancellations
+from peer.ingest.coded_ahead import AHEAD_BYTES, CodedAhead
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.outgoing_state import Attempt
 from peer.ingest.publish_leave import GrantedKey, PublishLeave
@@ -63,7 +67,14 @@ class SpoolPublisher:
             P2PacsError: it broke off; what is out stays.
         """
         parts, index = self._parts, self._spool.index
-        leave, version, holders = await self._ask_leave(study, tuning)
+        coder = CodedAhead(parts.coder)
+        async with trio.open_nursery() as nursery:
+            if not (study.version or attempt.failure):  # a broker that is away is asked for a month
+                nursery.start_soon(self._code_first, study.uid, coder)
+            answer = await self._leave_or_why(study, tuning)
+        if isinstance(answer, P2PacsError):
+            raise answer
+        leave, version, holders = answer
         await trio.to_thread.run_sync(index.admitted, study.uid, leave.study)
         parts.addressing.look(study.uid)
         recover = partial(self._recover, holders, tuning.fetch_seconds)
@@ -89,7 +100,7 @@ class SpoolPublisher:
             hooks=PublishHooks(announce, partial(parts.make_room, 1), parts.is_busy),
             recover=recover,
             budget=self._budget,
-            coder=parts.coder,
+            coder=coder,
             slice_coder=parts.slice_coder,
             chunk_bytes=DEFAULT_CHUNK_BYTES,
         )
@@ -128,6 +139,29 @@ class SpoolPublisher:
                 count=count,
                 why=progress.why,
             )
+
+    async def _code_first(self, uid: str, coder: CodedAhead) -> None:
+        """Code the first instance of a study; what is wrong with it is said when it is its turn."""
+
+        def read() -> Retrieved | None:
+            first = self._spool.index.list_instances(uid, most=1)
+            is_small = first and first[0].file is not None and first[0].size <= AHEAD_BYTES
+            return self._spool.read(first[0]) if is_small else None
+
+        with suppress(P2PacsError):
+            instance = await trio.to_thread.run_sync(read)
+            if isinstance(instance, EncodedInstance):
+                await coder.begin(instance)
+
+    async def _leave_or_why(
+        self, study: SpooledStudy, tuning: OutgoingTuning
+    ) -> tuple[PublishLeave, int, tuple[VirtualAddress, ...]] | P2PacsError:
+        """As `_ask_leave`; an error is handed back, as what is coded meanwhile goes on: a worker
+        process whose work nobody wants is ended, and the next one takes a second to start."""
+        try:
+            return await self._ask_leave(study, tuning)
+        except P2PacsError as error:
+            return error
 
     async def _ask_leave(
         self, study: SpooledStudy, tuning: OutgoingTuning

@@ -132,6 +132,8 @@ class Outgoing:
     published: Callable[[StudyId, int, bool], None] = lambda *_: None
     breaks: set[str] = field(factory=set)
     """SOP Instance UIDs of what cannot be coded."""
+    coded: list[str] = field(factory=list)
+    """SOP Instance UIDs of what was coded, and how often."""
 
     def take(self, instance: EncodedInstance) -> SpoolOutcome:
         """A scanner stores it."""
@@ -185,6 +187,7 @@ async def outgoing(
     broker = broker or FakeBroker()
 
     async def coded(instance: EncodedInstance) -> CodedInstance:
+        made.coded.append(instance.sop_instance_uid)
         if instance.sop_instance_uid in made.breaks:
             raise BrokenInstanceError("it ends in the middle of its pixels")
         return await trio.to_thread.run_sync(code_plain, instance)

@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import define, field
 from trio.testing import MockClock
 
 from p2pacs.errors import ForbiddenError, LinkClosedError
 from p2pacs.ids import StudyId
-from p2pacs.wire.messages.messages import SendQuery, SentReport
+from p2pacs.wire.messages.messages import Query, Reply, SendQuery, SentReport
 from peer.ingest.outgoing_parts import OutgoingTuning
 from peer.spool.records import SpoolOutcome
 from tests.conformance.instances import make
@@ -15,6 +16,18 @@ from tests.peer.ingest.bench import FakeBroker, outgoing, running
 UID = "1.2.1"
 STUDY = [make(UID, series, number) for series in (1, 2) for number in (1, 2)]
 UIDS = {one.sop_instance_uid for one in STUDY}
+
+
+@define
+class SlowBroker(FakeBroker):
+    """Gives leave when it is let."""
+
+    may_answer: trio.Event = field(factory=trio.Event)
+
+    async def ask(self, query: Query, *, timeout: float) -> Reply:  # noqa: ASYNC109
+        if isinstance(query, SendQuery):
+            await self.may_answer.wait()
+        return await FakeBroker.ask(self, query, timeout=timeout)
 
 
 def files(folder: Path) -> list[Path]:
@@ -36,6 +49,31 @@ async def test_a_study_is_published_and_its_files_go_once_it_is_home(
         made.broker.stores = True
         await made.until_done(UID)
         assert not files(tmp_path)
+
+
+async def test_the_first_one_is_coded_while_the_broker_is_asked(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    broker = SlowBroker()
+    async with outgoing(tmp_path, broker) as made, running(made):
+        for one in STUDY:
+            made.take(one)
+        await trio.sleep(5)
+        assert made.coded == [STUDY[0].sop_instance_uid]
+        broker.may_answer.set()
+        await made.until_done(UID)
+        assert sorted(made.coded) == sorted(UIDS)
+
+
+async def test_a_broker_that_is_away_costs_no_coding_again_and_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    broker = FakeBroker(error=LinkClosedError("its line is cut"))
+    async with outgoing(tmp_path, broker) as made, running(made):
+        made.take(STUDY[0])
+        await trio.sleep(300)
+        assert len(broker.asked) > 5
+        assert len(made.coded) == 1
 
 
 async def test_what_comes_while_it_is_followed_is_published_at_once(
