@@ -15,7 +15,7 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from broker.admins.actions import AdminActions
-from broker.config import CATALOGUE, DATABASE, LOCK, STORE, BrokerSettings
+from broker.config import CATALOGUE, DATABASE, LOCK, STORE, UPLINK_RATE, BrokerSettings
 from broker.database.db import BrokerDatabase, now, open_database
 from broker.database.pacs_state import PacsState, keep_look, note_start, read_pacs
 from broker.database.take_over import open_catalogue
@@ -117,7 +117,7 @@ class Broker:
             enrolment=enrolment,
             pacs=files.pacs,
         )
-        services, line = Services(), Line.of(settings.line)
+        services, line = Services(), Line.of(settings.line, identity.folder.parent / UPLINK_RATE)
         self.node = Node(identity, book, store, line, services, settings.listen, enrolment.enrol)
         host = self.node.host
         self.engine = host.engine

@@ -39,6 +39,8 @@ STORE: Final = "store"
 WEB: Final = "web"
 DICOM_TLS: Final = "dicom-tls"
 LOCK: Final = "lock"
+UPLINK_RATE: Final = "uplink.rate"
+"""What the uplink was last found to carry (`p2pacs.line.kept_rate`)."""
 
 OWN: Final = (
     BROKER_TOML,
@@ -52,6 +54,7 @@ OWN: Final = (
     WEB,
     DICOM_TLS,
     LOCK,
+    UPLINK_RATE,
 )
 """All that a broker has in its folder (SQLite adds endings)."""
 

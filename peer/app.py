@@ -41,7 +41,16 @@ from peer.accounts.rights import USER_RIGHTS
 from peer.api.activity import Activity
 from peer.api.overview import PeerOverview
 from peer.api.serving import run_api
-from peer.config import CATALOGUE_DB, IDENTITY, LOCK, PEER_DB, SPOOL, STORE, PeerSettings
+from peer.config import (
+    CATALOGUE_DB,
+    IDENTITY,
+    LOCK,
+    PEER_DB,
+    SPOOL,
+    STORE,
+    UPLINK_RATE,
+    PeerSettings,
+)
 from peer.db import PeerDatabase, open_database
 from peer.gateway.serving import DimseEndpoints, GatewayParts, open_dimse, run_web
 from peer.metrics import METRICS, PeerMetrics
@@ -112,7 +121,7 @@ class Peer:
     def _join_the_network(self, services: Services) -> None:
         """The node, and what keeps it and the broker told of each other."""
         identity, settings, store = self.identity, self.settings, self.store
-        line = Line.of(settings.line)
+        line = Line.of(settings.line, identity.folder.parent / UPLINK_RATE)
         self.node = Node(identity, self.book, store, line, services, settings.listen)
         host = self.host = self.node.host
         self.audit = AuditQueue(self.database)

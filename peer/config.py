@@ -41,6 +41,8 @@ WEB: Final = "web"
 WEB_AUTHORITY: Final = "authority"
 """In the folder of the pages: what their certificates are of."""
 LOCK: Final = "lock"
+UPLINK_RATE: Final = "uplink.rate"
+"""What the uplink was last found to carry (`p2pacs.line.kept_rate`)."""
 SPOOL: Final = "spool"
 """What was sent here and is not in the central PACS yet (`peer.spool.spool`)."""
 VIEWER: Final = "viewer"
@@ -55,6 +57,7 @@ OWN: Final = (
     API_ACCESS,
     WEB,
     LOCK,
+    UPLINK_RATE,
     SPOOL,
     VIEWER,
 )

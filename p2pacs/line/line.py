@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Literal, Protocol, Self
 
 import structlog
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from p2pacs.hours import Hours, rate_at, seconds_to_change
 from p2pacs.line.gather import GATHER_SECONDS
+from p2pacs.line.kept_rate import keep_rate, read_rate
 from p2pacs.line.measured import MeasuredUplink
 from p2pacs.line.pacer import Pacer
 from p2pacs.line.pacing import TLS_OVER_TCP, Overhead
@@ -25,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 UPLINK_SHARE: Final = 0.998
 """Of a configured uplink: all of it would never let a queue drain that was there once."""
+
+KEPT_SHARE: Final = 0.8
+"""Of what an uplink carried when it was last used: it begins with that, and has less to find."""
 
 DOWN_BURST: Final = 0.25
 """Seconds of the downlink's rate that may be read at once: what is here has used the line."""
@@ -69,19 +74,28 @@ class Line:
     """Hours with another rate for the uplink; if it is measured, with a limit."""
     overhead: Overhead = TLS_OVER_TCP
     """What the transport adds to what is written; simulations on bare lines have none."""
+    kept: Path | None = None
+    """The file that keeps over restarts what a measured uplink carries."""
     gather: float = GATHER_SECONDS
     """Seconds between two reads of a paced link; 0: each segment is read as it comes."""
 
     @classmethod
-    def of(cls, said: SaidLine) -> Self:
-        """The line that the settings tell of."""
-        return cls(said.uplink, said.downlink, said.lan, said.hours)
+    def of(cls, said: SaidLine, kept: Path | None = None) -> Self:
+        """The line that the settings tell of.
+
+        Args:
+            said: The settings.
+            kept: As `Line.kept`.
+        """
+        return cls(said.uplink, said.downlink, said.lan, said.hours, kept=kept)
 
     def pacers(self) -> tuple[Pacer | None, Pacer | None]:
         """The budgets of uplink and downlink; None: not paced."""
         up = down = None
         if self.uplink == MEASURED:
-            control = MeasuredUplink(trio.current_time())
+            before = read_rate(self.kept) if self.kept else None
+            start = before * KEPT_SHARE / 8 if before else None
+            control = MeasuredUplink(trio.current_time(), start)
             if sys.platform != "linux":
                 log.warning(
                     "only Linux tells what a line carries", rate=format_rate(control.rate * 8)
@@ -92,6 +106,18 @@ class Line:
         if self.downlink is not None:
             down = Pacer(self.downlink, self.overhead, burst=DOWN_BURST)
         return up, down
+
+    async def watch(self, uplink: Pacer) -> None:
+        """See the queue of a measured uplink, keep what it carries, until cancelled.
+
+        Args:
+            uplink: Of `pacers`.
+        """
+        if self.uplink == MEASURED:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(uplink.watch)
+                if self.kept:
+                    nursery.start_soon(keep_rate, self.kept, uplink)
 
     async def follow_hours(
         self, uplink: Pacer, local_time: Callable[[], datetime] = datetime.now

@@ -42,6 +42,9 @@ longer than a round trip, so it never waits. BBR estimates the rate of each link
 others left to it, and holds back what the budget counts as sent; what it sent late stood in the
 modem's queue (docs/swarm.md, "The line")."""
 
+SHAPE_CHANGE: Final = 0.25
+"""Buffers are chosen anew for a rate that differs by more than this part."""
+
 SO_MAX_PACING_RATE: Final = 47
 """Linux's asm-generic/socket.h; Python has no name for it."""
 
@@ -54,6 +57,8 @@ class _Uplink:
         self._pacer = pacer
         self._sock = sock
         self._bounded = False
+        self._shaped_for = 0.0
+        """The rate by which its buffers were chosen last."""
         if sock is not None:
             pacer.add(self, Route.of(sock))
 
@@ -70,7 +75,11 @@ class _Uplink:
         if self._sock is not None and rate > 0:  # control messages go out of a closed line, too
             with suppress(OSError):  # it broke a moment ago
                 self.meter.paced(rate)
-                self._bounded = shape(self._sock, rate, bounded=self._bounded)
+                if abs(rate - self._shaped_for) > SHAPE_CHANGE * self._shaped_for:
+                    self._bounded = shape(self._sock, rate, bounded=self._bounded)
+                    self._shaped_for = rate
+                else:
+                    space(self._sock, rate)
 
     def close(self) -> None:
         info = tcpinfo.read(self._sock) if self._sock else None
@@ -233,10 +242,16 @@ def shape(sock: trio.socket.SocketType, rate: float, *, bounded: bool) -> bool:
         bounded = True
     if sys.platform == "linux":
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(rate))
+        space(sock, rate)
         with suppress(OSError):  # not loaded, or not allowed: the system's own
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION_CONTROL)
     return bounded
+
+
+def space(sock: trio.socket.SocketType, rate: float) -> None:
+    """Segments leave one by one at this rate, in bytes a second."""
+    if sys.platform == "linux":
+        sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(rate))
 
 
 def shorten_receiving(sock: trio.socket.SocketType, rate: float) -> None:

@@ -34,7 +34,11 @@ class PacerTuning:
     modem's queue. Where the kernel's counters tell of more than this, the line is given that time:
     acknowledgements wait there, too, so that one late link makes others late."""
     spacing_change: float = 0.03
-    """The kernel is told of a rate that differs by more than this part."""
+    """The kernel is told of a rate that differs by more than this part ..."""
+    measured_above: float = 1.05
+    measured_change: float = 0.15
+    """... and where it is measured, of so many times it, when it is above that or this part below:
+    it differs every tenth of a second, and each time costs a call for each link."""
 
 
 TUNING: Final = PacerTuning()
@@ -104,6 +108,16 @@ class Pacer:
         """Bytes a second; 0 while the line is closed."""
         return self._bucket.rate
 
+    @property
+    def carried(self) -> float:
+        """What a measured line was found to carry, in bytes a second; 0 while that is unknown."""
+        return self._control.carried if self._control else 0.0
+
+    @property
+    def seen(self) -> bool:
+        """Whether a router tells of the queue of a measured line."""
+        return self._control is not None and self._control.seen
+
     def change(self, bits: float) -> None:
         """From now on another rate, or another limit of what is measured; 0 closes the line.
 
@@ -121,15 +135,23 @@ class Pacer:
             return
         wake = rate > self.rate
         self._bucket.change(rate, burst=self._burst(rate), now=trio.current_time())
-        if (
-            not self._drain.draining
-            and abs(rate - self._spaced) > self._tuning.spacing_change * self._spaced
-        ):
-            self._spaced = rate
+        spacing = self._spacing(rate)
+        if spacing != self._spaced:
+            self._spaced = spacing
             for stream in self._streams:
-                stream.paced(rate)
+                stream.paced(spacing)
         if wake:
             self._waiting.unpark_all()
+
+    def _spacing(self, rate: float) -> float:
+        """The rate that the kernel is to space segments by: the present one if that will do."""
+        tuning, spaced = self._tuning, self._spaced
+        if self._control is not None and rate:
+            change = tuning.measured_change
+            close = (1 - change) * spaced <= rate <= spaced
+            return spaced if close else rate * tuning.measured_above
+        close = abs(rate - spaced) <= tuning.spacing_change * spaced
+        return spaced if close or self._drain.draining else rate
 
     # ------------------------------------------------------------ the budget
 

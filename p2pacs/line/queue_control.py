@@ -42,7 +42,7 @@ class QueueTuning:
     growth_least: float = -0.2
     growth_most: float = 0.1
     """What the line is believed to carry grows by so much a second, a second of queue."""
-    step_seconds: float = 0.3
+    step_seconds: float = 0.2
     step_factor: float = 1.4
     full: float = 0.9
     back: float = 0.72
@@ -52,7 +52,7 @@ class QueueTuning:
     no_queue: float = 0.01
     no_packets: float = 1.1
     quickens: float = 0.4
-    quick_most: float = 0.5
+    quick_most: float = 0.65
     """Where there is none (no more seconds or packets than these) although somebody waits, growth
     quickens: with the square of such times,
     up to so much a second. Others have stopped, or the line has become faster ..."""
@@ -75,7 +75,7 @@ class QueueTuning:
     sparing: float = 0.3
     """Part of both gains where the queue is told of once a second: what is seen so late must be
     answered gently, or the queue swings between none and all."""
-    carried_most: float = 2.0
+    carried_most: float = 3.0
     """No more than so many times what arrives: the queue may be somewhere else."""
     delivered_seconds: float = 0.8
     """Delays of acknowledgements even out over such a time."""
@@ -187,7 +187,7 @@ class QueueController:
 
     def _credible(self, carried: float, now: float) -> float:
         """The most that may be believed; the present belief while too little is known."""
-        if now - self._limited_since < 2 * self._tuning.delivered_seconds:
+        if now - self._limited_since < self._tuning.delivered_seconds:
             return self._tuning.most
         return max(self.base, self._tuning.carried_most * carried)
 

@@ -120,7 +120,7 @@ class Host:
             await nursery.start(self.mesh.run)
             await nursery.start(self.engine.run)
             if self.uplink is not None:
-                nursery.start_soon(self.uplink.watch)
+                nursery.start_soon(self._line.watch, self.uplink)
                 nursery.start_soon(self._line.follow_hours, self.uplink)
             self._hold_links(self._book.directory)
             unsubscribe = self._book.subscribe(self._hold_links)

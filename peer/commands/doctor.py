@@ -20,19 +20,33 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.dicom_tls import DicomTls
 from p2pacs.identity.directory import MemberRecord, Role
 from p2pacs.identity.node import CERTIFICATE, NodeIdentity
+from p2pacs.line.kept_rate import read_rate
 from p2pacs.output.json_object import JsonObject
 from p2pacs.pages.certificate import CERTIFICATE as WEB_CERTIFICATE
 from p2pacs.process.health import Health, HealthCheck, clock_check
-from p2pacs.units import Endpoint, format_bytes
+from p2pacs.units import MEASURED, Endpoint, format_bytes, format_rate
 from p2pacs.web.addresses import machine_names
 from p2pacs.wire.channel import channel
 from peer.api.client import PeerClient
-from peer.config import IDENTITY, LOCK, STORE, VIEWER, WEB, PeerSettings, load_peer_settings
+from peer.config import (
+    IDENTITY,
+    LOCK,
+    STORE,
+    UPLINK_RATE,
+    VIEWER,
+    WEB,
+    PeerSettings,
+    load_peer_settings,
+)
 from peer.spool.recipient_rules import resolve
 from peer.viewer.installed import read_installed
 
 SILENCE = 10.0
 """Seconds without an answer of a workstation."""
+
+LINE_TOLERANCE = 0.95
+"""A line that carries less than this part of what is set is too slow for it: headers below IP, and
+how right a measurement is, make up for the rest."""
 
 LONG = 4 * 3600
 """Seconds after which a study that is sent should be in the PACS, whatever its line is."""
@@ -49,7 +63,7 @@ def plan_peer(folder: Path) -> tuple[list[HealthCheck], list[PlannedCheck]]:
     known = [
         good("Settings", "peer.toml is valid."),
         runs(folder, "peer", running=running),
-        _line(settings),
+        line_check(settings.line.uplink, read_rate(folder / UPLINK_RATE)),
     ]
     planned = machine_checks(folder, folder / STORE, _ports(settings), running=running)
     certificates = {
@@ -92,14 +106,31 @@ def _ports(settings: PeerSettings) -> list[tuple[str, Endpoint | None]]:
     ]
 
 
-def _line(settings: PeerSettings) -> HealthCheck:
-    if settings.line.uplink is not None:
-        return good("Line", "It is known how much of the uplink may be used.")
-    return look_at(
-        "Line",
-        "Nothing says how fast the line is: all of it is used, without regard to others.",
-        'Set uplink in [line], or "measured", unless nobody else needs this line.',
-    )
+def line_check(uplink: int | str | None, carries: int | None) -> HealthCheck:
+    """What the settings say of the uplink, beside what it was found to carry.
+
+    Args:
+        uplink: As in the settings.
+        carries: Bits a second that a peer in this folder last found; None: it never measured.
+    """
+    if uplink is None:
+        return look_at(
+            "Line",
+            "Nothing says how fast the line is: all of it is used, without regard to others.",
+            'Set uplink in [line], or "measured", unless nobody else needs this line.',
+        )
+    if uplink == MEASURED:
+        found = f"it last carried {format_rate(carries)}" if carries else "nothing is known yet"
+        return good("Line", f"What the uplink carries is found out while it is used: {found}.")
+    if carries and carries < LINE_TOLERANCE * int(uplink):
+        return look_at(
+            "Line",
+            f"The uplink is set to {format_rate(int(uplink))}, and carried "
+            f"{format_rate(carries)} when it was last measured: what is too much waits in the "
+            "router, and others with it.",
+            'Set uplink in [line] to less, or to "measured".',
+        )
+    return good("Line", "It is known how much of the uplink may be used.")
 
 
 def _dicom_certificate(folder: Path, settings: PeerSettings) -> tuple[Path, str]:

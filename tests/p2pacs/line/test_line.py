@@ -1,5 +1,6 @@
 import ipaddress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -7,9 +8,11 @@ import trio
 import trio.testing
 
 from p2pacs.hours import Hours
-from p2pacs.line.line import MEASURED, UPLINK_SHARE, Line
+from p2pacs.line.kept_rate import write_rate
+from p2pacs.line.line import KEPT_SHARE, UPLINK_SHARE, Line
 from p2pacs.line.queue_control import TUNING as UPLINK
 from p2pacs.settings import LineSettings
+from p2pacs.units import MEASURED
 
 Clock = trio.testing.MockClock
 
@@ -75,3 +78,23 @@ async def test_without_hours_nothing_is_followed(autojump_clock: Clock) -> None:
     pacer, _ = line.pacers()
     assert pacer is not None
     await line.follow_hours(pacer)
+
+
+async def test_a_measured_line_begins_with_what_it_carried(tmp_path: Path) -> None:
+    kept = tmp_path / "uplink.rate"
+    write_rate(kept, 4_000_000)
+    pacer, _ = Line(MEASURED, kept=kept).pacers()
+    assert pacer is not None
+    assert pacer.rate == pytest.approx(500_000 * KEPT_SHARE)
+
+
+@pytest.mark.parametrize("uplink", [800_000, MEASURED])
+async def test_the_queue_of_a_measured_line_alone_is_watched(
+    tmp_path: Path, autojump_clock: Clock, uplink: int | Literal["measured"]
+) -> None:
+    line = Line(uplink, kept=tmp_path / "uplink.rate")
+    pacer, _ = line.pacers()
+    assert pacer is not None
+    with trio.move_on_after(1000) as scope:
+        await line.watch(pacer)
+    assert scope.cancelled_caught is (uplink == MEASURED)

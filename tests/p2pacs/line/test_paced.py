@@ -155,3 +155,16 @@ async def test_what_leaves_at_once_is_charged_like_the_rest(autojump_clock: Cloc
     assert tokens(down) == acknowledged - TLS_OVER_TCP.ack_bytes(4000) - TLS_OVER_TCP.ack_bytes(
         6000
     )
+
+
+async def test_a_rate_that_differs_a_little_changes_the_spacing_alone() -> None:
+    up = Pacer(800_000)
+    sock = trio.socket.socket()
+    with sock:
+        stream = PacedStream(trio.testing.memory_stream_pair()[0], up, None, sock)
+        kept = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        for bits, spaced in ((820_000, 100_000), (900_000, 112_500), (4_000_000, 500_000)):
+            up.change(bits)
+            assert sock.getsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE) == spaced
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) > kept
+        assert stream.uplink

@@ -276,3 +276,14 @@ async def test_a_link_that_is_used_leads_somewhere(autojump_clock: Clock) -> Non
 
 async def test_a_line_that_was_configured_is_not_asked_about() -> None:
     await Pacer(800_000).watch()
+
+
+async def test_the_kernel_is_told_of_a_measured_rate_now_and_then(autojump_clock: Clock) -> None:
+    control = MeasuredUplink(trio.current_time(), 100_000.0)
+    pacer = Pacer(math.inf, control=control)
+    stream = Stream()
+    pacer.add(stream)
+    for bits in (800_000, 780_000, 720_000, 400_000, 420_000, 440_000):
+        pacer.change(bits)  # the limit of what is measured, as hours set it
+    above = PACER.measured_above
+    assert stream.rates == pytest.approx([100_000, 50_000 * above, 55_000 * above])

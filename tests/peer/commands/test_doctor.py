@@ -13,7 +13,7 @@ from p2pacs.identity.book import FILE, DirectoryBook
 from p2pacs.identity.directory import Role
 from p2pacs.identity.node import NodeIdentity
 from p2pacs.process.health import Health, HealthCheck
-from peer.commands.doctor import broker_checks, plan_peer, sent_check
+from peer.commands.doctor import broker_checks, line_check, plan_peer, sent_check
 from peer.config import IDENTITY, PEER_TOML, PeerSettings, save_peer_settings
 from tests.components import HOST, free_port
 from tests.peer.world import World, open_world
@@ -161,3 +161,22 @@ def test_what_is_sent_and_does_not_arrive(
     assert check.state is state
     assert says in check.what
     assert (f"p2pacs sent {tmp_path}" in check.advice) is (state is Health.LOOK)
+
+
+@pytest.mark.parametrize(
+    ("uplink", "carries", "state", "says"),
+    [
+        (None, None, Health.LOOK, "Nothing says"),
+        ("measured", None, Health.GOOD, "nothing is known yet"),
+        ("measured", 790_000, Health.GOOD, "790kbit"),
+        (800_000, None, Health.GOOD, "It is known"),
+        (800_000, 790_000, Health.GOOD, "It is known"),
+        (800_000, 400_000, Health.LOOK, "carried 400kbit"),
+    ],
+)
+def test_what_is_set_stands_beside_what_the_line_carries(
+    uplink: int | str | None, carries: int | None, state: Health, says: str
+) -> None:
+    check = line_check(uplink, carries)
+    assert check.state is state
+    assert says in check.what
