@@ -54,6 +54,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import AuthenticationError, UsageError
 from p2pacs.files.private_files import write_private
 from p2pacs.ids import StudyId
@@ -210,8 +211,11 @@ class _Handlers:
 
     async def instance(self, request: Request) -> Response:
         fetch = self._fetch(request)
+        known = fetch.instance(number_of(request))
+        if known.entry.size > WHOLE_BYTES:
+            return streams.LargeFile(fetch, known)
         with fetch.in_use():
-            instance = await fetch.read(fetch.instance(number_of(request)))
+            instance = await fetch.read(known)
             file = await trio.to_thread.run_sync(instance.part10)
         return Response(file, media_type=DICOM)
 

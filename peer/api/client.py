@@ -14,7 +14,7 @@ import httpx
 import trio
 
 from p2pacs.errors import LocalError, P2PacsError, StateError
-from p2pacs.limits import OUTGOING_TOGETHER
+from p2pacs.limits import MIB, OUTGOING_TOGETHER
 from p2pacs.output.json_object import JsonObject
 from peer.api.openapi import DICOM
 from peer.config import API_ACCESS, load_peer_settings
@@ -104,6 +104,19 @@ class PeerClient:
             answer = await self._http.get(f"/studies/{study}/instances/{number}")
             _check(answer)
             return answer.content
+
+    @asynccontextmanager
+    async def instance_pieces(
+        self, study: str, number: int
+    ) -> AsyncGenerator[AsyncIterator[bytes], None]:
+        """The same in pieces, which are not in memory together."""
+        with self._translated():
+            path = f"/studies/{study}/instances/{number}"
+            async with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                _check(answer)
+                yield answer.aiter_bytes(MIB)
 
     async def preview(self, study: str, number: int, frame: int) -> bytes:
         """What can be shown of a frame before its instance is whole, as a PNG file.

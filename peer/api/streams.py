@@ -11,12 +11,14 @@ import trio
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from p2pacs.dataset.instance import part10_head
 from p2pacs.errors import P2PacsError, report
 from p2pacs.output.json_object import JsonObject
 from peer.api.activity import HEARTBEAT
 from peer.api.openapi import NDJSON
 from peer.retrieval.instances.levels import Levels, Reached
 from peer.retrieval.instances.live_index import Known
+from peer.retrieval.large_reads import pieces_in_turn
 from peer.retrieval.study_fetch import StudyFetch
 
 BATCH: Final = 500
@@ -40,6 +42,30 @@ async def _lines(objects: AsyncGenerator[JsonObject, None]) -> AsyncGenerator[by
     async with aclosing(objects):
         async for one in objects:
             yield json.dumps(one).encode() + b"\n"
+
+
+class LargeFile(StreamingResponse):
+    """A large instance as a DICOM file, read while it is sent; one that breaks off is too short."""
+
+    def __init__(self, fetch: StudyFetch, known: Known) -> None:
+        entry = known.entry
+        head = part10_head(entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid)
+        self._pieces = _large_file(fetch, known, head)
+        length = {"Content-Length": str(len(head) + entry.size)}
+        super().__init__(self._pieces, media_type="application/dicom", headers=length)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        async with aclosing(self._pieces):
+            await super().__call__(scope, receive, send)
+
+
+async def _large_file(fetch: StudyFetch, known: Known, head: bytes) -> AsyncGenerator[bytes, None]:
+    with fetch.in_use():
+        yield head
+        async with aclosing(pieces_in_turn(fetch, known)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 async def instances(fetch: StudyFetch) -> AsyncGenerator[JsonObject, None]:

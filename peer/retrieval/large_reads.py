@@ -107,6 +107,19 @@ class LargeRead:
         return await trio.to_thread.run_sync(self._exact.checked, piece)
 
 
+async def pieces_in_turn(fetch: StudyFetch, known: Known) -> AsyncGenerator[bytes, None]:
+    """The same without a task of its own: the next one is read when it is asked for.
+
+    Raises:
+        P2PacsError: as `LargeRead.next`.
+    """
+    excerpts = await fetch.excerpts(known)
+    exact = ExactPieces(known.entry, fetch.study.short)
+    for span in excerpts.slices(PIECE_BYTES):
+        piece = await fetch.run(excerpts, _span(span))
+        yield await trio.to_thread.run_sync(exact.checked, piece)
+
+
 class TakenInOrder:
     """The bytes of something that comes in pieces, for who reads them from first to last: what
     `LargeInstance.read` is there. In one thread."""

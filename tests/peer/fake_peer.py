@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import Any
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from p2pacs.concurrency.signals import Bell
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.pixel_data import Reading, run
 from p2pacs.errors import NotFoundError, P2PacsError, StateError, StudyNotFoundError
 from p2pacs.ids import StudyId
 from p2pacs.output.json_object import JsonObject
@@ -149,8 +150,27 @@ class FakeFetch:
         self.reads.append(known.number)
         return self.instances[known.number - 1]
 
+    async def excerpts(self, known: Known) -> FakeExcerpts:
+        self.reads.append(known.number)
+        return FakeExcerpts(self.instances[known.number - 1].data)
+
+    async def run(self, excerpts: FakeExcerpts, reading: Reading[bytes]) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return run(reading, lambda first, end: excerpts.data[first:end])
+
     def give_up(self) -> None:
         self.given_up = True
+
+
+@frozen
+class FakeExcerpts:
+    """Satisfies `p2pacs.study.excerpt.Excerpts`, as far as large instances are read by it."""
+
+    data: bytes
+
+    def slices(self, most: int) -> Iterator[tuple[int, int]]:
+        for at in range(0, len(self.data), most):
+            yield at, min(at + most, len(self.data))
 
 
 @define

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from p2pacs.errors import local_error
 from p2pacs.files.private_files import FILE_MODE
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write beside and rename, so that whoever reads finds the file of before or the new one.
+    """Write it as `replacing` does.
+
+    Raises:
+        DiskFullError: no room.
+        LocalError: it cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write beside and rename at the end of the block, so that whoever reads finds the file of
+    before or the new one.
 
     No flush: what was lost with the power is found and written again by the next run. The name
     beside is always the same, so that what a killed run left there is no litter. It is a patient's,
@@ -23,12 +39,13 @@ def replace(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         with open(temporary, "wb", opener=_private) as file:
-            file.write(data)
+            yield file
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         failed = local_error(error, f"cannot write to {path.parent}")
         raise type(failed)(f"{failed}, then run the command again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _private(path: str, flags: int) -> int:

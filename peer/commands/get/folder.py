@@ -16,18 +16,22 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from attrs import frozen
 
 from p2pacs.dataset.instance import EncodedInstance
 from p2pacs.errors import BrokenInstanceError, local_error
 from p2pacs.files.private_files import make_private_folder
+from p2pacs.limits import MIB
 from p2pacs.output.json_object import JsonObject
-from peer.commands.get.files import replace
+from peer.commands.get.files import replacing
+
+_BLOCK: Final = MIB
+"""Bytes of a file in memory at once."""
 
 MOST: Final = 2**31 - 1
 """The largest number that an IS may have (PS3.5 6.2)."""
@@ -108,14 +112,22 @@ class StudyFolder:
             DiskFullError: no room.
             LocalError: it cannot be written.
         """
+        with self.writing(order) as written:
+            written.write(file)
+
+    @contextmanager
+    def writing(self, order: FileOrder) -> Iterator[IO[bytes]]:
+        """As `write`, of what comes in pieces: it is there at the end of the block, unless that is
+        left by an error."""
         name = f"{order.number:05d}.dcm" if self._flat else order.name
         path = self._folder / name
         if path.parent != self._folder:
             with self._making:
                 self._made.update(make_private_folder(path.parent))
-        replace(path, file)
+        with replacing(path) as file:
+            yield file
         before, self._found[order.number] = self._found.get(order.number, []), [path]
-        uid = EncodedInstance.from_part10(file).sop_instance_uid
+        uid = _uid(path)
         for other in before:
             if other != path and _uid(other) == uid:
                 other.unlink(missing_ok=True)
@@ -132,20 +144,32 @@ def _files(folder: Path) -> Iterator[tuple[int, Path]]:
                     yield int(found[1]), one
 
 
-def _read(path: Path) -> EncodedInstance | None:
-    """The instance in a file; None if there is none, or a broken one."""
+def _begun(file: IO[bytes]) -> EncodedInstance | None:
+    """The beginning of the instance in a file; None if there is none, or a broken one."""
     try:
-        return EncodedInstance.from_part10(path.read_bytes())
-    except (FileNotFoundError, BrokenInstanceError):
+        return EncodedInstance.from_part10(file.read(_BLOCK))
+    except BrokenInstanceError:
         return None
 
 
 def _uid(path: Path) -> str | None:
-    found = _read(path)
+    try:
+        with path.open("rb") as file:
+            found = _begun(file)
+    except FileNotFoundError:
+        return None
     return None if found is None else found.sop_instance_uid
 
 
 def _is_whole(path: Path, sha256: str) -> bool:
     """Whether the file holds just the data set with this hash."""
-    found = _read(path)
-    return found is not None and hashlib.sha256(found.data).hexdigest() == sha256
+    try:
+        with path.open("rb") as file:
+            if (found := _begun(file)) is None:
+                return False
+            digest = hashlib.sha256(found.data)
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except FileNotFoundError:
+        return False
+    return digest.hexdigest() == sha256

@@ -10,6 +10,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.concurrency.budget import Budget
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import (
     AuthenticationError,
     P2PacsError,
@@ -216,7 +217,7 @@ class _Files:
         """Have an instance written, as soon as there is room for one more."""
         number, done = line["number"], trio.Event()
         before, self._last[number] = self._last.get(number), done
-        await self._budget.acquire(line["size"])
+        await self._budget.acquire(min(line["size"], WHOLE_BYTES))
         await self._places.acquire_on_behalf_of(done)
         nursery.start_soon(self._keep, line, before, done)
 
@@ -230,14 +231,24 @@ class _Files:
         elif await trio.to_thread.run_sync(self._files.holds, order, digest):
             outcome.kept += 1
         else:
-            file = await self._client.instance(outcome.study, number)
-            await trio.to_thread.run_sync(self._files.write, order, file)
+            await self._bring(order, line["size"])
             outcome.written += 1
         outcome.whole[number] = digest
         self._watcher.instance(outcome.instances, line["known"])
         done.set()
-        self._budget.release(line["size"])
+        self._budget.release(min(line["size"], WHOLE_BYTES))
         self._places.release_on_behalf_of(done)
+
+    async def _bring(self, order: FileOrder, size: int) -> None:
+        client, study = self._client, self._outcome.study
+        if size <= WHOLE_BYTES:
+            file = await client.instance(study, order.number)
+            await trio.to_thread.run_sync(self._files.write, order, file)
+            return
+        with self._files.writing(order) as written:
+            async with client.instance_pieces(study, order.number) as pieces:
+                async for piece in pieces:
+                    await trio.to_thread.run_sync(written.write, piece)
 
 
 async def _watch(client: PeerClient, outcome: GetOutcome, watcher: ProgressWatcher) -> None:

@@ -1,7 +1,8 @@
 """A study as a ZIP file with a DICOMDIR, written while it is read, and while it comes.
 
-One instance at a time is in memory, and nothing is on disk. Names in it say nothing of the patient.
-If not all of it can be had, the file is broken off: never does something look whole that is not.
+One instance at a time is in memory, a large one by pieces, and nothing is on disk. Names in it say
+nothing of the patient. If not all of it can be had, the file is broken off: never does something
+look whole that is not.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 import zipfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import IO, Final
 
 import structlog
 import trio
@@ -20,11 +21,13 @@ from starlette.types import Receive, Scope, Send
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.dicomdir import DirectoryEntry, write_dicomdir
-from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.instance import EncodedInstance, part10_head
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import P2PacsError
 from p2pacs.limits import MIB
 from peer.retrieval.audit import ReadEnding, ReadOutcome
 from peer.retrieval.instances.live_index import Known
+from peer.retrieval.large_reads import pieces_in_turn
 from peer.retrieval.study_fetch import StudyFetch
 
 _PIECE: Final = MIB
@@ -67,12 +70,33 @@ class ZipStream:
         # Without seek() the file is written straight on, with its sizes behind each entry.
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
         self._when = time.localtime()[:6]
+        self._open: IO[bytes] | None = None
 
     def add(self, name: str, data: bytes) -> bytes:
         """What the file grows by with another one in it."""
         info = zipfile.ZipInfo(name, self._when)
         info.external_attr = 0o600 << 16
         self._zip.writestr(info, data)
+        return self._sink.take()
+
+    def begin(self, name: str) -> bytes:
+        """What it grows by where a large file begins, which then comes in pieces."""
+        info = zipfile.ZipInfo(name, self._when)
+        info.external_attr = 0o600 << 16
+        self._open = self._zip.open(info, "w", force_zip64=True)
+        return self._sink.take()
+
+    def go_on(self, piece: bytes) -> bytes:
+        """What it grows by with the next piece of that."""
+        if self._open is not None:
+            self._open.write(piece)
+        return self._sink.take()
+
+    def close(self) -> bytes:
+        """What it grows by where that ends."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened.close()
         return self._sink.take()
 
     def end(self) -> bytes:
@@ -103,11 +127,12 @@ class StudyArchive:
         with self.fetch.in_use():
             try:
                 while (known := await cursor.next()) is not None:
-                    size = 2 * known.entry.size
+                    size = 2 * min(known.entry.size, WHOLE_BYTES)
                     await self.budget.acquire(size)
                     try:
-                        instance = await self.fetch.read(known)
-                        yield await trio.to_thread.run_sync(_add, stream, known, instance)
+                        async with aclosing(self._file(stream, known)) as grown:
+                            async for piece in grown:
+                                yield piece
                         entries[known.number] = _entry(known)
                     finally:
                         self.budget.release(size)
@@ -120,6 +145,21 @@ class StudyArchive:
                 raise
             finally:
                 self.ended(ending)
+
+    async def _file(self, stream: ZipStream, known: Known) -> AsyncGenerator[bytes, None]:
+        """What the file grows by with an instance."""
+        if known.entry.size <= WHOLE_BYTES:
+            instance = await self.fetch.read(known)
+            yield await trio.to_thread.run_sync(_add, stream, known, instance)
+            return
+        in_thread, entry = trio.to_thread.run_sync, known.entry
+        head = part10_head(entry.sop_class_uid, entry.sop_instance_uid, entry.transfer_syntax_uid)
+        yield await in_thread(stream.begin, "/".join(file_id(known)))
+        yield await in_thread(stream.go_on, head)
+        async with aclosing(pieces_in_turn(self.fetch, known)) as pieces:
+            async for piece in pieces:
+                yield await in_thread(stream.go_on, piece)
+        yield await in_thread(stream.close)
 
     def _missing(self) -> str:
         """What the archive says of images that the PACS did not give; empty if it gave all."""

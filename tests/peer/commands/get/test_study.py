@@ -11,6 +11,7 @@ from p2pacs.errors import DiskFullError, LocalError, NoSourceError, StateError
 from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.web.serving import serve_web
 from peer.api.api import make_api, make_token
+from peer.api.client import PeerClient
 from peer.commands.get.outcome import GetOutcome
 from peer.commands.get.study import GetTuning, get
 from peer.config import PeerSettings, save_peer_settings
@@ -18,6 +19,7 @@ from peer.retrieval.instances.live_index import Known
 from tests.components import free_port
 from tests.p2pacs.study.samples import instance
 from tests.peer.fake_peer import STUDY, FakeFetch, FakePeer, transfer_of
+from tests.peer.retrieval.test_large_reads import volume
 from tests.waiting import eventually
 
 UID = "1.2.840.99"
@@ -121,6 +123,31 @@ async def test_what_came_before_was_not_received_by_this_run(
     fake.before = size - 1_000
     said = (await get(peer.folder, UID, tmp_path / "out", Seen())).json()
     assert (said["bytes_received"], said["sources"]) == (1_000, {"replica": 1_000})
+
+
+async def test_a_large_one_comes_in_pieces(
+    peer: Served, fake: FakePeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = volume(2)
+    fake.fetch = FakeFetch([SENT[0], large])
+    whole = list[int]()
+    ask = PeerClient.instance
+
+    async def instance(self: PeerClient, study: str, number: int) -> bytes:
+        whole.append(number)
+        return await ask(self, study, number)
+
+    monkeypatch.setattr(PeerClient, "instance", instance)
+    outcome = await get(peer.folder, UID, tmp_path / "out", Seen())
+    assert (outcome.written, whole) == (2, [1])
+    assert _read(tmp_path / "out") == [SENT[0], large]
+    outcome = await get(peer.folder, UID, tmp_path / "out", Seen())
+    assert (outcome.written, outcome.kept) == (0, 2)
+    (path,) = (tmp_path / "out").rglob("*-00002.dcm")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    outcome = await get(peer.folder, UID, tmp_path / "out", Seen())
+    assert (outcome.written, outcome.kept) == (1, 1)
+    assert _read(tmp_path / "out") == [SENT[0], large]
 
 
 class Together(FakeFetch):

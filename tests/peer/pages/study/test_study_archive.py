@@ -10,12 +10,15 @@ from pydicom.fileset import FileSet
 
 from p2pacs.concurrency.budget import Budget
 from p2pacs.dataset.instance import EncodedInstance
+from p2pacs.dataset.large import WHOLE_BYTES
 from p2pacs.errors import UnavailableError
 from p2pacs.study.study_index import LeftOut
 from peer.app import Peer
 from peer.pages.study.study_archive import ArchiveAnswer, StudyArchive, ZipStream
 from peer.retrieval.audit import ReadEnding, ReadOutcome
 from peer.retrieval.requester import Requester
+from tests.p2pacs.study import samples
+from tests.peer.retrieval.test_large_reads import compressed, volume
 from tests.peer.retrieval.test_study_fetch import by_uid
 from tests.peer.world import World, instances, open_world
 from tests.waiting import eventually
@@ -52,6 +55,24 @@ async def test_a_study_that_comes_is_an_archive_with_a_directory(tmp_path: Path)
     listed = FileSet(tmp_path / "out" / "DICOMDIR")
     assert {one.SOPInstanceUID for one in listed} == set(by_uid(sent))
     assert b"Gr" not in b"".join(name.encode() for name in names)
+
+
+async def test_large_ones_are_written_in_pieces(tmp_path: Path) -> None:
+    sent, ends = [samples.instance(1), volume(2), compressed(3)], list[ReadEnding]()
+    async with open_world(tmp_path / "world") as world:
+        await world.broker.publish(sent)
+        peer = await world.add("a")
+        archive = await opened(world, peer, ends)
+        with trio.fail_after(60):
+            async with aclosing(archive.pieces()) as pieces:
+                came = [piece async for piece in pieces]
+    assert max(map(len, came)) < WHOLE_BYTES // 2
+    assert ends == [ReadEnding(ReadOutcome.DONE, 3, 3)]
+    with zipfile.ZipFile(io.BytesIO(b"".join(came))) as made:
+        assert made.testzip() is None
+        files = [name for name in made.namelist() if name.startswith("DICOM/")]
+        found = [EncodedInstance.from_part10(made.read(name)) for name in files]
+    assert by_uid(found) == by_uid(sent)
 
 
 async def test_what_the_pacs_did_not_give_is_said_in_it(tmp_path: Path) -> None:
