@@ -1,10 +1,14 @@
 import httpx
 import pytest
+import trio
+import trio.lowlevel
+import trio.testing
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from p2pacs.web.answers import json_answer
 from p2pacs.web.guard import (
@@ -52,6 +56,56 @@ async def test_long_bodies_are_refused() -> None:
         answer = await client.post("/", content=b"0123456789a")
         assert answer.status_code == 413
         assert "longer than 10 bytes" in answer.text
+
+
+async def test_an_answer_may_take_longer_than_a_body(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """WADO-RS of what took 15 s to come was cut off after its head: the body of the request, which
+    nobody had read yet, counted as late."""
+    heard = list[str]()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await trio.sleep(60)
+        heard.append((await receive())["type"])
+        with trio.move_on_after(1000):
+            heard.append((await receive())["type"])
+        await PlainTextResponse("late")(scope, receive, send)
+
+    coming = iter([{"type": "http.request", "body": b""}])
+
+    async def receive() -> Message:
+        await trio.lowlevel.checkpoint()
+        if (message := next(coming, None)) is None:
+            await trio.sleep_forever()
+        return message or {}
+
+    said = list[Message]()
+
+    async def send(message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        said.append(message)
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": []}
+    await BodyLimit(slow, seconds=10)(scope, receive, send)
+    assert heard == ["http.request"]
+    assert said[0]["status"] == 200
+
+
+async def test_a_body_may_not_dawdle(autojump_clock: trio.testing.MockClock) -> None:
+    async def receive() -> Message:
+        await trio.sleep(4)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            await receive()
+
+    scope = {"type": "http", "path": "/", "method": "POST", "headers": []}
+    with pytest.raises(HTTPException) as caught:
+        await BodyLimit(read, seconds=10)(scope, receive, lambda _: trio.lowlevel.checkpoint())
+    assert caught.value.status_code == 408
+    assert trio.current_time() <= 10
 
 
 @pytest.mark.parametrize(
