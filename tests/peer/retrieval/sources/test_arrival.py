@@ -167,7 +167,7 @@ async def test_what_cannot_be_mended_is_told(
 ) -> None:
     world = World()
     if error is None:
-        world.arrival.pause()
+        world.arrival.stop("it was paused here")
     else:
         world.arrival.transfer.end(error)
     with pytest.raises(raised):
