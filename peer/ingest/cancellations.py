@@ -108,6 +108,6 @@ class Cancellations:
         self._spool.index.cancellation_over(uid)
         if study is None or not 0 < study.version <= stored:
             return
-        self._spool.safe(uid, study.published)
+        self._spool.home(uid, study.published)
         if study.newest <= study.published:
             self._spool.index.retry(uid)

@@ -160,7 +160,7 @@ class OutgoingStudies:
         if noted.stored < study.version:
             return False
         log.info("a study that was sent is in the PACS", study=_short(study))
-        await trio.to_thread.run_sync(self._spool.safe, study.uid, study.published)
+        await trio.to_thread.run_sync(self._spool.home, study.uid, study.published)
         return True
 
 

@@ -19,13 +19,29 @@ def _same(arrived: ArrivedInstance) -> list[ColumnElement[bool]]:
     return [instances.c[name] == getattr(arrived, name) for name in names]
 
 
-def find_here(connection: Connection, arrived: ArrivedInstance) -> SpoolOutcome | None:
-    """What became of the same bytes, if they are here already."""
-    query = select(instances.c.beside).where(*_same(arrived), instances.c.file.is_not(None))
-    beside = connection.execute(query.order_by(instances.c.beside).limit(1)).scalar_one_or_none()
-    if beside is None:
+def find_here(connection: Connection, arrived: ArrivedInstance) -> tuple[SpoolOutcome, int] | None:
+    """What became of the same bytes, and their number, if they are here already."""
+    columns = (instances.c.beside, instances.c.number)
+    query = select(*columns).where(*_same(arrived), instances.c.file.is_not(None))
+    row = connection.execute(query.order_by(instances.c.beside).limit(1)).one_or_none()
+    if row is None:
         return None
-    return SpoolOutcome.BESIDE if beside else SpoolOutcome.KNOWN
+    return SpoolOutcome.BESIDE if row.beside else SpoolOutcome.KNOWN, row.number
+
+
+def is_out(connection: Connection, study_uid: str, number: int) -> bool:
+    """Whether an instance is published: the PACS may have had it, and somebody deleted it there,
+    since a broker was asked last."""
+    query = select(studies.c.published).where(studies.c.uid == study_uid)
+    return number <= (connection.execute(query).scalar() or 0)
+
+
+def look_again(connection: Connection, study_uid: str, number: int) -> None:
+    """An instance that is here was sent again: its sender wants it in the PACS. What it was
+    published for is over, so the broker sees anew whether the PACS has it."""
+    published = studies.c.published
+    which = (studies.c.uid == study_uid, published >= number)
+    connection.execute(update(studies).where(*which).values(published=number - 1))
 
 
 def enter_instance(connection: Connection, arrived: ArrivedInstance, file: str) -> SpoolOutcome:

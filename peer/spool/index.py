@@ -15,8 +15,9 @@ from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
-from peer.spool.entering import enter_instance, find_here
+from peer.spool.entering import enter_instance, find_here, is_out, look_again
 from peer.spool.instance_progress import InstanceProgress, find_progress
+from peer.spool.leaving import leave
 from peer.spool.recipient_index import RecipientIndex
 from peer.spool.records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
 from peer.spool.tables import NOTHING, cancellations, instances, prepare, recount, studies
@@ -58,9 +59,13 @@ class SpoolIndex:
         """
         query = select(studies).where(studies.c.uid == arrived.study_uid)
         with self._file.reading() as connection:
-            if (outcome := find_here(connection, arrived)) is not None:
-                return outcome
+            found = find_here(connection, arrived)
+            is_again = found is not None and is_out(connection, arrived.study_uid, found[1])
             study = connection.execute(query).one_or_none()
+        if found is not None:
+            if is_again:
+                self._look_again(arrived.study_uid, found[1])
+            return found[0]
         if study is not None and study.cancelled is not None:
             raise ForbiddenError(CANCELLED)
         if study is not None and study.refused is not None:
@@ -81,20 +86,27 @@ class SpoolIndex:
             instances.c.sha256 == sha256,
             instances.c.file.is_not(None),
         )
-        query = select(instances.c.study_uid, instances.c.beside).where(*same)
+        columns = (instances.c.study_uid, instances.c.beside, instances.c.number)
+        query = select(*columns).where(*same)
         with self._file.reading() as connection:
             row = connection.execute(query.order_by(instances.c.beside).limit(1)).first()
             if row is None:
                 return None
-            if not row.beside:
-                return row.study_uid, SpoolOutcome.KNOWN
+            is_again = is_out(connection, row.study_uid, row.number)
             before = select(instances.c.number).where(
                 instances.c.study_uid == row.study_uid,
                 instances.c.uid == uid,
                 instances.c.beside.is_(False),
             )
             other = connection.execute(before.limit(1)).first()
+        if is_again:
+            self._look_again(row.study_uid, row.number)
+        if not row.beside:
+            return row.study_uid, SpoolOutcome.KNOWN
         return row.study_uid, SpoolOutcome.BROKEN if other is None else SpoolOutcome.BESIDE
+
+    def _look_again(self, study_uid: str, number: int) -> None:
+        self._file.transact(lambda c: look_again(c, study_uid, number))
 
     def enter(self, arrived: Sequence[tuple[ArrivedInstance, str]]) -> list[SpoolOutcome]:
         """Enter instances whose files are on the disk, all or none.
@@ -272,24 +284,18 @@ class SpoolIndex:
         """All instances of a study up to this number are in its newest version."""
         self._note(uid, published=newest)
 
+    def home(self, uid: str, newest: int) -> list[str]:
+        """All instances of a study up to this number are in the PACS, but for those that were sent
+        again since it was asked for; the files that are not needed any more."""
+        known = select(studies.c.published).where(studies.c.uid == uid)
+        return self._file.transact(
+            lambda c: leave(c, uid, min(newest, c.execute(known).scalar() or 0))
+        )
+
     def safe(self, uid: str, newest: int) -> list[str]:
         """All instances of a study up to this number are elsewhere; the files that are not needed
         any more."""
-        self._note(uid, safe=newest)
-        which = (
-            instances.c.study_uid == uid,
-            instances.c.number <= newest,
-            instances.c.beside.is_(False),
-            instances.c.file.is_not(None),
-        )
-
-        def work(connection: Connection) -> list[str]:
-            names = list(connection.execute(select(instances.c.file).where(*which)).scalars())
-            connection.execute(update(instances).where(*which).values(file=None))
-            recount(connection, uid)
-            return names
-
-        return self._file.transact(work)
+        return self._file.transact(lambda c: leave(c, uid, newest))
 
     def _note(self, uid: str, **values: object) -> None:
         def work(connection: Connection) -> None:

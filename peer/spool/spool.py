@@ -163,6 +163,11 @@ class Spool:
         for name in self.index.safe(uid, newest):
             self.files.remove(name)
 
+    def home(self, uid: str, newest: int) -> None:
+        """The same in the PACS, but for those that were sent again meanwhile."""
+        for name in self.index.home(uid, newest):
+            self.files.remove(name)
+
     def remove(self, uid: str) -> None:
         """Forget a study, and all that lies here of it."""
         for name in self.index.remove(uid):

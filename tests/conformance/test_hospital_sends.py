@@ -286,6 +286,32 @@ async def test_what_the_pacs_deleted_comes_home_when_it_is_sent_again(tmp_path: 
             assert by_uid(await home(tmp_path)) == by_uid(STUDY)
 
 
+async def test_what_the_pacs_deleted_before_the_hospital_looked_comes_home_again(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        north = await w.join("north")
+        assert north.peer.outbound is not None
+        outgoing = north.peer.outbound.outgoing
+        outgoing.tuning = OutgoingTuning(quiet=0.5, report_seconds=0.1, first_look_seconds=1000)
+        await w.stop_pacs()
+        await north.scanner().store(STUDY)
+        of = w.broker.parts.studies.id_of(UID)
+        while not await w.broker.forwarding.held(of):
+            await trio.sleep(0.02)
+        await trio.sleep(2)  # the first look is over, and the next one far away
+        await w.start_pacs()
+        await w.is_home(STUDY)
+        files = tmp_path / "north" / "spool" / "instances"
+        assert len(list(files.iterdir())) == len(STUDY), "it has not looked yet"
+        await w.delete(STUDY[:6])
+        await north.scanner().store(STUDY)
+        while list(files.iterdir()):
+            outgoing.linked()  # it looks now
+            await trio.sleep(0.3)
+        assert by_uid(await home(tmp_path)) == by_uid(STUDY)
+
+
 async def test_without_a_broker_it_waits_and_a_restart_loses_nothing(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         north = await w.join("north")

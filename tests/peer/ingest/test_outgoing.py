@@ -1,3 +1,4 @@
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,31 @@ async def test_a_leave_that_ends_while_it_is_sent_is_asked_for_anew(
         assert not files(tmp_path)
         leaves = [one for one in made.broker.asked if isinstance(one, SendQuery)]
         assert len(leaves) == 3
+
+
+async def test_what_is_sent_again_before_it_is_known_to_be_home_is_looked_for_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Between what the broker stores and the next look here somebody may delete it in the PACS."""
+    tuning = OutgoingTuning(first_look_seconds=50)
+    async with outgoing(tmp_path, tuning=tuning) as made, running(made):
+        one, two = make(UID, 1, 1), make(UID, 1, 2)
+        made.broker.stores = False
+        made.take(one)
+        made.take(two)
+        await trio.sleep(30)
+        before = made.study(UID)
+        assert before.published == before.newest
+        made.broker.stores = True
+        key = (two.sop_instance_uid, two.transfer_syntax_uid, sha256(two.data).digest())
+        assert made.spool.index.find_known(*key) == (UID, SpoolOutcome.KNOWN)
+        assert made.study(UID).published == 1
+        assert made.take(one) is SpoolOutcome.KNOWN
+        assert made.study(UID).published == 0
+        made.spool.home(UID, before.published)  # what was heard before it was sent again
+        assert len(list(made.spool.index.list_files())) == 2
+        await made.until_done(UID)
+        leaves = [one for one in made.broker.asked if isinstance(one, SendQuery)]
+        assert len(leaves) == 2, "the broker sees anew whether the PACS has it"
+        assert made.study(UID).version == before.version
+        assert not made.spool.index.list_files()
