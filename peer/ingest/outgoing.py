@@ -11,7 +11,7 @@ from attrs import define, field
 
 from p2pacs.concurrency.signals import Pause
 from p2pacs.concurrency.tasks import wait_any
-from p2pacs.errors import ForbiddenError, P2PacsError
+from p2pacs.errors import ForbiddenError, LocalError, P2PacsError
 from peer.ingest.cancellations import Cancellations
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.outgoing_state import Attempt
@@ -103,11 +103,24 @@ class OutgoingStudies:
                 self._parts.withhold(one.study)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancellations.run)
+            nursery.start_soon(self._forget_old)
             while True:
                 for uid in fresh - running.keys():
                     running[uid] = _Running()
                     nursery.start_soon(self._work, uid)
                 await self._arrivals.bell.wait()
+
+    async def _forget_old(self) -> None:
+        """The spool's index keeps no row for ever."""
+        while True:
+            before = int((time.time() - self.tuning.kept_days * 24 * 3600) * 1000)
+            try:
+                count = await trio.to_thread.run_sync(self._spool.index.forget_old, before)
+                if count:
+                    log.info("studies that were sent long ago are forgotten", count=count)
+            except LocalError as error:
+                log.warning("the spool's index is not tidied up", why=str(error))
+            await trio.sleep(self.tuning.forget_seconds)
 
     async def _work(self, uid: str) -> None:
         """Publish and follow a study until nothing is left to do for it."""

@@ -39,6 +39,11 @@ class OutgoingTuning:
     """... up to this."""
     retry_seconds: float = 30.0
     """After something failed; over when a broker is linked again."""
+    kept_days: float = 110.0
+    """After its last instance came, for which it is known what was sent of a study that is home:
+    longer than Storage Commitment may take (`sending.commit_days`)."""
+    forget_seconds: float = 24 * 3600.0
+    """Between two looks which studies are older."""
     fetch_seconds: float = 600.0
     """To fetch a version that is out and not here, before the next one can go on from it."""
 

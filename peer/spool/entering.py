@@ -32,8 +32,13 @@ def find_here(connection: Connection, arrived: ArrivedInstance) -> tuple[SpoolOu
 def is_out(connection: Connection, study_uid: str, number: int) -> bool:
     """Whether an instance is published: the PACS may have had it, and somebody deleted it there,
     since a broker was asked last."""
+    return number <= published_of(connection, study_uid)
+
+
+def published_of(connection: Connection, study_uid: str) -> int:
+    """Instances of a study up to this number are published."""
     query = select(studies.c.published).where(studies.c.uid == study_uid)
-    return number <= (connection.execute(query).scalar() or 0)
+    return connection.execute(query).scalar() or 0
 
 
 def look_again(connection: Connection, study_uid: str, number: int) -> None:

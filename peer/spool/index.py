@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ from p2pacs.errors import ForbiddenError
 from p2pacs.ids import StudyId
 from p2pacs.sql.portable import insert_missing
 from p2pacs.sql.sqlite import SqliteFile
-from peer.spool.entering import enter_instance, find_here, is_out, look_again
+from peer.spool.entering import enter_instance, find_here, is_out, look_again, published_of
 from peer.spool.instance_progress import InstanceProgress, find_progress
-from peer.spool.leaving import leave
+from peer.spool.leaving import forget_old, leave, list_old
 from peer.spool.recipient_index import RecipientIndex
 from peer.spool.records import ArrivedInstance, SpooledInstance, SpooledStudy, SpoolOutcome
 from peer.spool.tables import NOTHING, cancellations, instances, prepare, recount, studies
@@ -259,6 +260,13 @@ class SpoolIndex:
         self._note(uid, cancelled=None, refused=None)
         self.recipients.untold(uid)
 
+    def forget_old(self, before: int) -> int:
+        """Forget the studies that have been in the PACS for long, one at a time; how many there
+        were; see `peer.spool.leaving.forget_old`."""
+        with self._file.reading() as connection:
+            old = list_old(connection, before)
+        return sum(self._file.transact(partial(forget_old, uid=uid, before=before)) for uid in old)
+
     def remove(self, uid: str) -> list[str]:
         """Forget what is not elsewhere of a study, and that it was refused or cancelled; the files
         that nobody needs any more."""
@@ -287,10 +295,7 @@ class SpoolIndex:
     def home(self, uid: str, newest: int) -> list[str]:
         """All instances of a study up to this number are in the PACS, but for those that were sent
         again since it was asked for; the files that are not needed any more."""
-        known = select(studies.c.published).where(studies.c.uid == uid)
-        return self._file.transact(
-            lambda c: leave(c, uid, min(newest, c.execute(known).scalar() or 0))
-        )
+        return self._file.transact(lambda c: leave(c, uid, min(newest, published_of(c, uid))))
 
     def safe(self, uid: str, newest: int) -> list[str]:
         """All instances of a study up to this number are elsewhere; the files that are not needed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from p2pacs.sql.portable import insert_missing
-from peer.spool.tables import NOTHING, instances, recount, studies
+from peer.spool.recipient_index import copies, recipients
+from peer.spool.tables import NOTHING, cancellations, instances, recount, studies
 
 
 def leave(connection: Connection, uid: str, newest: int) -> list[str]:
@@ -23,3 +24,46 @@ def leave(connection: Connection, uid: str, newest: int) -> list[str]:
     connection.execute(update(instances).where(*which).values(file=None))
     recount(connection, uid)
     return names
+
+
+def list_old(connection: Connection, before: int) -> list[str]:
+    """Study Instance UIDs of the studies of which nothing is left to know here (`forget_old`)."""
+    return list(connection.execute(select(studies.c.uid).where(*_is_old(before))).scalars())
+
+
+def forget_old(connection: Connection, uid: str, before: int) -> bool:
+    """Forget a study that has been in the PACS for long, unless it is wanted again; whether it was
+    forgotten.
+
+    Its rows say what a scanner may delete (Storage Commitment) and what was sent to whom. Neither
+    is asked after weeks; what is sent again then comes like any other, and goes on from what is
+    published.
+
+    Args:
+        connection: a transaction.
+        uid: which.
+        before: its last instance came before this: milliseconds since 1970.
+    """
+    which = delete(studies).where(studies.c.uid == uid, *_is_old(before))
+    if not connection.execute(which).rowcount:
+        return False
+    connection.execute(delete(instances).where(instances.c.study_uid == uid))
+    for table in (recipients, copies):
+        connection.execute(delete(table).where(table.c.uid == uid))
+    return True
+
+
+def _is_old(before: int) -> list[ColumnElement[bool]]:
+    """All of it is in the PACS, no file is here, and nobody waits for anything."""
+    waited_for = select(recipients.c.uid).where(recipients.c.over.is_(False))
+    return [
+        studies.c.latest < before,
+        studies.c.newest <= studies.c.published,
+        studies.c.newest <= studies.c.safe,
+        studies.c.spooled == 0,
+        studies.c.beside == 0,
+        studies.c.cancelled.is_(None),
+        studies.c.refused.is_(None),
+        studies.c.uid.not_in(waited_for),
+        studies.c.uid.not_in(select(cancellations.c.uid)),
+    ]
