@@ -110,6 +110,20 @@ commitments = Table(
 """Requests for Storage Commitment that wait (`peer.commitment.requests`): the AE title of who asks,
 Transaction UID, milliseconds since 1970, and SOP Class and Instance UIDs as JSON."""
 
+commitment_states = Table(
+    "commitment_states",
+    metadata,
+    Column("study", Text, primary_key=True),
+    Column("caller", Text, primary_key=True),
+    Column("asked", Integer, nullable=False, index=True),
+    Column("answered", Integer),
+    Column("safe", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+)
+"""How the last request of an AE title for a study stands (`peer.commitment.states`): Study Instance
+UID, milliseconds since 1970, instances."""
+
 for _table in accounts.sorted_tables:
     _table.to_metadata(metadata)
 

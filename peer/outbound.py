@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import trio
+from sqlalchemy import Connection
 
 from p2pacs.dataset.incoming import IncomingInstance, InstanceUids
 from p2pacs.dimse.association.remote import DimseRemote
@@ -19,6 +20,7 @@ from p2pacs.study.images import Coding
 from p2pacs.swarm.scheduling.priority import Priority
 from peer.commitment.commitments import DAY, Commitments, CommitmentTuning
 from peer.commitment.copied_studies import CopiedStudies
+from peer.commitment.states import list_states
 from peer.config import PeerSettings
 from peer.ingest.addressing import StudyAddressing
 from peer.ingest.incoming_files import IncomingFiles
@@ -28,6 +30,7 @@ from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_parts import OutgoingParts, OutgoingTuning
 from peer.ingest.source import Arrivals
 from peer.spool.recipient_rules import RecipientRule
+from peer.spool.records import StudyCommitment
 from peer.spool.spool import Spool
 
 if TYPE_CHECKING:
@@ -132,12 +135,14 @@ class Outbound:
         parts = self._parts
 
         async def keep(actor: str, what: str, detail: str) -> None:
-            from peer.accounts.trail import note  # noqa: PLC0415 - argon2, for this alone
-
-            await parts.database.run(lambda c: note(c, actor, what, detail))
+            await parts.database.run(lambda c: _note(c, actor, what, detail))
 
         linked = lambda: parts.host.mesh.broker_linked  # noqa: E731
-        return OutgoingDesk(self.spool, self.outgoing, self.addressing, linked, keep)
+
+        async def commitments(uids: Sequence[str]) -> dict[str, list[StudyCommitment]]:
+            return await parts.database.run(lambda c: list_states(c, uids))
+
+        return OutgoingDesk(self.spool, self.outgoing, self.addressing, linked, keep, commitments)
 
     def _intake(self) -> Callable[[InstanceUids, str], IncomingInstance]:
         intake = Intake(self.spool, self._parts.settings.sending.callers)
@@ -153,6 +158,7 @@ class Outbound:
             copies,
             aet=parts.settings.aet,
             destinations=parts.destinations,
+            note=_note,
             callers=sending.callers,
             tuning=CommitmentTuning(patience=sending.commit_days * DAY),
         )
@@ -164,6 +170,12 @@ class Outbound:
             nursery.start_soon(self._workers.stay_ready)
             nursery.start_soon(self.commitments.run)
             nursery.start_soon(self.addressing.run)
+
+
+def _note(connection: Connection, actor: str, what: str, detail: str = "") -> None:
+    from peer.accounts.trail import note  # noqa: PLC0415 - argon2, for this alone
+
+    note(connection, actor, what, detail)
 
 
 def _recipient_rules(settings: PeerSettings) -> list[RecipientRule]:

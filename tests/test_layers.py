@@ -386,6 +386,7 @@ ROOMS: dict[str, list[str]] = {
         "peer.retrieval",
         "peer.retrieval.instances",
         "peer.sending",
+        "peer.spool",
     ],
     "peer.pages.settings": ["peer.config"],
     "peer.pages.sources": [

@@ -30,6 +30,9 @@ STATES: Final = (
 TRAIL: Final = (
     N_("account added"),
     N_("account removed"),
+    N_("Storage Commitment answered"),
+    N_("Storage Commitment asked"),
+    N_("Storage Commitment not answered"),
     N_("sending retried"),
     N_("sending cancelled"),
     N_("spool emptied"),

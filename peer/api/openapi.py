@@ -158,6 +158,18 @@ SCHEMAS: Final[Described] = {
                 _object({"name": _TEXT, "known": _FLAG, "whole": _FLAG, "share": _COUNT})
             ),
             "replicas": _COUNT,
+            "commitments": _list(
+                _object(
+                    {
+                        "caller": _TEXT,
+                        "asked": _TIME,
+                        "answered": _or_null(_TIME),
+                        "safe": _COUNT,
+                        "failed": _COUNT,
+                        "waiting": _COUNT,
+                    }
+                )
+            ),
         }
     ),
     "Status": _object(

@@ -113,6 +113,17 @@ class OutgoingStudyCalls:
                 for to in one.address.recipients
             ],
             "replicas": one.address.replicas,
+            "commitments": [
+                {
+                    "caller": asked.caller,
+                    "asked": _time(asked.asked),
+                    "answered": None if asked.answered is None else _time(asked.answered),
+                    "safe": asked.safe,
+                    "failed": asked.failed,
+                    "waiting": asked.waiting,
+                }
+                for asked in one.commitments
+            ],
         }
 
 

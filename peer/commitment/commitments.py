@@ -6,11 +6,12 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
+from sqlalchemy import Connection
 
 from p2pacs.concurrency.signals import Bell
 from p2pacs.concurrency.tasks import Tasks
@@ -29,13 +30,27 @@ from peer.commitment.requests import (
     keep_request,
     list_requests,
 )
-from peer.commitment.verdict import judge
+from peer.commitment.states import note_states, states_of
+from peer.commitment.verdict import Verdict, judge
 from peer.db import PeerDatabase
+from peer.spool.records import StudyCommitment
 from peer.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 
 DAY: Final = 24 * 3600.0
+
+ASKED: Final = "Storage Commitment asked"
+ANSWERED: Final = "Storage Commitment answered"
+GIVEN_UP: Final = "Storage Commitment not answered"
+"""What the trail calls it."""
+
+
+class Note(Protocol):
+    """Writes a line into the trail (`peer.accounts.trail.note`)."""
+
+    def __call__(self, connection: Connection, actor: str, what: str, detail: str = "") -> None:
+        """In the transaction of what it tells of."""
 
 
 @frozen
@@ -66,6 +81,7 @@ class Commitments:
         *,
         aet: str,
         destinations: Mapping[str, DimseRemote],
+        note: Note,
         callers: Collection[str] = (),
         tuning: CommitmentTuning = CommitmentTuning(),
     ) -> None:
@@ -77,6 +93,7 @@ class Commitments:
             copies: knows what is safe, though the PACS has it not.
             aet: our AE title.
             destinations: where to report to an AE title whose association has ended.
+            note: writes who asked, and what was answered, into the trail.
             callers: AE titles that may ask; none: all.
             tuning: pauses.
         """
@@ -89,6 +106,7 @@ class Commitments:
         self._copies = copies
         self._aet = aet
         self._destinations = destinations
+        self._note = note
         self._callers = frozenset(callers)
         self._token = trio.lowlevel.current_trio_token()
         self._tasks = Tasks()
@@ -106,10 +124,15 @@ class Commitments:
         """
         if self._callers and caller not in self._callers:
             raise ForbiddenError(f"{caller} may not ask: name it in sending.callers")
-        now = int(time.time() * MILLISECONDS)
-        self._database.transact(partial(keep_request, request=request, caller=caller, now=now))
+        self._database.transact(partial(self._keep, request=request, caller=caller))
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._came, RequestKey(caller, request.transaction))
+
+    def _keep(self, connection: Connection, request: CommitmentRequest, caller: str) -> None:
+        now = int(time.time() * MILLISECONDS)
+        if keep_request(connection, request, caller, now):
+            asked = f"{len(request.references)} instances"
+            self._note(connection, caller, ASKED, asked)
 
     def _came(self, key: RequestKey) -> None:
         if (bell := self._bells.get(key)) is not None:
@@ -127,7 +150,7 @@ class Commitments:
 
     async def _follow(self, key: RequestKey) -> None:
         tuning, bell = self.tuning, self._bells[key]
-        pause, tries = tuning.first, 0
+        pause, tries, noted = tuning.first, 0, dict[str, StudyCommitment]()
         try:
             while True:
                 with trio.move_on_after(pause):
@@ -136,15 +159,21 @@ class Commitments:
                 request = await self._database.persist(partial(find_request, key=key))
                 if request is None:
                     return
-                report = await self._result(request)
-                if report is None:
+                verdict, states = await self._look(request)
+                if states != noted:
+                    await self._database.persist(partial(note_states, states=states))
+                    noted = states
+                if verdict is None or (verdict.waiting and self._age(request) < 1):
                     pause = min(2 * pause, tuning.look)
-                elif await self._report(key.caller, report) or self._age(request) > 2:
-                    await self._database.persist(partial(drop_request, key=key))
+                    continue
+                report = verdict.report(request.key.transaction)
+                taken = await self._report(key.caller, report)
+                if taken or self._age(request) > 2:
+                    over = partial(self._over, request, report, states, taken=taken)
+                    await self._database.persist(over)
                     return
-                else:
-                    tries += 1
-                    pause = min(tuning.first * 2.0**tries, tuning.retry)
+                tries += 1
+                pause = min(tuning.first * 2.0**tries, tuning.retry)
         finally:
             del self._bells[key]
 
@@ -152,21 +181,40 @@ class Commitments:
         """How long ago it came, in patiences."""
         return (time.time() - request.asked / MILLISECONDS) / self.tuning.patience
 
-    async def _result(self, request: WaitingRequest) -> CommitmentReport | None:
-        """What to report; None while something is on its way, and it is not too late."""
+    def _over(
+        self,
+        request: WaitingRequest,
+        report: CommitmentReport,
+        states: Mapping[str, StudyCommitment],
+        connection: Connection,
+        *,
+        taken: bool,
+    ) -> None:
+        """Who asked was told of these studies, or is told no more; with what, is audited."""
+        now = int(time.time() * MILLISECONDS)
+        if taken:
+            note_states(connection, {of: evolve(one, answered=now) for of, one in states.items()})
+        drop_request(connection, request.key)
+        said = f"{len(report.committed)} safe, {len(report.failed)} failed"
+        what = ANSWERED if taken else GIVEN_UP
+        self._note(connection, request.key.caller, what, said)
+
+    async def _look(
+        self, request: WaitingRequest
+    ) -> tuple[Verdict | None, dict[str, StudyCommitment]]:
+        """What is known of what is asked for; None if that cannot be seen now."""
         uids = {one.uid for one in request.references}
         try:
-            known = await trio.to_thread.run_sync(self._spool.index.find_progress, uids)
+            find = partial(self._spool.index.find_progress, uids)
+            known = list(await trio.to_thread.run_sync(find))
         except LocalError as error:
             log.warning("cannot see what is safe", why=str(error))
-            return None
+            return None, {}
         await self._copies.look(known)
         verdict = await trio.to_thread.run_sync(
             judge, request.references, known, self._copies.is_safe
         )
-        if verdict.waiting and self._age(request) < 1:
-            return None
-        return verdict.report(request.key.transaction)
+        return verdict, states_of(request, verdict, known)
 
     async def _report(self, caller: str, report: CommitmentReport) -> bool:
         """Report over the association of the request, or over a new one; whether it was taken."""

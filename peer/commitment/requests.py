@@ -36,8 +36,8 @@ class WaitingRequest:
     references: tuple[Reference, ...] = field(repr=False)
 
 
-def keep_request(connection: Connection, request: CommitmentRequest, caller: str, now: int) -> None:
-    """Keep a request until it is answered; the same one again changes nothing.
+def keep_request(connection: Connection, request: CommitmentRequest, caller: str, now: int) -> bool:
+    """Keep a request until it is answered; the same one again changes nothing. Whether it is new.
 
     Raises:
         UsageError: its Transaction UID is that of another one, which waits.
@@ -47,7 +47,7 @@ def keep_request(connection: Connection, request: CommitmentRequest, caller: str
     if (known := find_request(connection, key)) is not None:
         if known.references != request.references:
             raise UsageError("this Transaction UID is in use for other instances")
-        return
+        return False
     everybody = connection.execute(select(func.count()).select_from(commitments)).scalar_one()
     same = select(func.count()).where(commitments.c.caller == caller)
     if everybody >= COMMITMENTS or connection.execute(same).scalar_one() >= COMMITMENTS_OF_ONE:
@@ -60,6 +60,7 @@ def keep_request(connection: Connection, request: CommitmentRequest, caller: str
         "instances": json.dumps(pairs, separators=(",", ":")).encode(),
     }
     connection.execute(insert(commitments).values(row))
+    return True
 
 
 def list_requests(connection: Connection) -> list[RequestKey]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import trio
@@ -17,7 +17,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.outgoing_state import Attempt, OutgoingStudy, outgoing_study, study_address
 from peer.spool.recipient_index import AddressedStudy
 from peer.spool.recipient_rules import Recipients
-from peer.spool.records import SpooledStudy
+from peer.spool.records import SpooledStudy, StudyCommitment
 from peer.spool.spool import Spool
 
 
@@ -49,6 +49,8 @@ class OutgoingDesk:
     """Whether a broker is."""
     note: Callable[[str, str, str], Awaitable[None]]
     """Keeps who did what, with which study (by its number)."""
+    commitments: Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[StudyCommitment]]]]
+    """How requests for Storage Commitment of these studies stand, by Study Instance UID."""
 
     async def find(self, uids: Sequence[str]) -> list[OutgoingStudy]:
         """Those of these Study Instance UIDs; of others nothing."""
@@ -175,12 +177,14 @@ class OutgoingDesk:
 
     async def _told(self, spooled: Sequence[SpooledStudy]) -> list[OutgoingStudy]:
         addressed = await self.addressing.of_all([one.uid for one in spooled])
+        committed = await self.commitments([one.uid for one in spooled])
         members, now, linked = self.addressing.names(), time.time_ns() // 1_000_000, self.linked()
         return [
             outgoing_study(
                 one,
                 self.outgoing.attempt(one.uid),
                 study_address(addressed[one.uid], one.version, members),
+                committed.get(one.uid, ()),
                 now=now,
                 linked=linked,
                 quiet=self.outgoing.quiet,

@@ -3,7 +3,7 @@ knows besides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -17,7 +17,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.texts import clean
 from p2pacs.wire.messages.messages import SentNoted
 from peer.spool.recipient_index import AddressedStudy
-from peer.spool.records import SpooledStudy
+from peer.spool.records import SpooledStudy, StudyCommitment
 
 
 class OutgoingState(StrEnum):
@@ -143,6 +143,8 @@ class OutgoingStudy:
     """Whether the PACS had all that had come by then, before what came last."""
     is_delayed: bool = False
     """Whether the broker tried to bring it into the PACS, and could not yet."""
+    commitments: tuple[StudyCommitment, ...] = ()
+    """What who stored it here asked of Storage Commitment, the last request first."""
 
     @property
     def can_cancel(self) -> bool:
@@ -188,6 +190,7 @@ def outgoing_study(
     spooled: SpooledStudy,
     attempt: Attempt,
     address: StudyAddress = StudyAddress(),
+    commitments: Iterable[StudyCommitment] = (),
     *,
     now: int,
     linked: bool,
@@ -199,6 +202,7 @@ def outgoing_study(
         spooled: what the spool says.
         attempt: what is known besides.
         address: to whom it goes.
+        commitments: requests for Storage Commitment of it.
         now: milliseconds since 1970.
         linked: whether a broker is.
         quiet: seconds without a further instance after which a study counts as sent in whole.
@@ -231,6 +235,7 @@ def outgoing_study(
         address=address,
         was_delivered=0 < spooled.safe < spooled.newest,
         is_delayed=state is OutgoingState.PUBLISHED and bool(attempt.delayed),
+        commitments=tuple(commitments),
     )
 
 

@@ -116,3 +116,20 @@ class SpooledStudy:
     def is_stored(self) -> bool:
         """Whether the PACS has all that came."""
         return self.newest <= min(self.published, self.safe)
+
+
+@frozen
+class StudyCommitment:
+    """How the last request of an AE title for Storage Commitment of a study stands."""
+
+    caller: str
+    asked: int
+    """When: milliseconds since 1970."""
+    answered: int | None
+    """When it took the answer, likewise; None: it was not told yet."""
+    safe: int
+    """Instances that are, ..."""
+    failed: int
+    """... that never will be, ..."""
+    waiting: int
+    """... and that are waited for. Once it was answered these count as failed."""

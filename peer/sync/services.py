@@ -121,6 +121,7 @@ class PeerServices:
             raise ProtocolError("not a FetchEnd")
         study, cancelled = StudyId(query.study), query.cancelled
         log.info("the broker ends a fetch", study=study.short, cancelled=cancelled)
+        await self._sent_here.ended(study)
         await self._pending.end(study, cancelled=cancelled)
         self._reads.end_order(study, cancelled=cancelled)
         return messages.FetchEndKept(query.id)

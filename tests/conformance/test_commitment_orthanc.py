@@ -18,6 +18,7 @@ from p2pacs.dimse.commitment import Reference
 from p2pacs.errors import PacsError
 from p2pacs.ids import StudyId
 from p2pacs.units import Endpoint
+from peer.accounts.trail import note
 from peer.commitment.commitments import Commitments, CommitmentTuning
 from peer.commitment.copied_studies import CopiedStudies
 from peer.db import connect
@@ -57,6 +58,7 @@ async def hospital(folder: Path, scanner: Orthanc) -> AsyncIterator[Spool]:
             CopiedStudies(nobody, 2),
             aet="GATEWAY",
             destinations={scanner.aet: remote},
+            note=note,
             tuning=CommitmentTuning(first=0.6, look=0.6),
         )
         async with trio.open_nursery() as nursery:

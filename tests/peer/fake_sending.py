@@ -14,7 +14,7 @@ from peer.ingest.addressing import StudyAddressing
 from peer.ingest.intake import take
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import Attempt
-from peer.spool.records import SpooledStudy
+from peer.spool.records import SpooledStudy, StudyCommitment
 from peer.spool.spool import Spool
 from tests.peer.ingest.bench import ADDRESS, NORTH, SOUTH, FakeBroker
 
@@ -47,6 +47,7 @@ class FakeSending:
     outgoing: FakeOutgoing = field(factory=FakeOutgoing)
     linked: bool = True
     notes: list[tuple[str, str, str]] = field(factory=list)
+    commitments: dict[str, list[StudyCommitment]] = field(factory=dict)
 
     @property
     def addressing(self) -> StudyAddressing:
@@ -57,8 +58,17 @@ class FakeSending:
     @property
     def desk(self) -> OutgoingDesk:
         return OutgoingDesk(
-            self.spool, self.outgoing, self.addressing, lambda: self.linked, self._note
+            self.spool,
+            self.outgoing,
+            self.addressing,
+            lambda: self.linked,
+            self._note,
+            self._committed,
         )
+
+    async def _committed(self, _uids: Sequence[str]) -> dict[str, list[StudyCommitment]]:
+        await trio.lowlevel.checkpoint()
+        return self.commitments
 
     async def _note(self, actor: str, what: str, detail: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -32,6 +32,7 @@ _COLUMNS: Final = (
     "stat",
     "to",
     "replicas",
+    "commitment",
     "study",
     "study_instance_uid",
 )
@@ -57,8 +58,16 @@ _DONE: Final = {
 
 
 def outgoing_listing(studies: Sequence[JsonObject]) -> PrintedList:
-    """All studies that are sent from here; in a line for each ``to`` says whom it goes to."""
-    rows = [{**one, "to": "; ".join(map(_recipient, one["recipients"]))} for one in studies]
+    """All studies that are sent from here; in a line for each ``to`` says whom it goes to, and
+    ``commitment`` what was asked and answered of Storage Commitment."""
+    rows = [
+        {
+            **one,
+            "to": "; ".join(map(_recipient, one["recipients"])),
+            "commitment": "; ".join(map(_commitment, one["commitments"])),
+        }
+        for one in studies
+    ]
     return PrintedList("studies", _COLUMNS, rows, partial(outgoing_table, studies))
 
 
@@ -81,7 +90,7 @@ def _row(one: JsonObject) -> tuple[str, ...]:
         str(one["number"]),
         one["patient_name"] or one["patient_id"],
         " ".join(one["callers"]),
-        one["began"][5:16].replace("T", " "),
+        _minute(one["began"]),
         _images(one),
         format_bytes(one["bytes"]),
         how_far(one),
@@ -101,7 +110,22 @@ def how_far(one: JsonObject) -> str:
         said = f"{said}: {one['why']}"
     if one["beside"]:
         said = f"{said}; {one['beside']} kept beside"
-    return "; ".join([said, *map(_recipient, one["recipients"])])
+    asked = map(_commitment, one["commitments"])
+    return "; ".join([said, *map(_recipient, one["recipients"]), *asked])
+
+
+def _commitment(asked: JsonObject) -> str:
+    """What an AE title asked of Storage Commitment, and what it was told."""
+    said = f"{asked['caller']} asked for commitment {_minute(asked['asked'])}"
+    if asked["answered"] is None:
+        return f"{said}: {asked['safe']} safe, waits for {asked['waiting']}"
+    failed = asked["failed"] + asked["waiting"]
+    return f"{said}, told {_minute(asked['answered'])}: {asked['safe']} safe, {failed} not"
+
+
+def _minute(time: str) -> str:
+    """A time of UTC, as the column of times has it."""
+    return time[5:16].replace("T", " ")
 
 
 def _recipient(to: JsonObject) -> str:

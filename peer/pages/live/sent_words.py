@@ -20,6 +20,7 @@ from peer.ingest.outgoing_state import (
     RecipientState,
     StudyAddress,
 )
+from peer.spool.records import StudyCommitment
 
 BESIDE: Final = "beside"
 """The state on a page of what is in the PACS, but for instances that are kept here."""
@@ -84,6 +85,7 @@ def sent_words(one: OutgoingStudy, now: float) -> JsonObject:
         "recipients": [_recipient(recipient) for recipient in one.address.recipients],
         "to": _to(one.address),
         "times": _times(one),
+        "commitment": " ".join(map(_commitment, one.commitments)),
     }
 
 
@@ -183,6 +185,28 @@ def _how_far(one: RecipientState) -> str:
     if not one.share:
         return _("has nothing of it yet")
     return _("has %(share)s of it", share=formats.percent(one.share // 10))
+
+
+def _commitment(asked: StudyCommitment) -> str:
+    """What who stored it here asked of Storage Commitment, and was told."""
+    if asked.answered is None:
+        return _(
+            "%(caller)s asked for Storage Commitment on %(time)s: %(safe)s images are safe, "
+            "%(waiting)s are waited for.",
+            caller=clean(asked.caller),
+            time=utc(asked.asked),
+            safe=formats.whole(asked.safe),
+            waiting=formats.whole(asked.waiting),
+        )
+    return _(
+        "%(caller)s asked for Storage Commitment on %(time)s, and was told on %(answered)s: "
+        "%(safe)s images are safe, %(failed)s are not.",
+        caller=clean(asked.caller),
+        time=utc(asked.asked),
+        answered=utc(asked.answered),
+        safe=formats.whole(asked.safe),
+        failed=formats.whole(asked.failed + asked.waiting),
+    )
 
 
 def _times(one: OutgoingStudy) -> str:

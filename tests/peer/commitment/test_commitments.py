@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,14 @@ from p2pacs.dimse.commitment import (
     Reference,
 )
 from p2pacs.ids import StudyId
+from peer.accounts.trail import note, read_trail
 from peer.commitment.commitments import Commitments, CommitmentTuning
 from peer.commitment.copied_studies import CopiedStudies
 from peer.commitment.requests import list_requests
+from peer.commitment.states import list_states
 from peer.db import PeerDatabase, connect
 from peer.ingest.intake import take
+from peer.spool.records import StudyCommitment
 from peer.spool.spool import Spool
 from tests.components import HOST
 from tests.conformance.instances import make
@@ -74,6 +78,7 @@ class Home:
                 CopiedStudies(self.count, 2),
                 aet="HOSPITAL",
                 destinations=destinations if self.has_address else {},
+                note=note,
                 callers=self.callers,
                 tuning=self.tuning,
             )
@@ -101,6 +106,10 @@ class Home:
         self.published(count)
         self.spool.safe(STUDY, count)
 
+    def states(self) -> list[StudyCommitment]:
+        """What people see of the study."""
+        return self.database.transact(partial(list_states, studies=[STUDY])).get(STUDY, [])
+
     async def is_empty(self) -> None:
         while self.database.transact(list_requests):
             await trio.sleep(0.02)
@@ -120,7 +129,16 @@ async def test_what_is_in_the_pacs_is_reported_over_a_new_association(home: Home
             assert await home.scanner.ask(port, request(ONE, TWO)) == 0x0000
             reports = await home.scanner.hears()
             await home.is_empty()
+            (one,) = home.states()
+            trail = home.database.transact(partial(read_trail, most=9))
     assert reports == [("HOSPITAL", CommitmentReport("1.9", named(ONE, TWO)))]
+    assert one.answered is not None
+    assert one.answered >= one.asked
+    assert (one.caller, one.safe, one.failed, one.waiting) == ("CT1", 2, 0, 0)
+    assert [(line.actor, line.what, line.detail) for line in trail] == [
+        ("CT1", "Storage Commitment answered", "2 safe, 0 failed"),
+        ("CT1", "Storage Commitment asked", "2 instances"),
+    ]
 
 
 async def test_who_waits_is_told_over_its_own_association(home: Home) -> None:

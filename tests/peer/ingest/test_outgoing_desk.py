@@ -1,5 +1,6 @@
 """What people do about studies that are sent, on a real spool and with a broker in memory."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from p2pacs.swarm.scheduling.priority import Priority
 from p2pacs.wire.messages.messages import AddressQuery, CancelQuery
 from peer.ingest.outgoing_desk import OutgoingDesk
 from peer.ingest.outgoing_state import OutgoingState, StudyAddress
-from peer.spool.records import SpoolOutcome
+from peer.spool.records import SpoolOutcome, StudyCommitment
 from tests.conformance.instances import make
 from tests.peer.ingest.bench import FakeBroker, Outgoing, outgoing, running
 from tests.peer.ingest.test_outgoing import files
@@ -31,9 +32,15 @@ class Notes:
         self.kept.append((actor, what, detail))
 
 
+async def nobody_asked(_uids: Sequence[str]) -> dict[str, list[StudyCommitment]]:
+    await trio.lowlevel.checkpoint()
+    return {}
+
+
 def desk_of(made: Outgoing, notes: Notes | None = None) -> OutgoingDesk:
     linked = lambda: made.broker.error is None  # noqa: E731
-    return OutgoingDesk(made.spool, made.studies, made.addressing, linked, notes or Notes())
+    keep = notes or Notes()
+    return OutgoingDesk(made.spool, made.studies, made.addressing, linked, keep, nobody_asked)
 
 
 async def test_what_is_cancelled_is_neither_published_nor_taken_until_it_is_sent_again(
@@ -107,7 +114,10 @@ async def test_what_failed_is_tried_at_once(tmp_path: Path, autojump_clock: Mock
         made.broker.error = StateError("its disk is full")
         made.take(make(UID))
         await trio.sleep(5)
-        desk = OutgoingDesk(made.spool, made.studies, made.addressing, lambda: True, Notes())
+        linked = lambda: True  # noqa: E731
+        desk = OutgoingDesk(
+            made.spool, made.studies, made.addressing, linked, Notes(), nobody_asked
+        )
         (one,) = await desk.list_studies()
         assert (one.state, one.why) == (OutgoingState.FAILING, "its disk is full")
         assert one.again is not None
@@ -127,9 +137,7 @@ async def test_only_what_goes_nowhere_is_removed(tmp_path: Path, autojump_clock:
             await desk.remove(one.number, "rita")
         assert len(files(tmp_path)) == 2
         await desk.cancel(one.number, "rita")
-        await OutgoingDesk(made.spool, made.studies, made.addressing, lambda: True, notes).remove(
-            one.number, "rita"
-        )
+        await desk_of(made, notes).remove(one.number, "rita")
         assert not files(tmp_path)
         assert not await desk.list_studies()
         with pytest.raises(NotFoundError):

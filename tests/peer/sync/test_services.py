@@ -1,5 +1,6 @@
 """What is heard of whom: parts that only remember that they were told."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -141,9 +142,11 @@ async def test_an_order_ends_when_a_broker_says_so() -> None:
     pending: Any = peer.parts["pending"]
     reads: Any = peer.parts["reads"]
     pending.end = note
+    sent_here: Any = peer.parts["sent_here"]
+    sent_here.ended = partial(note, cancelled=True)
     reads.end_order = lambda study, cancelled: ended.append((study, cancelled))
     assert await answer(BROKER, end) == messages.FetchEndKept(7)
-    assert ended == [(STUDY, True), (STUDY, True)], "first on the disk, then here"
+    assert ended == 3 * [(STUDY, True)], "first on the disk, then here"
 
 
 async def test_a_proof_is_given_for_its_question_alone() -> None:

@@ -15,6 +15,7 @@ STUDY = {
     "beside": 0,
     "callers": ["CT1"],
     "recipients": [],
+    "commitments": [],
     "began": "2026-12-01T03:04:05+00:00",
 }
 
@@ -44,6 +45,20 @@ def test_whom_it_goes_to_has_a_column_for_programs() -> None:
     said = "Capital has all; South has 41 %; Lost: no such member"
     assert [one["to"] for one in listed.rows] == [said]
     assert said in _shown({**STUDY, "recipients": to}, wide=None)[1]
+
+
+def test_what_was_asked_and_answered_of_storage_commitment() -> None:
+    waits = {
+        "caller": "CT1", "asked": "2026-12-01T03:05:00+00:00", "answered": None,
+        "safe": 10, "failed": 0, "waiting": 2,
+    }  # fmt: skip
+    told = waits | {"answered": "2026-12-01T03:09:00+00:00", "failed": 1}
+    (row,) = outgoing_listing([{**STUDY, "commitments": [waits, told]}]).rows
+    assert row["commitment"] == (
+        "CT1 asked for commitment 12-01 03:05: 10 safe, waits for 2; "
+        "CT1 asked for commitment 12-01 03:05, told 12-01 03:09: 10 safe, 3 not"
+    )
+    assert "10 safe" in _shown({**STUDY, "commitments": [told]}, wide=None)[1]
 
 
 def test_who_has_no_name_is_told_by_the_id() -> None:

@@ -15,6 +15,7 @@ def study(**more: Any) -> dict[str, Any]:
         "instances": 2,
         "beside": 0,
         "recipients": [],
+        "commitments": [],
         **more,
     }
 

@@ -101,7 +101,7 @@ async def test_who_may_do_something(tmp_path: Path) -> None:
 
 async def test_where_nothing_is_sent(tmp_path: Path) -> None:
     async with served(tmp_path) as pages, pages.browser() as browser:
-        assert "takes no studies from scanners" in (await browser.get("/sent")).text
+        assert "takes no studies to send" in (await browser.get("/sent")).text
         assert (await browser.send("/account", "/sent/1/cancel")).status_code == 404
 
 
