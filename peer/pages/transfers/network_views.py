@@ -26,6 +26,7 @@ class NetworkViews:
         await parts.activity.settle()
         store, notes = parts.store, await self.sources.notes.all()
         studies = store.studies()
+        sent = [] if parts.sent is None else await parts.sent.list_studies(0)
         return self.pages.page(
             request,
             "network.html",
@@ -36,6 +37,7 @@ class NetworkViews:
             storage=forecast(notes, store.used, store.capacity),
             studies=len(studies),
             pinned=sum(one.pinned for one in studies),
+            spooled=sum(one.spooled for one in sent),
             catalogue=await trio.to_thread.run_sync(len, parts.catalogue),
             age=parts.catalogue_age(),
             aet=parts.settings.aet,
