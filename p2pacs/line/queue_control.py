@@ -42,7 +42,7 @@ class QueueTuning:
     growth_least: float = -0.2
     growth_most: float = 0.1
     """What the line is believed to carry grows by so much a second, a second of queue."""
-    step_seconds: float = 0.2
+    step_seconds: float = 0.3
     step_factor: float = 1.4
     full: float = 0.9
     back: float = 0.72

