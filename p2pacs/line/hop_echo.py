@@ -13,8 +13,9 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
@@ -90,6 +91,11 @@ def _plain(host: str) -> str:
 
 class ProbedLine(Protocol):
     """The line whose queue is asked about."""
+
+    poll: Callable[[], None] | None
+    """To be called before it is looked what the queue is, about ten times a second: the kernel says
+    when an answer came, so nobody has to be woken for each. (Questions have a timer of their own:
+    asked then, each would stand behind a block of ours, and see more of a queue than there is.)"""
 
     async def used(self) -> None:
         """Until something goes over it."""
@@ -169,18 +175,22 @@ class _Prober:
         return self._ping is not None
 
     async def run(self, line: ProbedLine, hops: HopTrips) -> None:
-        """Ask until the line idles, or is another."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read_errors, hops)
-            if self._ping is not None:
-                nursery.start_soon(self._read_echoes, self._ping, hops)
+        """Ask until the line idles, or is another; what came is read whenever the line polls."""
+        line.poll = partial(self._read, hops)
+        try:
             while (route := line.route(IDLE_SECONDS)) and route.local == self._route.local:
                 now = trio.current_time()
                 for probe in hops.probes(now):
                     line.charge(self._send(probe, route.remote))
                 jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
                 await trio.sleep(hops.interval(now) * jitter)
-            nursery.cancel_scope.cancel()
+        finally:
+            line.poll = None
+
+    def _read(self, hops: HopTrips) -> None:
+        self._read_errors(hops)
+        if self._ping is not None:
+            self._read_echoes(self._ping, hops)
 
     def _send(self, probe: Probe, towards: str) -> float:
         """Send it; the bytes that this takes of the line. One that cannot be sent is lost."""
@@ -201,21 +211,17 @@ class _Prober:
                 self._udp.sendto(b"", (towards, probe.port))
         return self._header + UDP_HEADER
 
-    async def _read_errors(self, hops: HopTrips) -> None:
-        while True:
-            await trio.lowlevel.wait_readable(self._udp)
-            for _ in range(_MANY):
-                with suppress(OSError):  # nobody answers so: read, or it would stay readable
-                    self._udp.recv(_READ_BYTES)
-                try:
-                    _, ancillary, _, asked = self._udp.recvmsg(
-                        _READ_BYTES, icmp_error.ANCILLARY_BYTES, socket.MSG_ERRQUEUE
-                    )
-                except OSError:
-                    break
-                error = icmp_error.parse(ancillary)
-                if error is not None and asked:
-                    self._told(error, int(asked[1]), _arrival(ancillary), hops)
+    def _read_errors(self, hops: HopTrips) -> None:
+        for _ in range(_MANY):
+            try:
+                _, ancillary, _, asked = self._udp.recvmsg(
+                    _READ_BYTES, icmp_error.ANCILLARY_BYTES, socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                return
+            error = icmp_error.parse(ancillary)
+            if error is not None and asked:
+                self._told(error, int(asked[1]), _arrival(ancillary), hops)
 
     @staticmethod
     def _told(error: icmp_error.IcmpError, port: int, arrival: float, hops: HopTrips) -> None:
@@ -224,20 +230,16 @@ class _Prober:
         elif error.reached:
             hops.reached(port)
 
-    async def _read_echoes(self, ping: socket.socket, hops: HopTrips) -> None:
+    def _read_echoes(self, ping: socket.socket, hops: HopTrips) -> None:
         _, reply = _ECHO[self._route.family]
-        while True:
-            await trio.lowlevel.wait_readable(ping)
-            for _ in range(_MANY):
-                try:
-                    data, ancillary, _, source = ping.recvmsg(
-                        _READ_BYTES, icmp_error.ANCILLARY_BYTES
-                    )
-                except OSError:
-                    break
-                if len(data) >= _ECHO_HEADER.size and data[0] == reply:
-                    *_, number = _ECHO_HEADER.unpack_from(data)
-                    hops.answered(number, str(source[0]), _arrival(ancillary))
+        for _ in range(_MANY):
+            try:
+                data, ancillary, _, source = ping.recvmsg(_READ_BYTES, icmp_error.ANCILLARY_BYTES)
+            except OSError:
+                return
+            if len(data) >= _ECHO_HEADER.size and data[0] == reply:
+                *_, number = _ECHO_HEADER.unpack_from(data)
+                hops.answered(number, str(source[0]), _arrival(ancillary))
 
 
 def _arrival(ancillary: icmp_error.Ancillary) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -93,6 +94,8 @@ class Pacer:
         """Of the stream that was used last, and has one."""
         self._used_at = -math.inf
         self._idle = trio.lowlevel.ParkingLot()
+        self.poll: Callable[[], None] | None = None
+        """Reads what was answered about the line meanwhile (`p2pacs.line.hop_echo`)."""
         self._touched: set[Metered] = set()
         self._settled = trio.current_time()
         self._queue = 0.0
@@ -243,6 +246,8 @@ class Pacer:
                 self._apply()
         else:
             delivered = sum(look.delivered for look in looks.values())
+            if self.poll is not None:
+                self.poll()
             sample = Sample(delivered, min(delays, default=None), self._limited)
             self._control.update(sample, now)
             self._limited = False

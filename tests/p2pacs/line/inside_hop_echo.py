@@ -27,6 +27,14 @@ class Line:
     def __init__(self, route: Route) -> None:
         self._route = route
         self.charged = 0.0
+        self.poll: Callable[[], None] | None = None
+
+    async def keep_polling(self) -> None:
+        """As a pacer does while it is used."""
+        while True:
+            await trio.sleep(0.05)
+            if self.poll is not None:
+                self.poll()
 
     async def used(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -67,6 +75,7 @@ async def watched(route: Route, hops: HopTrips, until: Callable[[], bool]) -> fl
     line = Line(route)
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.keep_polling)
             nursery.start_soon(watch_queue, line, hops)
             while not until():
                 await trio.sleep(0.05)
@@ -102,9 +111,11 @@ async def test_a_sparing_router_answers_echoes(route: Route, router: str) -> Non
         def echoed() -> bool:
             return hops._echo is not None and hops._echo.answers >= 3
 
+        line = Line(route)
         with trio.fail_after(SECONDS):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_asking, Line(route), hops)
+                nursery.start_soon(line.keep_polling)
+                nursery.start_soon(_asking, line, hops)
                 while not echoed():
                     await trio.sleep(0.05)
                 nursery.cancel_scope.cancel()

@@ -36,6 +36,7 @@ async def test_what_comes_to_the_member_itself_is_told(host: str) -> None:
     line = Line(Route(host, host))
     with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.keep_polling)
             nursery.start_soon(watch_queue, line, hops)
             while hops._reached is None:
                 await trio.sleep(0.02)
