@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from mmap import mmap
 from typing import Final
 
 import structlog
@@ -257,7 +258,8 @@ class MultipartAnswer(StreamedAnswer):
 
     async def _pieces(self) -> AsyncGenerator[bytes | memoryview, None]:
         some: Sequence[InstanceData] | None = self._first
-        buffer, other = memoryview(bytearray(_BUFFER)), memoryview(bytearray(_BUFFER))
+        # Not bytearrays: these are zeroed whole, 3 ms before the first byte.
+        buffer, other = memoryview(mmap(-1, _BUFFER)), memoryview(mmap(-1, _BUFFER))
         used, room = 0, _FIRST_BUFFER
         while some is not None:
             for instance in some:
