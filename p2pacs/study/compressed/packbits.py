@@ -62,8 +62,10 @@ def _block(plane: NDArray[np.uint8], rule: PackRule) -> bytes:
     flat = np.ascontiguousarray(plane).reshape(-1)
     starts, left = _runs(flat, columns)
     lengths = np.diff(starts, append=flat.size)
-    at_start = starts % columns == 0
-    repeated = _repeated(lengths, at_start, (starts + lengths) % columns == 0, rule)
+    rows = np.zeros(flat.size + 1, np.bool_)
+    rows[::columns] = True  # looked up: dividing each place takes three times as long
+    at_start = rows[starts]
+    repeated = _repeated(lengths, at_start, rows[starts + lengths], rule)
     begins = repeated | at_start
     begins[1:] |= repeated[:-1]
     if rule is not PackRule.GDCM:
@@ -82,9 +84,8 @@ def _runs(flat: NDArray[np.uint8], columns: int) -> _Runs:
     new[::columns] = True
     starts = np.flatnonzero(new)
     lengths = np.diff(starts, append=flat.size)
-    single = starts[(lengths % _MOST == 1) & (lengths > 1)] + (
-        lengths[(lengths % _MOST == 1) & (lengths > 1)] - 1
-    )
+    odd = np.flatnonzero((lengths % _MOST == 1) & (lengths > 1))
+    single = starts[odd] + lengths[odd] - 1
     if not single.size:
         return starts, np.zeros(starts.size, np.bool_)
     new[single] = True

@@ -126,17 +126,15 @@ def _recipe(stream: bytes, planes: _Planes) -> tuple[PackRule, bytes] | None:
     """By which rule the planes are packed, and what is around the segments."""
     offsets = _offsets(stream, len(planes))
     for rule in PackRule:
-        kept, at = [stream[: offsets[0]]], offsets[0]
+        at, kept = 0, list[bytes]()
         for start, plane in zip(offsets, planes, strict=True):
-            kept.append(stream[at:start])
             packed = pack_rows(plane, rule)
-            at = start + len(packed)
-            if stream[start:at] != packed:
+            if start < at or stream[start : start + len(packed)] != packed:
                 break
+            kept.append(stream[at:start])
+            at = start + len(packed)
         else:
-            recipe = b"".join((*kept, stream[at:]))
-            if b"".join(_made(recipe, offsets, planes, rule)) == stream:
-                return rule, recipe
+            return rule, b"".join((*kept, stream[at:]))
     return None
 
 

@@ -13,6 +13,7 @@ from p2pacs.study.excerpt import Excerpts, decode_excerpt
 from p2pacs.study.images import Coding
 from p2pacs.study.study_index import InstanceEntry
 from tests.p2pacs.dataset.test_pixel_data import encapsulated
+from tests.p2pacs.study.compressed.made import MadeJpeg
 from tests.p2pacs.study.samples import Shelf, instance, noise, smooth
 from tests.p2pacs.study.test_reader import loaded
 
@@ -23,6 +24,11 @@ MANY = [
     # JPEG as it is, and as zstd makes it smaller
     encapsulated([bytes([n]) + noise(n, 9000)[::2] for n in range(5)], "table"),
     encapsulated([bytes([n]) * 9000 for n in range(5)], "fragments without a table"),
+    # JPEG Lossless, of which one part is made again for each frame
+    evolve(
+        encapsulated([MadeJpeg(rows=60, columns=60, seed=n).stream() for n in range(3)], "table"),
+        transfer_syntax_uid="1.2.840.10008.1.2.4.70",
+    ),
 ]
 
 
