@@ -77,6 +77,7 @@
         if (element.dataset.field in value) show(element, value[element.dataset.field]);
       }
       if (value.series) showSeries(holder, value);
+      if ("done" in value && holder.dataset.done !== String(value.done)) drawAnew(holder, topic);
     }
     if (topic === "transfers") bringNew($("[data-transfers]"), "transfer-", "/transfers", value.shown);
     if (topic === "sent") {
@@ -103,6 +104,18 @@
       list.prepend(holder.content);
       $("[data-nothing]")?.remove();
     }
+  };
+
+  /* A study that is done folds, as the server draws it; not while somebody is at its buttons. */
+  const drawAnew = async (holder, topic) => {
+    if (holder.contains(document.activeElement) || holder.dataset.drawing) return;
+    holder.dataset.drawing = "yes";
+    const answer = await fetch(`/sent/${topic.slice("sent-".length)}/card`).catch(() => null);
+    delete holder.dataset.drawing;
+    if (!answer?.ok || holder.contains(document.activeElement)) return;
+    const drawn = document.createElement("template");
+    drawn.innerHTML = await answer.text();
+    holder.replaceWith(drawn.content);
   };
 
   /* Images of a study as they come: counts, and pictures as soon as there is something to see. */

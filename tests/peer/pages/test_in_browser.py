@@ -107,6 +107,27 @@ async def test_a_radiologist_finds_fetches_watches_and_looks(
         assert transfer.state is TransferState.COMPLETE
 
 
+async def test_a_study_that_is_done_folds_by_itself(tmp_path: Path, chromium: Chromium) -> None:
+    def watch(context: BrowserContext) -> None:
+        page = sign_in(context, pages, UserRole.OPERATOR)
+        page.goto(f"{pages.url}/sent")
+        card = page.locator("[data-topic^=sent-]")
+        expect(card.get_by_text("Came from")).to_be_visible()
+        stored(spool, "1.2.71")
+        expect(card.locator("details > summary").first).to_contain_text("In the PACS")
+        expect(card.get_by_text("Came from")).to_be_hidden()
+        assert violations(page) == []
+        card.locator("summary").first.click()
+        expect(card.get_by_text("Came from")).to_be_visible()
+
+    async with served(tmp_path, dicom="127.0.0.1:0", sending={"enabled": True}) as pages:
+        assert pages.peer.outbound is not None
+        spool = pages.peer.outbound.spool
+        put = partial(arrived, spool, [make("1.2.71", name="Kim^Ann")])
+        await trio.to_thread.run_sync(put)
+        await chromium(watch)
+
+
 async def send_here(pages: Served, priority: Priority = Priority.STAT) -> None:
     """The study is addressed to this hospital, by the broker's administrator."""
     sender = next(iter(pages.peer.book.directory.brokers))
