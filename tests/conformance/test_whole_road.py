@@ -6,6 +6,7 @@ Every program is a process of its own, as on real machines.
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,9 @@ from p2pacs.study.images import Coding
 from scripts.loaded import digest, load_folder
 from scripts.network import LineRates, Network, network
 from scripts.pacs import open_orthanc
+from scripts.precompressed import Compression, compressed
 from scripts.program import P2PACS, Command, output_of
+from scripts.series import find_series
 from scripts.steps import CATALOGUE_SECONDS, hospital, timed_fetch
 from tests.components import orthanc
 from tests.conformance.instances import make
@@ -60,8 +63,28 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
     files.mkdir()
     for number, name in enumerate(CHOSEN):
         (files / f"{number}.dcm").write_bytes(ODD[name].part10())
+    assert await brought(tmp_path, files, coding) == len(CHOSEN)
+
+
+@both
+@pytest.mark.data
+@pytest.mark.dcmtk
+@pytest.mark.orthanc
+@pytest.mark.system
+async def test_compressed_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> None:
+    (series,) = find_series(Path(os.environ["P2PACS_DICOM_DATA"], "ct-ge"))
+    slices = series.instances()
+    files = tmp_path / "study"
+    files.mkdir()
+    for number, how in enumerate(Compression):
+        for made in compressed(slices[2 * number : 2 * number + 2], how):
+            (files / f"{made.sop_instance_uid}.dcm").write_bytes(made.part10())
+    assert await brought(tmp_path, files, coding) == 2 * len(Compression)
+
+
+async def brought(tmp_path: Path, files: Path, coding: Coding) -> int:
+    """How many files came from a PACS to a hospital, all of them as they were."""
     study = load_folder(files)
-    assert len(study.paths) == len(CHOSEN)
     async with (
         open_orthanc(tmp_path, study) as server,
         network(
@@ -76,6 +99,7 @@ async def test_odd_images_by_the_whole_road(tmp_path: Path, coding: Coding) -> N
         EncodedInstance.from_part10(path.read_bytes()) for path in (tmp_path / "got").rglob("*.dcm")
     )
     assert {one.sop_instance_uid: digest(one) for one in got} == study.digests
+    return len(study.paths)
 
 
 @ODD_VALUES
