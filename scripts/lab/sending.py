@@ -132,7 +132,10 @@ async def _send(
     lines = LineRates(format_rate(line.uplink), format_rate(line.downlink))
     async with network(folder, lines, pacs.address, lab, {"coding": setting.coding}) as net:
         await start_all(net, "replica", setting.replicas)
-        await start_all(net, "hospital", [SENDER], {"sending.enabled": True})
+        said: dict[str, object] = {"sending.enabled": True}
+        if setting.cut is not None:
+            said[f"sending.to.{READER}.priority"] = "interactive"
+        await start_all(net, "hospital", [SENDER], said)
         await start_all(net, "hospital", [READER])
         await quiet(lab)
         sender, reader = net.peers[SENDER], net.peers[READER]
@@ -145,7 +148,7 @@ async def _send(
                 nursery.start_soon(_scan, sender, study, folder, times)
                 if setting.cut is not None:
                     nursery.start_soon(_cut, lab, net, setting.cut, before)
-                await _read(reader, study, times)
+                await _read(reader, study, times, addressed=setting.cut is not None)
         await trio.sleep(SETTLE_SECONDS)
         sent = Counter(await _sent_by(sender)) + Counter(before)
         wire = (await lab.traced(times.end)).between("up", times.begin, times.end)[SENDER]
@@ -214,8 +217,18 @@ async def _home(pacs: EmptyPacs, study: LoadedStudy, times: SendTimes) -> None:
     times.at_pacs = time.time()
 
 
-async def _read(peer: PeerProcess, study: LoadedStudy, times: SendTimes) -> None:
-    """As somebody in the other hospital who waits for the study."""
+async def _read(
+    peer: PeerProcess, study: LoadedStudy, times: SendTimes, *, addressed: bool
+) -> None:
+    """As somebody in the other hospital who waits for the study.
+
+    Args:
+        peer: the hospital's.
+        study: what comes.
+        times: gets them.
+        addressed: it is fetched by itself, and taken up again when the line was away; else
+            somebody asks for it here.
+    """
     async with PeerClient.connect(peer.folder) as client:
         while not await client.find({"study_instance_uid": study.uid}):
             await trio.sleep(LOOK_SECONDS)
@@ -225,7 +238,8 @@ async def _read(peer: PeerProcess, study: LoadedStudy, times: SendTimes) -> None
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(watch, peer.folder, previews)
-                    await client.fetch(study.uid)
+                    if not addressed:
+                        await client.fetch(study.uid)
             except* UnavailableError:  # nobody gave it for a while: the line is cut
                 await trio.sleep(AGAIN_SECONDS)
     times.first_preview, times.at_reader = previews.first, previews.whole
