@@ -212,6 +212,8 @@ class _Prober:
         return self._header + UDP_HEADER
 
     def _read_errors(self, hops: HopTrips) -> None:
+        if sys.platform != "linux":  # `watch_queue` asks nothing there
+            return
         for _ in range(_MANY):
             try:
                 _, ancillary, _, asked = self._udp.recvmsg(
@@ -231,6 +233,8 @@ class _Prober:
             hops.reached(port)
 
     def _read_echoes(self, ping: socket.socket, hops: HopTrips) -> None:
+        if sys.platform != "linux":  # as above
+            return
         _, reply = _ECHO[self._route.family]
         for _ in range(_MANY):
             try:
