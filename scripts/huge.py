@@ -42,7 +42,7 @@ SENDER: Final = ("hospital-a", "127.2.0.1")
 READER: Final = ("hospital-b", "127.2.0.2")
 READINGS: Final = ("wado", "get", "move")
 ACCEPT: Final = "application/dicom; transfer-syntax=*"
-_STORE_OPTIONS: Final = {Kind.ENCAPSULATED: "-xv", Kind.ONE_FRAGMENT: "-xn"}
+STORE_OPTIONS: Final = {Kind.ENCAPSULATED: "-xv", Kind.ONE_FRAGMENT: "-xn"}
 _GET_OPTIONS: Final = {Kind.ENCAPSULATED: "+xv", Kind.ONE_FRAGMENT: "+xn"}
 
 
@@ -156,7 +156,7 @@ class _Way:
             await self._settled()
         (kept,) = (self.folder / "archive").glob("*.dcm")
         stored = await trio.to_thread.run_sync(data_set_digest, kept)
-        exact = {"pacs": stored == digest}  # DCMTK sends what it reads: groups' lengths may go
+        exact = {"pacs": stored == digest}
         self.file.path.unlink()
         await self.reader.ready(partial(self.reader.knows, self.file.study_uid), CATALOGUE_SECONDS)
         for name in READINGS:
@@ -169,7 +169,7 @@ class _Way:
     async def _store(self) -> None:
         remote = self.sender.gateway
         command: Command = ["storescu", "-aec", remote.aet]
-        command += [_STORE_OPTIONS[self.kind]] if self.kind in _STORE_OPTIONS else []
+        command += [STORE_OPTIONS[self.kind]] if self.kind in STORE_OPTIONS else []
         command += [remote.host, str(remote.port), self.file.path]
         log = self.folder / "storescu.log"
         await output_of("storescu", command, log, seconds=SECONDS)

@@ -161,7 +161,7 @@ def _header(uids: list[str], rows: int, columns: int, frames: int) -> bytes:
             _short(0x0020, 0x0013, b"IS", b"1 "),
             _short(0x0028, 0x0002, b"US", struct.pack("<H", 1)),
             _short(0x0028, 0x0004, b"CS", b"MONOCHROME2 "),
-            _short(0x0028, 0x0008, b"IS", f"{frames:<6}".encode()),
+            _short(0x0028, 0x0008, b"IS", _number(frames)),
             _short(0x0028, 0x0010, b"US", struct.pack("<H", rows)),
             _short(0x0028, 0x0011, b"US", struct.pack("<H", columns)),
             _short(0x0028, 0x0100, b"US", struct.pack("<H", 16)),
@@ -182,6 +182,12 @@ def _long(group: int, element: int, vr: bytes, value: bytes) -> bytes:
 
 def _pixels(vr: bytes, length: int) -> bytes:
     return struct.pack("<HH2sHL", 0x7FE0, 0x0010, vr, 0, length)
+
+
+def _number(value: int) -> bytes:
+    """No wider than it must be: storescu drops further spaces, and what arrives would differ."""
+    text = str(value)
+    return text.ljust(len(text) + len(text) % 2).encode()
 
 
 def _uid(uid: str) -> bytes:
