@@ -3,10 +3,11 @@ read them here. Kept for as long as the broker lets them be addressed to this me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
+import trio
 from attrs import frozen
 from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -71,7 +72,7 @@ class StudiesSentHere:
             asked = (select(sent_here).where(sent_here.c.study.in_(part)) for part in parts)
             return [row for query in asked for row in connection.execute(query)]
 
-        found = map(_sent_here, await self._database.run(read))
+        found = map(_sent_here, await self._read(read))
         return {one.study: one for one in found}
 
     async def newest(self, most: int, *, unread: bool = False) -> list[SentHere]:
@@ -85,8 +86,17 @@ class StudiesSentHere:
         if unread:
             query = query.where(sent_here.c.read.is_(None))
         query = query.limit(most)
-        rows = await self._database.run(lambda connection: connection.execute(query).all())
+        rows = await self._read(lambda connection: list(connection.execute(query)))
         return [_sent_here(row) for row in rows]
+
+    async def _read(self, read: Callable[[Connection], list[Row[Any]]]) -> list[Row[Any]]:
+        """Without a lock: searching answers while another program (a backup) holds the file."""
+
+        def work() -> list[Row[Any]]:
+            with self._database.reading() as connection:
+                return read(connection)
+
+        return await trio.to_thread.run_sync(work)
 
 
 def note_read(connection: Connection, study: StudyId, time: int) -> None:

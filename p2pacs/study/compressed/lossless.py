@@ -106,7 +106,7 @@ def _decoded(stream: bytes, frame: JpegFrameHeader) -> Samples:
     components = len(frame.components)
     size = frame.rows * frame.columns * components * (_bits(frame) // 8)
     if components not in (1, 3) or size > IMAGE_BYTES:
-        raise CodingError("a JPEG is larger than what is coded as an image, or of other samples")
+        raise CodingError("a JPEG is too large to be coded as an image, or of odd samples")
     space = "GRAYSCALE" if components == 1 else "RGB"  # the same twice: nothing is converted
     try:
         # libjpeg-turbo fills up what breaks off; then it is not made again.

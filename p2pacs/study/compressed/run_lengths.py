@@ -115,7 +115,7 @@ def _offsets(frame: bytes, segments: int) -> tuple[int, ...]:
         raise CodingError("a frame of run lengths is shorter than its header")
     count, *offsets = _HEADER.unpack_from(frame)
     if count != segments or count > len(offsets):
-        raise CodingError("a frame has another number of RLE segments than samples and bytes")
+        raise CodingError("a frame of run lengths has too many segments, or too few")
     found = tuple(offsets[:count])
     if found[0] < _HEADER.size or any(b <= a for a, b in pairwise(found)):
         raise CodingError("the segments of a frame of run lengths are not in order")
