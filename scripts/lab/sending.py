@@ -18,7 +18,7 @@ from typing import Final
 import trio
 from attrs import frozen
 
-from p2pacs.errors import UnavailableError
+from p2pacs.errors import NotFoundError, UnavailableError
 from p2pacs.output.json_object import JsonObject
 from p2pacs.units import format_rate
 from peer.api.client import PeerClient
@@ -132,10 +132,7 @@ async def _send(
     lines = LineRates(format_rate(line.uplink), format_rate(line.downlink))
     async with network(folder, lines, pacs.address, lab, {"coding": setting.coding}) as net:
         await start_all(net, "replica", setting.replicas)
-        said: dict[str, object] = {"sending.enabled": True}
-        if setting.cut is not None:
-            said[f"sending.to.{READER}.priority"] = "interactive"
-        await start_all(net, "hospital", [SENDER], said)
+        await start_all(net, "hospital", [SENDER], {"sending.enabled": True})
         await start_all(net, "hospital", [READER])
         await quiet(lab)
         sender, reader = net.peers[SENDER], net.peers[READER]
@@ -147,6 +144,7 @@ async def _send(
                 nursery.start_soon(_home, pacs, study, times)
                 nursery.start_soon(_scan, sender, study, folder, times)
                 if setting.cut is not None:
+                    nursery.start_soon(_address, sender, study)
                     nursery.start_soon(_cut, lab, net, setting.cut, before)
                 await _read(reader, study, times, addressed=setting.cut is not None)
         await trio.sleep(SETTLE_SECONDS)
@@ -176,6 +174,16 @@ async def _scan(peer: PeerProcess, study: LoadedStudy, folder: Path, times: Send
     times.begin = time.time()
     await output_of("storescu", command, folder / "scanner.log", seconds=LONGEST_SECONDS)
     times.stored = time.time()
+
+
+async def _address(sender: PeerProcess, study: LoadedStudy) -> None:
+    """Have it go to the reader's hospital, as soon as something of it came."""
+    async with PeerClient.connect(sender.folder) as client:
+        while True:
+            try:
+                return await client.address([study.uid], [READER], "interactive")
+            except NotFoundError:
+                await trio.sleep(LOOK_SECONDS)
 
 
 async def _cut(lab: Lab, net: Network, seconds: float, before: dict[str, int]) -> None:
