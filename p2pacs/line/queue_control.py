@@ -8,12 +8,12 @@ is yielded to. Prototype and figures: docs/swarm.md, "The line".
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum, auto
 from typing import Final
 
 from attrs import frozen
 
+from p2pacs.line.delivered import DeliveredRate
 from p2pacs.line.hop_trips import QueueLook
 
 PACKET_BYTES: Final = 1500
@@ -120,7 +120,7 @@ class QueueController:
         """Bytes a second that may be sent now."""
         self.known = 0.0
         """What it carried when the queue was as long as it should be; 0 while that is unknown."""
-        self._delivered: deque[tuple[float, float]] = deque([(now, 0.0)])
+        self._delivered = DeliveredRate(now, tuning.delivered_seconds)
         self._at = now
         self._begun = self._stepped = now
         self._limited_since = now
@@ -145,7 +145,7 @@ class QueueController:
         """
         passed = min(1.0, max(0.0, now - self._at))
         self._at = now
-        carried = self._carry(delivered, now)
+        carried = self._delivered.add(delivered, now)
         if not limited:  # what is not used says nothing of the line
             self._quiet_since = self._stepped = self._limited_since = now
         if self.phase is QueuePhase.START:
@@ -158,17 +158,6 @@ class QueueController:
         self.base = self._bounded(self.base)
         self.rate = self._bounded(self._allowed(look))
         return self.rate
-
-    def _carry(self, delivered: float, now: float) -> float:
-        """What was delivered a second, lately."""
-        total = self._delivered[-1][1] + delivered
-        if now > self._delivered[-1][0]:
-            self._delivered.append((now, total))
-        since = now - self._tuning.delivered_seconds
-        while len(self._delivered) > 2 and self._delivered[1][0] <= since:
-            self._delivered.popleft()
-        begin, before = self._delivered[0]
-        return (total - before) / (now - begin) if now > begin else 0.0
 
     def _start(self, look: QueueLook, carried: float, now: float) -> None:
         tuning = self._tuning

@@ -9,11 +9,12 @@ trip takes without a queue, whatever delays of acknowledgements are part of it.
 from __future__ import annotations
 
 import math
-from collections import deque
 from enum import Enum, auto
 from typing import Final
 
 from attrs import frozen
+
+from p2pacs.line.delivered import DeliveredRate
 
 
 @frozen
@@ -120,7 +121,7 @@ class RoundTripController:
         self.phase = Phase.START
         self._level = self._tuning.start
         self.known = 0.0
-        self._delivered: deque[tuple[float, float]] = deque([(now, 0.0)])
+        self._delivered = DeliveredRate(now, tuning.delivered_seconds)
         self._at = now
         self._quiet_since = now
         self._next_step = now + 2 * self._tuning.start_step
@@ -141,12 +142,12 @@ class RoundTripController:
         tuning = self._tuning
         passed = max(0.0, now - self._at)
         self._at = now
-        carried = self._carry(sample.delivered, now)
+        carried = self._delivered.add(sample.delivered, now)
         delay = self._twice(sample.delay)
         if not sample.limited:  # what is not used says nothing of the line
             self._quiet_since = self._next_step = now
             self._next_step += 2 * tuning.start_step
-            self._stepped = (now, self._delivered[-1][1])
+            self._stepped = (now, self._delivered.total)
             passed = 0.0
         if self.phase is Phase.DRAIN:
             self._drain(now)
@@ -164,23 +165,12 @@ class RoundTripController:
         last, self._last_delay = self._last_delay, delay
         return delay if delay is None or last is None else min(delay, last)
 
-    def _carry(self, delivered: float, now: float) -> float:
-        """What was delivered a second, lately."""
-        total = self._delivered[-1][1] + delivered
-        if now > self._delivered[-1][0]:
-            self._delivered.append((now, total))
-        since = now - self._tuning.delivered_seconds
-        while len(self._delivered) > 2 and self._delivered[1][0] <= since:
-            self._delivered.popleft()
-        begin, before = self._delivered[0]
-        return (total - before) / (now - begin) if now > begin else 0.0
-
     def _start(self, delay: float | None, carried: float, now: float) -> None:
         tuning = self._tuning
         if delay is not None and delay > tuning.target:
             self._full(delay, min(carried, self._level), now)
             return
-        arrived = self._delivered[-1][1] - self._stepped[1]
+        arrived = self._delivered.total - self._stepped[1]
         blind = now - self._stepped[0]
         if delay is None:
             step = (
@@ -191,7 +181,7 @@ class RoundTripController:
         if step:
             self._level *= tuning.start_factor
             self._next_step = now + tuning.start_step
-            self._stepped = (now, self._delivered[-1][1])
+            self._stepped = (now, self._delivered.total)
 
     def _climb(self, delay: float | None, carried: float, passed: float, now: float) -> None:
         tuning = self._tuning
