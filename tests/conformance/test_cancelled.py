@@ -19,6 +19,7 @@ from peer.ingest.outgoing_parts import OutgoingTuning
 from peer.ingest.outgoing_state import OutgoingState
 from peer.retrieval.study_fetch import CANCELLED
 from tests.conformance.instances import make
+from tests.conformance.test_addressed import TO_SOUTH
 from tests.conformance.test_hospital_sends import (
     UID,
     Hospital,
@@ -31,7 +32,6 @@ from tests.conformance.test_hospital_sends import (
 
 pytestmark = pytest.mark.system
 
-TO_SOUTH = {"enabled": True, "reserve": 10**6, "to": {"south": {"priority": "stat"}}}
 SLOW = {"uplink": 400_000}
 """Bits a second: an instance of these takes most of one."""
 
