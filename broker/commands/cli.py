@@ -43,7 +43,7 @@ from p2pacs.process.stopping import run_until_stopped, tell_ready
 from p2pacs.settings import complaints, merged, read_given
 from p2pacs.settings.listeners import naming_settings
 from p2pacs.swarm.scheduling.priority import Priority
-from p2pacs.units import parse_rate
+from p2pacs.units import MEASURED, parse_rate
 
 app = typer.Typer(no_args_is_help=True, help="Be the broker: the PACS's side, and the authority.")
 
@@ -92,11 +92,13 @@ def init(
 ) -> None:
     """Make a broker: a new network with its authority, database and settings."""
     logs.configure("warning", json=False)
+    usual = {"line": {"uplink": MEASURED}}
     given: dict[str, Any] = {"pacs": pacs, "listen": listen, "web": {"listen": web}}
     given |= {"advertise": advertise} if advertise else {}
     given |= {"aet": aet} if aet else {}
     given |= {"dicom": dicom} if dicom else {}
-    settings = _settings(merged(read_given(settings_file) if settings_file else {}, given))
+    more = read_given(settings_file) if settings_file else {}
+    settings = _settings(merged(merged(usual, more), given))
     check_name(admin)
     check_place(folder)
     password = read_private(password_file, "Password", twice=True)

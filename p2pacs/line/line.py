@@ -15,6 +15,7 @@ import trio
 from attrs import frozen
 
 from p2pacs.hours import Hours, rate_at, seconds_to_change
+from p2pacs.line.beside import IPAddress, is_beside
 from p2pacs.line.gather import GATHER_SECONDS
 from p2pacs.line.kept_rate import keep_rate, read_rate
 from p2pacs.line.measured import MeasuredUplink
@@ -62,7 +63,8 @@ class SaidLine(Protocol):
 class Line:
     """The line of a host.
 
-    A link whose remote network address lies in ``lan`` is not paced.
+    A link whose remote network address lies in ``lan`` is not paced; of an uplink that is
+    measured, none that has no router on its way.
     """
 
     uplink: int | Literal["measured"] | None = None
@@ -140,8 +142,21 @@ class Line:
             seconds = seconds_to_change(self.hours, local_time())
             await trio.sleep(min(seconds, CLOCK_SECONDS))
 
+    def is_named_lan(self, host: str) -> bool:
+        """Whether a network address lies in `lan`."""
+        address = _address(host)
+        return any(address in network for network in self.lan)
+
     def is_lan(self, host: str) -> bool:
-        """Whether a network address is on this side of the line."""
-        address = ipaddress.ip_address(host.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.lan)
+        """Whether a network address is on this side of the line.
+
+        An uplink that is measured is nobody's who knows networks either, so what has no router on
+        the way is on the LAN, too. A rate that was set counts for all that is not named (members
+        of one machine may be paced so).
+        """
+        return self.is_named_lan(host) or (self.uplink == MEASURED and is_beside(_address(host)))
+
+
+def _address(host: str) -> IPAddress:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address

@@ -135,7 +135,7 @@ class TlsTransport:
 
     def _same_side(self, one: str, other: str) -> bool:
         try:
-            return self._line.is_lan(one) == self._line.is_lan(other)
+            return self._line.is_named_lan(one) == self._line.is_named_lan(other)
         except ValueError:  # a host name
             return False
 

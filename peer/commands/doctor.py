@@ -113,14 +113,16 @@ def line_check(uplink: int | str | None, carries: int | None) -> HealthCheck:
         uplink: As in the settings.
         carries: Bits a second that a peer in this folder last found; None: it never measured.
     """
+    last = f"it last carried {format_rate(carries)}" if carries else ""
     if uplink is None:
         return look_at(
             "Line",
-            "Nothing says how fast the line is: all of it is used, without regard to others.",
-            'Set uplink in [line], or "measured", unless nobody else needs this line.',
+            "Nothing says how fast the line is: all of it is used, without regard to others"
+            f"{f' ({last})' if last else ''}.",
+            'Set uplink in [line] to "measured", or to a rate, unless nobody else needs this line.',
         )
     if uplink == MEASURED:
-        found = f"it last carried {format_rate(carries)}" if carries else "nothing is known yet"
+        found = last or "nothing was sent over it yet"
         return good("Line", f"What the uplink carries is found out while it is used: {found}.")
     if carries and carries < LINE_TOLERANCE * int(uplink):
         return look_at(
@@ -130,7 +132,8 @@ def line_check(uplink: int | str | None, carries: int | None) -> HealthCheck:
             "router, and others with it.",
             'Set uplink in [line] to less, or to "measured".',
         )
-    return good("Line", "It is known how much of the uplink may be used.")
+    known = f"{format_rate(int(uplink))} of the uplink may be used"
+    return good("Line", f"{known}{f'; {last}' if last else ''}.")
 
 
 def _dicom_certificate(folder: Path, settings: PeerSettings) -> tuple[Path, str]:

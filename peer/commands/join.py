@@ -16,7 +16,7 @@ from p2pacs.files.private_files import check_folder, mend_modes, new_folder, str
 from p2pacs.identity.directory import Role
 from p2pacs.identity.token import Token
 from p2pacs.settings import complaints, merged
-from p2pacs.units import Endpoint
+from p2pacs.units import MEASURED, Endpoint
 from p2pacs.wire.enrolment.enrol import enrol
 from peer.config import (
     IDENTITY,
@@ -142,11 +142,15 @@ async def join(folder: Path, token_text: str, options: JoinOptions) -> Joined:
 def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSettings:
     """The settings to write: only what was said, so that defaults stay defaults.
 
+    But for the uplink: where nobody said what it carries that is found out. (Files of earlier
+    versions, in which nothing is said, keep their meaning: all that there is.)
+
     Raises:
         UsageError: a wish that cannot be.
     """
     rates = {"uplink": registration.uplink, "downlink": registration.downlink}
     line = {name: rate for name, rate in rates.items() if rate is not None}
+    usual = {"line": {"uplink": MEASURED}}
     said: dict[str, Any] = {
         "name": registration.name,
         "listen": options.listen,
@@ -163,6 +167,6 @@ def settings_for(options: JoinOptions, registration: AssignedSettings) -> PeerSe
         if options.web:
             said["web"] = {"listen": options.web}
         given = {name: value for name, value in said.items() if value is not None}
-        return PeerSettings.model_validate(merged(options.more, given))
+        return PeerSettings.model_validate(merged(merged(usual, options.more), given))
     except ValidationError as error:
         raise UsageError(complaints(error)) from error

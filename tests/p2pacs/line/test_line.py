@@ -33,6 +33,15 @@ def test_what_is_on_the_lan() -> None:
     assert not line.is_lan("2001:db8::1")
 
 
+def test_of_a_measured_line_what_is_beside_is_on_the_lan() -> None:
+    assert not Line().is_lan("127.0.0.1")
+    assert not Line(800_000).is_lan("127.0.0.1")  # members of one machine may be paced
+    assert Line(MEASURED).is_lan("127.0.0.1")
+    assert Line(MEASURED).is_lan("::ffff:127.0.0.1")
+    assert not Line(MEASURED).is_named_lan("127.0.0.1")
+    assert not Line(MEASURED).is_lan("198.51.100.1")
+
+
 async def test_a_line_makes_the_budgets_that_it_has(autojump_clock: Clock) -> None:
     assert Line().pacers() == (None, None)
     up, down = Line(800_000, 3_000_000).pacers()

@@ -167,10 +167,11 @@ def test_what_is_sent_and_does_not_arrive(
     ("uplink", "carries", "state", "says"),
     [
         (None, None, Health.LOOK, "Nothing says"),
-        ("measured", None, Health.GOOD, "nothing is known yet"),
+        (None, 790_000, Health.LOOK, "last carried 790kbit"),
+        ("measured", None, Health.GOOD, "nothing was sent over it yet"),
         ("measured", 790_000, Health.GOOD, "790kbit"),
-        (800_000, None, Health.GOOD, "It is known"),
-        (800_000, 790_000, Health.GOOD, "It is known"),
+        (800_000, None, Health.GOOD, "800kbit of the uplink"),
+        (800_000, 790_000, Health.GOOD, "last carried 790kbit"),
         (800_000, 400_000, Health.LOOK, "carried 400kbit"),
     ],
 )

@@ -22,7 +22,7 @@ from p2pacs.ids import VirtualAddress
 from p2pacs.settings import LineSettings
 from p2pacs.store import open_store
 from p2pacs.swarm.node import Line, Node, Services
-from p2pacs.units import Endpoint
+from p2pacs.units import MEASURED, Endpoint
 from p2pacs.wire.messages.messages import Enrolled, EnrolQuery
 from peer.commands.join import AssignedSettings, JoinOptions, join, settings_for
 from peer.config import IDENTITY, DestinationSettings, load_peer_settings
@@ -32,9 +32,21 @@ from tests.p2pacs.identity.network import Network, record_of
 LISTEN = (Endpoint("127.0.0.1", 4711),)
 
 
-def test_only_what_was_said_is_written() -> None:
+def test_only_what_was_said_is_written_and_that_the_uplink_is_measured() -> None:
     settings = settings_for(JoinOptions(listen=LISTEN), AssignedSettings("hospital-a", None, None))
-    assert settings.model_fields_set == {"name", "listen"}
+    assert settings.model_fields_set == {"name", "listen", "line"}
+    assert settings.line == LineSettings(uplink=MEASURED)
+
+
+def test_what_the_operator_says_of_the_line_comes_before_measuring_it() -> None:
+    more = {"line": {"uplink": "800kbit", "lan": ["10.1.0.0/16"]}}
+    settings = settings_for(JoinOptions(LISTEN, more=more), AssignedSettings("a", None, 3_000_000))
+    assert settings.line.uplink == 800_000
+    assert settings.line.downlink == 3_000_000
+    more["line"].pop("uplink")
+    settings = settings_for(JoinOptions(LISTEN, more=more), AssignedSettings("a", None, None))
+    assert settings.line.uplink == MEASURED
+    assert settings.line.lan
 
 
 def test_the_registration_sets_the_rates() -> None:

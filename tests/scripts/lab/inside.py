@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import trio
 
+from p2pacs.line.beside import is_beside
 from scripts.lab import space
 from scripts.lab.lab import HOME, Lab, LabPlace, PlaceRequest, open_lab
 from scripts.lab.line import MTU, LabLine
@@ -68,6 +70,14 @@ async def test_lines_and_the_lan_are_all_there_is(tmp_path: Path) -> None:
             "10.2.0.1": "ENETUNREACH",
         }
         assert await reaches(lab, "beside", "hospital") == {"10.2.0.2": "ENETUNREACH"}
+        for place, address, beside in (
+            ("hospital", "10.2.0.3", False),  # a line without a router that shows: point to point
+            ("broker", "10.2.0.3", False),
+            ("broker", "10.1.0.4", True),
+            ("beside", "10.1.0.1", True),
+        ):
+            with lab.place(place).space.inside():
+                assert is_beside(ip_address(address)) is beside
 
 
 async def test_what_goes_over_a_line_is_counted_and_what_goes_over_the_lan_is_not(
